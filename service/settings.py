@@ -1,0 +1,75 @@
+"""Every setting of the service, in one place. Each is read from the environment as `CALLEDGER_<NAME>`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.errors import OperatorError
+
+PREFIX = "CALLEDGER_"
+DEFAULT_PORT = 8790
+
+
+def _default_data() -> Path:
+    return Path(platformdirs.user_data_dir("calledger", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Units stand last in the names."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    data: Annotated[Path, Field(description="folder of the embedded database, the keyring and the admin key")] = Field(
+        default_factory=_default_data
+    )
+    database_url: Annotated[str | None, Field(description="a PostgreSQL (15 or later) to use instead of our own")] = (
+        None
+    )
+    host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = DEFAULT_PORT
+    workers: Annotated[int, Field(ge=1, le=64, description="processes that share the port")] = 1
+    policy: Annotated[Path | None, Field(description="policy file; refused when it differs from the one applied")] = (
+        None
+    )
+    keyring: Annotated[str | None, Field(description="where data keys live: `file:DIR`; by default `DATA/keyring`")] = (
+        None
+    )
+    kek: Annotated[str | None, Field(description="what wraps the keyring: `file:PATH`; by default `DATA/kek`")] = None
+    keyring_backup_days: Annotated[
+        int, Field(ge=0, description="days until a destroyed key has left the keyring's backups, as you declare")
+    ] = 0
+    max_body_bytes: Annotated[int, Field(ge=1024, description="largest body of a report, after gzip")] = 64 * 2**20
+    queue_rows: Annotated[int, Field(ge=1, description="calls that may wait for the writer before 503")] = 20_000
+    batch_rows: Annotated[int, Field(ge=1, le=20_000, description="calls that one commit takes at most")] = 2_000
+    read_connections: Annotated[int, Field(ge=1, le=200, description="database connections for queries, each role")] = 8
+    statement_timeout_ms: Annotated[int, Field(ge=100, description="longest that one read statement may take")] = 15_000
+    max_query_cost: Annotated[int, Field(ge=100, description="largest cost of one GraphQL operation")] = 10_000
+    rate_limit_per_minute: Annotated[int, Field(ge=0, description="GraphQL cost a key may spend a minute; 0: any")] = (
+        600_000
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level logged")] = "info"
+    log_format: Annotated[Literal["auto", "json", "console"], Field(description="auto: console on a terminal")] = "auto"
+
+    @property
+    def keyring_url(self) -> str:
+        return self.keyring or f"file:{self.data / 'keyring'}"
+
+    @property
+    def kek_url(self) -> str:
+        return self.kek or f"file:{self.data / 'kek'}"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment, with the command line's options on top.
+
+    Raises OperatorError naming the first setting that is wrong.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        raise OperatorError(f"`{name}` is wrong: {first['msg'].lower()}") from None

@@ -1,0 +1,1 @@
+"""Where calls lie: PostgreSQL, its roles, partitions and migrations."""

@@ -1,0 +1,15 @@
+"""Errors of the storage room."""
+
+from service.errors import OperatorError, ServiceError
+
+
+class DatabaseError(OperatorError):
+    """the database cannot be used as it is"""
+
+
+class DatabaseAwayError(ServiceError):
+    """the database does not answer; try again"""
+
+
+class EmbeddedDatabaseError(DatabaseError):
+    """the embedded PostgreSQL cannot run here"""

@@ -1,0 +1,33 @@
+"""Runs the migrations, one runner at a time."""
+
+import asyncpg
+from tortoise.migrations.api import migrate as tortoise_migrate
+
+from service.storage.errors import DatabaseError
+from service.storage.tortoise import APP, tortoise_config
+
+# Tortoise takes no lock of its own: two runners on an empty database would race each other's CREATE TABLE.
+_LOCK = 0x63616C6C_0001
+LEAST_VERSION = 150_000
+
+
+async def migrate(url: str) -> None:
+    """Bring the database at `url` to the newest schema; a second runner waits, and then finds nothing to do.
+
+    Raises DatabaseError when the server cannot be reached or is older than PostgreSQL 15. The connection is tried
+    here first, because Tortoise reads a failed look at its own records as an empty database.
+    """
+    try:
+        connection = await asyncpg.connect(url)
+    except (OSError, asyncpg.PostgresError) as error:
+        raise DatabaseError(
+            f"the database does not answer ({type(error).__name__}); check CALLEDGER_DATABASE_URL"
+        ) from error
+    try:
+        version = connection.get_server_version()
+        if version.major * 10_000 < LEAST_VERSION:
+            raise DatabaseError(f"the database is PostgreSQL {version.major}; calledger needs 15 or later")
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await tortoise_migrate(config=tortoise_config(url, max_connections=1), app_labels=[APP])
+    finally:
+        await connection.close()
