@@ -57,7 +57,9 @@ def bundled_programs() -> Path:
     )
 
 
-def start(identity: Identity, command: Sequence[str | Path], *, folder: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def start(
+    identity: Identity, command: Sequence[str | Path], *, folder: Path, log: IO[bytes]
+) -> subprocess.Popen[bytes]:
     """Start `command` as a direct child that ends with us, in `folder`, with its output in `log`.
 
     Call it from the main thread: Linux takes the end of the calling thread for the end of the parent. The session is

@@ -1,0 +1,189 @@
+"""What every test stands on: a clean environment and real PostgreSQL servers.
+
+`database_url` is a fresh, migrated database on PostgreSQL 18, the programs that calledger brings along.
+`any_database_url` is the same once more on Debian's PostgreSQL 15, the oldest that calledger supports.
+`empty_database_url` and `any_empty_database_url` have not been migrated. Each is dropped after its test.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from service.storage import processes
+from service.storage.migrate import migrate
+
+for _name in list(os.environ):
+    # PG* would bend every connection that leaves something unsaid.
+    if _name.startswith(("CALLEDGER_", "PG")) and not _name.startswith("CALLEDGER_TEST_"):
+        del os.environ[_name]
+
+DEBIAN_PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+OWNER = "calledger_owner"
+PASSWORD = "only-for-tests"
+START_TIMEOUT_S = 30
+
+# A throwaway cluster: nothing of it has to survive the machine.
+SERVER_OPTIONS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "64MB",
+    "max_wal_size": "256MB",
+    "min_wal_size": "32MB",
+    "max_connections": "100",
+    "max_locks_per_transaction": "256",
+    "jit": "off",
+    "autovacuum": "off",
+    "timezone": "UTC",
+}
+
+
+@dataclass
+class Server:
+    """A PostgreSQL server of this test run, with a template that has been migrated once."""
+
+    programs: Path
+    folder: Path
+    identity: processes.Identity
+    _template: str | None = field(default=None, init=False)
+
+    def url(self, database: str, *, user: str = OWNER) -> str:
+        return f"postgresql://{user}:{PASSWORD}@/{database}?host={quote(str(self.folder))}&port=5432"
+
+    def execute(self, *statements: str) -> None:
+        """Run statements as superuser, each in a transaction of its own."""
+        commands = [argument for statement in statements for argument in ("-c", statement)]
+        psql = processes.bundled_programs() / "psql"
+        connection = ["-h", self.folder, "-p", "5432", "-U", "postgres", "-d", "postgres"]
+        done = subprocess.run(
+            [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", *connection, *commands],
+            env={"PGPASSWORD": PASSWORD},
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+
+    def template(self) -> str:
+        """The name of a migrated database, made on first use."""
+        if self._template is None:
+            self.execute(f"CREATE DATABASE migrated OWNER {OWNER}")
+            asyncio.run(migrate(self.url("migrated")))
+            self._template = "migrated"
+        return self._template
+
+    @contextmanager
+    def database(self, *, template: str = "template0") -> Iterator[str]:
+        """A new database, as a copy of `template`: its address, for the owner."""
+        name = f"test_{secrets.token_hex(6)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER}")
+        try:
+            yield self.url(name)
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def running_server(programs: Path) -> Iterator[Server]:
+    """A throwaway cluster of `programs`, started, and gone afterwards."""
+    # Directly under /tmp: the way to a socket may have about 100 characters, and pytest's folders are longer.
+    folder = Path(tempfile.mkdtemp(prefix="calledger-test-", dir="/tmp"))
+    try:
+        folder.chmod(0o711)
+        server = Server(programs, folder, processes.choose_identity(programs / "postgres", folder))
+        os.chown(folder, *server.identity.owner)
+        initialise(server)
+        with (folder / "server.log").open("wb") as log:
+            process = processes.start(server.identity, server_command(server), folder=folder, log=log)
+        try:
+            await_ready(process, folder)
+            server.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
+            yield server
+        finally:
+            process.terminate()
+            process.wait(START_TIMEOUT_S)
+    finally:
+        shutil.rmtree(folder)
+
+
+def initialise(server: Server) -> None:
+    password_file = server.folder / "password"
+    password_file.write_text(PASSWORD)
+    os.chown(password_file, *server.identity.owner)
+    auth = ["-U", "postgres", "-A", "scram-sha-256", f"--pwfile={password_file}"]
+    command = [server.programs / "initdb", "-D", server.folder / "cluster", *auth, "-E", "UTF8", "--no-locale", "-N"]
+    done = processes.run(server.identity, command, folder=server.folder)
+    assert done.returncode == 0, done.stdout
+
+
+def server_command(server: Server) -> list[str | Path]:
+    options = {**SERVER_OPTIONS, "unix_socket_directories": str(server.folder)}
+    settings = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
+    return [server.programs / "postgres", "-D", server.folder / "cluster", *settings]
+
+
+def await_ready(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Return once the server says in its pid file that it takes connections."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    pid_file = folder / "cluster" / "postmaster.pid"
+    while not (pid_file.exists() and pid_file.read_text().rstrip().endswith("ready")):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError((folder / "server.log").read_text())
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def embedded_18() -> Iterator[Server]:
+    with running_server(processes.bundled_programs()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def debian_15() -> Iterator[Server]:
+    if not (DEBIAN_PROGRAMS / "postgres").exists():
+        reason = f"no PostgreSQL 15 in {DEBIAN_PROGRAMS}: `make test` installs it where apt-get is there"
+        print(reason)
+        pytest.skip(reason)
+    with running_server(DEBIAN_PROGRAMS) as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(embedded_18: Server) -> Iterator[str]:
+    with embedded_18.database(template=embedded_18.template()) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(embedded_18: Server) -> Iterator[str]:
+    with embedded_18.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["embedded_18", "debian_15"])
+def any_server(request: pytest.FixtureRequest) -> Server:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def any_database_url(any_server: Server) -> Iterator[str]:
+    with any_server.database(template=any_server.template()) as url:
+        yield url
+
+
+@pytest.fixture
+def any_empty_database_url(any_server: Server) -> Iterator[str]:
+    with any_server.database() as url:
+        yield url
