@@ -1,0 +1,93 @@
+"""From the `Authorization` header to a principal."""
+
+import asyncio
+import base64
+import binascii
+import hmac
+import time
+from datetime import UTC, datetime, timedelta
+
+from policies import Role
+from service.access.keys import mac_of, prefix_of
+from service.access.principal import Principal
+from service.errors import RequestError
+from service.storage.models import ApiKey
+
+_KEPT_SECONDS = 30.0
+_KEPT_KEYS = 4_096
+_LAST_USE_STEP = timedelta(minutes=1)
+
+
+class UnauthenticatedError(RequestError):
+    """no valid API key was given; send `Authorization: Bearer cl_...`"""
+
+
+class ForbiddenError(RequestError):
+    """the key's role may not do this"""
+
+
+def key_text(authorization: str | None) -> str:
+    """The key in a `Bearer` header, or the password of a `Basic` one (RFC 7617), as OpenTelemetry exporters send it."""
+    scheme, _, value = (authorization or "").partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            user, _, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+        return password or user
+    return ""
+
+
+class Authenticator:
+    """Checks keys against the database, with a short memory so that a revoked key ends within seconds everywhere.
+
+    The memory is emptied by `forget`, which a NOTIFY calls on every running service.
+    """
+
+    def __init__(self, pepper: bytes) -> None:
+        self._pepper = pepper
+        self._known: dict[str, tuple[ApiKey, float]] = {}
+        self._used: dict[str, datetime] = {}
+
+    async def authenticate(self, authorization: str | None) -> Principal:
+        """The principal of the header's key. Raises UnauthenticatedError, never saying which part was wrong."""
+        text = key_text(authorization)
+        prefix = prefix_of(text)
+        record = await self._record(prefix) if prefix else None
+        # The comparison runs in every case, so that time does not tell whether the prefix exists.
+        same = hmac.compare_digest(mac_of(text, self._pepper), record.mac if record else bytes(32))
+        now = datetime.now(UTC)
+        if record is None or not same or record.revoked_at or (record.expires_at and record.expires_at <= now):
+            raise UnauthenticatedError
+        self._used[record.prefix] = now
+        accounts = None if record.accounts is None else tuple(record.accounts)
+        return Principal(record.prefix, Role(record.role), accounts, record.expires_at)
+
+    async def _record(self, prefix: str) -> ApiKey | None:
+        known = self._known.get(prefix)
+        if known is not None and known[1] > time.monotonic():
+            return known[0]
+        record = await ApiKey.get_or_none(prefix=prefix)
+        if record is not None:
+            if len(self._known) >= _KEPT_KEYS:
+                self._known.clear()
+            self._known[prefix] = (record, time.monotonic() + _KEPT_SECONDS)
+        return record
+
+    def forget(self) -> None:
+        """Ask the database again for every key."""
+        self._known.clear()
+
+    async def note_uses(self) -> None:
+        """Write down when keys were last used; one UPDATE a key and minute at most."""
+        used, self._used = self._used, {}
+        for prefix, moment in used.items():
+            await ApiKey.filter(prefix=prefix, last_used_at__isnull=True).update(last_used_at=moment)
+            await ApiKey.filter(prefix=prefix, last_used_at__lt=moment - _LAST_USE_STEP).update(last_used_at=moment)
+
+    async def note_uses_for_ever(self, every_seconds: float = 60.0) -> None:
+        while True:
+            await asyncio.sleep(every_seconds)
+            await self.note_uses()

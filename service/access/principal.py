@@ -1,0 +1,16 @@
+"""The one who asks."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from policies import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated key: its id (public prefix), role, accounts by number (None: every account) and expiry."""
+
+    key_id: str
+    role: Role
+    accounts: tuple[int, ...] | None
+    expires_at: datetime | None = None

@@ -1,0 +1,84 @@
+"""Filters as values: what a caller asked for, before any SQL.
+
+A predicate names the fields of the GraphQL filters (`startedAt`, `apiKey`) and holds values already of the right type.
+`ne`, `notIn` and `Not` are complements: a value that was not reported matches them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Operator = Literal["eq", "ne", "in", "notIn", "lt", "lte", "gt", "gte", "contains", "startsWith", "isNull"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`field operator value`; `in` and `notIn` take a tuple, `isNull` a bool."""
+
+    field: str
+    operator: Operator
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class TagMatch:
+    """The call carries tag `key`, and its value satisfies every one of `conditions` (none: any value)."""
+
+    key: str
+    conditions: tuple[Compare, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """Every part holds; no parts: always true."""
+
+    parts: tuple["Predicate", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Some part holds; no parts: never true."""
+
+    parts: tuple["Predicate", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The complement, with what was not reported."""
+
+    part: "Predicate"
+
+
+Predicate = Compare | TagMatch | And | Or | Not
+EVERYTHING = And(())
+
+
+def conjuncts(predicate: Predicate) -> Iterator[Predicate]:
+    """The parts that must all hold, nested And's opened."""
+    if isinstance(predicate, And):
+        for part in predicate.parts:
+            yield from conjuncts(part)
+    else:
+        yield predicate
+
+
+def fields_of(predicate: Predicate) -> Iterator[str]:
+    """Every field that the predicate looks at; tags as `tags`."""
+    if isinstance(predicate, Compare):
+        yield predicate.field
+    elif isinstance(predicate, TagMatch):
+        yield "tags"
+    elif isinstance(predicate, Not):
+        yield from fields_of(predicate.part)
+    else:
+        for part in predicate.parts:
+            yield from fields_of(part)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open time range [start, end); None: open."""
+
+    start: datetime | None = None
+    end: datetime | None = None

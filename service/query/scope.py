@@ -1,0 +1,17 @@
+"""What one reader may see: accounts, role and the policy's views."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from policies import Policy, Role, View
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """`accounts` are numbers (None: every account); `views` maps `Type.field` to what the role gets of it."""
+
+    key_id: str
+    role: Role
+    accounts: tuple[int, ...] | None
+    policy: Policy
+    views: Mapping[str, View]

@@ -1,0 +1,144 @@
+"""Connections to PostgreSQL, one pool a role.
+
+owner       migrates, maintains partitions, folds deltas; as the address says
+writer      inserts what admission let through; role `calledger_app_all`, binary codecs, for COPY
+reading()   serves queries: role `calledger_app` under row-level security for keys that are bound to accounts,
+            role `calledger_app_all` for keys that are not; text codecs, so that numbers travel exactly
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from tortoise import Tortoise
+
+from service.storage.errors import DatabaseError
+from service.storage.tortoise import tortoise_config
+
+SCOPED_ROLE = "calledger_app"
+UNSCOPED_ROLE = "calledger_app_all"
+
+_USABLE_ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(current_user, oid, 'MEMBER')"
+_BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
+
+
+class ScopedConnection(asyncpg.Connection):  # type: ignore[type-arg]
+    """A connection that remembers whose rows it may see."""
+
+    __slots__ = ("_accounts",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through to asyncpg
+        super().__init__(*args, **kwargs)
+        self._accounts: tuple[int, ...] | None = None
+
+    async def see_only(self, accounts: tuple[int, ...]) -> None:
+        """Set the second wall to `accounts`; costs a round trip only when they differ from the last ones."""
+        if accounts != self._accounts:
+            self._accounts = None
+            await self.execute(
+                "SELECT set_config('calledger.accounts', $1, false)", f"{{{','.join(map(str, accounts))}}}"
+            )
+            self._accounts = accounts
+
+
+async def _no_reset(_: object) -> None:
+    """Connections carry no state between requests but the scope, which is set anew; a reset would be a round trip."""
+
+
+async def _text_codecs(connection: asyncpg.Connection) -> None:
+    for name in ("numeric", "uuid"):
+        await connection.set_type_codec(name, schema="pg_catalog", encoder=str, decoder=str, format="text")
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=str, format="text")
+
+
+class Database:
+    """The pools, and the walls that this server lacks (`missing_walls`, in words)."""
+
+    def __init__(
+        self, url: str, owner: asyncpg.Pool, writer: asyncpg.Pool, scoped: asyncpg.Pool, unscoped: asyncpg.Pool
+    ) -> None:
+        self.url = url
+        self.owner = owner
+        self.writer = writer
+        self.missing_walls: tuple[str, ...] = ()
+        self._scoped = scoped
+        self._unscoped = unscoped
+
+    @classmethod
+    async def open(cls, url: str, *, read_connections: int = 8, statement_timeout_ms: int = 15_000) -> "Database":
+        """Open pools on a migrated database. Raises DatabaseError when it does not answer."""
+        roles = await _usable_roles(url)
+        read = {
+            "max_size": read_connections,
+            "connection_class": ScopedConnection,
+            "init": _text_codecs,
+            "statement_timeout_ms": statement_timeout_ms,
+        }
+        database = cls(
+            url,
+            await _pool(url, None, max_size=3),
+            await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=3),
+            await _pool(url, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read),
+            await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read),
+        )
+        await Tortoise.init(
+            config=tortoise_config(url, role=UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None),
+            _enable_global_fallback=True,
+        )
+        database.missing_walls = await _missing_walls(database.owner, roles)
+        return database
+
+    async def close(self) -> None:
+        await Tortoise.close_connections()
+        for pool in (self._scoped, self._unscoped, self.writer, self.owner):
+            await pool.close()
+
+    @asynccontextmanager
+    async def reading(self, accounts: tuple[int, ...] | None) -> AsyncIterator[asyncpg.Connection]:
+        """A connection that the database itself keeps to `accounts`; None sees every account."""
+        if accounts is None:
+            async with self._unscoped.acquire() as connection:
+                yield connection
+        else:
+            async with self._scoped.acquire() as connection:
+                await connection.see_only(accounts)
+                yield connection
+
+
+async def _usable_roles(url: str) -> frozenset[str]:
+    try:
+        connection = await asyncpg.connect(url)
+    except (OSError, asyncpg.PostgresError) as error:
+        raise DatabaseError(f"the database does not answer ({type(error).__name__})") from error
+    try:
+        rows = await connection.fetch(_USABLE_ROLES, [SCOPED_ROLE, UNSCOPED_ROLE])
+        return frozenset(row["rolname"] for row in rows)
+    finally:
+        await connection.close()
+
+
+async def _pool(
+    url: str,
+    role: str | None,
+    *,
+    statement_timeout_ms: int | None = None,
+    **options: Any,  # noqa: ANN401 - asyncpg's
+) -> asyncpg.Pool:
+    server_settings = {"application_name": "calledger", "timezone": "UTC", "jit": "off"}
+    if role is not None:
+        server_settings["role"] = role
+    if statement_timeout_ms is not None:
+        server_settings["statement_timeout"] = str(statement_timeout_ms)
+    return await asyncpg.create_pool(url, min_size=0, reset=_no_reset, server_settings=server_settings, **options)
+
+
+async def _missing_walls(owner: asyncpg.Pool, roles: frozenset[str]) -> tuple[str, ...]:
+    missing = []
+    if SCOPED_ROLE not in roles:
+        missing.append(f"the role `{SCOPED_ROLE}` is not usable: row-level security does not guard queries")
+    if UNSCOPED_ROLE not in roles:
+        missing.append(f"the role `{UNSCOPED_ROLE}` is not usable: the writer acts as the owner of the tables")
+    if await owner.fetchval(_BYPASSES):
+        missing.append("the database's owner is a superuser or bypasses row-level security")
+    return tuple(missing)

@@ -1,0 +1,111 @@
+"""Ids of calls and errors: derived from the call itself, so that the same call reported again has the same id.
+
+Inside: a UUIDv8 (RFC 9562, section 5.8) of 48 bits of milliseconds and 74 bits of SHA-256 over the call's identity.
+Outside: `call_` or `err_` and base32 of the account number and that UUID, so that a look-up finds partition and shard.
+"""
+
+import base64
+import hashlib
+import struct
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from service.errors import RequestError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class IdError(RequestError):
+    """the id is not one that this ledger gave out"""
+
+
+@dataclass(frozen=True, slots=True)
+class CallKey:
+    """Where a call lies: account number and UUID; the UUID carries `started_at`."""
+
+    account_id: int
+    uuid: UUID
+
+    @property
+    def started_at(self) -> datetime:
+        return uuid_time(self.uuid)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorKey:
+    """Where an error lies: its call, and the moment it occurred."""
+
+    call: CallKey
+    occurred_at: datetime
+
+
+def milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since 1970, floored."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def from_milliseconds(count: int) -> datetime:
+    return _EPOCH + count * _MILLISECOND
+
+
+def call_uuid(account_id: int, source: str, source_id: str, started_at: datetime) -> UUID:
+    """The id of a call. `source` is the gateway's family, not the path that the report came by."""
+    count = milliseconds(started_at)
+    identity = b"".join(
+        len(part).to_bytes(4, "big") + part
+        for part in (str(account_id).encode(), source.encode(), source_id.encode("utf-8", "surrogatepass"))
+    )
+    bits = int.from_bytes(hashlib.sha256(identity + count.to_bytes(8, "big")).digest()[:16], "big")
+    value = (count & 0xFFFF_FFFF_FFFF) << 80 | bits & 0xFFFF_FFFF_FFFF_FFFF_FFFF
+    value = value & ~(0xF << 76) | 8 << 76
+    value = value & ~(0x3 << 62) | 2 << 62
+    return UUID(int=value)
+
+
+def uuid_time(uuid: UUID) -> datetime:
+    return from_milliseconds(uuid.int >> 80)
+
+
+def _encode(prefix: str, data: bytes) -> str:
+    return prefix + base64.b32encode(data).decode().rstrip("=").lower()
+
+
+def _decode(prefix: str, text: str, length: int) -> bytes:
+    body = text.removeprefix(prefix)
+    try:
+        if body == text or body != body.lower():
+            raise ValueError
+        data = base64.b32decode(body.upper() + "=" * (-len(body) % 8))
+    except ValueError:
+        raise IdError(f"`{text[:60]}` is not an id that this ledger gave out") from None
+    if len(data) != length or _encode(prefix, data) != text:
+        raise IdError(f"`{text[:60]}` is not an id that this ledger gave out")
+    return data
+
+
+def encode_call_id(account_id: int, uuid: UUID | str) -> str:
+    """`call_` and 32 characters."""
+    raw = uuid.bytes if isinstance(uuid, UUID) else bytes.fromhex(uuid.replace("-", ""))
+    return _encode("call_", account_id.to_bytes(4, "big") + raw)
+
+
+def decode_call_id(text: str) -> CallKey:
+    """Raises IdError when `text` is anything but an id from `encode_call_id`."""
+    data = _decode("call_", text, 20)
+    return CallKey(int.from_bytes(data[:4], "big"), UUID(bytes=data[4:]))
+
+
+def encode_error_id(account_id: int, uuid: UUID | str, occurred_at: datetime) -> str:
+    """`err_` and 39 characters; the last 4 bytes are the milliseconds from start to error."""
+    raw = uuid if isinstance(uuid, UUID) else UUID(uuid)
+    delay_ms = milliseconds(occurred_at) - (raw.int >> 80)
+    return _encode("err_", struct.pack(">I16sI", account_id, raw.bytes, delay_ms))
+
+
+def decode_error_id(text: str) -> ErrorKey:
+    """Raises IdError when `text` is anything but an id from `encode_error_id`."""
+    account_id, raw, delay_ms = struct.unpack(">I16sI", _decode("err_", text, 24))
+    key = CallKey(account_id, UUID(bytes=raw))
+    return ErrorKey(key, key.started_at + delay_ms * _MILLISECOND)
