@@ -1,0 +1,47 @@
+"""Everything that the law can object to.
+
+    PolicyError                 base: catch this to catch them all
+    |-- PolicyDocumentError     the operator's document cannot be loaded (says where, and what to write instead)
+    |-- SchemaCoverageError     a field of the GraphQL schema has no entry in the policy
+    `-- UnknownPresetError      no shipped policy has that name
+
+The sealing and redaction modules add their own children of PolicyError. No message ever carries a secret or a
+content field: a document error quotes the document, which holds neither.
+"""
+
+
+class PolicyError(Exception):
+    """the policy does not allow it"""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or self.__doc__ or "")
+
+
+class PolicyDocumentError(PolicyError):
+    """the policy document cannot be loaded"""
+
+    def __init__(self, message: str = "", *, where: str = "", line: int | None = None, advice: str = "") -> None:
+        """Join what is wrong, where it stands (table and key, and the 1-based `line` if known) and the `advice`."""
+        self.reason = message or self.__doc__ or ""
+        self.where = where
+        self.line = line
+        self.advice = advice
+        place = f"{where}: " if where else ""
+        place = f"line {line}, {place}" if line is not None else place
+        super().__init__(place + self.reason + (f"; {advice}" if advice else ""))
+
+
+class SchemaCoverageError(PolicyError):
+    """fields of the schema have no entry in the policy"""
+
+    def __init__(self, missing: list[str]) -> None:
+        """`missing` are names as `Type.field`, sorted; all of them are in the message."""
+        self.missing = missing
+        super().__init__(
+            f"{self.__doc__}: {', '.join(f'`{name}`' for name in missing)}; "
+            'add each to [fields] with its class, action and store, as in "Call.model"'
+        )
+
+
+class UnknownPresetError(PolicyError):
+    """there is no such preset"""

@@ -1,0 +1,79 @@
+"""What an ingest adapter read from one row: normalised, not yet admitted.
+
+Every moment is an aware datetime in UTC; `started_at` is floored to milliseconds. Optional text that came empty is
+None ("not reported"). Nothing here may be stored, logged or shown: only `Admission.admit` makes it storable.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+"""A value as a JSON parser returns it."""
+
+Source: TypeAlias = Literal["native", "litellm", "otlp", "new-api", "one-api", "csv"]
+"""The gateway's family, whatever path its report came by."""
+
+AmountSource: TypeAlias = Literal["BILLED", "REPORTED", "ESTIMATED", "ROUNDED"]
+"""Where an amount comes from; the names are GraphQL's."""
+
+
+@dataclass(slots=True)
+class AmountPart:
+    """One part of an amount, quantity x unit price, in the currency of the call."""
+
+    meter: str
+    amount: Decimal
+    quantity: Decimal | None = None
+    unit_price: Decimal | None = None
+
+
+@dataclass(slots=True)
+class ErrorReport:
+    """The error of a failed call, as it came."""
+
+    type: str
+    code: str | None = None
+    message: str | None = None
+    parameters: dict[str, Json] = field(default_factory=dict[str, Json])
+    occurred_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Report:
+    """One call as its gateway reported it.
+
+    `user` is the plain id. `content` holds the strings of the content fields of the same report: they are used to find
+    echoes in the error text, and then gone. `dropped` counts the fields that the adapter left out: by name only when
+    the name is known to us, else under `unknown`.
+    """
+
+    source: Source
+    source_id: str
+    started_at: datetime
+    model: str
+    failed: bool
+    account: str | None = None
+    api_key: str | None = None
+    user: str | None = None
+    served_model: str | None = None
+    provider: str | None = None
+    operation: str | None = None
+    streamed: bool | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    amount: Decimal | None = None
+    currency: str | None = None
+    amount_source: AmountSource | None = None
+    amount_parts: list[AmountPart] | None = None
+    corrects: str | None = None
+    latency_ms: int | None = None
+    time_to_first_token_ms: int | None = None
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+    error: ErrorReport | None = None
+    content: list[str] = field(default_factory=list[str], repr=False)
+    dropped: dict[str, int] = field(default_factory=dict[str, int])
