@@ -1,6 +1,7 @@
 """Runs the migrations, one runner at a time."""
 
 import asyncpg
+from tortoise.context import TortoiseContext
 from tortoise.migrations.api import migrate as tortoise_migrate
 
 from service.storage.errors import DatabaseError
@@ -28,6 +29,8 @@ async def migrate(url: str) -> None:
         if version.major * 10_000 < LEAST_VERSION:
             raise DatabaseError(f"the database is PostgreSQL {version.major}; calledger needs 15 or later")
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        await tortoise_migrate(config=tortoise_config(url, max_connections=1), app_labels=[APP])
+        # In a context of its own, which closes the connections that Tortoise opens and then forgets.
+        async with TortoiseContext():
+            await tortoise_migrate(config=tortoise_config(url, max_connections=1), app_labels=[APP])
     finally:
         await connection.close()
