@@ -1,0 +1,62 @@
+"""Errors of the keyring.
+
+OperatorError
+└── KeyringError            the keyring cannot be used as it is set up
+    ├── KeyringMissingError    no keyring is there, and none may be made
+    ├── KeyringForeignError    it belongs to another database
+    ├── KeyringDamagedError    its own files do not fit together
+    ├── KeyringExposedError    others than its owner can read it
+    └── KekError               the key-encryption key is absent, unfit, or another one
+ServiceError
+├── KeyringUnavailableError    it cannot be reached now; try again
+└── KeyGoneError               one key cannot be had; nothing sealed with it opens
+    ├── KeyDestroyedError         destroyed on purpose; it is never made again
+    └── KeyLostError              neither here nor destroyed by us
+        └── KeyDamagedError          its file is here, but is not what was written
+"""
+
+from service.errors import OperatorError, ServiceError
+
+
+class KeyringError(OperatorError):
+    """the keyring cannot be used as it is set up"""
+
+
+class KeyringMissingError(KeyringError):
+    """no keyring is there: name the right one, or allow a new one to be made"""
+
+
+class KeyringForeignError(KeyringError):
+    """the keyring belongs to another database"""
+
+
+class KeyringDamagedError(KeyringError):
+    """the files of the keyring do not fit together: restore it from its backup"""
+
+
+class KeyringExposedError(KeyringError):
+    """others than its owner can read the keyring"""
+
+
+class KekError(KeyringError):
+    """the key-encryption key does not open this keyring: is it the one that the keyring was made with?"""
+
+
+class KeyringUnavailableError(ServiceError):
+    """the keyring cannot be reached now; try again"""
+
+
+class KeyGoneError(ServiceError):
+    """a key cannot be had, and nothing that was sealed with it opens"""
+
+
+class KeyDestroyedError(KeyGoneError):
+    """the key was destroyed on purpose and is never made again"""
+
+
+class KeyLostError(KeyGoneError):
+    """the key is neither in the keyring nor among those that were destroyed"""
+
+
+class KeyDamagedError(KeyLostError):
+    """the key's file is not what was written: restore it from the keyring's backup"""

@@ -1,0 +1,41 @@
+"""Names of keys: what a key file is called, what its wrapping is bound to, and what a tombstone keeps of it."""
+
+import re
+from typing import Final, NamedTuple
+
+_PERIOD: Final = re.compile(
+    r"period/(0|[1-9][0-9]{0,4})/([a-z][a-z0-9_]{0,31})/([0-9]{4}-[0-9]{2}(?:-[0-9]{2})?)", re.ASCII
+)
+_ACCOUNT: Final = re.compile(r"account/(0|[1-9][0-9]{0,18})", re.ASCII)
+
+
+class PeriodKeyName(NamedTuple):
+    """The key of one tier, data class and UTC day `2026-11-22` (or month `2026-11`)."""
+
+    tier: int
+    data_class: str
+    period: str
+
+    def __str__(self) -> str:
+        return f"period/{self.tier}/{self.data_class}/{self.period}"
+
+
+class AccountKeyName(NamedTuple):
+    """The key of one account."""
+
+    account: int
+
+    def __str__(self) -> str:
+        return f"account/{self.account}"
+
+
+KeyName = PeriodKeyName | AccountKeyName
+
+
+def parse_name(text: str) -> KeyName:
+    """The name that prints as `text`; `ValueError` for anything else, a path with dots in it above all."""
+    if match := _PERIOD.fullmatch(text):
+        return PeriodKeyName(int(match[1]), match[2], match[3])
+    if match := _ACCOUNT.fullmatch(text):
+        return AccountKeyName(int(match[1]))
+    raise ValueError(f"no key is named `{text}`")

@@ -1,0 +1,92 @@
+"""What every keyring does, wherever its keys live."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+from uuid import UUID
+
+from service.keyring.names import PeriodKeyName
+
+SECRETS: Final = ("pepper", "cursor", "signer")
+"""Keys that a keyring has from its creation: of API keys (HMAC), of cursors (AEAD), of the ledger (Ed25519 seed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCounts:
+    """How many keys are here, and how many were destroyed on purpose."""
+
+    live: int = 0
+    destroyed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyringCounts:
+    """Counts by (tier, data class), and of the accounts' keys."""
+
+    periods: Mapping[tuple[int, str], KeyCounts] = field(default_factory=dict[tuple[int, str], KeyCounts])
+    accounts: KeyCounts = KeyCounts()
+
+
+class Keyring(Protocol):
+    """Keys of 32 bytes by name. A name that was destroyed never has a key again.
+
+    Every method may raise `KeyringUnavailableError`. An answer is right at the moment it is given: whoever keeps a key
+    must forget it when its destruction is announced.
+    """
+
+    @property
+    def id(self) -> UUID:
+        """The keyring's own id, from its creation."""
+        ...
+
+    def describe(self) -> str:
+        """Where the keys live and what wraps them, in words for `status`; never a secret."""
+        ...
+
+    async def bind(self, database_id: UUID) -> None:
+        """Tie the keyring to one database on first use; `KeyringForeignError` for any other ever after."""
+        ...
+
+    async def period_key(self, tier: int, data_class: str, period: str, *, mint: bool) -> bytes:
+        """The key of a tier, class and period; made if absent and `mint`. `KeyDestroyedError`, `KeyLostError`."""
+        ...
+
+    async def account_key(self, account: int, *, mint: bool) -> bytes:
+        """The key of an account; made if absent and `mint`. `KeyDestroyedError`, `KeyLostError`."""
+        ...
+
+    async def secret(self, name: str) -> bytes:
+        """One of `SECRETS`; `KeyLostError` when it is gone."""
+        ...
+
+    async def destroy_periods(self, keys: Iterable[PeriodKeyName]) -> int:
+        """Destroy these keys, whether they exist or not: none is made later. Returns how many were here."""
+        ...
+
+    async def destroy_account(self, account: int) -> int:
+        """Destroy an account's key: all that was ever sealed for it. Returns 1 if it was here, else 0."""
+        ...
+
+    async def tombstones(self) -> list[str]:
+        """The names of all destroyed keys, in the order of destruction."""
+        ...
+
+    async def replay(self, tombstones: Iterable[str]) -> int:
+        """Destroy again what an older copy of the keyring brought back. Returns how many keys were here."""
+        ...
+
+    async def periods(self) -> list[PeriodKeyName]:
+        """The period keys that are here, sorted."""
+        ...
+
+    async def counts(self) -> KeyringCounts:
+        """How many keys are here and how many were destroyed."""
+        ...
+
+    def forget(self, keys: Iterable[PeriodKeyName] = (), accounts: Iterable[int] = ()) -> None:
+        """Drop unwrapped keys from memory: these, or all when none is named."""
+        ...
+
+    async def close(self) -> None:
+        """Drop all unwrapped keys and whatever connects to the keys' home."""
+        ...

@@ -1,0 +1,74 @@
+"""Structured logs on standard error. An event names what happened; values are ours, never a client's text."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+# ESC, CR, LF and the Unicode line separators: one event is one line, and a terminal is not commanded.
+_CONTROL = {code: f"\\u{code:04x}" for code in [*range(32), 127, *range(128, 160), 0x2028, 0x2029]}
+
+
+def _escape_control(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:  # noqa: ANN401
+    return {key: value.translate(_CONTROL) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _name_exception(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:  # noqa: ANN401
+    """An exception is logged by class and place: its message may quote a row, and a traceback its values."""
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    if isinstance(error, BaseException):
+        event["error"] = type(error).__name__
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        if trace is not None:
+            event["at"] = f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}"
+    return event
+
+
+def configure_logs(*, level: str = "info", form: str = "auto") -> None:
+    """Set up logging once per process; `form` is `json`, `console`, or `auto` (console on a terminal)."""
+    console = form == "console" or (form == "auto" and sys.stderr.isatty())
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _name_exception,
+            _escape_control,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    _quieten_libraries()
+
+
+def _quieten_libraries() -> None:
+    """Libraries quote requests and statements in their logs: only the fact that something happened passes."""
+    root = logging.getLogger()
+    root.handlers = [_LibraryHandler()]
+    root.setLevel(logging.WARNING)
+
+
+class _LibraryHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        structlog.get_logger().log(
+            record.levelno,
+            "library message",
+            library=record.name,
+            place=f"{record.module}:{record.lineno}",
+            exc_info=error,
+        )
+
+
+def get_logger() -> structlog.stdlib.BoundLogger:
+    return structlog.get_logger()

@@ -1,0 +1,61 @@
+"""Everything that a process of calledger works with, opened in order and closed in reverse."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from service.access.authenticate import Authenticator
+from service.installation import open_installed_keyring, policy_in_force, write_admin_key
+from service.keyring import Keyring
+from service.settings import Settings
+from service.storage import address
+from service.storage.accounts import Accounts
+from service.storage.database import Database
+from service.storage.migrate import migrate
+from service.storage.partitions import Partitions
+from service.storage.policy_store import AppliedPolicy, applied_policy
+
+
+@dataclass(slots=True)
+class Runtime:
+    """`applied` changes when another policy is put in force; the rest stays for the life of the process."""
+
+    settings: Settings
+    database: Database
+    accounts: Accounts
+    applied: AppliedPolicy
+    keyring: Keyring
+    partitions: Partitions
+    authenticator: Authenticator
+
+    async def reload_policy(self) -> None:
+        """Take up the policy that is in force now, whole or not at all."""
+        self.applied = await applied_policy() or self.applied
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """Find or start the database, bring it to the newest schema, and open what works on it.
+
+    Raises OperatorError when the installation cannot work as it is set up.
+    """
+    async with address.database(data=settings.data, database_url=settings.database_url) as url:
+        await migrate(url)
+        database = await Database.open(
+            url, read_connections=settings.read_connections, statement_timeout_ms=settings.statement_timeout_ms
+        )
+        try:
+            yield await _assemble(settings, database)
+        finally:
+            await database.close()
+
+
+async def _assemble(settings: Settings, database: Database) -> Runtime:
+    keyring, first_start = await open_installed_keyring(settings)
+    applied = await policy_in_force(settings)
+    pepper = await keyring.secret("pepper")
+    if first_start:
+        await write_admin_key(settings.data, pepper)
+    accounts = Accounts(applied.policy.tiers[applied.policy.default_tier].number)
+    await accounts.refresh()
+    return Runtime(settings, database, accounts, applied, keyring, Partitions(database.owner), Authenticator(pepper))
