@@ -1,0 +1,147 @@
+"""The GraphQL fields that hold call data, and the facts about them that no policy can change.
+
+This table is the single truth: the document is checked against it, admission obeys it, views are computed over it.
+A field that is added to a data type of the schema is added here and to every preset; until then the service refuses
+to start.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from policies.model import Action, Store
+
+_FIGURES: Final = (
+    "calls errors inputTokens outputTokens cacheReadTokens cacheWriteTokens reasoningTokens amount tokenEfficiency "
+    "averageCost costPerThousandOutputTokens latencyMs wastedOnFailures estimatedShare"
+)
+_TYPES: Final[Mapping[str, str]] = {
+    "Call": (
+        "id sourceId source startedAt account apiKey user model servedModel provider operation status streamed "
+        "inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency amount "
+        "amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error"
+    ),
+    "Amount": "amount currency source",
+    "AmountPart": "meter quantity unitPrice amount",
+    "Tag": "key value",
+    "CallError": "id call type code message disclosure parameters occurredAt fingerprint redactions",
+    "ErrorParameter": "name value action",
+    "Redaction": "rule count",
+    "ErrorGroup": "fingerprint type count firstSeen lastSeen models sampleMessage",
+    "CostReport": "rows totals coverage truncated",
+    "CostCoverage": "from to source",
+    "CostRow": f"key {_FIGURES}",
+    "CostFigures": _FIGURES,
+    "CostKey": ("model provider account apiKey status operation servedModel currency tags bucketStart bucketEnd"),
+    "Money": "amount currency",
+    "Percentiles": "p50 p95 p99",
+    "Facets": "models providers accounts apiKeys errorTypes statuses currencies",
+    "FacetValue": "value count",
+}
+_CALL_TYPES: Final = frozenset({"Call", "Amount", "AmountPart", "Tag"})
+_ERROR_TYPES: Final = frozenset({"CallError", "ErrorParameter", "Redaction", "ErrorGroup"})
+_FACET_TYPES: Final = frozenset({"Facets", "FacetValue"})
+
+DATA_TYPES: Final = frozenset(_TYPES)
+"""Types whose every field needs an entry in the policy."""
+
+DATA_FIELDS: Final = tuple(f"{name}.{field}" for name, fields in _TYPES.items() for field in fields.split())
+"""Every field of the data types as `Type.field`, in the order of the schema."""
+
+INTERFACES: Final[Mapping[str, tuple[str, ...]]] = {"CostFigure": ("CostRow", "CostFigures")}
+"""Interfaces of data types: a field asked for through one is seen as by the least of those that implement it."""
+
+
+def _store(field: str) -> Store:
+    name = field.partition(".")[0]
+    if field == "Call.error":
+        return Store.CALL_ERROR
+    if name in _CALL_TYPES or field == "CallError.call":
+        return Store.CALL
+    if name in _ERROR_TYPES:
+        return Store.CALL_ERROR
+    return Store.USAGE_QUARTER if name in _FACET_TYPES else Store.USAGE_DAY
+
+
+STORES: Final[Mapping[str, Store]] = {field: _store(field) for field in DATA_FIELDS}
+"""Where a field lives. A fact that is in both rollups is listed with the one that keeps it longer."""
+
+USER: Final = "Call.user"
+SEALED: Final = frozenset({"CallError.message", "ErrorParameter.value", "ErrorGroup.sampleMessage"})
+"""Text that lies in the sealed blob and nowhere in clear."""
+
+MASKABLE: Final = frozenset(
+    {"Call.sourceId", "Call.apiKey", "Call.servedModel", "Call.provider", "Call.operation", "Tag.value"}
+    | {"Call.errorType", "Call.errorCode", "CallError.type", "CallError.code"}
+)
+"""Clear text that can be stored masked."""
+
+REQUIRED: Final = frozenset(
+    f"Call.{field}" for field in ("id", "sourceId", "source", "startedAt", "account", "model", "status")
+)
+"""What a call cannot be stored without."""
+
+ERROR_RECORD: Final = tuple(f"CallError.{field}" for field in ("id", "type", "occurredAt", "fingerprint"))
+"""What an error record cannot be stored without: all of it is kept, or there are no error records."""
+
+_TOKENS: Final = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens", "reasoningTokens")
+_MONEY: Final = ("amount", "averageCost", "costPerThousandOutputTokens", "wastedOnFailures", "estimatedShare")
+
+
+def _figure_origins(name: str) -> dict[str, tuple[str, ...]]:
+    origins: dict[str, tuple[str, ...]] = {f"{name}.{token}": (f"Call.{token}",) for token in _TOKENS}
+    origins |= {f"{name}.{money}": ("Call.amount",) for money in _MONEY}
+    origins[f"{name}.costPerThousandOutputTokens"] = ("Call.amount", "Call.outputTokens")
+    return origins | {
+        f"{name}.errors": ("Call.status",),
+        f"{name}.tokenEfficiency": ("Call.tokenEfficiency",),
+        f"{name}.latencyMs": ("Call.latencyMs",),
+    }
+
+
+def _same_names(name: str, origin: str, fields: str) -> dict[str, tuple[str, ...]]:
+    return {f"{name}.{field}": (f"{origin}.{field}",) for field in fields.split()}
+
+
+ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Call.totalTokens": ("Call.inputTokens", "Call.outputTokens"),
+    "Call.tokenEfficiency": ("Call.inputTokens", "Call.outputTokens"),
+    **{f"Amount.{field}": ("Call.amount",) for field in _TYPES["Amount"].split()},
+    **{f"AmountPart.{field}": ("Call.amountParts",) for field in _TYPES["AmountPart"].split()},
+    **{f"Tag.{field}": ("Call.tags",) for field in _TYPES["Tag"].split()},
+    **{f"ErrorParameter.{field}": ("CallError.parameters",) for field in _TYPES["ErrorParameter"].split()},
+    "CallError.type": ("Call.errorType",),
+    "CallError.code": ("Call.errorCode",),
+    "Redaction.rule": ("CallError.redactions",),
+    "Redaction.count": ("CallError.redactions",),
+    "ErrorGroup.fingerprint": ("CallError.fingerprint",),
+    "ErrorGroup.type": ("CallError.type",),
+    "ErrorGroup.firstSeen": ("CallError.occurredAt",),
+    "ErrorGroup.lastSeen": ("CallError.occurredAt",),
+    "ErrorGroup.models": ("Call.model",),
+    "ErrorGroup.sampleMessage": ("CallError.message",),
+    **_figure_origins("CostRow"),
+    **_figure_origins("CostFigures"),
+    **_same_names("CostKey", "Call", "model provider account apiKey status operation servedModel tags"),
+    "CostKey.currency": ("Amount.currency",),
+    **_same_names("Money", "Amount", "amount currency"),
+    "Facets.models": ("Call.model",),
+    "Facets.providers": ("Call.provider",),
+    "Facets.accounts": ("Call.account",),
+    "Facets.apiKeys": ("Call.apiKey",),
+    "Facets.errorTypes": ("Call.errorType",),
+    "Facets.statuses": ("Call.status",),
+    "Facets.currencies": ("Amount.currency",),
+}
+"""Field -> the fields that it repeats, is part of, or is computed from: nobody sees more of it than of those."""
+
+ACTIONS: Final[Mapping[str, frozenset[Action]]] = {
+    field: frozenset(
+        {Action.HASH, Action.DROP}
+        if field == USER
+        else {Action.SEAL, Action.MASK, Action.DROP}
+        if field in SEALED
+        else {Action.KEEP, *({Action.MASK} if field in MASKABLE else ()), *(() if field in REQUIRED else {Action.DROP})}
+    )
+    for field in DATA_FIELDS
+}
+"""What a policy may do to each field."""
