@@ -3,7 +3,7 @@
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import policies
 from policies import Policy, Role
@@ -31,7 +31,7 @@ async def open_installed_keyring(settings: Settings) -> tuple[Keyring, bool]:
     """
     installation = await Installation.get_or_none(id=1)
     keyring = await open_keyring(settings.keyring_url, settings.kek_url, create=installation is None)
-    database_id = await _database_id(installation, keyring)
+    database_id = installation.database_id if installation else await _new_database_id(keyring)
     await keyring.bind(database_id)
     if installation is None:
         # Last, so that a first start that is cut short begins again.
@@ -39,16 +39,15 @@ async def open_installed_keyring(settings: Settings) -> tuple[Keyring, bool]:
     return keyring, installation is None
 
 
-async def _database_id(installation: Installation | None, keyring: Keyring) -> UUID:
-    if installation is not None:
-        return installation.database_id
-    bound = await keyring.bound_to()
-    if bound is not None and await keyring.holds_keys():
+async def _new_database_id(keyring: Keyring) -> UUID:
+    """A ledger takes its keyring's id. Keys that are here already were minted for a database that this one is not."""
+    counts = await keyring.counts()
+    if counts.accounts.live or any(count.live for count in counts.periods.values()):
         raise ForeignKeyringError(
             "the database is empty, but the keyring holds the keys of another ledger: restore that ledger's database, "
             "or set CALLEDGER_KEYRING to a new folder"
         )
-    return bound or uuid4()
+    return keyring.id
 
 
 async def policy_in_force(settings: Settings) -> AppliedPolicy:

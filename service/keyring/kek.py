@@ -100,7 +100,10 @@ async def open_kek(url: str, *, salt: bytes) -> Kek:
 def create_kek_file(path: Path) -> bool:
     """Write 32 random bytes to `path`, mode 0600, unless a file is there. Returns whether it was written."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return publish(path, os.urandom(KEY_BYTES), scratch=path.parent)
+    key = os.urandom(KEY_BYTES)
+    while _is_passphrase(key):
+        key = os.urandom(KEY_BYTES)
+    return publish(path, key, scratch=path.parent)
 
 
 def _read(path: Path) -> bytes:
@@ -119,7 +122,7 @@ def _read(path: Path) -> bytes:
 
 
 def _is_passphrase(content: bytes) -> bool:
-    # 32 random bytes are printable text once in 10**9 files at most, and create_kek_file's are read as they are then.
+    # 32 random bytes that are printable text would be taken for a passphrase: create_kek_file writes none such.
     try:
         text = content.decode().rstrip("\r\n")
     except UnicodeDecodeError:

@@ -1,0 +1,91 @@
+"""The HTTP application: what is mounted where, and what every request passes."""
+
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from prometheus_client import REGISTRY, generate_latest
+
+from service import api, console, ingest
+from service.logs import get_logger
+from service.runtime import Runtime
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+log = get_logger()
+
+
+def build_app(runtime: Runtime) -> web.Application:
+    """The application of one process. It takes the runtime as open, and does not close it."""
+    app = web.Application(middlewares=[_access_log, _errors_as_json], client_max_size=runtime.settings.max_body_bytes)
+    ingest.setup(app, runtime)
+    api.setup(app, runtime)
+    console.setup(app)
+    app.router.add_get("/healthz", _healthz)
+    app.router.add_get("/readyz", _readyz(runtime))
+    app.router.add_get("/metrics", _metrics)
+    return app
+
+
+@web.middleware
+async def _access_log(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """One line a request. The path is the route's own, never the client's, and no query string is kept."""
+    started = time.perf_counter()
+    status = 500
+    try:
+        response = await handler(request)
+        status = response.status
+        return response
+    except web.HTTPException as error:
+        status = error.status
+        raise
+    finally:
+        resource = request.match_info.route.resource
+        log.info(
+            "request",
+            method=request.method if request.method.isalpha() else "?",
+            route=resource.canonical if resource else None,
+            status=status,
+            duration_ms=round((time.perf_counter() - started) * 1000, 1),
+        )
+
+
+@web.middleware
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """No traceback and no input in an answer: an error is a code and a sentence of ours."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        headers = {name: value for name, value in error.headers.items() if name in ("Allow", "Retry-After")}
+        return error_answer(error.status, error.reason.lower().replace(" ", "_"), error.reason.lower(), headers)
+    except Exception:
+        log.exception("a request failed")
+        return error_answer(500, "internal", "something went wrong here; the log says where")
+
+
+def error_answer(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)
+
+
+async def _healthz(_: web.Request) -> web.Response:
+    """The process answers."""
+    return web.json_response({"status": "ok"})
+
+
+def _readyz(runtime: Runtime) -> Handler:
+    async def ready(_: web.Request) -> web.Response:
+        """The database answers too."""
+        try:
+            await runtime.database.owner.fetchval("SELECT 1", timeout=2)
+        except Exception:
+            log.exception("not ready")
+            return web.json_response({"status": "the database does not answer"}, status=503)
+        return web.json_response({"status": "ok"})
+
+    return ready
+
+
+async def _metrics(_: web.Request) -> web.Response:
+    """Prometheus text format; no label carries a client's text."""
+    return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": "text/plain; version=0.0.4"})

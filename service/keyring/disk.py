@@ -1,0 +1,126 @@
+"""Private files: written whole or not at all, read only when nobody else can, destroyed as far as a file can be."""
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import Final
+
+from service.keyring.errors import KeyringExposedError
+
+_FILE_BYTES_MAX: Final = 64 * 1024
+SCRATCH_PREFIX: Final = ".new-"
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory of mode 0700 and its missing parents, so that they outlast a power cut."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    sync_directory(path.parent)
+
+
+def check_private_directory(path: Path) -> None:
+    """`KeyringExposedError` unless the directory is its owner's alone, and the owner is this process's user."""
+    status = path.stat()
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise KeyringExposedError(f"others can enter the keyring `{path}`: chmod 700 it")
+    if os.geteuid() not in (0, status.st_uid):
+        raise KeyringExposedError(f"the keyring `{path}` belongs to another user: run as that user")
+
+
+def read_private(path: Path | str) -> bytes:
+    """The bytes of a file of mode 0600; `FileNotFoundError` if absent, `KeyringExposedError` if others can read it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.fstat(descriptor).st_mode & 0o077:
+            raise KeyringExposedError(f"others can read `{path}`: chmod 600 it")
+        return os.read(descriptor, _FILE_BYTES_MAX)
+    finally:
+        os.close(descriptor)
+
+
+def publish(path: Path, content: bytes, *, scratch: Path) -> bool:
+    """Write a file of mode 0600 that appears whole, and only if none is there. Returns whether it is this one.
+
+    `scratch` is a directory on the same file system for the unfinished file. link(2) never replaces, so that of two
+    processes that publish at once one wins, and both read the winner's.
+    """
+    unfinished = scratch / f"{SCRATCH_PREFIX}{token_hex(8)}"
+    _write_new(unfinished, content)
+    try:
+        os.link(unfinished, path)
+    except FileExistsError:
+        return False
+    finally:
+        unfinished.unlink()
+    sync_directory(path.parent)
+    return True
+
+
+def erase(path: Path) -> bool:
+    """Overwrite and unlink a file; the caller syncs its directory. Returns whether it was there.
+
+    Overwriting is worth something on file systems that write in place, and nothing on others: what destroys the key in
+    the end is that its copies, and the key-encryption key's, run out.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        os.pwrite(descriptor, bytes(os.fstat(descriptor).st_size), 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    path.unlink()
+    return True
+
+
+def append(path: Path, content: bytes, *, at: int) -> None:
+    """Cut the file at byte `at`, write `content` there and wait until it is on disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.ftruncate(descriptor, at)
+        view = memoryview(content)
+        while view:
+            written = os.pwrite(descriptor, view, at)
+            view, at = view[written:], at + written
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Wait until the directory's entries are on disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the one lock of this file, against other processes and other threads of this one; waits for it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,140 @@
+"""What lies where in a file keyring, and how one comes into being.
+
+keyring.json       format, id, salt for passphrases, and a check value wrapped by the key-encryption key
+database           the id of the one database that it belongs to
+tombstones         the names of destroyed keys
+lock               held while a key is made or destroyed
+secrets/pepper     and cursor, signer
+periods/1/personal/2026-11-22
+accounts/2a/42     the folder is the account number modulo 256
+"""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from service.keyring.disk import SCRATCH_PREFIX, check_private_directory, locked, make_directory, publish, read_private
+from service.keyring.errors import KeyringDamagedError, KeyringMissingError
+from service.keyring.names import AccountKeyName, KeyName, PeriodKeyName, parse_name
+
+FORMAT: Final = 1
+SALT_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What `keyring.json` says."""
+
+    id: UUID
+    salt: bytes
+    check: bytes
+
+    def encode(self) -> bytes:
+        value = {"format": FORMAT, "id": str(self.id), "salt": self.salt.hex(), "check": b64encode(self.check).decode()}
+        return json.dumps(value, indent=2).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, content: bytes) -> "Metadata":
+        value = json.loads(content)
+        if value["format"] != FORMAT:
+            raise ValueError
+        return cls(UUID(value["id"]), bytes.fromhex(value["salt"]), b64decode(value["check"], validate=True))
+
+
+class Layout:
+    """The paths of one file keyring."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.metadata_path = root / "keyring.json"
+        self.database_path = root / "database"
+        self.tombstones_path = root / "tombstones"
+        self.lock_path = root / "lock"
+        self._root_text = str(root)
+
+    def key_path(self, name: KeyName) -> str:
+        """The file of a key. The name must have come from `parse_name`, or from a caller that checks it."""
+        if isinstance(name, AccountKeyName):
+            return f"{self._root_text}/accounts/{name.account & 255:02x}/{name.account}"
+        return f"{self._root_text}/periods/{name.tier}/{name.data_class}/{name.period}"
+
+    def secret_path(self, name: str) -> Path:
+        return self.root / "secrets" / name
+
+    def exists(self) -> bool:
+        """Whether a keyring was made here."""
+        return self.metadata_path.is_file()
+
+    def metadata(self) -> Metadata:
+        """`KeyringMissingError` if no keyring is here, `KeyringDamagedError` if its metadata is unreadable."""
+        if not self.exists():
+            raise KeyringMissingError(f"no keyring is at `{self.root}`: name the right one, or allow one to be made")
+        check_private_directory(self.root)
+        try:
+            metadata = Metadata.decode(read_private(self.metadata_path))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise KeyringDamagedError(f"`{self.metadata_path}` is not a keyring's metadata") from None
+        if not self.tombstones_path.is_file():
+            raise KeyringDamagedError(f"`{self.tombstones_path}` is gone: restore it from the keyring's backup")
+        return metadata
+
+    def period_keys(self) -> Iterator[PeriodKeyName]:
+        """The period keys that have a file."""
+        for path in self.root.glob("periods/*/*/*"):
+            name = _name_of(f"period/{'/'.join(path.parts[-3:])}")
+            if isinstance(name, PeriodKeyName):
+                yield name
+
+    def account_keys(self) -> Iterator[AccountKeyName]:
+        """The account keys that have a file."""
+        for path in self.root.glob("accounts/*/*"):
+            name = _name_of(f"account/{path.name}")
+            if isinstance(name, AccountKeyName):
+                yield name
+
+    def remove_unfinished(self) -> None:
+        """Remove what a crash left of files that were being written. The caller holds the lock."""
+        for path in self.root.glob(f"{SCRATCH_PREFIX}*"):
+            path.unlink(missing_ok=True)
+
+    def create(self, metadata: Metadata, secrets: Mapping[str, bytes]) -> bool:
+        """Make the keyring, `keyring.json` last. Returns False if another process made it first.
+
+        What a crash left of an earlier attempt is taken over, unless a key was ever made in it: then its metadata was
+        lost, and a new id would make every key in it unreadable.
+        """
+        self._make_root()
+        with locked(self.lock_path):
+            if self.exists():
+                return False
+            self._check_unused()
+            self.remove_unfinished()
+            for name, content in secrets.items():
+                path = self.secret_path(name)
+                make_directory(path.parent)
+                path.unlink(missing_ok=True)
+                publish(path, content, scratch=self.root)
+            publish(self.tombstones_path, b"", scratch=self.root)
+            return publish(self.metadata_path, metadata.encode(), scratch=self.root)
+
+    def _make_root(self) -> None:
+        make_directory(self.root)
+        if not any(self.root.iterdir()):
+            self.root.chmod(0o700)
+        check_private_directory(self.root)
+
+    def _check_unused(self) -> None:
+        used = self.database_path.exists() or any(self.period_keys()) or any(self.account_keys())
+        if used or (self.tombstones_path.exists() and self.tombstones_path.stat().st_size):
+            raise KeyringDamagedError(f"`{self.metadata_path}` is gone: restore it from the keyring's backup")
+
+
+def _name_of(text: str) -> KeyName | None:
+    try:
+        return parse_name(text)
+    except ValueError:
+        return None

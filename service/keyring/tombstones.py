@@ -1,0 +1,87 @@
+"""The list of destroyed keys: an append-only text file that is on disk before a key is unlinked.
+
+A line is `destroyed period/1/personal/2026-11-22 2026-12-23T00:00:04Z`; `barred` instead of `destroyed` when there was
+no such key, and now never will be. A last line without its newline was cut off by a crash: it is no tombstone yet.
+"""
+
+import os
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from service.keyring.disk import append
+from service.keyring.errors import KeyringDamagedError, KeyringExposedError
+from service.keyring.names import KeyName, parse_name
+
+_FATES: Final = {"destroyed": True, "barred": False}
+
+
+class Tombstones:
+    """The tombstones of one keyring, in memory, following the file as other processes append to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._path_text = str(path)
+        self._names: dict[KeyName, bool] = {}
+        self._read_bytes = 0
+        self._state = (0, -1, 0)
+        self._lock = Lock()
+        self.refresh()
+
+    def __contains__(self, name: KeyName) -> bool:
+        return name in self._names
+
+    def names(self) -> list[KeyName]:
+        """All of them, in the order of the file."""
+        return list(self._names)
+
+    def destroyed(self) -> list[KeyName]:
+        """Those that had a key."""
+        return [name for name, was_here in self._names.items() if was_here]
+
+    def refresh(self) -> None:
+        """Take in what was appended since; one stat(2) when nothing was. A name once read stays, whatever the file."""
+        status = os.stat(self._path_text)
+        state = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if state == self._state:
+            return
+        with self._lock:
+            if status.st_mode & 0o022:
+                raise KeyringExposedError(f"others can change `{self._path}`: chmod 600 it")
+            if status.st_ino != self._state[0] or status.st_size < self._read_bytes:
+                self._read_bytes = 0
+            self._read_on()
+            self._state = state
+
+    def add(self, fates: Iterable[tuple[KeyName, bool]], *, at: datetime) -> None:
+        """Append tombstones and wait until they are on disk. `fates`: name, and whether its key is here.
+
+        The caller holds the keyring's lock. `at` is aware UTC.
+        """
+        self.refresh()
+        fates = [(name, was_here) for name, was_here in fates if name not in self._names]
+        if not fates:
+            return
+        moment = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        lines = "".join(f"{'destroyed' if was_here else 'barred'} {name} {moment}\n" for name, was_here in fates)
+        append(self._path, lines.encode(), at=self._read_bytes)
+        self.refresh()
+
+    def _read_on(self) -> None:
+        with self._path.open("rb") as file:
+            file.seek(self._read_bytes)
+            content = file.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        for line in whole.splitlines():
+            name, was_here = self._parse(line)
+            self._names.setdefault(name, was_here)
+        self._read_bytes += len(whole)
+
+    def _parse(self, line: bytes) -> tuple[KeyName, bool]:
+        try:
+            fate, name, _ = line.decode("ascii").split(" ")
+            return parse_name(name), _FATES[fate]
+        except (ValueError, KeyError):
+            raise KeyringDamagedError(f"`{self._path}` holds a line that is no tombstone") from None

@@ -1,0 +1,179 @@
+"""`calledger serve`: one process that keeps house, and as many as wanted that answer on one port."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from service.app import build_app
+from service.errors import OperatorError, ServiceError
+from service.ingest import close_writer
+from service.logs import get_logger
+from service.retention.folder import fold_for_ever
+from service.retention.maintenance import maintain_for_ever
+from service.runtime import Runtime, open_runtime
+from service.settings import Settings
+from service.storage.notices import listen_for_ever
+
+log = get_logger()
+_SHUTDOWN_SECONDS = 20.0
+_WORKER_READY = "ready"
+
+Announce = Callable[[str], None]
+
+
+async def serve(settings: Settings, announce: Announce, prepare: Callable[[Runtime], Awaitable[None]] | None) -> None:
+    """Serve until SIGINT or SIGTERM. `announce` gets the ready line once requests are accepted.
+
+    `prepare` runs with the open runtime before anything is served.
+    """
+    stop = _stop_signal()
+    async with open_runtime(settings) as runtime:
+        if prepare is not None:
+            await prepare(runtime)
+        for wall in runtime.database.missing_walls:
+            log.warning("a wall is missing", wall=wall)
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(_background(_housekeeping(runtime)))
+            listener = _listen(settings, shared=settings.workers > 1)
+            port = listener.getsockname()[1]
+            if settings.workers == 1:
+                await stack.enter_async_context(answering(runtime, listener))
+            else:
+                await stack.enter_async_context(_workers(settings, runtime.database.url, listener, stop))
+            announce(f"ready http://{_host(settings.host)}:{port}")
+            await stop.wait()
+            log.info("stopping")
+
+
+async def work(settings: Settings, url: str, announce: Announce) -> None:
+    """One of several processes on the port of `settings`: answers, and leaves the house to its parent."""
+    stop = _stop_signal()
+    async with open_runtime(settings.model_copy(update={"database_url": url})) as runtime:
+        async with answering(runtime, _listen(settings, shared=True)):
+            announce(_WORKER_READY)
+            await stop.wait()
+
+
+@asynccontextmanager
+async def answering(runtime: Runtime, listener: socket.socket) -> AsyncIterator[None]:
+    """Accept requests on `listener`; on the way out finish those under way, then what the writer holds."""
+    app = build_app(runtime)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, handle_signals=False)
+    await runner.setup()
+    async with _background(_attention(runtime)):
+        await web.SockSite(runner, listener).start()
+        try:
+            yield
+        finally:
+            await runner.cleanup()
+            await close_writer(app)
+
+
+def _housekeeping(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
+    return [
+        maintain_for_ever(runtime.database, runtime.partitions, runtime.keyring, lambda: runtime.applied.policy),
+        fold_for_ever(runtime.database.owner),
+        listen_for_ever(runtime.database.url, {"policy": runtime.reload_policy, "accounts": runtime.accounts.refresh}),
+    ]
+
+
+def _attention(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
+    async def forget_keys() -> None:
+        runtime.authenticator.forget()
+
+    async def forget_data_keys() -> None:
+        runtime.keyring.forget()
+
+    reactions = {
+        "keys": forget_keys,
+        "purge": forget_data_keys,
+        "policy": runtime.reload_policy,
+        "accounts": runtime.accounts.refresh,
+    }
+    return [listen_for_ever(runtime.database.url, reactions), runtime.authenticator.note_uses_for_ever()]
+
+
+@asynccontextmanager
+async def _background(work: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run endless work beside the block, and end it with the block."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _listen(settings: Settings, *, shared: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise OperatorError(
+            f"`{settings.host}:{settings.port}` cannot be listened on ({error.strerror}): choose another --port"
+        ) from None
+    return listener
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+@asynccontextmanager
+async def _workers(settings: Settings, url: str, listener: socket.socket, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Start the processes that answer. The parent's socket is bound but does not listen: it only keeps the port."""
+    port = listener.getsockname()[1]
+    environment = os.environ | {
+        "CALLEDGER_WORKER_URL": url,
+        "CALLEDGER_DATA": str(settings.data),
+        "CALLEDGER_HOST": settings.host,
+        "CALLEDGER_PORT": str(port),
+    }
+    command = [sys.executable, "-m", "service", "work"]
+    processes = [
+        await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=environment)
+        for _ in range(settings.workers)
+    ]
+    watchers = [asyncio.create_task(_stop_when_ended(process, stop)) for process in processes]
+    try:
+        for process in processes:
+            if process.stdout is None or (await process.stdout.readline()).decode().strip() != _WORKER_READY:
+                raise ServiceError("a worker process did not start; its message is above")
+        yield
+    finally:
+        for watcher in watchers:
+            watcher.cancel()
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        await asyncio.gather(*(process.wait() for process in processes))
+        listener.close()
+
+
+async def _stop_when_ended(process: asyncio.subprocess.Process, stop: asyncio.Event) -> None:
+    """A worker that ends takes the service down: whoever supervises us starts it whole again."""
+    await process.wait()
+    log.error("a worker process ended", code=process.returncode)
+    stop.set()

@@ -1,0 +1,231 @@
+"""The files of the embedded PostgreSQL: where they lie, how they come about, whose they are.
+
+    DATA/database.url                 the owner's address, only while the database runs
+    DATA/postgres/cluster/            PostgreSQL's own files
+    DATA/postgres/socket/             its socket, unless the way there is too long for one
+    DATA/postgres/superuser.password  for repairs by hand; calledger uses it only to set the owner up
+    DATA/postgres/owner.password      of `calledger_owner`, who owns the database and is no superuser
+    DATA/postgres/server.log          no statement and no value in it
+
+When we are root, `cluster` and `socket` belong to the account that PostgreSQL runs as, and everything that we write
+ourselves lies outside of them: that account cannot make us follow a link.
+"""
+
+import os
+import secrets
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+
+from service.storage.errors import EmbeddedDatabaseError
+from service.storage.processes import MAJOR, Identity, run
+
+OWNER = "calledger_owner"
+SUPERUSER = "postgres"
+DATABASE = "calledger"
+PORT = 5432  # only a part of the socket's name
+# Linux has room for 107 bytes, macOS for 103.
+SOCKET_PATH_BYTES_MAX = 100
+SHORT_FOLDER = Path("/tmp")  # noqa: S108 - for a folder that mkdtemp makes, closed to others
+_SOCKET_NAME = f".s.PGSQL.{PORT}"
+_LOG_BYTES_MAX = 2**20
+
+SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "cluster_name": "calledger",
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "jit": "off",
+    # A page may look into every partition of its stores, with a lock on each and on its indexes.
+    "max_locks_per_transaction": "256",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    # Errors of statements can quote values, and a call's values belong in no log: only the server's own life is told.
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_checkpoints": "off",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The embedded database's files under a data folder."""
+
+    data: Path
+
+    @property
+    def url_file(self) -> Path:
+        return self.data / "database.url"
+
+    @property
+    def folder(self) -> Path:
+        return self.data / "postgres"
+
+    @property
+    def files(self) -> Path:
+        return self.folder / "cluster"
+
+    @property
+    def owner_password(self) -> Path:
+        return self.folder / "owner.password"
+
+    @property
+    def superuser_password(self) -> Path:
+        return self.folder / "superuser.password"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "server.log"
+
+    def make_folder(self) -> None:
+        """Create the data folder and ours in it. Root lets others pass through the two, since PostgreSQL has to."""
+        mode = 0o711 if os.geteuid() == 0 else 0o700
+        try:
+            self.data.mkdir(mode=mode, parents=True, exist_ok=True)
+            self.folder.mkdir(mode=mode, exist_ok=True)
+        except OSError as error:
+            raise EmbeddedDatabaseError(
+                f"`{self.data}` cannot hold the database ({os.strerror(error.errno or 0).lower()}): "
+                "set CALLEDGER_DATA to a folder that you may write to"
+            ) from error
+
+    def files_owner_uid(self) -> int | None:
+        """Whose the database is; None when there is none yet."""
+        return self.files.stat().st_uid if self.files.exists() else None
+
+    def check_version(self) -> None:
+        """Raise EmbeddedDatabaseError unless the files are of our PostgreSQL's major version."""
+        try:
+            version = (self.files / "PG_VERSION").read_text().strip()
+        except OSError as error:
+            raise EmbeddedDatabaseError(
+                f"`{self.files}` holds no PostgreSQL database that can be read: restore it from a backup, or move "
+                "it away to begin with an empty one"
+            ) from error
+        if version != str(MAJOR):
+            raise EmbeddedDatabaseError(
+                f"`{self.files}` was made by PostgreSQL {version}, and this calledger brings PostgreSQL {MAJOR}: dump "
+                "it with the calledger that made it and restore the dump into an empty data folder, or convert it "
+                "with `pg_upgrade`"
+            )
+
+    def initialise(self, programs: Path, identity: Identity) -> None:
+        """Make an empty database, whole or not at all, and on disk when this returns."""
+        fresh = self.folder / "cluster.new"
+        _remove_tree(fresh)
+        write_private(self.superuser_password, secrets.token_urlsafe(24))
+        self.owner_password.unlink(missing_ok=True)
+        _make_owned(fresh, identity)
+        password_file = self.folder / "initdb.password"
+        write_private(password_file, self.superuser_password.read_text())
+        try:
+            os.chown(password_file, *identity.owner)
+            options = ["-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={password_file}", "-E", "UTF8", "--no-locale"]
+            done = run(identity, [programs / "initdb", "-D", fresh, *options], folder=self.folder)
+        finally:
+            password_file.unlink()
+        if done.returncode:
+            raise EmbeddedDatabaseError(f"`{self.files}` could not be made: {_last_line(done.stdout)}")
+        fresh.rename(self.files)
+        _sync_folder(self.folder)
+
+    def hand_over(self, identity: Identity) -> None:
+        """Give the files to who runs PostgreSQL now, if it was another before."""
+        uid, gid = identity.owner
+        if self.files_owner_uid() == uid:
+            return
+        if os.geteuid() != 0:
+            raise EmbeddedDatabaseError(f"`{self.files}` belongs to another user: run calledger as that user")
+        for folder, _, names in os.walk(self.files):
+            for path in (folder, *(os.path.join(folder, name) for name in names)):  # noqa: PTH118 - thousands of files
+                os.chown(path, uid, gid, follow_symlinks=False)
+
+    def make_socket_folder(self, identity: Identity) -> Path:
+        """A folder for the socket that only `identity` and we can enter, with a path short enough for a socket."""
+        own = self.folder / "socket"
+        # Drivers take a comma for the end of a host.
+        if len(os.fsencode(own / _SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX and "," not in str(own):
+            _remove_tree(own)
+            _make_owned(own, identity)
+            return own
+        short = Path(tempfile.mkdtemp(prefix="calledger-", dir=SHORT_FOLDER))
+        os.chown(short, *identity.owner)
+        return short
+
+    def discard_socket_folder(self, identity: Identity) -> None:
+        """Remove the short folder of a run that ended without doing so, named in the address that it left."""
+        try:
+            host = parse_qs(urlsplit(self.url_file.read_text()).query)["host"][0]
+            stale = Path(host)
+            if stale.parent == SHORT_FOLDER and stale.name.startswith("calledger-"):
+                if stale.lstat().st_uid == identity.owner[0]:
+                    _remove_tree(stale)
+        except (OSError, KeyError, ValueError):
+            return
+
+    def open_log(self) -> int:
+        """A descriptor that appends to the log, which begins anew when it has grown long."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        descriptor = os.open(self.log, flags, 0o600)
+        if os.fstat(descriptor).st_size > _LOG_BYTES_MAX:
+            os.ftruncate(descriptor, 0)
+        return descriptor
+
+    def server_pid_and_state(self) -> tuple[int, str] | None:
+        """Process id and state (`ready` is one) that the server notes in its pid file; None without a whole one."""
+        try:
+            lines = (self.files / "postmaster.pid").read_text().splitlines()
+            return int(lines[0]), lines[7].strip()
+        except (OSError, IndexError, ValueError):
+            return None
+
+    def server_command(self, programs: Path, socket_folder: Path) -> list[str | Path]:
+        quoted = str(socket_folder).replace('"', '""')
+        settings = {**SETTINGS, "unix_socket_directories": f'"{quoted}"'}
+        arguments = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
+        return [programs / "postgres", "-D", self.files, "-p", str(PORT), *arguments]
+
+
+def address(socket_folder: Path, *, user: str, password: str, database: str) -> str:
+    """The address of a database behind a socket, as drivers read it."""
+    host = quote(str(socket_folder), safe="/")
+    return f"postgresql://{user}:{quote(password, safe='')}@/{database}?host={host}&port={PORT}"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only we can read, whole or not at all, and on disk when this returns."""
+    draft = path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+    draft.replace(path)
+    _sync_folder(path.parent)
+
+
+def _make_owned(folder: Path, identity: Identity) -> None:
+    folder.mkdir(mode=0o700)
+    os.chown(folder, *identity.owner)
+
+
+def _remove_tree(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no reason given")

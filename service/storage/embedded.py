@@ -1,0 +1,240 @@
+"""The supervisor of the embedded PostgreSQL: starts it, keeps it running, ends it, whoever is killed when."""
+
+import asyncio
+import atexit
+import logging
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import asyncpg
+
+from service.storage import processes
+from service.storage.cluster import DATABASE, OWNER, SUPERUSER, Cluster, address, write_private
+from service.storage.errors import EmbeddedDatabaseBusyError, EmbeddedDatabaseError
+from service.storage.locks import FileLock
+from service.storage.processes import Identity
+
+log = logging.getLogger(__name__)
+
+LOCK_PATIENCE_S = 10.0
+# A predecessor that was killed takes this long at most to leave its files and its shared memory.
+PREDECESSOR_PATIENCE_S = 30.0
+# Recovery after a crash replays up to a gigabyte of log.
+READY_TIMEOUT_S = 600.0
+STOP_TIMEOUT_S = 30.0
+RESTARTS_MAX = 5
+RESTARTS_WINDOW_S = 600.0
+_POLL_S = 0.01
+_WATCH_S = 0.2
+
+# What PostgreSQL says, in the C locale that we start it in, while its predecessor is still closing.
+_PREDECESSOR_SIGNS = ('lock file "postmaster.pid" already exists', "pre-existing shared memory block", '.lock" already')
+
+# Every statement can be repeated: the first start may have been cut off between any two of them.
+_CREATE_OWNER = f"""
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{OWNER}') THEN
+        CREATE ROLE {OWNER} LOGIN CREATEROLE;
+    END IF;
+END $$
+"""  # noqa: S608 - constants
+_SET_OWNER_PASSWORD = f"ALTER ROLE {OWNER} PASSWORD '%s'"
+_DATABASE_EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
+_CREATE_DATABASE = f"CREATE DATABASE {DATABASE} OWNER {OWNER}"
+
+
+class EmbeddedPostgres:
+    """Our own PostgreSQL under `data`. One process at a time runs it, and it ends with that process.
+
+    Start it from the main thread: Linux takes the end of the starting thread for the end of the process. Its own
+    parts of `data` are `database.url` and `postgres/`; no permission outside of them is changed.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self.cluster = Cluster(data.absolute())
+        self._lock = FileLock(self.cluster.folder / "lock")
+        self._changing = asyncio.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._programs: Path
+        self._identity: Identity
+        self._socket_folder: Path | None = None
+
+    async def start(self, *, patience_s: float = LOCK_PATIENCE_S) -> str:
+        """Start PostgreSQL, making the database if there is none, and return the owner's address.
+
+        The address also stands in `DATA/database.url` until `stop`. Raises EmbeddedDatabaseBusyError when another
+        process runs this database for longer than `patience_s`, and EmbeddedDatabaseError when it cannot run.
+        """
+        self._programs = processes.bundled_programs()
+        self.cluster.make_folder()
+        await self._take_lock(patience_s)
+        atexit.register(self._interrupt)
+        try:
+            async with self._changing:
+                await self._prepare()
+                await self._run_server()
+                url = await self._owner_address()
+            write_private(self.cluster.url_file, url)
+        except BaseException:
+            await self.stop()
+            raise
+        return url
+
+    async def stop(self) -> None:
+        """End PostgreSQL, closing connections that are still open; nothing happens when it doesn't run."""
+        async with self._changing:
+            if self._lock.held:
+                self.cluster.url_file.unlink(missing_ok=True)
+            if self._process is not None:
+                await _end(self._process)
+                self._process = None
+            self._discard_short_socket_folder()
+            self._lock.release()
+        atexit.unregister(self._interrupt)
+
+    async def watch(self) -> None:
+        """Start PostgreSQL again whenever it ends by itself; returns after `stop`. To be run beside the service.
+
+        The address stays the same. Raises EmbeddedDatabaseError when PostgreSQL doesn't come up again, or ends more
+        than RESTARTS_MAX times within RESTARTS_WINDOW_S: then something is wrong that a restart doesn't cure.
+        """
+        ends: list[float] = []
+        while self._process is not None:
+            if self._process.poll() is not None:
+                ends = [end for end in ends if end > time.monotonic() - RESTARTS_WINDOW_S] + [time.monotonic()]
+                await self._restart(len(ends))
+            await asyncio.sleep(_WATCH_S)
+
+    async def _restart(self, count: int) -> None:
+        async with self._changing:
+            if self._process is None:
+                return
+            how = _describe_end(self._process.returncode)
+            if count > RESTARTS_MAX:
+                raise EmbeddedDatabaseError(
+                    f"PostgreSQL ended {count} times within {RESTARTS_WINDOW_S / 60:.0f} minutes, at last {how}: "
+                    f"look for the reason in `{self.cluster.log}`"
+                )
+            log.warning("PostgreSQL ended by itself (%s): starting it again, %d of %d", how, count, RESTARTS_MAX)
+            await self._run_server()
+            log.warning("PostgreSQL runs again")
+
+    async def _take_lock(self, patience_s: float) -> None:
+        deadline = time.monotonic() + patience_s
+        while not self._lock.try_exclusive():
+            if time.monotonic() >= deadline:
+                raise EmbeddedDatabaseBusyError(
+                    f"the database in `{self.cluster.data}` is run by another calledger, process "
+                    f"{self._lock.holder()}: stop it, or give this one a folder of its own with CALLEDGER_DATA"
+                )
+            await asyncio.sleep(0.05)
+
+    async def _prepare(self) -> None:
+        """Bring the files into a state from which the server can start."""
+        owner_uid = self.cluster.files_owner_uid()
+        self._identity = processes.choose_identity(
+            self._programs / "postgres", self.cluster.folder, owner_uid=owner_uid
+        )
+        if owner_uid is None:
+            await asyncio.to_thread(self.cluster.initialise, self._programs, self._identity)
+        self.cluster.check_version()
+        self.cluster.hand_over(self._identity)
+        self.cluster.discard_socket_folder(self._identity)
+        self._socket_folder = self.cluster.make_socket_folder(self._identity)
+
+    async def _run_server(self) -> None:
+        """Start the server until it stays, waiting for a predecessor that is still closing."""
+        deadline = time.monotonic() + PREDECESSOR_PATIENCE_S
+        while not await self._launch_and_wait():
+            reason = self._last_words()
+            if not any(sign in reason for sign in _PREDECESSOR_SIGNS) or time.monotonic() > deadline:
+                raise EmbeddedDatabaseError(f"PostgreSQL did not start: {reason} (`{self.cluster.log}`)")
+            self._discard_foreign_pid_file()
+            await asyncio.sleep(0.2)
+
+    async def _launch_and_wait(self) -> bool:
+        """Launch the server; True once it takes connections, False when it has ended instead."""
+        assert self._socket_folder is not None
+        command = self.cluster.server_command(self._programs, self._socket_folder)
+        with os.fdopen(self.cluster.open_log(), "ab") as output:
+            self._log_start_bytes = output.tell()
+            self._process = processes.start(self._identity, command, folder=self.cluster.folder, log=output)
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while self.cluster.server_pid_and_state() != (self._process.pid, "ready"):
+            if self._process.poll() is not None:
+                return False
+            if time.monotonic() > deadline:
+                raise EmbeddedDatabaseError(f"PostgreSQL is not ready after {READY_TIMEOUT_S:.0f} seconds")
+            await asyncio.sleep(_POLL_S)
+        return True
+
+    def _last_words(self) -> str:
+        """What the server said before it ended: its last fatal line, or its last line."""
+        with self.cluster.log.open("rb") as file:
+            file.seek(self._log_start_bytes)
+            lines = file.read().decode(errors="replace").splitlines()
+        fatal = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
+        return (fatal or lines or ["it said nothing"])[-1].strip()
+
+    def _discard_foreign_pid_file(self) -> None:
+        """Remove a pid file whose number belongs to another program by now: PostgreSQL would wait for it for ever.
+
+        That happens in containers, where numbers are few. We hold the lock, so no other supervisor is about.
+        """
+        noted = self.cluster.server_pid()
+        command = processes.command_line(noted) if noted else None
+        if command is not None and str(self.cluster.files) not in command:
+            (self.cluster.files / "postmaster.pid").unlink(missing_ok=True)
+
+    async def _owner_address(self) -> str:
+        """The address of the owner, who is made first where he is missing."""
+        if not self.cluster.owner_password.exists():
+            await self._create_owner()
+        password = self.cluster.owner_password.read_text()
+        url = self._address(OWNER, password, DATABASE)
+        connection = await asyncpg.connect(url)
+        await connection.close()
+        return url
+
+    async def _create_owner(self) -> None:
+        import secrets
+
+        password = secrets.token_urlsafe(24)
+        superuser_password = self.cluster.superuser_password.read_text()
+        connection = await asyncpg.connect(self._address(SUPERUSER, superuser_password, "postgres"))
+        try:
+            await connection.execute(_CREATE_OWNER)
+            await connection.execute(_SET_OWNER_PASSWORD % password)
+            if not await connection.fetchval(_DATABASE_EXISTS, DATABASE):
+                await connection.execute(_CREATE_DATABASE)
+        finally:
+            await connection.close()
+        # Last, for it says that all of the above is done.
+        write_private(self.cluster.owner_password, password)
+
+    def _address(self, user: str, password: str, database: str) -> str:
+        assert self._socket_folder is not None
+        return address(self._socket_folder, user=user, password=password, database=database)
+
+    def _interrupt(self) -> None:
+        """At exit, when `stop` was forgotten: systems other than Linux don't end a child with its parent."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+
+
+async def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the server: disconnecting its clients, then at once, then by force. The last two cost a recovery."""
+    for request, patience_s in ((signal.SIGINT, STOP_TIMEOUT_S), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)):
+        process.send_signal(request)
+        deadline = time.monotonic() + patience_s
+        while process.poll() is None and time.monotonic() < deadline:
+            await asyncio.sleep(_POLL_S)
+        if process.returncode is not None:
+            return
+
+
+def _describe_end(code: int) -> str:
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
