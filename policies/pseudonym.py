@@ -71,19 +71,17 @@ def _check(body: bytes) -> bytes:
 
 
 def _period_bytes(period: str) -> bytes:
+    day = period if len(period) == 10 else period + "-01"
     try:
-        if len(period) == 7:
-            first = date.fromisoformat(period + "-01")
-            kind, number = _MONTH, first.year * 12 + first.month - 1
-        else:
-            first = date.fromisoformat(period)
-            kind, number = _DAY, first.toordinal()
+        first = date.fromisoformat(day)
     except ValueError:
         first = None
-    # fromisoformat also reads other ISO 8601 forms; only the one that is stored is a period.
-    if first is None or not first.isoformat().startswith(period) or len(period) not in (7, 10):
+    # fromisoformat also reads other ISO 8601 forms; only the one that is stored names a period.
+    if first is None or first.isoformat() != day:
         raise PseudonymError("a period is a day such as `2026-11-22` or a month such as `2026-11`")
-    return kind + number.to_bytes(3, "big")
+    if period == day:
+        return _DAY + first.toordinal().to_bytes(3, "big")
+    return _MONTH + (first.year * 12 + first.month - 1).to_bytes(3, "big")
 
 
 def _period_text(raw: bytes) -> str:

@@ -1,7 +1,6 @@
 """Where data keys live: outside the database, wrapped, and destroyed for good when their time has come."""
 
-from pathlib import Path
-
+from service.keyring.disk import path_of_url
 from service.keyring.errors import (
     KekError,
     KeyDamagedError,
@@ -52,7 +51,7 @@ async def open_keyring(url: str, kek: str, *, create: bool) -> Keyring:
     A keyring that is not there raises `KeyringMissingError` unless `create`; nothing is ever made silently. Call `bind`
     before the first key is used.
     """
-    scheme, _, rest = url.partition(":")
-    if scheme != "file" or not rest:
+    root = path_of_url(url)
+    if root is None:
         raise KeyringError("a keyring is named as `file:DIR`")
-    return await open_file_keyring(Path(rest.removeprefix("//")).expanduser(), kek, create=create)
+    return await open_file_keyring(root, kek, create=create)

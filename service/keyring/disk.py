@@ -3,8 +3,8 @@
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
@@ -13,6 +13,12 @@ from service.keyring.errors import KeyringExposedError
 
 _FILE_BYTES_MAX: Final = 64 * 1024
 SCRATCH_PREFIX: Final = ".new-"
+
+
+def path_of_url(url: str) -> Path | None:
+    """The path of `file:PATH` or `file:///PATH`, with `~` opened; None for anything else."""
+    scheme, _, rest = url.partition(":")
+    return Path(rest.removeprefix("//")).expanduser() if scheme == "file" and rest else None
 
 
 def make_directory(path: Path) -> None:
@@ -29,8 +35,9 @@ def check_private_directory(path: Path) -> None:
     status = path.stat()
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise KeyringExposedError(f"others can enter the keyring `{path}`: chmod 700 it")
-    if os.geteuid() not in (0, status.st_uid):
-        raise KeyringExposedError(f"the keyring `{path}` belongs to another user: run as that user")
+    # Root, too, would leave files behind that the owner cannot read.
+    if os.geteuid() != status.st_uid:
+        raise KeyringExposedError(f"the keyring `{path}` belongs to user {status.st_uid}: run as that user")
 
 
 def read_private(path: Path | str) -> bytes:
@@ -68,16 +75,13 @@ def erase(path: Path) -> bool:
     Overwriting is worth something on file systems that write in place, and nothing on others: what destroys the key in
     the end is that its copies, and the key-encryption key's, run out.
     """
+    # A full or odd disk may refuse to overwrite; that must not keep the file.
+    with suppress(OSError):
+        _overwrite(path)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        path.unlink()
     except FileNotFoundError:
         return False
-    try:
-        os.pwrite(descriptor, bytes(os.fstat(descriptor).st_size), 0)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    path.unlink()
     return True
 
 
@@ -105,12 +109,21 @@ def sync_directory(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Generator[None]:
     """Hold the one lock of this file, against other processes and other threads of this one; waits for it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
+
+
+def _overwrite(path: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.pwrite(descriptor, bytes(os.fstat(descriptor).st_size), 0)
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

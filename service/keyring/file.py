@@ -152,9 +152,15 @@ class FileKeyring:
         if task is None:
             task = asyncio.create_task(self._fetch(name, mint))
             self._fetching[name, mint] = task
-            task.add_done_callback(lambda _: self._fetching.pop((name, mint)))
+            task.add_done_callback(lambda done: self._fetched((name, mint), done))
         # One caller that gives up must not take the key from the others that wait for it.
         return await asyncio.shield(task)
+
+    def _fetched(self, request: tuple[KeyName, bool], done: asyncio.Task[bytes]) -> None:
+        del self._fetching[request]
+        # Looked at here, since those who asked may all have given up.
+        if not done.cancelled():
+            done.exception()
 
     async def _fetch(self, name: KeyName, mint: bool) -> bytes:
         parse_name(str(name))

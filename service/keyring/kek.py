@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from service.keyring.disk import publish
+from service.keyring.disk import path_of_url, publish
 from service.keyring.errors import KekError, KeyringExposedError
 
 KEY_BYTES: Final = 32
@@ -85,10 +85,9 @@ async def open_kek(url: str, *, salt: bytes) -> Kek:
     `file:PATH` holds either 32 random bytes or one line of text, a passphrase of 12 characters or more. `KekError` if
     it is absent or neither; `KeyringExposedError` if everyone can read it.
     """
-    scheme, _, rest = url.partition(":")
-    if scheme != "file" or not rest:
+    path = path_of_url(url)
+    if path is None:
         raise KekError("a key-encryption key is named as `file:PATH`")
-    path = Path(rest.removeprefix("//")).expanduser()
     content = await asyncio.to_thread(_read, path)
     if _is_passphrase(content):
         return LocalKek(await asyncio.to_thread(_stretch, content, salt, path), f"passphrase in `{path}`")

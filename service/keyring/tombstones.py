@@ -4,7 +4,6 @@ A line is `destroyed period/1/personal/2026-11-22 2026-12-23T00:00:04Z`; `barred
 no such key, and now never will be. A last line without its newline was cut off by a crash: it is no tombstone yet.
 """
 
-import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -23,8 +22,8 @@ class Tombstones:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._path_text = str(path)
         self._names: dict[KeyName, bool] = {}
+        self._on_disk: set[KeyName] = set()
         self._read_bytes = 0
         self._state = (0, -1, 0)
         self._lock = Lock()
@@ -43,7 +42,7 @@ class Tombstones:
 
     def refresh(self) -> None:
         """Take in what was appended since; one stat(2) when nothing was. A name once read stays, whatever the file."""
-        status = os.stat(self._path_text)
+        status = self._path.stat()
         state = (status.st_ino, status.st_size, status.st_mtime_ns)
         if state == self._state:
             return
@@ -52,6 +51,7 @@ class Tombstones:
                 raise KeyringExposedError(f"others can change `{self._path}`: chmod 600 it")
             if status.st_ino != self._state[0] or status.st_size < self._read_bytes:
                 self._read_bytes = 0
+                self._on_disk.clear()
             self._read_on()
             self._state = state
 
@@ -61,7 +61,7 @@ class Tombstones:
         The caller holds the keyring's lock. `at` is aware UTC.
         """
         self.refresh()
-        fates = [(name, was_here) for name, was_here in fates if name not in self._names]
+        fates = [(name, was_here) for name, was_here in fates if name not in self._on_disk]
         if not fates:
             return
         moment = at.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -77,6 +77,7 @@ class Tombstones:
         for line in whole.splitlines():
             name, was_here = self._parse(line)
             self._names.setdefault(name, was_here)
+            self._on_disk.add(name)
         self._read_bytes += len(whole)
 
     def _parse(self, line: bytes) -> tuple[KeyName, bool]:
