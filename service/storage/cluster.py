@@ -57,6 +57,10 @@ class Cluster:
 
     data: Path
 
+    def __post_init__(self) -> None:
+        # A server and its socket are named by paths that hold wherever a process stands.
+        object.__setattr__(self, "data", self.data.absolute())
+
     @property
     def url_file(self) -> Path:
         return self.data / "database.url"
@@ -88,10 +92,14 @@ class Cluster:
             self.data.mkdir(mode=mode, parents=True, exist_ok=True)
             self.folder.mkdir(mode=mode, exist_ok=True)
         except OSError as error:
-            raise EmbeddedDatabaseError(
-                f"`{self.data}` cannot hold the database ({os.strerror(error.errno or 0).lower()}): "
-                "set CALLEDGER_DATA to a folder that you may write to"
-            ) from error
+            raise self._unusable(os.strerror(error.errno or 0).lower()) from error
+        if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
+            raise self._unusable("it belongs to another user")
+
+    def _unusable(self, reason: str) -> EmbeddedDatabaseError:
+        return EmbeddedDatabaseError(
+            f"`{self.data}` cannot hold the database ({reason}): set CALLEDGER_DATA to a folder that you may write to"
+        )
 
     def files_owner_uid(self) -> int | None:
         """Whose the database is; None when there is none yet."""
@@ -116,7 +124,7 @@ class Cluster:
     def initialise(self, programs: Path, identity: Identity) -> None:
         """Make an empty database, whole or not at all, and on disk when this returns."""
         fresh = self.folder / "cluster.new"
-        _remove_tree(fresh)
+        remove_tree(fresh)
         write_private(self.superuser_password, secrets.token_urlsafe(24))
         self.owner_password.unlink(missing_ok=True)
         _make_owned(fresh, identity)
@@ -149,7 +157,7 @@ class Cluster:
         own = self.folder / "socket"
         # Drivers take a comma for the end of a host.
         if len(os.fsencode(own / _SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX and "," not in str(own):
-            _remove_tree(own)
+            remove_tree(own)
             _make_owned(own, identity)
             return own
         short = Path(tempfile.mkdtemp(prefix="calledger-", dir=SHORT_FOLDER))
@@ -159,11 +167,10 @@ class Cluster:
     def discard_socket_folder(self, identity: Identity) -> None:
         """Remove the short folder of a run that ended without doing so, named in the address that it left."""
         try:
-            host = parse_qs(urlsplit(self.url_file.read_text()).query)["host"][0]
-            stale = Path(host)
-            if stale.parent == SHORT_FOLDER and stale.name.startswith("calledger-"):
-                if stale.lstat().st_uid == identity.owner[0]:
-                    _remove_tree(stale)
+            stale = Path(parse_qs(urlsplit(self.url_file.read_text()).query)["host"][0])
+            short = stale.parent == SHORT_FOLDER and stale.name.startswith("calledger-")
+            if short and stale.lstat().st_uid == identity.owner[0]:
+                remove_tree(stale)
         except (OSError, KeyError, ValueError):
             return
 
@@ -180,6 +187,13 @@ class Cluster:
         try:
             lines = (self.files / "postmaster.pid").read_text().splitlines()
             return int(lines[0]), lines[7].strip()
+        except (OSError, IndexError, ValueError):
+            return None
+
+    def server_pid(self) -> int | None:
+        """Process id in the server's pid file, whatever its state."""
+        try:
+            return int((self.files / "postmaster.pid").read_text().split(maxsplit=1)[0])
         except (OSError, IndexError, ValueError):
             return None
 
@@ -209,12 +223,18 @@ def write_private(path: Path, text: str) -> None:
     _sync_folder(path.parent)
 
 
+def read_private(path: Path) -> str:
+    """What `write_private` wrote."""
+    return path.read_text()
+
+
 def _make_owned(folder: Path, identity: Identity) -> None:
     folder.mkdir(mode=0o700)
     os.chown(folder, *identity.owner)
 
 
-def _remove_tree(folder: Path) -> None:
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with all in it, if it is there."""
     if folder.exists():
         shutil.rmtree(folder)
 

@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import logging
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -12,7 +13,16 @@ from pathlib import Path
 import asyncpg
 
 from service.storage import processes
-from service.storage.cluster import DATABASE, OWNER, SUPERUSER, Cluster, address, write_private
+from service.storage.cluster import (
+    DATABASE,
+    OWNER,
+    SUPERUSER,
+    Cluster,
+    address,
+    read_private,
+    remove_tree,
+    write_private,
+)
 from service.storage.errors import EmbeddedDatabaseBusyError, EmbeddedDatabaseError
 from service.storage.locks import FileLock
 from service.storage.processes import Identity
@@ -40,7 +50,7 @@ DO $$ BEGIN
         CREATE ROLE {OWNER} LOGIN CREATEROLE;
     END IF;
 END $$
-"""  # noqa: S608 - constants
+"""
 _SET_OWNER_PASSWORD = f"ALTER ROLE {OWNER} PASSWORD '%s'"
 _DATABASE_EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
 _CREATE_DATABASE = f"CREATE DATABASE {DATABASE} OWNER {OWNER}"
@@ -54,13 +64,14 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, data: Path) -> None:
-        self.cluster = Cluster(data.absolute())
+        self.cluster = Cluster(data)
         self._lock = FileLock(self.cluster.folder / "lock")
         self._changing = asyncio.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._programs: Path
         self._identity: Identity
         self._socket_folder: Path | None = None
+        self._log_start_bytes = 0
 
     async def start(self, *, patience_s: float = LOCK_PATIENCE_S) -> str:
         """Start PostgreSQL, making the database if there is none, and return the owner's address.
@@ -91,7 +102,9 @@ class EmbeddedPostgres:
             if self._process is not None:
                 await _end(self._process)
                 self._process = None
-            self._discard_short_socket_folder()
+            if self._socket_folder is not None:
+                remove_tree(self._socket_folder)
+                self._socket_folder = None
             self._lock.release()
         atexit.unregister(self._interrupt)
 
@@ -140,8 +153,8 @@ class EmbeddedPostgres:
         )
         if owner_uid is None:
             await asyncio.to_thread(self.cluster.initialise, self._programs, self._identity)
-        self.cluster.check_version()
         self.cluster.hand_over(self._identity)
+        self.cluster.check_version()
         self.cluster.discard_socket_folder(self._identity)
         self._socket_folder = self.cluster.make_socket_folder(self._identity)
 
@@ -193,18 +206,13 @@ class EmbeddedPostgres:
         """The address of the owner, who is made first where he is missing."""
         if not self.cluster.owner_password.exists():
             await self._create_owner()
-        password = self.cluster.owner_password.read_text()
-        url = self._address(OWNER, password, DATABASE)
-        connection = await asyncpg.connect(url)
+        connection = await self._connect(OWNER, self.cluster.owner_password, database=DATABASE)
         await connection.close()
-        return url
+        return self._address(OWNER, read_private(self.cluster.owner_password), DATABASE)
 
     async def _create_owner(self) -> None:
-        import secrets
-
         password = secrets.token_urlsafe(24)
-        superuser_password = self.cluster.superuser_password.read_text()
-        connection = await asyncpg.connect(self._address(SUPERUSER, superuser_password, "postgres"))
+        connection = await self._connect(SUPERUSER, self.cluster.superuser_password, database="postgres")
         try:
             await connection.execute(_CREATE_OWNER)
             await connection.execute(_SET_OWNER_PASSWORD % password)
@@ -215,13 +223,23 @@ class EmbeddedPostgres:
         # Last, for it says that all of the above is done.
         write_private(self.cluster.owner_password, password)
 
+    async def _connect(self, user: str, password_file: Path, *, database: str) -> asyncpg.Connection:
+        try:
+            url = self._address(user, read_private(password_file), database)
+            return await asyncpg.connect(url)
+        except (OSError, asyncpg.PostgresError) as error:
+            raise EmbeddedDatabaseError(
+                f"`{user}` cannot log in to the embedded database with `{password_file}` ({type(error).__name__}): "
+                f"restore that file; without `{self.cluster.owner_password}` the owner gets a new password"
+            ) from error
+
     def _address(self, user: str, password: str, database: str) -> str:
         assert self._socket_folder is not None
         return address(self._socket_folder, user=user, password=password, database=database)
 
     def _interrupt(self) -> None:
         """At exit, when `stop` was forgotten: systems other than Linux don't end a child with its parent."""
-        if self._process is not None and self._process.poll() is None:
+        if self._lock.held and self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
 
 
@@ -229,11 +247,10 @@ async def _end(process: subprocess.Popen[bytes]) -> None:
     """End the server: disconnecting its clients, then at once, then by force. The last two cost a recovery."""
     for request, patience_s in ((signal.SIGINT, STOP_TIMEOUT_S), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)):
         process.send_signal(request)
-        deadline = time.monotonic() + patience_s
-        while process.poll() is None and time.monotonic() < deadline:
+        for _ in range(int(patience_s / _POLL_S)):
+            if process.poll() is not None:
+                return
             await asyncio.sleep(_POLL_S)
-        if process.returncode is not None:
-            return
 
 
 def _describe_end(code: int) -> str:

@@ -13,3 +13,7 @@ class DatabaseAwayError(ServiceError):
 
 class EmbeddedDatabaseError(DatabaseError):
     """the embedded PostgreSQL cannot run here"""
+
+
+class EmbeddedDatabaseBusyError(EmbeddedDatabaseError):
+    """the embedded PostgreSQL is run by another process"""

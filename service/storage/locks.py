@@ -28,6 +28,10 @@ class FileLock:
         """Take it beside other sharers; False when a process has it for itself."""
         return self._try(fcntl.LOCK_SH)
 
+    @property
+    def held(self) -> bool:
+        return self._descriptor is not None
+
     def release(self) -> None:
         """Give it back; nothing happens when it isn't held."""
         if self._descriptor is not None:
