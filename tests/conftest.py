@@ -70,6 +70,7 @@ class Server:
         connection = ["-h", self.folder, "-p", "5432", "-U", "postgres", "-d", "postgres"]
         done = subprocess.run(
             [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", *connection, *commands],
+            check=False,
             env={"PGPASSWORD": PASSWORD},
             capture_output=True,
             text=True,

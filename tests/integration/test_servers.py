@@ -14,7 +14,7 @@ async def test_fresh_database_is_migrated_and_owned(database_url: str) -> None:
     finally:
         await connection.close()
 
-    assert (18, True, False) == (major, tables, superuser)
+    assert (major, tables, superuser) == (18, True, False)
 
 
 async def test_empty_database_has_no_tables(any_empty_database_url: str) -> None:
@@ -25,7 +25,7 @@ async def test_empty_database_has_no_tables(any_empty_database_url: str) -> None
     finally:
         await connection.close()
 
-    assert 0 == tables
+    assert tables == 0
 
 
 async def test_oldest_supported_server_is_migrated(any_database_url: str) -> None:
