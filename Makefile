@@ -1,0 +1,33 @@
+# `make demo` and `make test` set up all that they need, on a machine with Python 3.11 to 3.13, git and make.
+# Paths are relative throughout: make cannot hold a folder's name with a space in it.
+
+DATA ?= .demo
+PYTEST_ARGS ?= -n 2
+
+.PHONY: demo test lint bench
+
+demo: .venv/installed
+	.venv/bin/python -m service serve --demo --data "$(DATA)"
+
+test: .venv/installed-for-tests lint
+	sh .ci/postgresql
+	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/installed-for-tests
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m ruff format --check .
+	.venv/bin/lint-imports
+
+bench: .venv/installed-for-tests
+	.venv/bin/python -m benchmarks
+
+.venv/installed: pyproject.toml .ci/venv
+	sh .ci/venv
+	.venv/bin/python -m pip install --quiet --editable .
+	touch $@
+
+# Dependency groups came with pip 25.1, which is newer than most systems' own.
+.venv/installed-for-tests: .venv/installed
+	.venv/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv/bin/python -m pip install --quiet --group test
+	touch $@
