@@ -124,6 +124,7 @@ ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
     **_same_names("CostKey", "Call", "model provider account apiKey status operation servedModel tags"),
     "CostKey.currency": ("Amount.currency",),
     **_same_names("Money", "Amount", "amount currency"),
+    **{f"Percentiles.{field}": ("Call.latencyMs",) for field in _TYPES["Percentiles"].split()},
     "Facets.models": ("Call.model",),
     "Facets.providers": ("Call.provider",),
     "Facets.accounts": ("Call.account",),
@@ -134,14 +135,20 @@ ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Field -> the fields that it repeats, is part of, or is computed from: nobody sees more of it than of those."""
 
-ACTIONS: Final[Mapping[str, frozenset[Action]]] = {
-    field: frozenset(
-        {Action.HASH, Action.DROP}
-        if field == USER
-        else {Action.SEAL, Action.MASK, Action.DROP}
-        if field in SEALED
-        else {Action.KEEP, *({Action.MASK} if field in MASKABLE else ()), *(() if field in REQUIRED else {Action.DROP})}
-    )
-    for field in DATA_FIELDS
-}
+ADMITTED_PARTS: Final = frozenset({"Tag.value", "CallError.type", "CallError.code"})
+"""Fields with an origin that admission can nevertheless drop by themselves."""
+
+
+def _actions(field: str) -> frozenset[Action]:
+    if field == USER:
+        return frozenset({Action.HASH, Action.DROP})
+    if field in SEALED:
+        return frozenset({Action.SEAL, Action.MASK, Action.DROP})
+    # What is only computed when it is asked for cannot be dropped from storage.
+    computed = STORES[field] in (Store.USAGE_QUARTER, Store.USAGE_DAY) and field not in ORIGINS
+    actions = {Action.KEEP} if field in REQUIRED or computed else {Action.KEEP, Action.DROP}
+    return frozenset(actions | {Action.MASK} if field in MASKABLE else actions)
+
+
+ACTIONS: Final[Mapping[str, frozenset[Action]]] = {field: _actions(field) for field in DATA_FIELDS}
 """What a policy may do to each field."""
