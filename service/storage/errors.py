@@ -17,3 +17,7 @@ class EmbeddedDatabaseError(DatabaseError):
 
 class EmbeddedDatabaseBusyError(EmbeddedDatabaseError):
     """the embedded PostgreSQL is run by another process"""
+
+
+class PartitionsBusyError(DatabaseAwayError):
+    """a partition could not be made or detached while others use the table; try again"""

@@ -1,0 +1,233 @@
+"""When what is kept must go: windows, partitions, key periods and the plan of a purge.
+
+A window is a number of days of 24 hours, counted from the time that partitions are cut by (`started_at`,
+`occurred_at`, `bucket_at`). Three moments follow from it:
+
+    cutoff      now - window. Reads serve nothing older, to the microsecond.
+    due         a partition's upper bound + window. All its rows are hidden by then; from here on a purge drops it.
+    deadline    due + GRACE. A partition that is still there is overdue, which must never be.
+"""
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import NamedTuple
+
+from policies.model import DataClass, Policy, PseudonymPeriod, Store, Tier
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+GRACE = timedelta(days=1)
+"""What a purge may be late for before `overdue` and `fsck` say so."""
+
+# Stores with sealed or hashed columns: what a period key opens is in these and nowhere else.
+KEYED_STORES = (Store.CALL, Store.CALL_ERROR)
+
+
+class Width(StrEnum):
+    """How much time one partition holds, in UTC."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
+
+
+# Longest window in days that a width serves: 400 daily partitions of three tiers cost 100 ms of planning a page,
+# 58 weekly ones less than 1 ms. What stays is 46 to 58 partitions a tier and store, and 28 for seven years.
+_WIDTHS = ((45, Width.DAY), (400, Width.WEEK), (1200, Width.MONTH))
+
+# Days of the widest partition of each width, for promises.
+_WIDEST_DAYS = {Width.DAY: 1, Width.WEEK: 7, Width.MONTH: 31, Width.QUARTER: 92}
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition of a store: rows of one tier with `start <= time < end`. Rows and bytes are estimates."""
+
+    store: Store
+    name: str
+    tier: int
+    start: datetime
+    end: datetime
+    rows_estimate: int = 0
+    bytes: int = 0
+
+
+class KeyPeriod(NamedTuple):
+    """The period key of a tier and data class; `period` is a UTC day `2026-11-22` or month `2026-11`."""
+
+    tier: int
+    data_class: str
+    period: str
+
+
+@dataclass(frozen=True, slots=True)
+class PurgePlan:
+    """What one purge destroys, in a fixed order."""
+
+    partitions: tuple[Partition, ...] = ()
+    keys: tuple[KeyPeriod, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.partitions or self.keys)
+
+    def canonical(self) -> bytes:
+        """The plan as bytes: the same for the same destruction, whenever and by whomever it is planned.
+
+        Sizes are not in it: they are estimates, and what dies is decided by bounds alone.
+        """
+        document = {
+            "keys": [list(key) for key in sorted(self.keys)],
+            "partitions": [
+                [part.store.value, part.tier, part.start.isoformat(), part.end.isoformat(), part.name]
+                for part in sorted(self.partitions, key=_order)
+            ],
+        }
+        return json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=True).encode()
+
+    def digest(self) -> str:
+        """`sha256:` and 64 hexadecimal digits of the canonical form."""
+        return "sha256:" + sha256(self.canonical()).hexdigest()
+
+
+def width(window_days: int) -> Width:
+    """The width of partitions for a window: at most about sixty a tier at any time."""
+    longest = [days for days, _ in _WIDTHS]
+    index = bisect_left(longest, window_days)
+    return _WIDTHS[index][1] if index < len(_WIDTHS) else Width.QUARTER
+
+
+def bounds(width: Width, moment: datetime) -> tuple[datetime, datetime]:
+    """Start and end (not included) of the one partition of this width that holds `moment`; UTC midnights.
+
+    Weeks begin on Monday (ISO 8601), quarters in January, April, July and October.
+    """
+    day = moment.astimezone(UTC).date()
+    match width:
+        case Width.DAY:
+            return _midnight(day), _midnight(day + timedelta(days=1))
+        case Width.WEEK:
+            monday = day - timedelta(days=day.weekday())
+            return _midnight(monday), _midnight(monday + timedelta(days=7))
+        case Width.MONTH:
+            return _months(day.year, day.month, 1)
+        case Width.QUARTER:
+            return _months(day.year, (day.month - 1) // 3 * 3 + 1, 3)
+
+
+def partition_bounds(policy: Policy, tier_number: int, store: Store, moment: datetime) -> tuple[datetime, datetime]:
+    """Bounds of the partition that a row of this tier, store and time belongs to under the policy in force."""
+    return bounds(width(_kept_days(policy, tier_number, store)), moment)
+
+
+def cutoff(policy: Policy, tier_number: int, store: Store, now: datetime) -> datetime:
+    """The oldest time that reads serve: rows with `time >= cutoff`.
+
+    A tier that the policy does not name is served by the shortest window of all: on doubt less data.
+    """
+    return _before(now, min(tier.store_days[store] for tier in _tiers(policy, tier_number)))
+
+
+def readable_cutoff(policy: Policy, tier_number: int, data_class: DataClass, store: Store, now: datetime) -> datetime:
+    """The oldest time whose hashed and sealed values of a class are still shown; the same rules as `cutoff`."""
+    return _before(now, min(tier.readable(data_class, store) for tier in _tiers(policy, tier_number)))
+
+
+def due_at(policy: Policy, partition: Partition) -> datetime:
+    """From when a purge drops the partition: the moment at which its last possible row leaves the window.
+
+    A tier that the policy no longer names keeps for the longest window of all: hidden at once, destroyed late, and
+    never kept for ever.
+    """
+    return _after(partition.end, _kept_days(policy, partition.tier, partition.store))
+
+
+def deadline(policy: Policy, partition: Partition) -> datetime:
+    """From when the partition is overdue."""
+    return _after(due_at(policy, partition), GRACE.days)
+
+
+def kept_at_most_days(policy: Policy, tier_number: int, store: Store) -> int:
+    """Days after which no row of the store is in the database any more: window, one partition and grace."""
+    days = _kept_days(policy, tier_number, store)
+    return days + _WIDEST_DAYS[width(days)] + GRACE.days
+
+
+def period_bounds(period: str) -> tuple[datetime, datetime]:
+    """Start and end (not included) of a key period, `2026-11-22` or `2026-11`; ValueError for anything else."""
+    is_day = len(period) == len("2026-11-22")
+    first = date.fromisoformat(period if is_day else f"{period}-01")
+    # fromisoformat also reads `2026-W47-7`: only the form that is written names a period.
+    if first.isoformat()[: len(period)] != period or len(period) not in (7, 10):
+        raise ValueError(f"`{period}` is neither a day such as `2026-11-22` nor a month such as `2026-11`")
+    return bounds(Width.DAY if is_day else Width.MONTH, _midnight(first))
+
+
+def key_due_at(policy: Policy, key: KeyPeriod) -> datetime:
+    """From when a purge destroys a period key: `readable_days` after the period's end.
+
+    Never later than the drop of the last partition that holds anything of the period. While pseudonyms are by month,
+    a key of a day only seals errors, and goes with those; a policy that moves from daily pseudonyms to monthly ones
+    so ends the daily ones with their errors.
+    """
+    only_seals = len(key.period) == len("2026-11-22") and policy.pseudonym_period is PseudonymPeriod.MONTH
+    stores = (Store.CALL_ERROR,) if only_seals else KEYED_STORES
+    days = max(_readable_days(tier, key.data_class, store) for tier in _tiers(policy, key.tier) for store in stores)
+    return _after(period_bounds(key.period)[1], days)
+
+
+def plan(policy: Policy, partitions: Iterable[Partition], keys: Iterable[KeyPeriod], now: datetime) -> PurgePlan:
+    """What a purge at `now` destroys: partitions and period keys that are due. Ask with the database's clock."""
+    return PurgePlan(
+        tuple(sorted((part for part in partitions if due_at(policy, part) <= now), key=_order)),
+        tuple(sorted(KeyPeriod(*key) for key in keys if key_due_at(policy, KeyPeriod(*key)) <= now)),
+    )
+
+
+def next_due_at(policy: Policy, partitions: Iterable[Partition], keys: Iterable[KeyPeriod]) -> datetime | None:
+    """When the next of these is due; None when there are none."""
+    moments = [due_at(policy, part) for part in partitions] + [key_due_at(policy, KeyPeriod(*key)) for key in keys]
+    return min(moments, default=None)
+
+
+def _order(part: Partition) -> tuple[str, int, datetime, str]:
+    return part.store.value, part.tier, part.start, part.name
+
+
+def _tiers(policy: Policy, number: int) -> Sequence[Tier]:
+    tier = policy.tier_number(number)
+    return (tier,) if tier is not None else tuple(policy.tiers.values())
+
+
+def _kept_days(policy: Policy, tier_number: int, store: Store) -> int:
+    return max(tier.store_days[store] for tier in _tiers(policy, tier_number))
+
+
+def _readable_days(tier: Tier, data_class: str, store: Store) -> int:
+    if data_class in list(DataClass):
+        return tier.readable(DataClass(data_class), store)
+    return min((tier.store_days[store], *tier.readable_days.values()))
+
+
+def _before(moment: datetime, days: int) -> datetime:
+    # Nothing is older than the epoch, and a window of ten thousand years must not overflow a date.
+    return moment - timedelta(days=days) if days < (moment - EPOCH).days else EPOCH
+
+
+def _after(moment: datetime, days: int) -> datetime:
+    last = datetime.max.replace(tzinfo=UTC)
+    return moment + timedelta(days=days) if days < (last - moment).days else last
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)
+
+
+def _months(year: int, month: int, count: int) -> tuple[datetime, datetime]:
+    following = month - 1 + count
+    start, end = date(year, month, 1), date(year + following // 12, following % 12 + 1, 1)
+    return _midnight(start), _midnight(end)
