@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
+from policies.errors import PolicyError
+
 KEY_BYTES: Final = 32
 SALT_BYTES: Final = 24
 PADDING_STEP_BYTES: Final = 64
@@ -36,11 +38,8 @@ OVERHEAD_BYTES: Final = _HEADER_BYTES + _LENGTH_BYTES + _TAG_BYTES
 """What sealing adds, besides padding: 77 bytes."""
 
 
-class EnvelopeError(Exception):
+class EnvelopeError(PolicyError):
     """the value cannot be sealed"""
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or type(self).__doc__ or "")
 
 
 class OpenError(EnvelopeError):
@@ -70,7 +69,7 @@ class Context:
             if not (name.isascii() and 0 < len(name) <= _NAME_BYTES_MAX):
                 raise EnvelopeError("store, period and class must be 1 to 255 ASCII characters")
 
-    def associated_data(self) -> bytes:
+    def encode(self) -> bytes:
         """Canonical bytes: each field after its length (2 bytes, big-endian), so that no two contexts share them."""
         store, period, data_class = self.store.encode(), self.period.encode(), self.data_class.encode()
         return b"".join(
@@ -106,16 +105,17 @@ def seal(plaintext: bytes, *, data_key: bytes, context: Context, salt: bytes) ->
         raise EnvelopeError("the data key must be 32 bytes and the salt 24")
     if len(plaintext) > PLAINTEXT_BYTES_MAX:
         raise EnvelopeError(f"a sealed value holds at most {PLAINTEXT_BYTES_MAX} bytes")
-    place = context.associated_data()
+    place = context.encode()
     secret = HKDF(_SHA256, KEY_BYTES + _COMMITMENT_BYTES, salt, _SEALED_LABEL + place).derive(data_key)
-    ciphertext = AESGCM(secret[:KEY_BYTES]).encrypt(_NONCE, _pad(plaintext), place)
-    return b"".join((_SUITE, salt, secret[KEY_BYTES:], ciphertext))
+    head = _SUITE + salt
+    ciphertext = AESGCM(secret[:KEY_BYTES]).encrypt(_NONCE, _pad(plaintext), head + place)
+    return b"".join((head, secret[KEY_BYTES:], ciphertext))
 
 
 def open_sealed(sealed: bytes, *, data_key: bytes, context: Context) -> bytes:
     """The plaintext of `sealed`; `OpenError`, and nothing more, if key, context or any bit differ."""
     _check_frame(sealed, data_key)
-    place = context.associated_data()
+    place = context.encode()
     secret = HKDF(_SHA256, KEY_BYTES + _COMMITMENT_BYTES, sealed[1:25], _SEALED_LABEL + place).derive(data_key)
     return _open(sealed, secret, place)
 
@@ -132,7 +132,7 @@ def record_key(data_key: bytes, sealed: bytes) -> bytes:
 def open_with_record_key(sealed: bytes, *, record_key: bytes, context: Context) -> bytes:
     """As `open_sealed`, with the key from `record_key`, when the data key is gone."""
     _check_frame(sealed, record_key)
-    place = context.associated_data()
+    place = context.encode()
     secret = HKDFExpand(_SHA256, KEY_BYTES + _COMMITMENT_BYTES, _SEALED_LABEL + place).derive(record_key)
     return _open(sealed, secret, place)
 
@@ -150,7 +150,7 @@ def _open(sealed: bytes, secret: bytes, place: bytes) -> bytes:
     if not hmac.compare_digest(secret[KEY_BYTES:], sealed[25:_HEADER_BYTES]):
         raise OpenError
     try:
-        padded = AESGCM(secret[:KEY_BYTES]).decrypt(_NONCE, sealed[_HEADER_BYTES:], place)
+        padded = AESGCM(secret[:KEY_BYTES]).decrypt(_NONCE, sealed[_HEADER_BYTES:], sealed[:25] + place)
     except InvalidTag:
         raise OpenError from None
     return _unpad(padded)

@@ -11,6 +11,8 @@ from datetime import date
 from hashlib import sha256
 from typing import Final
 
+from policies.errors import PolicyError
+
 _KEY_LABEL: Final = b"\x00\x1acalledger/pseudonym-key/v1"
 _CHECK_LABEL: Final = b"calledger/pseudonym/v1"
 _PREFIX: Final = "usr_"
@@ -19,11 +21,8 @@ _DAY: Final = b"d"
 _MONTH: Final = b"m"
 
 
-class PseudonymError(Exception):
+class PseudonymError(PolicyError):
     """the user's pseudonym cannot be read"""
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or type(self).__doc__ or "")
 
 
 def pseudonym_key(period_key: bytes, account_key: bytes) -> bytes:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, cast
 
+from policies.errors import PolicyError
+
 Segment = str | tuple[str, str | None]
 Segments = tuple[Segment, ...]
 
@@ -19,11 +21,8 @@ _RULE: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.ASCII)
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-class SegmentsError(Exception):
+class SegmentsError(PolicyError):
     """the sealed details are not in the form that this version writes"""
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or type(self).__doc__ or "")
 
 
 class ParameterAction(StrEnum):
