@@ -1,0 +1,32 @@
+"""Redaction: what may not be kept is taken out of text before anything is stored.
+
+`Redactor` is the door; `Rule` and `shipped_rules` are what it works by, `ContentIndex` what a report's own content is to it.
+"""
+
+from policies.redaction.echo import ContentIndex
+from policies.redaction.engine import SIZE_CAP_CHARS, Redactor
+from policies.redaction.errors import RedactionError, RuleError
+from policies.redaction.model import Hidden, Kind, Redaction, Segments, mask, reveal
+from policies.redaction.rules import Rule, load, shipped_rules
+from policies.redaction.values import JSONSegments, JSONValue, masked_value, revealed_value
+
+__all__ = [
+    "SIZE_CAP_CHARS",
+    "ContentIndex",
+    "Hidden",
+    "JSONSegments",
+    "JSONValue",
+    "Kind",
+    "Redaction",
+    "RedactionError",
+    "Redactor",
+    "Rule",
+    "RuleError",
+    "Segments",
+    "load",
+    "mask",
+    "masked_value",
+    "reveal",
+    "revealed_value",
+    "shipped_rules",
+]

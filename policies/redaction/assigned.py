@@ -1,0 +1,208 @@
+"""Structured text walked by key: JSON, Python's repr, query strings, headers, environment files, XML, source code.
+
+No document is parsed as a whole, for an error message is rarely one: each key is found where it stands,
+its value is delimited by the syntax that it stands in, and key and value are judged together.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from policies.redaction.checks import is_harmless, is_harmless_there, looks_credential
+from policies.redaction.keys import Trust, trust
+
+_KEY_BYTES = 64
+_VALUE_BYTES = 8192
+_QUOTES = b"\"'`"
+_CLOSERS = {ord("{"): b"}", ord("["): b"]", ord("("): b")"}
+
+_OPENING = re.compile(rb"(?:[ \t]*[(\[]){0,2}[ \t\r\n]*(?:[bBuUfFrR@$]{1,2}(?=[\"'`]))?")
+_ESCAPED_QUOTE = re.compile(rb"\\+[\"'`]")
+_BARE = re.compile(rb"[^\s\"'`,;&<>\x00-\x1f]{1,8192}")
+_BARE_CERTAIN = re.compile(rb"[^\s\"'`,;\x00-\x1f]{1,8192}")
+_LINE = re.compile(rb"[^\r\n\"'`]{1,8192}")
+_SCHEME = re.compile(rb"(?i)(?:bearer|basic|digest|token|apikey|api-key|negotiate|ntlm|hoba|mutual|key|aws4-hmac-sha256|sso-key|oauth)[\s:=]+")
+_STRINGS = re.compile(rb"\"(?:[^\"\\]|\\.){1,2048}\"|'(?:[^'\\]|\\.){1,2048}'|[^\s\"',:{}\[\]()]{6,2048}")
+
+_REFERENCE = re.compile(
+    rb"(?i)\$\{?[a-z_][\w.:-]*\}?|\$\([^)]*\)|\$\$?\{.*|\{\{.*|\{[a-z_][\w.]*\}|<[^<>]*>|&lt;.*|%\(?[a-z_]*\)?[sd]|%[a-z_]+%|os\.(?:environ|getenv).*"
+    rb"|(?:process\.)?env[.(\[].*|getenv.*|secrets\.[a-z_.]+|var\.[a-z_.]+|local\.[a-z_.]+|data\.[a-z_.]+|!ref.*|self\.[a-z_.]+"
+    rb"|(?:config|settings|options|args|params|request|req|this|cls|ctx)[.\[(].*|[a-z_][\w.]*\(.*|arn:.*|projects/.*"
+)
+_FILLER = re.compile(rb"(?i)[x*.\-_#\xe2\x80\xa2\xa6?0 ]*|\.{2,}.*|\*{3,}\S{0,6}|\[?<?redacted.*|\[?filtered\]?|\(?hidden\)?|masked|\*+")
+_WORDS = re.compile(rb"[A-Za-z]+(?:['-][A-Za-z]+)*[.,:;!?)]*")
+_ABOUT = frozenset(
+    b"""a an and any are as at auth authentication authorization available bad bearer been being blank but by bytes can cannot check
+    contains correct could default denied deprecated did does doesn't empty enabled disabled error expected expired exceeded failed failure
+    false field for format found from given has have header here if in incorrect incomplete insufficient invalid is isn't it key limit
+    length length_error malformed match max may min mismatch missing must nil no none not null of on only or oauth oauth2 option
+    optional out passed password permission please provided rate required rejected revoked secret set should str string than
+    that the this to token too true type undefined unauthorized unexpected unknown unset unsupported used user
+    valid value verify was were when with without wrong yes your you bool int integer float number object array dict list
+    boolean text any data json yaml bytes uuid date datetime basic digest file env environment field_required invalid_token
+    no_token jwt api apikey cookie session changed reset updated created deleted authentication_error invalid_api_key
+    invalid_request_error incorrect_api_key missing_api_key unauthorised forbidden authenticated""".split()
+)
+
+
+class Value(NamedTuple):
+    """A value as it stands: its span, and whether quotes or a container bound it."""
+
+    start: int
+    end: int
+    quoted: bool
+    nested: bool = False
+
+
+def assigned(pattern: object, data: bytes) -> Iterator[tuple[int, int]]:
+    """Spans of the values whose key (found by `pattern`, up to the value's first byte) says that they are credentials."""
+    done = 0
+    for match in pattern.finditer(data):  # type: ignore[attr-defined]
+        if match.end() <= done or match.end() >= len(data):
+            continue
+        level = trust(_key_name(data, match.start(1), match.end(1)))
+        if level is Trust.harmless:
+            continue
+        for start, end in _judged(data, match.end(), level, match.group(2)):
+            yield start, end
+            done = max(done, end)
+
+
+def _key_name(data: bytes, start: int, end: int) -> bytes:
+    low = max(0, start - _KEY_BYTES)
+    before = data[low:start]
+    tail = re.search(rb"[A-Za-z0-9_.\-$]*$", before)
+    name = before[tail.start() :] if tail else b""
+    return name.rpartition(b".")[2] + data[start:end] if b"." in name else name + data[start:end]
+
+
+def _judged(data: bytes, at: int, level: Trust, glue: bytes) -> Iterator[tuple[int, int]]:
+    if level is Trust.header:
+        yield from _header(data, at)
+        return
+    value = value_at(data, at, level)
+    if value is None:
+        return
+    if value.nested:
+        for inner in _STRINGS.finditer(data, value.start, value.end):
+            text = inner.group().strip(b"\"'")
+            if not text.startswith(b"[redacted:") and _accepts(text, max(level, Trust.weak), quoted=True):
+                yield inner.start(), inner.end()
+        return
+    text = data[value.start : value.end]
+    tight = b" " not in glue and b"=" in glue
+    if _is_placeholder(text) or (not value.quoted and _is_prose(data, value, tight=tight)):
+        return
+    query = data[max(0, at - 1) : at] == b"=" and level is Trust.weak and _in_query(data, at)
+    if _accepts(text, Trust.strong if query else level, quoted=value.quoted):
+        if level is Trust.weak and not value.quoted and is_harmless_there(data, value.start):
+            return
+        yield value.start, value.end
+
+
+def _in_query(data: bytes, at: int) -> bool:
+    before = data[max(0, at - _KEY_BYTES) : at - 1]
+    return re.search(rb"[?&][A-Za-z0-9_.%\-]{1,63}$", before) is not None
+
+
+def value_at(data: bytes, at: int, level: Trust) -> Value | None:
+    """The value that begins at or just after `at`, delimited by its own syntax."""
+    opening = _OPENING.match(data, at)
+    start = opening.end() if opening else at
+    escaped = _ESCAPED_QUOTE.match(data, start)
+    if escaped:
+        return _until(data, escaped.end(), escaped.group())
+    if start >= len(data):
+        return None
+    first = data[start]
+    if first in _QUOTES:
+        return _until(data, start + 1, data[start : start + 1])
+    if opening and b"[" in opening.group() or first == ord("{") and data[start + 1 : start + 2] in (b'"', b"'", b" ", b"\n"):
+        closer = b"]" if opening and b"[" in opening.group() else b"}"
+        stop = data.find(closer, start, start + _VALUE_BYTES)
+        return Value(start, stop if stop >= 0 else min(len(data), start + _VALUE_BYTES), quoted=True, nested=True)
+    bare = (_BARE_CERTAIN if level is Trust.certain else _BARE).match(data, start)
+    return _trimmed(data, start, bare.end()) if bare else None
+
+
+def _until(data: bytes, start: int, closer: bytes) -> Value:
+    """A quoted value; one whose quote never closes ends with the line, for the text may have been cut there."""
+    limit = min(len(data), start + _VALUE_BYTES)
+    stop = data.find(closer, start, limit)
+    while stop > start and len(closer) == 1 and data[stop - 1] == 0x5C and data[stop - 2 : stop] != b"\\\\":
+        stop = data.find(closer, stop + 1, limit)
+    if stop < 0:
+        newline = data.find(b"\n", start, limit)
+        stop = limit if newline < 0 else newline
+    return Value(start, stop, quoted=True)
+
+
+def _trimmed(data: bytes, start: int, end: int) -> Value:
+    """A bare value without the punctuation and the unopened brackets that the text around it put there."""
+    while end > start:
+        last = data[end - 1 : end]
+        if last in b".,:;!?\\" or (last in b")]}" and _unopened(data[start:end], last)):
+            end -= 1
+        else:
+            break
+    return Value(start, end, quoted=False)
+
+
+def _unopened(text: bytes, closer: bytes) -> bool:
+    opener = {b")": b"(", b"]": b"[", b"}": b"{"}[closer]
+    return text.count(closer) > text.count(opener)
+
+
+def _is_placeholder(text: bytes) -> bool:
+    return _REFERENCE.fullmatch(text) is not None or _FILLER.fullmatch(text) is not None or text.lower() in _ABOUT
+
+
+def _is_prose(data: bytes, value: Value, *, tight: bool) -> bool:
+    """Whether a bare value is a word of a sentence: `password: authentication failed`, `key is missing`."""
+    text = data[value.start : value.end]
+    if not _WORDS.fullmatch(text):
+        return False
+    if text.lower() in _ABOUT:
+        return True
+    return not tight and re.match(rb"[.,:;!?)]? +[A-Za-z(]", data[value.end : value.end + 4]) is not None
+
+
+def _accepts(text: bytes, level: Trust, *, quoted: bool) -> bool:
+    if _is_placeholder(text) or (b" " in text and _is_sentence(text)):
+        return False
+    if level is Trust.certain:
+        return len(text) >= 3
+    if is_harmless(text) and level is Trust.weak and not _UUID_LIKE.fullmatch(text):
+        return False
+    if level is Trust.strong:
+        return len(text) >= (4 if quoted else 6) and not text.isdigit() or len(text) >= 10
+    return looks_credential(text) or _UUID_LIKE.fullmatch(text) is not None
+
+
+_UUID_LIKE = re.compile(rb"[0-9A-Za-z]{8}-?(?:[0-9A-Za-z]{4}-?){3}[0-9A-Za-z]{10,14}")
+
+
+def _is_sentence(text: bytes) -> bool:
+    words = text.split()
+    plain = [word for word in words if _WORDS.fullmatch(word)]
+    return len(plain) * 10 >= len(words) * 6 and (len(words) > 3 or any(word.lower().strip(b".,:;!?") in _ABOUT for word in plain))
+
+
+def _header(data: bytes, at: int) -> Iterator[tuple[int, int]]:
+    """The credentials of a header's line, its scheme left in clear (RFC 9110, section 11.4; RFC 6265)."""
+    opening = re.compile(rb"[\s\\]*[\"'`]?[bB]?[\"'`]?").match(data, at)
+    start = opening.end() if opening else at
+    scheme = _SCHEME.match(data, start)
+    start = scheme.end() if scheme else start
+    line = _LINE.match(data, start)
+    if line is None:
+        return
+    value = _trimmed(data, start, start + len(line.group().rstrip()))
+    text = data[value.start : value.end]
+    first = text.split(None, 1)[0] if text.split() else b""
+    if _is_placeholder(first) or _is_placeholder(text) or _is_sentence(text):
+        return
+    if scheme or b"=" not in text:
+        value = Value(value.start, value.start + len(first.rstrip(b",;")), quoted=False)
+    if len(first) >= 4 and not (_WORDS.fullmatch(first) and len(first) < 12):
+        yield value.start, value.end

@@ -1,0 +1,231 @@
+"""Confirmations of a pattern's hit: checksums, ranges, context. Each gives the span to hide, or None for a false alarm."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from stdnum import iban, luhn
+from stdnum.exceptions import ValidationError
+
+from policies.redaction.national import NATIONAL
+from policies.redaction.randomness import bits_per_char, entropy
+
+Span = tuple[int, int]
+Check = Callable[[bytes, int, int], Span | None]
+
+_NOT_DIGIT = bytes(set(range(256)) - set(b"0123456789"))
+_CONTEXT_BYTES = 48
+_MAX_GENERATED_CHARS = 4096
+
+# What comes before a value that is an identifier, a hash or a version, and not a credential.
+_HARMLESS_BEFORE = re.compile(
+    rb"(?i)(?:(?:request|req|trace|span|parent|correlation|response|resp|message|msg|event|job|task|batch|run|thread"
+    rb"|operation|invocation|conversation|chat|completion|call|tool[_-]?call|commit|rev|revision|tree|blob|build|release"
+    rb"|sha[_-]?\d{0,3}|md5|digest|hash|checksum|etag|fingerprint|integrity|uuid|guid|ray|cf-ray|image|layer"
+    rb"|container|pod|node|instance|file|upload|document|object|block|version|deployment|checkpoint|model|engine)s?"
+    rb"(?:[ _.-]?(?:id|ids|no|number|hash|sha|name))?|[a-z]*[_ -]id|[a-z]id)[\"'`]{0,2}\s{0,2}(?:is\s|was\s|[:=#/@-]{0,2})"
+    rb"\s{0,2}[\"'`(\[<]{0,2}$"
+)
+_HARMLESS_START = re.compile(
+    rb"(?:req(?:uest)?|toolu|tooluse|call|fc|chatcmpl|cmpl|msg|resp|run|step|thread|asst|batch|gen|fp|ft|ftjob|file|vs|evt|item"
+    rb"|trace|span|modr|embd|img|rs|srvtoolu|mcpl|mcpr|ws|ig|ci|cu|upload|ckpt|snapshot|sha\d{1,3}|md5|rpt|run|job|task"
+    rb"|session_id|conv|eval|evalrun|model|deployment|projects|locations|publishers|endpoints|traceparent)[-_:]"
+)
+_UUID = re.compile(rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_HEX = re.compile(rb"(?:0x)?[0-9A-Fa-f]+")
+
+
+def is_harmless_there(data: bytes, start: int) -> bool:
+    """Whether the words before `start` say that an identifier or a hash follows."""
+    return _HARMLESS_BEFORE.search(data[max(0, start - _CONTEXT_BYTES) : start]) is not None
+
+
+def is_harmless(token: bytes) -> bool:
+    """Whether `token` says by its own form that it is an identifier: `req_...`, `chatcmpl-...`, a UUID."""
+    return _HARMLESS_START.match(token) is not None or _UUID.fullmatch(token) is not None
+
+
+@lru_cache(maxsize=2048)
+def looks_generated(token: bytes) -> bool:
+    """Whether a bare token of 20 or more characters was made by chance rather than written."""
+    if len(token) > _MAX_GENERATED_CHARS:
+        token = token[:_MAX_GENERATED_CHARS]
+    if _HEX.fullmatch(token):
+        return len(token) >= 32 and not token.isdigit() and entropy(token) >= 2.5
+    if entropy(token) < 3.0:
+        return False
+    bits = bits_per_char(token)
+    if token.translate(None, b"-_+/=").isalpha():
+        mixed = token.lower() != token and token.upper() != token
+        return bits >= (4.9 if mixed and len(token) >= 32 else 5.3)
+    return bits >= (4.55 if len(token) >= 30 else 4.75)
+
+
+@lru_cache(maxsize=2048)
+def looks_credential(value: bytes) -> bool:
+    """Whether a value that stands where a credential would is one, and not a word or a number about it."""
+    if len(value) < 6 or value.isalpha() and len(value) < 16:
+        return False
+    if value.isdigit():
+        return len(value) >= 14
+    if _HEX.fullmatch(value):
+        return len(value) >= 12
+    if entropy(value) < 2.0:
+        return False
+    if any(byte in value for byte in b"0123456789"):
+        return bits_per_char(value) >= 3.9 or (len(value) >= 24 and bits_per_char(value) >= 3.4)
+    return bits_per_char(value) >= 4.8 and len(value) >= 12
+
+
+def _generated(data: bytes, start: int, end: int) -> Span | None:
+    token = data[start:end]
+    return (start, end) if not is_harmless(token) and looks_generated(token) else None
+
+
+def _credential(data: bytes, start: int, end: int) -> Span | None:
+    token = data[start:end]
+    return (start, end) if not is_harmless(token) and looks_credential(token) else None
+
+
+def _has_digit(data: bytes, start: int, end: int) -> Span | None:
+    token = data[start:end]
+    return (start, end) if any(byte in token for byte in b"0123456789") else None
+
+
+def _card(data: bytes, start: int, end: int) -> Span | None:
+    digits = data[start:end].translate(None, _NOT_DIGIT).decode()
+    if not 12 <= len(digits) <= 19 or digits[0] not in "123456" or len(set(digits)) < 3:
+        return None
+    return (start, end) if luhn.is_valid(digits) and _is_card_number(digits) else None
+
+
+_CARD_STARTS = re.compile(
+    r"4|5[0-8]|6[0-9]|3[0-9]|2[2-7]|2131|1800|2014|2149|22|1946"
+)  # ISO/IEC 7812 major industries 3 to 6, Mir and the two-series of Mastercard, the old JCB and enRoute ranges
+
+
+def _is_card_number(digits: str) -> bool:
+    if not _CARD_STARTS.match(digits) and digits[0] != "2":
+        return False
+    # a time in milliseconds or microseconds begins with 1 and is no card; only JCB's 1800 range does
+    return digits[0] != "1" or digits.startswith(("1800", "1946"))
+
+
+def _iban(data: bytes, start: int, end: int) -> Span | None:
+    """ISO 13616: the longest prefix that holds, for a bank's number may be followed by a word in capitals."""
+    text = data[start:end].decode("ascii", "replace")
+    for stop in range(len(text), 14, -1):
+        if iban.is_valid(text[:stop], check_country=False):
+            return start, start + stop
+    return None
+
+
+_VERSION_BEFORE = re.compile(rb"(?i)(?:version|ver|release|build|chrome|safari|firefox|edg|v)[ :=/\"']{0,3}$")
+
+
+def _ipv4(data: bytes, start: int, end: int) -> Span | None:
+    if any(int(part) > 255 for part in data[start:end].split(b"/")[0].split(b".")):
+        return None
+    return None if _VERSION_BEFORE.search(data[max(0, start - 16) : start]) else (start, end)
+
+
+def _ipv6(data: bytes, start: int, end: int) -> Span | None:
+    """RFC 4291 text form, with an optional zone and prefix length."""
+    text = data[start:end].decode("ascii", "replace")
+    address, _, _ = text.partition("/")
+    bare = address.partition("%")[0].rstrip(":") if not address.endswith("::") else address
+    try:
+        ipaddress.IPv6Address(bare)
+    except ValueError:
+        return None
+    if len(bare) < 3 and "/" not in text:
+        return None
+    if not any(char.isdigit() for char in text) and bare.count(":") < 4:
+        return None  # a path in C++ or Rust
+    return start, end if address.partition("%")[0] == bare else start + len(bare)
+
+
+def _mac(data: bytes, start: int, end: int) -> Span | None:
+    text = data[start:end]
+    return (start, end) if text.translate(None, _NOT_HEX) not in (b"0" * 12,) else None
+
+
+_NOT_HEX = bytes(set(range(256)) - set(b"0123456789abcdefABCDEF"))
+
+
+def _ssn(data: bytes, start: int, end: int) -> Span | None:
+    """United States: area not 000, 666 or 9xx, group not 00, serial not 0000 (SSA, POMS RM 10201.035)."""
+    digits = data[start:end].translate(None, _NOT_DIGIT)
+    wrong = digits[:3] in (b"000", b"666") or digits[:1] == b"9" or digits[3:5] == b"00" or digits[5:] == b"0000"
+    return None if wrong or len(digits) != 9 else (start, end)
+
+
+def _phone(data: bytes, start: int, end: int) -> Span | None:
+    """ITU-T E.164 allows 15 digits; a date, a time or a decimal number is none."""
+    text = data[start:end]
+    digits = text.translate(None, _NOT_DIGIT)
+    if not 6 <= len(digits) <= 16 or len(set(digits)) < 2:
+        return None
+    return None if _DATE.match(text.lstrip(b"(+")) else (start, end)
+
+
+_DATE = re.compile(rb"(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])(?:\D|$)")
+
+
+_SHARED_HOMES = frozenset(b"runner root app user users ubuntu ec2-user node work vsts shared public default site jovyan admin".split())
+
+
+def _person(data: bytes, start: int, end: int) -> Span | None:
+    return None if data[start:end].lower() in _SHARED_HOMES else (start, end)
+
+
+def _account(data: bytes, start: int, end: int) -> Span | None:
+    token = data[start:end].rstrip(b"-_")
+    if token.isdigit():
+        return start, start + len(token)
+    if not any(byte in token for byte in b"0123456789"):
+        return None
+    return (start, start + len(token)) if _UUID.fullmatch(token) or looks_credential(token) else None
+
+
+def _fragment(data: bytes, start: int, end: int) -> Span | None:
+    """Dots leave room for prose (`loading...done`), so a dotted fragment must have a key's beginning."""
+    token = data[start:end]
+    if b"..." not in token and b"\xe2\x80\xa6" not in token:
+        return start, end
+    return (start, end) if _KEY_START.match(token) else None
+
+
+_KEY_START = re.compile(rb"[A-Za-z]{1,8}[-_]|[A-Z]{3,}[A-Z0-9]|AIza|eyJ|[A-Za-z]*\d[A-Za-z0-9]*[.\xe2]")
+
+
+def _national(module: str) -> Check:
+    validator = NATIONAL[module]
+
+    def check(data: bytes, start: int, end: int) -> Span | None:
+        try:
+            validator(data[start:end].decode("ascii", "replace"))
+        except ValidationError:
+            return None
+        return start, end
+
+    return check
+
+
+CHECKS: dict[str, Check] = {
+    "generated": _generated,
+    "credential": _credential,
+    "digit": _has_digit,
+    "card": _card,
+    "iban": _iban,
+    "ipv4": _ipv4,
+    "ipv6": _ipv6,
+    "mac": _mac,
+    "ssn": _ssn,
+    "phone": _phone,
+    "person": _person,
+    "account": _account,
+    "fragment": _fragment,
+    **{module: _national(module) for module in NATIONAL},
+}

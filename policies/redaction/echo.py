@@ -1,0 +1,87 @@
+"""Echoes: runs of an error text that the report's own content holds too."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from policies.redaction.views import decode, encode, unescaped
+
+RUN_CHARS = 16
+_BLOCK_CHARS = RUN_CHARS // 2
+_WORD = re.compile(r"\w")
+
+
+class ContentIndex:
+    """The content strings of one report; costs nothing until an error text is held against them.
+
+    A run of 16 characters of content holds one whole 8-character block that starts at a multiple of 8.
+    So the content is walked block by block, and only a block that the text holds too is looked at closer:
+    time is linear in both, and memory is bounded by the text.
+    """
+
+    __slots__ = ("_strings",)
+
+    def __init__(self, strings: Iterable[str]) -> None:
+        self._strings = tuple(strings)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Byte spans (UTF-8) of `text` in runs of 16 or more characters of the content, escaped or not; merged."""
+        if not self._strings or len(text) < RUN_CHARS:
+            return []
+        found = list(_byte_spans(text, self._echoes(text)))
+        view = unescaped(encode(text))
+        if view is not None:
+            opened = decode(view.data) if _whole(view.data) else view.data.decode("utf-8", "replace")
+            if _whole(view.data):
+                found.extend(view.origin(*span) for span in _byte_spans(opened, self._echoes(opened)))
+        return found
+
+    def _echoes(self, text: str) -> Iterator[tuple[int, int]]:
+        """Character spans of `text` that are runs of the content."""
+        windows = {text[at : at + RUN_CHARS] for at in range(len(text) - RUN_CHARS + 1)}
+        blocks = {window[:_BLOCK_CHARS] for window in windows} | {window[_BLOCK_CHARS:] for window in windows}
+        echoed: set[str] = set()
+        for string in self._strings:
+            echoed |= _shared(string, blocks, windows)
+        echoed = {window for window in echoed if _WORD.search(window)}
+        if not echoed:
+            return
+        start = end = -1
+        for at in range(len(text) - RUN_CHARS + 1):
+            if text[at : at + RUN_CHARS] not in echoed:
+                continue
+            if at > end:
+                if end > start:
+                    yield start, end
+                start = at
+            end = at + RUN_CHARS
+        yield start, end
+
+
+def _shared(string: str, blocks: set[str], windows: set[str]) -> set[str]:
+    """The windows of the text that `string` holds."""
+    shared: set[str] = set()
+    for at in range(0, len(string) - _BLOCK_CHARS + 1, _BLOCK_CHARS):
+        if string[at : at + _BLOCK_CHARS] not in blocks:
+            continue
+        for first in range(max(0, at - _BLOCK_CHARS), at + 1):
+            window = string[first : first + RUN_CHARS]
+            if window in windows:
+                shared.add(window)
+    return shared
+
+
+def _whole(data: bytes) -> bool:
+    try:
+        decode(data)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _byte_spans(text: str, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    last = at = 0
+    for start, end in spans:
+        low = at + len(encode(text[last:start]))
+        at = low + len(encode(text[start:end]))
+        last = end
+        yield low, at

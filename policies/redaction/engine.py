@@ -1,0 +1,128 @@
+"""The redactor: views, one scan of each, echoes, spans, and a second look that must find nothing."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from policies.redaction.echo import ContentIndex
+from policies.redaction.errors import RedactionError
+from policies.redaction.merge import MARK, Piece, Span, joined, segments, split
+from policies.redaction.model import Kind, Redaction
+from policies.redaction.rules import Rule, checked, shipped_rules
+from policies.redaction.scan import Scanner
+from policies.redaction.text import bounded, plain
+from policies.redaction.values import JSONSegments, JSONValue, redact_value
+from policies.redaction.views import encode, folded, unescaped
+
+SIZE_CAP_CHARS = 64 * 1024
+_LOOKS_MAX = 5
+_CLEAN_CACHE_ENTRIES = 4096
+_ECHO_RULE = "content-echo"
+
+
+class Redactor:
+    """Takes credentials, personal data, provider identifiers and echoes of content out of text. Thread-safe.
+
+    `national_ids` names the national identity numbers to look for (`gb-nhs`, `pl-pesel`, ...; see `national.NATIONAL`).
+    Every failure of the engine is a RedactionError: the caller then keeps nothing of the text.
+    """
+
+    def __init__(
+        self, rules: Iterable[Rule] | None = None, *, national_ids: frozenset[str] = frozenset(), size_cap: int = SIZE_CAP_CHARS
+    ) -> None:
+        given = shipped_rules() if rules is None else checked(rules)
+        known = {rule.id for rule in given if rule.national}
+        unknown = sorted(national_ids - known)
+        if unknown:
+            raise RedactionError(f"`{unknown[0]}` is no known national id; known are {', '.join(sorted(known))}")
+        self.rules = tuple(rule for rule in given if not rule.national or rule.id in national_ids)
+        self._scanner = Scanner(self.rules)
+        self._size_cap = size_cap
+        self._clean = lru_cache(maxsize=_CLEAN_CACHE_ENTRIES)(self._cleaned)
+
+    def redact(self, text: str, *, content: ContentIndex | None = None) -> Redaction:
+        """`text` in segments; longer texts are cut at the size cap first. Raises RedactionError, and nothing else."""
+        try:
+            return self._redact(text, content)
+        except RedactionError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, it must not carry the text any further
+            raise RedactionError(f"redaction failed ({type(error).__name__})") from None
+
+    def redact_value(self, value: JSONValue, *, content: ContentIndex | None = None) -> tuple[JSONSegments, dict[str, int]]:
+        """A JSON-like value with every string leaf as segments (see `values`), and the counts by rule."""
+        try:
+            return redact_value(value, lambda text: self.redact(text, content=content))
+        except RedactionError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            raise RedactionError(f"redaction failed ({type(error).__name__})") from None
+
+    def clean(self, text: str, *, max_chars: int) -> tuple[str, dict[str, int]]:
+        """Free text that stays in clear: one line, no invisible characters, at most `max_chars`, masked. Memoised."""
+        try:
+            masked, counts = self._clean(text, max_chars)
+        except RedactionError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            raise RedactionError(f"redaction failed ({type(error).__name__})") from None
+        return masked, dict(counts)
+
+    def _cleaned(self, text: str, max_chars: int) -> tuple[str, dict[str, int]]:
+        result = self._redact(plain(text[: self._size_cap]), None)
+        masked, counts = result.masked, result.counts
+        while len(masked) > max_chars:
+            # the cut may end a token early and so make it look like another: look again
+            masked = bounded(masked, max_chars)
+            masked = self._redact(masked, None).masked
+            max_chars -= 1
+        return masked, dict(counts)
+
+    def _redact(self, text: str, content: ContentIndex | None) -> Redaction:
+        kept, truncated = self._capped(text)
+        spans = self._find(kept)
+        if content is not None:
+            echoes = content.spans(kept)
+            spans.extend(Span(start, end, _ECHO_RULE, Kind.content, -1) for start, end in echoes)
+        if not spans:
+            return Redaction((kept,) if kept else (), {}, truncated)
+        pieces = self._settled(split([Piece(encode(kept))], joined(spans)))
+        counts: dict[str, int] = {}
+        for piece in pieces:
+            if piece.hidden is not None:
+                counts[piece.hidden.rule] = counts.get(piece.hidden.rule, 0) + 1
+        return Redaction(segments(pieces), counts, truncated)
+
+    def _capped(self, text: str) -> tuple[str, bool]:
+        """`text` up to the size cap, cut where a token ends, so that no secret loses the part that gives it away."""
+        if len(text) <= self._size_cap:
+            return text, False
+        return bounded(text, self._size_cap), True
+
+    def _find(self, text: str) -> list[Span]:
+        """What the rules take out of `text` itself and of its views, in bytes of `text`."""
+        view = folded(text)
+        found = [(*view.origin(start, end), rank) for start, end, rank in self._scanner.find(view.data)]
+        opened = unescaped(view.data)
+        if opened is not None:
+            for start, end, rank in self._scanner.find(opened.data):
+                found.append((*view.origin(*opened.origin(start, end)), rank))
+        rules = self.rules
+        return [
+            Span(start, end, rules[rank].id, rules[rank].kind, rank, rules[rank].guess) for start, end, rank in found
+        ]
+
+    def _settled(self, pieces: list[Piece]) -> list[Piece]:
+        """`pieces` after looking at the masked text again until there is nothing more to take out."""
+        for _ in range(_LOOKS_MAX):
+            masked = b"".join([piece.shown for piece in pieces])
+            spans = joined(self._find(masked.decode("utf-8", "surrogatepass")))
+            if not spans:
+                return pieces
+            again = split(pieces, spans)
+            if len(again) == len(pieces) and all(a.hidden == b.hidden for a, b in zip(again, pieces, strict=True)):
+                return pieces
+            pieces = again
+        raise RedactionError("the text does not settle")
+
+
+__all__ = ["MARK", "SIZE_CAP_CHARS", "Redactor"]

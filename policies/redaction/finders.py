@@ -1,0 +1,73 @@
+"""Walks over the whole text, for what one hit of a pattern cannot delimit. Each gives the byte spans to hide."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from policies.redaction.assigned import assigned
+from policies.redaction.checks import is_harmless, is_harmless_there, looks_generated
+from policies.redaction.randomness import bits_per_char
+
+Finder = Callable[[object, bytes], Iterator[tuple[int, int]]]
+
+_NEIGHBOUR = re.compile(rb"[.:~%][A-Za-z0-9_\-+=]{4,512}")
+_BEFORE_NEIGHBOUR = re.compile(rb"[A-Za-z0-9_\-+=]{4,64}[.:~%]$")
+_PART_MIN_BYTES = 20
+
+
+def generated(pattern: object, data: bytes) -> Iterator[tuple[int, int]]:
+    """Long tokens that look made by chance, with the pieces that a dot or colon ties to them."""
+    for match in pattern.finditer(data):  # type: ignore[attr-defined]
+        start, end = match.span()
+        token = match.group()
+        if b"/" in token and not looks_generated(token):
+            spans = [span for span in _parts(token, start) if _is_secret(data, *span)]
+        else:
+            spans = [(start, end)] if _is_secret(data, start, end) else []
+        for low, high in spans:
+            yield _widened(data, low, high)
+
+
+def _parts(token: bytes, start: int) -> Iterator[tuple[int, int]]:
+    for part in token.split(b"/"):
+        if len(part) >= _PART_MIN_BYTES:
+            yield start, start + len(part)
+        start += len(part) + 1
+
+
+def _is_secret(data: bytes, start: int, end: int) -> bool:
+    token = data[start:end]
+    return looks_generated(token) and not is_harmless(token) and not is_harmless_there(data, start)
+
+
+def _widened(data: bytes, start: int, end: int) -> tuple[int, int]:
+    after = _NEIGHBOUR.match(data, end)
+    while after and bits_per_char(after.group()[1:]) >= 4.3:
+        end = after.end()
+        after = _NEIGHBOUR.match(data, end)
+    before = _BEFORE_NEIGHBOUR.search(data[max(0, start - 65) : start])
+    if before and bits_per_char(before.group()[:-1]) >= 4.6:
+        start -= len(before.group())
+    return start, end
+
+
+_PEM_BODY = re.compile(rb"(?:[A-Za-z0-9+/=\s:,\"'-]|\\[nrtu\"]|\[redacted:[a-z0-9-]+\])*")
+_PEM_END = re.compile(rb"-{2,5} ?END [A-Z0-9 ]{0,40}-{2,5}")
+
+
+def pem(pattern: object, data: bytes) -> Iterator[tuple[int, int]]:
+    """Private keys in PEM armour (RFC 7468, RFC 4716), escaped or cut off: to the end mark, or as far as it reads as one."""
+    done = 0
+    ends = [match.end() for match in _PEM_END.finditer(data)]
+    ends.reverse()
+    for match in pattern.finditer(data):  # type: ignore[attr-defined]
+        if match.start() < done:
+            continue
+        while ends and ends[-1] < match.end():
+            ends.pop()
+        stop = _PEM_BODY.match(data, match.end())
+        reach = stop.end() if stop else match.end()
+        done = ends[-1] if ends and ends[-1] <= reach + 64 else reach
+        yield match.start(), max(done, match.end())
+
+
+FINDERS: dict[str, Finder] = {"assigned": assigned, "generated": generated, "pem": pem}

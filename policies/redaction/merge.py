@@ -1,0 +1,146 @@
+"""Spans to segments: overlaps joined, the stricter kind wins, marks already there are left alone."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from policies.redaction.model import Hidden, Kind, Segments
+from policies.redaction.views import decode
+
+MARK = re.compile(rb"\[redacted:[a-z0-9][a-z0-9-]{1,47}\]")
+# What is gone for good outranks what may be kept; among equals the more particular rule names the span.
+_STRICTNESS = {Kind.personal: 0, Kind.content: 1, Kind.provider: 1, Kind.secret: 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Bytes `start:end` of a text are taken out by `rule`; the lower rank is the more particular rule."""
+
+    start: int
+    end: int
+    rule: str
+    kind: Kind
+    rank: int
+    guess: bool = False
+
+
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """`spans` in order without overlaps: what overlaps becomes one, under the strictest kind's most particular rule."""
+    merged: list[Span] = []
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        if merged and span.start < merged[-1].end:
+            merged[-1] = _union(merged[-1], span)
+        else:
+            merged.append(span)
+    return merged
+
+
+def _union(a: Span, b: Span) -> Span:
+    """One span for two that overlap, `a` being the earlier or the longer one."""
+    if b.guess and b.end <= a.end:
+        return a
+    if a.guess and (b.start, b.end) == (a.start, a.end):
+        return b
+    lead = min((a, b), key=lambda span: (-_STRICTNESS[span.kind], span.guess, span.rank))
+    return Span(a.start, max(a.end, b.end), lead.rule, lead.kind, lead.rank, lead.guess)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of the original text: in clear, or hidden."""
+
+    data: bytes
+    hidden: Hidden | None = None
+
+    @property
+    def shown(self) -> bytes:
+        """What stands for this piece in the masked text."""
+        return self.data if self.hidden is None else self.hidden.mark.encode()
+
+
+def split(pieces: Sequence[Piece], spans: Sequence[Span]) -> list[Piece]:
+    """`pieces` after hiding `spans` (joined, in bytes of the masked text); marks in the text stay as they are."""
+    result: list[Piece] = []
+    at = 0
+    queue = list(reversed(spans))
+    for piece in pieces:
+        shown = piece.shown
+        stop = at + len(shown)
+        inside: list[Span] = []
+        while queue and queue[-1].start < stop:
+            inside.append(queue[-1])
+            if queue[-1].end > stop:
+                break
+            queue.pop()
+        if piece.hidden is not None:
+            result.append(_sterner(piece, inside))
+        else:
+            result.extend(_cut(piece.data, at, inside))
+        at = stop
+    return result
+
+
+def _sterner(piece: Piece, spans: Sequence[Span]) -> Piece:
+    """A personal span that turns out to stand inside a secret one is gone for good too."""
+    hidden = piece.hidden
+    if hidden is None or hidden.text is None or all(span.kind is Kind.personal for span in spans):
+        return piece
+    return Piece(piece.data, Hidden(hidden.rule, Kind.secret))
+
+
+def _cut(data: bytes, offset: int, spans: Sequence[Span]) -> list[Piece]:
+    pieces: list[Piece] = []
+    at = 0
+    for span in spans:
+        start, end = max(0, span.start - offset), min(len(data), span.end - offset)
+        if start > at:
+            pieces.append(Piece(data[at:start]))
+        pieces.extend(_around_marks(data[start:end], span))
+        at = end
+    if at < len(data):
+        pieces.append(Piece(data[at:]))
+    return pieces
+
+
+def _around_marks(data: bytes, span: Span) -> list[Piece]:
+    if b"[redacted:" not in data:
+        return _hidden(data, span)
+    pieces: list[Piece] = []
+    at = 0
+    for mark in MARK.finditer(data):
+        pieces += _hidden(data[at : mark.start()], span) if _has_substance(data[at : mark.start()]) else _clear(data[at : mark.start()])
+        pieces.append(Piece(mark.group()))
+        at = mark.end()
+    return pieces + (_hidden(data[at:], span) if _has_substance(data[at:]) else _clear(data[at:]))
+
+
+def _has_substance(data: bytes) -> bool:
+    return any(byte > 0x7F or chr(byte).isalnum() for byte in data)
+
+
+def _clear(data: bytes) -> list[Piece]:
+    return [Piece(data)] if data else []
+
+
+def _hidden(data: bytes, span: Span) -> list[Piece]:
+    if not data:
+        return []
+    text = decode(data) if span.kind is Kind.personal else None
+    return [Piece(data, Hidden(span.rule, span.kind, text))]
+
+
+def segments(pieces: Iterable[Piece]) -> Segments:
+    """Pieces as the segments of a Redaction, neighbouring clear ones joined."""
+    result: list[str | Hidden] = []
+    clear: list[bytes] = []
+    for piece in pieces:
+        if piece.hidden is None:
+            clear.append(piece.data)
+            continue
+        if clear:
+            result.append(decode(b"".join(clear)))
+            clear = []
+        result.append(piece.hidden)
+    if clear:
+        result.append(decode(b"".join(clear)))
+    return tuple(result)

@@ -1,0 +1,88 @@
+"""How much a token looks like chance rather than like words: the gate of every rule without a fixed shape.
+
+A token is priced by a character-pair model: bits that each character costs after the one before it.
+Words, identifiers and paths cost about 3.5 bits a character, generated keys 5 and more.
+"""
+
+import math
+
+# Bits (rounded, 9 = rare) that a letter costs after another, a row per first letter, a column per second;
+# counted over identifiers and prose of Python's own library.
+_PAIRS = """
+85448759597343949343677769
+36563688458377369446499949
+38673793594478279463589969
+36652678288577479546588979
+47436569798453756234867579
+47664389299477379455499969
+48772754499564579346488978
+28872898398667389564599969
+56455659998452359544959695
+39672789496797369738397979
+47651657399475567636585969
+38752799398387369855579949
+25862899398657339856599969
+48433538496686479843569979
+66448669696442549354465799
+38773775498388349354598959
+68778999899387776657088999
+38552769396656379444568959
+58472774396677447742487959
+38672794399678469345587948
+54564669599343649343899999
+28691879399777589778979999
+26663784398684379347897799
+57363586399668639752778558
+56554778599454529633776877
+37771697399668479757797966
+""".split()
+
+_DIGIT, _LOWER, _UPPER, _OTHER = range(4)
+
+
+def _class_of(byte: int) -> int:
+    char = chr(byte)
+    if char.isascii() and char.isdigit():
+        return _DIGIT
+    if "a" <= char <= "z":
+        return _LOWER
+    return _UPPER if "A" <= char <= "Z" else _OTHER
+
+
+# Bits for crossing from one class of character to another (rows: from, columns: to).
+_CROSSING = (
+    (3, 6, 6, 2),  # a digit, then digit, lower, upper, other
+    (5, 0, 4, 2),
+    (5, 0, 0, 2),
+    (3, 3, 3, 1),
+)
+_UPPER_TO_LOWER_BITS = 1
+
+
+def _price(first: int, second: int) -> int:
+    a, b = _class_of(first), _class_of(second)
+    if a in (_LOWER, _UPPER) and b == a:
+        return int(_PAIRS[(first | 32) - 97][(second | 32) - 97])
+    if a == _UPPER and b == _LOWER:
+        return _UPPER_TO_LOWER_BITS + int(_PAIRS[(first | 32) - 97][second - 97])
+    return _CROSSING[a][b]
+
+
+_PRICES = tuple(bytes(_price(first, second) for second in range(256)) for first in range(256))
+
+
+def bits_per_char(token: bytes) -> float:
+    """Mean bits of a character of `token` under the pair model; 0.0 for less than two characters."""
+    if len(token) < 2:
+        return 0.0
+    prices = _PRICES
+    return sum([prices[a][b] for a, b in zip(token, token[1:], strict=False)]) / (len(token) - 1)
+
+
+def entropy(token: bytes) -> float:
+    """Shannon entropy of the bytes of `token`, in bits a byte."""
+    total = len(token)
+    if not total:
+        return 0.0
+    counts = [token.count(byte) for byte in set(token)]
+    return math.log2(total) - sum([n * math.log2(n) for n in counts]) / total

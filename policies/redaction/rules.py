@@ -1,0 +1,162 @@
+"""Rules as data: what `rules*.toml` may say, and the refusals."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import re2
+
+from policies.redaction.checks import CHECKS
+from policies.redaction.errors import RuleError
+from policies.redaction.finders import FINDERS
+from policies.redaction.model import Kind
+
+_TEXTS = ("id", "kind", "description", "pattern", "name", "value", "check", "finder")
+_KNOWN = frozenset((*_TEXTS, "group", "entropy", "national", "guess", "positives", "negatives"))
+_MARK_ID = re2.compile(r"[a-z0-9][a-z0-9-]{1,47}")
+_PATTERN_MEMORY_BYTES = 8 << 20
+
+# How a service's name and its credential stand together: environment, JSON, YAML, XML, arrows, headers, prose.
+_AFTER_NAME = r"[A-Za-z0-9_.\- ]{0,32}?[\"'`\\)\]]{0,4}\s{0,4}(?:(?i:string)\s{1,4})?[:=?.|>,~(-]{0,4}\s{0,8}[\"'`(\\]{0,3}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One kind of thing that is taken out.
+
+    `pattern` is in RE2's syntax, over UTF-8; `group` is the group whose span is hidden.
+    `entropy` is a floor in bits a byte, `check` names a confirmation in `checks`, `finder` a walk in `finders`.
+    A `national` rule is used only when the policy names it.
+    A `guess` has no context to go by, so it yields to any other rule that covers the same span.
+    """
+
+    id: str
+    kind: Kind
+    description: str
+    pattern: str
+    group: int = 0
+    entropy: float = 0.0
+    check: str = ""
+    finder: str = ""
+    national: bool = False
+    guess: bool = False
+    positives: tuple[str, ...] = ()
+    negatives: tuple[str, ...] = ()
+
+
+def options() -> re2.Options:
+    """How every pattern is compiled: quiet, and in bounded memory."""
+    chosen = re2.Options()
+    chosen.log_errors = False
+    chosen.max_mem = _PATTERN_MEMORY_BYTES
+    return chosen
+
+
+def _refuse(entry: Mapping[str, Any], reason: str) -> RuleError:
+    return RuleError(f"rule `{entry.get('id', '?')}` {reason}")
+
+
+def _checked_types(entry: Mapping[str, Any]) -> None:
+    unknown = sorted(set(entry) - _KNOWN)
+    if unknown:
+        raise _refuse(entry, f"has an unknown key `{unknown[0]}`; known are {', '.join(sorted(_KNOWN))}")
+    if any(not isinstance(entry.get(key, ""), str) for key in _TEXTS):
+        raise _refuse(entry, "has a key that wants a string")
+    for key in ("positives", "negatives"):
+        examples = entry.get(key, [])
+        if not isinstance(examples, list) or not all(isinstance(text, str) for text in examples):
+            raise _refuse(entry, f"wants a list of strings as `{key}`")
+    if not entry.get("positives"):
+        raise _refuse(entry, "has no positives; give at least one text in which it must hide something")
+
+
+def _pattern_of(entry: Mapping[str, Any]) -> tuple[str, int]:
+    """The pattern and its group; a rule says either `pattern`, or the `name` of a service and its `value`."""
+    if "pattern" in entry and not {"name", "value"} & set(entry):
+        return entry["pattern"], entry.get("group", 0)
+    if {"name", "value"} <= set(entry) and not {"pattern", "group"} & set(entry):
+        return f"(?:(?i:{entry['name']})){_AFTER_NAME}({entry['value']})(?:[^A-Za-z0-9]|$)", 1
+    raise _refuse(entry, "needs either `pattern` or both of `name` and `value`")
+
+
+def parse(entry: Mapping[str, Any]) -> Rule:
+    """One table of a rules file as a rule. Raises RuleError, saying what to change."""
+    _checked_types(entry)
+    pattern, group = _pattern_of(entry)
+    if not _MARK_ID.fullmatch(entry.get("id", "")):
+        raise _refuse(entry, "needs an id of lower-case letters, digits and dashes")
+    if entry.get("kind") not in set(Kind):
+        raise _refuse(entry, f"has kind `{entry.get('kind')}`; known are {', '.join(Kind)}")
+    if not entry.get("description"):
+        raise _refuse(entry, "has no description")
+    if entry.get("check", "") not in {"", *CHECKS}:
+        raise _refuse(entry, f"names the unknown check `{entry['check']}`")
+    if entry.get("finder", "") not in {"", *FINDERS}:
+        raise _refuse(entry, f"names the unknown finder `{entry['finder']}`")
+    rule = Rule(
+        id=entry["id"],
+        kind=Kind(entry["kind"]),
+        description=entry["description"],
+        pattern=pattern,
+        group=group,
+        entropy=float(entry.get("entropy", 0.0)),
+        check=entry.get("check", ""),
+        finder=entry.get("finder", ""),
+        national=bool(entry.get("national", False)),
+        guess=bool(entry.get("guess", False)),
+        positives=tuple(entry["positives"]),
+        negatives=tuple(entry.get("negatives", ())),
+    )
+    _checked_pattern(rule)
+    return rule
+
+
+def _checked_pattern(rule: Rule) -> None:
+    try:
+        compiled = re2.compile(rule.pattern, options())
+    except re2.error as error:
+        raise RuleError(f"rule `{rule.id}` has a pattern that RE2 refuses: {error}") from None
+    if not 0 <= rule.group <= compiled.groups:
+        raise RuleError(f"rule `{rule.id}` hides group {rule.group}, which its pattern does not have")
+    if compiled.search("") is not None:
+        raise RuleError(f"rule `{rule.id}` has a pattern that matches the empty text")
+    if not rule.finder and not any(compiled.search(text) for text in rule.positives):
+        raise RuleError(f"rule `{rule.id}` is unreachable: its pattern is in none of its positives")
+
+
+def checked(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """`rules` in order, refused when two share an id or a pattern (the second could never be reached)."""
+    kept: dict[str, Rule] = {}
+    patterns: dict[str, str] = {}
+    for rule in rules:
+        if rule.id in kept:
+            raise RuleError(f"rule `{rule.id}` is there twice")
+        if rule.pattern in patterns:
+            raise RuleError(f"rule `{rule.id}` is unreachable: `{patterns[rule.pattern]}` has the same pattern")
+        kept[rule.id] = rule
+        patterns[rule.pattern] = rule.id
+    return tuple(kept.values())
+
+
+def load(text: str) -> tuple[Rule, ...]:
+    """The rules of one TOML document: an array of tables `rule`. Raises RuleError."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RuleError(f"the rules are not TOML: {error}") from None
+    unknown = sorted(set(document) - {"rule"})
+    if unknown:
+        raise RuleError(f"the rules have an unknown table `{unknown[0]}`")
+    return checked(parse(entry) for entry in document.get("rule", []))
+
+
+@cache
+def shipped_rules() -> tuple[Rule, ...]:
+    """The rules that ship with the package, the more particular first."""
+    folder = resources.files("policies.redaction")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    names.sort(key=lambda name: name == "rules.toml")  # the general rules come last
+    return checked(rule for name in names for rule in load((folder / name).read_text("utf-8")))

@@ -1,0 +1,69 @@
+"""One pass over the text for all rules at once, then the few rules that answered, one by one."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import re2
+
+from policies.redaction.checks import CHECKS
+from policies.redaction.errors import RedactionError
+from policies.redaction.finders import FINDERS
+from policies.redaction.randomness import entropy
+from policies.redaction.rules import Rule, options
+
+_SET_MEMORY_BYTES = 64 << 20
+
+
+class Found(NamedTuple):
+    """A span of bytes that the rule with this rank (its place in the list) takes out."""
+
+    start: int
+    end: int
+    rank: int
+
+
+class Scanner:
+    """All rules compiled together. Immutable once made, but for patterns that compile on first use."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = tuple(rules)
+        self._patterns: list[object | None] = [None] * len(self._rules)
+        chosen = options()
+        chosen.max_mem = _SET_MEMORY_BYTES
+        self._set = re2.Set.SearchSet(chosen)
+        for rule in self._rules:
+            self._set.Add(rule.pattern)
+        # RE2 answers "nothing" both for no match and for no memory; a pattern that is in every text tells them apart.
+        self._always = self._set.Add("")
+        self._set.Compile()
+
+    def find(self, data: bytes) -> list[Found]:
+        """Every span that a rule takes out of `data`, in no order. Raises RedactionError when out of memory."""
+        ranks = self._set.Match(data)
+        if not ranks or self._always not in ranks:
+            raise RedactionError("the pattern set ran out of memory")
+        if len(ranks) == 1:
+            return []
+        found: list[Found] = []
+        for rank in ranks:
+            if rank != self._always:
+                found.extend(Found(start, end, rank) for start, end in self._spans(rank, data) if end > start)
+        return found
+
+    def _spans(self, rank: int, data: bytes) -> Iterator[tuple[int, int]]:
+        rule = self._rules[rank]
+        pattern = self._patterns[rank]
+        if pattern is None:
+            pattern = self._patterns[rank] = re2.compile(rule.pattern.encode(), options())
+        if rule.finder:
+            yield from FINDERS[rule.finder](pattern, data)
+            return
+        check = CHECKS[rule.check] if rule.check else None
+        group, floor = rule.group, rule.entropy
+        for match in pattern.finditer(data):
+            start, end = match.span(group)
+            if floor and entropy(data[start:end]) < floor:
+                continue
+            span = check(data, start, end) if check else (start, end)
+            if span is not None:
+                yield span

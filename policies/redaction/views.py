@@ -1,0 +1,158 @@
+"""Other readings of the same bytes: compatibility forms folded, one layer of escapes opened.
+
+A view keeps a map back, so that what is found in it is hidden in the original.
+"""
+
+import base64
+import binascii
+import re
+import unicodedata
+from bisect import bisect_right
+from dataclasses import dataclass, field
+
+_INVISIBLE = "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff"
+_FOLDING_RANGES = ((0xA0, 0x2100), (0x2100, 0x2500), (0x3000, 0x3400), (0xFB00, 0xFB07), (0xFE10, 0x10000),
+                   (0x1D400, 0x1D800), (0x1F100, 0x1F170))  # fmt: skip
+
+
+def _foldings() -> dict[str, str]:
+    """Characters whose NFKC form is plain ASCII (full-width letters, mathematical alphabets), by that form."""
+    folded = {}
+    for first, last in _FOLDING_RANGES:
+        for code in range(first, last):
+            char = chr(code)
+            form = unicodedata.normalize("NFKC", char)
+            if form != char and form.isascii() and form.strip():
+                folded[char] = form
+    folded.update({"\u00a0": " ", "\u3000": " ", "\u2007": " ", "\u202f": " ", "\u3002": ".", "\u2010": "-", "\u2011": "-"})
+    return folded
+
+
+_FOLDED = _foldings()
+_TO_FOLD = re.compile("[" + _INVISIBLE + "".join(map(re.escape, _FOLDED)) + "]")
+
+_ESCAPE = re.compile(
+    rb"\\+u([0-9A-Fa-f]{4})|\\+x([0-9A-Fa-f]{2})|\\+([nrtbf\"'/])|%([0-9A-Fa-f]{2})"
+    rb"|&(quot|apos|amp|lt|gt|#39|#34|#x27);"
+)
+_SIMPLE = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b" ", b"f": b" ", b'"': b'"', b"'": b"'", b"/": b"/"}
+_ENTITIES = {b"quot": b'"', b"apos": b"'", b"amp": b"&", b"lt": b"<", b"gt": b">", b"#39": b"'", b"#34": b'"',
+             b"#x27": b"'"}  # fmt: skip
+
+
+@dataclass(slots=True)
+class View:
+    """Bytes to scan, and where each piece of them stands in the bytes they were made from.
+
+    Piece i covers `data[starts[i]:starts[i + 1]]` and stands for `origins[i][0]:origins[i][1]`;
+    a copied piece is as long as its origin, an opened escape is shorter.
+    """
+
+    data: bytes
+    starts: list[int] = field(default_factory=list)
+    origins: list[tuple[int, int]] = field(default_factory=list)
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """The span of the original that `start:end` of this view stands for, rounded outwards."""
+        if not self.starts:
+            return start, end
+        first = bisect_right(self.starts, start) - 1
+        last = bisect_right(self.starts, end - 1) - 1
+        return self._edge(first, start, 0), self._edge(last, end, 1)
+
+    def _edge(self, piece: int, offset: int, side: int) -> int:
+        low, high = self.origins[piece]
+        begin = self.starts[piece]
+        end = self.starts[piece + 1] if piece + 1 < len(self.starts) else len(self.data)
+        return low + (offset - begin) if end - begin == high - low else (low, high)[side]
+
+
+class _Builder:
+    """Puts a view together piece by piece."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._view = View(b"")
+        self._at = 0
+
+    def piece(self, data: bytes, low: int, high: int) -> None:
+        if not data:
+            return  # a removed character leaves a gap between two pieces
+        self._view.starts.append(self._at)
+        self._view.origins.append((low, high))
+        self._parts.append(data)
+        self._at += len(data)
+
+    def finish(self) -> View:
+        self._view.data = b"".join(self._parts)
+        return self._view
+
+
+def encode(text: str) -> bytes:
+    """UTF-8 that also carries lone surrogates, so that every text makes the way there and back."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def decode(data: bytes) -> str:
+    """The inverse of `encode`."""
+    return data.decode("utf-8", "surrogatepass")
+
+
+def folded(text: str) -> View:
+    """`text` with compatibility forms as ASCII and invisible characters gone (Unicode UAX #15, NFKC)."""
+    if text.isascii() or _TO_FOLD.search(text) is None:
+        return View(encode(text))
+    builder, last, at = _Builder(), 0, 0
+    for match in _TO_FOLD.finditer(text):
+        clear = encode(text[last : match.start()])
+        builder.piece(clear, at, at + len(clear))
+        at += len(clear)
+        char = match.group()
+        size = len(encode(char))
+        builder.piece(encode(_FOLDED.get(char, "")), at, at + size)
+        last, at = match.end(), at + size
+    clear = encode(text[last:])
+    builder.piece(clear, at, at + len(clear))
+    return builder.finish()
+
+
+def _opened_escape(match: re.Match[bytes]) -> bytes:
+    code, short, simple, percent, entity = match.groups()
+    if code is not None:
+        return encode(chr(int(code, 16)))
+    if simple is not None:
+        return _SIMPLE[simple]
+    if entity is not None:
+        return _ENTITIES[entity]
+    byte = bytes([int(short or percent, 16)])
+    return byte if byte.isascii() else b"?"
+
+
+def unescaped(data: bytes) -> View | None:
+    """`data` with one layer of backslash, percent and entity escapes opened; None when there is none."""
+    if not (b"\\" in data or b"%" in data or b"&" in data):
+        return None
+    builder, last = _Builder(), 0
+    for match in _ESCAPE.finditer(data):
+        builder.piece(data[last : match.start()], last, match.start())
+        builder.piece(_opened_escape(match), match.start(), match.end())
+        last = match.end()
+    if not last:
+        return None
+    builder.piece(data[last:], last, len(data))
+    return builder.finish()
+
+
+def opened_base64(token: bytes) -> bytes | None:
+    """What `token` says when it is base64 of readable text (RFC 4648, either alphabet), else None."""
+    plain = token.rstrip(b"=").translate(_URL_SAFE)
+    plain = plain[: len(plain) - (len(plain) % 4 == 1)]
+    try:
+        data = base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return data if data and not data.translate(None, _READABLE) else None
+
+
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_READABLE = bytes(range(0x20, 0x7F)) + b"\t\r\n"
