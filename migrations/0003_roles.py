@@ -25,9 +25,8 @@ BEGIN
             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
                 EXECUTE format('CREATE ROLE %I NOLOGIN NOBYPASSRLS', wanted);
             END IF;
-            IF NOT pg_has_role(current_user, wanted, 'MEMBER') THEN
-                EXECUTE format('GRANT %I TO CURRENT_USER', wanted);
-            END IF;
+            -- From PostgreSQL 16 on, whoever makes a role administers it but may not yet become it.
+            EXECUTE format('GRANT %I TO CURRENT_USER', wanted);
         EXCEPTION
             WHEN duplicate_object OR unique_violation THEN NULL;
             WHEN insufficient_privilege THEN NULL;

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from tortoise import Tortoise
+from tortoise.context import TortoiseContext, get_current_context
 
 from service.storage.errors import DatabaseError
 from service.storage.tortoise import tortoise_config
@@ -19,7 +19,7 @@ from service.storage.tortoise import tortoise_config
 SCOPED_ROLE = "calledger_app"
 UNSCOPED_ROLE = "calledger_app_all"
 
-_USABLE_ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(current_user, oid, 'MEMBER')"
+_USABLE_ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(current_user, oid, $2)"
 _BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
 
 
@@ -64,6 +64,7 @@ class Database:
         self.missing_walls: tuple[str, ...] = ()
         self._scoped = scoped
         self._unscoped = unscoped
+        self._control = TortoiseContext()
 
     @classmethod
     async def open(cls, url: str, *, read_connections: int = 8, statement_timeout_ms: int = 15_000) -> "Database":
@@ -82,15 +83,19 @@ class Database:
             await _pool(url, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read),
             await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read),
         )
-        await Tortoise.init(
-            config=tortoise_config(url, role=UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None),
-            _enable_global_fallback=True,
-        )
+        await database._open_control_tables(UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None)
         database.missing_walls = await _missing_walls(database.owner, roles)
         return database
 
+    async def _open_control_tables(self, role: str | None) -> None:
+        # Request handlers run in tasks of their own, which find the models' connections by the global fallback. There
+        # is one fallback a process; a second Database in it (two writers in one test) shares the first one's.
+        alone = get_current_context() is None
+        with self._control:
+            await self._control.init(config=tortoise_config(self.url, role=role), _enable_global_fallback=alone)
+
     async def close(self) -> None:
-        await Tortoise.close_connections()
+        await self._control.close_connections()
         for pool in (self._scoped, self._unscoped, self.writer, self.owner):
             await pool.close()
 
@@ -112,7 +117,9 @@ async def _usable_roles(url: str) -> frozenset[str]:
     except (OSError, asyncpg.PostgresError) as error:
         raise DatabaseError(f"the database does not answer ({type(error).__name__})") from error
     try:
-        rows = await connection.fetch(_USABLE_ROLES, [SCOPED_ROLE, UNSCOPED_ROLE])
+        # To be a member was to be able to become the role, until PostgreSQL 16 told the two apart.
+        becoming = "SET" if connection.get_server_version().major >= 16 else "MEMBER"
+        rows = await connection.fetch(_USABLE_ROLES, [SCOPED_ROLE, UNSCOPED_ROLE], becoming)
         return frozenset(row["rolname"] for row in rows)
     finally:
         await connection.close()

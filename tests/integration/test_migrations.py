@@ -1,0 +1,107 @@
+"""The migrations make exactly the catalogue that the models and the named statements expect."""
+
+import asyncio
+import re
+
+import asyncpg
+from tortoise.context import TortoiseContext
+
+from migrations import __path__ as migration_folders
+from service.storage.migrate import migrate
+from service.storage.tortoise import tortoise_config
+
+COLUMNS = """
+SELECT table_name || '.' || column_name AS place,
+       data_type || CASE WHEN is_nullable = 'NO' THEN ' not null' ELSE '' END AS kind
+FROM information_schema.columns WHERE table_schema = current_schema() AND table_name <> 'tortoise_migrations'
+"""
+UNSORTED = """
+SELECT c.relname || '.' || a.attname
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0
+  AND c.relname <> 'tortoise_migrations'
+  AND t.typcategory = 'S' AND a.attcollation <> '"C"'::regcollation
+"""
+INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema() AND tablename = ANY ($1)"
+STORES = ["call", "call_error", "usage_quarter", "usage_day", "usage_delta", "call_held", "call_error_held"]
+
+
+async def columns(url: str) -> dict[str, str]:
+    connection = await asyncpg.connect(url)
+    try:
+        return {row["place"]: row["kind"] for row in await connection.fetch(COLUMNS)}
+    finally:
+        await connection.close()
+
+
+async def test_migrated_control_tables_equal_the_models(any_empty_database_url: str, embedded_18) -> None:
+    """What the migrations make of the control tables is what Tortoise makes of the models, column by column."""
+    await migrate(any_empty_database_url)
+    migrated = await columns(any_empty_database_url)
+    with embedded_18.database() as other:
+        async with TortoiseContext() as context:
+            await context.init(config=tortoise_config(other))
+            await context.generate_schemas()
+        modelled = await columns(other)
+
+    control = {place: kind for place, kind in migrated.items() if place.split(".")[0] not in STORES}
+    assert control == modelled
+
+
+async def test_every_text_column_compares_by_code_point(any_empty_database_url: str) -> None:
+    """Order and comparison never depend on the server's locale."""
+    await migrate(any_empty_database_url)
+    connection = await asyncpg.connect(any_empty_database_url)
+    unsorted = await connection.fetch(UNSORTED)
+    await connection.close()
+
+    assert unsorted == []
+
+
+async def test_calls_have_no_index_on_time_but_brin(any_empty_database_url: str) -> None:
+    """A btree on time would be taken for an account's page, and read fifty times as much."""
+    await migrate(any_empty_database_url)
+    connection = await asyncpg.connect(any_empty_database_url)
+    found = [row["indexdef"] for row in await connection.fetch(INDEXES, ["call", "call_error"])]
+    await connection.close()
+
+    assert sorted(re.search(r"USING (.*)", text)[1] for text in found) == [
+        "brin (started_at)",
+        "btree (account_id, tier, occurred_at, id)",
+        "btree (account_id, tier, started_at, id)",
+        "hash (source_id)",
+    ]
+
+
+async def test_two_runners_at_once_both_succeed(any_empty_database_url: str) -> None:
+    """The advisory lock lets one migrate while the other waits and then finds nothing to do."""
+    runners = [
+        await asyncio.create_subprocess_exec(
+            "python", "-c", MIGRATE, any_empty_database_url, stderr=asyncio.subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    outcomes = [(await runner.communicate())[1] for runner in runners]
+
+    assert [runner.returncode for runner in runners] == [0, 0], outcomes
+
+
+MIGRATE = "import asyncio, sys; from service.storage.migrate import migrate; asyncio.run(migrate(sys.argv[1]))"
+
+
+async def test_migrating_again_changes_nothing(any_database_url: str) -> None:
+    """A second run finds the newest schema and leaves it as it is."""
+    before = await columns(any_database_url)
+    await migrate(any_database_url)
+
+    assert await columns(any_database_url) == before
+
+
+def test_migrations_are_named_and_numbered_without_gaps() -> None:
+    """0001_name, 0002_name, ...: two branches cannot both bring the next one unnoticed."""
+    from pathlib import Path
+
+    names = sorted(path.stem for path in Path(next(iter(migration_folders))).glob("[0-9]*.py"))
+
+    assert [name[:4] for name in names] == [f"{number:04d}" for number in range(1, len(names) + 1)]
+    assert all(re.fullmatch(r"\d{4}_[a-z_]+", name) and "auto" not in name for name in names)

@@ -1,0 +1,86 @@
+"""The second wall: PostgreSQL itself keeps a scoped connection to its accounts."""
+
+from datetime import UTC, datetime
+
+import asyncpg
+import pytest
+
+from service.storage.database import Database
+
+DAY = datetime(2026, 11, 20, tzinfo=UTC)
+PARTITION = "CREATE TABLE call_p PARTITION OF call FOR VALUES FROM (1, '2026-11-01') TO (1, '2026-12-01')"
+INSERT = """
+INSERT INTO call (account_id, tier, started_at, id, digest, source, failed, source_id, model)
+VALUES ($1, 1, $2, gen_random_uuid(), 0, 1, false, 'x', 'm')
+"""
+COUNT = "SELECT count(*) FROM call"
+
+
+@pytest.fixture
+async def database(any_database_url: str):
+    opened = await Database.open(any_database_url)
+    await opened.owner.execute(PARTITION)
+    for account in (1, 1, 2, 3):
+        await opened.writer.execute(INSERT, account, DAY)
+    yield opened
+    await opened.close()
+
+
+@pytest.mark.parametrize(("accounts", "rows"), [((1,), 2), ((2,), 1), ((1, 3), 3), ((9,), 0), ((), 0), (None, 4)])
+async def test_a_statement_without_any_account_filter_sees_only_the_scope(
+    database: Database, accounts: tuple[int, ...] | None, rows: int
+) -> None:
+    """Where the query forgets its account filter, row-level security does not."""
+    async with database.reading(accounts) as connection:
+        assert await connection.fetchval(COUNT) == rows
+
+
+async def test_one_connection_serves_one_scope_after_another(database: Database) -> None:
+    """A connection that has served one scope serves the next with the next one's rows, whatever came between."""
+    for accounts, rows in (((1,), 2), ((2,), 1), ((1,), 2), ((1, 2, 3), 4), ((), 0)):
+        async with database.reading(accounts) as connection:
+            assert await connection.fetchval(COUNT) == rows
+
+
+async def test_a_scoped_connection_whose_scope_was_never_set_sees_nothing(database: Database) -> None:
+    """The wall is closed until a scope opens it."""
+    async with database._scoped.acquire() as connection:
+        assert await connection.fetchval(COUNT) == 0
+
+
+async def test_readers_cannot_write(database: Database) -> None:
+    """The role of scoped readers has no privilege to change anything."""
+    async with database.reading((1,)) as connection:
+        for statement in ("DELETE FROM call", "UPDATE call SET failed = true", "INSERT INTO account VALUES (1)"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(statement)
+
+
+async def test_a_partition_cannot_be_read_around_its_parent(database: Database) -> None:
+    """Privileges stand on the parents: a partition is not readable by its own name."""
+    for accounts in ((1,), None):
+        async with database.reading(accounts) as connection:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.fetchval("SELECT count(*) FROM call_p")
+
+
+async def test_the_writer_cannot_remove_or_change_a_call(database: Database) -> None:
+    """What was recorded stays as it was recorded: the service has no UPDATE and no DELETE on calls."""
+    for statement in ("DELETE FROM call", "UPDATE call SET amount = 0", "TRUNCATE call"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await database.writer.execute(statement)
+
+
+async def test_no_wall_is_missing_where_the_owner_may_make_roles(database: Database) -> None:
+    """On our own server both roles exist and the owner bypasses nothing."""
+    assert database.missing_walls == ()
+
+
+async def test_missing_walls_are_named_where_the_owner_is_a_superuser(any_server) -> None:
+    """An operator who gives a superuser's address is told so."""
+    with any_server.database(template=any_server.template()) as url:
+        opened = await Database.open(url.replace("calledger_owner", "postgres"))
+        try:
+            assert any("superuser" in wall for wall in opened.missing_walls)
+        finally:
+            await opened.close()

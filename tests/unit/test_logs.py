@@ -1,0 +1,52 @@
+"""Logs say what happened and where, and nothing that a client sent."""
+
+import io
+import json
+import logging
+import sys
+
+import pytest
+import structlog
+
+from service.logs import configure_logs, get_logger
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    structlog.reset_defaults()
+    configure_logs(level="info", form="json")
+    yield stream
+    structlog.reset_defaults()
+    logging.getLogger().handlers = []
+
+
+def test_an_exception_is_named_but_not_quoted(lines: io.StringIO) -> None:
+    """The message of an exception may quote a row; its class and place are enough to find it."""
+    try:
+        raise ValueError("the prompt was: marzipan")
+    except ValueError:
+        get_logger().exception("a request failed")
+
+    logged = json.loads(lines.getvalue())
+    assert logged["error"] == "ValueError"
+    assert logged["at"].startswith(f"{__name__}:") or ":" in logged["at"]
+    assert "marzipan" not in lines.getvalue()
+
+
+def test_a_library_cannot_leak_through_its_log(lines: io.StringIO) -> None:
+    """A library's message is dropped; that it spoke, and where, is kept."""
+    logging.getLogger("aiohttp.server").error("bad request: %r", "marzipan")
+
+    logged = json.loads(lines.getvalue())
+    assert logged["library"] == "aiohttp.server"
+    assert "marzipan" not in lines.getvalue()
+
+
+def test_one_event_is_one_line_and_commands_no_terminal(lines: io.StringIO) -> None:
+    """CR, LF, ESC and the Unicode line separators come out escaped."""
+    get_logger().info("request", route="a\r\nb\x1b[31m\u2028c")
+
+    assert lines.getvalue().count("\n") == 1
+    assert json.loads(lines.getvalue())["route"] == "a\\u000d\\u000ab\\u001b[31m\\u2028c"
