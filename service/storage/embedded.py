@@ -70,7 +70,7 @@ class EmbeddedPostgres:
         self._process: subprocess.Popen[bytes] | None = None
         self._programs: Path
         self._identity: Identity
-        self._socket_folder: Path | None = None
+        self.socket_folder: Path | None = None
         self._log_start_bytes = 0
 
     async def start(self, *, patience_s: float = LOCK_PATIENCE_S) -> str:
@@ -102,9 +102,9 @@ class EmbeddedPostgres:
             if self._process is not None:
                 await _end(self._process)
                 self._process = None
-            if self._socket_folder is not None:
-                remove_tree(self._socket_folder)
-                self._socket_folder = None
+            if self.socket_folder is not None:
+                remove_tree(self.socket_folder)
+                self.socket_folder = None
             self._lock.release()
         atexit.unregister(self._interrupt)
 
@@ -156,41 +156,43 @@ class EmbeddedPostgres:
         self.cluster.hand_over(self._identity)
         self.cluster.check_version()
         self.cluster.discard_socket_folder(self._identity)
-        self._socket_folder = self.cluster.make_socket_folder(self._identity)
+        self.socket_folder = self.cluster.make_socket_folder(self._identity)
 
     async def _run_server(self) -> None:
         """Start the server until it stays, waiting for a predecessor that is still closing."""
         deadline = time.monotonic() + PREDECESSOR_PATIENCE_S
-        while not await self._launch_and_wait():
-            reason = self._last_words()
-            if not any(sign in reason for sign in _PREDECESSOR_SIGNS) or time.monotonic() > deadline:
-                raise EmbeddedDatabaseError(f"PostgreSQL did not start: {reason} (`{self.cluster.log}`)")
+        while (ended := await self._launch_and_wait()) is not None:
+            reason = self._last_words() or _describe_end(ended)
+            # A signal is somebody's, not the files' fault.
+            hopeful = ended < 0 or any(sign in reason for sign in _PREDECESSOR_SIGNS)
+            if not hopeful or time.monotonic() > deadline:
+                raise EmbeddedDatabaseError(f"PostgreSQL did not start: {reason} (see `{self.cluster.log}`)")
             self._discard_foreign_pid_file()
             await asyncio.sleep(0.2)
 
-    async def _launch_and_wait(self) -> bool:
-        """Launch the server; True once it takes connections, False when it has ended instead."""
-        assert self._socket_folder is not None
-        command = self.cluster.server_command(self._programs, self._socket_folder)
+    async def _launch_and_wait(self) -> int | None:
+        """Launch the server; None once it takes connections, its exit code when it has ended instead."""
+        assert self.socket_folder is not None
+        command = self.cluster.server_command(self._programs, self.socket_folder)
         with os.fdopen(self.cluster.open_log(), "ab") as output:
             self._log_start_bytes = output.tell()
             self._process = processes.start(self._identity, command, folder=self.cluster.folder, log=output)
         deadline = time.monotonic() + READY_TIMEOUT_S
         while self.cluster.server_pid_and_state() != (self._process.pid, "ready"):
             if self._process.poll() is not None:
-                return False
+                return self._process.returncode
             if time.monotonic() > deadline:
                 raise EmbeddedDatabaseError(f"PostgreSQL is not ready after {READY_TIMEOUT_S:.0f} seconds")
             await asyncio.sleep(_POLL_S)
-        return True
+        return None
 
-    def _last_words(self) -> str:
-        """What the server said before it ended: its last fatal line, or its last line."""
+    def _last_words(self) -> str | None:
+        """Why the server ended, in its own words; None when it gave no reason."""
         with self.cluster.log.open("rb") as file:
             file.seek(self._log_start_bytes)
             lines = file.read().decode(errors="replace").splitlines()
-        fatal = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
-        return (fatal or lines or ["it said nothing"])[-1].strip()
+        reasons = [line for line in lines if "LOG:" not in line and "HINT:" not in line]
+        return reasons[-1].strip() if reasons else None
 
     def _discard_foreign_pid_file(self) -> None:
         """Remove a pid file whose number belongs to another program by now: PostgreSQL would wait for it for ever.
@@ -234,8 +236,8 @@ class EmbeddedPostgres:
             ) from error
 
     def _address(self, user: str, password: str, database: str) -> str:
-        assert self._socket_folder is not None
-        return address(self._socket_folder, user=user, password=password, database=database)
+        assert self.socket_folder is not None
+        return address(self.socket_folder, user=user, password=password, database=database)
 
     def _interrupt(self) -> None:
         """At exit, when `stop` was forgotten: systems other than Linux don't end a child with its parent."""
