@@ -41,7 +41,8 @@ _RACES: Final = (
     asyncpg.InvalidObjectDefinitionError,
 )
 
-# Bounds are read as text and cast in one session, so that its DateStyle and time zone do not matter.
+# Bounds come as text, which depends on these; and `IST` is read as another zone than it was written for.
+_SPEAK_ISO = "SET LOCAL datestyle = 'ISO'; SET LOCAL timezone = 'UTC'"
 _RANGES = """
     SELECT parent.relname AS store, c.relname AS name, b.bound[1]::smallint AS tier,
            b.bound[2]::timestamptz AS start, b.bound[3]::timestamptz AS "end", i.inhdetachpending AS pending
@@ -106,7 +107,7 @@ class Partitions:
     async def list(self, store: Store) -> list[Partition]:
         """The store's partitions by tier and time, those that are being detached included."""
         async with self._owner.acquire() as connection:
-            ranges = await connection.fetch(_RANGES, [store.value])
+            ranges = await _ranges(connection, [store])
             sizes = {row["name"]: row for row in await connection.fetch(_SIZES, store.value)}
         return [
             Partition(store, row["name"], row["tier"], row["start"], row["end"], size["rows"], size["bytes"])
@@ -116,13 +117,15 @@ class Partitions:
 
     async def foreign(self, store: Store) -> tuple[str, ...]:
         """Names of partitions that we did not make: their bounds are not one tier and a time range."""
-        names = {row["name"] for row in await self._owner.fetch(_NAMES, store.value)}
-        ours = {row["name"] for row in await self._owner.fetch(_RANGES, [store.value])}
+        async with self._owner.acquire() as connection:
+            names = {row["name"] for row in await connection.fetch(_NAMES, store.value)}
+            ours = {row["name"] for row in await _ranges(connection, [store])}
         return tuple(sorted(names - ours))
 
     async def finalise_leftovers(self, *, attempts: int = _ATTEMPTS) -> tuple[str, ...]:
         """Finish what an interrupted detach left half done; no other partition can be detached before. Their names."""
-        rows = await self._owner.fetch(_RANGES, [store.value for store in Store])
+        async with self._owner.acquire() as connection:
+            rows = await _ranges(connection, Store)
         pending = [(row["store"], row["name"]) for row in rows if row["pending"]]
         for store, name in pending:
             await persistently(lambda store=store, name=name: self._finalise(store, name), attempts=attempts)
@@ -169,20 +172,19 @@ class Partitions:
         self._known.update(found)
 
     async def _finalise(self, store: str, name: str) -> None:
-        async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
-            await connection.execute("SET LOCAL lock_timeout = '2s'")
-            await connection.execute(f"ALTER TABLE {store} DETACH PARTITION {quoted(name)} FINALIZE")
+        async with self._owner.acquire() as connection:
+            await _finalise(connection, store, name)
 
     async def _detach(self, partition: Partition) -> None:
         store, name = partition.store.value, partition.name
-        rows = await self._owner.fetch(_RANGES, [store])
-        state = {row["name"]: row["pending"] for row in rows}.get(name)
-        if state is None:
-            return
-        if state:
-            await self._finalise(store, name)
-            return
         async with self._owner.acquire() as connection:
+            rows = await _ranges(connection, [partition.store])
+            pending = {row["name"]: row["pending"] for row in rows}.get(name)
+            if pending is None:
+                return
+            if pending:
+                await _finalise(connection, store, name)
+                return
             # CONCURRENTLY runs outside a transaction, so the setting cannot be local to one.
             await connection.execute("SET lock_timeout = '2s'")
             try:
@@ -242,9 +244,21 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+async def _ranges(connection: asyncpg.Connection, stores: Iterable[Store]) -> list[asyncpg.Record]:
+    async with connection.transaction():
+        await connection.execute(_SPEAK_ISO)
+        return await connection.fetch(_RANGES, [store.value for store in stores])
+
+
+async def _finalise(connection: asyncpg.Connection, store: str, name: str) -> None:
+    async with connection.transaction(isolation="read_committed"):
+        await connection.execute("SET LOCAL lock_timeout = '2s'")
+        await connection.execute(f"ALTER TABLE {store} DETACH PARTITION {quoted(name)} FINALIZE")
+
+
 async def _read(connection: asyncpg.Connection, stores: Iterable[Store]) -> dict[tuple[Store, int], Ranges]:
     found: dict[tuple[Store, int], Ranges] = {}
-    for row in await connection.fetch(_RANGES, [store.value for store in stores]):
+    for row in await _ranges(connection, stores):
         found.setdefault((Store(row["store"]), row["tier"]), Ranges()).add(row["start"], row["end"])
     return found
 
