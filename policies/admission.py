@@ -1,27 +1,48 @@
-"""Incoming report x policy -> what may be stored. The decision; `service/ingest/writer` is where it is enforced."""
+"""Incoming report x policy -> what may be stored. The decision; `service/ingest/writer` is where it is enforced.
 
+Fails closed: text that the redactor cannot answer for is not stored, and of an error only its type is left.
+"""
+
+import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
-from policies.report import AmountPart, AmountSource, Source
+from policies.clear_text import WITHHELD, ClearText, Keeper, count
+from policies.error_admission import AdmittedError, AdmittedFailure, ErrorAdmission
+from policies.fields import USER
+from policies.model import Action, Policy
+from policies.redaction import Redactor
+from policies.report import AmountPart, AmountSource, Report, Source
 
+NAME_CHARS_MAX: Final = 200
+WORD_CHARS_MAX: Final = 100
+METERS: Final = frozenset(
+    ("input", "output", "cache_read", "cache_write", "reasoning", "request", "discount", "margin")
+)
+OTHER_METER: Final = "other"
+REJECTED_ACCOUNT: Final = (
+    "the account's name looks like a secret or like personal data, is longer than 200 characters, or holds characters "
+    "that do not print; report the account under another name"
+)
+REJECTED_CURRENCY: Final = "an amount needs a currency of 3 to 16 upper-case letters, such as `USD`"
 
-@dataclass(slots=True)
-class AdmittedError:
-    """The error record of a failed call, ready to be sealed.
-
-    `occurred_at` None means: the writer takes started_at + latency. `blob` is plaintext (packed segments) that the
-    writer seals, None when the policy keeps no details. The writer puts `fingerprint_basis` through its HMAC.
-    `rules` says how often each redaction rule fired.
-    """
-
-    type: str
-    code: str | None
-    occurred_at: datetime | None
-    blob: bytes | None = field(repr=False)
-    fingerprint_basis: bytes = field(repr=False)
-    rules: dict[str, int]
+_CURRENCY: Final = re.compile(r"[A-Z]{3,16}", re.ASCII)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_NO_FAILURE: Final = AdmittedFailure(None, None, None)
+# Attributes of a report that are neither text nor needed, by the field that the policy names.
+_FIGURES: Final = {
+    "Call.streamed": "streamed",
+    "Call.inputTokens": "input_tokens",
+    "Call.outputTokens": "output_tokens",
+    "Call.cacheReadTokens": "cache_read_tokens",
+    "Call.cacheWriteTokens": "cache_write_tokens",
+    "Call.reasoningTokens": "reasoning_tokens",
+    "Call.latencyMs": "latency_ms",
+    "Call.timeToFirstTokenMs": "time_to_first_token_ms",
+}
 
 
 @dataclass(slots=True)
@@ -63,3 +84,143 @@ class Admitted:
     error: AdmittedError | None
     removed: dict[str, int]
     rejected: str | None = None
+
+
+class Admission:
+    """One policy, ready to admit; build it once per policy. Holds no report, only clean names."""
+
+    def __init__(self, policy: Policy, redactor: Redactor) -> None:
+        self._texts = ClearText(redactor)
+        self._errors = ErrorAdmission(policy, redactor, self._texts)
+        self._keep_source_id = Keeper(policy, "Call.sourceId")
+        self._keep_api_key = Keeper(policy, "Call.apiKey")
+        self._keep_served_model = Keeper(policy, "Call.servedModel")
+        self._keep_provider = Keeper(policy, "Call.provider")
+        self._keep_operation = Keeper(policy, "Call.operation")
+        self._keep_tag = Keeper(policy, "Tag.value")
+        self._hashes_user = policy.action(USER) is Action.HASH
+        self._keeps_amount = policy.action("Call.amount") is Action.KEEP
+        self._keeps_parts = self._keeps_amount and policy.action("Call.amountParts") is Action.KEEP
+        self._tag_keys = policy.tag_keys if policy.action("Call.tags") is Action.KEEP else frozenset[str]()
+        self._dropped_figures = tuple(
+            attribute for name, attribute in _FIGURES.items() if policy.action(name) is not Action.KEEP
+        )
+
+    def admit(self, report: Report) -> Admitted:
+        """What may be stored of `report`, which is left as it was. Never raises because of what a report says."""
+        removed = dict(report.dropped)
+        optional, required = self._texts.optional, self._texts.required
+        failure = self._failure(report, removed)
+        keeps_amount = self._keeps_amount and report.amount is not None
+        admitted = Admitted(
+            source=report.source,
+            source_id=self._source_id(report, removed),
+            started_at=report.started_at,
+            account=optional(report.account, NAME_CHARS_MAX, "account", removed),
+            api_key=self._keep_api_key(optional(report.api_key, NAME_CHARS_MAX, "api_key", removed)),
+            user=(report.user or None) if self._hashes_user else None,
+            model=required(report.model, NAME_CHARS_MAX, "model", removed),
+            served_model=self._keep_served_model(
+                optional(report.served_model, NAME_CHARS_MAX, "served_model", removed)
+            ),
+            provider=self._keep_provider(optional(report.provider, WORD_CHARS_MAX, "provider", removed)),
+            operation=self._keep_operation(optional(report.operation, WORD_CHARS_MAX, "operation", removed)),
+            failed=report.failed,
+            streamed=report.streamed,
+            input_tokens=report.input_tokens,
+            output_tokens=report.output_tokens,
+            cache_read_tokens=report.cache_read_tokens,
+            cache_write_tokens=report.cache_write_tokens,
+            reasoning_tokens=report.reasoning_tokens,
+            amount=report.amount if keeps_amount else None,
+            currency=report.currency if keeps_amount else None,
+            amount_source=report.amount_source if keeps_amount else None,
+            amount_parts=_parts(report.amount_parts) if self._keeps_parts and report.currency else None,
+            corrects=self._corrects(report.corrects, removed),
+            latency_ms=report.latency_ms,
+            time_to_first_token_ms=report.time_to_first_token_ms,
+            tags=self._tags(report.tags, removed) if report.tags else {},
+            error_type=failure.type,
+            error_code=failure.code,
+            error=failure.record,
+            removed=removed,
+        )
+        self._drop(report, admitted)
+        admitted.rejected = _rejection(report, admitted)
+        if admitted.rejected is REJECTED_ACCOUNT:
+            # A writer that stored it all the same must not store it with the accounts that have no name.
+            admitted.account = admitted.account or WITHHELD
+        return admitted
+
+    def _failure(self, report: Report, removed: dict[str, int]) -> AdmittedFailure:
+        if report.error is None:
+            return _NO_FAILURE
+        if not report.failed:
+            count(removed, "error")
+            return _NO_FAILURE
+        return self._errors.admit(report, report.error, removed)
+
+    def _source_id(self, report: Report, removed: dict[str, int]) -> str:
+        """The gateway's id; where cleaning or the policy changes it, with the call's own milliseconds.
+
+        Two calls whose ids mask to the same text stay apart by that suffix, which is stored beside it anyway: a hash
+        of what was masked would let a guess be tried. That both are stored never depends on it (the writer derives a
+        call's id from the original).
+        """
+        clean = self._texts.source_id(report.source_id, NAME_CHARS_MAX, removed)
+        shown = self._keep_source_id(clean) or WITHHELD
+        if shown == report.source_id:
+            return shown
+        return f"{shown}~{(report.started_at - _EPOCH) // _MILLISECOND}"
+
+    def _corrects(self, corrects: str | None, removed: dict[str, int]) -> str | None:
+        # A masked id names no call, or the wrong one.
+        clean = self._texts.optional(corrects, NAME_CHARS_MAX, "corrects", removed)
+        return clean if clean == corrects else None
+
+    def _tags(self, tags: dict[str, str], removed: dict[str, int]) -> dict[str, str]:
+        kept: dict[str, str] = {}
+        for key, value in tags.items():
+            if key not in self._tag_keys:
+                count(removed, "tags")
+                continue
+            clean = self._texts.optional(value, NAME_CHARS_MAX, "tag", removed)
+            kept[key] = self._keep_tag(clean) or ""
+        return kept
+
+    def _drop(self, report: Report, admitted: Admitted) -> None:
+        for attribute in self._dropped_figures:
+            if getattr(report, attribute) is not None:
+                count(admitted.removed, attribute)
+                setattr(admitted, attribute, None)
+        if report.user and not self._hashes_user:
+            count(admitted.removed, "user")
+        if report.amount is not None and not self._keeps_amount:
+            count(admitted.removed, "amount")
+
+
+def _parts(parts: list[AmountPart] | None) -> list[AmountPart] | None:
+    if not parts:
+        return None
+    return [
+        AmountPart(part.meter if part.meter in METERS else OTHER_METER, part.amount, part.quantity, part.unit_price)
+        for part in parts
+    ]
+
+
+def _rejection(report: Report, admitted: Admitted) -> str | None:
+    # Under a masked name two accounts would become one, and read each other's calls.
+    if report.account and admitted.account != report.account:
+        return REJECTED_ACCOUNT
+    if admitted.amount is not None and not _CURRENCY.fullmatch(admitted.currency or ""):
+        return REJECTED_CURRENCY
+    return None
+
+
+__all__ = [
+    "METERS",
+    "OTHER_METER",
+    "Admission",
+    "Admitted",
+    "AdmittedError",
+]

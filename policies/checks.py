@@ -175,7 +175,7 @@ def _check_classes(table: Table, rule: RoleRule) -> None:
         if classes and rule.role in WITHOUT_CALLS:
             table.fail("is never shown call data", key=key, advice="leave it out, or make a key of another role")
     if DataClass.PERSONAL in rule.see:
-        advice = 'move `personal` to `mask` and name fields: [roles.%s.fields] "Call.user" = "see"' % rule.role
+        advice = f'move it to `mask` and name fields: [roles.{rule.role}.fields] "Call.user" = "see"'
         table.fail("would show every personal field that is ever added", key="see", advice=advice)
     both = sorted(rule.see & rule.mask)
     if both:
