@@ -41,12 +41,13 @@ CALL_COLUMNS = """
     amount_parts jsonb
 """
 
+CALL_KEY = "PRIMARY KEY (account_id, tier, started_at, id)"
+
 CALL = [
-    f"CREATE TABLE call ({CALL_COLUMNS}, PRIMARY KEY (account_id, tier, started_at, id)) "
-    "PARTITION BY RANGE (tier, started_at)",
+    f"CREATE TABLE call ({CALL_COLUMNS}, {CALL_KEY}) PARTITION BY RANGE (tier, started_at)",
     "CREATE INDEX call_started_at ON call USING brin (started_at)",
     "CREATE INDEX call_source_id ON call USING hash (source_id)",
-    f"CREATE TABLE call_held ({CALL_COLUMNS}, PRIMARY KEY (account_id, tier, started_at, id))",
+    f"CREATE TABLE call_held ({CALL_COLUMNS}, {CALL_KEY})",
 ]
 
 ERROR_COLUMNS = """
@@ -67,10 +68,11 @@ ERROR_COLUMNS = """
     sealed bytea
 """
 
+ERROR_KEY = "PRIMARY KEY (account_id, tier, occurred_at, id)"
+
 ERROR = [
-    f"CREATE TABLE call_error ({ERROR_COLUMNS}, PRIMARY KEY (account_id, tier, occurred_at, id)) "
-    "PARTITION BY RANGE (tier, occurred_at)",
-    f"CREATE TABLE call_error_held ({ERROR_COLUMNS}, PRIMARY KEY (account_id, tier, occurred_at, id))",
+    f"CREATE TABLE call_error ({ERROR_COLUMNS}, {ERROR_KEY}) PARTITION BY RANGE (tier, occurred_at)",
+    f"CREATE TABLE call_error_held ({ERROR_COLUMNS}, {ERROR_KEY})",
 ]
 
 # A name that was not reported is the empty string here, since a key cannot hold null; reports never carry ''.

@@ -96,11 +96,11 @@ def _sample_call(dice: random.Random, source_id: str, moment: datetime) -> Repor
         latency_ms=latency_ms,
         time_to_first_token_ms=None if failed else latency_ms // 4,
         tags={"team": dice.choice(TEAMS)},
-        error=_sample_error(dice, model, moment) if failed else None,
+        error=_sample_error(dice, model) if failed else None,
     )
 
 
-def _sample_error(dice: random.Random, model: str, moment: datetime) -> ErrorReport:
+def _sample_error(dice: random.Random, model: str) -> ErrorReport:
     kind, code, message = dice.choice(ERRORS)
     noise = "".join(dice.choices("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789", k=32))
     return ErrorReport(

@@ -1,0 +1,51 @@
+"""`calledger status`: what runs here, under which policy, behind which walls."""
+
+from datetime import UTC, datetime
+
+from service.commands.common import Data, quiet_runtime, run, say
+from service.runtime import Runtime
+from service.storage.models import Account, ApiKey, PurgeRun
+
+_FACTS = "SELECT current_setting('server_version'), pg_size_pretty(pg_database_size(current_database()))"
+
+
+def status(data: Data = None) -> None:
+    """Say what runs here: database, policy, keyring, windows, walls that are missing. Changes nothing."""
+
+    async def work() -> None:
+        async with quiet_runtime(data) as runtime:
+            for name, value in await _facts(runtime):
+                say(f"{name:<12} {value}")
+
+    run(work)
+
+
+async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
+    version, size = await runtime.database.owner.fetchrow(_FACTS)
+    applied = runtime.applied
+    whose = "CALLEDGER_DATABASE_URL" if runtime.settings.database_url else "embedded"
+    facts = [
+        ("data", str(runtime.settings.data)),
+        ("database", f"PostgreSQL {version}, {whose}, {size}"),
+        ("keyring", runtime.keyring.describe()),
+        ("policy", f"{applied.policy.name}, version {applied.version}, {applied.digest}"),
+        ("applied", f"{applied.applied_at:%Y-%m-%d %H:%M:%SZ} by {applied.applied_by}"),
+        ("accounts", str(await Account.all().count())),
+        ("keys", f"{await ApiKey.filter(revoked_at__isnull=True).count()} that are not revoked"),
+    ]
+    for tier in applied.policy.tiers.values():
+        windows = ", ".join(f"{store} {days} days" for store, days in tier.store_days.items())
+        facts.append(("tier", f"{tier.name}: {windows}"))
+    facts.append(("last purge", await _last_purge()))
+    facts += [("wall missing", wall) for wall in runtime.database.missing_walls] or [("walls", "all there")]
+    return facts
+
+
+async def _last_purge() -> str:
+    last = await PurgeRun.all().order_by("-planned_at").first()
+    if last is None:
+        return "never"
+    hours = (datetime.now(UTC) - last.planned_at).total_seconds() / 3600
+    return f"{last.state.lower()}, {hours:.1f} hours ago, {last.rows_dropped} rows" + (
+        f": {last.failure}" if last.failure else ""
+    )

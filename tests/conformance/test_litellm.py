@@ -1,0 +1,156 @@
+"""The real LiteLLM reports to a running service, and what it billed is what can be read back."""
+
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from pathlib import Path
+
+import pytest
+from running import RunningService
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = ROOT / ".venv-litellm"
+GATEWAY = Path(__file__).with_name("litellm_gateway.py")
+REQUIREMENT = "litellm==1.106.2"
+
+CALLS = """
+query ($first: Int) {
+  calls(first: $first) {
+    totalCount
+    nodes {
+      sourceId source model provider status streamed inputTokens outputTokens
+      amount { amount currency source } errorType user apiKey account
+      error { type message disclosure parameters { name value action } }
+    }
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def litellm_python() -> Path:
+    """LiteLLM in an environment of its own: its pins are not ours."""
+    python = ENVIRONMENT / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
+        done = subprocess.run([python, "-m", "pip", "install", "-q", REQUIREMENT], capture_output=True, text=True)
+        if done.returncode:
+            print(done.stderr)
+            pytest.skip(f"`{REQUIREMENT}` cannot be installed here: {done.stderr[-200:]}")
+    return python
+
+
+@pytest.fixture(scope="module")
+def reported(
+    litellm_python: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[RunningService, str, list]]:
+    """A service that seven calls of LiteLLM were reported to, the canary in them, and LiteLLM's own account of them."""
+    service = RunningService(tmp_path_factory.mktemp("litellm") / "data")
+    canary = "kanarie" + secrets.token_hex(12)
+    try:
+        done = subprocess.run(
+            [litellm_python, GATEWAY, f"{service.url}/v1/litellm", service.new_key("ingest"), canary],
+            env={"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PATH": "/usr/bin:/bin", "HOME": str(service.data.parent)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        yield service, canary, [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"litellm')]
+    finally:
+        service.stop()
+
+
+def test_every_call_can_be_read_back_as_litellm_saw_it(reported) -> None:
+    """Model, tokens, status and error type of successes, failures and a stream come back unchanged."""
+    service, _, witnessed = reported
+    answer = service.ask(service.admin_key, CALLS, first=50)
+    calls = {node["sourceId"]: node for node in answer["data"]["calls"]["nodes"]}
+
+    assert len(witnessed) == 7
+    assert answer["data"]["calls"]["totalCount"] == 7
+    for seen in witnessed:
+        call = calls[seen["litellm_call_id"]]
+        assert call["source"] == "litellm"
+        assert call["model"] == seen["model"]
+        assert call["provider"] == seen["custom_llm_provider"]
+        assert call["status"] == {"success": "SUCCEEDED", "failure": "FAILED"}[seen["status"]]
+        assert (call["inputTokens"], call["outputTokens"]) == (seen["prompt_tokens"], seen["completion_tokens"])
+        assert (call["errorType"] or "") == (seen["error_class"] or "")
+    assert [call["streamed"] for call in calls.values()].count(True) == 1
+
+
+def test_cost_is_right_to_the_last_decimal(reported) -> None:
+    """Each amount is LiteLLM's own figure without the noise of its binary float, and the total is their sum."""
+    service, _, witnessed = reported
+    calls = {
+        node["sourceId"]: node for node in service.ask(service.admin_key, CALLS, first=50)["data"]["calls"]["nodes"]
+    }
+    exact = {
+        seen["litellm_call_id"]: Context(15, ROUND_HALF_EVEN).create_decimal(seen["response_cost"])
+        for seen in witnessed
+    }
+
+    for source_id, amount in exact.items():
+        assert Decimal(calls[source_id]["amount"]["amount"]) == amount
+        assert calls[source_id]["amount"]["currency"] == "USD"
+        assert calls[source_id]["amount"]["source"] == "REPORTED"
+    totals = service.ask(service.admin_key, "{ costs { totals { calls errors amount { amount } } } }")["data"]["costs"][
+        "totals"
+    ]
+    assert sum(Decimal(total["amount"]["amount"]) for total in totals) == sum(exact.values())
+    assert Decimal("0.000225") in exact.values()
+
+
+def test_failures_bring_their_parameters_and_a_cleaned_message(reported) -> None:
+    """What failed can be looked into: allowed parameters are there, and the echo of the prompt is not."""
+    service, canary, _ = reported
+    nodes = service.ask(service.admin_key, CALLS, first=50)["data"]["calls"]["nodes"]
+    errors = [node["error"] for node in nodes if node["status"] == "FAILED"]
+
+    assert {error["type"] for error in errors} >= {
+        "RateLimitError",
+        "ContextWindowExceededError",
+        "InternalServerError",
+    }
+    assert all(error["message"] for error in errors)
+    assert canary not in json.dumps(nodes)
+    kept = {parameter["name"]: parameter["value"] for error in errors for parameter in error["parameters"]}
+    assert kept["temperature"] == "0.25"
+    assert kept["max_tokens"] == "64"
+
+
+def test_neither_prompt_nor_answer_nor_key_is_anywhere_on_disk(reported) -> None:
+    """Prompt, answer, the provider's key and the user's plain id carry one canary: no file has it, WAL and logs included."""
+    service, canary, _ = reported
+    everything = service.everything_on_disk()
+
+    assert len(everything) > 1_000_000
+    assert b"gpt-4.1-nano" in everything, "the calls themselves are on disk"
+    assert canary.encode() not in everything
+    assert canary.encode().hex().encode() not in everything
+
+
+def test_reporting_the_same_batch_again_bills_nothing_twice(reported) -> None:
+    """LiteLLM retries a batch whose answer it missed: the same calls are duplicates."""
+    service, _, witnessed = reported
+    before = service.ask(service.admin_key, "{ costs { totals { calls amount { amount } } } }")
+    call = {
+        "litellm_call_id": witnessed[0]["litellm_call_id"],
+        "id": "x",
+        "status": "success",
+        "model": "gpt-4o",
+        "startTime": "2026-11-22T10:00:00Z",
+        "endTime": "2026-11-22T10:00:01Z",
+        "response_cost": 0.5,
+    }
+    key = service.new_key("ingest", "other-account")
+    first, again = (service.report(key, call, path="/v1/litellm") for _ in range(2))
+
+    assert (first["accepted"], again["accepted"], again["duplicates"]) == (1, 0, 1)
+    assert first["results"][0]["id"] == again["results"][0]["id"]
+    viewer = service.new_key("viewer", "default")
+    assert service.ask(viewer, "{ costs { totals { calls amount { amount } } } }") == before

@@ -1,0 +1,128 @@
+"""The service as its users run it: its own process, its own data directory, the embedded PostgreSQL."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+READY_S = 60
+
+
+class RunningService:
+    """`calledger serve` on a free port over `data`."""
+
+    def __init__(self, data: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+        self.data = data
+        self.log = data.parent / f"{data.name}.log"
+        self._environment = {**os.environ, "CALLEDGER_LOG_FORMAT": "json", **(environment or {})}
+        self._options = options
+        self.lines: list[str] = []
+        self.url = ""
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait for its ready line; what it printed before is in `lines`."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "service", "serve", "--port", "0", "--data", self.data, *self._options],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=self._environment,
+            )
+        watchdog = threading.Timer(READY_S, self.process.kill)
+        watchdog.start()
+        self.lines = []
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if line.startswith("ready "):
+                break
+        watchdog.cancel()
+        if not self.lines or not self.lines[-1].startswith("ready "):
+            raise RuntimeError(self.log.read_text())
+        self.url = self.lines[-1].removeprefix("ready ")
+
+    def stop(self) -> int:
+        """Ask it to end, and wait until it has."""
+        self.process.send_signal(signal.SIGTERM)
+        return self._ended()
+
+    def kill(self) -> int:
+        """End it as a power cut would."""
+        self.process.kill()
+        return self._ended()
+
+    def _ended(self) -> int:
+        code = self.process.wait(60)
+        self.process.stdout.close()
+        return code
+
+    @property
+    def admin_key(self) -> str:
+        return (self.data / "admin.key").read_text().strip()
+
+    def command(self, *arguments: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run another `calledger` command on the same data directory."""
+        return command(self.data, *arguments, input=input)
+
+    def new_key(self, role: str, *accounts: str) -> str:
+        bound = [option for account in accounts for option in ("--account", account)]
+        done = self.command("keys", "create", "--role", role, *bound)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        key: str | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] = {},
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """One HTTP request: status, headers and body, also for errors."""
+        request = urllib.request.Request(self.url + path, data=body, method=method, headers=dict(headers))
+        if body is not None and "Content-Type" not in headers:
+            request.add_header("Content-Type", "application/json")
+        if key is not None:
+            request.add_header("Authorization", f"Bearer {key}")
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers, error.read()
+
+    def report(self, key: str, *calls: Mapping[str, Any], path: str = "/v1/calls") -> dict[str, Any]:
+        """Report calls; the answer, which must be a 200."""
+        status, _, body = self.request("POST", path, key=key, body=json.dumps(calls).encode())
+        assert status == 200, body
+        return json.loads(body)
+
+    def ask(self, key: str, query: str, **variables: Any) -> dict[str, Any]:
+        """Ask GraphQL; the whole answer, errors included."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        return json.loads(self.request("POST", "/graphql", key=key, body=body)[2])
+
+    def everything_on_disk(self) -> bytes:
+        """All bytes of the data directory, WAL and logs included."""
+        files = [path for path in self.data.rglob("*") if path.is_file() and not path.is_socket()]
+        return b"\n".join(path.read_bytes() for path in [*files, self.log])
+
+
+def command(data: Path, *arguments: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a `calledger` command on `data`, as from a shell with no terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments, "--data", data],
+        input=input,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
