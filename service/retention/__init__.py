@@ -1,0 +1,1 @@
+"""What must be kept is kept, and what must go goes: folding, purging, proving."""

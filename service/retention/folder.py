@@ -1,0 +1,136 @@
+"""The folder: merges the deltas that every batch of calls appends into the rollups.
+
+Readers add deltas and rollups in one statement, so it does not matter to them when a delta is folded: a fold is one
+statement, and either all of it is seen or nothing. A crash anywhere leaves the sums as they were.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from policies.model import Store
+from service.logs import get_logger
+
+log = get_logger()
+
+FOLD_ROWS: Final = 50_000
+"""Deltas that one transaction takes at most."""
+
+_LOCK: Final = 0x63616C6C_0003
+_PAUSE_MAX_S: Final = 60.0
+
+Need = tuple[Store, int, datetime]
+Ensure = Callable[[Iterable[Need]], Awaitable[None]]
+
+_KEY = "account_id, tier, model, provider, api_key, failed, currency"
+_TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_SUMS = ("calls", *_TOKENS, "priced", "amount", "estimated")
+_ALL_SUMS = ", ".join(_SUMS)
+_SUMMED = ", ".join(
+    f"sum({name}) AS {name}" if name in ("amount", "estimated") else f"sum({name})::bigint AS {name}" for name in _SUMS
+)
+
+
+def _merge(table: str, bucket: str) -> str:
+    """Group the deltas of the CTE `gone` by key and `bucket`, and add them to `table`.
+
+    A delta holds one histogram entry a call, unsorted; a rollup holds sorted buckets and their counts.
+    """
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in _SUMS)
+    return f"""
+    {table}_sums AS (
+        SELECT {bucket} AS bucket_at, {_KEY}, {_SUMMED} FROM gone GROUP BY 1, {_KEY}
+    ), {table}_bins AS (
+        SELECT {bucket} AS bucket_at, {_KEY}, bin, count(*) AS entries
+        FROM gone, unnest(latency_buckets) bin GROUP BY 1, {_KEY}, bin
+    ), {table}_histograms AS (
+        SELECT bucket_at, {_KEY}, array_agg(bin ORDER BY bin) AS latency_buckets,
+               array_agg(entries ORDER BY bin) AS latency_counts
+        FROM {table}_bins GROUP BY bucket_at, {_KEY}
+    ), {table}_done AS (
+        INSERT INTO {table} (bucket_at, {_KEY}, {_ALL_SUMS}, latency_buckets, latency_counts)
+        SELECT
+            bucket_at, {_KEY}, {_ALL_SUMS}, coalesce(latency_buckets, '{{}}'), coalesce(latency_counts, '{{}}')
+        FROM {table}_sums LEFT JOIN {table}_histograms USING (bucket_at, {_KEY})
+        ON CONFLICT (account_id, tier, bucket_at, model, provider, api_key, failed, currency) DO UPDATE
+        SET {added}, (latency_buckets, latency_counts) = (
+            SELECT coalesce(array_agg(bin ORDER BY bin), '{{}}'), coalesce(array_agg(entries ORDER BY bin), '{{}}')
+            FROM (
+                SELECT bin, sum(entries)::bigint AS entries
+                FROM (
+                    SELECT unnest({table}.latency_buckets), unnest({table}.latency_counts)
+                    UNION ALL SELECT unnest(excluded.latency_buckets), unnest(excluded.latency_counts)
+                ) both_sides (bin, entries)
+                GROUP BY bin
+            ) merged
+        )
+    )"""  # noqa: S608 - names of our own
+
+
+_FOLD: Final = f"""
+    WITH gone AS (
+        DELETE FROM usage_delta
+        WHERE ctid = ANY (ARRAY(SELECT ctid FROM usage_delta LIMIT $1))
+        RETURNING bucket_at, {_KEY}, {_ALL_SUMS}, latency_buckets
+    ), {_merge("usage_quarter", "bucket_at")}, {_merge("usage_day", "date_trunc('day', bucket_at, 'UTC')")}
+    SELECT count(*) FROM gone
+"""  # noqa: S608 - names of our own
+_WANTED = "SELECT DISTINCT tier, date_trunc('day', bucket_at, 'UTC') AS day FROM usage_delta ORDER BY tier, day"
+
+
+class Folder:
+    """Folds the deltas of one database; needs the owner's connections.
+
+    Any number may run, here and elsewhere: an advisory lock lets one work at a time. `ensure` makes partitions that
+    are missing; without it a delta whose partition is gone stops the fold with an error.
+    """
+
+    def __init__(self, owner: asyncpg.Pool, *, ensure: Ensure | None = None, rows: int = FOLD_ROWS) -> None:
+        self._owner = owner
+        self._ensure = ensure
+        self._rows = rows
+
+    async def fold(self) -> int:
+        """Fold what is there, at most `rows` deltas; how many it were. 0 also when another folder is at work."""
+        try:
+            return await self._fold_once()
+        except asyncpg.CheckViolationError:
+            if self._ensure is None:
+                raise
+            await self._ensure(await self._wanted())
+            return await self._fold_once()
+
+    async def fold_all(self) -> int:
+        """Fold until nothing is left, or another folder is at work; how many deltas it were."""
+        folded = 0
+        while count := await self.fold():
+            folded += count
+        return folded
+
+    async def fold_for_ever(self, every_seconds: float = 5.0) -> None:
+        """Fold in a loop until cancelled. Errors are logged, and tried again after a growing pause."""
+        pause = every_seconds
+        while True:
+            try:
+                folded = await self.fold_all()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                pause = min(max(pause, 0.1) * 2, max(_PAUSE_MAX_S, every_seconds))
+                log.warning("usage is not folded", exc_info=error, again_in_s=round(pause, 1))
+            else:
+                pause = every_seconds
+                log.debug("usage folded", deltas=folded)
+            await asyncio.sleep(pause)
+
+    async def _fold_once(self) -> int:
+        async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
+            await connection.execute("SET LOCAL lock_timeout = '2s'")
+            if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
+                return 0
+            return await connection.fetchval(_FOLD, self._rows)
+
+    async def _wanted(self) -> list[Need]:
+        rows = await self._owner.fetch(_WANTED)
+        return [(store, row["tier"], row["day"]) for row in rows for store in (Store.USAGE_QUARTER, Store.USAGE_DAY)]
