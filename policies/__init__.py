@@ -1,1 +1,95 @@
-"""The law: what may be kept, seen, and by whom. Pure: values in, values out."""
+"""The law: what may be kept, seen, and by whom. Pure: values in, values out; nothing here reads a clock, a file of the
+operator's, or a source of randomness.
+
+    document   policy.toml <-> Policy          admission  report x Policy -> what may be stored
+    views      role x field -> view            explain    what a policy does, and what a change of it would
+
+This module is the public door. Sealing, pseudonyms, redaction and retention have their own: `policies.envelope`,
+`policies.segments`, `policies.pseudonym`, `policies.redaction`, `policies.retention`.
+"""
+
+from policies.admission import Admission, Admitted, AdmittedError
+from policies.document import PRESETS, canonical, digest, load_preset, parse, preset_text
+from policies.errors import PolicyDocumentError, PolicyError, SchemaCoverageError, UnknownPresetError
+from policies.explain import Change, Difference, Effect, Explanation, UnknownFieldError, diff, explain
+from policies.fields import DATA_FIELDS, DATA_TYPES
+from policies.model import (
+    Action,
+    DataClass,
+    FieldRule,
+    ParameterRule,
+    ParameterType,
+    Policy,
+    PseudonymPeriod,
+    Role,
+    RoleRule,
+    Store,
+    Tier,
+    View,
+    Window,
+)
+from policies.report import AmountPart, AmountSource, ErrorReport, Json, Report, Source
+from policies.roots import ROOT_FIELDS
+from policies.views import (
+    STRUCTURAL_TYPES,
+    check_schema,
+    filterable,
+    masked_text,
+    may_ask,
+    may_filter_by_plain_user,
+    view,
+    view_table,
+)
+
+__all__ = [
+    "DATA_FIELDS",
+    "DATA_TYPES",
+    "PRESETS",
+    "ROOT_FIELDS",
+    "STRUCTURAL_TYPES",
+    "Action",
+    "Admission",
+    "Admitted",
+    "AdmittedError",
+    "AmountPart",
+    "AmountSource",
+    "Change",
+    "DataClass",
+    "Difference",
+    "Effect",
+    "ErrorReport",
+    "Explanation",
+    "FieldRule",
+    "Json",
+    "ParameterRule",
+    "ParameterType",
+    "Policy",
+    "PolicyDocumentError",
+    "PolicyError",
+    "PseudonymPeriod",
+    "Report",
+    "Role",
+    "RoleRule",
+    "SchemaCoverageError",
+    "Source",
+    "Store",
+    "Tier",
+    "UnknownFieldError",
+    "UnknownPresetError",
+    "View",
+    "Window",
+    "canonical",
+    "check_schema",
+    "diff",
+    "digest",
+    "explain",
+    "filterable",
+    "load_preset",
+    "masked_text",
+    "may_ask",
+    "may_filter_by_plain_user",
+    "parse",
+    "preset_text",
+    "view",
+    "view_table",
+]
