@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, NoReturn, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
 from service.keyring.cache import KeyCache
@@ -19,7 +19,6 @@ from service.keyring.errors import (
     KekError,
     KeyDamagedError,
     KeyDestroyedError,
-    KeyGoneError,
     KeyLostError,
     KeyringForeignError,
     KeyringUnavailableError,
@@ -147,7 +146,7 @@ class FileKeyring:
             if not self._is_gone(name):
                 return key
             self._cache.forget(name)
-            raise self._gone(name)
+            self._raise_gone(name)
         task = self._fetching.get((name, mint))
         if task is None:
             task = asyncio.create_task(self._fetch(name, mint))
@@ -165,18 +164,19 @@ class FileKeyring:
     async def _fetch(self, name: KeyName, mint: bool) -> bytes:
         parse_name(str(name))
         generation = self._cache.generation
-        self._refresh()
-        if name in self._tombstones:
-            raise self._gone(name)
+        self._refuse_destroyed(name)
         content = _read(self._layout.key_path(name))
         if content is None and mint:
             content = await self._mint(name)
         if content is None:
-            raise self._gone(name)
-        key = await self._unwrap(str(name), content)
-        # While it was unwrapped, another process may have destroyed it.
-        if self._is_gone(name):
-            raise self._gone(name)
+            self._raise_gone(name)
+        try:
+            key = await self._unwrap(str(name), content)
+        except KeyDamagedError:
+            # Another process that destroys a key overwrites its file first.
+            self._refuse_destroyed(name)
+            raise
+        self._refuse_destroyed(name)
         self._cache.put(name, key, generation=generation)
         return key
 
@@ -223,7 +223,8 @@ class FileKeyring:
         return len(erased)
 
     def _bind(self, database_id: UUID) -> str:
-        publish(self._layout.database_path, f"{database_id}\n".encode(), scratch=self._layout.root)
+        with locked(self._layout.lock_path):
+            publish(self._layout.database_path, f"{database_id}\n".encode(), scratch=self._layout.root)
         return read_private(self._layout.database_path).decode("ascii", "replace").strip()
 
     def _refresh(self) -> None:
@@ -232,16 +233,19 @@ class FileKeyring:
         except OSError as error:
             raise _unavailable(error) from error
 
+    def _refuse_destroyed(self, name: KeyName) -> None:
+        self._refresh()
+        if name in self._tombstones:
+            raise KeyDestroyedError(f"the key `{name}` was destroyed on purpose and is never made again")
+
     def _is_gone(self, name: KeyName) -> bool:
         # Two system calls for a key from memory: a destruction by another process is noticed at once.
         self._refresh()
         return name in self._tombstones or not os.access(self._layout.key_path(name), os.F_OK)
 
-    def _gone(self, name: KeyName) -> KeyGoneError:
-        self._refresh()
-        if name in self._tombstones:
-            return KeyDestroyedError(f"the key `{name}` was destroyed on purpose and is never made again")
-        return KeyLostError(f"the key `{name}` is neither in the keyring nor among those that were destroyed")
+    def _raise_gone(self, name: KeyName) -> NoReturn:
+        self._refuse_destroyed(name)
+        raise KeyLostError(f"the key `{name}` is neither in the keyring nor among those that were destroyed")
 
     def _live_periods(self) -> list[PeriodKeyName]:
         self._tombstones.refresh()

@@ -76,7 +76,7 @@ class Layout:
         check_private_directory(self.root)
         try:
             metadata = Metadata.decode(read_private(self.metadata_path))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise KeyringDamagedError(f"`{self.metadata_path}` is not a keyring's metadata") from None
         if not self.tombstones_path.is_file():
             raise KeyringDamagedError(f"`{self.tombstones_path}` is gone: restore it from the keyring's backup")

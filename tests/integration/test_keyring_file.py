@@ -1,0 +1,594 @@
+"""The keyring in a directory: its keys, its start-up cases, and what an attacker with the disk can do."""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from service.errors import OperatorError
+from service.keyring import (
+    SECRETS,
+    KekError,
+    KeyCounts,
+    KeyDamagedError,
+    KeyDestroyedError,
+    KeyLostError,
+    Keyring,
+    KeyringDamagedError,
+    KeyringError,
+    KeyringExposedError,
+    KeyringForeignError,
+    KeyringMissingError,
+    KeyringUnavailableError,
+    PeriodKeyName,
+    create_kek_file,
+    open_keyring,
+)
+
+DAY = PeriodKeyName(1, "personal", "2026-11-22")
+NEXT_DAY = PeriodKeyName(1, "personal", "2026-11-23")
+
+
+class Home:
+    """A place for a keyring and its key-encryption key."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "a ring"
+        self.kek = folder / "kek"
+        create_kek_file(self.kek)
+
+    async def open(self, *, create: bool = False) -> Keyring:
+        return await open_keyring(f"file:{self.root}", f"file:{self.kek}", create=create)
+
+    def file(self, name: PeriodKeyName | int) -> Path:
+        if isinstance(name, int):
+            return self.root / "accounts" / f"{name % 256:02x}" / str(name)
+        return self.root / "periods" / str(name.tier) / name.data_class / name.period
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+@pytest.fixture
+async def keyring(home: Home) -> AsyncIterator[Keyring]:
+    keyring = await home.open(create=True)
+    yield keyring
+    await keyring.close()
+
+
+class TestKeys:
+    async def test_minted_once(self, home: Home, keyring: Keyring) -> None:
+        """A key that was made is the same for ever after, in this process and after a restart."""
+        key = await keyring.period_key(*DAY, mint=True)
+        account = await keyring.account_key(42, mint=True)
+
+        again = await home.open()
+
+        assert len(key) == len(account) == 32
+        assert await keyring.period_key(*DAY, mint=True) == key
+        assert await again.period_key(*DAY, mint=False) == key
+        assert await again.account_key(42, mint=False) == account
+
+    async def test_all_differ(self, keyring: Keyring) -> None:
+        """Each tier, class, day and account has a key of its own."""
+        keys = [await keyring.period_key(*name, mint=True) for name in (DAY, NEXT_DAY, DAY._replace(tier=2))]
+        keys.append(await keyring.period_key(1, "operational", "2026-11-22", mint=True))
+        keys += [await keyring.account_key(number, mint=True) for number in (1, 257)]
+        keys += [await keyring.secret(name) for name in SECRETS]
+
+        assert len(set(keys)) == 9
+
+    async def test_not_minted_unasked(self, home: Home, keyring: Keyring) -> None:
+        """Asking without leave to make a key makes none: it is lost."""
+        with pytest.raises(KeyLostError):
+            await keyring.period_key(*DAY, mint=False)
+        with pytest.raises(KeyLostError):
+            await keyring.account_key(42, mint=False)
+
+        assert not home.file(DAY).exists()
+        assert not home.file(42).exists()
+
+    async def test_many_at_once(self, keyring: Keyring) -> None:
+        """Tasks that want the same new key at once all get the same one."""
+        keys = await asyncio.gather(*(keyring.period_key(*DAY, mint=True) for _ in range(50)))
+
+        assert len(set(keys)) == 1
+
+    async def test_one_gives_up(self, keyring: Keyring) -> None:
+        """A task that is cancelled while it waits for a key does not take it from the others."""
+        first = asyncio.create_task(keyring.period_key(*DAY, mint=True))
+        second = asyncio.create_task(keyring.period_key(*DAY, mint=True))
+        await asyncio.sleep(0)
+        first.cancel()
+
+        assert len(await second) == 32
+
+    async def test_shards(self, home: Home, keyring: Keyring) -> None:
+        """Accounts' keys are spread over 256 folders."""
+        for number in (0, 255, 256, 511):
+            await keyring.account_key(number, mint=True)
+
+        assert sorted(path.name for path in (home.root / "accounts").iterdir()) == ["00", "ff"]
+
+    async def test_private(self, home: Home, keyring: Keyring) -> None:
+        """Every directory is 0700 and every file 0600, whatever the umask."""
+        before = os.umask(0)
+        try:
+            await keyring.period_key(*DAY, mint=True)
+            await keyring.account_key(42, mint=True)
+            await keyring.bind(uuid4())
+            await keyring.destroy_periods([NEXT_DAY])
+        finally:
+            os.umask(before)
+
+        modes = {path.is_dir(): set() for path in (home.root, home.kek)}
+        for path in (home.root, home.kek, *home.root.rglob("*")):
+            modes[path.is_dir()].add(path.stat().st_mode & 0o777)
+        assert modes == {True: {0o700}, False: {0o600}}
+
+    async def test_no_key_in_clear(self, home: Home, keyring: Keyring) -> None:
+        """No key lies unwrapped anywhere in the keyring."""
+        keys = [await keyring.period_key(*DAY, mint=True), await keyring.account_key(42, mint=True)]
+        keys += [await keyring.secret(name) for name in SECRETS]
+
+        contents = b"".join(path.read_bytes() for path in home.root.rglob("*") if path.is_file())
+        assert not any(key[at : at + 8] in contents for key in keys for at in range(25))
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            (-1, "personal", "2026-11-22"),
+            (1, "../../x", "2026-11-22"),
+            (1, "personal", "../../../x"),
+            (1, "personal", "2026-11-22/.."),
+            (1, "", "2026-11-22"),
+        ],
+    )
+    async def test_no_way_out(self, home: Home, keyring: Keyring, name: tuple[int, str, str]) -> None:
+        """A name that would lead out of the directory makes and destroys nothing."""
+        before = sorted(home.root.parent.rglob("*"))
+
+        with pytest.raises(ValueError, match="no key is named"):
+            await keyring.period_key(*name, mint=True)
+        with pytest.raises(ValueError, match="no key is named"):
+            await keyring.destroy_periods([PeriodKeyName(*name)])
+
+        assert sorted(home.root.parent.rglob("*")) == before
+
+    async def test_secrets(self, home: Home, keyring: Keyring) -> None:
+        """The named secrets exist from the start and stay; no other is ever made."""
+        made = [await keyring.secret(name) for name in SECRETS]
+        again = await home.open()
+
+        assert [await again.secret(name) for name in SECRETS] == made
+        with pytest.raises(ValueError, match="`sugar`"):
+            await keyring.secret("sugar")
+
+
+class TestStart:
+    async def test_missing(self, home: Home) -> None:
+        """A keyring that is not there is refused, and none is made."""
+        with pytest.raises(KeyringMissingError, match="a ring"):
+            await home.open()
+
+        assert not home.root.exists()
+
+    async def test_created_once(self, home: Home) -> None:
+        """Leave to create does not make a second keyring over the first."""
+        first = await home.open(create=True)
+        second = await home.open(create=True)
+
+        assert first.id == second.id
+
+    async def test_created_by_many(self, home: Home) -> None:
+        """Of many that create at once, one does, and all open that one."""
+        keyrings = await asyncio.gather(*(home.open(create=True) for _ in range(8)))
+
+        assert len({keyring.id for keyring in keyrings}) == 1
+        assert len({await keyring.secret("signer") for keyring in keyrings}) == 1
+
+    async def test_foreign(self, home: Home, keyring: Keyring) -> None:
+        """Once bound to a database, the keyring refuses every other, also after a restart."""
+        mine, other = uuid4(), uuid4()
+        await keyring.bind(mine)
+        await keyring.bind(mine)
+        again = await home.open()
+
+        await again.bind(mine)
+        with pytest.raises(KeyringForeignError, match=str(mine)):
+            await again.bind(other)
+
+    async def test_bound_by_two(self, home: Home, keyring: Keyring) -> None:
+        """Two databases that bind at once do not both succeed."""
+        again = await home.open()
+
+        outcomes = await asyncio.gather(keyring.bind(uuid4()), again.bind(uuid4()), return_exceptions=True)
+
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["KeyringForeignError", "NoneType"]
+
+    @pytest.mark.usefixtures("keyring")
+    async def test_wrong_kek(self, home: Home) -> None:
+        """Another key-encryption key is refused at the start, not at the first sealed value."""
+        home.kek.unlink()
+        create_kek_file(home.kek)
+
+        with pytest.raises(KekError, match="does not open"):
+            await home.open()
+
+    async def test_creation_cut_short(self, home: Home) -> None:
+        """What a crash left of an unfinished creation is taken over: the keyring works and keeps no remains."""
+        await home.open(create=True)
+        (home.root / "keyring.json").unlink()
+        (home.root / ".new-0123456789abcdef").write_bytes(b"half")
+
+        keyring = await home.open(create=True)
+
+        assert len(await keyring.secret("pepper")) == 32
+        assert not list(home.root.glob(".new-*"))
+
+    @pytest.mark.parametrize("trace", ["key", "account", "bound", "tombstone"])
+    async def test_metadata_gone(self, home: Home, keyring: Keyring, trace: str) -> None:
+        """A used keyring whose metadata is gone is not made anew over its keys."""
+        if trace == "key":
+            await keyring.period_key(*DAY, mint=True)
+        elif trace == "account":
+            await keyring.account_key(1, mint=True)
+        elif trace == "bound":
+            await keyring.bind(uuid4())
+        else:
+            await keyring.destroy_account(1)
+        (home.root / "keyring.json").unlink()
+
+        with pytest.raises(KeyringDamagedError, match="backup"):
+            await home.open(create=True)
+
+    @pytest.mark.usefixtures("keyring")
+    @pytest.mark.parametrize("content", [b"", b"{}", b"null", b"[]", b'{"format": 2}', b"\xff", b"[" * 60_000])
+    async def test_metadata_garbage(self, home: Home, content: bytes) -> None:
+        """Unreadable metadata is the operator's error, said as such."""
+        (home.root / "keyring.json").write_bytes(content)
+
+        with pytest.raises(KeyringDamagedError):
+            await home.open()
+
+    @pytest.mark.usefixtures("keyring")
+    async def test_other_id(self, home: Home) -> None:
+        """A keyring whose id was changed does not open: its wrapping is bound to it."""
+        path = home.root / "keyring.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"id": str(UUID(int=1))}))
+
+        with pytest.raises(KekError):
+            await home.open()
+
+    @pytest.mark.usefixtures("keyring")
+    async def test_tombstones_gone(self, home: Home) -> None:
+        """A keyring without its list of destroyed keys does not start: it could make one again."""
+        (home.root / "tombstones").unlink()
+
+        with pytest.raises(KeyringDamagedError, match="tombstones"):
+            await home.open()
+
+    @pytest.mark.parametrize(
+        "line", [b"x\n", b"destroyed account/1\n", b"spared account/1 2026-11-22T00:00:00Z\n", b"\n"]
+    )
+    @pytest.mark.usefixtures("keyring")
+    async def test_tombstones_garbage(self, home: Home, line: bytes) -> None:
+        """A line that is no tombstone stops the start: a destroyed key might hide behind it."""
+        (home.root / "tombstones").write_bytes(line + b"\n")
+
+        with pytest.raises(KeyringDamagedError):
+            await home.open()
+
+    @pytest.mark.usefixtures("keyring")
+    @pytest.mark.parametrize(
+        ("name", "mode"),
+        [
+            ("", 0o750),
+            ("", 0o701),
+            ("keyring.json", 0o640),
+            ("keyring.json", 0o604),
+            ("tombstones", 0o620),
+            ("tombstones", 0o602),
+        ],
+    )
+    async def test_exposed(self, home: Home, name: str, mode: int) -> None:
+        """A keyring that others can read, or whose tombstones others can change, is refused with what to do."""
+        (home.root / name).chmod(mode)
+
+        with pytest.raises(KeyringExposedError, match="chmod"):
+            await home.open()
+
+    async def test_exposed_key(self, home: Home, keyring: Keyring) -> None:
+        """A key file that others can read is refused."""
+        await keyring.account_key(1, mint=True)
+        keyring.forget()
+        home.file(1).chmod(0o644)
+
+        with pytest.raises(KeyringExposedError, match="chmod 600"):
+            await keyring.account_key(1, mint=False)
+
+    async def test_filled_directory(self, home: Home) -> None:
+        """A directory that holds other things and is open to others is neither used nor changed."""
+        home.root.mkdir(mode=0o755)
+        (home.root / "mine").touch()
+
+        with pytest.raises(KeyringExposedError):
+            await home.open(create=True)
+
+        assert home.root.stat().st_mode & 0o777 == 0o755
+
+    async def test_empty_directory(self, home: Home) -> None:
+        """An empty directory, such as a fresh volume, is taken and closed to others."""
+        home.root.mkdir(mode=0o755)
+
+        await home.open(create=True)
+
+        assert home.root.stat().st_mode & 0o777 == 0o700
+
+    @pytest.mark.parametrize("url", ["", "file:", "ring", "postgres://localhost/keys", "http://x/y"])
+    async def test_unknown_url(self, home: Home, url: str) -> None:
+        """An address that is no keyring's is the operator's error."""
+        with pytest.raises(KeyringError, match="file:DIR"):
+            await open_keyring(url, f"file:{home.kek}", create=True)
+
+    async def test_errors_are_the_operators(self) -> None:
+        """Every start-up case is an operator's error."""
+        assert all(
+            issubclass(error, OperatorError)
+            for error in (KeyringMissingError, KeyringForeignError, KeyringDamagedError, KeyringExposedError, KekError)
+        )
+
+
+class TestAttacks:
+    async def test_swapped_files(self, home: Home, keyring: Keyring) -> None:
+        """A key file put in another's place is refused, for a day as for an account."""
+        for name in (DAY, NEXT_DAY):
+            await keyring.period_key(*name, mint=True)
+        for number in (1, 2):
+            await keyring.account_key(number, mint=True)
+        keyring.forget()
+        shutil.copy(home.file(NEXT_DAY), home.file(DAY))
+        shutil.copy(home.file(2), home.file(1))
+
+        with pytest.raises(KeyDamagedError):
+            await keyring.period_key(*DAY, mint=True)
+        with pytest.raises(KeyDamagedError):
+            await keyring.account_key(1, mint=True)
+
+    async def test_swapped_secrets(self, home: Home, keyring: Keyring) -> None:
+        """A secret put in another's place is refused: the pepper never signs."""
+        shutil.copy(home.root / "secrets" / "pepper", home.root / "secrets" / "signer")
+
+        with pytest.raises(KeyDamagedError):
+            await keyring.secret("signer")
+
+    async def test_key_of_another_keyring(self, home: Home, keyring: Keyring, tmp_path: Path) -> None:
+        """A key file of another keyring under the same key-encryption key is refused."""
+        other = await open_keyring(f"file:{tmp_path / 'other'}", f"file:{home.kek}", create=True)
+        await other.account_key(1, mint=True)
+        await keyring.account_key(1, mint=True)
+        keyring.forget()
+        shutil.copy(tmp_path / "other" / "accounts" / "01" / "1", home.file(1))
+
+        with pytest.raises(KeyDamagedError):
+            await keyring.account_key(1, mint=False)
+
+    async def test_every_cut(self, home: Home, keyring: Keyring) -> None:
+        """A key file cut at any length is damaged, and is never replaced by a new key."""
+        await keyring.account_key(1, mint=True)
+        content = home.file(1).read_bytes()
+        for end in range(len(content)):
+            home.file(1).write_bytes(content[:end])
+            keyring.forget()
+            with pytest.raises(KeyDamagedError):
+                await keyring.account_key(1, mint=True)
+            assert home.file(1).read_bytes() == content[:end]
+
+    async def test_every_bit(self, home: Home, keyring: Keyring) -> None:
+        """A key file with any byte changed, or one more, is damaged."""
+        await keyring.account_key(1, mint=True)
+        content = home.file(1).read_bytes()
+        changed = [content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :] for at in range(len(content))]
+        for wrong in (*changed, content + b"\0"):
+            home.file(1).write_bytes(wrong)
+            keyring.forget()
+            with pytest.raises(KeyDamagedError):
+                await keyring.account_key(1, mint=False)
+
+    async def test_link(self, home: Home, keyring: Keyring, tmp_path: Path) -> None:
+        """A key file that is a symbolic link is not followed."""
+        await keyring.account_key(1, mint=True)
+        keyring.forget()
+        shutil.move(home.file(1), tmp_path / "elsewhere")
+        home.file(1).symlink_to(tmp_path / "elsewhere")
+
+        with pytest.raises(KeyringUnavailableError):
+            await keyring.account_key(1, mint=False)
+
+    async def test_messages_hold_no_key(self, home: Home, keyring: Keyring) -> None:
+        """What the keyring says of itself and of a damaged key holds no key."""
+        key = await keyring.account_key(1, mint=True)
+        home.file(1).write_bytes(key)
+        keyring.forget()
+
+        with pytest.raises(KeyDamagedError) as caught:
+            await keyring.account_key(1, mint=False)
+
+        for secret in (key, home.kek.read_bytes()):
+            assert secret.hex() not in str(caught.value) + keyring.describe()
+            assert repr(secret) not in str(caught.value) + keyring.describe()
+
+
+class TestDestruction:
+    async def test_never_again(self, home: Home, keyring: Keyring) -> None:
+        """A destroyed key is gone from memory and disk, and is never made again, also after a restart."""
+        await keyring.period_key(*DAY, mint=True)
+        await keyring.account_key(42, mint=True)
+
+        destroyed = await keyring.destroy_periods([DAY]), await keyring.destroy_account(42)
+
+        assert destroyed == (1, 1)
+        assert not home.file(DAY).exists()
+        assert not home.file(42).exists()
+        for ring in (keyring, await home.open()):
+            for mint in (True, False):
+                with pytest.raises(KeyDestroyedError):
+                    await ring.period_key(*DAY, mint=mint)
+                with pytest.raises(KeyDestroyedError):
+                    await ring.account_key(42, mint=mint)
+
+    async def test_neighbours_live(self, keyring: Keyring) -> None:
+        """Destroying one day leaves the next, and the same day of another tier."""
+        kept = [NEXT_DAY, DAY._replace(tier=2)]
+        keys = [await keyring.period_key(*name, mint=True) for name in (*kept, DAY)]
+
+        await keyring.destroy_periods([DAY])
+
+        assert [await keyring.period_key(*name, mint=False) for name in kept] == keys[:2]
+
+    async def test_idempotent(self, home: Home, keyring: Keyring) -> None:
+        """Destroying twice destroys once and writes one tombstone."""
+        await keyring.period_key(*DAY, mint=True)
+
+        counts = [await keyring.destroy_periods([DAY, DAY]) for _ in range(3)]
+
+        assert counts == [1, 0, 0]
+        assert len((home.root / "tombstones").read_text().splitlines()) == 1
+
+    async def test_barred(self, keyring: Keyring) -> None:
+        """Destroying a key that was never made bars it: a late report cannot bring the day back."""
+        assert await keyring.destroy_periods([DAY]) == 0
+
+        with pytest.raises(KeyDestroyedError):
+            await keyring.period_key(*DAY, mint=True)
+        assert (await keyring.counts()).periods == {}
+
+    async def test_lost_is_not_destroyed(self, home: Home, keyring: Keyring) -> None:
+        """A key whose file went away without us is lost, also while it is still in memory."""
+        await keyring.period_key(*DAY, mint=True)
+        home.file(DAY).unlink()
+
+        for _ in range(2):
+            with pytest.raises(KeyLostError):
+                await keyring.period_key(*DAY, mint=False)
+
+    async def test_other_keyring_notices(self, home: Home, keyring: Keyring) -> None:
+        """A key in the memory of one keyring is not served once another one on the same directory destroyed it."""
+        other = await home.open()
+        for ring in (keyring, other):
+            await ring.period_key(*DAY, mint=True)
+            await ring.account_key(42, mint=True)
+
+        await other.destroy_periods([DAY])
+        await other.destroy_account(42)
+
+        with pytest.raises(KeyDestroyedError):
+            await keyring.period_key(*DAY, mint=True)
+        with pytest.raises(KeyDestroyedError):
+            await keyring.account_key(42, mint=False)
+
+    async def test_old_copy(self, home: Home, keyring: Keyring, tmp_path: Path) -> None:
+        """An old copy of the keyring, restored, is cleaned by the tombstones that were kept elsewhere."""
+        await keyring.period_key(*DAY, mint=True)
+        await keyring.account_key(42, mint=True)
+        shutil.copytree(home.root, tmp_path / "copy")
+        await keyring.destroy_periods([DAY, NEXT_DAY])
+        await keyring.destroy_account(42)
+        tombstones = await keyring.tombstones()
+        shutil.rmtree(home.root)
+        shutil.copytree(tmp_path / "copy", home.root)
+
+        restored = await home.open()
+        came_back = await restored.replay(tombstones)
+
+        assert tombstones == ["period/1/personal/2026-11-22", "period/1/personal/2026-11-23", "account/42"]
+        assert came_back == 2
+        assert await restored.tombstones() == tombstones
+        assert not home.file(DAY).exists()
+        for name in (DAY, NEXT_DAY):
+            with pytest.raises(KeyDestroyedError):
+                await restored.period_key(*name, mint=True)
+
+    async def test_old_copy_under_a_running_service(self, home: Home, keyring: Keyring, tmp_path: Path) -> None:
+        """A copy restored under a running process does not bring a key back, and replaying writes it down again."""
+        await keyring.period_key(*DAY, mint=True)
+        shutil.copytree(home.root, tmp_path / "copy")
+        await keyring.destroy_periods([DAY])
+        shutil.rmtree(home.root)
+        shutil.copytree(tmp_path / "copy", home.root)
+
+        with pytest.raises(KeyDestroyedError):
+            await keyring.period_key(*DAY, mint=False)
+        assert await keyring.replay(["period/1/personal/2026-11-22"]) == 1
+        with pytest.raises(KeyDestroyedError):
+            await (await home.open()).period_key(*DAY, mint=True)
+
+    async def test_replay_garbage(self, keyring: Keyring) -> None:
+        """Tombstones that are no key's names destroy nothing, not even the good ones beside them."""
+        await keyring.account_key(1, mint=True)
+
+        with pytest.raises(ValueError, match="no key is named"):
+            await keyring.replay(["account/1", "secret/signer"])
+
+        assert await keyring.tombstones() == []
+
+    async def test_torn_tombstone(self, home: Home, keyring: Keyring) -> None:
+        """A tombstone cut off by a crash counts for nothing, and the next one takes its place."""
+        key = await keyring.account_key(1, mint=True)
+        with (home.root / "tombstones").open("ab") as file:
+            file.write(b"destroyed account/1")  # perhaps of account/17
+        restarted = await home.open()
+
+        assert await restarted.account_key(1, mint=False) == key
+        await restarted.destroy_account(17)
+        assert await keyring.account_key(1, mint=False) == key
+        assert await (await home.open()).tombstones() == ["account/17"]
+
+    async def test_counts(self, home: Home, keyring: Keyring) -> None:
+        """Live and destroyed keys are counted by tier and class, and live periods listed in order."""
+        for name in (NEXT_DAY, DAY, DAY._replace(tier=2), DAY._replace(data_class="operational")):
+            await keyring.period_key(*name, mint=True)
+        for number in (1, 2, 3):
+            await keyring.account_key(number, mint=True)
+        await keyring.destroy_periods([DAY])
+        await keyring.destroy_account(2)
+        (home.file(NEXT_DAY).parent / "2026-11-23.bak").touch(mode=0o600)
+
+        counts = await keyring.counts()
+
+        assert counts.periods == {
+            (1, "operational"): KeyCounts(1, 0),
+            (1, "personal"): KeyCounts(1, 1),
+            (2, "personal"): KeyCounts(1, 0),
+        }
+        assert counts.accounts == KeyCounts(2, 1)
+        assert await keyring.periods() == [DAY._replace(data_class="operational"), NEXT_DAY, DAY._replace(tier=2)]
+
+    async def test_forget(self, home: Home, keyring: Keyring) -> None:
+        """A forgotten key is read from disk again; the others stay in memory."""
+        for number in (1, 2):
+            await keyring.account_key(number, mint=True)
+            home.file(number).write_bytes(b"damaged")
+
+        keyring.forget(accounts=[1])
+
+        with pytest.raises(KeyDamagedError):
+            await keyring.account_key(1, mint=False)
+        assert len(await keyring.account_key(2, mint=False)) == 32
+
+    async def test_overwritten(self, home: Home, keyring: Keyring, tmp_path: Path) -> None:
+        """What is left of a destroyed key's blocks is zeros: a second name of the same file shows it."""
+        await keyring.account_key(1, mint=True)
+        second_name = tmp_path / "second"
+        second_name.hardlink_to(home.file(1))
+
+        await keyring.destroy_account(1)
+
+        assert not second_name.read_bytes().strip(b"\0")
