@@ -54,8 +54,8 @@ def read_private(path: Path | str) -> bytes:
 def publish(path: Path, content: bytes, *, scratch: Path) -> bool:
     """Write a file of mode 0600 that appears whole, and only if none is there. Returns whether it is this one.
 
-    `scratch` is a directory on the same file system for the unfinished file; in a keyring, the caller holds its lock. link(2) never replaces, so that of two
-    processes that publish at once one wins, and both read the winner's.
+    `scratch` is a directory on the same file system for the unfinished file; in a keyring, the caller holds its lock.
+    link(2) never replaces, so that of two processes that publish at once one wins, and both read the winner's.
     """
     unfinished = scratch / f"{SCRATCH_PREFIX}{token_hex(8)}"
     _write_new(unfinished, content)
