@@ -1,0 +1,118 @@
+"""The house rules that no linter knows."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FUNCTION_LINES_MAX = 70
+MODULE_LINES_MAX = 400
+LIBRARIES = {"re2", "stdnum", "cryptography", "policies"}
+IMPURE_MODULES = {"asyncio", "logging", "os", "pathlib", "random", "secrets", "shutil", "socket", "subprocess", "tempfile"} | {
+    "io", "threading", "multiprocessing", "time", "urllib", "http", "sqlite3", "ssl", "signal"
+}  # fmt: skip
+IMPURE_CALLS = {"open", "print", "input", "breakpoint", "eval", "exec", "compile", "__import__"}
+# Readings of a clock or of chance, by attribute: `datetime.now()`, `date.today()`, `uuid.uuid4()`.
+IMPURE_ATTRIBUTES = {"now", "utcnow", "today", "uuid1", "uuid4", "urandom", "token_bytes", "generate_key"}
+NOT_ROOMS = {"__pycache__", ".git", ".venv", "dist", "build", "node_modules"}
+
+
+def modules(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py") if "node_modules" not in path.parts)
+
+
+def names(paths: list[Path]) -> list[str]:
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
+
+
+def impurities(tree: ast.AST) -> Iterator[str]:
+    for name in imported(tree):
+        if name in IMPURE_MODULES or (name not in LIBRARIES and name not in sys.stdlib_module_names):
+            yield f"import of {name}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith):
+            yield f"async at line {node.lineno}"
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name) and node.func.id in IMPURE_CALLS:
+            yield f"{node.func.id}() at line {node.lineno}"
+        if isinstance(node.func, ast.Attribute) and node.func.attr in IMPURE_ATTRIBUTES:
+            yield f".{node.func.attr}() at line {node.lineno}"
+
+
+POLICIES = modules("policies")
+CODE = modules("policies", "service")
+
+
+@pytest.mark.parametrize("path", POLICIES, ids=names(POLICIES))
+def test_the_law_is_pure(path: Path) -> None:
+    """No module of policies/ reads, writes, waits, logs, rolls dice or asks the time, or imports what could."""
+    assert list(impurities(ast.parse(path.read_text("utf-8")))) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os",
+        "from pathlib import Path",
+        "import asyncpg",
+        "from service.errors import ServiceError",
+        "def f():\n    open('x')",
+        "async def f(): ...",
+        "from datetime import datetime\nx = datetime.now()",
+        "import uuid\nx = uuid.uuid4()",
+    ],
+)
+def test_the_check_of_purity_bites(source: str) -> None:
+    """Each kind of impurity is found."""
+    assert list(impurities(ast.parse(source))) != []
+
+
+@pytest.mark.parametrize("path", CODE, ids=names(CODE))
+def test_modules_and_functions_are_short(path: Path) -> None:
+    """Modules stay under 400 lines, functions at 70 or less."""
+    text = path.read_text("utf-8")
+
+    long = [
+        f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno + 1 > FUNCTION_LINES_MAX
+    ]
+
+    assert long == []
+    assert len(text.splitlines()) < MODULE_LINES_MAX
+
+
+def test_every_room_is_on_the_map() -> None:
+    """Each top-level folder that holds tracked work is in the map of CONTRIBUTING.md."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    mapped = {room.partition("/")[0] for room in re.findall(r"`([a-z_]+/[a-z_/]*)`", text)}
+    folders = {
+        path.name
+        for path in ROOT.iterdir()
+        if path.is_dir() and not path.name.startswith(".") and path.name not in NOT_ROOMS and any(path.iterdir())
+    }
+
+    assert folders - mapped == set()
+
+
+def test_files_of_tests_have_names_of_their_own() -> None:
+    """No two test files share a name, for pytest imports them without packages."""
+    paths = modules("tests")
+    stems = [path.name for path in paths if path.name.startswith("test_")]
+
+    assert sorted(set(stems)) == sorted(stems)
