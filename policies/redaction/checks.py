@@ -33,6 +33,7 @@ _HARMLESS_START = re.compile(
     rb"|session_id|conv|eval|evalrun|model|deployment|projects|locations|publishers|endpoints|traceparent)[-_:]"
 )
 _UUID = re.compile(rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_PARTED = re.compile(rb"[-_]")
 _HEX = re.compile(rb"(?:0x)?[0-9A-Fa-f]+")
 
 
@@ -55,6 +56,8 @@ def looks_generated(token: bytes) -> bool:
         return len(token) >= 32 and not token.isdigit() and entropy(token) >= 2.5
     if entropy(token) < 3.0:
         return False
+    if any(_HEX.fullmatch(part) and len(part) >= 24 and not part.isdigit() for part in _PARTED.split(token)):
+        return True
     bits = bits_per_char(token)
     if token.translate(None, b"-_+/=").isalpha():
         mixed = token.lower() != token and token.upper() != token
@@ -85,6 +88,8 @@ def _generated(data: bytes, start: int, end: int) -> Span | None:
 
 def _credential(data: bytes, start: int, end: int) -> Span | None:
     token = data[start:end]
+    if _UUID.fullmatch(token):
+        return start, end
     return (start, end) if not is_harmless(token) and looks_credential(token) else None
 
 
