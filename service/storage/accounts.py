@@ -77,3 +77,10 @@ class Accounts:
         """Every tier that these accounts (None: all) ever had or will have, in order."""
         chosen = self._tiers.values() if numbers is None else (self._tiers[n] for n in numbers if n in self._tiers)
         return tuple(sorted({tier for _, tiers in chosen for tier in tiers}))
+
+    def tier_spans(self, numbers: Iterable[int] | None = None) -> frozenset[tuple[int, datetime, datetime | None]]:
+        """Every (tier, from, to) that these accounts (None: all) had, have or will have; `to` None: for good."""
+        chosen = self._tiers.values() if numbers is None else (self._tiers[n] for n in numbers if n in self._tiers)
+        return frozenset(
+            span for starts, tiers in chosen for span in zip(tiers, starts, [*starts[1:], None], strict=True)
+        )
