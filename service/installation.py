@@ -9,7 +9,7 @@ import policies
 from policies import Policy, Role
 from service.access.keys import new_key
 from service.errors import OperatorError
-from service.keyring import Keyring, open_keyring
+from service.keyring import Keyring, KeyringForeignError, create_kek_file, open_keyring
 from service.logs import get_logger
 from service.settings import Settings
 from service.storage.models import ApiKey, Installation
@@ -19,31 +19,30 @@ log = get_logger()
 ADMIN_KEY_FILE = "admin.key"
 
 
-class ForeignKeyringError(OperatorError):
-    """the keyring belongs to another ledger"""
-
-
-async def open_installed_keyring(settings: Settings) -> tuple[Keyring, bool]:
-    """The keyring of this ledger, and whether this is the ledger's first start.
+async def open_installed_keyring(settings: Settings) -> Keyring:
+    """The keyring of this ledger.
 
     Keys are minted for an empty database only. A ledger whose keyring is missing or foreign is refused: new keys
     would hide that the old ones are lost.
     """
     installation = await Installation.get_or_none(id=1)
+    if installation is None and settings.kek is None:
+        # Only ever at the default place: a mistyped path of the operator's must not become a random key.
+        create_kek_file(settings.default_kek_path)
     keyring = await open_keyring(settings.keyring_url, settings.kek_url, create=installation is None)
     database_id = installation.database_id if installation else await _new_database_id(keyring)
     await keyring.bind(database_id)
     if installation is None:
         # Last, so that a first start that is cut short begins again.
         await Installation.create(id=1, database_id=database_id, created_at=datetime.now(UTC))
-    return keyring, installation is None
+    return keyring
 
 
 async def _new_database_id(keyring: Keyring) -> UUID:
     """A ledger takes its keyring's id. Keys that are here already were minted for a database that this one is not."""
     counts = await keyring.counts()
-    if counts.accounts.live or any(count.live for count in counts.periods.values()):
-        raise ForeignKeyringError(
+    if any(count.live or count.destroyed for count in (counts.accounts, *counts.periods.values())):
+        raise KeyringForeignError(
             "the database is empty, but the keyring holds the keys of another ledger: restore that ledger's database, "
             "or set CALLEDGER_KEYRING to a new folder"
         )
@@ -69,15 +68,20 @@ def _read_policy(path: Path) -> Policy:
     return policies.parse(text)
 
 
-async def write_admin_key(data: Path, pepper: bytes) -> Path:
-    """Make the first key, of role admin, and leave it in `DATA/admin.key`, readable by the owner alone."""
+async def ensure_first_key(data: Path, pepper: bytes) -> None:
+    """In a ledger that never had a key, make one of role admin and leave it in `DATA/admin.key`, mode 0600."""
+    if await ApiKey.exists():
+        return
     key = new_key(pepper)
-    path = data / ADMIN_KEY_FILE
-    data.mkdir(parents=True, exist_ok=True)
+    # The file first: a key that nobody knows would keep the next start from making another.
+    _write_private(data / ADMIN_KEY_FILE, key.text + "\n")
+    await ApiKey.create(prefix=key.prefix, name="admin", role=Role.ADMIN, mac=key.mac, created_at=datetime.now(UTC))
+    log.info("the admin key was written", path=str(data / ADMIN_KEY_FILE))
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         os.fchmod(descriptor, 0o600)
-        file.write(key.text + "\n")
-    await ApiKey.create(prefix=key.prefix, name="admin", role=Role.ADMIN, mac=key.mac, created_at=datetime.now(UTC))
-    log.info("the admin key was written", path=str(path))
-    return path
+        file.write(text)

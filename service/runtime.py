@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from service.access.authenticate import Authenticator
-from service.installation import open_installed_keyring, policy_in_force, write_admin_key
+from service.installation import ensure_first_key, open_installed_keyring, policy_in_force
 from service.keyring import Keyring
 from service.settings import Settings
 from service.storage import address
@@ -14,6 +14,8 @@ from service.storage.database import Database
 from service.storage.migrate import migrate
 from service.storage.partitions import Partitions
 from service.storage.policy_store import AppliedPolicy, applied_policy
+
+_LOCK = 0x63616C6C_0002
 
 
 @dataclass(slots=True)
@@ -51,11 +53,16 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
 
 
 async def _assemble(settings: Settings, database: Database) -> Runtime:
-    keyring, first_start = await open_installed_keyring(settings)
-    applied = await policy_in_force(settings)
-    pepper = await keyring.secret("pepper")
-    if first_start:
-        await write_admin_key(settings.data, pepper)
+    async with database.owner.acquire() as connection:
+        # Two first starts at once: one makes the keyring, the policy and the first key, and the other finds them.
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        try:
+            keyring = await open_installed_keyring(settings)
+            applied = await policy_in_force(settings)
+            pepper = await keyring.secret("pepper")
+            await ensure_first_key(settings.data, pepper)
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
     accounts = Accounts(applied.policy.tiers[applied.policy.default_tier].number)
     await accounts.refresh()
     return Runtime(settings, database, accounts, applied, keyring, Partitions(database.owner), Authenticator(pepper))

@@ -59,7 +59,11 @@ class Settings(BaseSettings):
 
     @property
     def kek_url(self) -> str:
-        return self.kek or f"file:{self.data / 'kek'}"
+        return self.kek or f"file:{self.default_kek_path}"
+
+    @property
+    def default_kek_path(self) -> Path:
+        return self.data / "kek"
 
 
 def load_settings(**overrides: object) -> Settings:
