@@ -2,6 +2,8 @@
 
 A predicate names the fields of the GraphQL filters (`startedAt`, `apiKey`) and holds values already of the right type.
 `ne`, `notIn` and `Not` are complements: a value that was not reported matches them.
+A status is `SUCCEEDED` or `FAILED`; ids and pseudonyms are text as given out; `user` with `in` takes pseudonyms, with
+`eq` the plain id.
 """
 
 from collections.abc import Iterator

@@ -1,0 +1,96 @@
+"""Enums of the schema. Each value carries its description."""
+
+from enum import Enum
+
+import strawberry
+
+from policies.model import Role as PolicyRole
+from policies.model import View as PolicyView
+
+
+def _value(name: str, description: str) -> object:
+    return strawberry.enum_value(name, description=description)
+
+
+@strawberry.enum(description="How a call ended.")
+class CallStatus(Enum):
+    SUCCEEDED = _value("SUCCEEDED", "The model answered.")
+    FAILED = _value("FAILED", "The call ended in an error.")
+
+
+@strawberry.enum(description="Where the figure comes from.")
+class AmountSource(Enum):
+    BILLED = _value("BILLED", "The provider's bill.")
+    REPORTED = _value("REPORTED", "The gateway's report.")
+    ESTIMATED = _value("ESTIMATED", "Worked out here from a price list.")
+    ROUNDED = _value("ROUNDED", "Reported by a source that keeps rounded figures only.")
+
+
+@strawberry.enum(description="State of a sealed value for this role.")
+class Disclosure(Enum):
+    CLEAR = _value("CLEAR", "Nothing was found in it that had to be hidden.")
+    MASKED = _value("MASKED", "Shown with `[redacted:rule]` in the place of what a rule found.")
+    SEALED = _value("SEALED", "Kept, but not readable for this role, or the keys cannot be reached now.")
+    NOT_KEPT = _value("NOT_KEPT", "The policy keeps no details of this error.")
+    KEY_DESTROYED = _value("KEY_DESTROYED", "Its window has ended: the key is destroyed, or about to be.")
+    KEY_LOST = _value("KEY_LOST", "The key is gone, and not by a purge of ours.")
+
+
+@strawberry.enum(description="What the policy did to a request parameter.")
+class ParameterAction(Enum):
+    KEPT = _value("KEPT", "Kept as it came.")
+    MASKED = _value("MASKED", "Kept, with what a rule found replaced.")
+    SHAPED = _value("SHAPED", "Only its shape is kept: counts, roles, lengths.")
+    SEALED = _value("SEALED", "Kept under seal.")
+    DROPPED = _value("DROPPED", "Its name is kept, its value is not.")
+
+
+@strawberry.enum(description="Direction of an order.")
+class OrderDirection(Enum):
+    ASC = _value("ASC", "Smallest or oldest first.")
+    DESC = _value("DESC", "Largest or newest first.")
+
+
+@strawberry.enum(description="What calls can be ordered by.")
+class CallOrderField(Enum):
+    STARTED_AT = _value("STARTED_AT", "When the call started.")
+    AMOUNT = _value("AMOUNT", "What it cost; needs `currency.eq` in the filter.")
+    LATENCY = _value("LATENCY", "How long it took.")
+    TOTAL_TOKENS = _value("TOTAL_TOKENS", "Input and output tokens together.")
+
+
+@strawberry.enum(description="What errors can be ordered by.")
+class ErrorOrderField(Enum):
+    OCCURRED_AT = _value("OCCURRED_AT", "When the error occurred.")
+
+
+@strawberry.enum(description="What groups of errors can be ordered by.")
+class ErrorGroupOrderField(Enum):
+    COUNT = _value("COUNT", "How many errors the group holds.")
+    LAST_SEEN = _value("LAST_SEEN", "Its newest error.")
+    FIRST_SEEN = _value("FIRST_SEEN", "Its oldest error inside the window.")
+
+
+_ROLES = {
+    PolicyRole.INGEST: "Reports calls; reads nothing.",
+    PolicyRole.VIEWER: "Reads calls, errors and costs.",
+    PolicyRole.PARTNER: "Reads its own accounts; its keys expire.",
+    PolicyRole.SUPPORT: "As viewer, and may reveal a sealed error, with a reason.",
+    PolicyRole.AUDITOR: "Retention, policy, ledger and evidence; no call content.",
+    PolicyRole.COMPLIANCE: "Holds, purge, erasure, evidence; no call content.",
+    PolicyRole.ADMIN: "Everything, keys included.",
+}
+_VIEWS = {
+    PolicyView.SEE: "In clear.",
+    PolicyView.MASKED: "Masked: text as masked text, anything else as null.",
+    PolicyView.DENIED: "Not at all: asking for it is refused.",
+}
+
+Role = strawberry.enum(
+    Enum("Role", {role.name: _value(role.name, text) for role, text in _ROLES.items()}),
+    description="Who a key stands for.",
+)
+View = strawberry.enum(
+    Enum("View", {view.name: _value(view.name, text) for view, text in _VIEWS.items()}),
+    description="What a role gets of a field.",
+)

@@ -1,0 +1,180 @@
+"""Filters and orders as a caller writes them. `filters.py` makes predicates of them.
+
+`Maybe` tells a value that is not given from an explicit null, which is an error: "no filter" is never said by null.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import strawberry
+from strawberry import Maybe
+
+from service.api.enums import CallOrderField, CallStatus, ErrorGroupOrderField, ErrorOrderField, OrderDirection
+from service.api.scalars import BigInt
+
+
+def _field(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - a dataclass field, whatever its type
+    return strawberry.field(description=description, name=name)
+
+
+@strawberry.input(description="Compares text by code point, case-sensitive. All given operators must hold.")
+class StringFilter:
+    eq: Maybe[str] = _field("Equal.")
+    ne: Maybe[str] = _field("Not equal; also what was not reported.")
+    in_: Maybe[list[str]] = _field("One of these; an empty list matches nothing.", "in")
+    not_in: Maybe[list[str]] = _field("None of these; also what was not reported.", "notIn")
+    contains: Maybe[str] = _field("Contains this text.")
+    starts_with: Maybe[str] = _field("Starts with this text.")
+    is_null: Maybe[bool] = _field("Was not reported (true), or was (false).")
+
+
+@strawberry.input(description="Compares ids.")
+class IDFilter:
+    eq: Maybe[strawberry.ID] = _field("Equal.")
+    in_: Maybe[list[strawberry.ID]] = _field("One of these; an empty list matches nothing.", "in")
+
+
+@strawberry.input(
+    one_of=True,
+    description="Names users by the plain id (roles that may; hashed here, never logged) or by pseudonym.",
+)
+class UserFilter:
+    id: Maybe[str] = _field("The plain id of one user.")
+    pseudonym: Maybe[list[strawberry.ID]] = _field("Any of these pseudonyms.")
+    is_null: Maybe[bool] = _field("Not reported, or not readable any more (true), or readable (false).")
+
+
+@strawberry.input(description="Compares whole numbers. All given operators must hold.")
+class IntFilter:
+    eq: Maybe[int] = _field("Equal.")
+    ne: Maybe[int] = _field("Not equal; also what was not reported.")
+    in_: Maybe[list[int]] = _field("One of these; an empty list matches nothing.", "in")
+    not_in: Maybe[list[int]] = _field("None of these; also what was not reported.", "notIn")
+    lt: Maybe[int] = _field("Less than.")
+    lte: Maybe[int] = _field("At most.")
+    gt: Maybe[int] = _field("More than.")
+    gte: Maybe[int] = _field("At least.")
+    is_null: Maybe[bool] = _field("Was not reported (true), or was (false).")
+
+
+@strawberry.input(description="Compares 64-bit whole numbers. All given operators must hold.")
+class BigIntFilter:
+    eq: Maybe[BigInt] = _field("Equal.")
+    lt: Maybe[BigInt] = _field("Less than.")
+    lte: Maybe[BigInt] = _field("At most.")
+    gt: Maybe[BigInt] = _field("More than.")
+    gte: Maybe[BigInt] = _field("At least.")
+
+
+@strawberry.input(description="Compares exact decimals. All given operators must hold.")
+class DecimalFilter:
+    eq: Maybe[Decimal] = _field("Equal.")
+    ne: Maybe[Decimal] = _field("Not equal; also what was not reported.")
+    lt: Maybe[Decimal] = _field("Less than.")
+    lte: Maybe[Decimal] = _field("At most.")
+    gt: Maybe[Decimal] = _field("More than.")
+    gte: Maybe[Decimal] = _field("At least.")
+    is_null: Maybe[bool] = _field("Was not reported (true), or was (false).")
+
+
+@strawberry.input(description="Compares moments. `gte` and `lt` together make a half-open range.")
+class DateTimeFilter:
+    eq: Maybe[datetime] = _field("At exactly this moment.")
+    lt: Maybe[datetime] = _field("Before.")
+    lte: Maybe[datetime] = _field("Not after.")
+    gt: Maybe[datetime] = _field("After.")
+    gte: Maybe[datetime] = _field("Not before.")
+
+
+@strawberry.input(description="Compares yes and no.")
+class BooleanFilter:
+    eq: Maybe[bool] = _field("Equal.")
+    is_null: Maybe[bool] = _field("Was not reported (true), or was (false).")
+
+
+@strawberry.input(description="Compares how calls ended.")
+class CallStatusFilter:
+    eq: Maybe[CallStatus] = _field("Equal.")
+    ne: Maybe[CallStatus] = _field("Not equal.")
+    in_: Maybe[list[CallStatus]] = _field("One of these; an empty list matches nothing.", "in")
+    not_in: Maybe[list[CallStatus]] = _field("None of these.", "notIn")
+
+
+@strawberry.input(description="Matches calls that carry a tag.")
+class TagFilter:
+    key: str = _field("The tag's key.")
+    value: Maybe[StringFilter] = _field("What its value must satisfy; without it any value will do.")
+
+
+@strawberry.input(
+    description="Chooses calls. All given fields must hold; a value that was not reported matches no comparison but `ne`, `notIn`, `not` and `isNull`."
+)
+class CallFilter:
+    id: Maybe[IDFilter] = _field("Our id.")
+    source_id: Maybe[StringFilter] = _field("The gateway's own id.")
+    started_at: Maybe[DateTimeFilter] = _field("When the call started.")
+    account: Maybe[StringFilter] = _field("The account's name.")
+    api_key: Maybe[StringFilter] = _field("The gateway's name of the key that was used.")
+    user: Maybe[UserFilter] = _field("Who called.")
+    model: Maybe[StringFilter] = _field("The model that was asked for.")
+    served_model: Maybe[StringFilter] = _field("The model that answered.")
+    provider: Maybe[StringFilter] = _field("Who runs the model.")
+    operation: Maybe[StringFilter] = _field("What was asked of the model, such as `chat`.")
+    status: Maybe[CallStatusFilter] = _field("How the call ended.")
+    streamed: Maybe[BooleanFilter] = _field("Whether the answer was streamed.")
+    input_tokens: Maybe[IntFilter] = _field("Input tokens, cache reads and writes included.")
+    output_tokens: Maybe[IntFilter] = _field("Output tokens, reasoning included.")
+    total_tokens: Maybe[IntFilter] = _field("Input and output tokens together.")
+    amount: Maybe[DecimalFilter] = _field("What it cost. Compares within one currency: needs `currency.eq`.")
+    currency: Maybe[StringFilter] = _field("Currency of the amount.")
+    latency_ms: Maybe[IntFilter] = _field("Milliseconds from request to the end of the answer.")
+    time_to_first_token_ms: Maybe[IntFilter] = _field("Milliseconds from request to the first token.")
+    error_type: Maybe[StringFilter] = _field("Type of the error of a failed call.")
+    error_code: Maybe[StringFilter] = _field("Code of the error of a failed call.")
+    tags: Maybe[list[TagFilter]] = _field("All of these tags must match.")
+    and_: Maybe[list["CallFilter"]] = _field("All of these must hold.", "and")
+    or_: Maybe[list["CallFilter"]] = _field("At least one of these must hold; an empty list matches nothing.", "or")
+    not_: Maybe["CallFilter"] = _field("This must not hold.", "not")
+
+
+@strawberry.input(description="Chooses errors. All given fields must hold, as for calls.")
+class ErrorFilter:
+    id: Maybe[IDFilter] = _field("Our id.")
+    occurred_at: Maybe[DateTimeFilter] = _field("When the error occurred.")
+    account: Maybe[StringFilter] = _field("The account's name.")
+    api_key: Maybe[StringFilter] = _field("The gateway's name of the key that was used.")
+    user: Maybe[UserFilter] = _field("Who called.")
+    model: Maybe[StringFilter] = _field("The model that was asked for.")
+    provider: Maybe[StringFilter] = _field("Who runs the model.")
+    type: Maybe[StringFilter] = _field("Type of the error.")
+    code: Maybe[StringFilter] = _field("Code of the error.")
+    fingerprint: Maybe[IDFilter] = _field("What errors of one kind have in common.")
+    redacted_by: Maybe[StringFilter] = _field("A redaction rule that fired; `ne` and `notIn`: that did not.")
+    and_: Maybe[list["ErrorFilter"]] = _field("All of these must hold.", "and")
+    or_: Maybe[list["ErrorFilter"]] = _field("At least one of these must hold; an empty list matches nothing.", "or")
+    not_: Maybe["ErrorFilter"] = _field("This must not hold.", "not")
+
+
+@strawberry.input(
+    description="Nulls last; ties by id. AMOUNT, LATENCY and TOTAL_TOKENS want a startedAt range of 31 days or less."
+)
+class CallOrder:
+    field: CallOrderField = _field("What to order by.")
+    direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which end comes first.")
+
+
+@strawberry.input(description="Order of errors; ties by id.")
+class ErrorOrder:
+    field: ErrorOrderField = _field("What to order by.")
+    direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which end comes first.")
+
+
+@strawberry.input(description="Order of groups of errors; ties by fingerprint.")
+class ErrorGroupOrder:
+    field: ErrorGroupOrderField = _field("What to order by.")
+    direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which end comes first.")
+
+
+FilterArgument = Annotated[Maybe[CallFilter], strawberry.argument(description="Which calls.")]
+ErrorFilterArgument = Annotated[Maybe[ErrorFilter], strawberry.argument(description="Which errors.")]

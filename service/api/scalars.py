@@ -1,0 +1,98 @@
+"""Scalars of the schema: strict in what they take, one form in what they give."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, NewType
+from zoneinfo import ZoneInfo, available_timezones
+
+import strawberry
+from strawberry.types.scalar import ScalarDefinition
+
+BigInt = NewType("BigInt", int)
+TimeZone = NewType("TimeZone", str)
+
+# RFC 3339, section 5.6; the letters may be lower case there.
+_MOMENT = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
+)
+_DECIMAL = re.compile(r"-?\d{1,30}(?:\.\d{1,12})?", re.ASCII)
+_INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
+_INTEGER_MAX = 2**63 - 1
+_ZONES = frozenset(available_timezones())
+
+
+def parse_moment(text: object) -> datetime:
+    """A moment in UTC. ValueError for anything but RFC 3339 with an offset, to the microsecond."""
+    match = _MOMENT.fullmatch(text) if isinstance(text, str) else None
+    if match is None or not isinstance(text, str):
+        raise ValueError("a DateTime is RFC 3339 with an offset, such as `2026-11-22T10:00:00Z`")
+    fraction = (match[7] or "").ljust(6, "0")
+    if fraction[6:].strip("0"):
+        raise ValueError("a DateTime is exact to the microsecond at most")
+    offset = text[-6:] if text[-1] not in "Zz" else "+00:00"
+    try:
+        whole = datetime.fromisoformat(f"{text[:10]}T{text[11:19]}.{fraction[:6]}{offset}")
+        return whole.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"`{text[:40]}` is not a moment in time") from None
+
+
+def moment_text(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def parse_decimal(text: object) -> Decimal:
+    """An exact decimal. A JSON float is refused: it is not exact any more when it arrives."""
+    if isinstance(text, bool) or not isinstance(text, str | int) or not _DECIMAL.fullmatch(str(text)):
+        raise ValueError('a Decimal is a string such as "0.0031", with twelve places at most')
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError("this is not a Decimal") from None
+
+
+def decimal_text(value: Decimal | str) -> str:
+    """Plain notation without needless zeros: `0.0031`, `12`."""
+    text = format(Decimal(value), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def parse_big_int(text: object) -> int:
+    if isinstance(text, bool) or not isinstance(text, str | int) or not _INTEGER.fullmatch(str(text)):
+        raise ValueError("a BigInt is a whole number as a string")
+    number = int(text)
+    if abs(number) > _INTEGER_MAX:
+        raise ValueError("a BigInt fits in 64 bits")
+    return number
+
+
+def parse_zone(text: object) -> str:
+    if not isinstance(text, str) or text not in _ZONES:
+        raise ValueError("a TimeZone is an IANA name such as `Europe/Berlin`")
+    ZoneInfo(text)
+    return text
+
+
+SCALARS: dict[Any, ScalarDefinition] = {
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="RFC 3339 with an offset; answered in UTC with `Z` and milliseconds.",
+        specified_by_url="https://scalars.graphql.org/andimarek/date-time.html",
+        serialize=moment_text,
+        parse_value=parse_moment,
+    ),
+    Decimal: strawberry.scalar(
+        name="Decimal",
+        description="Exact decimal as a string, up to twelve places.",
+        serialize=decimal_text,
+        parse_value=parse_decimal,
+    ),
+    BigInt: strawberry.scalar(
+        name="BigInt", description="64-bit integer as a string.", serialize=str, parse_value=parse_big_int
+    ),
+    TimeZone: strawberry.scalar(
+        name="TimeZone", description="IANA time zone name.", serialize=str, parse_value=parse_zone
+    ),
+}

@@ -1,0 +1,114 @@
+"""Opening what is sealed of errors, for the rows that are shown and no others. Always the masked view.
+
+Trouble with keys never costs more than the sealed values: the rest of the row is served, and `disclosure` says why.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from policies import envelope
+from policies.envelope import Context, OpenError
+from policies.model import DataClass, Store, View
+from policies.retention import readable_cutoff
+from policies.segments import ErrorDetails, ParameterAction, SegmentsError, masked, rules, unpack_segments
+from service.keyring.errors import KeyDestroyedError, KeyGoneError, KeyringUnavailableError
+from service.keyring.protocol import Keyring
+from service.query.pages import Row
+from service.query.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a role sees of one error's sealed details. `parameters`: (name, canonical JSON or None, action)."""
+
+    disclosure: str
+    message: str | None = None
+    parameters: tuple[tuple[str, str | None, str], ...] | None = None
+
+
+SEALED = Details("SEALED")
+_MESSAGE = "CallError.message"
+
+
+class Discloser:
+    """Opens rows of one request; a data key is derived once for all rows that it opens."""
+
+    def __init__(self, keyring: Keyring, scope: Scope, now: datetime) -> None:
+        self._keyring = keyring
+        self._scope = scope
+        self._now = now
+        self._keys: dict[tuple[int, str, int], bytes | Details] = {}
+
+    async def open_all(self, rows: Sequence[Row]) -> list[Details]:
+        """One answer a row. Rows carry account_id, tier, occurred_at, id and sealed."""
+        return [await self.open(row) for row in rows]
+
+    async def open(self, row: Row) -> Details:
+        if row["sealed"] is None:
+            return Details("NOT_KEPT")
+        if not self._may_read():
+            return SEALED
+        tier, account, moment = row["tier"], row["account_id"], row["occurred_at"]
+        cut = readable_cutoff(self._scope.policy, tier, DataClass.PERSONAL, Store.CALL_ERROR, self._now)
+        if moment < cut:
+            return Details("KEY_DESTROYED")
+        period = moment.strftime("%Y-%m-%d")
+        key = await self._key(tier, period, account)
+        if isinstance(key, Details):
+            return key
+        context = Context(account, Store.CALL_ERROR.value, UUID(row["id"]).bytes, period, DataClass.PERSONAL.value)
+        try:
+            return self._view(unpack_segments(envelope.open_sealed(row["sealed"], data_key=key, context=context)))
+        except (OpenError, SegmentsError):
+            return Details("KEY_LOST")
+
+    def _may_read(self) -> bool:
+        return any(
+            self._scope.views.get(field, View.DENIED) is not View.DENIED for field in (_MESSAGE, "CallError.parameters")
+        )
+
+    async def _key(self, tier: int, period: str, account: int) -> bytes | Details:
+        name = (tier, period, account)
+        if name not in self._keys:
+            self._keys[name] = await self._fetch_key(tier, period, account)
+        return self._keys[name]
+
+    async def _fetch_key(self, tier: int, period: str, account: int) -> bytes | Details:
+        try:
+            period_key = await self._keyring.period_key(tier, DataClass.PERSONAL, period, mint=False)
+            account_key = await self._keyring.account_key(account, mint=False)
+        except KeyDestroyedError:
+            return Details("KEY_DESTROYED")
+        except KeyGoneError:
+            return Details("KEY_LOST")
+        except KeyringUnavailableError:
+            return SEALED
+        return envelope.data_key(period_key, account_key)
+
+    def _view(self, details: ErrorDetails) -> Details:
+        seen = self._scope.views
+        message_seen = seen.get(_MESSAGE, View.DENIED) is not View.DENIED
+        parameters_seen = seen.get("CallError.parameters") is View.SEE
+        whole = message_seen and parameters_seen and _is_clear(details)
+        message = masked(details.message) if message_seen and details.message is not None else None
+        return Details(
+            "CLEAR" if whole else "MASKED" if message_seen or parameters_seen else "SEALED",
+            message,
+            self._parameters(details) if parameters_seen else None,
+        )
+
+    def _parameters(self, details: ErrorDetails) -> tuple[tuple[str, str | None, str], ...]:
+        shown = self._scope.views.get("ErrorParameter.value", View.DENIED) is not View.DENIED
+        return tuple(
+            (name, masked(parameter.value) if shown and parameter.value is not None else None, parameter.action.value)
+            for name, parameter in details.parameters.items()
+        )
+
+
+def _is_clear(details: ErrorDetails) -> bool:
+    return not rules(details.message or ()) and all(
+        parameter.action is ParameterAction.KEPT and not rules(parameter.value or ())
+        for parameter in details.parameters.values()
+    )

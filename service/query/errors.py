@@ -1,0 +1,26 @@
+"""Errors of reading.
+
+RequestError
+├── BadInputError        a filter, order, cursor or page size that cannot be used
+├── OutOfRetentionError  the answer would need what has been purged
+└── ForbiddenError       (access) the role may not see, filter or ask this
+ServiceError
+└── QueryTimeoutError    the statement took longer than the operator allows
+"""
+
+from service.access.authenticate import ForbiddenError
+from service.errors import RequestError, ServiceError
+
+__all__ = ["BadInputError", "ForbiddenError", "OutOfRetentionError", "QueryTimeoutError"]
+
+
+class BadInputError(RequestError):
+    """the query's input cannot be used"""
+
+
+class OutOfRetentionError(RequestError):
+    """the answer would need calls that have been purged"""
+
+
+class QueryTimeoutError(ServiceError):
+    """the query took too long; narrow its time range or its filter"""

@@ -1,0 +1,27 @@
+"""Bound parameters of one statement."""
+
+from collections.abc import Hashable
+
+NUL = "\x00"
+
+
+class Params:
+    """Collects values and names them `$1::type`, the same value and type once."""
+
+    def __init__(self) -> None:
+        self.values: list[object] = []
+        self._names: dict[tuple[str, Hashable], str] = {}
+
+    def bind(self, value: object, type_: str) -> str:
+        """The placeholder for `value`; `type_` is the name of an SQL type, one of ours."""
+        # 1 == True == Decimal(1) for a dict: the type of the value is part of the name.
+        key = (f"{type_}/{type(value).__name__}", value if isinstance(value, Hashable) else id(value))
+        if key not in self._names:
+            self.values.append(value)
+            self._names[key] = f"${len(self.values)}::{type_}"
+        return self._names[key]
+
+
+def storable(text: str) -> bool:
+    """Whether PostgreSQL can hold `text` at all. What it cannot hold equals nothing that is stored."""
+    return NUL not in text and not any("\ud800" <= character <= "\udfff" for character in text)

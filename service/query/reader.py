@@ -1,0 +1,124 @@
+"""The one way out for rows: every list and look-up is asked for here, with the scope of the one who asks."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from service.keyring.protocol import Keyring
+from service.query.clock import DatabaseClock
+from service.query.cursor import Cursors
+from service.query.disclose import Details, Discloser
+from service.query.errors import QueryTimeoutError
+from service.query.fields import CALLS, ERRORS, Table
+from service.query.groups import GroupsPage, GroupsRequest, read_groups
+from service.query.legs import accounts_asked, leg_of_call, legs_of, names_in_scope, span_of
+from service.query.lookups import RowKey, rows_by_key
+from service.query.pages import Page, PageRequest, Reading, Row, Wanted, read_page
+from service.query.predicate import Predicate
+from service.query.scope import Scope
+from service.query.selection import Selection
+from service.query.users import plain_users, tokens_of
+from service.query.where import check_amounts
+from service.storage.accounts import Accounts
+from service.storage.database import Database
+from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
+
+
+class Reader:
+    """Reads for any scope. One a process."""
+
+    def __init__(self, database: Database, accounts: Accounts, keyring: Keyring, cursors: Cursors) -> None:
+        self.database = database
+        self.accounts = accounts
+        self.keyring = keyring
+        self.clock = DatabaseClock(database)
+        self._cursors = cursors
+
+    @classmethod
+    async def open(cls, database: Database, accounts: Accounts, keyring: Keyring) -> "Reader":
+        return cls(database, accounts, keyring, Cursors(await keyring.secret("cursor")))
+
+    async def page(self, scope: Scope, table: Table, request: PageRequest, wanted: Wanted) -> Page:
+        """A page of calls or errors. Raises BadInputError and QueryTimeoutError."""
+        reading = await self.prepare(scope, table, request.predicate, request.terms)
+        async with self.connection(scope) as connection:
+            return await read_page(connection, reading, request, wanted, self._cursors)
+
+    async def groups(self, scope: Scope, request: GroupsRequest, selection: Selection, *, total: bool) -> GroupsPage:
+        """A page of error groups. Raises BadInputError and QueryTimeoutError."""
+        reading = await self.prepare(scope, ERRORS, request.predicate, ("groups", request.order, request.descending))
+        async with self.connection(scope) as connection:
+            return await read_groups(connection, reading, request, selection, self._cursors, total=total)
+
+    async def prepare(self, scope: Scope, table: Table, predicate: Predicate, order: object = ()) -> Reading:
+        """Where the rows of a predicate lie for this scope, at the database's present time."""
+        check_amounts(predicate)
+        now = await self.clock.now()
+        names = await names_in_scope(self.accounts, scope, predicate)
+        span, rest = span_of(table, predicate)
+        legs = legs_of(scope, self.accounts, accounts_asked(scope, names, predicate), table.store, now)
+        users = {
+            user: await tokens_of(self.keyring, scope.policy, user, legs, names.values(), span, now)
+            for user in set(plain_users(predicate))
+        }
+        binding = Cursors.binding(table.kind, scope.accounts, order, predicate)
+        return Reading(table, scope, legs, span, rest, names, users, now, binding)
+
+    async def call(self, scope: Scope, text: str, selection: Selection) -> Row | None:
+        """One call by its outward id; None when it is unknown, out of scope or past its window."""
+        try:
+            key = decode_call_id(text)
+        except (IdError, OverflowError):
+            return None
+        row_key = await self._row_key(scope, CALLS, key)
+        return await self._one(scope, CALLS, row_key, selection)
+
+    async def error(self, scope: Scope, text: str, selection: Selection) -> Row | None:
+        """One error by its outward id; None as for calls."""
+        try:
+            key = decode_error_id(text)
+        except (IdError, OverflowError):
+            return None
+        row_key = await self._row_key(scope, ERRORS, key.call)
+        if row_key is None:
+            return None
+        return await self._one(
+            scope, ERRORS, RowKey(row_key.account_id, row_key.tier, key.occurred_at, row_key.id), selection
+        )
+
+    async def _row_key(self, scope: Scope, table: Table, key: CallKey) -> RowKey | None:
+        if key.account_id not in self.accounts.names():
+            await self.accounts.refresh()
+        leg = leg_of_call(scope, self.accounts, key, table.store, await self.clock.now())
+        return None if leg is None else RowKey(key.account_id, leg.tier, key.started_at, str(key.uuid))
+
+    async def _one(self, scope: Scope, table: Table, key: RowKey | None, selection: Selection) -> Row | None:
+        if key is None:
+            return None
+        found = await self.rows(scope, table, [key], selection)
+        return found.get((key.account_id, key.id))
+
+    async def rows(
+        self, scope: Scope, table: Table, keys: Iterable[RowKey], selection: Selection
+    ) -> Mapping[tuple[int, str], Row]:
+        """The rows of many keys at once, by (account, id): what belongs to the rows of a page."""
+        keys = list(keys)
+        if not keys:
+            return {}
+        now = await self.clock.now()
+        async with self.connection(scope) as connection:
+            return await rows_by_key(connection, table, keys, selection, scope, self.accounts, now)
+
+    async def details(self, scope: Scope, rows: Sequence[Row]) -> list[Details]:
+        """What is sealed of these rows, as far as the role may read it."""
+        return await Discloser(self.keyring, scope, await self.clock.now()).open_all(rows)
+
+    @asynccontextmanager
+    async def connection(self, scope: Scope) -> AsyncIterator[asyncpg.Connection]:
+        """A connection that the database keeps to the scope; a statement that takes too long is QueryTimeoutError."""
+        try:
+            async with self.database.reading(scope.accounts) as connection:
+                yield connection
+        except asyncpg.QueryCanceledError:
+            raise QueryTimeoutError from None

@@ -1,0 +1,98 @@
+"""What a query asks for, as a tree of field names, and what of it the role gets: the enforcement point on values.
+
+Masked values never leave the database: a masked text is replaced there, a masked or denied anything else is null.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from policies import fields as policy_fields
+from policies import views
+from policies.model import Action, View
+from service.query.fields import Selectable, Table
+from service.query.legs import Leg
+from service.query.params import Params
+from service.query.scope import Scope
+
+Selection = Mapping[str, Any]
+"""Field name -> Selection of what is asked below it."""
+
+TYPES: Final = {"calls": "Call", "errors": "CallError"}
+_PARTS: Final = {
+    "Call.amount": "Amount",
+    "Call.amountParts": "AmountPart",
+    "Call.tags": "Tag",
+    "CallError.redactions": "Redaction",
+    "CallError.parameters": "ErrorParameter",
+}
+_TAG_VALUES_MASKED: Final = (
+    "CASE WHEN tags IS NOT NULL THEN (SELECT coalesce(jsonb_object_agg(key, {mask}), '{{}}') "
+    "FROM jsonb_object_keys(tags) AS key) END"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Columns by alias, and the fields whose values they hold; every other field is null for this role."""
+
+    columns: Mapping[str, str]
+    shown: frozenset[str]
+
+
+def project(
+    table: Table, fields: Iterable[str], selection: Selection, scope: Scope, params: Params, leg: Leg
+) -> Projection:
+    """The columns for `fields` in one leg."""
+    type_ = TYPES[table.kind]
+    columns: dict[str, str] = {}
+    shown = set()
+    for field in fields:
+        seen = scope.views.get(f"{type_}.{field}", View.DENIED)
+        selectable = table.fields.get(field)
+        if selectable is None or seen is View.DENIED:
+            continue
+        if seen is View.MASKED and not selectable.text and f"{type_}.{field}" not in policy_fields.SEALED:
+            continue
+        if not _parts_shown(f"{type_}.{field}", selection.get(field) or {}, scope):
+            continue
+        shown.add(field)
+        columns |= _columns(f"{type_}.{field}", selectable, seen, scope, params, leg)
+    return Projection(columns, frozenset(shown))
+
+
+def _parts_shown(field: str, selection: Selection, scope: Scope) -> bool:
+    """Whether every part that is asked for can be shown; if not, the whole is null: its parts may not be."""
+    type_ = _PARTS.get(field)
+    return type_ is None or all(
+        scope.views.get(f"{type_}.{part}", View.DENIED) is View.SEE or f"{type_}.{part}" in _MASKABLE_PARTS
+        for part in selection
+        if part != "__typename"
+    )
+
+
+_MASKABLE_PARTS: Final = frozenset({"Amount.currency", "Tag.value", "ErrorParameter.value"})
+
+
+def _columns(field: str, selectable: Selectable, seen: View, scope: Scope, params: Params, leg: Leg) -> dict[str, str]:
+    if field == "Call.user" and scope.policy.action(field) is not Action.HASH:
+        return {alias: "NULL::bigint" if alias == "user_token" else sql for alias, sql in selectable.columns.items()}
+    columns = {alias: _readable(sql, params, leg) for alias, sql in selectable.columns.items()}
+    if seen is View.MASKED and selectable.text:
+        return {alias: _masked(sql, field, scope, params) for alias, sql in columns.items()}
+    if field == "Call.amount" and scope.views.get("Amount.currency") is not View.SEE:
+        columns["currency"] = _masked("currency", "Amount.currency", scope, params)
+    if field == "Call.tags" and scope.views.get("Tag.value") is not View.SEE:
+        mask = params.bind(views.masked_text(scope.policy, "Tag.value"), "text")
+        columns["tags"] = _TAG_VALUES_MASKED.format(mask=mask)
+    return columns
+
+
+def _readable(sql: str, params: Params, leg: Leg) -> str:
+    return sql.format(readable=params.bind(leg.readable, "timestamptz")) if "{readable}" in sql else sql
+
+
+def _masked(sql: str, field: str, scope: Scope, params: Params) -> str:
+    if scope.views.get(field, View.DENIED) is View.DENIED:
+        return "NULL::text"
+    return f"CASE WHEN {sql} IS NOT NULL THEN {params.bind(views.masked_text(scope.policy, field), 'text')} END"
