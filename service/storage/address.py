@@ -106,22 +106,27 @@ async def _answers(url: str) -> bool:
 async def _check(url: str) -> None:
     """Raise DatabaseError, naming the server and never the password, unless the operator's database answers."""
     try:
+        place = _place(url)
+    except ValueError:
+        raise DatabaseError(
+            "CALLEDGER_DATABASE_URL is no address of a PostgreSQL: write `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`"
+        ) from None
+    try:
         connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
         raise DatabaseError(
-            f"the database at `{_place(url)}` does not answer ({_reason(error)}): check CALLEDGER_DATABASE_URL, or "
-            "unset it to use the embedded database"
+            f"the database at `{place}` does not answer ({_reason(error)}): check CALLEDGER_DATABASE_URL, or unset it "
+            "to use the embedded database"
         ) from None
     await connection.close()
 
 
 def _place(url: str) -> str:
-    """Where an address leads, without user, password and options."""
-    try:
-        parts = urlsplit(url)
-        return f"{parts.hostname or 'a local socket'}:{parts.port or 5432}{parts.path}"
-    except ValueError:
-        return "an address that cannot be read"
+    """Where an address leads, without user, password and options. Raises ValueError when it isn't one."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise ValueError(parts.scheme)
+    return f"{parts.hostname or 'a local socket'}:{parts.port or 5432}{parts.path}"
 
 
 def _reason(error: Exception) -> str:

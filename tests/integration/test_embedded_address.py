@@ -1,0 +1,207 @@
+"""How a command finds its database, with real processes on both sides."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import asyncpg
+import pytest
+
+from service.storage import processes
+from service.storage.address import database
+from service.storage.cluster import Cluster
+from service.storage.embedded import EmbeddedPostgres
+from service.storage.errors import DatabaseError
+
+# A command: uses the database until its standard input ends, and says what it used.
+COMMAND = """
+import asyncio, sys
+from pathlib import Path
+import asyncpg
+from service.storage.address import database
+
+async def main():
+    async with database(data=Path(sys.argv[1]), database_url=None) as url:
+        connection = await asyncpg.connect(url)
+        print(await connection.fetchval("SELECT pg_postmaster_start_time()::text"), flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+        print(await connection.fetchval("SELECT 'still here'"), flush=True)
+        await connection.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="calledger-test-", dir="/tmp") as folder:
+        yield Path(folder) / "data"
+
+
+@contextmanager
+def command(data: Path) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, str(data)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def next_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def close_input(process: "subprocess.Popen[str]") -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    process.stdin = None
+
+
+def finish(process: "subprocess.Popen[str]") -> tuple[str, int]:
+    output, _ = process.communicate(timeout=60)
+    return output.strip(), process.returncode
+
+
+async def value(url: str, statement: str) -> object:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+async def test_operators_database_wins(empty_database_url: str, data: Path) -> None:
+    """CALLEDGER_DATABASE_URL is used as it is, and no embedded database comes about beside it."""
+    async with database(data=data, database_url=empty_database_url) as url:
+        assert url == empty_database_url
+
+    assert Cluster(data).files_owner_uid() is None
+
+
+async def test_embedded_database_is_started_and_ended(data: Path) -> None:
+    """Without any database a command starts its own, and leaves none running."""
+    async with database(data=data, database_url=None) as url:
+        assert await value(url, "SELECT current_user::text") == "calledger_owner"
+        pid = Cluster(data).server_pid()
+
+    assert pid is not None
+    assert processes.command_line(pid) is None
+    assert not (data / "database.url").exists()
+
+
+async def test_running_database_is_shared_and_left_running(data: Path) -> None:
+    """A command beside a running service uses the service's database and does not end it."""
+    postgres = EmbeddedPostgres(data)
+    url = await postgres.start()
+    try:
+        async with database(data=data, database_url=None) as found:
+            assert found == url
+
+        assert await value(url, "SELECT 1") == 1
+    finally:
+        await postgres.stop()
+
+
+async def test_address_of_a_dead_database_is_not_believed(data: Path) -> None:
+    """A `database.url` that a crash left behind does not keep a command from starting the database."""
+    async with database(data=data, database_url=None) as url:
+        pass
+    (data / "database.url").write_text(url)
+
+    async with database(data=data, database_url=None) as again:
+        assert await value(again, "SELECT 1") == 1
+
+
+def test_two_starters_at_once_share_one_database(data: Path) -> None:
+    """Commands that start at the same moment on an empty folder end up in the same server, and all succeed."""
+    with ExitStack() as stack:
+        commands = [stack.enter_context(command(data)) for _ in range(3)]
+        started_at = {next_line(process) for process in commands}
+        for process in commands:
+            close_input(process)
+        ends = [finish(process) for process in commands]
+
+    assert len(started_at) == 1
+    assert ends == [("still here", 0)] * 3
+
+
+def test_starter_waits_for_the_commands_that_share_its_database(data: Path) -> None:
+    """The command that started the database does not take it from another that still uses it."""
+    with command(data) as starter:
+        started_at = next_line(starter)
+        with command(data) as sharer:
+            assert next_line(sharer) == started_at
+            close_input(starter)
+            assert next_line(starter) == "still here"
+            with pytest.raises(subprocess.TimeoutExpired):
+                starter.wait(0.5)
+
+            assert finish(sharer) == ("still here", 0)
+            assert starter.wait(60) == 0
+
+    assert not (data / "database.url").exists()
+
+
+def test_killed_sharer_does_not_hold_the_database(data: Path) -> None:
+    """A command that is killed while it shares the database keeps nobody waiting."""
+    with command(data) as starter:
+        next_line(starter)
+        with command(data) as sharer:
+            next_line(sharer)
+            sharer.kill()
+            sharer.wait()
+
+        assert finish(starter) == ("still here", 0)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://owner:canary@127.0.0.1:1/calls", "`127.0.0.1:1/calls` does not answer"),
+        ("postgresql://owner:canary@/calls?host=/nowhere", "does not answer"),
+        ("postgresql://owner:canary@127.0.0.1:port/calls", "CALLEDGER_DATABASE_URL"),
+        ("mysql://owner:canary@127.0.0.1/calls", "CALLEDGER_DATABASE_URL"),
+        ("canary", "CALLEDGER_DATABASE_URL"),
+        ("", "CALLEDGER_DATABASE_URL"),
+        ("postgresql://owner:canary@127.0.0.1:1/calls?sslmode=canary", "CALLEDGER_DATABASE_URL"),
+    ],
+)
+async def test_unusable_address_is_told_without_its_secrets(data: Path, url: str, said: str) -> None:
+    """An operator's address that leads nowhere is an error that names the place, and neither user nor password."""
+    with pytest.raises(DatabaseError) as caught:
+        async with database(data=data, database_url=url):
+            pass
+
+    assert said in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+async def test_wrong_password_of_the_operators_database(empty_database_url: str, data: Path) -> None:
+    """A server that refuses the password is told apart from one that is away."""
+    url = empty_database_url.replace("only-for-tests", "canary")
+
+    with pytest.raises(DatabaseError, match="refuses this user and password") as caught:
+        async with database(data=data, database_url=url):
+            pass
+    assert "canary" not in str(caught.value)
+
+
+async def test_error_inside_a_command_still_ends_its_database(data: Path) -> None:
+    """A command that fails leaves no server behind."""
+    with pytest.raises(asyncio.CancelledError):
+        async with database(data=data, database_url=None):
+            raise asyncio.CancelledError
+
+    assert Cluster(data).server_pid() is None
