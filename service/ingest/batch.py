@@ -1,0 +1,201 @@
+"""Stores a batch of prepared calls over one connection of its own: all or nothing, again after a lost connection, and
+cut in two when the database refuses it, until the bad row stands alone.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from service.errors import ServiceError
+from service.ingest.metrics import BATCH_ROWS, BISECTED
+from service.ingest.prepared import Prepared
+from service.ingest.rows import Rejection
+from service.ingest.verdict import Status
+from service.logs import get_logger
+from service.storage.errors import DatabaseAwayError
+from service.storage.statements_write import (
+    CREATE_STAGED,
+    DATABASE_NOW,
+    DURABLE_COMMITS,
+    STAGED_COLUMNS,
+    STAGED_TABLE,
+    STORE,
+    STORED_DIGESTS,
+)
+
+log = get_logger()
+
+_PAUSES_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
+_BATCH_TIMEOUT_S: Final = 60.0
+_CONNECT_TIMEOUT_S: Final = 10.0
+_CLOCK_AGE_MAX: Final = timedelta(seconds=60)
+_ROW_FAULTS: Final = ("22", "23", "54")  # data exception, integrity violation, program limit (SQLSTATE classes)
+_PASSING_FAULTS: Final = (
+    "08",
+    "40",
+    "53",
+    "55",
+    "57",
+    "58",
+)  # connection, rollback, resources, locks, operator, system
+_NO_PARTITION: Final = "no partition of relation"
+
+EnsurePartitions = Callable[[Sequence[Prepared], bool], Awaitable[None]]
+"""Makes the partitions that these calls want; True: look again, what was known is not so."""
+
+
+class _RefusedError(Exception):
+    """The database refuses a row of the batch; `code` is its SQLSTATE."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class BatchStore:
+    """Gives each call of a batch its outcome. Not for two batches at once."""
+
+    def __init__(self, pool: asyncpg.Pool, ensure_partitions: EnsurePartitions) -> None:
+        self._pool = pool
+        self._ensure_partitions = ensure_partitions
+        self._connection: asyncpg.Connection | None = None
+        self._ahead = timedelta(0)
+        self._clock_read_at: datetime | None = None
+
+    async def store(self, calls: Sequence[Prepared]) -> None:
+        """Store calls with different keys. Afterwards each has an outcome; a ServiceError means it is not stored.
+
+        Raises nothing that is about the calls or the database.
+        """
+        try:
+            await self._store_patiently(calls)
+        except _RefusedError as refused:
+            if len(calls) == 1:
+                log.warning("the database refused a call", sqlstate=refused.code)
+                calls[0].outcome = Rejection(f"the database refused the call (SQLSTATE {refused.code})")
+                return
+            BISECTED.inc()
+            middle = len(calls) // 2
+            await self.store(calls[:middle])
+            await self.store(calls[middle:])
+        except ServiceError as error:
+            for call in calls:
+                call.outcome = error
+
+    async def now(self) -> datetime:
+        """The moment by the database's clock, as far as it is known: read once a minute."""
+        local = datetime.now(UTC)
+        if self._clock_read_at is None or abs(local - self._clock_read_at) > _CLOCK_AGE_MAX:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                    self._ahead = await self._pool.fetchval(DATABASE_NOW) - datetime.now(UTC)
+                self._clock_read_at = local
+        return local + self._ahead
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            await self._release(self._connection)
+
+    async def _store_patiently(self, calls: Sequence[Prepared]) -> None:
+        """Try again while the fault is a passing one: storing the same calls twice stores them once."""
+        looked_again = False
+        for pause_s in (*_PAUSES_S, None):
+            try:
+                async with asyncio.timeout(_BATCH_TIMEOUT_S):
+                    await self._ensure_partitions(calls, looked_again)
+                    await self._store_once(calls)
+                return
+            except asyncpg.CheckViolationError as error:
+                if looked_again or not str(error).startswith(_NO_PARTITION):
+                    raise _RefusedError(error.sqlstate) from error
+                looked_again = True
+            except asyncpg.PostgresError as error:
+                await self._judge(error, pause_s)
+            except (OSError, asyncpg.InterfaceError, TimeoutError) as error:
+                await self._pause(error, pause_s)
+        raise DatabaseAwayError
+
+    async def _judge(self, error: asyncpg.PostgresError, pause_s: float | None) -> None:
+        code = error.sqlstate or ""
+        if code.startswith(_ROW_FAULTS):
+            raise _RefusedError(code) from error
+        if not code.startswith(_PASSING_FAULTS):
+            log.error("the database does not take calls", sqlstate=code, error=type(error).__name__)
+            raise DatabaseAwayError from error
+        await self._pause(error, pause_s)
+
+    async def _pause(self, error: Exception, pause_s: float | None) -> None:
+        log.warning("storing calls failed for now", error=type(error).__name__, last_try=pause_s is None)
+        if self._connection is not None:
+            await self._release(self._connection, broken=True)
+        if pause_s is None:
+            raise DatabaseAwayError from error
+        await asyncio.sleep(pause_s)
+
+    async def _store_once(self, calls: Sequence[Prepared]) -> None:
+        connection = await self._ready()
+        async with connection.transaction():
+            await self._stage(connection, calls)
+            known = [row["position"] for row in await connection.fetch(STORE)]
+            digests = await _stored_digests(connection, [(position, calls[position]) for position in known])
+        BATCH_ROWS.observe(len(calls))
+        for call in calls:
+            call.outcome, call.stored_digest = Status.ACCEPTED, call.digest
+        for position in known:
+            call = calls[position]
+            # A call that is gone by now was there a moment ago: purged between two statements.
+            call.stored_digest = digests.get(position, call.digest)
+            call.outcome = Status.DUPLICATE if call.stored_digest == call.digest else Status.CONFLICT
+
+    async def _stage(self, connection: asyncpg.Connection, calls: Sequence[Prepared]) -> None:
+        records = [(position, *call.record) for position, call in enumerate(calls)]
+        try:
+            await connection.copy_records_to_table(STAGED_TABLE, records=records, columns=STAGED_COLUMNS)
+        except (ValueError, TypeError, OverflowError) as error:  # the driver could not encode a value
+            raise _RefusedError("22000") from error
+
+    async def _ready(self) -> asyncpg.Connection:
+        if self._connection is not None and self._connection.is_closed():
+            await self._release(self._connection)
+        if self._connection is None:
+            connection = await self._pool.acquire(timeout=_CONNECT_TIMEOUT_S)
+            try:
+                await connection.execute(DURABLE_COMMITS)
+                await connection.execute(CREATE_STAGED)
+            except BaseException:
+                await self._pool.release(connection)
+                raise
+            self._connection = connection
+        return self._connection
+
+    async def _release(self, connection: asyncpg.Connection, *, broken: bool = False) -> None:
+        self._connection = None
+        if broken:
+            connection.terminate()
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await self._pool.release(connection)
+
+
+async def _stored_digests(connection: asyncpg.Connection, known: Sequence[tuple[int, Prepared]]) -> dict[int, int]:
+    """Digests of the calls that are there already, by position; one statement a tier."""
+    digests: dict[int, int] = {}
+    for tier in {call.tier for _, call in known}:
+        wanted = [(position, call) for position, call in known if call.tier == tier]
+        moments = [call.started_at for _, call in wanted]
+        rows = await connection.fetch(
+            STORED_DIGESTS,
+            [position for position, _ in wanted],
+            [call.account_id for _, call in wanted],
+            moments,
+            [call.id for _, call in wanted],
+            tier,
+            min(moments),
+            max(moments),
+        )
+        digests |= {row["position"]: row["digest"] for row in rows}
+    return digests

@@ -1,0 +1,40 @@
+"""What can go wrong with a body as a whole. A single bad row is a `Rejection` instead.
+
+RequestError
+├── BodyError              400: the body cannot be read
+│   ├── BodyTooLargeError  413
+│   └── EncodingError      415
+ServiceError
+├── QueueFullError         503: nothing was stored, try again
+└── WriterClosedError      503: the service is stopping
+"""
+
+from typing import Final
+
+import asyncpg
+from tortoise.exceptions import BaseORMException
+
+from service.errors import RequestError, ServiceError
+
+DATABASE_FAULTS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, BaseORMException, TimeoutError)
+"""What a database that is away shows itself as."""
+
+
+class BodyError(RequestError):
+    """the body cannot be read: send one JSON object, a JSON array or NDJSON"""
+
+
+class BodyTooLargeError(BodyError):
+    """the body is too large: send fewer calls at a time"""
+
+
+class EncodingError(BodyError):
+    """the body's encoding is not supported: send it plain or with `Content-Encoding: gzip`"""
+
+
+class QueueFullError(ServiceError):
+    """too many calls are waiting to be stored; send these again in a moment"""
+
+
+class WriterClosedError(ServiceError):
+    """the service is stopping and takes no more calls; send these again in a moment"""

@@ -1,0 +1,120 @@
+"""The HTTP side of ingest: who may report, the body, and the answer with a verdict for each row."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from policies import Report, Role, Source
+from service.access.authenticate import Authenticator, ForbiddenError, UnauthenticatedError
+from service.access.principal import Principal
+from service.errors import CalledgerError, ServiceError
+from service.ingest.body import read_body
+from service.ingest.errors import DATABASE_FAULTS, BodyError, BodyTooLargeError, EncodingError, QueueFullError
+from service.ingest.native import read_native
+from service.ingest.rows import Rejection
+from service.ingest.verdict import Status, Verdict
+from service.ingest.writer import Writer
+from service.storage.errors import DatabaseAwayError
+
+RETRY_AFTER_S: Final = 2
+_MAY_REPORT: Final = frozenset({Role.INGEST, Role.ADMIN})
+
+Adapter = Callable[[bytes], Iterator[Report | Rejection]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A wire format: where it is posted, whose it is, and what reads it."""
+
+    path: str
+    source: Source
+    read: Adapter
+
+
+FORMATS: Final = (Format("/v1/calls", "native", read_native),)
+
+
+def routes(writer: Writer, authenticator: Authenticator, *, max_body_bytes: int) -> list[web.RouteDef]:
+    """A POST route for each format. The server must not decode bodies by itself (`auto_decompress=False`)."""
+    return [web.post(form.path, _handler(form, writer, authenticator, max_body_bytes)) for form in FORMATS]
+
+
+def _handler(form: Format, writer: Writer, authenticator: Authenticator, max_body_bytes: int) -> Handler:
+    async def report(request: web.Request) -> web.StreamResponse:
+        try:
+            principal = await _reporter(request, authenticator)
+            body = await read_body(request, max_bytes=max_body_bytes)
+            verdicts = await writer.submit(form.read(body), principal, source=form.source)
+        except (BodyError, ForbiddenError, UnauthenticatedError, ServiceError) as error:
+            return refusal(error)
+        return _json(answer(verdicts))
+
+    return report
+
+
+async def _reporter(request: web.Request, authenticator: Authenticator) -> Principal:
+    try:
+        principal = await authenticator.authenticate(request.headers.get("Authorization"))
+    except DATABASE_FAULTS as error:
+        raise DatabaseAwayError from error
+    if principal.role not in _MAY_REPORT:
+        raise ForbiddenError("reporting calls needs a key of the role `ingest` or `admin`")
+    return principal
+
+
+def answer(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """The body of a 200: counts, the fields that were left out, and a result for each row."""
+    counts = Counter(verdict.status for verdict in verdicts)
+    dropped: Counter[str] = Counter()
+    for verdict in verdicts:
+        if verdict.dropped:
+            dropped.update(verdict.dropped)
+    return {
+        "accepted": counts[Status.ACCEPTED],
+        "duplicates": counts[Status.DUPLICATE],
+        "rejected": counts[Status.REJECTED],
+        "conflicts": counts[Status.CONFLICT],
+        "dropped_fields": dict(sorted(dropped.items())),
+        "results": [_result(index, verdict) for index, verdict in enumerate(verdicts)],
+    }
+
+
+def _result(index: int, verdict: Verdict) -> dict[str, Any]:
+    result: dict[str, Any] = {"index": index, "status": verdict.status.value}
+    if verdict.id is not None:
+        result["id"] = verdict.id
+    if verdict.reason is not None:
+        result["reason"] = verdict.reason
+    return result
+
+
+# The first class that fits counts.
+_STATUSES: Final[Sequence[tuple[type[CalledgerError], int, str]]] = (
+    (BodyTooLargeError, 413, "body_too_large"),
+    (EncodingError, 415, "encoding_not_supported"),
+    (BodyError, 400, "body_unreadable"),
+    (UnauthenticatedError, 401, "unauthenticated"),
+    (ForbiddenError, 403, "forbidden"),
+    (QueueFullError, 503, "queue_full"),
+    (ServiceError, 503, "unavailable"),
+)
+
+
+def refusal(error: CalledgerError) -> web.Response:
+    """The answer when nothing of a body was taken."""
+    status, code = next((status, code) for kind, status, code in _STATUSES if isinstance(error, kind))
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="calledger"'
+    if status == 503:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    return _json({"error": {"code": code, "message": str(error)}}, status=status, headers=headers)
+
+
+def _json(value: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(body=orjson.dumps(value), status=status, headers=headers, content_type="application/json")

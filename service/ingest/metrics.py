@@ -1,0 +1,21 @@
+"""Counters of the way in. No label ever carries a client's text."""
+
+from collections import Counter as Tally
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from service.ingest.verdict import Status
+
+_ROWS = Counter("calledger_ingest_rows", "Reported calls by what became of them", ["source", "status"])
+QUEUED_ROWS = Gauge("calledger_ingest_queued_rows", "Calls that wait to be stored")
+BATCH_ROWS = Histogram(
+    "calledger_ingest_batch_rows", "Calls stored by one commit", buckets=(1, 10, 50, 100, 250, 500, 1000, 2000, 5000)
+)
+UNSEALED = Counter("calledger_ingest_unsealed", "Values not kept because their key is gone or out of reach")
+BISECTED = Counter("calledger_ingest_bisected", "Batches that the database refused and that were cut in two")
+
+
+def count_rows(tally: "Tally[tuple[str, Status]]") -> None:
+    """Add up a request's rows, by source and status."""
+    for (source, status), count in tally.items():
+        _ROWS.labels(source, status.value).inc(count)

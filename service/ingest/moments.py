@@ -1,0 +1,57 @@
+"""Moments in reports: strict RFC 3339 text or epoch seconds in, aware UTC floored to milliseconds out."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_FLOOR, Decimal
+from typing import Final
+
+from service.storage.accounts import EPOCH
+
+_FORM: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,20}))?([Zz]|[+-][0-9]{2}:[0-9]{2})",
+    re.ASCII,
+)
+_LOOSE: Final = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,20}))?([Zz]|[+-][0-9]{2}:[0-9]{2})?",
+    re.ASCII,
+)
+_NUMBER: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
+_LATEST_SECONDS: Final = 253_402_214_400  # 9999-12-31: as far as a datetime reaches
+
+
+class MomentError(ValueError):
+    """not a time in the form that is asked for"""
+
+
+def moment_of_text(text: str) -> datetime:
+    """RFC 3339 with an offset. More digits than milliseconds are cut off, never rounded up. MomentError."""
+    return _moment(_FORM.fullmatch(text))
+
+
+def moment_of_loose_text(text: str) -> datetime:
+    """As `moment_of_text`; a space for the `T` and a missing offset, which means UTC, are taken too."""
+    return _moment(_LOOSE.fullmatch(text))
+
+
+def moment_of_epoch(text: str) -> datetime:
+    """Seconds since 1970 as decimal text, floored to milliseconds. MomentError."""
+    if not _NUMBER.fullmatch(text):
+        raise MomentError
+    seconds = Decimal(text)
+    if seconds >= _LATEST_SECONDS:
+        raise MomentError
+    return EPOCH + timedelta(milliseconds=int((seconds * 1000).to_integral_value(ROUND_FLOOR)))
+
+
+def _moment(match: re.Match[str] | None) -> datetime:
+    if match is None:
+        raise MomentError
+    day, clock, fraction, offset = match.groups()
+    offset = offset if offset and offset not in "Zz" else "+00:00"
+    try:
+        moment = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:3]:0<3}{offset}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise MomentError from None
+    if moment < EPOCH:
+        raise MomentError
+    return moment

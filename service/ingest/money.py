@@ -1,0 +1,55 @@
+"""Exact money: decimal text in, decimal with at most twelve places out, never through a binary float."""
+
+import re
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Final
+
+PLACES: Final = 12
+SIGNIFICANT_DIGITS: Final = 15
+_LIMIT: Final = Decimal(10) ** 15
+_TEXT_CHARACTERS_MAX: Final = 1200  # the exact expansion of a double has up to 1,077
+_QUANTUM: Final = Decimal(1).scaleb(-PLACES)
+_FORM: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
+# Wider than any text that is read: nothing is rounded here but what `quantize` is told to.
+_WIDE: Final = Context(prec=_TEXT_CHARACTERS_MAX + PLACES, rounding=ROUND_HALF_EVEN)
+_FLOAT_NOISE: Final = Context(prec=SIGNIFICANT_DIGITS, rounding=ROUND_HALF_EVEN)
+
+
+class MoneyError(ValueError):
+    """The text is not an amount; the message completes the sentence `amount ...`."""
+
+
+def money_of_text(text: str) -> Decimal:
+    """The amount that a JSON string spells, exactly. MoneyError if it has more than twelve places, or is none."""
+    value = _decimal(text)
+    if value.normalize(_WIDE).as_tuple().exponent < -PLACES:  # type: ignore[operator] - finite, as _FORM says
+        raise MoneyError(f"has more than {PLACES} decimal places")
+    return _fixed(value)
+
+
+def money_of_number(text: str) -> Decimal:
+    """The amount that a JSON number spells, rounded half even to 15 significant digits and twelve places.
+
+    That removes the noise of binary floats (`0.00022500000000000002`) and nothing else.
+    """
+    return _fixed(_FLOAT_NOISE.plus(_decimal(text)).quantize(_QUANTUM, context=_WIDE))
+
+
+def _decimal(text: str) -> Decimal:
+    # Decimal itself takes `NaN`, underscores and digits of other scripts.
+    if len(text) > _TEXT_CHARACTERS_MAX or not _FORM.fullmatch(text):
+        raise MoneyError("is not a decimal number")
+    value = Decimal(text)
+    if value and value.adjusted() >= SIGNIFICANT_DIGITS:
+        raise MoneyError("must be below 10^15")
+    return value
+
+
+def _fixed(value: Decimal) -> Decimal:
+    """Without trailing zeros, exponent or negative zero, so that equal amounts are equal texts."""
+    if abs(value) >= _LIMIT:
+        raise MoneyError("must be below 10^15")
+    value = value.normalize(_WIDE)
+    if not value:
+        return Decimal(0)
+    return value.quantize(Decimal(1)) if value.as_tuple().exponent > 0 else value  # type: ignore[operator]

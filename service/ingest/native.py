@@ -1,0 +1,325 @@
+"""The native format of `POST /v1/calls`: bytes -> reports and rejections.
+
+A row is decoded by a schema in one step. Only when that fails does a second look find out what was wrong, so that a
+good row costs little. Of two equal keys in one object the last one counts, as for most JSON readers.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from policies.report import AmountPart, ErrorReport, Json, Report
+from service.ingest.content import UnreadableContentError, count_dropped, decode_value, remember_content
+from service.ingest.moments import MomentError, moment_of_text
+from service.ingest.money import MoneyError, money_of_number, money_of_text
+from service.ingest.rejections import RowError, reject, wrong_json
+from service.ingest.rows import Rejection, repair_surrogates, split_rows
+
+INTEGER_MAX: Final = 2**31 - 1
+TEXT_CHARACTERS_MAX: Final = 1024
+ID_CHARACTERS_MAX: Final = 512
+_DEFAULT_CURRENCY: Final = "USD"
+_NUL_ESCAPE: Final = b"\\u0000"
+_SURROGATE_ESCAPE: Final = b"\\ud"
+
+_Required: TypeAlias = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
+_Text: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)] | None
+_Count: TypeAlias = Annotated[int, Meta(ge=0, le=INTEGER_MAX)] | None
+_Milliseconds: TypeAlias = (
+    Annotated[int, Meta(ge=0, le=INTEGER_MAX)] | Annotated[float, Meta(ge=0, le=INTEGER_MAX)] | None
+)
+_Currency: TypeAlias = Annotated[str, Meta(pattern=r"^(?:[A-Z]{3,16})?\Z")] | None
+_Content: TypeAlias = Raw | UnsetType
+_TagValue: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)] | int | float | bool | None
+
+CONTENT_FIELDS: Final = (
+    "messages",
+    "message",
+    "prompt",
+    "prompts",
+    "input",
+    "inputs",
+    "output",
+    "outputs",
+    "completion",
+    "completions",
+    "response",
+    "request",
+    "choices",
+    "content",
+    "text",
+    "system",
+    "instructions",
+    "tools",
+    "tool_calls",
+    "tool_choice",
+    "functions",
+    "function_call",
+    "arguments",
+    "documents",
+    "query",
+    "body",
+)
+"""Fields that hold prompts, answers and tool arguments: dropped, counted, never stored."""
+
+
+class _Part(Struct):
+    meter: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    name: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    quantity: Raw | UnsetType = UNSET
+    unit_price: Raw | UnsetType = UNSET
+    amount: Raw | UnsetType = UNSET
+
+
+class _Error(Struct):
+    type: _Text = None
+    code: Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)] | int | None = None
+    message: str | None = None
+    parameters: Raw | UnsetType = UNSET
+    occurred_at: str | None = None
+
+
+class _Facts(Struct):
+    id: _Required
+    started_at: str
+    model: _Required
+    status: Literal["succeeded", "failed"]
+    account: Annotated[str, Meta(max_length=200)] | None = None
+    api_key: _Text = None
+    user: _Text = None
+    served_model: _Text = None
+    provider: _Text = None
+    operation: _Text = None
+    streamed: bool | None = None
+    input_tokens: _Count = None
+    output_tokens: _Count = None
+    cache_read_tokens: _Count = None
+    cache_write_tokens: _Count = None
+    reasoning_tokens: _Count = None
+    amount: Raw | UnsetType = UNSET
+    currency: _Currency = None
+    amount_parts: Annotated[list[_Part], Meta(max_length=64)] | None = None
+    corrects: _Text = None
+    latency_ms: _Milliseconds = None
+    time_to_first_token_ms: _Milliseconds = None
+    tags: Annotated[dict[Annotated[str, Meta(min_length=1, max_length=200)], _TagValue], Meta(max_length=64)] | None = (
+        None
+    )
+    error: Raw | UnsetType = UNSET
+
+
+_Row = msgspec.defstruct("_Row", [(name, _Content, UNSET) for name in CONTENT_FIELDS], bases=(_Facts,))
+_StrictRow = msgspec.defstruct("_StrictRow", [], bases=(_Row,), forbid_unknown_fields=True)
+_KNOWN: Final = frozenset(_Row.__struct_fields__)
+_ERROR_FIELDS: Final = frozenset(_Error.__struct_fields__)
+_PART_FIELDS: Final = frozenset(_Part.__struct_fields__)
+
+_STRICT: Final = msgspec.json.Decoder(_StrictRow)
+_LENIENT: Final = msgspec.json.Decoder(_Row)
+_ERROR: Final = msgspec.json.Decoder(_Error)
+_FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
+_TEXT: Final = msgspec.json.Decoder(str)
+
+
+def read_native(body: bytes) -> Iterator[Report | Rejection]:
+    """A report or a rejection for each row, in order, read as they are asked for.
+
+    Raises BodyError, at once, when the body as a whole cannot be read.
+    """
+    return map(read_row, split_rows(body))
+
+
+def read_row(row: bytes | Raw) -> Report | Rejection:
+    """One row, as JSON text; never raises."""
+    try:
+        try:
+            facts, unknown = _STRICT.decode(row), 0
+        except (ValueError, RecursionError):
+            row = bytes(row)
+            facts, unknown = _second_look(row)
+        if _NUL_ESCAPE in bytes(row):
+            _refuse_nul(facts)
+        report = _report(facts)
+    except RowError as error:
+        return Rejection(str(error))
+    if unknown:
+        count_dropped(report, "unknown", unknown)
+    return report
+
+
+def _second_look(row: bytes) -> tuple[_Facts, int]:
+    """The facts of a row with unknown fields or halves of surrogate pairs, else the RowError that says why not."""
+    repaired = _SURROGATE_ESCAPE in row.lower()
+    if repaired:
+        row = repair_surrogates(row)
+    try:
+        facts = _LENIENT.decode(row)
+    except (ValueError, RecursionError) as error:
+        raise _explain(row, error) from None
+    if repaired:
+        for name in ("id", "model", "account"):
+            if "\ufffd" in (getattr(facts, name) or ""):
+                raise RowError(f"`{name}` holds half of a surrogate pair")
+    return facts, len(_FIELDS.decode(row).keys() - _KNOWN)
+
+
+def _explain(row: bytes, error: Exception) -> RowError:
+    try:
+        fields = _FIELDS.decode(row)
+    except (ValueError, RecursionError) as broken:
+        return wrong_json(row, broken)
+    return reject(fields, error, frozenset(CONTENT_FIELDS))
+
+
+def _report(facts: _Facts) -> Report:
+    report = Report(
+        source="native",
+        source_id=facts.id,
+        started_at=_moment("started_at", facts.started_at),
+        model=facts.model,
+        failed=facts.status == "failed",
+        account=facts.account or None,
+        api_key=facts.api_key or None,
+        user=facts.user or None,
+        served_model=facts.served_model or None,
+        provider=facts.provider or None,
+        operation=facts.operation or None,
+        streamed=facts.streamed,
+        input_tokens=facts.input_tokens,
+        output_tokens=facts.output_tokens,
+        cache_read_tokens=facts.cache_read_tokens,
+        cache_write_tokens=facts.cache_write_tokens,
+        reasoning_tokens=facts.reasoning_tokens,
+        corrects=facts.corrects or None,
+        latency_ms=None if facts.latency_ms is None else round(facts.latency_ms),
+        time_to_first_token_ms=None if facts.time_to_first_token_ms is None else round(facts.time_to_first_token_ms),
+    )
+    check_tokens(report)
+    _read_money(report, facts)
+    if facts.tags:
+        report.tags = {key: _tag(value) for key, value in facts.tags.items() if value is not None and value != ""}
+    _read_error(report, facts)
+    _drop_content(report, facts)
+    return report
+
+
+def check_tokens(report: Report) -> None:
+    """RowError when parts of the tokens exceed the whole: input includes cache, output includes reasoning."""
+    if report.input_tokens is not None:
+        cached = (report.cache_read_tokens or 0) + (report.cache_write_tokens or 0)
+        if cached > report.input_tokens:
+            raise RowError(
+                f"`input_tokens` is less than cache reads and writes together (`{cached}`): it includes them"
+            )
+    if report.output_tokens is not None and (report.reasoning_tokens or 0) > report.output_tokens:
+        raise RowError("`output_tokens` is less than `reasoning_tokens`: it includes them")
+
+
+def _moment(field: str, text: str) -> datetime:
+    try:
+        return moment_of_text(text)
+    except MomentError:
+        raise RowError(f"`{field}` must be a time such as `2026-11-22T10:00:00.123Z`, with its offset") from None
+
+
+def _money(field: str, raw: Raw | UnsetType) -> Decimal | None:
+    """An amount as string or number, exactly; None for null."""
+    if raw is UNSET:
+        return None
+    text = bytes(raw).decode("ascii", "replace")
+    try:
+        if text == "null":
+            return None
+        return money_of_text(_TEXT.decode(raw)) if text.startswith('"') else money_of_number(text)
+    except MoneyError as error:
+        raise RowError(f"`{field}` {error}") from None
+    except ValueError:
+        raise RowError(f"`{field}` is not a decimal number") from None
+
+
+def _read_money(report: Report, facts: _Facts) -> None:
+    report.amount = _money("amount", facts.amount)
+    if report.amount is not None:
+        if report.amount < 0 and report.corrects is None:
+            raise RowError("`amount` is negative: only a call with `corrects` may take money back")
+        report.amount_source = "BILLED"
+    report.currency = facts.currency or (None if report.amount is None else _DEFAULT_CURRENCY)
+    if facts.amount_parts:
+        report.amount_parts = [_part(index, part) for index, part in enumerate(facts.amount_parts)]
+
+
+def _part(index: int, part: _Part) -> AmountPart:
+    where = f"amount_parts[{index}]"
+    meter = part.meter or part.name
+    amount = _money(f"{where}.amount", part.amount)
+    if not isinstance(meter, str) or amount is None:
+        raise RowError(f"`{where}` needs `name` and `amount`")
+    if "\x00" in meter:
+        raise RowError(f"`{where}.name` holds a NUL character")
+    quantity, unit_price = _money(f"{where}.quantity", part.quantity), _money(f"{where}.unit_price", part.unit_price)
+    return AmountPart(meter, amount, quantity, unit_price)
+
+
+def _tag(value: str | int | float | bool) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else str(value)
+
+
+def _read_error(report: Report, facts: _Facts) -> None:
+    if facts.error is UNSET or bytes(facts.error) == b"null":
+        return
+    if not report.failed:
+        count_dropped(report, "error")
+        return
+    try:
+        error = _ERROR.decode(facts.error)
+        unknown = len(_FIELDS.decode(facts.error).keys() - _ERROR_FIELDS)
+    except (ValueError, RecursionError) as wrong:
+        raise reject({}, wrong, frozenset(), inside="error") from None
+    report.error = ErrorReport(
+        type=error.type or "unknown",
+        code=None if error.code in (None, "") else str(error.code),
+        message=error.message or None,
+        parameters=_parameters(report, error.parameters),
+        occurred_at=None if error.occurred_at is None else _moment("error.occurred_at", error.occurred_at),
+    )
+    if unknown:
+        count_dropped(report, "unknown", unknown)
+
+
+def _parameters(report: Report, raw: Raw | UnsetType) -> dict[str, Json]:
+    if raw is UNSET or bytes(raw) == b"null":
+        return {}
+    try:
+        value = decode_value(raw)
+    except UnreadableContentError:
+        value = None
+    if isinstance(value, dict):
+        return value
+    count_dropped(report, "error.parameters")
+    return {}
+
+
+def _drop_content(report: Report, facts: _Facts) -> None:
+    raws = []
+    for name in CONTENT_FIELDS:
+        raw = getattr(facts, name)
+        if raw is not UNSET:
+            count_dropped(report, name)
+            raws.append(raw)
+    if raws:
+        remember_content(report, raws)
+
+
+def _refuse_nul(facts: _Facts) -> None:
+    """PostgreSQL stores no NUL characters. Content may hold them, and error text, which is sealed."""
+    for name in _Facts.__struct_fields__:
+        value = getattr(facts, name)
+        texts = value.items() if isinstance(value, dict) else [(value,)]
+        if any("\x00" in text for pair in texts for text in pair if isinstance(text, str)):
+            raise RowError(f"`{name}` holds a NUL character")

@@ -1,0 +1,48 @@
+"""A call on its way into the database: admitted, keyed, its user a token and its error sealed."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from policies import Admission, Policy, Report
+from service.errors import ServiceError
+from service.ingest.rows import Rejection
+from service.ingest.verdict import Status
+
+Outcome = Status | Rejection | ServiceError
+"""ACCEPTED, DUPLICATE or CONFLICT; why the row was refused; or why it is not known to be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """A policy and what admits under it. Another policy is another object."""
+
+    policy: Policy
+    admission: Admission
+
+
+@dataclass(slots=True)
+class Prepared:
+    """`record` is what is staged, without its position.
+
+    `report` is kept until the row is stored, to admit it anew should the policy change before that. `stored_digest` is
+    the digest of the call that is in the database under this key, once the row has its outcome.
+    """
+
+    report: Report = field(repr=False)
+    rules: Rules = field(repr=False)
+    account_id: int
+    tier: int
+    started_at: datetime
+    id: UUID
+    digest: int
+    error_at: datetime | None
+    record: tuple[Any, ...] = field(repr=False)
+    outcome: Outcome | None = None
+    stored_digest: int | None = None
+
+    @property
+    def key(self) -> tuple[int, UUID]:
+        """What the row is deduplicated by; tier and time follow from it."""
+        return self.account_id, self.id

@@ -1,0 +1,61 @@
+"""Puts ingest into an application."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from policies import Admission
+from policies.redaction import Redactor
+from service.ingest.http import routes
+from service.ingest.prepared import Rules
+from service.ingest.prices import shipped_price_list
+from service.ingest.writer import Writer
+from service.runtime import Runtime
+from service.storage.policy_store import AppliedPolicy
+
+_WRITER = web.AppKey("calledger_writer", Writer)
+
+
+def setup(app: web.Application, runtime: Runtime) -> None:
+    """Mount the routes, and start a writer with the application. `close_writer` ends it, after the last request."""
+    writer = writer_of(runtime)
+    app[_WRITER] = writer
+    app.add_routes(routes(writer, runtime.authenticator, max_body_bytes=runtime.settings.max_body_bytes))
+
+    async def start(_: web.Application) -> None:
+        await writer.start()
+
+    app.on_startup.append(start)
+
+
+async def close_writer(app: web.Application) -> None:
+    """Store what waits, and end the writer."""
+    await app[_WRITER].close()
+
+
+def writer_of(runtime: Runtime) -> Writer:
+    """A writer on the runtime, not yet started: for the service, and for commands that bring calls in."""
+    return Writer(
+        database=runtime.database,
+        accounts=runtime.accounts,
+        partitions=runtime.partitions,
+        keyring=runtime.keyring,
+        rules=rules_in_force(lambda: runtime.applied),
+        prices=shipped_price_list(),
+        queue_rows=runtime.settings.queue_rows,
+        batch_rows=runtime.settings.batch_rows,
+    )
+
+
+def rules_in_force(applied: Callable[[], AppliedPolicy]) -> Callable[[], Rules]:
+    """Answers the rules of the policy in force; they are built once for each policy that is applied."""
+    redactor = Redactor()
+    built: list[tuple[AppliedPolicy, Rules]] = []
+
+    def rules() -> Rules:
+        now = applied()
+        if not built or built[0][0] is not now:
+            built[:] = [(now, Rules(now.policy, Admission(now.policy, redactor)))]
+        return built[0][1]
+
+    return rules

@@ -1,0 +1,307 @@
+"""Group commit: requests wait in a bounded queue, one task stores what is there, and only then are they answered.
+
+This is one of the two places where the policy is enforced: nothing is stored but what admission returned.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from policies import Admitted, Report, Source, Store
+from service.access.principal import Principal
+from service.errors import ServiceError
+from service.ingest.addressee import Addressees
+from service.ingest.batch import BatchStore
+from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedError
+from service.ingest.metrics import QUEUED_ROWS, count_rows
+from service.ingest.preparation import Preparation
+from service.ingest.prepared import Prepared, Rules
+from service.ingest.prices import PriceList
+from service.ingest.rows import Rejection
+from service.ingest.sealing import Sealer
+from service.ingest.verdict import Status, Verdict
+from service.keyring import Keyring
+from service.logs import get_logger
+from service.storage.accounts import Accounts
+from service.storage.database import Database
+from service.storage.errors import DatabaseAwayError
+from service.storage.ids import encode_call_id
+from service.storage.partitions import Partitions
+
+log = get_logger()
+
+_BREATH_ROWS: Final = 200
+"""Rows prepared before other requests get their turn."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """Calls of one request that are stored together."""
+
+    calls: list[Prepared]
+    done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Writer:
+    """Stores reports. `rules` answers the policy in force at any moment; `start` it before, `close` it after use."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        accounts: Accounts,
+        partitions: Partitions,
+        keyring: Keyring,
+        rules: Callable[[], Rules],
+        prices: PriceList,
+        queue_rows: int,
+        batch_rows: int,
+    ) -> None:
+        self._prices = prices
+        self._accounts = accounts
+        self._partitions = partitions
+        self._keyring = keyring
+        self._rules = rules
+        self._queue_rows = queue_rows
+        self._batch_rows = batch_rows
+        self._store = BatchStore(database.writer, self._ensure_partitions)
+        self._pepper = b""
+        self._queue: deque[_Job] = deque()
+        self._rows = 0
+        self._arrived = asyncio.Event()
+        self._left = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Fetch the pepper and begin to store."""
+        self._pepper = await self._keyring.secret("pepper")
+        self._task = asyncio.create_task(self._run(), name="calledger writer")
+
+    async def close(self) -> None:
+        """Take nothing more, store what waits, and end."""
+        self._closing = True
+        self._arrived.set()
+        self._left.set()
+        if self._task is not None:
+            await self._task
+        await self._store.close()
+
+    async def submit(
+        self, rows: Iterable[Report | Rejection], principal: Principal, *, source: Source, patient: bool = False
+    ) -> list[Verdict]:
+        """Store the reports among `rows`, and return once they are on disk: a verdict for each row, in order.
+
+        Rows are taken from the iterable as they are needed. Raises ServiceError only when nothing was stored:
+        QueueFullError when too many calls wait already (`patient` waits instead), DatabaseAwayError. Whoever is
+        cancelled while waiting has submitted all the same.
+        """
+        verdicts: list[Verdict] = []
+        tally: Counter[tuple[str, Status]] = Counter()
+        addressees = Addressees(self._accounts, principal)
+        remaining = iter(rows)
+        stored = False
+        while part := list(islice(remaining, self._batch_rows)):
+            try:
+                outcomes = await self._submit_part(part, addressees, patient=patient or stored)
+            except ServiceError as error:
+                if not stored:
+                    raise
+                outcomes = [row if isinstance(row, Rejection) else Rejection(_not_stored(error)) for row in part]
+            stored = stored or any(isinstance(outcome, Prepared) for outcome in outcomes)
+            for row, outcome in zip(part, outcomes, strict=True):
+                verdict = _verdict(row, outcome)
+                verdicts.append(verdict)
+                tally[source, verdict.status] += 1
+        count_rows(tally)
+        return verdicts
+
+    async def _submit_part(
+        self, part: Sequence[Report | Rejection], addressees: Addressees, *, patient: bool
+    ) -> list[Prepared | Rejection]:
+        await self._reserve(len(part), patient=patient)
+        reserved = len(part)
+        try:
+            outcomes = await self._prepare(part, addressees)
+            calls = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
+            self._free(reserved - len(calls))
+            reserved = len(calls)
+            if not calls:
+                return outcomes
+            job = _Job(calls)
+            self._queue.append(job)
+            self._arrived.set()
+            reserved = 0  # from here on the writer frees them
+        finally:
+            self._free(reserved)
+        await job.done
+        return _settled(outcomes)
+
+    async def _reserve(self, rows: int, *, patient: bool) -> None:
+        # One part always passes when nothing else waits, however small the queue is.
+        while not self._closing and self._rows and self._rows + rows > self._queue_rows:
+            if not patient:
+                raise QueueFullError
+            self._left.clear()
+            await self._left.wait()
+        if self._closing:
+            raise WriterClosedError
+        self._rows += rows
+        QUEUED_ROWS.set(self._rows)
+
+    def _free(self, rows: int) -> None:
+        if rows:
+            self._rows -= rows
+            QUEUED_ROWS.set(self._rows)
+            self._left.set()
+            self._arrived.set()  # the writer's task also ends by this, once nothing waits
+
+    async def _prepare(self, part: Sequence[Report | Rejection], addressees: Addressees) -> list[Prepared | Rejection]:
+        rules = self._rules()
+        preparation = await self._preparation(rules)
+        admitted = [self._admit(rules, row) if isinstance(row, Report) else None for row in part]
+        try:
+            await addressees.learn(
+                row
+                for row, law in zip(part, admitted, strict=True)
+                if isinstance(row, Report) and law and not law.rejected
+            )
+        except DATABASE_FAULTS as error:
+            raise DatabaseAwayError from error
+        outcomes: list[Prepared | Rejection] = []
+        for index, (row, law) in enumerate(zip(part, admitted, strict=True)):
+            if not isinstance(row, Report) or law is None:
+                outcomes.append(row)
+            elif law.rejected:
+                outcomes.append(Rejection(law.rejected))
+            else:
+                account = addressees.account_of(row)
+                outcomes.append(
+                    account if isinstance(account, Rejection) else await preparation.prepare(row, account, law)
+                )
+            if index % _BREATH_ROWS == _BREATH_ROWS - 1:
+                await asyncio.sleep(0)
+        return outcomes
+
+    def _admit(self, rules: Rules, report: Report) -> Admitted:
+        self._prices.estimate(report)
+        return rules.admission.admit(report)
+
+    async def _preparation(self, rules: Rules) -> Preparation:
+        return Preparation(rules, self._accounts, Sealer(self._keyring), self._pepper, await self._store.now())
+
+    async def _ensure_partitions(self, calls: Sequence[Prepared], look_again: bool) -> None:
+        if look_again:
+            self._partitions.forget()
+        needs = {
+            (Store.CALL, call.tier, call.started_at.replace(hour=0, minute=0, second=0, microsecond=0))
+            for call in calls
+        }
+        needs |= {
+            (Store.CALL_ERROR, call.tier, call.error_at.replace(hour=0, minute=0, second=0, microsecond=0))
+            for call in calls
+            if call.error_at is not None
+        }
+        await self._partitions.ensure(calls[0].rules.policy, needs)
+
+    # The writer's task -----------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            jobs = self._take()
+            if not jobs:
+                if self._closing and not self._rows:
+                    return
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            await self._store_jobs(jobs)
+
+    def _take(self) -> list[_Job]:
+        """Whole jobs, up to the size of a batch."""
+        jobs: list[_Job] = []
+        rows = 0
+        while self._queue and (not jobs or rows + len(self._queue[0].calls) <= self._batch_rows):
+            jobs.append(self._queue.popleft())
+            rows += len(jobs[-1].calls)
+        return jobs
+
+    async def _store_jobs(self, jobs: list[_Job]) -> None:
+        calls = [call for job in jobs for call in job.calls]
+        try:
+            await self._readmit(calls)
+            await self._store_calls([call for call in calls if call.outcome is None])
+        except Exception as error:  # whatever it is, requests must be answered and the next batch stored
+            log.exception("a batch was not stored")
+            for call in calls:
+                call.outcome = call.outcome or _as_service_error(error)
+        self._free(len(calls))
+        for job in jobs:
+            if not job.done.done():  # its client may have gone
+                job.done.set_result(None)
+
+    async def _readmit(self, calls: Sequence[Prepared]) -> None:
+        """Calls that were admitted under a policy that is no longer in force are admitted again."""
+        rules = self._rules()
+        outdated = [call for call in calls if call.rules is not rules]
+        if not outdated:
+            return
+        preparation = await self._preparation(rules)
+        for call in outdated:
+            again = await preparation.prepare(call.report, call.account_id)
+            if isinstance(again, Rejection):
+                call.outcome = again
+            else:
+                call.rules, call.error_at, call.record = rules, again.error_at, again.record
+
+    async def _store_calls(self, calls: Sequence[Prepared]) -> None:
+        """Store each key once; further calls with it are duplicates of the first, or conflict with it."""
+        while calls:
+            first: dict[object, Prepared] = {}
+            followers = [call for call in calls if first.setdefault(call.key, call) is not call]
+            await self._store.store(list(first.values()))
+            calls = []
+            for follower in followers:
+                leader = first[follower.key]
+                if isinstance(leader.outcome, Rejection):
+                    calls.append(follower)
+                elif isinstance(leader.outcome, ServiceError):
+                    follower.outcome = leader.outcome
+                else:
+                    same = follower.digest == leader.stored_digest
+                    follower.outcome = Status.DUPLICATE if same else Status.CONFLICT
+
+
+def _settled(outcomes: list[Prepared | Rejection]) -> list[Prepared | Rejection]:
+    """Outcomes in place of calls that were not stored. Raises ServiceError when nothing was stored because of one."""
+    calls = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
+    failures = [call.outcome for call in calls if isinstance(call.outcome, ServiceError)]
+    if failures and not any(isinstance(call.outcome, Status) for call in calls):
+        raise failures[0]
+    return [
+        Rejection(_not_stored(outcome.outcome))
+        if isinstance(outcome, Prepared) and isinstance(outcome.outcome, ServiceError)
+        else outcome.outcome
+        if isinstance(outcome, Prepared) and isinstance(outcome.outcome, Rejection)
+        else outcome
+        for outcome in outcomes
+    ]
+
+
+def _not_stored(error: ServiceError) -> str:
+    return f"not stored: {error}"
+
+
+def _as_service_error(error: Exception) -> ServiceError:
+    return error if isinstance(error, ServiceError) else ServiceError()
+
+
+def _verdict(row: Report | Rejection, outcome: Prepared | Rejection) -> Verdict:
+    dropped = row.dropped if isinstance(row, Report) else {}
+    if isinstance(outcome, Rejection):
+        return Verdict(Status.REJECTED, reason=outcome.reason, dropped=dropped)
+    status = outcome.outcome if isinstance(outcome.outcome, Status) else Status.REJECTED
+    return Verdict(status, encode_call_id(outcome.account_id, outcome.id), dropped=dropped)

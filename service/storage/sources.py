@@ -1,0 +1,23 @@
+"""Numbers that rows carry in place of names: where a report came from, and where its amount did.
+
+They are stored and never change their meaning.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+SOURCE_NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
+    {"native": 1, "litellm": 2, "otlp": 3, "new-api": 4, "one-api": 5, "csv": 6}
+)
+"""`call.source`: the gateway's family."""
+
+AMOUNT_SOURCE_NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
+    {"BILLED": 1, "REPORTED": 2, "ESTIMATED": 3, "ROUNDED": 4}
+)
+"""`call.amount_source`; the names are GraphQL's."""
+
+SOURCE_NAMES: Final[Mapping[int, str]] = MappingProxyType({number: name for name, number in SOURCE_NUMBERS.items()})
+AMOUNT_SOURCE_NAMES: Final[Mapping[int, str]] = MappingProxyType(
+    {number: name for name, number in AMOUNT_SOURCE_NUMBERS.items()}
+)

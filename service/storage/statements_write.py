@@ -1,0 +1,170 @@
+"""The statements of the writer: stage a batch, store what is new of it, and look up what was there before.
+
+A batch is copied into a temporary table of the writer's own connection and stored from there by one statement, so
+that calls, errors and usage deltas are all in, or none is.
+"""
+
+from typing import Final, LiteralString
+
+STAGED_TABLE: Final = "call_staged"
+
+STAGED_COLUMNS: Final = (
+    "position",
+    "account_id",
+    "tier",
+    "started_at",
+    "id",
+    "digest",
+    "source",
+    "source_id",
+    "failed",
+    "streamed",
+    "model",
+    "served_model",
+    "provider",
+    "operation",
+    "api_key",
+    "user_token",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "amount",
+    "currency",
+    "amount_source",
+    "amount_parts",
+    "corrects",
+    "latency_ms",
+    "time_to_first_token_ms",
+    "tags",
+    "error_type",
+    "error_code",
+    "error_at",
+    "detail_type",
+    "detail_code",
+    "fingerprint",
+    "rules",
+    "rule_counts",
+    "sealed",
+)
+"""What one staged row is made of, in order. From `detail_type` on: the error record, null unless `error_at` is set."""
+
+CREATE_STAGED: Final[LiteralString] = """
+CREATE TEMPORARY TABLE IF NOT EXISTS call_staged (
+    position integer NOT NULL,
+    account_id integer NOT NULL,
+    tier smallint NOT NULL,
+    started_at timestamptz NOT NULL,
+    id uuid NOT NULL,
+    digest bigint NOT NULL,
+    source smallint NOT NULL,
+    source_id text COLLATE "C" NOT NULL,
+    failed boolean NOT NULL,
+    streamed boolean,
+    model text COLLATE "C" NOT NULL,
+    served_model text COLLATE "C",
+    provider text COLLATE "C",
+    operation text COLLATE "C",
+    api_key text COLLATE "C",
+    user_token bigint,
+    input_tokens integer,
+    output_tokens integer,
+    cache_read_tokens integer,
+    cache_write_tokens integer,
+    reasoning_tokens integer,
+    amount numeric,
+    currency text COLLATE "C",
+    amount_source smallint,
+    amount_parts jsonb,
+    corrects text COLLATE "C",
+    latency_ms integer,
+    time_to_first_token_ms integer,
+    tags jsonb,
+    error_type text COLLATE "C",
+    error_code text COLLATE "C",
+    error_at timestamptz,
+    detail_type text COLLATE "C",
+    detail_code text COLLATE "C",
+    fingerprint bigint,
+    rules text[] COLLATE "C",
+    rule_counts integer[],
+    sealed bytea
+) ON COMMIT DELETE ROWS
+"""
+
+# `off` and `local` would let an acknowledged call be lost; anything stricter than `on` is the operator's own choice.
+DURABLE_COMMITS: Final[LiteralString] = """
+SELECT set_config('synchronous_commit', 'on', false)
+WHERE current_setting('synchronous_commit') IN ('off', 'local')
+"""
+
+DATABASE_NOW: Final[LiteralString] = "SELECT clock_timestamp()"
+
+# Stores what is new and answers the positions of what is not. The deltas are summed over what RETURNING gave, never
+# over what was sent: that is what keeps a retried call from being counted twice. The order of the rows is the same
+# for every writer, so that two that bring the same calls wait for each other and do not deadlock.
+STORE: Final[LiteralString] = """
+WITH stored AS (
+    INSERT INTO call (
+        started_at, error_at, id, digest, user_token, account_id, input_tokens, output_tokens, cache_read_tokens,
+        cache_write_tokens, reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed,
+        streamed, amount, source_id, model, served_model, provider, operation, api_key, currency, error_type,
+        error_code, corrects, tags, amount_parts
+    )
+    SELECT
+        started_at, error_at, id, digest, user_token, account_id, input_tokens, output_tokens, cache_read_tokens,
+        cache_write_tokens, reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed,
+        streamed, amount, source_id, model, served_model, provider, operation, api_key, currency, error_type,
+        error_code, corrects, tags, amount_parts
+    FROM call_staged
+    ORDER BY account_id, tier, started_at, id
+    ON CONFLICT DO NOTHING
+    RETURNING
+        account_id, tier, started_at, id, failed, model, provider, api_key, currency, input_tokens, output_tokens,
+        cache_read_tokens, cache_write_tokens, reasoning_tokens, amount, amount_source, latency_ms
+), errors AS (
+    INSERT INTO call_error (
+        occurred_at, started_at, id, fingerprint, user_token, account_id, tier, api_key, model, provider, error_type,
+        error_code, rules, rule_counts, sealed
+    )
+    SELECT
+        staged.error_at, staged.started_at, staged.id, staged.fingerprint, staged.user_token, staged.account_id,
+        staged.tier, staged.api_key, staged.model, staged.provider, staged.detail_type, staged.detail_code,
+        staged.rules, staged.rule_counts, staged.sealed
+    FROM call_staged AS staged
+    JOIN stored ON stored.account_id = staged.account_id AND stored.id = staged.id
+    WHERE staged.error_at IS NOT NULL
+), deltas AS (
+    INSERT INTO usage_delta (
+        bucket_at, account_id, tier, failed, model, provider, api_key, currency, calls, input_tokens, output_tokens,
+        cache_read_tokens, cache_write_tokens, reasoning_tokens, priced, amount, estimated, latency_buckets
+    )
+    SELECT
+        date_bin('15 minutes', started_at, '1970-01-01 00:00:00+00') AS bucket_at, account_id, tier, failed, model,
+        coalesce(provider, '') AS provider, coalesce(api_key, '') AS api_key, coalesce(currency, '') AS currency,
+        count(*), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
+        coalesce(sum(cache_read_tokens), 0), coalesce(sum(cache_write_tokens), 0),
+        coalesce(sum(reasoning_tokens), 0), count(amount), coalesce(sum(amount), 0),
+        coalesce(sum(amount) FILTER (WHERE amount_source = 3), 0),
+        coalesce(
+            array_agg(calledger_latency_bucket(latency_ms)) FILTER (WHERE latency_ms IS NOT NULL), '{}'
+        )
+    FROM stored
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+)
+SELECT staged.position
+FROM call_staged AS staged
+WHERE NOT EXISTS (
+    SELECT FROM stored WHERE stored.account_id = staged.account_id AND stored.id = staged.id
+)
+"""
+
+# One tier at a time, between the moments of the first and the last call: only so are partitions left out.
+STORED_DIGESTS: Final[LiteralString] = """
+SELECT wanted.position, call.digest
+FROM unnest($1::integer[], $2::integer[], $3::timestamptz[], $4::uuid[])
+    AS wanted (position, account_id, started_at, id)
+JOIN call ON call.account_id = wanted.account_id AND call.started_at = wanted.started_at AND call.id = wanted.id
+WHERE call.tier = $5 AND call.started_at >= $6 AND call.started_at <= $7
+"""

@@ -1,0 +1,135 @@
+"""An ingest service on a test's database: writer, accounts, keyring and policy, all real."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from policies import Role, load_preset
+from policies.model import Policy
+from service.access.authenticate import Authenticator
+from service.access.principal import Principal
+from service.ingest.native import read_native
+from service.ingest.prices import shipped_price_list
+from service.ingest.setup import rules_in_force
+from service.ingest.verdict import Verdict
+from service.ingest.writer import Writer
+from service.keyring import Keyring, create_kek_file, open_keyring
+from service.storage.accounts import Accounts
+from service.storage.database import Database
+from service.storage.partitions import Partitions
+from service.storage.policy_store import AppliedPolicy
+
+ANYONE = Principal("testkey2", Role.INGEST, None)
+RECENT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
+
+# Every column of every store that a call can reach, as text.
+EVERYTHING = """
+    SELECT call::text AS row FROM call UNION ALL SELECT call_error::text FROM call_error
+    UNION ALL SELECT usage_delta::text FROM usage_delta UNION ALL SELECT account::text FROM account
+"""
+RAW_SUMS = """
+    SELECT count(*), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(amount), 0)
+    FROM call
+"""
+DELTA_SUMS = """
+    SELECT coalesce(sum(calls), 0), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
+           coalesce(sum(amount), 0)
+    FROM usage_delta
+"""
+
+
+@dataclass
+class Ingest:
+    """What a test talks to. `writer` is started; `another_writer` makes one more on the same database."""
+
+    url: str
+    database: Database
+    accounts: Accounts
+    partitions: Partitions
+    keyring: Keyring
+    authenticator: Authenticator
+    writer: Writer
+    applied: AppliedPolicy
+    stack: AsyncExitStack
+
+    async def another_writer(self, **options: Any) -> Writer:
+        writer = new_writer(self, **options)
+        await writer.start()
+        self.stack.push_async_callback(writer.close)
+        return writer
+
+    async def report(self, *rows: dict[str, Any], principal: Principal = ANYONE) -> list[Verdict]:
+        """Send native rows as they would come over HTTP."""
+        return await self.writer.submit(read_native(body(*rows)), principal, source="native")
+
+    async def fetch(self, statement: str, *values: Any) -> list[Any]:
+        return await self.database.owner.fetch(statement, *values)
+
+    async def value(self, statement: str, *values: Any) -> Any:
+        return await self.database.owner.fetchval(statement, *values)
+
+    def use_policy(self, policy: Policy) -> None:
+        """Put another policy in force, as an applied change does."""
+        self.applied = AppliedPolicy(policy, self.applied.version + 1, "sha256:test", RECENT, "test")
+
+
+def body(*rows: dict[str, Any]) -> bytes:
+    return json.dumps(list(rows)).encode()
+
+
+def call(id_: str, **facts: Any) -> dict[str, Any]:
+    """A native row that is complete but for what a test is about."""
+    return {"id": id_, "started_at": RECENT.isoformat(), "model": "gpt-4o", "status": "succeeded"} | facts
+
+
+def new_writer(ingest: Ingest, *, queue_rows: int = 20_000, batch_rows: int = 2_000) -> Writer:
+    return Writer(
+        database=ingest.database,
+        accounts=ingest.accounts,
+        partitions=ingest.partitions,
+        keyring=ingest.keyring,
+        rules=rules_in_force(lambda: ingest.applied),
+        prices=shipped_price_list(),
+        queue_rows=queue_rows,
+        batch_rows=batch_rows,
+    )
+
+
+@asynccontextmanager
+async def ingesting(url: str, folder: Path, **options: Any) -> AsyncIterator[Ingest]:
+    """Everything opened, and closed again however the test ends."""
+    async with AsyncExitStack() as stack:
+        database = await Database.open(url)
+        stack.push_async_callback(database.close)
+        create_kek_file(folder / "kek")
+        keyring = await open_keyring(f"file:{folder / 'keyring'}", f"file:{folder / 'kek'}", create=True)
+        stack.push_async_callback(keyring.close)
+        await keyring.bind(uuid4())
+        policy = load_preset("default")
+        accounts = Accounts(policy.tiers[policy.default_tier].number)
+        await accounts.refresh()
+        ingest = Ingest(
+            url=url,
+            database=database,
+            accounts=accounts,
+            partitions=Partitions(database.owner),
+            keyring=keyring,
+            authenticator=Authenticator(await keyring.secret("pepper")),
+            writer=None,  # type: ignore[arg-type] - made from the rest
+            applied=AppliedPolicy(policy, 1, "sha256:test", RECENT, "test"),
+            stack=stack,
+        )
+        ingest.writer = await ingest.another_writer(**options)
+        yield ingest
+
+
+async def settle(*tasks: "asyncio.Task[Any]") -> None:
+    """Let tasks run until they wait for something of the outside."""
+    for _ in range(20):
+        await asyncio.sleep(0)
