@@ -66,7 +66,10 @@ async def work(settings: Settings, url: str, announce: Announce) -> None:
 async def answering(runtime: Runtime, listener: socket.socket) -> AsyncIterator[None]:
     """Accept requests on `listener`; on the way out finish those under way, then what the writer holds."""
     app = build_app(runtime)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, handle_signals=False)
+    # Bodies arrive as they were sent: ingest decodes gzip itself, within its bounds.
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, handle_signals=False, auto_decompress=False
+    )
     await runner.setup()
     async with _background(_attention(runtime)):
         await web.SockSite(runner, listener).start()
