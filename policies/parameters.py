@@ -70,7 +70,8 @@ class ParameterList:
             node, value = pending.pop()
             if node.rule is not None:
                 result.found.append((node.rule, value))
-                if node.rule.shape:
+                # What is not kept as it is, is content like all the rest.
+                if node.rule.shape or not self._fits(node.rule, value):
                     unlisted.append(value)
                 continue
             kept, dropped = _steps(node, value)

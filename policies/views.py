@@ -65,9 +65,9 @@ def own_view(policy: Policy, rule: RoleRule, field: str) -> View:
         return rule.fields[field]
     if entry.data_class in rule.mask:
         return View.MASKED
-    # A class of personal data is never seen whole: it would show every field that is added to it later.
-    if entry.data_class in rule.see and entry.data_class is not DataClass.PERSONAL:
-        return View.SEE
+    if entry.data_class in rule.see:
+        # Personal data is never seen as a class: that would show every field that is added to it later.
+        return View.MASKED if entry.data_class is DataClass.PERSONAL else View.SEE
     return View.DENIED
 
 

@@ -12,10 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 400
 LIBRARIES = {"re2", "stdnum", "cryptography", "policies"}
-IMPURE_MODULES = set(
-    "asyncio http io logging multiprocessing os pathlib random secrets shutil signal socket sqlite3 ssl subprocess "
-    "tempfile threading time urllib".split()
-)
+IMPURE_MODULES = {"asyncio", "http", "io", "logging", "multiprocessing", "os", "pathlib", "random", "secrets", "shutil"}
+IMPURE_MODULES |= {"signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time", "urllib"}
 IMPURE_CALLS = {"open", "print", "input", "breakpoint", "eval", "exec", "compile", "__import__"}
 # Readings of a clock or of chance, by attribute: `datetime.now()`, `date.today()`, `uuid.uuid4()`.
 IMPURE_ATTRIBUTES = {"now", "utcnow", "today", "uuid1", "uuid4", "urandom", "token_bytes", "generate_key"}

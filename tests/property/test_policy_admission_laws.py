@@ -1,0 +1,157 @@
+"""Laws of admission: nothing of content or secrets stays, whatever a report looks like."""
+
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from policies import Admission, ErrorReport, Report, load_preset
+from policies.redaction import RedactionError, Redactor
+from policies.segments import masked, revealed, unpack_segments
+
+RUN = 16
+POLICY = load_preset("default")
+ADMISSION = Admission(POLICY, Redactor())
+# Prose of several words, as prompts are; mixed scripts, so that offsets in bytes and in characters differ.
+WORDS = st.text(st.sampled_from("abcdefghij klmno pqrst äöü 我们的 \U0001f600"), min_size=24, max_size=80)
+CONTENT = WORDS.filter(lambda text: " " in text.strip()[4:RUN] and len(text.strip()) >= 24)
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+SECRETS = st.text(st.sampled_from(ALPHABET), min_size=48, max_size=48).map(lambda body: f"sk-proj-{body}")
+SLOW = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
+
+
+def json_with(leaf: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    keys = st.sampled_from(
+        ["messages", "content", "prompt", "tools", "type", "temperature", "[]", "response_format", "x"]
+    )
+    return st.recursive(leaf, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3))
+
+
+def failed(message: str, **rest: Any) -> Report:
+    error = ErrorReport(
+        type=rest.pop("type", "BadRequestError"),
+        code=rest.pop("code", None),
+        message=message,
+        parameters=rest.pop("parameters", {}),
+    )
+    started_at = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    return Report("native", "req-1", started_at, "gpt-4o", True, account="acme", error=error, **rest)
+
+
+def everything(admitted: Any) -> str:
+    """All that would be stored, in one text: clear columns, tags, and both readings of the blob."""
+    clear = [repr(getattr(admitted, field.name)) for field in fields(admitted) if field.name not in ("error", "user")]
+    record = admitted.error
+    if record is not None:
+        clear += [repr((record.type, record.code, record.rules)), record.fingerprint_basis.decode()]
+        if record.blob is not None:
+            details = unpack_segments(record.blob)
+            texts = [details.message, *(entry.value for entry in details.parameters.values())]
+            clear += [join(text) for text in texts if text is not None for join in (masked, revealed)]
+    return "\n".join(clear)
+
+
+def runs(text: str) -> set[str]:
+    return {text[at : at + RUN] for at in range(len(text) - RUN + 1)}
+
+
+@SLOW
+@given(CONTENT, st.text(max_size=30), st.integers(0, 8), st.data())
+def test_no_content_stays_after_admission(content: str, around: str, cut: int, data: st.DataObject) -> None:
+    """No run of 16 characters of the content is in anything that would be stored, wherever the error repeats it."""
+    piece = content[cut : len(content) - data.draw(st.integers(0, 4))]
+    parameters = data.draw(st.dictionaries(st.text(max_size=5), json_with(st.just(piece)), max_size=3))
+    report = failed(
+        f"{around} {piece} {around}",
+        type=data.draw(st.sampled_from(["BadRequestError", f"Bad {piece}"])),
+        code=data.draw(st.sampled_from([None, "400", f"E {piece}"])),
+        parameters=parameters | {"model": piece, "messages": [piece]},
+        content=[content],
+    )
+
+    kept = everything(ADMISSION.admit(report))
+
+    # A run that is all separators says nothing, and is not counted as an echo.
+    assert not {run for run in runs(piece) if any(map(str.isalnum, run))} & runs(kept)
+
+
+@SLOW
+@given(SECRETS, st.sampled_from(["{}", "key={}", "Bearer {}", '{{"api_key": "{}"}}', "?key={}&x=1", "与{}错误"]))
+def test_no_secret_stays_after_admission(secret: str, around: str) -> None:
+    """A credential is in no clear field, in neither reading of the blob, and not in what is fingerprinted."""
+    text = around.format(secret)
+    report = failed(f"denied: {text}", type=f"Denied: {text}", code=text, parameters={"model": text, "n": text})
+    report.api_key = report.provider = report.served_model = report.operation = text
+    report.source_id = report.model = text
+    report.tags = {"team": text, text: "x"}
+
+    assert secret not in everything(ADMISSION.admit(report))
+
+
+@SLOW
+@given(json_with(st.text(max_size=8) | st.integers() | st.floats() | st.none() | st.booleans()), st.text(max_size=12))
+def test_unknown_parameters_never_pass(value: Any, key: str) -> None:
+    """Only names of the allow-list are in the blob, whatever a client sends."""
+    admitted = ADMISSION.admit(failed("boom", parameters={key: value, "extra_body": value, "tools": value}))
+
+    assert admitted.error is not None
+    assert admitted.error.blob is not None
+    assert set(unpack_segments(admitted.error.blob).parameters) <= set(POLICY.parameters)
+
+
+@SLOW
+@given(st.dictionaries(st.text(max_size=12), st.text(max_size=12), max_size=5))
+def test_unknown_tags_never_pass(tags: dict[str, str]) -> None:
+    """Only tag keys of the allow-list are kept, and all the others are counted."""
+    report = failed("boom")
+    report.tags = tags
+
+    admitted = ADMISSION.admit(report)
+
+    assert set(admitted.tags) <= POLICY.tag_keys
+    assert admitted.removed.get("tags", 0) == len(set(tags) - POLICY.tag_keys)
+
+
+class Failing(Redactor):
+    """Fails on what the test chooses, with the text in its error."""
+
+    def __init__(self, fails_on: str) -> None:
+        super().__init__()
+        self.fails_on = fails_on
+
+    def redact(self, text: str, *, content: Any = None) -> Any:
+        if self.fails_on in text:
+            raise RedactionError(text)
+        return super().redact(text, content=content)
+
+    def clean(self, text: str, *, max_chars: int) -> tuple[str, dict[str, int]]:
+        if self.fails_on in text:
+            raise MemoryError(text)
+        return super().clean(text, max_chars=max_chars)
+
+
+FAILING = Admission(POLICY, Failing("canary"))
+
+
+@SLOW
+@given(st.sets(st.sampled_from(["message", "type", "code", "model", "api_key", "source_id", "tag", "parameter"])))
+def test_a_failing_engine_keeps_nothing_that_it_failed_on(places: set[str]) -> None:
+    """Wherever redaction fails, the text is not stored and no exception leaves; details are all or nothing."""
+
+    def text(place: str) -> str:
+        return "the canary sings" if place in places else "fine"
+
+    report = failed(text("message"), type=text("type"), code=text("code"), parameters={"model": text("parameter")})
+    report.model, report.api_key, report.source_id = text("model"), text("api_key"), text("source_id")
+    report.tags = {"team": text("tag")}
+
+    admitted = FAILING.admit(report)
+
+    assert "canary" not in everything(admitted)
+    assert admitted.error is not None
+    failed_details = places & {"message", "code", "type", "parameter"}
+    assert (admitted.error.blob is None) == bool(failed_details)
