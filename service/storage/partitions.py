@@ -32,13 +32,14 @@ _ATTEMPTS: Final = 8
 _PAUSE_S: Final = 0.2
 _NAME: Final = re.compile(r"(call|call_error|usage_quarter|usage_day)_t[0-9]{1,5}_[0-9]{8}(_[0-9]+)?", re.ASCII)
 
-# What others can do to us meanwhile: hold a lock too long, or make the same table by hand or with an older version.
+# What others can do to us meanwhile: hold a lock too long, or make or detach the same table.
 _RACES: Final = (
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.DuplicateTableError,
     asyncpg.UniqueViolationError,
     asyncpg.InvalidObjectDefinitionError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # another partition is being detached, or this one just was
 )
 
 # Bounds come as text, which depends on these; and `IST` is read as another zone than it was written for.
@@ -62,6 +63,10 @@ _SIZES = """
 _NAMES = """
     SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = $1::text::regclass
+"""
+_DETACHED = """
+    SELECT relname FROM pg_class
+    WHERE relkind = 'r' AND NOT relispartition AND relnamespace = current_schema()::regnamespace
 """
 _EXISTS = "SELECT to_regclass($1) IS NOT NULL"
 _ATTACHED = "SELECT relispartition FROM pg_class WHERE oid = to_regclass($1)"
@@ -141,9 +146,19 @@ class Partitions:
 
     async def drop(self, partition: Partition, *, attempts: int = _ATTEMPTS) -> None:
         """Drop a detached partition; gone already is gone."""
-        if not _NAME.fullmatch(partition.name) or not partition.name.startswith(f"{partition.store.value}_t"):
+        if not named_by_us(partition):
             raise DatabaseError(f"`{partition.name}` is not a partition that calledger made: it is not dropped")
         await persistently(lambda: self._drop(partition), attempts=attempts)
+
+    async def attached(self) -> frozenset[str]:
+        """Names of the partitions that are attached and that nobody has begun to detach."""
+        async with self._owner.acquire() as connection:
+            rows = await _ranges(connection, Store)
+        return frozenset(row["name"] for row in rows if not row["pending"])
+
+    async def detached(self) -> frozenset[str]:
+        """Names of tables that were our partitions and wait for their drop."""
+        return frozenset(name for (name,) in await self._owner.fetch(_DETACHED) if _NAME.fullmatch(name))
 
     async def exists(self, partition: Partition) -> bool:
         """Whether a table of this name is in the catalogue, attached or not."""
@@ -173,7 +188,9 @@ class Partitions:
 
     async def _finalise(self, store: str, name: str) -> None:
         async with self._owner.acquire() as connection:
-            await _finalise(connection, store, name)
+            rows = await _ranges(connection, [Store(store)])
+            if any(row["name"] == name and row["pending"] for row in rows):
+                await _finalise(connection, store, name)
 
     async def _detach(self, partition: Partition) -> None:
         store, name = partition.store.value, partition.name
@@ -237,6 +254,11 @@ async def persistently(step: Callable[[], Awaitable[None]], *, attempts: int = _
             if attempt == attempts:
                 raise PartitionsBusyError from error
         await asyncio.sleep(_PAUSE_S * (0.5 + random.random()))  # noqa: S311 - spreads attempts, guards nothing
+
+
+def named_by_us(partition: Partition) -> bool:
+    """Whether the partition's name is one that we give to partitions of its store."""
+    return partition.name.startswith(f"{partition.store.value}_t") and _NAME.fullmatch(partition.name) is not None
 
 
 def quoted(name: str) -> str:
