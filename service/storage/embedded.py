@@ -69,7 +69,7 @@ class EmbeddedPostgres:
         self._changing = asyncio.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._programs: Path
-        self._identity: Identity
+        self.identity: Identity
         self.socket_folder: Path | None = None
         self._log_start_bytes = 0
 
@@ -148,15 +148,15 @@ class EmbeddedPostgres:
     async def _prepare(self) -> None:
         """Bring the files into a state from which the server can start."""
         owner_uid = self.cluster.files_owner_uid()
-        self._identity = processes.choose_identity(
+        self.identity = processes.choose_identity(
             self._programs / "postgres", self.cluster.folder, owner_uid=owner_uid
         )
         if owner_uid is None:
-            await asyncio.to_thread(self.cluster.initialise, self._programs, self._identity)
-        self.cluster.hand_over(self._identity)
+            await asyncio.to_thread(self.cluster.initialise, self._programs, self.identity)
+        self.cluster.hand_over(self.identity)
         self.cluster.check_version()
-        self.cluster.discard_socket_folder(self._identity)
-        self.socket_folder = self.cluster.make_socket_folder(self._identity)
+        self.cluster.discard_socket_folder(self.identity)
+        self.socket_folder = self.cluster.make_socket_folder(self.identity)
 
     async def _run_server(self) -> None:
         """Start the server until it stays, waiting for a predecessor that is still closing."""
@@ -176,7 +176,7 @@ class EmbeddedPostgres:
         command = self.cluster.server_command(self._programs, self.socket_folder)
         with os.fdopen(self.cluster.open_log(), "ab") as output:
             self._log_start_bytes = output.tell()
-            self._process = processes.start(self._identity, command, folder=self.cluster.folder, log=output)
+            self._process = processes.start(self.identity, command, folder=self.cluster.folder, log=output)
         deadline = time.monotonic() + READY_TIMEOUT_S
         while self.cluster.server_pid_and_state() != (self._process.pid, "ready"):
             if self._process.poll() is not None:
