@@ -14,6 +14,7 @@ from service.access.principal import Principal
 from service.errors import CalledgerError, ServiceError
 from service.ingest.body import read_body
 from service.ingest.errors import DATABASE_FAULTS, BodyError, BodyTooLargeError, EncodingError, QueueFullError
+from service.ingest.litellm import read_litellm
 from service.ingest.native import read_native
 from service.ingest.rows import Rejection
 from service.ingest.verdict import Status, Verdict
@@ -36,7 +37,10 @@ class Format:
     read: Adapter
 
 
-FORMATS: Final = (Format("/v1/calls", "native", read_native),)
+FORMATS: Final = (
+    Format("/v1/calls", "native", read_native),
+    Format("/v1/litellm", "litellm", read_litellm),
+)
 
 
 def routes(writer: Writer, authenticator: Authenticator, *, max_body_bytes: int) -> list[web.RouteDef]:
