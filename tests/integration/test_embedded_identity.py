@@ -61,13 +61,18 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def user_of(pid: int) -> int:
+    return Path(f"/proc/{pid}").stat().st_uid
+
+
 async def identity_of(data: Path) -> tuple[str, int, int]:
     """Kind of identity, real user of the server, owner of the files; after a start and a stop."""
     postgres = EmbeddedPostgres(data)
     await postgres.start()
     try:
         pid = postgres.cluster.server_pid()
-        return postgres.identity.kind, os.stat(f"/proc/{pid}").st_uid, postgres.cluster.files.stat().st_uid
+        assert pid is not None
+        return postgres.identity.kind, user_of(pid), postgres.cluster.files.stat().st_uid
     finally:
         await postgres.stop()
 
