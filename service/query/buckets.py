@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
-from service.errors import RequestError
+from service.query.errors import BadInputError
 
 BUCKETS_MAX = 10_000
 _HOUR = 3600
@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 
 
-class BucketError(RequestError):
+class BucketError(BadInputError):
     """the time buckets cannot be made"""
 
 
