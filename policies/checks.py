@@ -6,6 +6,7 @@ from typing import Final
 
 from policies.fields import ACTIONS, ADMITTED_PARTS, DATA_FIELDS, ERROR_RECORD, ORIGINS, SEALED, STORES
 from policies.model import Action, DataClass, FieldRule, Policy, RoleRule, Store, Tier, View
+from policies.redaction.national import NATIONAL
 from policies.roots import CEILINGS, PLAIN_USER_FILTER, ROOT_FIELDS, WITHOUT_CALLS
 from policies.toml_reader import Table, words
 from policies.views import own_view, view
@@ -25,6 +26,7 @@ def check(policy: Policy, root: Table) -> None:
         _check_field(policy, fields, name, rule)
     _check_error_record(policy, fields)
     _check_tags(policy, Table({}, ("tags",), root.lines))
+    _check_national_ids(policy, Table({}, ("redaction",), root.lines))
     _check_tiers(policy, root)
     for tier in policy.tiers.values():
         _check_clear_columns(policy, fields, tier)
@@ -91,6 +93,14 @@ def _check_tags(policy: Policy, table: Table) -> None:
     lost = sorted(policy.tag_dimensions - policy.tag_keys)
     if lost:
         table.fail(f"`{lost[0][:100]}` is never stored", key="dimensions", advice="list it in `keys` too")
+
+
+def _check_national_ids(policy: Policy, table: Table) -> None:
+    unknown = sorted(policy.national_ids - NATIONAL.keys())
+    if unknown:
+        near = get_close_matches(unknown[0], NATIONAL, n=1)
+        advice = f"did you mean `{near[0]}`?" if near else f"known are {words(sorted(NATIONAL))}"
+        table.fail(f"`{unknown[0][:100]}` is no national id", key="national_ids", advice=advice)
 
 
 def _check_tiers(policy: Policy, root: Table) -> None:

@@ -60,7 +60,7 @@ class ClearText:
             return text
         return self.required(text, limit, "source_id", removed)
 
-    def required(self, text: str, limit: int, name: str, removed: MutableMapping[str, int]) -> str:
+    def required(self, text: str | None, limit: int, name: str, removed: MutableMapping[str, int]) -> str:
         """As `optional`, with a fixed word for what cannot be cleaned."""
         return self.optional(text, limit, name, removed) or WITHHELD
 

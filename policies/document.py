@@ -57,6 +57,7 @@ def parse(toml_text: str) -> Policy:
         parameters=_frozen(parse_parameters(root.table("parameters", advice="write `[parameters]` to keep none"))),
         tag_keys=frozenset(tags.texts("keys")),
         tag_dimensions=frozenset(tags.texts("dimensions")),
+        national_ids=_national_ids(root),
         tiers=_frozen(_tiers(root.table("tiers", advice="write `[tiers.standard]`"))),
         roles=_frozen(_roles(root.table("roles", advice="write `[roles.admin]`"))),
     )
@@ -103,6 +104,9 @@ def canonical(policy: Policy) -> bytes:
         "[tags]",
         f"keys = {_list_toml(policy.tag_keys)}",
         f"dimensions = {_list_toml(policy.tag_dimensions)}",
+        "",
+        "[redaction]",
+        f"national_ids = {_list_toml(policy.national_ids)}",
     ]
     for name, tier in sorted(policy.tiers.items()):
         lines += ["", f"[tiers.{_toml(name)}]", f"number = {tier.number}"]
@@ -113,6 +117,15 @@ def canonical(policy: Policy) -> bytes:
         lines += [f"plain_user_filter = {_toml(rule.plain_user_filter)}", f"[roles.{role}.fields]"]
         lines += [f"{_toml(field)} = {_toml(view)}" for field, view in sorted(rule.fields.items())]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _national_ids(root: Table) -> frozenset[str]:
+    if not root.has("redaction"):
+        return frozenset()
+    table = root.table("redaction")
+    named = frozenset(table.texts("national_ids"))
+    table.done()
+    return named
 
 
 def _fields(table: Table) -> dict[str, FieldRule]:

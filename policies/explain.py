@@ -197,6 +197,10 @@ def _lists(old: Policy, new: Policy) -> Iterator[Change]:
         yield Change(Effect.KEEPS if added else Effect.OTHER, f"tag {key}", *_there(added), "")
     for key in sorted(old.tag_dimensions ^ new.tag_dimensions):
         yield Change(Effect.OTHER, f"tag {key} as a dimension", *_there(key in new.tag_dimensions), "")
+    for name in sorted(old.national_ids ^ new.national_ids):
+        added = name in new.national_ids
+        # What is no longer looked for stays in the text.
+        yield Change(Effect.OTHER if added else Effect.KEEPS, f"redaction of {name}", *_there(added), "")
 
 
 def _tiers(old: Policy, new: Policy) -> Iterator[Change]:

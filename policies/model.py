@@ -159,6 +159,7 @@ class Policy:
     parameters: Mapping[str, ParameterRule]
     tag_keys: frozenset[str]
     tag_dimensions: frozenset[str]
+    national_ids: frozenset[str]
     tiers: Mapping[str, Tier]
     roles: Mapping[Role, RoleRule]
 

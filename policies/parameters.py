@@ -115,8 +115,7 @@ class ParameterList:
                 return isinstance(value, int) and not isinstance(value, bool) and _within(rule, value)
             case ParameterType.NUMBER:
                 # Decimal: some decoders keep a number's own digits.
-                numeric = isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
-                return numeric and _within(rule, value)
+                return isinstance(value, int | float | Decimal) and not isinstance(value, bool) and _within(rule, value)
             case ParameterType.ENUM:
                 return isinstance(value, str) and value in rule.values
             case ParameterType.TEXT:

@@ -103,8 +103,7 @@ def try_policy(policy: PolicyOption = None) -> None:
 
     Example: echo '{"text": "call jane@example.com"}' | calledger policy try
     """
-    read_policy(policy or "default")
-    redactor = Redactor()
+    redactor = Redactor(national_ids=read_policy(policy or "default").national_ids)
     for number, line in enumerate(sys.stdin, 1):
         if line.strip():
             sys.stdout.write(json.dumps(_tried(redactor, line, number), ensure_ascii=False) + "\n")

@@ -55,7 +55,9 @@ def rules_in_force(applied: Callable[[], AppliedPolicy]) -> Callable[[], Rules]:
     def rules() -> Rules:
         now = applied()
         if not built or built[0][0] is not now:
-            built[:] = [(now, Rules(now.policy, Admission(now.policy, redactor)))]
+            national_ids = now.policy.national_ids
+            engine = Redactor(national_ids=national_ids) if national_ids else redactor
+            built[:] = [(now, Rules(now.policy, Admission(now.policy, engine)))]
         return built[0][1]
 
     return rules

@@ -69,6 +69,7 @@ def policies(draw: st.DrawFn) -> Policy:
         default_tier=draw(st.sampled_from(sorted(own_tiers))),
         tiers=MappingProxyType(own_tiers),
         tag_keys=tags,
+        national_ids=draw(st.frozensets(st.sampled_from(["gb-nhs", "pl-pesel", "us-itin"]))),
         tag_dimensions=draw(st.frozensets(st.sampled_from(sorted(tags)))) if tags else frozenset(),
         parameters=MappingProxyType({path: preset.parameters[path] for path in paths}),
     )

@@ -115,7 +115,7 @@ ROW_AMOUNT = '"CostRow.amount" = { class = "billing", action = "keep"'
 
 REFUSALS = [
     # what is replaced, by what, the message, a part of the way out
-    ("version = 1", "version = 1\nretention = 5", "`retention`: is not a key", "known here"),
+    ("version = 1", "version = 1\nwindow = 5", "`window`: is not a key", "known here"),
     ("version = 1", "version = 0", "`0` is out of bounds", "write 1 to"),
     ("version = 1", "version = true", "must be a whole number", ""),
     ('default_action = "drop"', 'default_action = "keep"', "`keep` is not known", "`drop`"),
@@ -141,6 +141,8 @@ REFUSALS = [
      '"CallError.type" = { class = "operational", action = "drop"', "an error record cannot be kept", "all of"),
     (ROW_AMOUNT, ROW_AMOUNT.replace("keep", "drop"), "is made from `Call.amount`", "drop that"),
     ('default_tier = "standard"', 'default_tier = "gold"', "there is no tier `gold`", "`standard`"),
+    ("national_ids = []", 'national_ids = ["gb-nsh"]', "`gb-nsh` is no national id", "did you mean `gb-nhs`?"),
+    ("national_ids = []", 'nationals = ["gb-nhs"]', "`nationals`: is not a key", "did you mean `national_ids`?"),
     ("number = 1", "number = 100", "`100` is out of bounds", "1 to 99"),
     ("call = 400", "call = 0", "`0` is out of bounds", ""),
     ("call = 400", "call = -1", "`-1` is out of bounds", ""),

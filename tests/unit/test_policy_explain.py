@@ -56,6 +56,7 @@ def test_equal_policies_do_not_differ() -> None:
         ("call_error = 30", "call_error = 31", Effect.KEEPS, "tier standard call_error"),
         ("{ personal = 30 }", "{ personal = 7 }", Effect.PURGES, "tier standard readable personal"),
         ("{ personal = 30 }", "{ personal = 90 }", Effect.KEEPS, "tier standard readable personal"),
+        ("national_ids = []", 'national_ids = ["gb-nhs"]', Effect.OTHER, "redaction of gb-nhs"),
         ("number = 1", "number = 2", Effect.PURGES, "tier standard number"),
         (TAGS, TAGS.replace("keep", "drop"), Effect.OTHER, "Call.tags"),
         ("max_length = 200", "max_length = 300", Effect.KEEPS, "parameter model"),
