@@ -1,0 +1,28 @@
+"""What every resolver of one request works with."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from service.api.limits import Bucket
+from service.query.reader import Reader
+from service.query.scope import Scope
+
+
+@dataclass(slots=True)
+class Context:
+    """One request: who asks, what reads for them, and what they have spent.
+
+    `sizes` notes how many entries each list really had, for the actual cost. `costs` and `facets` are what sums.
+    """
+
+    scope: Scope
+    reader: Reader
+    request_id: str
+    bucket: Bucket
+    max_cost: int
+    expires_at: datetime | None = None
+    services: dict[str, Any] = field(default_factory=dict[str, Any])
+    sizes: dict[tuple[str | int, ...], int] = field(default_factory=dict[tuple[str | int, ...], int])
+    requested_cost: int = 0
+    http_headers: dict[str, str] = field(default_factory=dict[str, str])

@@ -1,0 +1,109 @@
+"""What an operation costs, before it runs: the weight of every field, times the size of the lists around it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from graphql import FieldNode, GraphQLSchema, OperationDefinitionNode, get_named_type
+
+from service.api.directives import Cost, ListSize
+from service.query.document import Document
+
+SIZED: Final = ("edges", "nodes")
+FIELDS_MAX: Final = 20_000
+Arguments = Callable[[Any, FieldNode], Mapping[str, Any]]
+_DEFINITION: Final = "strawberry-definition"
+
+
+class TooManyFieldsError(Exception):
+    """The operation selects more fields than any limit allows."""
+
+
+@dataclass(slots=True)
+class Priced:
+    """What a field costs, alone and for each entry of the list that it holds; `size` of them were asked for."""
+
+    own: int = 1
+    per_entry: int = 0
+    size: int = 1
+    below: dict[str, "Priced"] = field(default_factory=dict[str, "Priced"])
+
+    def total(self, sizes: Mapping[tuple[str | int, ...], int] | None = None, path: tuple[str | int, ...] = ()) -> int:
+        """The sum. `sizes`: how many entries a list really had, by its path; without them, as asked for."""
+        size = self.size if sizes is None else sizes.get(path, self.size)
+        rest = sum(part.total(sizes, (*path, name)) for name, part in self.below.items())
+        return self.own + self.per_entry * size + rest
+
+
+class Pricing:
+    """Prices operations of one schema."""
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self._schema = schema
+        self._directives: dict[tuple[str, str], tuple[int, ListSize | None]] = {}
+
+    def price(self, operation: OperationDefinitionNode, document: Document, arguments: Arguments) -> Priced:
+        """The price of an operation, root field by root field. TooManyFieldsError before the walk gets long."""
+        root = self._schema.get_root_type(operation.operation)
+        assert root is not None
+        walk = _Walk(self, document, arguments)
+        priced = Priced(own=0)
+        for type_, node in document.fields(operation.selection_set, root.name):
+            name = node.alias.value if node.alias else node.name.value
+            part = walk.field(type_, node)
+            if name in priced.below:
+                # The same answer asked for in two places: priced as both, which is never too little.
+                part.own += priced.below[name].total()
+            priced.below[name] = part
+        return priced
+
+    def priced_as(self, type_: str, field_: str) -> tuple[int, ListSize | None]:
+        """Weight and list size of a field, from its directives."""
+        key = (type_, field_)
+        if key not in self._directives:
+            definition = self.definition(type_, field_)
+            source = (definition.extensions or {}).get(_DEFINITION) if definition is not None else None
+            directives = getattr(source, "directives", ())
+            self._directives[key] = (
+                next((directive.weight for directive in directives if isinstance(directive, Cost)), 1),
+                next((directive for directive in directives if isinstance(directive, ListSize)), None),
+            )
+        return self._directives[key]
+
+    def definition(self, type_: str, field_: str) -> Any:  # noqa: ANN401 - graphql-core's field or None
+        return getattr(self._schema.type_map.get(type_), "fields", {}).get(field_)
+
+
+class _Walk:
+    """One walk over one operation."""
+
+    def __init__(self, pricing: Pricing, document: Document, arguments: Arguments) -> None:
+        self._pricing = pricing
+        self._document = document
+        self._arguments = arguments
+        self._visited = 0
+
+    def field(self, parent: str, node: FieldNode) -> Priced:
+        self._visited += 1
+        if self._visited > FIELDS_MAX:
+            raise TooManyFieldsError
+        weight, list_size = self._pricing.priced_as(parent, node.name.value)
+        definition = self._pricing.definition(parent, node.name.value)
+        if definition is None or node.selection_set is None:
+            return Priced(own=weight)
+        type_ = get_named_type(definition.type).name
+        own, per_entry = weight, 0
+        for child_type, child in self._document.fields(node.selection_set, type_):
+            cost = self.field(child_type, child).total()
+            if list_size is not None and child.name.value in SIZED:
+                own, per_entry = own + 1, per_entry + cost - 1
+            else:
+                own += cost
+        return Priced(own, per_entry, self._size(list_size, definition, node))
+
+    def _size(self, list_size: ListSize | None, definition: Any, node: FieldNode) -> int:  # noqa: ANN401
+        if list_size is None:
+            return 1
+        given = self._arguments(definition, node)
+        sizes = [given.get(name) for name in list_size.slicing_arguments or ()]
+        return max([size for size in sizes if isinstance(size, int)], default=list_size.assumed_size or 1)

@@ -1,0 +1,113 @@
+"""The closed list of error codes, and how any exception becomes one of them.
+
+Every error of an answer has `extensions.code`. What is not the caller's doing is masked as INTERNAL with a request id,
+under which the log has the error's type and place, and nothing of the query.
+"""
+
+import traceback
+from enum import StrEnum
+from typing import Final
+
+from graphql import GraphQLError, GraphQLSyntaxError
+from policies.errors import PolicyError
+from strawberry.exceptions import StrawberryInputCoercionError
+
+from service.access.authenticate import ForbiddenError, UnauthenticatedError
+from service.errors import RequestError
+from service.logs import get_logger
+from service.query.errors import OutOfRetentionError, QueryTimeoutError
+
+log = get_logger()
+
+
+class Code(StrEnum):
+    """`extensions.code`."""
+
+    BAD_USER_INPUT = "BAD_USER_INPUT"
+    GRAPHQL_PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+    GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
+    NOT_FOUND = "NOT_FOUND"
+    THROTTLED = "THROTTLED"
+    MAX_COST_EXCEEDED = "MAX_COST_EXCEEDED"
+    QUERY_TOO_DEEP = "QUERY_TOO_DEEP"
+    OUT_OF_RETENTION = "OUT_OF_RETENTION"
+    TIMEOUT = "TIMEOUT"
+    INTERNAL = "INTERNAL"
+
+
+_CODES: Final[tuple[tuple[type[Exception], Code], ...]] = (
+    (OutOfRetentionError, Code.OUT_OF_RETENTION),
+    (QueryTimeoutError, Code.TIMEOUT),
+    (ForbiddenError, Code.FORBIDDEN),
+    (UnauthenticatedError, Code.UNAUTHENTICATED),
+    (RequestError, Code.BAD_USER_INPUT),
+    (StrawberryInputCoercionError, Code.BAD_USER_INPUT),
+)
+_MESSAGE_MAX: Final = 500
+_NULL_INPUT: Final = "an explicit null is not a filter: leave the field out"
+_VALUE_MESSAGES: Final = ("Expected value of ", "Variable ", "OneOf Input Object", "Argument ", "Enum ", "Int cannot")
+
+
+def refused(code: Code, message: str, nodes: object = None) -> GraphQLError:
+    """An error of ours, before anything is executed."""
+    return GraphQLError(message, nodes=nodes, extensions={"code": code.value})  # type: ignore[arg-type]
+
+
+def coded(error: GraphQLError, request_id: str) -> GraphQLError:
+    """The same error with its code, and with nothing in it that the caller may not know."""
+    if error.extensions and error.extensions.get("code") in Code.__members__:
+        return error
+    code = code_of(error)
+    if code is Code.INTERNAL:
+        return _masked(error, request_id)
+    return _rebuilt(error, _message(error), {"code": code.value})
+
+
+def code_of(error: GraphQLError) -> Code:
+    """The code that tells whose doing the error is; INTERNAL for whatever is not known to be the caller's."""
+    if isinstance(error, GraphQLSyntaxError):
+        return Code.GRAPHQL_PARSE_FAILED
+    original = error if isinstance(error, StrawberryInputCoercionError) else error.original_error
+    for type_, code in _CODES:
+        if isinstance(original, type_):
+            return code
+    if error.path is None and (original is None or isinstance(original, GraphQLError | ValueError)):
+        value = error.message.startswith(_VALUE_MESSAGES)
+        return Code.BAD_USER_INPUT if value else Code.GRAPHQL_VALIDATION_FAILED
+    if original is None and error.path is not None and error.message.startswith(_VALUE_MESSAGES):
+        return Code.BAD_USER_INPUT
+    return Code.INTERNAL
+
+
+def _message(error: GraphQLError) -> str:
+    if "explicitly set to null" in error.message:
+        return _NULL_INPUT
+    return error.message[:_MESSAGE_MAX]
+
+
+def _masked(error: GraphQLError, request_id: str) -> GraphQLError:
+    original = error.original_error or error
+    # The place and the type, never the message: it may quote what the caller sent or what the database holds.
+    frames = traceback.extract_tb(original.__traceback__)[-6:]
+    log.error(
+        "a field failed",
+        request_id=request_id,
+        type=type(original).__name__,
+        policy=isinstance(original, PolicyError),
+        at=[f"{frame.filename.rsplit('/', 3)[-1]}:{frame.lineno}" for frame in frames],
+    )
+    message = "something went wrong here; the log says what, under the request id"
+    return _rebuilt(error, message, {"code": Code.INTERNAL.value, "requestId": request_id})
+
+
+def _rebuilt(error: GraphQLError, message: str, extensions: dict[str, object]) -> GraphQLError:
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions=extensions,
+    )

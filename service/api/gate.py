@@ -1,0 +1,117 @@
+"""What every operation passes before it runs: limits, enforcement, cost, rate."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from graphql import FieldNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, get_argument_values
+from graphql.execution.values import get_variable_values
+from strawberry.extensions import SchemaExtension
+
+from service.api.context import Context
+from service.api.cost import Priced, Pricing, TooManyFieldsError
+from service.api.errors import Code, refused
+from service.api.limits import check_shape
+from service.query.document import Document
+from service.query.enforcement import enforce
+from service.query.errors import ForbiddenError
+
+_PRICINGS: Final[dict[int, Pricing]] = {}
+
+
+class Gate(SchemaExtension):
+    """Runs after validation and refuses in its place. Must stand after the validation cache in the list."""
+
+    def __init__(self) -> None:
+        self._priced: Priced | None = None
+
+    def on_validate(self) -> Iterator[None]:
+        execution = self.execution_context
+        if not execution.pre_execution_errors and execution.graphql_document is not None:
+            error = self._refusal()
+            if error is not None:
+                execution.pre_execution_errors = [error]
+        yield
+
+    def _refusal(self) -> GraphQLError | None:
+        execution = self.execution_context
+        context: Context = execution.context
+        assert execution.graphql_document is not None
+        shape = check_shape(execution.graphql_document)
+        operation = _operation(execution.graphql_document, execution.operation_name)
+        if shape is not None or operation is None:
+            return shape
+        schema: GraphQLSchema = execution.schema._schema  # type: ignore[attr-defined]
+        values = get_variable_values(schema, operation.variable_definitions or (), execution.variables or {})
+        if isinstance(values, list):
+            return values[0]
+        fragments = {
+            definition.name.value: definition
+            for definition in execution.graphql_document.definitions
+            if definition.kind == "fragment_definition"  # type: ignore[union-attr]
+        }
+        document = Document(fragments, values.coerced)
+
+        def arguments(definition: Any, node: FieldNode) -> Mapping[str, Any]:  # noqa: ANN401 - graphql-core's field
+            return get_argument_values(definition, node, values)
+
+        try:
+            priced = _pricing(schema).price(operation, document, arguments)
+            enforce(schema, operation, document, arguments, context.scope)
+        except TooManyFieldsError:
+            return refused(Code.MAX_COST_EXCEEDED, "the operation selects too many fields")
+        except ForbiddenError as error:
+            return refused(Code.FORBIDDEN, str(error))
+        except GraphQLError as error:
+            return error
+        return self._charge(priced, context)
+
+    def _charge(self, priced: Priced, context: Context) -> GraphQLError | None:
+        cost = priced.total()
+        context.requested_cost = cost
+        if cost > context.max_cost:
+            message = f"the operation costs {cost}, more than {context.max_cost}: ask for fewer fields or smaller pages"
+            return refused(Code.MAX_COST_EXCEEDED, message)
+        if not context.bucket.take(cost):
+            wait = max(1, round(context.bucket.seconds_until(cost) + 0.5))
+            context.http_headers["Retry-After"] = str(wait)
+            return refused(Code.THROTTLED, f"the key has spent its cost for now: try again in {wait} seconds")
+        self._priced = priced
+        return None
+
+    def get_results(self) -> dict[str, Any]:
+        """`extensions.cost`, as Shopify has it. What was not spent is given back first."""
+        context = self.execution_context.context
+        if not isinstance(context, Context) or not context.requested_cost:
+            return {}
+        actual = None
+        if self._priced is not None:
+            actual = self._priced.total(context.sizes)
+            context.bucket.give_back(context.requested_cost - actual)
+            self._priced = None
+        return {"cost": {"requestedQueryCost": context.requested_cost, "actualQueryCost": actual} | _throttle(context)}
+
+
+def _throttle(context: Context) -> dict[str, Any]:
+    bucket = context.bucket
+    if not bucket.capacity:
+        return {}
+    status = {
+        "maximumAvailable": bucket.capacity,
+        "currentlyAvailable": bucket.available,
+        "restoreRate": round(bucket.per_second, 3),
+    }
+    return {"throttleStatus": status}
+
+
+def _operation(document: Any, name: str | None) -> OperationDefinitionNode | None:  # noqa: ANN401 - a DocumentNode
+    found = [
+        definition
+        for definition in document.definitions
+        if isinstance(definition, OperationDefinitionNode)
+        and (not name or (definition.name is not None and definition.name.value == name))
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _pricing(schema: GraphQLSchema) -> Pricing:
+    return _PRICINGS.setdefault(id(schema), Pricing(schema))

@@ -1,0 +1,116 @@
+"""Limits on one operation: tokens, depth, aliases; and on one key: cost by time."""
+
+import time
+from collections import OrderedDict
+from typing import Any, Final
+
+from graphql import DocumentNode, FieldNode, FragmentSpreadNode, GraphQLError, InlineFragmentNode, SelectionSetNode
+
+from service.api.errors import Code, refused
+
+TOKENS_MAX: Final = 2_000
+DEPTH_MAX: Final = 10
+ALIASES_MAX: Final = 30
+_KEYS_MAX: Final = 10_000
+
+
+def check_shape(document: DocumentNode) -> GraphQLError | None:
+    """Refuse a document that nests too deep or names too many aliases, introspection included; None when it may run."""
+    walk = _Walk(document)
+    for definition in document.definitions:
+        if isinstance(getattr(definition, "selection_set", None), SelectionSetNode):
+            walk.enter(definition.selection_set, 1)  # type: ignore[union-attr]
+    if walk.depth > DEPTH_MAX:
+        return refused(Code.QUERY_TOO_DEEP, f"the operation nests deeper than {DEPTH_MAX} fields")
+    if walk.aliases > ALIASES_MAX:
+        return refused(Code.MAX_COST_EXCEEDED, f"the operation has more than {ALIASES_MAX} aliases")
+    return None
+
+
+class _Walk:
+    """Depth and aliases of a document. Validation has made sure that fragments do not go in circles."""
+
+    def __init__(self, document: DocumentNode) -> None:
+        self._fragments: dict[str, Any] = {
+            definition.name.value: definition
+            for definition in document.definitions
+            if definition.kind == "fragment_definition"  # type: ignore[union-attr]
+        }
+        self._depths: dict[str, int] = {}
+        self.depth = 0
+        self.aliases = 0
+
+    def enter(self, selection_set: SelectionSetNode, depth: int) -> None:
+        self.depth = max(self.depth, self._depth(selection_set, depth, count=True))
+
+    def _depth(self, selection_set: SelectionSetNode, depth: int, *, count: bool) -> int:
+        deepest = depth - 1
+        for selection in selection_set.selections:
+            if isinstance(selection, FieldNode):
+                self.aliases += count and selection.alias is not None
+                below = selection.selection_set
+                deepest = max(deepest, self._depth(below, depth + 1, count=count) if below else depth)
+            elif isinstance(selection, InlineFragmentNode):
+                deepest = max(deepest, self._depth(selection.selection_set, depth, count=count))
+            elif isinstance(selection, FragmentSpreadNode):
+                deepest = max(deepest, depth - 1 + self._fragment_depth(selection.name.value))
+        return deepest
+
+    def _fragment_depth(self, name: str) -> int:
+        # Once a fragment: spreads of spreads would otherwise be walked two to the power of their number.
+        if name not in self._depths and name in self._fragments:
+            self._depths[name] = 0
+            self._depths[name] = self._depth(self._fragments[name].selection_set, 1, count=False)
+        return self._depths.get(name, 0)
+
+
+class Bucket:
+    """A token bucket of cost. A capacity of 0 sets no limit."""
+
+    __slots__ = ("_filled_at", "_level", "capacity", "per_second")
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.per_second = capacity / 60
+        self._level = float(capacity)
+        self._filled_at = time.monotonic()
+
+    @property
+    def available(self) -> int:
+        now = time.monotonic()
+        self._level = min(self.capacity, self._level + (now - self._filled_at) * self.per_second)
+        self._filled_at = now
+        return int(self._level)
+
+    def take(self, cost: int) -> bool:
+        """Whether there is enough; if so it is taken."""
+        if self.capacity and self.available < min(cost, self.capacity):
+            return False
+        self._level -= cost
+        return True
+
+    def give_back(self, cost: int) -> None:
+        """What was taken and not spent."""
+        self._level = min(self.capacity, self._level + cost)
+
+    def seconds_until(self, cost: int) -> float:
+        """Until `cost` can be taken."""
+        missing = min(cost, self.capacity) - self.available
+        return max(0.0, missing / self.per_second) if self.capacity else 0.0
+
+
+class Buckets:
+    """One bucket a key. A key that has not asked for long has a full bucket, so the oldest can be forgotten."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+
+    def of(self, key_id: str) -> Bucket:
+        bucket = self._buckets.get(key_id)
+        if bucket is None:
+            bucket = self._buckets[key_id] = Bucket(self._per_minute)
+            while len(self._buckets) > _KEYS_MAX:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(key_id)
+        return bucket

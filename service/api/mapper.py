@@ -1,0 +1,198 @@
+"""The one place where rows become what the schema shows. A field that the role does not get is never looked at."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+import strawberry
+from policies import pseudonym
+
+from service.api.enums import AmountSource, CallStatus, Disclosure, ParameterAction
+from service.api.types import Amount, AmountPart, Call, CallError, ErrorGroup, ErrorParameter, Redaction, Tag
+from service.query.disclose import Details
+from service.query.fields import CALLS, ERRORS
+from service.query.groups import GroupsPage
+from service.query.lookups import RowKey, shown
+from service.query.pages import Row
+from service.query.reader import Reader
+from service.query.scope import Scope
+from service.query.selection import Selection
+from service.query.users import period_label
+from service.query.where import fingerprint_text
+from service.storage.ids import encode_call_id, encode_error_id
+from service.storage.sources import AMOUNT_SOURCE_NAMES, SOURCE_NAMES
+
+_SEALED: Final = frozenset({"message", "disclosure", "parameters"})
+
+
+class Mapper:
+    """Makes objects of the rows of one request, and fetches what belongs to them, all rows at once."""
+
+    def __init__(self, reader: Reader, scope: Scope) -> None:
+        self._reader = reader
+        self._scope = scope
+
+    async def calls(self, rows: Sequence[Row], selection: Selection) -> list[Call]:
+        fields = [field for field in selection if field in shown(CALLS, selection, self._scope)]
+        names = await self._names(rows) if "account" in fields else {}
+        calls = [Call(**{_ATTRIBUTES[field]: self._value(field, row, names) for field in fields}) for row in rows]
+        if "error" in fields:
+            await self._add_errors(rows, calls, selection["error"])
+        return calls
+
+    async def errors(self, rows: Sequence[Row], selection: Selection) -> list[CallError]:
+        fields = [field for field in selection if field in shown(ERRORS, selection, self._scope)]
+        plain = [field for field in fields if field in _ERROR_VALUES]
+        errors = [CallError(**{_ERROR_ATTRIBUTES[field]: _ERROR_VALUES[field](row) for field in plain}) for row in rows]
+        if _SEALED & {*selection}:
+            details = await self._reader.details(self._scope, rows) if _SEALED & {*fields} else []
+            for error, row_details in zip(errors, details, strict=False):
+                _add_details(error, row_details, fields)
+        if "call" in fields:
+            await self._add_calls(rows, errors, selection["call"])
+        return errors
+
+    async def groups(self, page: GroupsPage, selection: Selection) -> list[ErrorGroup]:
+        rows = [page.samples[row["fingerprint"]] for row in page.rows if row["fingerprint"] in page.samples]
+        details = await self._reader.details(self._scope, rows)
+        messages = {row["fingerprint"]: detail.message for row, detail in zip(rows, details, strict=True)}
+        return [_group(row, messages.get(row["fingerprint"])) for row in page.rows]
+
+    async def _add_errors(self, rows: Sequence[Row], calls: Sequence[Call], selection: Selection) -> None:
+        keys = [RowKey(row["account_id"], row["tier"], row["error_at"], row["id"]) for row in rows if row["error_at"]]
+        found = await self._reader.rows(self._scope, ERRORS, keys, selection)
+        errors = dict(zip(found, await self.errors(list(found.values()), selection), strict=True))
+        for row, call in zip(rows, calls, strict=True):
+            call.error = errors.get((row["account_id"], row["id"]))
+
+    async def _add_calls(self, rows: Sequence[Row], errors: Sequence[CallError], selection: Selection) -> None:
+        keys = [RowKey(row["account_id"], row["tier"], row["started_at"], row["id"]) for row in rows]
+        found = await self._reader.rows(self._scope, CALLS, keys, selection)
+        calls = dict(zip(found, await self.calls(list(found.values()), selection), strict=True))
+        for row, error in zip(rows, errors, strict=True):
+            error.call = calls.get((row["account_id"], row["id"]))
+
+    async def _names(self, rows: Iterable[Row]) -> Mapping[int, str]:
+        numbers = {row["account"] for row in rows if isinstance(row["account"], int)}
+        return {number: await self._reader.accounts.name(number) for number in numbers}
+
+    def _value(self, field: str, row: Row, names: Mapping[int, str]) -> Any:  # noqa: ANN401 - any field
+        if field == "account":
+            return names.get(row["account"], row["account"])
+        if field == "user":
+            token = row["user_token"]
+            period = period_label(self._scope.policy, row["started_at"])
+            return None if token is None else strawberry.ID(pseudonym.outward(token, period))
+        return _CALL_VALUES[field](row)
+
+
+def _column(name: str) -> Callable[[Row], Any]:
+    return lambda row: row[name]
+
+
+def _amount(row: Row) -> Amount | None:
+    if row["amount"] is None or row["currency"] is None:
+        return None
+    source = row["amount_source"]
+    return Amount(
+        amount=Decimal(row["amount"]),
+        currency=row["currency"],
+        source=None if source is None else AmountSource[AMOUNT_SOURCE_NAMES[source]],
+    )
+
+
+def _amount_parts(row: Row) -> list[AmountPart] | None:
+    if row["amount_parts"] is None:
+        return None
+    return [
+        AmountPart(
+            meter=part["meter"],
+            quantity=_decimal(part.get("quantity")),
+            unit_price=_decimal(part.get("unit_price")),
+            amount=_decimal(part["amount"]),
+        )
+        for part in orjson.loads(row["amount_parts"])
+    ]
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _tags(row: Row) -> list[Tag] | None:
+    if row["tags"] is None:
+        return None
+    return [Tag(key=key, value=value) for key, value in sorted(orjson.loads(row["tags"]).items())]
+
+
+def _source(row: Row) -> str:
+    return SOURCE_NAMES.get(row["source"], "unknown") if isinstance(row["source"], int) else row["source"]
+
+
+_CALL_VALUES: Final[Mapping[str, Callable[[Row], Any]]] = {
+    "id": lambda row: strawberry.ID(encode_call_id(row["account_id"], row["id"])),
+    "sourceId": _column("source_id"),
+    "source": _source,
+    "startedAt": _column("started_at"),
+    "apiKey": _column("api_key"),
+    "model": _column("model"),
+    "servedModel": _column("served_model"),
+    "provider": _column("provider"),
+    "operation": _column("operation"),
+    "status": lambda row: CallStatus.FAILED if row["failed"] else CallStatus.SUCCEEDED,
+    "streamed": _column("streamed"),
+    "inputTokens": _column("input_tokens"),
+    "outputTokens": _column("output_tokens"),
+    "totalTokens": _column("total_tokens"),
+    "cacheReadTokens": _column("cache_read_tokens"),
+    "cacheWriteTokens": _column("cache_write_tokens"),
+    "reasoningTokens": _column("reasoning_tokens"),
+    "tokenEfficiency": _column("token_efficiency"),
+    "amount": _amount,
+    "amountParts": _amount_parts,
+    "latencyMs": _column("latency_ms"),
+    "timeToFirstTokenMs": _column("time_to_first_token_ms"),
+    "tags": _tags,
+    "errorType": _column("error_type"),
+    "errorCode": _column("error_code"),
+    "error": lambda _: None,
+}
+
+_ERROR_VALUES: Final[Mapping[str, Callable[[Row], Any]]] = {
+    "id": lambda row: strawberry.ID(encode_error_id(row["account_id"], row["id"], row["occurred_at"])),
+    "type": _column("error_type"),
+    "code": _column("error_code"),
+    "occurredAt": _column("occurred_at"),
+    "fingerprint": lambda row: strawberry.ID(fingerprint_text(row["fingerprint"])),
+    "redactions": lambda row: [
+        Redaction(rule=rule, count=count) for rule, count in zip(row["rules"], row["rule_counts"], strict=True)
+    ],
+}
+
+
+def _attribute(field: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in field)
+
+
+_ATTRIBUTES: Final = {field: _attribute(field) for field in CALLS.fields}
+_ERROR_ATTRIBUTES: Final = {field: _attribute(field) for field in ERRORS.fields}
+
+
+def _add_details(error: CallError, details: Details, fields: Sequence[str]) -> None:
+    if "disclosure" in fields:
+        error.disclosure = Disclosure[details.disclosure]
+    if "message" in fields:
+        error.message = details.message
+    if "parameters" in fields and details.parameters is not None:
+        error.parameters = [
+            ErrorParameter(name=name, value=value, action=ParameterAction[action])
+            for name, value, action in details.parameters
+        ]
+
+
+def _group(row: Row, message: str | None) -> ErrorGroup:
+    group = ErrorGroup(fingerprint=strawberry.ID(fingerprint_text(row["fingerprint"])), sample_message=message)
+    for name in ("type", "count", "first_seen", "last_seen", "models"):
+        setattr(group, name, row.get(name))
+    return group

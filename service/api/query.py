@@ -1,0 +1,114 @@
+"""The root of the schema."""
+
+from typing import Annotated, Any
+
+import strawberry
+
+from service.api import lists
+from service.api.connections import CallConnection, CallErrorConnection, ErrorGroupConnection
+from service.api.context import Context
+from service.api.directives import Cost, paged
+from service.api.inputs import (
+    CallOrder,
+    ErrorFilterArgument,
+    ErrorGroupOrder,
+    ErrorOrder,
+    FilterArgument,
+)
+from service.api.mapper import Mapper
+from service.api.types import Call, Node
+from service.api.viewer import Viewer, resolve_viewer
+
+Info = strawberry.Info[Context, Any]
+
+
+def _argument(description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
+    return strawberry.argument(description=description)
+
+
+First = Annotated[int | None, _argument("How many from the start: 1 to 200, 50 when neither is given.")]
+Last = Annotated[int | None, _argument("How many from the end: 1 to 200.")]
+After = Annotated[str | None, _argument("Go on after this cursor.")]
+Before = Annotated[str | None, _argument("End before this cursor.")]
+Id = Annotated[strawberry.ID, _argument("An id that this ledger gave out.")]
+CallOrders = Annotated[list[CallOrder] | None, _argument("Order; newest first when not given.")]
+ErrorOrders = Annotated[list[ErrorOrder] | None, _argument("Order; newest first when not given.")]
+GroupOrder = Annotated[ErrorGroupOrder | None, _argument("Order; last seen first when not given.")]
+UNSET: Any = strawberry.UNSET
+
+
+def _given(value: Any) -> Any:  # noqa: ANN401 - any argument
+    return None if value is strawberry.UNSET else value
+
+
+def _slicing(first: Any, after: Any = None, last: Any = None, before: Any = None) -> lists.Slicing:  # noqa: ANN401
+    return lists.Slicing(_given(first), _given(after), _given(last), _given(before))
+
+
+@strawberry.type(description="What can be asked.")
+class Query:
+    @strawberry.field(
+        description="Calls, newest first unless ordered otherwise.", directives=[*paged(), Cost(weight=10)]
+    )
+    async def calls(
+        self,
+        info: Info,
+        filter: FilterArgument = None,  # noqa: A002 - the argument's name
+        order_by: CallOrders = UNSET,
+        first: First = UNSET,
+        after: After = UNSET,
+        last: Last = UNSET,
+        before: Before = UNSET,
+    ) -> CallConnection:
+        return await lists.resolve_calls(info, filter, _given(order_by), _slicing(first, after, last, before))
+
+    @strawberry.field(
+        description="Error details inside their window. For error types over the calls' whole window, filter calls by "
+        "errorType.",
+        directives=[*paged(), Cost(weight=10)],
+    )
+    async def errors(
+        self,
+        info: Info,
+        filter: ErrorFilterArgument = None,  # noqa: A002
+        order_by: ErrorOrders = UNSET,
+        first: First = UNSET,
+        after: After = UNSET,
+        last: Last = UNSET,
+        before: Before = UNSET,
+    ) -> CallErrorConnection:
+        return await lists.resolve_errors(info, filter, _given(order_by), _slicing(first, after, last, before))
+
+    @strawberry.field(description="Errors of one fingerprint as one row.", directives=[*paged(), Cost(weight=50)])
+    async def error_groups(
+        self,
+        info: Info,
+        filter: ErrorFilterArgument = None,  # noqa: A002
+        order_by: GroupOrder = UNSET,
+        first: First = UNSET,
+        after: After = UNSET,
+    ) -> ErrorGroupConnection:
+        return await lists.resolve_error_groups(info, filter, _given(order_by), _slicing(first, after))
+
+    @strawberry.field(description="One call by our id; null when unknown, out of scope or past its window.")
+    async def call(self, info: Info, id: Id) -> Call | None:  # noqa: A002
+        return await _call(info, id, lists.tree_of(info))
+
+    @strawberry.field(description="Any node by id; null when unknown, out of scope or past its window.")
+    async def node(self, info: Info, id: Id) -> Node | None:  # noqa: A002
+        context = info.context
+        if not id.startswith("err_"):
+            return await _call(info, id, lists.tree_of(info, frozenset({"Node", "Call"})))
+        tree = lists.tree_of(info, frozenset({"Node", "CallError"}))
+        row = await context.reader.error(context.scope, id, tree)
+        return None if row is None else (await Mapper(context.reader, context.scope).errors([row], tree))[0]
+
+    @strawberry.field(description="Who asks, what they may see, how long things are kept for them.")
+    async def viewer(self, info: Info) -> Viewer:
+        return await resolve_viewer(info.context)
+
+
+async def _call(info: Info, id_: str, tree: lists.Tree) -> Call | None:
+    context = info.context
+    row = await context.reader.call(context.scope, id_, tree)
+    return None if row is None else (await Mapper(context.reader, context.scope).calls([row], tree))[0]
