@@ -1,7 +1,8 @@
 """What an ingest adapter read from one row: normalised, not yet admitted.
 
 Every moment is an aware datetime in UTC; `started_at` is floored to milliseconds. Optional text that came empty is
-None ("not reported"). Nothing here may be stored, logged or shown: only `Admission.admit` makes it storable.
+None ("not reported"). Nothing here may be stored, logged or shown: only `Admission.admit` makes it storable. What may
+hold anybody's text is left out of reprs.
 """
 
 from dataclasses import dataclass, field
@@ -35,8 +36,8 @@ class ErrorReport:
 
     type: str
     code: str | None = None
-    message: str | None = None
-    parameters: dict[str, Json] = field(default_factory=dict[str, Json])
+    message: str | None = field(default=None, repr=False)
+    parameters: dict[str, Json] = field(default_factory=dict[str, Json], repr=False)
     occurred_at: datetime | None = None
 
 
@@ -56,7 +57,7 @@ class Report:
     failed: bool
     account: str | None = None
     api_key: str | None = None
-    user: str | None = None
+    user: str | None = field(default=None, repr=False)
     served_model: str | None = None
     provider: str | None = None
     operation: str | None = None
@@ -73,7 +74,7 @@ class Report:
     corrects: str | None = None
     latency_ms: int | None = None
     time_to_first_token_ms: int | None = None
-    tags: dict[str, str] = field(default_factory=dict[str, str])
+    tags: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     error: ErrorReport | None = None
     content: list[str] = field(default_factory=list[str], repr=False)
     dropped: dict[str, int] = field(default_factory=dict[str, int])

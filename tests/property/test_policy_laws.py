@@ -75,7 +75,7 @@ def policies(draw: st.DrawFn) -> Policy:
     )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(policies())
 def test_canonical_text_parses_to_the_same_policy(policy: Policy) -> None:
     """parse . canonical is the identity, canonical text is a fixed point, and the digest follows."""

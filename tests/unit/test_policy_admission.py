@@ -458,3 +458,13 @@ def test_a_masked_name_is_stored_masked() -> None:
     admitted = Admission(parse(text), REDACTOR).admit(report())
 
     assert admitted.api_key == "[redacted:operational]"
+
+
+def test_reprs_hold_no_text_of_anybody() -> None:
+    """A report or an admitted call that ends up in a traceback shows neither user, message, parameters nor content."""
+    reported = failed(f"echo {PROMPT}", parameters={"prompt": PROMPT}, content=[PROMPT])
+    reported.user = "jane@example.com"
+    reported.tags = {"team": PROMPT}
+
+    assert "divorce" not in repr(reported)
+    assert "jane" not in repr(reported) + repr(DEFAULT.admit(reported))
