@@ -24,7 +24,7 @@ from service.retention.clock import GAP_MAX, WAIT, Clock, machine_clock, trusted
 from service.retention.errors import PurgeClockError, PurgeFailedError, PurgePlanError
 from service.retention.runs import SYSTEM, PurgeState, Run
 from service.storage.database import Database
-from service.storage.errors import PartitionsBusyError
+from service.storage.errors import DatabaseError, PartitionsBusyError
 from service.storage.notices import notify
 from service.storage.partitions import Partitions, quoted
 
@@ -75,6 +75,8 @@ async def run_purge(
         ended = await purge.finish_earlier(plan_digest)
         if plan_digest is None or plan_digest not in [run.digest for run in ended]:
             ended += await purge.destroy_due(plan_digest, requested_by)
+        if not ended:
+            await runs.note_nothing_due(purge.now, requested_by=requested_by)
         return ended
 
 
@@ -109,12 +111,11 @@ class _Purge:
         return ended
 
     async def destroy_due(self, plan_digest: str | None, requested_by: str) -> list[Run]:
-        """Plan and carry out a purge of what is due now; record it when that is nothing."""
+        """Plan and carry out a purge of what is due now."""
         due = await plan_purge(self._database, self._partitions, self._keyring, self._policy, now=self.now)
         if plan_digest is not None and plan_digest != due.digest():
             raise PurgePlanError
         if not due:
-            await runs.note_nothing_due(self.now, requested_by=requested_by)
             return []
         jumped = plan_digest is None and self.now - await runs.last_seen(self.now) > GAP_MAX
         run = await runs.begin(due, now=self.now, requested_by=requested_by, waits=jumped)
@@ -137,6 +138,9 @@ class _Purge:
             except (PartitionsBusyError, KeyringUnavailableError) as error:
                 await runs.note_delay(run, str(error))
                 raise
+            except DatabaseError as error:  # not as its record says: it must not stop the purges after it
+                await self._give_up(run, str(error))
+                raise PurgeFailedError(str(error)) from error
             self._on_step(f"recorded {run.state}")
         self._partitions.forget()
         await notify(self._database.owner, "purge")

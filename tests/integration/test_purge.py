@@ -1,0 +1,516 @@
+"""The purge on a real server with a real keyring: killed at every step, raced, held up, lied to by clocks."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from policies.document import load_preset
+from policies.model import Policy, Store
+from policies.retention import KeyPeriod, partition_bounds
+from service.keyring import KeyDestroyedError, Keyring, PeriodKeyName, create_kek_file, open_keyring
+from service.retention import runs
+from service.retention.errors import PurgeClockError, PurgeFailedError, PurgePlanError
+from service.retention.maintenance import maintain, maintain_for_ever
+from service.retention.purge import plan_purge, run_purge
+from service.retention.runs import PurgeState, Run
+from service.retention.tombstones import replay_tombstones
+from service.storage.database import Database
+from service.storage.errors import PartitionsBusyError
+from service.storage.models import PurgeRun
+from service.storage.partitions import Partitions
+
+REPOSITORY = Path(__file__).parents[2]
+DATABASE_ID = UUID("b7a9c2de-0000-4000-8000-000000000001")
+NOW = datetime.now(UTC)
+OLD, YOUNG = NOW - timedelta(days=500), NOW - timedelta(days=1)
+INSERT_CALL = """
+    INSERT INTO call (started_at, id, digest, account_id, tier, source, failed, source_id, model)
+    VALUES ($1, gen_random_uuid(), 1, 1, 1, 1, false, 'r', 'm')
+"""
+INSERT_ERROR = """
+    INSERT INTO call_error
+        (occurred_at, started_at, id, fingerprint, account_id, tier, model, error_type, rules, rule_counts)
+    VALUES ($1, $1, gen_random_uuid(), 1, 1, 1, 'm', 'E', '{}', '{}')
+"""
+TABLES = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '_t1_[0-9]{8}' ORDER BY 1"
+
+
+@dataclass
+class House:
+    """What a purge works on."""
+
+    url: str
+    folder: Path
+    database: Database
+    partitions: Partitions
+    keyring: Keyring
+    policy: Policy
+
+    async def purge(self, **options) -> list[Run]:
+        return await run_purge(self.database, self.partitions, self.keyring, self.policy, **options)
+
+    async def fill(self) -> None:
+        """Three old calls and two old errors in three partitions, a young one of each, and keys of both ages."""
+        for store, insert, moments in (
+            (Store.CALL, INSERT_CALL, [OLD, OLD, OLD - timedelta(days=7), YOUNG]),
+            (Store.CALL_ERROR, INSERT_ERROR, [NOW - timedelta(days=40)] * 2 + [YOUNG]),
+        ):
+            await self.partitions.ensure(self.policy, [(store, 1, moment) for moment in moments])
+            for moment in moments:
+                await self.database.owner.execute(insert, moment)
+        for moment in (NOW - timedelta(days=40), NOW - timedelta(days=39), YOUNG):
+            await self.keyring.period_key(1, "personal", f"{moment:%Y-%m-%d}", mint=True)
+
+    async def left(self) -> dict[str, object]:
+        """What is there, in every respect that a purge changes."""
+        names = await self.database.owner.fetch(TABLES)
+        return {
+            "calls": await self.database.owner.fetchval("SELECT count(*) FROM call"),
+            "errors": await self.database.owner.fetchval("SELECT count(*) FROM call_error"),
+            "tables": [row["relname"] for row in names],
+            "keys": await self.keyring.periods(),
+            "runs": [(row.state, row.rows_dropped, row.keys_destroyed, row.failure) for row in await PurgeRun.all()],
+        }
+
+
+@asynccontextmanager
+async def open_house(url: str, folder: Path) -> AsyncIterator[House]:
+    create_kek_file(folder / "kek")
+    keyring = await open_keyring(f"file:{folder / 'keyring'}", f"file:{folder / 'kek'}", create=True)
+    await keyring.bind(DATABASE_ID)
+    database = await Database.open(url)
+    try:
+        yield House(url, folder, database, Partitions(database.owner), keyring, load_preset("default"))
+    finally:
+        await database.close()
+        await keyring.close()
+
+
+@pytest.fixture
+async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(database_url, tmp_path) as house:
+        yield house
+
+
+PURGED = {"calls": 1, "errors": 1, "runs": [("DONE", 5, 2, None)]}
+STEPS = [
+    "planned",
+    "keys destroyed",
+    "recorded KEYS_DESTROYED",
+    *["partition detached"] * 3,
+    "recorded DETACHED",
+    *["partition dropped"] * 3,
+    "recorded DROPPED",
+    "verified",
+    "recorded VERIFIED",
+    "recorded DONE",
+]
+
+
+async def test_a_purge_destroys_what_is_due_and_nothing_else(house: House) -> None:
+    """Old partitions and keys go, young ones stay, the record says how many rows and keys; it passes every step."""
+    await house.fill()
+    steps: list[str] = []
+
+    (run,) = await house.purge(requested_by="cli", on_step=steps.append)
+
+    left = await house.left()
+    assert PURGED.items() <= left.items()
+    assert len(left["tables"]) == 2
+    assert left["keys"] == [PeriodKeyName(1, "personal", f"{YOUNG:%Y-%m-%d}")]
+    with pytest.raises(KeyDestroyedError):
+        await house.keyring.period_key(1, "personal", f"{NOW - timedelta(days=40):%Y-%m-%d}", mint=True)
+    assert steps == STEPS
+    assert (run.state, run.requested_by, run.finished_at is not None) == (PurgeState.DONE, "cli", True)
+    assert [part.rows_estimate for part in run.plan.partitions] == [1, 2, 2]
+    assert runs.decode(await PurgeRun.get(id=run.id)) == run
+
+
+async def test_a_dry_run_touches_nothing(house: House) -> None:
+    """A plan names what would go, has the digest of the purge that follows, and leaves everything as it was."""
+    await house.fill()
+    before = await house.left()
+
+    planned = await plan_purge(house.database, house.partitions, house.keyring, house.policy)
+
+    assert await house.left() == before
+    assert (len(planned.partitions), len(planned.keys)) == (3, 2)
+    (run,) = await house.purge(plan_digest=planned.digest())
+    assert run.digest == planned.digest()
+
+
+async def test_another_plan_than_the_one_named_is_refused(house: House) -> None:
+    """With a digest that is not what is due nothing is destroyed."""
+    await house.fill()
+    before = await house.left()
+    with pytest.raises(PurgePlanError):
+        await house.purge(plan_digest="sha256:" + 64 * "0")
+    assert await house.left() == before
+
+
+async def test_purges_with_nothing_due_are_one_record(house: House) -> None:
+    """Hourly purges that find nothing leave a single record, whose end is when it was last looked at."""
+    for _ in range(3):
+        assert await house.purge() == []
+    (record,) = await PurgeRun.all()
+    assert (record.state, record.rows_dropped, record.failure) == ("DONE", 0, None)
+    assert record.finished_at > record.planned_at
+
+
+# A purge in a process of its own, which ends without a farewell at the given step.
+CHILD = """
+import asyncio, os, sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+import importlib.util
+spec = importlib.util.spec_from_file_location("purge_house", {module!r})
+module = importlib.util.module_from_spec(spec)
+sys.modules["purge_house"] = module
+spec.loader.exec_module(module)
+
+async def main():
+    left = int(sys.argv[3])
+    def on_step(_):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os._exit(137)
+    async with module.open_house(sys.argv[1], Path(sys.argv[2])) as house:
+        print("open", flush=True)
+        await house.purge(on_step=on_step)
+
+asyncio.run(main())
+"""
+
+
+def purge_in_a_child(house: House, *, killed_at: int = 0) -> "subprocess.Popen[str]":
+    code = CHILD.format(tests=str(REPOSITORY), module=__file__)
+    command = [sys.executable, "-W", "ignore", "-c", code, house.url, str(house.folder), str(killed_at)]
+    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("number", range(1, len(STEPS) + 1), ids=lambda number: f"{number}-{STEPS[number - 1]}")
+async def test_killed_at_any_step_the_next_purge_ends_the_same(house: House, number: int) -> None:
+    """A process that dies right after a step, before the next, leaves what the next purge finishes: one run, all of it.
+
+    At no point in between is anything that is sealed readable while its rows are gone from the record.
+    """
+    await house.fill()
+    child = purge_in_a_child(house, killed_at=number)
+    _, errors = await asyncio.to_thread(child.communicate)
+    assert child.returncode == 137, errors
+
+    after_the_kill = await PurgeRun.get()
+    if after_the_kill.state != "PLANNED":
+        assert len(await house.keyring.periods()) == 1
+    await house.purge()
+    await house.purge()
+
+    left = await house.left()
+    # The second purge found nothing to do: a record of its own.
+    assert left["runs"][0] == ("DONE", 5, 2, None)
+    assert [state for state, *_ in left["runs"][1:]] == ["DONE"]
+    assert (left["calls"], left["errors"], len(left["tables"]), len(left["keys"])) == (1, 1, 2, 1)
+
+
+async def test_a_detach_that_was_killed_under_a_reader_is_finalised(house: House) -> None:
+    """A purge that is killed while it waits for a long reader leaves `detach pending`; the next one ends it all."""
+    await house.fill()
+    async with house.database.reading(None) as reader, reader.transaction():
+        await reader.fetchval("SELECT count(*) FROM call")
+        child = purge_in_a_child(house)
+        while not await house.database.owner.fetchval("SELECT count(*) FROM pg_inherits WHERE inhdetachpending"):
+            assert child.poll() is None, child.communicate()
+            await asyncio.sleep(0.02)
+        child.kill()
+        child.communicate()
+        # What is being detached is not served any more, though the purge is dead and the reader still reads.
+        assert await house.database.owner.fetchval("SELECT count(*) FROM call WHERE started_at < $1", OLD) == 0
+    await house.purge()
+
+    left = await house.left()
+    assert PURGED.items() <= left.items()
+    assert len(left["tables"]) == 2
+
+
+async def test_a_reader_that_outlasts_the_purge_delays_it_and_nobody_else(house: House) -> None:
+    """The purge says busy and records why, others keep working, and it is finished when the reader is gone."""
+    await house.fill()
+    async with house.database.reading(None) as reader, reader.transaction():
+        await reader.fetchval("SELECT count(*) FROM call")
+        purging = asyncio.create_task(house.purge())
+        while not purging.done():
+            await house.database.owner.execute(INSERT_CALL, YOUNG)
+            await asyncio.sleep(0.05)
+        with pytest.raises(PartitionsBusyError):
+            await purging
+        record = await PurgeRun.get()
+        assert (record.state, bool(record.failure)) == ("KEYS_DESTROYED", True)
+    (run,) = await house.purge()
+    assert (run.state, run.failure, run.rows_dropped) == (PurgeState.DONE, None, 5)
+    assert (await PurgeRun.get()).failure is None
+
+
+async def test_two_runners_do_the_work_once(house: House) -> None:
+    """Four purges at once, two of them processes: one record of the work, every row counted once, nobody fails."""
+    await house.fill()
+    children = [purge_in_a_child(house) for _ in range(2)]
+    await asyncio.gather(house.purge(), house.purge())
+    for child in children:
+        _, errors = await asyncio.to_thread(child.communicate)
+        assert child.returncode == 0, errors
+    done = [run for run in (await house.left())["runs"] if run[1] or run[2]]
+    assert done == [("DONE", 5, 2, None)]
+
+
+async def test_a_runner_that_does_not_wait_leaves_the_work_to_the_other(house: House) -> None:
+    """While a purge is under way, `wait=False` returns at once without a record."""
+    await house.fill()
+    seen: list[asyncio.Task[list[Run]]] = []
+    running = asyncio.create_task(
+        house.purge(on_step=lambda _: seen.append(asyncio.create_task(house.purge(wait=False))))
+    )
+    await running
+    assert len(seen) == len(STEPS)
+    assert [await task for task in seen[:-1]] == [[]] * (len(STEPS) - 1)
+
+
+@pytest.mark.parametrize("minutes", [-6, 6, 60 * 24 * 365])
+async def test_a_database_clock_that_is_off_stops_the_purge(house: House, minutes: int) -> None:
+    """More than five minutes between the two clocks, either way, and nothing is destroyed or recorded."""
+    await house.fill()
+    before = await house.left()
+    with pytest.raises(PurgeClockError):
+        await house.purge(clock=lambda: datetime.now(UTC) + timedelta(minutes=minutes))
+    assert await house.left() == before
+    assert await house.purge(clock=lambda: datetime.now(UTC) + timedelta(minutes=4))
+
+
+async def last_purge_was(moment: datetime) -> None:
+    await PurgeRun.create(
+        id=uuid4(),
+        state="DONE",
+        plan_digest="",
+        plan={"partitions": [], "keys": [], "waits": False, "spared": []},
+        planned_at=moment,
+        finished_at=moment,
+        requested_by="system",
+    )
+
+
+async def test_a_jump_of_the_clock_puts_the_purge_off_for_an_hour(house: House) -> None:
+    """After more than a day without a record nothing is destroyed at first; an hour later it is, by anyone."""
+    await house.fill()
+    await last_purge_was(NOW - timedelta(hours=25))
+    for _ in range(2):
+        with pytest.raises(PurgeClockError):
+            await house.purge()
+    left = await house.left()
+    assert (left["calls"], len(left["keys"]), len(left["tables"])) == (4, 3, 5)
+
+    waiting = await PurgeRun.get(state="PLANNED")
+    await PurgeRun.filter(id=waiting.id).update(planned_at=waiting.planned_at - timedelta(hours=1))
+    (run,) = await house.purge()
+    assert (run.id, run.state, run.rows_dropped) == (waiting.id, PurgeState.DONE, 5)
+
+
+async def test_a_machine_that_is_on_for_minutes_a_week_is_purged_all_the_same(house: House) -> None:
+    """Each start finds a gap of a week: the first one plans, the second carries that out; nothing waits for ever."""
+    await house.fill()
+    await last_purge_was(NOW - timedelta(days=14))
+    with pytest.raises(PurgeClockError):
+        await house.purge()
+    waiting = await PurgeRun.get(state="PLANNED")
+    await PurgeRun.filter(id=waiting.id).update(planned_at=NOW - timedelta(days=7))
+    assert [run.rows_dropped for run in await house.purge()] == [5]
+
+
+async def test_a_clock_that_goes_back_takes_its_plan_with_it(house: House) -> None:
+    """What was planned by a clock that had jumped ahead is dropped when the clock is right again."""
+    await house.fill()
+    await last_purge_was(NOW - timedelta(days=2))
+    with pytest.raises(PurgeClockError):
+        await house.purge()
+    wrong = await PurgeRun.get(state="PLANNED")
+    await PurgeRun.filter(id=wrong.id).update(planned_at=NOW + timedelta(days=3650))
+    await last_purge_was(NOW - timedelta(hours=1))
+    (run,) = await house.purge()
+
+    assert run.id != wrong.id
+    assert (await PurgeRun.get(id=wrong.id)).state == "FAILED"
+
+
+async def test_naming_the_plan_does_not_wait_for_the_clock(house: House) -> None:
+    """An operator who names the digest of a plan that waits has it carried out at once."""
+    await house.fill()
+    await last_purge_was(NOW - timedelta(days=30))
+    with pytest.raises(PurgeClockError):
+        await house.purge()
+    planned = await plan_purge(house.database, house.partitions, house.keyring, house.policy)
+    (run,) = await house.purge(plan_digest=planned.digest())
+    assert (run.rows_dropped, run.state) == (5, PurgeState.DONE)
+
+
+async def test_a_record_from_the_future_does_not_switch_the_guard_off(house: House) -> None:
+    """A run that a wrong clock dated ten years ahead does not count as the last purge."""
+    await house.fill()
+    await last_purge_was(NOW + timedelta(days=3650))
+    await last_purge_was(NOW - timedelta(days=3))
+    with pytest.raises(PurgeClockError):
+        await house.purge()
+
+
+async def test_a_new_installation_is_purged_at_once(house: House) -> None:
+    """Without any purge before it, the installation's own date is what the clock is held against."""
+    await house.fill()
+    await house.database.owner.execute(
+        "INSERT INTO installation (id, database_id, created_at, demo) VALUES (1, $1, $2, false)",
+        DATABASE_ID,
+        NOW - timedelta(hours=2),
+    )
+    assert [run.rows_dropped for run in await house.purge()] == [5]
+
+
+def longer(policy: Policy) -> Policy:
+    tier = policy.tiers["standard"]
+    return replace(
+        policy,
+        tiers={"standard": replace(tier, store_days=dict.fromkeys(Store, 4000), readable_days={"personal": 4000})},
+    )
+
+
+async def test_a_window_that_was_lengthened_spares_what_was_planned(house: House) -> None:
+    """A purge that resumes under a policy by which its plan is no longer due destroys nothing more, and says so."""
+    await house.fill()
+    child = purge_in_a_child(house, killed_at=1)
+    await asyncio.to_thread(child.communicate)
+    house.policy = longer(house.policy)
+    (run,) = await house.purge()
+
+    left = await house.left()
+    assert (left["calls"], left["errors"], len(left["keys"]), run.rows_dropped) == (4, 3, 3, 0)
+    assert len(run.spared) == 5
+    assert run.plan.partitions == ()
+
+
+async def test_what_is_half_detached_is_dropped_though_the_window_was_lengthened(house: House) -> None:
+    """Partitions that a killed purge had detached are dropped by the next, not forgotten as tables of nobody."""
+    await house.fill()
+    child = purge_in_a_child(house, killed_at=STEPS.index("partition detached") + 1)
+    await asyncio.to_thread(child.communicate)
+    house.policy = longer(house.policy)
+    (run,) = await house.purge()
+
+    assert len(run.plan.partitions) == 1
+    assert await house.partitions.detached() == frozenset()
+    assert len((await house.left())["tables"]) == 4
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {},
+        {"partitions": [{"store": "call", "name": "account"}], "keys": []},
+        {"partitions": "call", "keys": [], "waits": False, "spared": []},
+        {"partitions": [], "keys": [[1, "../../x", "2020-01-01"]], "waits": False, "spared": []},
+    ],
+)
+async def test_a_record_that_nobody_can_read_stops_no_purge(house: House, plan: dict[str, object]) -> None:
+    """An unfinished record that is damaged or made up fails by itself; the purge after it is carried out."""
+    await house.fill()
+    forged = uuid4()
+    await PurgeRun.create(
+        id=forged, state="DETACHED", plan_digest="", plan=plan, planned_at=NOW, requested_by="mallory"
+    )
+    assert [run.rows_dropped for run in await house.purge()] == [5]
+    assert (await PurgeRun.get(id=forged)).state == "FAILED"
+
+
+@pytest.mark.parametrize("state", ["PLANNED", "KEYS_DESTROYED", "DETACHED"])
+async def test_a_forged_record_destroys_nothing_that_is_not_due(house: House, state: str) -> None:
+    """Whoever can write records but not drop tables cannot have a young partition or key destroyed by one."""
+    await house.fill()
+    (young,) = [part for part in await house.partitions.list(Store.CALL) if part.end > NOW - timedelta(days=8)]
+    old_bounds = partition_bounds(house.policy, 1, Store.CALL, OLD)
+    forged = replace(young, start=old_bounds[0], end=old_bounds[1])
+    key = KeyPeriod(1, "personal", f"{YOUNG:%Y-%m-%d}")
+    record = Run(uuid4(), PurgeState(state), runs.PurgePlan((forged,), (key,)), "", NOW, "mallory")
+    await PurgeRun.create(
+        id=record.id,
+        state=state,
+        plan_digest="",
+        plan=runs.encode(record),
+        planned_at=NOW,
+        requested_by="mallory",
+    )
+    with contextlib.suppress(PurgeFailedError):
+        await house.purge()
+    await house.purge()
+
+    left = await house.left()
+    assert (left["calls"], left["errors"], len(left["tables"])) == (1, 1, 2)
+    assert await house.partitions.exists(young)
+    assert PeriodKeyName(*key) in await house.keyring.periods()
+
+
+async def test_an_older_keyring_loses_again_what_a_purge_destroyed(house: House, tmp_path: Path) -> None:
+    """A keyring restored from before the purge has the keys again; replaying the records destroys them."""
+    await house.fill()
+    before = await house.keyring.periods()
+    copy = tmp_path / "copy"
+    await asyncio.to_thread(subprocess.run, ["cp", "-a", tmp_path / "keyring", copy], check=True)
+    await house.purge()
+    restored = await open_keyring(f"file:{copy}", f"file:{tmp_path / 'kek'}", create=False)
+    assert await restored.periods() == before
+
+    assert await replay_tombstones(restored) == 2
+    assert await restored.periods() == await house.keyring.periods()
+    assert await replay_tombstones(restored) == 0
+
+
+async def test_a_round_of_maintenance_makes_partitions_and_purges(house: House) -> None:
+    """One round leaves today's partition of every store in place and what was due gone."""
+    await house.fill()
+    assert await maintain(house.database, house.partitions, house.keyring, house.policy)
+    for store in Store:
+        assert any(part.start <= NOW < part.end for part in await house.partitions.list(store))
+    assert await house.database.owner.fetchval("SELECT count(*) FROM call") == 1
+
+
+async def test_maintenance_outlives_its_errors(house: House) -> None:
+    """A round that fails altogether is followed by another, which does the work."""
+    await house.fill()
+    policies = iter([None, None])
+    loop = asyncio.create_task(
+        maintain_for_ever(
+            house.database,
+            house.partitions,
+            house.keyring,
+            lambda: next(policies, house.policy),
+            every_s=0.01,
+            retry_s=0.01,
+        )
+    )
+    while await house.database.owner.fetchval("SELECT count(*) FROM call") != 1:
+        assert not loop.done()
+        await asyncio.sleep(0.02)
+    loop.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await loop
+
+
+async def test_both_versions_purge(any_database_url: str, tmp_path: Path) -> None:
+    """The whole purge, on the newest and on the oldest PostgreSQL."""
+    async with open_house(any_database_url, tmp_path) as house:
+        await house.fill()
+        await house.purge()
+        assert PURGED.items() <= (await house.left()).items()
