@@ -16,7 +16,7 @@ from service.app import build_app
 from service.errors import OperatorError, ServiceError
 from service.ingest import close_writer
 from service.logs import get_logger
-from service.retention.folder import fold_for_ever
+from service.retention.folder import Folder
 from service.retention.maintenance import maintain_for_ever
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
@@ -83,7 +83,7 @@ async def answering(runtime: Runtime, listener: socket.socket) -> AsyncIterator[
 def _housekeeping(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
     return [
         maintain_for_ever(runtime.database, runtime.partitions, runtime.keyring, lambda: runtime.applied.policy),
-        fold_for_ever(runtime.database.owner),
+        Folder(runtime.database.owner).fold_for_ever(),
         listen_for_ever(runtime.database.url, {"policy": runtime.reload_policy, "accounts": runtime.accounts.refresh}),
     ]
 

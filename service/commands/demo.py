@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from rich.console import Console
 from rich.progress import Progress
 
 from policies import ErrorReport, Report, Role
@@ -12,7 +13,7 @@ from service.access.principal import Principal
 from service.commands.common import say
 from service.commands.keys import create_key
 from service.errors import OperatorError
-from service.ingest import open_writer
+from service.ingest import writer_of
 from service.runtime import Runtime
 from service.storage.models import Account, ApiKey, Installation
 
@@ -130,9 +131,13 @@ async def load_demo(runtime: Runtime) -> None:
 async def _load_calls(runtime: Runtime) -> None:
     principal = Principal("demo", Role.INGEST, None)
     calls = list(sample_calls(datetime.now(UTC)))
-    async with open_writer(runtime) as writer:
-        with Progress(transient=True, disable=None) as progress:
+    writer = writer_of(runtime)
+    await writer.start()
+    try:
+        with Progress(transient=True, console=Console(stderr=True)) as progress:
             task = progress.add_task("loading sample calls", total=len(calls))
             for start in range(0, len(calls), _BATCH):
-                await writer.submit(calls[start : start + _BATCH], principal)
+                await writer.submit(calls[start : start + _BATCH], principal, source="native", patient=True)
                 progress.advance(task, _BATCH)
+    finally:
+        await writer.close()
