@@ -2,7 +2,7 @@
 # Paths are relative throughout: make cannot hold a folder's name with a space in it.
 
 DATA ?= .demo
-PYTEST_ARGS ?= -n 2 --dist loadfile
+PYTEST_ARGS ?= -n 2 --dist loadfile -rs
 
 .PHONY: demo test lint bench
 
