@@ -1,18 +1,21 @@
 """GraphQL: the schema, its limits, and its place in the HTTP application."""
 
+from typing import TYPE_CHECKING
+
 from aiohttp import web
 
-from service.api.http import LedgerView
-from service.api.limits import Buckets
-from service.api.schema import build_schema
-from service.query.enforcement import check_schema
-from service.runtime import Runtime
-
-__all__ = ["setup"]
+if TYPE_CHECKING:
+    from service.runtime import Runtime
 
 
-def setup(app: web.Application, runtime: Runtime) -> None:
+def setup(app: web.Application, runtime: "Runtime") -> None:
     """Mount `/graphql`. Raises SchemaCoverageError when the schema shows what the policy says nothing of."""
+    # Here, so that `python -m service.api.schema` is the only one to load the schema's module.
+    from service.api.http import LedgerView
+    from service.api.limits import Buckets
+    from service.api.schema import build_schema
+    from service.query.enforcement import check_schema
+
     schema = build_schema()
     check_schema(runtime.applied.policy, schema._schema)  # graphql-core's schema has no public name
     view = LedgerView(schema, runtime, Buckets(runtime.settings.rate_limit_per_minute))

@@ -5,6 +5,7 @@ who accept `application/graphql-response+json`; everyone else gets 200 for a wel
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
@@ -36,6 +37,18 @@ _METHODS: Final = {"GET", "POST"}
 _STATUSES: Final = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429, Code.FORBIDDEN: 403}
 
 
+@dataclass(slots=True)
+class _Exchange:
+    """What one request has come to so far."""
+
+    media_type: str
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+
+
+_EXCHANGE: Final = web.RequestKey("exchange", _Exchange)
+
+
 class LedgerView(GraphQLView[Context, None]):
     """`/graphql`: queries by GET and POST. Batching, multipart and the IDE are off."""
 
@@ -54,7 +67,8 @@ class LedgerView(GraphQLView[Context, None]):
         refusal = _body_refusal(request)
         if refusal is not None:
             return _answer(*refusal, media_type)
-        request["media_type"] = media_type
+        request = request.clone(client_max_size=BODY_BYTES_MAX)
+        request[_EXCHANGE] = _Exchange(media_type)
         try:
             return await self.run(request=request)
         except UnauthenticatedError as error:
@@ -86,7 +100,7 @@ class LedgerView(GraphQLView[Context, None]):
             runtime.settings.max_query_cost,
             principal.expires_at,
         )
-        request["context"] = context
+        context.http_headers = request[_EXCHANGE].headers
         return context
 
     async def process_result(self, request: web.Request, result: ExecutionResult) -> GraphQLHTTPResponse:
@@ -99,7 +113,7 @@ class LedgerView(GraphQLView[Context, None]):
             answer["errors"] = [error.formatted for error in errors]
         if result.extensions:
             answer["extensions"] = result.extensions
-        request["status"] = _status(answer, errors)
+        request[_EXCHANGE].status = _status(answer, errors)
         return answer  # type: ignore[return-value]
 
     def create_response(self, response_data: Any, sub_response: web.Response) -> web.Response:  # noqa: ANN401
@@ -108,11 +122,11 @@ class LedgerView(GraphQLView[Context, None]):
 
     async def run(self, request: web.Request, context: Any = ..., root_value: Any = ...) -> web.Response:  # type: ignore[override]  # noqa: ANN401, ARG002
         response = await super().run(request)
-        media_type = request["media_type"]
-        response.content_type, response.charset = media_type, "utf-8"
-        if media_type == GRAPHQL_JSON:
-            response.set_status(request["status"])
-        response.headers.update(request["context"].http_headers)
+        exchange = request[_EXCHANGE]
+        response.content_type, response.charset = exchange.media_type, "utf-8"
+        if exchange.media_type == GRAPHQL_JSON:
+            response.set_status(exchange.status)
+        response.headers.update(exchange.headers)
         response.headers["Cache-Control"] = "no-store"
         return response
 

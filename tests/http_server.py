@@ -1,0 +1,69 @@
+"""The HTTP application's GraphQL part on a free port of the loopback, over a test's own ledger."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from rows import Shelf
+
+from policies.model import Role
+from service import api
+from service.access.authenticate import Authenticator
+from service.access.keys import new_key
+from service.runtime import Runtime
+from service.settings import Settings
+from service.storage.models import ApiKey
+from service.storage.policy_store import store_policy
+
+
+@dataclass(slots=True)
+class Served:
+    """A server that listens, and a client's session."""
+
+    url: str
+    session: aiohttp.ClientSession
+    pepper: bytes
+    runtime: Runtime
+
+    async def key(self, role: Role = Role.ADMIN, *accounts: int, **changes: Any) -> str:
+        """A new key of this role; its text."""
+        key = new_key(self.pepper)
+        await ApiKey.create(
+            prefix=key.prefix,
+            role=role,
+            accounts=list(accounts) or None,
+            mac=key.mac,
+            created_at=datetime.now(UTC),
+            **changes,
+        )
+        return key.text
+
+
+@asynccontextmanager
+async def serve(shelf: Shelf, **settings: Any) -> AsyncIterator[Served]:
+    pepper = await shelf.keyring.secret("pepper")
+    runtime = Runtime(
+        Settings(**settings),
+        shelf.database,
+        shelf.accounts,
+        await store_policy(shelf.policy, applied_by="test"),
+        shelf.keyring,
+        shelf.partitions,
+        Authenticator(pepper),
+    )
+    app = web.Application()
+    api.setup(app, runtime)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Served(f"http://127.0.0.1:{port}/graphql", session, pepper, runtime)
+    finally:
+        await runner.cleanup()
