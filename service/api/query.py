@@ -7,7 +7,17 @@ import strawberry
 from service.api import lists
 from service.api.connections import CallConnection, CallErrorConnection, ErrorGroupConnection
 from service.api.context import Context
+from service.api.cost_types import (
+    BucketArgument,
+    CostOrders,
+    CostReport,
+    FirstRows,
+    GroupBy,
+    GroupByTags,
+    resolve_costs,
+)
 from service.api.directives import Cost, paged
+from service.api.facet_types import Facets, FirstValues, resolve_facets
 from service.api.inputs import (
     CallOrder,
     ErrorFilterArgument,
@@ -16,6 +26,7 @@ from service.api.inputs import (
     FilterArgument,
 )
 from service.api.mapper import Mapper
+from service.api.scalars import TimeZone
 from service.api.types import Call, Node
 from service.api.viewer import Viewer, resolve_viewer
 
@@ -34,6 +45,7 @@ Id = Annotated[strawberry.ID, _argument("An id that this ledger gave out.")]
 CallOrders = Annotated[list[CallOrder] | None, _argument("Order; newest first when not given.")]
 ErrorOrders = Annotated[list[ErrorOrder] | None, _argument("Order; newest first when not given.")]
 GroupOrder = Annotated[ErrorGroupOrder | None, _argument("Order; last seen first when not given.")]
+Zone = Annotated[TimeZone | None, _argument("Whose days and hours the buckets are; UTC when not given.")]
 UNSET: Any = strawberry.UNSET
 
 
@@ -89,6 +101,42 @@ class Query:
         after: After = UNSET,
     ) -> ErrorGroupConnection:
         return await lists.resolve_error_groups(info, filter, _given(order_by), _slicing(first, after))
+
+    @strawberry.field(
+        description="Counts, tokens, money and latency. Refused with OUT_OF_RETENTION when the filter needs calls that "
+        "have been purged: never a silent undercount.",
+        directives=[Cost(weight=100)],
+    )
+    async def costs(
+        self,
+        info: Info,
+        filter: FilterArgument = None,  # noqa: A002
+        group_by: GroupBy = UNSET,
+        group_by_tags: GroupByTags = UNSET,
+        bucket: BucketArgument = UNSET,
+        time_zone: Zone = UNSET,
+        order_by: CostOrders = UNSET,
+        first: FirstRows = UNSET,
+    ) -> CostReport:
+        return await resolve_costs(
+            info,
+            filter,
+            group_by=_given(group_by),
+            group_by_tags=_given(group_by_tags),
+            bucket=_given(bucket),
+            time_zone=_given(time_zone),
+            order_by=_given(order_by),
+            first=_given(first),
+        )
+
+    @strawberry.field(description="Values with counts, for filter menus.", directives=[Cost(weight=100)])
+    async def facets(
+        self,
+        info: Info,
+        filter: FilterArgument = None,  # noqa: A002
+        first: FirstValues = UNSET,
+    ) -> Facets:
+        return await resolve_facets(info, filter, first=_given(first))
 
     @strawberry.field(description="One call by our id; null when unknown, out of scope or past its window.")
     async def call(self, info: Info, id: Id) -> Call | None:  # noqa: A002
