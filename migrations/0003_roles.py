@@ -54,8 +54,8 @@ WALLS = [
         f"GRANT SELECT ON {', '.join(STORES)} TO calledger_app, calledger_app_all",
         "GRANT INSERT ON call, call_error, usage_delta TO calledger_app_all",
         f"GRANT SELECT ON {', '.join(CONTROL)} TO calledger_app_all",
-        "GRANT INSERT ON account, account_tier, api_key, policy_version, purge_run TO calledger_app_all",
-        "GRANT UPDATE ON api_key, purge_run TO calledger_app_all",
+        "GRANT INSERT ON installation, account, account_tier, api_key, policy_version, purge_run TO calledger_app_all",
+        "GRANT UPDATE ON installation, api_key, purge_run TO calledger_app_all",
         "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO calledger_app_all",
     ),
 ]

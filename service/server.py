@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ from service.retention.maintenance import maintain_for_ever
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.storage.notices import listen_for_ever
+from service.storage.partitions import Need
 
 log = get_logger()
 _SHUTDOWN_SECONDS = 20.0
@@ -56,10 +57,12 @@ async def serve(settings: Settings, announce: Announce, prepare: Callable[[Runti
 async def work(settings: Settings, url: str, announce: Announce) -> None:
     """One of several processes on the port of `settings`: answers, and leaves the house to its parent."""
     stop = _stop_signal()
-    async with open_runtime(settings.model_copy(update={"database_url": url})) as runtime:
-        async with answering(runtime, _listen(settings, shared=True)):
-            announce(_WORKER_READY)
-            await stop.wait()
+    async with (
+        open_runtime(settings.model_copy(update={"database_url": url})) as runtime,
+        answering(runtime, _listen(settings, shared=True)),
+    ):
+        announce(_WORKER_READY)
+        await stop.wait()
 
 
 @asynccontextmanager
@@ -81,9 +84,12 @@ async def answering(runtime: Runtime, listener: socket.socket) -> AsyncIterator[
 
 
 def _housekeeping(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
+    async def ensure(needs: Iterable[Need]) -> None:
+        await runtime.partitions.ensure(runtime.applied.policy, needs)
+
     return [
         maintain_for_ever(runtime.database, runtime.partitions, runtime.keyring, lambda: runtime.applied.policy),
-        Folder(runtime.database.owner).fold_for_ever(),
+        Folder(runtime.database.owner, ensure=ensure).fold_for_ever(),
         listen_for_ever(runtime.database.url, {"policy": runtime.reload_policy, "accounts": runtime.accounts.refresh}),
     ]
 

@@ -61,9 +61,10 @@ def sample_calls(now: datetime, count: int = CALLS) -> Iterator[Report]:
     oldest = now - timedelta(days=DAYS)
     for number in range(count):
         moment = oldest + timedelta(days=DAYS) * ((number + dice.random()) / count)
-        if dice.random() < 0.4 and not 7 <= moment.hour < 20:
-            moment = moment.replace(hour=dice.randrange(8, 18))
-        yield _sample_call(dice, f"demo-{number:06d}", min(moment, now - timedelta(seconds=1)))
+        by_day = moment.replace(hour=dice.randrange(8, 18))
+        if dice.random() < 0.4 and oldest < by_day < now:
+            moment = by_day
+        yield _sample_call(dice, f"demo-{number:06d}", moment)
 
 
 def _sample_call(dice: random.Random, source_id: str, moment: datetime) -> Report:

@@ -2,6 +2,7 @@
 
 import sys
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -69,8 +70,8 @@ def costs(
 
 
 async def _write(
-    name: str, form: Format, since: str | None, until: str | None, accounts: list[str] | None, data: Any
-) -> None:  # noqa: ANN401 - typer's
+    name: str, form: Format, since: str | None, until: str | None, accounts: list[str] | None, data: Path | None
+) -> None:
     kind = KINDS[name]
     wanted = _filter(kind.time_field, since, until, accounts)
     encode = ENCODERS[form]
