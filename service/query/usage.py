@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from policies import views
 from policies.model import Store
@@ -44,9 +44,9 @@ class UsageReader:
         rollups: bool = True,
         bucket: TimeBucket | None = None,
         zone: str = "UTC",
-        span: Span | None = None,
+        calls_at_most: timedelta | None = None,
     ) -> Reading:
-        """Where the usage that matches lies. `rollups`: what is grouped by is in them; `span` narrows the filter's.
+        """Where the usage that matches lies. `rollups`: what is grouped by is in them; for the rest see `plan_usage`.
 
         The account scope is applied here, by the same functions as for lists. Raises OutOfRetentionError when the
         filter needs what is gone.
@@ -62,7 +62,14 @@ class UsageReader:
             self.now,
             users="user" in fields,
         )
-        plan = plan_usage(span or wanted, windows, rollups=rollups and rollups_answer(rest), bucket=bucket, zone=zone)
+        plan = plan_usage(
+            wanted,
+            windows,
+            rollups=rollups and rollups_answer(rest),
+            bucket=bucket,
+            zone=zone,
+            calls_at_most=calls_at_most,
+        )
         users = await self._users(rest, asked, names.values(), Span(plan.start, plan.end))
         return Reading(plan, windows, self.scope.policy, asked, names, rest, users)
 

@@ -110,12 +110,18 @@ def _overlap(span: TierSpan, piece: Piece) -> bool:
 
 
 def plan_usage(
-    wanted: Span, windows: Windows, *, rollups: bool, bucket: TimeBucket | None = None, zone: str = "UTC"
+    wanted: Span,
+    windows: Windows,
+    *,
+    rollups: bool,
+    bucket: TimeBucket | None = None,
+    zone: str = "UTC",
+    calls_at_most: timedelta | None = None,
 ) -> Plan:
     """How to answer for `wanted`; an open start means from the oldest moment since which nothing is gone.
 
-    `rollups`: the sums can be read from the rollups. Raises OutOfRetentionError when what is asked for is partly gone,
-    and BucketError for too many buckets.
+    `rollups`: the sums can be read from the rollups; where they cannot, an open start reaches back `calls_at_most`.
+    Raises OutOfRetentionError when what is asked for is partly gone, and BucketError for too many buckets.
     """
     start, end = wanted.start or FAR_PAST, wanted.end or FAR_FUTURE
     end = min(end, floor_to(windows.now, _GRAIN[Store.USAGE_DAY]) + AHEAD + _GRAIN[Store.USAGE_DAY])
@@ -125,6 +131,8 @@ def plan_usage(
     refusal: BadInputError | OutOfRetentionError | None = None
     for store in tries:
         begin = start if start > FAR_PAST else windows.complete_from(store)
+        if start <= FAR_PAST and store is Store.CALL and calls_at_most is not None:
+            begin = max(begin, min(end, windows.now) - calls_at_most)
         try:
             return _plan(begin, end, windows, rollups=store is not Store.CALL, bucket=bucket, zone=zone)
         except (OutOfRetentionError, BucketError) as error:
