@@ -20,21 +20,35 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 10.0
 # As long as another command may take to start the database that we will share.
 START_PATIENCE_S = 60.0
+# A service that is told to stop does so, though a long command may share its database.
+SHARERS_PATIENCE_S = 5.0
 
 
 @asynccontextmanager
-async def database(*, data: Path, database_url: str | None) -> AsyncIterator[str]:
+async def database(*, data: Path, database_url: str | None, serving: bool = False) -> AsyncIterator[str]:
     """The address of a database that answers, for as long as the context lasts.
 
-    `database_url`, where the operator gives one, else the embedded database under `data`: as it runs, or started here
-    and ended afterwards, once the commands that came to share it are done. Raises DatabaseError when there is none.
+    `database_url`, where the operator gives one, else the embedded database under `data`. A command shares it with
+    whoever runs it, or runs it for as long as it and those who came to share it need it. The service (`serving`) runs
+    it itself, and takes it along when it stops. A server that ends by itself is started again.
+
+    Raises DatabaseError when there is none, and inside the context when the embedded one cannot be kept running.
     """
     if database_url is not None:
         await _check(database_url)
         yield database_url
         return
+    cluster = Cluster(data)
     async with AsyncExitStack() as stack:
-        yield await _borrow_or_start(Cluster(data), stack)
+        yield await (_serve(cluster, stack) if serving else _borrow_or_start(cluster, stack))
+
+
+async def _serve(cluster: Cluster, stack: AsyncExitStack) -> str:
+    postgres = EmbeddedPostgres(cluster.data)
+    url = await postgres.start()
+    stack.push_async_callback(_stop_unused, postgres, patience_s=SHARERS_PATIENCE_S)
+    await stack.enter_async_context(_watched(postgres))
+    return url
 
 
 async def _borrow_or_start(cluster: Cluster, stack: AsyncExitStack) -> str:
@@ -71,16 +85,42 @@ async def _borrow(cluster: Cluster, stack: AsyncExitStack) -> str | None:
 async def _start(cluster: Cluster, stack: AsyncExitStack) -> str:
     postgres = EmbeddedPostgres(cluster.data)
     url = await postgres.start(patience_s=0)
-    stack.push_async_callback(_stop_unused, postgres)
+    stack.push_async_callback(_stop_unused, postgres, patience_s=None)
+    await stack.enter_async_context(_watched(postgres))
     return url
 
 
-async def _stop_unused(postgres: EmbeddedPostgres) -> None:
-    """Stop the database once nobody borrows it; no one can begin to while it stops."""
+@asynccontextmanager
+async def _watched(postgres: EmbeddedPostgres) -> AsyncIterator[None]:
+    """Keep the server running beside the block; when that fails, the block is cancelled and the reason raised."""
+    inside = asyncio.current_task()
+    assert inside is not None
+    watch = asyncio.create_task(postgres.watch())
+    watch.add_done_callback(lambda _: inside.cancel() if _failure(watch) else None)
+    try:
+        yield
+    except asyncio.CancelledError:
+        failure = _failure(watch)
+        if failure is None:
+            raise
+        inside.uncancel()
+        raise failure from None
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+
+def _failure(watch: asyncio.Task[None]) -> BaseException | None:
+    return watch.exception() if watch.done() and not watch.cancelled() else None
+
+
+async def _stop_unused(postgres: EmbeddedPostgres, *, patience_s: float | None) -> None:
+    """Stop the database once nobody shares it, or after `patience_s`; no one can begin to while it stops."""
     borrowers = _borrowers(postgres.cluster)
+    deadline = None if patience_s is None else time.monotonic() + patience_s
     said = False
     try:
-        while not borrowers.try_exclusive():
+        while not borrowers.try_exclusive() and (deadline is None or time.monotonic() < deadline):
             if not said:
                 log.warning("waiting for another command that uses the database")
                 said = True

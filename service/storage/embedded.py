@@ -73,15 +73,16 @@ class EmbeddedPostgres:
         self.socket_folder: Path | None = None
         self._log_start_bytes = 0
 
-    async def start(self, *, patience_s: float = LOCK_PATIENCE_S) -> str:
+    async def start(self, *, patience_s: float | None = None) -> str:
         """Start PostgreSQL, making the database if there is none, and return the owner's address.
 
         The address also stands in `DATA/database.url` until `stop`. Raises EmbeddedDatabaseBusyError when another
-        process runs this database for longer than `patience_s`, and EmbeddedDatabaseError when it cannot run.
+        process runs this database for longer than `patience_s` (10 seconds), else EmbeddedDatabaseError when it cannot
+        run.
         """
         self._programs = processes.bundled_programs()
         self.cluster.make_folder()
-        await self._take_lock(patience_s)
+        await self._take_lock(LOCK_PATIENCE_S if patience_s is None else patience_s)
         atexit.register(self._interrupt)
         try:
             async with self._changing:
@@ -148,9 +149,7 @@ class EmbeddedPostgres:
     async def _prepare(self) -> None:
         """Bring the files into a state from which the server can start."""
         owner_uid = self.cluster.files_owner_uid()
-        self.identity = processes.choose_identity(
-            self._programs / "postgres", self.cluster.folder, owner_uid=owner_uid
-        )
+        self.identity = processes.choose_identity(self._programs / "postgres", self.cluster.folder, owner_uid=owner_uid)
         if owner_uid is None:
             await asyncio.to_thread(self.cluster.initialise, self._programs, self.identity)
         self.cluster.hand_over(self.identity)

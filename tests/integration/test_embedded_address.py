@@ -1,6 +1,8 @@
 """How a command finds its database, with real processes on both sides."""
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from service.storage import processes
 from service.storage.address import database
 from service.storage.cluster import Cluster
 from service.storage.embedded import EmbeddedPostgres
-from service.storage.errors import DatabaseError
+from service.storage.errors import DatabaseError, EmbeddedDatabaseBusyError, EmbeddedDatabaseError
 
 # A command: uses the database until its standard input ends, and says what it used.
 COMMAND = """
@@ -205,3 +207,64 @@ async def test_error_inside_a_command_still_ends_its_database(data: Path) -> Non
             raise asyncio.CancelledError
 
     assert Cluster(data).server_pid() is None
+
+
+async def test_service_does_not_depend_on_a_command(data: Path) -> None:
+    """A service beside a command that runs the database doesn't share it: it waits, and then runs its own."""
+    async with database(data=data, database_url=None) as url:
+        service = asyncio.create_task(serve_for_a_moment(data))
+        assert await value(url, "SELECT 1") == 1
+        assert not service.done()
+
+    assert await service == os.getpid()
+
+
+async def serve_for_a_moment(data: Path) -> int:
+    """The process that runs the database while a service has it."""
+    async with database(data=data, database_url=None, serving=True) as url:
+        assert await value(url, "SELECT 1") == 1
+        return int((data / "postgres" / "lock").read_text())
+
+
+async def test_second_service_on_a_folder_is_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two services never share a folder; the second is told who has it."""
+    monkeypatch.setattr("service.storage.embedded.LOCK_PATIENCE_S", 0)
+    async with database(data=data, database_url=None, serving=True):
+        with pytest.raises(EmbeddedDatabaseBusyError, match=str(os.getpid())):
+            await serve_for_a_moment(data)
+
+
+async def test_server_is_watched_while_it_is_used(data: Path) -> None:
+    """A server that is killed in the middle of a command answers again at the same address."""
+    async with database(data=data, database_url=None, serving=True) as url:
+        killed = Cluster(data).server_pid()
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while await value_or_none(url, "SELECT 1") is None:  # noqa: ASYNC110 - nothing tells of it but an answer
+                await asyncio.sleep(0.05)
+
+        assert Cluster(data).server_pid() != killed
+
+
+async def value_or_none(url: str, statement: str) -> object | None:
+    try:
+        return await value(url, statement)
+    except (OSError, asyncpg.PostgresError):
+        return None
+
+
+async def test_service_ends_when_its_database_cannot_be_kept(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When restarting the server is no use any more, whatever waits inside is ended with the reason."""
+    monkeypatch.setattr("service.storage.embedded.RESTARTS_MAX", 0)
+
+    with pytest.raises(EmbeddedDatabaseError, match="killed by signal 9"):
+        async with database(data=data, database_url=None, serving=True):
+            killed = Cluster(data).server_pid()
+            assert killed is not None
+            os.kill(killed, signal.SIGKILL)
+            await asyncio.Event().wait()
+
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
