@@ -36,12 +36,14 @@ class Runtime:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+async def open_runtime(settings: Settings, *, serving: bool = False) -> AsyncIterator[Runtime]:
     """Find or start the database, bring it to the newest schema, and open what works on it.
+
+    The service (`serving`) runs the embedded database itself; a command shares the one that runs already.
 
     Raises OperatorError when the installation cannot work as it is set up.
     """
-    async with address.database(data=settings.data, database_url=settings.database_url) as url:
+    async with address.database(data=settings.data, database_url=settings.database_url, serving=serving) as url:
         await migrate(url)
         database = await Database.open(
             url, read_connections=settings.read_connections, statement_timeout_ms=settings.statement_timeout_ms

@@ -36,7 +36,7 @@ async def serve(settings: Settings, announce: Announce, prepare: Callable[[Runti
     `prepare` runs with the open runtime before anything is served.
     """
     stop = _stop_signal()
-    async with open_runtime(settings) as runtime:
+    async with open_runtime(settings, serving=True) as runtime:
         if prepare is not None:
             await prepare(runtime)
         for wall in runtime.database.missing_walls:
