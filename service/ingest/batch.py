@@ -11,6 +11,7 @@ from typing import Final
 import asyncpg
 
 from service.errors import ServiceError
+from service.ingest.errors import CONNECTION_FAULTS, DATABASE_FAULTS
 from service.ingest.metrics import BATCH_ROWS, BISECTED
 from service.ingest.prepared import Prepared
 from service.ingest.rows import Rejection
@@ -90,7 +91,7 @@ class BatchStore:
         """The moment by the database's clock, as far as it is known: read once a minute."""
         local = datetime.now(UTC)
         if self._clock_read_at is None or abs(local - self._clock_read_at) > _CLOCK_AGE_MAX:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            with suppress(*DATABASE_FAULTS):
                 async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                     self._ahead = await self._pool.fetchval(DATABASE_NOW) - datetime.now(UTC)
                 self._clock_read_at = local
@@ -116,7 +117,7 @@ class BatchStore:
                 looked_again = True
             except asyncpg.PostgresError as error:
                 await self._judge(error, pause_s)
-            except (OSError, asyncpg.InterfaceError, TimeoutError) as error:
+            except CONNECTION_FAULTS as error:
                 await self._pause(error, pause_s)
         raise DatabaseAwayError
 
@@ -177,7 +178,7 @@ class BatchStore:
         self._connection = None
         if broken:
             connection.terminate()
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(*DATABASE_FAULTS):
             await self._pool.release(connection)
 
 

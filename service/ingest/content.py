@@ -3,6 +3,7 @@
 Of a failed call the strings are kept in memory until admission has looked for their echoes in the error's text.
 """
 
+import re
 from collections.abc import Iterable
 from math import isfinite
 from typing import Final
@@ -14,6 +15,8 @@ from service.ingest.rows import repair_surrogates
 
 ECHO_CHARACTERS_MIN: Final = 16
 """Shorter strings cannot hold a run that counts as an echo."""
+
+_NAME: Final = re.compile(r"\w*", re.ASCII)
 
 
 def _finite(text: str) -> float:
@@ -41,17 +44,20 @@ def decode_value(raw: bytes | msgspec.Raw) -> Json:
         raise UnreadableContentError from None
 
 
-def strings_in(values: Iterable[Json]) -> list[str]:
-    """Every string of 16 characters or more in `values`, at whatever depth, keys of objects included."""
+def strings_in(values: Iterable[object]) -> list[str]:
+    """Every string of 16 characters or more in `values`, at whatever depth.
+
+    Keys of objects count too, unless they are plain names: `max_completion_tokens` is no content.
+    """
     found: list[str] = []
-    pending = list(values)
+    pending: list[object] = list(values)
     while pending:
         value = pending.pop()
         if isinstance(value, str):
             if len(value) >= ECHO_CHARACTERS_MIN:
                 found.append(value)
         elif isinstance(value, dict):
-            pending.extend(value)
+            pending.extend(key for key in value if not _NAME.fullmatch(key))
             pending.extend(value.values())
         elif isinstance(value, list):
             pending.extend(value)

@@ -16,8 +16,11 @@ from tortoise.exceptions import BaseORMException
 
 from service.errors import RequestError, ServiceError
 
-DATABASE_FAULTS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, BaseORMException, TimeoutError)
-"""What a database that is away shows itself as."""
+CONNECTION_FAULTS: Final = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a lost connection shows itself as; the last is asyncpg's own state after a backend was terminated."""
+
+DATABASE_FAULTS: Final = (*CONNECTION_FAULTS, asyncpg.PostgresError, BaseORMException)
+"""What a database that is away shows itself as, through asyncpg or through Tortoise."""
 
 
 class BodyError(RequestError):

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from policies import AmountPart, ErrorReport, Json, Report
-from service.ingest.content import UnreadableContentError, count_dropped, decode_value, remember_content
+from service.ingest.content import UnreadableContentError, count_dropped, decode_value, remember_content, strings_in
 from service.ingest.litellm_fields import (
     CONTENT,
     CONTENT_METADATA,
@@ -122,12 +122,14 @@ class _Entry:
         raw = self._fields.get(name)
         if raw is None:
             return None
-        for text in (raw, repair_surrogates(bytes(raw))):
-            try:
-                return _VALUES.decode(text)
-            except (ValueError, RecursionError):
-                continue
-        raise RowError(f"`{name}` cannot be read")
+        try:
+            return _VALUES.decode(raw)
+        except (ValueError, RecursionError):
+            pass
+        try:
+            return _VALUES.decode(repair_surrogates(bytes(raw)))
+        except (ValueError, RecursionError):
+            raise RowError(f"`{name}` cannot be read") from None
 
     def _object(self, name: str) -> Mapping[str, _Value]:
         value = self._value(name)
@@ -269,11 +271,10 @@ class _Entry:
             count_dropped(report, name if name in NOT_KEPT or name in CONTENT else "unknown")
             if name in CONTENT:
                 contents.append(raw)
-        if any(self._metadata.get(name) for name in CONTENT_METADATA):
-            for name in CONTENT_METADATA:
-                if self._metadata.get(name):
-                    count_dropped(report, f"metadata.{name}")
-            contents.append(self._fields["metadata"])
+        for name in CONTENT_METADATA:
+            if value := self._metadata.get(name):
+                count_dropped(report, f"metadata.{name}")
+                report.content.extend(strings_in([value]) if report.failed else ())
         remember_content(report, contents)
 
 

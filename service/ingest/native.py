@@ -4,7 +4,7 @@ A row is decoded by a schema in one step. Only when that fails does a second loo
 good row costs little. Of two equal keys in one object the last one counts, as for most JSON readers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Final, Literal, TypeAlias
@@ -33,37 +33,13 @@ _Milliseconds: TypeAlias = (
     Annotated[int, Meta(ge=0, le=INTEGER_MAX)] | Annotated[float, Meta(ge=0, le=INTEGER_MAX)] | None
 )
 _Currency: TypeAlias = Annotated[str, Meta(pattern=r"^(?:[A-Z]{3,16})?\Z")] | None
-_Content: TypeAlias = Raw | UnsetType
 _TagValue: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)] | int | float | bool | None
 
-CONTENT_FIELDS: Final = (
-    "messages",
-    "message",
-    "prompt",
-    "prompts",
-    "input",
-    "inputs",
-    "output",
-    "outputs",
-    "completion",
-    "completions",
-    "response",
-    "request",
-    "choices",
-    "content",
-    "text",
-    "system",
-    "instructions",
-    "tools",
-    "tool_calls",
-    "tool_choice",
-    "functions",
-    "function_call",
-    "arguments",
-    "documents",
-    "query",
-    "body",
-)
+_CONTENT_NAMES: Final = """
+    messages message prompt prompts input inputs output outputs completion completions response request choices content
+    text system instructions tools tool_calls tool_choice functions function_call arguments documents query body
+"""
+CONTENT_FIELDS: Final = frozenset(_CONTENT_NAMES.split())
 """Fields that hold prompts, answers and tool arguments: dropped, counted, never stored."""
 
 
@@ -112,15 +88,17 @@ class _Facts(Struct):
     error: Raw | UnsetType = UNSET
 
 
-_Row = msgspec.defstruct("_Row", [(name, _Content, UNSET) for name in CONTENT_FIELDS], bases=(_Facts,))
-_StrictRow = msgspec.defstruct("_StrictRow", [], bases=(_Row,), forbid_unknown_fields=True)
-_KNOWN: Final = frozenset(_Row.__struct_fields__)
-_ERROR_FIELDS: Final = frozenset(_Error.__struct_fields__)
-_PART_FIELDS: Final = frozenset(_Part.__struct_fields__)
+class _OnlyFacts(_Facts, forbid_unknown_fields=True):
+    pass
 
-_STRICT: Final = msgspec.json.Decoder(_StrictRow)
-_LENIENT: Final = msgspec.json.Decoder(_Row)
+
+_KNOWN: Final = frozenset(_Facts.__struct_fields__)
+_ERROR_FIELDS: Final = frozenset(_Error.__struct_fields__)
+
+_PLAIN: Final = msgspec.json.Decoder(_OnlyFacts)
+_LENIENT: Final = msgspec.json.Decoder(_Facts)
 _ERROR: Final = msgspec.json.Decoder(_Error)
+_NO_OTHERS: Final[Mapping[str, Raw]] = {}
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 _TEXT: Final = msgspec.json.Decoder(str)
 
@@ -137,22 +115,22 @@ def read_row(row: bytes | Raw) -> Report | Rejection:
     """One row, as JSON text; never raises."""
     try:
         try:
-            facts, unknown = _STRICT.decode(row), 0
+            facts, others = _PLAIN.decode(row), _NO_OTHERS
         except (ValueError, RecursionError):
             row = bytes(row)
-            facts, unknown = _second_look(row)
+            facts, others = _second_look(row)
         if _NUL_ESCAPE in bytes(row):
             _refuse_nul(facts)
         report = _report(facts)
     except RowError as error:
         return Rejection(str(error))
-    if unknown:
-        count_dropped(report, "unknown", unknown)
+    if others:
+        _drop(report, others)
     return report
 
 
-def _second_look(row: bytes) -> tuple[_Facts, int]:
-    """The facts of a row with unknown fields or halves of surrogate pairs, else the RowError that says why not."""
+def _second_look(row: bytes) -> tuple[_Facts, Mapping[str, Raw]]:
+    """Facts and other fields of a row that has such, or halves of surrogate pairs; else the RowError that says why."""
     repaired = _SURROGATE_ESCAPE in row.lower()
     if repaired:
         row = repair_surrogates(row)
@@ -164,7 +142,7 @@ def _second_look(row: bytes) -> tuple[_Facts, int]:
         for name in ("id", "model", "account"):
             if "\ufffd" in (getattr(facts, name) or ""):
                 raise RowError(f"`{name}` holds half of a surrogate pair")
-    return facts, len(_FIELDS.decode(row).keys() - _KNOWN)
+    return facts, {name: raw for name, raw in _FIELDS.decode(row).items() if name not in _KNOWN}
 
 
 def _explain(row: bytes, error: Exception) -> RowError:
@@ -172,7 +150,7 @@ def _explain(row: bytes, error: Exception) -> RowError:
         fields = _FIELDS.decode(row)
     except (ValueError, RecursionError) as broken:
         return wrong_json(row, broken)
-    return reject(fields, error, frozenset(CONTENT_FIELDS))
+    return reject(fields, error)
 
 
 def _report(facts: _Facts) -> Report:
@@ -203,7 +181,6 @@ def _report(facts: _Facts) -> Report:
     if facts.tags:
         report.tags = {key: _tag(value) for key, value in facts.tags.items() if value is not None and value != ""}
     _read_error(report, facts)
-    _drop_content(report, facts)
     return report
 
 
@@ -280,7 +257,7 @@ def _read_error(report: Report, facts: _Facts) -> None:
         error = _ERROR.decode(facts.error)
         unknown = len(_FIELDS.decode(facts.error).keys() - _ERROR_FIELDS)
     except (ValueError, RecursionError) as wrong:
-        raise reject({}, wrong, frozenset(), inside="error") from None
+        raise reject({}, wrong, inside="error") from None
     report.error = ErrorReport(
         type=error.type or "unknown",
         code=None if error.code in (None, "") else str(error.code),
@@ -305,15 +282,11 @@ def _parameters(report: Report, raw: Raw | UnsetType) -> dict[str, Json]:
     return {}
 
 
-def _drop_content(report: Report, facts: _Facts) -> None:
-    raws = []
-    for name in CONTENT_FIELDS:
-        raw = getattr(facts, name)
-        if raw is not UNSET:
-            count_dropped(report, name)
-            raws.append(raw)
-    if raws:
-        remember_content(report, raws)
+def _drop(report: Report, others: Mapping[str, Raw]) -> None:
+    """Count the fields that are no facts of a call, and look into those that hold content for echoes."""
+    for name in others:
+        count_dropped(report, name if name in CONTENT_FIELDS else "unknown")
+    remember_content(report, [raw for name, raw in others.items() if name in CONTENT_FIELDS])
 
 
 def _refuse_nul(facts: _Facts) -> None:

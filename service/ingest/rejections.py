@@ -43,7 +43,7 @@ class RowError(RequestError):
     """the row cannot be taken as it stands"""
 
 
-def reject(fields: Mapping[str, Raw], error: Exception, content: frozenset[str], *, inside: str = "") -> RowError:
+def reject(fields: Mapping[str, Raw], error: Exception, *, inside: str = "") -> RowError:
     """The reason that a decoder gave for `fields`, in our words. Its own would quote the input.
 
     With `inside` everything is said about that field.
@@ -53,7 +53,7 @@ def reject(fields: Mapping[str, Raw], error: Exception, content: frozenset[str],
         return RowError(f"`{missing[1]}` is required")
     found = _PATH.search(message)
     name = inside or (found[1] if found else "")
-    if not name or name in content:
+    if not name:
         return RowError("the row must be a JSON object, in UTF-8 and not nested too deeply")
     return RowError(f"`{name}` must be {_FORMS.get(name, _TEXT_FORM)}{_shown(name, fields.get(name))}")
 

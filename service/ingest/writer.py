@@ -76,6 +76,11 @@ class Writer:
         self._closing = False
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def waiting_rows(self) -> int:
+        """Rows that were taken and are not answered yet."""
+        return self._rows
+
     async def start(self) -> None:
         """Fetch the pepper and begin to store."""
         self._pepper = await self._keyring.secret("pepper")
