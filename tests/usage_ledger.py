@@ -11,7 +11,10 @@ from types import MappingProxyType
 import orjson
 
 from policies.document import load_preset
-from policies.model import Policy, Store, Tier
+from policies.model import Policy, Role, Store, Tier
+from policies.views import view_table
+from service.query.scope import Scope
+from service.query.usage import UsageReader
 from service.retention.folder import Folder
 from service.storage.accounts import Accounts
 from service.storage.database import Database
@@ -67,6 +70,11 @@ class Ledger:
 
     async def now(self) -> datetime:
         return await self.database.owner.fetchval("SELECT now()")
+
+    def reader(self, now: datetime, accounts: tuple[int, ...] | None = None, role: Role = Role.ADMIN) -> UsageReader:
+        """What reads usage for a key of `role` bound to `accounts` (None: to none), as if it were `now`."""
+        scope = Scope("key", role, accounts, self.policy, view_table(self.policy, role))
+        return UsageReader(self.database, self.accounts, scope, now)
 
     async def join(self, name: str, *tiers: tuple[int, datetime]) -> int:
         """Make an account that has had these tiers, each from its moment on; its number."""

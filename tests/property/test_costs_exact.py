@@ -12,13 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies.model import Role
-from policies.views import view_table
 from service.query.buckets import TimeBucket
 from service.query.costs import NEEDS, CostRequest, CostRow, Costs, Figures, read_costs
 from service.query.predicate import And, Compare, Not, Or, Predicate, TagMatch
-from service.query.scope import Scope
-from service.query.usage import UsageReader
 from service.retention.folder import Folder
 from tests.usage_ledger import Ledger, Reported, open_ledger
 
@@ -290,12 +286,6 @@ async def filled(database_url: str) -> AsyncIterator[tuple[Ledger, list[Reported
         yield ledger, calls
 
 
-def reader_of(ledger: Ledger, accounts: tuple[int, ...] | None = None) -> UsageReader:
-    role = Role.ADMIN
-    scope = Scope("key", role, accounts, ledger.policy, view_table(ledger.policy, role))
-    return UsageReader(ledger.database, ledger.accounts, scope, NOW)
-
-
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(request=questions, narrowed=st.booleans(), fold=st.booleans())
 async def test_costs_are_the_sums_over_the_calls(
@@ -306,7 +296,7 @@ async def test_costs_are_the_sums_over_the_calls(
     if fold:
         await Folder(ledger.database.owner, rows=3).fold()
     names = await ledger.accounts.ensure(["acme", "Äpfel"])
-    reader = reader_of(ledger, tuple(names.values()) if narrowed else None)
+    reader = ledger.reader(NOW, tuple(names.values()) if narrowed else None)
 
     report = await read_costs(reader, request)
 
