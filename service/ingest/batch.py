@@ -176,9 +176,10 @@ class BatchStore:
 
     async def _release(self, connection: asyncpg.Connection, *, broken: bool = False) -> None:
         self._connection = None
-        if broken:
-            connection.terminate()
+        # The pool takes a connection that the server ended back by itself: then there is nothing to do here.
         with suppress(*DATABASE_FAULTS):
+            if broken:
+                connection.terminate()
             await self._pool.release(connection)
 
 
