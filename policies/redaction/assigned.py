@@ -18,11 +18,18 @@ _CLOSERS = {ord("{"): b"}", ord("["): b"]", ord("("): b")"}
 
 _OPENING = re.compile(rb"(?:[ \t]*[(\[]){0,2}[ \t\r\n]*(?:[bBuUfFrR@$]{1,2}(?=[\"'`]))?")
 _ESCAPED_QUOTE = re.compile(rb"\\+[\"'`]")
-_BARE = re.compile(rb"[^\s\"'`,;&<>\x00-\x1f]{1,8192}")
-_BARE_CERTAIN = re.compile(rb"[^\s\"'`,;\x00-\x1f]{1,8192}")
+# A bare value is judged by its beginning, so that a refusal costs little however long the run is.
+_BARE_JUDGED_BYTES = 256
+_BARE = re.compile(rb"[^\s\"'`,;&<>\x00-\x1f]+")
+_BARE_CERTAIN = re.compile(rb"[^\s\"'`,;\x00-\x1f]+")
 _LINE = re.compile(rb"[^\r\n\"'`]{1,8192}")
 _SCHEME = re.compile(rb"(?i)(?:bearer|basic|digest|token|apikey|api-key|negotiate|ntlm|hoba|mutual|key|aws4-hmac-sha256|sso-key|oauth)[\s:=]+")
 _STRINGS = re.compile(rb"\"(?:[^\"\\]|\\.){1,2048}\"|'(?:[^'\\]|\\.){1,2048}'|[^\s\"',:{}\[\]()]{6,2048}")
+
+_QUERY_NAME = re.compile(rb"[A-Za-z0-9_.%\-]{1,64}")
+_NAME_CHARS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-$"
+_HEADER_OPENING = re.compile(rb"[\s\\]*[\"'`]?[bB]?[\"'`]?")
+_PROSE_AFTER = re.compile(rb"[.,:;!?)]? +[A-Za-z(]")
 
 _REFERENCE = re.compile(
     rb"(?i)\$\{?[a-z_][\w.:-]*\}?|\$\([^)]*\)|\$\$?\{.*|\{\{.*|\{[a-z_][\w.]*\}|<[^<>]*>|&lt;.*|%\(?[a-z_]*\)?[sd]|%[a-z_]+%|os\.(?:environ|getenv).*"
@@ -56,39 +63,47 @@ class Value(NamedTuple):
 
 def assigned(pattern: object, data: bytes) -> Iterator[tuple[int, int]]:
     """Spans of the values whose key (found by `pattern`, up to the value's first byte) says that they are credentials."""
-    done = 0
+    done = nested_until = 0
+    nested_level = Trust.harmless
     for match in pattern.finditer(data):  # type: ignore[attr-defined]
-        if match.end() <= done or match.end() >= len(data):
+        at = match.end()
+        if at <= done or at >= len(data):
             continue
         level = trust(_key_name(data, match.start(1), match.end(1)))
         if level is Trust.harmless:
             continue
-        for start, end in _judged(data, match.end(), level, match.group(2)):
+        if level is Trust.header:
+            spans = _header(data, at)
+        else:
+            value = value_at(data, at, level)
+            if value is None:
+                continue
+            if value.nested:
+                if value.start < nested_until and level <= nested_level:
+                    continue  # these strings were judged as part of a container around them, no less strictly
+                nested_until, nested_level = value.end, level
+                spans = _strings(data, value, level)
+            else:
+                spans = _judged(data, at, value, level, match.group(2))
+        for start, end in spans:
             yield start, end
             done = max(done, end)
 
 
 def _key_name(data: bytes, start: int, end: int) -> bytes:
-    low = max(0, start - _KEY_BYTES)
-    before = data[low:start]
-    tail = re.search(rb"[A-Za-z0-9_.\-$]*$", before)
-    name = before[tail.start() :] if tail else b""
-    return name.rpartition(b".")[2] + data[start:end] if b"." in name else name + data[start:end]
+    before = data[max(0, start - _KEY_BYTES) : start]
+    return before[len(before.rstrip(_NAME_CHARS)) :] + data[start:end]
 
 
-def _judged(data: bytes, at: int, level: Trust, glue: bytes) -> Iterator[tuple[int, int]]:
-    if level is Trust.header:
-        yield from _header(data, at)
-        return
-    value = value_at(data, at, level)
-    if value is None:
-        return
-    if value.nested:
-        for inner in _STRINGS.finditer(data, value.start, value.end):
-            text = inner.group().strip(b"\"'")
-            if not text.startswith(b"[redacted:") and _accepts(text, max(level, Trust.weak), quoted=True):
-                yield inner.start(), inner.end()
-        return
+def _strings(data: bytes, value: Value, level: Trust) -> Iterator[tuple[int, int]]:
+    """The strings inside of a container whose key names a credential."""
+    for inner in _STRINGS.finditer(data, value.start, value.end):
+        text = inner.group().strip(b"\"'")
+        if not text.startswith(b"[redacted:") and _accepts(text, level, quoted=True):
+            yield inner.start(), inner.end()
+
+
+def _judged(data: bytes, at: int, value: Value, level: Trust, glue: bytes) -> Iterator[tuple[int, int]]:
     text = data[value.start : value.end]
     tight = b" " not in glue and b"=" in glue
     if _is_placeholder(text) or (not value.quoted and _is_prose(data, value, tight=tight)):
@@ -97,12 +112,14 @@ def _judged(data: bytes, at: int, level: Trust, glue: bytes) -> Iterator[tuple[i
     if _accepts(text, Trust.strong if query else level, quoted=value.quoted):
         if level is Trust.weak and not value.quoted and is_harmless_there(data, value.start):
             return
+        value = _whole(data, value, level)
         yield value.start, value.end
 
 
 def _in_query(data: bytes, at: int) -> bool:
     before = data[max(0, at - _KEY_BYTES) : at - 1]
-    return re.search(rb"[?&][A-Za-z0-9_.%\-]{1,63}$", before) is not None
+    sign = max(before.rfind(b"?"), before.rfind(b"&"))
+    return sign >= 0 and _QUERY_NAME.fullmatch(before, sign + 1) is not None
 
 
 def value_at(data: bytes, at: int, level: Trust) -> Value | None:
@@ -121,8 +138,16 @@ def value_at(data: bytes, at: int, level: Trust) -> Value | None:
         closer = b"]" if opening and b"[" in opening.group() else b"}"
         stop = data.find(closer, start, start + _VALUE_BYTES)
         return Value(start, stop if stop >= 0 else min(len(data), start + _VALUE_BYTES), quoted=True, nested=True)
-    bare = (_BARE_CERTAIN if level is Trust.certain else _BARE).match(data, start)
+    bare = (_BARE_CERTAIN if level is Trust.certain else _BARE).match(data, start, start + _BARE_JUDGED_BYTES)
     return _trimmed(data, start, bare.end()) if bare else None
+
+
+def _whole(data: bytes, value: Value, level: Trust) -> Value:
+    """An accepted value to its real end."""
+    if value.quoted or value.end - value.start < _BARE_JUDGED_BYTES - 8:
+        return value
+    bare = (_BARE_CERTAIN if level is Trust.certain else _BARE).match(data, value.start)
+    return _trimmed(data, value.start, bare.end()) if bare else value
 
 
 def _until(data: bytes, start: int, closer: bytes) -> Value:
@@ -164,7 +189,7 @@ def _is_prose(data: bytes, value: Value, *, tight: bool) -> bool:
         return False
     if text.lower() in _ABOUT:
         return True
-    return not tight and re.match(rb"[.,:;!?)]? +[A-Za-z(]", data[value.end : value.end + 4]) is not None
+    return not tight and _PROSE_AFTER.match(data, value.end) is not None
 
 
 def _accepts(text: bytes, level: Trust, *, quoted: bool) -> bool:
@@ -190,7 +215,7 @@ def _is_sentence(text: bytes) -> bool:
 
 def _header(data: bytes, at: int) -> Iterator[tuple[int, int]]:
     """The credentials of a header's line, its scheme left in clear (RFC 9110, section 11.4; RFC 6265)."""
-    opening = re.compile(rb"[\s\\]*[\"'`]?[bB]?[\"'`]?").match(data, at)
+    opening = _HEADER_OPENING.match(data, at)
     start = opening.end() if opening else at
     scheme = _SCHEME.match(data, start)
     start = scheme.end() if scheme else start

@@ -100,7 +100,7 @@ def _has_digit(data: bytes, start: int, end: int) -> Span | None:
 
 def _card(data: bytes, start: int, end: int) -> Span | None:
     digits = data[start:end].translate(None, _NOT_DIGIT).decode()
-    if not 12 <= len(digits) <= 19 or digits[0] not in "123456" or len(set(digits)) < 3:
+    if not 12 <= len(digits) <= 19 or digits[0] not in "123456" or len(set(digits)) < 2:
         return None
     return (start, end) if luhn.is_valid(digits) and _is_card_number(digits) else None
 

@@ -30,52 +30,48 @@ class ContentIndex:
         found = list(_byte_spans(text, self._echoes(text)))
         view = unescaped(encode(text))
         if view is not None:
-            opened = decode(view.data) if _whole(view.data) else view.data.decode("utf-8", "replace")
-            if _whole(view.data):
-                found.extend(view.origin(*span) for span in _byte_spans(opened, self._echoes(opened)))
+            opened = decode(view.data)
+            found.extend(view.origin(*span) for span in _byte_spans(opened, self._echoes(opened)))
         return found
 
     def _echoes(self, text: str) -> Iterator[tuple[int, int]]:
         """Character spans of `text` that are runs of the content."""
-        windows = {text[at : at + RUN_CHARS] for at in range(len(text) - RUN_CHARS + 1)}
-        blocks = {window[:_BLOCK_CHARS] for window in windows} | {window[_BLOCK_CHARS:] for window in windows}
+        blocks = {text[at : at + _BLOCK_CHARS] for at in range(len(text) - _BLOCK_CHARS + 1)}
+        windows: set[str] = set()
         echoed: set[str] = set()
         for string in self._strings:
-            echoed |= _shared(string, blocks, windows)
-        echoed = {window for window in echoed if _WORD.search(window)}
-        if not echoed:
-            return
-        start = end = -1
-        for at in range(len(text) - RUN_CHARS + 1):
-            if text[at : at + RUN_CHARS] not in echoed:
-                continue
-            if at > end:
-                if end > start:
-                    yield start, end
-                start = at
-            end = at + RUN_CHARS
-        yield start, end
+            for at in _candidates(string, blocks):
+                windows = windows or {text[at : at + RUN_CHARS] for at in range(len(text) - RUN_CHARS + 1)}
+                echoed |= windows.intersection(_around(string, at))
+        yield from _runs(text, {window for window in echoed if _WORD.search(window)})
 
 
-def _shared(string: str, blocks: set[str], windows: set[str]) -> set[str]:
-    """The windows of the text that `string` holds."""
-    shared: set[str] = set()
-    for at in range(0, len(string) - _BLOCK_CHARS + 1, _BLOCK_CHARS):
-        if string[at : at + _BLOCK_CHARS] not in blocks:
+def _candidates(string: str, blocks: set[str]) -> list[int]:
+    """Where a block of `string` is one of the text's."""
+    return [
+        at for at in range(0, len(string) - _BLOCK_CHARS + 1, _BLOCK_CHARS) if string[at : at + _BLOCK_CHARS] in blocks
+    ]
+
+
+def _around(string: str, at: int) -> list[str]:
+    """The windows of `string` that hold its block at `at` whole."""
+    return [string[first : first + RUN_CHARS] for first in range(max(0, at - _BLOCK_CHARS), at + 1)]
+
+
+def _runs(text: str, echoed: set[str]) -> Iterator[tuple[int, int]]:
+    """Character spans of `text` that its echoed windows cover, joined."""
+    if not echoed:
+        return
+    start = end = -1
+    for at in range(len(text) - RUN_CHARS + 1):
+        if text[at : at + RUN_CHARS] not in echoed:
             continue
-        for first in range(max(0, at - _BLOCK_CHARS), at + 1):
-            window = string[first : first + RUN_CHARS]
-            if window in windows:
-                shared.add(window)
-    return shared
-
-
-def _whole(data: bytes) -> bool:
-    try:
-        decode(data)
-    except UnicodeDecodeError:
-        return False
-    return True
+        if at > end:
+            if end > start:
+                yield start, end
+            start = at
+        end = at + RUN_CHARS
+    yield start, end
 
 
 def _byte_spans(text: str, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

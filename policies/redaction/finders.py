@@ -51,6 +51,7 @@ def _widened(data: bytes, start: int, end: int) -> tuple[int, int]:
 
 
 _PEM_BODY = re.compile(rb"(?:[A-Za-z0-9+/=\s:,\"'-]|\\[nrtu\"]|\[redacted:[a-z0-9-]+\])*")
+_PEM_KEY = re.compile(rb"[A-Za-z0-9+/]{10}")
 _PEM_END = re.compile(rb"-{2,5} ?END [A-Z0-9 ]{0,40}-{2,5}")
 
 
@@ -67,7 +68,8 @@ def pem(pattern: object, data: bytes) -> Iterator[tuple[int, int]]:
         stop = _PEM_BODY.match(data, match.end())
         reach = stop.end() if stop else match.end()
         done = ends[-1] if ends and ends[-1] <= reach + 64 else reach
-        yield match.start(), max(done, match.end())
+        if _PEM_KEY.search(data, match.end(), done) is not None:
+            yield match.start(), done
 
 
 FINDERS: dict[str, Finder] = {"assigned": assigned, "generated": generated, "pem": pem}
