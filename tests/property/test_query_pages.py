@@ -1,0 +1,353 @@
+"""Whatever is filtered by and however it is paged, the answer is that of a few lines of plain Python."""
+
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rows import EPOCH, Shelf, StoredCall, open_shelf
+
+from policies.document import load_preset
+from policies.model import Role, Store, Tier
+from service.query.fields import CALLS
+from service.query.ordering import OrderTerm
+from service.query.pages import PageRequest, Wanted
+from service.query.predicate import And, Compare, Not, Or, Predicate, TagMatch
+from service.storage.ids import call_uuid
+
+SHORT = Tier("short", 2, {Store.CALL: 20, Store.CALL_ERROR: 5, Store.USAGE_QUARTER: 20, Store.USAGE_DAY: 60}, {})
+TEXTS = [
+    "gpt-4o",
+    "GPT-4o",
+    "claude",
+    "ä",
+    "z",
+    "é",
+    "e\u0301",
+    "😀",
+    "\uffff",
+    "%",
+    "_",
+    "a_b",
+    "a%b",
+    "\\",
+    "'; DROP TABLE call; --",
+]
+ASKED = [*TEXTS, "", "gpt", "4", "\x00", "a\x00b", "\ud800", "\\%", "a", "D"]
+TEXT_FIELDS = {
+    "sourceId": "source_id",
+    "apiKey": "api_key",
+    "model": "model",
+    "servedModel": "served_model",
+    "provider": "provider",
+    "operation": "operation",
+    "currency": "currency",
+    "errorType": "error_type",
+    "errorCode": "error_code",
+}
+NUMBER_FIELDS = {
+    "inputTokens": "input_tokens",
+    "outputTokens": "output_tokens",
+    "latencyMs": "latency_ms",
+    "timeToFirstTokenMs": "time_to_first_token_ms",
+}
+NUMBERS = [0, 1, 7, 100, 2**31 - 1, -1]
+AMOUNTS = [Decimal("0"), Decimal("0.000000000001"), Decimal("0.1"), Decimal("12.5"), Decimal("-3")]
+
+
+@dataclass(slots=True)
+class World:
+    """The ledger, and what is in it as plain values."""
+
+    shelf: Shelf
+    calls: list[StoredCall]
+    now: datetime
+    numbers: dict[str, int]
+
+    def tier(self, call: StoredCall) -> int:
+        return self.shelf.accounts.tier(self.numbers[call.account], call.started_at)
+
+    def uuid(self, call: StoredCall) -> str:
+        return str(call_uuid(self.numbers[call.account], "native", call.source_id, call.started_at))
+
+    def visible(self, call: StoredCall) -> bool:
+        return call.started_at >= self.now - timedelta(days={1: 400, 2: 20}[self.tier(call)])
+
+
+def random_calls(now: datetime) -> list[StoredCall]:
+    """A few hundred calls over 60 days, many at the same moments, with holes in every column."""
+    choose = random.Random(7)
+
+    def some(values: list[Any]) -> Any:
+        return choose.choice([None, *values])
+
+    moments = [now - timedelta(minutes=choose.choice([1, 50, 300, 2000, 9000, 30000, 80000]) * k) for k in range(1, 8)]
+    moments = [moment for moment in moments if moment > now - timedelta(days=60)]
+    calls = []
+    for index in range(240):
+        calls.append(
+            StoredCall(
+                choose.choice(moments) + timedelta(milliseconds=choose.choice([0, 0, 1])),
+                account=choose.choice(["acme", "beta", "gamma", "moved"]),
+                source_id=f"{choose.choice(TEXTS)}{index}",
+                model=choose.choice(TEXTS),
+                served_model=some(TEXTS),
+                provider=some(TEXTS),
+                operation=some(TEXTS),
+                api_key=some(TEXTS),
+                user=some(["u1", "u2"]),
+                failed=choose.random() < 0.3,
+                streamed=some([True, False]),
+                input_tokens=some(NUMBERS[:5]),
+                output_tokens=some(NUMBERS[:5]),
+                amount=some(AMOUNTS),
+                currency=some(["USD", "EUR"]),
+                latency_ms=some(NUMBERS[:5]),
+                time_to_first_token_ms=some(NUMBERS[:5]),
+                tags=some([{"team": "a"}, {"team": "b", "app": "ä"}, {"app": "%"}]),
+                error_type=some(TEXTS),
+                error_code=some(["429", "500"]),
+            )
+        )
+    return calls
+
+
+@pytest.fixture
+async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    policy = load_preset("default")
+    policy = replace(policy, tiers=MappingProxyType({**policy.tiers, "short": SHORT}))
+    async with open_shelf(database_url, tmp_path, policy) as shelf:
+        now = await shelf.now()
+        moved_at = (now - timedelta(days=10)).replace(hour=0, minute=0, second=0, microsecond=0)
+        numbers = {
+            "acme": await shelf.join("acme"),
+            "beta": await shelf.join("beta", (2, EPOCH)),
+            "gamma": await shelf.join("gamma"),
+            "moved": await shelf.join("moved", (1, EPOCH), (2, moved_at)),
+        }
+        calls = random_calls(now)
+        await shelf.put(calls)
+        yield World(shelf, calls, now, numbers)
+
+
+def holds(world: World, predicate: Predicate, call: StoredCall) -> bool:
+    """What a predicate means."""
+    match predicate:
+        case And(parts):
+            return all(holds(world, part, call) for part in parts)
+        case Or(parts):
+            return any(holds(world, part, call) for part in parts)
+        case Not(part):
+            return not holds(world, part, call)
+        case TagMatch(key, conditions):
+            value = (call.tags or {}).get(key)
+            return value is not None and all(compare(value, c.operator, c.value) for c in conditions)
+        case Compare(field, operator, value):
+            return compare(reported(world, field, call), operator, value)
+
+
+def reported(world: World, field: str, call: StoredCall) -> Any:
+    match field:
+        case "startedAt":
+            return call.started_at
+        case "account":
+            return call.account
+        case "status":
+            return "FAILED" if call.failed else "SUCCEEDED"
+        case "streamed" | "amount":
+            return getattr(call, field)
+        case "user":
+            days = {1: 30, 2: 20}[world.tier(call)]
+            return call.user if call.started_at >= world.now - timedelta(days=days) else None
+        case "totalTokens":
+            if call.input_tokens is None and call.output_tokens is None:
+                return None
+            return (call.input_tokens or 0) + (call.output_tokens or 0)
+    return getattr(call, {**TEXT_FIELDS, **NUMBER_FIELDS}[field])
+
+
+def compare(value: Any, operator: str, other: Any) -> bool:
+    match operator:
+        case "isNull":
+            return (value is None) is other
+        case "ne":
+            return value != other
+        case "notIn":
+            return value not in other
+    if value is None:
+        return False
+    match operator:
+        case "eq":
+            return value == other
+        case "in":
+            return value in other
+        case "lt":
+            return value < other
+        case "lte":
+            return value <= other
+        case "gt":
+            return value > other
+        case "gte":
+            return value >= other
+        case "contains":
+            return other in value
+        case "startsWith":
+            return value.startswith(other)
+    raise AssertionError(operator)
+
+
+def comparisons(
+    field: str, values: list[Any], operators: list[str], nullable: bool = True
+) -> st.SearchStrategy[Predicate]:
+    one = st.sampled_from(values)
+    many = st.lists(one, max_size=3).map(tuple)
+    choices = [
+        st.builds(Compare, st.just(field), st.just(operator), many if operator in ("in", "notIn") else one)
+        for operator in operators
+    ]
+    if nullable:
+        choices.append(st.builds(Compare, st.just(field), st.just("isNull"), st.booleans()))
+    return st.one_of(choices)
+
+
+EQUAL = ["eq", "ne", "in", "notIn"]
+TEXT = [*EQUAL, "contains", "startsWith"]
+ORDERED = ["lt", "lte", "gt", "gte"]
+HOURS = [timedelta(hours=hours) for hours in (0, 1, 30, 24 * 5, 24 * 19, 24 * 31, 24 * 60)]
+TAGS = st.builds(
+    TagMatch,
+    st.sampled_from(["team", "app", "none", "te\x00am"]),
+    st.lists(comparisons("value", ["a", "b", "ä", "%", "\x00", ""], TEXT), max_size=2).map(tuple),
+)
+
+
+def leaves(now: datetime) -> st.SearchStrategy[Predicate]:
+    moments = [now - hours for hours in HOURS]
+    return st.one_of(
+        *(comparisons(field, ASKED, TEXT) for field in TEXT_FIELDS),
+        *(comparisons(field, NUMBERS, EQUAL + ORDERED) for field in [*NUMBER_FIELDS, "totalTokens"]),
+        comparisons("startedAt", moments, ["eq", *ORDERED], nullable=False),
+        comparisons("account", ["acme", "beta", "moved", "zeta", "a", "", "\x00"], TEXT, nullable=False),
+        comparisons("status", ["FAILED", "SUCCEEDED"], EQUAL, nullable=False),
+        comparisons("streamed", [True, False], ["eq"]),
+        comparisons("user", ["u1", "u3"], ["eq"]),
+        comparisons("amount", [*AMOUNTS, Decimal("1e-12"), Decimal("-0.5")], ["eq", "ne", *ORDERED]).map(
+            lambda leaf: And((leaf, Compare("currency", "eq", "USD")))
+        ),
+        TAGS,
+    )
+
+
+def predicates(now: datetime) -> st.SearchStrategy[Predicate]:
+    return st.recursive(
+        leaves(now),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3).map(lambda parts: And(tuple(parts))),
+            st.lists(inner, max_size=3).map(lambda parts: Or(tuple(parts))),
+            inner.map(Not),
+        ),
+        max_leaves=6,
+    )
+
+
+# The clock stands still for the strategies: moments are drawn around the moment of the import.
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+async def all_pages(world: World, request: PageRequest, scope: Any, wanted: Wanted) -> list[list[Any]]:
+    """Every page from the asked end to the other, following the cursors; checked as it goes."""
+    pages: list[list[Any]] = []
+    while True:
+        page = await world.shelf.reader.page(scope, CALLS, request, wanted)
+        pages.append(list(page.rows))
+        assert page.has_next if request.from_end and len(pages) > 1 else True
+        assert page.has_previous if not request.from_end and len(pages) > 1 else True
+        more = page.has_previous if request.from_end else page.has_next
+        if not more:
+            return pages
+        assert len(page.rows) == request.size
+        edge = page.cursor(page.rows[0] if request.from_end else page.rows[-1])
+        request = replace(request, before=edge) if request.from_end else replace(request, after=edge)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    predicate=predicates(NOW),
+    size=st.integers(1, 60),
+    descending=st.booleans(),
+    backward=st.booleans(),
+    accounts=st.sampled_from([(), ("acme",), ("beta", "moved"), ("acme", "beta", "gamma", "moved")]),
+)
+async def test_pages_hold_every_match_once_and_nothing_else(
+    world: World, predicate: Predicate, size: int, descending: bool, backward: bool, accounts: tuple[str, ...]
+) -> None:
+    """Forward or backward, over tiers and partitions, scoped or not: every match once, in order, and exact counts."""
+    scope = world.shelf.scope(Role.ADMIN, *(world.numbers[name] for name in accounts))
+    expected = sorted(
+        (
+            (call.started_at, world.uuid(call))
+            for call in world.calls
+            if world.visible(call) and (not accounts or call.account in accounts) and holds(world, predicate, call)
+        ),
+        reverse=descending,
+    )
+    request = PageRequest(predicate, (OrderTerm("STARTED_AT", descending),), size, backward)
+
+    pages = await all_pages(world, request, scope, Wanted(total=True))
+    total = await world.shelf.reader.page(scope, CALLS, request, Wanted(rows=False, total=True))
+
+    rows = [row for page in (reversed(pages) if backward else pages) for row in page]
+    assert [(row["started_at"], row["id"]) for row in rows] == expected
+    assert total.total == len(expected)
+
+
+KEYS = {
+    "STARTED_AT": lambda call: call.started_at,
+    "LATENCY": lambda call: call.latency_ms,
+    "AMOUNT": lambda call: call.amount,
+    "TOTAL_TOKENS": lambda call: reported(None, "totalTokens", call),  # type: ignore[arg-type]
+}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    terms=st.lists(
+        st.tuples(st.sampled_from(list(KEYS)), st.booleans()), min_size=1, max_size=3, unique_by=lambda term: term[0]
+    ),
+    size=st.integers(1, 60),
+    backward=st.booleans(),
+    account=st.sampled_from([None, "acme", "moved"]),
+)
+async def test_other_orders_put_nulls_last_and_ties_by_id(
+    world: World, terms: list[tuple[str, bool]], size: int, backward: bool, account: str | None
+) -> None:
+    """Any order of any terms pages every row once, nulls last in both directions, ties by id."""
+    scope = world.shelf.scope(Role.ADMIN, *([world.numbers[account]] if account else []))
+    since = world.now - timedelta(days=30)
+    expected = [
+        call
+        for call in world.calls
+        if world.visible(call)
+        and call.started_at >= since
+        and call.currency == "USD"
+        and account in (None, call.account)
+    ]
+    expected.sort(key=world.uuid, reverse=terms[0][1])
+    for name, descending in reversed(terms):
+        known = [call for call in expected if KEYS[name](call) is not None]
+        unknown = [call for call in expected if KEYS[name](call) is None]
+        expected = sorted(known, key=KEYS[name], reverse=descending) + unknown
+    predicate = And((Compare("currency", "eq", "USD"), Compare("startedAt", "gte", since)))
+    request = PageRequest(predicate, tuple(OrderTerm(*term) for term in terms), size, backward)
+
+    pages = await all_pages(world, request, scope, Wanted())
+
+    rows = [row for page in (reversed(pages) if backward else pages) for row in page]
+    assert [row["id"] for row in rows] == [world.uuid(call) for call in expected]
