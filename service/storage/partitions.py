@@ -75,8 +75,10 @@ _ATTACHED = "SELECT relispartition FROM pg_class WHERE oid = to_regclass($1)"
 class Partitions:
     """The partitions of one database; needs the owner's connections. Safe with any number of others beside it."""
 
-    def __init__(self, owner: asyncpg.Pool) -> None:
+    def __init__(self, owner: asyncpg.Pool, *, attempts: int = _ATTEMPTS) -> None:
+        """`attempts` of about two seconds are made at whatever others are in the way of."""
         self._owner = owner
+        self._attempts = attempts
         self._known: dict[tuple[Store, int], Ranges] = {}
         self._making = asyncio.Lock()
 
@@ -92,7 +94,7 @@ class Partitions:
         async with self._making:
             while missing := self._missing(missing):
                 wanted = sorted(missing)
-                await persistently(lambda wanted=wanted: self._make(policy, wanted))
+                await self._persist(lambda wanted=wanted: self._make(policy, wanted))
 
     async def ahead(self, policy: Policy, now: datetime) -> None:
         """Make today's partition and the next few, for every tier and store."""
@@ -127,28 +129,28 @@ class Partitions:
             ours = {row["name"] for row in await _ranges(connection, [store])}
         return tuple(sorted(names - ours))
 
-    async def finalise_leftovers(self, *, attempts: int = _ATTEMPTS) -> tuple[str, ...]:
+    async def finalise_leftovers(self) -> tuple[str, ...]:
         """Finish what an interrupted detach left half done; no other partition can be detached before. Their names."""
         async with self._owner.acquire() as connection:
             rows = await _ranges(connection, Store)
         pending = [(row["store"], row["name"]) for row in rows if row["pending"]]
         for store, name in pending:
-            await persistently(lambda store=store, name=name: self._finalise(store, name), attempts=attempts)
+            await self._persist(lambda store=store, name=name: self._finalise(store, name))
         return tuple(name for _, name in pending)
 
-    async def detach(self, partition: Partition, *, attempts: int = _ATTEMPTS) -> None:
+    async def detach(self, partition: Partition) -> None:
         """Take the partition out of its store; done already is done. New statements do not see it from the start.
 
         Statements that began before are waited for, without anyone waiting for us. PartitionsBusyError when they
-        last longer than about two seconds an attempt: the detach is then half done, and the next call goes on.
+        outlast every attempt: the detach is then half done, and the next call goes on.
         """
-        await persistently(lambda: self._detach(partition), attempts=attempts)
+        await self._persist(lambda: self._detach(partition))
 
-    async def drop(self, partition: Partition, *, attempts: int = _ATTEMPTS) -> None:
+    async def drop(self, partition: Partition) -> None:
         """Drop a detached partition; gone already is gone."""
         if not named_by_us(partition):
             raise DatabaseError(f"`{partition.name}` is not a partition that calledger made: it is not dropped")
-        await persistently(lambda: self._drop(partition), attempts=attempts)
+        await self._persist(lambda: self._drop(partition))
 
     async def attached(self) -> frozenset[str]:
         """Names of the partitions that are attached and that nobody has begun to detach."""
@@ -163,6 +165,17 @@ class Partitions:
     async def exists(self, partition: Partition) -> bool:
         """Whether a table of this name is in the catalogue, attached or not."""
         return await self._owner.fetchval(_EXISTS, quoted(partition.name))
+
+    async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Run `step` until nobody is in its way: each try waits two seconds at most, so that nobody waits behind it."""
+        for attempt in range(1, self._attempts + 1):
+            try:
+                await step()
+                return
+            except _RACES as error:
+                if attempt == self._attempts:
+                    raise PartitionsBusyError from error
+            await asyncio.sleep(_PAUSE_S * (0.5 + random.random()))  # noqa: S311 - spreads attempts, guards nothing
 
     def _missing(self, needs: Iterable[Need]) -> set[Need]:
         known = self._known
@@ -242,18 +255,6 @@ class Ranges:
         if index < len(self._starts):
             end = min(end, self._starts[index])
         return start, end
-
-
-async def persistently(step: Callable[[], Awaitable[None]], *, attempts: int = _ATTEMPTS) -> None:
-    """Run `step` until nobody is in its way: each try waits two seconds at most, so that nobody waits behind it."""
-    for attempt in range(1, attempts + 1):
-        try:
-            await step()
-            return
-        except _RACES as error:
-            if attempt == attempts:
-                raise PartitionsBusyError from error
-        await asyncio.sleep(_PAUSE_S * (0.5 + random.random()))  # noqa: S311 - spreads attempts, guards nothing
 
 
 def named_by_us(partition: Partition) -> bool:

@@ -49,6 +49,11 @@ def partitions(pool: asyncpg.Pool) -> Partitions:
     return Partitions(pool)
 
 
+@pytest.fixture
+def impatient(pool: asyncpg.Pool) -> Partitions:
+    return Partitions(pool, attempts=1)
+
+
 def with_days(policy: Policy, store: Store, days: int) -> Policy:
     """The policy with another window of one store in every tier."""
     tiers = {name: replace(tier, store_days={**tier.store_days, store: days}) for name, tier in policy.tiers.items()}
@@ -187,32 +192,32 @@ async def test_detach_waits_for_a_long_reader_and_nobody_waits_for_it(pool, part
     assert gone not in await partitions.list(Store.CALL)
 
 
-async def test_a_detach_that_gives_up_is_finished_by_the_next(pool, partitions, policy):
+async def test_a_detach_that_gives_up_is_finished_by_the_next(pool, partitions, impatient, policy):
     """With a reader that outlasts it a detach says busy, leaves `detach pending`, and goes on when called again."""
     await partitions.ensure(policy, [(Store.CALL, 1, NOW)])
     (part,) = await partitions.list(Store.CALL)
     async with open_reader(pool):
         with pytest.raises(PartitionsBusyError):
-            await partitions.detach(part, attempts=1)
+            await impatient.detach(part)
         assert await pool.fetchval(
             "SELECT bool_and(inhdetachpending) FROM pg_inherits WHERE inhparent = 'call'::regclass"
         )
         with pytest.raises(PartitionsBusyError):
-            await partitions.detach(part, attempts=1)
+            await impatient.detach(part)
     await partitions.detach(part)
     await partitions.detach(part)
     assert await partitions.list(Store.CALL) == []
 
 
-async def test_leftovers_are_finalised_before_others_can_be_detached(pool, partitions, policy):
+async def test_leftovers_are_finalised_before_others_can_be_detached(pool, partitions, impatient, policy):
     """A partition left `detach pending` blocks the next detach; finalise_leftovers clears the way."""
     await partitions.ensure(policy, [(Store.CALL, 1, NOW), (Store.CALL, 1, NOW + timedelta(days=7))])
     first, second = await partitions.list(Store.CALL)
     async with open_reader(pool):
         with pytest.raises(PartitionsBusyError):
-            await partitions.detach(first, attempts=1)
+            await impatient.detach(first)
         with pytest.raises(PartitionsBusyError):
-            await partitions.detach(second, attempts=1)
+            await impatient.detach(second)
     assert await partitions.finalise_leftovers() == (first.name,)
     await partitions.detach(second)
     assert await partitions.list(Store.CALL) == []

@@ -245,6 +245,7 @@ async def test_a_detach_that_was_killed_under_a_reader_is_finalised(house: House
 async def test_a_reader_that_outlasts_the_purge_delays_it_and_nobody_else(house: House) -> None:
     """The purge says busy and records why, others keep working, and it is finished when the reader is gone."""
     await house.fill()
+    house.partitions = Partitions(house.database.owner, attempts=1)
     async with house.database.reading(None) as reader, reader.transaction():
         await reader.fetchval("SELECT count(*) FROM call")
         purging = asyncio.create_task(house.purge())

@@ -1,0 +1,168 @@
+"""What `calledger fsck` proves: nothing is overdue, every row is where it belongs, and what is sealed has its key."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Final
+
+import asyncpg
+
+from policies.model import DataClass, Policy, Store
+from policies.retention import GRACE, Partition, cutoff, deadline, due_at
+from service.keyring import Keyring, PeriodKeyName
+from service.query.usage_check import UsageDifference, check_usage
+from service.retention.clock import Clock, machine_clock, trusted_now
+from service.retention.errors import PurgeClockError
+from service.retention.runs import unfinished
+from service.storage.database import Database
+from service.storage.partitions import Partitions
+
+_NAMED_MAX: Final = 5
+
+# The tier of a row is a function of account and time; a row elsewhere is in a partition that is not its own.
+_ELSEWHERE: Final = """
+    WITH span AS (
+        SELECT account_id, tier, from_at,
+               lead(from_at, 1, 'infinity') OVER (PARTITION BY account_id ORDER BY from_at) AS until_at
+        FROM account_tier
+    )
+    SELECT count(*) FROM {store} AS kept
+    LEFT JOIN span
+        ON span.account_id = kept.account_id AND kept.{time} >= span.from_at AND kept.{time} < span.until_at
+    WHERE span.tier IS DISTINCT FROM kept.tier
+"""
+_ELSEWHERE_BY_STORE: Final = {
+    Store.CALL: _ELSEWHERE.format(store="call", time="started_at"),
+    Store.CALL_ERROR: _ELSEWHERE.format(store="call_error", time="started_at"),
+    Store.USAGE_QUARTER: _ELSEWHERE.format(store="usage_quarter", time="bucket_at"),
+    Store.USAGE_DAY: _ELSEWHERE.format(store="usage_day", time="bucket_at"),
+}
+_SEALED_DAYS: Final = """
+    SELECT tier, (occurred_at AT TIME ZONE 'UTC')::date AS day, count(*) AS rows
+    FROM call_error WHERE sealed IS NOT NULL GROUP BY tier, day ORDER BY tier, day
+"""
+_LEADS_NOWHERE: Final = """
+    SELECT count(*) FROM call
+    WHERE tier = $1 AND error_at >= $2 AND NOT EXISTS (
+        SELECT FROM call_error AS led
+        WHERE led.account_id = call.account_id AND led.tier = call.tier
+            AND led.occurred_at = call.error_at AND led.id = call.id
+    )
+"""
+_TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found. `detail` says how much was looked at, or what is wrong and what to do."""
+
+    check: str
+    ok: bool
+    detail: str
+
+
+async def check_ledger(
+    database: Database, partitions: Partitions, keyring: Keyring, policy: Policy, *, clock: Clock = machine_clock
+) -> AsyncIterator[Finding]:
+    """Every check in turn, each yielded when it is done. Changes nothing; the service may run meanwhile."""
+    owner = database.owner
+    yield await _clocks(owner, clock)
+    now: datetime = await owner.fetchval("SELECT clock_timestamp()")
+    there = [part for store in Store for part in await partitions.list(store)]
+    yield _deadlines(policy, there, now)
+    yield await _partitions(partitions, policy, there)
+    yield await _purges(now)
+    yield await _rows(owner)
+    yield await _keys(owner, keyring)
+    yield await _errors(owner, policy, now)
+    yield await _usage(owner, policy)
+
+
+async def _clocks(owner: asyncpg.Pool, clock: Clock) -> Finding:
+    try:
+        await trusted_now(owner, clock)
+    except PurgeClockError as error:
+        return Finding("clocks", False, str(error))
+    return Finding("clocks", True, "the database's agrees with this machine's")
+
+
+def _deadlines(policy: Policy, there: Sequence[Partition], now: datetime) -> Finding:
+    overdue = [part.name for part in there if deadline(policy, part) <= now]
+    if overdue:
+        return Finding("deadlines", False, f"overdue: {_some(overdue)}; run `calledger purge`")
+    waiting = sum(due_at(policy, part) <= now for part in there)
+    return Finding("deadlines", True, f"{len(there)} partitions, {waiting} of them due and none overdue")
+
+
+async def _partitions(partitions: Partitions, policy: Policy, there: Sequence[Partition]) -> Finding:
+    """Nothing but our own partitions, of tiers that the policy knows, and no table that a purge has forgotten."""
+    foreign = [name for store in Store for name in await partitions.foreign(store)]
+    if foreign:
+        return Finding("partitions", False, f"not made by calledger, and never purged: {_some(foreign)}")
+    known = {tier.number for tier in policy.tiers.values()}
+    unknown = [part.name for part in there if part.tier not in known]
+    if unknown:
+        return Finding("partitions", False, f"of a tier that the policy does not name: {_some(unknown)}")
+    planned = {part.name for run in await unfinished() for part in run.plan.partitions}
+    forgotten = sorted(await partitions.detached() - planned)
+    if forgotten:
+        return Finding("partitions", False, f"detached and in no purge's plan: {_some(forgotten)}; drop them")
+    return Finding("partitions", True, f"{len(there)}, each of one tier and time")
+
+
+async def _purges(now: datetime) -> Finding:
+    stuck = [run for run in await unfinished() if run.planned_at < now - GRACE]
+    if stuck:
+        reason = stuck[0].failure or "no service has gone on with it"
+        return Finding("purges", False, f"`{stuck[0].id}` is unfinished after a day: {reason}")
+    return Finding("purges", True, "none is overdue")
+
+
+async def _rows(owner: asyncpg.Pool) -> Finding:
+    wrong = {store: await owner.fetchval(statement) for store, statement in _ELSEWHERE_BY_STORE.items()}
+    if any(wrong.values()):
+        counts = ", ".join(f"{count} of {store}" for store, count in wrong.items() if count)
+        return Finding("rows", False, f"in another tier than their account's at that time: {counts}")
+    return Finding("rows", True, "each is in the tier of its account and time")
+
+
+async def _keys(owner: asyncpg.Pool, keyring: Keyring) -> Finding:
+    rows = await owner.fetch(_SEALED_DAYS)
+    # The rows first: a key that was made for a row is there before the row is.
+    live = {str(name) for name in await keyring.periods()}
+    on_record = set(await keyring.tombstones())
+    names = [str(PeriodKeyName(row["tier"], DataClass.PERSONAL.value, row["day"].isoformat())) for row in rows]
+    lost = [name for name in names if name not in live and name not in on_record]
+    if lost:
+        return Finding("keys", False, f"neither there nor destroyed on record: {_some(lost)}; restore the keyring")
+    destroyed = sum(name in on_record for name in names)
+    return Finding("keys", True, f"{len(names)} seal what is stored, {destroyed} of them destroyed on record")
+
+
+async def _errors(owner: asyncpg.Pool, policy: Policy, now: datetime) -> Finding:
+    lost = 0
+    for (tier,) in await owner.fetch(_TIERS):
+        lost += await owner.fetchval(_LEADS_NOWHERE, tier, cutoff(policy, tier, Store.CALL_ERROR, now))
+    if lost:
+        return Finding("errors", False, f"{lost} calls lead to an error record that is not there")
+    return Finding("errors", True, "each call that failed within the window leads to its record")
+
+
+async def _usage(owner: asyncpg.Pool, policy: Policy) -> Finding:
+    wrong = [_difference(found) async for found in check_usage(owner, policy)]
+    if wrong:
+        return Finding("usage", False, f"{len(wrong)} days differ from their calls: {_some(wrong)}")
+    return Finding("usage", True, "rollups and deltas are the sums of the calls")
+
+
+def _difference(found: UsageDifference) -> str:
+    return (
+        f"{found.store} of account {found.account_id} on {found.day:%Y-%m-%d} "
+        f"(calls {found.calls_summed or 0} instead of {found.calls_stored or 0})"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    listed = ", ".join(islice(names, _NAMED_MAX))
+    return listed if len(names) <= _NAMED_MAX else f"{listed} and {len(names) - _NAMED_MAX} more"
