@@ -1,7 +1,6 @@
 """How every command finds the database: the operator's, the one that runs already, or one started for a while."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,12 +9,13 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from service.logs import get_logger
 from service.storage.cluster import Cluster
 from service.storage.embedded import EmbeddedPostgres
 from service.storage.errors import DatabaseError, EmbeddedDatabaseBusyError
 from service.storage.locks import FileLock
 
-log = logging.getLogger(__name__)
+log = get_logger()
 
 CONNECT_TIMEOUT_S = 10.0
 # As long as another command may take to start the database that we will share.

@@ -2,7 +2,6 @@
 
 import asyncio
 import atexit
-import logging
 import os
 import secrets
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import asyncpg
 
+from service.logs import get_logger
 from service.storage import processes
 from service.storage.cluster import (
     DATABASE,
@@ -27,7 +27,7 @@ from service.storage.errors import EmbeddedDatabaseBusyError, EmbeddedDatabaseEr
 from service.storage.locks import FileLock
 from service.storage.processes import Identity
 
-log = logging.getLogger(__name__)
+log = get_logger()
 
 LOCK_PATIENCE_S = 10.0
 # A predecessor that was killed takes this long at most to leave its files and its shared memory.
@@ -132,9 +132,11 @@ class EmbeddedPostgres:
                     f"PostgreSQL ended {count} times within {RESTARTS_WINDOW_S / 60:.0f} minutes, at last {how}: "
                     f"look for the reason in `{self.cluster.log}`"
                 )
-            log.warning("PostgreSQL ended by itself (%s): starting it again, %d of %d", how, count, RESTARTS_MAX)
+            log.warning(
+                "the database ended by itself and is started again", how=how, time=count, times_max=RESTARTS_MAX
+            )
             await self._run_server()
-            log.warning("PostgreSQL runs again")
+            log.warning("the database runs again")
 
     async def _take_lock(self, patience_s: float) -> None:
         deadline = time.monotonic() + patience_s

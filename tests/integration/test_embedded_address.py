@@ -39,9 +39,29 @@ asyncio.run(main())
 
 
 @pytest.fixture
-def data() -> Iterator[Path]:
+def empty() -> Iterator[Path]:
+    """A data folder in which nothing has been started yet."""
     with TemporaryDirectory(prefix="calledger-test-", dir="/tmp") as folder:
         yield Path(folder) / "data"
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Path]:
+    """A data folder whose database has been made, so that not every test makes one."""
+    with TemporaryDirectory(prefix="calledger-test-", dir="/tmp") as folder:
+        asyncio.run(start_and_stop(Path(folder) / "data"))
+        yield Path(folder) / "data"
+
+
+async def start_and_stop(data: Path) -> None:
+    async with database(data=data, database_url=None):
+        pass
+
+
+@pytest.fixture
+def data(made: Path, empty: Path) -> Path:
+    subprocess.run(["cp", "-a", made, empty], check=True)
+    return empty
 
 
 @contextmanager
@@ -72,8 +92,9 @@ def close_input(process: "subprocess.Popen[str]") -> None:
 
 
 def finish(process: "subprocess.Popen[str]") -> tuple[str, int]:
+    """The next line that the command says, and its exit code."""
     output, _ = process.communicate(timeout=60)
-    return output.strip(), process.returncode
+    return output.splitlines()[0], process.returncode
 
 
 async def value(url: str, statement: str) -> object:
@@ -84,12 +105,12 @@ async def value(url: str, statement: str) -> object:
         await connection.close()
 
 
-async def test_operators_database_wins(empty_database_url: str, data: Path) -> None:
+async def test_operators_database_wins(empty_database_url: str, empty: Path) -> None:
     """CALLEDGER_DATABASE_URL is used as it is, and no embedded database comes about beside it."""
-    async with database(data=data, database_url=empty_database_url) as url:
+    async with database(data=empty, database_url=empty_database_url) as url:
         assert url == empty_database_url
 
-    assert Cluster(data).files_owner_uid() is None
+    assert Cluster(empty).files_owner_uid() is None
 
 
 async def test_embedded_database_is_started_and_ended(data: Path) -> None:
@@ -126,10 +147,10 @@ async def test_address_of_a_dead_database_is_not_believed(data: Path) -> None:
         assert await value(again, "SELECT 1") == 1
 
 
-def test_two_starters_at_once_share_one_database(data: Path) -> None:
+def test_two_starters_at_once_share_one_database(empty: Path) -> None:
     """Commands that start at the same moment on an empty folder end up in the same server, and all succeed."""
     with ExitStack() as stack:
-        commands = [stack.enter_context(command(data)) for _ in range(3)]
+        commands = [stack.enter_context(command(empty)) for _ in range(3)]
         started_at = {next_line(process) for process in commands}
         for process in commands:
             close_input(process)
@@ -180,22 +201,22 @@ def test_killed_sharer_does_not_hold_the_database(data: Path) -> None:
         ("postgresql://owner:canary@127.0.0.1:1/calls?sslmode=canary", "CALLEDGER_DATABASE_URL"),
     ],
 )
-async def test_unusable_address_is_told_without_its_secrets(data: Path, url: str, said: str) -> None:
+async def test_unusable_address_is_told_without_its_secrets(empty: Path, url: str, said: str) -> None:
     """An operator's address that leads nowhere is an error that names the place, and neither user nor password."""
     with pytest.raises(DatabaseError) as caught:
-        async with database(data=data, database_url=url):
+        async with database(data=empty, database_url=url):
             pass
 
     assert said in str(caught.value)
     assert "canary" not in str(caught.value)
 
 
-async def test_wrong_password_of_the_operators_database(empty_database_url: str, data: Path) -> None:
+async def test_wrong_password_of_the_operators_database(empty_database_url: str, empty: Path) -> None:
     """A server that refuses the password is told apart from one that is away."""
     url = empty_database_url.replace("only-for-tests", "canary")
 
     with pytest.raises(DatabaseError, match="refuses this user and password") as caught:
-        async with database(data=data, database_url=url):
+        async with database(data=empty, database_url=url):
             pass
     assert "canary" not in str(caught.value)
 
