@@ -98,8 +98,7 @@ async def _fetch(
     keys = ", ".join(name.lower() for name in facets)
     union = UsageUnion(reading, columns, params).sql()
     part = f"SELECT {keys}, sum(calls) AS calls FROM ({union}) AS usage GROUP BY {keys}"  # noqa: S608 - our own names
-    limit = params.bind(first, "bigint")
-    counts = " UNION ALL ".join(_counts(name, params.bind(name, "text"), limit) for name in facets)
+    counts = " UNION ALL ".join(_counts(name, first, params) for name in facets)
     try:
         async with reader.database.reading(reader.scope.accounts) as connection:
             rows = await connection.fetch(f"WITH part AS ({part}) {counts}", *params.values)
@@ -108,11 +107,13 @@ async def _fetch(
     return [(row["facet"], row["value"] or None, row["count"]) for row in rows]
 
 
-def _counts(facet: str, label: str, limit: str) -> str:
+def _counts(facet: str, first: int, params: Params) -> str:
     key = facet.lower()
     value = "CASE WHEN statuses THEN 'FAILED' ELSE 'SUCCEEDED' END" if facet == "statuses" else f"{key}::text"
-    cut = "" if facet in _NUMBERED else f" ORDER BY sum(calls) DESC, nullif({key}, '') NULLS LAST LIMIT {limit}"
-    return (
-        f"(SELECT {label} AS facet, {value} AS value, sum(calls)::bigint AS count "  # noqa: S608 - our own names
-        f"FROM part GROUP BY {key}{cut})"
+    counted = (
+        f"SELECT {params.bind(facet, 'text')} AS facet, {value} AS value, sum(calls)::bigint AS count "  # noqa: S608
+        f"FROM part GROUP BY {key}"
     )
+    if facet in _NUMBERED:
+        return f"({counted})"
+    return f"({counted} ORDER BY sum(calls) DESC, nullif({key}, '') NULLS LAST LIMIT {params.bind(first, 'bigint')})"
