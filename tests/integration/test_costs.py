@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.model import Role
 from service.query.buckets import BucketError, TimeBucket
@@ -13,7 +14,6 @@ from service.query.costs import NEEDS, CostRequest, CostRow, CostSource, read_co
 from service.query.errors import BadInputError, ForbiddenError, OutOfRetentionError
 from service.query.percentiles import percentile_ms
 from service.query.predicate import And, Compare, Predicate, TagMatch
-from tests.usage_ledger import Ledger, Reported, open_ledger
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, tzinfo=UTC)
 DAY = timedelta(days=1)

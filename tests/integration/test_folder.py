@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import asyncpg
 import pytest
+from usage_ledger import Ledger, Reported, open_ledger
 
 from service.retention.folder import Folder
-from tests.usage_ledger import Ledger, Reported, open_ledger
 
 START = datetime(2026, 11, 20, 23, 50, tzinfo=UTC)
 

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from usage_ledger import Ledger, Reported, open_ledger
 
 from service.query.buckets import TimeBucket
 from service.query.costs import NEEDS, CostRequest, CostRow, Costs, Figures, read_costs
 from service.query.predicate import And, Compare, Not, Or, Predicate, TagMatch
 from service.retention.folder import Folder
-from tests.usage_ledger import Ledger, Reported, open_ledger
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, 250_000, tzinfo=UTC)
 MONEY = frozenset(NEEDS)
