@@ -137,7 +137,8 @@ def test_neither_prompt_nor_answer_nor_key_is_anywhere_on_disk(reported) -> None
 def test_reporting_the_same_batch_again_bills_nothing_twice(reported) -> None:
     """LiteLLM retries a batch whose answer it missed: the same calls are duplicates."""
     service, _, witnessed = reported
-    before = service.ask(service.admin_key, "{ costs { totals { calls amount { amount } } } }")
+    totals = "{ costs { totals { calls amount { amount } } } }"
+    before = service.ask(service.admin_key, totals)["data"]
     call = {
         "litellm_call_id": witnessed[0]["litellm_call_id"],
         "id": "x",
@@ -153,4 +154,4 @@ def test_reporting_the_same_batch_again_bills_nothing_twice(reported) -> None:
     assert (first["accepted"], again["accepted"], again["duplicates"]) == (1, 0, 1)
     assert first["results"][0]["id"] == again["results"][0]["id"]
     viewer = service.new_key("viewer", "default")
-    assert service.ask(viewer, "{ costs { totals { calls amount { amount } } } }") == before
+    assert service.ask(viewer, totals)["data"] == before
