@@ -51,6 +51,12 @@ _ABOUT = frozenset(
     invalid_request_error incorrect_api_key missing_api_key unauthorised forbidden authenticated""".split()
 )
 
+# After `password=` without a blank, fewer words are about the value than the value: `secret` may be one.
+_NO_VALUE = frozenset(
+    b"""none null nil undefined true false required optional missing invalid empty unset disabled enabled str string bool boolean int
+    integer float object type value field env environment incorrect expired not is must prompt ask""".split()
+)
+
 
 class Value(NamedTuple):
     """A value as it stands: its span, and whether quotes or a container bound it."""
@@ -106,6 +112,9 @@ def _strings(data: bytes, value: Value, level: Trust) -> Iterator[tuple[int, int
 def _judged(data: bytes, at: int, value: Value, level: Trust, glue: bytes) -> Iterator[tuple[int, int]]:
     text = data[value.start : value.end]
     tight = b" " not in glue and b"=" in glue
+    if tight and level is Trust.certain and not value.quoted and text.lower() not in _NO_VALUE and text.isalpha() and len(text) > 3:
+        yield value.start, value.end
+        return
     if _is_placeholder(text) or (not value.quoted and _is_prose(data, value, tight=tight)):
         return
     query = data[max(0, at - 1) : at] == b"=" and level is Trust.weak and _in_query(data, at)

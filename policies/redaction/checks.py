@@ -18,15 +18,17 @@ _NOT_DIGIT = bytes(set(range(256)) - set(b"0123456789"))
 _CONTEXT_BYTES = 48
 _MAX_GENERATED_CHARS = 4096
 
-# What comes before a value that is an identifier, a hash or a version, and not a credential.
-_HARMLESS_BEFORE = re.compile(
-    rb"(?i)(?:(?:request|req|trace|span|parent|correlation|response|resp|message|msg|event|job|task|batch|run|thread"
-    rb"|operation|invocation|conversation|chat|completion|call|tool[_-]?call|commit|rev|revision|tree|blob|build|release"
-    rb"|sha[_-]?\d{0,3}|md5|digest|hash|checksum|etag|fingerprint|integrity|uuid|guid|ray|cf-ray|image|layer"
-    rb"|container|pod|node|instance|file|upload|document|object|block|version|deployment|checkpoint|model|engine)s?"
-    rb"(?:[ _.-]?(?:id|ids|no|number|hash|sha|name))?|[a-z]*[_ -]id|[a-z]id)[\"'`]{0,2}\s{0,2}(?:is\s|was\s|[:=#/@-]{0,2})"
-    rb"\s{0,2}[\"'`(\[<]{0,2}$"
+# Words that say that what follows them is an identifier, a hash or a version, and not a credential.
+_HARMLESS_WORDS = frozenset(
+    b"""request req trace traceparent span parent correlation response resp message msg event job task batch run thread
+    operation invocation conversation chat completion call tool tool_call toolcall commit rev revision tree blob build release sha sha1
+    sha256 sha384 sha512 sha-256 sha-512 md5 digest hash checksum etag fingerprint integrity uuid guid ray cf-ray
+    image layer container pod node instance file upload document object block version deployment checkpoint model engine
+    id ids no requestid request_id request-id traceid spanid""".split()
 )
+_GLUE = b"\"'`(<[ :=#/@-_."
+_LINKS = (b"is", b"was", b"with", b"number", b"name", b"and")
+_WORD_BYTES = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 _HARMLESS_START = re.compile(
     rb"(?:req(?:uest)?|toolu|tooluse|call|fc|chatcmpl|cmpl|msg|resp|run|step|thread|asst|batch|gen|fp|ft|ftjob|file|vs|evt|item"
     rb"|trace|span|modr|embd|img|rs|srvtoolu|mcpl|mcpr|ws|ig|ci|cu|upload|ckpt|snapshot|sha\d{1,3}|md5|rpt|run|job|task"
@@ -37,9 +39,25 @@ _PARTED = re.compile(rb"[-_]")
 _HEX = re.compile(rb"(?:0x)?[0-9A-Fa-f]+")
 
 
+def _last_word(text: bytes) -> tuple[bytes, bytes]:
+    """The last word of `text` in lower case, and what stands before it."""
+    text = text.rstrip(_GLUE)
+    rest = text.rstrip(_WORD_BYTES)
+    return text[len(rest) :].lower(), rest
+
+
 def is_harmless_there(data: bytes, start: int) -> bool:
-    """Whether the words before `start` say that an identifier or a hash follows."""
-    return _HARMLESS_BEFORE.search(data[max(0, start - _CONTEXT_BYTES) : start]) is not None
+    """Whether the word before `start` says that an identifier or a hash follows."""
+    word, rest = _last_word(data[max(0, start - _CONTEXT_BYTES) : start])
+    if word in _LINKS:
+        word, _ = _last_word(rest)
+    return (
+        word in _HARMLESS_WORDS
+        or word.endswith((b"_id", b"-id", b"id", b"_hash", b"_sha"))
+        or word.rstrip(b"s") in _HARMLESS_WORDS
+        or word.rpartition(b"_")[2] in _HARMLESS_WORDS
+        or word.rpartition(b"-")[2] in _HARMLESS_WORDS
+    )
 
 
 def is_harmless(token: bytes) -> bool:
@@ -74,7 +92,7 @@ def looks_credential(value: bytes) -> bool:
         return len(value) >= 14
     if _HEX.fullmatch(value):
         return len(value) >= 12
-    if entropy(value) < 2.0:
+    if entropy(value) < 1.5:
         return False
     if any(byte in value for byte in b"0123456789"):
         return bits_per_char(value) >= 3.9 or (len(value) >= 24 and bits_per_char(value) >= 3.4)
@@ -185,6 +203,15 @@ def _person(data: bytes, start: int, end: int) -> Span | None:
     return None if data[start:end].lower() in _SHARED_HOMES else (start, end)
 
 
+def _user_pair(data: bytes, start: int, end: int) -> Span | None:
+    """`user:password` as a command line gives it, not a reference to variables or a placeholder."""
+    pair = data[start:end]
+    user, sign, password = pair.strip(b"\"'").partition(b":")
+    if not sign or pair.startswith(b"<") or user.startswith(b"$") or password.startswith(b"$"):
+        return None
+    return start, end
+
+
 def _account(data: bytes, start: int, end: int) -> Span | None:
     token = data[start:end].rstrip(b"-_")
     if token.isdigit():
@@ -230,6 +257,7 @@ CHECKS: dict[str, Check] = {
     "ssn": _ssn,
     "phone": _phone,
     "person": _person,
+    "user-pair": _user_pair,
     "account": _account,
     "fragment": _fragment,
     **{module: _national(module) for module in NATIONAL},

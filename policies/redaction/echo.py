@@ -7,6 +7,7 @@ from policies.redaction.views import decode, encode, unescaped
 
 RUN_CHARS = 16
 _BLOCK_CHARS = RUN_CHARS // 2
+_LOOKS_WITHOUT_INDEX = 32
 _WORD = re.compile(r"\w")
 
 
@@ -39,8 +40,13 @@ class ContentIndex:
         blocks = {text[at : at + _BLOCK_CHARS] for at in range(len(text) - _BLOCK_CHARS + 1)}
         windows: set[str] = set()
         echoed: set[str] = set()
+        looks = 0
         for string in self._strings:
             for at in _candidates(string, blocks):
+                looks += 1
+                if looks <= _LOOKS_WITHOUT_INDEX:
+                    echoed.update([window for window in _around(string, at) if window in text])
+                    continue
                 windows = windows or {text[at : at + RUN_CHARS] for at in range(len(text) - RUN_CHARS + 1)}
                 echoed |= windows.intersection(_around(string, at))
         yield from _runs(text, {window for window in echoed if _WORD.search(window)})
@@ -55,7 +61,8 @@ def _candidates(string: str, blocks: set[str]) -> list[int]:
 
 def _around(string: str, at: int) -> list[str]:
     """The windows of `string` that hold its block at `at` whole."""
-    return [string[first : first + RUN_CHARS] for first in range(max(0, at - _BLOCK_CHARS), at + 1)]
+    windows = [string[first : first + RUN_CHARS] for first in range(max(0, at - _BLOCK_CHARS), at + 1)]
+    return [window for window in windows if len(window) == RUN_CHARS]
 
 
 def _runs(text: str, echoed: set[str]) -> Iterator[tuple[int, int]]:

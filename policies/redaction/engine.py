@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from policies.redaction.echo import ContentIndex
-from policies.redaction.errors import RedactionError
+from policies.redaction.errors import RedactionError, RuleError
 from policies.redaction.merge import MARK, Piece, Span, joined, segments, split
 from policies.redaction.model import Kind, Redaction
 from policies.redaction.rules import Rule, checked, shipped_rules
@@ -33,7 +33,7 @@ class Redactor:
         known = {rule.id for rule in given if rule.national}
         unknown = sorted(national_ids - known)
         if unknown:
-            raise RedactionError(f"`{unknown[0]}` is no known national id; known are {', '.join(sorted(known))}")
+            raise RuleError(f"`{unknown[0]}` is no known national id; known are {', '.join(sorted(known))}")
         self.rules = tuple(rule for rule in given if not rule.national or rule.id in national_ids)
         self._scanner = Scanner(self.rules)
         self._size_cap = size_cap

@@ -16,15 +16,20 @@ _PART_MIN_BYTES = 20
 
 def generated(pattern: object, data: bytes) -> Iterator[tuple[int, int]]:
     """Long tokens that look made by chance, with the pieces that a dot or colon ties to them."""
+    done = 0
     for match in pattern.finditer(data):  # type: ignore[attr-defined]
         start, end = match.span()
+        if start < done:
+            continue
         token = match.group()
         if b"/" in token and not looks_generated(token):
             spans = [span for span in _parts(token, start) if _is_secret(data, *span)]
         else:
             spans = [(start, end)] if _is_secret(data, start, end) else []
         for low, high in spans:
-            yield _widened(data, low, high)
+            if low >= done:
+                low, done = _widened(data, low, high)
+                yield low, done
 
 
 def _parts(token: bytes, start: int) -> Iterator[tuple[int, int]]:

@@ -17,7 +17,7 @@ class Trust(IntEnum):
 
 _HEADER = re.compile(r"(?:proxy|xamz)?authorization|(?:set)?cookies?2?|xauthorization|xforwardedauthorization|wwwauthenticate")
 _CERTAIN = re.compile(
-    r"passw(?:or)?d|passwd|passphrase|passcode|pwd|(?:^|db|user|my|root|admin|login|smtp|mail|ftp|ssh|redis)pass$"
+    r"passw(?:or)?d|passwd|passphrase|passcode|pwd|(?<!by)(?<!com)(?<!tres)(?<!sur)pass(?:secure)?$"
     r"|clientsecret|secretkey|appsecret|consumersecret|privatekey(?!id)|secret$|secrets$|^secrete?|credentials?$|mnemonic|seedphrase"
     r"|recoverycode|totpseed|otpsecret|secretaccesskey"
 )

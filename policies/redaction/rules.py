@@ -16,6 +16,8 @@ from policies.redaction.model import Kind
 
 _TEXTS = ("id", "kind", "description", "pattern", "name", "value", "check", "finder")
 _KNOWN = frozenset((*_TEXTS, "group", "entropy", "national", "guess", "positives", "negatives"))
+_FILES = ("rules_named.toml", "rules_services.toml", "rules_provider.toml", "rules_national.toml",
+          "rules_personal.toml", "rules.toml")  # fmt: skip  # the more particular first
 _MARK_ID = re2.compile(r"[a-z0-9][a-z0-9-]{1,47}")
 _PATTERN_MEMORY_BYTES = 8 << 20
 
@@ -128,16 +130,16 @@ def _checked_pattern(rule: Rule) -> None:
 
 
 def checked(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """`rules` in order, refused when two share an id or a pattern (the second could never be reached)."""
+    """`rules` in order, refused when two share an id, or both pattern and check (the second could never be reached)."""
     kept: dict[str, Rule] = {}
-    patterns: dict[str, str] = {}
+    patterns: dict[tuple[str, str], str] = {}
     for rule in rules:
         if rule.id in kept:
             raise RuleError(f"rule `{rule.id}` is there twice")
-        if rule.pattern in patterns:
-            raise RuleError(f"rule `{rule.id}` is unreachable: `{patterns[rule.pattern]}` has the same pattern")
+        earlier = patterns.setdefault((rule.pattern, rule.check), rule.id)
+        if earlier != rule.id:
+            raise RuleError(f"rule `{rule.id}` is unreachable: `{earlier}` has the same pattern and check")
         kept[rule.id] = rule
-        patterns[rule.pattern] = rule.id
     return tuple(kept.values())
 
 
@@ -157,6 +159,4 @@ def load(text: str) -> tuple[Rule, ...]:
 def shipped_rules() -> tuple[Rule, ...]:
     """The rules that ship with the package, the more particular first."""
     folder = resources.files("policies.redaction")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".toml"))
-    names.sort(key=lambda name: name == "rules.toml")  # the general rules come last
-    return checked(rule for name in names for rule in load((folder / name).read_text("utf-8")))
+    return checked(rule for name in _FILES for rule in load((folder / name).read_text("utf-8")))
