@@ -25,15 +25,6 @@ SUMS: Final[Mapping[str, Column]] = {
 }
 """What is added up, by alias."""
 
-HISTOGRAM: Final[Mapping[str, Column]] = {
-    "latency_buckets": Column(
-        "latency_buckets",
-        "CASE WHEN latency_ms IS NOT NULL THEN ARRAY[calledger_latency_bucket(latency_ms)] ELSE '{}' END",
-    ),
-    # Null: one entry each.
-    "latency_counts": Column("latency_counts", "NULL::bigint[]", delta="NULL::bigint[]"),
-}
-
 DIMENSIONS: Final[Mapping[str, Column]] = {
     "MODEL": Column("model", "model"),
     "PROVIDER": Column("provider", "coalesce(provider, '')"),
@@ -103,10 +94,11 @@ class CostStatement:
     def sql(self, reading: Reading, params: Params) -> str:
         """Columns: `kind` (ROW or TOTAL), the keys (null in totals), every sum of either, and the histogram."""
         wanted = self._sums()
-        union = UsageUnion(reading, self._columns(wanted), params).sql()
-        ctes = [f"part AS ({union})", f"figure AS ({self._figure(wanted)})"]
+        union = UsageUnion(reading, self.grouping.columns, params)
+        part = union.sums({name: SUMS[name] for name in wanted if name != LATENCY})
+        ctes = [f"part AS ({part})", f"figure AS ({self._figure(wanted)})"]
         if LATENCY in wanted:
-            ctes.append(f"bin AS ({self._bins()})")
+            ctes.append(f"bin AS ({union.bins()})")
         parts = [part for part in (self._rows(wanted, params), self._totals(wanted)) if part is not None]
         return f"WITH {', '.join(ctes)}\n{' UNION ALL '.join(parts)}"
 
@@ -116,22 +108,11 @@ class CostStatement:
         asked |= {alias for field, _ in self.order for alias in ORDERS[field][1]}
         return [name for name in (*SUMS, LATENCY) if name in asked] or ["calls"]
 
-    def _columns(self, wanted: Iterable[str]) -> dict[str, Column]:
-        sums = {name: SUMS[name] for name in wanted if name != LATENCY}
-        return {**self.grouping.columns, **sums, **(HISTOGRAM if LATENCY in wanted else {})}
-
     def _figure(self, wanted: Iterable[str]) -> str:
         return f"SELECT {self._keys_and_sums(self.grouping.names, wanted)} FROM part GROUP BY {self.grouping.names}"  # noqa: S608
 
     def _keys_and_sums(self, keys: str, wanted: Iterable[str]) -> str:
         return ", ".join([keys, *(f"sum({name}) AS {name}" for name in wanted if name != LATENCY)])
-
-    def _bins(self) -> str:
-        keys = self.grouping.names
-        return (
-            f"SELECT {keys}, bin, sum(coalesce(entries, 1))::bigint AS entries "  # noqa: S608
-            f"FROM part, unnest(latency_buckets, latency_counts) AS histogram (bin, entries) GROUP BY {keys}, bin"
-        )
 
     def _rows(self, wanted: Sequence[str], params: Params) -> str | None:
         if self.row_sums is None:

@@ -94,10 +94,8 @@ async def _fetch(
     if not reading.plan.pieces:
         return []
     params = Params()
-    columns = {**{name.lower(): FACETS[name] for name in facets}, "calls": SUMS["calls"]}
-    keys = ", ".join(name.lower() for name in facets)
-    union = UsageUnion(reading, columns, params).sql()
-    part = f"SELECT {keys}, sum(calls) AS calls FROM ({union}) AS usage GROUP BY {keys}"  # noqa: S608 - our own names
+    keys = {name.lower(): FACETS[name] for name in facets}
+    part = UsageUnion(reading, keys, params).sums({"calls": SUMS["calls"]})
     counts = " UNION ALL ".join(_counts(name, first, params) for name in facets)
     try:
         async with reader.database.reading(reader.scope.accounts) as connection:

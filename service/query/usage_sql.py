@@ -4,7 +4,7 @@ One statement sees one snapshot, so a fold between two reads cannot lose or doub
 is the empty string in every column here, as the rollups have it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,21 +17,29 @@ from service.query.predicate import Predicate, fields_of
 from service.query.usage_plan import Plan, Windows
 from service.query.where import Branch, UserTokens, Where
 
+Select = Callable[[str, str], str]
+"""A table and a condition -> the statement that reads it."""
+
+# A delta holds one entry a call; null: the call does not say how long it took.
+_BINS: Final = {
+    "usage": ("unnest(latency_buckets)", "unnest(latency_counts)"),
+    "usage_delta": ("unnest(latency_buckets)", "1"),
+    "call": ("CASE WHEN latency_ms IS NOT NULL THEN calledger_latency_bucket(latency_ms) END", "1"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One value by alias: over a rollup (None: rollups do not have it), over a delta, over a call."""
+    """One value by alias: over a rollup or its deltas (None: they do not have it), and over a call."""
 
     rollup: str | None
     call: str
-    delta: str | None = None
 
     def over(self, table: str) -> str:
         if table == "call":
             return self.call
-        chosen = self.delta if table == "usage_delta" and self.delta else self.rollup
-        assert chosen is not None, "a plan with rollups asks only for what rollups have"
-        return chosen
+        assert self.rollup is not None, "a plan with rollups asks only for what rollups have"
+        return self.rollup
 
 
 def _filter(field: str, sql: str) -> Filterable:
@@ -70,25 +78,54 @@ class Reading:
 
 
 class UsageUnion:
-    """Renders one reading's rows with the asked columns."""
+    """Renders one reading's rows: each store grouped by itself, so that the planner knows how many groups there are.
 
-    def __init__(self, reading: Reading, columns: Mapping[str, Column], params: Params) -> None:
+    What comes of two stores for one key is added up outside.
+    """
+
+    def __init__(self, reading: Reading, keys: Mapping[str, Column], params: Params) -> None:
         self._reading = reading
-        self._columns = columns
+        self._keys = keys
         self._params = params
 
-    def sql(self) -> str:
-        """SELECT ... UNION ALL SELECT ..., with the columns by alias; one empty SELECT when nothing can match."""
-        branches = [*self._stores(), *self._deltas()]
-        return "\nUNION ALL\n".join(branches) if branches else self._select("call", "false")
+    def sums(self, columns: Mapping[str, Column]) -> str:
+        """The keys and the sums of `columns`, by alias; no rows when nothing can match."""
 
-    def _stores(self) -> Iterator[str]:
+        def select(table: str, condition: str) -> str:
+            keys = ", ".join(f"{column.over(table)} AS {alias}" for alias, column in self._keys.items())
+            sums = "".join(f", sum({column.over(table)}) AS {alias}" for alias, column in columns.items())
+            places = ", ".join(str(place + 1) for place in range(len(self._keys)))
+            return f"SELECT {keys}{sums} FROM {table} WHERE {condition} GROUP BY {places}"  # noqa: S608 - our own names
+
+        return self._union(select)
+
+    def bins(self) -> str:
+        """The keys, `bin` and `entries`: how many calls of the key have a latency in that bucket."""
+
+        def select(table: str, condition: str) -> str:
+            keys = ", ".join(f"{column.over(table)} AS {alias}" for alias, column in self._keys.items())
+            bin_, entries = _BINS.get(table, _BINS["usage"])
+            spread = f"SELECT {keys}, {bin_} AS bin, {entries} AS entries FROM {table} WHERE {condition}"  # noqa: S608
+            names = ", ".join([*self._keys, "bin"])
+            return (
+                f"SELECT {names}, sum(entries)::bigint AS entries FROM ({spread}) AS spread "  # noqa: S608
+                f"WHERE bin IS NOT NULL GROUP BY {names}"
+            )
+
+        return self._union(select)
+
+    def _union(self, select: Select) -> str:
+        branches = [select(table, condition) for table, condition in (*self._stores(), *self._deltas())]
+        return "\nUNION ALL\n".join(branches or [select("call", "false")])
+
+    def _stores(self) -> Iterator[tuple[str, str]]:
         for piece in self._reading.plan.pieces:
+            time = "started_at" if piece.store is Store.CALL else "bucket_at"
             for tier, start in self._reading.windows.tiers(piece):
-                table, time = (piece.store.value, "started_at" if piece.store is Store.CALL else "bucket_at")
-                yield self._select(table, f"{self._tier(tier)} AND {self._range(time, start, piece.end)}", tier)
+                table = piece.store.value
+                yield table, self._condition(table, tier, self._range(time, start, piece.end))
 
-    def _deltas(self) -> Iterator[str]:
+    def _deltas(self) -> Iterator[tuple[str, str]]:
         """One branch a tier: the table has no index, and is read once whatever the ranges."""
         ranges: dict[int, list[str]] = {}
         for piece in self._reading.plan.pieces:
@@ -96,16 +133,14 @@ class UsageUnion:
                 for tier, start in self._reading.windows.tiers(piece):
                     ranges.setdefault(tier, []).append(f"({self._range('bucket_at', start, piece.end)})")
         for tier, alternatives in ranges.items():
-            yield self._select("usage_delta", f"{self._tier(tier)} AND ({' OR '.join(alternatives)})", tier)
+            yield "usage_delta", self._condition("usage_delta", tier, f"({' OR '.join(alternatives)})")
 
-    def _select(self, table: str, condition: str, tier: int | None = None) -> str:
-        columns = ", ".join(f"{column.over(table)} AS {alias}" for alias, column in self._columns.items())
-        conditions = [condition]
+    def _condition(self, table: str, tier: int, times: str) -> str:
+        """Equality on tier and both ends of the time, as pruning needs them; then the accounts, then the filter."""
+        conditions = [f"tier = {self._params.bind(tier, 'smallint')}", times]
         if self._reading.accounts is not None:
             conditions.append(f"account_id = ANY ({self._params.bind(self._reading.accounts, 'integer[]')})")
-        if tier is not None:
-            conditions.append(f"({self._where(table, tier)})")
-        return f"SELECT {columns} FROM {table} WHERE {' AND '.join(conditions)}"  # noqa: S608 - names of our own
+        return " AND ".join([*conditions, f"({self._where(table, tier)})"])
 
     def _where(self, table: str, tier: int) -> str:
         reading = self._reading
@@ -114,9 +149,6 @@ class UsageUnion:
         return Where(CALL_FILTERS if table == "call" else ROLLUP_FILTERS, self._params, branch).render(
             reading.predicate
         )
-
-    def _tier(self, tier: int) -> str:
-        return f"tier = {self._params.bind(tier, 'smallint')}"
 
     def _range(self, time: str, start: datetime, end: datetime) -> str:
         bind = self._params.bind
