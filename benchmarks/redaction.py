@@ -119,12 +119,17 @@ def main() -> int:
     speed = messages(redactor)
     print(f"{'a message of 500 characters':46} {'us':>8}   bar {BAR_US:.0f}, aim {AIM_US:.0f}")
     for name, figure in speed.items():
-        print(f"  {name:44} {figure:8.1f}   {'met' if figure <= BAR_US else 'MISSED'}{', aim met' if figure <= AIM_US else ''}")
+        print(
+            f"  {name:44} {figure:8.1f}   {'met' if figure <= BAR_US else 'MISSED'}{', aim met' if figure <= AIM_US else ''}"
+        )
     ratios = {}
     print(f"{'input doubled, 16 KiB to 1 MiB':46} {'times':>8}   bar {BAR_RATIO}")
     for name, unit in {"clean text": _PAD, **ADVERSARIAL}.items():
         ratios[name], seconds = growth(wide, unit)
-        print(f"  {name:44} {ratios[name]:8.2f}   {'met' if ratios[name] <= BAR_RATIO else 'MISSED'}   {seconds:.3f} s for 1 MiB", flush=True)
+        print(
+            f"  {name:44} {ratios[name]:8.2f}   {'met' if ratios[name] <= BAR_RATIO else 'MISSED'}   {seconds:.3f} s for 1 MiB",
+            flush=True,
+        )
     if chosen.json:
         chosen.json.write_text(json.dumps({"message_us": speed, "doubling": ratios}, indent=1))
     return int(max(speed.values()) > BAR_US or max(ratios.values()) > BAR_RATIO)

@@ -23,7 +23,9 @@ _BARE_JUDGED_BYTES = 256
 _BARE = re.compile(rb"[^\s\"'`,;&<>\x00-\x1f]+")
 _BARE_CERTAIN = re.compile(rb"[^\s\"'`,;\x00-\x1f]+")
 _LINE = re.compile(rb"[^\r\n\"'`]{1,8192}")
-_SCHEME = re.compile(rb"(?i)(?:bearer|basic|digest|token|apikey|api-key|negotiate|ntlm|hoba|mutual|key|aws4-hmac-sha256|sso-key|oauth)[\s:=]+")
+_SCHEME = re.compile(
+    rb"(?i)(?:bearer|basic|digest|token|apikey|api-key|negotiate|ntlm|hoba|mutual|key|aws4-hmac-sha256|sso-key|oauth)[\s:=]+"
+)
 _STRINGS = re.compile(rb"\"(?:[^\"\\]|\\.){1,2048}\"|'(?:[^'\\]|\\.){1,2048}'|[^\s\"',:{}\[\]()]{6,2048}")
 
 _QUERY_NAME = re.compile(rb"[A-Za-z0-9_.%\-]{1,64}")
@@ -31,12 +33,17 @@ _NAME_CHARS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-
 _HEADER_OPENING = re.compile(rb"[\s\\]*[\"'`]?[bB]?[\"'`]?")
 _PROSE_AFTER = re.compile(rb"[.,:;!?)]? +[A-Za-z(]")
 
+_MARK_START = b"[redacted:"
+_MARK = re.compile(rb"\[redacted:[a-z0-9-]{2,48}\]")
+
 _REFERENCE = re.compile(
     rb"(?i)\$\{?[a-z_][\w.:-]*\}?|\$\([^)]*\)|\$\$?\{.*|\{\{.*|\{[a-z_][\w.]*\}|<[^<>]*>|&lt;.*|%\(?[a-z_]*\)?[sd]|%[a-z_]+%|os\.(?:environ|getenv).*"
     rb"|(?:process\.)?env[.(\[].*|getenv.*|secrets\.[a-z_.]+|var\.[a-z_.]+|local\.[a-z_.]+|data\.[a-z_.]+|!ref.*|self\.[a-z_.]+"
     rb"|(?:config|settings|options|args|params|request|req|this|cls|ctx)[.\[(].*|[a-z_][\w.]*\(.*|arn:.*|projects/.*"
 )
-_FILLER = re.compile(rb"(?i)[x*.\-_#\xe2\x80\xa2\xa6?0 ]*|\.{2,}.*|\*{3,}\S{0,6}|\[?<?redacted.*|\[?filtered\]?|\(?hidden\)?|masked|\*+")
+_FILLER = re.compile(
+    rb"(?i)[x*.\-_#\xe2\x80\xa2\xa6?0 ]*|\.{2,}.*|\*{3,}\S{0,6}|[\[<]?redacted[\]>]?|\[?filtered\]?|\(?hidden\)?|masked|\*+"
+)
 _WORDS = re.compile(rb"[A-Za-z]+(?:['-][A-Za-z]+)*[.,:;!?)]*")
 _ABOUT = frozenset(
     b"""a an and any are as at auth authentication authorization available bad bearer been being blank but by bytes can cannot check
@@ -104,15 +111,21 @@ def _key_name(data: bytes, start: int, end: int) -> bytes:
 def _strings(data: bytes, value: Value, level: Trust) -> Iterator[tuple[int, int]]:
     """The strings inside of a container whose key names a credential."""
     for inner in _STRINGS.finditer(data, value.start, value.end):
-        text = inner.group().strip(b"\"'")
-        if not text.startswith(b"[redacted:") and _accepts(text, level, quoted=True):
+        if _accepts(_unmarked(inner.group().strip(b"\"'")), level, quoted=True):
             yield inner.start(), inner.end()
 
 
 def _judged(data: bytes, at: int, value: Value, level: Trust, glue: bytes) -> Iterator[tuple[int, int]]:
-    text = data[value.start : value.end]
+    text = _unmarked(data[value.start : value.end])
     tight = b" " not in glue and b"=" in glue
-    if tight and level is Trust.certain and not value.quoted and text.lower() not in _NO_VALUE and text.isalpha() and len(text) > 3:
+    if (
+        tight
+        and level is Trust.certain
+        and not value.quoted
+        and text.lower() not in _NO_VALUE
+        and text.isalpha()
+        and len(text) > 3
+    ):
         yield value.start, value.end
         return
     if _is_placeholder(text) or (not value.quoted and _is_prose(data, value, tight=tight)):
@@ -125,6 +138,11 @@ def _judged(data: bytes, at: int, value: Value, level: Trust, glue: bytes) -> It
         yield value.start, value.end
 
 
+def _unmarked(text: bytes) -> bytes:
+    """`text` without marks, so that what stands beside one is judged by itself."""
+    return _MARK.sub(b"", text) if _MARK_START in text else text
+
+
 def _in_query(data: bytes, at: int) -> bool:
     before = data[max(0, at - _KEY_BYTES) : at - 1]
     sign = max(before.rfind(b"?"), before.rfind(b"&"))
@@ -135,6 +153,8 @@ def value_at(data: bytes, at: int, level: Trust) -> Value | None:
     """The value that begins at or just after `at`, delimited by its own syntax."""
     opening = _OPENING.match(data, at)
     start = opening.end() if opening else at
+    if opening and data.startswith(_MARK_START, opening.end() - 1):
+        opening, start = None, opening.end() - 1
     escaped = _ESCAPED_QUOTE.match(data, start)
     if escaped:
         return _until(data, escaped.end(), escaped.group())
@@ -143,7 +163,12 @@ def value_at(data: bytes, at: int, level: Trust) -> Value | None:
     first = data[start]
     if first in _QUOTES:
         return _until(data, start + 1, data[start : start + 1])
-    if opening and b"[" in opening.group() or first == ord("{") and data[start + 1 : start + 2] in (b'"', b"'", b" ", b"\n"):
+    if (
+        (opening
+        and b"[" in opening.group())
+        or (first == ord("{")
+        and data[start + 1 : start + 2] in (b'"', b"'", b" ", b"\n"))
+    ):
         closer = b"]" if opening and b"[" in opening.group() else b"}"
         stop = data.find(closer, start, start + _VALUE_BYTES)
         return Value(start, stop if stop >= 0 else min(len(data), start + _VALUE_BYTES), quoted=True, nested=True)
@@ -209,7 +234,7 @@ def _accepts(text: bytes, level: Trust, *, quoted: bool) -> bool:
     if is_harmless(text) and level is Trust.weak and not _UUID_LIKE.fullmatch(text):
         return False
     if level is Trust.strong:
-        return len(text) >= (4 if quoted else 6) and not text.isdigit() or len(text) >= 10
+        return (len(text) >= (4 if quoted else 6) and not text.isdigit()) or len(text) >= 10
     return looks_credential(text) or _UUID_LIKE.fullmatch(text) is not None
 
 
@@ -219,7 +244,8 @@ _UUID_LIKE = re.compile(rb"[0-9A-Za-z]{8}-?(?:[0-9A-Za-z]{4}-?){3}[0-9A-Za-z]{10
 def _is_sentence(text: bytes) -> bool:
     words = text.split()
     plain = [word for word in words if _WORDS.fullmatch(word)]
-    return len(plain) * 10 >= len(words) * 6 and (len(words) > 3 or any(word.lower().strip(b".,:;!?") in _ABOUT for word in plain))
+    about = sum([word.lower().strip(b".,:;!?") in _ABOUT for word in plain])
+    return len(plain) * 10 >= len(words) * 6 and (about >= 2 or (about == 1 and len(words) == 2) or text.endswith(b"."))
 
 
 def _header(data: bytes, at: int) -> Iterator[tuple[int, int]]:
@@ -232,11 +258,12 @@ def _header(data: bytes, at: int) -> Iterator[tuple[int, int]]:
     if line is None:
         return
     value = _trimmed(data, start, start + len(line.group().rstrip()))
-    text = data[value.start : value.end]
+    text = _unmarked(data[value.start : value.end])
     first = text.split(None, 1)[0] if text.split() else b""
     if _is_placeholder(first) or _is_placeholder(text) or _is_sentence(text):
         return
     if scheme or b"=" not in text:
-        value = Value(value.start, value.start + len(first.rstrip(b",;")), quoted=False)
+        stop = data.find(first, value.start, value.end) + len(first)
+        value = Value(value.start, stop if stop >= len(first) else value.end, quoted=False)
     if len(first) >= 4 and not (_WORDS.fullmatch(first) and len(first) < 12):
         yield value.start, value.end

@@ -86,7 +86,7 @@ def looks_generated(token: bytes) -> bool:
 @lru_cache(maxsize=2048)
 def looks_credential(value: bytes) -> bool:
     """Whether a value that stands where a credential would is one, and not a word or a number about it."""
-    if len(value) < 6 or value.isalpha() and len(value) < 16:
+    if len(value) < 6 or (value.isalpha() and len(value) < 16):
         return False
     if value.isdigit():
         return len(value) >= 14
@@ -196,7 +196,9 @@ def _phone(data: bytes, start: int, end: int) -> Span | None:
 _DATE = re.compile(rb"(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])(?:\D|$)")
 
 
-_SHARED_HOMES = frozenset(b"runner root app user users ubuntu ec2-user node work vsts shared public default site jovyan admin".split())
+_SHARED_HOMES = frozenset(
+    b"runner root app user users ubuntu ec2-user node work vsts shared public default site jovyan admin".split()
+)
 
 
 def _person(data: bytes, start: int, end: int) -> Span | None:

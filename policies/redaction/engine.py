@@ -5,13 +5,13 @@ from functools import lru_cache
 
 from policies.redaction.echo import ContentIndex
 from policies.redaction.errors import RedactionError, RuleError
-from policies.redaction.merge import MARK, Piece, Span, joined, segments, split
+from policies.redaction.merge import Piece, Span, joined, outside_marks, segments, split
 from policies.redaction.model import Kind, Redaction
 from policies.redaction.rules import Rule, checked, shipped_rules
 from policies.redaction.scan import Scanner
 from policies.redaction.text import bounded, plain
-from policies.redaction.values import JSONSegments, JSONValue, redact_value
-from policies.redaction.views import encode, folded, unescaped
+from policies.redaction.values import FIELD_RULE, JSONSegments, JSONValue, redact_value
+from policies.redaction.views import decode, encode, folded, unescaped
 
 SIZE_CAP_CHARS = 64 * 1024
 _LOOKS_MAX = 5
@@ -27,7 +27,11 @@ class Redactor:
     """
 
     def __init__(
-        self, rules: Iterable[Rule] | None = None, *, national_ids: frozenset[str] = frozenset(), size_cap: int = SIZE_CAP_CHARS
+        self,
+        rules: Iterable[Rule] | None = None,
+        *,
+        national_ids: frozenset[str] = frozenset(),
+        size_cap: int = SIZE_CAP_CHARS,
     ) -> None:
         given = shipped_rules() if rules is None else checked(rules)
         known = {rule.id for rule in given if rule.national}
@@ -36,6 +40,7 @@ class Redactor:
             raise RuleError(f"`{unknown[0]}` is no known national id; known are {', '.join(sorted(known))}")
         self.rules = tuple(rule for rule in given if not rule.national or rule.id in national_ids)
         self._scanner = Scanner(self.rules)
+        self._marks = frozenset(rule_id.encode() for rule_id in (_ECHO_RULE, FIELD_RULE, *(rule.id for rule in given)))
         self._size_cap = size_cap
         self._clean = lru_cache(maxsize=_CLEAN_CACHE_ENTRIES)(self._cleaned)
 
@@ -45,16 +50,18 @@ class Redactor:
             return self._redact(text, content)
         except RedactionError:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, it must not carry the text any further
+        except Exception as error:  # whatever it is, it must not carry the text any further
             raise RedactionError(f"redaction failed ({type(error).__name__})") from None
 
-    def redact_value(self, value: JSONValue, *, content: ContentIndex | None = None) -> tuple[JSONSegments, dict[str, int]]:
+    def redact_value(
+        self, value: JSONValue, *, content: ContentIndex | None = None
+    ) -> tuple[JSONSegments, dict[str, int]]:
         """A JSON-like value with every string leaf as segments (see `values`), and the counts by rule."""
         try:
             return redact_value(value, lambda text: self.redact(text, content=content))
         except RedactionError:
             raise
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             raise RedactionError(f"redaction failed ({type(error).__name__})") from None
 
     def clean(self, text: str, *, max_chars: int) -> tuple[str, dict[str, int]]:
@@ -63,7 +70,7 @@ class Redactor:
             masked, counts = self._clean(text, max_chars)
         except RedactionError:
             raise
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             raise RedactionError(f"redaction failed ({type(error).__name__})") from None
         return masked, dict(counts)
 
@@ -85,7 +92,8 @@ class Redactor:
             spans.extend(Span(start, end, _ECHO_RULE, Kind.content, -1) for start, end in echoes)
         if not spans:
             return Redaction((kept,) if kept else (), {}, truncated)
-        pieces = self._settled(split([Piece(encode(kept))], joined(spans)))
+        data = encode(kept)
+        pieces = self._settled(split([Piece(data)], outside_marks(joined(spans), data, self._marks)))
         counts: dict[str, int] = {}
         for piece in pieces:
             if piece.hidden is not None:
@@ -115,14 +123,11 @@ class Redactor:
         """`pieces` after looking at the masked text again until there is nothing more to take out."""
         for _ in range(_LOOKS_MAX):
             masked = b"".join([piece.shown for piece in pieces])
-            spans = joined(self._find(masked.decode("utf-8", "surrogatepass")))
+            spans = outside_marks(joined(self._find(decode(masked))), masked, self._marks)
             if not spans:
                 return pieces
-            again = split(pieces, spans)
-            if len(again) == len(pieces) and all(a.hidden == b.hidden for a, b in zip(again, pieces, strict=True)):
-                return pieces
-            pieces = again
+            pieces = split(pieces, spans)
         raise RedactionError("the text does not settle")
 
 
-__all__ = ["MARK", "SIZE_CAP_CHARS", "Redactor"]
+__all__ = ["SIZE_CAP_CHARS", "Redactor"]

@@ -15,7 +15,9 @@ class Trust(IntEnum):
     header = 4  # `authorization`, `cookie`: the whole line
 
 
-_HEADER = re.compile(r"(?:proxy|xamz)?authorization|(?:set)?cookies?2?|xauthorization|xforwardedauthorization|wwwauthenticate")
+_HEADER = re.compile(
+    r"(?:proxy|xamz)?authorization|(?:set)?cookies?2?|xauthorization|xforwardedauthorization|wwwauthenticate"
+)
 _CERTAIN = re.compile(
     r"passw(?:or)?d|passwd|passphrase|passcode|pwd|(?<!by)(?<!com)(?<!tres)(?<!sur)pass(?:secure)?$"
     r"|clientsecret|secretkey|appsecret|consumersecret|privatekey(?!id)|secret$|secrets$|^secrete?|credentials?$|mnemonic|seedphrase"

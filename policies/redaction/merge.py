@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from policies.redaction.model import Hidden, Kind, Segments
 from policies.redaction.views import decode
 
-MARK = re.compile(rb"\[redacted:[a-z0-9][a-z0-9-]{1,47}\]")
+MARK = re.compile(rb"\[redacted:([a-z0-9][a-z0-9-]{1,47})\]")
 # What is gone for good outranks what may be kept; among equals the more particular rule names the span.
 _STRICTNESS = {Kind.personal: 0, Kind.content: 1, Kind.provider: 1, Kind.secret: 1}
 
@@ -45,6 +45,38 @@ def _union(a: Span, b: Span) -> Span:
     return Span(a.start, max(a.end, b.end), lead.rule, lead.kind, lead.rank, lead.guess)
 
 
+def outside_marks(spans: Sequence[Span], data: bytes, known: frozenset[bytes]) -> Sequence[Span]:
+    """`spans` (joined) without the marks of `known` rules that stand in `data`: a mark is never taken out again.
+
+    A mark of a rule that nobody knows is text like any other, for whoever wrote the text may have forged it.
+    """
+    if not spans or b"[redacted:" not in data:
+        return spans
+    marks = [match.span() for match in MARK.finditer(data) if match[1] in known]
+    kept: list[Span] = []
+    first = 0
+    for span in spans:
+        while first < len(marks) and marks[first][1] <= span.start:
+            first += 1
+        at, near = span.start, first
+        while near < len(marks) and marks[near][0] < span.end:
+            kept.extend(_with_substance(span, at, marks[near][0], data))
+            at = marks[near][1]
+            near += 1
+        if at == span.start:
+            kept.append(span)
+        else:
+            kept.extend(_with_substance(span, at, span.end, data))
+    return kept
+
+
+def _with_substance(span: Span, start: int, end: int, data: bytes) -> list[Span]:
+    """The part of a span beside a mark, unless only punctuation is left of it."""
+    if not any(byte > 0x7F or chr(byte).isalnum() for byte in data[start:end]):
+        return []
+    return [Span(start, end, span.rule, span.kind, span.rank, span.guess)]
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A stretch of the original text: in clear, or hidden."""
@@ -59,7 +91,7 @@ class Piece:
 
 
 def split(pieces: Sequence[Piece], spans: Sequence[Span]) -> list[Piece]:
-    """`pieces` after hiding `spans` (joined, in bytes of the masked text); marks in the text stay as they are."""
+    """`pieces` after hiding `spans` (joined, in bytes of the masked text)."""
     result: list[Piece] = []
     at = 0
     queue = list(reversed(spans))
@@ -95,31 +127,11 @@ def _cut(data: bytes, offset: int, spans: Sequence[Span]) -> list[Piece]:
         start, end = max(0, span.start - offset), min(len(data), span.end - offset)
         if start > at:
             pieces.append(Piece(data[at:start]))
-        pieces.extend(_around_marks(data[start:end], span))
+        pieces.extend(_hidden(data[start:end], span))
         at = end
     if at < len(data):
         pieces.append(Piece(data[at:]))
     return pieces
-
-
-def _around_marks(data: bytes, span: Span) -> list[Piece]:
-    if b"[redacted:" not in data:
-        return _hidden(data, span)
-    pieces: list[Piece] = []
-    at = 0
-    for mark in MARK.finditer(data):
-        pieces += _hidden(data[at : mark.start()], span) if _has_substance(data[at : mark.start()]) else _clear(data[at : mark.start()])
-        pieces.append(Piece(mark.group()))
-        at = mark.end()
-    return pieces + (_hidden(data[at:], span) if _has_substance(data[at:]) else _clear(data[at:]))
-
-
-def _has_substance(data: bytes) -> bool:
-    return any(byte > 0x7F or chr(byte).isalnum() for byte in data)
-
-
-def _clear(data: bytes) -> list[Piece]:
-    return [Piece(data)] if data else []
 
 
 def _hidden(data: bytes, span: Span) -> list[Piece]:

@@ -22,7 +22,9 @@ _MARK_ID = re2.compile(r"[a-z0-9][a-z0-9-]{1,47}")
 _PATTERN_MEMORY_BYTES = 8 << 20
 
 # How a service's name and its credential stand together: environment, JSON, YAML, XML, arrows, headers, prose.
-_AFTER_NAME = r"[A-Za-z0-9_.\- ]{0,32}?[\"'`\\)\]]{0,4}\s{0,4}(?:(?i:string)\s{1,4})?[:=?.|>,~(-]{0,4}\s{0,8}[\"'`(\\]{0,3}"
+_AFTER_NAME = (
+    r"[A-Za-z0-9_.\- ]{0,32}?[\"'`\\)\]]{0,4}\s{0,4}(?:(?i:string)\s{1,4})?[:=?.|>,~(-]{0,4}\s{0,8}[\"'`(\\]{0,3}"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,8 @@ import re
 
 from policies.redaction.merge import MARK
 
-_NOT_SHOWN = re.compile(
-    "[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]+"
-)
+# Marks that change how the character before them looks; str.isprintable lets them pass.
+_SELECTORS = frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0), 0x034F, 0x115F, 0x1160, 0x3164)))
 _SPACES = re.compile(r"\s+")
 _TOKEN_CHARS = 512
 _MARK = re.compile(MARK.pattern.decode())
@@ -15,7 +14,10 @@ _MARK_CHARS = 60
 
 def plain(text: str) -> str:
     """`text` on one line without control, bidirectional, zero-width and other invisible characters."""
-    return _SPACES.sub(" ", _NOT_SHOWN.sub(lambda match: " " if match.group().isspace() else "", text)).strip()
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
+    shown = [char if char.isprintable() and char not in _SELECTORS else " " if char.isspace() else "" for char in text]
+    return _SPACES.sub(" ", "".join(shown)).strip()
 
 
 def bounded(text: str, max_chars: int) -> str:

@@ -16,7 +16,7 @@ JSONValue: TypeAlias = "str | int | float | bool | None | list[JSONValue] | dict
 JSONSegments: TypeAlias = "Segments | int | float | bool | None | list[JSONSegments] | dict[str, JSONSegments]"
 
 _DEPTH_MAX = 64
-_KEY_RULE = "secret-field"
+FIELD_RULE = "assigned-credential"
 _LONG_NUMBER_DIGITS = 9
 
 
@@ -41,8 +41,8 @@ class _Walk:
     def _hide(self, value: str | float) -> JSONSegments:
         if value == "":
             return ()
-        self._count({_KEY_RULE: 1})
-        return (Hidden(_KEY_RULE, Kind.secret),)
+        self._count({FIELD_RULE: 1})
+        return (Hidden(FIELD_RULE, Kind.secret),)
 
     def _scalar(self, value: str | float) -> JSONSegments:
         if not isinstance(value, str):

@@ -24,7 +24,9 @@ def _foldings() -> dict[str, str]:
             form = unicodedata.normalize("NFKC", char)
             if form != char and form.isascii() and form.strip():
                 folded[char] = form
-    folded.update({"\u00a0": " ", "\u3000": " ", "\u2007": " ", "\u202f": " ", "\u3002": ".", "\u2010": "-", "\u2011": "-"})
+    folded.update(
+        {"\u00a0": " ", "\u3000": " ", "\u2007": " ", "\u202f": " ", "\u3002": ".", "\u2010": "-", "\u2011": "-"}
+    )
     return folded
 
 

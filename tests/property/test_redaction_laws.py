@@ -1,0 +1,163 @@
+"""The laws of redaction, on texts that Hypothesis makes up around secrets, structure and marks."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policies.redaction import ContentIndex, Hidden, Kind, RedactionError, Redactor
+from policies.redaction.merge import MARK
+from policies.redaction.views import encode, folded, unescaped
+
+REDACTOR = Redactor()
+SECRETS = ["sk-proj-q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs", "AKIAQ7XW2LK9ZT4RV8BN", "ghp_q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6HsAbCdEfGhIjKl"]
+PIECES = st.sampled_from(
+    [
+        *SECRETS,
+        "password=",
+        '"api_key": "',
+        "Authorization: Bearer ",
+        "[redacted:email]",
+        "[redacted:",
+        "]",
+        "ada@example.com",
+    ]
+    + [
+        "://a:b@",
+        "+1 415 555 0132",
+        "-----BEGIN PRIVATE KEY-----",
+        "MIIEvQIBADANBgkqhkiG9w0",
+        "key",
+        "=",
+        ":",
+        '"',
+        "'",
+        "\\n",
+    ]
+    + [
+        "\\u0041",
+        "%41",
+        "&quot;",
+        "\u200b",
+        "ｋｅｙ",
+        "密钥：",
+        "\ud800",
+        "\x00",
+        "{",
+        "}",
+        "[",
+        " ",
+        "\n",
+        "203.0.113.77",
+        "::1",
+        "org-",
+    ]
+)
+TEXTS = st.lists(st.one_of(PIECES, st.text(max_size=12)), max_size=14).map("".join)
+EVERYTHING = st.text(st.characters(), max_size=200)  # lone surrogates too
+
+
+def _original(text: str) -> None:
+    result = REDACTOR.redact(text)
+    rest = text
+    clear = [segment if isinstance(segment, str) else segment.text for segment in result.segments]
+    for segment in clear:
+        if segment is not None:
+            assert segment in rest
+            rest = rest[rest.index(segment) + len(segment) :]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.one_of(TEXTS, EVERYTHING))
+def test_idempotent(text: str) -> None:
+    """Redacting a masked text changes nothing and finds nothing."""
+    try:
+        masked = REDACTOR.redact(text).masked
+    except RedactionError:
+        return
+    again = REDACTOR.redact(masked)
+    assert again.masked == masked
+    assert again.counts == {}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(TEXTS, EVERYTHING))
+def test_segments_are_the_text_in_order(text: str) -> None:
+    """The clear and personal segments stand in the text in their order; a text without hidden spans is itself."""
+    try:
+        result = REDACTOR.redact(text)
+    except RedactionError:
+        return
+    _original(text)
+    if not result.counts:
+        assert result.masked == result.revealed == text
+    assert sum(result.counts.values()) == sum(isinstance(s, Hidden) for s in result.segments)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(TEXTS, EVERYTHING))
+def test_only_personal_text_is_kept(text: str) -> None:
+    """A hidden span carries text exactly when it is personal."""
+    try:
+        result = REDACTOR.redact(text)
+    except RedactionError:
+        return
+    for segment in result.segments:
+        if isinstance(segment, Hidden):
+            assert (segment.text is not None) == (segment.kind is Kind.personal)
+            assert MARK.fullmatch(segment.mark.encode())
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS, st.sampled_from(SECRETS), TEXTS)
+def test_a_secret_between_blanks_always_goes(before: str, secret: str, after: str) -> None:
+    """No surroundings save a secret that stands between blanks."""
+    try:
+        masked = REDACTOR.redact(f"{before} {secret} {after}").masked
+    except RedactionError:
+        return
+    assert secret not in masked
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(min_size=16, max_size=60), st.text(max_size=40), st.text(max_size=40), st.integers(0, 20))
+def test_every_echo_goes(echo: str, before: str, after: str, shift: int) -> None:
+    """A run of content with a letter or digit in each 16 characters is in no masked text, wherever it stood."""
+    if not all(any(char.isalnum() for char in echo[at : at + 16]) for at in range(len(echo) - 15)):
+        return
+    index = ContentIndex(["." * shift + echo])
+    try:
+        masked = REDACTOR.redact(before + echo + after, content=index).masked
+    except RedactionError:
+        return
+    assert echo not in masked
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(TEXTS, EVERYTHING), st.integers(1, 80))
+def test_clean_is_bounded_and_settled(text: str, max_chars: int) -> None:
+    """What stays in clear is within its bound, on one line, and clean once more gives the same."""
+    try:
+        cleaned, _ = REDACTOR.clean(text, max_chars=max_chars)
+    except RedactionError:
+        return
+    assert len(cleaned) <= max_chars
+    assert cleaned.isprintable() or not cleaned
+    assert REDACTOR.clean(cleaned, max_chars=max_chars)[0] == cleaned
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(TEXTS, EVERYTHING), st.data())
+def test_views_map_back(text: str, data: st.DataObject) -> None:
+    """Every span of a view has an origin inside of the text, and the whole view has the whole text."""
+    view = folded(text)
+    opened = unescaped(view.data)
+    for one, base in ((view, encode(text)), (opened, view.data)):
+        if one is None or not one.data:
+            continue
+        start = data.draw(st.integers(0, len(one.data) - 1))
+        end = data.draw(st.integers(start + 1, len(one.data)))
+        low, high = one.origin(start, end)
+        assert 0 <= low < high <= len(base)
+        if one.data[start:end] not in base:
+            continue
+        if not one.starts:
+            assert base[low:high] == one.data[start:end]

@@ -1,0 +1,279 @@
+"""The redactor on texts as gateways write them: what goes, what stays, and what an attacker would try."""
+
+import base64
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from policies.redaction import ContentIndex, Hidden, Kind, RedactionError, Redactor, masked_value, revealed_value
+
+REDACTOR = Redactor()
+KEY = "sk-proj-q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs"
+CLEAN = (Path(__file__).parent / "redaction_clean.txt").read_text("utf-8").splitlines()
+
+
+def masked(text: str) -> str:
+    return REDACTOR.redact(text).masked
+
+
+@pytest.mark.parametrize("text", CLEAN)
+def test_clean_gateway_errors_stay(text: str) -> None:
+    """An error message without secrets or personal data comes out unchanged."""
+    assert masked(text) == text
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{}",
+        "key:{}",
+        "密钥{}无效",
+        "ключ {} неверен",
+        "“{}”",
+        "({})",
+        "\\n{}\\n",
+        "{}.",
+        "{}…",
+        "<b>{}</b>",
+        "?k={}&x=1",
+        "error=%22{}%22",
+        '{{"a": "{}"}}',
+        "{{'a': ['{}']}}",
+        "line one\r\n{}\r\nline two",
+        "\u200b{}\u200b",
+        "\ud800{}\udfff",
+        "\x00{}\x00",
+    ],
+)
+def test_a_key_goes_wherever_it_stands(form: str) -> None:
+    """A key goes beside any punctuation, script, escape, control character or lone surrogate."""
+    assert KEY not in masked(form.format(KEY))
+    assert "q7Xw2Lk9" not in masked(form.format(KEY))
+
+
+@pytest.mark.parametrize(
+    "disguised",
+    [
+        "ｓｋ－ｐｒｏｊ－ｑ７Ｘｗ２Ｌｋ９Ｚｔ４Ｒｖ８Ｂｎ５Ｍｃ１Ｐｄ６Ｈｓ",
+        "sk-\u200bproj-q7Xw2Lk9\u200dZt4Rv8Bn5Mc1Pd6Hs",
+        "%73k-proj-q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs",
+        "\\u0073k-proj-q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs",
+        base64.b64encode(f"the key is {KEY}".encode()).decode(),
+        "Bearer " + base64.urlsafe_b64encode(KEY.encode()).decode(),
+    ],
+)
+def test_disguises_are_opened(disguised: str) -> None:
+    """Compatibility forms, invisible characters and one layer of escapes or base64 do not save a key."""
+    assert disguised not in masked(f"refused {disguised} today")
+    assert "Lk9Zt4Rv8Bn5Mc1" not in masked(f"refused {disguised} today")
+
+
+@pytest.mark.parametrize(
+    ("text", "gone"),
+    [
+        ('{"api_key": "hunter2", "n": 1}', "hunter2"),
+        ("{'password': 'p w with blanks', 'ok': True}", "p w with blanks"),
+        ('{"headers": {"Authorization": "Basic aGFyYm91cjpsYW50ZXJu"}}', "aGFyYm91cjpsYW50ZXJu"),
+        ('{\\"client_secret\\": \\"lantern-22\\"}', "lantern-22"),
+        ("GET /v1?api_key=lantern22&x=1", "lantern22"),
+        ("password = lantern", "lantern"),
+        ("PGPASSWORD=lantern psql", "lantern"),
+        ("Cookie: session=ab12; theme=dark", "session=ab12"),
+        ('"passwords": ["lantern", "harbour"]', "harbour"),
+        ("--api-key lantern22xyz99aa", "lantern22xyz99aa"),
+        ("https://user:lantern@example.com/", "lantern"),
+        ("https://bucket.s3.amazonaws.com/k?X-Amz-Signature=0a1b2c3d4e5f&x=1", "0a1b2c3d4e5f"),
+        ("x-goog-api-key: AIzaSyA1bC2dE3fG4hI5jK6lM7nO8pQ9rS0tU1v", "AIzaSy"),
+    ],
+)
+def test_structure_is_walked_by_key(text: str, gone: str) -> None:
+    """A field that names a credential loses its value in whatever syntax it stands, and the syntax stays."""
+    assert gone not in masked(text)
+    assert len(masked(text)) > len("[redacted:assigned-credential]")
+
+
+def test_a_private_key_goes_even_when_it_is_cut_off() -> None:
+    """A PEM private key goes with and without its end, with real and with escaped newlines."""
+    body = "\n".join(["MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDndJt7NaG8T64k"] * 4)
+    whole = f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----"
+    for text in (whole, whole[:150], json.dumps({"k": whole}), json.dumps({"k": whole})[:150], repr(whole)):
+        assert "MIIEvQIBADANBgkq" not in masked(text)
+        assert "NaG8T64k" not in masked(text)
+
+
+def test_what_is_gone_has_no_text_and_what_is_personal_has() -> None:
+    """Only personal spans carry their text, and only the revealed reading shows it."""
+    result = REDACTOR.redact(f"user ada@example.com of org-Xy7Lq2Tz9Rw4Vb8N sent {KEY}")
+
+    hidden = [segment for segment in result.segments if isinstance(segment, Hidden)]
+    assert [(h.rule, h.kind, h.text) for h in hidden] == [
+        ("email", Kind.personal, "ada@example.com"),
+        ("organisation-id", Kind.provider, None),
+        ("openai-key", Kind.secret, None),
+    ]
+    assert result.counts == {"email": 1, "organisation-id": 1, "openai-key": 1}
+    assert "ada@example.com" in result.revealed
+    assert KEY not in result.revealed
+    assert result.masked == "user [redacted:email] of [redacted:organisation-id] sent [redacted:openai-key]"
+
+
+def test_a_password_that_is_an_address_is_a_secret() -> None:
+    """Where a personal span and a secret one meet, the secret wins and nothing is kept."""
+    result = REDACTOR.redact("password=ada@example.com")
+    assert all(not isinstance(s, Hidden) or s.text is None for s in result.segments)
+
+
+def test_the_size_cap_cuts_at_a_token_and_says_so() -> None:
+    """A text over the cap is cut before the token that the cap would split, so the token cannot stay in part."""
+    text = "word " * 13106 + KEY + " tail " * 100
+    assert len("word " * 13106) < 64 * 1024 < len("word " * 13106) + len(KEY)
+
+    result = REDACTOR.redact(text)
+    assert result.truncated
+    assert "sk-proj" not in result.masked
+    assert not REDACTOR.redact("short").truncated
+
+
+def test_marks_in_the_input_survive() -> None:
+    """Text that was redacted before stays as it is, counts nothing and gains no second mark."""
+    text = "password=[redacted:assigned-credential] for [redacted:email], key [redacted:openai-key]"
+    result = REDACTOR.redact(text)
+    assert result.masked == text
+    assert result.counts == {}
+
+
+def test_a_mark_does_not_hide_what_stands_beside_it() -> None:
+    """A forged mark shields nothing: the secret that it touches still goes."""
+    assert KEY not in masked(f"[redacted:x1]{KEY}[redacted:email]")
+    assert "lantern22" not in masked('password="[redacted:email]lantern22"')
+
+
+def test_failure_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever breaks inside, the caller gets a RedactionError that carries none of the text and no cause."""
+    redactor = Redactor()
+    monkeypatch.setattr(redactor, "_scanner", None)
+    with pytest.raises(RedactionError) as caught:
+        redactor.redact(f"leak {KEY}")
+    assert KEY not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_no_memory_is_a_failure_and_not_a_clean_text() -> None:
+    """A pattern set that gives no answer at all is refused, for RE2 says nothing when it runs out of memory."""
+    redactor = Redactor()
+
+    class Silent:
+        def Match(self, _data: bytes) -> None:
+            return None
+
+    redactor._scanner._set = Silent()  # type: ignore[assignment]
+    with pytest.raises(RedactionError, match="memory"):
+        redactor.redact("anything")
+
+
+def test_threads_share_a_redactor() -> None:
+    """One redactor gives the same answers to many threads at once."""
+    redactor, texts = Redactor(), [f"{KEY} number {n} for ada{n}@example.com" for n in range(40)]
+    expected = [redactor.redact(text).masked for text in texts]
+    answers: dict[int, list[str]] = {}
+
+    def work(number: int) -> None:
+        answers[number] = [redactor.redact(text).masked for text in texts]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(answers[number] == expected for number in range(8))
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        "Once upon a midnight dreary",
+        'say "quoted words" to them',
+        "zeile eins\nzeile zwei",
+        "größe und weite der welt",
+        "春眠不觉晓处处闻啼鸟夜来风雨声花落知多少",
+    ],
+)
+def test_echoes_of_content_go(echo: str) -> None:
+    """A run of 16 characters of the report's content goes, plain, JSON-escaped or as a Python literal."""
+    index = ContentIndex(["padding before " * 9 + echo + " and after it"])
+    for form in (echo, json.dumps(echo), json.dumps(echo, ensure_ascii=False), repr(echo), ascii(echo)):
+        result = REDACTOR.redact(f"bad request: <<{form}>> is too long", content=index)
+        assert echo not in result.masked, form
+        assert "content-echo" in result.counts, form
+        assert result.masked.startswith("bad request: ")
+    assert masked("bad request: fifteen chars ok") == "bad request: fifteen chars ok"
+
+
+def test_fifteen_characters_are_no_echo() -> None:
+    """The shortest echo has 16 characters, wherever the run begins in the content."""
+    for shift in range(17):
+        index = ContentIndex(["#" * shift + "abcdefg hijklmnop qrs"])
+        assert REDACTOR.redact("<abcdefg hijklmn>", content=index).counts == {}
+        assert REDACTOR.redact("<abcdefg hijklmno>", content=index).counts == {"content-echo": 1}
+
+
+def test_values_are_walked_by_key() -> None:
+    """Parameters keep their shape; secrets go by key or by look, numbers and switches stay."""
+    value = {
+        "temperature": 0.2,
+        "stream": True,
+        "stop": None,
+        "api_key": "hunter2",
+        "password": 123456,
+        "extra": {"headers": [{"x-api-key": "abc"}], "note": f"uses {KEY}", "user": "ada@example.com"},
+        "empty_password": "",
+    }
+    segments, counts = REDACTOR.redact_value(value)
+
+    assert masked_value(segments) == {
+        "temperature": 0.2,
+        "stream": True,
+        "stop": None,
+        "api_key": "[redacted:assigned-credential]",
+        "password": "[redacted:assigned-credential]",
+        "extra": {
+            "headers": [{"x-api-key": "[redacted:assigned-credential]"}],
+            "note": "uses [redacted:openai-key]",
+            "user": "[redacted:email]",
+        },
+        "empty_password": "",
+    }
+    assert counts == {"assigned-credential": 3, "openai-key": 1, "email": 1}
+    assert revealed_value(segments)["extra"]["user"] == "ada@example.com"  # type: ignore[index,call-overload]
+
+
+def test_secrets_in_keys_go_too() -> None:
+    """A secret that is the name of a field does not stay because it is a name."""
+    segments, _ = REDACTOR.redact_value({KEY: 1})
+    assert KEY not in json.dumps(masked_value(segments))
+
+
+def test_values_nested_without_end_are_refused() -> None:
+    """A value deeper than any parameter is refused, not followed."""
+    value: list[object] = []
+    for _ in range(5000):
+        value = [value]
+    with pytest.raises(RedactionError):
+        REDACTOR.redact_value(value)  # type: ignore[arg-type]
+
+
+def test_clean_bounds_text_that_stays() -> None:
+    """Free text in clear is one line without invisible characters, bounded, masked, the same from the cache."""
+    text = f"team\u202e \x1b[31msearch\x00\n{KEY} \u200bx"
+    for _ in range(2):
+        result, counts = REDACTOR.clean(text, max_chars=64)
+        assert result == "team [31msearch [redacted:openai-key] x"
+        assert counts == {"openai-key": 1}
+        counts.clear()
+    for bound in range(4, 60):
+        assert len(REDACTOR.clean(f"aaa {KEY} bbb {KEY}", max_chars=bound)[0]) <= bound
+        assert "[redacted" not in REDACTOR.clean(f"aaa {KEY} bbb", max_chars=bound)[0].replace(
+            "[redacted:openai-key]", ""
+        )
