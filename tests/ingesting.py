@@ -2,10 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -28,11 +29,6 @@ from service.storage.policy_store import AppliedPolicy
 ANYONE = Principal("testkey2", Role.INGEST, None)
 RECENT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
 
-# Every column of every store that a call can reach, as text.
-EVERYTHING = """
-    SELECT call::text AS row FROM call UNION ALL SELECT call_error::text FROM call_error
-    UNION ALL SELECT usage_delta::text FROM usage_delta UNION ALL SELECT account::text FROM account
-"""
 RAW_SUMS = """
     SELECT count(*), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(amount), 0)
     FROM call
@@ -129,7 +125,11 @@ async def ingesting(url: str, folder: Path, **options: Any) -> AsyncIterator[Ing
         yield ingest
 
 
-async def settle(*tasks: "asyncio.Task[Any]") -> None:
-    """Let tasks run until they wait for something of the outside."""
-    for _ in range(20):
-        await asyncio.sleep(0)
+async def eventually(holds: Callable[[], Any]) -> None:
+    """Return once `holds` (a value, or something to await) says so; fail after twenty seconds."""
+    for _ in range(2000):
+        said = holds()
+        if await said if isawaitable(said) else said:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("what was waited for did not happen")

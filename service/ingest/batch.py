@@ -31,7 +31,7 @@ from service.storage.statements_write import (
 log = get_logger()
 
 _PAUSES_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
-_BATCH_TIMEOUT_S: Final = 60.0
+_BATCH_TIMEOUT_S: Final = 30.0
 _CONNECT_TIMEOUT_S: Final = 10.0
 _CLOCK_AGE_MAX: Final = timedelta(seconds=60)
 _ROW_FAULTS: Final = ("22", "23", "54")  # data exception, integrity violation, program limit (SQLSTATE classes)
@@ -117,6 +117,8 @@ class BatchStore:
                 looked_again = True
             except asyncpg.PostgresError as error:
                 await self._judge(error, pause_s)
+            except TimeoutError as error:  # it stands still: nobody should wait for that several times
+                await self._pause(error, None)
             except CONNECTION_FAULTS as error:
                 await self._pause(error, pause_s)
         raise DatabaseAwayError

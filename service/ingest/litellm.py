@@ -296,7 +296,7 @@ def _storable(name: str, value: str | None) -> str:
     if value is None:
         raise RowError(f"`{name}` is required: a string of 1 to {ID_CHARACTERS_MAX} characters")
     if len(value) > ID_CHARACTERS_MAX or "\x00" in value or "\ufffd" in value:
-        raise RowError(f"`{name}` is too long, or holds a NUL character or half of a surrogate pair")
+        raise RowError(f"`{name}` is too long, holds a NUL character, or lost characters on the way (U+FFFD)")
     return value
 
 

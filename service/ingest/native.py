@@ -24,7 +24,6 @@ TEXT_CHARACTERS_MAX: Final = 1024
 ID_CHARACTERS_MAX: Final = 512
 _DEFAULT_CURRENCY: Final = "USD"
 _NUL_ESCAPE: Final = b"\\u0000"
-_SURROGATE_ESCAPE: Final = b"\\ud"
 
 _Required: TypeAlias = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
 _Text: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)] | None
@@ -121,6 +120,7 @@ def read_row(row: bytes | Raw) -> Report | Rejection:
             facts, others = _second_look(row)
         if _NUL_ESCAPE in bytes(row):
             _refuse_nul(facts)
+        _refuse_lost_characters(facts)
         report = _report(facts)
     except RowError as error:
         return Rejection(str(error))
@@ -131,26 +131,16 @@ def read_row(row: bytes | Raw) -> Report | Rejection:
 
 def _second_look(row: bytes) -> tuple[_Facts, Mapping[str, Raw]]:
     """Facts and other fields of a row that has such, or halves of surrogate pairs; else the RowError that says why."""
-    repaired = _SURROGATE_ESCAPE in row.lower()
-    if repaired:
-        row = repair_surrogates(row)
+    row = repair_surrogates(row)
+    try:
+        fields = _FIELDS.decode(row)
+    except (ValueError, RecursionError) as error:
+        raise wrong_json(row, error) from None
     try:
         facts = _LENIENT.decode(row)
     except (ValueError, RecursionError) as error:
-        raise _explain(row, error) from None
-    if repaired:
-        for name in ("id", "model", "account"):
-            if "\ufffd" in (getattr(facts, name) or ""):
-                raise RowError(f"`{name}` holds half of a surrogate pair")
-    return facts, {name: raw for name, raw in _FIELDS.decode(row).items() if name not in _KNOWN}
-
-
-def _explain(row: bytes, error: Exception) -> RowError:
-    try:
-        fields = _FIELDS.decode(row)
-    except (ValueError, RecursionError) as broken:
-        return wrong_json(row, broken)
-    return reject(fields, error)
+        raise reject(fields, error) from None
+    return facts, {name: raw for name, raw in fields.items() if name not in _KNOWN}
 
 
 def _report(facts: _Facts) -> Report:
@@ -287,6 +277,13 @@ def _drop(report: Report, others: Mapping[str, Raw]) -> None:
     for name in others:
         count_dropped(report, name if name in CONTENT_FIELDS else "unknown")
     remember_content(report, [raw for name, raw in others.items() if name in CONTENT_FIELDS])
+
+
+def _refuse_lost_characters(facts: _Facts) -> None:
+    """Two calls or accounts must not become one because the same character stands for what was lost of each."""
+    for name, text in (("id", facts.id), ("model", facts.model), ("account", facts.account)):
+        if text and "\ufffd" in text:
+            raise RowError(f"`{name}` holds U+FFFD: characters of it were lost on the way")
 
 
 def _refuse_nul(facts: _Facts) -> None:

@@ -15,6 +15,7 @@ _ROWS_MAX: Final = 500_000
 _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY: Final = msgspec.json.Decoder(msgspec.Raw)
 _Row = TypeVar("_Row")
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 # Every escape of a JSON string, so that an escaped backslash is never mistaken for the start of the next escape.
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
@@ -38,14 +39,21 @@ def split_rows(body: bytes) -> Iterator[bytes | msgspec.Raw]:
     if not body.startswith((b"[", b"{", b"null")):
         raise BodyError
     if body.startswith(b"["):
-        return iter(_array(body))
-    if is_json(body):
-        return iter((body,))
-    return _lines(body)
+        return iter(_bounded(_array(body)))
+    lines = [line for line in body.split(b"\n") if line.strip(_BLANK)]
+    if len(lines) > 1 and not is_json(lines[0]) and is_json(body):
+        return iter((body,))  # one object over several lines
+    if not any(is_json(line) for line in lines):
+        raise BodyError
+    return iter(_bounded(lines))
 
 
 def is_json(text: bytes) -> bool:
-    """Whether `text` is one JSON value in its grammar; what strings hold is not looked at."""
+    """Whether `text` is one JSON value, halves of surrogate pairs allowed; UTF-8 is not checked."""
+    return _is_json(text) or (_SURROGATE.search(text) is not None and _is_json(repair_surrogates(text)))
+
+
+def _is_json(text: bytes) -> bool:
     try:
         _ANY.decode(text)
     except (ValueError, RecursionError):
@@ -60,19 +68,16 @@ def repair_surrogates(text: bytes) -> bytes:
 
 def _array(body: bytes) -> list[msgspec.Raw]:
     try:
-        rows = _ARRAY.decode(body)
+        try:
+            return _ARRAY.decode(body)
+        except ValueError:
+            if not _SURROGATE.search(body):
+                raise
+            return _ARRAY.decode(repair_surrogates(body))
     except RecursionError:
         raise BodyError("the body cannot be read: it is nested too deeply") from None
     except ValueError:
         raise BodyError("the body cannot be read: it starts like a JSON array and is none") from None
-    return _bounded(rows)
-
-
-def _lines(body: bytes) -> Iterator[bytes | msgspec.Raw]:
-    lines = _bounded([line for line in body.split(b"\n") if line.strip(_BLANK)])
-    if not any(is_json(line) for line in lines):
-        raise BodyError
-    return iter(lines)
 
 
 def _bounded(rows: list[_Row]) -> list[_Row]:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from ingesting import ANYONE, DELTA_SUMS, RAW_SUMS, RECENT, Ingest, body, call, ingesting
+from ingesting import ANYONE, DELTA_SUMS, RAW_SUMS, RECENT, Ingest, body, call, eventually, ingesting
 
 from policies import Role, Store
 from policies.model import Action
@@ -425,20 +425,7 @@ async def waiting_for_lock(ingest: Ingest) -> None:
 
 async def rows_waiting(ingest: Ingest, rows: int) -> None:
     """Return once this many rows were taken and are not stored yet."""
-
-    async def enough() -> bool:
-        return ingest.writer.waiting_rows >= rows
-
-    await eventually(enough)
-
-
-async def eventually(holds: Callable[[], Awaitable[Any]]) -> None:
-    """Return once `holds` says so."""
-    for _ in range(2000):
-        if await holds():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("what was waited for did not happen")
+    await eventually(lambda: ingest.writer.waiting_rows >= rows)
 
 
 # Accounts -------------------------------------------------------------------------------------------------------------

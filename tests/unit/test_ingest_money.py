@@ -1,0 +1,76 @@
+"""Exact money: decimal text in, decimal with twelve places out."""
+
+from decimal import Decimal
+
+import pytest
+
+from service.ingest.money import MoneyError, money_of_number, money_of_text
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("0.0031", "0.0031"),
+        ("0.000000000001", "0.000000000001"),
+        ("999999999999999.999999999999", "999999999999999.999999999999"),
+        ("123456789012345.123456789012", "123456789012345.123456789012"),
+        ("0.1000000000000000", "0.1"),
+        ("1e3", "1000"),
+        ("-1.5", "-1.5"),
+        ("-0", "0"),
+        ("0e5000", "0"),
+        ("+2", "2"),
+    ],
+)
+def test_string_is_taken_as_it_is(text: str, amount: str) -> None:
+    """A string keeps every digit; zeros at its end say nothing."""
+    assert f"{money_of_text(text):f}" == amount
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("0.0000000000001", "has more than 12 decimal places"),
+        ("123456789012345.12345678901200000000000000000000000000000001", "has more than 12 decimal places"),
+        ("1e-9999", "has more than 12 decimal places"),
+        ("1e15", "must be below 10^15"),
+        ("-1000000000000000", "must be below 10^15"),
+        ("9" * 1200, "must be below 10^15"),
+        ("9" * 2000, "is not a decimal number"),
+        *(
+            (text, "is not a decimal number")
+            for text in ["", " 1", "1 ", "NaN", "Infinity", "1_0", "\u0661", "0x1", "1,5", ".5"]
+        ),
+    ],
+)
+def test_string_that_is_no_amount_is_refused(text: str, reason: str) -> None:
+    """What Decimal itself would take, and we could not store exactly, is refused with a reason."""
+    with pytest.raises(MoneyError) as refused:
+        money_of_text(text)
+    assert str(refused.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("0.00022500000000000002", "0.000225"),
+        ("5.549999999999999e-06", "0.00000555"),
+        ("0.1", "0.1"),
+        ("0.1000000000000000055511151231257827021181583404541015625", "0.1"),
+        ("0.1234567890125", "0.123456789012"),
+        ("0.1234567890135", "0.123456789014"),
+        ("1.00000000000000050000000000000000001", "1"),
+        ("123456789012.3456", "123456789012.346"),
+        ("1e-400", "0"),
+        ("12E2", "1200"),
+    ],
+)
+def test_number_loses_the_noise_of_floats_and_nothing_else(text: str, amount: str) -> None:
+    """A JSON number is rounded half even to 15 significant digits, then to twelve places."""
+    assert money_of_number(text) == Decimal(amount)
+
+
+def test_number_that_rounds_up_to_the_bound_is_refused() -> None:
+    """The bound holds after rounding."""
+    with pytest.raises(MoneyError):
+        money_of_number("999999999999999.9")

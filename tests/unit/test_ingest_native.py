@@ -1,0 +1,210 @@
+"""The native format, row by row."""
+
+import json
+from typing import Any
+
+import pytest
+
+from policies import Report
+from service.ingest.native import read_native, read_row
+from service.ingest.rows import Rejection
+
+ROW = {"id": "a", "started_at": "2026-11-22T10:00:00Z", "model": "gpt-4o", "status": "failed"}
+
+
+def read(**facts: Any) -> Report | Rejection:
+    return read_row(json.dumps(ROW | facts).encode())
+
+
+def read_text(text: str) -> Report | Rejection:
+    """The row with more fields, as JSON text."""
+    return read_row((json.dumps(ROW)[:-1] + "," + text + "}").encode("utf-8", "surrogatepass"))
+
+
+def report(outcome: Report | Rejection) -> Report:
+    assert isinstance(outcome, Report), outcome
+    return outcome
+
+
+def reason(outcome: Report | Rejection) -> str:
+    assert isinstance(outcome, Rejection), outcome
+    return outcome.reason
+
+
+@pytest.mark.parametrize("name", ["id", "started_at", "model", "status"])
+def test_required_fields(name: str) -> None:
+    """Without one of the four required fields a row is rejected by the field's name."""
+    row = {key: value for key, value in ROW.items() if key != name}
+
+    assert reason(read_row(json.dumps(row).encode())) == f"`{name}` is required"
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"id": ""}, "`id` must be a string of 1 to 512 characters"),
+        ({"id": 5}, "`id` must be a string of 1 to 512 characters"),
+        ({"id": "x" * 513}, "`id` must be a string of 1 to 512 characters"),
+        ({"model": None}, "`model` must be a string of 1 to 512 characters"),
+        ({"status": "ok"}, '`status` must be `succeeded` or `failed`, not `"ok"`'),
+        ({"status": "x" * 99}, '`status` must be `succeeded` or `failed`, not `"' + "x" * 39 + "...`"),
+        ({"streamed": 1}, "`streamed` must be true or false, not `1`"),
+        ({"input_tokens": 2**31}, "`input_tokens` must be an integer from 0 to 2147483647, not `2147483648`"),
+        ({"output_tokens": 1.5}, "`output_tokens` must be an integer from 0 to 2147483647, not `1.5`"),
+        ({"latency_ms": -1}, "`latency_ms` must be milliseconds, a number from 0 to 2147483647, not `-1`"),
+        ({"started_at": "today"}, "`started_at` must be a time such as `2026-11-22T10:00:00.123Z`, with its offset"),
+        ({"started_at": 5}, "`started_at` must be a time such as `2026-11-22T10:00:00.123Z`, with its offset, not `5`"),
+        ({"amount": "-1"}, "`amount` is negative: only a call with `corrects` may take money back"),
+        ({"amount": "1.0000000000001"}, "`amount` has more than 12 decimal places"),
+        ({"amount": True}, "`amount` is not a decimal number"),
+        ({"amount": {"value": 1}}, "`amount` is not a decimal number"),
+        ({"currency": "usd"}, '`currency` must be a code of 3 to 16 upper-case letters, such as `USD`, not `"usd"`'),
+        ({"amount_parts": [{"name": "input"}]}, "`amount_parts[0]` needs `name` and `amount`"),
+        ({"tags": {"a": []}}, "`tags` must be an object of at most 64 short strings, numbers or booleans"),
+        (
+            {"input_tokens": 5, "cache_read_tokens": 4, "cache_write_tokens": 2},
+            "`input_tokens` is less than cache reads and writes together (`6`): it includes them",
+        ),
+        (
+            {"output_tokens": 5, "reasoning_tokens": 6},
+            "`output_tokens` is less than `reasoning_tokens`: it includes them",
+        ),
+    ],
+)
+def test_rejections_name_the_field_and_say_what_it_wants(facts: dict[str, Any], said: str) -> None:
+    """Every rejection says field and form, with the input cut short where it cannot be content."""
+    assert reason(read(**facts)) == said
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"id": ["secret prompt"]},
+        {"model": {"prompt": "secret prompt"}},
+        {"status": {"prompt": "secret prompt"}},
+        {"status": "secret\nprompt"},
+        {"user": ["secret prompt"]},
+        {"tags": {"secret prompt": ["secret prompt"]}},
+        {"error": {"message": ["secret prompt"]}},
+        {"error": "secret prompt"},
+        {"error": {"type": {"secret prompt": 1}}},
+        {"amount_parts": ["secret prompt"]},
+        {"amount": "secret prompt"},
+        {"started_at": "secret prompt"},
+    ],
+)
+def test_rejections_quote_no_content(facts: dict[str, Any]) -> None:
+    """Whatever stands where it should not is not said again."""
+    assert "secret" not in reason(read(**facts))
+
+
+def test_numbers_are_read_as_text() -> None:
+    """An amount never passes through a binary float: digits that a float would lose decide the rounding."""
+    assert str(report(read_text('"amount": 1.00000000000000499999999999999999')).amount) == "1"
+    assert str(report(read_text('"amount": 100000000000000.5000000000001')).amount) == "100000000000001"
+
+
+def test_negative_amount_corrects_another_call() -> None:
+    """Money is taken back only by a call that says which one it corrects."""
+    assert str(report(read(amount="-1.5", corrects="call_x")).amount) == "-1.5"
+
+
+def test_empty_text_is_not_reported() -> None:
+    """An optional field that came empty, or null, is None."""
+    got = report(read(account="", api_key=None, provider="", user="", currency="", tags={"a": "", "b": None}))
+
+    assert (got.account, got.api_key, got.provider, got.user, got.currency, got.tags) == (None,) * 5 + ({},)
+
+
+def test_last_of_equal_keys_counts() -> None:
+    """JSON with a key twice is read as most readers read it."""
+    assert report(read_text('"input_tokens": 1, "input_tokens": 2')).input_tokens == 2
+
+
+def test_content_is_dropped_and_counted() -> None:
+    """Content fields are counted by name, others as unknown: a client's own names are not repeated."""
+    got = report(read(messages=[{"content": "x" * 20}], tools=None, **{"my secret field": 1, "other": 2}))
+
+    assert got.dropped == {"messages": 1, "tools": 1, "unknown": 2}
+    assert "x" * 20 not in repr(got)
+
+
+def test_content_strings_are_kept_for_failed_calls_only() -> None:
+    """The strings in which echoes are looked for are gathered where there is error text to look into."""
+    content = {"messages": [{"role": "user", "content": "a prompt of some length"}], "error": {"message": "m"}}
+
+    assert report(read(**content)).content == ["a prompt of some length"]
+    assert report(read(status="succeeded", **content)).content == []
+
+
+def test_error_text_goes_when_its_content_cannot_be_read() -> None:
+    """Where echoes cannot be looked for, there must be no text that may hold them."""
+    unreadable = '"messages": [' + "1" * 5000 + '], "error": {"type": "E", "message": "m", "parameters": {"a": 1}}'
+
+    got = report(read_text(unreadable))
+
+    assert got.error is not None
+    assert (got.error.type, got.error.message, got.error.parameters) == ("E", None, {})
+
+
+def test_error_of_a_success_is_dropped() -> None:
+    """A call that succeeded has no error."""
+    got = report(read(status="succeeded", error={"type": "E"}))
+
+    assert (got.error, got.dropped) == (None, {"error": 1})
+
+
+@pytest.mark.parametrize("name", ["id", "model", "account", "api_key", "corrects"])
+def test_nul_characters_are_refused(name: str) -> None:
+    """PostgreSQL stores no NUL: a row that holds one where it would be stored is rejected by name."""
+    assert reason(read(**{name: "a\0b"})) == f"`{name}` holds a NUL character"
+
+
+def test_halves_of_surrogate_pairs() -> None:
+    """A cut-off emoji in text becomes U+FFFD; in what a call is found by, the row is rejected."""
+    assert report(read_text(r'"error": {"message": "cut \ud83d"}')).error.message == "cut \ufffd"
+    assert report(read_text(r'"api_key": "\\ud83d \ud83d\ude00 \udc00"')).api_key == "\\ud83d \U0001f600 \ufffd"
+    assert reason(read_text(r'"id": "a\ud83d"')) == "`id` holds U+FFFD: characters of it were lost on the way"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (b"null", "the row is null"),
+        (b"[]", "the row must be a JSON object"),
+        (b'"x"', "the row must be a JSON object"),
+        (b"{", "the row is not valid JSON"),
+        (b"{'id': 1}", "the row is not valid JSON"),
+        (b'{"id": NaN}', "the row is not valid JSON"),
+        (b'{"messages": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", "the row is nested too deeply"),
+        (b'{"id": "\xff"}', "the row must be a JSON object, in UTF-8 and not nested too deeply"),
+    ],
+)
+def test_rows_that_are_no_objects(row: bytes, said: str) -> None:
+    """What cannot be read as a JSON object in UTF-8 is rejected with that reason."""
+    assert reason(read_row(row)) == said
+
+
+def test_null_rows_keep_their_place() -> None:
+    """An entry that is null is a rejection at its index."""
+    kinds = [type(row) for row in read_native(json.dumps([ROW, None, ROW]).encode())]
+
+    assert kinds == [Report, Rejection, Report]
+
+
+def test_part_of_an_amount_goes_by_name_or_meter() -> None:
+    """`name` is the documented field; `meter`, GraphQL's word, means the same."""
+    got = report(read(amount_parts=[{"name": "input", "amount": "1"}, {"meter": "output", "amount": 2, "quantity": 3}]))
+
+    assert got.amount_parts is not None
+    assert [(part.meter, str(part.amount)) for part in got.amount_parts] == [("input", "1"), ("output", "2")]
+
+
+def test_tags_become_text() -> None:
+    """Numbers and booleans are written as JSON writes them."""
+    assert report(read(tags={"a": 1, "b": True, "c": 1.5, "d": "x"})).tags == {
+        "a": "1",
+        "b": "true",
+        "c": "1.5",
+        "d": "x",
+    }
