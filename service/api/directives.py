@@ -1,6 +1,7 @@
 """Schema directives that tell a caller what a field costs; `cost.py` reads the same figures."""
 
 import strawberry
+from strawberry import UNSET
 from strawberry.schema_directive import Location
 
 
@@ -8,15 +9,19 @@ from strawberry.schema_directive import Location
     locations=[Location.FIELD_DEFINITION], name="cost", description="What one resolved field costs."
 )
 class Cost:
-    weight: int = strawberry.directive_field(name="weight", default=1)
+    weight: int = strawberry.field(name="weight", default=1, description="Weight of one resolved field.")
 
 
 @strawberry.schema_directive(
     locations=[Location.FIELD_DEFINITION], name="listSize", description="How many entries a list is counted with."
 )
 class ListSize:
-    assumed_size: int | None = strawberry.directive_field(name="assumedSize", default=None)
-    slicing_arguments: list[str] | None = strawberry.directive_field(name="slicingArguments", default=None)
+    assumed_size: int | None = strawberry.field(
+        name="assumedSize", default=UNSET, description="Page size assumed when no slicing argument is given."
+    )
+    slicing_arguments: list[str] | None = strawberry.field(
+        name="slicingArguments", default=UNSET, description="Arguments that bound the page."
+    )
 
 
 def paged() -> list[object]:

@@ -4,6 +4,7 @@ Every error of an answer has `extensions.code`. What is not the caller's doing i
 under which the log has the error's type and place, and nothing of the query.
 """
 
+import re
 import traceback
 from enum import StrEnum
 from typing import Final
@@ -47,7 +48,12 @@ _CODES: Final[tuple[tuple[type[Exception], Code], ...]] = (
 )
 _MESSAGE_MAX: Final = 500
 _NULL_INPUT: Final = "an explicit null is not a filter: leave the field out"
-_VALUE_MESSAGES: Final = ("Expected value of ", "Variable ", "OneOf Input Object", "Argument ", "Enum ", "Int cannot")
+# graphql-core tells a wrong value from a wrong document by its words only.
+_VALUE: Final = re.compile(
+    r"Expected value of |Variable '\$\w+' (has invalid value|of required|of non-null)|OneOf Input Object|Value '.*' does not exist in|"
+    r"Argument '.*' (of|has)|Int cannot",
+    re.DOTALL,
+)
 
 
 def refused(code: Code, message: str, nodes: object = None) -> GraphQLError:
@@ -74,9 +80,8 @@ def code_of(error: GraphQLError) -> Code:
         if isinstance(original, type_):
             return code
     if error.path is None and (original is None or isinstance(original, GraphQLError | ValueError)):
-        value = error.message.startswith(_VALUE_MESSAGES)
-        return Code.BAD_USER_INPUT if value else Code.GRAPHQL_VALIDATION_FAILED
-    if original is None and error.path is not None and error.message.startswith(_VALUE_MESSAGES):
+        return Code.BAD_USER_INPUT if _VALUE.match(error.message) else Code.GRAPHQL_VALIDATION_FAILED
+    if original is None and error.path is not None and _VALUE.match(error.message):
         return Code.BAD_USER_INPUT
     return Code.INTERNAL
 

@@ -4,7 +4,15 @@ import time
 from collections import OrderedDict
 from typing import Any, Final
 
-from graphql import DocumentNode, FieldNode, FragmentSpreadNode, GraphQLError, InlineFragmentNode, SelectionSetNode
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+)
 
 from service.api.errors import Code, refused
 
@@ -15,11 +23,11 @@ _KEYS_MAX: Final = 10_000
 
 
 def check_shape(document: DocumentNode) -> GraphQLError | None:
-    """Refuse a document that nests too deep or names too many aliases, introspection included; None when it may run."""
+    """Refuse a document that nests too deep or names too many aliases; None when it may run."""
     walk = _Walk(document)
     for definition in document.definitions:
-        if isinstance(getattr(definition, "selection_set", None), SelectionSetNode):
-            walk.enter(definition.selection_set, 1)  # type: ignore[union-attr]
+        if isinstance(definition, OperationDefinitionNode):
+            walk.enter(definition.selection_set)
     if walk.depth > DEPTH_MAX:
         return refused(Code.QUERY_TOO_DEEP, f"the operation nests deeper than {DEPTH_MAX} fields")
     if walk.aliases > ALIASES_MAX:
@@ -40,18 +48,21 @@ class _Walk:
         self.depth = 0
         self.aliases = 0
 
-    def enter(self, selection_set: SelectionSetNode, depth: int) -> None:
-        self.depth = max(self.depth, self._depth(selection_set, depth, count=True))
+    def enter(self, selection_set: SelectionSetNode) -> None:
+        self.depth = max(self.depth, self._depth(selection_set, 1))
 
-    def _depth(self, selection_set: SelectionSetNode, depth: int, *, count: bool) -> int:
+    def _depth(self, selection_set: SelectionSetNode, depth: int) -> int:
         deepest = depth - 1
         for selection in selection_set.selections:
             if isinstance(selection, FieldNode):
-                self.aliases += count and selection.alias is not None
+                # Introspection has a depth rule of its own (MaxIntrospectionDepthRule), and tools need theirs.
+                if selection.name.value in ("__schema", "__type"):
+                    continue
+                self.aliases += selection.alias is not None
                 below = selection.selection_set
-                deepest = max(deepest, self._depth(below, depth + 1, count=count) if below else depth)
+                deepest = max(deepest, self._depth(below, depth + 1) if below else depth)
             elif isinstance(selection, InlineFragmentNode):
-                deepest = max(deepest, self._depth(selection.selection_set, depth, count=count))
+                deepest = max(deepest, self._depth(selection.selection_set, depth))
             elif isinstance(selection, FragmentSpreadNode):
                 deepest = max(deepest, depth - 1 + self._fragment_depth(selection.name.value))
         return deepest
@@ -60,7 +71,7 @@ class _Walk:
         # Once a fragment: spreads of spreads would otherwise be walked two to the power of their number.
         if name not in self._depths and name in self._fragments:
             self._depths[name] = 0
-            self._depths[name] = self._depth(self._fragments[name].selection_set, 1, count=False)
+            self._depths[name] = self._depth(self._fragments[name].selection_set, 1)
         return self._depths.get(name, 0)
 
 

@@ -3,6 +3,9 @@
 import time
 from datetime import datetime, timedelta
 
+import asyncpg
+
+from service.query.errors import QueryTimeoutError
 from service.storage.database import Database
 
 _NOW = "SELECT clock_timestamp()"
@@ -23,6 +26,9 @@ class DatabaseClock:
         measured = self._measured
         if measured is None or time.monotonic() - measured[0] > _TRUSTED_SECONDS:
             asked = time.monotonic()
-            async with self._database.reading(None) as connection:
-                measured = self._measured = (asked, await connection.fetchval(_NOW))
+            try:
+                async with self._database.reading(None) as connection:
+                    measured = self._measured = (asked, await connection.fetchval(_NOW))
+            except asyncpg.QueryCanceledError:
+                raise QueryTimeoutError from None
         return measured[1] + timedelta(seconds=time.monotonic() - measured[0])

@@ -1,0 +1,203 @@
+"""A page prunes partitions and stops early, and nothing is read that was not asked for."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rows import EPOCH, Shelf, StoredCall, StoredError, open_shelf
+
+from policies.model import Role, Store
+from policies.segments import ErrorDetails
+from service.query.fields import CALLS, ERRORS
+from service.query.ordering import OrderTerm
+from service.query.pages import PageRequest, Wanted
+from service.query.predicate import And, Compare
+from service.query.scope import Scope
+
+
+class Spied:
+    """A connection that keeps what it was asked."""
+
+    def __init__(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.statements: list[tuple[str, tuple[Any, ...]]] = []
+        connection_class = shelf.database._scoped._connection_class
+        fetch = connection_class.fetch
+        spied = self
+
+        async def fetching(self: Any, sql: str, *values: Any, **options: Any) -> Any:
+            spied.statements.append((sql, values))
+            return await fetch(self, sql, *values, **options)
+
+        monkeypatch.setattr(connection_class, "fetch", fetching)
+
+
+@pytest.fixture
+async def shelf(any_database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
+    async with open_shelf(any_database_url, tmp_path) as shelf:
+        now = await shelf.now()
+        await shelf.join("acme")
+        await shelf.join("other")
+        weeks = [(Store.CALL, 1, now - timedelta(days=7 * week)) for week in range(58)]
+        await shelf.partitions.ensure(shelf.policy, weeks)
+        calls = [
+            StoredCall(now - timedelta(hours=7 * index), account=("acme", "other")[index % 2], source_id=str(index))
+            for index in range(400)
+        ]
+        await shelf.put(calls)
+        async with shelf.database.owner.acquire() as connection:
+            await connection.execute("ANALYZE")
+        yield shelf
+
+
+async def _plan(shelf: Shelf, scope: Scope, sql: str, values: tuple[Any, ...]) -> dict[str, Any]:
+    async with shelf.database.reading(scope.accounts) as connection:
+        # A few hundred rows are read faster as a whole; what is asked here is whether the index can serve.
+        await connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+        text = await connection.fetchval(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, FORMAT JSON) {sql}", *values)
+    return json.loads(text)[0]["Plan"]
+
+
+def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(node for child in plan.get("Plans", []) for node in _nodes(child))]
+
+
+def _scanned(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [node for node in _nodes(plan) if "Relation Name" in node]
+
+
+async def test_a_page_of_an_account_touches_few_partitions(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty weeks lie there; the newest page reads one or two, by the index of the account, in its order."""
+    number = await shelf.accounts.find("acme")
+    assert number is not None
+    scope = shelf.scope(Role.PARTNER, number)
+    spied = Spied(shelf, monkeypatch)
+    page = await shelf.reader.page(scope, CALLS, PageRequest(size=1), Wanted(selection={"model": {}}))
+    assert len(page.rows) == 1
+
+    plan = await _plan(shelf, scope, *spied.statements[0])
+
+    scans = _scanned(plan)
+    assert 1 <= len(scans) <= 2
+    assert all(node["Node Type"].startswith("Index") for node in scans)
+    assert not any(node["Node Type"] == "Sort" for node in _nodes(plan))
+
+
+async def test_a_cursor_far_back_prunes_what_is_newer(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Going on from a cursor never touches the partitions that were read before."""
+    number = await shelf.accounts.find("acme")
+    assert number is not None
+    scope = shelf.scope(Role.PARTNER, number)
+    first = await shelf.reader.page(scope, CALLS, PageRequest(size=100), Wanted())
+    cursor = first.cursor(first.rows[-1])
+    spied = Spied(shelf, monkeypatch)
+    await shelf.reader.page(scope, CALLS, PageRequest(size=2, after=cursor), Wanted())
+
+    plan = await _plan(shelf, scope, *spied.statements[0])
+
+    assert len(_scanned(plan)) <= 2
+    bounds = [value for value in spied.statements[0][1] if isinstance(value, datetime)]
+    assert max(bounds) <= first.rows[-1]["started_at"] + timedelta(microseconds=1)
+
+
+async def test_every_statement_has_both_bounds_and_one_tier_a_branch(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is asked, no statement leaves tier or an end of the time open."""
+    spied = Spied(shelf, monkeypatch)
+    since = Compare("startedAt", "gte", await shelf.now() - timedelta(days=20))
+    for scope in (shelf.scope(), shelf.scope(Role.PARTNER, 1)):
+        for request in (
+            PageRequest(),
+            PageRequest(from_end=True),
+            PageRequest(And((since,)), (OrderTerm("LATENCY", True),)),
+            PageRequest(Compare("model", "eq", "none")),
+        ):
+            await shelf.reader.page(scope, CALLS, request, Wanted(selection={"id": {}}))
+        await shelf.reader.page(scope, ERRORS, PageRequest(), Wanted())
+    pages = [sql for sql, _ in spied.statements if " FROM call" in sql]
+    assert len(pages) > 10
+    for sql in pages:
+        for branch in sql.split("UNION ALL"):
+            assert "tier = $" in branch
+            assert branch.count("_at >= $") >= 1
+            assert branch.count("_at < $") >= 1
+            assert "LIMIT" in branch
+
+
+async def test_only_what_is_asked_for_is_selected(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query of two fields selects their columns and the key, and a count selects no row at all."""
+    spied = Spied(shelf, monkeypatch)
+    await shelf.data("{ calls(first: 1) { nodes { model latencyMs } } }")
+    columns = spied.statements[0][0].partition(" FROM ")[0].removeprefix("SELECT ").split(", ")
+    assert sorted(columns) == ["id", "latency_ms", "model", "started_at"]
+
+    spied.statements.clear()
+    await shelf.data("{ calls { totalCount } }")
+    assert spied.statements == []
+
+
+async def test_blobs_are_read_only_when_they_are_shown(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sealed bytes are neither fetched nor opened unless message, parameters or disclosure are asked for."""
+    await shelf.put(
+        [StoredCall(await shelf.now(), source_id="e", failed=True, error=StoredError(details=ErrorDetails(("m",))))]
+    )
+    spied = Spied(shelf, monkeypatch)
+    await shelf.data("{ errors { nodes { id type redactions { rule } } } calls { nodes { error { id code } } } }")
+    assert not any("sealed" in sql for sql, _ in spied.statements)
+    await shelf.data("{ errors { nodes { disclosure } } }")
+    assert any("sealed" in sql for sql, _ in spied.statements)
+
+
+async def test_a_page_of_errors_is_one_more_statement(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The errors of fifty failed calls are looked up at once, by their key."""
+    now = await shelf.now()
+    await shelf.put(
+        [StoredCall(now - timedelta(seconds=n), source_id=f"f{n}", failed=True, error=StoredError()) for n in range(50)]
+    )
+    spied = Spied(shelf, monkeypatch)
+    data = await shelf.data("{ calls(filter: {status: {eq: FAILED}}) { nodes { error { type } } } }")
+    assert all(node["error"] == {"type": "RateLimitError"} for node in data["calls"]["nodes"])
+    lookups = [sql for sql, _ in spied.statements if " FROM call_error " in sql]
+    assert len(lookups) == 1
+
+
+async def test_the_window_cuts_off_to_the_millisecond(shelf: Shelf) -> None:
+    """A call one millisecond past the window is not served, by list, count, id or user; one inside is."""
+    now = await shelf.now()
+    await shelf.join("edge", (1, EPOCH))
+    inside, outside = now - timedelta(days=400) + timedelta(minutes=5), now - timedelta(days=400, milliseconds=1)
+    ids = await shelf.put([StoredCall(moment, account="edge", source_id=str(moment)) for moment in (inside, outside)])
+    query = """query($a: ID!, $b: ID!) { calls(filter: {account: {eq: "edge"}}) { totalCount nodes { id } }
+      a: call(id: $a) { id } b: call(id: $b) { id } c: calls(filter: {id: {in: [$a, $b]}}) { nodes { id } } }"""
+    data = await shelf.data(query, variables={"a": ids[0], "b": ids[1]})
+    assert data == {
+        "calls": {"totalCount": 1, "nodes": [{"id": ids[0]}]},
+        "a": {"id": ids[0]},
+        "b": None,
+        "c": {"nodes": [{"id": ids[0]}]},
+    }
+
+
+async def test_users_end_before_their_calls(shelf: Shelf) -> None:
+    """Thirty days on, a call's user is null and found by no filter; the call itself stays."""
+    now = await shelf.now()
+    calls = [
+        StoredCall(now - timedelta(days=30) + shift, account="acme", source_id=f"u{index}", user="u-1")
+        for index, shift in enumerate([timedelta(minutes=5), timedelta(milliseconds=-1)])
+    ]
+    ids = await shelf.put(calls)
+    query = "query($ids: [ID!]!, $f: CallFilter!) { calls(filter: {id: {in: $ids}, and: [$f]}) { nodes { id user } } }"
+
+    async def nodes(filter_: dict[str, Any]) -> list[Any]:
+        return (await shelf.data(query, variables={"ids": ids, "f": filter_}))["calls"]["nodes"]
+
+    newest, oldest = await nodes({})
+    assert newest["user"].startswith("usr_")
+    assert oldest["user"] is None
+    assert [node["id"] for node in await nodes({"user": {"id": "u-1"}})] == ids[:1]
+    assert [node["id"] for node in await nodes({"user": {"pseudonym": [newest["user"]]}})] == ids[:1]
+    assert [node["id"] for node in await nodes({"user": {"isNull": True}})] == ids[1:]
+    assert [node["id"] for node in await nodes({"not": {"user": {"id": "u-1"}}})] == ids[1:]

@@ -1,0 +1,115 @@
+"""The schema as a contract: committed, described, and never broken without saying so."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    build_schema,
+    is_introspection_type,
+    is_specified_scalar_type,
+)
+from graphql.utilities import find_breaking_changes
+
+from policies.document import PRESETS, load_preset
+from policies.errors import SchemaCoverageError
+from policies.model import Role, View
+from policies.views import view
+from service.api.schema import build_schema as build_ours
+from service.api.schema import sdl
+from service.query.enforcement import ENUM_VALUES, INPUT_FIELDS, check_schema
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = build_ours()._schema
+
+
+def test_the_committed_schema_is_in_step() -> None:
+    """schema.graphql is what the code says: `python -m service.api.schema > schema.graphql` makes it so."""
+    assert (ROOT / "schema.graphql").read_text() == sdl()
+
+
+def _undescribed(schema: GraphQLSchema) -> list[str]:
+    missing = []
+    for name, type_ in schema.type_map.items():
+        if is_introspection_type(type_) or is_specified_scalar_type(type_):
+            continue
+        if not type_.description:
+            missing.append(name)
+        if isinstance(type_, GraphQLEnumType):
+            missing += [f"{name}.{value}" for value, item in type_.values.items() if not item.description]
+        if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType):
+            for field, item in type_.fields.items():
+                if not item.description:
+                    missing.append(f"{name}.{field}")
+                arguments = getattr(item, "args", {}).items()
+                missing += [f"{name}.{field}({arg})" for arg, value in arguments if not value.description]
+    return missing
+
+
+def test_everything_is_described() -> None:
+    """Every type, field, argument and enum value says what it is."""
+    assert _undescribed(SCHEMA) == []
+
+
+def test_no_input_has_a_null_for_a_default() -> None:
+    """An argument that is not given is not null: no `= null` is printed anywhere."""
+    assert "= null" not in sdl()
+
+
+def test_a_breaking_change_is_said_in_the_changelog() -> None:
+    """Against the last commit: what breaks a client stands in CHANGELOG.md by its type's or field's name."""
+    done = subprocess.run(["git", "show", "HEAD:schema.graphql"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        reason = "no committed schema to compare with (not a git checkout)"
+        print(reason)
+        pytest.skip(reason)
+    changes = find_breaking_changes(build_schema(done.stdout), build_schema(sdl()))
+    changelog = (ROOT / "CHANGELOG.md").read_text() if (ROOT / "CHANGELOG.md").exists() else ""
+    unsaid = [change.description for change in changes if change.description.split("'")[1] not in changelog]
+    assert unsaid == []
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_covers_the_schema(preset: str) -> None:
+    """The service starts under every shipped policy."""
+    check_schema(load_preset(preset), SCHEMA)
+
+
+def test_a_field_without_an_entry_is_refused() -> None:
+    """A field that is added to the schema and not to the policy keeps the service from starting."""
+    grown = build_schema(sdl() + "extend type Call { whisper: String }")
+    with pytest.raises(SchemaCoverageError, match=r"Call\.whisper"):
+        check_schema(load_preset("default"), grown)
+    with pytest.raises(SchemaCoverageError, match=r"Prompt\.text"):
+        check_schema(load_preset("default"), build_schema(sdl() + "type Prompt { text: String }"))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_cannot_be_null_is_never_masked(preset: str) -> None:
+    """No shipped role is masked on a field that must have a value and is not text."""
+    policy, masked = load_preset(preset), []
+    for name, type_ in SCHEMA.type_map.items():
+        if isinstance(type_, GraphQLObjectType) and not name.startswith("__"):
+            for field, item in type_.fields.items():
+                if str(item.type).endswith("!") and str(item.type) != "String!":
+                    masked += [
+                        f"{name}.{field} for {role}"
+                        for role in Role
+                        if view(policy, role, f"{name}.{field}") is View.MASKED
+                    ]
+    assert masked == []
+
+
+def test_every_filter_and_order_is_governed() -> None:
+    """No field of a filter and no value of an ordering enum is missing from the table that enforcement reads."""
+    for name, governed in INPUT_FIELDS.items():
+        fields = SCHEMA.type_map[name].fields.keys()  # type: ignore[union-attr]
+        assert fields - {"and", "or", "not"} == governed.keys()
+    for name, type_ in SCHEMA.type_map.items():
+        if isinstance(type_, GraphQLEnumType) and (name.endswith("OrderField") or name == "CostDimension"):
+            assert type_.values.keys() == ENUM_VALUES[name].keys(), name

@@ -1,0 +1,106 @@
+"""The small pure parts of reading: slices, cursors, parameters, buckets of cost."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.api.limits import Bucket, Buckets
+from service.query.cursor import CursorError, Cursors
+from service.query.params import Params, storable
+from service.query.slices import slices
+from service.query.where import fingerprint_text, parse_fingerprint
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+MOMENTS = st.integers(-500 * 24, 500 * 24).map(lambda hours: NOW + timedelta(hours=hours))
+
+
+@given(MOMENTS, MOMENTS, st.booleans(), st.booleans())
+def test_slices_make_up_the_range(start: datetime, end: datetime, newest_first: bool, ordered: bool) -> None:
+    """Adjoining, without gap or overlap, from the asked end to the other, and only a few."""
+    spans = list(slices(start, end, NOW, newest_first=newest_first, ordered=ordered))
+    if start >= end:
+        assert spans == []
+        return
+    in_time = spans[::-1] if newest_first else spans
+    assert (in_time[0].start, in_time[-1].end) == (start, end)
+    assert all(one.end == other.start for one, other in zip(in_time, in_time[1:], strict=False))
+    assert all(span.start < span.end for span in spans)
+    assert len(spans) <= 6
+
+
+CURSORS = Cursors(bytes(32))
+POSITIONS = st.lists(st.one_of(st.none(), st.integers(-(2**62), 2**62), st.text(max_size=40)), max_size=4).map(tuple)
+
+
+@given(POSITIONS, st.binary(min_size=1, max_size=40))
+def test_cursors_open_where_they_were_made(position: tuple[object, ...], binding: bytes) -> None:
+    """The same position and binding give the same cursor, which opens to the same position and nowhere else."""
+    cursor = CURSORS.seal(position, binding)  # type: ignore[arg-type]
+    assert cursor == CURSORS.seal(position, binding)  # type: ignore[arg-type]
+    assert CURSORS.open(cursor, binding) == position
+    with pytest.raises(CursorError):
+        CURSORS.open(cursor, binding + b"x")
+    with pytest.raises(CursorError):
+        Cursors(secrets.token_bytes(32)).open(cursor, binding)
+
+
+@given(st.text(max_size=100))
+def test_what_was_not_sealed_does_not_open(text: str) -> None:
+    """Any other text is refused with the caller's error, and no other."""
+    with pytest.raises(CursorError):
+        CURSORS.open(text, b"binding")
+
+
+def test_bindings_tell_filters_apart() -> None:
+    """Values that print alike are still told apart."""
+    assert len({Cursors.binding(*parts) for parts in ((1,), ("1",), (True,), ((1,),), (1, None), ("1, None",))}) == 6
+
+
+def test_parameters_are_bound_once_by_value_and_type() -> None:
+    """Equal values of different types never share a placeholder."""
+    params = Params()
+    assert params.bind(1, "integer") == params.bind(1, "integer") == "$1::integer"
+    assert params.bind(True, "boolean") == "$2::boolean"
+    assert params.bind(1, "bigint") == "$3::bigint"
+    assert params.bind(True, "integer") != params.bind(1, "integer")
+    assert params.values[:3] == [1, True, 1]
+
+
+def test_what_postgresql_cannot_hold_is_known() -> None:
+    """NUL and lone surrogates are not text to a database; everything else is."""
+    assert not storable("a\x00")
+    assert not storable("\ud800")
+    assert storable("😀\u202e\x01")
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_fingerprints_come_back(number: int) -> None:
+    """Sixteen digits, one form."""
+    assert parse_fingerprint(fingerprint_text(number)) == number
+
+
+def test_a_bucket_gives_what_it_has() -> None:
+    """Cost is taken once, given back at most to the brim, and an operation larger than the bucket waits for a full one."""
+    bucket = Bucket(60)
+    assert bucket.take(50)
+    assert not bucket.take(20)
+    assert bucket.seconds_until(20) > 0
+    bucket.give_back(500)
+    assert bucket.available == 60
+    assert bucket.take(1000)
+    assert not bucket.take(1)
+    assert all(Bucket(0).take(10**9) for _ in range(3))
+
+
+def test_buckets_are_a_key_s_own_and_bounded() -> None:
+    """One key's spending is not another's, and keys that come and go do not fill the memory."""
+    buckets = Buckets(100)
+    assert buckets.of("a").take(100)
+    assert buckets.of("b").take(100)
+    assert not buckets.of("a").take(1)
+    for number in range(10_100):
+        buckets.of(str(number))
+    assert len(buckets._buckets) <= 10_000
