@@ -62,7 +62,5 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-SPLICES = st.sampled_from(
-    [b"", b"null", b"\\ud800", b"\\u0000", b"\xff", b"\xed\xa0\x80", b"1e999999999999999999", b"NaN"]
-    + [b"{", b"]", b'"', b"\n", b"-"]
-)
+BROKEN_TEXT = [b"\\ud800", b"\\u0000", b"\xff", b"\xed\xa0\x80"]
+SPLICES = st.sampled_from([*BROKEN_TEXT, b"", b"null", b"1e999999999999999999", b"NaN", b"{", b"]", b'"', b"\n", b"-"])
