@@ -376,6 +376,24 @@ async def test_the_scope_holds_for_every_dimension(ledger: Ledger, dimension: st
         assert "theirs" not in str(report)
 
 
+@pytest.mark.parametrize("dimension", ["MODEL", "OPERATION"])
+async def test_the_scope_holds_without_row_level_security(ledger: Ledger, dimension: str) -> None:
+    """The statement itself keeps to the scope, where the operator gives one role and the second wall is missing."""
+    numbers = await ledger.accounts.ensure(["mine", "theirs"])
+    await ledger.report(usd("1", account=account, model=account, operation=account) for account in ("mine", "theirs"))
+    await ledger.folder.fold()
+    await ledger.report(usd("1", account=account, model=account, operation=account) for account in ("mine", "theirs"))
+    ledger.database._scoped, scoped = ledger.database._unscoped, ledger.database._scoped
+    try:
+        for accounts, expected in (((numbers["mine"],), 2), ((), 0)):
+            request = CostRequest(dimensions=[dimension], row_figures=CALLS, total_figures=CALLS)
+            report = await read_costs(ledger.reader(NOW, accounts), request)
+            assert sum(total.sums["calls"] for total in report.totals) == expected
+            assert "theirs" not in str(report)
+    finally:
+        ledger.database._scoped = scoped
+
+
 async def test_a_key_without_accounts_sees_nothing(ledger: Ledger) -> None:
     """An empty scope is not every account."""
     await ledger.report([usd("1")])
