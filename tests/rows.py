@@ -78,11 +78,13 @@ class StoredCall:
     source: int = 1
 
 
-_COPIED = (
-    "started_at source_id model served_model provider operation api_key failed streamed input_tokens output_tokens "
-    "cache_read_tokens cache_write_tokens reasoning_tokens amount currency amount_source latency_ms "
-    "time_to_first_token_ms error_type error_code source"
-).split()
+_COPIED = [
+    *("started_at", "source_id", "model", "served_model", "provider"),
+    *("operation", "api_key", "failed", "streamed", "input_tokens"),
+    *("output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "amount"),
+    *("currency", "amount_source", "latency_ms", "time_to_first_token_ms", "error_type"),
+    *("error_code", "source"),
+]
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from graphql import FieldNode, GraphQLSchema, OperationDefinitionNode, get_named
 
 from service.api.directives import Cost, ListSize
 from service.query.document import Document
+from service.query.pages import PAGE_MAX
 
 SIZED: Final = ("edges", "nodes")
 FIELDS_MAX: Final = 20_000
@@ -106,4 +107,6 @@ class _Walk:
             return 1
         given = self._arguments(definition, node)
         sizes = [given.get(name) for name in list_size.slicing_arguments or ()]
-        return max([size for size in sizes if isinstance(size, int)], default=list_size.assumed_size or 1)
+        size = max([size for size in sizes if isinstance(size, int)], default=list_size.assumed_size or 1)
+        # What is out of bounds is refused where the page is read; a negative size must not earn anything here.
+        return max(0, min(size, PAGE_MAX))

@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import Final
 
 from graphql import GraphQLError, GraphQLSyntaxError
-from policies.errors import PolicyError
 from strawberry.exceptions import StrawberryInputCoercionError
 
+from policies.errors import PolicyError
 from service.access.authenticate import ForbiddenError, UnauthenticatedError
 from service.errors import RequestError
 from service.logs import get_logger
@@ -50,8 +50,8 @@ _MESSAGE_MAX: Final = 500
 _NULL_INPUT: Final = "an explicit null is not a filter: leave the field out"
 # graphql-core tells a wrong value from a wrong document by its words only.
 _VALUE: Final = re.compile(
-    r"Expected value of |Variable '\$\w+' (has invalid value|of required|of non-null)|OneOf Input Object|Value '.*' does not exist in|"
-    r"Argument '.*' (of|has)|Int cannot",
+    r"Expected value of |Variable '\$\w+' (has invalid value|of required|of non-null)|OneOf Input Object|"
+    r"Value '.*' does not exist in|Argument '.*' (of|has)|Int cannot",
     re.DOTALL,
 )
 

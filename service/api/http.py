@@ -4,6 +4,7 @@ Strawberry's view always answers 200 and `application/json`; this one negotiates
 who accept `application/graphql-response+json`; everyone else gets 200 for a well-formed request, as ever.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,11 +14,11 @@ import orjson
 from aiohttp import web
 from cross_web import HTTPException
 from graphql import GraphQLError
-from policies.views import view_table
 from strawberry.aiohttp.views import GraphQLView
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.types.execution import ExecutionResult
 
+from policies.views import view_table
 from service.access.authenticate import UnauthenticatedError
 from service.api.context import Context
 from service.api.errors import Code
@@ -84,7 +85,7 @@ class LedgerView(GraphQLView[Context, None]):
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401, ARG002 - Strawberry's adapter
         return False
 
-    async def get_context(self, request: web.Request, response: web.Response | web.WebSocketResponse) -> Context:
+    async def get_context(self, request: web.Request, response: object) -> Context:  # noqa: ARG002
         """Who asks, by the request's key. Raises UnauthenticatedError."""
         runtime = self._runtime
         principal = await runtime.authenticator.authenticate(request.headers.get("Authorization"))
@@ -117,7 +118,10 @@ class LedgerView(GraphQLView[Context, None]):
         return answer  # type: ignore[return-value]
 
     def create_response(self, response_data: Any, sub_response: web.Response) -> web.Response:  # noqa: ANN401
-        sub_response.body = orjson.dumps(response_data)
+        try:
+            sub_response.body = orjson.dumps(response_data)
+        except TypeError:  # a lone surrogate that was quoted in an error, or an integer beyond 64 bits
+            sub_response.body = json.dumps(response_data).encode()
         return sub_response
 
     async def run(self, request: web.Request, context: Any = ..., root_value: Any = ...) -> web.Response:  # type: ignore[override]  # noqa: ANN401, ARG002

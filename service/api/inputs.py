@@ -108,7 +108,8 @@ class TagFilter:
 
 
 @strawberry.input(
-    description="Chooses calls. All given fields must hold; a value that was not reported matches no comparison but `ne`, `notIn`, `not` and `isNull`."
+    description="Chooses calls. All given fields must hold; a value that was not reported matches no comparison but "
+    "`ne`, `notIn`, `not` and `isNull`."
 )
 class CallFilter:
     id: Maybe[IDFilter] = _field("Our id.")

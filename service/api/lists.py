@@ -127,7 +127,7 @@ async def resolve_error_groups(
     )
     selection = row_selection(tree)
     page = await context.reader.groups(context.scope, request, selection, total="totalCount" in tree)
-    nodes = await Mapper(context.reader, context.scope).groups(page, selection)
+    nodes = await Mapper(context.reader, context.scope).groups(page)
     _note(info, page.rows)
     return ErrorGroupConnection(
         nodes=nodes,

@@ -6,8 +6,10 @@ from typing import Any, Final
 
 import orjson
 import strawberry
-from policies import pseudonym
 
+from policies import pseudonym
+from policies.model import View
+from policies.views import masked_text
 from service.api.enums import AmountSource, CallStatus, Disclosure, ParameterAction
 from service.api.types import Amount, AmountPart, Call, CallError, ErrorGroup, ErrorParameter, Redaction, Tag
 from service.query.disclose import Details
@@ -53,11 +55,15 @@ class Mapper:
             await self._add_calls(rows, errors, selection["call"])
         return errors
 
-    async def groups(self, page: GroupsPage, selection: Selection) -> list[ErrorGroup]:
+    async def groups(self, page: GroupsPage) -> list[ErrorGroup]:
         rows = [page.samples[row["fingerprint"]] for row in page.rows if row["fingerprint"] in page.samples]
         details = await self._reader.details(self._scope, rows)
         messages = {row["fingerprint"]: detail.message for row, detail in zip(rows, details, strict=True)}
-        return [_group(row, messages.get(row["fingerprint"])) for row in page.rows]
+        groups = [_group(row, messages.get(row["fingerprint"])) for row in page.rows]
+        if self._scope.views.get("ErrorGroup.type") is View.MASKED:
+            for group in groups:
+                group.type = masked_text(self._scope.policy, "ErrorGroup.type")
+        return groups
 
     async def _add_errors(self, rows: Sequence[Row], calls: Sequence[Call], selection: Selection) -> None:
         keys = [RowKey(row["account_id"], row["tier"], row["error_at"], row["id"]) for row in rows if row["error_at"]]

@@ -20,7 +20,8 @@ def _field(description: str, *, name: str | None = None, weight: int | None = No
 
 
 @strawberry.interface(
-    description="A thing with an opaque, type-prefixed id (`call_...`, `err_...`): the id that ingest answers is this id."
+    description="A thing with an opaque, type-prefixed id (`call_...`, `err_...`): the id that ingest answers is this "
+    "id."
 )
 class Node:
     id: strawberry.ID = _field("Opaque id.")

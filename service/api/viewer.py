@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import strawberry
+
 from policies import fields as policy_fields
 from policies import views
-
 from service.api.context import Context
 from service.api.enums import Role, View
 

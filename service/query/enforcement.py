@@ -19,9 +19,9 @@ from graphql import (
     OperationDefinitionNode,
     get_named_type,
 )
+
 from policies import views
 from policies.model import Policy, View
-
 from service.query.document import Document
 from service.query.errors import ForbiddenError
 from service.query.fields import CALLS, ERRORS, Filterable, Sortable

@@ -34,7 +34,7 @@ _SAMPLES: Final = (
     "ORDER BY fingerprint, occurred_at DESC, id DESC"
 )
 _GROUPS: Final = (
-    "SELECT * FROM (SELECT fingerprint, {key} AS order_0{columns} FROM ({hits}) AS hits GROUP BY fingerprint) AS groups "
+    "SELECT * FROM (SELECT fingerprint, {key} AS order_0{columns} FROM ({hits}) AS hits GROUP BY fingerprint) AS found "
     "WHERE {past} ORDER BY order_0 {direction}, fingerprint {direction} LIMIT {limit}"
 )
 

@@ -4,7 +4,7 @@ This is the one place where the account scope is applied to lists. A leg never l
 accounts only narrows it. Row-level security is the second wall.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
@@ -39,11 +39,18 @@ class Leg:
 async def names_in_scope(accounts: Accounts, scope: Scope, predicate: Predicate) -> dict[str, int]:
     """Accounts by name that the scope may know of. Asks the database once when the predicate names a new one."""
     known = accounts.names()
-    numbers = {*(scope.accounts or ()), *(call.account_id for call in _named_calls(predicate))}
-    if not known or not numbers <= known.keys() or not set(_named_accounts(predicate)) <= set(known.values()):
+    if not known or not _all_known(known, scope, predicate):
         await accounts.refresh()
         known = accounts.names()
     return {name: number for number, name in known.items() if scope.accounts is None or number in scope.accounts}
+
+
+def _all_known(known: Mapping[int, str], scope: Scope, predicate: Predicate) -> bool:
+    """Whether nothing in the scope can have been made elsewhere meanwhile. Names outside of it are not looked up."""
+    if scope.accounts is not None:
+        return known.keys() >= set(scope.accounts)
+    numbers = {call.account_id for call in _named_calls(predicate)}
+    return known.keys() >= numbers and set(known.values()) >= set(_named_accounts(predicate))
 
 
 def _named_calls(predicate: Predicate) -> Iterator[CallKey]:

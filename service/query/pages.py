@@ -111,8 +111,8 @@ async def read_page(
     return Page(
         rows,
         shown_fields(reading, wanted.selection),
-        more if not request.from_end else wanted.has_next and await probe.exists_past(before),
-        more if request.from_end else wanted.has_previous and await probe.exists_past(after),
+        (more and not request.from_end) or (wanted.has_next and await probe.exists_past(before)),
+        (more and request.from_end) or (wanted.has_previous and await probe.exists_past(after)),
         await count_rows(connection, reading) if wanted.total else None,
         ordering,
         cursors,

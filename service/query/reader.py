@@ -88,6 +88,8 @@ class Reader:
         )
 
     async def _row_key(self, scope: Scope, table: Table, key: CallKey) -> RowKey | None:
+        if scope.accounts is not None and key.account_id not in scope.accounts:
+            return None
         if key.account_id not in self.accounts.names():
             await self.accounts.refresh()
         leg = leg_of_call(scope, self.accounts, key, table.store, await self.clock.now())

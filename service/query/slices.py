@@ -2,13 +2,21 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from service.query.predicate import Span
 
 # Rows of one account lie in the order of its key: a slice only bounds planning. Without an account, a slice is read
 # whole and sorted.
 WITH_ACCOUNT = (timedelta(days=1), timedelta(days=8), timedelta(days=36))
-WITHOUT_ACCOUNT = (timedelta(hours=1), timedelta(hours=7), timedelta(days=2), timedelta(days=9), timedelta(days=37))
+WITHOUT_ACCOUNT = (
+    timedelta(hours=1),
+    timedelta(hours=7),
+    timedelta(days=2),
+    timedelta(days=9),
+    timedelta(days=37),
+    timedelta(days=130),
+)
 
 
 def slices(start: datetime, end: datetime, now: datetime, *, newest_first: bool, ordered: bool) -> Iterator[Span]:
@@ -21,8 +29,8 @@ def slices(start: datetime, end: datetime, now: datetime, *, newest_first: bool,
         newest = max(min(end, now), start)
         edges = [edge for width in widths if (edge := newest - width) > start]
         bounds = [end, *edges, start]
-        yield from (Span(lower, upper) for upper, lower in zip(bounds, bounds[1:], strict=False))
+        yield from (Span(lower, upper) for upper, lower in pairwise(bounds))
     else:
         edges = [edge for width in widths if (edge := start + width) < min(end, now)]
         bounds = [start, *edges, end]
-        yield from (Span(lower, upper) for lower, upper in zip(bounds, bounds[1:], strict=False))
+        yield from (Span(lower, upper) for lower, upper in pairwise(bounds))

@@ -75,7 +75,8 @@ async def test_an_error_is_shown_masked(shelf: Shelf) -> None:
         "call": {"id": id_, "status": "FAILED", "error": {"id": error, "message": message}},
     }
     by_id = await shelf.data(
-        "query($e: ID!) { node(id: $e) { __typename id ... on CallError { message disclosure } ... on Call { model } } }",
+        "query($e: ID!) { node(id: $e) { __typename id ... on CallError { message disclosure } ... on Call { model } "
+        "} }",
         variables={"e": error},
     )
     assert by_id == {"node": {"__typename": "CallError", "id": error, "message": message, "disclosure": "MASKED"}}
@@ -121,7 +122,7 @@ async def test_an_erased_account_is_unreadable(shelf: Shelf) -> None:
 
 async def test_a_lost_key_says_so(shelf: Shelf, tmp_path: Path) -> None:
     """KEY_LOST when a key is neither here nor destroyed by us, and when the sealed bytes were altered."""
-    call, _ = await _one(shelf, details=DETAILS)
+    await _one(shelf, details=DETAILS)
     async with shelf.database.owner.acquire() as connection:
         await connection.execute("UPDATE call_error SET sealed = set_byte(sealed, 90, get_byte(sealed, 90) # 1)")
     assert await _disclosure(shelf) == ("KEY_LOST", None)

@@ -14,7 +14,10 @@ from rows import Shelf, StoredCall, open_shelf
 from policies.model import Role
 from service.api.limits import Bucket
 
-TEXT_FIELDS = "sourceId account apiKey model servedModel provider operation currency errorType errorCode".split()
+TEXT_FIELDS = [
+    *("sourceId", "account", "apiKey", "model", "servedModel", "provider", "operation", "currency"),
+    *("errorType", "errorCode"),
+]
 INJECTIONS = [
     "'; DROP TABLE call; --",
     "' OR '1'='1",
@@ -161,7 +164,8 @@ async def test_filters_are_bounded(shelf: Shelf) -> None:
 
 async def test_a_cursor_is_good_for_its_own_query_only(shelf: Shelf) -> None:
     """Another filter, order or list, and any changed bit of the cursor, are refused."""
-    query = "query($f: CallFilter, $o: [CallOrder!], $a: String) { calls(first: 2, filter: $f, orderBy: $o, after: $a) { edges { cursor } } }"
+    query = """query($f: CallFilter, $o: [CallOrder!], $a: String) {
+      calls(first: 2, filter: $f, orderBy: $o, after: $a) { edges { cursor } } }"""
     cursor = (await shelf.data(query))["calls"]["edges"][1]["cursor"]
     again = (await shelf.data(query))["calls"]["edges"][1]["cursor"]
     assert cursor == again
@@ -206,9 +210,11 @@ async def test_a_cursor_says_nothing(shelf: Shelf) -> None:
             "QUERY_TOO_DEEP",
         ),
         (
-            "{ errors { ...A } } fragment A on CallErrorConnection { nodes { ...B } } "
-            "fragment B on CallError { call { error { ...C } } } fragment C on CallError { call { error { ...D } } } "
-            "fragment D on CallError { call { error { call { id error { id } } } } }",
+            (
+                "{ errors { ...A } } fragment A on CallErrorConnection { nodes { ...B } } "
+                "fragment B on CallError { call { error { ...C } } } fragment C on CallError { call { error { ...D } } } "
+                "fragment D on CallError { call { error { call { id error { id } } } } }"
+            ),
             "QUERY_TOO_DEEP",
         ),
     ],
@@ -235,6 +241,15 @@ async def test_cost_is_bounded_before_execution(shelf: Shelf) -> None:
     )
     cost = allowed.extensions["cost"]
     assert cost["actualQueryCost"] < cost["requestedQueryCost"] < 500
+
+
+async def test_a_negative_page_earns_nothing(shelf: Shelf) -> None:
+    """A page of minus a million costs no less than one of nothing, and fills no bucket."""
+    bucket = Bucket(1000)
+    result = await shelf.ask("{ calls(first: -1000000) { nodes { id model } } }", bucket=bucket)
+    assert result.errors[0].extensions["code"] == "BAD_USER_INPUT"
+    assert 0 < result.extensions["cost"]["requestedQueryCost"] < 100
+    assert bucket.available <= 1000
 
 
 async def test_doubling_fragments_are_cheap_to_refuse(shelf: Shelf) -> None:

@@ -164,7 +164,8 @@ async def test_a_masked_text_is_masked_and_anything_else_null(shelf: Shelf) -> N
     selected = " ".join([*texts, "inputTokens totalTokens tokenEfficiency latencyMs streamed user tags { key value }"])
 
     data = await shelf.data(
-        f"{{ calls {{ nodes {{ {selected} amount {{ amount currency source }} amountParts {{ meter }} error {{ id }} }} }} }}",
+        f"{{ calls {{ nodes {{ {selected} amount {{ amount currency source }} amountParts {{ meter }} "
+        "error { id } } } }",
         scope,
     )
 
@@ -224,7 +225,10 @@ async def test_what_is_not_seen_cannot_be_filtered_by(shelf: Shelf, field: str, 
         f"{{ calls(filter: {{or: [{{not: {{and: [{filter_}]}}}}]}}) {{ totalCount }} }}",
         f"{{ costs(filter: {filter_}) {{ truncated }} }}",
         f"{{ facets(filter: {filter_}) {{ statuses {{ count }} }} }}",
-        f"query($f: CallFilter = {filter_}) {{ ...Q }} fragment Q on Query {{ ... {{ calls(filter: $f) {{ totalCount }} }} }}",
+        (
+            f"query($f: CallFilter = {filter_}) {{ ...Q }} "
+            "fragment Q on Query { ... { calls(filter: $f) { totalCount } } }"
+        ),
     ):
         assert await shelf.code(query, scope) == "FORBIDDEN", query
 
@@ -288,7 +292,8 @@ async def test_users_are_filtered_by_pseudonym_or_plainly_by_who_may(shelf: Shel
 async def test_skipped_fields_are_not_refused(shelf: Shelf) -> None:
     """@skip and @include let one document serve every role; an alias or a fragment hides nothing."""
     scope = _masking(shelf, "Call.apiKey", view=View.DENIED)
-    query = "query($may: Boolean!) { calls { nodes { model apiKey @include(if: $may) ... @skip(if: true) { k: apiKey } } } }"
+    query = """query($may: Boolean!) {
+      calls { nodes { model apiKey @include(if: $may) ... @skip(if: true) { k: apiKey } } } }"""
     assert (await shelf.data(query, scope, {"may": False}))["calls"]["nodes"] == [{"model": "gpt-4o"}]
     assert await shelf.code(query, scope, {"may": True}) == "FORBIDDEN"
     for hidden in (

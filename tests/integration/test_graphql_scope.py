@@ -96,7 +96,8 @@ async def test_everything_shows_my_own_only(two: Two) -> None:
 async def test_ids_of_another_account_are_unknown(two: Two) -> None:
     """`call`, `node` and filters by id answer as for an id that never was."""
     for id_ in two.theirs[:2]:
-        query = "query($id: ID!) { call(id: $id) { id } node(id: $id) { id } calls(filter: {id: {eq: $id}}) { nodes { id } } }"
+        query = """query($id: ID!) { call(id: $id) { id } node(id: $id) { id }
+          calls(filter: {id: {eq: $id}}) { nodes { id } } }"""
         assert await two.shelf.data(query, two.scope, {"id": id_}) == {
             "call": None,
             "node": None,

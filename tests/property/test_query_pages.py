@@ -59,7 +59,7 @@ NUMBER_FIELDS = {
     "timeToFirstTokenMs": "time_to_first_token_ms",
 }
 NUMBERS = [0, 1, 7, 100, 2**31 - 1, -1]
-AMOUNTS = [Decimal("0"), Decimal("0.000000000001"), Decimal("0.1"), Decimal("12.5"), Decimal("-3")]
+AMOUNTS = [Decimal(0), Decimal("0.000000000001"), Decimal("0.1"), Decimal("12.5"), Decimal(-3)]
 
 
 @dataclass(slots=True)
