@@ -16,8 +16,8 @@ from service.retention.folder import Folder
 
 
 @pytest.fixture
-async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
-    async with open_shelf(database_url, tmp_path) as shelf:
+async def shelf(any_database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
+    async with open_shelf(any_database_url, tmp_path) as shelf:
         yield shelf
 
 
