@@ -6,6 +6,10 @@ A window is a number of days of 24 hours, counted from the time that partitions 
     cutoff      now - window. Reads serve nothing older, to the microsecond.
     due         a partition's upper bound + window. All its rows are hidden by then; from here on a purge drops it.
     deadline    due + GRACE. A partition that is still there is overdue, which must never be.
+
+A change of policy can make much due at once. Reads cut off by the new policy alone; what is destroyed by itself is only
+what is due by every policy that still counts: the one in force, and each that was in force within the purge delay
+(`Earlier`). Whoever names the plan's digest does without the earlier ones.
 """
 
 import json
@@ -23,8 +27,24 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GRACE = timedelta(days=1)
 """What a purge may be late for before `overdue` and `fsck` say so."""
 
+TIER_NOTICE = timedelta(hours=25)
+"""How far ahead of now a move to another tier takes effect at the earliest.
+
+A call may be reported up to 24 hours before it starts, under the tier that holds then. A move within that time would
+give its retry another tier, and so another key: it would be stored and billed again. The hour more is for services
+that have not heard of the move yet.
+"""
+
 # Stores with sealed or hashed columns: what a period key opens is in these and nowhere else.
 KEYED_STORES = (Store.CALL, Store.CALL_ERROR)
+
+PARTITION_CLASSES = {
+    Store.CALL: DataClass.OPERATIONAL,
+    Store.CALL_ERROR: DataClass.PERSONAL,
+    Store.USAGE_QUARTER: DataClass.BILLING,
+    Store.USAGE_DAY: DataClass.BILLING,
+}
+"""What a partition of each store counts as in a plan: rows hold several classes, and go as a whole."""
 
 
 class Width(StrEnum):
@@ -66,6 +86,14 @@ class KeyPeriod(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """A policy that was in force before, and still keeps what it kept until the moment `until`."""
+
+    policy: Policy
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PurgePlan:
     """What one purge destroys, in a fixed order."""
 
@@ -92,6 +120,17 @@ class PurgePlan:
     def digest(self) -> str:
         """`sha256:` and 64 hexadecimal digits of the canonical form."""
         return "sha256:" + sha256(self.canonical()).hexdigest()
+
+    def part(self, *, data_class: DataClass | None = None, tier: int | None = None) -> "PurgePlan":
+        """What of the plan is of one class, of one tier, or both."""
+        return PurgePlan(
+            tuple(
+                part
+                for part in self.partitions
+                if tier in (None, part.tier) and data_class in (None, PARTITION_CLASSES[part.store])
+            ),
+            tuple(key for key in self.keys if tier in (None, key.tier) and data_class in (None, key.data_class)),
+        )
 
 
 def width(window_days: int) -> Width:
@@ -137,18 +176,19 @@ def readable_cutoff(policy: Policy, tier_number: int, data_class: DataClass, sto
     return _before(now, min(tier.readable(data_class, store) for tier in _tiers(policy, tier_number)))
 
 
-def due_at(policy: Policy, partition: Partition) -> datetime:
+def due_at(policy: Policy, partition: Partition, earlier: Iterable[Earlier] = ()) -> datetime:
     """From when a purge drops the partition: the moment at which its last possible row leaves the window.
 
     A tier that the policy no longer names keeps for the longest window of all: hidden at once, destroyed late, and
-    never kept for ever.
+    never kept for ever. An `earlier` policy keeps what it kept until it no longer counts.
     """
-    return _after(partition.end, _kept_days(policy, partition.tier, partition.store))
+    due = _after(partition.end, _kept_days(policy, partition.tier, partition.store))
+    return max((due, *(min(due_at(past.policy, partition), past.until) for past in earlier)))
 
 
-def deadline(policy: Policy, partition: Partition) -> datetime:
+def deadline(policy: Policy, partition: Partition, earlier: Iterable[Earlier] = ()) -> datetime:
     """From when the partition is overdue."""
-    return _after(due_at(policy, partition), GRACE.days)
+    return _after(due_at(policy, partition, earlier), GRACE.days)
 
 
 def kept_at_most_days(policy: Policy, tier_number: int, store: Store) -> int:
@@ -167,7 +207,7 @@ def period_bounds(period: str) -> tuple[datetime, datetime]:
     return bounds(Width.DAY if is_day else Width.MONTH, _midnight(first))
 
 
-def key_due_at(policy: Policy, key: KeyPeriod) -> datetime:
+def key_due_at(policy: Policy, key: KeyPeriod, earlier: Iterable[Earlier] = ()) -> datetime:
     """From when a purge destroys a period key: `readable_days` after the period's end.
 
     Never later than the drop of the last partition that holds anything of the period. While pseudonyms are by month,
@@ -177,21 +217,38 @@ def key_due_at(policy: Policy, key: KeyPeriod) -> datetime:
     only_seals = len(key.period) == len("2026-11-22") and policy.pseudonym_period is PseudonymPeriod.MONTH
     stores = (Store.CALL_ERROR,) if only_seals else KEYED_STORES
     days = max(_readable_days(tier, key.data_class, store) for tier in _tiers(policy, key.tier) for store in stores)
-    return _after(period_bounds(key.period)[1], days)
+    due = _after(period_bounds(key.period)[1], days)
+    return max((due, *(min(key_due_at(past.policy, key), past.until) for past in earlier)))
 
 
-def plan(policy: Policy, partitions: Iterable[Partition], keys: Iterable[KeyPeriod], now: datetime) -> PurgePlan:
+def plan(
+    policy: Policy,
+    partitions: Iterable[Partition],
+    keys: Iterable[KeyPeriod],
+    now: datetime,
+    earlier: Iterable[Earlier] = (),
+) -> PurgePlan:
     """What a purge at `now` destroys: partitions and period keys that are due. Ask with the database's clock."""
+    earlier = tuple(earlier)
     return PurgePlan(
-        tuple(sorted((part for part in partitions if due_at(policy, part) <= now), key=_order)),
-        tuple(sorted(KeyPeriod(*key) for key in keys if key_due_at(policy, KeyPeriod(*key)) <= now)),
+        tuple(sorted((part for part in partitions if due_at(policy, part, earlier) <= now), key=_order)),
+        tuple(sorted(KeyPeriod(*key) for key in keys if key_due_at(policy, KeyPeriod(*key), earlier) <= now)),
     )
 
 
-def next_due_at(policy: Policy, partitions: Iterable[Partition], keys: Iterable[KeyPeriod]) -> datetime | None:
+def next_due_at(
+    policy: Policy, partitions: Iterable[Partition], keys: Iterable[KeyPeriod], earlier: Iterable[Earlier] = ()
+) -> datetime | None:
     """When the next of these is due; None when there are none."""
-    moments = [due_at(policy, part) for part in partitions] + [key_due_at(policy, KeyPeriod(*key)) for key in keys]
+    earlier = tuple(earlier)
+    moments = [due_at(policy, part, earlier) for part in partitions]
+    moments += [key_due_at(policy, KeyPeriod(*key), earlier) for key in keys]
     return min(moments, default=None)
+
+
+def tier_may_move_from(now: datetime) -> datetime:
+    """The first UTC midnight at which an account can change its tier, `TIER_NOTICE` away or more."""
+    return _midnight((now + TIER_NOTICE).astimezone(UTC).date() + timedelta(days=1))
 
 
 def _order(part: Partition) -> tuple[str, int, datetime, str]:

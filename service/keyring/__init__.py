@@ -16,12 +16,13 @@ from service.keyring.errors import (
 )
 from service.keyring.file import open_file_keyring
 from service.keyring.kek import Kek, create_kek_file
-from service.keyring.names import AccountKeyName, KeyName, PeriodKeyName, parse_name
+from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
 from service.keyring.protocol import SECRETS, KeyCounts, Keyring, KeyringCounts
 
 __all__ = [
     "SECRETS",
     "AccountKeyName",
+    "HoldKeyName",
     "Kek",
     "KekError",
     "KeyCounts",

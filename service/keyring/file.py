@@ -25,7 +25,7 @@ from service.keyring.errors import (
 )
 from service.keyring.kek import KEK_ID_BYTES, Kek, UnwrapError, open_kek
 from service.keyring.layout import SALT_BYTES, Layout, Metadata
-from service.keyring.names import AccountKeyName, KeyName, PeriodKeyName, parse_name
+from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
 from service.keyring.protocol import SECRETS, KeyCounts, KeyringCounts
 from service.keyring.tombstones import Tombstones
 
@@ -93,6 +93,9 @@ class FileKeyring:
     async def account_key(self, account: int, *, mint: bool) -> bytes:
         return await self._key(AccountKeyName(account), mint)
 
+    async def hold_key(self, hold: UUID, *, mint: bool) -> bytes:
+        return await self._key(HoldKeyName(hold), mint)
+
     async def secret(self, name: str) -> bytes:
         if name not in SECRETS:
             raise ValueError(f"a keyring has no secret `{name}`")
@@ -112,6 +115,9 @@ class FileKeyring:
 
     async def destroy_account(self, account: int) -> int:
         return await self._destroy([AccountKeyName(account)])
+
+    async def destroy_hold(self, hold: UUID) -> int:
+        return await self._destroy([HoldKeyName(hold)])
 
     async def tombstones(self) -> list[str]:
         await _in_thread(self._tombstones.refresh)

@@ -7,6 +7,7 @@ lock               held while a key is made or destroyed
 secrets/pepper     and cursor, signer
 periods/1/personal/2026-11-22
 accounts/2a/42     the folder is the account number modulo 256
+holds/fb3e...      by the hold's id
 """
 
 import json
@@ -19,7 +20,7 @@ from uuid import UUID
 
 from service.keyring.disk import SCRATCH_PREFIX, check_private_directory, locked, make_directory, publish, read_private
 from service.keyring.errors import KeyringDamagedError, KeyringMissingError
-from service.keyring.names import AccountKeyName, KeyName, PeriodKeyName, parse_name
+from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
 
 FORMAT: Final = 1
 SALT_BYTES: Final = 16
@@ -60,6 +61,8 @@ class Layout:
         """The file of a key. The name must have come from `parse_name`, or from a caller that checks it."""
         if isinstance(name, AccountKeyName):
             return f"{self._root_text}/accounts/{name.account & 255:02x}/{name.account}"
+        if isinstance(name, HoldKeyName):
+            return f"{self._root_text}/holds/{name.hold}"
         return f"{self._root_text}/periods/{name.tier}/{name.data_class}/{name.period}"
 
     def secret_path(self, name: str) -> Path:
@@ -96,6 +99,13 @@ class Layout:
             if isinstance(name, AccountKeyName):
                 yield name
 
+    def hold_keys(self) -> Iterator[HoldKeyName]:
+        """The keys of holds that have a file."""
+        for path in self.root.glob("holds/*"):
+            name = _name_of(f"hold/{path.name}")
+            if isinstance(name, HoldKeyName):
+                yield name
+
     def remove_unfinished(self) -> None:
         """Remove what a crash left of files that were being written. The caller holds the lock."""
         for path in self.root.glob(f"{SCRATCH_PREFIX}*"):
@@ -128,7 +138,9 @@ class Layout:
         check_private_directory(self.root)
 
     def _check_unused(self) -> None:
-        used = self.database_path.exists() or any(self.period_keys()) or any(self.account_keys())
+        used = (
+            self.database_path.exists() or any(self.period_keys()) or any(self.account_keys()) or any(self.hold_keys())
+        )
         if used or (self.tombstones_path.exists() and self.tombstones_path.stat().st_size):
             raise KeyringDamagedError(f"`{self.metadata_path}` is gone: restore it from the keyring's backup")
 

@@ -2,11 +2,13 @@
 
 import re
 from typing import Final, NamedTuple
+from uuid import UUID
 
 _PERIOD: Final = re.compile(
     r"period/(0|[1-9][0-9]{0,4})/([a-z][a-z0-9_]{0,31})/([0-9]{4}-[0-9]{2}(?:-[0-9]{2})?)", re.ASCII
 )
 _ACCOUNT: Final = re.compile(r"account/(0|[1-9][0-9]{0,18})", re.ASCII)
+_HOLD: Final = re.compile(r"hold/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII)
 
 
 class PeriodKeyName(NamedTuple):
@@ -29,7 +31,16 @@ class AccountKeyName(NamedTuple):
         return f"account/{self.account}"
 
 
-KeyName = PeriodKeyName | AccountKeyName
+class HoldKeyName(NamedTuple):
+    """The key that wraps the record keys which a legal hold escrows."""
+
+    hold: UUID
+
+    def __str__(self) -> str:
+        return f"hold/{self.hold}"
+
+
+KeyName = PeriodKeyName | AccountKeyName | HoldKeyName
 
 
 def parse_name(text: str) -> KeyName:
@@ -38,4 +49,6 @@ def parse_name(text: str) -> KeyName:
         return PeriodKeyName(int(match[1]), match[2], match[3])
     if match := _ACCOUNT.fullmatch(text):
         return AccountKeyName(int(match[1]))
+    if match := _HOLD.fullmatch(text):
+        return HoldKeyName(UUID(match[1]))
     raise ValueError(f"no key is named `{text}`")

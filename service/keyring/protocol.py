@@ -55,6 +55,10 @@ class Keyring(Protocol):
         """The key of an account; made if absent and `mint`. `KeyDestroyedError`, `KeyLostError`."""
         ...
 
+    async def hold_key(self, hold: UUID, *, mint: bool) -> bytes:
+        """The key of a legal hold; made if absent and `mint`. `KeyDestroyedError`, `KeyLostError`."""
+        ...
+
     async def secret(self, name: str) -> bytes:
         """One of `SECRETS`; `KeyLostError` when it is gone."""
         ...
@@ -65,6 +69,10 @@ class Keyring(Protocol):
 
     async def destroy_account(self, account: int) -> int:
         """Destroy an account's key: all that was ever sealed for it. Returns 1 if it was here, else 0."""
+        ...
+
+    async def destroy_hold(self, hold: UUID) -> int:
+        """Destroy a legal hold's key: all record keys that it escrows. Returns 1 if it was here, else 0."""
         ...
 
     async def tombstones(self) -> list[str]:

@@ -1,6 +1,9 @@
 """The small control tables, as Tortoise models. The high-volume tables are named statements in `migrations`."""
 
+from uuid import UUID
+
 from tortoise import fields
+from tortoise.contrib.postgres.fields import ArrayField
 from tortoise.indexes import Index
 from tortoise.models import Model
 
@@ -87,7 +90,57 @@ class PurgeRun(Model):
     keys_destroyed = fields.BigIntField(default=0)
     rows_dropped = fields.BigIntField(default=0)
     failure = fields.TextField(null=True)
+    rows_held_back = fields.BigIntField(default=0, db_default=0)
+    ledger_index = fields.BigIntField(null=True)
 
     class Meta(Model.Meta):
         table = "purge_run"
         indexes = (Index(fields=("planned_at",), name="purge_run_planned_at"),)
+
+
+class Hold(Model):
+    """A legal hold: what it names outlives its window. `rows`: copies that were made for it."""
+
+    id = fields.UUIDField(primary_key=True)
+    name = fields.TextField()
+    owner = fields.TextField()
+    reason = fields.TextField(null=True)
+    account_id = fields.IntField()
+    from_at = fields.DatetimeField(null=True)
+    to_at = fields.DatetimeField(null=True)
+    model = fields.TextField(null=True)
+    api_key = fields.TextField(null=True)
+    call_ids: list[UUID] | None = ArrayField("uuid", null=True)  # type: ignore[assignment] - Tortoise's descriptor
+    classes = fields.JSONField[list[str]]()
+    placed_at = fields.DatetimeField()
+    placed_by = fields.TextField()
+    expires_at = fields.DatetimeField(null=True)
+    lifted_at = fields.DatetimeField(null=True)
+    lifted_by = fields.TextField(null=True)
+    released_at = fields.DatetimeField(null=True)
+    rows = fields.BigIntField(default=0, db_default=0)
+    ledger_index = fields.BigIntField(null=True)
+
+    class Meta(Model.Meta):
+        table = "hold"
+        indexes = (Index(fields=("placed_at",), name="hold_placed_at"),)
+
+
+class Erasure(Model):
+    """A request to erase a person or an account. `tokens`: the person's pseudonyms until it is carried out."""
+
+    id = fields.UUIDField(primary_key=True)
+    kind = fields.CharField(max_length=8)
+    account_id = fields.IntField()
+    tokens = fields.JSONField[list[list[int | str]] | None](null=True)
+    requested_at = fields.DatetimeField()
+    requested_by = fields.TextField()
+    finished_at = fields.DatetimeField(null=True)
+    rows = fields.BigIntField(default=0, db_default=0)
+    blocked_by = fields.JSONField[list[str]]()
+    unreadable_at = fields.DatetimeField(null=True)
+    ledger_index = fields.BigIntField(null=True)
+
+    class Meta(Model.Meta):
+        table = "erasure"
+        indexes = (Index(fields=("requested_at",), name="erasure_requested_at"),)
