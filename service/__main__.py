@@ -1,19 +1,29 @@
 """`calledger`, and `python -m service`."""
 
+import os
 import sys
 
-from policies import PolicyError
 from service.cli import app
-from service.errors import CalledgerError
+from service.commands.failures import explained
 
 
 def main() -> None:
     """Run the command line. An error is one line on standard error and exit code 1; a wrong usage is exit code 2."""
     try:
         app()
-    except (CalledgerError, PolicyError) as error:
-        sys.stderr.write(f"calledger: {error}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_pipe()
+    except Exception as error:
+        sys.stderr.write(f"calledger: {explained(error)}\n")
         sys.exit(1)
+
+
+def _leave_pipe() -> None:
+    """Whoever read our output has gone, as `head` does: end as quietly, with the code of SIGPIPE."""
+    # The interpreter flushes once more at its end, and would complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(128 + 13)
 
 
 if __name__ == "__main__":

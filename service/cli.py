@@ -1,20 +1,56 @@
-"""The command line: which commands there are."""
+"""The command line: which commands there are. Each is imported when it runs, so that `--help` answers at once."""
 
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from service.commands import accounts, export, fsck, keys, migrate, policy, purge, serve, status
+from service.commands.options import HELP_NAMES, Data, remember_data
 
-app = typer.Typer(
-    name="calledger",
-    help="The call ledger for AI API gateways: it bills exactly, remembers nothing it shouldn't, and can prove what it "
-    "forgot.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+
+class Entry(NamedTuple):
+    """A command: its name, its module's, the first sentence of its help, and whether it has commands of its own."""
+
+    name: str
+    module: str
+    help: str
+    is_noun: bool = False
+    hidden: bool = False
+
+
+COMMANDS: Final = (
+    Entry("serve", "serve", "Run the service."),
+    Entry("status", "status", "Say what runs here: database, policy, keyring, windows, missing walls."),
+    Entry("keys", "keys", "Make, list and end API keys.", is_noun=True),
+    Entry("accounts", "accounts", "Show accounts and their tiers.", is_noun=True),
+    Entry("policy", "policy", "Read what a policy does before it runs.", is_noun=True),
+    Entry("export", "export", "Write calls, errors or costs to standard output, oldest first.", is_noun=True),
+    Entry("purge", "purge", "Destroy what is past its window, now."),
+    Entry("fsck", "fsck", "Prove that sums equal calls, and that nothing is kept past its time."),
+    Entry("migrate", "migrate", "Bring the database to the newest schema."),
+    Entry("work", "work", "One of several processes that answer; started by `serve --workers`.", hidden=True),
 )
+_MODULES: Final = {entry.name: entry for entry in COMMANDS}
+
+
+class _LazyGroup(TyperGroup):
+    """Lists commands from `COMMANDS`, and imports the one that runs."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - passed through to Typer
+        super().__init__(**attributes)
+        for entry in COMMANDS:
+            self.add_command(TyperCommand(entry.name, help=entry.help, hidden=entry.hidden, callback=None))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - Typer keeps these types to itself
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and _load(_MODULES[command.name]), rest
+
+
+def _load(entry: Entry) -> TyperCommand | TyperGroup:
+    module = import_module(f"service.commands.{entry.module}")
+    return typer.main.get_group(module.app) if entry.is_noun else typer.main.get_command(module.app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -23,22 +59,32 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+app = typer.Typer(
+    name="calledger",
+    cls=_LazyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings=HELP_NAMES,
+)
+
+
 @app.callback()
-def _options(
+def calledger(
+    data: Data = None,
     _: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Options that stand before a command."""
+    """The call ledger for AI API gateways.
 
+    It bills exactly, remembers nothing it shouldn't, and can prove what it forgot.
 
-app.command()(serve.serve)
-app.command(hidden=True)(serve.work)
-app.command()(migrate.migrate)
-app.command()(status.status)
-app.command()(fsck.fsck)
-app.command()(purge.purge)
-app.add_typer(keys.app, name="keys")
-app.add_typer(accounts.app, name="accounts")
-app.add_typer(policy.app, name="policy")
-app.add_typer(export.app, name="export")
+    \b
+    Begin here:  calledger serve --demo
+    Then:        calledger keys create --role ingest --account acme
+
+    Every command works while the service runs and while it doesn't.
+    Exit codes: 0 done; 1 refused or failed, with one line on standard error that says why; 2 wrong usage.
+    """
+    remember_data(data)

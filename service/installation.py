@@ -1,9 +1,10 @@
 """The first start, and the checks of every other: which ledger this is, its keyring, its policy, its first key."""
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
+
+import asyncpg
 
 import policies
 from policies import Policy, Role
@@ -12,11 +13,41 @@ from service.errors import OperatorError
 from service.keyring import Keyring, KeyringForeignError, create_kek_file, open_keyring
 from service.logs import get_logger
 from service.settings import Settings
+from service.storage.cluster import Cluster, write_private
 from service.storage.models import ApiKey, Installation
 from service.storage.policy_store import AppliedPolicy, applied_policy, refuse_other, store_policy
 
 log = get_logger()
 ADMIN_KEY_FILE = "admin.key"
+_HAS_LEDGER = "SELECT to_regclass('installation') IS NOT NULL"
+
+
+class NoLedgerError(OperatorError):
+    """there is no ledger here yet: `calledger serve` makes one"""
+
+
+def refuse_empty_folder(data: Path) -> None:
+    """Raises NoLedgerError unless the embedded database was made under `data`."""
+    try:
+        owner = Cluster(data).files_owner_uid()
+    except PermissionError:
+        raise OperatorError(f"`{data}` belongs to another user: run this command as that user") from None
+    except OSError as error:
+        raise OperatorError(f"`{data}` cannot be a data directory: {_reason(error)}") from None
+    if owner is None:
+        raise NoLedgerError(f"there is no ledger in `{data}` yet: `calledger serve` makes one, --data names another")
+
+
+async def refuse_empty_database(url: str) -> None:
+    """Raises NoLedgerError unless the operator's database, which answers, holds a ledger."""
+    connection = await asyncpg.connect(url)
+    try:
+        if not await connection.fetchval(_HAS_LEDGER):
+            raise NoLedgerError(
+                "there is no ledger in the database of CALLEDGER_DATABASE_URL yet: `calledger serve` makes one"
+            )
+    finally:
+        await connection.close()
 
 
 async def open_installed_keyring(settings: Settings) -> Keyring:
@@ -63,8 +94,10 @@ async def policy_in_force(settings: Settings) -> AppliedPolicy:
 def _read_policy(path: Path) -> Policy:
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OperatorError(f"the policy file `{path}` cannot be read ({type(error).__name__})") from None
+    except OSError as error:
+        raise OperatorError(f"the policy file `{path}` of CALLEDGER_POLICY cannot be read: {_reason(error)}") from None
+    except UnicodeDecodeError:
+        raise OperatorError(f"the policy file `{path}` of CALLEDGER_POLICY is not text in UTF-8") from None
     return policies.parse(text)
 
 
@@ -73,15 +106,16 @@ async def ensure_first_key(data: Path, pepper: bytes) -> None:
     if await ApiKey.exists():
         return
     key = new_key(pepper)
-    # The file first: a key that nobody knows would keep the next start from making another.
+    # The file first, and on disk: a key that nobody knows would keep the next start from making another.
     _write_private(data / ADMIN_KEY_FILE, key.text + "\n")
     await ApiKey.create(prefix=key.prefix, name="admin", role=Role.ADMIN, mac=key.mac, created_at=datetime.now(UTC))
     log.info("the admin key was written", path=str(data / ADMIN_KEY_FILE))
 
 
 def _write_private(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(text)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(path, text)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or "no reason given").lower()

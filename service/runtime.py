@@ -5,7 +5,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from service.access.authenticate import Authenticator
-from service.installation import ensure_first_key, open_installed_keyring, policy_in_force
+from service.installation import (
+    ensure_first_key,
+    open_installed_keyring,
+    policy_in_force,
+    refuse_empty_database,
+    refuse_empty_folder,
+)
 from service.keyring import Keyring
 from service.settings import Settings
 from service.storage import address
@@ -36,14 +42,19 @@ class Runtime:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings, *, serving: bool = False) -> AsyncIterator[Runtime]:
+async def open_runtime(settings: Settings, *, serving: bool = False, existing: bool = False) -> AsyncIterator[Runtime]:
     """Find or start the database, bring it to the newest schema, and open what works on it.
 
-    The service (`serving`) runs the embedded database itself; a command shares the one that runs already.
+    The service (`serving`) runs the embedded database itself; a command shares the one that runs already. A command
+    that only reads wants an `existing` ledger: a mistyped path must not become an empty one.
 
-    Raises OperatorError when the installation cannot work as it is set up.
+    Raises OperatorError when the installation cannot work as it is set up, or there is none and `existing`.
     """
+    if existing and settings.database_url is None:
+        refuse_empty_folder(settings.data)
     async with address.database(data=settings.data, database_url=settings.database_url, serving=serving) as url:
+        if existing and settings.database_url is not None:
+            await refuse_empty_database(url)
         await migrate(url)
         database = await Database.open(
             url, read_connections=settings.read_connections, statement_timeout_ms=settings.statement_timeout_ms

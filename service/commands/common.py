@@ -1,4 +1,4 @@
-"""What all commands share: the --data option, how they run, how they print."""
+"""What commands share: how they find their settings and their ledger, how they run, how they print."""
 
 import asyncio
 import sys
@@ -6,45 +6,59 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
+import asyncpg
 import typer
 from rich.console import Console
 from rich.table import Table
+from tortoise.exceptions import BaseORMException
 
+from service.commands.options import data_given
+from service.errors import ServiceError
 from service.logs import configure_logs
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings, load_settings
+from service.storage.errors import DatabaseAwayError
 
 T = TypeVar("T")
 
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        "--data", help="Data directory [env: CALLEDGER_DATA; default: the user's data directory].", metavar="DIR"
-    ),
-]
+_AWAY = (
+    ConnectionError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+)
 
 
 def settings_for(data: Path | None, **overrides: object) -> Settings:
     """Settings from the environment and the command line, with logging set up; relative folders become absolute."""
-    settings = load_settings(data=data, **overrides)
+    settings = load_settings(data=data_given(data), **overrides)
     settings = settings.model_copy(update={"data": settings.data.expanduser().absolute()})
     configure_logs(level=settings.log_level, form=settings.log_format)
     return settings
 
 
 @asynccontextmanager
-async def quiet_runtime(data: Path | None) -> AsyncIterator[Runtime]:
-    """The runtime for a command: the running database or one started for it, logging warnings only."""
+async def quiet_runtime(data: Path | None, *, existing: bool = True) -> AsyncIterator[Runtime]:
+    """The runtime for a command: the running database or one started for it, logging warnings only.
+
+    `existing`: refuse where there is no ledger yet, for a mistyped path must not become one.
+    """
     settings = settings_for(data)
-    configure_logs(level="warning", form=settings.log_format)
-    async with open_runtime(settings) as runtime:
+    if "log_level" not in settings.model_fields_set:
+        configure_logs(level="warning", form=settings.log_format)
+    async with open_runtime(settings, existing=existing) as runtime:
         yield runtime
 
 
 def run(work: Callable[[], Awaitable[T]]) -> T:
-    """Run a command's coroutine; Ctrl-C ends it with exit code 130 and no traceback."""
+    """Run a command's coroutine; Ctrl-C ends it with exit code 130 and no traceback.
+
+    Raises DatabaseAwayError when the database went away under it, ServiceError when it refused a statement.
+    """
 
     async def awaited() -> T:
         return await work()
@@ -53,6 +67,17 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
         return asyncio.run(awaited())
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    except BrokenPipeError:
+        raise
+    except _AWAY as error:
+        raise DatabaseAwayError(
+            f"the database went away in the middle of this ({type(error).__name__}); try again"
+        ) from error
+    except (asyncpg.PostgresError, BaseORMException) as error:
+        raise ServiceError(
+            f"the database refused a statement ({type(error).__name__}); its log may say more, and `calledger status` "
+            "which of its walls are missing"
+        ) from error
 
 
 def say(line: str) -> None:
@@ -74,10 +99,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def _cell(value: object) -> str:
+    """A value in one cell of one line: what an operator typed as a name may hold anything."""
     if value is None:
         return "-"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%SZ")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value}"
-    return str(value)
+    return "".join(char if char.isprintable() else "?" for char in str(value))

@@ -1,7 +1,8 @@
 """`calledger export`: rows of the ledger, for other programs."""
 
 import sys
-from datetime import date
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,17 +12,58 @@ from rich.console import Console
 from rich.progress import Progress
 
 from service.api.scalars import parse_moment
-from service.commands.common import Data, quiet_runtime, run
+from service.commands.common import quiet_runtime, run
+from service.commands.options import Data, noun
 from service.errors import RequestError
 from service.export import ENCODERS, KINDS, Format, exported_pages
+from service.runtime import Runtime
 
-app = typer.Typer(help="Write rows of the ledger to standard output, oldest first.", no_args_is_help=True)
+app = noun("Write calls, errors or costs to standard output, oldest first.")
+
+
+def parse_bound(text: str) -> datetime:
+    """A day is its UTC midnight; a moment has an offset (RFC 3339). Raises typer.BadParameter."""
+    try:
+        if len(text) == len("2026-11-01"):
+            return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
+        return parse_moment(text)
+    except (ValueError, GraphQLError):
+        raise typer.BadParameter(
+            f"`{text[:60]}` is not a moment: write `2026-11-01` or `2026-11-01T08:00:00Z`"
+        ) from None
 
 
 FormatOption = Annotated[Format, typer.Option("--format", help="ndjson: one JSON object a line.")]
-Since = Annotated[str | None, typer.Option(help="From this moment on, as in `2026-11-01` or `2026-11-01T08:00:00Z`.")]
-Until = Annotated[str | None, typer.Option(help="Before this moment.")]
-AccountOption = Annotated[list[str] | None, typer.Option("--account", help="Only this account; repeat for more.")]
+Since = Annotated[
+    datetime | None,
+    typer.Option(parser=parse_bound, metavar="TIME", help="From this moment on: `2026-11-01` (UTC) or RFC 3339."),
+]
+Until = Annotated[datetime | None, typer.Option(parser=parse_bound, metavar="TIME", help="Before this moment.")]
+AccountOption = Annotated[
+    list[str] | None, typer.Option("--account", metavar="NAME", help="Only this account; repeat for more.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What an export was asked for."""
+
+    since: datetime | None
+    until: datetime | None
+    accounts: list[str] | None
+
+    def __post_init__(self) -> None:
+        if self.since and self.until and self.since >= self.until:
+            raise typer.BadParameter("--since must be before --until")
+
+    def filter(self, time_field: str) -> dict[str, dict[str, Any]] | None:
+        """The same as GraphQL's filter; None without any."""
+        bounds = {"gte": self.since, "lt": self.until}
+        moments = {name: moment.isoformat() for name, moment in bounds.items() if moment is not None}
+        wanted: dict[str, dict[str, Any]] = {time_field: moments} if moments else {}
+        if self.accounts:
+            wanted["account"] = {"in": self.accounts}
+        return wanted or None
 
 
 @app.command("calls")
@@ -34,9 +76,10 @@ def calls(
 ) -> None:
     """Write calls, with the field names of GraphQL; money as exact decimal strings.
 
+    \b
     Example: calledger export calls --since 2026-11-01 > calls.ndjson
     """
-    run(lambda: _write("calls", form, since, until, account, data))
+    _export("calls", form, _Wanted(since, until, account), data)
 
 
 @app.command("errors")
@@ -49,9 +92,10 @@ def errors(
 ) -> None:
     """Write errors inside their window, messages masked as for every reader.
 
-    Example: calledger export errors --account acme
+    \b
+    Example: calledger export errors --account acme --since 2026-11-01
     """
-    run(lambda: _write("errors", form, since, until, account, data))
+    _export("errors", form, _Wanted(since, until, account), data)
 
 
 @app.command("costs")
@@ -64,46 +108,30 @@ def costs(
 ) -> None:
     """Write sums by UTC day, account, model, provider, status and currency.
 
+    \b
     Example: calledger export costs --since 2026-10-01 --until 2026-11-01
     """
-    run(lambda: _write("costs", form, since, until, account, data))
+    _export("costs", form, _Wanted(since, until, account), data)
 
 
-async def _write(
-    name: str, form: Format, since: str | None, until: str | None, accounts: list[str] | None, data: Path | None
-) -> None:
-    kind = KINDS[name]
-    wanted = _filter(kind.time_field, since, until, accounts)
-    encode = ENCODERS[form]
-    async with quiet_runtime(data) as runtime:
-        with Progress(transient=True, console=Console(stderr=True)) as progress:
-            task = progress.add_task(f"exporting {name}", total=None)
-            async for page in exported_pages(runtime, kind, wanted):
-                for row in page.rows:
-                    sys.stdout.buffer.write(encode(row))
-                progress.update(task, advance=len(page.rows), total=page.total)
+def _export(name: str, form: Format, wanted: _Wanted, data: Path | None) -> None:
+    run(lambda: _write(name, form, wanted, data))
     sys.stdout.buffer.flush()
 
 
-def _filter(
-    time_field: str, since: str | None, until: str | None, accounts: list[str] | None
-) -> dict[str, dict[str, Any]] | None:
-    wanted: dict[str, dict[str, Any]] = {}
-    if since is not None:
-        wanted.setdefault(time_field, {})["gte"] = _moment(since)
-    if until is not None:
-        wanted.setdefault(time_field, {})["lt"] = _moment(until)
-    if accounts:
-        wanted["account"] = {"in": accounts}
-    return wanted or None
+async def _write(name: str, form: Format, wanted: _Wanted, data: Path | None) -> None:
+    kind, encode = KINDS[name], ENCODERS[form]
+    async with quiet_runtime(data) as runtime:
+        await _refuse_unknown(runtime, wanted.accounts or [])
+        with Progress(transient=True, console=Console(stderr=True)) as progress:
+            task = progress.add_task(f"exporting {name}", total=None)
+            async for page in exported_pages(runtime, kind, wanted.filter(kind.time_field)):
+                sys.stdout.buffer.write(b"".join(map(encode, page.rows)))
+                progress.update(task, advance=len(page.rows), total=page.total)
 
 
-def _moment(text: str) -> str:
-    """A day is its UTC midnight; a moment has an offset (RFC 3339)."""
-    try:
-        if len(text) == len("2026-11-01"):
-            return f"{date.fromisoformat(text)}T00:00:00Z"
-        parse_moment(text)
-    except (ValueError, GraphQLError):
-        raise RequestError(f"`{text[:60]}` is not a moment: write `2026-11-01` or `2026-11-01T08:00:00Z`") from None
-    return text
+async def _refuse_unknown(runtime: Runtime, accounts: list[str]) -> None:
+    """A name that is mistyped must not look like an account without calls."""
+    for name in accounts:
+        if await runtime.accounts.find(name) is None:
+            raise RequestError(f"no account is called `{name[:60]}`: `calledger accounts list` shows them")

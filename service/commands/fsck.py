@@ -1,28 +1,36 @@
 """`calledger fsck`: prove that the ledger is what it says."""
 
-import sys
+from pathlib import Path
 
 import typer
 
-from service.commands.common import Data, quiet_runtime, run, say
+from service.commands.common import quiet_runtime, run, say
+from service.commands.options import Data, verb
 from service.retention.fsck import check_ledger
 
+app = verb()
 
+
+@app.command()
 def fsck(data: Data = None) -> None:
-    """Prove that sums equal calls, that nothing is past its deadline, and that what is sealed has its key.
+    """Prove that sums equal calls, and that nothing is kept past its time.
 
-    Prints a line a check; exit code 1 when one fails. Changes nothing, and may run beside the service.
+    Also that every partition is where it belongs, and that what is sealed has its key.
+    Prints a line a check, `ok` or `FAIL`; the exit code is 1 when one fails.
+    Changes nothing, and may run beside the service.
+
+    \b
+    Example: calledger fsck
     """
-
-    async def work() -> bool:
-        fine = True
-        async with quiet_runtime(data) as runtime:
-            findings = check_ledger(runtime.database, runtime.partitions, runtime.keyring, runtime.applied.policy)
-            async for finding in findings:
-                say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.check}: {finding.detail}")
-                fine = fine and finding.ok
-        return fine
-
-    if not run(work):
-        sys.stdout.flush()
+    if not run(lambda: _check(data)):
         raise typer.Exit(1)
+
+
+async def _check(data: Path | None) -> bool:
+    fine = True
+    async with quiet_runtime(data) as runtime:
+        findings = check_ledger(runtime.database, runtime.partitions, runtime.keyring, runtime.applied.policy)
+        async for finding in findings:
+            say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.check}: {finding.detail}")
+            fine = fine and finding.ok
+    return fine

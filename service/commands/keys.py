@@ -2,39 +2,64 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
-from policies import Role
+from policies import Policy, Role
+from policies.redaction import RedactionError, Redactor
 from service.access.keys import new_key
-from service.commands.common import Data, quiet_runtime, run, say, table
+from service.commands.common import quiet_runtime, run, say, table
+from service.commands.options import Data, noun
 from service.errors import RequestError
 from service.runtime import Runtime
 from service.storage.models import ApiKey
 from service.storage.notices import notify
 
-app = typer.Typer(help="Make, list and end API keys.", no_args_is_help=True)
-_DURATION = re.compile(r"(\d{1,5})([hd])")
-_PARTNER_DAYS = 90
+app = noun("Make, list and end API keys.")
+NAME_CHARS_MAX: Final = 200
+PARTNER_DAYS: Final = 90
+_DURATION: Final = re.compile(r"([0-9]{1,5})([hdw])", re.IGNORECASE)
+_HOURS: Final = {"h": 1, "d": 24, "w": 24 * 7}
 
 
 def parse_duration(text: str) -> timedelta:
-    """`30d` or `12h`. Raises RequestError."""
+    """`12h`, `30d` or `8w`. Raises typer.BadParameter."""
     match = _DURATION.fullmatch(text)
     if match is None or int(match[1]) == 0:
-        raise RequestError(f"`{text}` is not a duration: write days or hours, as in `30d` or `12h`")
-    return timedelta(days=int(match[1])) if match[2] == "d" else timedelta(hours=int(match[1]))
+        raise typer.BadParameter(f"`{text[:40]}` is not a duration: write `12h`, `30d` or `8w`")
+    return timedelta(hours=int(match[1]) * _HOURS[match[2].lower()])
+
+
+def check_account(policy: Policy, name: str) -> None:
+    """Refuse a name that no report could use: admission takes account names only as they are."""
+    try:
+        cleaned, _ = Redactor(national_ids=policy.national_ids).clean(name, max_chars=NAME_CHARS_MAX)
+    except RedactionError:
+        cleaned = ""
+    if not name or cleaned != name:
+        raise RequestError(
+            f"an account cannot be called {_quoted(name)}: a name is one printable line of at most {NAME_CHARS_MAX} "
+            "characters that does not look like a secret or like personal data"
+        )
+
+
+def _quoted(name: str) -> str:
+    """Only what is harmless to repeat: a name that was refused may be a secret that went astray."""
+    return f"`{name}`" if re.fullmatch(r"[\w .-]{1,20}", name) else "that"
 
 
 async def create_key(
     runtime: Runtime, role: Role, *, accounts: list[str], expires: timedelta | None, name: str | None
 ) -> str:
-    """Store a new key and return its text, which is known only now."""
+    """Store a new key and return its text, which is known only now. A partner's key always has accounts and an end."""
     if role is Role.PARTNER and not accounts:
         raise RequestError("a partner's key is always bound to accounts: add --account NAME")
     if role is Role.PARTNER and expires is None:
-        expires = timedelta(days=_PARTNER_DAYS)
+        expires = timedelta(days=PARTNER_DAYS)
+    for account in accounts:
+        check_account(runtime.applied.policy, account)
     numbers = sorted((await runtime.accounts.ensure(accounts)).values()) if accounts else None
     now = datetime.now(UTC)
     key = new_key(await runtime.keyring.secret("pepper"))
@@ -52,70 +77,122 @@ async def create_key(
     return key.text
 
 
+def _checked_name(name: str | None) -> str | None:
+    if name is not None and (not name.isprintable() or not 0 < len(name.strip()) <= NAME_CHARS_MAX):
+        raise typer.BadParameter(f"a name is one printable line of at most {NAME_CHARS_MAX} characters")
+    return name
+
+
 @app.command("create")
 def create(
-    role: Annotated[Role, typer.Option(help="ingest reports calls; the others read.")],
-    account: Annotated[list[str] | None, typer.Option(help="Bind to this account; repeat for more.")] = None,
-    expires: Annotated[str | None, typer.Option(help="Lifetime, as in `30d` or `12h`; partners get 90d.")] = None,
-    name: Annotated[str | None, typer.Option(help="What it is for, for your list of keys.")] = None,
+    role: Annotated[
+        Role,
+        typer.Option(
+            help="What it may do. ingest: report calls, read nothing. viewer: read calls and costs. partner: the same "
+            "of its own accounts. support: read, and ask for details of errors. auditor: see policy and retention, no "
+            "calls. compliance: holds and purges, no calls. admin: everything."
+        ),
+    ],
+    account: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Bind the key to this account; repeat for more. An account that is new is made."
+        ),
+    ] = None,
+    expires: Annotated[
+        timedelta | None,
+        typer.Option(
+            parser=parse_duration,
+            metavar="TIME",
+            help=f"Lifetime: `12h`, `30d`, `8w` [default: for ever; a partner's: {PARTNER_DAYS}d].",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="TEXT", callback=_checked_name, help="What it is for, in `keys list`.")
+    ] = None,
     data: Data = None,
 ) -> None:
-    """Print a new key, alone, on standard output. It cannot be shown again.
+    """Print a new key, alone, on standard output.
 
+    It is shown this once: the ledger keeps only what it needs to recognise it.
+    A key without --account works for every account; a partner's key always needs one.
+    Running services know the key at once.
+
+    \b
     Example: calledger keys create --role ingest --account acme --name gateway-1
     """
+    if role is Role.PARTNER and not account:
+        raise typer.BadParameter("a partner's key is always bound to accounts: add --account NAME")
 
     async def work() -> None:
-        lifetime = parse_duration(expires) if expires else None
-        async with quiet_runtime(data) as runtime:
-            say(await create_key(runtime, role, accounts=account or [], expires=lifetime, name=name))
+        async with quiet_runtime(data, existing=False) as runtime:
+            say(await create_key(runtime, role, accounts=account or [], expires=expires, name=name))
 
     run(work)
 
 
 @app.command("list")
 def list_keys(data: Data = None) -> None:
-    """List keys, without their secrets."""
+    """List keys, without their secrets.
 
-    async def work() -> None:
-        async with quiet_runtime(data) as runtime:
-            names = runtime.accounts.names()
-            rows = [
-                (
-                    key.prefix,
-                    key.role,
-                    "every account" if key.accounts is None else ", ".join(names[number] for number in key.accounts),
-                    key.name,
-                    key.created_at,
-                    key.expires_at,
-                    key.last_used_at,
-                    "revoked" if key.revoked_at else "live" if _lives(key) else "expired",
-                )
-                for key in await ApiKey.all().order_by("created_at")
-            ]
-        table(("id", "role", "accounts", "name", "created", "expires", "last used", "state"), rows)
+    A table on a terminal; in a pipe a line a key, tab-separated: id, role, accounts, name, created, expires, last
+    used, state.
 
-    run(work)
+    \b
+    Example: calledger keys list | grep live
+    """
+    run(lambda: _list(data))
 
 
-def _lives(key: ApiKey) -> bool:
-    return key.expires_at is None or key.expires_at > datetime.now(UTC)
+async def _list(data: Path | None) -> None:
+    async with quiet_runtime(data) as runtime:
+        names = runtime.accounts.names()
+        rows = [
+            (
+                key.prefix,
+                key.role,
+                "every account" if key.accounts is None else ", ".join(names[number] for number in key.accounts),
+                key.name,
+                key.created_at,
+                key.expires_at,
+                key.last_used_at,
+                _state(key),
+            )
+            for key in await ApiKey.all().order_by("created_at")
+        ]
+    table(("id", "role", "accounts", "name", "created", "expires", "last used", "state"), rows)
+
+
+def _state(key: ApiKey) -> str:
+    if key.revoked_at:
+        return "revoked"
+    return "expired" if key.expires_at and key.expires_at <= datetime.now(UTC) else "live"
 
 
 @app.command("revoke")
 def revoke(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="The id in `calledger keys list`.")], data: Data = None
+    key_id: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="The id in `calledger keys list`: the eight characters after `cl_`."),
+    ],
+    data: Data = None,
 ) -> None:
-    """End a key, in every running service, now."""
+    """End a key for good, in every running service at once.
 
-    async def work() -> None:
-        async with quiet_runtime(data) as runtime:
-            key = await ApiKey.get_or_none(prefix=key_id)
-            if key is None:
-                raise RequestError(f"no key has the id `{key_id}`: `calledger keys list` shows them")
-            if key.revoked_at is None:
-                await ApiKey.filter(prefix=key_id).update(revoked_at=datetime.now(UTC))
-                await notify(runtime.database.owner, "keys")
-        say(f"revoked {key_id}")
+    \b
+    Example: calledger keys revoke k7m2xq9p
+    """
+    run(lambda: _revoke(key_id, data))
 
-    run(work)
+
+async def _revoke(key_id: str, data: Path | None) -> None:
+    if key_id.startswith("cl_"):
+        raise RequestError("that is a key, or its beginning: give only its id, the eight characters after `cl_`")
+    async with quiet_runtime(data) as runtime:
+        key = await ApiKey.get_or_none(prefix=key_id)
+        if key is None:
+            raise RequestError(f"no key has the id `{key_id[:40]}`: `calledger keys list` shows them")
+        if key.revoked_at is None:
+            await ApiKey.filter(prefix=key_id).update(revoked_at=datetime.now(UTC))
+            await notify(runtime.database.owner, "keys")
+    say(f"revoked {key_id}")

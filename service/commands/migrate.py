@@ -1,17 +1,30 @@
 """`calledger migrate`: bring the database to the newest schema."""
 
-from service.commands.common import Data, run, say, settings_for
+from pathlib import Path
+
+from service.commands.common import run, say, settings_for
+from service.commands.options import Data, verb
 from service.storage import address
 from service.storage.migrate import migrate as run_migrations
 
+app = verb()
 
+
+@app.command()
 def migrate(data: Data = None) -> None:
-    """Bring the database to the newest schema. `serve` does so by itself; run this one first with several hosts."""
+    """Bring the database to the newest schema.
 
-    async def work() -> None:
-        settings = settings_for(data)
-        async with address.database(data=settings.data, database_url=settings.database_url) as url:
-            await run_migrations(url)
-        say("the database is up to date")
+    `serve` and every other command do so by themselves; where several hosts share a database, run this one first.
+    Two at once wait for each other, and the second finds nothing to do.
 
-    run(work)
+    \b
+    Example: CALLEDGER_DATABASE_URL=postgresql://owner@db/calledger calledger migrate
+    """
+    run(lambda: _migrate(data))
+
+
+async def _migrate(data: Path | None) -> None:
+    settings = settings_for(data)
+    async with address.database(data=settings.data, database_url=settings.database_url) as url:
+        await run_migrations(url)
+    say("the database is up to date")

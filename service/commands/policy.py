@@ -1,6 +1,5 @@
 """`calledger policy`: read what a policy does before it runs."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,17 +8,27 @@ import typer
 
 import policies
 from policies import Policy
-from policies.redaction import RedactionError, Redactor
-from service.commands.common import Data, quiet_runtime, run, say
-from service.errors import OperatorError, RequestError
+from service.commands.options import Data, UnusedData, noun
+from service.errors import OperatorError
 
-app = typer.Typer(help="Read what a policy does before it runs.", no_args_is_help=True)
+app = noun("Read what a policy does before it runs.")
 
 PolicyOption = Annotated[
     str | None,
-    typer.Option("--policy", help="Policy file, or the name of a preset [default: the one in force].", metavar="FILE"),
+    typer.Option(
+        "--policy",
+        help="Policy file, or the name of a preset [default: the policy in force].",
+        metavar="FILE",
+        show_default=False,
+    ),
 ]
-PolicyArgument = Annotated[str, typer.Argument(metavar="FILE", help="Policy file, or the name of a preset.")]
+TriedOption = Annotated[
+    str, typer.Option("--policy", help="Policy file, or the name of a preset.", metavar="FILE", show_default=True)
+]
+PolicyArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help="Policy file, or a preset: default, strict, billing-only.")
+]
+BYTES_MAX = 2**20
 
 
 def read_policy(name: str) -> Policy:
@@ -27,19 +36,37 @@ def read_policy(name: str) -> Policy:
     path = Path(name)
     if name in policies.PRESETS and not path.exists():
         return policies.load_preset(name)
+    return policies.parse(_text(path))
+
+
+def _text(path: Path) -> str:
     try:
-        return policies.parse(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(BYTES_MAX + 1)
+        if len(content) > BYTES_MAX:
+            raise OperatorError(f"`{path}` is longer than a policy can be ({BYTES_MAX} bytes)")
+        return content.decode()
     except FileNotFoundError:
         presets = ", ".join(f"`{preset}`" for preset in policies.PRESETS)
-        raise OperatorError(f"there is no file `{name}`; the presets are {presets}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise OperatorError(f"the policy file `{name}` cannot be read ({type(error).__name__})") from None
+        raise OperatorError(f"there is no file `{path}`; the presets are {presets}") from None
+    except UnicodeDecodeError:
+        raise OperatorError(f"the policy file `{path}` is not text in UTF-8") from None
+    except OSError as error:
+        raise OperatorError(
+            f"the policy file `{path}` cannot be read: {(error.strerror or 'no reason').lower()}"
+        ) from None
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
 
 
 def chosen_policy(name: str | None, data: Path | None) -> Policy:
-    """The policy named, or else the one in force."""
+    """The policy named, or else the one in force, for which the database is asked."""
     if name is not None:
         return read_policy(name)
+    # Only here, for it brings half of the service along.
+    from service.commands.common import quiet_runtime, run
 
     async def work() -> Policy:
         async with quiet_runtime(data) as runtime:
@@ -49,9 +76,12 @@ def chosen_policy(name: str | None, data: Path | None) -> Policy:
 
 
 @app.command("check")
-def check(file: PolicyArgument) -> None:
+def check(file: PolicyArgument, data: UnusedData = None) -> None:  # noqa: ARG001
     """Say whether a policy would load, and what is wrong with it when not. Needs no database.
 
+    Prints its name, its version and its digest. Two policies of one digest do the same.
+
+    \b
     Example: calledger policy check policy.toml
     """
     policy = read_policy(file)
@@ -67,6 +97,7 @@ def explain(
 ) -> None:
     """Say what a policy does with one field: class, action, windows, and what each role gets of it.
 
+    \b
     Example: calledger policy explain CallError.message --policy strict
     """
     for line in policies.explain(chosen_policy(policy, data), field).lines():
@@ -74,9 +105,10 @@ def explain(
 
 
 @app.command("diff")
-def diff(old: PolicyArgument, new: PolicyArgument) -> None:
+def diff(old: PolicyArgument, new: PolicyArgument, data: UnusedData = None) -> None:  # noqa: ARG001
     """Say what changes from one policy to another: what would be purged, kept, shown or hidden.
 
+    \b
     Example: calledger policy diff default policy.toml
     """
     difference = policies.diff(read_policy(old), read_policy(new))
@@ -87,38 +119,48 @@ def diff(old: PolicyArgument, new: PolicyArgument) -> None:
 
 
 @app.command("show")
-def show(preset: Annotated[str, typer.Argument(metavar="PRESET", help="The name of a preset.")] = "default") -> None:
+def show(
+    preset: Annotated[
+        str, typer.Argument(metavar="PRESET", help="A preset: default, strict, billing-only.")
+    ] = "default",
+    data: UnusedData = None,  # noqa: ARG001
+) -> None:
     """Print a shipped policy, comments and all: where to start one's own.
 
+    \b
     Example: calledger policy show strict > policy.toml
     """
     sys.stdout.write(policies.preset_text(preset))
 
 
 @app.command("try")
-def try_policy(policy: PolicyOption = None) -> None:
-    """Redact NDJSON `{"text": ...}` from standard input: `{"text": redacted, "rules": [...]}` on standard output.
+def try_policy(
+    policy: TriedOption = "default",
+    details: Annotated[
+        bool, typer.Option("--details", help="Add `sealed`: the rules whose text this policy keeps, under seal.")
+    ] = False,
+    data: UnusedData = None,  # noqa: ARG001
+) -> None:
+    """Redact lines as an error's message would be. Needs no database.
 
-    What cannot be redacted comes out empty, with the rule `failed`: a policy fails closed. Needs no database.
+    Reads NDJSON, {"text": ...} a line, and answers each line at once: {"text": redacted, "rules": [...]}. It may run
+    for as long as you like, behind a pipe.
 
-    Example: echo '{"text": "call jane@example.com"}' | calledger policy try
+    What cannot be redacted comes out empty, with the rule `engine-failure`; so does everything under a policy that
+    keeps no messages, with the rule `dropped`. Text past 65,536 characters is cut, with the rule `size-cap`.
+    A line that is not such an object is answered {"error": ...}, and the exit code is 1 at the end.
+
+    \b
+    Example: echo '{"text": "call jane@example.com"}' | calledger policy try --policy strict
     """
-    redactor = Redactor(national_ids=read_policy(policy or "default").national_ids)
-    for number, line in enumerate(sys.stdin, 1):
-        if line.strip():
-            sys.stdout.write(json.dumps(_tried(redactor, line, number), ensure_ascii=False) + "\n")
-            sys.stdout.flush()
+    from service.commands.trial import Trial
 
-
-def _tried(redactor: Redactor, line: str, number: int) -> dict[str, object]:
-    try:
-        text = json.loads(line)["text"]
-    except (ValueError, TypeError, KeyError):
-        text = None
-    if not isinstance(text, str):
-        raise RequestError(f'line {number} is not an object with a string `text`: write {{"text": "..."}}')
-    try:
-        redaction = redactor.redact(text)
-    except RedactionError:
-        return {"text": "", "rules": ["failed"]}
-    return {"text": redaction.masked, "rules": sorted(redaction.counts)}
+    trial = Trial(read_policy(policy), details=details)
+    for line in sys.stdin.buffer:
+        answer = trial.answer(line)
+        if answer is not None:
+            sys.stdout.buffer.write(answer)
+            sys.stdout.buffer.flush()
+    if trial.bad_lines:
+        sys.stderr.write(f"calledger: {trial.bad_lines} of {trial.lines} lines could not be read\n")
+        raise typer.Exit(1)

@@ -1,38 +1,52 @@
 """`calledger purge`: destroy now what is past its window."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from policies.retention import PurgePlan
-from service.commands.common import Data, quiet_runtime, run, say, table
+from service.commands.common import quiet_runtime, run, say, table
+from service.commands.options import Data, verb
 from service.retention.purge import OnStep, nobody_watches, plan_purge, run_purge
+from service.retention.runs import Run
 from service.runtime import Runtime
 
+app = verb()
 
+
+@app.command()
 def purge(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be destroyed, and destroy nothing.")
     ] = False,
     plan: Annotated[
-        str | None, typer.Option("--plan", help="Destroy exactly what this plan says, or nothing.", metavar="DIGEST")
+        str | None,
+        typer.Option("--plan", help="Destroy exactly what the plan of this digest says, or nothing.", metavar="DIGEST"),
     ] = None,
     data: Data = None,
 ) -> None:
-    """Destroy what is past its window: period keys first, then whole partitions. `serve` does so every hour by itself.
+    """Destroy what is past its window, now.
 
-    Look first: `calledger purge --dry-run` prints the plan and its digest, which `--plan DIGEST` holds the purge to.
+    Period keys first, then whole partitions. `serve` does so every hour by itself; where no service runs, put this
+    into cron. It may be killed at any moment: the next purge goes on where this one was.
+    Steps are shown on a terminal, and nothing but the outcome in a pipe. The exit code is 1 when a purge failed.
+
+    \b
+    Look first:  calledger purge --dry-run
+    Then:        calledger purge --plan sha256:...
     """
+    if dry_run and plan is not None:
+        raise typer.BadParameter("--dry-run makes a plan, and --plan carries one out: give one of the two")
+    if not run(lambda: _print_due(data) if dry_run else _purge(data, plan)):
+        raise typer.Exit(1)
 
-    async def work() -> None:
-        async with quiet_runtime(data) as runtime:
-            if dry_run:
-                _print_plan(await _plan(runtime))
-            else:
-                await _purge(runtime, plan)
 
-    run(work)
+async def _print_due(data: Path | None) -> bool:
+    async with quiet_runtime(data) as runtime:
+        _print_plan(await _plan(runtime))
+    return True
 
 
 async def _plan(runtime: Runtime) -> PurgePlan:
@@ -41,7 +55,8 @@ async def _plan(runtime: Runtime) -> PurgePlan:
 
 def _print_plan(plan: PurgePlan) -> None:
     rows = [(part.name, part.store, part.start, part.end, part.rows_estimate, part.bytes) for part in plan.partitions]
-    table(("partition", "store", "from", "to", "rows (about)", "bytes"), rows)
+    if rows:
+        table(("partition", "store", "from", "to", "rows (about)", "bytes"), rows)
     for key in plan.keys:
         say(f"key of tier {key.tier}, {key.data_class}, {key.period}")
     if not plan:
@@ -49,23 +64,27 @@ def _print_plan(plan: PurgePlan) -> None:
     say(f"plan {plan.digest()}")
 
 
-async def _purge(runtime: Runtime, digest: str | None) -> None:
-    runs = await run_purge(
-        runtime.database,
-        runtime.partitions,
-        runtime.keyring,
-        runtime.applied.policy,
-        requested_by="cli",
-        plan_digest=digest,
-        on_step=_progress(),
-    )
-    for ended in runs:
-        say(
-            f"{ended.state.lower()}: {len(ended.plan.partitions)} partitions, {ended.rows_dropped} rows, "
-            f"{ended.keys_destroyed} keys" + (f": {ended.failure}" if ended.failure else "")
+async def _purge(data: Path | None, digest: str | None) -> bool:
+    async with quiet_runtime(data) as runtime:
+        ended = await run_purge(
+            runtime.database,
+            runtime.partitions,
+            runtime.keyring,
+            runtime.applied.policy,
+            requested_by="cli",
+            plan_digest=digest,
+            on_step=_progress(),
         )
-    if not any(ended.plan for ended in runs):
+    for one in ended:
+        say(_outcome(one))
+    if not any(one.plan for one in ended):
         say("nothing was due")
+    return not any(one.failure for one in ended)
+
+
+def _outcome(ended: Run) -> str:
+    counts = f"{len(ended.plan.partitions)} partitions, {ended.rows_dropped} rows, {ended.keys_destroyed} keys"
+    return f"{ended.state.lower()}: {counts}" + (f": {ended.failure}" if ended.failure else "")
 
 
 def _progress() -> OnStep:

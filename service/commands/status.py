@@ -1,23 +1,33 @@
 """`calledger status`: what runs here, under which policy, behind which walls."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
-from service.commands.common import Data, quiet_runtime, run, say
+from service.commands.common import quiet_runtime, run, say
+from service.commands.options import Data, verb
 from service.runtime import Runtime
 from service.storage.models import Account, ApiKey, PurgeRun
 
+app = verb()
 _FACTS = "SELECT current_setting('server_version'), pg_size_pretty(pg_database_size(current_database()))"
 
 
+@app.command()
 def status(data: Data = None) -> None:
-    """Say what runs here: database, policy, keyring, windows, walls that are missing. Changes nothing."""
+    """Say what runs here: database, policy, keyring, windows, missing walls.
 
-    async def work() -> None:
-        async with quiet_runtime(data) as runtime:
-            for name, value in await _facts(runtime):
-                say(f"{name:<12} {value}")
+    A line a fact. `wall missing` names a protection that this database does not give, and what follows from it.
 
-    run(work)
+    \b
+    Example: calledger status --data /var/lib/calledger
+    """
+    run(lambda: _status(data))
+
+
+async def _status(data: Path | None) -> None:
+    async with quiet_runtime(data) as runtime:
+        for name, value in await _facts(runtime):
+            say(f"{name:<12} {value}")
 
 
 async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
@@ -26,7 +36,7 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
     whose = "CALLEDGER_DATABASE_URL" if runtime.settings.database_url else "embedded"
     facts = [
         ("data", str(runtime.settings.data)),
-        ("database", f"PostgreSQL {version}, {whose}, {size}"),
+        ("database", f"PostgreSQL {version.split()[0]}, {whose}, {size}"),
         ("keyring", runtime.keyring.describe()),
         ("policy", f"{applied.policy.name}, version {applied.version}, {applied.digest}"),
         ("applied", f"{applied.applied_at:%Y-%m-%d %H:%M:%SZ} by {applied.applied_by}"),

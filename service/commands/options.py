@@ -1,0 +1,51 @@
+"""Options that every command takes. Typer is all that this imports: `--help` must answer at once."""
+
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+HELP_NAMES: Final = {"help_option_names": ["-h", "--help"]}
+_DATA_HELP: Final = "Data directory [env: CALLEDGER_DATA; default: the user's data directory]."
+
+Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help=_DATA_HELP, show_default=False)]
+UnusedData = Annotated[Path | None, typer.Option("--data", metavar="DIR", hidden=True)]
+"""For commands that need no data directory, and so that scripts can give it to every command."""
+
+_before: ContextVar[Path | None] = ContextVar("data directory before the command", default=None)
+
+
+def remember_data(data: Path | None) -> None:
+    """Keep the `--data` that stands before a command, for it has one of its own."""
+    if data is not None:
+        _before.set(data)
+
+
+def data_given(data: Path | None) -> Path | None:
+    """The `--data` nearest to the end of the command line."""
+    return data if data is not None else _before.get()
+
+
+def noun(help_text: str) -> typer.Typer:
+    """An application for the commands of one noun; takes `--data` between noun and verb, too."""
+    app = typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings=HELP_NAMES,
+    )
+
+    @app.callback(help=help_text)
+    def options(data: Data = None) -> None:
+        remember_data(data)
+
+    return app
+
+
+def verb() -> typer.Typer:
+    """An application for one command that stands by itself."""
+    return typer.Typer(
+        rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, context_settings=HELP_NAMES
+    )
