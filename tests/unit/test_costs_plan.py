@@ -1,0 +1,85 @@
+"""Which store answers which part of a range."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from policies.document import load_preset
+from policies.model import Store
+from service.query.buckets import TimeBucket
+from service.query.errors import OutOfRetentionError
+from service.query.predicate import Span
+from service.query.usage_plan import PIECES_MAX, Piece, Plan, TierSpan, Windows, plan_usage
+
+NOW = datetime(2026, 11, 22, 10, 7, 31, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+POLICY = load_preset("default")
+
+
+def windows(*spans: TierSpan) -> Windows:
+    return Windows(POLICY, spans, NOW)
+
+
+def stores(plan: Plan) -> list[str]:
+    return [piece.store.value for piece in plan.pieces]
+
+
+def assert_adjoining(plan: Plan) -> None:
+    assert plan.pieces[0].start == plan.start
+    assert plan.pieces[-1].end == plan.end
+    assert all(one.end == other.start and one.start < one.end for one, other in pairwise(plan.pieces))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        ("2026-11-01T00:00Z", "2026-11-20T00:00Z", ["usage_day"]),
+        ("2026-11-01T00:15Z", "2026-11-01T00:30Z", ["usage_quarter"]),
+        ("2026-11-01T12:00Z", "2026-11-02T12:00Z", ["usage_quarter"]),
+        ("2026-11-01T00:01Z", "2026-11-01T00:29Z", ["call"]),
+        ("2026-11-01T00:01Z", "2026-11-01T00:30Z", ["call", "usage_quarter"]),
+        ("2026-11-01T12:01Z", "2026-11-09T12:01Z", ["call", "usage_quarter", "usage_day", "usage_quarter", "call"]),
+    ],
+)
+def test_a_range_is_cut_from_the_coarsest_in(start: str, end: str, expected: list[str]) -> None:
+    """Whole UTC days, then whole quarter hours, then calls; the pieces adjoin."""
+    wanted = Span(datetime.fromisoformat(start), datetime.fromisoformat(end))
+    plan = plan_usage(wanted, windows(), rollups=True)
+    assert stores(plan) == expected
+    assert_adjoining(plan)
+    assert stores(plan_usage(wanted, windows(), rollups=False)) == ["call"]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "Europe/Vienna", "Australia/Lord_Howe", "America/Caracas"])
+@pytest.mark.parametrize("bucket", TimeBucket)
+def test_no_bucket_is_cut_through_by_a_row(bucket: TimeBucket, zone: str) -> None:
+    """However many buckets there are, the pieces stay few, and the edges inside whole days are edges of days."""
+    plan = plan_usage(Span(NOW - 300 * DAY, NOW), windows(), rollups=True, bucket=bucket, zone=zone)
+    assert len(plan.pieces) <= PIECES_MAX
+    assert_adjoining(plan)
+    assert plan.edges is not None
+    assert plan.edges[0] <= plan.start < plan.edges[1]
+    assert plan.edges[-2] < plan.end <= plan.edges[-1]
+    grains = {Store.USAGE_DAY: DAY, Store.USAGE_QUARTER: timedelta(minutes=15), Store.CALL: timedelta(microseconds=1)}
+    for piece in plan.pieces:
+        cuts = [piece.start, piece.end, *(edge for edge in plan.edges if piece.start < edge < piece.end)]
+        assert all((cut - EPOCH) % grains[piece.store] == timedelta(0) for cut in cuts)
+
+
+def test_a_tier_is_read_only_where_an_account_had_it() -> None:
+    """A tier that begins later has no branch before, and is not asked for what its window hides."""
+    moved = datetime(2026, 11, 10, tzinfo=UTC)
+    held = windows(TierSpan(1, EPOCH, moved), TierSpan(99, moved, None))
+    assert list(held.tiers(Piece(Store.CALL, moved - DAY, moved))) == [(1, moved - DAY)]
+    assert list(held.tiers(Piece(Store.CALL, moved - DAY, moved + DAY))) == [(1, moved - DAY), (99, moved - DAY)]
+    assert list(held.tiers(Piece(Store.CALL, moved, moved + DAY))) == [(99, moved)]
+
+
+def test_a_tier_that_the_policy_does_not_name_is_served_for_the_shortest_window() -> None:
+    """On doubt less data, and said: what such an account had longer ago is refused, not left out."""
+    held = Windows(load_preset("default"), [TierSpan(99, EPOCH, None)], NOW)
+    assert held.complete_from(Store.CALL) == NOW - 400 * DAY
+    with pytest.raises(OutOfRetentionError):
+        plan_usage(Span(NOW - 401 * DAY, NOW), held, rollups=False)
