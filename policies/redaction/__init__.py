@@ -1,6 +1,7 @@
 """Redaction: what may not be kept is taken out of text before anything is stored.
 
-`Redactor` is the door; `Rule` and `shipped_rules` are what it works by, `ContentIndex` what a report's own content is to it.
+`Redactor` is the door; `Rule` and `shipped_rules` are what it works by,
+`ContentIndex` what a report's own content is to it.
 """
 
 from policies.redaction.echo import ContentIndex

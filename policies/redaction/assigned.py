@@ -10,21 +10,23 @@ from typing import NamedTuple
 
 from policies.redaction.checks import is_harmless, is_harmless_there, looks_credential
 from policies.redaction.keys import Trust, trust
+from policies.redaction.merge import NEUTRAL
 
 _KEY_BYTES = 64
 _VALUE_BYTES = 8192
 _QUOTES = b"\"'`"
-_CLOSERS = {ord("{"): b"}", ord("["): b"]", ord("("): b")"}
+_OBJECT_STARTS = (b'{"', b"{'", b"{ ", b"{\n", b"{\\")
 
 _OPENING = re.compile(rb"(?:[ \t]*[(\[]){0,2}[ \t\r\n]*(?:[bBuUfFrR@$]{1,2}(?=[\"'`]))?")
 _ESCAPED_QUOTE = re.compile(rb"\\+[\"'`]")
 # A bare value is judged by its beginning, so that a refusal costs little however long the run is.
-_BARE_JUDGED_BYTES = 256
+_BARE_JUDGED_BYTES = 128
 _BARE = re.compile(rb"[^\s\"'`,;&<>\x00-\x1f]+")
 _BARE_CERTAIN = re.compile(rb"[^\s\"'`,;\x00-\x1f]+")
 _LINE = re.compile(rb"[^\r\n\"'`]{1,8192}")
 _SCHEME = re.compile(
-    rb"(?i)(?:bearer|basic|digest|token|apikey|api-key|negotiate|ntlm|hoba|mutual|key|aws4-hmac-sha256|sso-key|oauth)[\s:=]+"
+    rb"(?i)(?:bearer|basic|digest|token|apikey|api-key|negotiate|ntlm|hoba|mutual|key|aws4-hmac-sha256|sso-key|oauth)"
+    rb"[\s:=]+"
 )
 _STRINGS = re.compile(rb"\"(?:[^\"\\]|\\.){1,2048}\"|'(?:[^'\\]|\\.){1,2048}'|[^\s\"',:{}\[\]()]{6,2048}")
 
@@ -33,35 +35,37 @@ _NAME_CHARS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-
 _HEADER_OPENING = re.compile(rb"[\s\\]*[\"'`]?[bB]?[\"'`]?")
 _PROSE_AFTER = re.compile(rb"[.,:;!?)]? +[A-Za-z(]")
 
-_MARK_START = b"[redacted:"
-_MARK = re.compile(rb"\[redacted:[a-z0-9-]{2,48}\]")
-
 _REFERENCE = re.compile(
-    rb"(?i)\$\{?[a-z_][\w.:-]*\}?|\$\([^)]*\)|\$\$?\{.*|\{\{.*|\{[a-z_][\w.]*\}|<[^<>]*>|&lt;.*|%\(?[a-z_]*\)?[sd]|%[a-z_]+%|os\.(?:environ|getenv).*"
-    rb"|(?:process\.)?env[.(\[].*|getenv.*|secrets\.[a-z_.]+|var\.[a-z_.]+|local\.[a-z_.]+|data\.[a-z_.]+|!ref.*|self\.[a-z_.]+"
+    rb"(?i)\$\{?[a-z_][\w.:-]*\}?|\$\([^)]*\)|\$\$?\{.*|\{\{.*|\{[a-z_][\w.]*\}|<[^<>]*>|&lt;.*"
+    rb"|%\(?[a-z_]*\)?[sd]|%[a-z_]+%|os\.(?:environ|getenv).*|(?:process\.)?env[.(\[].*|getenv.*"
+    rb"|secrets\.[a-z_.]+|var\.[a-z_.]+|local\.[a-z_.]+|data\.[a-z_.]+|!ref.*|self\.[a-z_.]+"
     rb"|(?:config|settings|options|args|params|request|req|this|cls|ctx)[.\[(].*|[a-z_][\w.]*\(.*|arn:.*|projects/.*"
 )
 _FILLER = re.compile(
-    rb"(?i)[x*.\-_#\xe2\x80\xa2\xa6?0 ]*|\.{2,}.*|\*{3,}\S{0,6}|[\[<]?redacted[\]>]?|\[?filtered\]?|\(?hidden\)?|masked|\*+"
+    rb"(?i)[x*.\-_#\xe2\x80\xa2\xa6?0 ]*|\.{2,}.*|\*{3,}\S{0,6}"
+    rb"|[\[<]?redacted[\]>]?|\[?filtered\]?|\(?hidden\)?|masked|\*+"
 )
 _WORDS = re.compile(rb"[A-Za-z]+(?:['-][A-Za-z]+)*[.,:;!?)]*")
 _ABOUT = frozenset(
-    b"""a an and any are as at auth authentication authorization available bad bearer been being blank but by bytes can cannot check
-    contains correct could default denied deprecated did does doesn't empty enabled disabled error expected expired exceeded failed failure
-    false field for format found from given has have header here if in incorrect incomplete insufficient invalid is isn't it key limit
-    length length_error malformed match max may min mismatch missing must nil no none not null of on only or oauth oauth2 option
-    optional out passed password permission please provided rate required rejected revoked secret set should str string than
-    that the this to token too true type undefined unauthorized unexpected unknown unset unsupported used user
-    valid value verify was were when with without wrong yes your you bool int integer float number object array dict list
-    boolean text any data json yaml bytes uuid date datetime basic digest file env environment field_required invalid_token
-    no_token jwt api apikey cookie session changed reset updated created deleted authentication_error invalid_api_key
-    invalid_request_error incorrect_api_key missing_api_key unauthorised forbidden authenticated""".split()
+    b"""a an and any are as at auth authentication authorization available bad bearer been being blank but by bytes
+    can cannot check contains correct could default denied deprecated did does doesn't empty enabled disabled
+    error expected expired exceeded failed failure false field for format found from given has have header here
+    if in incorrect incomplete insufficient invalid is isn't it key limit length length_error malformed match
+    max may min mismatch missing must nil no none not null of on only or oauth oauth2 option optional out passed
+    password permission please provided rate required rejected revoked secret set should str string than that
+    the this to token too true type undefined unauthorized unexpected unknown unset unsupported used user valid
+    value verify was were when with without wrong yes your you bool int integer float number object array dict
+    list boolean text any data json yaml bytes uuid date datetime basic digest file env environment
+    field_required invalid_token no_token jwt api apikey cookie session changed reset updated created deleted
+    authentication_error invalid_api_key invalid_request_error incorrect_api_key missing_api_key unauthorised
+    forbidden authenticated""".split()
 )
 
 # After `password=` without a blank, fewer words are about the value than the value: `secret` may be one.
 _NO_VALUE = frozenset(
-    b"""none null nil undefined true false required optional missing invalid empty unset disabled enabled str string bool boolean int
-    integer float object type value field env environment incorrect expired not is must prompt ask""".split()
+    b"""none null nil undefined true false required optional missing invalid empty unset disabled enabled str string
+    bool boolean int integer float object type value field env environment incorrect expired not is must prompt
+    ask""".split()
 )
 
 
@@ -75,7 +79,7 @@ class Value(NamedTuple):
 
 
 def assigned(pattern: object, data: bytes) -> Iterator[tuple[int, int]]:
-    """Spans of the values whose key (found by `pattern`, up to the value's first byte) says that they are credentials."""
+    """Spans of the values whose key (`pattern` ends at the value's first byte) says that they are credentials."""
     done = nested_until = 0
     nested_level = Trust.harmless
     for match in pattern.finditer(data):  # type: ignore[attr-defined]
@@ -140,7 +144,7 @@ def _judged(data: bytes, at: int, value: Value, level: Trust, glue: bytes) -> It
 
 def _unmarked(text: bytes) -> bytes:
     """`text` without marks, so that what stands beside one is judged by itself."""
-    return _MARK.sub(b"", text) if _MARK_START in text else text
+    return text.replace(NEUTRAL, b"")
 
 
 def _in_query(data: bytes, at: int) -> bool:
@@ -153,27 +157,27 @@ def value_at(data: bytes, at: int, level: Trust) -> Value | None:
     """The value that begins at or just after `at`, delimited by its own syntax."""
     opening = _OPENING.match(data, at)
     start = opening.end() if opening else at
-    if opening and data.startswith(_MARK_START, opening.end() - 1):
-        opening, start = None, opening.end() - 1
+    closer = _container(data, start, opening.group() if opening else b"")
+    if closer:
+        limit = min(len(data), start + _VALUE_BYTES)
+        stop = data.find(closer, start, limit)
+        return Value(start, stop if stop >= 0 else limit, quoted=True, nested=True)
     escaped = _ESCAPED_QUOTE.match(data, start)
     if escaped:
         return _until(data, escaped.end(), escaped.group())
     if start >= len(data):
         return None
-    first = data[start]
-    if first in _QUOTES:
+    if data[start] in _QUOTES:
         return _until(data, start + 1, data[start : start + 1])
-    if (
-        (opening
-        and b"[" in opening.group())
-        or (first == ord("{")
-        and data[start + 1 : start + 2] in (b'"', b"'", b" ", b"\n"))
-    ):
-        closer = b"]" if opening and b"[" in opening.group() else b"}"
-        stop = data.find(closer, start, start + _VALUE_BYTES)
-        return Value(start, stop if stop >= 0 else min(len(data), start + _VALUE_BYTES), quoted=True, nested=True)
     bare = (_BARE_CERTAIN if level is Trust.certain else _BARE).match(data, start, start + _BARE_JUDGED_BYTES)
     return _trimmed(data, start, bare.end()) if bare else None
+
+
+def _container(data: bytes, start: int, opening: bytes) -> bytes:
+    """What closes the list or the object that begins here; nothing when none does."""
+    if b"[" in opening:
+        return b"]"
+    return b"}" if data[start : start + 2] in _OBJECT_STARTS else b""
 
 
 def _whole(data: bytes, value: Value, level: Trust) -> Value:

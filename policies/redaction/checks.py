@@ -1,4 +1,4 @@
-"""Confirmations of a pattern's hit: checksums, ranges, context. Each gives the span to hide, or None for a false alarm."""
+"""Confirmations of a pattern's hit: checksums, ranges, context. Each gives the span to hide, or None."""
 
 import ipaddress
 import re
@@ -20,11 +20,12 @@ _MAX_GENERATED_CHARS = 4096
 
 # Words that say that what follows them is an identifier, a hash or a version, and not a credential.
 _HARMLESS_WORDS = frozenset(
-    b"""request req trace traceparent span parent correlation response resp message msg event job task batch run thread
-    operation invocation conversation chat completion call tool tool_call toolcall commit rev revision tree blob build release sha sha1
-    sha256 sha384 sha512 sha-256 sha-512 md5 digest hash checksum etag fingerprint integrity uuid guid ray cf-ray
-    image layer container pod node instance file upload document object block version deployment checkpoint model engine
-    id ids no requestid request_id request-id traceid spanid""".split()
+    b"""request req trace traceparent span parent correlation response resp message msg event job task batch run
+    thread operation invocation conversation chat completion call tool tool_call toolcall commit rev revision
+    tree blob build release sha sha1 sha256 sha384 sha512 sha-256 sha-512 md5 digest hash checksum etag
+    fingerprint integrity uuid guid ray cf-ray image layer container pod node instance file upload document
+    object block version deployment checkpoint model engine id ids no requestid request_id request-id traceid
+    spanid""".split()
 )
 _GLUE = b"\"'`(<[ :=#/@-_."
 _LINKS = (b"is", b"was", b"with", b"number", b"name", b"and")
@@ -171,7 +172,7 @@ def _ipv6(data: bytes, start: int, end: int) -> Span | None:
 
 def _mac(data: bytes, start: int, end: int) -> Span | None:
     text = data[start:end]
-    return (start, end) if text.translate(None, _NOT_HEX) not in (b"0" * 12,) else None
+    return (start, end) if text.translate(None, _NOT_HEX) != b"0" * 12 else None
 
 
 _NOT_HEX = bytes(set(range(256)) - set(b"0123456789abcdefABCDEF"))

@@ -8,6 +8,7 @@ from policies.redaction.views import decode, encode, unescaped
 RUN_CHARS = 16
 _BLOCK_CHARS = RUN_CHARS // 2
 _LOOKS_WITHOUT_INDEX = 32
+_INDEX_FROM_CHARS = 4096
 _WORD = re.compile(r"\w")
 
 
@@ -37,7 +38,9 @@ class ContentIndex:
 
     def _echoes(self, text: str) -> Iterator[tuple[int, int]]:
         """Character spans of `text` that are runs of the content."""
-        blocks = {text[at : at + _BLOCK_CHARS] for at in range(len(text) - _BLOCK_CHARS + 1)}
+        blocks: str | set[str] = text  # both can be asked what is `in` them
+        if len(text) > _INDEX_FROM_CHARS or sum(map(len, self._strings)) > _INDEX_FROM_CHARS:
+            blocks = {text[at : at + _BLOCK_CHARS] for at in range(len(text) - _BLOCK_CHARS + 1)}
         windows: set[str] = set()
         echoed: set[str] = set()
         looks = 0
@@ -52,7 +55,7 @@ class ContentIndex:
         yield from _runs(text, {window for window in echoed if _WORD.search(window)})
 
 
-def _candidates(string: str, blocks: set[str]) -> list[int]:
+def _candidates(string: str, blocks: str | set[str]) -> list[int]:
     """Where a block of `string` is one of the text's."""
     return [
         at for at in range(0, len(string) - _BLOCK_CHARS + 1, _BLOCK_CHARS) if string[at : at + _BLOCK_CHARS] in blocks

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from policies.redaction.echo import ContentIndex
 from policies.redaction.errors import RedactionError, RuleError
-from policies.redaction.merge import Piece, Span, joined, outside_marks, segments, split
+from policies.redaction.merge import Piece, Span, joined, neutral, outside_marks, segments, split
 from policies.redaction.model import Kind, Redaction
 from policies.redaction.rules import Rule, checked, shipped_rules
 from policies.redaction.scan import Scanner
@@ -109,8 +109,9 @@ class Redactor:
     def _find(self, text: str) -> list[Span]:
         """What the rules take out of `text` itself and of its views, in bytes of `text`."""
         view = folded(text)
-        found = [(*view.origin(start, end), rank) for start, end, rank in self._scanner.find(view.data)]
-        opened = unescaped(view.data)
+        data = neutral(view.data, self._marks)
+        found = [(*view.origin(start, end), rank) for start, end, rank in self._scanner.find(data)]
+        opened = unescaped(data)
         if opened is not None:
             for start, end, rank in self._scanner.find(opened.data):
                 found.append((*view.origin(*opened.origin(start, end)), rank))

@@ -28,8 +28,9 @@ def generated(pattern: object, data: bytes) -> Iterator[tuple[int, int]]:
             spans = [(start, end)] if _is_secret(data, start, end) else []
         for low, high in spans:
             if low >= done:
-                low, done = _widened(data, low, high)
-                yield low, done
+                widened = _widened(data, low, high)
+                done = widened[1]
+                yield widened
 
 
 def _parts(token: bytes, start: int) -> Iterator[tuple[int, int]]:
@@ -61,7 +62,7 @@ _PEM_END = re.compile(rb"-{2,5} ?END [A-Z0-9 ]{0,40}-{2,5}")
 
 
 def pem(pattern: object, data: bytes) -> Iterator[tuple[int, int]]:
-    """Private keys in PEM armour (RFC 7468, RFC 4716), escaped or cut off: to the end mark, or as far as it reads as one."""
+    """Private keys in PEM armour (RFC 7468, RFC 4716), to the end mark or as far as they read as one."""
     done = 0
     ends = [match.end() for match in _PEM_END.finditer(data)]
     ends.reverse()

@@ -1,4 +1,5 @@
 """Key names: how sure the name of a field makes us that its value is a credential."""
+# full-width letters and other scripts are what is looked for
 
 import re
 from enum import IntEnum

@@ -8,6 +8,8 @@ from policies.redaction.model import Hidden, Kind, Segments
 from policies.redaction.views import decode
 
 MARK = re.compile(rb"\[redacted:([a-z0-9][a-z0-9-]{1,47})\]")
+# Stands for each byte of a mark while a text is scanned: no rule looks for it, and it ends no value.
+NEUTRAL = b"\x7f"
 # What is gone for good outranks what may be kept; among equals the more particular rule names the span.
 _STRICTNESS = {Kind.personal: 0, Kind.content: 1, Kind.provider: 1, Kind.secret: 1}
 
@@ -43,6 +45,13 @@ def _union(a: Span, b: Span) -> Span:
         return b
     lead = min((a, b), key=lambda span: (-_STRICTNESS[span.kind], span.guess, span.rank))
     return Span(a.start, max(a.end, b.end), lead.rule, lead.kind, lead.rank, lead.guess)
+
+
+def neutral(data: bytes, known: frozenset[bytes]) -> bytes:
+    """`data` with the marks of `known` rules made unreadable at the same length, so that no rule sees words in them."""
+    if b"[redacted:" not in data:
+        return data
+    return MARK.sub(lambda match: NEUTRAL * len(match[0]) if match[1] in known else match[0], data)
 
 
 def outside_marks(spans: Sequence[Span], data: bytes, known: frozenset[bytes]) -> Sequence[Span]:

@@ -12,8 +12,8 @@ from policies.redaction.errors import RedactionError
 from policies.redaction.keys import Trust, trust
 from policies.redaction.model import Hidden, Kind, Redaction, Segments, mask, reveal
 
-JSONValue: TypeAlias = "str | int | float | bool | None | list[JSONValue] | dict[str, JSONValue]"
-JSONSegments: TypeAlias = "Segments | int | float | bool | None | list[JSONSegments] | dict[str, JSONSegments]"
+JSONValue: TypeAlias = "str | int | float | bool | list[JSONValue] | dict[str, JSONValue] | None"
+JSONSegments: TypeAlias = "Segments | int | float | bool | list[JSONSegments] | dict[str, JSONSegments] | None"
 
 _DEPTH_MAX = 64
 FIELD_RULE = "assigned-credential"

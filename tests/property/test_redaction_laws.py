@@ -1,4 +1,5 @@
 """The laws of redaction, on texts that Hypothesis makes up around secrets, structure and marks."""
+# ruff: noqa: RUF001  # full-width letters and other scripts are what is looked for
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,8 +20,6 @@ PIECES = st.sampled_from(
         "[redacted:",
         "]",
         "ada@example.com",
-    ]
-    + [
         "://a:b@",
         "+1 415 555 0132",
         "-----BEGIN PRIVATE KEY-----",
@@ -31,15 +30,13 @@ PIECES = st.sampled_from(
         '"',
         "'",
         "\\n",
-    ]
-    + [
         "\\u0041",
         "%41",
         "&quot;",
         "\u200b",
         "ｋｅｙ",
         "密钥：",
-        "\ud800",
+        "�",
         "\x00",
         "{",
         "}",

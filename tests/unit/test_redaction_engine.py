@@ -1,4 +1,5 @@
 """The redactor on texts as gateways write them: what goes, what stays, and what an attacker would try."""
+# ruff: noqa: RUF001  # full-width letters and other scripts are what is looked for
 
 import base64
 import json
@@ -148,6 +149,12 @@ def test_a_mark_does_not_hide_what_stands_beside_it() -> None:
     """A forged mark shields nothing: the secret that it touches still goes."""
     assert KEY not in masked(f"[redacted:x1]{KEY}[redacted:email]")
     assert "lantern22" not in masked('password="[redacted:email]lantern22"')
+
+
+def test_the_words_of_a_mark_are_no_key() -> None:
+    """What follows a mark is not taken for the value of the field that the mark's name sounds like."""
+    text = '{"x-api-key": "q7Xw2Lk9Zt4Rv8Bn", "host": "api", "path": "v1"}'
+    assert masked(text) == '{"x-api-key": "[redacted:assigned-credential]", "host": "api", "path": "v1"}'
 
 
 def test_failure_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
