@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from service.errors import ServiceError
 from service.ingest.errors import CONNECTION_FAULTS, DATABASE_FAULTS
@@ -45,6 +46,7 @@ _PASSING_FAULTS: Final = (
 )  # connection, rollback, resources, locks, operator, system
 _NO_PARTITION: Final = "no partition of relation"
 
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 EnsurePartitions = Callable[[Sequence[Prepared], bool], Awaitable[None]]
 """Makes the partitions that these calls want; True: look again, what was known is not so."""
 
@@ -63,7 +65,7 @@ class BatchStore:
     def __init__(self, pool: asyncpg.Pool, ensure_partitions: EnsurePartitions) -> None:
         self._pool = pool
         self._ensure_partitions = ensure_partitions
-        self._connection: asyncpg.Connection | None = None
+        self._connection: Connection | None = None
         self._ahead = timedelta(0)
         self._clock_read_at: datetime | None = None
 
@@ -155,14 +157,14 @@ class BatchStore:
             call.stored_digest = digests.get(position, call.digest)
             call.outcome = Status.DUPLICATE if call.stored_digest == call.digest else Status.CONFLICT
 
-    async def _stage(self, connection: asyncpg.Connection, calls: Sequence[Prepared]) -> None:
+    async def _stage(self, connection: Connection, calls: Sequence[Prepared]) -> None:
         records = [(position, *call.record) for position, call in enumerate(calls)]
         try:
             await connection.copy_records_to_table(STAGED_TABLE, records=records, columns=STAGED_COLUMNS)
         except (ValueError, TypeError, OverflowError) as error:  # the driver could not encode a value
             raise _RefusedError("22000") from error
 
-    async def _ready(self) -> asyncpg.Connection:
+    async def _ready(self) -> Connection:
         if self._connection is not None and self._connection.is_closed():
             await self._release(self._connection)
         if self._connection is None:
@@ -176,7 +178,7 @@ class BatchStore:
             self._connection = connection
         return self._connection
 
-    async def _release(self, connection: asyncpg.Connection, *, broken: bool = False) -> None:
+    async def _release(self, connection: Connection, *, broken: bool = False) -> None:
         self._connection = None
         # The pool takes a connection that the server ended back by itself: then there is nothing to do here.
         with suppress(*DATABASE_FAULTS):
@@ -185,7 +187,7 @@ class BatchStore:
             await self._pool.release(connection)
 
 
-async def _stored_digests(connection: asyncpg.Connection, known: Sequence[tuple[int, Prepared]]) -> dict[int, int]:
+async def _stored_digests(connection: Connection, known: Sequence[tuple[int, Prepared]]) -> dict[int, int]:
     """Digests of the calls that are there already, by position; one statement a tier."""
     digests: dict[int, int] = {}
     for tier in {call.tier for _, call in known}:

@@ -178,7 +178,8 @@ class _Entry:
     def _read_owner(self, report: Report) -> None:
         data = self._metadata
         report.provider = _text(self._value("custom_llm_provider"))
-        report.account = _text(data.get("user_api_key_org_id")) or _text(data.get("user_api_key_team_id"))
+        account = _whole_text(data.get("user_api_key_org_id")) or _whole_text(data.get("user_api_key_team_id"))
+        report.account = account and _storable("user_api_key_org_id", account)
         report.api_key = _text(data.get("user_api_key_alias")) or _text(data.get("user_api_key_hash"))
         report.user = (
             _text(self._value("end_user"))

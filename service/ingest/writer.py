@@ -5,10 +5,10 @@ This is one of the two places where the policy is enforced: nothing is stored bu
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 from policies import Admitted, Report, Source, Store
 from service.access.principal import Principal
@@ -32,6 +32,7 @@ from service.storage.ids import encode_call_id
 from service.storage.partitions import Partitions
 
 log = get_logger()
+_Row = TypeVar("_Row")
 
 _BREATH_ROWS: Final = 200
 """Rows prepared before other requests get their turn."""
@@ -165,35 +166,31 @@ class Writer:
             self._arrived.set()  # the writer's task also ends by this, once nothing waits
 
     async def _prepare(self, part: Sequence[Report | Rejection], addressees: Addressees) -> list[Prepared | Rejection]:
+        """The one gate: nothing passes into a batch but what admission returned for it."""
         rules = self._rules()
-        preparation = await self._preparation(rules)
-        admitted = [self._admit(rules, row) if isinstance(row, Report) else None for row in part]
+        gated: list[tuple[Report, Admitted] | Rejection] = []
+        async for row in _breathing(part):
+            gated.append(row if isinstance(row, Rejection) else self._admit(rules, row))
         try:
-            await addressees.learn(
-                row
-                for row, law in zip(part, admitted, strict=True)
-                if isinstance(row, Report) and law and not law.rejected
-            )
+            await addressees.learn(entry[0] for entry in gated if not isinstance(entry, Rejection))
         except DATABASE_FAULTS as error:
             raise DatabaseAwayError from error
+        preparation = await self._preparation(rules)
         outcomes: list[Prepared | Rejection] = []
-        for index, (row, law) in enumerate(zip(part, admitted, strict=True)):
-            if not isinstance(row, Report) or law is None:
-                outcomes.append(row)
-            elif law.rejected:
-                outcomes.append(Rejection(law.rejected))
-            else:
-                account = addressees.account_of(row)
-                outcomes.append(
-                    account if isinstance(account, Rejection) else await preparation.prepare(row, account, law)
-                )
-            if index % _BREATH_ROWS == _BREATH_ROWS - 1:
-                await asyncio.sleep(0)
+        async for entry in _breathing(gated):
+            if isinstance(entry, Rejection):
+                outcomes.append(entry)
+                continue
+            report, admitted = entry
+            account = addressees.account_of(report)
+            refused = isinstance(account, Rejection)
+            outcomes.append(account if refused else await preparation.prepare(report, account, admitted))
         return outcomes
 
-    def _admit(self, rules: Rules, report: Report) -> Admitted:
+    def _admit(self, rules: Rules, report: Report) -> tuple[Report, Admitted] | Rejection:
         self._prices.estimate(report)
-        return rules.admission.admit(report)
+        admitted = rules.admission.admit(report)
+        return Rejection(admitted.rejected) if admitted.rejected else (report, admitted)
 
     async def _preparation(self, rules: Rules) -> Preparation:
         return Preparation(rules, self._accounts, Sealer(self._keyring), self._pepper, await self._store.now())
@@ -278,6 +275,14 @@ class Writer:
                 else:
                     same = follower.digest == leader.stored_digest
                     follower.outcome = Status.DUPLICATE if same else Status.CONFLICT
+
+
+async def _breathing(rows: Sequence[_Row]) -> AsyncIterator[_Row]:
+    """The rows one by one, letting other requests have their turn now and then."""
+    for index, row in enumerate(rows, 1):
+        yield row
+        if not index % _BREATH_ROWS:
+            await asyncio.sleep(0)
 
 
 def _settled(outcomes: list[Prepared | Rejection]) -> list[Prepared | Rejection]:

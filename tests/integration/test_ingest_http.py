@@ -380,3 +380,39 @@ async def test_litellm_organisation_does_not_contradict_a_bound_key(gateway: Gat
 
     names = await gateway.ingest.fetch("SELECT source_id, name FROM call JOIN account ON account.id = account_id")
     assert dict(names) == {"a": "org-7f", "b": "acme"}
+
+
+async def test_nul_characters_cost_no_call(gateway: Gateway) -> None:
+    """NUL, which PostgreSQL stores nowhere, in any text that is not the call's identity is taken out on the way."""
+    native = call(
+        "a",
+        status="failed",
+        tags={"team": "a"},
+        error={"type": "Bad\0Error", "code": "4\0", "message": "m\0", "parameters": {"temperature": 1, "model": "\0"}},
+    )
+    nul = payload(
+        "b",
+        status="failure",
+        custom_llm_provider="open\0ai",
+        call_type="chat\0",
+        request_tags=["team:x\0", "te\0am:y"],
+        end_user="u\0",
+        metadata={"user_api_key_alias": "prod\0web"},
+        hidden_params={"litellm_model_name": "gpt\0"},
+        error_information={"error_class": "Bad\0", "error_code": "\0", "error_message": "\0"},
+    )
+
+    _, first, _ = await gateway.post(body(native))
+    _, second, _ = await gateway.post(json.dumps(nul).encode(), "/v1/litellm")
+
+    assert (first["accepted"], second["accepted"]) == (1, 1), (first, second)
+    assert await gateway.ingest.value("SELECT count(*) FROM call_error") == 2
+
+
+async def test_litellm_account_that_is_no_name_is_not_the_default(gateway: Gateway) -> None:
+    """An organisation that cannot be stored as it came is refused: its calls must not land on somebody else."""
+    for organisation in ("x" * 5000, "x" * 300, "a\0", "a\ufffd", "bob@example.com"):
+        entry = payload(organisation[:5], metadata={"user_api_key_org_id": organisation})
+        _, answer, _ = await gateway.post(json.dumps(entry).encode(), "/v1/litellm")
+        assert answer["rejected"] == 1, answer
+    assert await gateway.ingest.value("SELECT count(*) FROM call") == 0
