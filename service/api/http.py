@@ -104,6 +104,12 @@ class LedgerView(GraphQLView[Context, None]):
         context.http_headers = request[_EXCHANGE].headers
         return context
 
+    async def parse_http_body(self, request: Any) -> Any:  # noqa: ANN401 - Strawberry's adapter and request data
+        """Strawberry takes whatever the body is for an object."""
+        if request.method == "POST" and not isinstance(self.parse_json(await request.get_body()), dict | list):
+            raise HTTPException(400, "a request is one JSON object with a `query`")
+        return await super().parse_http_body(request)
+
     async def process_result(self, request: web.Request, result: ExecutionResult) -> GraphQLHTTPResponse:
         """The answer's body. A request that was refused as a whole has no `data` entry."""
         errors = result.errors or []
