@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from policies import Role, load_preset
+from policies.envelope import Context, data_key, open_sealed
 from policies.model import Policy
 from service.access.authenticate import Authenticator
 from service.access.principal import Principal
@@ -69,6 +70,21 @@ class Ingest:
 
     async def value(self, statement: str, *values: Any) -> Any:
         return await self.database.owner.fetchval(statement, *values)
+
+    async def opened_errors(self) -> list[str]:
+        """The plaintext of every sealed error: what lies under the seal counts as stored."""
+        rows = await self.fetch(
+            "SELECT account_id, tier, id, occurred_at, sealed FROM call_error WHERE sealed IS NOT NULL"
+        )
+        texts = []
+        for row in rows:
+            day = row["occurred_at"].isoformat()[:10]
+            period_key = await self.keyring.period_key(row["tier"], "personal", day, mint=False)
+            account_key = await self.keyring.account_key(row["account_id"], mint=False)
+            context = Context(row["account_id"], "call_error", row["id"].bytes, day, "personal")
+            opened = open_sealed(row["sealed"], data_key=data_key(period_key, account_key), context=context)
+            texts.append(opened.decode())
+        return texts
 
     def use_policy(self, policy: Policy) -> None:
         """Put another policy in force, as an applied change does."""
