@@ -144,3 +144,40 @@ class Erasure(Model):
     class Meta(Model.Meta):
         table = "erasure"
         indexes = (Index(fields=("requested_at",), name="erasure_requested_at"),)
+
+
+class LedgerEntry(Model):
+    """One entry of the ledger: its exact leaf, and the hashes of the subtrees that it completes."""
+
+    index = fields.BigIntField(primary_key=True, generated=False)
+    recorded_at = fields.DatetimeField()
+    kind = fields.CharField(max_length=32)
+    actor = fields.TextField()
+    leaf = fields.BinaryField()
+    hashes = fields.BinaryField()
+
+    class Meta(Model.Meta):
+        table = "ledger_entry"
+
+
+class LedgerNote(Model):
+    """Free text of an entry, erasable: the leaf holds its hash under `salt`."""
+
+    index = fields.BigIntField(primary_key=True, generated=False)
+    salt = fields.BinaryField()
+    text = fields.TextField()
+
+    class Meta(Model.Meta):
+        table = "ledger_note"
+
+
+class LedgerCheckpoint(Model):
+    """A signed checkpoint (C2SP tlog-checkpoint) of the first `size` entries."""
+
+    size = fields.BigIntField(primary_key=True, generated=False)
+    issued_at = fields.DatetimeField()
+    note = fields.TextField()
+    public_key = fields.TextField()
+
+    class Meta(Model.Meta):
+        table = "ledger_checkpoint"

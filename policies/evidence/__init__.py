@@ -1,0 +1,80 @@
+"""Evidence: what the ledger says, hashed, proved and signed, so that nobody has to trust us.
+
+entry    what one entry says, as bytes          merkle  the tree, and proofs from its stored hashes
+signer   signed notes, checkpoints, rotations   bundle  the lines of a bundle
+verify   stands alone: an auditor reads and runs that one file
+"""
+
+from policies.evidence.bundle import BundleWriter
+from policies.evidence.entry import (
+    NOTE_CHARACTERS_MAX,
+    SALT_BYTES,
+    Leaf,
+    LedgerKind,
+    leaf_bytes,
+    moment,
+    note_hash,
+    read_leaf,
+)
+from policies.evidence.errors import EntryError
+from policies.evidence.merkle import (
+    HASH_BYTES,
+    Hashes,
+    Node,
+    Range,
+    completed,
+    consistency,
+    fold,
+    inclusion,
+    peaks,
+    verify_consistency,
+    verify_inclusion,
+)
+from policies.evidence.signer import Signer
+from policies.evidence.verify import (
+    Checkpoint,
+    EvidenceError,
+    Key,
+    Tree,
+    Verdict,
+    leaf_hash,
+    read_base64,
+    read_checkpoint,
+    read_key,
+    verify,
+)
+
+__all__ = [
+    "HASH_BYTES",
+    "NOTE_CHARACTERS_MAX",
+    "SALT_BYTES",
+    "BundleWriter",
+    "Checkpoint",
+    "EntryError",
+    "EvidenceError",
+    "Hashes",
+    "Key",
+    "Leaf",
+    "LedgerKind",
+    "Node",
+    "Range",
+    "Signer",
+    "Tree",
+    "Verdict",
+    "completed",
+    "consistency",
+    "fold",
+    "inclusion",
+    "leaf_bytes",
+    "leaf_hash",
+    "moment",
+    "note_hash",
+    "peaks",
+    "read_base64",
+    "read_checkpoint",
+    "read_key",
+    "read_leaf",
+    "verify",
+    "verify_consistency",
+    "verify_inclusion",
+]

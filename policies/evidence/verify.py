@@ -1,0 +1,299 @@
+"""Verify a bundle of evidence. This file stands alone: copy it out, read it, and run it with Python 3.11 or later and
+the package `cryptography`:
+
+    python3 verify.py BUNDLE [--key VKEY] [--since CHECKPOINT]
+
+It checks that every line is canonical JSON; that the checkpoint is signed; that the entries, and the hashes of those
+before them, give its root (RFC 6962, section 2.1), and that of the checkpoint that you kept; that free text has the
+salted hash in its entry; that policies are those that entries name; that the last line signs all bytes before it.
+What it proves is that these statements were made, in this order, and not altered since. Formats: docs/ledger.md.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any, NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+FORMAT = "calledger-evidence/1"
+ED25519 = b"\x01"
+NAME, BASE64 = "[^\0-\x20+]+", "[0-9A-Za-z+/]+={0,2}"
+NOTE = re.compile(f"(({NAME})\n(0|[1-9][0-9]{{0,17}})\n({BASE64})\n)\n((?:\u2014 {NAME} {BASE64}\n)+)")
+LATER = ("document", "entry", "signature")
+AFTER = {"": ("header",), "header": ("checkpoint",), "checkpoint": LATER, "document": LATER, "entry": LATER[1:]}
+
+
+class EvidenceError(Exception):
+    """The evidence is not what it says. The message tells an auditor what does not hold."""
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class Tree:
+    """An RFC 6962 tree that grows leaf by leaf. It keeps the roots of its largest complete subtrees, left to right."""
+
+    def __init__(self, size: int = 0, peaks: Iterable[bytes] = ()) -> None:
+        self.size, self.peaks = size, list(peaks)
+        if size < 0 or len(self.peaks) != size.bit_count():
+            raise EvidenceError("the tree does not have one hash for each of its complete subtrees")
+
+    def append(self, leaf: bytes) -> None:
+        self.size, self.peaks = self.size + 1, [*self.peaks, leaf_hash(leaf)]
+        while len(self.peaks) > self.size.bit_count():
+            self.peaks[-2:] = [node_hash(*self.peaks[-2:])]
+
+    def root(self) -> bytes:
+        fold = reduce(lambda right, left: node_hash(left, right), reversed(self.peaks or [b""]))
+        return fold or hashlib.sha256().digest()
+
+
+def canonical(value: object) -> bytes:
+    """JSON with sorted keys, no spaces and ASCII only (RFC 8785 on all that we write: text, integers, no floats)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def read_canonical(line: bytes, what: str) -> dict[str, Any]:
+    """The object that `line` says, if it says it in the one way that it may be said."""
+    with suppress(ValueError, RecursionError):
+        value = json.loads(line)
+        if isinstance(value, dict) and canonical(value) == line:
+            return value
+    raise EvidenceError(f"{what} is not canonical JSON: it was altered or cut off")
+
+
+def read_base64(text: object, what: str, length: int | None = None) -> bytes:
+    """Bytes from base64 (RFC 4648, section 4) that encodes back to the same text."""
+    with suppress(ValueError):
+        data = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
+        if base64.b64encode(data).decode() == text and length in (None, len(data)):
+            return data
+    raise EvidenceError(f"{what} is not canonical base64 of the right length")
+
+
+class Key(NamedTuple):
+    """A verifier key: `<name>+<id in hex>+<base64 of 0x01 and the Ed25519 public key>`."""
+
+    name: str
+    public: bytes
+
+    def id(self) -> bytes:
+        return hashlib.sha256(self.name.encode() + b"\n" + ED25519 + self.public).digest()[:4]
+
+    def __str__(self) -> str:
+        return f"{self.name}+{self.id().hex()}+{base64.b64encode(ED25519 + self.public).decode()}"
+
+    def verifies(self, signature: bytes, message: bytes) -> bool:
+        with suppress(InvalidSignature, ValueError):
+            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
+            return True
+        return False
+
+
+def read_key(text: str) -> Key:
+    name, _, rest = text.partition("+")
+    data = read_base64(rest.partition("+")[2], "the verifier key", 33)
+    key = Key(name, data[1:])
+    if data[:1] != ED25519 or str(key) != text or not name or any(c.isspace() for c in name):
+        raise EvidenceError("the verifier key is not one: it has the form `name+id+base64`, and the id fits the rest")
+    return key
+
+
+class Checkpoint(NamedTuple):
+    """`note` is the whole signed note, `text` the part that is signed."""
+
+    origin: str
+    size: int
+    root: bytes
+    text: bytes
+    note: bytes
+
+    def signed_by(self, key: Key) -> bool:
+        """Whether a signature line of `key` is there and holds; a line of that key that does not hold spoils all."""
+        found = False
+        for line in self.note[len(self.text) + 1 : -1].decode().split("\n"):
+            _, name, signature = line.split(" ")
+            data = read_base64(signature, "a signature of the checkpoint")
+            if name == key.name and data[:4] == key.id():
+                if not key.verifies(data[4:], self.text):
+                    raise EvidenceError("a signature of the checkpoint does not hold: the checkpoint was altered")
+                found = True
+        return found
+
+
+def read_checkpoint(note: bytes) -> Checkpoint:
+    match = NOTE.fullmatch(note.decode(errors="replace"))
+    if match is None:
+        raise EvidenceError("the checkpoint is not a signed note of origin, size and root hash")
+    root = read_base64(match[4], "the root hash of the checkpoint", 32)
+    return Checkpoint(match[2], int(match[3]), root, match[1].encode(), note)
+
+
+def rotation_statement(origin: str, old: str, new: str) -> bytes:
+    """What the old signer signs about its successor; keys as 64 hexadecimal digits."""
+    return f"calledger signer rotation v1\n{origin}\n{old}\n{new}\n".encode()
+
+
+@dataclass
+class Verdict:
+    """What was found to hold."""
+
+    key: Key
+    checkpoint: Checkpoint
+    key_checked: bool
+    since: Checkpoint | None
+    kinds: Counter[str] = field(default_factory=Counter)
+    documents: dict[str, str] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        c, since = self.checkpoint, self.since
+        said = ["verified: signed by the key you gave" if self.key_checked else "consistent; signer not checked"]
+        if since is not None:
+            said.append(f"nothing was changed or removed that your checkpoint of {since.size} entries covers")
+        said += [f"ledger      {c.origin}", f"checkpoint  {c.size} entries, root {base64.b64encode(c.root).decode()}"]
+        said.append(f"entries     {self.kinds.total()} here" + "".join(f", {k} {n}" for k, n in self.kinds.items()))
+        said += [f"document    {name}, {digest}" for name, digest in self.documents.items()]
+        return [*said, f"signer      {self.key}"]
+
+
+class _Bundle:
+    """The lines of a bundle, each checked by the method named after its type, in the order of these methods."""
+
+    def __init__(self, key: str | None, since: bytes | None) -> None:
+        self.yours = read_key(key) if key is not None else None
+        self.since = read_checkpoint(since) if since is not None else None
+        self.since_root: bytes | None = None
+        self.hash, self.seen = hashlib.sha256(), ""
+        self.trusted, self.origins, self.policies = set[bytes](), set[str](), set[str]()
+
+    def take(self, line: bytes) -> None:
+        said = read_canonical(line[:-1] if line.endswith(b"\n") else b"", "a line of the bundle")
+        kind = said.get("type")
+        if kind not in AFTER.get(self.seen, ()):
+            raise EvidenceError(f"a line of the bundle is out of place after its `{self.seen}`")
+        try:
+            getattr(self, kind)(said)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise EvidenceError(f"a line of the bundle does not say what a `{kind}` says") from error
+        self.hash.update(line)
+        self.seen = kind
+
+    def header(self, said: dict[str, Any]) -> None:
+        self.signer = read_key(said["key"])
+        if said["format"] != FORMAT or self.signer.name != said["origin"]:
+            raise EvidenceError(f"the bundle is not of format {FORMAT}, or its key is not of its ledger")
+        self.tree = Tree(said["from"], [read_base64(peak, "a hash of the header", 32) for peak in said["peaks"]])
+        self._compare()
+        self.trusted.add(self.yours.public if self.yours else self.signer.public)
+        self.origins.add(self.signer.name)
+
+    def checkpoint(self, said: dict[str, Any]) -> None:
+        c = read_checkpoint(said["note"].encode())
+        if c.origin != self.signer.name or not c.signed_by(self.signer):
+            raise EvidenceError("the checkpoint is not signed by the key that the bundle names")
+        self.verdict = Verdict(self.signer, c, self.yours is not None, self.since)
+
+    def document(self, said: dict[str, Any]) -> None:
+        data, name = read_base64(said["data"], "a document"), said["name"]
+        if self.verdict.documents.setdefault(name, digest := "sha256:" + hashlib.sha256(data).hexdigest()) != digest:
+            raise EvidenceError(f"two documents are called `{name}`")
+
+    def entry(self, said: dict[str, Any]) -> None:
+        index, data = said["index"], read_base64(said["leaf"], "the leaf of an entry")
+        leaf = read_canonical(data, f"the leaf of entry {index}")
+        if index != self.tree.size:
+            raise EvidenceError(f"entry {index} stands where entry {self.tree.size} belongs")
+        self.tree.append(data)
+        self._compare()
+        self.verdict.kinds[leaf["kind"]] += 1
+        if "note" in said:
+            salt = read_base64(said["note"]["salt"], f"the salt of entry {index}", 32)
+            if leaf["note"] != "hmac-sha256:" + hmac.digest(salt, said["note"]["text"].encode(), "sha256").hex():
+                raise EvidenceError(f"the note of entry {index} is not the one that was written")
+        self._learn(index, leaf["kind"], leaf["facts"])
+
+    def _learn(self, index: int, kind: str, facts: dict[str, Any]) -> None:
+        if kind == "SIGNER_ROTATED":
+            old, new = bytes.fromhex(facts["old"]), bytes.fromhex(facts["new"])
+            statement = rotation_statement(facts["origin"], facts["old"], facts["new"])
+            if not Key("", old).verifies(bytes.fromhex(facts["signature"]), statement):
+                raise EvidenceError(f"entry {index} hands the ledger to a signer that the old one did not name")
+            if old in self.trusted or self.yours is None:
+                self.trusted |= {old, new}
+        if kind == "RESTORED" and "old_origin" in facts:
+            self.origins.add(facts["old_origin"])
+        if kind in ("POLICY_APPLIED", "STARTED"):
+            self.policies.add(facts["policy"])
+
+    def _compare(self) -> None:
+        """Note the root of the tree when it has the size of the checkpoint that was kept."""
+        if self.since is not None and self.tree.size == self.since.size:
+            self.since_root = self.tree.root()
+
+    def signature(self, said: dict[str, Any]) -> None:
+        c, since = self.verdict.checkpoint, self.since
+        if (self.tree.size, self.tree.root()) != (c.size, c.root):
+            raise EvidenceError("the entries do not give the root hash of the checkpoint: one was altered or left out")
+        for name, digest in self.verdict.documents.items():
+            if name.startswith("policy") and digest not in self.policies:
+                raise EvidenceError(f"the document `{name}` is no policy that an entry of this bundle names")
+        message = FORMAT.encode() + b"\n" + self.hash.digest()
+        if not self.signer.verifies(read_base64(said["signature"], "the last signature", 64), message):
+            raise EvidenceError("the last line does not sign the bytes before it: something was altered")
+        if self.yours and (self.signer.public not in self.trusted or self.yours.name not in self.origins):
+            raise EvidenceError(
+                "the bundle is signed by another key than yours, and nothing here leads from yours to it"
+            )
+        if since is None:
+            return
+        if since.origin != c.origin or not any(since.signed_by(Key(c.origin, public)) for public in self.trusted):
+            raise EvidenceError("the checkpoint that you kept is not one that this ledger signed")
+        if self.since_root is None:
+            raise EvidenceError(f"the bundle does not reach back to your checkpoint: ask for one since {since.size}")
+        if self.since_root != since.root:
+            raise EvidenceError("the ledger was rewritten: it does not begin with what your checkpoint covers")
+
+
+def verify(lines: Iterable[bytes], *, key: str | None = None, since: bytes | None = None) -> Verdict:
+    """Check a bundle line by line. `key` is the verifier key that you trust, `since` a checkpoint that you kept.
+
+    Raises EvidenceError saying what does not hold.
+    """
+    bundle = _Bundle(key, since)
+    for line in lines:
+        bundle.take(line)
+    if bundle.seen != "signature":
+        raise EvidenceError("the bundle is cut off: its last line is not a signature")
+    return bundle.verdict
+
+
+if __name__ == "__main__":
+    import argparse
+    import sys
+    from pathlib import Path
+
+    parser = argparse.ArgumentParser(description="Verify a bundle of evidence.")
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--key", help="the verifier key that you trust")
+    parser.add_argument("--since", type=Path, help="file with a checkpoint that you kept")
+    given = parser.parse_args()
+    try:
+        with given.bundle.open("rb") as lines:
+            found = verify(lines, key=given.key, since=given.since and given.since.read_bytes())
+    except (EvidenceError, OSError) as error:
+        sys.exit(f"NOT verified: {error}")
+    sys.stdout.write("\n".join(found.lines()) + "\n")
