@@ -75,7 +75,7 @@ ADVERSARIAL = {
 
 
 def _median_us(work: Callable[[], object], rounds: int) -> float:
-    """Median microseconds of this thread's CPU, in the quietest of ten batches: neighbours on the machine do not count."""
+    """Median CPU microseconds of the quietest of ten batches, for a neighbour on the machine does not count."""
     medians = []
     for _ in range(10):
         times = []
