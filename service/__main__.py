@@ -10,7 +10,7 @@ from service.commands.failures import explained
 def main() -> None:
     """Run the command line. An error is one line on standard error and exit code 1; a wrong usage is exit code 2."""
     try:
-        app()
+        app(prog_name="calledger")
         sys.stdout.flush()
     except BrokenPipeError:
         _leave_pipe()
@@ -20,10 +20,10 @@ def main() -> None:
 
 
 def _leave_pipe() -> None:
-    """Whoever read our output has gone, as `head` does: end as quietly, with the code of SIGPIPE."""
+    """Whoever read our output has gone, as `head` does: end as quietly."""
     # The interpreter flushes once more at its end, and would complain.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(128 + 13)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -25,6 +26,7 @@ from service.storage.partitions import Need
 
 log = get_logger()
 _SHUTDOWN_SECONDS = 20.0
+_WORKER_PATIENCE_SECONDS = _SHUTDOWN_SECONDS + 20.0
 _WORKER_READY = "ready"
 
 Announce = Callable[[str], None]
@@ -36,30 +38,39 @@ async def serve(settings: Settings, announce: Announce, prepare: Callable[[Runti
     `prepare` runs with the open runtime before anything is served.
     """
     stop = _stop_signal()
-    async with open_runtime(settings, serving=True) as runtime:
-        if prepare is not None:
-            await prepare(runtime)
-        for wall in runtime.database.missing_walls:
-            log.warning("a wall is missing", wall=wall)
-        async with contextlib.AsyncExitStack() as stack:
-            await stack.enter_async_context(_background(_housekeeping(runtime)))
-            listener = _listen(settings, shared=settings.workers > 1)
-            port = listener.getsockname()[1]
-            if settings.workers == 1:
-                await stack.enter_async_context(answering(runtime, listener))
-            else:
-                await stack.enter_async_context(_workers(settings, runtime.database.url, listener, stop))
-            announce(f"ready http://{_host(settings.host)}:{port}")
-            await stop.wait()
-            log.info("stopping")
+    # Before anything else: a port that is taken is found out before a database is started and keys are printed.
+    listener = _listen(settings, shared=settings.workers > 1)
+    with contextlib.closing(listener):
+        async with open_runtime(settings, serving=True) as runtime:
+            if prepare is not None:
+                await prepare(runtime)
+            for wall in runtime.database.missing_walls:
+                log.warning("a wall is missing", wall=wall)
+            await _serve_until(stop, settings, runtime, listener, announce)
+
+
+async def _serve_until(
+    stop: asyncio.Event, settings: Settings, runtime: Runtime, listener: socket.socket, announce: Announce
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(_background(_housekeeping(runtime)))
+        if settings.workers == 1:
+            await stack.enter_async_context(answering(runtime, listener))
+        else:
+            await stack.enter_async_context(_workers(settings, runtime.database.url, listener, stop))
+        announce(f"ready http://{_host(settings.host)}:{listener.getsockname()[1]}")
+        await stop.wait()
+        log.info("stopping")
 
 
 async def work(settings: Settings, url: str, announce: Announce) -> None:
-    """One of several processes on the port of `settings`: answers, and leaves the house to its parent."""
+    """One of several processes on the port of `settings`: answers, leaves the house to its parent, ends with it."""
     stop = _stop_signal()
+    # The parent holds the other end and never writes: the end of the pipe is the end of the parent, kill -9 included.
+    asyncio.get_running_loop().add_reader(sys.stdin, stop.set)
     async with (
         open_runtime(settings.model_copy(update={"database_url": url})) as runtime,
-        answering(runtime, _listen(settings, shared=True)),
+        answering(runtime, _bound(settings, shared=True)),
     ):
         announce(_WORKER_READY)
         await stop.wait()
@@ -75,8 +86,9 @@ async def answering(runtime: Runtime, listener: socket.socket) -> AsyncIterator[
     )
     await runner.setup()
     async with _background(_attention(runtime)):
-        await web.SockSite(runner, listener).start()
         try:
+            # Inside, so that a port that somebody took meanwhile leaves nothing running.
+            await _start(runner, listener)
             yield
         finally:
             await runner.cleanup()
@@ -130,7 +142,22 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
+async def _start(runner: web.AppRunner, listener: socket.socket) -> None:
+    try:
+        await web.SockSite(runner, listener).start()
+    except OSError as error:
+        raise _cannot_listen(*listener.getsockname()[:2], error) from None
+
+
 def _listen(settings: Settings, *, shared: bool) -> socket.socket:
+    """A socket that is bound and does not listen yet: until it does, connections are refused."""
+    if shared and settings.port:
+        # Sharing is for our own processes: bind alone first, which fails while another service has the port.
+        _bound(settings, shared=False).close()
+    return _bound(settings, shared=shared)
+
+
+def _bound(settings: Settings, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -138,12 +165,19 @@ def _listen(settings: Settings, *, shared: bool) -> socket.socket:
         if shared:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((settings.host, settings.port))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         listener.close()
-        raise OperatorError(
-            f"`{settings.host}:{settings.port}` cannot be listened on ({error.strerror}): choose another --port"
-        ) from None
+        raise _cannot_listen(settings.host, settings.port, error) from None
     return listener
+
+
+def _cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> OperatorError:
+    if isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES):
+        advice = "choose another --port; 0 takes a free one"
+    else:
+        advice = "is --host an address of this machine?"
+    reason = (error.strerror if isinstance(error, OSError) else None) or "no such name"
+    return OperatorError(f"`{host}:{port}` cannot be listened on ({reason.lower()}): {advice}")
 
 
 def _host(host: str) -> str:
@@ -152,37 +186,53 @@ def _host(host: str) -> str:
 
 @asynccontextmanager
 async def _workers(settings: Settings, url: str, listener: socket.socket, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Start the processes that answer. The parent's socket is bound but does not listen: it only keeps the port."""
-    port = listener.getsockname()[1]
-    environment = os.environ | {
-        "CALLEDGER_WORKER_URL": url,
-        "CALLEDGER_DATA": str(settings.data),
-        "CALLEDGER_HOST": settings.host,
-        "CALLEDGER_PORT": str(port),
-    }
-    command = [sys.executable, "-m", "service", "work"]
-    processes = [
-        await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=environment)
-        for _ in range(settings.workers)
-    ]
+    """Start the processes that answer. The parent's socket is bound but does not listen: it only keeps the port.
+
+    A worker that ends by itself takes the service down, with ServiceError: whoever supervises us starts it whole again.
+    """
+    processes = await _start_workers(settings, url, listener.getsockname()[1])
     watchers = [asyncio.create_task(_stop_when_ended(process, stop)) for process in processes]
     try:
         for process in processes:
             if process.stdout is None or (await process.stdout.readline()).decode().strip() != _WORKER_READY:
                 raise ServiceError("a worker process did not start; its message is above")
         yield
+        ended = [process.returncode for process in processes if process.returncode]
+        if ended:
+            raise ServiceError(f"a worker process ended by itself (code {ended[0]}), and the service with it")
     finally:
         for watcher in watchers:
             watcher.cancel()
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-        await asyncio.gather(*(process.wait() for process in processes))
-        listener.close()
+        await asyncio.gather(*map(_end, processes))
+
+
+async def _start_workers(settings: Settings, url: str, port: int) -> list[asyncio.subprocess.Process]:
+    environment = os.environ | {
+        "CALLEDGER_WORKER_URL": url,
+        "CALLEDGER_DATA": str(settings.data),
+        "CALLEDGER_HOST": settings.host,
+        "CALLEDGER_PORT": str(port),
+    }
+    pipe = asyncio.subprocess.PIPE
+    return [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "service", "work", stdin=pipe, stdout=pipe, env=environment
+        )
+        for _ in range(settings.workers)
+    ]
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), _WORKER_PATIENCE_SECONDS)
+    except TimeoutError:
+        log.error("a worker process did not end and is killed")
+        process.kill()
+        await process.wait()
 
 
 async def _stop_when_ended(process: asyncio.subprocess.Process, stop: asyncio.Event) -> None:
-    """A worker that ends takes the service down: whoever supervises us starts it whole again."""
     await process.wait()
-    log.error("a worker process ended", code=process.returncode)
     stop.set()

@@ -20,7 +20,7 @@ def _default_data() -> Path:
 class Settings(BaseSettings):
     """What an operator may set. Units stand last in the names."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
     data: Annotated[Path, Field(description="folder of the embedded database, the keyring and the admin key")] = Field(
         default_factory=_default_data

@@ -11,6 +11,7 @@ from typing import TypeVar
 import asyncpg
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from tortoise.exceptions import BaseORMException
 
@@ -84,6 +85,11 @@ def say(line: str) -> None:
     """One line of output, unbroken whatever the terminal's width."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def progress() -> Progress:
+    """A bar on standard error for long work; nothing at all in a pipe."""
+    return Progress(transient=True, console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from rich.console import Console
-from rich.progress import Progress
+from tortoise.queryset import QuerySet
 
 from policies import ErrorReport, Report, Role
 from service.access.principal import Principal
-from service.commands.common import say
+from service.commands.common import progress, say
 from service.commands.keys import create_key
 from service.errors import OperatorError
 from service.ingest import writer_of
@@ -21,6 +20,7 @@ CALLS = 6_000
 DAYS = 30
 _BATCH = 1_000
 _SEED = 20_26
+_KEY_NAME = "demo "
 
 # (requested, served, provider, USD a million input tokens, output tokens, share of calls)
 MODELS = (
@@ -52,7 +52,7 @@ DEMO_KEYS = ((Role.VIEWER, ()), (Role.PARTNER, ("acme",)), (Role.AUDITOR, ()), (
 
 
 class RealCallsError(OperatorError):
-    """the data directory holds real calls: --demo wants an empty one; choose another with --data"""
+    """this ledger is in real use: --demo wants an empty one, so choose another directory with --data"""
 
 
 def sample_calls(now: datetime, count: int = CALLS) -> Iterator[Report]:
@@ -121,24 +121,29 @@ async def load_demo(runtime: Runtime) -> None:
         if await Account.exists():
             raise RealCallsError
         await Installation.filter(id=1).update(demo=True)
-        await _load_calls(runtime)
-    now = datetime.now(UTC)
-    await ApiKey.filter(name__startswith="demo ", revoked_at__isnull=True).update(revoked_at=now)
+    # The keys come last: where there are none, a start was cut short, and what it loaded is loaded again as it was.
+    if not await _keys().exists():
+        await _load_calls(runtime, installation.created_at)
+    await _keys().filter(revoked_at__isnull=True).update(revoked_at=datetime.now(UTC))
     for role, accounts in DEMO_KEYS:
-        text = await create_key(runtime, role, accounts=list(accounts), expires=None, name=f"demo {role}")
+        text = await create_key(runtime, role, accounts=list(accounts), expires=None, name=f"{_KEY_NAME}{role}")
         say(f"{role:<8} {text}")
 
 
-async def _load_calls(runtime: Runtime) -> None:
+def _keys() -> QuerySet[ApiKey]:
+    return ApiKey.filter(name__startswith=_KEY_NAME)
+
+
+async def _load_calls(runtime: Runtime, now: datetime) -> None:
     principal = Principal("demo", Role.INGEST, None)
-    calls = list(sample_calls(datetime.now(UTC)))
+    calls = list(sample_calls(now))
     writer = writer_of(runtime)
     await writer.start()
     try:
-        with Progress(transient=True, console=Console(stderr=True)) as progress:
-            task = progress.add_task("loading sample calls", total=len(calls))
+        with progress() as bar:
+            task = bar.add_task("loading sample calls", total=len(calls))
             for start in range(0, len(calls), _BATCH):
                 await writer.submit(calls[start : start + _BATCH], principal, source="native", patient=True)
-                progress.advance(task, _BATCH)
+                bar.advance(task, _BATCH)
     finally:
         await writer.close()

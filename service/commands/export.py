@@ -8,12 +8,10 @@ from typing import Annotated, Any
 
 import typer
 from graphql import GraphQLError
-from rich.console import Console
-from rich.progress import Progress
 
 from service.api.scalars import parse_moment
-from service.commands.common import quiet_runtime, run
-from service.commands.options import Data, noun
+from service.commands.common import progress, quiet_runtime, run
+from service.commands.options import Data, noun, one_of
 from service.errors import RequestError
 from service.export import ENCODERS, KINDS, Format, exported_pages
 from service.runtime import Runtime
@@ -33,7 +31,10 @@ def parse_bound(text: str) -> datetime:
         ) from None
 
 
-FormatOption = Annotated[Format, typer.Option("--format", help="ndjson: one JSON object a line.")]
+FormatOption = Annotated[
+    Format,
+    typer.Option("--format", parser=one_of(Format), metavar="FORMAT", help="ndjson: one JSON object a line."),
+]
 Since = Annotated[
     datetime | None,
     typer.Option(parser=parse_bound, metavar="TIME", help="From this moment on: `2026-11-01` (UTC) or RFC 3339."),
@@ -123,11 +124,11 @@ async def _write(name: str, form: Format, wanted: _Wanted, data: Path | None) ->
     kind, encode = KINDS[name], ENCODERS[form]
     async with quiet_runtime(data) as runtime:
         await _refuse_unknown(runtime, wanted.accounts or [])
-        with Progress(transient=True, console=Console(stderr=True)) as progress:
-            task = progress.add_task(f"exporting {name}", total=None)
+        with progress() as bar:
+            task = bar.add_task(f"exporting {name}", total=None)
             async for page in exported_pages(runtime, kind, wanted.filter(kind.time_field)):
                 sys.stdout.buffer.write(b"".join(map(encode, page.rows)))
-                progress.update(task, advance=len(page.rows), total=page.total)
+                bar.update(task, advance=len(page.rows), total=page.total)
 
 
 async def _refuse_unknown(runtime: Runtime, accounts: list[str]) -> None:

@@ -11,7 +11,7 @@ from policies import Policy, Role
 from policies.redaction import RedactionError, Redactor
 from service.access.keys import new_key
 from service.commands.common import quiet_runtime, run, say, table
-from service.commands.options import Data, noun
+from service.commands.options import Data, noun, one_of
 from service.errors import RequestError
 from service.runtime import Runtime
 from service.storage.models import ApiKey
@@ -88,9 +88,11 @@ def create(
     role: Annotated[
         Role,
         typer.Option(
+            parser=one_of(Role),
+            metavar="ROLE",
             help="What it may do. ingest: report calls, read nothing. viewer: read calls and costs. partner: the same "
             "of its own accounts. support: read, and ask for details of errors. auditor: see policy and retention, no "
-            "calls. compliance: holds and purges, no calls. admin: everything."
+            "calls. compliance: holds and purges, no calls. admin: everything.",
         ),
     ],
     account: Annotated[

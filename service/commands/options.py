@@ -1,8 +1,10 @@
 """Options that every command takes. Typer is all that this imports: `--help` must answer at once."""
 
+from collections.abc import Callable
 from contextvars import ContextVar
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import typer
 
@@ -13,6 +15,7 @@ Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help=_DATA_H
 UnusedData = Annotated[Path | None, typer.Option("--data", metavar="DIR", hidden=True)]
 """For commands that need no data directory, and so that scripts can give it to every command."""
 
+_Choice = TypeVar("_Choice", bound=StrEnum)
 _before: ContextVar[Path | None] = ContextVar("data directory before the command", default=None)
 
 
@@ -49,3 +52,15 @@ def verb() -> typer.Typer:
     return typer.Typer(
         rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, context_settings=HELP_NAMES
     )
+
+
+def one_of(choices: type[_Choice]) -> Callable[[str], _Choice]:
+    """A parser of an option that takes one of `choices`."""
+
+    def parse(text: str) -> _Choice:
+        try:
+            return choices(text)
+        except ValueError:
+            raise typer.BadParameter(f"`{text[:40]}` is none of {', '.join(choices)}") from None
+
+    return parse

@@ -2,6 +2,8 @@
 
 import os
 
+import typer
+
 from service import server
 from service.commands.common import run, say, settings_for
 from service.commands.options import Data, verb
@@ -12,5 +14,8 @@ app = verb()
 @app.command(hidden=True)
 def work(data: Data = None) -> None:
     """One of several processes that answer; started by `serve --workers`."""
+    url = os.environ.get("CALLEDGER_WORKER_URL")
+    if url is None:
+        raise typer.BadParameter("only `calledger serve --workers` can start this")
     settings = settings_for(data)
-    run(lambda: server.work(settings, os.environ["CALLEDGER_WORKER_URL"], say))
+    run(lambda: server.work(settings, url, say))
