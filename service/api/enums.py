@@ -1,14 +1,12 @@
 """Enums of the schema. Each value carries its description."""
 
 from enum import Enum
+from typing import Any
 
 import strawberry
 
-from policies.model import Role as PolicyRole
-from policies.model import View as PolicyView
 
-
-def _value(name: str, description: str) -> object:
+def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
     return strawberry.enum_value(name, description=description)
 
 
@@ -71,26 +69,19 @@ class ErrorGroupOrderField(Enum):
     FIRST_SEEN = _value("FIRST_SEEN", "Its oldest error inside the window.")
 
 
-_ROLES = {
-    PolicyRole.INGEST: "Reports calls; reads nothing.",
-    PolicyRole.VIEWER: "Reads calls, errors and costs.",
-    PolicyRole.PARTNER: "Reads its own accounts; its keys expire.",
-    PolicyRole.SUPPORT: "As viewer, and may reveal a sealed error, with a reason.",
-    PolicyRole.AUDITOR: "Retention, policy, ledger and evidence; no call content.",
-    PolicyRole.COMPLIANCE: "Holds, purge, erasure, evidence; no call content.",
-    PolicyRole.ADMIN: "Everything, keys included.",
-}
-_VIEWS = {
-    PolicyView.SEE: "In clear.",
-    PolicyView.MASKED: "Masked: text as masked text, anything else as null.",
-    PolicyView.DENIED: "Not at all: asking for it is refused.",
-}
+@strawberry.enum(description="Who a key stands for.")
+class Role(Enum):
+    INGEST = _value("INGEST", "Reports calls; reads nothing.")
+    VIEWER = _value("VIEWER", "Reads calls, errors and costs.")
+    PARTNER = _value("PARTNER", "Reads its own accounts; its keys expire.")
+    SUPPORT = _value("SUPPORT", "As viewer, and may reveal a sealed error, with a reason.")
+    AUDITOR = _value("AUDITOR", "Retention, policy, ledger and evidence; no call content.")
+    COMPLIANCE = _value("COMPLIANCE", "Holds, purge, erasure, evidence; no call content.")
+    ADMIN = _value("ADMIN", "Everything, keys included.")
 
-Role = strawberry.enum(
-    Enum("Role", {role.name: _value(role.name, text) for role, text in _ROLES.items()}),
-    description="Who a key stands for.",
-)
-View = strawberry.enum(
-    Enum("View", {view.name: _value(view.name, text) for view, text in _VIEWS.items()}),
-    description="What a role gets of a field.",
-)
+
+@strawberry.enum(description="What a role gets of a field.")
+class View(Enum):
+    SEE = _value("SEE", "In clear.")
+    MASKED = _value("MASKED", "Masked: text as masked text, anything else as null.")
+    DENIED = _value("DENIED", "Not at all: asking for it is refused.")

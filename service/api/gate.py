@@ -11,7 +11,7 @@ from service.api.context import Context
 from service.api.cost import Priced, Pricing, TooManyFieldsError
 from service.api.errors import Code, refused
 from service.api.limits import check_shape
-from service.query.document import Document
+from service.query.document import Document, fragments_of
 from service.query.enforcement import enforce
 from service.query.errors import ForbiddenError
 
@@ -44,12 +44,7 @@ class Gate(SchemaExtension):
         values = get_variable_values(schema, operation.variable_definitions or (), execution.variables or {})
         if isinstance(values, list):
             return values[0]
-        fragments = {
-            definition.name.value: definition
-            for definition in execution.graphql_document.definitions
-            if definition.kind == "fragment_definition"  # type: ignore[union-attr]
-        }
-        document = Document(fragments, values.coerced)
+        document = Document(fragments_of(execution.graphql_document), values.coerced)
 
         def arguments(definition: Any, node: FieldNode) -> Mapping[str, Any]:  # noqa: ANN401 - graphql-core's field
             return get_argument_values(definition, node, values)

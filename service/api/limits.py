@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from typing import Any, Final
+from typing import Final
 
 from graphql import (
     DocumentNode,
@@ -15,6 +15,7 @@ from graphql import (
 )
 
 from service.api.errors import Code, refused
+from service.query.document import fragments_of
 
 TOKENS_MAX: Final = 2_000
 DEPTH_MAX: Final = 10
@@ -39,11 +40,7 @@ class _Walk:
     """Depth and aliases of a document. Validation has made sure that fragments do not go in circles."""
 
     def __init__(self, document: DocumentNode) -> None:
-        self._fragments: dict[str, Any] = {
-            definition.name.value: definition
-            for definition in document.definitions
-            if definition.kind == "fragment_definition"  # type: ignore[union-attr]
-        }
+        self._fragments = fragments_of(document)
         self._depths: dict[str, int] = {}
         self.depth = 0
         self.aliases = 0

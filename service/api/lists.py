@@ -57,7 +57,7 @@ class Slicing:
 
 def tree_of(info: Info, types: frozenset[str] | None = None) -> Tree:
     """What is asked for below the field that is being resolved."""
-    raw = info._raw_info  # the wrapped info is the only way to the field's nodes
+    raw: Any = info._raw_info  # the wrapped info is the only way to the field's nodes
     return Document(raw.fragments, raw.variable_values).tree(raw.field_nodes, types=types)
 
 
@@ -94,7 +94,7 @@ async def resolve_calls(
         nodes=nodes,
         edges=_edges(CallEdge, tree, page, nodes),
         page_info=_page_info(tree, page),
-        total_count=page.total,
+        total_count=page.total or 0,
     )
 
 
@@ -110,7 +110,7 @@ async def resolve_errors(
         nodes=nodes,
         edges=_edges(CallErrorEdge, tree, page, nodes),
         page_info=_page_info(tree, page),
-        total_count=page.total,
+        total_count=page.total or 0,
     )
 
 
@@ -133,7 +133,7 @@ async def resolve_error_groups(
         nodes=nodes,
         edges=_edges(ErrorGroupEdge, tree, page, nodes),
         page_info=_page_info(tree, page),
-        total_count=page.total,
+        total_count=page.total or 0,
     )
 
 

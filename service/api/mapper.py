@@ -98,13 +98,13 @@ def _column(name: str) -> Callable[[Row], Any]:
 
 
 def _amount(row: Row) -> Amount | None:
-    if row["amount"] is None or row["currency"] is None:
+    # The writer stores all three or none.
+    if row["amount"] is None or row["currency"] is None or row["amount_source"] is None:
         return None
-    source = row["amount_source"]
     return Amount(
         amount=Decimal(row["amount"]),
         currency=row["currency"],
-        source=None if source is None else AmountSource[AMOUNT_SOURCE_NAMES[source]],
+        source=AmountSource[AMOUNT_SOURCE_NAMES[row["amount_source"]]],
     )
 
 
@@ -116,7 +116,7 @@ def _amount_parts(row: Row) -> list[AmountPart] | None:
             meter=part["meter"],
             quantity=_decimal(part.get("quantity")),
             unit_price=_decimal(part.get("unit_price")),
-            amount=_decimal(part["amount"]),
+            amount=Decimal(part["amount"]),
         )
         for part in orjson.loads(row["amount_parts"])
     ]

@@ -14,7 +14,7 @@ from service.api.enums import Role, View
 @strawberry.type(description="What the role gets of one field.")
 class FieldView:
     field: str = strawberry.field(description="`Type.field` as in this schema.")
-    view: View = strawberry.field(description="How it is shown.")  # type: ignore[valid-type]
+    view: View = strawberry.field(description="How it is shown.")
     filterable: bool = strawberry.field(description="May it be filtered, ordered or grouped by.")
 
 
@@ -27,7 +27,7 @@ class RateLimit:
 
 @strawberry.type(description="Who asks.")
 class Viewer:
-    role: Role = strawberry.field(description="Role of the key.")  # type: ignore[valid-type]
+    role: Role = strawberry.field(description="Role of the key.")
     accounts: list[str] | None = strawberry.field(description="Accounts that the key is bound to. Null: every account.")
     key_id: strawberry.ID = strawberry.field(description="Public part of the key.")
     expires_at: datetime | None = strawberry.field(description="When the key ends; null: it does not.")

@@ -4,9 +4,24 @@ obeyed."""
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, SelectionSetNode, ValueNode, VariableNode
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    SelectionSetNode,
+    ValueNode,
+    VariableNode,
+)
 
 Tree = dict[str, Any]
+
+
+def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+    """The fragments of a document by name."""
+    definitions = document.definitions
+    return {item.name.value: item for item in definitions if isinstance(item, FragmentDefinitionNode)}
 
 
 class Document:

@@ -13,8 +13,10 @@ from graphql import (
     GraphQLEnumType,
     GraphQLInputObjectType,
     GraphQLInputType,
+    GraphQLInterfaceType,
     GraphQLList,
     GraphQLNonNull,
+    GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
     get_named_type,
@@ -170,6 +172,6 @@ def check_schema(policy: Policy, schema: GraphQLSchema) -> None:
     types = {
         name: list(type_.fields)
         for name, type_ in schema.type_map.items()
-        if not name.startswith("__") and hasattr(type_, "fields") and not isinstance(type_, GraphQLInputObjectType)
+        if not name.startswith("__") and isinstance(type_, GraphQLObjectType | GraphQLInterfaceType)
     }
     views.check_schema(policy, types)

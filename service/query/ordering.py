@@ -1,9 +1,11 @@
 """Orders and positions: keyset paging, nulls last, ties by id."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import cast
+
+import asyncpg
 
 from service.query.cursor import CursorError, Position
 from service.query.errors import BadInputError
@@ -71,7 +73,7 @@ class Ordering:
     def _name(self, index: int) -> str:
         return f"order_{index}"
 
-    def position(self, row: Mapping[str, Any]) -> Position:
+    def position(self, row: asyncpg.Record) -> Position:
         """Where a row stands, as a cursor holds it."""
         if self.by_time:
             return (_plain(row[self.table.time]), row["id"])

@@ -25,7 +25,7 @@ PAGE_DEFAULT: Final = 50
 # A month of local time can be an hour longer than its days.
 UNORDERED_RANGE_MAX: Final = timedelta(days=31, hours=2)
 
-Row = Mapping[str, Any]
+Row = asyncpg.Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
                     now - timedelta(minutes=index),
                     source_id=str(index),
                     amount=Decimal(index),
+                    amount_source=2,
                     currency="USD",
                     latency_ms=index,
                     tags={"team": "a"},
@@ -212,7 +213,8 @@ async def test_a_cursor_says_nothing(shelf: Shelf) -> None:
         (
             (
                 "{ errors { ...A } } fragment A on CallErrorConnection { nodes { ...B } } "
-                "fragment B on CallError { call { error { ...C } } } fragment C on CallError { call { error { ...D } } } "
+                "fragment B on CallError { call { error { ...C } } } "
+                "fragment C on CallError { call { error { ...D } } } "
                 "fragment D on CallError { call { error { call { id error { id } } } } }"
             ),
             "QUERY_TOO_DEEP",
