@@ -1,6 +1,5 @@
 """Where data keys live: outside the database, wrapped, and destroyed for good when their time has come."""
 
-from service.keyring.disk import path_of_url
 from service.keyring.errors import (
     KekError,
     KeyDamagedError,
@@ -12,12 +11,14 @@ from service.keyring.errors import (
     KeyringExposedError,
     KeyringForeignError,
     KeyringMissingError,
+    KeyringSameClusterError,
     KeyringUnavailableError,
 )
-from service.keyring.file import open_file_keyring
-from service.keyring.kek import Kek, create_kek_file
+from service.keyring.kek import Kek
+from service.keyring.kek_file import create_kek_file
 from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
-from service.keyring.protocol import SECRETS, KeyCounts, Keyring, KeyringCounts
+from service.keyring.opening import open_keyring
+from service.keyring.protocol import SECRETS, KeyCounts, Keyring, KeyringCounts, OnStep, Rotation
 
 __all__ = [
     "SECRETS",
@@ -38,21 +39,12 @@ __all__ = [
     "KeyringExposedError",
     "KeyringForeignError",
     "KeyringMissingError",
+    "KeyringSameClusterError",
     "KeyringUnavailableError",
+    "OnStep",
     "PeriodKeyName",
+    "Rotation",
     "create_kek_file",
     "open_keyring",
     "parse_name",
 ]
-
-
-async def open_keyring(url: str, kek: str, *, create: bool) -> Keyring:
-    """The keyring at `url` (`file:DIR`), its keys wrapped by the key-encryption key at `kek` (`file:PATH`).
-
-    A keyring that is not there raises `KeyringMissingError` unless `create`; nothing is ever made silently. Call `bind`
-    before the first key is used.
-    """
-    root = path_of_url(url)
-    if root is None:
-        raise KeyringError("a keyring is named as `file:DIR`")
-    return await open_file_keyring(root, kek, create=create)

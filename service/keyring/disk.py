@@ -69,6 +69,23 @@ def publish(path: Path, content: bytes, *, scratch: Path) -> bool:
     return True
 
 
+def replace(path: Path, content: bytes, *, scratch: Path) -> None:
+    """Put a file of mode 0600 in the place of another: whoever opens it sees the one or the other, whole.
+
+    What was there is overwritten as far as that is worth anything: see `erase`.
+    """
+    unfinished = scratch / f"{SCRATCH_PREFIX}{token_hex(8)}"
+    _write_new(unfinished, content)
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        unfinished.rename(path)
+        sync_directory(path.parent)
+        with suppress(OSError):
+            os.pwrite(descriptor, bytes(os.fstat(descriptor).st_size), 0)
+    finally:
+        os.close(descriptor)
+
+
 def erase(path: Path) -> bool:
     """Overwrite and unlink a file; the caller syncs its directory. Returns whether it was there.
 

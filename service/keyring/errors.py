@@ -6,6 +6,7 @@ OperatorError
     ├── KeyringForeignError    it belongs to another database
     ├── KeyringDamagedError    its own files do not fit together
     ├── KeyringExposedError    others than its owner can read it
+    ├── KeyringSameClusterError    it is in the PostgreSQL that holds what its keys seal
     └── KekError               the key-encryption key is absent, unfit, or another one
 ServiceError
 ├── KeyringUnavailableError    it cannot be reached now; try again
@@ -36,6 +37,10 @@ class KeyringDamagedError(KeyringError):
 
 class KeyringExposedError(KeyringError):
     """others than its owner can read the keyring"""
+
+
+class KeyringSameClusterError(KeyringError):
+    """the keyring is in the same PostgreSQL as the calls: a destroyed key would live on beside what it sealed"""
 
 
 class KekError(KeyringError):

@@ -1,6 +1,6 @@
 """What lies where in a file keyring, and how one comes into being.
 
-keyring.json       format, id, salt for passphrases, and a check value wrapped by the key-encryption key
+keyring.json       format, id, salt for passphrases, and a check value wrapped by each key-encryption key
 database           the id of the one database that it belongs to
 tombstones         the names of destroyed keys
 lock               held while a key is made or destroyed
@@ -10,40 +10,14 @@ accounts/2a/42     the folder is the account number modulo 256
 holds/fb3e...      by the hold's id
 """
 
-import json
-from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-from uuid import UUID
 
 from service.keyring.disk import SCRATCH_PREFIX, check_private_directory, locked, make_directory, publish, read_private
 from service.keyring.errors import KeyringDamagedError, KeyringMissingError
+from service.keyring.metadata import Metadata
 from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
-
-FORMAT: Final = 1
-SALT_BYTES: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Metadata:
-    """What `keyring.json` says."""
-
-    id: UUID
-    salt: bytes
-    check: bytes
-
-    def encode(self) -> bytes:
-        value = {"format": FORMAT, "id": str(self.id), "salt": self.salt.hex(), "check": b64encode(self.check).decode()}
-        return json.dumps(value, indent=2).encode() + b"\n"
-
-    @classmethod
-    def decode(cls, content: bytes) -> "Metadata":
-        value = json.loads(content)
-        if value["format"] != FORMAT:
-            raise ValueError
-        return cls(UUID(value["id"]), bytes.fromhex(value["salt"]), b64decode(value["check"], validate=True))
+from service.keyring.protocol import SECRETS
 
 
 class Layout:
@@ -65,8 +39,14 @@ class Layout:
             return f"{self._root_text}/holds/{name.hold}"
         return f"{self._root_text}/periods/{name.tier}/{name.data_class}/{name.period}"
 
-    def secret_path(self, name: str) -> Path:
-        return self.root / "secrets" / name
+    def entry_path(self, name: str) -> str:
+        """The file of a key, or of a secret as `secret/pepper`."""
+        secret = name.removeprefix("secret/")
+        if secret == name:
+            return self.key_path(parse_name(name))
+        if secret not in SECRETS:
+            raise ValueError(f"a keyring has no secret `{secret}`")
+        return f"{self._root_text}/secrets/{secret}"
 
     def exists(self) -> bool:
         """Whether a keyring was made here."""
@@ -124,12 +104,12 @@ class Layout:
             self._check_unused()
             self.remove_unfinished()
             for name, content in secrets.items():
-                path = self.secret_path(name)
+                path = Path(self.entry_path(name))
                 make_directory(path.parent)
                 path.unlink(missing_ok=True)
                 publish(path, content, scratch=self.root)
             publish(self.tombstones_path, b"", scratch=self.root)
-            return publish(self.metadata_path, metadata.encode(), scratch=self.root)
+            return publish(self.metadata_path, metadata.encode().encode(), scratch=self.root)
 
     def _make_root(self) -> None:
         make_directory(self.root)

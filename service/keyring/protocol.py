@@ -1,6 +1,6 @@
 """What every keyring does, wherever its keys live."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 from uuid import UUID
@@ -13,7 +13,7 @@ SECRETS: Final = ("pepper", "cursor", "signer")
 
 @dataclass(frozen=True, slots=True)
 class KeyCounts:
-    """How many keys are here, and how many were destroyed on purpose."""
+    """How many keys are here, and how many were here and were destroyed on purpose."""
 
     live: int = 0
     destroyed: int = 0
@@ -21,10 +21,27 @@ class KeyCounts:
 
 @dataclass(frozen=True, slots=True)
 class KeyringCounts:
-    """Counts by (tier, data class), and of the accounts' keys."""
+    """Counts by (tier, data class), and of the keys of accounts and of legal holds."""
 
     periods: Mapping[tuple[int, str], KeyCounts] = field(default_factory=dict[tuple[int, str], KeyCounts])
     accounts: KeyCounts = KeyCounts()
+    holds: KeyCounts = KeyCounts()
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What a rotation did. `wrapped_by`: the key-encryption key that now wraps everything, in words."""
+
+    wrapped_by: str
+    rewrapped: int
+
+
+OnStep = Callable[[int, int], None]
+"""Called with how many keys were looked at, and how many there are."""
+
+
+def nobody_watches(_: int, __: int) -> None:
+    """The usual `OnStep`."""
 
 
 class Keyring(Protocol):
@@ -89,6 +106,13 @@ class Keyring(Protocol):
 
     async def counts(self) -> KeyringCounts:
         """How many keys are here and how many were destroyed."""
+        ...
+
+    async def rotate(self, to: str, *, on_step: OnStep = nobody_watches) -> Rotation:
+        """Wrap every key anew under the key-encryption key at `to`; or go on where an earlier call was cut short.
+
+        `KekError` if it is unfit, `KeyringDamagedError` when there are keys that nothing unwraps.
+        """
         ...
 
     def forget(self, keys: Iterable[PeriodKeyName] = (), accounts: Iterable[int] = ()) -> None:

@@ -32,13 +32,9 @@ class Tombstones:
     def __contains__(self, name: KeyName) -> bool:
         return name in self._names
 
-    def names(self) -> list[KeyName]:
-        """All of them, in the order of the file."""
-        return list(self._names)
-
-    def destroyed(self) -> list[KeyName]:
-        """Those that had a key."""
-        return [name for name, was_here in self._names.items() if was_here]
+    def all(self) -> dict[KeyName, bool]:
+        """All of them, in the order of the file; the value says whether there was a key then."""
+        return dict(self._names)
 
     def refresh(self) -> None:
         """Take in what was appended since; one stat(2) when nothing was. A name once read stays, whatever the file."""

@@ -25,7 +25,6 @@ async def test_bound_to_context(tmp_path: Path) -> None:
     wrapped = await a.wrap(b"k" * 32, context=b"here")
 
     assert await a.unwrap(wrapped, context=b"here") == b"k" * 32
-    assert a.id != b.id
     for kek, content, context in ((a, wrapped, b"there"), (b, wrapped, b"here"), (a, b"", b"here"), (a, b"x", b"here")):
         with pytest.raises(UnwrapError):
             await kek.unwrap(content, context=context)
@@ -57,7 +56,8 @@ async def test_salt(tmp_path: Path) -> None:
     path = private_file(tmp_path / "passphrase", b"correct horse battery staple")
     one, other = await open_kek(f"file:{path}", salt=SALT), await open_kek(f"file:{path}", salt=b"s" * 16)
 
-    assert one.id != other.id
+    with pytest.raises(UnwrapError):
+        await other.unwrap(await one.wrap(b"k" * 32, context=b""), context=b"")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ async def test_group_readable(tmp_path: Path) -> None:
     """A group may read it, as secrets mounted into a container are."""
     path = private_file(tmp_path / "kek", b"\x00" + os.urandom(31), 0o440)
 
-    assert len((await open_kek(f"file:{path}", salt=SALT)).id) == 8
+    assert "kek" in (await open_kek(f"file:{path}", salt=SALT)).describe()
 
 
 async def test_absent(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ async def test_absent(tmp_path: Path) -> None:
     assert not (tmp_path / "ring").exists()
 
 
-@pytest.mark.parametrize("url", ["", "file:", "passphrase", "aws-kms:key", "file"])
+@pytest.mark.parametrize("url", ["", "file:", "passphrase", "aws-kms:passphrase", "file"])
 async def test_unknown_url(url: str) -> None:
     """An address of no known kind is refused; it may be a passphrase, so it is not repeated."""
     with pytest.raises(KekError) as caught:

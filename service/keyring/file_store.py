@@ -1,0 +1,170 @@
+"""The home of keys in a directory: `file:DIR`. One host, any number of processes; what lies where, `layout` says."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+from uuid import UUID
+
+from service.keyring.disk import erase, locked, make_directory, publish, read_private, replace, sync_directory
+from service.keyring.errors import KeyringUnavailableError
+from service.keyring.layout import Layout
+from service.keyring.metadata import KekRecord, Metadata
+from service.keyring.names import KeyName, parse_name
+from service.keyring.store import StaleKekError, kek_id_of
+from service.keyring.tombstones import Tombstones
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+async def create_file_store(root: Path, metadata: Metadata, secrets: Mapping[str, bytes]) -> None:
+    """Make a keyring in `root`, unless another process makes it first."""
+    await _in_thread(Layout(root).create, metadata, secrets)
+
+
+async def open_file_store(root: Path) -> "FileStore":
+    """The home in `root`. A destruction that a crash cut short is finished before anything else.
+
+    `KeyringMissingError`, `KeyringDamagedError` and `KeyringExposedError` as their names say.
+    """
+    layout = Layout(root)
+    await _in_thread(layout.metadata)
+    store = FileStore(layout, await _in_thread(Tombstones, layout.tombstones_path))
+    await store.recover()
+    return store
+
+
+class FileStore:
+    """A `KeyStore` in a directory."""
+
+    def __init__(self, layout: Layout, tombstones: Tombstones) -> None:
+        self._layout = layout
+        self._tombstones = tombstones
+
+    @property
+    def place(self) -> str:
+        return f"`{self._layout.root}`"
+
+    def watch(self, forget: Callable[[], None]) -> None:
+        """Nobody has to tell: `still_there` looks at the disk."""
+
+    async def metadata(self) -> Metadata:
+        return await _in_thread(self._layout.metadata)
+
+    async def take_up(self, keks: Sequence[KekRecord], *, expected: Metadata) -> bool:
+        return await _in_thread(self._take_up, tuple(keks), expected)
+
+    async def bind(self, database_id: UUID) -> str:
+        return await _in_thread(self._bind, database_id)
+
+    def still_there(self, name: KeyName) -> bool:
+        # Two system calls for a key from memory: a destruction by another process is noticed at once.
+        self._refresh()
+        return name not in self._tombstones and os.access(self._layout.key_path(name), os.F_OK)
+
+    async def read(self, name: str) -> bytes | None:
+        try:
+            return read_private(self._layout.entry_path(name))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _unavailable(error) from error
+
+    async def is_destroyed(self, name: KeyName) -> bool:
+        self._refresh()
+        return name in self._tombstones
+
+    async def publish(self, name: KeyName, entry: bytes) -> None:
+        await _in_thread(self._publish, name, entry)
+
+    async def replace(self, name: str, old: bytes, new: bytes) -> bool:
+        return await _in_thread(self._replace, name, old, new)
+
+    async def destroy(self, names: Sequence[KeyName]) -> int:
+        return await _in_thread(self._erase, names)
+
+    async def tombstones(self) -> Mapping[KeyName, bool]:
+        await _in_thread(self._tombstones.refresh)
+        return self._tombstones.all()
+
+    async def names(self) -> Iterable[KeyName]:
+        return await _in_thread(self._live)
+
+    async def recover(self) -> int:
+        """Finish what a crash cut short. Returns how many destroyed keys still had a file."""
+        return await _in_thread(self._erase, list(self._tombstones.all()))
+
+    async def close(self) -> None:
+        pass
+
+    def _publish(self, name: KeyName, entry: bytes) -> None:
+        path = Path(self._layout.key_path(name))
+        make_directory(path.parent)
+        with locked(self._layout.lock_path):
+            # Under the lock, so that no key appears after its tombstone, or after its wrapping was given up.
+            if self._layout.metadata().current.id != kek_id_of(entry):
+                raise StaleKekError
+            self._tombstones.refresh()
+            if name not in self._tombstones:
+                publish(path, entry, scratch=self._layout.root)
+
+    def _replace(self, name: str, old: bytes, new: bytes) -> bool:
+        path = Path(self._layout.entry_path(name))
+        with locked(self._layout.lock_path):
+            self._tombstones.refresh()
+            buried = not name.startswith("secret/") and parse_name(name) in self._tombstones
+            with suppress(FileNotFoundError):
+                if not buried and read_private(path) == old:
+                    replace(path, new, scratch=self._layout.root)
+                    return True
+        return False
+
+    def _take_up(self, keks: tuple[KekRecord, ...], expected: Metadata) -> bool:
+        with locked(self._layout.lock_path):
+            if self._layout.metadata() != expected:
+                return False
+            metadata = Metadata(expected.id, expected.salt, keks)
+            replace(self._layout.metadata_path, metadata.encode().encode(), scratch=self._layout.root)
+            return True
+
+    def _erase(self, names: Sequence[KeyName]) -> int:
+        with locked(self._layout.lock_path):
+            self._layout.remove_unfinished()
+            paths = {name: Path(self._layout.key_path(name)) for name in names}
+            self._tombstones.add([(name, path.exists()) for name, path in paths.items()], at=datetime.now(UTC))
+            erased = [path for path in paths.values() if erase(path)]
+            for directory in {path.parent for path in erased}:
+                sync_directory(directory)
+        return len(erased)
+
+    def _bind(self, database_id: UUID) -> str:
+        with locked(self._layout.lock_path):
+            publish(self._layout.database_path, f"{database_id}\n".encode(), scratch=self._layout.root)
+        return read_private(self._layout.database_path).decode("ascii", "replace").strip()
+
+    def _live(self) -> list[KeyName]:
+        self._tombstones.refresh()
+        layout = self._layout
+        names: list[KeyName] = [*layout.period_keys(), *layout.account_keys(), *layout.hold_keys()]
+        return [name for name in names if name not in self._tombstones]
+
+    def _refresh(self) -> None:
+        try:
+            self._tombstones.refresh()
+        except OSError as error:
+            raise _unavailable(error) from error
+
+
+def _unavailable(error: OSError) -> KeyringUnavailableError:
+    return KeyringUnavailableError(f"the keyring cannot be used now: {error.strerror or error}")
+
+
+async def _in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    try:
+        return await asyncio.to_thread(function, *args, **kwargs)
+    except OSError as error:
+        raise _unavailable(error) from error

@@ -1,0 +1,78 @@
+"""A key-encryption key in Google Cloud KMS: `gcp:projects/P/locations/L/keyRings/R/cryptoKeys/K`.
+
+Credentials are the application's default ones. The context goes along as additional authenticated data. Needs the role
+`roles/cloudkms.cryptoKeyEncrypterDecrypter` on the key. `gcp:https://HOST/projects/...` asks a private endpoint, and
+`gcp:http://127.0.0.1:PORT/projects/...` an emulator on this host, unencrypted and without credentials.
+"""
+
+import re
+from typing import Any, Final
+
+from service.keyring.errors import KekError
+from service.keyring.kek import UnwrapError
+from service.keyring.kek_remote import READ_S, AwayError, RemoteKek, optional_module
+
+_RESOURCE: Final = re.compile(
+    r"(?:(https?)://([A-Za-z0-9.:\[\]-]+)/)?"
+    r"(projects/[^/\s]+/locations/[^/\s]+/keyRings/[^/\s]+/cryptoKeys/[^/\s]+)"
+)
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+
+
+class GcpKek(RemoteKek):
+    """A symmetric key of Google Cloud KMS."""
+
+    def __init__(self, url: str) -> None:
+        match = _RESOURCE.fullmatch(url.removeprefix("gcp:"))
+        if match is None:
+            raise KekError(
+                f"`{url}` is no key of Google Cloud KMS: write"
+                " `gcp:projects/P/locations/L/keyRings/R/cryptoKeys/K`, without a version"
+            )
+        scheme, host, self._resource = match.groups()
+        super().__init__(f"Google Cloud KMS key `{self._resource}`")
+        self._errors = optional_module("google.api_core.exceptions", extra="gcp")
+        self._auth_errors = optional_module("google.auth.exceptions", extra="gcp")
+        self._options = (scheme, host)
+        self._client_made: Any = None
+
+    def _wrap(self, key: bytes, context: bytes) -> bytes:
+        request = {"name": self._resource, "plaintext": key, "additional_authenticated_data": context}
+        return self._call("encrypt", request).ciphertext
+
+    def _unwrap(self, wrapped: bytes, context: bytes) -> bytes:
+        if not wrapped:
+            raise UnwrapError
+        request = {"name": self._resource, "ciphertext": wrapped, "additional_authenticated_data": context}
+        return self._call("decrypt", request).plaintext
+
+    def _call(self, operation: str, request: dict[str, Any]) -> Any:  # noqa: ANN401 - the package is optional
+        try:
+            return getattr(self._client(), operation)(request=request, timeout=READ_S, retry=None)
+        except self._errors.InvalidArgument:
+            raise UnwrapError from None
+        except self._errors.NotFound:
+            raise KekError(f"there is no key `{self._resource}`") from None
+        except (self._errors.GoogleAPIError, self._auth_errors.GoogleAuthError) as error:
+            raise AwayError(type(error).__name__) from None
+
+    def _client(self) -> Any:  # noqa: ANN401 - the package is optional
+        # Made in the thread that first needs it: it looks for credentials, which may take a while.
+        if self._client_made is None:
+            self._client_made = _connect(*self._options)
+        return self._client_made
+
+
+def _connect(scheme: str | None, host: str | None) -> Any:  # noqa: ANN401 - the package is optional
+    kms = optional_module("google.cloud.kms_v1", extra="gcp")
+    if scheme == "http" and host is not None:
+        if host.rsplit(":", 1)[0] not in _LOOPBACK:
+            raise KekError(
+                "a key-encryption key is asked without encryption on this host only: write `gcp:https://...`"
+            )
+        transports = optional_module("google.cloud.kms_v1.services.key_management_service.transports", extra="gcp")
+        channel = optional_module("grpc", extra="gcp").insecure_channel(host)
+        transport = transports.KeyManagementServiceGrpcTransport(channel=channel)
+        return kms.KeyManagementServiceClient(transport=transport)
+    options = {"api_endpoint": host} if host is not None else None
+    return kms.KeyManagementServiceClient(client_options=options)

@@ -1,0 +1,93 @@
+"""Opening a keyring: which home an address names, and making one where there is none."""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from service.keyring.disk import path_of_url
+from service.keyring.errors import KeyringError, KeyringMissingError, KeyringUnavailableError
+from service.keyring.file_store import create_file_store, open_file_store
+from service.keyring.kek import is_local, open_kek
+from service.keyring.metadata import SALT_BYTES, Metadata
+from service.keyring.postgres_store import address_of_url, create_postgres_store, open_postgres_store
+from service.keyring.protocol import SECRETS
+from service.keyring.ring import Ring
+from service.keyring.store import KeyStore
+from service.keyring.wrapping import KEY_BYTES, Wrapping, context_of, entry_of, new_record
+from service.logs import get_logger
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """How to open a kind of home, and how to make one."""
+
+    open: Callable[[], Awaitable[KeyStore]]
+    create: Callable[[Metadata, Mapping[str, bytes]], Awaitable[None]]
+
+
+async def open_keyring(url: str, kek: str, *, create: bool, apart_from: str | None = None) -> Ring:
+    """The keyring at `url` (`file:DIR`, `postgres:URL`), wrapped by the key-encryption key at `kek` (see `open_kek`).
+
+    A keyring that is not there raises `KeyringMissingError` unless `create`; nothing is ever made silently. Call `bind`
+    before the first key is used. `apart_from` is the address of the database that the keys are for: a keyring in the
+    same PostgreSQL is refused with `KeyringSameClusterError`.
+
+    A key-encryption key that is away for now does not keep the keyring from opening: keys are destroyed without it.
+    """
+    home = _home(url, apart_from)
+    try:
+        store = await home.open()
+    except KeyringMissingError:
+        if not create:
+            raise
+        await home.create(*await _new_keyring(kek))
+        store = await home.open()
+    try:
+        ring = Ring(store, wrapping := Wrapping(store, await store.metadata(), kek))
+        await _verify(wrapping)
+    except BaseException:
+        await store.close()
+        raise
+    return ring
+
+
+def is_remote(url: str, kek: str) -> bool:
+    """Whether a keyring, or what wraps it, can be away while this host is well."""
+    return path_of_url(url) is None or not is_local(kek)
+
+
+def _home(url: str, apart_from: str | None) -> _Home:
+    if (root := path_of_url(url)) is not None:
+        return _files(root)
+    if (address := address_of_url(url)) is not None:
+        return _Home(
+            lambda: open_postgres_store(address, apart_from=apart_from),
+            lambda metadata, secrets: create_postgres_store(address, metadata, secrets),
+        )
+    raise KeyringError("a keyring is named as `file:DIR`, or as `postgres:URL` in another PostgreSQL than the calls'")
+
+
+def _files(root: Path) -> _Home:
+    return _Home(lambda: open_file_store(root), lambda metadata, secrets: create_file_store(root, metadata, secrets))
+
+
+async def _new_keyring(kek_url: str) -> tuple[Metadata, dict[str, bytes]]:
+    keyring_id, salt = uuid4(), os.urandom(SALT_BYTES)
+    kek = await open_kek(kek_url, salt=salt)
+    record = await new_record(kek, kek_url, keyring_id)
+    secrets = {
+        name: entry_of(record.id, await kek.wrap(os.urandom(KEY_BYTES), context=context_of(keyring_id, name)))
+        for name in (f"secret/{secret}" for secret in SECRETS)
+    }
+    return Metadata(keyring_id, salt, (record,)), secrets
+
+
+async def _verify(wrapping: Wrapping) -> None:
+    try:
+        await wrapping.verify()
+    except KeyringUnavailableError as error:
+        log.warning("what is sealed stays sealed until the key-encryption key is back", reason=str(error))

@@ -1,0 +1,66 @@
+"""Hearing of keys that others destroyed: one connection that listens, and a pulse that shows that it still does."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import asyncpg
+
+from service.keyring import postgres_schema as sql
+
+PULSE_S: Final = 10.0
+TRUST_S: Final = 30.0
+_RETRY_S: Final = 1.0
+_TIMEOUT_S: Final = 5.0
+
+
+class Ear:
+    """Calls `on_word` at every announcement, and whenever one may have been missed."""
+
+    def __init__(self, address: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._address = address
+        self._clock = clock
+        self._heard_at: float | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.on_word: Callable[[], None] = lambda: None
+
+    def hears(self) -> bool:
+        """Whether a destruction by somebody else would be known by now, give or take `TRUST_S`."""
+        return self._heard_at is not None and self._clock() - self._heard_at < TRUST_S
+
+    async def start(self) -> None:
+        """Listen, from before this returns where the server is there."""
+        first = asyncio.Event()
+        self._task = asyncio.create_task(self._listen_for_ever(first), name="calledger keyring ear")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(first.wait(), _TIMEOUT_S)
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _listen_for_ever(self, first: asyncio.Event) -> None:
+        while True:
+            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self._listen(first)
+            await asyncio.sleep(_RETRY_S)
+
+    async def _listen(self, first: asyncio.Event) -> None:
+        connection = await asyncpg.connect(self._address, timeout=_TIMEOUT_S, command_timeout=_TIMEOUT_S)
+        ended = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda _: ended.set())
+            await connection.add_listener(sql.CHANNEL, lambda *_: self.on_word())
+            # What was announced while nobody listened is not said again.
+            self.on_word()
+            while not ended.is_set():
+                self._heard_at = self._clock()
+                first.set()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), PULSE_S)
+                await connection.execute("SELECT 1")
+        finally:
+            connection.terminate()

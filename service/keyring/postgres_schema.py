@@ -1,0 +1,82 @@
+"""What a keyring in PostgreSQL consists of, and every statement that works on it. It uses no extension.
+
+A transaction that changes anything holds the lock on the one row of `keyring`: shared to put a key there, alone to
+destroy keys or to change what wraps them. So no key appears after its tombstone.
+"""
+
+from typing import Final
+
+CHANNEL: Final = "calledger_keyring"
+CREATION_LOCK: Final = 0x63616C6C_0006
+
+CREATE: Final = """
+    CREATE SCHEMA IF NOT EXISTS calledger_keyring;
+    CREATE TABLE IF NOT EXISTS calledger_keyring.keyring (
+        only boolean PRIMARY KEY DEFAULT true CHECK (only),
+        metadata text COLLATE "C" NOT NULL,
+        database_id text COLLATE "C"
+    );
+    CREATE TABLE IF NOT EXISTS calledger_keyring.entry (
+        name text COLLATE "C" PRIMARY KEY,
+        content bytea NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS calledger_keyring.tombstone (
+        number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        name text COLLATE "C" NOT NULL UNIQUE,
+        had_key boolean NOT NULL,
+        destroyed_at timestamptz NOT NULL
+    );
+    REVOKE ALL ON SCHEMA calledger_keyring FROM PUBLIC;
+    REVOKE ALL ON ALL TABLES IN SCHEMA calledger_keyring FROM PUBLIC;
+"""
+IS_THERE: Final = """
+    SELECT to_regclass('calledger_keyring.keyring') IS NOT NULL AND to_regclass('calledger_keyring.entry') IS NOT NULL
+        AND to_regclass('calledger_keyring.tombstone') IS NOT NULL
+"""
+IS_USED: Final = """
+    SELECT EXISTS (SELECT FROM calledger_keyring.entry) OR EXISTS (SELECT FROM calledger_keyring.tombstone)
+"""
+BEGIN_CREATION: Final = "SELECT pg_advisory_xact_lock($1)"
+PUT_METADATA: Final = "INSERT INTO calledger_keyring.keyring (metadata) VALUES ($1)"
+METADATA: Final = "SELECT metadata FROM calledger_keyring.keyring"
+METADATA_SHARED: Final = "SELECT metadata FROM calledger_keyring.keyring FOR SHARE"
+METADATA_ALONE: Final = "SELECT metadata FROM calledger_keyring.keyring FOR UPDATE"
+SET_METADATA: Final = "UPDATE calledger_keyring.keyring SET metadata = $1"
+BIND: Final = "UPDATE calledger_keyring.keyring SET database_id = $1 WHERE database_id IS NULL"
+BOUND: Final = "SELECT database_id FROM calledger_keyring.keyring"
+
+ENTRY: Final = "SELECT content FROM calledger_keyring.entry WHERE name = $1"
+PUT_ENTRY: Final = """
+    INSERT INTO calledger_keyring.entry (name, content)
+    SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM calledger_keyring.tombstone WHERE name = $1)
+    ON CONFLICT (name) DO NOTHING
+"""
+REPLACE_ENTRY: Final = """
+    UPDATE calledger_keyring.entry SET content = $3
+    WHERE name = $1 AND content = $2 AND NOT EXISTS (SELECT FROM calledger_keyring.tombstone WHERE name = $1)
+    RETURNING true
+"""
+NAMES: Final = """
+    SELECT name FROM calledger_keyring.entry
+    WHERE name NOT LIKE 'secret/%' AND NOT EXISTS (
+        SELECT FROM calledger_keyring.tombstone WHERE tombstone.name = entry.name
+    )
+"""
+IS_DESTROYED: Final = "SELECT EXISTS (SELECT FROM calledger_keyring.tombstone WHERE name = $1)"
+TOMBSTONES: Final = "SELECT name, had_key FROM calledger_keyring.tombstone ORDER BY number"
+BURY: Final = """
+    INSERT INTO calledger_keyring.tombstone (name, had_key, destroyed_at)
+    SELECT wanted.name, EXISTS (SELECT FROM calledger_keyring.entry WHERE entry.name = wanted.name), clock_timestamp()
+    FROM unnest($1::text[]) WITH ORDINALITY AS wanted (name, place) ORDER BY place
+    ON CONFLICT (name) DO NOTHING
+"""
+REMOVE: Final = "DELETE FROM calledger_keyring.entry WHERE name = ANY ($1::text[]) RETURNING name"
+REMOVE_BURIED: Final = """
+    DELETE FROM calledger_keyring.entry
+    WHERE EXISTS (SELECT FROM calledger_keyring.tombstone WHERE tombstone.name = entry.name)
+"""
+ANNOUNCE: Final = "SELECT pg_notify($1, '')"
+VACUUM: Final = "VACUUM calledger_keyring.entry"
+
+SYSTEM: Final = "SELECT system_identifier FROM pg_control_system()"
+STARTED: Final = "SELECT pg_postmaster_start_time()"

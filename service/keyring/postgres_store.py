@@ -1,0 +1,246 @@
+"""The home of keys in a PostgreSQL of its own: `postgres:URL`. Any number of hosts share it.
+
+A destruction is one transaction, so that a tombstone and the removal of its key are seen together or not at all. Others
+hear of it by NOTIFY; a process that cannot hear stops trusting its memory after `TRUST_S`.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import asyncpg
+
+from service.keyring import postgres_schema as sql
+from service.keyring.errors import (
+    KeyringDamagedError,
+    KeyringError,
+    KeyringMissingError,
+    KeyringSameClusterError,
+    KeyringUnavailableError,
+)
+from service.keyring.metadata import KekRecord, Metadata
+from service.keyring.names import KeyName, parse_name
+from service.keyring.postgres_ear import Ear
+from service.keyring.store import StaleKekError, kek_id_of
+
+CONNECT_S: Final = 5.0
+COMMAND_S: Final = 10.0
+_CONNECTIONS_MAX: Final = 4
+_SCHEMES: Final = ("postgres", "postgresql")
+# The server is there and will not have us: nothing that passes by itself.
+_REFUSALS: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+
+
+def address_of_url(url: str) -> str | None:
+    """The address in `postgres:URL`, or in a plain address of a PostgreSQL; None for anything else."""
+    rest = url.removeprefix("postgres:") if url.startswith("postgres:postgres") else url
+    return rest if urlsplit(rest).scheme in _SCHEMES and "://" in rest else None
+
+
+async def create_postgres_store(address: str, metadata: Metadata, secrets: Mapping[str, bytes]) -> None:
+    """Make a keyring in its own schema, unless another process makes it first."""
+    async with _connection(address) as connection, connection.transaction():
+        await connection.execute(sql.BEGIN_CREATION, sql.CREATION_LOCK)
+        await connection.execute(sql.CREATE)
+        if await connection.fetchval(sql.METADATA) is not None:
+            return
+        if await connection.fetchval(sql.IS_USED):
+            raise KeyringDamagedError(f"the keyring at {place_of(address)} has lost its metadata: restore its backup")
+        for name, entry in secrets.items():
+            await connection.execute(sql.PUT_ENTRY, name, entry)
+        await connection.execute(sql.PUT_METADATA, metadata.encode())
+
+
+async def open_postgres_store(address: str, *, apart_from: str | None) -> "PostgresStore":
+    """The home at `address`, which must be another PostgreSQL than the one at `apart_from`.
+
+    `KeyringSameClusterError`, `KeyringMissingError`, `KeyringUnavailableError`; `KeyringError` when it refuses us.
+    """
+    async with _connection(address) as connection:
+        if apart_from is not None:
+            await _refuse_same(connection, address, apart_from)
+        if not await connection.fetchval(sql.IS_THERE) or await connection.fetchval(sql.METADATA) is None:
+            raise KeyringMissingError(
+                f"no keyring is at {place_of(address)}: name the right one, or allow one to be made"
+            )
+        # What a restored copy may have brought back beside its own tombstone.
+        await connection.execute(sql.REMOVE_BURIED)
+    pool = await asyncpg.create_pool(
+        address, min_size=0, max_size=_CONNECTIONS_MAX, timeout=CONNECT_S, command_timeout=COMMAND_S
+    )
+    store = PostgresStore(address, pool, Ear(address))
+    await store.hear()
+    return store
+
+
+class PostgresStore:
+    """A `KeyStore` in the schema `calledger_keyring`."""
+
+    def __init__(self, address: str, pool: asyncpg.Pool, ear: Ear) -> None:
+        self._address = address
+        self._pool = pool
+        self._ear = ear
+
+    @property
+    def place(self) -> str:
+        return f"PostgreSQL at {place_of(self._address)}"
+
+    async def hear(self) -> None:
+        """Begin to listen for destructions by others."""
+        await self._ear.start()
+
+    def watch(self, forget: Callable[[], None]) -> None:
+        self._ear.on_word = forget
+
+    async def metadata(self) -> Metadata:
+        async with self._acquired() as connection:
+            return self._decode(await connection.fetchval(sql.METADATA))
+
+    async def take_up(self, keks: Sequence[KekRecord], *, expected: Metadata) -> bool:
+        async with self._acquired() as connection, connection.transaction():
+            if self._decode(await connection.fetchval(sql.METADATA_ALONE)) != expected:
+                return False
+            await connection.execute(sql.SET_METADATA, Metadata(expected.id, expected.salt, tuple(keks)).encode())
+            return True
+
+    async def bind(self, database_id: UUID) -> str:
+        async with self._acquired() as connection:
+            await connection.execute(sql.BIND, str(database_id))
+            return await connection.fetchval(sql.BOUND)
+
+    def still_there(self, name: KeyName) -> bool:  # noqa: ARG002 - word of any destruction empties the memory
+        return self._ear.hears()
+
+    async def read(self, name: str) -> bytes | None:
+        async with self._acquired() as connection:
+            return await connection.fetchval(sql.ENTRY, name)
+
+    async def is_destroyed(self, name: KeyName) -> bool:
+        async with self._acquired() as connection:
+            return await connection.fetchval(sql.IS_DESTROYED, str(name))
+
+    async def publish(self, name: KeyName, entry: bytes) -> None:
+        async with self._acquired() as connection, connection.transaction():
+            if self._decode(await connection.fetchval(sql.METADATA_SHARED)).current.id != kek_id_of(entry):
+                raise StaleKekError
+            await connection.execute(sql.PUT_ENTRY, str(name), entry)
+
+    async def replace(self, name: str, old: bytes, new: bytes) -> bool:
+        async with self._acquired() as connection, connection.transaction():
+            await connection.fetchval(sql.METADATA_SHARED)
+            return bool(await connection.fetchval(sql.REPLACE_ENTRY, name, old, new))
+
+    async def destroy(self, names: Sequence[KeyName]) -> int:
+        texts = [str(name) for name in names]
+        async with self._acquired() as connection:
+            async with connection.transaction():
+                await connection.fetchval(sql.METADATA_ALONE)
+                await connection.execute(sql.BURY, texts)
+                removed = len(await connection.fetch(sql.REMOVE, texts))
+                await connection.execute(sql.ANNOUNCE, sql.CHANNEL)
+            if removed:
+                # Its own vacuum comes sooner or later; this is sooner. An old reader may hold it up.
+                with suppress(asyncpg.PostgresError, TimeoutError):
+                    await connection.execute(sql.VACUUM)
+        return removed
+
+    async def tombstones(self) -> Mapping[KeyName, bool]:
+        async with self._acquired() as connection:
+            rows = await connection.fetch(sql.TOMBSTONES)
+        return {self._name(row["name"]): row["had_key"] for row in rows}
+
+    async def names(self) -> Iterable[KeyName]:
+        async with self._acquired() as connection:
+            return [self._name(row["name"]) for row in await connection.fetch(sql.NAMES)]
+
+    async def close(self) -> None:
+        await self._ear.stop()
+        self._pool.terminate()
+
+    @asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[asyncpg.Connection]:
+        async with _as_away(self._address), self._pool.acquire(timeout=COMMAND_S) as connection:
+            yield connection
+
+    def _decode(self, text: str | None) -> Metadata:
+        try:
+            return Metadata.decode(text or "")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise KeyringDamagedError(
+                f"the metadata of the keyring at {place_of(self._address)} is unreadable"
+            ) from None
+
+    def _name(self, text: str) -> KeyName:
+        try:
+            return parse_name(text)
+        except ValueError:
+            raise KeyringDamagedError(f"the keyring in {self.place} holds a name that is no key's") from None
+
+
+def place_of(address: str) -> str:
+    """Where an address leads, without user, password and options."""
+    try:
+        parts = urlsplit(address)
+        return f"`{parts.hostname or 'a local socket'}:{parts.port or 5432}{parts.path}`"
+    except ValueError:
+        return "`CALLEDGER_KEYRING`"
+
+
+@asynccontextmanager
+async def _connection(address: str) -> AsyncIterator[asyncpg.Connection]:
+    async with _as_away(address):
+        try:
+            connection = await asyncpg.connect(address, timeout=CONNECT_S, command_timeout=COMMAND_S)
+        except ValueError:
+            raise KeyringError("CALLEDGER_KEYRING is no address of a PostgreSQL") from None
+        except _REFUSALS:
+            raise KeyringError(
+                f"the keyring's PostgreSQL at {place_of(address)} refuses this user or database"
+            ) from None
+        try:
+            yield connection
+        except asyncpg.InsufficientPrivilegeError:
+            raise KeyringError(f"PostgreSQL at {place_of(address)} does not let this user keep keys there") from None
+        finally:
+            await connection.close(timeout=COMMAND_S)
+
+
+@asynccontextmanager
+async def _as_away(address: str) -> AsyncIterator[None]:
+    try:
+        yield
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise KeyringUnavailableError(
+            f"the keyring's PostgreSQL at {place_of(address)} cannot be reached now ({type(error).__name__})"
+        ) from error
+
+
+async def _refuse_same(keyring: asyncpg.Connection, address: str, calls_address: str) -> None:
+    """A copy of the calls' cluster holds its keys too, and a replica has the same identifier."""
+    try:
+        calls = await asyncpg.connect(calls_address, timeout=CONNECT_S, command_timeout=COMMAND_S)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise KeyringUnavailableError(
+            f"the calls' PostgreSQL cannot be asked who it is ({type(error).__name__})"
+        ) from error
+    try:
+        for statement in (sql.SYSTEM, sql.STARTED):
+            theirs, ours = await _said(keyring, statement), await _said(calls, statement)
+            if theirs is not None and theirs == ours:
+                raise KeyringSameClusterError(
+                    f"the keyring at {place_of(address)} is in the same PostgreSQL as the calls: a destroyed key would"
+                    " live on in its write-ahead log, its dead rows and its backups, beside what it sealed."
+                    " Put the keyring into another cluster, or into `file:DIR`"
+                )
+    finally:
+        calls.terminate()
+
+
+async def _said(connection: asyncpg.Connection, statement: str) -> object | None:
+    """Some providers keep the identifier to themselves."""
+    try:
+        return await connection.fetchval(statement)
+    except asyncpg.PostgresError:
+        return None

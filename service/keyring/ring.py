@@ -1,0 +1,203 @@
+"""The keyring itself, wherever its entries lie: makes keys, unwraps them, keeps them in memory for a while."""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Iterable
+from uuid import UUID
+
+from service.keyring.cache import KeyCache
+from service.keyring.errors import (
+    KeyDamagedError,
+    KeyDestroyedError,
+    KeyLostError,
+    KeyringError,
+    KeyringForeignError,
+    KeyringUnavailableError,
+)
+from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
+from service.keyring.protocol import SECRETS, KeyCounts, KeyringCounts, OnStep, Rotation, nobody_watches
+from service.keyring.rotation import rotate
+from service.keyring.store import KeyStore, StaleKekError
+from service.keyring.wrapping import KEY_BYTES, Wrapping
+
+_PUBLISH_TRIES = 5
+
+
+class Ring:
+    """A `Keyring` over a `KeyStore`. Belongs to one event loop."""
+
+    def __init__(self, store: KeyStore, wrapping: Wrapping) -> None:
+        self._store = store
+        self._wrapping = wrapping
+        self._cache = KeyCache()
+        self._fetching: dict[tuple[KeyName, bool], asyncio.Task[bytes]] = {}
+        store.watch(self._cache.clear)
+
+    @property
+    def id(self) -> UUID:
+        return self._wrapping.metadata.id
+
+    def describe(self) -> str:
+        return f"{self._store.place}, wrapped by {self._wrapping.describe()}"
+
+    async def bind(self, database_id: UUID) -> None:
+        bound = await self._store.bind(database_id)
+        if bound != str(database_id):
+            raise KeyringForeignError(
+                f"the keyring {self._store.place} belongs to database `{bound}`, not to `{database_id}`:"
+                " name the keyring of this database"
+            )
+
+    async def period_key(self, tier: int, data_class: str, period: str, *, mint: bool) -> bytes:
+        return await self._key(PeriodKeyName(tier, data_class, period), mint)
+
+    async def account_key(self, account: int, *, mint: bool) -> bytes:
+        return await self._key(AccountKeyName(account), mint)
+
+    async def hold_key(self, hold: UUID, *, mint: bool) -> bytes:
+        return await self._key(HoldKeyName(hold), mint)
+
+    async def secret(self, name: str) -> bytes:
+        if name not in SECRETS:
+            raise ValueError(f"a keyring has no secret `{name}`")
+        cached = self._cache.get(name)
+        if cached is not None:
+            return cached
+        generation = self._cache.generation
+        entry = await self._store.read(f"secret/{name}")
+        if entry is None:
+            raise KeyLostError(f"the secret `{name}` is gone: restore it from the keyring's backup")
+        key = await self._wrapping.unwrap(f"secret/{name}", entry)
+        self._cache.put(name, key, generation=generation)
+        return key
+
+    async def destroy_periods(self, keys: Iterable[PeriodKeyName]) -> int:
+        return await self._destroy(keys)
+
+    async def destroy_account(self, account: int) -> int:
+        return await self._destroy([AccountKeyName(account)])
+
+    async def destroy_hold(self, hold: UUID) -> int:
+        return await self._destroy([HoldKeyName(hold)])
+
+    async def tombstones(self) -> list[str]:
+        return [str(name) for name in await self._store.tombstones()]
+
+    async def replay(self, tombstones: Iterable[str]) -> int:
+        return await self._destroy([parse_name(text) for text in tombstones])
+
+    async def periods(self) -> list[PeriodKeyName]:
+        return sorted(name for name in await self._store.names() if isinstance(name, PeriodKeyName))
+
+    async def counts(self) -> KeyringCounts:
+        live = Counter(_group(name) for name in await self._store.names())
+        buried = await self._store.tombstones()
+        destroyed = Counter(_group(name) for name, was_here in buried.items() if was_here)
+        groups = {group for group in live.keys() | destroyed.keys() if isinstance(group, tuple)}
+        return KeyringCounts(
+            {group: KeyCounts(live[group], destroyed[group]) for group in sorted(groups)},
+            KeyCounts(live["account"], destroyed["account"]),
+            KeyCounts(live["hold"], destroyed["hold"]),
+        )
+
+    async def rotate(self, to: str, *, on_step: OnStep = nobody_watches) -> Rotation:
+        rotation = await rotate(self._store, self._wrapping, to, on_step)
+        self._cache.clear()
+        return rotation
+
+    def forget(self, keys: Iterable[PeriodKeyName] = (), accounts: Iterable[int] = ()) -> None:
+        names = [*keys, *(AccountKeyName(account) for account in accounts)]
+        for name in names:
+            self._cache.forget(name)
+        if not names:
+            self._cache.clear()
+
+    async def close(self) -> None:
+        self._cache.clear()
+        for task in self._fetching.values():
+            task.cancel()
+        await self._store.close()
+
+    async def _key(self, name: KeyName, mint: bool) -> bytes:
+        try:
+            return await self._cached_key(name, mint)
+        except KeyringError as error:
+            # While the service runs, trouble with the keyring costs what is sealed, and nothing else.
+            raise KeyringUnavailableError(str(error)) from error
+
+    async def _cached_key(self, name: KeyName, mint: bool) -> bytes:
+        key = self._cache.get(name)
+        if key is not None:
+            if self._store.still_there(name):
+                return key
+            self._cache.forget(name)
+            # There was a key: whatever became of it, another one would not open what it has sealed.
+            mint = False
+        task = self._fetching.get((name, mint))
+        if task is None:
+            task = asyncio.create_task(self._fetch(name, mint))
+            self._fetching[name, mint] = task
+            task.add_done_callback(lambda done: self._fetched((name, mint), done))
+        # One caller that gives up must not take the key from the others that wait for it.
+        return await asyncio.shield(task)
+
+    def _fetched(self, request: tuple[KeyName, bool], done: asyncio.Task[bytes]) -> None:
+        del self._fetching[request]
+        # Looked at here, since those who asked may all have given up.
+        if not done.cancelled():
+            done.exception()
+
+    async def _fetch(self, name: KeyName, mint: bool) -> bytes:
+        parse_name(str(name))
+        generation = self._cache.generation
+        await self._refuse_destroyed(name)
+        entry = await self._store.read(str(name))
+        if entry is None and mint:
+            entry = await self._mint(name)
+        if entry is None:
+            await self._refuse_destroyed(name)
+            raise KeyLostError(f"the key `{name}` is neither in the keyring nor among those that were destroyed")
+        try:
+            key = await self._wrapping.unwrap(str(name), entry)
+        except KeyDamagedError:
+            # Another process that destroys a key overwrites its file first.
+            await self._refuse_destroyed(name)
+            raise
+        await self._refuse_destroyed(name)
+        self._cache.put(name, key, generation=generation)
+        return key
+
+    async def _mint(self, name: KeyName) -> bytes | None:
+        for _ in range(_PUBLISH_TRIES):
+            entry = await self._wrapping.wrap(str(name), os.urandom(KEY_BYTES))
+            try:
+                await self._store.publish(name, entry)
+            except StaleKekError:
+                await self._wrapping.reload()
+                continue
+            # Read again: of two that make a key at once, both use the one that is there.
+            return await self._store.read(str(name))
+        raise KeyringUnavailableError("the keyring is rotated again and again: try again when that has ended")
+
+    async def _destroy(self, names: Iterable[KeyName]) -> int:
+        names = [parse_name(str(name)) for name in dict.fromkeys(names)]
+        erased = await self._store.destroy(names)
+        for name in names:
+            self._cache.forget(name)
+        return erased
+
+    async def _refuse_destroyed(self, name: KeyName) -> None:
+        if await self._store.is_destroyed(name):
+            raise KeyDestroyedError(f"the key `{name}` was destroyed on purpose and is never made again")
+
+
+def _group(name: KeyName) -> tuple[int, str] | str:
+    """Tier and class of a period key; `account` or `hold`."""
+    match name:
+        case PeriodKeyName(tier, data_class, _):
+            return tier, data_class
+        case AccountKeyName():
+            return "account"
+        case HoldKeyName():
+            return "hold"

@@ -1,0 +1,91 @@
+"""Rotation: every key of a keyring wrapped anew under another key-encryption key. Records are not touched.
+
+1. The new key-encryption key goes first into the metadata: from now on nothing is wrapped by the old one.
+2. Each entry is unwrapped and wrapped anew, and replaces the old one whole or not at all.
+3. When a pass finds nothing more under the old one, it leaves the metadata.
+
+Killed anywhere, the keyring is whole: entries say which key wraps them, and the metadata names both. Running it again
+goes on. Services that run meanwhile follow by the metadata.
+"""
+
+import asyncio
+from itertools import islice
+from typing import Final
+
+from service.keyring.errors import KeyDamagedError, KeyringDamagedError, KeyringError
+from service.keyring.kek import open_kek
+from service.keyring.protocol import SECRETS, OnStep, Rotation, nobody_watches
+from service.keyring.store import KeyStore, kek_id_of
+from service.keyring.wrapping import Wrapping, new_record, opens
+
+_AT_ONCE: Final = 8
+_NAMED_MAX: Final = 5
+
+
+async def rotate(store: KeyStore, wrapping: Wrapping, to: str, on_step: OnStep = nobody_watches) -> Rotation:
+    """Wrap everything under the key-encryption key at `to`, or finish doing so.
+
+    `KekError` if it is unfit; `KeyringDamagedError` when keys are left that nothing opens: those stay under the old
+    key-encryption key, and the rotation stays unfinished. `KeyringUnavailableError` leaves it where it is.
+    """
+    await wrapping.reload()
+    await wrapping.verify()
+    await _take_up(store, wrapping, to)
+    damaged: list[str] = []
+    rewrapped = 0
+    # A pass more than needed: it finds nothing, and so shows that nothing is left.
+    while done := await _pass(store, wrapping, on_step, damaged):
+        rewrapped += done
+    if damaged:
+        names = ", ".join(f"`{name}`" for name in sorted(damaged)[:_NAMED_MAX])
+        raise KeyringDamagedError(
+            f"{len(damaged)} keys could not be unwrapped and are left under the old key-encryption key: {names};"
+            " restore them from the keyring's backup and run this again"
+        )
+    await _let_go(store, wrapping)
+    return Rotation(wrapping.describe(), rewrapped)
+
+
+async def _take_up(store: KeyStore, wrapping: Wrapping, to: str) -> None:
+    metadata = wrapping.metadata
+    kek = await open_kek(to, salt=metadata.salt)
+    if len(metadata.keks) > 1 and metadata.current.url == to and await opens(kek, metadata.current, metadata.id):
+        return  # an earlier run came further than this
+    record = await new_record(kek, to, metadata.id)
+    if not await store.take_up((record, *metadata.keks), expected=metadata):
+        raise KeyringError("the keyring is rotated by somebody else now: wait until that has ended")
+    await wrapping.reload()
+
+
+async def _pass(store: KeyStore, wrapping: Wrapping, on_step: OnStep, damaged: list[str]) -> int:
+    """Rewrap what is not under the current key-encryption key. Returns how many entries that was."""
+    names = [f"secret/{name}" for name in SECRETS] + sorted(str(name) for name in await store.names())
+    waiting = iter(names)
+    looked = done = 0
+    damaged.clear()
+    while batch := list(islice(waiting, _AT_ONCE)):
+        outcomes = await asyncio.gather(*(_rewrap(store, wrapping, name, damaged) for name in batch))
+        done += sum(outcomes)
+        looked += len(batch)
+        on_step(looked, len(names))
+    return done
+
+
+async def _rewrap(store: KeyStore, wrapping: Wrapping, name: str, damaged: list[str]) -> bool:
+    entry = await store.read(name)
+    if entry is None or kek_id_of(entry) == wrapping.metadata.current.id:
+        return False
+    try:
+        return await store.replace(name, entry, await wrapping.rewrap(name, entry))
+    except KeyDamagedError:
+        # Overwritten by whoever destroys it now, or by bad luck; the next pass tells.
+        if await store.read(name) is not None:
+            damaged.append(name)
+        return False
+
+
+async def _let_go(store: KeyStore, wrapping: Wrapping) -> None:
+    metadata = wrapping.metadata
+    if len(metadata.keks) > 1 and not await store.take_up(metadata.keks[:1], expected=metadata):
+        raise KeyringError("the keyring is rotated by somebody else now: wait until that has ended")
+    await wrapping.reload()

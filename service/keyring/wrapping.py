@@ -1,0 +1,162 @@
+"""A keyring's key-encryption keys at work: which of them wraps, which unwraps, and whether they are the right ones."""
+
+import asyncio
+import os
+from typing import Final
+from uuid import UUID
+
+from service.keyring.errors import KekError, KeyDamagedError, KeyringError, KeyringUnavailableError
+from service.keyring.kek import Kek, UnwrapError, open_kek
+from service.keyring.metadata import KEK_ID_BYTES, KekRecord, Metadata
+from service.keyring.store import ENTRY_FORMAT, HEADER_BYTES, KeyStore, kek_id_of
+
+KEY_BYTES: Final = 32
+_CHECK: Final = b"calledger keyring check value v1"
+assert len(_CHECK) == KEY_BYTES
+
+
+class Wrapping:
+    """Wraps and unwraps the keys of one keyring.
+
+    `kek_url` is the key-encryption key that the operator names. While a keyring is rotated, and in a process that began
+    before, there is another: it is opened where the keyring says it is.
+    """
+
+    def __init__(self, store: KeyStore, metadata: Metadata, kek_url: str) -> None:
+        self._store = store
+        self.metadata = metadata
+        self._url = kek_url
+        self._opened: dict[bytes, Kek] = {}
+        self._verified = False
+        self._opening = asyncio.Lock()
+
+    async def verify(self) -> None:
+        """`KekError` unless the operator's key-encryption key opens this keyring; `KeyringUnavailableError`."""
+        async with self._opening:
+            if not self._verified:
+                await self._verify()
+
+    async def reload(self) -> None:
+        """Take up what somebody else changed."""
+        self.metadata = await self._store.metadata()
+
+    def describe(self) -> str:
+        """What wraps new keys, and what wraps others while a rotation is not finished."""
+        words = [self._words(record) for record in self.metadata.keks]
+        return words[0] + "".join(f", and still by {old} (`keyring rotate` was not finished)" for old in words[1:])
+
+    def _words(self, record: KekRecord) -> str:
+        kek = self._opened.get(record.id)
+        return kek.describe() if kek else f"`{record.url}`"
+
+    async def wrap(self, name: str, key: bytes) -> bytes:
+        """The entry of `key` under the current key-encryption key."""
+        record = self.metadata.current
+        kek = await self._kek(record)
+        return entry_of(record.id, await kek.wrap(key, context=context_of(self.metadata.id, name)))
+
+    async def unwrap(self, name: str, entry: bytes) -> bytes:
+        """The key in an entry. `KeyDamagedError`, `KeyringUnavailableError`."""
+        record = await self._record(name, entry)
+        kek = await self._kek(record)
+        try:
+            key = await kek.unwrap(entry[HEADER_BYTES:], context=context_of(self.metadata.id, name))
+        except UnwrapError:
+            key = b""
+        if len(key) != KEY_BYTES:
+            raise KeyDamagedError(f"the entry of key `{name}` is not what was written: restore it from the backup")
+        return key
+
+    async def rewrap(self, name: str, entry: bytes) -> bytes:
+        """The same key under the current key-encryption key, opened once to see that it is."""
+        old, new = await self._record(name, entry), self.metadata.current
+        key = await self.unwrap(name, entry)
+        if old.url == new.url:
+            kek = await self._kek(new)
+            context = context_of(self.metadata.id, name)
+            wrapped = entry_of(new.id, await kek.rewrap(entry[HEADER_BYTES:], context=context))
+        else:
+            wrapped = await self.wrap(name, key)
+        if await self.unwrap(name, wrapped) != key:
+            raise KeyringUnavailableError(f"the key `{name}` was wrapped wrongly: it is left as it was, try again")
+        return wrapped
+
+    async def _record(self, name: str, entry: bytes) -> KekRecord:
+        if entry[: len(ENTRY_FORMAT)] == ENTRY_FORMAT and len(entry) > HEADER_BYTES:
+            for again in (False, True):
+                if again:
+                    await self.reload()
+                for record in self.metadata.keks:
+                    if record.id == kek_id_of(entry):
+                        return record
+        raise KeyDamagedError(
+            f"the entry of key `{name}` is cut, or was wrapped by a key-encryption key of another time"
+        )
+
+    async def _kek(self, record: KekRecord) -> Kek:
+        """The opened key-encryption key of a record. Trouble with it costs what it wraps, and never the process."""
+        try:
+            await self.verify()
+            if record.id not in self._opened:
+                self._opened[record.id] = await self._open(record)
+        except (KekError, KeyringError) as error:
+            raise KeyringUnavailableError(str(error)) from error
+        return self._opened[record.id]
+
+    async def _verify(self) -> None:
+        current = self.metadata.current
+        try:
+            kek = await open_kek(self._url, salt=self.metadata.salt)
+        except KekError as error:
+            raise KekError(f"{error}{self._hint(current)}") from None
+        for record in self.metadata.keks:
+            if await opens(kek, record, self.metadata.id):
+                self._opened[record.id] = kek
+                self._verified = True
+                return
+        raise KekError(
+            f"the key-encryption key does not open the keyring {self._store.place}: is it the one it was made with?"
+            + self._hint(current)
+        )
+
+    def _hint(self, current: KekRecord) -> str:
+        return (
+            "" if current.url == self._url else f" (the keyring is wrapped by `{current.url}`: set CALLEDGER_KEK to it)"
+        )
+
+    async def _open(self, record: KekRecord) -> Kek:
+        kek = await open_kek(record.url, salt=self.metadata.salt)
+        if not await opens(kek, record, self.metadata.id):
+            raise KekError(f"`{record.url}` is not the key-encryption key that wraps the keyring {self._store.place}")
+        return kek
+
+
+def entry_of(kek_id: bytes, wrapped: bytes) -> bytes:
+    return ENTRY_FORMAT + kek_id + wrapped
+
+
+def context_of(keyring_id: UUID, name: str) -> bytes:
+    """What a wrapped key is bound to: `\\0\\x10`, the keyring's id, the name's length in 2 bytes, the name."""
+    encoded = name.encode()
+    return b"".join((b"\x00\x10", keyring_id.bytes, len(encoded).to_bytes(2, "big"), encoded))
+
+
+async def opens(kek: Kek, record: KekRecord, keyring_id: UUID) -> bool:
+    """Whether this is the key-encryption key of the record."""
+    try:
+        return await kek.unwrap(record.check, context=context_of(keyring_id, "check")) == _CHECK
+    except UnwrapError:
+        return False
+
+
+async def new_record(kek: Kek, url: str, keyring_id: UUID) -> KekRecord:
+    """A record for a key-encryption key that a keyring takes up. `KekError` if it does not bind keys to their names."""
+    check = await kek.wrap(_CHECK, context=context_of(keyring_id, "check"))
+    try:
+        await kek.unwrap(check, context=context_of(keyring_id, "another name"))
+    except UnwrapError:
+        return KekRecord(os.urandom(KEK_ID_BYTES), url, check)
+    raise KekError(
+        f"{kek.describe()} does not bind what it wraps to a context, so that keys could stand in for one another:"
+        " a key of Vault transit must be made with `derived=true`"
+    )
