@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from service.app import build_app
+from service.app import Handler, build_app
 from service.errors import OperatorError, ServiceError
 from service.ingest import close_writer
 from service.logs import get_logger
@@ -26,6 +26,7 @@ from service.storage.partitions import Need
 
 log = get_logger()
 _SHUTDOWN_SECONDS = 20.0
+_CUT_OFF_SECONDS = 1.0
 _WORKER_PATIENCE_SECONDS = _SHUTDOWN_SECONDS + 20.0
 _WORKER_READY = "ready"
 
@@ -76,20 +77,57 @@ async def work(settings: Settings, url: str, announce: Announce) -> None:
         await stop.wait()
 
 
+class _UnderWay:
+    """The requests that are being answered, so that a stop can wait for them.
+
+    aiohttp's own stop does not read on: a request whose body is still on its way would hang, and then be cut off.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._stopping = False
+        self._none = asyncio.Event()
+        self._none.set()
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._count += 1
+        self._none.clear()
+        try:
+            response = await handler(request)
+            if self._stopping and not response.prepared:
+                response.force_close()
+            return response
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._none.set()
+
+    async def end(self) -> None:
+        """Return when none is under way, or patience has run out. Connections are not kept alive from now on."""
+        self._stopping = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._none.wait(), _SHUTDOWN_SECONDS)
+
+
 @asynccontextmanager
 async def answering(runtime: Runtime, listener: socket.socket) -> AsyncIterator[None]:
     """Accept requests on `listener`; on the way out finish those under way, then what the writer holds."""
     app = build_app(runtime)
+    under_way = _UnderWay()
+    app.middlewares.insert(0, under_way.middleware)
     # Bodies arrive as they were sent: ingest decodes gzip itself, within its bounds.
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, handle_signals=False, auto_decompress=False
+        app, access_log=None, shutdown_timeout=_CUT_OFF_SECONDS, handle_signals=False, auto_decompress=False
     )
     await runner.setup()
     async with _background(_attention(runtime)):
         try:
             # Inside, so that a port that somebody took meanwhile leaves nothing running.
-            await _start(runner, listener)
+            site = await _start(runner, listener)
             yield
+            await site.stop()
+            await under_way.end()
         finally:
             await runner.cleanup()
             await close_writer(app)
@@ -142,11 +180,13 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-async def _start(runner: web.AppRunner, listener: socket.socket) -> None:
+async def _start(runner: web.AppRunner, listener: socket.socket) -> web.SockSite:
+    site = web.SockSite(runner, listener)
     try:
-        await web.SockSite(runner, listener).start()
+        await site.start()
     except OSError as error:
         raise _cannot_listen(*listener.getsockname()[:2], error) from None
+    return site
 
 
 def _listen(settings: Settings, *, shared: bool) -> socket.socket:
