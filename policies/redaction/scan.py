@@ -11,7 +11,7 @@ from policies.redaction.finders import FINDERS
 from policies.redaction.randomness import entropy
 from policies.redaction.rules import Rule, options
 
-_SET_MEMORY_BYTES = 64 << 20
+_SET_MEMORY_BYTES = 32 << 20
 
 
 class Found(NamedTuple):
