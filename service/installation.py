@@ -10,7 +10,9 @@ import policies
 from policies import Policy, Role
 from service.access.keys import new_key
 from service.errors import OperatorError
-from service.keyring import Keyring, KeyringForeignError, create_kek_file, open_keyring
+from service.keyring import Keyring, KeyringForeignError, create_kek_file, is_remote, open_keyring
+from service.keyring.patient import PatientKeyring
+from service.keyring.standby import KEPT, Standby
 from service.logs import get_logger
 from service.settings import Settings
 from service.storage.cluster import Cluster, write_private
@@ -19,6 +21,7 @@ from service.storage.policy_store import AppliedPolicy, applied_policy, refuse_o
 
 log = get_logger()
 ADMIN_KEY_FILE = "admin.key"
+STANDBY_FILE = "standby"
 _HAS_LEDGER = "SELECT to_regclass('installation') IS NOT NULL"
 
 
@@ -50,22 +53,45 @@ async def refuse_empty_database(url: str) -> None:
         await connection.close()
 
 
-async def open_installed_keyring(settings: Settings) -> Keyring:
-    """The keyring of this ledger.
+async def open_installed_keyring(settings: Settings, database_url: str) -> Keyring:
+    """The keyring of this ledger, whose database is at `database_url`.
 
     Keys are minted for an empty database only. A ledger whose keyring is missing or foreign is refused: new keys
-    would hide that the old ones are lost.
+    would hide that the old ones are lost. One that is only away is opened when it is back.
     """
     installation = await Installation.get_or_none(id=1)
-    if installation is None and settings.kek is None:
+    if installation is None:
+        return await _new_keyring(settings, database_url)
+    database_id = installation.database_id
+
+    async def open_now() -> Keyring:
+        keyring = await open_keyring(settings.keyring_url, settings.kek_url, create=False, apart_from=database_url)
+        try:
+            await keyring.bind(database_id)
+        except BaseException:
+            await keyring.close()
+            raise
+        return keyring
+
+    if not is_remote(settings.keyring_url, settings.kek_url):
+        return await open_now()
+    patient = PatientKeyring(open_now, Standby(settings.data / STANDBY_FILE, database_id), database_id)
+    await patient.start()
+    return patient
+
+
+async def _new_keyring(settings: Settings, database_url: str) -> Keyring:
+    if settings.kek is None:
         # Only ever at the default place: a mistyped path of the operator's must not become a random key.
         create_kek_file(settings.default_kek_path)
-    keyring = await open_keyring(settings.keyring_url, settings.kek_url, create=installation is None)
-    database_id = installation.database_id if installation else await _new_database_id(keyring)
+    keyring = await open_keyring(settings.keyring_url, settings.kek_url, create=True, apart_from=database_url)
+    database_id = await _new_database_id(keyring)
     await keyring.bind(database_id)
-    if installation is None:
-        # Last, so that a first start that is cut short begins again.
-        await Installation.create(id=1, database_id=database_id, created_at=datetime.now(UTC))
+    # Last, so that a first start that is cut short begins again.
+    await Installation.create(id=1, database_id=database_id, created_at=datetime.now(UTC))
+    if is_remote(settings.keyring_url, settings.kek_url):
+        secrets = {name: await keyring.secret(name) for name in KEPT}
+        Standby(settings.data / STANDBY_FILE, database_id).write(secrets)
     return keyring
 
 

@@ -60,7 +60,11 @@ async def open_runtime(settings: Settings, *, serving: bool = False, existing: b
             url, read_connections=settings.read_connections, statement_timeout_ms=settings.statement_timeout_ms
         )
         try:
-            yield await _assemble(settings, database)
+            runtime = await _assemble(settings, database)
+            try:
+                yield runtime
+            finally:
+                await runtime.keyring.close()
         finally:
             await database.close()
 
@@ -70,7 +74,7 @@ async def _assemble(settings: Settings, database: Database) -> Runtime:
         # Two first starts at once: one makes the keyring, the policy and the first key, and the other finds them.
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         try:
-            keyring = await open_installed_keyring(settings)
+            keyring = await open_installed_keyring(settings, database.url)
             applied = await policy_in_force(settings)
             pepper = await keyring.secret("pepper")
             await ensure_first_key(settings.data, pepper)

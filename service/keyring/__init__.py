@@ -17,7 +17,7 @@ from service.keyring.errors import (
 from service.keyring.kek import Kek
 from service.keyring.kek_file import create_kek_file
 from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
-from service.keyring.opening import open_keyring
+from service.keyring.opening import is_remote, open_keyring
 from service.keyring.protocol import SECRETS, KeyCounts, Keyring, KeyringCounts, OnStep, Rotation
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "PeriodKeyName",
     "Rotation",
     "create_kek_file",
+    "is_remote",
     "open_keyring",
     "parse_name",
 ]

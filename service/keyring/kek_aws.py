@@ -1,7 +1,8 @@
 """A key-encryption key in AWS KMS: `aws:KEY_ARN`. Credentials come as they do for every AWS program.
 
 The context goes along as the encryption context, which AWS authenticates and CloudTrail shows: it names the key that
-was wrapped, and nothing else. Needs `kms:Encrypt` and `kms:Decrypt` on the key, and `kms:ReEncrypt*` to rotate in place.
+was wrapped, and nothing else. It takes `kms:Encrypt` and `kms:Decrypt` on the key, and `kms:ReEncrypt*` to rotate in
+place.
 """
 
 import re

@@ -16,6 +16,8 @@ _RESOURCE: Final = re.compile(
     r"(?:(https?)://([A-Za-z0-9.:\[\]-]+)/)?"
     r"(projects/[^/\s]+/locations/[^/\s]+/keyRings/[^/\s]+/cryptoKeys/[^/\s]+)"
 )
+# Else a new connection would take over how long the one that failed has to wait.
+_CHANNEL_OPTIONS: Final = (("grpc.use_local_subchannel_pool", 1),)
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -53,6 +55,10 @@ class GcpKek(RemoteKek):
             raise UnwrapError from None
         except self._errors.NotFound:
             raise KekError(f"there is no key `{self._resource}`") from None
+        except self._errors.ServiceUnavailable as error:
+            # A connection that failed waits longer and longer before it tries again: begin with a new one.
+            self._client_made = None
+            raise AwayError(type(error).__name__) from None
         except (self._errors.GoogleAPIError, self._auth_errors.GoogleAuthError) as error:
             raise AwayError(type(error).__name__) from None
 
@@ -65,14 +71,14 @@ class GcpKek(RemoteKek):
 
 def _connect(scheme: str | None, host: str | None) -> Any:  # noqa: ANN401 - the package is optional
     kms = optional_module("google.cloud.kms_v1", extra="gcp")
+    transports = optional_module("google.cloud.kms_v1.services.key_management_service.transports", extra="gcp")
+    transport = transports.KeyManagementServiceGrpcTransport
     if scheme == "http" and host is not None:
         if host.rsplit(":", 1)[0] not in _LOOPBACK:
             raise KekError(
                 "a key-encryption key is asked without encryption on this host only: write `gcp:https://...`"
             )
-        transports = optional_module("google.cloud.kms_v1.services.key_management_service.transports", extra="gcp")
-        channel = optional_module("grpc", extra="gcp").insecure_channel(host)
-        transport = transports.KeyManagementServiceGrpcTransport(channel=channel)
-        return kms.KeyManagementServiceClient(transport=transport)
-    options = {"api_endpoint": host} if host is not None else None
-    return kms.KeyManagementServiceClient(client_options=options)
+        channel = optional_module("grpc", extra="gcp").insecure_channel(host, options=_CHANNEL_OPTIONS)
+    else:
+        channel = transport.create_channel(host or transport.DEFAULT_HOST, options=_CHANNEL_OPTIONS)
+    return kms.KeyManagementServiceClient(transport=transport(channel=channel))
