@@ -97,7 +97,7 @@ def looks_credential(value: bytes) -> bool:
         return False
     if any(byte in value for byte in b"0123456789"):
         return bits_per_char(value) >= 3.9 or (len(value) >= 24 and bits_per_char(value) >= 3.4)
-    return bits_per_char(value) >= 4.8 and len(value) >= 12
+    return bits_per_char(value) >= 4.5 and len(value) >= 12
 
 
 def _generated(data: bytes, start: int, end: int) -> Span | None:

@@ -32,7 +32,7 @@ _STRONG = re.compile(
     r"|^(?:sig|signature|sas|cvv|cvc|pin)$|密码|密钥|口令|令牌|秘钥|凭证|パスワード|비밀번호|암호|пароль"
 )
 _WEAK = re.compile(
-    r"token|key|auth|access|private|bearer|session|signature|webhook|(?:^|[^a-z])pat$|jwt|nonce|salt|ticket|passport|login|api$|hash$|pin$"
+    r"token|key|auth|access|private|bearer|session|signature|webhook|(?<!com)pat$|jwt|nonce|salt|ticket|passport|login|api$|hash$|pin$"
     r"|license|dsn$|creds|(?:^|[^a-z])sid$|otp|code$"
 )
 _HARMLESS = re.compile(
