@@ -97,3 +97,71 @@ async def test_viewer_says_who_asks(shelf: Shelf) -> None:
     views = {view["field"]: view for view in viewer["fields"]}
     assert views["Call.user"] == {"field": "Call.user", "view": "MASKED", "filterable": True}
     assert views["Call.model"]["view"] == "SEE"
+
+
+CONNECTION = """query($first: Int, $after: String, $last: Int, $before: String, $o: [CallOrder!]) {
+  calls(first: $first, after: $after, last: $last, before: $before, orderBy: $o) {
+    totalCount pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+    edges { cursor node { sourceId } } nodes { sourceId } } }"""
+
+
+async def test_pages_by_every_combination_of_cursors(shelf: Shelf) -> None:
+    """`first` or `last`, with `after`, `before` or both: the right rows, and what lies before and behind them."""
+    now = await shelf.now()
+    # Pairs at the same moment: a page may end between them.
+    calls = [StoredCall(now - timedelta(hours=9 * (index // 2)), source_id=str(index)) for index in range(12)]
+    await shelf.put(calls)
+    for order in ([], [{"field": "STARTED_AT", "direction": "ASC"}]):
+        whole = (await shelf.data(CONNECTION, variables={"o": order}))["calls"]
+        names = [node["sourceId"] for node in whole["nodes"]]
+        cursors = [edge["cursor"] for edge in whole["edges"]]
+        assert len(set(names)) == len(set(cursors)) == 12
+        assert whole["pageInfo"] == {
+            "hasNextPage": False,
+            "hasPreviousPage": False,
+            "startCursor": cursors[0],
+            "endCursor": cursors[-1],
+        }
+        for after in (None, 0, 3, 11):
+            for before in (None, 11, 6, 4, 0):
+                inside = list(range(12))[0 if after is None else after + 1 : 12 if before is None else before]
+                for size, end in ((1, "first"), (4, "first"), (20, "first"), (1, "last"), (4, "last"), (20, "last")):
+                    variables = {
+                        "o": order,
+                        end: size,
+                        "after": None if after is None else cursors[after],
+                        "before": None if before is None else cursors[before],
+                    }
+                    page = (await shelf.data(CONNECTION, variables=variables))["calls"]
+                    expected = inside[:size] if end == "first" else inside[-size:]
+                    assert [edge["node"]["sourceId"] for edge in page["edges"]] == [names[i] for i in expected]
+                    assert [node["sourceId"] for node in page["nodes"]] == [names[i] for i in expected]
+                    assert page["totalCount"] == 12
+                    info = page["pageInfo"]
+                    assert info["startCursor"] == (cursors[expected[0]] if expected else None)
+                    assert info["endCursor"] == (cursors[expected[-1]] if expected else None)
+                    if expected:
+                        assert info["hasNextPage"] is (expected[-1] < 11), (variables, expected)
+                        assert info["hasPreviousPage"] is (expected[0] > 0), (variables, expected)
+
+
+async def test_nothing_reported_is_null(shelf: Shelf) -> None:
+    """What was not reported is null, never zero or empty."""
+    await shelf.put([StoredCall(await shelf.now())])
+    fields = (
+        "apiKey user servedModel provider operation streamed inputTokens outputTokens totalTokens cacheReadTokens "
+        "cacheWriteTokens reasoningTokens tokenEfficiency latencyMs timeToFirstTokenMs errorType errorCode"
+    )
+    data = await shelf.data(
+        f"{{ calls {{ nodes {{ {fields} amount {{ amount }} amountParts {{ meter }} "
+        "tags { key } error { id } } } }"
+    )
+    assert set(data["calls"]["nodes"][0].values()) == {None}
+
+
+async def test_a_clock_that_runs_ahead_hides_nothing(shelf: Shelf) -> None:
+    """A call whose gateway's clock is days ahead is on the first page."""
+    now = await shelf.now()
+    await shelf.put([StoredCall(now + timedelta(days=3), source_id="ahead"), StoredCall(now, source_id="now")])
+    data = await shelf.data("{ calls { nodes { sourceId } } }")
+    assert [node["sourceId"] for node in data["calls"]["nodes"]] == ["ahead", "now"]

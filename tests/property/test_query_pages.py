@@ -62,7 +62,7 @@ NUMBERS = [0, 1, 7, 100, 2**31 - 1, -1]
 AMOUNTS = [Decimal(0), Decimal("0.000000000001"), Decimal("0.1"), Decimal("12.5"), Decimal(-3)]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class World:
     """The ledger, and what is in it as plain values."""
 
@@ -82,16 +82,18 @@ class World:
 
 
 def random_calls(now: datetime) -> list[StoredCall]:
-    """A few hundred calls over 60 days, many at the same moments, with holes in every column."""
+    """A few hundred calls over 400 days, many at the same moments, with holes in every column."""
     choose = random.Random(7)
 
     def some(values: list[Any]) -> Any:
         return choose.choice([None, *values])
 
-    moments = [now - timedelta(minutes=choose.choice([1, 50, 300, 2000, 9000, 30000, 80000]) * k) for k in range(1, 8)]
-    moments = [moment for moment in moments if moment > now - timedelta(days=60)]
+    # Around the ends of both windows, of the personal one, of slices, weeks and days.
+    ages = [0.001, 0.03, 0.3, 0.99, 1.01, 3, 7.9, 8.1, 9.5, 12, 19.9, 20.1, 25, 29.9, 30.1, 36.5, 55, 131, 399.9, 400.1]
+    moments = [now - timedelta(days=age) for age in ages]
+    moments = [moment.replace(microsecond=moment.microsecond // 1000 * 1000) for moment in moments]
     calls = []
-    for index in range(240):
+    for index in range(260):
         calls.append(
             StoredCall(
                 choose.choice(moments) + timedelta(milliseconds=choose.choice([0, 0, 1])),
