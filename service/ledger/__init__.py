@@ -1,0 +1,24 @@
+"""The tamper-evident ledger: what the system did about privacy, in a Merkle log, signed and mirrored."""
+
+from policies.evidence import LedgerKind
+from service.ledger.checkpoints import Checkpoints, SignedCheckpoint
+from service.ledger.errors import LedgerDamagedError, LedgerMirrorError, LedgerRangeError, LedgerSignerError
+from service.ledger.keeping import LedgerKeeper
+from service.ledger.reconcile import reconcile
+from service.ledger.store import Entry, Ledger, Proof, Selection
+
+__all__ = [
+    "Checkpoints",
+    "Entry",
+    "Ledger",
+    "LedgerDamagedError",
+    "LedgerKeeper",
+    "LedgerKind",
+    "LedgerMirrorError",
+    "LedgerRangeError",
+    "LedgerSignerError",
+    "Proof",
+    "Selection",
+    "SignedCheckpoint",
+    "reconcile",
+]

@@ -1,0 +1,124 @@
+"""Signed checkpoints: what the ledger said at a size, in a form that others keep and compare.
+
+The origin names the ledger: `calledger/<database id>`, and with `/2` and so on behind it where a restored database and
+the mirror had gone different ways. The signer is the keyring's; only a SIGNER_ROTATED entry, signed by the old one,
+brings in another.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from policies.evidence import LedgerKind, Signer, read_key
+from service.ledger import statements
+from service.ledger.errors import LedgerSignerError
+from service.ledger.store import Ledger, prove
+
+ENTRIES_MAX: Final = 100
+AGE_MAX: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCheckpoint:
+    """A checkpoint as issued. `note` is the C2SP signed note, `public_key` the verifier key (vkey)."""
+
+    size: int
+    issued_at: datetime
+    note: str
+    public_key: str
+
+
+class Checkpoints:
+    """Signs and remembers checkpoints of one ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._database = ledger.database
+
+    async def origin(self) -> str:
+        """The ledger's name now."""
+        restored = await self._ledger.newest(LedgerKind.RESTORED)
+        return first_origin(self._ledger) if restored is None else str(restored[1].facts["origin"])
+
+    async def signer(self) -> Signer:
+        """The keyring's signer. Raises LedgerSignerError when this ledger was signed by another so far."""
+        signer = Signer(await self.origin(), await self._ledger.keyring.secret("signer"))
+        known = await self._known_key()
+        if known is not None and known != signer.key.public:
+            raise LedgerSignerError
+        return signer
+
+    async def latest(self) -> SignedCheckpoint | None:
+        """The newest one that was issued."""
+        async with self._database.reading(None) as connection:
+            return _checkpoint(await connection.fetchrow(statements.NEWEST_CHECKPOINT))
+
+    async def at(self, size: int) -> SignedCheckpoint | None:
+        """The one of `size` entries, if one was issued."""
+        async with self._database.reading(None) as connection:
+            return _checkpoint(await connection.fetchrow(statements.CHECKPOINT, size))
+
+    async def sign(self) -> SignedCheckpoint:
+        """The checkpoint of all entries that there are now, issued if it was not yet."""
+        signer = await self.signer()
+        async with self._database.writer.acquire() as connection:
+            size = await connection.fetchval(statements.SIZE)
+            return await self._issue(connection, size, signer)
+
+    async def sign_if_due(self) -> bool:
+        """Sign when 100 entries, or one for five minutes, have no checkpoint."""
+        async with self._database.reading(None) as connection:
+            row = await connection.fetchrow(statements.UNSIGNED)
+        due = row["entries"] >= ENTRIES_MAX or (row["entries"] > 0 and row["age"] >= AGE_MAX)
+        if due:
+            await self.sign()
+        return due
+
+    async def rotate_signer(self, successor_seed: bytes, *, actor: str) -> int:
+        """Hand the ledger over to another signer: an entry by which the old one names the new, and a checkpoint signed
+        by both. Returns the entry's index. Put the new seed into the keyring after this and before anything is signed.
+
+        `keyring.secret("signer")` must still be the old seed. A second call with the same successor does nothing.
+        """
+        last = await self._ledger.newest(LedgerKind.SIGNER_ROTATED)
+        successor = Signer(await self.origin(), successor_seed)
+        if last is not None and last[1].facts["new"] == successor.key.public.hex():
+            return last[0]
+        signer = await self.signer()
+        async with self._database.writer.acquire() as connection, connection.transaction():
+            index = await self._ledger.append(
+                LedgerKind.SIGNER_ROTATED, signer.rotation(successor), actor=actor, connection=connection
+            )
+            await self._issue(connection, index + 1, successor, signer)
+        return index
+
+    async def _issue(
+        self, connection: asyncpg.Connection, size: int, signer: Signer, *others: Signer
+    ) -> SignedCheckpoint:
+        issued = _checkpoint(await connection.fetchrow(statements.CHECKPOINT, size))
+        if issued is not None:
+            return issued
+        root, _ = await prove(connection, size, [])
+        note = signer.checkpoint(size, root, *others)
+        await connection.execute(statements.ADD_CHECKPOINT, size, None, note, str(signer.key))
+        stored = _checkpoint(await connection.fetchrow(statements.CHECKPOINT, size))
+        assert stored is not None
+        return stored
+
+    async def _known_key(self) -> bytes | None:
+        """The public key that signs now, as the ledger itself says."""
+        rotated = await self._ledger.newest(LedgerKind.SIGNER_ROTATED)
+        latest = await self.latest()
+        if rotated is not None and (latest is None or rotated[0] >= latest.size):
+            return bytes.fromhex(rotated[1].facts["new"])
+        return None if latest is None else read_key(latest.public_key).public
+
+
+def first_origin(ledger: Ledger) -> str:
+    return f"calledger/{ledger.database_id}"
+
+
+def _checkpoint(row: asyncpg.Record | None) -> SignedCheckpoint | None:
+    return None if row is None else SignedCheckpoint(row["size"], row["issued_at"], row["note"], row["public_key"])

@@ -1,0 +1,50 @@
+"""The ledger's loop in `serve`: mirror what was committed, sign when it is time."""
+
+import asyncio
+import random
+from pathlib import Path
+from typing import Final
+
+from service.errors import CalledgerError
+from service.ledger.checkpoints import Checkpoints
+from service.ledger.mirror import Mirror
+from service.ledger.reconcile import catch_up, reconcile
+from service.ledger.store import Ledger
+from service.logs import get_logger
+
+log = get_logger()
+EVERY_S: Final = 20.0
+
+
+class LedgerKeeper:
+    """Keeps one ledger's mirror and checkpoints up to date. Made by `start`; several processes may each have one."""
+
+    def __init__(self, ledger: Ledger, mirror: Mirror) -> None:
+        self.ledger = ledger
+        self.checkpoints = Checkpoints(ledger)
+        self._mirror = mirror
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def start(cls, ledger: Ledger, data: Path) -> "LedgerKeeper":
+        """Reconcile the database with the mirror in `data`/ledger, and keep them so."""
+        return cls(ledger, await reconcile(ledger, data / "ledger"))
+
+    async def settle(self) -> None:
+        """Mirror what was committed, sign if it is due, and mirror that; nothing waits for it, so nothing is raised."""
+        async with self._turn:
+            try:
+                # The mirror first: entries that are signed and then lost with the database could never be shown.
+                await catch_up(self.ledger, self._mirror)
+                if await self.checkpoints.sign_if_due():
+                    await catch_up(self.ledger, self._mirror)
+            except CalledgerError as error:
+                log.error("the ledger could not be mirrored or signed", reason=str(error))
+            except Exception:  # a loop that has ended would leave the ledger unsigned
+                log.exception("the ledger could not be mirrored or signed")
+
+    async def keep_for_ever(self) -> None:
+        """Settle now and then, until cancelled; entries announce themselves besides (the notice `ledger`)."""
+        while True:
+            await self.settle()
+            await asyncio.sleep(EVERY_S * (0.9 + 0.2 * random.random()))  # noqa: S311 - spread

@@ -1,0 +1,177 @@
+"""What is done at start: database and mirror are brought to agree, whichever of them is behind.
+
+mirror empty or behind     the mirror is caught up (a crash between a commit and its mirroring; a new folder)
+database behind            it was restored from a backup: what it lost is replayed from the mirror byte by byte,
+                           and a RESTORED entry says so
+they differ                after a restore the database went on without its mirror. Neither is thrown away: the
+                           database goes on under a new origin, whose first entry, RESTORED, cites the newest
+                           checkpoint of the old one; the old mirror stays as it is
+"""
+
+import asyncio
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import Final
+
+from policies import evidence
+from policies.evidence import EntryError, EvidenceError, Key, LedgerKind, Tree, read_checkpoint, read_leaf
+from service.ledger import statements
+from service.ledger.checkpoints import Checkpoints, SignedCheckpoint, first_origin
+from service.ledger.errors import LedgerMirrorError
+from service.ledger.mirror import Mirror, MirroredEntry, newest_mirror
+from service.ledger.store import Ledger, completed
+from service.logs import get_logger
+
+log = get_logger()
+_CHUNK: Final = 2000
+
+
+async def reconcile(ledger: Ledger, root: Path) -> Mirror:
+    """Bring the database and the newest mirror under `root` to agree; the mirror that is written from then on.
+
+    Call it at start, before anything is appended. Raises LedgerMirrorError when the mirror cannot be read or written,
+    or contradicts its own checkpoint.
+    """
+    mirror = newest_mirror(root)
+    mirrored = await asyncio.to_thread(mirror.size)
+    size = await ledger.size()
+    if mirrored and not await _agree(ledger, mirror, min(size, mirrored)):
+        mirror = await _new_origin(ledger, root, mirror)
+    elif mirrored > size:
+        await _replay(ledger, mirror, size, mirrored)
+    await catch_up(ledger, mirror)
+    return mirror
+
+
+async def catch_up(ledger: Ledger, mirror: Mirror) -> None:
+    """Append to the mirror what the database has and the mirror has not."""
+    while True:
+        start = await asyncio.to_thread(mirror.size)
+        last = await asyncio.to_thread(mirror.checkpoint)
+        async with ledger.database.reading(None) as connection:
+            rows = await connection.fetch(statements.LEAVES, start, start + _CHUNK)
+            size = rows[-1]["index"] + 1 if rows else start
+            issued = await connection.fetch(statements.CHECKPOINTS, -1 if last is None else last.size, _CHUNK)
+        entries = [MirroredEntry(row["index"], row["leaf"]) for row in rows]
+        checkpoints = [SignedCheckpoint(*row) for row in issued if row["size"] <= size]
+        if not entries and not checkpoints:
+            return
+        await asyncio.to_thread(mirror.write, entries, checkpoints)
+
+
+async def _agree(ledger: Ledger, mirror: Mirror, common: int) -> bool:
+    """Whether database and mirror have the same first `common` entries, and the mirror's checkpoint fits."""
+    issued = await asyncio.to_thread(mirror.checkpoint)
+    checked = 0
+    if issued is not None and issued.size <= common:
+        # The root of the database at the checkpoint's size stands for all entries before it.
+        checked = issued.size
+        if await ledger.root(checked) != _trusted(issued).root:
+            return False
+    elif common:
+        # The mirror is ahead of the database by more than its newest checkpoint: it is read from the start, once.
+        tree = await asyncio.to_thread(_grown, mirror, common)
+        return await ledger.root(common) == tree.root()
+    async with ledger.database.reading(None) as connection:
+        rows = await connection.fetch(statements.LEAVES, checked, common)
+    mirrored = await asyncio.to_thread(lambda: [*islice(mirror.entries(checked), common - checked)])
+    return all(
+        row is not None and entry is not None and row["leaf"] == entry.leaf
+        for row, entry in zip_longest(rows, mirrored)
+    )
+
+
+def _grown(mirror: Mirror, size: int) -> Tree:
+    tree = Tree()
+    for entry in islice(mirror.entries(), size):
+        tree.append(entry.leaf)
+    return tree
+
+
+async def _replay(ledger: Ledger, mirror: Mirror, start: int, end: int) -> None:
+    """Append what the database lost, as it was. The mirror's own checkpoints must hold for it."""
+    await _check(ledger, mirror)
+    async with ledger.database.owner.acquire() as connection, connection.transaction():
+        await connection.execute(statements.LOCK, statements.LEDGER_LOCK)
+        for entry in await asyncio.to_thread(lambda: [*islice(mirror.entries(start), end - start)]):
+            head = await connection.fetchrow(statements.HEAD)
+            try:
+                leaf = read_leaf(entry.leaf)
+            except EntryError:
+                raise LedgerMirrorError(f"entry {entry.index} of the mirror is not an entry of a ledger") from None
+            if head["size"] != entry.index:
+                raise LedgerMirrorError("the ledger was written to while it was restored: start again")
+            hashes = b"".join(completed(entry.leaf, entry.index, head["peaks"]))
+            await connection.execute(
+                statements.ADD_REPLAYED,
+                entry.index,
+                leaf.recorded_at,
+                leaf.kind.value,
+                leaf.actor,
+                entry.leaf,
+                hashes,
+            )
+        for issued in await asyncio.to_thread(mirror.checkpoints):
+            await connection.execute(
+                statements.ADD_CHECKPOINT, issued.size, issued.issued_at, issued.note, issued.public_key
+            )
+        # Read in this transaction: a replayed entry may have brought another origin.
+        row = await connection.fetchrow(statements.NEWEST_OF_KIND, LedgerKind.RESTORED.value)
+        origin = first_origin(ledger) if row is None else read_leaf(row["leaf"]).facts["origin"]
+        facts = {"origin": origin, "from": start, "to": end}
+        await ledger.append(LedgerKind.RESTORED, facts, actor="system", connection=connection)
+    log.warning("an older database was restored: the ledger was completed from its mirror", entries=end - start)
+
+
+async def _check(ledger: Ledger, mirror: Mirror) -> None:
+    """Raise LedgerMirrorError unless the newest checkpoint of the mirror is signed by a signer of this ledger, and its
+    entries give its root."""
+    issued = await asyncio.to_thread(mirror.checkpoint)
+    if issued is None:
+        return
+    checkpoint = _trusted(issued)
+    own = evidence.Signer(checkpoint.origin, await ledger.keyring.secret("signer")).key
+    tree, keys = Tree(), {own.public}
+
+    def read() -> None:
+        for entry in islice(mirror.entries(), issued.size):
+            tree.append(entry.leaf)
+            leaf = read_leaf(entry.leaf)
+            if leaf.kind is LedgerKind.SIGNER_ROTATED:
+                keys.update(bytes.fromhex(leaf.facts[name]) for name in ("old", "new"))
+
+    try:
+        await asyncio.to_thread(read)
+        signed = any(checkpoint.signed_by(Key(checkpoint.origin, public)) for public in keys)
+    except (EntryError, EvidenceError):
+        signed = False
+    if not signed or (tree.size, tree.root()) != (checkpoint.size, checkpoint.root):
+        raise LedgerMirrorError(
+            f"the mirror `{mirror.folder}` contradicts its own checkpoint of {issued.size} entries: it was altered. "
+            "Keep it for whoever asks, restore it from its backup or move it away, and start again"
+        )
+
+
+def _trusted(issued: SignedCheckpoint) -> evidence.Checkpoint:
+    try:
+        return read_checkpoint(issued.note.encode())
+    except EvidenceError:
+        raise LedgerMirrorError("the newest checkpoint of the ledger's mirror cannot be read: it was altered") from None
+
+
+async def _new_origin(ledger: Ledger, root: Path, old: Mirror) -> Mirror:
+    """Go on under another origin, citing the old mirror's newest checkpoint."""
+    number = old.number + 1
+    origin = f"{first_origin(ledger)}/{number}"
+    facts: dict[str, object] = {"origin": origin, "old_origin": await Checkpoints(ledger).origin()}
+    issued = await asyncio.to_thread(old.checkpoint)
+    if issued is not None:
+        cited = _trusted(issued)
+        facts |= {"old_origin": cited.origin, "old_size": cited.size, "old_root": cited.root.hex()}
+    await ledger.append(LedgerKind.RESTORED, facts, actor="system")
+    log.error(
+        "the ledger and its mirror went different ways: the database goes on under a new origin, the old mirror stays",
+        origin=origin,
+        mirror=str(old.folder),
+    )
+    return Mirror(root, number)

@@ -1,0 +1,92 @@
+"""Statements on the ledger's tables."""
+
+from typing import Final
+
+LEDGER_LOCK: Final = 0x63616C6C_0006
+
+# A statement of its own: the next one then sees what the last holder of the lock committed.
+LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
+
+HEAD: Final = """
+    SELECT size, clock_timestamp() AS now, ARRAY (
+        SELECT substring(entry.hashes FROM level * 32 + 1 FOR 32)
+        FROM generate_series(62, 0, -1) AS level
+        JOIN ledger_entry AS entry ON entry.index = ((size >> level) << level) - 1
+        WHERE (size >> level) & 1 = 1
+        ORDER BY level DESC
+    ) AS peaks
+    FROM (SELECT coalesce(max(index) + 1, 0) AS size FROM ledger_entry) AS head
+"""
+
+SIZE: Final = "SELECT coalesce(max(index) + 1, 0) FROM ledger_entry"
+
+ADD: Final = """
+    WITH added AS (
+        INSERT INTO ledger_entry (index, recorded_at, kind, actor, leaf, hashes) VALUES ($1, $2, $3, $4, $5, $6)
+        RETURNING index
+    )
+    SELECT pg_notify('calledger_control', 'ledger') FROM added
+"""
+
+ADD_REPLAYED: Final = """
+    INSERT INTO ledger_entry (index, recorded_at, kind, actor, leaf, hashes) VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+ADD_NOTE: Final = "INSERT INTO ledger_note (index, salt, text) VALUES ($1, $2, $3)"
+
+ERASE_NOTES: Final = (
+    "WITH erased AS (DELETE FROM ledger_note WHERE index = ANY ($1) RETURNING 1) SELECT count(*) FROM erased"
+)
+
+NODES: Final = """
+    SELECT substring(entry.hashes FROM wanted.level * 32 + 1 FOR 32) AS hash
+    FROM unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS wanted (index, level, place)
+    JOIN ledger_entry AS entry ON entry.index = wanted.index
+    ORDER BY wanted.place
+"""
+
+_SELECTED: Final = """
+    WHERE entry.index >= $1 AND entry.index < $2
+      AND ($3::text[] IS NULL OR entry.kind = ANY ($3))
+      AND ($4::timestamptz IS NULL OR entry.recorded_at >= $4) AND ($5::timestamptz IS NULL OR entry.recorded_at < $5)
+"""
+
+PAGE: Final = f"""
+    SELECT entry.index, entry.recorded_at, entry.kind, entry.actor, entry.leaf, note.salt, note.text
+    FROM ledger_entry AS entry LEFT JOIN ledger_note AS note ON note.index = entry.index
+    {_SELECTED}
+    ORDER BY entry.index LIMIT $6
+"""  # noqa: S608 - constants
+
+COUNT: Final = f"SELECT count(*) FROM ledger_entry AS entry {_SELECTED}"  # noqa: S608 - constants
+
+LEAVES: Final = "SELECT index, leaf FROM ledger_entry WHERE index >= $1 AND index < $2 ORDER BY index"
+
+ROWS: Final = """
+    SELECT index, recorded_at, kind, actor, leaf, hashes FROM ledger_entry
+    WHERE index >= $1 AND index < $2 ORDER BY index
+"""
+
+NEWEST_OF_KIND: Final = "SELECT index, leaf FROM ledger_entry WHERE kind = $1 ORDER BY index DESC LIMIT 1"
+
+ADD_CHECKPOINT: Final = """
+    INSERT INTO ledger_checkpoint (size, issued_at, note, public_key)
+    VALUES ($1, coalesce($2, clock_timestamp()), $3, $4)
+    ON CONFLICT (size) DO NOTHING
+"""
+
+NEWEST_CHECKPOINT: Final = """
+    SELECT size, issued_at, note, public_key FROM ledger_checkpoint ORDER BY size DESC LIMIT 1
+"""
+
+CHECKPOINT: Final = "SELECT size, issued_at, note, public_key FROM ledger_checkpoint WHERE size = $1"
+
+CHECKPOINTS: Final = """
+    SELECT size, issued_at, note, public_key FROM ledger_checkpoint WHERE size > $1 ORDER BY size LIMIT $2
+"""
+
+# Whether enough entries, or one for long enough, wait for a checkpoint.
+UNSIGNED: Final = """
+    SELECT count(*) AS entries, clock_timestamp() - min(recorded_at) AS age FROM ledger_entry
+    WHERE index >= coalesce((SELECT max(size) FROM ledger_checkpoint), 0)
+"""

@@ -1,0 +1,244 @@
+"""The ledger: entries appended one by one, in the order of their commits, and proofs of them.
+
+One writer at a time, by an advisory lock that lasts to the end of the transaction, so that the order of indexes is the
+order of commits and no index is ever missing. What is appended is mirrored to files and signed into checkpoints soon
+after (`service.ledger.mirror`, `service.ledger.checkpoints`).
+"""
+
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from policies import evidence
+from policies.evidence import Leaf, LedgerKind, Node, Range, leaf_bytes, leaf_hash
+from service.errors import RequestError
+from service.keyring import Keyring
+from service.ledger import statements
+from service.ledger.errors import LedgerDamagedError, LedgerRangeError
+from service.storage.database import Database
+
+INDEX_MAX: Final = 2**62
+_CHUNK: Final = 2000
+_SOME_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry as it is read. `note` is None when there was none or it was erased; `salt` goes with it."""
+
+    index: int
+    recorded_at: datetime
+    kind: LedgerKind
+    actor: str
+    leaf: bytes
+    salt: bytes | None
+    note: str | None
+
+    @property
+    def leaf_hash(self) -> bytes:
+        return leaf_hash(self.leaf)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which entries: half-open ranges of index and time, and kinds (None: all; empty: none)."""
+
+    start: int = 0
+    end: int = INDEX_MAX
+    kinds: tuple[LedgerKind, ...] | None = None
+    recorded_from: datetime | None = None
+    recorded_to: datetime | None = None
+
+    def parameters(self) -> tuple[Any, ...]:
+        kinds = None if self.kinds is None else [kind.value for kind in self.kinds]
+        return self.start, self.end, kinds, self.recorded_from, self.recorded_to
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Hashes that lead to `root`, the root hash of the first `size` entries."""
+
+    size: int
+    root: bytes
+    hashes: tuple[bytes, ...]
+
+
+class Ledger:
+    """The ledger of one database. Any number of processes may hold one."""
+
+    def __init__(self, database: Database, keyring: Keyring, database_id: UUID) -> None:
+        self.database = database
+        self.keyring = keyring
+        self.database_id = database_id
+
+    async def append(
+        self,
+        kind: LedgerKind | str,
+        facts: Mapping[str, Any],
+        *,
+        actor: str,
+        note: str | None = None,
+        connection: asyncpg.Connection | None = None,
+    ) -> int:
+        """Append an entry and return its index.
+
+        With `connection`, in its transaction (READ COMMITTED): the entry is there exactly when what else the
+        transaction did is; other appends wait for its end. Without, the entry is committed on return. `facts` are ids,
+        counts, digests and moments, `actor` a key's id, `system` or `cli`; people's words go into `note`.
+
+        Raises EntryError when a fact is more than that.
+        """
+        if connection is not None:
+            return await self._append(connection, LedgerKind(kind), facts, actor, note)
+        async with self.database.writer.acquire() as own, own.transaction():
+            return await self._append(own, LedgerKind(kind), facts, actor, note)
+
+    async def _append(
+        self, connection: asyncpg.Connection, kind: LedgerKind, facts: Mapping[str, Any], actor: str, note: str | None
+    ) -> int:
+        if not connection.is_in_transaction():
+            raise ValueError("an entry is appended in a transaction: its lock must last until the commit")
+        if note is not None and (not note or len(note) > evidence.NOTE_CHARACTERS_MAX or "\0" in note):
+            raise RequestError(f"a note has 1 to {evidence.NOTE_CHARACTERS_MAX} characters")
+        salt = os.urandom(evidence.SALT_BYTES)
+        digest = None if note is None else evidence.note_hash(salt, note)
+        # Judged before the lock is taken: a refused entry keeps nobody waiting.
+        leaf_bytes(Leaf(kind, _SOME_TIME, actor, facts, digest))
+        await connection.execute(statements.LOCK, statements.LEDGER_LOCK)
+        head = await connection.fetchrow(statements.HEAD)
+        index, now = head["size"], head["now"]
+        data = leaf_bytes(Leaf(kind, now, actor, facts, digest))
+        hashes = completed(data, index, head["peaks"])
+        await connection.execute(statements.ADD, index, now, kind.value, actor, data, b"".join(hashes))
+        if note is not None:
+            await connection.execute(statements.ADD_NOTE, index, salt, note)
+        return index
+
+    async def size(self) -> int:
+        """How many entries there are."""
+        return await self._value(statements.SIZE)
+
+    async def page(self, selection: Selection, *, first: int) -> list[Entry]:
+        """At most `first` entries of a selection, in ledger order; go on with `start` after the last one's index."""
+        async with self.database.reading(None) as connection:
+            rows = await connection.fetch(statements.PAGE, *selection.parameters(), first)
+        return [_entry(row) for row in rows]
+
+    async def every(self, selection: Selection) -> AsyncIterator[Entry]:
+        """All entries of a selection, in ledger order, read in pages."""
+        start = selection.start
+        while True:
+            following = Selection(start, selection.end, selection.kinds, selection.recorded_from, selection.recorded_to)
+            found = await self.page(following, first=_CHUNK)
+            for entry in found:
+                yield entry
+            if len(found) < _CHUNK:
+                return
+            start = found[-1].index + 1
+
+    async def count(self, selection: Selection) -> int:
+        """How many entries a selection has."""
+        return await self._value(statements.COUNT, *selection.parameters())
+
+    async def entry(self, index: int) -> Entry | None:
+        """One entry by its index."""
+        if not 0 <= index < INDEX_MAX:
+            return None
+        found = await self.page(Selection(index, index + 1), first=1)
+        return found[0] if found else None
+
+    async def newest(self, kind: LedgerKind) -> tuple[int, Leaf] | None:
+        """Index and leaf of the last entry of a kind."""
+        async with self.database.reading(None) as connection:
+            row = await connection.fetchrow(statements.NEWEST_OF_KIND, kind.value)
+        return None if row is None else (row["index"], evidence.read_leaf(row["leaf"]))
+
+    async def root(self, size: int) -> bytes:
+        """Root hash of the first `size` entries. Raises LedgerRangeError when there are not as many."""
+        return (await self._proof(size, []))[0]
+
+    async def inclusion_proof(self, index: int, size: int) -> Proof:
+        """That entry `index` is among the first `size`. Raises LedgerRangeError."""
+        try:
+            parts = evidence.inclusion(index, size)
+        except ValueError:
+            raise LedgerRangeError(f"there is no entry {index} in a ledger of {size}") from None
+        root, hashes = await self._proof(size, parts)
+        return Proof(size, root, tuple(hashes))
+
+    async def consistency_proof(self, first: int, second: int) -> Proof:
+        """That the first `second` entries begin with the first `first`. Raises LedgerRangeError."""
+        try:
+            parts = evidence.consistency(first, second)
+        except ValueError:
+            raise LedgerRangeError(f"a ledger of {second} entries does not begin with {first}") from None
+        root, hashes = await self._proof(second, parts)
+        return Proof(second, root, tuple(hashes))
+
+    async def peaks(self, size: int) -> list[bytes]:
+        """The hashes of the largest complete subtrees of the first `size` entries, left to right."""
+        return (await self._proof(size, [Range(0, size)], nodes_only=True))[1]
+
+    async def erase_notes(self, indexes: Sequence[int]) -> int:
+        """Erase the free text of entries for good; their leaves stay. Returns how many notes there were."""
+        async with self.database.owner.acquire() as connection:
+            return await connection.fetchval(statements.ERASE_NOTES, list(indexes))
+
+    async def _proof(self, size: int, parts: list[Range], *, nodes_only: bool = False) -> tuple[bytes, list[bytes]]:
+        if not 0 <= size <= INDEX_MAX:
+            raise LedgerRangeError(f"the ledger never had {size} entries")
+        async with self.database.reading(None) as connection:
+            return await prove(connection, size, parts, nodes_only=nodes_only)
+
+    async def _value(self, statement: str, *parameters: object) -> int:
+        async with self.database.reading(None) as connection:
+            return await connection.fetchval(statement, *parameters)
+
+
+async def prove(
+    connection: asyncpg.Connection, size: int, parts: list[Range], *, nodes_only: bool = False
+) -> tuple[bytes, list[bytes]]:
+    """The root hash of `size` entries and the hashes of `parts` of them (with `nodes_only`, of all their nodes).
+
+    One statement that reads a row by its key for each node: at most about 4 log2(size) rows.
+    """
+    if await connection.fetchval(statements.SIZE) < size:
+        raise LedgerRangeError(f"the ledger does not have {size} entries yet")
+    whole = Range(0, size).nodes()
+    nodes = list(dict.fromkeys([*whole, *(node for part in parts for node in part.nodes())]))
+    rows = await connection.fetch(
+        statements.NODES, [node.completed_by for node in nodes], [node.level for node in nodes]
+    )
+    if len(rows) != len(nodes) or any(len(row["hash"]) != evidence.HASH_BYTES for row in rows):
+        raise LedgerDamagedError
+    hashes = dict(zip(nodes, (row["hash"] for row in rows), strict=True))
+    root = evidence.fold(Range(0, size), hashes.__getitem__) if size else evidence.Tree().root()
+    if nodes_only:
+        return root, [hashes[node] for part in parts for node in part.nodes()]
+    return root, [evidence.fold(part, hashes.__getitem__) for part in parts]
+
+
+def completed(leaf: bytes, index: int, peaks: Sequence[bytes]) -> list[bytes]:
+    """The hashes that are stored with `leaf`, from the peaks of the tree before it."""
+    nodes = evidence.peaks(index)
+    if len(nodes) != len(peaks) or any(len(peak) != evidence.HASH_BYTES for peak in peaks):
+        raise LedgerDamagedError
+    known: dict[Node, bytes] = dict(zip(nodes, peaks, strict=True))
+    return evidence.completed(leaf, index, known.__getitem__)
+
+
+def _entry(row: asyncpg.Record) -> Entry:
+    return Entry(
+        row["index"],
+        row["recorded_at"],
+        LedgerKind(row["kind"]),
+        row["actor"],
+        row["leaf"],
+        row["salt"],
+        row["text"],
+    )
