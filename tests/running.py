@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 READY_S = 60
+# This checkout's code, wherever the command stands.
+PYTHON_PATH = {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
 
 
 class RunningService:
@@ -68,9 +70,9 @@ class RunningService:
     def admin_key(self) -> str:
         return (self.data / "admin.key").read_text().strip()
 
-    def command(self, *arguments: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run another `calledger` command on the same data directory."""
-        return command(self.data, *arguments, input=input)
+        return command(self.data, *arguments, stdin=stdin)
 
     def new_key(self, role: str, *accounts: str) -> str:
         bound = [option for account in accounts for option in ("--account", account)]
@@ -117,12 +119,24 @@ class RunningService:
         return b"\n".join(path.read_bytes() for path in [*files, self.log])
 
 
-def command(data: Path, *arguments: str, input: str | None = None) -> subprocess.CompletedProcess[str]:
+def command(
+    data: Path, *arguments: str, stdin: str | None = None, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a `calledger` command on `data`, as from a shell with no terminal."""
+    return bare_command(*arguments, "--data", str(data), stdin=stdin, environment=environment)
+
+
+def bare_command(
+    *arguments: str, stdin: str | None = None, environment: Mapping[str, str] | None = None, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a `calledger` command as it stands, in `folder`."""
     return subprocess.run(
-        [sys.executable, "-m", "service", *arguments, "--data", data],
-        input=input,
+        [sys.executable, "-m", "service", *arguments],
+        check=False,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=120,
+        cwd=folder,
+        env={**os.environ, **PYTHON_PATH, **(environment or {})},
     )
