@@ -207,9 +207,7 @@ def _tiers(old: Policy, new: Policy) -> Iterator[Change]:
     for name in sorted(old.tiers.keys() | new.tiers.keys()):
         was, now = old.tiers.get(name), new.tiers.get(name)
         if was is None or now is None:
-            effect = Effect.OTHER if was is None else Effect.PURGES
-            meaning = "" if was is None else "its accounts need another tier first"
-            yield Change(effect, f"tier {name}", *_there(was is None), meaning)
+            yield _whole_tier(name, old, now)
             continue
         if was.number != now.number:
             meaning = "rows carry the number: they would belong to another tier"
@@ -219,6 +217,20 @@ def _tiers(old: Policy, new: Policy) -> Iterator[Change]:
     if old.default_tier != new.default_tier:
         # Accounts without a tier of their own move.
         yield from _windows("by default", old.tiers[old.default_tier], new.tiers[new.default_tier])
+
+
+def _whole_tier(name: str, old: Policy, now: Tier | None) -> Change:
+    if now is None:
+        return Change(Effect.PURGES, f"tier {name}", *_there(False), "its accounts need another tier first")
+    if all(_outlasts(now, tier) for tier in old.tiers.values()):
+        return Change(Effect.KEEPS, f"tier {name}", *_there(True), "keeps longer than any tier did")
+    return Change(Effect.OTHER, f"tier {name}", *_there(True), "")
+
+
+def _outlasts(new: Tier, old: Tier) -> bool:
+    pairs = [(new.store_days[store], old.store_days[store]) for store in Store]
+    pairs += [(new.readable(one, store), old.readable(one, store)) for one in DataClass for store in Store]
+    return any(longer > shorter for longer, shorter in pairs)
 
 
 def _windows(name: str, was: Tier, now: Tier) -> Iterator[Change]:

@@ -17,7 +17,7 @@ from service.logs import get_logger
 from service.settings import Settings
 from service.storage.cluster import Cluster, write_private
 from service.storage.models import ApiKey, Installation
-from service.storage.policy_store import AppliedPolicy, applied_policy, refuse_other, store_policy
+from service.storage.policy_store import AppliedPolicy, LedgerWriter, applied_policy, refuse_other, store_policy
 
 log = get_logger()
 ADMIN_KEY_FILE = "admin.key"
@@ -106,12 +106,15 @@ async def _new_database_id(keyring: Keyring) -> UUID:
     return keyring.id
 
 
-async def policy_in_force(settings: Settings) -> AppliedPolicy:
+async def policy_in_force(
+    settings: Settings, owner: asyncpg.Pool, ledger: LedgerWriter | None = None
+) -> AppliedPolicy:
     """The policy of this ledger; an empty database starts with CALLEDGER_POLICY, or else with the preset `default`."""
     wanted = _read_policy(settings.policy) if settings.policy else None
     applied = await applied_policy()
     if applied is None:
-        return await store_policy(wanted or policies.load_preset("default"), applied_by="system")
+        first = wanted or policies.load_preset("default")
+        return await store_policy(owner, first, applied_by="system", ledger=ledger)
     if wanted is not None:
         refuse_other(applied, wanted)
     return applied

@@ -50,7 +50,7 @@ async def serve(shelf: Shelf, **settings: Any) -> AsyncIterator[Served]:
         Settings(**settings),
         shelf.database,
         shelf.accounts,
-        await store_policy(shelf.policy, applied_by="test"),
+        await store_policy(shelf.database.owner, shelf.policy, applied_by="test"),
         shelf.keyring,
         shelf.partitions,
         Authenticator(pepper),

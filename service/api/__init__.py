@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from policies import Policy
+
 if TYPE_CHECKING:
     from service.runtime import Runtime
 
@@ -17,6 +19,11 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
     from service.query.enforcement import check_schema
 
     schema = build_schema()
-    check_schema(runtime.applied.policy, schema._schema)  # graphql-core's schema has no public name
+
+    def check(policy: Policy) -> None:
+        check_schema(policy, schema._schema)  # graphql-core's schema has no public name
+
+    check(runtime.applied.policy)
+    runtime.check_policy = check
     view = LedgerView(schema, runtime, Buckets(runtime.settings.rate_limit_per_minute))
     app.router.add_route("*", "/graphql", view)

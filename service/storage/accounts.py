@@ -20,7 +20,7 @@ class Accounts:
     """
 
     def __init__(self, default_tier: int) -> None:
-        self._default_tier = default_tier
+        self.default_tier = default_tier
         self._ids: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._tiers: dict[int, tuple[list[datetime], list[int]]] = {}
@@ -49,7 +49,7 @@ class Accounts:
         try:
             async with in_transaction():
                 account = await Account.create(name=name, created_at=datetime.now(UTC))
-                await AccountTier.create(account_id=account.id, tier=self._default_tier, from_at=EPOCH)
+                await AccountTier.create(account_id=account.id, tier=self.default_tier, from_at=EPOCH)
         except IntegrityError:
             return  # another process made it first
 

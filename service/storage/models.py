@@ -72,9 +72,25 @@ class PolicyVersion(Model):
     document = fields.TextField()
     applied_at = fields.DatetimeField()
     applied_by = fields.TextField()
+    approved_by = fields.TextField(null=True)
+    ledger_index = fields.BigIntField(null=True)
 
     class Meta(Model.Meta):
         table = "policy_version"
+
+
+class PolicyProposal(Model):
+    """A policy that waits for a second admin, in place of version `replaces`."""
+
+    id = fields.IntField(primary_key=True)
+    replaces = fields.IntField()
+    digest = fields.CharField(max_length=71)
+    document = fields.TextField()
+    proposed_at = fields.DatetimeField()
+    proposed_by = fields.TextField()
+
+    class Meta(Model.Meta):
+        table = "policy_proposal"
 
 
 class PurgeRun(Model):

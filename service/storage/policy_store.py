@@ -1,55 +1,235 @@
-"""The policy in force: its canonical text lies in the database; every process reads it there, whole or not at all."""
+"""The policy in force: its canonical text lies in the database; every process reads it there, whole or not at all.
 
+Only the owner of the tables writes it. A policy that keeps more than the one before it waits as a proposal until
+another admin approves it; what waits is never read for what is in force.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Any, Final, Protocol
 
-from policies import Policy, canonical, digest, parse
+import asyncpg
+
+from policies import Policy, PolicyError, canonical, diff, digest, parse
 from service.errors import OperatorError
 from service.storage.models import PolicyVersion
+from service.storage.notices import notify
+
+_LOCK_ID: Final = 0x63616C6C_0007
+_LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
+_COLUMNS: Final = "version, name, digest, document, applied_at, applied_by, approved_by, ledger_index"
+_NEWEST: Final = f"SELECT {_COLUMNS} FROM policy_version ORDER BY version DESC LIMIT 1"  # noqa: S608 - constants
+_ALL: Final = f"SELECT {_COLUMNS} FROM policy_version ORDER BY version DESC LIMIT $1"  # noqa: S608 - constants
+_ADD: Final = f"""
+INSERT INTO policy_version ({_COLUMNS})
+SELECT coalesce(max(version), 0) + 1, $1, $2, $3, clock_timestamp(), $4, $5, NULL FROM policy_version
+RETURNING {_COLUMNS}
+"""  # noqa: S608 - constants
+_LEDGERED: Final = "UPDATE policy_version SET ledger_index = $2 WHERE version = $1"
+_PROPOSE: Final = """
+INSERT INTO policy_proposal (replaces, digest, document, proposed_at, proposed_by)
+VALUES ($1, $2, $3, clock_timestamp(), $4)
+RETURNING id, replaces, digest, document, proposed_at, proposed_by
+"""
+_PROPOSALS: Final = """
+SELECT id, replaces, digest, document, proposed_at, proposed_by FROM policy_proposal ORDER BY id
+"""
+_CLOSE: Final = "DELETE FROM policy_proposal WHERE replaces <= $1"
+
+
+class LedgerWriter(Protocol):
+    """What this room needs of the ledger, which stands above it."""
+
+    async def append(
+        self,
+        kind: Any,  # noqa: ANN401 - a kind of the ledger's, by name
+        facts: Mapping[str, Any],
+        *,
+        actor: str,
+        note: str | None = None,
+        connection: asyncpg.Connection | None = None,
+    ) -> int:
+        """Append an entry in the transaction of `connection`; its index."""
+        ...
 
 
 class PolicyMismatchError(OperatorError):
     """the policy file is not the policy that is in force"""
 
 
+class StoredPolicyError(OperatorError):
+    """the policy in the database cannot be used"""
+
+
 @dataclass(frozen=True, slots=True)
 class AppliedPolicy:
-    """A policy with the record of its application."""
+    """A policy with the record of its application. `version` counts what was applied here, from 1."""
 
     policy: Policy
     version: int
     digest: str
     applied_at: datetime
     applied_by: str
+    approved_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPolicy:
+    """The record of a policy that is or was in force, with its text; an old text may not be readable any more."""
+
+    version: int
+    name: str
+    digest: str
+    document: str
+    applied_at: datetime
+    applied_by: str
+    approved_by: str | None
+    ledger_index: int | None
+
+    def read(self) -> AppliedPolicy:
+        """Raises StoredPolicyError when the text is not what was applied, or cannot be read."""
+        policy = _read(self.document, self.digest, f"the stored policy, version {self.version},")
+        return AppliedPolicy(policy, self.version, self.digest, self.applied_at, self.applied_by, self.approved_by)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A policy that waits for a second admin. It can take the place of version `replaces` and of no other."""
+
+    id: int
+    replaces: int
+    digest: str
+    document: str
+    proposed_at: datetime
+    proposed_by: str
+
+    def read(self) -> Policy:
+        """Raises StoredPolicyError as `StoredPolicy.read` does."""
+        return _read(self.document, self.digest, "the policy that waits")
+
+
+def _read(document: str, wanted: str, what: str) -> Policy:
+    # The bytes first: a text that somebody edited must be named as that, whether or not it still parses.
+    if f"sha256:{hashlib.sha256(document.encode()).hexdigest()}" != wanted:
+        raise StoredPolicyError(
+            f"{what} is not what was applied: its text does not have its digest `{wanted[:80]}`; somebody changed the "
+            "database: restore it from a backup"
+        )
+    try:
+        return parse(document)
+    except PolicyError as error:
+        raise StoredPolicyError(
+            f"{what} cannot be read by this version of calledger ({error}): run the version that applied it, and apply "
+            "a policy that both can read"
+        ) from None
 
 
 async def applied_policy() -> AppliedPolicy | None:
-    """The newest policy, or None in an empty database.
-
-    Raises PolicyMismatchError when the stored text does not have the digest that was recorded beside it.
-    """
+    """The newest policy, or None in an empty database. Raises StoredPolicyError when it is not what was applied."""
     row = await PolicyVersion.all().order_by("-version").first()
-    if row is None:
-        return None
-    policy = parse(row.document)
-    if digest(policy) != row.digest:
-        raise PolicyMismatchError(
-            f"the stored policy, version {row.version}, does not match its digest `{row.digest}`: restore the database "
-            "from a backup, or apply the policy again with the version of calledger that stored it"
-        )
-    return AppliedPolicy(policy, row.version, row.digest, row.applied_at, row.applied_by)
+    return None if row is None else _stored(row).read()
 
 
-async def store_policy(policy: Policy, *, applied_by: str) -> AppliedPolicy:
-    """Put `policy` in force."""
-    row = await PolicyVersion.create(
-        name=policy.name,
-        digest=digest(policy),
-        document=canonical(policy).decode(),
-        applied_at=datetime.now(UTC),
-        applied_by=applied_by,
+async def policy_of_digest(wanted: str) -> StoredPolicy | None:
+    """The policy that was last applied under this digest, be it in force or not."""
+    row = await PolicyVersion.filter(digest=wanted).order_by("-version").first()
+    return None if row is None else _stored(row)
+
+
+def _stored(row: PolicyVersion) -> StoredPolicy:
+    return StoredPolicy(
+        row.version,
+        row.name,
+        row.digest,
+        row.document,
+        row.applied_at,
+        row.applied_by,
+        row.approved_by,
+        row.ledger_index,
     )
-    return AppliedPolicy(policy, row.version, row.digest, row.applied_at, row.applied_by)
+
+
+async def store_policy(
+    owner: asyncpg.Pool,
+    policy: Policy,
+    *,
+    applied_by: str,
+    approved_by: str | None = None,
+    ledger: LedgerWriter | None = None,
+) -> AppliedPolicy:
+    """Put `policy` in force whatever there was before. `PolicyDesk` is for changes that have to be judged first."""
+    async with policy_desk(owner) as desk:
+        return await desk.put_in_force(policy, applied_by=applied_by, approved_by=approved_by, ledger=ledger)
+
+
+class PolicyDesk:
+    """The policy and its proposals, held still in one transaction. Whoever changes the policy holds it alone."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self.connection = connection
+
+    async def in_force(self) -> AppliedPolicy | None:
+        """As `applied_policy`."""
+        row = await self.connection.fetchrow(_NEWEST)
+        return None if row is None else StoredPolicy(*row).read()
+
+    async def versions(self, limit: int = 1000) -> list[StoredPolicy]:
+        """What was ever in force, newest first."""
+        return [StoredPolicy(*row) for row in await self.connection.fetch(_ALL, limit)]
+
+    async def proposals(self) -> Sequence[Proposal]:
+        """What waits, oldest first."""
+        return [Proposal(*row) for row in await self.connection.fetch(_PROPOSALS)]
+
+    async def propose(self, policy: Policy, *, replaces: int, proposed_by: str) -> Proposal:
+        """Let `policy` wait for a second admin. The same policy asked for by the same one waits once."""
+        wanted = digest(policy)
+        for waiting in await self.proposals():
+            if (waiting.replaces, waiting.digest, waiting.proposed_by) == (replaces, wanted, proposed_by):
+                return waiting
+        row = await self.connection.fetchrow(_PROPOSE, replaces, wanted, canonical(policy).decode(), proposed_by)
+        return Proposal(*row)
+
+    async def put_in_force(
+        self, policy: Policy, *, applied_by: str, approved_by: str | None = None, ledger: LedgerWriter | None = None
+    ) -> AppliedPolicy:
+        """Store `policy` as the next version, and tell every service. What waited for the version before it is void.
+
+        With a `ledger`, POLICY_APPLIED is written in the same transaction: neither is there without the other.
+        """
+        replaced = await self.in_force()
+        arguments = (policy.name, digest(policy), canonical(policy).decode(), applied_by, approved_by)
+        applied = StoredPolicy(*await self.connection.fetchrow(_ADD, *arguments)).read()
+        if ledger is not None:
+            facts = _facts(applied, replaced)
+            index = await ledger.append("POLICY_APPLIED", facts, actor=applied_by, connection=self.connection)
+            await self.connection.execute(_LEDGERED, applied.version, index)
+        await self.connection.execute(_CLOSE, applied.version)
+        await notify(self.connection, "policy")
+        return applied
+
+
+def _facts(applied: AppliedPolicy, replaced: AppliedPolicy | None) -> dict[str, Any]:
+    """What the ledger keeps of a change: digests and counts; a policy's name may be anybody's words."""
+    facts: dict[str, Any] = {"version": applied.version, "digest": applied.digest}
+    if applied.approved_by is not None:
+        facts["approved_by"] = applied.approved_by
+    if replaced is not None:
+        effects = Counter(change.effect.value for change in diff(replaced.policy, applied.policy).changes)
+        facts |= {"replaces": replaced.digest, "changes": dict(effects)}
+    return facts
+
+
+@asynccontextmanager
+async def policy_desk(owner: asyncpg.Pool) -> AsyncIterator[PolicyDesk]:
+    """One transaction as the owner: all of what is done on the desk holds, or none of it."""
+    async with owner.acquire() as connection, connection.transaction():
+        await connection.execute(_LOCK, _LOCK_ID)
+        yield PolicyDesk(connection)
 
 
 def refuse_other(applied: AppliedPolicy, wanted: Policy) -> None:
@@ -57,5 +237,19 @@ def refuse_other(applied: AppliedPolicy, wanted: Policy) -> None:
     if digest(wanted) != applied.digest:
         raise PolicyMismatchError(
             f"the policy file `{wanted.name}` has digest `{digest(wanted)}`, and `{applied.digest}` "
-            f"(`{applied.policy.name}`, version {applied.version}) is in force: to keep that one, unset CALLEDGER_POLICY"
+            f"(`{applied.policy.name}`, version {applied.version}) is in force: put the file in force with `calledger "
+            "policy apply FILE`, or keep the other by leaving CALLEDGER_POLICY unset"
+        )
+
+
+def refuse_unledgered(applied: AppliedPolicy, facts: Mapping[str, Any] | None) -> None:
+    """Raises StoredPolicyError when the ledger says that another policy was applied last than the database holds.
+
+    `facts` are those of the newest POLICY_APPLIED entry, None when there is none.
+    """
+    if facts is not None and (facts.get("version"), facts.get("digest")) != (applied.version, applied.digest):
+        raise StoredPolicyError(
+            f"the database holds policy version {applied.version}, `{applied.digest}`, and by the ledger version "
+            f"{facts.get('version')}, `{facts.get('digest')}`, was applied last: somebody changed the database, or it "
+            "was restored from a backup; put the right one in force with `calledger policy apply FILE`"
         )
