@@ -1,0 +1,1 @@
+"""Programs that measure what Calledger must reach, each beside its contenders. `python -m benchmarks --help`."""

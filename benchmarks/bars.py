@@ -1,0 +1,78 @@
+"""The bars that the benchmarks measure against: how much there must be, and how much is aimed for."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One line of the table. `more`: a larger figure is better."""
+
+    work: str
+    unit: str
+    must: float
+    aim: float
+    more: bool = True
+
+    def verdict(self, figure: float) -> str:
+        if self._reached(figure, self.aim):
+            return "aim met"
+        return "met" if self._reached(figure, self.must) else "MISSED"
+
+    def _reached(self, figure: float, bar: float) -> bool:
+        return figure >= bar if self.more else figure <= bar
+
+
+PAGE = "page of 50 calls x 10 fields"
+BARS: Final = {
+    "page/postgraphile": Bar(f"{PAGE}, against PostGraphile 5", "x req/s", 2, 3),
+    "page/handwritten": Bar(f"{PAGE}, against hand-written aiohttp + asyncpg + orjson", "x req/s", 0.7, 0.95),
+    "page/naive": Bar(f"{PAGE}, against naive Strawberry + Tortoise", "x req/s", 12, 20),
+    "ingest/copy": Bar("durable ingest over HTTP, against COPY + ON CONFLICT", "x rows/s", 0.25, 0.5),
+    "costs/days/raw": Bar("cost by model, 30 UTC days, against the raw scan", "x less CPU", 50, 200),
+    "costs/zone/raw": Bar("the same by local day in Asia/Kolkata", "x less CPU", 5, 20),
+    "costs/days/clickhouse": Bar("cost by model, against ClickHouse", "x faster", 1, 5),
+    "costs/zone/clickhouse": Bar("by local day, against ClickHouse", "x faster", 1, 5),
+    "costs/growth": Bar("cost by model when the calls grow ten-fold in the same days", "x CPU", 1.3, 1.1, more=False),
+    "startup/first": Bar("first start to ready, embedded", "s", 6, 3, more=False),
+    "startup/next": Bar("next start to ready", "s", 2, 1, more=False),
+    "memory/rest": Bar("resident memory of the service at rest", "MB", 200, 120, more=False),
+    "memory/export": Bar("growth while exporting 1 million rows", "MB", 50, 20, more=False),
+    "disk/call": Bar("disk per call with its indexes", "bytes", 350, 250, more=False),
+    "seal/both": Bar("sealing and opening a record", "us", 15, 12, more=False),
+}
+
+
+@dataclass(slots=True)
+class Figure:
+    """What was measured for the bar `name`; `note` says what it rests on when it is not the whole bar."""
+
+    name: str
+    value: float
+    note: str = ""
+
+    @property
+    def bar(self) -> Bar:
+        return BARS[self.name]
+
+    def line(self) -> str:
+        bar = self.bar
+        text = f"{bar.work:<68} {self.value:>9.3g} {bar.unit:<10} must {bar.must:<5g} aim {bar.aim:<5g}"
+        return f"{text} {bar.verdict(self.value)}{f'   ({self.note})' if self.note else ''}"
+
+
+def conclude(figures: Sequence[Figure], details: object, json_path: Path | None) -> int:
+    """Print each figure beside its bar and write all to `json_path`; 1 when a bar is missed, else 0."""
+    print()
+    for figure in figures:
+        print(figure.line())
+    if json_path is not None:
+        written = [
+            asdict(figure) | asdict(figure.bar) | {"verdict": figure.bar.verdict(figure.value)} for figure in figures
+        ]
+        json_path.parent.mkdir(parents=True, exist_ok=True)
+        json_path.write_text(json.dumps({"figures": written, "details": details}, indent=1, default=str) + "\n")
+    return int(any(figure.bar.verdict(figure.value) == "MISSED" for figure in figures))
