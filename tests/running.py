@@ -48,6 +48,7 @@ class RunningService:
                 break
         watchdog.cancel()
         if not self.lines or not self.lines[-1].startswith("ready "):
+            self.kill()
             raise RuntimeError(self.log.read_text())
         self.url = self.lines[-1].removeprefix("ready ")
 
