@@ -57,7 +57,7 @@ OLD_WALLS = _when_roles_exist("GRANT INSERT, UPDATE ON purge_run TO calledger_ap
 class Migration(migrations.Migration):
     """Create holds and erasures."""
 
-    dependencies = [("calledger", "0003_roles")]
+    dependencies = [("calledger", "0004_ledger")]
 
     operations = [
         ops.AddField("PurgeRun", "rows_held_back", fields.BigIntField(default=0, db_default=0)),

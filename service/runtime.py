@@ -1,10 +1,13 @@
 """Everything that a process of calledger works with, opened in order and closed in reverse."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 
+from policies import Policy, PolicyError
 from service.access.authenticate import Authenticator
+from service.errors import OperatorError
 from service.installation import (
     ensure_first_key,
     open_installed_keyring,
@@ -12,21 +15,30 @@ from service.installation import (
     refuse_empty_database,
     refuse_empty_folder,
 )
-from service.keyring import Keyring
+from service.keyring import Keyring, KeyringUnavailableError
+from service.ledger import Ledger, LedgerKeeper
+from service.logs import get_logger
+from service.retention.means import Means
+from service.retention.tombstones import replay_tombstones
 from service.settings import Settings
 from service.storage import address
 from service.storage.accounts import Accounts
 from service.storage.database import Database
 from service.storage.migrate import migrate
+from service.storage.models import Installation
 from service.storage.partitions import Partitions
 from service.storage.policy_store import AppliedPolicy, applied_policy
 
+log = get_logger()
 _LOCK = 0x63616C6C_0002
 
 
 @dataclass(slots=True)
 class Runtime:
-    """`applied` changes when another policy is put in force; the rest stays for the life of the process."""
+    """`applied` changes when another policy is put in force; the rest stays for the life of the process.
+
+    `check_policy` raises PolicyError for a policy that what runs here cannot work under.
+    """
 
     settings: Settings
     database: Database
@@ -35,10 +47,45 @@ class Runtime:
     keyring: Keyring
     partitions: Partitions
     authenticator: Authenticator
+    ledger: Ledger
+    keeper: LedgerKeeper
+    check_policy: Callable[[Policy], None] = field(default=lambda _: None)
+
+    @property
+    def means(self) -> Means:
+        """What retention works with."""
+        return Means(
+            self.database,
+            self.partitions,
+            self.keyring,
+            self.accounts,
+            lambda: self.applied.policy,
+            ledger=self.ledger,
+            purge_delay=timedelta(hours=self.settings.purge_delay),
+            keyring_backup_days=self.settings.keyring_backup_days,
+        )
 
     async def reload_policy(self) -> None:
-        """Take up the policy that is in force now, whole or not at all."""
-        self.applied = await applied_policy() or self.applied
+        """Take up the policy that is in force now, whole or not at all: one that cannot be used leaves the one before.
+
+        What it does to new accounts and to reads holds from the next request on.
+        """
+        try:
+            applied = await applied_policy() or self.applied
+            if applied.digest == self.applied.digest and applied.version == self.applied.version:
+                return
+            self.check_policy(applied.policy)
+        except (OperatorError, PolicyError) as error:
+            log.error(
+                "the policy that was applied cannot be used here; the one before it stays in force in this process",
+                reason=str(error),
+                version=self.applied.version,
+                digest=self.applied.digest,
+            )
+            return
+        self.accounts.default_tier = applied.policy.tiers[applied.policy.default_tier].number
+        self.applied = applied
+        log.info("a policy was taken up", version=applied.version, digest=applied.digest)
 
 
 @asynccontextmanager
@@ -63,6 +110,9 @@ async def open_runtime(settings: Settings, *, serving: bool = False, existing: b
             runtime = await _assemble(settings, database)
             try:
                 yield runtime
+                if not serving:
+                    # What a command did is mirrored before it ends: perhaps no service runs that would do it.
+                    await runtime.keeper.settle()
             finally:
                 await runtime.keyring.close()
         finally:
@@ -75,11 +125,25 @@ async def _assemble(settings: Settings, database: Database) -> Runtime:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         try:
             keyring = await open_installed_keyring(settings, database.url)
-            applied = await policy_in_force(settings)
+            ledger = Ledger(database, keyring, (await Installation.get(id=1)).database_id)
+            keeper = await LedgerKeeper.start(ledger, settings.data)
+            applied = await policy_in_force(settings, database.owner, ledger)
+            await _bury_again(database, keyring)
             pepper = await keyring.secret("pepper")
-            await ensure_first_key(settings.data, pepper)
+            await ensure_first_key(settings.data, pepper, ledger)
         finally:
             await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
     accounts = Accounts(applied.policy.tiers[applied.policy.default_tier].number)
     await accounts.refresh()
-    return Runtime(settings, database, accounts, applied, keyring, Partitions(database.owner), Authenticator(pepper))
+    authenticator = Authenticator(pepper)
+    partitions = Partitions(database.owner)
+    return Runtime(settings, database, accounts, applied, keyring, partitions, authenticator, ledger, keeper)
+
+
+async def _bury_again(database: Database, keyring: Keyring) -> None:
+    """Before anything is served: what an older keyring brought back is destroyed again."""
+    try:
+        await replay_tombstones(database.owner, keyring)
+    except KeyringUnavailableError as error:
+        # Nothing opens without it, and maintenance replays in every round.
+        log.warning("tombstones are replayed when the keyring is back", reason=str(error))

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from aiohttp import web
 from service.app import Handler, build_app
 from service.errors import OperatorError, ServiceError
 from service.ingest import close_writer
+from service.ledger import LedgerKind
 from service.logs import get_logger
 from service.retention.folder import Folder
 from service.retention.maintenance import maintain_for_ever
@@ -23,6 +25,7 @@ from service.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.storage.notices import listen_for_ever
 from service.storage.partitions import Need
+from service.storage.policy_store import refuse_unledgered
 
 log = get_logger()
 _SHUTDOWN_SECONDS = 20.0
@@ -47,7 +50,19 @@ async def serve(settings: Settings, announce: Announce, prepare: Callable[[Runti
                 await prepare(runtime)
             for wall in runtime.database.missing_walls:
                 log.warning("a wall is missing", wall=wall)
+            await _begin(runtime)
             await _serve_until(stop, settings, runtime, listener, announce)
+
+
+async def _begin(runtime: Runtime) -> None:
+    """Write to the ledger that the service starts, and under which policy, before anything is served."""
+    newest = await runtime.ledger.newest(LedgerKind.POLICY_APPLIED)
+    refuse_unledgered(runtime.applied, newest and newest[1].facts)
+    signer = await runtime.keeper.checkpoints.signer()
+    facts = {"policy": runtime.applied.digest, "version": version("calledger"), "signer": str(signer.key)}
+    await runtime.ledger.append(LedgerKind.STARTED, facts, actor="system")
+    await runtime.keeper.checkpoints.sign()
+    await runtime.keeper.settle()
 
 
 async def _serve_until(
@@ -137,10 +152,22 @@ def _housekeeping(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
     async def ensure(needs: Iterable[Need]) -> None:
         await runtime.partitions.ensure(runtime.applied.policy, needs)
 
+    wake = asyncio.Event()
+
+    async def wake_up() -> None:
+        wake.set()
+
+    reactions = {
+        "policy": runtime.reload_policy,
+        "accounts": runtime.accounts.refresh,
+        "purge": wake_up,
+        "ledger": runtime.keeper.settle,
+    }
     return [
-        maintain_for_ever(runtime.database, runtime.partitions, runtime.keyring, lambda: runtime.applied.policy),
+        maintain_for_ever(runtime.means, wake=wake),
         Folder(runtime.database.owner, ensure=ensure).fold_for_ever(),
-        listen_for_ever(runtime.database.url, {"policy": runtime.reload_policy, "accounts": runtime.accounts.refresh}),
+        runtime.keeper.keep_for_ever(),
+        listen_for_ever(runtime.database.url, reactions),
     ]
 
 

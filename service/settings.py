@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     keyring_backup_days: Annotated[
         int, Field(ge=0, description="days until a destroyed key has left the keyring's backups, as you declare")
     ] = 0
+    purge_delay: Annotated[
+        int, Field(ge=0, description="hours that destruction by a change of policy waits, unless its plan is named")
+    ] = 72
     max_body_bytes: Annotated[int, Field(ge=1024, description="largest body of a report, after gzip")] = 64 * 2**20
     queue_rows: Annotated[int, Field(ge=1, description="calls that may wait for the writer before 503")] = 20_000
     batch_rows: Annotated[int, Field(ge=1, le=20_000, description="calls that one commit takes at most")] = 2_000

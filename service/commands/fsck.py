@@ -29,8 +29,7 @@ def fsck(data: Data = None) -> None:
 async def _check(data: Path | None) -> bool:
     fine = True
     async with quiet_runtime(data) as runtime:
-        findings = check_ledger(runtime.database, runtime.partitions, runtime.keyring, runtime.applied.policy)
-        async for finding in findings:
+        async for finding in check_ledger(runtime.means):
             say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.check}: {finding.detail}")
             fine = fine and finding.ok
     return fine

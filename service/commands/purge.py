@@ -9,9 +9,9 @@ import typer
 from policies.retention import PurgePlan
 from service.commands.common import quiet_runtime, run, say, table
 from service.commands.options import Data, verb
-from service.retention.purge import OnStep, nobody_watches, plan_purge, run_purge
+from service.retention.planning import Due, what_is_due
+from service.retention.purge import OnStep, nobody_watches, run_purge
 from service.retention.runs import Run
-from service.runtime import Runtime
 
 app = verb()
 
@@ -45,12 +45,17 @@ def purge(
 
 async def _print_due(data: Path | None) -> bool:
     async with quiet_runtime(data) as runtime:
-        _print_plan(await _plan(runtime))
+        means = runtime.means
+        _print_due_plan(await what_is_due(means, await means.now()), runtime.settings.purge_delay)
     return True
 
 
-async def _plan(runtime: Runtime) -> PurgePlan:
-    return await plan_purge(runtime.database, runtime.partitions, runtime.keyring, runtime.applied.policy)
+def _print_due_plan(due: Due, delay_hours: int) -> None:
+    _print_plan(due.all)
+    if due.settled != due.all:
+        waiting = len(due.all.partitions) - len(due.settled.partitions) + len(due.all.keys) - len(due.settled.keys)
+        say(f"{waiting} of these are due by a change of policy: they wait {delay_hours} hours for it to be undone,")
+        say("or go at once with --plan; reads do not see them any more")
 
 
 def _print_plan(plan: PurgePlan) -> None:
@@ -66,15 +71,7 @@ def _print_plan(plan: PurgePlan) -> None:
 
 async def _purge(data: Path | None, digest: str | None) -> bool:
     async with quiet_runtime(data) as runtime:
-        ended = await run_purge(
-            runtime.database,
-            runtime.partitions,
-            runtime.keyring,
-            runtime.applied.policy,
-            requested_by="cli",
-            plan_digest=digest,
-            on_step=_progress(),
-        )
+        ended = await run_purge(runtime.means, requested_by="cli", plan_digest=digest, on_step=_progress())
     for one in ended:
         say(_outcome(one))
     if not any(one.plan for one in ended):
@@ -84,6 +81,8 @@ async def _purge(data: Path | None, digest: str | None) -> bool:
 
 def _outcome(ended: Run) -> str:
     counts = f"{len(ended.plan.partitions)} partitions, {ended.rows_dropped} rows, {ended.keys_destroyed} keys"
+    if ended.rows_held_back:
+        counts += f", {ended.rows_held_back} rows kept by holds"
     return f"{ended.state.lower()}: {counts}" + (f": {ended.failure}" if ended.failure else "")
 
 

@@ -3,11 +3,16 @@
 OperatorError
 ├── PurgeClockError    a clock cannot be trusted: nothing is destroyed by it
 └── PurgePlanError     what would be destroyed is not what was asked for
+RequestError
+├── HoldError          a legal hold cannot be placed or lifted as asked
+├── ErasureError       an erasure cannot be carried out as asked
+└── TierError          an account cannot move as asked
 ServiceError
-└── PurgeFailedError   a purge is not what its record says, or did not do what it should
+├── PurgeFailedError   a purge is not what its record says, or did not do what it should
+└── HeldCopyError      the copy of a held row does not open
 """
 
-from service.errors import OperatorError, ServiceError
+from service.errors import OperatorError, RequestError, ServiceError
 
 
 class PurgeClockError(OperatorError):
@@ -20,3 +25,19 @@ class PurgePlanError(OperatorError):
 
 class PurgeFailedError(ServiceError):
     """the purge did not do what it should have done"""
+
+
+class HeldCopyError(ServiceError):
+    """the copy of a held row does not open"""
+
+
+class HoldError(RequestError):
+    """the hold cannot be placed or lifted"""
+
+
+class ErasureError(RequestError):
+    """the erasure cannot be carried out"""
+
+
+class TierError(RequestError):
+    """the account cannot move to that tier"""

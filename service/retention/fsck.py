@@ -8,14 +8,14 @@ from typing import Final
 
 import asyncpg
 
-from policies.model import DataClass, Policy, Store
-from policies.retention import GRACE, Partition, cutoff, deadline, due_at
-from service.keyring import Keyring, PeriodKeyName
+from policies.model import Policy, Store
+from policies.retention import GRACE, Earlier, Partition, cutoff, deadline, due_at
 from service.query.usage_check import UsageDifference, check_usage
-from service.retention.clock import Clock, machine_clock, trusted_now
 from service.retention.errors import PurgeClockError
-from service.retention.runs import unfinished
-from service.storage.database import Database
+from service.retention.fsck_keys import check_erasures, check_holds, check_keys
+from service.retention.means import EarlierPolicyError, Means
+from service.retention.planning import all_partitions
+from service.retention.runs import Runs
 from service.storage.partitions import Partitions
 
 _NAMED_MAX: Final = 5
@@ -38,10 +38,6 @@ _ELSEWHERE_BY_STORE: Final = {
     Store.USAGE_QUARTER: _ELSEWHERE.format(store="usage_quarter", time="bucket_at"),
     Store.USAGE_DAY: _ELSEWHERE.format(store="usage_day", time="bucket_at"),
 }
-_SEALED_DAYS: Final = """
-    SELECT tier, (occurred_at AT TIME ZONE 'UTC')::date AS day, count(*) AS rows
-    FROM call_error WHERE sealed IS NOT NULL GROUP BY tier, day ORDER BY tier, day
-"""
 _LEADS_NOWHERE: Final = """
     SELECT count(*) FROM call
     WHERE tier = $1 AND error_at >= $2 AND NOT EXISTS (
@@ -51,6 +47,7 @@ _LEADS_NOWHERE: Final = """
     )
 """
 _TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
+_HALF_ERASED: Final = "SELECT account_id FROM erasure WHERE kind = 'ACCOUNT' AND finished_at IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,40 +59,49 @@ class Finding:
     detail: str
 
 
-async def check_ledger(
-    database: Database, partitions: Partitions, keyring: Keyring, policy: Policy, *, clock: Clock = machine_clock
-) -> AsyncIterator[Finding]:
+async def check_ledger(means: Means) -> AsyncIterator[Finding]:
     """Every check in turn, each yielded when it is done. Changes nothing; the service may run meanwhile."""
-    owner = database.owner
-    yield await _clocks(owner, clock)
+    owner, policy = means.owner, means.policy()
+    yield await _clocks(means)
     now: datetime = await owner.fetchval("SELECT clock_timestamp()")
-    there = [part for store in Store for part in await partitions.list(store)]
-    yield _deadlines(policy, there, now)
-    yield await _partitions(partitions, policy, there)
-    yield await _purges(now)
+    there = await all_partitions(means.partitions)
+    yield _deadlines(policy, there, now, await _earlier(means, now))
+    yield await _partitions(means.partitions, policy, there, owner)
+    yield await _purges(now, owner)
     yield await _rows(owner)
-    yield await _keys(owner, keyring)
+    for check, run in (("keys", check_keys), ("holds", check_holds), ("erasures", check_erasures)):
+        wrong, looked_at = await run(means, now)
+        yield Finding(check, not wrong, _some(wrong) if wrong else looked_at)
     yield await _errors(owner, policy, now)
     yield await _usage(owner, policy)
 
 
-async def _clocks(owner: asyncpg.Pool, clock: Clock) -> Finding:
+async def _clocks(means: Means) -> Finding:
     try:
-        await trusted_now(owner, clock)
+        await means.now()
     except PurgeClockError as error:
         return Finding("clocks", False, str(error))
     return Finding("clocks", True, "the database's agrees with this machine's")
 
 
-def _deadlines(policy: Policy, there: Sequence[Partition], now: datetime) -> Finding:
-    overdue = [part.name for part in there if deadline(policy, part) <= now]
+async def _earlier(means: Means, now: datetime) -> tuple[Earlier, ...]:
+    try:
+        return await means.earlier(now)
+    except EarlierPolicyError:
+        return ()
+
+
+def _deadlines(policy: Policy, there: Sequence[Partition], now: datetime, earlier: Sequence[Earlier]) -> Finding:
+    overdue = [part.name for part in there if deadline(policy, part, earlier) <= now]
     if overdue:
         return Finding("deadlines", False, f"overdue: {_some(overdue)}; run `calledger purge`")
-    waiting = sum(due_at(policy, part) <= now for part in there)
+    waiting = sum(due_at(policy, part, earlier) <= now for part in there)
     return Finding("deadlines", True, f"{len(there)} partitions, {waiting} of them due and none overdue")
 
 
-async def _partitions(partitions: Partitions, policy: Policy, there: Sequence[Partition]) -> Finding:
+async def _partitions(
+    partitions: Partitions, policy: Policy, there: Sequence[Partition], owner: asyncpg.Pool
+) -> Finding:
     """Nothing but our own partitions, of tiers that the policy knows, and no table that a purge has forgotten."""
     foreign = [name for store in Store for name in await partitions.foreign(store)]
     if foreign:
@@ -104,15 +110,15 @@ async def _partitions(partitions: Partitions, policy: Policy, there: Sequence[Pa
     unknown = [part.name for part in there if part.tier not in known]
     if unknown:
         return Finding("partitions", False, f"of a tier that the policy does not name: {_some(unknown)}")
-    planned = {part.name for run in await unfinished() for part in run.plan.partitions}
+    planned = {part.name for run in await Runs(owner).unfinished() for part in run.plan.partitions}
     forgotten = sorted(await partitions.detached() - planned)
     if forgotten:
         return Finding("partitions", False, f"detached and in no purge's plan: {_some(forgotten)}; drop them")
     return Finding("partitions", True, f"{len(there)}, each of one tier and time")
 
 
-async def _purges(now: datetime) -> Finding:
-    stuck = [run for run in await unfinished() if run.planned_at < now - GRACE]
+async def _purges(now: datetime, owner: asyncpg.Pool) -> Finding:
+    stuck = [run for run in await Runs(owner).unfinished() if run.planned_at < now - GRACE]
     if stuck:
         reason = stuck[0].failure or "no service has gone on with it"
         return Finding("purges", False, f"`{stuck[0].id}` is unfinished after a day: {reason}")
@@ -127,19 +133,6 @@ async def _rows(owner: asyncpg.Pool) -> Finding:
     return Finding("rows", True, "each is in the tier of its account and time")
 
 
-async def _keys(owner: asyncpg.Pool, keyring: Keyring) -> Finding:
-    rows = await owner.fetch(_SEALED_DAYS)
-    # The rows first: a key that was made for a row is there before the row is.
-    live = {str(name) for name in await keyring.periods()}
-    on_record = set(await keyring.tombstones())
-    names = [str(PeriodKeyName(row["tier"], DataClass.PERSONAL.value, row["day"].isoformat())) for row in rows]
-    lost = [name for name in names if name not in live and name not in on_record]
-    if lost:
-        return Finding("keys", False, f"neither there nor destroyed on record: {_some(lost)}; restore the keyring")
-    destroyed = sum(name in on_record for name in names)
-    return Finding("keys", True, f"{len(names)} seal what is stored, {destroyed} of them destroyed on record")
-
-
 async def _errors(owner: asyncpg.Pool, policy: Policy, now: datetime) -> Finding:
     lost = 0
     for (tier,) in await owner.fetch(_TIERS):
@@ -150,7 +143,9 @@ async def _errors(owner: asyncpg.Pool, policy: Policy, now: datetime) -> Finding
 
 
 async def _usage(owner: asyncpg.Pool, policy: Policy) -> Finding:
-    wrong = [_difference(found) async for found in check_usage(owner, policy)]
+    # Of an account that is erased as far as a hold lets it be, the held calls are there and their sums are not.
+    half_erased = {number for (number,) in await owner.fetch(_HALF_ERASED)}
+    wrong = [_difference(found) async for found in check_usage(owner, policy) if found.account_id not in half_erased]
     if wrong:
         return Finding("usage", False, f"{len(wrong)} days differ from their calls: {_some(wrong)}")
     return Finding("usage", True, "rollups and deltas are the sums of the calls")

@@ -1,18 +1,17 @@
-"""The house's daily work in `serve`: partitions ahead of time, and the purge when something is due."""
+"""The house's daily work in `serve`: partitions ahead of time, holds and erasures on their way, what is due purged."""
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from policies.model import Policy
 from service.errors import CalledgerError
-from service.keyring import Keyring
 from service.logs import get_logger
+from service.retention.erasure import carry_out_erasures
+from service.retention.holds import lift_expired, release_lifted
+from service.retention.means import Means
 from service.retention.purge import run_purge
 from service.retention.tombstones import replay_tombstones
-from service.storage.database import Database
-from service.storage.partitions import Partitions
 
 log = get_logger()
 
@@ -21,44 +20,55 @@ RETRY_S: Final = 300.0
 
 
 async def maintain_for_ever(
-    database: Database,
-    partitions: Partitions,
-    keyring: Keyring,
-    policy: Callable[[], Policy],
-    *,
-    every_s: float = EVERY_S,
-    retry_s: float = RETRY_S,
+    means: Means, *, wake: asyncio.Event | None = None, every_s: float = EVERY_S, retry_s: float = RETRY_S
 ) -> None:
-    """Work now and then every hour, until cancelled; sooner again after a failure. No error ends it.
+    """Work now, then every hour and whenever `wake` is set, until cancelled; sooner again after a failure.
 
-    `policy` gives the one in force. Any number of services may run this: partitions are made under one lock, and of
-    several purges one does the work.
+    No error ends it. Any number of services may run this: partitions are made under one lock, and of several purges
+    one does the work.
     """
-    await _done("tombstones replayed", lambda: replay_tombstones(keyring))
+    wake = wake or asyncio.Event()
     while True:
-        well = await maintain(database, partitions, keyring, policy())
+        wake.clear()
+        well = await maintain(means)
         # Spread, so that services that were started together do not meet every time.
-        await asyncio.sleep((every_s if well else retry_s) * (0.9 + 0.2 * random.random()))  # noqa: S311 - spread
+        pause_s = (every_s if well else retry_s) * (0.9 + 0.2 * random.random())  # noqa: S311 - spread
+        try:
+            await asyncio.wait_for(wake.wait(), pause_s)
+        except TimeoutError:
+            continue
 
 
-async def maintain(database: Database, partitions: Partitions, keyring: Keyring, policy: Policy) -> bool:
+async def maintain(means: Means) -> bool:
     """One round; whether all of it was done."""
 
     async def ahead() -> None:
-        await partitions.ahead(policy, await database.owner.fetchval("SELECT clock_timestamp()"))
+        await means.partitions.ahead(means.policy(), await means.owner.fetchval("SELECT clock_timestamp()"))
+
+    async def holds() -> None:
+        await lift_expired(means)
+        await release_lifted(means)
 
     async def purge() -> None:
-        for run in await run_purge(database, partitions, keyring, policy, wait=False):
+        for run in await run_purge(means, wait=False):
             log.info(
                 "purged",
                 run=str(run.id),
                 partitions=len(run.plan.partitions),
                 rows=run.rows_dropped,
+                held=run.rows_held_back,
                 keys=run.keys_destroyed,
             )
 
-    made = await _done("partitions made ahead", ahead)
-    return await _done("purge", purge) and made
+    work = {
+        "tombstones replayed": lambda: replay_tombstones(means.owner, means.keyring),
+        "partitions made ahead": ahead,
+        "holds": holds,
+        "erasures": lambda: carry_out_erasures(means),
+        "purge": purge,
+    }
+    # One that fails must not keep the others from their turn.
+    return all([await _done(name, run) for name, run in work.items()])
 
 
 async def _done(work: str, run: Callable[[], Awaitable[object]]) -> bool:

@@ -1,36 +1,44 @@
 """The purge: destroys what is due, keys first, and survives being killed at any point.
 
-PLANNED ─ period keys destroyed ─> KEYS_DESTROYED ─ partitions detached and counted ─> DETACHED ─ dropped ─> DROPPED
-─ absent from the catalogue, keys gone ─> VERIFIED ─ recorded ─> DONE
+REQUESTED (by a digest, in GraphQL)
+PLANNED ─ holds read ─> HOLDS_CHECKED ─ intent in the ledger ─> INTENT_LEDGERED ─ held errors copied, their record keys
+escrowed, period keys destroyed ─> KEYS_DESTROYED ─ partitions detached and counted ─> DETACHED ─ held rows copied and
+the rest dropped, partition by partition ─> DROPPED ─ absent from the catalogue, keys gone ─> VERIFIED ─ result in the
+ledger ─> DONE
 
-From the first step on nothing sealed can be opened, whatever happens next. The state is written after its step, and
-each step can be repeated, so whoever comes next goes on from the last state. One purge runs at a time.
+From KEYS_DESTROYED on nothing sealed can be opened but what a hold keeps, whatever happens next. The state is written
+after its step, and each step can be repeated, so whoever comes next goes on from the last state. One purge runs at a
+time. A hold that is placed while a purge runs keeps whatever of its rows is not dropped yet.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
 from typing import Final
 
 import asyncpg
 
-from policies.model import Policy, Store
-from policies.retention import KeyPeriod, Partition, PurgePlan, plan
-from service.keyring import Keyring, KeyringUnavailableError, PeriodKeyName
-from service.retention import runs
-from service.retention.clock import GAP_MAX, WAIT, Clock, machine_clock, trusted_now
-from service.retention.errors import PurgeClockError, PurgeFailedError, PurgePlanError
-from service.retention.runs import SYSTEM, PurgeState, Run
-from service.storage.database import Database
+from policies.model import Store
+from policies.retention import Partition, PurgePlan, period_bounds, plan
+from service.keyring import KeyringUnavailableError, PeriodKeyName
+from service.retention import entries
+from service.retention.clock import GAP_MAX, WAIT
+from service.retention.errors import PurgeClockError, PurgeFailedError
+from service.retention.escrow import ACTIVE, Slice, copies, copy_held
+from service.retention.holds import holds_locked, lock_holds
+from service.retention.means import Means
+from service.retention.planning import all_partitions, named_plan, what_is_due
+from service.retention.runs import SYSTEM, PurgeState, Run, Runs
 from service.storage.errors import DatabaseError, PartitionsBusyError
 from service.storage.notices import notify
-from service.storage.partitions import Partitions, quoted
+from service.storage.partitions import quoted
 
 _LOCK: Final = 0x63616C6C_0004
 _POLL_S: Final = 0.5
 _TRY_LOCK: Final = "SELECT pg_try_advisory_lock($1)"
+_ACTIVE_HOLDS: Final = f"SELECT id FROM hold AS held_by WHERE {ACTIVE} ORDER BY placed_at"  # noqa: S608 - our own
+_EXISTS: Final = "SELECT to_regclass($1) IS NOT NULL"
 
 OnStep = Callable[[str], None]
 """Called with a step's name when it has taken effect, before the next begins."""
@@ -40,24 +48,12 @@ def nobody_watches(_: str) -> None:
     """The usual `OnStep`."""
 
 
-async def plan_purge(
-    database: Database, partitions: Partitions, keyring: Keyring, policy: Policy, *, now: datetime | None = None
-) -> PurgePlan:
-    """What a purge would destroy now by the database's clock (or at `now`): nothing is written or destroyed."""
-    now = now or await trusted_now(database.owner)
-    return plan(policy, await _all(partitions), [KeyPeriod(*name) for name in await keyring.periods()], now)
-
-
 async def run_purge(
-    database: Database,
-    partitions: Partitions,
-    keyring: Keyring,
-    policy: Policy,
+    means: Means,
     *,
     requested_by: str = SYSTEM,
     plan_digest: str | None = None,
     wait: bool = True,
-    clock: Clock = machine_clock,
     on_step: OnStep = nobody_watches,
 ) -> list[Run]:
     """Finish what earlier purges began, then destroy what is due. Returns the purges that were ended by this call.
@@ -67,37 +63,35 @@ async def run_purge(
     trusted (see `service.retention.clock`); PartitionsBusyError and KeyringUnavailableError leave the purge where it
     is, for the next call.
     """
-    purge = _Purge(database, partitions, keyring, policy, on_step)
-    async with _alone(database.owner, wait=wait) as ours:
+    async with _alone(means.owner, wait=wait) as ours:
         if not ours:
             return []
-        purge.now = await trusted_now(database.owner, clock)
+        purge = _Purge(means, on_step)
+        purge.now = await means.now()
         ended = await purge.finish_earlier(plan_digest)
         if plan_digest is None or plan_digest not in [run.digest for run in ended]:
             ended += await purge.destroy_due(plan_digest, requested_by)
         if not ended:
-            await runs.note_nothing_due(purge.now, requested_by=requested_by)
+            await purge.runs.note_nothing_due(purge.now, requested_by=requested_by)
         return ended
 
 
 class _Purge:
     """One runner under the lock. `now` is the moment that it destroys by."""
 
-    now: datetime
-
-    def __init__(
-        self, database: Database, partitions: Partitions, keyring: Keyring, policy: Policy, on_step: OnStep
-    ) -> None:
-        self._database = database
-        self._partitions = partitions
-        self._keyring = keyring
-        self._policy = policy
+    def __init__(self, means: Means, on_step: OnStep) -> None:
+        self._means = means
+        self._owner = means.owner
+        self._partitions = means.partitions
+        self._keyring = means.keyring
         self._on_step = on_step
+        self.runs = Runs(means.owner)
+        self.now = means.clock()
 
     async def finish_earlier(self, plan_digest: str | None) -> list[Run]:
         """Carry out the purges that were begun and not ended, but for one that has to wait for the clock."""
         ended = []
-        for run in await runs.unfinished():
+        for run in await self.runs.unfinished():
             if not run.waits or plan_digest == run.digest:
                 ended.append(await self._carry_out(run))
             elif plan_digest is not None:
@@ -111,14 +105,16 @@ class _Purge:
         return ended
 
     async def destroy_due(self, plan_digest: str | None, requested_by: str) -> list[Run]:
-        """Plan and carry out a purge of what is due now."""
-        due = await plan_purge(self._database, self._partitions, self._keyring, self._policy, now=self.now)
-        if plan_digest is not None and plan_digest != due.digest():
-            raise PurgePlanError
+        """Plan and carry out a purge of what is due now: of what has settled, or of all that the digest names."""
+        if plan_digest is not None:
+            due = await named_plan(self._means, plan_digest, self.now)
+        else:
+            due = (await what_is_due(self._means, self.now)).settled
         if not due:
             return []
-        jumped = plan_digest is None and self.now - await runs.last_seen(self.now) > GAP_MAX
-        run = await runs.begin(due, now=self.now, requested_by=requested_by, waits=jumped)
+        named = plan_digest is not None
+        jumped = not named and self.now - await self.runs.last_seen(self.now) > GAP_MAX
+        run = await self.runs.begin(due, now=self.now, requested_by=requested_by, waits=jumped, named=named)
         self._on_step("planned")
         if jumped:
             raise _clock_jumped(run)
@@ -126,7 +122,10 @@ class _Purge:
 
     async def _carry_out(self, run: Run) -> Run:
         steps = {
-            PurgeState.PLANNED: self._destroy_keys,
+            PurgeState.REQUESTED: self._accept,
+            PurgeState.PLANNED: self._check_holds,
+            PurgeState.HOLDS_CHECKED: self._ledger_intent,
+            PurgeState.INTENT_LEDGERED: self._destroy_keys,
             PurgeState.KEYS_DESTROYED: self._detach,
             PurgeState.DETACHED: self._drop,
             PurgeState.DROPPED: self._verify,
@@ -136,24 +135,76 @@ class _Purge:
             try:
                 run = await step(run)
             except (PartitionsBusyError, KeyringUnavailableError) as error:
-                await runs.note_delay(run, str(error))
+                await self.runs.note_delay(run, str(error))
                 raise
             except DatabaseError as error:  # not as its record says: it must not stop the purges after it
                 await self._give_up(run, str(error))
                 raise PurgeFailedError(str(error)) from error
             self._on_step(f"recorded {run.state}")
         self._partitions.forget()
-        await notify(self._database.owner, "purge")
+        await notify(self._owner, "purge")
         return run
 
-    async def _destroy_keys(self, run: Run) -> Run:
+    async def _accept(self, run: Run) -> Run:
+        return await self.runs.save(run, expected=run.state, state=PurgeState.PLANNED)
+
+    async def _check_holds(self, run: Run) -> Run:
         # A record can be old, and the policy another by now: only what is due by both is destroyed.
         run = await self._spare(run)
+        holds = tuple(str(row["id"]) for row in await self._owner.fetch(_ACTIVE_HOLDS, self.now))
+        return await self.runs.save(run, expected=run.state, state=PurgeState.HOLDS_CHECKED, holds=holds)
+
+    async def _ledger_intent(self, run: Run) -> Run:
+        facts = {
+            "run": str(run.id),
+            "plan": run.digest,
+            "partitions": entries.listed([part.name for part in run.plan.partitions]),
+            "keys": entries.listed(entries.key_names(run.plan.keys)),
+            "holds": entries.listed(run.holds),
+        }
+        async with self._owner.acquire() as connection, connection.transaction():
+            index = await entries.append(
+                self._means.ledger, "PURGE_INTENT", facts, actor=run.requested_by, connection=connection
+            )
+            return await self.runs.save(
+                run,
+                expected=run.state,
+                connection=connection,
+                state=PurgeState.INTENT_LEDGERED,
+                ledger_index=index,
+            )
+
+    async def _destroy_keys(self, run: Run) -> Run:
+        run = await self._spare(run)
         names = [PeriodKeyName(*key) for key in run.plan.keys]
-        await self._keyring.destroy_periods(names)
+        async with holds_locked(self._owner) as connection:
+            for name in names:
+                await self._escrow(connection, name)
+            self._on_step("record keys escrowed")
+            # Still under the lock: a hold is placed before, and escrowed, or after, when there is nothing to escrow.
+            await self._keyring.destroy_periods(names)
         self._on_step("keys destroyed")
-        await notify(self._database.owner, "purge")
-        return await runs.save(run, expected=run.state, state=PurgeState.KEYS_DESTROYED, keys_destroyed=len(names))
+        await notify(self._owner, "purge")
+        destroyed = entries.key_names(run.plan.keys)
+        async with self._owner.acquire() as connection, connection.transaction():
+            for first in range(0, len(destroyed), entries.NAMES_MAX):
+                # All of them by name: whoever restores an old keyring needs them.
+                facts = {"run": str(run.id), "keys": destroyed[first : first + entries.NAMES_MAX]}
+                await entries.append(
+                    self._means.ledger, "KEY_DESTROYED", facts, actor=run.requested_by, connection=connection
+                )
+            return await self.runs.save(
+                run,
+                expected=run.state,
+                connection=connection,
+                state=PurgeState.KEYS_DESTROYED,
+                keys_destroyed=len(names),
+            )
+
+    async def _escrow(self, connection: asyncpg.Connection, name: PeriodKeyName) -> None:
+        start, end = period_bounds(name.period)
+        async with connection.transaction():
+            await copy_held(connection, self._keyring, Slice(Store.CALL_ERROR, name.tier, start, end), self.now)
 
     async def _detach(self, run: Run) -> Run:
         await self._partitions.finalise_leftovers()
@@ -164,14 +215,26 @@ class _Purge:
             self._on_step("partition detached")
             counted.append(replace(part, rows_estimate=await self._count(part)))
         plan = replace(run.plan, partitions=tuple(counted))
-        return await runs.save(run, expected=run.state, state=PurgeState.DETACHED, plan=plan)
+        return await self.runs.save(run, expected=run.state, state=PurgeState.DETACHED, plan=plan)
 
     async def _drop(self, run: Run) -> Run:
+        held = 0
         for part in run.plan.partitions:
-            await self._partitions.drop(part)
+            rows = Slice(part.store, part.tier, part.start, part.end, part.name)
+
+            async def keep(connection: asyncpg.Connection, rows: Slice = rows) -> None:
+                # Nothing is copied from a table that an earlier run has dropped.
+                if await connection.fetchval(_EXISTS, rows.source):
+                    await lock_holds(connection)
+                    await copy_held(connection, self._keyring, rows, self.now)
+
+            await self._partitions.drop(part, first=keep)
             self._on_step("partition dropped")
-        rows = sum(part.rows_estimate for part in run.plan.partitions)
-        return await runs.save(run, expected=run.state, state=PurgeState.DROPPED, rows_dropped=rows)
+            held += await copies(self._owner, rows)
+        total = sum(part.rows_estimate for part in run.plan.partitions)
+        return await self.runs.save(
+            run, expected=run.state, state=PurgeState.DROPPED, rows_dropped=total, rows_held_back=held
+        )
 
     async def _verify(self, run: Run) -> Run:
         left = [part.name for part in run.plan.partitions if await self._partitions.exists(part)]
@@ -179,39 +242,61 @@ class _Purge:
         left += [str(PeriodKeyName(*key)) for key in run.plan.keys if tuple(key) in live]
         if left:
             failure = f"still there after the purge: {', '.join(left)}"
-            await runs.save(run, expected=run.state, state=PurgeState.FAILED, finished_at=self.now, failure=failure)
+            await self._give_up(run, failure)
             raise PurgeFailedError(failure)
         self._on_step("verified")
-        return await runs.save(run, expected=run.state, state=PurgeState.VERIFIED)
+        return await self.runs.save(run, expected=run.state, state=PurgeState.VERIFIED)
 
     async def _finish(self, run: Run) -> Run:
-        return await runs.save(run, expected=run.state, state=PurgeState.DONE, finished_at=self.now, failure=None)
+        return await self._end(run, PurgeState.DONE, None)
 
     async def _give_up(self, run: Run, reason: str) -> None:
-        await runs.save(run, expected=run.state, state=PurgeState.FAILED, finished_at=self.now, failure=reason)
+        await self._end(run, PurgeState.FAILED, reason)
+
+    async def _end(self, run: Run, state: PurgeState, failure: str | None) -> Run:
+        facts = {
+            "run": str(run.id),
+            "state": state.value,
+            "partitions": len(run.plan.partitions),
+            "rows": run.rows_dropped,
+            "keys": run.keys_destroyed,
+            "held": run.rows_held_back,
+        }
+        async with self._owner.acquire() as connection, connection.transaction():
+            index = await entries.append(
+                self._means.ledger, "PURGE_RESULT", facts, actor=run.requested_by, note=failure, connection=connection
+            )
+            return await self.runs.save(
+                run,
+                expected=run.state,
+                connection=connection,
+                state=state,
+                finished_at=self.now,
+                failure=failure,
+                ledger_index=index,
+            )
 
     async def _spare(self, run: Run) -> Run:
         """Take out of the plan what is no longer due, as far as it is still whole; the catalogue says what it is."""
-        due = plan(self._policy, await _all(self._partitions), run.plan.keys, self.now)
+        earlier = () if run.named else await self._means.earlier(self.now)
+        everything = await all_partitions(self._partitions)
+        due = plan(self._means.policy(), everything, run.plan.keys, self.now, earlier)
         due_names, whole = {part.name for part in due.partitions}, await self._partitions.attached()
         parts = tuple(part for part in run.plan.partitions if part.name in due_names or part.name not in whole)
-        keys = due.keys if run.state is PurgeState.PLANNED else run.plan.keys
+        before = (PurgeState.PLANNED, PurgeState.HOLDS_CHECKED, PurgeState.INTENT_LEDGERED)
+        keys = due.keys if run.state in before else run.plan.keys
         kept = PurgePlan(parts, keys)
         if kept == run.plan:
             return run
         spared = [part.name for part in run.plan.partitions if part not in parts]
         spared += [str(PeriodKeyName(*key)) for key in run.plan.keys if key not in keys]
-        return await runs.save(run, expected=run.state, plan=kept, spared=(*run.spared, *spared))
+        return await self.runs.save(run, expected=run.state, plan=kept, spared=(*run.spared, *spared))
 
     async def _count(self, part: Partition) -> int:
         """Rows of a detached partition: nothing changes them any more, and nobody waits for this."""
         if not await self._partitions.exists(part):
             return 0
-        return await self._database.owner.fetchval(f"SELECT count(*) FROM {quoted(part.name)}")  # noqa: S608 - a name
-
-
-async def _all(partitions: Partitions) -> list[Partition]:
-    return [part for store in Store for part in await partitions.list(store)]
+        return await self._owner.fetchval(f"SELECT count(*) FROM {quoted(part.name)}")  # noqa: S608 - a name
 
 
 def _clock_jumped(run: Run) -> PurgeClockError:

@@ -1,22 +1,25 @@
 """The record of purges: what each was to destroy, how far it came, and when the clock was last seen.
 
-A purge that finds nothing due is recorded too, so that there is always a recent moment to hold the clock against.
-Such records in a row are one: planned at the first, finished at the last.
+Only the owner writes it: a tombstone is taken from it, and a statement that somebody smuggled into the service's own
+connections must not be able to make one up. A purge that finds nothing due is recorded too, so that there is always a
+recent moment to hold the clock against. Such records in a row are one: planned at the first, finished at the last.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
+
+import asyncpg
 
 from policies.model import Store
 from policies.retention import KeyPeriod, Partition, PurgePlan
 from service.keyring import PeriodKeyName, parse_name
 from service.logs import get_logger
 from service.retention.errors import PurgeFailedError
-from service.storage.models import Installation, PurgeRun
 from service.storage.partitions import named_by_us
 
 log = get_logger()
@@ -27,7 +30,10 @@ SYSTEM = "system"
 class PurgeState(StrEnum):
     """How far a purge came, in this order; every step between two states can be repeated."""
 
+    REQUESTED = "REQUESTED"
     PLANNED = "PLANNED"
+    HOLDS_CHECKED = "HOLDS_CHECKED"
+    INTENT_LEDGERED = "INTENT_LEDGERED"
     KEYS_DESTROYED = "KEYS_DESTROYED"
     DETACHED = "DETACHED"
     DROPPED = "DROPPED"
@@ -37,6 +43,38 @@ class PurgeState(StrEnum):
 
 
 ENDED = (PurgeState.DONE, PurgeState.FAILED)
+_COLUMNS: Final = (
+    "id, state, plan_digest, plan, planned_at, finished_at, requested_by, keys_destroyed, rows_dropped, failure, "
+    "rows_held_back, ledger_index"
+)
+_INSERT: Final = """
+    INSERT INTO purge_run (id, state, plan_digest, plan, planned_at, requested_by, keys_destroyed, rows_dropped)
+    VALUES ($1, $2, $3, $4, $5, $6, 0, 0)
+"""
+_SAVE: Final = """
+    UPDATE purge_run
+    SET state = $3, plan = $4, finished_at = $5, keys_destroyed = $6, rows_dropped = $7, failure = $8,
+        rows_held_back = $9, ledger_index = $10, planned_at = $11
+    WHERE id = $1 AND state = $2
+    RETURNING id
+"""
+_UNFINISHED: Final = f"SELECT {_COLUMNS} FROM purge_run WHERE state <> ALL ($1::text[]) ORDER BY planned_at, id"  # noqa: S608
+_NEWEST: Final = f"SELECT {_COLUMNS} FROM purge_run ORDER BY planned_at DESC, id DESC LIMIT 1"  # noqa: S608
+_ONE: Final = f"SELECT {_COLUMNS} FROM purge_run WHERE id = $1"  # noqa: S608
+_PAGE: Final = f"""
+    SELECT {_COLUMNS} FROM purge_run
+    WHERE $1::timestamptz IS NULL OR (planned_at, id) < ($1, $2::uuid)
+    ORDER BY planned_at DESC, id DESC LIMIT $3
+"""  # noqa: S608
+_COUNT: Final = "SELECT count(*) FROM purge_run"
+_DESTROYED: Final = f"SELECT {_COLUMNS} FROM purge_run WHERE keys_destroyed > 0"  # noqa: S608
+_LAST_SEEN: Final = """
+    SELECT max(moment) FROM (
+        SELECT max(finished_at) AS moment FROM purge_run WHERE finished_at <= $1
+        UNION ALL SELECT max(planned_at) FROM purge_run WHERE planned_at <= $1
+        UNION ALL SELECT max(created_at) FROM installation WHERE created_at <= $1
+    ) AS seen
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +82,8 @@ class Run:
     """One purge as it is recorded. `partitions` carry their exact rows once they are counted, estimates before.
 
     `waits` is set while the purge is put off because the clock had jumped; `spared` names what was planned and is no
-    longer due, since the policy changed under the purge.
+    longer due, since the policy changed under the purge; `named`: somebody named its digest, so that it does not wait
+    for a change of policy to settle; `holds` are those that were active when they were checked.
     """
 
     id: UUID
@@ -59,96 +98,129 @@ class Run:
     failure: str | None = None
     waits: bool = False
     spared: tuple[str, ...] = ()
+    named: bool = False
+    holds: tuple[str, ...] = ()
+    rows_held_back: int = 0
+    ledger_index: int | None = None
 
 
-async def begin(plan: PurgePlan, *, now: datetime, requested_by: str, waits: bool) -> Run:
-    """Record a purge that is to be carried out."""
-    run = Run(uuid4(), PurgeState.PLANNED, plan, plan.digest(), now, requested_by, waits=waits)
-    await PurgeRun.create(
-        id=run.id,
-        state=run.state,
-        plan_digest=run.digest,
-        plan=encode(run),
-        planned_at=now,
-        requested_by=requested_by,
-    )
-    return run
+class Runs:
+    """The records of one database; needs the owner's connections."""
+
+    def __init__(self, owner: asyncpg.Pool) -> None:
+        self._owner = owner
+
+    async def begin(
+        self,
+        plan: PurgePlan,
+        *,
+        now: datetime,
+        requested_by: str,
+        waits: bool = False,
+        named: bool = False,
+        state: PurgeState = PurgeState.PLANNED,
+    ) -> Run:
+        """Record a purge that is to be carried out."""
+        run = Run(uuid4(), state, plan, plan.digest(), now, requested_by, waits=waits, named=named)
+        await self._owner.execute(_INSERT, run.id, run.state, run.digest, encode(run), now, requested_by)
+        return run
+
+    async def save(
+        self,
+        run: Run,
+        *,
+        expected: PurgeState,
+        connection: asyncpg.Connection | None = None,
+        **changes: Any,  # noqa: ANN401 - fields of Run
+    ) -> Run:
+        """Write `changes` of `run`. PurgeFailedError when the record has left the state `expected`: somebody is at it.
+
+        The caller goes on with what this returns.
+        """
+        run = replace(run, **changes)
+        written = await (connection or self._owner).fetchval(
+            _SAVE,
+            run.id,
+            expected,
+            run.state,
+            encode(run),
+            run.finished_at,
+            run.keys_destroyed,
+            run.rows_dropped,
+            run.failure,
+            run.rows_held_back,
+            run.ledger_index,
+            run.planned_at,
+        )
+        if not written:
+            raise PurgeFailedError(f"the purge `{run.id}` is carried out by somebody else")
+        return run
+
+    async def unfinished(self) -> list[Run]:
+        """Purges that were begun and not ended, oldest first."""
+        found = []
+        for row in await self._owner.fetch(_UNFINISHED, list(ENDED)):
+            try:
+                found.append(decode(row))
+            except PurgeFailedError as error:
+                # What nobody can read must not stop every purge after it.
+                log.error("a purge cannot be carried out", run=str(row["id"]))
+                statement = "UPDATE purge_run SET state = 'FAILED', failure = $2 WHERE id = $1"
+                await self._owner.execute(statement, row["id"], str(error))
+        return found
+
+    async def note_delay(self, run: Run, reason: str) -> None:
+        """Record why a purge could not go on for now; the end of the purge clears it."""
+        statement = "UPDATE purge_run SET failure = $3 WHERE id = $1 AND state = $2"
+        await self._owner.execute(statement, run.id, run.state, reason)
+
+    async def note_nothing_due(self, now: datetime, *, requested_by: str) -> None:
+        """Record that at `now` nothing was due."""
+        last = await self._owner.fetchrow(_NEWEST)
+        if last is not None and last["state"] == PurgeState.DONE and not decode(last).plan and last["finished_at"]:
+            statement = "UPDATE purge_run SET finished_at = $2 WHERE id = $1 AND finished_at < $2"
+            await self._owner.execute(statement, last["id"], now)
+            return
+        run = await self.begin(PurgePlan(), now=now, requested_by=requested_by)
+        await self.save(run, expected=PurgeState.PLANNED, state=PurgeState.DONE, finished_at=now)
+
+    async def last_seen(self, now: datetime) -> datetime:
+        """The latest recorded moment that is not after `now`: of a purge, or of the installation; `now` without either.
+
+        What was recorded later than now was recorded by a clock that was wrong, then or now, and says nothing.
+        """
+        return await self._owner.fetchval(_LAST_SEEN, now) or now
+
+    async def destroyed_keys(self) -> list[KeyPeriod]:
+        """Every period key that a recorded purge has destroyed."""
+        keys: set[KeyPeriod] = set()
+        for row in await self._owner.fetch(_DESTROYED):
+            try:
+                keys.update(decode(row).plan.keys)
+            except PurgeFailedError:
+                log.error("the keys that a purge destroyed cannot be read", run=str(row["id"]))
+        return sorted(keys)
+
+    async def newest(self) -> Run | None:
+        row = await self._owner.fetchrow(_NEWEST)
+        return None if row is None else decode(row)
+
+    async def get(self, id_: UUID) -> Run | None:
+        row = await self._owner.fetchrow(_ONE, id_)
+        return None if row is None else decode(row)
+
+    async def page(self, size: int, after: tuple[datetime, UUID] | None = None) -> list[Run]:
+        """Purges, newest first, from behind `after` on."""
+        moment, id_ = after or (None, None)
+        return [decode(row) for row in await self._owner.fetch(_PAGE, moment, id_, size)]
+
+    async def count(self) -> int:
+        return await self._owner.fetchval(_COUNT)
 
 
-async def save(run: Run, *, expected: PurgeState, **changes: Any) -> Run:  # noqa: ANN401 - fields of Run
-    """Write `changes` of `run`. PurgeFailedError when the record has left the state `expected`: somebody else is at it.
-
-    The caller goes on with what this returns.
-    """
-    run = replace(run, **changes)
-    written = await PurgeRun.filter(id=run.id, state=expected).update(
-        state=run.state,
-        plan=encode(run),
-        finished_at=run.finished_at,
-        keys_destroyed=run.keys_destroyed,
-        rows_dropped=run.rows_dropped,
-        failure=run.failure,
-    )
-    if not written:
-        raise PurgeFailedError(f"the purge `{run.id}` is carried out by somebody else")
-    return run
-
-
-async def unfinished() -> list[Run]:
-    """Purges that were begun and not ended, oldest first."""
-    found = []
-    for row in await PurgeRun.exclude(state__in=list(ENDED)).order_by("planned_at", "id"):
-        try:
-            found.append(decode(row))
-        except PurgeFailedError as error:
-            # What nobody can read must not stop every purge after it.
-            log.error("a purge cannot be carried out", run=str(row.id))
-            await PurgeRun.filter(id=row.id).update(state=PurgeState.FAILED, failure=str(error))
-    return found
-
-
-async def note_delay(run: Run, reason: str) -> None:
-    """Record why a purge could not go on for now; the end of the purge clears it."""
-    await PurgeRun.filter(id=run.id, state=run.state).update(failure=reason)
-
-
-async def note_nothing_due(now: datetime, *, requested_by: str) -> None:
-    """Record that at `now` nothing was due."""
-    last = await PurgeRun.all().order_by("-planned_at", "-id").first()
-    if last is not None and last.state == PurgeState.DONE and not decode(last).plan and last.finished_at is not None:
-        if last.finished_at < now:
-            await PurgeRun.filter(id=last.id).update(finished_at=now)
-        return
-    run = await begin(PurgePlan(), now=now, requested_by=requested_by, waits=False)
-    await save(run, expected=PurgeState.PLANNED, state=PurgeState.DONE, finished_at=now)
-
-
-async def last_seen(now: datetime) -> datetime:
-    """The latest recorded moment that is not after `now`: of a purge, or of the installation; `now` without either.
-
-    What was recorded later than now was recorded by a clock that was wrong, then or now, and says nothing.
-    """
-    finished = await PurgeRun.filter(finished_at__lte=now).order_by("-finished_at").first().values("finished_at")
-    planned = await PurgeRun.filter(planned_at__lte=now).order_by("-planned_at").first().values("planned_at")
-    installed = await Installation.filter(created_at__lte=now).first().values("created_at")
-    moments = [moment for row in (finished, planned, installed) if row for moment in row.values()]
-    return max(moments, default=now)
-
-
-async def destroyed_keys() -> list[KeyPeriod]:
-    """Every period key that a recorded purge has destroyed."""
-    keys: set[KeyPeriod] = set()
-    for row in await PurgeRun.filter(keys_destroyed__gt=0):
-        try:
-            keys.update(decode(row).plan.keys)
-        except PurgeFailedError:
-            log.error("the keys that a purge destroyed cannot be read", run=str(row.id))
-    return sorted(keys)
-
-
-def encode(run: Run) -> dict[str, object]:
+def encode(run: Run) -> str:
     """The plan as it is stored."""
-    return {
+    stored = {
         "partitions": [
             {
                 "store": part.store.value,
@@ -164,33 +236,41 @@ def encode(run: Run) -> dict[str, object]:
         "keys": [list(key) for key in run.plan.keys],
         "waits": run.waits,
         "spared": list(run.spared),
+        "named": run.named,
+        "holds": list(run.holds),
     }
+    return json.dumps(stored)
 
 
-def decode(row: PurgeRun) -> Run:
+def decode(row: Mapping[str, Any]) -> Run:
     """A run from its record. PurgeFailedError when the record is not one that we wrote."""
-    stored: Mapping[str, Any] = row.plan
     try:
+        stored: Mapping[str, Any] = json.loads(row["plan"])
         plan = PurgePlan(tuple(_partitions(stored["partitions"])), tuple(KeyPeriod(*key) for key in stored["keys"]))
         waits, spared = bool(stored["waits"]), tuple(stored["spared"])
-        state = PurgeState(row.state)
+        named, holds = bool(stored.get("named", False)), tuple(stored.get("holds", ()))
+        state = PurgeState(row["state"])
         for key in plan.keys:
             parse_name(str(PeriodKeyName(*key)))
     except (KeyError, TypeError, ValueError):
-        raise PurgeFailedError(f"the record of the purge `{row.id}` cannot be read") from None
+        raise PurgeFailedError(f"the record of the purge `{row['id']}` cannot be read") from None
     return Run(
-        row.id,
+        row["id"],
         state,
         plan,
-        row.plan_digest,
-        row.planned_at,
-        row.requested_by,
-        row.finished_at,
-        row.keys_destroyed,
-        row.rows_dropped,
-        row.failure,
+        row["plan_digest"],
+        row["planned_at"],
+        row["requested_by"],
+        row["finished_at"],
+        row["keys_destroyed"],
+        row["rows_dropped"],
+        row["failure"],
         waits,
         spared,
+        named,
+        holds,
+        row["rows_held_back"],
+        row["ledger_index"],
     )
 
 

@@ -23,6 +23,8 @@ from service.storage.errors import DatabaseError, PartitionsBusyError
 Need = tuple[Store, int, datetime]
 """A row that wants a partition: its store, its tier and the time that the store is cut by."""
 
+InTransaction = Callable[[asyncpg.Connection], Awaitable[None]]
+
 AHEAD: Final = 2
 """Partitions made beyond today's, for each tier and store."""
 
@@ -146,11 +148,11 @@ class Partitions:
         """
         await self._persist(lambda: self._detach(partition))
 
-    async def drop(self, partition: Partition) -> None:
-        """Drop a detached partition; gone already is gone."""
+    async def drop(self, partition: Partition, *, first: InTransaction | None = None) -> None:
+        """Drop a detached partition; gone already is gone. `first` runs in the same transaction, at every try."""
         if not named_by_us(partition):
             raise DatabaseError(f"`{partition.name}` is not a partition that calledger made: it is not dropped")
-        await self._persist(lambda: self._drop(partition))
+        await self._persist(lambda: self._drop(partition, first))
 
     async def attached(self) -> frozenset[str]:
         """Names of the partitions that are attached and that nobody has begun to detach."""
@@ -222,11 +224,13 @@ class Partitions:
             finally:
                 await _reset(connection)
 
-    async def _drop(self, partition: Partition) -> None:
+    async def _drop(self, partition: Partition, first: InTransaction | None) -> None:
         async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
             await connection.execute("SET LOCAL lock_timeout = '2s'")
             if await connection.fetchval(_ATTACHED, quoted(partition.name)):
                 raise DatabaseError(f"the partition `{partition.name}` is still attached: it is not dropped")
+            if first is not None:
+                await first(connection)
             await connection.execute(f"DROP TABLE IF EXISTS {quoted(partition.name)}")
 
 

@@ -13,16 +13,18 @@ from policies.document import load_preset
 from policies.model import Store
 from policies.retention import PurgePlan
 from service.keyring import Keyring, PeriodKeyName, create_kek_file, open_keyring
-from service.retention import runs
+from service.retention.clock import Clock, machine_clock
 from service.retention.fsck import Finding, check_ledger
+from service.retention.means import Means
 from service.retention.purge import run_purge
+from service.retention.runs import Runs
+from service.storage.accounts import Accounts
 from service.storage.database import Database
-from service.storage.models import PurgeRun
 from service.storage.partitions import Partitions
 
 NOW = datetime.now(UTC)
 POLICY = load_preset("default")
-CHECKS = ["clocks", "deadlines", "partitions", "purges", "rows", "keys", "errors", "usage"]
+CHECKS = ["clocks", "deadlines", "partitions", "purges", "rows", "keys", "holds", "erasures", "errors", "usage"]
 DATABASE_ID = UUID("b7a9c2de-0000-4000-8000-000000000002")
 CALL = """
     INSERT INTO call (started_at, error_at, id, digest, account_id, tier, source, failed, source_id, model)
@@ -48,6 +50,12 @@ class Ledger:
     database: Database
     partitions: Partitions
     keyring: Keyring
+    clock: Clock = machine_clock
+
+    @property
+    def means(self) -> Means:
+        accounts = Accounts(1)
+        return Means(self.database, self.partitions, self.keyring, accounts, lambda: POLICY, clock=self.clock)
 
     async def sql(self, statement: str, *values: object) -> None:
         await self.database.owner.execute(statement, *values)
@@ -62,12 +70,13 @@ class Ledger:
             await self.partitions.ensure(POLICY, [(Store.CALL_ERROR, tier, error_at)])
             await self.sql(ERROR, moment, error_at, call, tier)
             await self.keyring.period_key(tier, "personal", f"{error_at:%Y-%m-%d}", mint=True)
+            await self.keyring.account_key(1, mint=True)
         return call
 
     async def failed(self) -> dict[str, str]:
         """The checks that fail, with what they say."""
         findings: list[Finding] = [
-            finding async for finding in check_ledger(self.database, self.partitions, self.keyring, POLICY)
+            finding async for finding in check_ledger(self.means)
         ]
         assert [finding.check for finding in findings] == CHECKS
         return {finding.check: finding.detail for finding in findings if not finding.ok}
@@ -100,7 +109,7 @@ async def test_a_sound_ledger_passes(any_database_url: str, tmp_path: Path) -> N
     """Calls within their windows, with their errors, keys and sums, before and after a purge of nothing."""
     async with open_ledger(any_database_url, tmp_path) as ledger:
         assert await ledger.failed() == {}
-        assert await run_purge(ledger.database, ledger.partitions, ledger.keyring, POLICY) == []
+        assert await run_purge(ledger.means) == []
         assert await ledger.failed() == {}
 
 
@@ -110,7 +119,7 @@ async def test_a_purged_ledger_passes(ledger: Ledger) -> None:
     await ledger.record(NOW - timedelta(days=500), error=False)
     await ledger.sql("DELETE FROM usage_delta WHERE bucket_at < $1", NOW - timedelta(days=450))
     assert "deadlines" in await ledger.failed()
-    (run,) = await run_purge(ledger.database, ledger.partitions, ledger.keyring, POLICY)
+    (run,) = await run_purge(ledger.means)
     assert run.rows_dropped == 2
     assert await ledger.failed() == {}
 
@@ -153,8 +162,9 @@ async def lost_error(ledger: Ledger) -> None:
 
 
 async def stuck_purge(ledger: Ledger) -> None:
-    run = await runs.begin(PurgePlan(), now=NOW - timedelta(days=2), requested_by="cli", waits=False)
-    await runs.note_delay(run, "a reader never ends")
+    records = Runs(ledger.database.owner)
+    run = await records.begin(PurgePlan(), now=NOW - timedelta(days=2), requested_by="cli")
+    await records.note_delay(run, "a reader never ends")
 
 
 async def uncounted_call(ledger: Ledger) -> None:
@@ -198,10 +208,8 @@ async def test_keys_that_were_destroyed_on_record_are_not_lost(ledger: Ledger) -
 
 async def test_a_clock_that_is_off_is_a_finding(ledger: Ledger) -> None:
     """fsck goes on with a wrong clock, and says so first."""
-    checks = check_ledger(
-        ledger.database, ledger.partitions, ledger.keyring, POLICY, clock=lambda: NOW + timedelta(days=2)
-    )
-    findings = [finding async for finding in checks]
+    ledger.clock = lambda: NOW + timedelta(days=2)
+    findings = [finding async for finding in check_ledger(ledger.means)]
     assert [finding.check for finding in findings if not finding.ok] == ["clocks"]
 
 
@@ -218,7 +226,7 @@ async def test_the_tables_of_a_purge_under_way_are_not_forgotten_ones(ledger: Le
             raise Killed
 
     with pytest.raises(Killed):
-        await run_purge(ledger.database, ledger.partitions, ledger.keyring, POLICY, on_step=kill)
+        await run_purge(ledger.means, on_step=kill)
     assert len(await ledger.partitions.detached()) == 2
     assert await ledger.failed() == {}
-    assert (await PurgeRun.get()).state == "DETACHED"
+    assert (await Runs(ledger.database.owner).newest()).state == "DETACHED"

@@ -1,0 +1,61 @@
+"""What retention writes to the ledger: ids, counts and digests in the leaf, free text in its erasable note."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import asyncpg
+
+from service.keyring import PeriodKeyName
+from service.retention.means import LedgerWriter
+
+NAMES_MAX: Final = 500
+"""How many names one entry lists."""
+
+Kind = Literal[
+    "PURGE_INTENT",
+    "PURGE_RESULT",
+    "KEY_DESTROYED",
+    "HOLD_PLACED",
+    "HOLD_LIFTED",
+    "ERASURE_INTENT",
+    "ERASURE_RESULT",
+    "TIER_CHANGED",
+]
+
+
+async def append(
+    ledger: LedgerWriter | None,
+    kind: Kind,
+    facts: Mapping[str, Any],
+    *,
+    actor: str,
+    note: str | None = None,
+    connection: asyncpg.Connection,
+) -> int | None:
+    """One entry, in the transaction of `connection`: it is there exactly when what it says is. None without a ledger.
+
+    Facts never carry names, reasons or anybody's id.
+    """
+    if ledger is None:
+        return None
+    return await ledger.append(kind, facts, actor=actor, note=note, connection=connection)
+
+
+def key_names(keys: Iterable[tuple[int, str, str]]) -> list[str]:
+    return [str(PeriodKeyName(*key)) for key in keys]
+
+
+def listed(names: Sequence[str]) -> list[str] | dict[str, object]:
+    """Names as they are, or of very many only how many and their digest: an entry is bounded."""
+    return list(names) if len(names) <= NAMES_MAX else {"count": len(names), "digest": text_digest(*names)}
+
+
+def text_digest(*texts: str | None) -> str:
+    """SHA-256 over texts that say what something was about, without saying it."""
+    return "sha256:" + sha256(repr(texts).encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def ids_digest(ids: list[UUID]) -> str:
+    return "sha256:" + sha256(b"".join(sorted(one.bytes for one in ids))).hexdigest()

@@ -1,0 +1,321 @@
+"""Erasure of one person or one account (GDPR, article 17): live rows now, copies by their keys.
+
+A person is known by pseudonyms only, one a period. They are worked out once, from the plain id, and kept until the
+erasure is done, so that it survives a crash; the plain id goes nowhere. An account loses all its rows and its key:
+nothing sealed or hashed that was ever stored for it can be read again, in any copy. Its name goes with it: whoever
+reports under that name again begins a new account. Rows that a hold keeps wait for the hold's end.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import asyncpg
+import orjson
+
+from policies.model import DataClass, Store
+from policies.pseudonym import pseudonym_key, token
+from policies.retention import KeyPeriod, key_due_at, period_bounds
+from service.keyring import KeyGoneError
+from service.retention import entries
+from service.retention.errors import ErasureError
+from service.retention.escrow import ACTIVE, MATCHES, PERSONAL
+from service.retention.holds import lock_holds
+from service.retention.means import Means
+from service.retention.planning import all_partitions
+from service.storage.notices import notify
+
+SWEEP: Final = timedelta(days=2)
+"""How long after its end an account's erasure is repeated: for what a service wrote that had not heard of it yet."""
+
+_LOCK: Final = 0x63616C6C_0016
+_BATCH_ROWS: Final = 5_000
+_REASON_MAX: Final = 1500
+_COLUMNS: Final = (
+    "id, kind, account_id, tokens, requested_at, requested_by, finished_at, rows, blocked_by, unreadable_at, "
+    "ledger_index"
+)
+_INSERT: Final = """
+    INSERT INTO erasure (id, kind, account_id, tokens, requested_at, requested_by, rows, blocked_by, unreadable_at)
+    VALUES ($1, $2, $3, $4, clock_timestamp(), $5, 0, '[]', $6)
+"""
+_ONE: Final = f"SELECT {_COLUMNS} FROM erasure WHERE id = $1"  # noqa: S608 - names of our own
+_PENDING: Final = f"""
+    SELECT {_COLUMNS} FROM erasure
+    WHERE finished_at IS NULL OR (kind = 'ACCOUNT' AND finished_at > clock_timestamp() - $1::interval)
+    ORDER BY requested_at, id
+"""  # noqa: S608
+_PAGE: Final = f"""
+    SELECT {_COLUMNS} FROM erasure
+    WHERE ($1::timestamptz IS NULL OR (requested_at, id) < ($1, $2::uuid))
+        AND ($4::integer[] IS NULL OR account_id = ANY ($4))
+    ORDER BY requested_at DESC, id DESC LIMIT $3
+"""  # noqa: S608
+_COUNT: Final = "SELECT count(*) FROM erasure WHERE $1::integer[] IS NULL OR account_id = ANY ($1)"
+_PROGRESS: Final = """
+    UPDATE erasure SET rows = rows + $2, blocked_by = $3::jsonb, finished_at = coalesce(finished_at, $4),
+        ledger_index = coalesce($5, ledger_index), tokens = CASE WHEN $4::timestamptz IS NULL THEN tokens END,
+        unreadable_at = coalesce($6, unreadable_at)
+    WHERE id = $1
+"""
+
+_HELD: Final = f"EXISTS (SELECT FROM hold AS held_by WHERE {ACTIVE} AND {MATCHES})"
+_HELD_PERSONAL: Final = f"EXISTS (SELECT FROM hold AS held_by WHERE {ACTIVE} AND {PERSONAL} AND {MATCHES})"
+_FORGET_CALLS: Final = f"""
+    UPDATE call AS kept SET user_token = NULL
+    WHERE account_id = $2 AND tier = $3 AND started_at >= $4 AND started_at < $5 AND user_token = $6
+        AND NOT {_HELD_PERSONAL}
+"""  # noqa: S608
+# An error of a person that is about to lose its sealed text: the period of a pseudonym is that of the call's start.
+_FORGET_ERRORS: Final = f"""
+    UPDATE call_error AS kept SET user_token = NULL, sealed = NULL
+    WHERE account_id = $2 AND tier = $3 AND started_at >= $4 AND started_at < $5 AND user_token = $6
+        AND occurred_at >= $4 AND occurred_at < $5::timestamptz + interval '1 day' AND NOT {_HELD_PERSONAL}
+"""  # noqa: S608
+_STILL_HELD: Final = f"""
+    SELECT DISTINCT held_by.id
+    FROM call AS kept JOIN hold AS held_by ON {MATCHES}
+    WHERE {ACTIVE} AND {PERSONAL} AND kept.account_id = $2 AND kept.tier = $3
+        AND kept.started_at >= $4 AND kept.started_at < $5 AND kept.user_token = $6
+    UNION
+    SELECT hold_id FROM call_held
+    WHERE account_id = $2 AND tier = $3 AND started_at >= $4 AND started_at < $5 AND user_token = $6 AND $1 IS NOT NULL
+    UNION
+    SELECT hold_id FROM call_error_held
+    WHERE account_id = $2 AND tier = $3 AND started_at >= $4 AND started_at < $5 AND user_token = $6
+"""  # noqa: S608
+_HOLDS_OF_ACCOUNT: Final = f"""
+    SELECT id FROM hold AS held_by WHERE ({ACTIVE} OR released_at IS NULL AND lifted_at IS NOT NULL) AND account_id = $2
+"""  # noqa: S608
+_ROWS: Final = {
+    Store.CALL: ("started_at", "id"),
+    Store.CALL_ERROR: ("occurred_at", "id"),
+    Store.USAGE_QUARTER: ("bucket_at",),
+    Store.USAGE_DAY: ("bucket_at",),
+}
+
+
+def _delete(store: Store) -> str:
+    time = _ROWS[store][0]
+    held = f"AND NOT {_HELD}" if store in (Store.CALL, Store.CALL_ERROR) else "AND $1::timestamptz IS NOT NULL"
+    where = f"kept.account_id = $2 AND kept.tier = $3 AND kept.{time} >= $4 AND kept.{time} < $5"
+    # The bounds are one partition's, and so a place (ctid) is one row's.
+    return f"""
+        DELETE FROM {store.value} AS kept
+        WHERE {where} AND ctid = ANY (
+            ARRAY(SELECT kept.ctid FROM {store.value} AS kept WHERE {where} {held} LIMIT $6)
+        )
+    """  # noqa: S608 - names of our own
+
+
+_DELETE: Final = {store: _delete(store) for store in Store}
+_DELETE_DELTAS: Final = "DELETE FROM usage_delta WHERE account_id = $1"
+_END_KEYS: Final = """
+    UPDATE api_key SET revoked_at = clock_timestamp()
+    WHERE revoked_at IS NULL AND accounts = jsonb_build_array($1::integer)
+"""
+_UNBIND_KEYS: Final = """
+    UPDATE api_key SET accounts = (
+        SELECT jsonb_agg(one) FROM jsonb_array_elements(accounts) AS one WHERE one <> to_jsonb($1::integer)
+    )
+    WHERE accounts @> jsonb_build_array($1::integer) AND accounts <> jsonb_build_array($1::integer)
+"""
+_RENAME: Final = "UPDATE account SET name = $2 WHERE id = $1 AND name NOT LIKE 'erased:%'"
+
+
+class ErasureKind(StrEnum):
+    """Whose data goes."""
+
+    USER = "USER"
+    ACCOUNT = "ACCOUNT"
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """An erasure as it is recorded. `tokens`: (tier, period, token) of the person, until it is done.
+
+    `unreadable_at`: from when what is sealed or hashed can be read in no backup either; None while nobody can say.
+    """
+
+    id: UUID
+    kind: ErasureKind
+    account_id: int
+    tokens: tuple[tuple[int, str, int], ...]
+    requested_at: datetime
+    requested_by: str
+    finished_at: datetime | None
+    rows: int
+    blocked_by: tuple[UUID, ...]
+    unreadable_at: datetime | None
+    ledger_index: int | None
+
+
+async def request_erasure(
+    means: Means, *, kind: ErasureKind, account: str, user: str | None, reason: str, actor: str
+) -> Erasure:
+    """Erase a person's or an account's data, as far as no hold keeps it; what is held follows when the hold ends.
+
+    ErasureError when the request makes no sense. The answer tells what is left to do.
+    """
+    number = await means.accounts.find(account)
+    if number is None:
+        raise ErasureError(f"there is no account `{account}`")
+    if (kind is ErasureKind.USER) != bool(user):
+        raise ErasureError("name the person for kind USER, and nobody for kind ACCOUNT")
+    if not reason.strip() or len(reason) > _REASON_MAX or "\0" in reason:
+        raise ErasureError(f"an erasure needs a reason of 1 to {_REASON_MAX} characters")
+    tokens = await _tokens(means, number, user) if user else []
+    unreadable = _unreadable_at(means, tokens) if user else None
+    id_ = uuid4()
+    async with means.owner.acquire() as connection, connection.transaction():
+        stored = orjson.dumps(tokens).decode() if user else None
+        await connection.execute(_INSERT, id_, kind.value, number, stored, actor, unreadable)
+        facts = {"erasure": str(id_), "kind": kind.value, "account": number, "periods": len(tokens)}
+        index = await entries.append(
+            means.ledger, "ERASURE_INTENT", facts, actor=actor, note=reason, connection=connection
+        )
+        await connection.execute("UPDATE erasure SET ledger_index = $2 WHERE id = $1", id_, index)
+    await carry_out_erasures(means)
+    erasure = await get_erasure(means.owner, id_)
+    assert erasure is not None
+    return erasure
+
+
+async def carry_out_erasures(means: Means) -> int:
+    """Go on with every erasure that is not done, and sweep again behind the latest of accounts. How many rows went."""
+    rows = 0
+    async with means.owner.acquire() as lock:
+        await lock.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        try:
+            for row in await means.owner.fetch(_PENDING, SWEEP):
+                erasure = _erasure(row)
+                work = _erase_user if erasure.kind is ErasureKind.USER else _erase_account
+                rows += await work(means, erasure)
+        finally:
+            if not lock.is_closed():
+                await lock.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+    return rows
+
+
+async def get_erasure(owner: asyncpg.Pool, id_: UUID) -> Erasure | None:
+    row = await owner.fetchrow(_ONE, id_)
+    return None if row is None else _erasure(row)
+
+
+async def page_erasures(
+    owner: asyncpg.Pool,
+    size: int,
+    after: tuple[datetime, UUID] | None = None,
+    accounts: Sequence[int] | None = None,
+) -> list[Erasure]:
+    """Erasures, newest first, from behind `after` on."""
+    moment, id_ = after or (None, None)
+    rows = await owner.fetch(_PAGE, moment, id_, size, None if accounts is None else list(accounts))
+    return [_erasure(row) for row in rows]
+
+
+async def count_erasures(owner: asyncpg.Pool, accounts: Sequence[int] | None = None) -> int:
+    return await owner.fetchval(_COUNT, None if accounts is None else list(accounts))
+
+
+async def _erase_user(means: Means, erasure: Erasure) -> int:
+    rows, holds = 0, set[UUID]()
+    for tier, period, number in erasure.tokens:
+        start, end = period_bounds(period)
+        async with means.owner.acquire() as connection, connection.transaction():
+            await lock_holds(connection)
+            now = await connection.fetchval("SELECT now()")
+            values = (now, erasure.account_id, tier, start, end, number)
+            for statement in (_FORGET_ERRORS, _FORGET_CALLS):
+                rows += _count(await connection.execute(statement, *values))
+            holds |= {row[0] for row in await connection.fetch(_STILL_HELD, *values)}
+    await _note(means, erasure, rows, holds, erasure.unreadable_at)
+    return rows
+
+
+async def _erase_account(means: Means, erasure: Erasure) -> int:
+    number = erasure.account_id
+    now: datetime = await means.owner.fetchval("SELECT clock_timestamp()")
+    # First the name and the keys, so that nothing new comes in under them.
+    renamed = _count(await means.owner.execute(_RENAME, number, f"erased:{erasure.id}"))
+    for statement in (_END_KEYS, _UNBIND_KEYS):
+        await means.owner.execute(statement, number)
+    if renamed:
+        await means.accounts.refresh()
+        await notify(means.owner, "accounts")
+        await notify(means.owner, "keys")
+    rows = _count(await means.owner.execute(_DELETE_DELTAS, number))
+    for part in await all_partitions(means.partitions):
+        statement = _DELETE[part.store]
+        values = (now, number, part.tier, part.start, part.end, _BATCH_ROWS)
+        while count := _count(await means.owner.execute(statement, *values)):
+            rows += count
+    async with means.owner.acquire() as connection, connection.transaction():
+        await lock_holds(connection)
+        holds = {row[0] for row in await connection.fetch(_HOLDS_OF_ACCOUNT, now, number)}
+        if not holds:
+            await means.keyring.destroy_account(number)
+    unreadable = None if holds else now + timedelta(days=means.keyring_backup_days)
+    await _note(means, erasure, rows, holds, unreadable)
+    return rows
+
+
+async def _note(means: Means, erasure: Erasure, rows: int, holds: set[UUID], unreadable_at: datetime | None) -> None:
+    """Write down how far it came; its end is ledgered once."""
+    async with means.owner.acquire() as connection, connection.transaction():
+        finished, index = None, None
+        if not holds and erasure.finished_at is None:
+            finished = await connection.fetchval("SELECT clock_timestamp()")
+            facts = {"erasure": str(erasure.id), "rows": erasure.rows + rows}
+            index = await entries.append(
+                means.ledger, "ERASURE_RESULT", facts, actor=erasure.requested_by, connection=connection
+            )
+        blocked = orjson.dumps(sorted(str(hold) for hold in holds)).decode()
+        await connection.execute(_PROGRESS, erasure.id, rows, blocked, finished, index, unreadable_at)
+
+
+async def _tokens(means: Means, account: int, user: str) -> list[tuple[int, str, int]]:
+    """The person's tokens in every period whose key is live. An account without a key never had any."""
+    found = []
+    try:
+        account_key = await means.keyring.account_key(account, mint=False)
+    except KeyGoneError:
+        return []
+    for name in await means.keyring.periods():
+        if name.data_class == DataClass.PERSONAL.value:
+            try:
+                period_key = await means.keyring.period_key(*name, mint=False)
+            except KeyGoneError:
+                continue
+            found.append((name.tier, name.period, token(key=pseudonym_key(period_key, account_key), user=user)))
+    return found
+
+
+def _unreadable_at(means: Means, tokens: Sequence[tuple[int, str, int]]) -> datetime | None:
+    """When the last key that opens a copy of the person's data has left the keyring's backups too."""
+    policy = means.policy()
+    ends = [key_due_at(policy, KeyPeriod(tier, DataClass.PERSONAL.value, period)) for tier, period, _ in tokens]
+    return max(ends) + timedelta(days=means.keyring_backup_days) if ends else None
+
+
+def _erasure(row: Mapping[str, Any]) -> Erasure:
+    return Erasure(
+        id=row["id"],
+        kind=ErasureKind(row["kind"]),
+        account_id=row["account_id"],
+        tokens=tuple((tier, period, number) for tier, period, number in orjson.loads(row["tokens"] or "[]")),
+        requested_at=row["requested_at"],
+        requested_by=row["requested_by"],
+        finished_at=row["finished_at"],
+        rows=row["rows"],
+        blocked_by=tuple(UUID(one) for one in orjson.loads(row["blocked_by"])),
+        unreadable_at=row["unreadable_at"],
+        ledger_index=row["ledger_index"],
+    )
+
+
+def _count(tag: str) -> int:
+    return int(tag.rpartition(" ")[2])

@@ -1,0 +1,231 @@
+"""Copies of held rows, and their record keys under the hold's key.
+
+A hold names rows by what is in them, so one statement finds them wherever they lie: `MATCHES` compares a row (`kept`)
+with a hold (`held_by`). Copies are made at the last moment: of sealed values before their period key is destroyed, of
+whole rows before their partition is dropped. The record key of each sealed value is wrapped under the key of the hold,
+so that the period key can die on time for all the others, and all that was held dies with the hold's key.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from policies import PolicyError
+from policies.envelope import Context, data_key, open_with_record_key, record_key
+from policies.model import DataClass, Store
+from policies.segments import ErrorDetails, unpack_segments
+from service.keyring import KeyGoneError, Keyring
+from service.retention.errors import HeldCopyError
+from service.storage.partitions import quoted
+
+ACTIVE: Final = "held_by.lifted_at IS NULL AND (held_by.expires_at IS NULL OR held_by.expires_at > $1::timestamptz)"
+MATCHES: Final = """
+    held_by.account_id = kept.account_id
+    AND (held_by.from_at IS NULL OR kept.started_at >= held_by.from_at)
+    AND (held_by.to_at IS NULL OR kept.started_at < held_by.to_at)
+    AND (held_by.model IS NULL OR kept.model = held_by.model)
+    AND (held_by.api_key IS NULL OR kept.api_key = held_by.api_key)
+    AND (held_by.call_ids IS NULL OR kept.id = ANY (held_by.call_ids))
+"""
+PERSONAL: Final = "held_by.classes ? 'personal'"
+
+_ROWS_AT_ONCE: Final = 500
+_NONCE_BYTES: Final = 12
+_LABEL: Final = b"calledger/held-record-key/v1"
+
+_CALL: Final = (
+    "started_at, error_at, id, digest, account_id, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, "
+    "reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed, streamed, amount, "
+    "source_id, model, served_model, provider, operation, api_key, currency, error_type, error_code, corrects, tags, "
+    "amount_parts"
+)
+_ERROR: Final = (
+    "occurred_at, started_at, id, fingerprint, account_id, tier, api_key, model, provider, error_type, error_code, "
+    "rules, rule_counts"
+)
+
+
+def _kept(columns: str) -> str:
+    return ", ".join(f"kept.{name}" for name in columns.split(", "))
+
+
+_COPY_CALLS: Final = f"""
+    WITH copied AS (
+        INSERT INTO call_held ({_CALL}, user_token, hold_id)
+        SELECT {_kept(_CALL)}, CASE WHEN {PERSONAL} THEN kept.user_token END, held_by.id
+        FROM {{source}} AS kept JOIN hold AS held_by ON {MATCHES}
+        WHERE {ACTIVE} AND kept.tier = $2 AND kept.started_at >= $3 AND kept.started_at < $4
+        ON CONFLICT DO NOTHING
+        RETURNING hold_id
+    ), counted AS (
+        SELECT hold_id, count(*) AS copies FROM copied GROUP BY hold_id
+    )
+    UPDATE hold SET rows = hold.rows + counted.copies FROM counted WHERE hold.id = counted.hold_id
+"""  # noqa: S608 - names of our own
+_FIND_ERRORS: Final = f"""
+    SELECT kept.id, kept.account_id, kept.occurred_at, held_by.id AS hold_id,
+           CASE WHEN {PERSONAL} THEN kept.sealed END AS sealed
+    FROM {{source}} AS kept JOIN hold AS held_by ON {MATCHES}
+    WHERE {ACTIVE} AND kept.tier = $2 AND kept.occurred_at >= $3 AND kept.occurred_at < $4
+        AND held_by.classes ?| ARRAY['operational', 'personal']
+        AND NOT EXISTS (
+            SELECT FROM call_error_held AS copy
+            WHERE copy.account_id = kept.account_id AND copy.hold_id = held_by.id AND copy.tier = kept.tier
+                AND copy.occurred_at = kept.occurred_at AND copy.id = kept.id
+        )
+"""  # noqa: S608
+# A sealed value whose record key could not be escrowed is not copied: nobody could ever open it.
+_COPY_ERRORS: Final = f"""
+    WITH copied AS (
+        INSERT INTO call_error_held ({_ERROR}, user_token, sealed, hold_id, record_key)
+        SELECT {_kept(_ERROR)}, CASE WHEN {PERSONAL} THEN kept.user_token END,
+               CASE WHEN wanted.record_key IS NOT NULL THEN kept.sealed END, held_by.id, wanted.record_key
+        FROM unnest($1::integer[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::bytea[])
+            AS wanted (account_id, occurred_at, id, hold_id, record_key)
+        JOIN {{source}} AS kept
+            ON kept.account_id = wanted.account_id AND kept.tier = $6 AND kept.occurred_at = wanted.occurred_at
+            AND kept.id = wanted.id
+        JOIN hold AS held_by ON held_by.id = wanted.hold_id
+        WHERE kept.occurred_at >= $7 AND kept.occurred_at < $8
+        ON CONFLICT DO NOTHING
+        RETURNING hold_id
+    ), counted AS (
+        SELECT hold_id, count(*) AS copies FROM copied GROUP BY hold_id
+    )
+    UPDATE hold SET rows = hold.rows + counted.copies FROM counted WHERE hold.id = counted.hold_id
+"""  # noqa: S608
+_COPIES: Final = {
+    Store.CALL: """
+        SELECT count(DISTINCT (account_id, id)) FROM call_held
+        WHERE tier = $1 AND started_at >= $2 AND started_at < $3
+    """,
+    Store.CALL_ERROR: """
+        SELECT count(DISTINCT (account_id, id)) FROM call_error_held
+        WHERE tier = $1 AND occurred_at >= $2 AND occurred_at < $3
+    """,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Rows of one store and tier between two moments, in the store itself or in a table that was its partition."""
+
+    store: Store
+    tier: int
+    start: datetime
+    end: datetime
+    table: str | None = None
+
+    @property
+    def source(self) -> str:
+        return self.store.value if self.table is None else quoted(self.table)
+
+
+async def copy_held(connection: asyncpg.Connection, keyring: Keyring, rows: Slice, now: datetime) -> None:
+    """Copy the rows of a slice that active holds name, each once a hold; sealed values with their record keys.
+
+    The caller has a transaction, and the lock of holds. Usage is sums, and never held.
+    """
+    bounds = (rows.tier, rows.start, rows.end)
+    if rows.store is Store.CALL:
+        await connection.execute(_COPY_CALLS.format(source=rows.source), now, *bounds)
+    elif rows.store is Store.CALL_ERROR:
+        escrow = _Escrow(keyring, rows.tier)
+        statement = _FIND_ERRORS.format(source=rows.source)
+        # A page at a time: what is copied is not found again.
+        while found := await connection.fetch(f"{statement} LIMIT {_ROWS_AT_ONCE}", now, *bounds):
+            columns = await escrow.columns(found)
+            await connection.execute(_COPY_ERRORS.format(source=rows.source), *columns, *bounds)
+
+
+async def copies(connection: asyncpg.Connection | asyncpg.Pool, rows: Slice) -> int:
+    """How many rows of a slice are kept by holds."""
+    statement = _COPIES.get(rows.store)
+    return 0 if statement is None else await connection.fetchval(statement, rows.tier, rows.start, rows.end)
+
+
+class _Escrow:
+    """Record keys of one tier's sealed errors, wrapped under the keys of their holds."""
+
+    def __init__(self, keyring: Keyring, tier: int) -> None:
+        self._keyring = keyring
+        self._tier = tier
+
+    async def columns(self, found: Sequence[asyncpg.Record]) -> list[list[object]]:
+        """The arrays of `_COPY_ERRORS` for these rows."""
+        wrapped: dict[tuple[UUID, UUID], bytes | None] = {}
+        for (account, day), rows in groupby(sorted(found, key=_place), key=_place):
+            key = await self._data_key(account, day)
+            for row in rows:
+                wrapped[row["hold_id"], row["id"]] = await self._wrapped(row, key)
+        columns: list[list[object]] = [[row[name] for row in found] for name in ("account_id", "occurred_at", "id")]
+        columns.append([row["hold_id"] for row in found])
+        columns.append([wrapped[row["hold_id"], row["id"]] for row in found])
+        return columns
+
+    async def _data_key(self, account: int, day: str) -> bytes | None:
+        try:
+            period_key = await self._keyring.period_key(self._tier, DataClass.PERSONAL, day, mint=False)
+            return data_key(period_key, await self._keyring.account_key(account, mint=False))
+        except KeyGoneError:
+            return None
+
+    async def _wrapped(self, row: asyncpg.Record, key: bytes | None) -> bytes | None:
+        if key is None or row["sealed"] is None:
+            return None
+        hold_key = await self._keyring.hold_key(row["hold_id"], mint=True)
+        nonce = os.urandom(_NONCE_BYTES)
+        bound = _bound(row["hold_id"], row["account_id"], row["id"])
+        return nonce + AESGCM(hold_key).encrypt(nonce, record_key(key, row["sealed"]), bound)
+
+
+def _place(row: asyncpg.Record) -> tuple[int, str]:
+    return row["account_id"], row["occurred_at"].strftime("%Y-%m-%d")
+
+
+def _bound(hold: UUID, account: int, record: UUID) -> bytes:
+    """What a wrapped record key is tied to: no other hold, account or record."""
+    return b"".join((_LABEL, hold.bytes, account.to_bytes(8, "big"), record.bytes))
+
+
+async def open_held(keyring: Keyring, row: asyncpg.Record) -> ErrorDetails | None:
+    """What is sealed in a row of `call_error_held`; None when nothing is.
+
+    Raises KeyDestroyedError once the hold was lifted, HeldCopyError for a copy that does not open.
+    """
+    if row["sealed"] is None or row["record_key"] is None:
+        return None
+    hold_key = await keyring.hold_key(row["hold_id"], mint=False)
+    place = Context(
+        row["account_id"],
+        Store.CALL_ERROR.value,
+        row["id"].bytes,
+        row["occurred_at"].strftime("%Y-%m-%d"),
+        DataClass.PERSONAL.value,
+    )
+    wrapped = row["record_key"]
+    try:
+        bound = _bound(row["hold_id"], row["account_id"], row["id"])
+        key = AESGCM(hold_key).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], bound)
+        return unpack_segments(open_with_record_key(row["sealed"], record_key=key, context=place))
+    except (InvalidTag, PolicyError) as error:
+        raise HeldCopyError(f"the held copy of the error `{row['id']}` does not open") from error
+
+
+async def unopenable(keyring: Keyring, rows: Iterable[asyncpg.Record]) -> list[UUID]:
+    """Held copies whose sealed value does not open; for `fsck`."""
+    wrong = []
+    for row in rows:
+        try:
+            await open_held(keyring, row)
+        except (HeldCopyError, KeyGoneError):
+            wrong.append(row["id"])
+    return wrong

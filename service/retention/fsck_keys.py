@@ -1,0 +1,123 @@
+"""Checks of what keys open: sealed rows and pseudonyms have theirs, held copies open, and the erased are gone.
+
+Each check answers what is wrong, and a word on what was looked at.
+"""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from policies.model import DataClass, PseudonymPeriod, Store
+from policies.retention import readable_cutoff
+from service.keyring import AccountKeyName, KeyDestroyedError, KeyGoneError, PeriodKeyName
+from service.retention.escrow import unopenable
+from service.retention.means import Means
+
+Result = tuple[list[str], str]
+
+_COPIES_AT_ONCE: Final = 500
+_SEALED_DAYS: Final = """
+    SELECT tier, to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS period, array_agg(DISTINCT account_id)
+    FROM call_error WHERE sealed IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_HASHED_PERIODS: Final = """
+    SELECT tier, to_char(started_at AT TIME ZONE 'UTC', $3) AS period, array_agg(DISTINCT account_id)
+    FROM call WHERE tier = $1 AND started_at >= $2 AND user_token IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
+_HOLDS: Final = """
+    SELECT hold.id, hold.rows, hold.lifted_at, hold.released_at,
+           (SELECT count(*) FROM call_held AS copy WHERE copy.account_id = hold.account_id AND copy.hold_id = hold.id)
+           + (SELECT count(*) FROM call_error_held AS copy
+              WHERE copy.account_id = hold.account_id AND copy.hold_id = hold.id) AS copies
+    FROM hold ORDER BY placed_at
+"""
+_NOBODYS_COPIES: Final = """
+    SELECT count(*) FROM (
+        SELECT hold_id FROM call_held UNION ALL SELECT hold_id FROM call_error_held
+    ) AS copy WHERE NOT EXISTS (SELECT FROM hold WHERE hold.id = copy.hold_id AND hold.released_at IS NULL)
+"""
+_SEALED_COPIES: Final = """
+    SELECT copy.hold_id, copy.account_id, copy.occurred_at, copy.id, copy.sealed, copy.record_key
+    FROM call_error_held AS copy JOIN hold ON hold.id = copy.hold_id
+    WHERE hold.lifted_at IS NULL AND copy.sealed IS NOT NULL
+"""
+_ERASED: Final = """
+    SELECT erasure.account_id,
+           EXISTS (SELECT FROM call WHERE call.account_id = erasure.account_id)
+           OR EXISTS (SELECT FROM call_error AS error WHERE error.account_id = erasure.account_id)
+           OR EXISTS (SELECT FROM usage_delta AS delta WHERE delta.account_id = erasure.account_id)
+           OR EXISTS (SELECT FROM usage_quarter AS usage WHERE usage.account_id = erasure.account_id)
+           OR EXISTS (SELECT FROM usage_day AS usage WHERE usage.account_id = erasure.account_id) AS rows
+    FROM erasure WHERE kind = 'ACCOUNT' AND finished_at IS NOT NULL
+"""
+
+
+async def check_keys(means: Means, now: datetime) -> Result:
+    """Every period and account that something is sealed or hashed for has a live key, or one destroyed on record."""
+    owner, policy = means.owner, means.policy()
+    wanted = [tuple(row) for row in await owner.fetch(_SEALED_DAYS)]
+    sealed = len(wanted)
+    form = "YYYY-MM" if policy.pseudonym_period is PseudonymPeriod.MONTH else "YYYY-MM-DD"
+    for (tier,) in await owner.fetch(_TIERS):
+        cut = readable_cutoff(policy, tier, DataClass.PERSONAL, Store.CALL, now)
+        wanted += [tuple(row) for row in await owner.fetch(_HASHED_PERIODS, tier, cut, form)]
+    # The rows first: a key that was made for a row is there before the row is.
+    live = {str(name) for name in await means.keyring.periods()}
+    on_record = set(await means.keyring.tombstones())
+    names = [str(PeriodKeyName(tier, DataClass.PERSONAL.value, period)) for tier, period, _ in wanted]
+    lost = sorted({name for name in names if name not in live and name not in on_record})
+    lost += await _lost_accounts(means, {account for _, _, accounts in wanted for account in accounts})
+    destroyed = sum(name in on_record for name in names[:sealed])
+    wrong = [f"{name} is neither there nor destroyed on record: restore the keyring" for name in lost]
+    return wrong, f"{sealed} seal what is stored, {destroyed} of them destroyed on record"
+
+
+async def _lost_accounts(means: Means, accounts: set[int]) -> list[str]:
+    lost = []
+    for account in sorted(accounts):
+        try:
+            await means.keyring.account_key(account, mint=False)
+        except KeyDestroyedError:
+            continue
+        except KeyGoneError:
+            lost.append(str(AccountKeyName(account)))
+    return lost
+
+
+async def check_holds(means: Means, _: datetime) -> Result:
+    """Every hold has all the copies that were made for it, each sealed one opens, and a lifted hold has none."""
+    wrong, copies = [], 0
+    holds = await means.owner.fetch(_HOLDS)
+    for hold in holds:
+        copies += hold["copies"]
+        if hold["lifted_at"] is None and hold["copies"] != hold["rows"]:
+            wrong.append(f"hold `{hold['id']}` has {hold['copies']} copies of {hold['rows']} that were made")
+    nobodys = await means.owner.fetchval(_NOBODYS_COPIES)
+    if nobodys:
+        wrong.append(f"{nobodys} copies of no hold that is in force")
+    wrong += [f"the copy of error `{id_}` does not open" for id_ in await _closed_copies(means)]
+    return wrong, f"{len(holds)} on record, {copies} copies, all of them whole"
+
+
+async def _closed_copies(means: Means) -> list[UUID]:
+    wrong: list[UUID] = []
+    async with means.owner.acquire() as connection, connection.transaction(readonly=True):
+        async for row in connection.cursor(_SEALED_COPIES, prefetch=_COPIES_AT_ONCE):
+            wrong += await unopenable(means.keyring, [row])
+    return wrong
+
+
+async def check_erasures(means: Means, _: datetime) -> Result:
+    """Nothing of an erased account is there, nor its key."""
+    wrong = []
+    erased = await means.owner.fetch(_ERASED)
+    for row in erased:
+        if row["rows"]:
+            wrong.append(f"account {row['account_id']} was erased and has rows: run `calledger erase` again")
+        try:
+            await means.keyring.account_key(row["account_id"], mint=False)
+            wrong.append(f"account {row['account_id']} was erased and has a key")
+        except KeyGoneError:
+            continue
+    return wrong, f"{len(erased)} accounts erased, with nothing left"

@@ -1,0 +1,314 @@
+"""Legal holds: placed and lifted, on record and in the ledger.
+
+Placing moves nothing: from then on a purge copies what the hold names before it destroys the rest. Lifting destroys the
+hold's key at once, and with it everything sealed that was kept for it; the copies are deleted in batches after that.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import asyncpg
+import orjson
+
+from policies.model import DataClass
+from service.retention import entries
+from service.retention.errors import HoldError
+from service.retention.means import Means
+from service.retention.runs import SYSTEM
+from service.storage.ids import IdError, decode_call_id
+from service.storage.notices import notify
+
+HOLDABLE: Final = (DataClass.OPERATIONAL, DataClass.BILLING, DataClass.PERSONAL)
+"""Classes that are stored at all."""
+
+_LOCK: Final = 0x63616C6C_0015
+_NAME_MAX: Final = 200
+_REASON_MAX: Final = 1500  # with both names it fits into a note of the ledger
+_IDS_MAX: Final = 10_000
+_BATCH_ROWS: Final = 5_000
+_COLUMNS: Final = (
+    "id, name, owner, reason, account_id, from_at, to_at, model, api_key, call_ids, classes, placed_at, placed_by, "
+    "expires_at, lifted_at, lifted_by, released_at, rows, ledger_index"
+)
+_INSERT: Final = """
+    INSERT INTO hold (
+        id, name, owner, reason, account_id, from_at, to_at, model, api_key, call_ids, classes, placed_at, placed_by,
+        expires_at, rows
+    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0)
+"""
+_ONE: Final = f"SELECT {_COLUMNS} FROM hold WHERE id = $1"  # noqa: S608
+_PAGE: Final = f"""
+    SELECT {_COLUMNS} FROM hold
+    WHERE ($1::timestamptz IS NULL OR (placed_at, id) < ($1, $2::uuid))
+        AND ($4::boolean IS NULL OR (lifted_at IS NULL AND (expires_at IS NULL OR expires_at > now())) = $4)
+        AND ($5::integer[] IS NULL OR account_id = ANY ($5))
+    ORDER BY placed_at DESC, id DESC LIMIT $3
+"""  # noqa: S608
+_COUNT: Final = """
+    SELECT count(*) FROM hold
+    WHERE ($1::boolean IS NULL OR (lifted_at IS NULL AND (expires_at IS NULL OR expires_at > now())) = $1)
+        AND ($2::integer[] IS NULL OR account_id = ANY ($2))
+"""
+_LIFT: Final = "UPDATE hold SET lifted_at = $2, lifted_by = $3 WHERE id = $1 AND lifted_at IS NULL RETURNING id"
+_EXPIRED: Final = f"SELECT {_COLUMNS} FROM hold WHERE lifted_at IS NULL AND expires_at <= $1"  # noqa: S608
+_UNRELEASED: Final = f"SELECT {_COLUMNS} FROM hold WHERE lifted_at IS NOT NULL AND released_at IS NULL"  # noqa: S608
+_RELEASED: Final = "UPDATE hold SET released_at = clock_timestamp() WHERE id = $1"
+_DELETE: Final = {
+    table: f"""
+        DELETE FROM {table} WHERE account_id = $1 AND hold_id = $2 AND ctid = ANY (
+            ARRAY(SELECT ctid FROM {table} WHERE account_id = $1 AND hold_id = $2 LIMIT $3)
+        )
+    """  # noqa: S608 - names of our own
+    for table in ("call_held", "call_error_held")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a hold names: calls of one account that started from `start` until before `end`, and so on."""
+
+    account: str
+    start: datetime | None = None
+    end: datetime | None = None
+    model: str | None = None
+    api_key: str | None = None
+    call_ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A hold as it is recorded. `copies`: rows that were copied for it so far."""
+
+    id: UUID
+    name: str
+    owner: str
+    reason: str | None
+    account_id: int
+    start: datetime | None
+    end: datetime | None
+    model: str | None
+    api_key: str | None
+    call_ids: tuple[UUID, ...] | None
+    classes: tuple[DataClass, ...]
+    placed_at: datetime
+    placed_by: str
+    expires_at: datetime | None
+    lifted_at: datetime | None
+    lifted_by: str | None
+    released_at: datetime | None
+    copies: int
+    ledger_index: int | None
+
+    def facts(self) -> dict[str, Any]:
+        """What the ledger is told: no names, no reasons."""
+        ids = None if self.call_ids is None else {"count": len(self.call_ids), "digest": _ids(self.call_ids)}
+        return {
+            "hold": str(self.id),
+            "account": self.account_id,
+            "classes": [one.value for one in self.classes],
+            "from": _moment(self.start),
+            "to": _moment(self.end),
+            "calls": ids,
+            "selection": entries.text_digest(self.model, self.api_key),
+            "expires": _moment(self.expires_at),
+        }
+
+
+@asynccontextmanager
+async def holds_locked(owner: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+    """Nobody places or lifts a hold, and no purge copies for one, until the block ends. Yields the connection."""
+    async with owner.acquire() as connection:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        try:
+            yield connection
+        finally:
+            if not connection.is_closed():
+                await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+
+
+async def lock_holds(connection: asyncpg.Connection) -> None:
+    """The same until the transaction ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+
+
+async def place_hold(
+    means: Means,
+    *,
+    name: str,
+    owner: str,
+    reason: str,
+    scope: Scope,
+    classes: Sequence[DataClass],
+    expires_at: datetime | None,
+    actor: str,
+) -> Hold:
+    """Place a hold; HoldError says what is wrong with it. In force when this returns."""
+    account = await means.accounts.find(scope.account)
+    if account is None:
+        raise HoldError(f"there is no account `{scope.account}`")
+    now: datetime = await means.owner.fetchval("SELECT clock_timestamp()")
+    for what, text, longest in (
+        ("name", name, _NAME_MAX),
+        ("owner", owner, _NAME_MAX),
+        ("reason", reason, _REASON_MAX),
+    ):
+        _check_text(f"a hold needs a {what}", text, longest)
+    _check(scope, classes, expires_at, now)
+    values = (
+        uuid4(), name, owner, reason, account, scope.start, scope.end, scope.model, scope.api_key,
+        _uuids(scope.call_ids, account), orjson.dumps([one.value for one in classes]).decode(), now, actor, expires_at,
+    )  # fmt: skip
+    async with means.owner.acquire() as connection, connection.transaction():
+        await lock_holds(connection)
+        await connection.execute(_INSERT, *values)
+        hold = _hold(await connection.fetchrow(_ONE, values[0]))
+        note = "\n".join((name, owner, reason))
+        index = await entries.append(
+            means.ledger, "HOLD_PLACED", hold.facts(), actor=actor, note=note, connection=connection
+        )
+        await connection.execute("UPDATE hold SET ledger_index = $2 WHERE id = $1", hold.id, index)
+        return _hold(await connection.fetchrow(_ONE, hold.id))
+
+
+async def lift_hold(means: Means, hold_id: UUID, *, reason: str, actor: str) -> tuple[Hold, int | None]:
+    """Lift a hold and destroy what was kept for it; the hold and the index of its entry in the ledger.
+
+    HoldError when there is none, or it was lifted before.
+    """
+    _check_text("lifting a hold needs a reason", reason, _REASON_MAX)
+    async with means.owner.acquire() as connection, connection.transaction():
+        await lock_holds(connection)
+        row = await connection.fetchrow(_ONE, hold_id)
+        if row is None:
+            raise HoldError("there is no such hold")
+        now: datetime = await connection.fetchval("SELECT clock_timestamp()")
+        if not await connection.fetchval(_LIFT, hold_id, now, actor):
+            raise HoldError("the hold was lifted before")
+        facts = {"hold": str(hold_id), "copies": row["rows"]}
+        index = await entries.append(
+            means.ledger, "HOLD_LIFTED", facts, actor=actor, note=reason, connection=connection
+        )
+    await release_lifted(means)
+    hold = await get_hold(means.owner, hold_id)
+    assert hold is not None
+    return hold, index
+
+
+async def lift_expired(means: Means) -> int:
+    """Lift the holds whose time has come; how many."""
+    now: datetime = await means.now()
+    expired = [_hold(row) for row in await means.owner.fetch(_EXPIRED, now)]
+    for hold in expired:
+        await lift_hold(means, hold.id, reason="expired", actor=SYSTEM)
+    return len(expired)
+
+
+async def release_lifted(means: Means) -> int:
+    """Destroy the keys of lifted holds, then delete their copies in batches; how many rows. Can be repeated."""
+    deleted = 0
+    for row in await means.owner.fetch(_UNRELEASED):
+        hold = _hold(row)
+        await means.keyring.destroy_hold(hold.id)
+        for statement in _DELETE.values():
+            while count := _count(await means.owner.execute(statement, hold.account_id, hold.id, _BATCH_ROWS)):
+                deleted += count
+        await means.owner.execute(_RELEASED, hold.id)
+        await notify(means.owner, "purge")
+    return deleted
+
+
+async def get_hold(owner: asyncpg.Pool, hold_id: UUID) -> Hold | None:
+    row = await owner.fetchrow(_ONE, hold_id)
+    return None if row is None else _hold(row)
+
+
+async def page_holds(
+    owner: asyncpg.Pool,
+    size: int,
+    *,
+    after: tuple[datetime, UUID] | None = None,
+    active: bool | None = None,
+    accounts: Sequence[int] | None = None,
+) -> list[Hold]:
+    """Holds, newest first, from behind `after` on. `active`: only those in force, or only the others."""
+    moment, id_ = after or (None, None)
+    rows = await owner.fetch(_PAGE, moment, id_, size, active, None if accounts is None else list(accounts))
+    return [_hold(row) for row in rows]
+
+
+async def count_holds(owner: asyncpg.Pool, *, active: bool | None = None, accounts: Sequence[int] | None = None) -> int:
+    return await owner.fetchval(_COUNT, active, None if accounts is None else list(accounts))
+
+
+def _check(scope: Scope, classes: Sequence[DataClass], expires_at: datetime | None, now: datetime) -> None:
+    if not classes or any(one not in HOLDABLE for one in classes):
+        raise HoldError("a hold names one or more of the classes operational, billing and personal")
+    if scope.start is not None and scope.end is not None and scope.start >= scope.end:
+        raise HoldError("`from` must be before `to`")
+    if expires_at is not None and expires_at <= now:
+        raise HoldError("`expiresAt` must be in the future")
+    if scope.call_ids is not None and not 1 <= len(scope.call_ids) <= _IDS_MAX:
+        raise HoldError(f"a hold names 1 to {_IDS_MAX} calls, or leaves them out")
+    for text in (scope.model, scope.api_key):
+        if text is not None:
+            _check_text("a model or an API key has a name", text, _NAME_MAX)
+
+
+def _check_text(claim: str, text: str, longest: int) -> None:
+    if not text.strip() or len(text) > longest or "\0" in text:
+        raise HoldError(f"{claim} of 1 to {longest} characters")
+
+
+def _uuids(texts: Sequence[str] | None, account: int) -> list[UUID] | None:
+    if texts is None:
+        return None
+    found = []
+    for text in texts:
+        try:
+            key = decode_call_id(text)
+        except (IdError, OverflowError):
+            raise HoldError(f"`{text[:60]}` is not the id of a call") from None
+        if key.account_id != account:
+            raise HoldError(f"`{text[:60]}` is not a call of that account")
+        found.append(key.uuid)
+    return found
+
+
+def _hold(row: Mapping[str, Any]) -> Hold:
+    return Hold(
+        id=row["id"],
+        name=row["name"],
+        owner=row["owner"],
+        reason=row["reason"],
+        account_id=row["account_id"],
+        start=row["from_at"],
+        end=row["to_at"],
+        model=row["model"],
+        api_key=row["api_key"],
+        call_ids=None if row["call_ids"] is None else tuple(row["call_ids"]),
+        classes=tuple(DataClass(one) for one in orjson.loads(row["classes"])),
+        placed_at=row["placed_at"],
+        placed_by=row["placed_by"],
+        expires_at=row["expires_at"],
+        lifted_at=row["lifted_at"],
+        lifted_by=row["lifted_by"],
+        released_at=row["released_at"],
+        copies=row["rows"],
+        ledger_index=row["ledger_index"],
+    )
+
+
+def _ids(ids: Sequence[UUID]) -> str:
+    return entries.ids_digest(list(ids))
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _count(tag: str) -> int:
+    return int(tag.rpartition(" ")[2])

@@ -1,0 +1,88 @@
+"""What retention works with, in one value: the ledger's rooms, the policy in force, and the operator's settings."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+import asyncpg
+
+from policies import PolicyError, parse
+from policies.model import Policy
+from policies.retention import Earlier
+from service.errors import OperatorError
+from service.keyring import Keyring
+from service.retention.clock import Clock, machine_clock, trusted_now
+from service.storage.accounts import Accounts
+from service.storage.database import Database
+from service.storage.partitions import Partitions
+
+PURGE_DELAY: Final = timedelta(hours=72)
+_VERSIONS_MAX: Final = 1000
+_VERSIONS: Final = "SELECT version, document, applied_at FROM policy_version ORDER BY version DESC LIMIT $1"
+
+
+class EarlierPolicyError(OperatorError):
+    """a policy that was in force before cannot be read"""
+
+
+class LedgerWriter(Protocol):
+    """What retention needs of the ledger."""
+
+    async def append(
+        self,
+        kind: Any,  # noqa: ANN401 - a kind of the ledger's, by name
+        facts: Mapping[str, Any],
+        *,
+        actor: str,
+        note: str | None = None,
+        connection: asyncpg.Connection | None = None,
+    ) -> int:
+        """Append an entry, in the transaction of `connection` when one is given; its index."""
+        ...
+
+
+@dataclass(slots=True)
+class Means:
+    """`policy` gives the one in force. `ledger` None: nothing is ledgered (tests of single rooms)."""
+
+    database: Database
+    partitions: Partitions
+    keyring: Keyring
+    accounts: Accounts
+    policy: Callable[[], Policy]
+    ledger: LedgerWriter | None = None
+    purge_delay: timedelta = PURGE_DELAY
+    keyring_backup_days: int = 0
+    clock: Clock = machine_clock
+
+    @property
+    def owner(self) -> asyncpg.Pool:
+        return self.database.owner
+
+    async def now(self) -> datetime:
+        """The database's time; PurgeClockError when it cannot be trusted."""
+        return await trusted_now(self.owner, self.clock)
+
+    async def earlier(self, now: datetime) -> tuple[Earlier, ...]:
+        """Policies that another replaced less than the purge delay ago. EarlierPolicyError when one cannot be read."""
+        found: list[Earlier] = []
+        replaced_at: datetime | None = None
+        for row in await self.owner.fetch(_VERSIONS, _VERSIONS_MAX):
+            if replaced_at is not None:
+                until = min(replaced_at, now) + self.purge_delay
+                if until <= now:
+                    break
+                found.append(Earlier(_parsed(row), until))
+            replaced_at = row["applied_at"]
+        return tuple(found)
+
+
+def _parsed(row: asyncpg.Record) -> Policy:
+    try:
+        return parse(row["document"])
+    except PolicyError:
+        raise EarlierPolicyError(
+            f"version {row['version']} of the policy cannot be read any more, and it still keeps what it kept: wait "
+            "for the purge delay to end, or name a plan with `calledger purge --plan DIGEST`"
+        ) from None

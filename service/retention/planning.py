@@ -1,0 +1,80 @@
+"""What a purge would destroy now, and how a plan is named."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from policies.model import DataClass, Policy, Store
+from policies.retention import KeyPeriod, Partition, PurgePlan, plan
+from service.retention.errors import PurgePlanError
+from service.retention.means import Means
+from service.retention.runs import PurgeState, Run, Runs
+from service.storage.notices import notify
+from service.storage.partitions import Partitions
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """`all`: what is due by the policy in force; `settled`: what of it the purge destroys by itself.
+
+    They differ while a change of policy is younger than the purge delay.
+    """
+
+    all: PurgePlan
+    settled: PurgePlan
+
+
+async def plan_purge(means: Means, *, now: datetime | None = None) -> PurgePlan:
+    """What is due now by the database's clock (or at `now`): nothing is written or destroyed."""
+    now = now or await means.now()
+    return plan(means.policy(), await all_partitions(means.partitions), await live_keys(means), now)
+
+
+async def what_is_due(means: Means, now: datetime) -> Due:
+    """Both plans at once. EarlierPolicyError when an earlier policy cannot be read."""
+    policy, earlier = means.policy(), await means.earlier(now)
+    partitions, keys = await all_partitions(means.partitions), await live_keys(means)
+    return Due(plan(policy, partitions, keys, now), plan(policy, partitions, keys, now, earlier))
+
+
+async def named_plan(means: Means, digest: str, now: datetime) -> PurgePlan:
+    """What is due and has this digest: all of it, or the part of one class, one tier, or both.
+
+    PurgePlanError when nothing has.
+    """
+    due = await plan_purge(means, now=now)
+    for part in _parts(due, means.policy()):
+        if part.digest() == digest:
+            return part
+    raise PurgePlanError
+
+
+async def request_purge(means: Means, digest: str, *, actor: str) -> Run:
+    """Ask the worker to carry out a plan; the same request twice is one. PurgePlanError, PurgeClockError."""
+    now = await means.now()
+    wanted = await named_plan(means, digest, now)
+    if not wanted:
+        raise PurgePlanError("nothing of this plan is due")
+    runs = Runs(means.owner)
+    for run in await runs.unfinished():
+        if run.digest == digest and run.state is PurgeState.REQUESTED:
+            return run
+    run = await runs.begin(wanted, now=now, requested_by=actor, named=True, state=PurgeState.REQUESTED)
+    await notify(means.owner, "purge")
+    return run
+
+
+async def all_partitions(partitions: Partitions) -> list[Partition]:
+    return [part for store in Store for part in await partitions.list(store)]
+
+
+async def live_keys(means: Means) -> list[KeyPeriod]:
+    return [KeyPeriod(*name) for name in await means.keyring.periods()]
+
+
+def _parts(due: PurgePlan, policy: Policy) -> Iterator[PurgePlan]:
+    tiers = {part.tier for part in due.partitions} | {key.tier for key in due.keys}
+    tiers |= {tier.number for tier in policy.tiers.values()}
+    for data_class in (None, DataClass.OPERATIONAL, DataClass.BILLING, DataClass.PERSONAL):
+        for tier in (None, *sorted(tiers)):
+            yield due.part(data_class=data_class, tier=tier)
