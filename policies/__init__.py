@@ -9,8 +9,9 @@ This module is the public door. Sealing, pseudonyms, redaction and retention hav
 """
 
 from policies.admission import Admission, Admitted, AdmittedError
+from policies.change import check_change
 from policies.document import PRESETS, canonical, digest, load_preset, parse, preset_text
-from policies.errors import PolicyDocumentError, PolicyError, SchemaCoverageError, UnknownPresetError
+from policies.errors import PolicyChangeError, PolicyDocumentError, PolicyError, SchemaCoverageError, UnknownPresetError
 from policies.explain import Change, Difference, Effect, Explanation, UnknownFieldError, diff, explain
 from policies.fields import DATA_FIELDS, DATA_TYPES
 from policies.model import (
@@ -64,6 +65,7 @@ __all__ = [
     "ParameterRule",
     "ParameterType",
     "Policy",
+    "PolicyChangeError",
     "PolicyDocumentError",
     "PolicyError",
     "PseudonymPeriod",
@@ -79,6 +81,7 @@ __all__ = [
     "View",
     "Window",
     "canonical",
+    "check_change",
     "check_schema",
     "diff",
     "digest",

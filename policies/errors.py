@@ -2,6 +2,7 @@
 
     PolicyError                 base: catch this to catch them all
     |-- PolicyDocumentError     the operator's document cannot be loaded (says where, and what to write instead)
+    |-- PolicyChangeError       one policy cannot take the place of another
     |-- SchemaCoverageError     a field of the GraphQL schema has no entry in the policy
     `-- UnknownPresetError      no shipped policy has that name
 
@@ -29,6 +30,10 @@ class PolicyDocumentError(PolicyError):
         place = f"{where}: " if where else ""
         place = f"line {line}, {place}" if line is not None else place
         super().__init__(place + self.reason + (f"; {advice}" if advice else ""))
+
+
+class PolicyChangeError(PolicyError):
+    """the policy cannot take the place of the one in force"""
 
 
 class SchemaCoverageError(PolicyError):

@@ -49,6 +49,10 @@ async def quiet_runtime(data: Path | None, *, existing: bool = True) -> AsyncIte
     `existing`: refuse where there is no ledger yet, for a mistyped path must not become one.
     """
     settings = settings_for(data)
+    if existing:
+        # It acts under what is in force. A policy file that differs keeps `serve` from starting, and nothing else: it
+        # must still be possible to put it in force.
+        settings = settings.model_copy(update={"policy": None})
     if "log_level" not in settings.model_fields_set:
         configure_logs(level="warning", form=settings.log_format)
     async with open_runtime(settings, existing=existing) as runtime:

@@ -1,4 +1,4 @@
-"""`calledger policy`: read what a policy does before it runs."""
+"""`calledger policy`: read what a policy does before it runs, then put it in force."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from policies import Policy
 from service.commands.options import Data, UnusedData, noun
 from service.errors import OperatorError
 
-app = noun("Read what a policy does before it runs.")
+app = noun("Read what a policy does before it runs, then put it in force.")
 
 PolicyOption = Annotated[
     str | None,
@@ -27,6 +27,16 @@ TriedOption = Annotated[
 ]
 PolicyArgument = Annotated[
     str, typer.Argument(metavar="FILE", help="Policy file, or a preset: default, strict, billing-only.")
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        help="File that holds your admin key; `-` reads standard input. Without it you are `cli`, the operator's "
+        "shell.",
+        metavar="FILE",
+        show_default=False,
+    ),
 ]
 BYTES_MAX = 2**20
 
@@ -116,6 +126,64 @@ def diff(old: PolicyArgument, new: PolicyArgument, data: UnusedData = None) -> N
         say(change.line())
     if not difference.changes:
         say("no difference")
+
+
+@app.command("apply")
+def apply(
+    file: PolicyArgument,
+    key: KeyOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    data: Data = None,
+) -> None:
+    """Put a policy in force, whole or not at all; running services take it up at once.
+
+    Prints what changes, as `policy diff` does, and the digest, which goes into the ledger too. Reads obey a shorter
+    window at once; what it would destroy waits CALLEDGER_PURGE_DELAY. A policy that keeps more, or longer, waits for a
+    second admin: see `policy approve`.
+
+    \b
+    Example: calledger policy apply policy.toml
+    """
+    # Only here, for it brings half of the service along.
+    from service.commands import policy_change
+    from service.commands.common import run
+
+    policy = read_policy(file)
+    run(lambda: policy_change.apply(data, policy, key=key, dry_run=dry_run))
+
+
+@app.command("approve")
+def approve(
+    digest: Annotated[str, typer.Argument(metavar="DIGEST", help="As `policy apply` and `policy list` print it.")],
+    key: KeyOption = None,
+    data: Data = None,
+) -> None:
+    """Put in force a policy that waits, as a second admin.
+
+    Who asked for it cannot approve it. The operator's shell, with or without the key in DATA/admin.key, is one person.
+
+    \b
+    Example: calledger policy approve sha256:9f3... --key ~/.calledger.key
+    """
+    from service.commands import policy_change
+    from service.commands.common import run
+
+    run(lambda: policy_change.approve(data, digest, key=key))
+
+
+@app.command("list")
+def list_policies(data: Data = None) -> None:
+    """List the policies that were in force here, newest first, after those that wait for a second admin.
+
+    A table on a terminal; in a pipe a line a policy, tab-separated: version, state, digest, when, by, approved by.
+
+    \b
+    Example: calledger policy list
+    """
+    from service.commands import policy_change
+    from service.commands.common import run
+
+    run(lambda: policy_change.list_versions(data))
 
 
 @app.command("show")
