@@ -237,7 +237,7 @@ class _Bundle:
         if kind == "RESTORED" and "old_origin" in facts:
             self.origins.add(facts["old_origin"])
         if kind in ("POLICY_APPLIED", "STARTED"):
-            self.policies.add(facts["policy"])
+            self.policies.add(facts["digest" if kind == "POLICY_APPLIED" else "policy"])
 
     def _compare(self) -> None:
         """Note the root of the tree when it has the size of the checkpoint that was kept."""

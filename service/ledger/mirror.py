@@ -101,7 +101,9 @@ class Mirror:
     def _alone(self) -> Iterator[None]:
         """Hold the one lock of the mirror, against other processes and threads."""
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Each by itself: the mode holds for the last of a path only.
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise LedgerMirrorError(

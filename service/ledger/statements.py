@@ -2,7 +2,7 @@
 
 from typing import Final
 
-LEDGER_LOCK: Final = 0x63616C6C_0006
+LEDGER_LOCK: Final = 0x63616C6C_0020
 
 # A statement of its own: the next one then sees what the last holder of the lock committed.
 LOCK: Final = "SELECT pg_advisory_xact_lock($1)"

@@ -9,7 +9,7 @@ import asyncpg
 from service.logs import get_logger
 
 CHANNEL = "calledger_control"
-Topic = Literal["keys", "policy", "accounts", "purge"]
+Topic = Literal["keys", "policy", "accounts", "purge", "ledger"]
 
 log = get_logger()
 

@@ -1,7 +1,13 @@
 """How Tortoise reaches the control tables and finds the migrations."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.transactions import in_transaction
 
 APP = "calledger"
 
@@ -36,3 +42,11 @@ def tortoise_config(url: str, *, role: str | None = None, max_connections: int =
         "use_tz": True,
         "timezone": "UTC",
     }
+
+
+@asynccontextmanager
+async def control_transaction() -> AsyncIterator[tuple[BaseDBAsyncClient, asyncpg.Connection]]:
+    """A transaction on the control tables: what the models take as `using_db`, and the connection beneath it."""
+    async with in_transaction() as transaction:
+        connection: asyncpg.Connection = transaction._connection
+        yield transaction, connection
