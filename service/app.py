@@ -23,6 +23,7 @@ def build_app(runtime: Runtime) -> web.Application:
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz(runtime))
     app.router.add_get("/metrics", _metrics)
+    app.router.add_get("/v1/checkpoint", _checkpoint(runtime))
     return app
 
 
@@ -84,6 +85,20 @@ def _readyz(runtime: Runtime) -> Handler:
         return web.json_response({"status": "ok"})
 
     return ready
+
+
+def _checkpoint(runtime: Runtime) -> Handler:
+    async def checkpoint(_: web.Request) -> web.Response:
+        """The newest signed checkpoint, for witnesses: it says how many entries there are, and their root hash.
+
+        Nothing is signed for whoever asks: that would be work on demand for everybody.
+        """
+        issued = await runtime.keeper.checkpoints.latest()
+        if issued is None:
+            return error_answer(404, "not_found", "no checkpoint was signed yet")
+        return web.Response(text=issued.note, headers={"Cache-Control": "no-cache"})
+
+    return checkpoint
 
 
 async def _metrics(_: web.Request) -> web.Response:

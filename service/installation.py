@@ -13,11 +13,13 @@ from service.errors import OperatorError
 from service.keyring import Keyring, KeyringForeignError, create_kek_file, is_remote, open_keyring
 from service.keyring.patient import PatientKeyring
 from service.keyring.standby import KEPT, Standby
+from service.ledger import Ledger, LedgerKind
 from service.logs import get_logger
 from service.settings import Settings
 from service.storage.cluster import Cluster, write_private
 from service.storage.models import ApiKey, Installation
 from service.storage.policy_store import AppliedPolicy, LedgerWriter, applied_policy, refuse_other, store_policy
+from service.storage.tortoise import control_transaction
 
 log = get_logger()
 ADMIN_KEY_FILE = "admin.key"
@@ -106,9 +108,7 @@ async def _new_database_id(keyring: Keyring) -> UUID:
     return keyring.id
 
 
-async def policy_in_force(
-    settings: Settings, owner: asyncpg.Pool, ledger: LedgerWriter | None = None
-) -> AppliedPolicy:
+async def policy_in_force(settings: Settings, owner: asyncpg.Pool, ledger: LedgerWriter | None = None) -> AppliedPolicy:
     """The policy of this ledger; an empty database starts with CALLEDGER_POLICY, or else with the preset `default`."""
     wanted = _read_policy(settings.policy) if settings.policy else None
     applied = await applied_policy()
@@ -130,14 +130,20 @@ def _read_policy(path: Path) -> Policy:
     return policies.parse(text)
 
 
-async def ensure_first_key(data: Path, pepper: bytes) -> None:
+async def ensure_first_key(data: Path, pepper: bytes, ledger: Ledger) -> None:
     """In a ledger that never had a key, make one of role admin and leave it in `DATA/admin.key`, mode 0600."""
     if await ApiKey.exists():
         return
     key = new_key(pepper)
     # The file first, and on disk: a key that nobody knows would keep the next start from making another.
     _write_private(data / ADMIN_KEY_FILE, key.text + "\n")
-    await ApiKey.create(prefix=key.prefix, name="admin", role=Role.ADMIN, mac=key.mac, created_at=datetime.now(UTC))
+    now = datetime.now(UTC)
+    async with control_transaction() as (models, connection):
+        await ApiKey.create(
+            prefix=key.prefix, name="admin", role=Role.ADMIN, mac=key.mac, created_at=now, using_db=models
+        )
+        facts = {"key": key.prefix, "role": Role.ADMIN.value, "accounts": None, "expires_at": None}
+        await ledger.append(LedgerKind.API_KEY_CREATED, facts, actor="system", connection=connection)
     log.info("the admin key was written", path=str(data / ADMIN_KEY_FILE))
 
 

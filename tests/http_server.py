@@ -4,7 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 from aiohttp import web
@@ -14,6 +17,7 @@ from policies.model import Role
 from service import api
 from service.access.authenticate import Authenticator
 from service.access.keys import new_key
+from service.ledger import Ledger, LedgerKeeper
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.models import ApiKey
@@ -46,6 +50,8 @@ class Served:
 @asynccontextmanager
 async def serve(shelf: Shelf, **settings: Any) -> AsyncIterator[Served]:
     pepper = await shelf.keyring.secret("pepper")
+    data = TemporaryDirectory()
+    ledger = Ledger(shelf.database, shelf.keyring, uuid4())
     runtime = Runtime(
         Settings(**settings),
         shelf.database,
@@ -54,6 +60,8 @@ async def serve(shelf: Shelf, **settings: Any) -> AsyncIterator[Served]:
         shelf.keyring,
         shelf.partitions,
         Authenticator(pepper),
+        ledger,
+        await LedgerKeeper.start(ledger, Path(data.name)),
     )
     app = web.Application()
     api.setup(app, runtime)
@@ -67,3 +75,4 @@ async def serve(shelf: Shelf, **settings: Any) -> AsyncIterator[Served]:
             yield Served(f"http://127.0.0.1:{port}/graphql", session, pepper, runtime)
     finally:
         await runner.cleanup()
+        data.cleanup()

@@ -8,14 +8,17 @@ from typing import Annotated, Final
 import typer
 
 from policies import Policy, Role
+from policies.evidence import moment
 from policies.redaction import RedactionError, Redactor
 from service.access.keys import new_key
 from service.commands.common import quiet_runtime, run, say, table
 from service.commands.options import Data, noun, one_of
 from service.errors import RequestError
+from service.ledger import LedgerKind
 from service.runtime import Runtime
 from service.storage.models import ApiKey
 from service.storage.notices import notify
+from service.storage.tortoise import control_transaction
 
 app = noun("Make, list and end API keys.")
 NAME_CHARS_MAX: Final = 200
@@ -63,15 +66,22 @@ async def create_key(
     numbers = sorted((await runtime.accounts.ensure(accounts)).values()) if accounts else None
     now = datetime.now(UTC)
     key = new_key(await runtime.keyring.secret("pepper"))
-    await ApiKey.create(
-        prefix=key.prefix,
-        name=name,
-        role=role,
-        accounts=numbers,
-        mac=key.mac,
-        created_at=now,
-        expires_at=now + expires if expires else None,
-    )
+    ends = now + expires if expires else None
+    async with control_transaction() as (models, connection):
+        await ApiKey.create(
+            prefix=key.prefix,
+            name=name,
+            role=role,
+            accounts=numbers,
+            mac=key.mac,
+            created_at=now,
+            expires_at=ends,
+            using_db=models,
+        )
+        facts = {"key": key.prefix, "role": role.value, "accounts": numbers, "expires_at": ends and moment(ends)}
+        await runtime.ledger.append(
+            LedgerKind.API_KEY_CREATED, facts, actor="cli", note=name or None, connection=connection
+        )
     await notify(runtime.database.owner, "keys")
     await notify(runtime.database.owner, "accounts")
     return key.text
@@ -195,6 +205,10 @@ async def _revoke(key_id: str, data: Path | None) -> None:
         if key is None:
             raise RequestError(f"no key has the id `{key_id[:40]}`: `calledger keys list` shows them")
         if key.revoked_at is None:
-            await ApiKey.filter(prefix=key_id).update(revoked_at=datetime.now(UTC))
+            async with control_transaction() as (models, connection):
+                await ApiKey.filter(prefix=key_id).using_db(models).update(revoked_at=datetime.now(UTC))
+                await runtime.ledger.append(
+                    LedgerKind.API_KEY_REVOKED, {"key": key_id}, actor="cli", connection=connection
+                )
             await notify(runtime.database.owner, "keys")
     say(f"revoked {key_id}")
