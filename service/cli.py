@@ -24,6 +24,7 @@ COMMANDS: Final = (
     Entry("serve", "serve", "Run the service."),
     Entry("status", "status", "Say what runs here: database, policy, keyring, windows, missing walls."),
     Entry("keys", "keys", "Make, list and end API keys.", is_noun=True),
+    Entry("keyring", "keyring", "See the keys that seal, and change what wraps them.", is_noun=True),
     Entry("accounts", "accounts", "Show accounts and their tiers.", is_noun=True),
     Entry("policy", "policy", "Read what a policy does before it runs.", is_noun=True),
     Entry("export", "export", "Write calls, errors or costs to standard output, oldest first.", is_noun=True),

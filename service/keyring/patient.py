@@ -1,4 +1,4 @@
-"""A keyring that may be away when the service starts: everything but sealed fields is served, and it is opened later."""
+"""A keyring that may be away when the service starts: all but sealed fields is served, and it is opened later."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from service.keyring.errors import KeyringError, KeyringUnavailableError
-from service.keyring.names import PeriodKeyName
+from service.keyring.names import KeyName, PeriodKeyName
 from service.keyring.protocol import Keyring, KeyringCounts, OnStep, Rotation, nobody_watches
 from service.keyring.standby import KEPT, Standby
 from service.logs import get_logger
@@ -93,6 +93,9 @@ class PatientKeyring:
 
     async def periods(self) -> list[PeriodKeyName]:
         return await (await self._opened()).periods()
+
+    async def names(self) -> list[KeyName]:
+        return await (await self._opened()).names()
 
     async def counts(self) -> KeyringCounts:
         return await (await self._opened()).counts()

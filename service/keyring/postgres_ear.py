@@ -14,6 +14,8 @@ PULSE_S: Final = 10.0
 TRUST_S: Final = 30.0
 _RETRY_S: Final = 1.0
 _TIMEOUT_S: Final = 5.0
+AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a statement ends with when the server is gone or does not want us now."""
 
 
 class Ear:
@@ -44,7 +46,7 @@ class Ear:
 
     async def _listen_for_ever(self, first: asyncio.Event) -> None:
         while True:
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*AWAY):
                 await self._listen(first)
             await asyncio.sleep(_RETRY_S)
 

@@ -12,7 +12,7 @@ CREATION_LOCK: Final = 0x63616C6C_0006
 CREATE: Final = """
     CREATE SCHEMA IF NOT EXISTS calledger_keyring;
     CREATE TABLE IF NOT EXISTS calledger_keyring.keyring (
-        only boolean PRIMARY KEY DEFAULT true CHECK (only),
+        singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
         metadata text COLLATE "C" NOT NULL,
         database_id text COLLATE "C"
     );

@@ -22,7 +22,7 @@ from service.keyring.errors import (
 )
 from service.keyring.metadata import KekRecord, Metadata
 from service.keyring.names import KeyName, parse_name
-from service.keyring.postgres_ear import Ear
+from service.keyring.postgres_ear import AWAY, Ear
 from service.keyring.store import StaleKekError, kek_id_of
 
 CONNECT_S: Final = 5.0
@@ -211,7 +211,7 @@ async def _connection(address: str) -> AsyncIterator[asyncpg.Connection]:
 async def _as_away(address: str) -> AsyncIterator[None]:
     try:
         yield
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except AWAY as error:
         raise KeyringUnavailableError(
             f"the keyring's PostgreSQL at {place_of(address)} cannot be reached now ({type(error).__name__})"
         ) from error
@@ -221,7 +221,7 @@ async def _refuse_same(keyring: asyncpg.Connection, address: str, calls_address:
     """A copy of the calls' cluster holds its keys too, and a replica has the same identifier."""
     try:
         calls = await asyncpg.connect(calls_address, timeout=CONNECT_S, command_timeout=COMMAND_S)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except AWAY as error:
         raise KeyringUnavailableError(
             f"the calls' PostgreSQL cannot be asked who it is ({type(error).__name__})"
         ) from error

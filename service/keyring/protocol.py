@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 from uuid import UUID
 
-from service.keyring.names import PeriodKeyName
+from service.keyring.names import KeyName, PeriodKeyName
 
 SECRETS: Final = ("pepper", "cursor", "signer")
 """Keys that a keyring has from its creation: of API keys (HMAC), of cursors (AEAD), of the ledger (Ed25519 seed)."""
@@ -102,6 +102,10 @@ class Keyring(Protocol):
 
     async def periods(self) -> list[PeriodKeyName]:
         """The period keys that are here, sorted."""
+        ...
+
+    async def names(self) -> list[KeyName]:
+        """The names of all keys that are here, secrets left out."""
         ...
 
     async def counts(self) -> KeyringCounts:

@@ -90,6 +90,9 @@ class Ring:
     async def periods(self) -> list[PeriodKeyName]:
         return sorted(name for name in await self._store.names() if isinstance(name, PeriodKeyName))
 
+    async def names(self) -> list[KeyName]:
+        return list(await self._store.names())
+
     async def counts(self) -> KeyringCounts:
         live = Counter(_group(name) for name in await self._store.names())
         buried = await self._store.tombstones()

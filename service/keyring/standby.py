@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from service.keyring.disk import publish, read_private, replace
+from service.keyring.disk import make_directory, publish, read_private, replace
 from service.keyring.wrapping import KEY_BYTES
 
 KEPT: Final = ("pepper", "cursor")
@@ -48,6 +48,7 @@ class Standby:
             name: b64encode(secret).decode("ascii") for name, secret in secrets.items()
         }
         content = json.dumps(value).encode()
+        make_directory(self._path.parent)
         if not publish(self._path, content, scratch=self._path.parent):
             with suppress(FileNotFoundError):
                 replace(self._path, content, scratch=self._path.parent)
