@@ -349,8 +349,6 @@ class TestStart:
         with any_server.database() as calls:
             name = calls.split("@/")[1].split("?")[0]
             hidden = "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC"
-            psql = [f"SELECT 1 FROM pg_database WHERE datname = '{name}'"]
-            await asyncio.to_thread(any_server.execute, *psql)
             superuser = await asyncpg.connect(any_server.url(name, user="postgres"))
             try:
                 await superuser.execute(hidden)
