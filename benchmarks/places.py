@@ -40,6 +40,6 @@ def node() -> Path:
 
 
 def _run(command: Sequence[str | Path], cwd: Path | None = None) -> None:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, cwd=cwd, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"`{' '.join(map(str, command))}` failed:\n{done.stderr[-4000:]}")
