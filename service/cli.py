@@ -30,6 +30,8 @@ COMMANDS: Final = (
     Entry("export", "export", "Write calls, errors or costs to standard output, oldest first.", is_noun=True),
     Entry("purge", "purge", "Destroy what is past its window, now."),
     Entry("fsck", "fsck", "Prove that sums equal calls, and that nothing is kept past its time."),
+    Entry("ledger", "ledger", "The record of what was done about privacy, and evidence of it.", is_noun=True),
+    Entry("verify", "verify", "Check a bundle of evidence. Needs neither server nor database."),
     Entry("migrate", "migrate", "Bring the database to the newest schema."),
     Entry("work", "work", "One of several processes that answer; started by `serve --workers`.", hidden=True),
 )

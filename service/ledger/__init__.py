@@ -1,6 +1,7 @@
 """The tamper-evident ledger: what the system did about privacy, in a Merkle log, signed and mirrored."""
 
 from policies.evidence import LedgerKind
+from service.ledger.bundle import Document, bundle_lines
 from service.ledger.checkpoints import Checkpoints, SignedCheckpoint
 from service.ledger.errors import LedgerDamagedError, LedgerMirrorError, LedgerRangeError, LedgerSignerError
 from service.ledger.keeping import LedgerKeeper
@@ -9,6 +10,7 @@ from service.ledger.store import Entry, Ledger, Proof, Selection
 
 __all__ = [
     "Checkpoints",
+    "Document",
     "Entry",
     "Ledger",
     "LedgerDamagedError",
@@ -20,5 +22,6 @@ __all__ = [
     "Proof",
     "Selection",
     "SignedCheckpoint",
+    "bundle_lines",
     "reconcile",
 ]

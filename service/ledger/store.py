@@ -43,6 +43,10 @@ class Entry:
     def leaf_hash(self) -> bytes:
         return leaf_hash(self.leaf)
 
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        return evidence.read_leaf(self.leaf).facts
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:

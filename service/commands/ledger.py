@@ -1,0 +1,121 @@
+"""`calledger ledger`: the tamper-evident ledger, for auditors and witnesses."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from policies.evidence import read_checkpoint
+from service.commands.common import quiet_runtime, run, say
+from service.commands.options import Data, UnusedData, noun
+from service.commands.verify import read_since
+from service.errors import OperatorError
+from service.ledger import bundle_lines
+from service.runtime import Runtime
+
+app = noun("The record of what was done about privacy, and evidence of it.")
+
+
+@app.command("export")
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle to write; made anew, readable by you only.")],
+    since: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with a checkpoint that the auditor kept: only what came after it.", metavar="CHECKPOINT"
+        ),
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Write a signed bundle of evidence.
+
+    Who has the bundle and the verifier key can check it anywhere, with neither server nor database.
+    It holds every entry (or those since a checkpoint), the policies that they name, and notes that were not erased.
+
+    \b
+    Example: calledger ledger export evidence.ndjson
+    Then:    calledger verify evidence.ndjson --key "$(calledger ledger key)"
+    """
+    start = 0 if since is None else read_checkpoint(read_since(since)).size
+    run(lambda: _export(file, start, data))
+
+
+async def _export(file: Path, start: int, data: Path | None) -> None:
+    async with quiet_runtime(data) as runtime:
+        with Progress(transient=True, console=Console(stderr=True)) as progress:
+            task = progress.add_task("writing the bundle", total=await runtime.ledger.size() - start)
+            count = await write_lines(
+                file, bundle_lines(runtime.ledger, start=start, actor="cli"), lambda: progress.advance(task)
+            )
+        say(f"{count} lines written to {file}")
+
+
+async def write_lines(file: Path, lines: AsyncIterator[bytes], on_line: Callable[[], None]) -> int:
+    """Write a file whole or not at all; how many lines."""
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    count = 0
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+            async for line in lines:
+                opened.write(line)
+                count += 1
+                on_line()
+            opened.flush()
+            os.fsync(opened.fileno())
+        beside.replace(file)
+    except OSError as error:
+        raise OperatorError(f"`{file}` cannot be written: {(error.strerror or 'no reason given').lower()}") from None
+    finally:
+        beside.unlink(missing_ok=True)
+    return count
+
+
+@app.command("key")
+def key(data: Data = None) -> None:
+    """Print the verifier key, for auditors to keep.
+
+    Hand it over by a way that nobody can tamper with: what it verifies is only as good as the key.
+    """
+
+    async def work(runtime: Runtime) -> None:
+        say(str((await runtime.keeper.checkpoints.signer()).key))
+
+    run(lambda: _with_runtime(work, data))
+
+
+@app.command("checkpoint")
+def checkpoint(data: Data = None) -> None:
+    """Sign what the ledger holds now, and print the checkpoint.
+
+    Whoever keeps it can later prove that nothing before it was changed: `calledger verify FILE --since CHECKPOINT`.
+
+    \b
+    Example: calledger ledger checkpoint > checkpoint-2026-11.txt
+    """
+
+    async def work(runtime: Runtime) -> None:
+        sys.stdout.write((await runtime.keeper.checkpoints.sign()).note)
+
+    run(lambda: _with_runtime(work, data))
+
+
+@app.command("verifier")
+def verifier(data: UnusedData = None) -> None:  # noqa: ARG001 - given to every command
+    """Print the verifier: one Python file that an auditor can read and run without us.
+
+    \b
+    Example: calledger ledger verifier > verify.py
+             python3 verify.py evidence.ndjson --key VKEY
+    """
+    sys.stdout.write(files("policies.evidence").joinpath("verify.py").read_text("utf-8"))
+
+
+async def _with_runtime(work: Callable[[Runtime], Awaitable[None]], data: Path | None) -> None:
+    async with quiet_runtime(data) as runtime:
+        await work(runtime)
