@@ -1,9 +1,10 @@
 """Everything that a process of calledger works with, opened in order and closed in reverse."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from policies import Policy, PolicyError
 from service.access.authenticate import Authenticator
@@ -16,7 +17,7 @@ from service.installation import (
     refuse_empty_folder,
 )
 from service.keyring import Keyring, KeyringUnavailableError
-from service.ledger import Ledger, LedgerKeeper
+from service.ledger import Ledger, LedgerKeeper, LedgerKind
 from service.logs import get_logger
 from service.retention.means import Means
 from service.retention.tombstones import replay_tombstones
@@ -27,7 +28,7 @@ from service.storage.database import Database
 from service.storage.migrate import migrate
 from service.storage.models import Installation
 from service.storage.partitions import Partitions
-from service.storage.policy_store import AppliedPolicy, applied_policy
+from service.storage.policy_store import AppliedPolicy, applied_policy, refuse_unledgered
 
 log = get_logger()
 _LOCK = 0x63616C6C_0002
@@ -74,6 +75,7 @@ class Runtime:
             applied = await applied_policy() or self.applied
             if applied.digest == self.applied.digest and applied.version == self.applied.version:
                 return
+            refuse_unledgered(applied, await self.ledgered_policy())
             self.check_policy(applied.policy)
         except (OperatorError, PolicyError) as error:
             log.error(
@@ -86,6 +88,12 @@ class Runtime:
         self.accounts.default_tier = applied.policy.tiers[applied.policy.default_tier].number
         self.applied = applied
         log.info("a policy was taken up", version=applied.version, digest=applied.digest)
+
+
+    async def ledgered_policy(self) -> Mapping[str, Any] | None:
+        """What the ledger says of the policy that was applied last; None when it says nothing."""
+        newest = await self.ledger.newest(LedgerKind.POLICY_APPLIED)
+        return None if newest is None else newest[1].facts
 
 
 @asynccontextmanager
@@ -109,6 +117,9 @@ async def open_runtime(settings: Settings, *, serving: bool = False, existing: b
         try:
             runtime = await _assemble(settings, database)
             try:
+                if serving:
+                    # A command still works: one of them puts the right policy in force.
+                    refuse_unledgered(runtime.applied, await runtime.ledgered_policy())
                 yield runtime
                 if not serving:
                     # What a command did is mirrored before it ends: perhaps no service runs that would do it.

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from policies.redaction.checks import is_harmless, is_harmless_there, looks_credential
 from policies.redaction.keys import Trust, trust
 from policies.redaction.merge import NEUTRAL
+from policies.redaction.patterns import Pattern
 
 _KEY_BYTES = 64
 _VALUE_BYTES = 8192
@@ -21,6 +22,9 @@ _OPENING = re.compile(rb"(?:[ \t]*[(\[]){0,2}[ \t\r\n]*(?:[bBuUfFrR@$]{1,2}(?=[\
 _ESCAPED_QUOTE = re.compile(rb"\\+[\"'`]")
 # A bare value is judged by its beginning, so that a refusal costs little however long the run is.
 _BARE_JUDGED_BYTES = 128
+# All that a refusal of a bare value rests on: two keys in the same surroundings are refused alike.
+_AROUND_BYTES = 192
+_BEYOND_BYTES = 16
 _BARE = re.compile(rb"[^\s\"'`,;&<>\x00-\x1f]+")
 _BARE_CERTAIN = re.compile(rb"[^\s\"'`,;\x00-\x1f]+")
 _LINE = re.compile(rb"[^\r\n\"'`]{1,8192}")
@@ -78,16 +82,20 @@ class Value(NamedTuple):
     nested: bool = False
 
 
-def assigned(pattern: object, data: bytes) -> Iterator[tuple[int, int]]:
+def assigned(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
     """Spans of the values whose key (`pattern` ends at the value's first byte) says that they are credentials."""
     done = nested_until = 0
     nested_level = Trust.harmless
-    for match in pattern.finditer(data):  # type: ignore[attr-defined]
-        at = match.end()
+    refused: set[bytes] = set()
+    inside = len(data) - _AROUND_BYTES
+    for (_, at), key, glue in pattern.matches(data):
         if at <= done or at >= len(data):
             continue
-        level = trust(_key_name(data, match.start(1), match.end(1)))
+        level = trust(_key_name(data, *key))
         if level is Trust.harmless:
+            continue
+        around = data[at - _AROUND_BYTES : at + _AROUND_BYTES] if _AROUND_BYTES <= at < inside else b""
+        if around in refused:
             continue
         if level is Trust.header:
             spans = _header(data, at)
@@ -101,13 +109,19 @@ def assigned(pattern: object, data: bytes) -> Iterator[tuple[int, int]]:
                 nested_until, nested_level = value.end, level
                 spans = _strings(data, value, level)
             else:
-                spans = _judged(data, at, value, level, match.group(2))
+                spans = _judged(data, at, value, level, data[glue[0] : glue[1]])
+                if around and not value.quoted and value.end + _BEYOND_BYTES < at + _AROUND_BYTES:
+                    spans = list(spans)
+                    if not spans:
+                        refused.add(around)
         for start, end in spans:
             yield start, end
             done = max(done, end)
 
 
 def _key_name(data: bytes, start: int, end: int) -> bytes:
+    if not start or data[start - 1] not in _NAME_CHARS:
+        return data[start:end]
     before = data[max(0, start - _KEY_BYTES) : start]
     return before[len(before.rstrip(_NAME_CHARS)) :] + data[start:end]
 

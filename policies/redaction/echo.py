@@ -1,12 +1,14 @@
 """Echoes: runs of an error text that the report's own content holds too."""
 
 import re
+import struct
 from collections.abc import Iterable, Iterator
 
 from policies.redaction.views import decode, encode, unescaped
 
 RUN_CHARS = 16
 _BLOCK_CHARS = RUN_CHARS // 2
+_REACH_CHARS = _BLOCK_CHARS + _BLOCK_CHARS // 2
 _SEEN_WITHOUT_INDEX = 256
 _WORD = re.compile(r"\w")
 
@@ -42,11 +44,14 @@ class ContentIndex:
         windows: set[str] = set()
         echoed: set[str] = set()
         seen: set[str] = set()
+        reaches = _Reaches(text)
         for string in self._strings:
             if plain:
                 # a run of an ASCII text is the same bytes in UTF-8, so other characters may become any byte
                 string = encode(string).decode("latin-1")  # noqa: PLW2901
             for at in _ascii_candidates(string, blocks) if plain else _candidates(string, blocks):
+                if not reaches.holds(string, at):
+                    continue
                 new = set(_around(string, at)) - seen
                 if len(seen) < _SEEN_WITHOUT_INDEX:
                     seen |= new
@@ -55,6 +60,34 @@ class ContentIndex:
                 windows = windows or {text[at : at + RUN_CHARS] for at in range(len(text) - RUN_CHARS + 1)}
                 echoed |= windows & new
         yield from _runs(text, {window for window in echoed if _WORD.search(window)})
+
+
+class _Reaches:
+    """Whether a block goes on to one side of it as the text does: of the 8 characters that a run adds, 4 are there."""
+
+    __slots__ = ("_known", "_text", "_texts")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._known: dict[str, bool] = {}
+        self._texts: set[str] | None = None
+
+    def holds(self, string: str, at: int) -> bool:
+        return self._has(string[at : at + _REACH_CHARS]) or (
+            at + _BLOCK_CHARS >= _REACH_CHARS
+            and self._has(string[at + _BLOCK_CHARS - _REACH_CHARS : at + _BLOCK_CHARS])
+        )
+
+    def _has(self, reach: str) -> bool:
+        known = self._known.get(reach)
+        if known is None:
+            if len(self._known) >= _SEEN_WITHOUT_INDEX and self._texts is None:
+                text = self._text
+                self._texts = {text[at : at + _REACH_CHARS] for at in range(len(text) - _REACH_CHARS + 1)}
+            known = reach in (self._text if self._texts is None else self._texts)
+            if len(self._known) < _SEEN_WITHOUT_INDEX:
+                self._known[reach] = known
+        return known
 
 
 def _blocks(text: str) -> set[object]:
@@ -66,12 +99,12 @@ def _ascii_blocks(text: str) -> set[object]:
     data = text.encode("ascii")
     blocks: set[object] = set()
     for shift in range(_BLOCK_CHARS):
-        blocks.update(_numbers(data[shift:]))
+        blocks.update(_numbers(data, shift))
     return blocks
 
 
-def _numbers(data: bytes) -> memoryview:
-    return memoryview(data[: len(data) - len(data) % _BLOCK_CHARS]).cast("Q")
+def _numbers(data: bytes, start: int) -> tuple[int, ...]:
+    return struct.unpack_from(f"{(len(data) - start) // _BLOCK_CHARS}Q", data, start)
 
 
 def _candidates(string: str, blocks: set[object]) -> list[int]:
@@ -83,7 +116,8 @@ def _candidates(string: str, blocks: set[object]) -> list[int]:
 
 def _ascii_candidates(string: str, blocks: set[object]) -> list[int]:
     """The same for a string of bytes, as numbers."""
-    numbers = _numbers(string.encode("latin-1"))
+    data = string.encode("latin-1")
+    numbers = memoryview(data[: len(data) - len(data) % _BLOCK_CHARS]).cast("Q")
     if blocks.isdisjoint(numbers):
         return []
     return [at * _BLOCK_CHARS for at, number in enumerate(numbers) if number in blocks]

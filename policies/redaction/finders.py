@@ -5,23 +5,24 @@ from collections.abc import Callable, Iterator
 
 from policies.redaction.assigned import assigned
 from policies.redaction.checks import is_harmless, is_harmless_there, looks_generated
+from policies.redaction.patterns import Pattern
 from policies.redaction.randomness import bits_per_char
 
-Finder = Callable[[object, bytes], Iterator[tuple[int, int]]]
+Finder = Callable[[Pattern, bytes], Iterator[tuple[int, int]]]
 
 _NEIGHBOUR = re.compile(rb"[.:~%][A-Za-z0-9_\-+=]{4,512}")
 _BEFORE_NEIGHBOUR = re.compile(rb"[A-Za-z0-9_\-+=]{4,64}[.:~%]$")
 _PART_MIN_BYTES = 20
 
 
-def generated(pattern: object, data: bytes) -> Iterator[tuple[int, int]]:
+def generated(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
     """Long tokens that look made by chance, with the pieces that a dot or colon ties to them."""
     done = 0
-    for match in pattern.finditer(data):  # type: ignore[attr-defined]
-        start, end = match.span()
+    for match in pattern.matches(data):
+        start, end = match[0]
         if start < done:
             continue
-        token = match.group()
+        token = data[start:end]
         if b"/" in token and not looks_generated(token):
             spans = [span for span in _parts(token, start) if _is_secret(data, *span)]
         else:
@@ -61,21 +62,22 @@ _PEM_KEY = re.compile(rb"[A-Za-z0-9+/]{10}")
 _PEM_END = re.compile(rb"-{2,5} ?END [A-Z0-9 ]{0,40}-{2,5}")
 
 
-def pem(pattern: object, data: bytes) -> Iterator[tuple[int, int]]:
+def pem(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
     """Private keys in PEM armour (RFC 7468, RFC 4716), to the end mark or as far as they read as one."""
     done = 0
     ends = [match.end() for match in _PEM_END.finditer(data)]
     ends.reverse()
-    for match in pattern.finditer(data):  # type: ignore[attr-defined]
-        if match.start() < done:
+    for match in pattern.matches(data):
+        start, body = match[0]
+        if start < done:
             continue
-        while ends and ends[-1] < match.end():
+        while ends and ends[-1] < body:
             ends.pop()
-        stop = _PEM_BODY.match(data, match.end())
-        reach = stop.end() if stop else match.end()
+        stop = _PEM_BODY.match(data, body)
+        reach = stop.end() if stop else body
         done = ends[-1] if ends and ends[-1] <= reach + 64 else reach
-        if _PEM_KEY.search(data, match.end(), done) is not None:
-            yield match.start(), done
+        if _PEM_KEY.search(data, body, done) is not None:
+            yield start, done
 
 
 FINDERS: dict[str, Finder] = {"assigned": assigned, "generated": generated, "pem": pem}

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from policies.redaction.model import Hidden, Kind, Segments
 from policies.redaction.views import decode
@@ -14,8 +15,7 @@ NEUTRAL = b"\x7f"
 _STRICTNESS = {Kind.personal: 0, Kind.content: 1, Kind.provider: 1, Kind.secret: 1}
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Bytes `start:end` of a text are taken out by `rule`; the lower rank is the more particular rule."""
 
     start: int
@@ -29,12 +29,16 @@ class Span:
 def joined(spans: Iterable[Span]) -> list[Span]:
     """`spans` in order without overlaps: what overlaps becomes one, under the strictest kind's most particular rule."""
     merged: list[Span] = []
-    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+    for span in sorted(spans, key=_order):
         if merged and span.start < merged[-1].end:
             merged[-1] = _union(merged[-1], span)
         else:
             merged.append(span)
     return merged
+
+
+def _order(span: Span) -> tuple[int, int]:
+    return span[0], -span[1]
 
 
 def _union(a: Span, b: Span) -> Span:
@@ -86,8 +90,7 @@ def _with_substance(span: Span, start: int, end: int, data: bytes) -> list[Span]
     return [Span(start, end, span.rule, span.kind, span.rank, span.guess)]
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A stretch of the original text: in clear, or hidden."""
 
     data: bytes
@@ -146,8 +149,14 @@ def _cut(data: bytes, offset: int, spans: Sequence[Span]) -> list[Piece]:
 def _hidden(data: bytes, span: Span) -> list[Piece]:
     if not data:
         return []
-    text = decode(data) if span.kind is Kind.personal else None
-    return [Piece(data, Hidden(span.rule, span.kind, text))]
+    if span.kind is Kind.personal:
+        return [Piece(data, Hidden(span.rule, span.kind, decode(data)))]
+    return [Piece(data, _gone(span.rule, span.kind))]
+
+
+@lru_cache(maxsize=1024)
+def _gone(rule: str, kind: Kind) -> Hidden:
+    return Hidden(rule, kind)
 
 
 def segments(pieces: Iterable[Piece]) -> Segments:

@@ -13,13 +13,13 @@ from policies.redaction.checks import CHECKS
 from policies.redaction.errors import RuleError
 from policies.redaction.finders import FINDERS
 from policies.redaction.model import Kind
+from policies.redaction.patterns import options
 
 _TEXTS = ("id", "kind", "description", "pattern", "name", "value", "check", "finder")
 _KNOWN = frozenset((*_TEXTS, "group", "entropy", "national", "guess", "positives", "negatives"))
 _FILES = ("rules_named.toml", "rules_services.toml", "rules_provider.toml", "rules_national.toml",
           "rules_personal.toml", "rules.toml")  # fmt: skip  # the more particular first
 _MARK_ID = re2.compile(r"[a-z0-9][a-z0-9-]{1,47}")
-_PATTERN_MEMORY_BYTES = 8 << 20
 
 # How a service's name and its credential stand together: environment, JSON, YAML, XML, arrows, headers, prose.
 _AFTER_NAME = (
@@ -49,14 +49,6 @@ class Rule:
     guess: bool = False
     positives: tuple[str, ...] = ()
     negatives: tuple[str, ...] = ()
-
-
-def options() -> re2.Options:
-    """How every pattern is compiled: quiet, and in bounded memory."""
-    chosen = re2.Options()
-    chosen.log_errors = False
-    chosen.max_mem = _PATTERN_MEMORY_BYTES
-    return chosen
 
 
 def _refuse(entry: Mapping[str, Any], reason: str) -> RuleError:

@@ -8,8 +8,9 @@ import re2
 from policies.redaction.checks import CHECKS
 from policies.redaction.errors import RedactionError
 from policies.redaction.finders import FINDERS
+from policies.redaction.patterns import Pattern, options
 from policies.redaction.randomness import entropy
-from policies.redaction.rules import Rule, options
+from policies.redaction.rules import Rule
 
 _SET_MEMORY_BYTES = 32 << 20
 
@@ -27,7 +28,7 @@ class Scanner:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)
-        self._patterns: list[object | None] = [None] * len(self._rules)
+        self._patterns: list[Pattern | None] = [None] * len(self._rules)
         chosen = options()
         chosen.max_mem = _SET_MEMORY_BYTES
         self._set = re2.Set.SearchSet(chosen)
@@ -47,21 +48,21 @@ class Scanner:
         found: list[Found] = []
         for rank in ranks:
             if rank != self._always:
-                found.extend(Found(start, end, rank) for start, end in self._spans(rank, data) if end > start)
+                found.extend([Found(start, end, rank) for start, end in self._spans(rank, data) if end > start])
         return found
 
     def _spans(self, rank: int, data: bytes) -> Iterator[tuple[int, int]]:
         rule = self._rules[rank]
         pattern = self._patterns[rank]
         if pattern is None:
-            pattern = self._patterns[rank] = re2.compile(rule.pattern.encode(), options())
+            pattern = self._patterns[rank] = Pattern(rule.pattern)
         if rule.finder:
             yield from FINDERS[rule.finder](pattern, data)
             return
         check = CHECKS[rule.check] if rule.check else None
         group, floor = rule.group, rule.entropy
-        for match in pattern.finditer(data):
-            start, end = match.span(group)
+        for match in pattern.matches(data):
+            start, end = match[group]
             if floor and entropy(data[start:end]) < floor:
                 continue
             span = check(data, start, end) if check else (start, end)

@@ -8,7 +8,9 @@ import binascii
 import re
 import unicodedata
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+
+Piece = tuple[int, int, int]  # bytes of a view, and the span of the original that they stand for
 
 _INVISIBLE = "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff"
 _FOLDING_RANGES = ((0xA0, 0x2100), (0x2100, 0x2500), (0x3000, 0x3400), (0xFB00, 0xFB07), (0xFE10, 0x10000),
@@ -30,8 +32,17 @@ def _foldings() -> dict[str, str]:
     return folded
 
 
+class _Sizes(dict[str, int]):
+    """Bytes of a character in UTF-8, counted once."""
+
+    def __missing__(self, char: str) -> int:
+        self[char] = size = len(encode(char))
+        return size
+
+
 _FOLDED = _foldings()
 _TO_FOLD = re.compile("[" + _INVISIBLE + "".join(map(re.escape, _FOLDED)) + "]")
+_UTF8_BYTES = _Sizes()
 
 _ESCAPE = re.compile(
     rb"\\+u([0-9A-Fa-f]{4})|\\+x([0-9A-Fa-f]{2})|\\+([nrtbf\"'/])|%([0-9A-Fa-f]{2})"
@@ -42,52 +53,56 @@ _ENTITIES = {b"quot": b'"', b"apos": b"'", b"amp": b"&", b"lt": b"<", b"gt": b">
              b"#x27": b"'"}  # fmt: skip
 
 
-@dataclass(slots=True)
+Pieces = tuple[list[int], list[tuple[int, int]]]
+
+
 class View:
     """Bytes to scan, and where each piece of them stands in the bytes they were made from.
 
     Piece i covers `data[starts[i]:starts[i + 1]]` and stands for `origins[i][0]:origins[i][1]`;
     a copied piece is as long as its origin, an opened escape is shorter.
+    The pieces are laid out when they are first asked for: in most texts nothing is found.
     """
 
-    data: bytes
-    starts: list[int] = field(default_factory=list)
-    origins: list[tuple[int, int]] = field(default_factory=list)
+    __slots__ = ("_lay", "_pieces", "data")
+
+    def __init__(self, data: bytes, lay: Callable[[], Iterable[Piece]] | None = None) -> None:
+        self.data = data
+        self._lay = lay
+        self._pieces: Pieces | None = None if lay else ([], [])
+
+    @property
+    def starts(self) -> list[int]:
+        return self._laid()[0]
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original that `start:end` of this view stands for, rounded outwards."""
-        if not self.starts:
+        starts, _ = self._laid()
+        if not starts:
             return start, end
-        first = bisect_right(self.starts, start) - 1
-        last = bisect_right(self.starts, end - 1) - 1
+        first = bisect_right(starts, start) - 1
+        last = bisect_right(starts, end - 1) - 1
         return self._edge(first, start, 0), self._edge(last, end, 1)
 
     def _edge(self, piece: int, offset: int, side: int) -> int:
-        low, high = self.origins[piece]
-        begin = self.starts[piece]
-        end = self.starts[piece + 1] if piece + 1 < len(self.starts) else len(self.data)
+        starts, origins = self._laid()
+        low, high = origins[piece]
+        begin = starts[piece]
+        end = starts[piece + 1] if piece + 1 < len(starts) else len(self.data)
         return low + (offset - begin) if end - begin == high - low else (low, high)[side]
 
-
-class _Builder:
-    """Puts a view together piece by piece."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._view = View(b"")
-        self._at = 0
-
-    def piece(self, data: bytes, low: int, high: int) -> None:
-        if not data:
-            return  # a removed character leaves a gap between two pieces
-        self._view.starts.append(self._at)
-        self._view.origins.append((low, high))
-        self._parts.append(data)
-        self._at += len(data)
-
-    def finish(self) -> View:
-        self._view.data = b"".join(self._parts)
-        return self._view
+    def _laid(self) -> Pieces:
+        if self._pieces is None:
+            starts: list[int] = []
+            origins: list[tuple[int, int]] = []
+            at = 0
+            for size, low, high in self._lay() if self._lay else ():
+                if size:  # a removed character leaves a gap between two pieces
+                    starts.append(at)
+                    origins.append((low, high))
+                    at += size
+            self._pieces = starts, origins
+        return self._pieces
 
 
 def encode(text: str) -> bytes:
@@ -104,18 +119,28 @@ def folded(text: str) -> View:
     """`text` with compatibility forms as ASCII and invisible characters gone (Unicode UAX #15, NFKC)."""
     if text.isascii() or _TO_FOLD.search(text) is None:
         return View(encode(text))
-    builder, last, at = _Builder(), 0, 0
+    return View(encode(_TO_FOLD.sub(_fold, text)), lambda: _folded_pieces(text))
+
+
+def _fold(match: re.Match[str]) -> str:
+    return _FOLDED.get(match[0], "")
+
+
+def _folded_pieces(text: str) -> Iterator[Piece]:
+    last = at = 0
     for match in _TO_FOLD.finditer(text):
-        clear = encode(text[last : match.start()])
-        builder.piece(clear, at, at + len(clear))
-        at += len(clear)
-        char = match.group()
-        size = len(encode(char))
-        builder.piece(encode(_FOLDED.get(char, "")), at, at + size)
-        last, at = match.end(), at + size
-    clear = encode(text[last:])
-    builder.piece(clear, at, at + len(clear))
-    return builder.finish()
+        start = match.start()
+        if start > last:
+            clear = len(encode(text[last:start]))
+            yield clear, at, at + clear
+            at += clear
+        last = start + 1
+        char = match[0]
+        size = _UTF8_BYTES[char]
+        yield len(_FOLDED.get(char, "")), at, at + size
+        at += size
+    clear = len(encode(text[last:]))
+    yield clear, at, at + clear
 
 
 def _opened_escape(match: re.Match[bytes]) -> bytes:
@@ -134,15 +159,18 @@ def unescaped(data: bytes) -> View | None:
     """`data` with one layer of backslash, percent and entity escapes opened; None when there is none."""
     if not (b"\\" in data or b"%" in data or b"&" in data):
         return None
-    builder, last = _Builder(), 0
+    opened, number = _ESCAPE.subn(_opened_escape, data)
+    return View(opened, lambda: _unescaped_pieces(data)) if number else None
+
+
+def _unescaped_pieces(data: bytes) -> Iterator[Piece]:
+    last = 0
     for match in _ESCAPE.finditer(data):
-        builder.piece(data[last : match.start()], last, match.start())
-        builder.piece(_opened_escape(match), match.start(), match.end())
-        last = match.end()
-    if not last:
-        return None
-    builder.piece(data[last:], last, len(data))
-    return builder.finish()
+        start, end = match.span()
+        yield start - last, last, start
+        yield len(_opened_escape(match)), start, end
+        last = end
+    yield len(data) - last, last, len(data)
 
 
 def opened_base64(token: bytes) -> bytes | None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from service.api.limits import Bucket
+from service.ledger import Ledger
 from service.query.reader import Reader
 from service.query.scope import Scope
 
@@ -22,6 +23,7 @@ class Context:
     bucket: Bucket
     max_cost: int
     expires_at: datetime | None = None
+    ledger: Ledger | None = None
     services: dict[str, Any] = field(default_factory=dict[str, Any])
     sizes: dict[tuple[str | int, ...], int] = field(default_factory=dict[tuple[str | int, ...], int])
     requested_cost: int = 0

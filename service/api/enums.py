@@ -85,3 +85,29 @@ class View(Enum):
     SEE = _value("SEE", "In clear.")
     MASKED = _value("MASKED", "Masked: text as masked text, anything else as null.")
     DENIED = _value("DENIED", "Not at all: asking for it is refused.")
+
+
+@strawberry.enum(description="What kind of data a field holds.")
+class DataClass(Enum):
+    OPERATIONAL = _value("OPERATIONAL", "When, which, and how it ended.")
+    BILLING = _value("BILLING", "Tokens and money.")
+    PERSONAL = _value("PERSONAL", "Who, and what may say who.")
+    SECRET = _value("SECRET", "Credentials: never stored.")
+    CONTENT = _value("CONTENT", "Prompts and completions: never stored.")
+
+
+@strawberry.enum(description="What admission does to a field.")
+class PolicyAction(Enum):
+    KEEP = _value("KEEP", "Kept in clear.")
+    MASK = _value("MASK", "Kept masked; what is taken out is gone for good.")
+    HASH = _value("HASH", "Kept as a pseudonym under a key that is destroyed.")
+    SEAL = _value("SEAL", "Kept sealed under a key that is destroyed.")
+    DROP = _value("DROP", "Not kept.")
+
+
+@strawberry.enum(description="The tables whose partitions are dropped.")
+class Store(Enum):
+    CALL = _value("CALL", "One row a call.")
+    CALL_ERROR = _value("CALL_ERROR", "One sealed record a failed call.")
+    USAGE_QUARTER = _value("USAGE_QUARTER", "Sums by quarter hour.")
+    USAGE_DAY = _value("USAGE_DAY", "Sums by UTC day.")

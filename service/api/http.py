@@ -100,8 +100,10 @@ class LedgerView(GraphQLView[Context, None]):
             self._buckets.of(principal.key_id),
             runtime.settings.max_query_cost,
             principal.expires_at,
+            runtime.ledger,
         )
         context.http_headers = request[_EXCHANGE].headers
+        context.services["means"] = runtime.means
         return context
 
     async def parse_http_body(self, request: Any) -> Any:  # noqa: ANN401 - Strawberry's adapter and request data

@@ -50,7 +50,7 @@ class Mapper:
         if _SEALED & {*selection}:
             details = await self._reader.details(self._scope, rows) if _SEALED & {*fields} else []
             for error, row_details in zip(errors, details, strict=False):
-                _add_details(error, row_details, fields)
+                add_details(error, row_details, fields)
         if "call" in fields:
             await self._add_calls(rows, errors, selection["call"])
         return errors
@@ -185,7 +185,7 @@ _ATTRIBUTES: Final = {field: _attribute(field) for field in CALLS.fields}
 _ERROR_ATTRIBUTES: Final = {field: _attribute(field) for field in ERRORS.fields}
 
 
-def _add_details(error: CallError, details: Details, fields: Sequence[str]) -> None:
+def add_details(error: CallError, details: Details, fields: Sequence[str]) -> None:
     if "disclosure" in fields:
         error.disclosure = Disclosure[details.disclosure]
     if "message" in fields:

@@ -26,7 +26,9 @@ from service.api.inputs import (
     FilterArgument,
 )
 from service.api.mapper import Mapper
-from service.api.scalars import TimeZone
+from service.api.policy_types import Policy, resolve_policy
+from service.api.retention_fields import RetentionQuery, retention_node
+from service.api.scalars import Digest, TimeZone
 from service.api.types import Call, Node
 from service.api.viewer import Viewer, resolve_viewer
 
@@ -46,6 +48,7 @@ CallOrders = Annotated[list[CallOrder] | None, _argument("Order; newest first wh
 ErrorOrders = Annotated[list[ErrorOrder] | None, _argument("Order; newest first when not given.")]
 GroupOrder = Annotated[ErrorGroupOrder | None, _argument("Order; last seen first when not given.")]
 Zone = Annotated[TimeZone | None, _argument("Whose days and hours the buckets are; UTC when not given.")]
+PolicyDigest = Annotated[Digest | None, _argument("An earlier policy by its digest; the one in force when not given.")]
 UNSET: Any = strawberry.UNSET
 
 
@@ -58,7 +61,7 @@ def _slicing(first: Any, after: Any = None, last: Any = None, before: Any = None
 
 
 @strawberry.type(description="What can be asked.")
-class Query:
+class Query(RetentionQuery):
     @strawberry.field(
         description="Calls, newest first unless ordered otherwise.", directives=[*paged(), Cost(weight=10)]
     )
@@ -145,6 +148,8 @@ class Query:
     @strawberry.field(description="Any node by id; null when unknown, out of scope or past its window.")
     async def node(self, info: Info, id: Id) -> Node | None:  # noqa: A002
         context = info.context
+        if id.startswith(("hold_", "purge_", "erasure_")):
+            return await retention_node(context, id)
         if not id.startswith("err_"):
             return await _call(info, id, lists.tree_of(info, frozenset({"Node", "Call"})))
         tree = lists.tree_of(info, frozenset({"Node", "CallError"}))
@@ -154,6 +159,10 @@ class Query:
     @strawberry.field(description="Who asks, what they may see, how long things are kept for them.")
     async def viewer(self, info: Info) -> Viewer:
         return await resolve_viewer(info.context)
+
+    @strawberry.field(description="The policy in force, as an auditor or a frontend reads it.")
+    async def policy(self, info: Info, digest: PolicyDigest = UNSET) -> Policy | None:
+        return await resolve_policy(info, _given(digest))
 
 
 async def _call(info: Info, id_: str, tree: lists.Tree) -> Call | None:

@@ -11,6 +11,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 BigInt = NewType("BigInt", int)
 TimeZone = NewType("TimeZone", str)
+Digest = NewType("Digest", str)
 
 # RFC 3339, section 5.6; the letters may be lower case there.
 _MOMENT = re.compile(
@@ -18,6 +19,7 @@ _MOMENT = re.compile(
 )
 _DECIMAL = re.compile(r"-?\d{1,30}(?:\.\d{1,12})?", re.ASCII)
 _INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _INTEGER_MAX = 2**63 - 1
 _ZONES = frozenset(available_timezones())
 
@@ -75,6 +77,12 @@ def parse_zone(text: object) -> str:
     return text
 
 
+def parse_digest(text: object) -> str:
+    if not isinstance(text, str) or not _DIGEST.fullmatch(text):
+        raise ValueError("a Digest is `sha256:` and 64 lower-case hex digits")
+    return text
+
+
 SCALARS: dict[Any, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
@@ -94,5 +102,11 @@ SCALARS: dict[Any, ScalarDefinition] = {
     ),
     TimeZone: strawberry.scalar(
         name="TimeZone", description="IANA time zone name.", serialize=str, parse_value=parse_zone
+    ),
+    Digest: strawberry.scalar(
+        name="Digest",
+        description="SHA-256 as `sha256:` and 64 lower-case hex digits.",
+        serialize=str,
+        parse_value=parse_digest,
     ),
 }

@@ -16,6 +16,7 @@ from service.api.context import Context
 from service.api.errors import coded
 from service.api.gate import Gate
 from service.api.limits import TOKENS_MAX
+from service.api.mutations import Mutation
 from service.api.query import Query
 from service.api.scalars import SCALARS
 from service.api.types import Call, CallError
@@ -41,6 +42,7 @@ class CalledgerSchema(strawberry.Schema):
 def build_schema() -> CalledgerSchema:
     return CalledgerSchema(
         query=Query,
+        mutation=Mutation,
         types=[Call, CallError],
         extensions=[
             lambda: MaxTokensLimiter(max_token_count=TOKENS_MAX),

@@ -17,7 +17,7 @@ from service.errors import OperatorError, RequestError
 from service.installation import ADMIN_KEY_FILE
 from service.query.enforcement import check_schema
 from service.runtime import Runtime
-from service.storage.policy_store import AppliedPolicy, PolicyDesk, policy_desk
+from service.storage.policy_store import AppliedPolicy, PolicyDesk, agrees, policy_desk
 
 SHELL: Final = "cli"
 """Who acts when no key is named: whoever has the operator's shell, one person as far as anybody can tell."""
@@ -45,7 +45,7 @@ class _Desk:
 async def apply(data: Path | None, policy: Policy, *, key: str | None, dry_run: bool) -> None:
     """Put `policy` in force, or let it wait. Prints what changes, and what has become of it."""
     async with _at_desk(data, key) as at:
-        if policies.digest(policy) == at.applied.digest:
+        if policies.digest(policy) == at.applied.digest and agrees(at.applied, await at.runtime.ledgered_policy()):
             say(f"in force already: {at.applied.policy.name}, version {at.applied.version}")
             say(at.applied.digest)
             return
@@ -129,8 +129,9 @@ async def _judged(at: _Desk, policy: Policy) -> Difference:
 async def _put_in_force(
     at: _Desk, policy: Policy, difference: Difference, *, applied_by: str, approved_by: str | None
 ) -> None:
-    ledger = getattr(at.runtime, "ledger", None)
-    applied = await at.desk.put_in_force(policy, applied_by=applied_by, approved_by=approved_by, ledger=ledger)
+    applied = await at.desk.put_in_force(
+        policy, applied_by=applied_by, approved_by=approved_by, ledger=at.runtime.ledger
+    )
     if difference.purges:
         say(
             f"reads end with the new windows at once; what is to be destroyed waits {at.runtime.settings.purge_delay} "

@@ -1,4 +1,6 @@
-"""Opening what is sealed of errors, for the rows that are shown and no others. Always the masked view.
+"""Opening what is sealed of errors, for the rows that are shown and no others.
+
+The masked view always, but for one error at a time that somebody has revealed (`reveal`), into the ledger.
 
 Trouble with keys never costs more than the sealed values: the rest of the row is served, and `disclosure` says why.
 """
@@ -12,7 +14,7 @@ from policies import envelope
 from policies.envelope import Context, OpenError
 from policies.model import DataClass, Store, View
 from policies.retention import readable_cutoff
-from policies.segments import ErrorDetails, ParameterAction, SegmentsError, masked, rules, unpack_segments
+from policies.segments import ErrorDetails, ParameterAction, SegmentsError, masked, revealed, unpack_segments
 from service.keyring.errors import KeyDestroyedError, KeyGoneError, KeyringUnavailableError
 from service.keyring.protocol import Keyring
 from service.query.pages import Row
@@ -30,12 +32,15 @@ class Details:
 
 SEALED = Details("SEALED")
 _MESSAGE = "CallError.message"
+_WHOLE_WHEN_REVEALED = {ParameterAction.KEPT, ParameterAction.MASKED, ParameterAction.SEALED}
 
 
 class Discloser:
     """Opens rows of one request; a data key is derived once for all rows that it opens."""
 
-    def __init__(self, keyring: Keyring, scope: Scope, now: datetime) -> None:
+    def __init__(self, keyring: Keyring, scope: Scope, now: datetime, *, reveal: bool = False) -> None:
+        self._text = revealed if reveal else masked
+        self._reveal = reveal
         self._keyring = keyring
         self._scope = scope
         self._now = now
@@ -91,8 +96,8 @@ class Discloser:
         seen = self._scope.views
         message_seen = seen.get(_MESSAGE, View.DENIED) is not View.DENIED
         parameters_seen = seen.get("CallError.parameters") is View.SEE
-        whole = message_seen and parameters_seen and _is_clear(details)
-        message = masked(details.message) if message_seen and details.message is not None else None
+        whole = message_seen and parameters_seen and _is_clear(details, revealed_too=self._reveal)
+        message = self._text(details.message) if message_seen and details.message is not None else None
         return Details(
             "CLEAR" if whole else "MASKED" if message_seen or parameters_seen else "SEALED",
             message,
@@ -102,13 +107,19 @@ class Discloser:
     def _parameters(self, details: ErrorDetails) -> tuple[tuple[str, str | None, str], ...]:
         shown = self._scope.views.get("ErrorParameter.value", View.DENIED) is not View.DENIED
         return tuple(
-            (name, masked(parameter.value) if shown and parameter.value is not None else None, parameter.action.value)
+            (
+                name,
+                self._text(parameter.value) if shown and parameter.value is not None else None,
+                parameter.action.value,
+            )
             for name, parameter in details.parameters.items()
         )
 
 
-def _is_clear(details: ErrorDetails) -> bool:
-    return not rules(details.message or ()) and all(
-        parameter.action is ParameterAction.KEPT and not rules(parameter.value or ())
-        for parameter in details.parameters.values()
-    )
+def _is_clear(details: ErrorDetails, *, revealed_too: bool) -> bool:
+    """Whether nothing is hidden: no rule fired, or what it took out is shown; every parameter as it came."""
+    texts = [details.message or (), *(parameter.value or () for parameter in details.parameters.values())]
+    hidden = [part for text in texts for part in text if not isinstance(part, str)]
+    shown = all(part[1] is not None for part in hidden) if revealed_too else not hidden
+    as_it_came = _WHOLE_WHEN_REVEALED if revealed_too else {ParameterAction.KEPT}
+    return shown and all(parameter.action in as_it_came for parameter in details.parameters.values())

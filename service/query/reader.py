@@ -116,6 +116,13 @@ class Reader:
         """What is sealed of these rows, as far as the role may read it."""
         return await Discloser(self.keyring, scope, await self.clock.now()).open_all(rows)
 
+    async def reveal(self, scope: Scope, row: Row) -> Details:
+        """What is sealed of one row, with what a rule took out of it and the policy kept.
+
+        Only for `revealError`, which has written the ledger before it asks.
+        """
+        return await Discloser(self.keyring, scope, await self.clock.now(), reveal=True).open(row)
+
     @asynccontextmanager
     async def connection(self, scope: Scope) -> AsyncIterator[asyncpg.Connection]:
         """A connection that the database keeps to the scope; a statement that takes too long is QueryTimeoutError."""

@@ -247,9 +247,14 @@ def refuse_unledgered(applied: AppliedPolicy, facts: Mapping[str, Any] | None) -
 
     `facts` are those of the newest POLICY_APPLIED entry, None when there is none.
     """
-    if facts is not None and (facts.get("version"), facts.get("digest")) != (applied.version, applied.digest):
+    if facts is not None and not agrees(applied, facts):
         raise StoredPolicyError(
             f"the database holds policy version {applied.version}, `{applied.digest}`, and by the ledger version "
             f"{facts.get('version')}, `{facts.get('digest')}`, was applied last: somebody changed the database, or it "
             "was restored from a backup; put the right one in force with `calledger policy apply FILE`"
         )
+
+
+def agrees(applied: AppliedPolicy, facts: Mapping[str, Any] | None) -> bool:
+    """Whether the ledger, by the facts of its newest POLICY_APPLIED entry, says the same."""
+    return facts is None or (facts.get("version"), facts.get("digest")) == (applied.version, applied.digest)
