@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -62,14 +62,14 @@ NUMBERS = [0, 1, 7, 100, 2**31 - 1, -1]
 AMOUNTS = [Decimal(0), Decimal("0.000000000001"), Decimal("0.1"), Decimal("12.5"), Decimal(-3)]
 
 
-@dataclass(slots=True, repr=False)
 class World:
-    """The ledger, and what is in it as plain values."""
+    """The ledger, and what is in it as plain values. No dataclass: a failing example would print all of it."""
 
-    shelf: Shelf
-    calls: list[StoredCall]
-    now: datetime
-    numbers: dict[str, int]
+    def __init__(self, shelf: Shelf, calls: list[StoredCall], now: datetime, numbers: dict[str, int]) -> None:
+        self.shelf = shelf
+        self.calls = calls
+        self.now = now
+        self.numbers = numbers
 
     def tier(self, call: StoredCall) -> int:
         return self.shelf.accounts.tier(self.numbers[call.account], call.started_at)
@@ -232,7 +232,7 @@ TAGS = st.builds(
 
 def leaves(now: datetime) -> st.SearchStrategy[Predicate]:
     moments = [now - hours for hours in HOURS]
-    return st.one_of(
+    fields = [
         *(comparisons(field, ASKED, TEXT) for field in TEXT_FIELDS),
         *(comparisons(field, NUMBERS, EQUAL + ORDERED) for field in [*NUMBER_FIELDS, "totalTokens"]),
         comparisons("startedAt", moments, ["eq", *ORDERED], nullable=False),
@@ -244,7 +244,9 @@ def leaves(now: datetime) -> st.SearchStrategy[Predicate]:
             lambda leaf: And((leaf, Compare("currency", "eq", "USD")))
         ),
         TAGS,
-    )
+    ]
+    # One of the fields first: one_of would choose among all comparisons of all, and mostly ask for text.
+    return st.sampled_from(fields).flatmap(lambda field: field)
 
 
 def predicates(now: datetime) -> st.SearchStrategy[Predicate]:
