@@ -1,0 +1,58 @@
+"""Compiled patterns, walked without the costs that the library's match objects add to each hit."""
+
+from collections.abc import Iterator
+
+import re2
+
+_PATTERN_MEMORY_BYTES = 8 << 20
+
+Groups = list[tuple[int, int]]
+
+
+def options() -> re2.Options:
+    """How every pattern is compiled: quiet, and in bounded memory."""
+    chosen = re2.Options()
+    chosen.log_errors = False
+    chosen.max_mem = _PATTERN_MEMORY_BYTES
+    return chosen
+
+
+class Pattern:
+    """One pattern over bytes. Raises `re2.error` when it does not compile."""
+
+    __slots__ = ("_compiled", "_engine", "groups")
+
+    def __init__(self, text: str) -> None:
+        self._compiled = re2.compile(text.encode(), options())
+        self._engine = getattr(self._compiled, "_regexp", None) if _UNANCHORED is not None else None
+        self.groups: int = self._compiled.groups
+
+    def matches(self, data: bytes) -> Iterator[Groups]:
+        """The spans of every match that does not overlap an earlier one: the whole first, then its groups."""
+        if self._engine is None:
+            return self._matches(data)
+        return self._quick_matches(data)
+
+    def _matches(self, data: bytes) -> Iterator[Groups]:
+        numbers = range(self.groups + 1)
+        for match in self._compiled.finditer(data):
+            yield [match.span(number) for number in numbers]
+
+    def _quick_matches(self, data: bytes) -> Iterator[Groups]:
+        """The same by the engine that the library wraps: a third of the time for a short text."""
+        match, at, end = self._engine.Match, 0, len(data)
+        while at <= end:
+            spans = match(_UNANCHORED, data, at, end)
+            start, stop = spans[0]
+            if start < 0:
+                return
+            yield spans
+            at = stop if stop > at else at + 1
+
+
+def _unanchored() -> object | None:
+    """The library's word for a search anywhere; None when a later version keeps it elsewhere."""
+    return getattr(getattr(getattr(getattr(re2, "_re2", None), "RE2", None), "Anchor", None), "UNANCHORED", None)
+
+
+_UNANCHORED = _unanchored()
