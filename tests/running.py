@@ -55,14 +55,15 @@ class RunningService:
     def stop(self) -> int:
         """Ask it to end, and wait until it has."""
         self.process.send_signal(signal.SIGTERM)
-        return self._ended()
+        return self.ended()
 
     def kill(self) -> int:
         """End it as a power cut would."""
         self.process.kill()
-        return self._ended()
+        return self.ended()
 
-    def _ended(self) -> int:
+    def ended(self) -> int:
+        """Wait until it has ended by itself; its exit code."""
         code = self.process.wait(60)
         self.process.stdout.close()
         return code
