@@ -17,6 +17,7 @@ from aiohttp import web
 from service.app import Handler, build_app
 from service.errors import OperatorError, ServiceError
 from service.ingest import close_writer
+from service.keyring import KeyringUnavailableError
 from service.ledger import LedgerKind
 from service.logs import get_logger
 from service.retention.folder import Folder
@@ -58,10 +59,15 @@ async def _begin(runtime: Runtime) -> None:
     """Write to the ledger that the service starts, and under which policy, before anything is served."""
     newest = await runtime.ledger.newest(LedgerKind.POLICY_APPLIED)
     refuse_unledgered(runtime.applied, newest and newest[1].facts)
-    signer = await runtime.keeper.checkpoints.signer()
-    facts = {"policy": runtime.applied.digest, "version": version("calledger"), "signer": str(signer.key)}
+    facts: dict[str, object] = {"policy": runtime.applied.digest, "version": version("calledger"), "signer": None}
+    try:
+        facts["signer"] = str((await runtime.keeper.checkpoints.signer()).key)
+    except KeyringUnavailableError as error:
+        # All but sealed fields is served without it; the next round that has it signs what is written meanwhile.
+        log.warning("the ledger is signed when the keyring is back", reason=str(error))
     await runtime.ledger.append(LedgerKind.STARTED, facts, actor="system")
-    await runtime.keeper.checkpoints.sign()
+    if facts["signer"] is not None:
+        await runtime.keeper.checkpoints.sign()
     await runtime.keeper.settle()
 
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from policies import evidence
 from policies.evidence import EntryError, EvidenceError, Key, LedgerKind, Tree, read_checkpoint, read_leaf
+from service.keyring import KeyringUnavailableError
 from service.ledger import statements
 from service.ledger.checkpoints import Checkpoints, SignedCheckpoint, first_origin
 from service.ledger.errors import LedgerMirrorError
@@ -130,7 +131,11 @@ async def _check(ledger: Ledger, mirror: Mirror) -> None:
     if issued is None:
         return
     checkpoint = _trusted(issued)
-    own = evidence.Signer(checkpoint.origin, await ledger.keyring.secret("signer")).key
+    try:
+        own = evidence.Signer(checkpoint.origin, await ledger.keyring.secret("signer")).key
+    except KeyringUnavailableError as error:
+        log.warning("the ledger's mirror is checked at the next start: its signer is away", reason=str(error))
+        return
     tree, keys = Tree(), {own.public}
 
     def read() -> None:
