@@ -2,6 +2,7 @@
 
 from policies.evidence import LedgerKind
 from service.ledger.bundle import Document, bundle_lines
+from service.ledger.check import LedgerCheck, check
 from service.ledger.checkpoints import Checkpoints, SignedCheckpoint
 from service.ledger.errors import LedgerDamagedError, LedgerMirrorError, LedgerRangeError, LedgerSignerError
 from service.ledger.keeping import LedgerKeeper
@@ -13,6 +14,7 @@ __all__ = [
     "Document",
     "Entry",
     "Ledger",
+    "LedgerCheck",
     "LedgerDamagedError",
     "LedgerKeeper",
     "LedgerKind",
@@ -23,5 +25,6 @@ __all__ = [
     "Selection",
     "SignedCheckpoint",
     "bundle_lines",
+    "check",
     "reconcile",
 ]

@@ -1,0 +1,118 @@
+"""The ledger examined from its leaves: everything that is derived is derived again."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from policies import evidence
+from policies.evidence import (
+    Checkpoint,
+    EntryError,
+    EvidenceError,
+    Key,
+    LedgerKind,
+    Node,
+    Tree,
+    completed,
+    read_checkpoint,
+    read_key,
+    read_leaf,
+)
+from service.ledger import statements
+from service.ledger.store import Ledger
+
+_CHUNK: Final = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCheck:
+    """What was found: how many entries, their root hash, and what is wrong, in words. No problem: all is well."""
+
+    size: int
+    root: bytes
+    checkpoints: int
+    problems: tuple[str, ...]
+
+
+async def check(ledger: Ledger) -> LedgerCheck:
+    """Read every entry and every checkpoint of one moment: indexes without a gap, leaves that say what their columns
+    say, stored hashes, and signed roots. Stops at the first entry that is wrong, for all after it would be."""
+    tree, problems, peaks = Tree(), [], dict[Node, bytes]()
+    issued = await _checkpoints(ledger, problems)
+    keys = {read_key(key).public for key in issued.values()}
+    due = dict(issued)
+    async for row in _rows(ledger):
+        index = tree.size
+        problem = _problem(row, index, peaks)
+        if problem is not None:
+            problems.append(f"entry {index}: {problem}")
+            break
+        tree.append(row["leaf"])
+        peaks = {
+            node: peaks[node] if node in peaks else _stored(row["hashes"], node) for node in evidence.peaks(tree.size)
+        }
+        if row["kind"] == LedgerKind.SIGNER_ROTATED.value:
+            facts = read_leaf(row["leaf"]).facts
+            keys |= {bytes.fromhex(facts["old"]), bytes.fromhex(facts["new"])}
+        for checkpoint in [checkpoint for checkpoint in due if checkpoint.size == tree.size]:
+            del due[checkpoint]
+            if checkpoint.root != tree.root():
+                problems.append(f"the checkpoint of {checkpoint.size} entries has another root hash")
+            if not _signed(checkpoint, keys):
+                problems.append(f"the checkpoint of {checkpoint.size} entries is not signed by a signer of this ledger")
+    problems += [f"the checkpoint of {one.size} entries covers more than there are" for one in due if one.size]
+    return LedgerCheck(tree.size, tree.root(), len(issued), tuple(problems))
+
+
+async def _rows(ledger: Ledger) -> AsyncIterator[dict[str, object]]:
+    start, size = 0, await ledger.size()
+    while start < size:
+        async with ledger.database.reading(None) as connection:
+            rows = await connection.fetch(statements.ROWS, start, min(start + _CHUNK, size))
+        for row in rows:
+            yield dict(row)
+        start += _CHUNK
+
+
+def _problem(row: dict[str, object], index: int, peaks: dict[Node, bytes]) -> str | None:
+    """What is wrong with one entry, given the peaks before it."""
+    if row["index"] != index:
+        return "is missing"
+    try:
+        leaf = read_leaf(row["leaf"])  # type: ignore[arg-type] - a column of bytes
+    except EntryError:
+        return "its leaf is not one"
+    if (leaf.kind.value, leaf.actor, leaf.recorded_at) != (row["kind"], row["actor"], row["recorded_at"]):
+        return "its leaf says something else than its columns"
+    if b"".join(completed(row["leaf"], index, peaks.__getitem__)) != row["hashes"]:  # type: ignore[arg-type]
+        return "its stored hashes are not those of the tree"
+    return None
+
+
+def _stored(hashes: object, node: Node) -> bytes:
+    assert isinstance(hashes, bytes)
+    return hashes[node.level * 32 : node.level * 32 + 32]
+
+
+async def _checkpoints(ledger: Ledger, problems: list[str]) -> dict[Checkpoint, str]:
+    async with ledger.database.reading(None) as connection:
+        rows = await connection.fetch(statements.CHECKPOINTS, -1, 2**31)
+    found: dict[Checkpoint, str] = {}
+    for row in rows:
+        try:
+            checkpoint = read_checkpoint(row["note"].encode())
+            read_key(row["public_key"])
+        except EvidenceError:
+            problems.append(f"the checkpoint of {row['size']} entries cannot be read")
+            continue
+        if checkpoint.size != row["size"]:
+            problems.append(f"the checkpoint of {row['size']} entries says {checkpoint.size}")
+        found[checkpoint] = row["public_key"]
+    return found
+
+
+def _signed(checkpoint: Checkpoint, keys: set[bytes]) -> bool:
+    try:
+        return any(checkpoint.signed_by(Key(checkpoint.origin, public)) for public in keys)
+    except EvidenceError:
+        return False
