@@ -154,10 +154,18 @@ class Erasure:
 
 
 async def request_erasure(
-    means: Means, *, kind: ErasureKind, account: str, user: str | None, reason: str, actor: str
+    means: Means,
+    *,
+    kind: ErasureKind,
+    account: str,
+    user: str | None,
+    reason: str,
+    actor: str,
+    at_once: bool = True,
 ) -> Erasure:
     """Erase a person's or an account's data, as far as no hold keeps it; what is held follows when the hold ends.
 
+    Not `at_once`: it is on record when this returns, and the worker of the service carries it out.
     ErasureError when the request makes no sense. The answer tells what is left to do.
     """
     number = await means.accounts.find(account)
@@ -173,12 +181,22 @@ async def request_erasure(
     async with means.owner.acquire() as connection, connection.transaction():
         stored = orjson.dumps(tokens).decode() if user else None
         await connection.execute(_INSERT, id_, kind.value, number, stored, actor, unreadable)
+        if kind is ErasureKind.ACCOUNT:
+            # Who asks is told at once what stands in the way.
+            now = await connection.fetchval("SELECT now()")
+            blocking = [str(row[0]) for row in await connection.fetch(_HOLDS_OF_ACCOUNT, now, number)]
+            await connection.execute(
+                "UPDATE erasure SET blocked_by = $2 WHERE id = $1", id_, orjson.dumps(blocking).decode()
+            )
         facts = {"erasure": str(id_), "kind": kind.value, "account": number, "periods": len(tokens)}
         index = await entries.append(
             means.ledger, "ERASURE_INTENT", facts, actor=actor, note=reason, connection=connection
         )
         await connection.execute("UPDATE erasure SET ledger_index = $2 WHERE id = $1", id_, index)
-    await carry_out_erasures(means)
+    if at_once:
+        await carry_out_erasures(means)
+    else:
+        await notify(means.owner, "purge")
     erasure = await get_erasure(means.owner, id_)
     assert erasure is not None
     return erasure

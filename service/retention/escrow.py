@@ -114,6 +114,17 @@ _COPIES: Final = {
 }
 
 
+_COUNT_HELD: Final = {
+    store: f"""
+        SELECT count(*) FROM {store.value} AS kept
+        WHERE kept.tier = $2 AND kept.{time} >= $3 AND kept.{time} < $4 AND EXISTS (
+            SELECT FROM hold AS held_by WHERE {ACTIVE} AND {MATCHES}
+        )
+    """  # noqa: S608
+    for store, time in ((Store.CALL, "started_at"), (Store.CALL_ERROR, "occurred_at"))
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """Rows of one store and tier between two moments, in the store itself or in a table that was its partition."""
@@ -150,6 +161,11 @@ async def copies(connection: asyncpg.Connection | asyncpg.Pool, rows: Slice) -> 
     """How many rows of a slice are kept by holds."""
     statement = _COPIES.get(rows.store)
     return 0 if statement is None else await connection.fetchval(statement, rows.tier, rows.start, rows.end)
+
+
+async def count_held(owner: asyncpg.Pool, rows: Slice, now: datetime) -> int:
+    """How many rows of a slice of calls or errors active holds name."""
+    return await owner.fetchval(_COUNT_HELD[rows.store], now, rows.tier, rows.start, rows.end)
 
 
 class _Escrow:

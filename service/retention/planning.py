@@ -7,6 +7,7 @@ from datetime import datetime
 from policies.model import DataClass, Policy, Store
 from policies.retention import KeyPeriod, Partition, PurgePlan, plan
 from service.retention.errors import PurgePlanError
+from service.retention.escrow import Slice, count_held
 from service.retention.means import Means
 from service.retention.runs import PurgeState, Run, Runs
 from service.storage.notices import notify
@@ -62,6 +63,15 @@ async def request_purge(means: Means, digest: str, *, actor: str) -> Run:
     run = await runs.begin(wanted, now=now, requested_by=actor, named=True, state=PurgeState.REQUESTED)
     await notify(means.owner, "purge")
     return run
+
+
+async def held_back(means: Means, wanted: PurgePlan) -> int:
+    """How many rows of a plan's partitions active holds would keep, by what they name now."""
+    now, held = await means.owner.fetchval("SELECT clock_timestamp()"), 0
+    for part in wanted.partitions:
+        if part.store in (Store.CALL, Store.CALL_ERROR):
+            held += await count_held(means.owner, Slice(part.store, part.tier, part.start, part.end), now)
+    return held
 
 
 async def all_partitions(partitions: Partitions) -> list[Partition]:

@@ -1,0 +1,58 @@
+"""`calledger erase`: one person's data, or one account's."""
+
+from typing import Annotated
+
+import typer
+
+from service.api.retention_types import encode_id
+from service.commands.common import quiet_runtime, run, say
+from service.commands.options import Data, verb
+from service.retention.erasure import Erasure, ErasureKind, request_erasure
+
+app = verb()
+
+
+@app.command()
+def erase(
+    account: Annotated[str, typer.Option(metavar="NAME", help="The account.")],
+    reason: Annotated[str, typer.Option(help="Why; kept beside the ledger, not in it.")],
+    user: Annotated[str | None, typer.Option(metavar="ID", help="The person's id, as the gateway reports it.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All of the account, its name and its key too.")] = False,
+    data: Data = None,
+) -> None:
+    """Erase one person's or one account's data (GDPR, article 17): live rows now, copies by their keys.
+
+    Says what is left to do. What a legal hold keeps stays until the hold ends, and then goes by itself.
+
+    \b
+    Examples: calledger erase --account acme --user u-17 --reason "asked by letter"
+              calledger erase --account acme --all --reason "contract ended"
+    """
+    if everything == (user is not None):
+        raise typer.BadParameter("give either --user ID or --all")
+
+    async def work() -> Erasure:
+        async with quiet_runtime(data) as runtime:
+            return await request_erasure(
+                runtime.means,
+                kind=ErasureKind.ACCOUNT if everything else ErasureKind.USER,
+                account=account,
+                user=user,
+                reason=reason,
+                actor="cli",
+            )
+
+    for line in _lines(run(work)):
+        say(line)
+
+
+def _lines(erasure: Erasure) -> list[str]:
+    lines = [f"{erasure.rows} rows erased" + ("" if erasure.finished_at else ", not all")]
+    lines += [f"kept by {encode_id('hold', hold)}: goes when the hold ends" for hold in erasure.blocked_by]
+    if erasure.unreadable_at is not None:
+        lines.append(f"copies in backups cannot be opened from {erasure.unreadable_at:%Y-%m-%d %H:%M} UTC on")
+    if erasure.kind is ErasureKind.USER:
+        lines.append("pseudonyms whose key is destroyed already are not found: nobody can tell whose they were")
+    else:
+        lines.append("what lay in clear stays in the database's own backups until you delete those")
+    return lines

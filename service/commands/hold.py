@@ -1,0 +1,117 @@
+"""`calledger hold`: legal holds."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from policies.model import DataClass
+from service.api.retention_types import decode_id, encode_id
+from service.commands.common import quiet_runtime, run, say, table
+from service.commands.export import parse_bound
+from service.commands.options import Data, noun
+from service.errors import RequestError
+from service.retention.holds import HOLDABLE, Hold, Scope, lift_hold, page_holds, place_hold
+
+app = noun("Keep rows past their window for a legal case, and let go of them.")
+_LISTED_MAX = 200
+
+
+def _moment(help_text: str, name: str) -> typer.models.OptionInfo:
+    return typer.Option(name, parser=parse_bound, metavar="TIME", help=help_text)
+
+
+@app.command("place")
+def place(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is called, such as the case.")],
+    account: Annotated[str, typer.Option(metavar="NAME", help="Calls of this account.")],
+    owner: Annotated[str, typer.Option(help="Who answers for it.")],
+    reason: Annotated[str, typer.Option(help="Why; kept beside the ledger, not in it.")],
+    since: Annotated[datetime | None, _moment("Calls that started at this moment or later.", "--since")] = None,
+    until: Annotated[datetime | None, _moment("Calls that started before this moment.", "--until")] = None,
+    model: Annotated[str | None, typer.Option(help="Calls of this model.")] = None,
+    api_key: Annotated[str | None, typer.Option(help="Calls of this key of the gateway.")] = None,
+    call: Annotated[list[str] | None, typer.Option(metavar="ID", help="This call; repeat for more.")] = None,
+    keep: Annotated[
+        list[DataClass] | None, typer.Option("--class", help="A class to keep; repeat for more [default: all].")
+    ] = None,
+    expires: Annotated[datetime | None, _moment("When it ends by itself.", "--expires")] = None,
+    data: Data = None,
+) -> None:
+    """Place a hold; prints its id. Nothing moves now: a purge copies what the hold names before it destroys the rest.
+
+    \b
+    Example: calledger hold place case-17 --account acme --since 2026-01-01 --owner "A. Counsel" --reason "suit 17/26"
+    """
+    scope = Scope(account, since, until, model, api_key, tuple(call) if call else None)
+
+    async def work() -> Hold:
+        async with quiet_runtime(data) as runtime:
+            return await place_hold(
+                runtime.means,
+                name=name,
+                owner=owner,
+                reason=reason,
+                scope=scope,
+                classes=keep or list(HOLDABLE),
+                expires_at=expires,
+                actor="cli",
+            )
+
+    say(encode_id("hold", run(work).id))
+
+
+@app.command("lift")
+def lift(
+    hold_id: Annotated[str, typer.Argument(metavar="ID", help="The id in `calledger hold list`.")],
+    reason: Annotated[str, typer.Option(help="Why; kept beside the ledger, not in it.")],
+    data: Data = None,
+) -> None:
+    """Lift a hold: its key is destroyed at once, and with it what was sealed; its copies are deleted in batches.
+
+    \b
+    Example: calledger hold lift hold_... --reason "settled"
+    """
+    id_ = decode_id("hold", hold_id)
+    if id_ is None:
+        raise RequestError(f"`{hold_id[:60]}` is not the id of a hold: `calledger hold list` shows them")
+
+    async def work() -> Hold:
+        async with quiet_runtime(data) as runtime:
+            return (await lift_hold(runtime.means, id_, reason=reason, actor="cli"))[0]
+
+    say(f"lifted; {run(work).copies} copies deleted")
+
+
+@app.command("list")
+def list_holds(data: Data = None) -> None:
+    """List the newest 200 holds, lifted ones included.
+
+    A table on a terminal; in a pipe a line a hold, tab-separated: id, name, owner, account, classes, placed, ends,
+    copies, state.
+
+    \b
+    Example: calledger hold list
+    """
+    run(lambda: _list(data))
+
+
+async def _list(data: Path | None) -> None:
+    async with quiet_runtime(data) as runtime:
+        names = runtime.accounts.names()
+        rows = [
+            (
+                encode_id("hold", hold.id),
+                hold.name,
+                hold.owner,
+                names.get(hold.account_id),
+                ", ".join(hold.classes),
+                hold.placed_at,
+                hold.expires_at,
+                hold.copies,
+                "lifted" if hold.lifted_at else "in force",
+            )
+            for hold in await page_holds(runtime.database.owner, _LISTED_MAX)
+        ]
+    table(("id", "name", "owner", "account", "classes", "placed", "ends", "copies", "state"), rows)

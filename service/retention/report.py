@@ -1,0 +1,326 @@
+"""What is kept, for how long, and whether anything older is here now: the answer to an auditor's first question.
+
+Asked often, so nothing is scanned that an index or the catalogue can tell: the oldest row is looked for in the oldest
+partition alone, account by account; counts are exact, and count only what is past its window.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Final
+
+import asyncpg
+
+from policies.fields import SEALED
+from policies.model import Action, DataClass, Policy, Store, Window
+from policies.retention import (
+    GRACE,
+    Earlier,
+    KeyPeriod,
+    Partition,
+    cutoff,
+    deadline,
+    kept_at_most_days,
+    key_due_at,
+    next_due_at,
+    period_bounds,
+)
+from service.keyring import KeyringUnavailableError, PeriodKeyName
+from service.retention.means import EarlierPolicyError, Means
+from service.retention.planning import all_partitions
+
+_TIMES: Final = {
+    Store.CALL: "started_at",
+    Store.CALL_ERROR: "occurred_at",
+    Store.USAGE_QUARTER: "bucket_at",
+    Store.USAGE_DAY: "bucket_at",
+}
+
+
+def _oldest(store: Store) -> str:
+    """The oldest row of one partition from a moment on: one probe of its key an account."""
+    time = _TIMES[store]
+    return f"""
+        SELECT min(first.moment) FROM account, LATERAL (
+            SELECT {time} AS moment FROM {store.value}
+            WHERE account_id = account.id AND tier = $1 AND {time} >= $2 AND {time} < $3
+            ORDER BY {time} LIMIT 1
+        ) AS first
+        WHERE $4::integer[] IS NULL OR account.id = ANY ($4)
+    """  # noqa: S608 - names of our own
+
+
+def _count(store: Store) -> str:
+    time = _TIMES[store]
+    return f"""
+        SELECT count(*) FROM {store.value}
+        WHERE tier = $1 AND {time} >= $2 AND {time} < $3 AND ($4::integer[] IS NULL OR account_id = ANY ($4))
+    """  # noqa: S608
+
+
+_OLDEST: Final = {store: _oldest(store) for store in Store}
+_COUNT: Final = {store: _count(store) for store in Store}
+_HELD: Final = {
+    Store.CALL: """
+        SELECT count(DISTINCT (copy.account_id, copy.id)) FROM call_held AS copy JOIN hold ON hold.id = copy.hold_id
+        WHERE copy.tier = $1 AND hold.classes ? $2 AND ($3::integer[] IS NULL OR copy.account_id = ANY ($3))
+    """,
+    Store.CALL_ERROR: """
+        SELECT count(DISTINCT (copy.account_id, copy.id))
+        FROM call_error_held AS copy JOIN hold ON hold.id = copy.hold_id
+        WHERE copy.tier = $1 AND hold.classes ? $2 AND ($3::integer[] IS NULL OR copy.account_id = ANY ($3))
+    """,
+}
+_ESCROWED: Final = """
+    SELECT count(*) FROM call_error_held
+    WHERE tier = $1 AND record_key IS NOT NULL AND ($2::integer[] IS NULL OR account_id = ANY ($2))
+"""
+_ANY_SEALED: Final = """
+    SELECT EXISTS (
+        SELECT FROM call_error WHERE tier = $1 AND occurred_at >= $2 AND occurred_at < $3 AND sealed IS NOT NULL
+    )
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Period keys of a class, tier. `lost`: of those that something is sealed with; `held`: escrowed record keys."""
+
+    live: int = 0
+    destroyed: int = 0
+    lost: int = 0
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """One store of one tier, as it lies there."""
+
+    oldest: datetime | None
+    oldest_served: datetime | None
+    overdue: int
+    hidden: int
+    next_due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassState:
+    """One class in one store of one tier. `unreadable_days`: after which no copy can be opened, backups included."""
+
+    window: Window
+    kept_at_most_days: int
+    unreadable_days: int | None
+    state: StoreState
+    held: int
+    keys: Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The whole answer, as of one moment of the database's clock."""
+
+    as_of: datetime
+    classes: tuple[ClassState, ...]
+    next_purge_at: datetime | None
+    missing: tuple[str, ...]
+
+
+async def report(means: Means, accounts: Sequence[int] | None = None) -> Report:
+    """The state of everything that is kept, of these accounts (None: all).
+
+    Counts and moments are of the accounts alone; keys and purges serve all accounts at once.
+    """
+    now: datetime = await means.owner.fetchval("SELECT clock_timestamp()")
+    policy = means.policy()
+    parts = await all_partitions(means.partitions)
+    missing = list(means.database.missing_walls)
+    try:
+        earlier: tuple[Earlier, ...] = await means.earlier(now)
+    except EarlierPolicyError as error:
+        earlier = ()
+        missing.append(str(error))
+    try:
+        keys = await _Keys.read(means)
+    except KeyringUnavailableError as error:
+        keys = _Keys(means, (), {}, frozenset())
+        missing.append(f"the keyring is away, and its keys are not counted: {error}")
+    async with means.owner.acquire() as connection, connection.transaction(readonly=True):
+        survey = _Survey(connection, policy, now, earlier, None if accounts is None else list(accounts))
+        classes = await survey.classes(parts, keys)
+    upcoming = next_due_at(policy, parts, keys.periods, earlier)
+    return Report(now, classes, upcoming and max(upcoming, now), tuple(missing))
+
+
+class _Survey:
+    """Looks at the stores, once each."""
+
+    def __init__(
+        self,
+        connection: asyncpg.Connection,
+        policy: Policy,
+        now: datetime,
+        earlier: Sequence[Earlier],
+        accounts: list[int] | None,
+    ) -> None:
+        self._connection = connection
+        self._policy = policy
+        self._now = now
+        self._earlier = earlier
+        self._accounts = accounts
+
+    async def classes(self, parts: Iterable[Partition], keys: "_Keys") -> tuple[ClassState, ...]:
+        by_place = {place: list(some) for place, some in groupby(sorted(parts, key=_order), key=_place)}
+        states = {}
+        found = []
+        for window in self._policy.windows():
+            number = self._policy.tiers[window.tier].number
+            place = (window.store, number)
+            if place not in states:
+                states[place] = await self._state(window.store, number, by_place.get(place, []))
+            counts = await keys.counts(self._connection, window, number, by_place.get(place, []), self._accounts)
+            found.append(
+                ClassState(
+                    window,
+                    kept_days(self._policy, window),
+                    _unreadable_days(self._policy, window, keys.backup_days),
+                    _with_keys(states[place], keys.next_due(window, number, self._policy, self._earlier)),
+                    await self._held(window, number),
+                    counts,
+                )
+            )
+        return tuple(found)
+
+    async def _state(self, store: Store, tier: int, parts: Sequence[Partition]) -> StoreState:
+        cut = cutoff(self._policy, tier, store, self._now)
+        overdue = [part for part in parts if deadline(self._policy, part, self._earlier) <= self._now]
+        return StoreState(
+            await self._oldest(store, tier, parts),
+            await self._oldest(store, tier, parts, since=cut),
+            sum([await self._count(store, tier, part.start, part.end) for part in overdue]),
+            sum([await self._count(store, tier, part.start, min(part.end, cut)) for part in parts if part.start < cut]),
+            next_due_at(self._policy, parts, (), self._earlier),
+        )
+
+    async def _oldest(
+        self, store: Store, tier: int, parts: Sequence[Partition], since: datetime | None = None
+    ) -> datetime | None:
+        for part in parts:
+            start = part.start if since is None else max(part.start, since)
+            if start < part.end:
+                moment = await self._connection.fetchval(_OLDEST[store], tier, start, part.end, self._accounts)
+                if moment is not None:
+                    return moment
+        return None
+
+    async def _count(self, store: Store, tier: int, start: datetime, end: datetime) -> int:
+        return await self._connection.fetchval(_COUNT[store], tier, start, end, self._accounts)
+
+    async def _held(self, window: Window, tier: int) -> int:
+        statement = _HELD.get(window.store)
+        if statement is None:
+            return 0
+        return await self._connection.fetchval(statement, tier, window.data_class.value, self._accounts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The keyring's period keys as they are now."""
+
+    means: Means
+    periods: Sequence[KeyPeriod]
+    destroyed: Mapping[tuple[int, str], int]
+    tombstones: frozenset[str]
+
+    @classmethod
+    async def read(cls, means: Means) -> "_Keys":
+        counts = await means.keyring.counts()
+        return cls(
+            means,
+            [KeyPeriod(*name) for name in await means.keyring.periods()],
+            {group: count.destroyed for group, count in counts.periods.items()},
+            frozenset(await means.keyring.tombstones()),
+        )
+
+    @property
+    def backup_days(self) -> int:
+        return self.means.keyring_backup_days
+
+    async def counts(
+        self,
+        connection: asyncpg.Connection,
+        window: Window,
+        tier: int,
+        parts: Sequence[Partition],
+        accounts: list[int] | None,
+    ) -> Keys:
+        """Keys stand with the class that they guard; what is sealed with them is in the error store."""
+        group = (tier, window.data_class.value)
+        live = {key.period for key in self.periods if (key.tier, key.data_class) == group}
+        lost = held = 0
+        if window.data_class is DataClass.PERSONAL and window.store is Store.CALL_ERROR:
+            lost = await self._lost(connection, tier, parts, live)
+            held = await connection.fetchval(_ESCROWED, tier, accounts)
+        return Keys(len(live), self.destroyed.get(group, 0), lost, held)
+
+    async def _lost(self, connection: asyncpg.Connection, tier: int, parts: Sequence[Partition], live: set[str]) -> int:
+        lost = 0
+        for day in (day for part in parts for day in _days(part)):
+            name = str(PeriodKeyName(tier, DataClass.PERSONAL.value, day))
+            if day not in live and name not in self.tombstones:
+                lost += await connection.fetchval(_ANY_SEALED, tier, *period_bounds(day))
+        return lost
+
+    def next_due(self, window: Window, tier: int, policy: Policy, earlier: Sequence[Earlier]) -> datetime | None:
+        group = (tier, window.data_class.value)
+        keys = [key for key in self.periods if (key.tier, key.data_class) == group]
+        return min((key_due_at(policy, key, earlier) for key in keys), default=None)
+
+
+def kept_days(policy: Policy, window: Window) -> int:
+    """Days after which nothing of the class is there any more: its rows are gone, or, sooner, the key that opens it."""
+    tier = policy.tiers[window.tier]
+    by_row = kept_at_most_days(policy, tier.number, window.store)
+    by_key = _key_days(policy, window)
+    return by_row if by_key is None else min(by_row, by_key)
+
+
+def _key_days(policy: Policy, window: Window) -> int | None:
+    """Days after which the last period key of the class is destroyed; None when part of it lies in clear."""
+    clear = any(
+        (rule.data_class, rule.store) == (window.data_class, window.store)
+        and rule.action in (Action.KEEP, Action.MASK)
+        and field not in SEALED
+        for field, rule in policy.fields.items()
+    )
+    if clear:
+        return None
+    tier = policy.tiers[window.tier]
+    longest = max(tier.readable(window.data_class, store) for store in (Store.CALL, Store.CALL_ERROR))
+    period = 31 if policy.pseudonym_period.value == "month" and window.store is Store.CALL else 1
+    return longest + period + GRACE.days
+
+
+def _unreadable_days(policy: Policy, window: Window, backup_days: int) -> int | None:
+    by_key = _key_days(policy, window)
+    return None if by_key is None else by_key + backup_days
+
+
+def _with_keys(state: StoreState, key_due: datetime | None) -> StoreState:
+    moments = [moment for moment in (state.next_due_at, key_due) if moment is not None]
+    return StoreState(state.oldest, state.oldest_served, state.overdue, state.hidden, min(moments, default=None))
+
+
+def _days(part: Partition) -> Iterable[str]:
+    day = part.start
+    while day < part.end:
+        yield day.strftime("%Y-%m-%d")
+        day += timedelta(days=1)
+
+
+def _order(part: Partition) -> tuple[str, int, datetime]:
+    return part.store.value, part.tier, part.start
+
+
+def _place(part: Partition) -> tuple[Store, int]:
+    return part.store, part.tier

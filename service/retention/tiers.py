@@ -1,0 +1,75 @@
+"""Moving an account to another tier: from a future UTC midnight on, on record and in the ledger.
+
+What the account has until then stays in its tier and keeps its windows: the tier of a row is a function of account and
+time, so that a report that comes twice is the same row whenever it comes.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Final
+
+from policies.model import Policy, Tier
+from policies.retention import tier_may_move_from
+from service.retention import entries
+from service.retention.errors import TierError
+from service.retention.means import Means
+from service.storage.notices import notify
+
+_LOCK: Final = 0x63616C6C_0017
+_AT: Final = """
+    SELECT tier FROM account_tier WHERE account_id = $1 AND from_at <= $2 ORDER BY from_at DESC LIMIT 1
+"""
+_MOVE: Final = """
+    INSERT INTO account_tier (account_id, tier, from_at) VALUES ($1, $2, $3)
+    ON CONFLICT (account_id, from_at) DO UPDATE SET tier = excluded.tier
+"""
+_LATER: Final = "SELECT from_at FROM account_tier WHERE account_id = $1 AND from_at > $2 ORDER BY from_at LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A move on record. `until`: when another one, planned before, takes over."""
+
+    account: str
+    old: Tier | None
+    new: Tier
+    from_at: datetime
+    until: datetime | None
+    ledger_index: int | None
+
+
+async def move_account(means: Means, account: str, tier: str, *, day: date | None, actor: str) -> Move:
+    """Move `account` to `tier` from the beginning of `day` (UTC) on, or as soon as may be.
+
+    TierError when there is no such account or tier, or the day comes too soon.
+    """
+    policy = means.policy()
+    new, number = _tier(policy, tier), await means.accounts.find(account)
+    if number is None:
+        raise TierError(f"there is no account `{account}`: an account begins with its first call or key")
+    now = await means.now()
+    soonest = tier_may_move_from(now)
+    from_at = soonest if day is None else datetime.combine(day, time.min, UTC)
+    if from_at < soonest:
+        raise TierError(
+            f"a move takes effect on {soonest:%Y-%m-%d} at the soonest: calls of the days before may be here already, "
+            "and their retries must find them"
+        )
+    async with means.owner.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        old = await connection.fetchval(_AT, number, from_at)
+        await connection.execute(_MOVE, number, new.number, from_at)
+        until = await connection.fetchval(_LATER, number, from_at)
+        facts = {"account": number, "from_tier": old, "to_tier": new.number, "from": from_at.isoformat()}
+        index = await entries.append(means.ledger, "TIER_CHANGED", facts, actor=actor, connection=connection)
+    await means.accounts.refresh()
+    await notify(means.owner, "accounts")
+    return Move(account, policy.tier_number(old), new, from_at, until, index)
+
+
+def _tier(policy: Policy, name: str) -> Tier:
+    tier = policy.tiers.get(name)
+    if tier is None:
+        known = ", ".join(f"`{one}`" for one in policy.tiers)
+        raise TierError(f"the policy has no tier `{name}`; it has {known}")
+    return tier
