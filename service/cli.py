@@ -26,7 +26,7 @@ COMMANDS: Final = (
     Entry("keys", "keys", "Make, list and end API keys.", is_noun=True),
     Entry("keyring", "keyring", "See the keys that seal, and change what wraps them.", is_noun=True),
     Entry("accounts", "accounts", "Show accounts and their tiers.", is_noun=True),
-    Entry("policy", "policy", "Read what a policy does before it runs.", is_noun=True),
+    Entry("policy", "policy", "Read what a policy does before it runs, then put it in force.", is_noun=True),
     Entry("export", "export", "Write calls, errors or costs to standard output, oldest first.", is_noun=True),
     Entry("purge", "purge", "Destroy what is past its window, now."),
     Entry("fsck", "fsck", "Prove that sums equal calls, and that nothing is kept past its time."),
