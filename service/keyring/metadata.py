@@ -3,12 +3,14 @@
 import json
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
 FORMAT: Final = 2
 SALT_BYTES: Final = 16
 KEK_ID_BYTES: Final = 8
+_LABEL: Final = b"calledger/kek-voucher/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +18,19 @@ class KekRecord:
     """One key-encryption key of a keyring.
 
     `id` is random, made when the keyring took the key up: entries carry it. `url` says where the key was then. `check`
-    is a known value that it has wrapped: whatever opens it is the key.
+    is a known value that it has wrapped: whatever opens it is the key. `vouchers` are words of other key-encryption
+    keys for this record, by their ids: whoever can write to the keyring's home and has no key-encryption key cannot
+    lead a service to one of his own.
     """
 
     id: bytes
     url: str
     check: bytes
+    vouchers: tuple[tuple[bytes, bytes], ...] = ()
+
+    def digest(self) -> bytes:
+        """What a voucher is for: 32 bytes of this record's id and address."""
+        return sha256(_LABEL + self.id + self.url.encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,13 @@ class Metadata:
     def encode(self) -> str:
         """As JSON. It holds no secret."""
         keks = [
-            {"id": kek.id.hex(), "url": kek.url, "check": b64encode(kek.check).decode("ascii")} for kek in self.keks
+            {
+                "id": kek.id.hex(),
+                "url": kek.url,
+                "check": b64encode(kek.check).decode("ascii"),
+                "vouchers": {by.hex(): b64encode(word).decode("ascii") for by, word in kek.vouchers},
+            }
+            for kek in self.keks
         ]
         value = {"format": FORMAT, "id": str(self.id), "salt": self.salt.hex(), "keks": keks}
         return json.dumps(value, indent=2) + "\n"
@@ -55,7 +70,9 @@ class Metadata:
 
 
 def _record(value: dict[str, Any]) -> KekRecord:
-    record = KekRecord(bytes.fromhex(value["id"]), value["url"], b64decode(value["check"], validate=True))
+    vouchers = ((bytes.fromhex(by), b64decode(word, validate=True)) for by, word in value["vouchers"].items())
+    check = b64decode(value["check"], validate=True)
+    record = KekRecord(bytes.fromhex(value["id"]), value["url"], check, tuple(vouchers))
     if len(record.id) != KEK_ID_BYTES or not isinstance(record.url, str):
         raise ValueError
     return record

@@ -4,6 +4,8 @@
 2. Each entry is unwrapped and wrapped anew, and replaces the old one whole or not at all.
 3. When a pass finds nothing more under the old one, it leaves the metadata.
 
+The keys vouch for each other in the metadata, so that whoever has either can trust the other.
+
 Killed anywhere, the keyring is whole: entries say which key wraps them, and the metadata names both. Running it again
 goes on. Services that run meanwhile follow by the metadata.
 """
@@ -50,9 +52,14 @@ async def _take_up(store: KeyStore, wrapping: Wrapping, to: str) -> None:
     metadata = wrapping.metadata
     kek = await open_kek(to, salt=metadata.salt)
     if len(metadata.keks) > 1 and metadata.current.url == to and await opens(kek, metadata.current, metadata.id):
+        wrapping.adopt(metadata.current, kek)
         return  # an earlier run came further than this
     record = await new_record(kek, to, metadata.id)
-    if not await store.take_up((record, *metadata.keks), expected=metadata):
+    wrapping.adopt(record, kek)
+    for old in metadata.keks:
+        record = await wrapping.vouch(old, record)
+    former = [await wrapping.vouch(record, old) for old in metadata.keks]
+    if not await store.take_up((record, *former), expected=metadata):
         raise KeyringError("the keyring is rotated by somebody else now: wait until that has ended")
     await wrapping.reload()
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -124,7 +126,34 @@ class Wrapping:
             "" if current.url == self._url else f" (the keyring is wrapped by `{current.url}`: set CALLEDGER_KEK to it)"
         )
 
+    def adopt(self, record: KekRecord, kek: Kek) -> None:
+        """Trust a key-encryption key that the operator has named besides."""
+        self._opened[record.id] = kek
+
+    async def vouch(self, by: KekRecord, of: KekRecord) -> KekRecord:
+        """`of` with the word of `by` for it."""
+        kek = await self._kek(by)
+        word = await kek.wrap(of.digest(), context=self._voucher_context(of))
+        return replace(of, vouchers=(*of.vouchers, (by.id, word)))
+
+    async def _is_vouched_for(self, record: KekRecord) -> bool:
+        for by, word in record.vouchers:
+            if by in self._opened:
+                with suppress(UnwrapError):
+                    said = await self._opened[by].unwrap(word, context=self._voucher_context(record))
+                    return said == record.digest()
+        return False
+
+    def _voucher_context(self, record: KekRecord) -> bytes:
+        return context_of(self.metadata.id, f"kek/{record.id.hex()}")
+
     async def _open(self, record: KekRecord) -> Kek:
+        # Before it is asked anything: it might be somebody's who only wants our token, or our keys.
+        if not await self._is_vouched_for(record):
+            raise KekError(
+                f"the keyring {self._store.place} names a key-encryption key for which the one that we have does not"
+                f" vouch: set CALLEDGER_KEK to `{record.url}` if it is right, and start again"
+            )
         kek = await open_kek(record.url, salt=self.metadata.salt)
         if not await opens(kek, record, self.metadata.id):
             raise KekError(f"`{record.url}` is not the key-encryption key that wraps the keyring {self._store.place}")

@@ -109,7 +109,7 @@ def another_server() -> Iterator[Server]:
 async def until(condition: Any) -> None:
     """Wait for what another connection has to hear first; ends the test after a while."""
     async with asyncio.timeout(20):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - what is waited for is in the database
             await asyncio.sleep(0.02)
 
 
@@ -129,7 +129,7 @@ class TestKeys:
         assert await other.hold_key(hold, mint=False) == held
         assert [await other.secret(name) for name in SECRETS] == [await keyring.secret(name) for name in SECRETS]
 
-    async def test_not_minted_unasked(self, home: Home, keyring: Keyring) -> None:
+    async def test_not_minted_unasked(self, keyring: Keyring) -> None:
         """Asking without leave to make a key makes none: it is lost."""
         with pytest.raises(KeyLostError):
             await keyring.period_key(*DAY, mint=False)
@@ -298,7 +298,8 @@ class TestStart:
         with pytest.raises(KeyringForeignError, match=str(mine)):
             await again.bind(other)
 
-    async def test_wrong_kek(self, home: Home, keyring: Keyring) -> None:
+    @pytest.mark.usefixtures("keyring")
+    async def test_wrong_kek(self, home: Home) -> None:
         """Another key-encryption key is refused at the start."""
         home.kek.unlink()
         create_kek_file(home.kek)
@@ -306,15 +307,17 @@ class TestStart:
         with pytest.raises(KekError, match="does not open"):
             await home.open()
 
+    @pytest.mark.usefixtures("keyring")
     @pytest.mark.parametrize("content", ["", "{}", "null", '{"format": 1}'])
-    async def test_metadata_garbage(self, home: Home, keyring: Keyring, content: str) -> None:
+    async def test_metadata_garbage(self, home: Home, content: str) -> None:
         """Unreadable metadata is the operator's error."""
         await home.execute("UPDATE calledger_keyring.keyring SET metadata = $1", content)
 
         with pytest.raises(KeyringDamagedError):
             await home.open()
 
-    async def test_metadata_gone(self, home: Home, keyring: Keyring) -> None:
+    @pytest.mark.usefixtures("keyring")
+    async def test_metadata_gone(self, home: Home) -> None:
         """A used keyring whose metadata is gone is not made anew over its keys."""
         await home.execute("DELETE FROM calledger_keyring.keyring")
 

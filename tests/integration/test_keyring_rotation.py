@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import multiprocessing
 import os
 import signal
@@ -202,6 +203,36 @@ async def test_damaged_key_stays(tmp_path: Path) -> None:
     await (await case.open(case.new)).rotate(case.new)
     case.paths[0].unlink()
     assert len(await (await case.open(case.new)).account_key(1, mint=False)) == 32
+
+
+async def test_led_astray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever can write to the keyring's home cannot make a service wrap keys by a key-encryption key of his own.
+
+    Neither by naming it, nor with the vouchers of a rotation that really was; it is not even asked.
+    """
+    case = Case(f"file:{tmp_path / 'ring'}", tmp_path)
+    path = tmp_path / "ring" / "keyring.json"
+    with kek_home("vault", tmp_path, monkeypatch) as home:
+        keyring = await case.open(case.old, create=True)
+        key = await keyring.account_key(1, mint=True)
+        honest = json.loads(path.read_text())
+        await (await case.open(case.old)).rotate(case.new)
+        rotated = json.loads(path.read_text())
+        vouched = rotated["keks"][0]["vouchers"]
+        other = await open_keyring(f"file:{tmp_path / 'theirs'}", home.new(), create=True)
+        theirs = json.loads((tmp_path / "theirs" / "keyring.json").read_text())["keks"][0]
+        home.stop()  # asking it would be KeyringUnavailableError with another reason
+
+        for evil in (theirs, theirs | {"vouchers": vouched}):
+            path.write_text(json.dumps(honest | {"keks": [evil, *honest["keks"]]}))
+            for ring in (keyring, await case.open(case.old)):
+                ring.forget()
+                with pytest.raises(KeyringUnavailableError, match="vouch"):
+                    await ring.account_key(2, mint=True)
+        home.start()
+        await other.close()
+    path.write_text(json.dumps(rotated))
+    assert await (await case.open(case.new)).account_key(1, mint=False) == key
 
 
 def die_rotating(url: str, old: str, new: str, where: str, nth: int) -> None:
