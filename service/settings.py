@@ -34,10 +34,16 @@ class Settings(BaseSettings):
     policy: Annotated[Path | None, Field(description="policy file; refused when it differs from the one applied")] = (
         None
     )
-    keyring: Annotated[str | None, Field(description="where data keys live: `file:DIR`; by default `DATA/keyring`")] = (
-        None
-    )
-    kek: Annotated[str | None, Field(description="what wraps the keyring: `file:PATH`; by default `DATA/kek`")] = None
+    keyring: Annotated[
+        str | None, Field(description="where data keys live: `file:DIR` or `postgres:URL`; by default `DATA/keyring`")
+    ] = None
+    kek: Annotated[
+        str | None,
+        Field(
+            description="what wraps the keyring: `file:PATH`, `aws:KEY_ARN`, `vault:ADDRESS/KEY` or `gcp:RESOURCE`; "
+            "by default `DATA/kek`"
+        ),
+    ] = None
     keyring_backup_days: Annotated[
         int, Field(ge=0, description="days until a destroyed key has left the keyring's backups, as you declare")
     ] = 0
