@@ -4,7 +4,7 @@ import re
 from difflib import get_close_matches
 from typing import Final
 
-from policies.fields import ACTIONS, ADMITTED_PARTS, DATA_FIELDS, ERROR_RECORD, ORIGINS, SEALED, STORES
+from policies.fields import ACTIONS, ADMITTED_PARTS, DATA_FIELDS, ERROR_RECORD, ORIGINS, SEALED, SHOWN_MASKED, STORES
 from policies.model import Action, DataClass, FieldRule, Policy, RoleRule, Store, Tier, View
 from policies.redaction.national import NATIONAL
 from policies.roots import CEILINGS, PLAIN_USER_FILTER, ROOT_FIELDS, WITHOUT_CALLS
@@ -204,6 +204,8 @@ def _check_exception(policy: Policy, table: Table, rule: RoleRule, field: str) -
     declared = own_view(policy, rule, field)
     if field in SEALED and declared is View.SEE:
         table.fail("is sealed", key=field, advice='write "masked"; revealError opens it, into the ledger')
+    if declared is View.MASKED and field not in SHOWN_MASKED:
+        table.fail("has no masked form", key=field, advice='write "see" or "denied"')
     if view(policy, rule.role, field) is not declared and declared is not View.DENIED:
         origins = words(ORIGINS.get(field, ()))
         table.fail(f'"{declared}" is never reached', key=field, advice=f"the role must get as much of {origins}")

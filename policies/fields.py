@@ -75,6 +75,37 @@ MASKABLE: Final = frozenset(
 )
 """Clear text that can be stored masked."""
 
+
+def _of(name: str, fields: str) -> frozenset[str]:
+    return frozenset(f"{name}.{field}" for field in fields.split())
+
+
+SHOWN_MASKED: Final = (
+    _of("Call", "sourceId source account apiKey user model servedModel provider operation streamed inputTokens")
+    | _of("Call", "outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency amount")
+    | _of("Call", "amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error")
+    | _of("Amount", _TYPES["Amount"])
+    | _of("AmountPart", _TYPES["AmountPart"])
+    | _of("Tag", _TYPES["Tag"])
+    | _of("CallError", "call type code message parameters")
+    | _of("ErrorParameter", _TYPES["ErrorParameter"])
+    | _of("ErrorGroup", "type sampleMessage")
+    | _of("CostKey", _TYPES["CostKey"])
+    | _of("Money", _TYPES["Money"])
+    | frozenset(
+        f"{name}.{figure}"
+        for name in ("CostRow", "CostFigures")
+        for figure in (
+            *("amount", "tokenEfficiency", "averageCost", "costPerThousandOutputTokens", "latencyMs"),
+            *("wastedOnFailures", "estimatedShare"),
+        )
+    )
+)
+"""What can be shown masked: as masked text, as null, or by the whole that it is part of being null.
+
+A field that is not here always has its value, so whoever is to get it masked is denied it.
+"""
+
 REQUIRED: Final = frozenset(
     f"Call.{field}" for field in ("id", "sourceId", "source", "startedAt", "account", "model", "status")
 )
@@ -129,7 +160,7 @@ ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
     "Facets.providers": ("Call.provider",),
     "Facets.accounts": ("Call.account",),
     "Facets.apiKeys": ("Call.apiKey",),
-    "Facets.errorTypes": ("Call.errorType",),
+    "Facets.errorTypes": ("Call.errorType", "Call.status"),
     "Facets.statuses": ("Call.status",),
     "Facets.currencies": ("Amount.currency",),
 }

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from policies.errors import SchemaCoverageError
-from policies.fields import DATA_FIELDS, INTERFACES, ORIGINS, SEALED, USER
+from policies.fields import DATA_FIELDS, INTERFACES, ORIGINS, SEALED, SHOWN_MASKED, USER
 from policies.model import DataClass, Policy, Role, RoleRule, View
 from policies.roots import PLAIN_USER_FILTER, ROOT_FIELDS, WITHOUT_CALLS
 
@@ -79,7 +79,8 @@ def _least(policy: Policy, rule: RoleRule, role: Role, field: str) -> View:
     if field in SEALED and own is View.SEE:
         own = View.MASKED
     views = [own, *(_least(policy, rule, role, origin) for origin in ORIGINS.get(field, ()))]
-    return min(views, key=_RANK.__getitem__)
+    least = min(views, key=_RANK.__getitem__)
+    return View.DENIED if least is View.MASKED and field not in SHOWN_MASKED else least
 
 
 def may_ask(policy: Policy, role: Role, root_field: str) -> bool:

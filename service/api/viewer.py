@@ -6,9 +6,9 @@ from typing import Any
 import strawberry
 
 from policies import fields as policy_fields
-from policies import views
 from service.api.context import Context
 from service.api.enums import Role, View
+from service.query.enforcement import choosable
 
 
 @strawberry.type(description="What the role gets of one field.")
@@ -35,12 +35,9 @@ class Viewer:
     @strawberry.field(description="So that a frontend asks only for what it may have.")
     def fields(self, info: strawberry.Info[Context, Any]) -> list[FieldView]:
         scope = info.context.scope
+        filterable = choosable(scope)
         return [
-            FieldView(
-                field=field,
-                view=View[scope.views[field].name],
-                filterable=views.filterable(scope.policy, scope.role, field),
-            )
+            FieldView(field=field, view=View[scope.views[field].name], filterable=field in filterable)
             for field in policy_fields.DATA_FIELDS
         ]
 

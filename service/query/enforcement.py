@@ -46,6 +46,7 @@ INPUT_FIELDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
 }
 """Fields of the filters -> the policy's fields that they tell something of."""
 
+_WHEN: Final = ("Call.startedAt", "CostKey.bucketStart", "CostKey.bucketEnd")
 ENUM_VALUES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "CallOrderField": _orders(CALLS.orders),
     "ErrorOrderField": _orders(ERRORS.orders),
@@ -70,13 +71,19 @@ ENUM_VALUES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "TOTAL_TOKENS": ("CostRow.inputTokens", "CostRow.outputTokens"),
         "BUCKET_START": ("CostKey.bucketStart",),
     },
+    # Rows of hours and days tell when, whether or not their times are shown.
+    "TimeBucket": dict.fromkeys(("HOUR", "DAY", "WEEK", "MONTH"), _WHEN),
 }
 """Values of the enums that order and group -> the policy's fields that they tell something of."""
 
-ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {"groupByTags": ("Call.tags", "Tag.key", "Tag.value")}
+ARGUMENTS: Final[Mapping[str, tuple[str, ...]]] = {"groupByTags": ("Call.tags", "Tag.key", "Tag.value", "CostKey.tags")}
 """Arguments that choose by a field without an input type of their own."""
 
 _NAMELESS: Final = frozenset({"and", "or", "not"})
+_CHOICES: Final = (
+    *(governed for table in (*INPUT_FIELDS.values(), *ENUM_VALUES.values()) for governed in table.values()),
+    *ARGUMENTS.values(),
+)
 
 
 def enforce(
@@ -98,6 +105,17 @@ def enforce(
             raise ForbiddenError(f"the role `{scope.role}` may not ask `{root.name}.{name}`")
     for type_, node in _walk(schema, operation, document, root.name):
         _check_field(schema, type_, node, arguments, scope)
+
+
+def choosable(scope: Scope) -> frozenset[str]:
+    """The fields that the role may filter, order or group by: there is a way to, and it tells nothing that the role
+    does not see."""
+    return frozenset(
+        field
+        for governed in _CHOICES
+        if all(views.filterable(scope.policy, scope.role, one) for one in governed)
+        for field in governed
+    )
 
 
 def _walk(

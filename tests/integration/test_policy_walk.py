@@ -1,0 +1,417 @@
+"""What may not be seen may not be asked about: every filter, operator, order, group, tag, facet and export, for every
+role of every shipped policy, and for a role that is masked or denied each field in turn.
+
+Which field a choice tells of is written down here once more, by hand: a table of the service that forgets one is found.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+import pytest
+from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLNonNull, get_named_type
+from http_server import serve
+from rows import Shelf, StoredCall, StoredError, open_shelf
+
+from policies import views
+from policies.document import PRESETS, load_preset
+from policies.fields import DATA_FIELDS, SEALED, SHOWN_MASKED, USER
+from policies.model import Policy, Role, View
+from policies.roots import WITHOUT_CALLS
+from policies.segments import ErrorDetails, Parameter, ParameterAction
+from service.api.schema import build_schema
+from service.export.pages import KINDS, ExportRefusedError, exported_pages
+from service.query.scope import Scope
+
+SCHEMA = build_schema()._schema
+VALUES = {"String": "x", "ID": "x", "Int": 1, "Decimal": "1", "Boolean": True, "DateTime": "2026-01-01T00:00:00Z"}
+LOGIC = {"and", "or", "not"}
+
+# What each choice tells of.
+CALL_FILTERS = {
+    **{name: [f"Call.{name}"] for name in ("id", "sourceId", "startedAt", "account", "apiKey", "user", "model")},
+    **{name: [f"Call.{name}"] for name in ("servedModel", "provider", "operation", "status", "streamed")},
+    **{name: [f"Call.{name}"] for name in ("inputTokens", "outputTokens", "latencyMs", "timeToFirstTokenMs")},
+    **{name: [f"Call.{name}"] for name in ("errorType", "errorCode")},
+    "totalTokens": ["Call.totalTokens", "Call.inputTokens", "Call.outputTokens"],
+    "amount": ["Call.amount", "Amount.amount"],
+    "currency": ["Call.amount", "Amount.currency"],
+    "tags": ["Call.tags", "Tag.key", "Tag.value"],
+}
+ERROR_FILTERS = {
+    "id": ["CallError.id"],
+    "occurredAt": ["CallError.occurredAt"],
+    **{name: [f"Call.{name}"] for name in ("account", "apiKey", "user", "model", "provider")},
+    "type": ["CallError.type", "Call.errorType"],
+    "code": ["CallError.code", "Call.errorCode"],
+    "fingerprint": ["CallError.fingerprint"],
+    "redactedBy": ["CallError.redactions", "Redaction.rule"],
+}
+FILTERS = {"CallFilter": CALL_FILTERS, "ErrorFilter": ERROR_FILTERS}
+WHEN = ("Call.startedAt", "CostKey.bucketStart", "CostKey.bucketEnd")
+ENUMS = {
+    "CallOrderField": {
+        "STARTED_AT": ["Call.startedAt"],
+        "AMOUNT": ["Call.amount", "Amount.amount"],
+        "LATENCY": ["Call.latencyMs"],
+        "TOTAL_TOKENS": ["Call.totalTokens", "Call.inputTokens", "Call.outputTokens"],
+    },
+    "ErrorOrderField": {"OCCURRED_AT": ["CallError.occurredAt"]},
+    "ErrorGroupOrderField": {
+        "COUNT": ["ErrorGroup.count"],
+        "LAST_SEEN": ["ErrorGroup.lastSeen", "CallError.occurredAt"],
+        "FIRST_SEEN": ["ErrorGroup.firstSeen", "CallError.occurredAt"],
+    },
+    "CostDimension": {
+        "MODEL": ["Call.model", "CostKey.model"],
+        "PROVIDER": ["Call.provider", "CostKey.provider"],
+        "ACCOUNT": ["Call.account", "CostKey.account"],
+        "API_KEY": ["Call.apiKey", "CostKey.apiKey"],
+        "STATUS": ["Call.status", "CostKey.status"],
+        "OPERATION": ["Call.operation", "CostKey.operation"],
+        "SERVED_MODEL": ["Call.servedModel", "CostKey.servedModel"],
+    },
+    "CostOrderField": {
+        "AMOUNT": ["Call.amount", "CostRow.amount"],
+        "CALLS": ["CostRow.calls"],
+        "ERRORS": ["Call.status", "CostRow.errors"],
+        "TOTAL_TOKENS": ["Call.inputTokens", "Call.outputTokens", "CostRow.inputTokens", "CostRow.outputTokens"],
+        "BUCKET_START": ["CostKey.bucketStart"],
+    },
+    "TimeBucket": dict.fromkeys(("HOUR", "DAY", "WEEK", "MONTH"), WHEN),
+}
+FACETS = {
+    "models": "Call.model",
+    "providers": "Call.provider",
+    "accounts": "Call.account",
+    "apiKeys": "Call.apiKey",
+    "errorTypes": "Call.errorType",
+    "statuses": "Call.status",
+    "currencies": "Amount.currency",
+}
+# Where each choice is made: `{}` is the choice, and what is selected tells nothing by itself.
+PLACES = {
+    "CallFilter": {
+        "calls": "query($x: CallFilter) { calls(filter: $x) { __typename } }",
+        "costs": "query($x: CallFilter) { costs(filter: $x) { __typename } }",
+        "facets": "query($x: CallFilter) { facets(filter: $x) { __typename } }",
+    },
+    "ErrorFilter": {
+        "errors": "query($x: ErrorFilter) { errors(filter: $x) { __typename } }",
+        "errorGroups": "query($x: ErrorFilter) { errorGroups(filter: $x) { __typename } }",
+    },
+    "CallOrderField": {"calls": "query($x: CallOrderField!) { calls(orderBy: [{field: $x}]) { __typename } }"},
+    "ErrorOrderField": {"errors": "query($x: ErrorOrderField!) { errors(orderBy: [{field: $x}]) { __typename } }"},
+    "ErrorGroupOrderField": {
+        "errorGroups": "query($x: ErrorGroupOrderField!) { errorGroups(orderBy: {field: $x}) { __typename } }"
+    },
+    "CostDimension": {"costs": "query($x: CostDimension!) { costs(groupBy: [$x]) { __typename } }"},
+    "CostOrderField": {"costs": "query($x: CostOrderField!) { costs(orderBy: [{field: $x}]) { __typename } }"},
+    "TimeBucket": {"costs": "query($x: TimeBucket!) { costs(bucket: $x) { __typename } }"},
+}
+# Enums of arguments that choose nothing by themselves, and inputs of duties, which hold no call data.
+HARMLESS = {"OrderDirection", "CallStatus"}
+
+
+@pytest.fixture
+async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
+    async with open_shelf(database_url, tmp_path) as shelf:
+        await shelf.put([await canary_call(shelf)])
+        yield shelf
+
+
+CANARIES: Mapping[str, str] = {
+    "Call.sourceId": "canary-source-id",
+    "Call.apiKey": "canary-api-key",
+    "Call.model": "canary-model",
+    "Call.servedModel": "canary-served",
+    "Call.provider": "canary-provider",
+    "Call.operation": "canary-operation",
+    "Call.account": "canary-account",
+    "Call.errorType": "CanaryType",
+    "Call.errorCode": "canary-code",
+    "Call.inputTokens": "7010203",
+    "Call.outputTokens": "8010203",
+    "Call.cacheReadTokens": "6010203",
+    "Call.cacheWriteTokens": "5010203",
+    "Call.reasoningTokens": "4010203",
+    "Call.latencyMs": "3010203",
+    "Call.timeToFirstTokenMs": "2010203",
+    "Call.amount": "910.203",
+    "Amount.amount": "910.203",
+    "Amount.currency": "ZZC",
+    "AmountPart.meter": "canary-meter",
+    "AmountPart.quantity": "811.5",
+    "AmountPart.unitPrice": "711.5",
+    "AmountPart.amount": "611.5",
+    "Tag.key": "team",
+    "Tag.value": "canary-tag",
+    "CallError.message": "canary-message",
+    "ErrorParameter.name": "canary_parameter",
+    "ErrorParameter.value": "canary-value",
+    "Redaction.rule": "canary-rule",
+    "Redaction.count": "101010203",
+}
+
+
+async def canary_call(shelf: Shelf) -> StoredCall:
+    """A call whose every value is known."""
+    value = CANARIES
+    parameters = {
+        value["ErrorParameter.name"]: Parameter(ParameterAction.KEPT, (f'"{value["ErrorParameter.value"]}"',))
+    }
+    return StoredCall(
+        await shelf.now() - timedelta(hours=3),
+        account=value["Call.account"],
+        source_id=value["Call.sourceId"],
+        model=value["Call.model"],
+        served_model=value["Call.servedModel"],
+        provider=value["Call.provider"],
+        operation=value["Call.operation"],
+        api_key=value["Call.apiKey"],
+        user="canary-user",
+        failed=True,
+        streamed=True,
+        input_tokens=int(value["Call.inputTokens"]),
+        output_tokens=int(value["Call.outputTokens"]),
+        cache_read_tokens=int(value["Call.cacheReadTokens"]),
+        cache_write_tokens=int(value["Call.cacheWriteTokens"]),
+        reasoning_tokens=int(value["Call.reasoningTokens"]),
+        amount=Decimal(value["Call.amount"]),
+        currency=value["Amount.currency"],
+        amount_source=1,
+        amount_parts=[
+            {
+                "meter": value["AmountPart.meter"],
+                "quantity": value["AmountPart.quantity"],
+                "unit_price": value["AmountPart.unitPrice"],
+                "amount": value["AmountPart.amount"],
+            }
+        ],
+        latency_ms=int(value["Call.latencyMs"]),
+        time_to_first_token_ms=int(value["Call.timeToFirstTokenMs"]),
+        tags={value["Tag.key"]: value["Tag.value"]},
+        error_type=value["Call.errorType"],
+        error_code=value["Call.errorCode"],
+        error=StoredError(
+            type=value["Call.errorType"],
+            code=value["Call.errorCode"],
+            rules={value["Redaction.rule"]: int(value["Redaction.count"])},
+            details=ErrorDetails((value["CallError.message"],), parameters),
+        ),
+    )
+
+
+def altered(policy: Policy, role: Role, field: str, view: View) -> Policy:
+    """The policy with one field masked or denied for one role."""
+    rule = policy.roles[role]
+    changed = replace(rule, fields=MappingProxyType({**rule.fields, field: view}))
+    return replace(
+        policy, name=f"{policy.name} {role} {field} {view}", roles=MappingProxyType({**policy.roles, role: changed})
+    )
+
+
+def choices() -> Iterator[tuple[str, Sequence[str], str, str, Any]]:
+    """Every choice: what it is called, the fields that it tells of, its root, the query, and the variable."""
+    for input_, fields in FILTERS.items():
+        for name, governed in fields.items():
+            for value in operators(input_, name):
+                for root, query in PLACES[input_].items():
+                    yield f"{root} {name} {value}", governed, root, query, {name: value}
+    for enum, values in ENUMS.items():
+        for value, governed in values.items():
+            for root, query in PLACES[enum].items():
+                yield f"{root} {value}", governed, root, query, value
+    tags = "query($x: String!) { costs(groupByTags: [$x]) { __typename } }"
+    yield "costs groupByTags", ["Call.tags", "Tag.key", "Tag.value", "CostKey.tags"], "costs", tags, "team"
+    for facet, governed_by in FACETS.items():
+        query = f"query($x: Int) {{ facets(first: $x) {{ {facet} {{ __typename }} }} }}"
+        yield f"facets {facet}", [governed_by, f"Facets.{facet}"], "facets", query, 5
+
+
+def operators(input_: str, name: str) -> Iterator[Any]:
+    """One value for every operator that a filter's field has."""
+    type_ = get_named_type(SCHEMA.type_map[input_].fields[name].type)
+    if type_.name == "TagFilter":
+        yield [{"key": "team"}]
+        for operator in operators("TagFilter", "value"):
+            yield [{"key": "team", "value": operator}]
+        return
+    for operator, definition in type_.fields.items():
+        if type_.name == "UserFilter" and operator == "id":
+            continue  # who may name a plain id is asked for by itself, below
+        yield {operator: sample(definition.type)}
+
+
+def sample(type_: Any) -> Any:
+    inner = get_named_type(type_)
+    while isinstance(type_, GraphQLNonNull):
+        type_ = type_.of_type
+    value = next(iter(inner.values)) if isinstance(inner, GraphQLEnumType) else VALUES[inner.name]
+    return [value] if type_ is not inner else value
+
+
+def test_the_walk_knows_every_choice() -> None:
+    """A filter, an enum or a place to choose that is new to the schema fails here until it is walked too."""
+    for input_, fields in FILTERS.items():
+        assert set(SCHEMA.type_map[input_].fields) - LOGIC == set(fields), input_
+    for enum, values in ENUMS.items():
+        assert set(SCHEMA.type_map[enum].values) == set(values), enum
+    assert set(SCHEMA.type_map["Facets"].fields) == set(FACETS)
+    places = {(type_, root) for type_, roots in PLACES.items() for root in roots}
+    found = set()
+    for root_type in (SCHEMA.query_type, SCHEMA.mutation_type, SCHEMA.subscription_type):
+        for root, field in (root_type.fields if root_type else {}).items():
+            for type_ in used(get_named_type(argument.type) for argument in field.args.values()):
+                if type_ in PLACES:
+                    found.add((type_, root))
+                elif root in {place for _, place in places}:
+                    assert not isinstance(SCHEMA.type_map[type_], GraphQLEnumType) or type_ in HARMLESS, type_
+    assert found == places
+
+
+def used(types: Any) -> set[str]:
+    """Names of the input types and enums that are reached from these."""
+    names: set[str] = set()
+    pending = [*types]
+    while pending:
+        type_ = pending.pop()
+        if type_.name not in names:
+            names.add(type_.name)
+            if isinstance(type_, GraphQLInputObjectType):
+                pending += [get_named_type(field.type) for field in type_.fields.values()]
+    return names
+
+
+async def forbidden(shelf: Shelf, query: str, value: Any, scope: Scope) -> bool:
+    result = await shelf.ask(query, scope, {"x": value})
+    codes = [error.extensions["code"] for error in result.errors or ()]
+    assert "INTERNAL" not in codes, (query, value)
+    return "FORBIDDEN" in codes
+
+
+def allowed(policy: Policy, role: Role, root: str, governed: Sequence[str]) -> bool:
+    """By the policy's own words, field by field."""
+    return views.may_ask(policy, role, root) and all(
+        views.view(policy, role, field) is View.SEE
+        or (field == USER and views.view(policy, role, field) is View.MASKED)
+        for field in governed
+    )
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("preset", PRESETS)
+async def test_every_choice_of_every_role_under_every_preset(shelf: Shelf, preset: str, role: Role) -> None:
+    """Refused exactly when the role may not ask the root or does not see all that the choice tells of."""
+    policy = load_preset(preset)
+    bound = (await shelf.accounts.ensure(["acme"])).values() if role is Role.PARTNER else ()
+    scope = shelf.scope(role, *bound, policy=policy)
+    for name, governed, root, query, value in choices():
+        assert await forbidden(shelf, query, value, scope) is not allowed(policy, role, root, governed), name
+
+
+@pytest.mark.parametrize("view", [View.MASKED, View.DENIED])
+async def test_no_choice_by_what_is_taken_away(shelf: Shelf, view: View) -> None:
+    """Each field masked or denied by itself takes away every choice that tells of it, plain, nested and negated."""
+    for name, governed, _, query, value in choices():
+        for field in governed:
+            if field == USER and view is View.MASKED:
+                continue  # by pseudonym, who is masked may be chosen by
+            scope = shelf.scope(Role.VIEWER, policy=altered(shelf.policy, Role.VIEWER, field, view))
+            assert await forbidden(shelf, query, value, scope), (name, field)
+            if isinstance(value, dict):
+                assert await forbidden(shelf, query, {"or": [{"not": {"and": [value]}}]}, scope), (name, field)
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_viewer_fields_say_the_truth(shelf: Shelf, role: Role) -> None:
+    """`viewer.fields` lists every data field once, with what the gate does: its view, and whether a choice by it alone
+    goes through."""
+    bound = (await shelf.accounts.ensure(["acme"])).values() if role is Role.PARTNER else ()
+    scope = shelf.scope(role, *bound)
+    data = await shelf.data("{ viewer { fields { field view filterable } } }", scope)
+    said = {entry["field"]: entry for entry in data["viewer"]["fields"]}
+
+    assert list(said) == list(DATA_FIELDS)
+    assert {name: entry["view"] for name, entry in said.items()} == {
+        name: views.view(shelf.policy, role, name).name for name in DATA_FIELDS
+    }
+    possible = {
+        field
+        for _, governed, root, _, _ in choices()
+        for field in governed
+        if root != "facets" or not field.startswith("Facets.")
+        if allowed(shelf.policy, role, "calls" if role not in WITHOUT_CALLS else root, governed)
+    }
+    assert {name for name, entry in said.items() if entry["filterable"]} == possible
+
+
+def everything(scope: Scope) -> str:
+    """All that the role may select of all data types."""
+    return f"""query {{ calls {{ nodes {{ {selected(scope, "Call")} }} }}
+      errors {{ nodes {{ {selected(scope, "CallError")} }} }}
+      errorGroups {{ nodes {{ {selected(scope, "ErrorGroup")} }} }} costs {{ {selected(scope, "CostReport")} }} }}"""
+
+
+def selected(scope: Scope, type_: str) -> str:
+    parts = []
+    for name, field in SCHEMA.type_map[type_].fields.items():
+        inner = get_named_type(field.type)
+        if scope.views[f"{type_}.{name}"] is View.DENIED or inner.name in ("Call", "CallError"):
+            continue
+        below = f" {{ {selected(scope, inner.name)} }}" if hasattr(inner, "fields") else ""
+        parts.append(name + below)
+    return " ".join(parts) or "__typename"
+
+
+@pytest.mark.parametrize("view", [View.MASKED, View.DENIED])
+async def test_what_is_taken_away_is_nowhere_in_the_answer(shelf: Shelf, view: View) -> None:
+    """Each value by itself: masked or denied, it is in no list, group, sum or part that the role can still select."""
+    whole = orjson.dumps(await shelf.data(everything(shelf.scope(Role.VIEWER)))).decode()
+    assert [field for field, canary in CANARIES.items() if canary not in whole] == []
+    for field, canary in CANARIES.items():
+        if view is View.MASKED and field in SEALED:
+            continue  # masked already: only what a rule found is hidden, and here it found nothing
+        scope = shelf.scope(Role.VIEWER, policy=altered(shelf.policy, Role.VIEWER, field, view))
+        answer = orjson.dumps(await shelf.data(everything(scope), scope)).decode()
+        if field == "Amount.amount":
+            answer = answer.replace(f'"unitPrice":"{canary}"', "")
+        assert canary not in answer, field
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.ADMIN])
+async def test_any_field_masked_is_an_answer_or_a_refusal(shelf: Shelf, role: Role) -> None:
+    """No field breaks an answer when it is masked: the role still gets all that `viewer.fields` says it may select."""
+    for field in DATA_FIELDS:
+        scope = shelf.scope(role, policy=altered(shelf.policy, role, field, View.MASKED))
+        expected = View.MASKED if field in SHOWN_MASKED else View.DENIED
+        if views.view(shelf.policy, role, field) is View.SEE:
+            assert scope.views[field] is expected, field
+        await shelf.data(everything(scope), scope)
+        facets = [name for name in FACETS if scope.views[f"Facets.{name}"] is not View.DENIED]
+        parts = selected(scope, "FacetValue")
+        await shelf.data(f"{{ facets {{ __typename {' '.join(f'{name} {{ {parts} }}' for name in facets)} }} }}", scope)
+
+
+async def test_an_export_shows_what_its_role_sees(shelf: Shelf) -> None:
+    """Exports ask through the same gate: what an admin is denied is refused by name, what is masked comes masked."""
+    async with serve(shelf) as served:
+        runtime = served.runtime
+        for kind, field in (("calls", "Call.apiKey"), ("errors", "CallError.code"), ("costs", "Call.provider")):
+            policy = altered(shelf.policy, Role.ADMIN, field, View.DENIED)
+            runtime.applied = replace(runtime.applied, policy=policy)
+            with pytest.raises(ExportRefusedError, match="may not"):
+                async for _ in exported_pages(runtime, KINDS[kind], None):
+                    pass
+        masked = altered(shelf.policy, Role.ADMIN, "Call.apiKey", View.MASKED)
+        runtime.applied = replace(runtime.applied, policy=masked)
+        rows = [row async for page in exported_pages(runtime, KINDS["calls"], None) for row in page.rows]
+        assert [row["apiKey"] for row in rows] == ["[redacted:operational]"]
+        with pytest.raises(ExportRefusedError, match="may not"):
+            async for _ in exported_pages(runtime, KINDS["calls"], {"apiKey": {"eq": "x"}}):
+                pass
