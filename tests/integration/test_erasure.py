@@ -1,0 +1,198 @@
+"""Erasing a person or an account: live rows now, copies by their keys, what is held when the hold ends."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from steward import NOW, YOUNG, Steward, failed, stewarding
+
+from service.ingest.verdict import Status
+from service.keyring import KeyDestroyedError
+from service.retention.erasure import ErasureKind, carry_out_erasures, get_erasure, request_erasure
+from service.retention.errors import ErasureError
+from service.retention.holds import lift_hold
+from service.retention.maintenance import maintain
+from service.retention.tombstones import replay_tombstones
+
+TOKENS = "SELECT source_id FROM call WHERE user_token IS NOT NULL ORDER BY 1"
+SEALED = "SELECT model FROM call_error WHERE sealed IS NOT NULL ORDER BY 1"
+YESTERDAY = NOW - timedelta(days=1)
+
+
+@pytest.fixture
+async def steward(database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
+    async with stewarding(database_url, tmp_path) as steward:
+        yield steward
+
+
+async def fill(steward: Steward) -> None:
+    """Calls of two people in one account, on two days, and of the first in another account."""
+    await steward.report(
+        failed("a", YOUNG, user="u-mallory", model="m1"),
+        failed("b", YESTERDAY, user="u-mallory", model="m2"),
+        failed("c", YOUNG, user="u-bob", model="m3"),
+        failed("d", YOUNG, user="u-mallory", model="m4", account="other"),
+    )
+
+
+async def erase(steward: Steward, user: str | None = "u-mallory", **options: bool):
+    kind = ErasureKind.USER if user else ErasureKind.ACCOUNT
+    return await request_erasure(
+        steward.means, kind=kind, account="acme", user=user, reason="asked by letter", actor="cli", **options
+    )
+
+
+async def test_a_person_is_erased_and_nobody_else(steward: Steward) -> None:
+    """Their pseudonyms and the sealed text of their errors are gone in that account; counts and money stay."""
+    await fill(steward)
+    erasure = await erase(steward)
+
+    assert await steward.column(TOKENS) == ["c", "d"]
+    assert await steward.column(SEALED) == ["m3", "m4"]
+    assert await steward.value("SELECT count(*) FROM call") == 4
+    assert (erasure.rows, erasure.blocked_by, erasure.finished_at is not None) == (4, (), True)
+    assert erasure.tokens == ()
+    # Copies: the younger day's key ends 30 days after the day, and is in the keyring's backups for 7 days more.
+    assert timedelta(days=36) < erasure.unreadable_at - NOW < timedelta(days=39)
+    assert await steward.kinds() == ["ERASURE_INTENT", "ERASURE_RESULT"]
+    assert await steward.findings() == {}
+
+
+async def test_the_persons_id_is_nowhere(steward: Steward) -> None:
+    """Neither the erasure's record nor the ledger, its notes included, nor any row holds the plain id."""
+    await fill(steward)
+    await erase(steward)
+    for statement in (
+        "SELECT erasure::text FROM erasure",
+        "SELECT convert_from(leaf, 'UTF8') FROM ledger_entry",
+        "SELECT text FROM ledger_note",
+        "SELECT call::text FROM call UNION ALL SELECT call_error::text FROM call_error",
+    ):
+        assert not any("mallory" in row for row in await steward.column(statement))
+
+
+async def test_a_retried_report_of_an_erased_person_is_a_duplicate(steward: Steward) -> None:
+    """The call is still there, without the person: its retry brings nothing back."""
+    await fill(steward)
+    await erase(steward)
+    (verdict,) = await steward.report(failed("a", YOUNG, user="u-mallory", model="m1"))
+    assert verdict.status is Status.DUPLICATE
+    assert await steward.column(TOKENS) == ["c", "d"]
+
+
+async def test_an_erasure_outlives_a_crash_without_the_id(steward: Steward) -> None:
+    """What was asked for and not done is done by whoever comes next, from pseudonyms alone."""
+    await fill(steward)
+    asked = await erase(steward, at_once=False)
+    assert (asked.finished_at, await steward.column(TOKENS)) == (None, ["a", "b", "c", "d"])
+    assert await maintain(steward.means)
+    done = await get_erasure(steward.means.owner, asked.id)
+    assert (done.finished_at is not None, done.rows, done.tokens) == (True, 4, ())
+    assert await steward.column(TOKENS) == ["c", "d"]
+
+
+async def test_a_hold_blocks_what_it_names_and_is_named(steward: Steward) -> None:
+    """Held rows keep the person until the hold ends, the others lose it now; then the worker finishes."""
+    await fill(steward)
+    hold = await steward.hold(model="m1")
+    erasure = await erase(steward)
+    assert await steward.column(TOKENS) == ["a", "c", "d"]
+    assert (erasure.blocked_by, erasure.finished_at, erasure.rows) == ((hold.id,), None, 2)
+
+    await lift_hold(steward.means, hold.id, reason="settled", actor="cli")
+    assert await maintain(steward.means)
+    assert await steward.column(TOKENS) == ["c", "d"]
+    done = await get_erasure(steward.means.owner, erasure.id)
+    assert (done.finished_at is not None, done.rows, done.blocked_by) == (True, 4, ())
+
+
+async def test_a_hold_that_keeps_no_person_blocks_nothing(steward: Steward) -> None:
+    """A hold of operational facts alone does not keep who it was."""
+    from policies.model import DataClass
+
+    await fill(steward)
+    await steward.hold(DataClass.OPERATIONAL)
+    assert (await erase(steward)).finished_at is not None
+
+
+async def test_an_account_is_erased_with_its_name_and_key(steward: Steward) -> None:
+    """No row, no key, no name: a report under the old name begins a new account, and fsck finds nothing left."""
+    await fill(steward)
+    number = await steward.means.accounts.find("acme")
+    erasure = await erase(steward, user=None)
+
+    assert (erasure.finished_at is not None, erasure.rows) == (True, 9)
+    for store in ("call", "call_error", "usage_delta"):
+        assert await steward.value(f"SELECT count(*) FROM {store} WHERE account_id = $1", number) == 0
+    with pytest.raises(KeyDestroyedError):
+        await steward.means.keyring.account_key(number, mint=True)
+    assert await steward.value("SELECT count(*) FROM account WHERE name = 'acme'") == 0
+    await steward.report(failed("n", YOUNG, user="u-bob"))
+    assert await steward.value("SELECT count(*) FROM call WHERE account_id <> $1", number) == 2
+    assert await steward.findings() == {}
+    assert timedelta(days=6) < erasure.unreadable_at - NOW < timedelta(days=8)
+
+
+async def test_a_held_account_keeps_its_key_and_its_held_rows(steward: Steward) -> None:
+    """What a hold names stays with the key that opens it; the rest goes at once, and that when the hold is lifted."""
+    await fill(steward)
+    number = await steward.means.accounts.find("acme")
+    hold = await steward.hold(model="m1")
+    erasure = await erase(steward, user=None)
+    assert (erasure.blocked_by, erasure.finished_at, erasure.unreadable_at) == ((hold.id,), None, None)
+    assert await steward.column("SELECT source_id FROM call ORDER BY 1") == ["a", "d"]
+    assert await steward.means.keyring.account_key(number, mint=False)
+    assert await steward.findings() == {}
+
+    await lift_hold(steward.means, hold.id, reason="settled", actor="cli")
+    await carry_out_erasures(steward.means)
+    assert await steward.column("SELECT source_id FROM call ORDER BY 1") == ["d"]
+    assert (await get_erasure(steward.means.owner, erasure.id)).finished_at is not None
+    with pytest.raises(KeyDestroyedError):
+        await steward.means.keyring.account_key(number, mint=False)
+
+
+async def test_what_a_service_wrote_late_is_swept(steward: Steward) -> None:
+    """Rows that came in under the old number after the end are deleted by the next round."""
+    await fill(steward)
+    number = await steward.means.accounts.find("acme")
+    await erase(steward, user=None)
+    late = (
+        "INSERT INTO call SELECT (jsonb_populate_record(call, jsonb_build_object('account_id', $1::int))).* FROM call"
+    )
+    await steward.ingest.database.owner.execute(late, number)
+    assert "erasures" in await steward.findings()
+    await maintain(steward.means)
+    assert await steward.findings() == {}
+
+
+async def test_a_keyring_from_before_the_erasure_is_destroyed_again(steward: Steward, tmp_path: Path) -> None:
+    """The account's key does not come back with a backup of the keyring."""
+    import subprocess
+
+    from service.keyring import open_keyring
+
+    await fill(steward)
+    number = await steward.means.accounts.find("acme")
+    subprocess.run(["cp", "-a", tmp_path / "keyring", tmp_path / "copy"], check=True)
+    await erase(steward, user=None)
+    old = await open_keyring(f"file:{tmp_path / 'copy'}", f"file:{tmp_path / 'kek'}", create=False)
+    assert await old.account_key(number, mint=False)
+    assert await replay_tombstones(steward.means.owner, old) == 1
+    with pytest.raises(KeyDestroyedError):
+        await old.account_key(number, mint=False)
+    await old.close()
+
+
+@pytest.mark.parametrize(("account", "user", "reason"), [("nobody", "u", "r"), ("acme", "", "r"), ("acme", "u", " ")])
+async def test_an_erasure_that_makes_no_sense_is_refused(
+    steward: Steward, account: str, user: str, reason: str
+) -> None:
+    """Unknown account, no person, no reason: nothing is recorded."""
+    await fill(steward)
+    with pytest.raises(ErasureError):
+        await request_erasure(
+            steward.means, kind=ErasureKind.USER, account=account, user=user, reason=reason, actor="cli"
+        )
+    assert await steward.kinds() == []
