@@ -1,10 +1,11 @@
 """`calledger verify`: check a bundle of evidence, with neither server nor database."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 
+from policies.evidence.attestation import verify_attestation
 from policies.evidence.verify import EvidenceError
 from policies.evidence.verify import verify as verify_bundle
 from service.commands.options import UnusedData, verb
@@ -28,7 +29,7 @@ def verify(
     ] = None,
     data: UnusedData = None,  # noqa: ARG001 - given to every command
 ) -> None:
-    """Check a bundle of evidence. Needs neither server nor database.
+    """Check a bundle of evidence. Needs neither server nor database. Checks a statement of `attest`, too.
 
     Without --key it can only say that the bundle is consistent, not whose it is. With --since it also proves that
     nothing was changed or removed that your checkpoint covers.
@@ -38,13 +39,26 @@ def verify(
     Example: calledger verify evidence.ndjson --key calledger/...+...
     """
     try:
+        given = read_key_option(key)
         with file.open("rb") as lines:
-            verdict = verify_bundle(lines, key=read_key_option(key), since=None if since is None else read_since(since))
+            if _is_attestation(lines):
+                if since is not None:
+                    raise typer.BadParameter("--since is for bundles; an attestation proves single entries")
+                said = verify_attestation(lines.read(), key=given)
+            else:
+                said = verify_bundle(lines, key=given, since=None if since is None else read_since(since)).lines()
     except OSError as error:
         raise _unreadable(file, error) from None
     except EvidenceError as error:
         raise NotVerifiedError(f"NOT verified: {error}") from None
-    typer.echo("\n".join(verdict.lines()))
+    typer.echo("\n".join(said))
+
+
+def _is_attestation(opened: IO[bytes]) -> bool:
+    """An attestation is one indented object; a bundle's first line is a whole one."""
+    first = opened.readline(1000)
+    opened.seek(0)
+    return first.strip() == b"{"
 
 
 def read_key_option(key: str | None) -> str | None:

@@ -48,9 +48,7 @@ async def check(ledger: Ledger) -> LedgerCheck:
             problems.append(f"entry {index}: {problem}")
             break
         tree.append(row["leaf"])
-        peaks = {
-            node: peaks[node] if node in peaks else _stored(row["hashes"], node) for node in evidence.peaks(tree.size)
-        }
+        peaks = dict(zip(evidence.peaks(tree.size), tree.peaks, strict=True))
         if row["kind"] == LedgerKind.SIGNER_ROTATED.value:
             facts = read_leaf(row["leaf"]).facts
             keys |= {bytes.fromhex(facts["old"]), bytes.fromhex(facts["new"])}
@@ -87,11 +85,6 @@ def _problem(row: dict[str, object], index: int, peaks: dict[Node, bytes]) -> st
     if b"".join(completed(row["leaf"], index, peaks.__getitem__)) != row["hashes"]:  # type: ignore[arg-type]
         return "its stored hashes are not those of the tree"
     return None
-
-
-def _stored(hashes: object, node: Node) -> bytes:
-    assert isinstance(hashes, bytes)
-    return hashes[node.level * 32 : node.level * 32 + 32]
 
 
 async def _checkpoints(ledger: Ledger, problems: list[str]) -> dict[Checkpoint, str]:

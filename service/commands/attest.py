@@ -1,0 +1,56 @@
+"""`calledger attest`: the periodic statement of retention."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.commands.common import quiet_runtime, run, say
+from service.commands.ledger import write_lines
+from service.commands.options import Data, verb
+from service.retention.attest import PERIOD_DAYS
+from service.retention.attest import attest as make_attestation
+from service.retention.attest_page import page
+
+app = verb()
+
+
+@app.command()
+def attest(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The JSON to write; a page for people goes beside it.")],
+    days: Annotated[int, typer.Option(min=1, max=3660, help="Period that the statement looks back on.")] = PERIOD_DAYS,
+    data: Data = None,
+) -> None:
+    """Write the periodic statement: what is kept, that nothing older is here, what was destroyed.
+
+    It answers GDPR 5(1)(e) and 30(1)(f), the quarterly check of PCI DSS 3.2.1, and gives SOC 2 auditors the list to
+    sample from with a proof for each item. The statement itself goes into the ledger by its digest.
+    The exit code is 1 when a requirement does not hold; the statement is written all the same, and says so.
+
+    \b
+    Example: calledger attest retention-2026-q4.json
+    Then:    calledger verify retention-2026-q4.json --key "$(calledger ledger key)"
+    """
+    if not run(lambda: _attest(file, days, data)):
+        raise typer.Exit(1)
+
+
+async def _attest(file: Path, days: int, data: Path | None) -> bool:
+    async with quiet_runtime(data) as runtime:
+        attestation = await make_attestation(runtime.means, runtime.ledger, runtime.applied, days=days, actor="cli")
+    beside = file.with_suffix(".html")
+    if beside == file:
+        beside = file.with_suffix(".page.html")
+    await write_lines(file, _one(json.dumps(attestation, sort_keys=True, indent=1) + "\n"), lambda: None)
+    await write_lines(beside, _one(page(attestation)), lambda: None)
+    checks = attestation["statement"]["checks"]
+    for one in checks:
+        say(f"{'holds' if one['holds'] else 'FAILS'} {one['title']}: {one['finding']}")
+    say(f"written to {file} and {beside}")
+    return all(one["holds"] for one in checks)
+
+
+async def _one(text: str) -> AsyncIterator[bytes]:
+    yield text.encode()

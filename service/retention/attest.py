@@ -1,0 +1,139 @@
+"""The periodic statement: what is kept, that nothing older is there, and what was destroyed in the period.
+
+It answers what auditors come for: GDPR 5(1)(e) (is anything older than its window here now), 30(1)(f) (which windows
+are there), PCI DSS 3.2.1 (checked at least every three months), and SOC 2 (the population to sample from, each item
+with its proof).
+"""
+
+import base64
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from policies.evidence import LedgerKind, moment
+from policies.evidence.attestation import ATTESTATION, statement_digest
+from service.ledger import Checkpoints, Entry, Ledger, Selection, check
+from service.ledger.check import LedgerCheck
+from service.retention.means import Means
+from service.retention.report import ClassState, Report, report
+from service.storage.policy_store import AppliedPolicy
+
+PERIOD_DAYS: Final = 92
+POPULATION: Final = tuple(kind for kind in LedgerKind if kind not in (LedgerKind.STARTED, LedgerKind.ATTESTED))
+_LAST_PURGE: Final = "SELECT max(finished_at) FROM purge_run WHERE state = 'DONE'"
+_FAILED_PURGES: Final = "SELECT count(*) FROM purge_run WHERE state = 'FAILED' AND planned_at >= $1"
+_ACTIVE_HOLDS: Final = """
+    SELECT count(*) FROM hold WHERE lifted_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+"""
+
+
+async def attest(means: Means, ledger: Ledger, applied: AppliedPolicy, *, days: int, actor: str) -> dict[str, Any]:
+    """The attestation of the last `days` days, with its entry in the ledger and a checkpoint over it."""
+    found = await report(means)
+    since = found.as_of - timedelta(days=days)
+    entries = [entry async for entry in ledger.every(Selection(kinds=POPULATION, recorded_from=since))]
+    checked = await check(ledger)
+    statement = {
+        "as_of": moment(found.as_of),
+        "period": {"from": moment(since), "to": moment(found.as_of), "days": days},
+        "policy": _policy(applied),
+        "classes": [_class(one) for one in found.classes],
+        "checks": [one async for one in _checks(means, found, checked, days)],
+        "active_holds": await means.owner.fetchval(_ACTIVE_HOLDS),
+        "keyring_backup_days": means.keyring_backup_days,
+        "missing": list(found.missing),
+        "entries": [_entry(entry) for entry in entries],
+    }
+    index = await ledger.append(LedgerKind.ATTESTED, {"statement": statement_digest(statement)}, actor=actor)
+    return {
+        "format": ATTESTATION,
+        "statement": statement,
+        "evidence": await _evidence(ledger, index, [entry.index for entry in entries]),
+    }
+
+
+async def _evidence(ledger: Ledger, statement: int, items: Sequence[int]) -> dict[str, Any]:
+    issued = await Checkpoints(ledger).sign()
+    return {
+        "checkpoint": issued.note,
+        "key": issued.public_key,
+        "statement": await _item(ledger, statement, issued.size),
+        "items": [await _item(ledger, index, issued.size) for index in items],
+    }
+
+
+async def _item(ledger: Ledger, index: int, size: int) -> dict[str, Any]:
+    entry = await ledger.entry(index)
+    assert entry is not None
+    proof = await ledger.inclusion_proof(index, size)
+    return {"index": index, "leaf": _base64(entry.leaf), "proof": [_base64(value) for value in proof.hashes]}
+
+
+async def _checks(means: Means, found: Report, checked: LedgerCheck, days: int) -> Any:  # noqa: ANN401 - a generator
+    overdue = sum(one.state.overdue for one in found.classes)
+    yield _finding(
+        "GDPR 5(1)(e), storage limitation",
+        overdue == 0,
+        "no row is past its deadline" if overdue == 0 else f"{overdue} rows are past their deadline",
+    )
+    yield _finding("GDPR 30(1)(f), time limits", bool(found.classes), f"{len(found.classes)} windows are in force")
+    last: datetime | None = await means.owner.fetchval(_LAST_PURGE)
+    recent = last is not None and last >= found.as_of - timedelta(days=PERIOD_DAYS)
+    said = "no purge has run yet" if last is None else f"the last purge ended {moment(last)}"
+    yield _finding("PCI DSS 3.2.1, verified at least every three months", recent and overdue == 0, said)
+    failed: int = await means.owner.fetchval(_FAILED_PURGES, found.as_of - timedelta(days=days))
+    yield _finding("purges of the period", failed == 0, f"{failed} purges failed")
+    lost = sum(one.keys.lost for one in found.classes)
+    yield _finding("keys", lost == 0, f"{lost} keys are neither here nor destroyed by us")
+    problems = "; ".join(checked.problems) or f"all {checked.size} entries and {checked.checkpoints} checkpoints hold"
+    yield _finding("ledger, derived again from its entries", not checked.problems, problems)
+
+
+def _finding(title: str, holds: bool, finding: str) -> dict[str, Any]:
+    return {"title": title, "holds": holds, "finding": finding}
+
+
+def _policy(applied: AppliedPolicy) -> dict[str, Any]:
+    return {
+        "name": applied.policy.name,
+        "version": applied.version,
+        "digest": applied.digest,
+        "applied_at": moment(applied.applied_at),
+        "applied_by": applied.applied_by,
+    }
+
+
+def _class(one: ClassState) -> dict[str, Any]:
+    return {
+        "class": one.window.data_class.value,
+        "tier": one.window.tier,
+        "store": one.window.store.value,
+        "window_days": one.window.days,
+        "kept_at_most_days": one.kept_at_most_days,
+        "unreadable_days": one.unreadable_days,
+        "oldest": one.state.oldest and moment(one.state.oldest),
+        "oldest_served": one.state.oldest_served and moment(one.state.oldest_served),
+        "overdue": one.state.overdue,
+        "hidden": one.state.hidden,
+        "held": one.held,
+        "keys": {
+            "live": one.keys.live,
+            "destroyed": one.keys.destroyed,
+            "lost": one.keys.lost,
+            "held": one.keys.held,
+        },
+    }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "index": entry.index,
+        "kind": entry.kind.value,
+        "actor": entry.actor,
+        "recorded_at": moment(entry.recorded_at),
+        "facts": dict(entry.facts),
+    }
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

@@ -1,0 +1,177 @@
+"""The ledger from the command line, as an operator and an auditor use it."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from running import RunningService, command
+
+from policies.evidence import read_leaf, verify
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    running = RunningService(tmp_path_factory.mktemp("ledger") / "data")
+    yield running
+    running.stop()
+
+
+def verified(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """`calledger verify` with no data directory to look at."""
+    environment = {"PATH": "/usr/bin", "CALLEDGER_DATA": "/nowhere"}
+    root = Path(__file__).resolve().parents[2]
+    return subprocess.run(
+        [sys.executable, "-m", "service", "verify", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=root,
+        env=environment,
+    )
+
+
+def test_an_auditor_verifies_what_the_operator_exports(service: RunningService, tmp_path: Path) -> None:
+    """Key, checkpoint and bundle come from three commands; the fourth needs none of the service."""
+    key = service.command("ledger", "key").stdout.strip()
+    kept, bundle = tmp_path / "kept", tmp_path / "evidence.ndjson"
+    kept.write_text(service.command("ledger", "checkpoint").stdout)
+    api_key = service.new_key("viewer")
+    done = service.command("ledger", "export", str(bundle))
+
+    assert done.returncode == 0, done.stderr
+    said = verified(bundle, "--key", key, "--since", kept)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout.startswith("verified: signed by the key you gave\nnothing was changed or removed")
+    assert verified(bundle).stdout.startswith("consistent; signer not checked\n")
+    assert bundle.stat().st_mode & 0o777 == 0o600
+    assert api_key.split("_")[1] in str(leaves(bundle))
+    assert api_key not in bundle.read_text()
+
+
+def leaves(bundle: Path) -> list[object]:
+    from base64 import b64decode
+
+    lines = [json.loads(line) for line in bundle.read_text().splitlines()]
+    return [read_leaf(b64decode(line["leaf"])) for line in lines if line["type"] == "entry"]
+
+
+def test_what_happens_to_keys_is_in_the_ledger(service: RunningService, tmp_path: Path) -> None:
+    """Start, policy, the first key, a key made and its end, each with ids and digests only."""
+    prefix = service.new_key("partner", "acme").split("_")[1]
+    service.command("keys", "revoke", prefix)
+    service.command("ledger", "export", str(tmp_path / "bundle"))
+    said = [(leaf.kind.value, leaf.actor) for leaf in leaves(tmp_path / "bundle")]
+    of_key = [leaf for leaf in leaves(tmp_path / "bundle") if leaf.facts.get("key") == prefix]
+
+    assert said[:3] == [("POLICY_APPLIED", "system"), ("API_KEY_CREATED", "system"), ("STARTED", "system")]
+    assert [leaf.kind.value for leaf in of_key] == ["API_KEY_CREATED", "API_KEY_REVOKED"]
+    assert of_key[0].facts["role"] == "partner"
+    assert all(isinstance(number, int) for number in of_key[0].facts["accounts"])
+    assert b"acme" not in b"".join(json.dumps(dict(leaf.facts)).encode() for leaf in leaves(tmp_path / "bundle"))
+
+
+def test_only_what_came_after_a_checkpoint(service: RunningService, tmp_path: Path) -> None:
+    """A later bundle begins where the auditor's checkpoint ends, and proves that it continues it."""
+    kept, later = tmp_path / "kept", tmp_path / "later"
+    kept.write_text(service.command("ledger", "checkpoint").stdout)
+    size = int(kept.read_text().splitlines()[1])
+    service.command("ledger", "export", str(later), "--since", str(kept))
+
+    assert json.loads(later.read_text().splitlines()[0])["from"] == size
+    assert verified(later, "--since", kept).returncode == 0
+
+
+def test_what_does_not_hold_is_one_line_and_exit_code_one(service: RunningService, tmp_path: Path) -> None:
+    """Altered bundles, wrong keys, wrong files: a sentence that an auditor understands, and no traceback."""
+    bundle = tmp_path / "bundle"
+    service.command("ledger", "export", str(bundle))
+    altered = tmp_path / "altered"
+    altered.write_bytes(bundle.read_bytes().replace(b'"index":1,', b'"index":2,'))
+    wrong = "a/b+00000000+AAAA"
+    for arguments in ((altered,), (bundle, "--key", wrong), (bundle, "--key", "nofile"), (tmp_path / "absent",)):
+        done = verified(*arguments)
+        assert (done.returncode, done.stdout) == (1, ""), done
+        assert re.fullmatch(r"calledger: .+\n", done.stderr), done.stderr
+    assert "NOT verified" in verified(altered).stderr
+
+
+def test_the_checkpoint_is_served_to_witnesses(service: RunningService) -> None:
+    """Anybody may fetch the newest checkpoint; it is the one that is stored, and signed for no request."""
+    first = service.request("GET", "/v1/checkpoint")
+    again = service.request("GET", "/v1/checkpoint")
+
+    assert first[0] == 200
+    assert first[1]["Content-Type"].startswith("text/plain")
+    assert first[2] == again[2]
+    assert first[2].decode().splitlines()[0].startswith("calledger/")
+
+
+def test_the_verifier_is_printed_whole(service: RunningService, tmp_path: Path) -> None:
+    """What `ledger verifier` prints is a program that verifies, by itself."""
+    program, bundle = tmp_path / "v.py", tmp_path / "bundle"
+    program.write_text(service.command("ledger", "verifier").stdout)
+    service.command("ledger", "export", str(bundle))
+    done = subprocess.run([sys.executable, "-I", program, bundle], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("consistent; signer not checked")
+
+
+def test_a_statement_is_written_proved_and_readable(service: RunningService, tmp_path: Path) -> None:
+    """The JSON is verified with its entries, any change of it is found, and the page loads nothing."""
+    statement = tmp_path / "q4.json"
+    key = service.command("ledger", "key").stdout.strip()
+    purged = service.command("purge")
+    done = service.command("attest", str(statement))
+    said = json.loads(statement.read_text())
+    page = (tmp_path / "q4.html").read_text()
+
+    assert (purged.returncode, done.returncode) == (0, 0), done.stdout + done.stderr
+    assert {one["title"].split(",")[0] for one in said["statement"]["checks"]} >= {"GDPR 5(1)(e)", "GDPR 30(1)(f)"}
+    assert all(one["holds"] for one in said["statement"]["checks"])
+    assert "API_KEY_CREATED" in {one["kind"] for one in said["statement"]["entries"]}
+    assert verified(statement, "--key", key).stdout.startswith("verified: signed by the key you gave\n")
+    HTMLParser().feed(page)
+    assert not re.search(r"(?:src|href)=|@import|<script", page)
+    assert said["statement"]["policy"]["digest"] in page
+
+
+def test_an_altered_statement_is_refused(service: RunningService, tmp_path: Path) -> None:
+    """Whatever value is changed in a statement, the digest in the ledger is no longer its own."""
+    statement, altered = tmp_path / "s.json", tmp_path / "altered.json"
+    service.command("attest", str(statement))
+    text = statement.read_text()
+    for old, new in (
+        ('"overdue": 0', '"overdue": 1'),
+        ('"holds": true', '"holds": false'),
+        ('"role": "admin"', '"role": "viewer"'),
+        ('"version": 1', '"version": 2'),
+        ('"index": 1,', '"index": 2,'),
+    ):
+        assert old in text
+        altered.write_text(text.replace(old, new, 1))
+        done = verified(altered)
+        assert done.returncode == 1
+        assert "NOT verified" in done.stderr
+
+
+def test_a_start_after_a_stop_goes_on_with_the_same_ledger(tmp_path: Path) -> None:
+    """Commands without a service append and mirror too; the next start finds all of it."""
+    service = RunningService(tmp_path / "data")
+    service.stop()
+    made = command(tmp_path / "data", "keys", "create", "--role", "viewer")
+    mirrored = (tmp_path / "data" / "ledger" / "1" / "entries-000000000000.ndjson").read_text().splitlines()
+    service.start()
+    service.command("ledger", "export", str(tmp_path / "bundle"))
+    service.stop()
+
+    kinds = [leaf.kind.value for leaf in leaves(tmp_path / "bundle")]
+    assert made.returncode == 0, made.stderr
+    assert len(mirrored) == 4
+    assert kinds[2:] == ["STARTED", "API_KEY_CREATED", "STARTED", "EVIDENCE_CREATED"]
+    assert verify((tmp_path / "bundle").read_bytes().splitlines(keepends=True)).kinds["STARTED"] == 2
