@@ -4,8 +4,8 @@
      "format": "calledger-attestation/1", "statement": {...}}
 
 with ITEM {"index": N, "leaf": BASE64, "proof": [BASE64 ...]}. The leaf of `evidence.statement` is an ATTESTED entry
-and its fact `statement` is the SHA-256 of the statement as canonical JSON. The proofs are those of RFC 9162, 2.1.3, into
-the tree of the checkpoint.
+whose fact `statement` is the SHA-256 of the statement as canonical JSON. The proofs are those of RFC 9162, 2.1.3,
+into the tree of the checkpoint.
 """
 
 import hashlib
