@@ -19,6 +19,7 @@ from service.keyring.kek_remote import CONNECT_S, READ_S, AwayError, RemoteKek, 
 
 _FORM: Final = "write `vault:https://HOST:8200/KEY`, or `.../MOUNT/KEY` where transit is mounted elsewhere"
 _MOUNT: Final = "transit"
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _PREFIX: Final = b"vault:v"
 # What Vault answers with 400 when there is no such key, as opposed to a ciphertext that is not its own.
 _NO_SUCH_KEY: Final = ("encryption key not found", "no handler for route", "unsupported path")
@@ -90,6 +91,8 @@ def _parts(url: str) -> tuple[str, str, str]:
     if parts.scheme not in ("https", "http") or not parts.hostname or not key or parts.query or "@" in parts.netloc:
         # Not repeated: it may hold a password.
         raise KekError(f"this is no address of a Vault: {_FORM}")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise KekError("a Vault is asked without encryption on this host only: write `vault:https://...`")
     return f"{parts.scheme}://{place}", "/".join(mount) or _MOUNT, key
 
 

@@ -318,7 +318,9 @@ async def test_no_address(url: str) -> None:
 
 
 async def test_unencrypted_elsewhere() -> None:
-    """Google's KMS is asked without encryption on this host only."""
+    """Vault and Google's KMS are asked without encryption on this host only: keys and token would be in the open."""
+    with pytest.raises(KekError, match="this host only"):
+        await open_kek("vault:http://vault.example:8200/k", salt=SALT)
     name = "projects/p/locations/l/keyRings/r/cryptoKeys/k"
     kek = await open_kek(f"gcp:http://kms.example:80/{name}", salt=SALT)
 
