@@ -1,5 +1,6 @@
 """Erasing a person or an account: live rows now, copies by their keys, what is held when the hold ends."""
 
+import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 from steward import NOW, YOUNG, Steward, failed, stewarding
 
+from policies.model import DataClass
 from service.ingest.verdict import Status
-from service.keyring import KeyDestroyedError
+from service.keyring import KeyDestroyedError, open_keyring
 from service.retention.erasure import ErasureKind, carry_out_erasures, get_erasure, request_erasure
 from service.retention.errors import ErasureError
 from service.retention.holds import lift_hold
@@ -109,8 +111,6 @@ async def test_a_hold_blocks_what_it_names_and_is_named(steward: Steward) -> Non
 
 async def test_a_hold_that_keeps_no_person_blocks_nothing(steward: Steward) -> None:
     """A hold of operational facts alone does not keep who it was."""
-    from policies.model import DataClass
-
     await fill(steward)
     await steward.hold(DataClass.OPERATIONAL)
     assert (await erase(steward)).finished_at is not None
@@ -169,13 +169,9 @@ async def test_what_a_service_wrote_late_is_swept(steward: Steward) -> None:
 
 async def test_a_keyring_from_before_the_erasure_is_destroyed_again(steward: Steward, tmp_path: Path) -> None:
     """The account's key does not come back with a backup of the keyring."""
-    import subprocess
-
-    from service.keyring import open_keyring
-
     await fill(steward)
     number = await steward.means.accounts.find("acme")
-    subprocess.run(["cp", "-a", tmp_path / "keyring", tmp_path / "copy"], check=True)
+    shutil.copytree(tmp_path / "keyring", tmp_path / "copy")
     await erase(steward, user=None)
     old = await open_keyring(f"file:{tmp_path / 'copy'}", f"file:{tmp_path / 'kek'}", create=False)
     assert await old.account_key(number, mint=False)

@@ -1,4 +1,4 @@
-"""Legal holds on a real ledger: what they name outlives the purge, sealed text and all; everything else dies on time."""
+"""Legal holds on a real ledger: what they name outlives the purge, sealed text and all; the rest dies on time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -134,7 +134,7 @@ async def test_a_hold_by_calls_keeps_these_calls(steward: Steward) -> None:
 
 
 async def test_a_hold_without_the_personal_class_keeps_nobody(steward: Steward) -> None:
-    """Without the personal class the copies have neither pseudonym nor sealed text, and billing alone keeps no error."""
+    """Without the personal class copies have neither pseudonym nor sealed text, and billing alone keeps no error."""
     await fill(steward)
     await steward.hold(DataClass.BILLING)
     await steward.hold(DataClass.OPERATIONAL, model="m2")
@@ -202,7 +202,7 @@ async def test_placing_a_hold_waits_for_nobody_but_the_escrow(steward: Steward) 
     async with steward.ingest.database.reading(None) as reader, reader.transaction():
         await reader.fetchval("SELECT count(*) FROM call")
         purging = asyncio.create_task(steward.purge())
-        while not await steward.value("SELECT count(*) FROM purge_run WHERE state = 'KEYS_DESTROYED'"):
+        while not await steward.value("SELECT count(*) FROM purge_run WHERE state = 'KEYS_DESTROYED'"):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         await asyncio.wait_for(steward.hold(), 10)
     await purging
@@ -274,18 +274,23 @@ async def test_a_hold_that_makes_no_sense_is_refused(steward: Steward, wrong: di
     assert await steward.kinds() == []
 
 
+MADE_UP = {
+    "hold": "(id, name, owner, account_id, classes, placed_at, placed_by) VALUES "
+    "(gen_random_uuid(), 'x', 'x', 1, '[]', now(), 'x')",
+    "purge_run": "(id, state, plan_digest, plan, planned_at, requested_by, keys_destroyed, rows_dropped) VALUES "
+    "(gen_random_uuid(), 'DONE', '', '{}', now(), 'x', 1, 0)",
+    "erasure": "(id, kind, account_id, requested_at, requested_by, blocked_by) VALUES "
+    "(gen_random_uuid(), 'ACCOUNT', 1, now(), 'x', '[]')",
+}
+
+
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT INTO hold (id, name, owner, account_id, classes, placed_at, placed_by) "
-        "VALUES (gen_random_uuid(), 'x', 'x', 1, '[]', now(), 'x')",
+        *(f"INSERT INTO {table} {row}" for table, row in MADE_UP.items()),
         "UPDATE hold SET lifted_at = now()",
         "DELETE FROM hold",
-        "INSERT INTO purge_run (id, state, plan_digest, plan, planned_at, requested_by, keys_destroyed, rows_dropped) "
-        "VALUES (gen_random_uuid(), 'DONE', '', '{}', now(), 'x', 1, 0)",
         "UPDATE purge_run SET keys_destroyed = 1",
-        "INSERT INTO erasure (id, kind, account_id, requested_at, requested_by, blocked_by) "
-        "VALUES (gen_random_uuid(), 'ACCOUNT', 1, now(), 'x', '[]')",
         "UPDATE erasure SET finished_at = now()",
         "DELETE FROM call_held",
         "INSERT INTO call_held SELECT * FROM call_held",

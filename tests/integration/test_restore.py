@@ -1,0 +1,157 @@
+"""Crypto-shredding with PostgreSQL's own backups: what was purged cannot be read from a dump that was taken before."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from conftest import PASSWORD, Server
+from rows import Shelf
+from steward import NOW, SHORT, YOUNG, Steward, failed, stewarding
+
+from policies.envelope import Context, OpenError, data_key, open_sealed
+from policies.model import Role
+from policies.views import view_table
+from service.keyring import KeyDestroyedError, PeriodKeyName, open_keyring
+from service.query.reader import Reader
+from service.query.scope import Scope
+from service.retention.errors import PurgeClockError
+from service.retention.maintenance import maintain
+from service.retention.means import Means
+from service.retention.planning import plan_purge
+from service.retention.purge import run_purge
+from service.retention.tombstones import replay_tombstones
+from service.storage.accounts import Accounts
+from service.storage.database import Database
+from service.storage.partitions import Partitions
+
+PAST = NOW - timedelta(days=100)
+SEALED = "SELECT account_id, occurred_at, id, sealed FROM call_error WHERE occurred_at < $1"
+
+
+@pytest.fixture
+async def steward(database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
+    async with stewarding(database_url, tmp_path) as steward:
+        yield steward
+
+
+async def pg(server: Server, program: str, url: str, *arguments: str | Path) -> None:
+    """Run one of PostgreSQL's programs on a database."""
+    parts = urlsplit(url)
+    where = ["-h", parse_qs(parts.query)["host"][0], "-p", "5432", "-U", "postgres", "-d", parts.path.lstrip("/")]
+    done = await asyncio.create_subprocess_exec(
+        server.programs / program,
+        *where,
+        *arguments,
+        env={**os.environ, "PGPASSWORD": PASSWORD},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await done.communicate()
+    assert done.returncode == 0, errors.decode()
+
+
+@asynccontextmanager
+async def restored(steward: Steward, url: str) -> AsyncIterator[Means]:
+    """The restored database with the keyring as it is now."""
+    database = await Database.open(url)
+    accounts = Accounts(1)
+    try:
+        yield replace(
+            steward.means, database=database, partitions=Partitions(database.owner), accounts=accounts, ledger=None
+        )
+    finally:
+        await database.close()
+
+
+async def test_a_dump_from_before_the_purge_cannot_be_opened(
+    steward: Steward, embedded_18: Server, tmp_path: Path
+) -> None:
+    """Sealed values of a restored dump open with nothing that is left; the young ones still do.
+
+    What is past its window is not served by the restored database, and purged from it again.
+    """
+    await steward.report(failed("past", PAST, user="u1"), failed("young", YOUNG, user="u1"))
+    dump = tmp_path / "before.dump"
+    await pg(embedded_18, "pg_dump", steward.ingest.url, "-Fc", "-f", dump)
+    (row,) = await steward.ingest.fetch(SEALED, PAST + timedelta(days=1))
+    day = f"{PAST:%Y-%m-%d}"
+    period_key = await steward.means.keyring.period_key(1, "personal", day, mint=False)
+    (run,) = await steward.purge()
+    assert run.keys_destroyed == 1
+
+    with embedded_18.database() as url:
+        await pg(embedded_18, "pg_restore", url, dump)
+        async with restored(steward, url) as means:
+            (again,) = await means.owner.fetch(SEALED, PAST + timedelta(days=1))
+            assert again["sealed"] == row["sealed"]
+            with pytest.raises(KeyDestroyedError):
+                await means.keyring.period_key(1, "personal", day, mint=True)
+            await no_other_key_opens(means, again)
+            # With the destroyed key it would have opened: the dump is what it was, only the key is gone.
+            assert await opens(means, again, period_key)
+            await nothing_past_is_served(means)
+            await purged_again(means)
+
+
+async def opens(means: Means, row, period_key: bytes) -> bool:
+    account_key = await means.keyring.account_key(row["account_id"], mint=False)
+    place = Context(row["account_id"], "call_error", row["id"].bytes, f"{row['occurred_at']:%Y-%m-%d}", "personal")
+    try:
+        open_sealed(row["sealed"], data_key=data_key(period_key, account_key), context=place)
+    except OpenError:
+        return False
+    return True
+
+
+async def no_other_key_opens(means: Means, row) -> None:
+    for name in await means.keyring.periods():
+        assert not await opens(means, row, await means.keyring.period_key(*name, mint=False))
+
+
+async def nothing_past_is_served(means: Means) -> None:
+    """No list shows the old error, nor does the call that it belongs to."""
+    await means.accounts.refresh()
+    reader = await Reader.open(means.database, means.accounts, means.keyring)
+    scope = Scope("testkey2", Role.ADMIN, None, SHORT, view_table(SHORT, Role.ADMIN))
+    shelf = Shelf(means.database, means.accounts, means.keyring, SHORT, means.partitions, reader)
+    data = await shelf.data(
+        "{ errors { nodes { type message } } calls { nodes { sourceId error { message } } } }", scope
+    )
+    # The call itself is within its 400 days; its error is not.
+    assert [(node["sourceId"], node["error"] is None) for node in data["calls"]["nodes"]] == [
+        ("young", False),
+        ("past", True),
+    ]
+    assert len(data["errors"]["nodes"]) == 1
+    assert "young" in data["errors"]["nodes"][0]["message"]
+
+
+async def purged_again(means: Means) -> None:
+    """The old error partition is due at once; after the wait that a restored clock record asks for, it is dropped."""
+    (due,) = (await plan_purge(means)).partitions
+    assert due.end <= NOW - timedelta(days=30)
+    try:
+        (run,) = await run_purge(means)
+    except PurgeClockError:
+        (run,) = await run_purge(means, plan_digest=(await plan_purge(means)).digest())
+    assert run.rows_dropped == 1
+    assert await means.owner.fetchval("SELECT count(*) FROM call_error") == 1
+
+
+async def test_an_old_keyring_and_the_present_database(steward: Steward, tmp_path: Path) -> None:
+    """Keys that come back with the keyring's backup are destroyed before anything is served."""
+    await steward.report(failed("past", PAST, user="u1"))
+    shutil.copytree(tmp_path / "keyring", tmp_path / "copy")
+    await steward.purge()
+    old = await open_keyring(f"file:{tmp_path / 'copy'}", f"file:{tmp_path / 'kek'}", create=False)
+    assert PeriodKeyName(1, "personal", f"{PAST:%Y-%m-%d}") in await old.periods()
+    assert await maintain(replace(steward.means, keyring=old))
+    assert await old.periods() == await steward.means.keyring.periods()
+    assert await replay_tombstones(steward.means.owner, old) == 0
+    await old.close()
