@@ -1,6 +1,8 @@
 """`calledger serve`: the service."""
 
-from typing import Annotated
+import os
+from difflib import get_close_matches
+from typing import Annotated, Final
 
 import typer
 
@@ -8,8 +10,13 @@ from service import server
 from service.commands.common import run, say, settings_for
 from service.commands.demo import load_demo
 from service.commands.options import Data, verb
+from service.logs import get_logger
+from service.settings import PREFIX, Settings
 
 app = verb()
+log = get_logger()
+# Set by `serve` for its workers, and by whoever runs the tests.
+_NO_SETTINGS: Final = ("CALLEDGER_WORKER_URL", "CALLEDGER_TEST_")
 
 
 @app.command()
@@ -40,4 +47,13 @@ def serve(
     Example: calledger serve --data /var/lib/calledger --host 127.0.0.1 --port 8790 --workers 2
     """
     settings = settings_for(data, host=host, port=port, workers=workers)
+    _warn_of_strangers()
     run(lambda: server.serve(settings, say, load_demo if demo else None))
+
+
+def _warn_of_strangers() -> None:
+    """A setting that is mistyped would otherwise be a default in silence."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(_NO_SETTINGS):
+            log.warning("an unknown setting is ignored", name=name, perhaps=get_close_matches(name, known, 1))

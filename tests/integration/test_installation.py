@@ -118,6 +118,16 @@ def test_another_policy_is_refused(ledger: Path, tmp_path: Path) -> None:
     assert service.stop() == 0
 
 
+def test_a_mistyped_setting_is_noticed(ledger: Path) -> None:
+    """A variable that is almost a setting is named in the log, without its value."""
+    service = RunningService(ledger, environment={"CALLEDGER_DATABSE_URL": "s3cr3t"})
+    service.stop()
+
+    assert "CALLEDGER_DATABSE_URL" in service.log.read_text()
+    assert "CALLEDGER_DATABASE_URL" in service.log.read_text()
+    assert "s3cr3t" not in service.log.read_text()
+
+
 def test_a_first_start_takes_the_policy_that_is_named(tmp_path: Path) -> None:
     """An empty ledger starts with the policy of CALLEDGER_POLICY; one that cannot be read leaves no ledger behind."""
     strict = tmp_path / "strict.toml"
