@@ -6,6 +6,7 @@ import typer
 
 from service.commands.common import quiet_runtime, run, say
 from service.commands.options import Data, verb
+from service.ledger import check as check_entries
 from service.retention.fsck import check_ledger
 
 app = verb()
@@ -32,4 +33,7 @@ async def _check(data: Path | None) -> bool:
         async for finding in check_ledger(runtime.means):
             say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.check}: {finding.detail}")
             fine = fine and finding.ok
-    return fine
+        ledger = await check_entries(runtime.ledger)
+    detail = "; ".join(ledger.problems) or f"{ledger.size} entries and {ledger.checkpoints} checkpoints, derived again"
+    say(f"{'FAIL' if ledger.problems else 'ok  '} ledger: {detail}")
+    return fine and not ledger.problems

@@ -111,6 +111,13 @@ def test_the_checkpoint_is_served_to_witnesses(service: RunningService) -> None:
     assert first[2].decode().splitlines()[0].startswith("calledger/")
 
 
+def test_fsck_derives_the_ledger_again(service: RunningService) -> None:
+    """Among its checks is one of the ledger, from its leaves on."""
+    done = service.command("fsck")
+
+    assert re.search(r"(?m)^ok   ledger: \d+ entries and \d+ checkpoints, derived again$", done.stdout), done
+
+
 def test_the_verifier_is_printed_whole(service: RunningService, tmp_path: Path) -> None:
     """What `ledger verifier` prints is a program that verifies, by itself."""
     program, bundle = tmp_path / "v.py", tmp_path / "bundle"
