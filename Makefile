@@ -19,7 +19,7 @@ lint: .venv/installed-for-tests
 	.venv/bin/lint-imports
 
 bench: .venv/installed-for-tests
-	.venv/bin/python -m benchmarks
+	.venv/bin/python -m benchmarks $(BENCH)
 
 .venv/installed: pyproject.toml .ci/venv
 	sh .ci/venv

@@ -42,6 +42,12 @@ BARS: Final = {
     "memory/rest": Bar("resident memory of the service at rest", "MB", 200, 120, more=False),
     "memory/export": Bar("growth while exporting 1 million rows", "MB", 50, 20, more=False),
     "disk/call": Bar("disk per call with its indexes", "bytes", 350, 250, more=False),
+    "redaction/message": Bar("redacting a 500-character error message, the slowest kind", "us", 150, 80, more=False),
+    "redaction/doubling": Bar("redaction when the input doubles, adversarial text", "x time", 2.2, 2.0, more=False),
+    "purge/stall": Bar("purging calls while readers and writers run: worst stall", "ms", 50, 20, more=False),
+    "purge/delete": Bar("purging, against DELETE of the same calls", "x faster", 100, 1000),
+    "ledger/append": Bar("appending to the ledger at a million entries", "ms", 1, 1, more=False),
+    "ledger/proof": Bar("an inclusion proof at a million entries", "ms", 10, 10, more=False),
     "seal/both": Bar("sealing and opening a record", "us", 15, 12, more=False),
 }
 
@@ -63,6 +69,10 @@ class Figure:
         text = f"{bar.work:<68} {self.value:>9.3g} {bar.unit:<10} must {bar.must:<5g} aim {bar.aim:<5g}"
         return f"{text} {bar.verdict(self.value)}{f'   ({self.note})' if self.note else ''}"
 
+    def entry(self) -> dict[str, object]:
+        """As JSON."""
+        return asdict(self) | asdict(self.bar) | {"verdict": self.bar.verdict(self.value)}
+
 
 def conclude(figures: Sequence[Figure], details: object, json_path: Path | None) -> int:
     """Print each figure beside its bar and write all to `json_path`; 1 when a bar is missed, else 0."""
@@ -70,9 +80,7 @@ def conclude(figures: Sequence[Figure], details: object, json_path: Path | None)
     for figure in figures:
         print(figure.line())
     if json_path is not None:
-        written = [
-            asdict(figure) | asdict(figure.bar) | {"verdict": figure.bar.verdict(figure.value)} for figure in figures
-        ]
         json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps({"figures": written, "details": details}, indent=1, default=str) + "\n")
+        written = {"figures": [figure.entry() for figure in figures], "details": details}
+        json_path.write_text(json.dumps(written, indent=1, default=str) + "\n")
     return int(any(figure.bar.verdict(figure.value) == "MISSED" for figure in figures))

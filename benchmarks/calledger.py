@@ -1,18 +1,20 @@
 """A Calledger of the benchmarks' own: its data folder, its service as users run it, its database and its keys."""
 
-import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from benchmarks.places import FOLDER, ROOT
+from benchmarks.places import ROOT
+from benchmarks.processes import cpu_seconds
 
 READY_S: Final = 90
 # Limits stay on: they are worked out for every operation, and never reached.
@@ -29,6 +31,7 @@ class Calledger:
         self._environment = {**kept, "CALLEDGER_LOG_FORMAT": "json", **UNREACHED, **(environment or {})}
         self.url = ""
         self.ready_s = 0.0
+        self.ready_cpu_s = 0.0
 
     def __enter__(self) -> "Calledger":
         self.data.parent.mkdir(parents=True, exist_ok=True)
@@ -46,6 +49,7 @@ class Calledger:
             if line.startswith("ready "):
                 break
         self.ready_s = time.monotonic() - begin
+        self.ready_cpu_s = cpu_seconds(self._process.pid)
         watchdog.cancel()
         if not lines or not lines[-1].startswith("ready "):
             raise SystemExit(f"the service did not start: {self.log.read_text()[-2000:]}")
@@ -114,16 +118,8 @@ def postgres_variables(url: str) -> dict[str, str]:
     }
 
 
-def folder_of(name: str) -> Path:
-    """A data folder that later runs use again."""
-    return FOLDER / name
-
-
 def ask(url: str, key: str, query: str, **variables: object) -> dict[str, object]:
     """The `data` of a GraphQL answer without errors."""
-    import json
-    import urllib.request
-
     body = json.dumps({"query": query, "variables": variables}).encode()
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
     with urllib.request.urlopen(urllib.request.Request(f"{url}/graphql", body, headers), timeout=120) as answer:
@@ -132,6 +128,3 @@ def ask(url: str, key: str, query: str, **variables: object) -> dict[str, object
         raise SystemExit(f"GraphQL refused a benchmark's query: {found['errors']}")
     return found["data"]
 
-
-def run(coroutine):
-    return asyncio.run(coroutine)

@@ -6,19 +6,22 @@ finds nothing to say about the result. Ten million calls through HTTP would take
 """
 
 import asyncio
+import hashlib
 import json
 import random
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 
 from benchmarks import sample
 from benchmarks.calledger import Calledger
-from benchmarks.places import say
+from benchmarks.places import FOLDER, ROOT, say
 from policies import Admission, ErrorReport, Report, Store
 from policies.redaction import Redactor
 from service.ingest.identity import error_fingerprint
@@ -42,7 +45,7 @@ class Filled:
     calls: int
     start: str
     load_s: float
-    models_per_key: int
+    version: str
 
     @property
     def first_day(self) -> datetime:
@@ -146,21 +149,42 @@ _ROLL_UPS: Final = (
 )
 
 
-def filled(house: Calledger, calls: int, *, models_per_key: int = sample.MODELS_PER_KEY) -> Filled:
+def folder(calls: int) -> Path:
+    """The data folder of a ledger with so many calls, for later runs too; emptied when it is of no use any more."""
+    path = FOLDER / f"calls-{calls}"
+    if path.exists() and _fit(path) is None:
+        say(f"`{path.name}` is of another version, or old, or was cut short: it is loaded anew")
+        shutil.rmtree(path)
+    return path
+
+
+def filled(house: Calledger, calls: int) -> Filled:
     """See to it that the running `house` holds `calls` calls, by loading them unless they are there already."""
-    mark = house.data / _MARK
-    if mark.exists():
-        found = Filled(**json.loads(mark.read_text()))
-        fresh = datetime.now(UTC) - found.first_day - timedelta(days=DAYS) < _MAX_AGE
-        if found.calls == calls and found.models_per_key == models_per_key and fresh:
-            return found
-        raise SystemExit(f"`{house.data}` holds other calls, or is too old: remove it")
-    found = asyncio.run(_fill(house, calls, models_per_key))
-    mark.write_text(json.dumps(asdict(found)))
+    found = _fit(house.data)
+    if found is None:
+        found = asyncio.run(_fill(house, calls))
+        (house.data / _MARK).write_text(json.dumps(asdict(found)))
     return found
 
 
-async def _fill(house: Calledger, calls: int, models_per_key: int) -> Filled:
+def _fit(data: Path) -> Filled | None:
+    """What was loaded, if it is whole, not too old, and as this version would load it."""
+    try:
+        found = Filled(**json.loads((data / _MARK).read_text()))
+    except (FileNotFoundError, TypeError, ValueError):
+        return None
+    fresh = datetime.now(UTC) - found.first_day - timedelta(days=DAYS) < _MAX_AGE
+    return found if fresh and found.version == _version() else None
+
+
+def _version() -> str:
+    """Of everything that says what is stored, and how."""
+    files = [Path(__file__), Path(sample.__file__), *(ROOT / "service" / "keyring").glob("*.py")]
+    files += (ROOT / "migrations").glob("*.py")
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:16]
+
+
+async def _fill(house: Calledger, calls: int) -> Filled:
     begin = time.monotonic()
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     start = midnight - timedelta(days=DAYS)
@@ -170,7 +194,7 @@ async def _fill(house: Calledger, calls: int, models_per_key: int) -> Filled:
         numbers = await runtime.accounts.ensure(sample.ACCOUNTS)
         days = [start + timedelta(days=day) for day in range(DAYS)]
         await runtime.partitions.ensure(policy, [(store, tier, day) for store in Store for day in [*days, midnight]])
-        shape = _shape([numbers[name] for name in sample.ACCOUNTS], tier, start, calls, models_per_key)
+        shape = _shape([numbers[name] for name in sample.ACCOUNTS], tier, start, calls)
         await _in_slices(runtime, shape, calls)
         for day in days[-_ERROR_DAYS:]:
             await _add_errors(runtime, tier, day)
@@ -182,14 +206,14 @@ async def _fill(house: Calledger, calls: int, models_per_key: int) -> Filled:
                 await connection.execute(f"VACUUM (ANALYZE) {table}", timeout=3600)
     seconds = time.monotonic() - begin
     say(f"  {calls} calls loaded in {seconds:.0f} s")
-    return Filled(calls, start.isoformat(), round(seconds, 1), models_per_key)
+    return Filled(calls, start.isoformat(), round(seconds, 1), _version())
 
 
-def _shape(accounts: list[int], tier: int, start: datetime, calls: int, models_per_key: int) -> list[Any]:
+def _shape(accounts: list[int], tier: int, start: datetime, calls: int) -> list[Any]:
     """The statement's arguments, but for the numbers of one slice (5 and 6)."""
     names, providers, inputs, outputs = (list(column) for column in zip(*sample.MODELS, strict=True))
     return [
-        0, calls, start, timedelta(days=DAYS), None, None, sample.KEYS, sample.FAILED_SHARE, models_per_key,
+        0, calls, start, timedelta(days=DAYS), None, None, sample.KEYS, sample.FAILED_SHARE, sample.MODELS_PER_KEY,
         len(names), accounts, names, providers, inputs, outputs, [error[0] for error in sample.ERRORS],
         start + timedelta(days=DAYS - _ERROR_DAYS), tier, list(sample.TEAMS),
     ]  # fmt: skip

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from benchmarks import fill, profile
 from benchmarks.bars import Figure, conclude
-from benchmarks.calledger import Calledger, folder_of, postgres_variables
+from benchmarks.calledger import Calledger, postgres_variables
 from benchmarks.contender import running
 from benchmarks.load import Outcome, Plan, Running, request
 from benchmarks.options import calls_of, parser
@@ -197,6 +197,14 @@ def ratio(ours: Contender, theirs: Contender) -> float:
     return statistics.median(our.per_second / their.per_second for our, their in pairs)
 
 
+def cpu_ratio(ours: Contender, theirs: Contender) -> float:
+    """CPU a request of theirs by ours, server and database: what a busy machine bends least."""
+    our, their = (
+        statistics.median(map(sum, zip(one.server_us, one.database_us, strict=True))) for one in (ours, theirs)
+    )
+    return their / our
+
+
 def _numbers(house: Calledger, calls: int) -> dict[str, int]:
     async def work() -> dict[str, int]:
         owner = await fill.connect(house)
@@ -215,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = options.parse_args(arguments)
     calls, rounds, seconds = calls_of(chosen), 3 if chosen.quick else 7, 2.0 if chosen.quick else 4.0
     say(machine())
-    with Calledger(folder_of(f"calls-{calls}")) as house:
+    with Calledger(fill.folder(calls)) as house:
         filled = fill.filled(house, calls)
         wanted = pages(filled, _numbers(house, calls))
         ours = calledger(house, wanted)
@@ -234,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     measure(contender, seconds, house.postmaster)
     show(contenders)
     figures = [
-        Figure(f"page/{name}", ratio(ours, peer), f"{calls:,} calls")
+        Figure(f"page/{name}", ratio(ours, peer), f"{calls:,} calls; by CPU {cpu_ratio(ours, peer):.2f}")
         for name, peer in zip(("postgraphile", "naive", "handwritten"), theirs, strict=True)
     ]
     details = {contender.name: _details(contender) for contender in contenders}
