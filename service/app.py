@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 from prometheus_client import REGISTRY, generate_latest
 
 from service import api, console, ingest
@@ -25,6 +26,32 @@ def build_app(runtime: Runtime) -> web.Application:
     app.router.add_get("/metrics", _metrics)
     app.router.add_get("/v1/checkpoint", _checkpoint(runtime))
     return app
+
+
+class _Connection(RequestHandler):  # type: ignore[type-arg] - aiohttp's, generic for its own checks only
+    """One connection. What cannot be read as HTTP is refused in our words: aiohttp's quote what was sent."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        return super().handle_error(request, status, exc, "the request cannot be read" if message else None)
+
+
+class _Server(web.Server):  # type: ignore[type-arg]
+    def __call__(self) -> RequestHandler:  # type: ignore[type-arg]
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class Runner(web.AppRunner):
+    """Runs an application behind connections that repeat nothing."""
+
+    async def _make_server(self) -> web.Server:  # type: ignore[type-arg]
+        server = await super()._make_server()
+        # aiohttp has no parameter for the class of its connections.
+        server.__class__ = _Server
+        return server
 
 
 @web.middleware

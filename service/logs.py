@@ -1,4 +1,7 @@
-"""Structured logs on standard error. An event names what happened; values are ours, never a client's text."""
+"""Structured logs on standard error. An event names what happened; values are ours, never a client's text.
+
+That is the rule for who writes a line. Besides, every value that is not known to be ours passes the redactor.
+"""
 
 import logging
 import sys
@@ -6,9 +9,30 @@ from typing import Any
 
 import structlog
 
+from service.guard import guarded
+
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 # ESC, CR, LF and the Unicode line separators: one event is one line, and a terminal is not commanded.
 _CONTROL = {code: f"\\u{code:04x}" for code in [*range(32), 127, *range(128, 160), 0x2028, 0x2029]}
+
+
+# Values that the code chooses: words, places, ids and digests of ours, and the operator's own folders.
+_OURS = frozenset(
+    ("event", "level", "timestamp", "error", "at", "library", "place", "type", "request_id", "method", "route", "topic")
+    + ("work", "run", "version", "digest", "wall", "path", "mirror", "status", "duration_ms", "policy")
+)
+
+
+def _guard(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:  # noqa: ANN401
+    return {key: value if key in _OURS else _guarded(value) for key, value in event.items()}
+
+
+def _guarded(value: Any) -> Any:  # noqa: ANN401 - whatever somebody logs
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return [_guarded(item) for item in value]
+    return guarded(value if isinstance(value, str) else repr(value))
 
 
 def _escape_control(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:  # noqa: ANN401
@@ -41,6 +65,7 @@ def configure_logs(*, level: str = "info", form: str = "auto") -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _name_exception,
+            _guard,
             _escape_control,
             renderer,
         ],

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from service.app import Handler, build_app
+from service.app import Handler, Runner, build_app
 from service.errors import OperatorError, ServiceError
 from service.ingest import close_writer
 from service.keyring import KeyringUnavailableError
@@ -138,7 +138,7 @@ async def answering(runtime: Runtime, listener: socket.socket) -> AsyncIterator[
     under_way = _UnderWay()
     app.middlewares.insert(0, under_way.middleware)
     # Bodies arrive as they were sent: ingest decodes gzip itself, within its bounds.
-    runner = web.AppRunner(
+    runner = Runner(
         app, access_log=None, shutdown_timeout=_CUT_OFF_SECONDS, handle_signals=False, auto_decompress=False
     )
     await runner.setup()

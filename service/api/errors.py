@@ -1,7 +1,8 @@
 """The closed list of error codes, and how any exception becomes one of them.
 
-Every error of an answer has `extensions.code`. What is not the caller's doing is masked as INTERNAL with a request id,
-under which the log has the error's type and place, and nothing of the query.
+Every error of an answer has `extensions.code`, and its message has passed the redactor: it may quote what was sent.
+What is not the caller's doing is masked as INTERNAL with a request id, under which the log has the error's type and
+place, and nothing of the query.
 """
 
 import re
@@ -15,6 +16,7 @@ from strawberry.exceptions import StrawberryInputCoercionError
 from policies.errors import PolicyError
 from service.access.authenticate import ForbiddenError, UnauthenticatedError
 from service.errors import RequestError
+from service.guard import guarded
 from service.logs import get_logger
 from service.query.errors import OutOfRetentionError, QueryTimeoutError
 
@@ -46,7 +48,6 @@ _CODES: Final[tuple[tuple[type[Exception], Code], ...]] = (
     (RequestError, Code.BAD_USER_INPUT),
     (StrawberryInputCoercionError, Code.BAD_USER_INPUT),
 )
-_MESSAGE_MAX: Final = 500
 _NULL_INPUT: Final = "an explicit null is not a filter: leave the field out"
 # graphql-core tells a wrong value from a wrong document by its words only.
 _VALUE: Final = re.compile(
@@ -63,8 +64,9 @@ def refused(code: Code, message: str, nodes: object = None) -> GraphQLError:
 
 def coded(error: GraphQLError, request_id: str) -> GraphQLError:
     """The same error with its code, and with nothing in it that the caller may not know."""
-    if error.extensions and error.extensions.get("code") in Code.__members__:
-        return error
+    extensions = error.extensions or {}
+    if extensions.get("code") in Code.__members__:
+        return _rebuilt(error, guarded(error.message), extensions)
     code = code_of(error)
     if code is Code.INTERNAL:
         return _masked(error, request_id)
@@ -89,7 +91,7 @@ def code_of(error: GraphQLError) -> Code:
 def _message(error: GraphQLError) -> str:
     if "explicitly set to null" in error.message:
         return _NULL_INPUT
-    return error.message[:_MESSAGE_MAX]
+    return guarded(error.message)
 
 
 def _masked(error: GraphQLError, request_id: str) -> GraphQLError:

@@ -24,6 +24,7 @@ from service.api.context import Context
 from service.api.errors import Code
 from service.api.limits import Buckets
 from service.api.schema import CalledgerSchema
+from service.guard import guarded
 from service.query.reader import Reader
 from service.query.scope import Scope
 from service.runtime import Runtime
@@ -78,7 +79,7 @@ class LedgerView(GraphQLView[Context, None]):
         except web.HTTPRequestEntityTooLarge:
             return _answer(413, Code.BAD_USER_INPUT, f"a request has at most {BODY_BYTES_MAX} bytes", media_type)
         except HTTPException as error:
-            reason = error.reason[:1].lower() + error.reason[1:].rstrip(".")
+            reason = guarded(error.reason[:1].lower() + error.reason[1:].rstrip("."))
             headers = {"Allow": "POST"} if "not allowed when using GET" in error.reason else None
             return _answer(405 if headers else error.status_code, Code.BAD_USER_INPUT, reason, media_type, headers)
 

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Raw
 
 from service.errors import RequestError
+from service.guard import guarded
 
 _SHOWN_CHARACTERS_MAX: Final = 40
 _PATH: Final = re.compile(r" - at `\$\.([a-z_]+)(?:[.\[].*)?`\Z", re.DOTALL)
@@ -76,5 +77,7 @@ def _shown(name: str, raw: Raw | None) -> str:
     if name not in _QUOTABLE or not _SCALAR.fullmatch(text):
         return ""
     shown = text.decode("ascii")
+    if shown.startswith('"'):
+        shown = guarded(shown)
     short = shown if len(shown) <= _SHOWN_CHARACTERS_MAX else shown[:_SHOWN_CHARACTERS_MAX] + "..."
     return f", not `{short.replace('`', ' ')}`"

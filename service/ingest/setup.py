@@ -6,6 +6,7 @@ from aiohttp import web
 
 from policies import Admission
 from policies.redaction import Redactor
+from service.guard import shared_redactor
 from service.ingest.http import routes
 from service.ingest.prepared import Rules
 from service.ingest.prices import shipped_price_list
@@ -49,14 +50,13 @@ def writer_of(runtime: Runtime) -> Writer:
 
 def rules_in_force(applied: Callable[[], AppliedPolicy]) -> Callable[[], Rules]:
     """Answers the rules of the policy in force; they are built once for each policy that is applied."""
-    redactor = Redactor()
     built: list[tuple[AppliedPolicy, Rules]] = []
 
     def rules() -> Rules:
         now = applied()
         if not built or built[0][0] is not now:
             national_ids = now.policy.national_ids
-            engine = Redactor(national_ids=national_ids) if national_ids else redactor
+            engine = Redactor(national_ids=national_ids) if national_ids else shared_redactor()
             built[:] = [(now, Rules(now.policy, Admission(now.policy, engine)))]
         return built[0][1]
 
