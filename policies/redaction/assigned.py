@@ -43,7 +43,7 @@ _REFERENCE = re.compile(
     rb"(?i)\$\{?[a-z_][\w.:-]*\}?|\$\([^)]*\)|\$\$?\{.*|\{\{.*|\{[a-z_][\w.]*\}|<[^<>]*>|&lt;.*"
     rb"|%\(?[a-z_]*\)?[sd]|%[a-z_]+%|os\.(?:environ|getenv).*|(?:process\.)?env[.(\[].*|getenv.*"
     rb"|secrets\.[a-z_.]+|var\.[a-z_.]+|local\.[a-z_.]+|data\.[a-z_.]+|!ref.*|self\.[a-z_.]+"
-    rb"|(?:config|settings|options|args|params|request|req|this|cls|ctx)[.\[(].*|[a-z_][\w.]*\(.*|arn:.*|projects/.*"
+    rb"|(?:config|settings|options|args|params|request|req|this|cls|ctx)[.\[(].*|(?P<call>[a-z_][\w.]*)\(.*|arn:.*|projects/.*"
 )
 _FILLER = re.compile(
     rb"(?i)[x*.\-_#\xe2\x80\xa2\xa6?0 ]*|\.{2,}.*|\*{3,}\S{0,6}"
@@ -231,7 +231,10 @@ def _unopened(text: bytes, closer: bytes) -> bool:
 
 
 def _is_placeholder(text: bytes) -> bool:
-    return _REFERENCE.fullmatch(text) is not None or _FILLER.fullmatch(text) is not None or text.lower() in _ABOUT
+    reference = _REFERENCE.fullmatch(text)
+    if reference and reference["call"] and looks_credential(reference["call"]):
+        reference = None  # a bracket after it does not make it a function
+    return reference is not None or _FILLER.fullmatch(text) is not None or text.lower() in _ABOUT
 
 
 def _is_prose(data: bytes, value: Value, *, tight: bool) -> bool:

@@ -47,9 +47,9 @@ def _last_word(text: bytes) -> tuple[bytes, bytes]:
     return text[len(rest) :].lower(), rest
 
 
-def is_harmless_there(data: bytes, start: int) -> bool:
-    """Whether the word before `start` says that an identifier or a hash follows."""
-    word, rest = _last_word(data[max(0, start - _CONTEXT_BYTES) : start])
+@lru_cache(maxsize=4096)
+def _says_id(text: bytes) -> bool:
+    word, rest = _last_word(text)
     if word in _LINKS:
         word, _ = _last_word(rest)
     return (
@@ -59,6 +59,11 @@ def is_harmless_there(data: bytes, start: int) -> bool:
         or word.rpartition(b"_")[2] in _HARMLESS_WORDS
         or word.rpartition(b"-")[2] in _HARMLESS_WORDS
     )
+
+
+def is_harmless_there(data: bytes, start: int) -> bool:
+    """Whether the word before `start` says that an identifier or a hash follows."""
+    return _says_id(data[max(0, start - _CONTEXT_BYTES) : start])
 
 
 def is_harmless(token: bytes) -> bool:
@@ -110,6 +115,36 @@ def _credential(data: bytes, start: int, end: int) -> Span | None:
     if _UUID.fullmatch(token):
         return start, end
     return (start, end) if not is_harmless(token) and looks_credential(token) else None
+
+
+def _service(data: bytes, start: int, end: int) -> Span | None:
+    """Beside a service's name little is asked of a value: letters and digits, and no word that makes it an id."""
+    token = data[start:end]
+    if is_harmless_there(data, start) or token.isalpha() or token.isdigit():
+        return None
+    if _UUID.fullmatch(token) or token.isalnum():
+        return start, end
+    if is_harmless(token):
+        return None
+    return (start, end) if looks_credential(token) and bits_per_char(token) >= _MIXED_BITS else None
+
+
+def _short(data: bytes, start: int, end: int) -> Span | None:
+    """A token of 16 to 19 characters is taken for generated only when it could hardly be anything else."""
+    token = data[start:end]
+    kinds = (token.lower() != token) + (token.upper() != token) + any(byte in token for byte in b"0123456789")
+    if kinds < 3 or token.isalpha() or bits_per_char(token) < _SHORT_BITS:
+        return None
+    return None if is_harmless(token) or is_harmless_there(data, start) else (start, end)
+
+
+def _digit_or_filler(data: bytes, start: int, end: int) -> Span | None:
+    """A key, or one whose writer put the same letter for all of it."""
+    return (start, end) if len(set(data[start + 4 : end])) == 1 else _has_digit(data, start, end)
+
+
+_MIXED_BITS = 4.2
+_SHORT_BITS = 4.9
 
 
 def _has_digit(data: bytes, start: int, end: int) -> Span | None:
@@ -181,6 +216,8 @@ _NOT_HEX = bytes(set(range(256)) - set(b"0123456789abcdefABCDEF"))
 def _ssn(data: bytes, start: int, end: int) -> Span | None:
     """United States: area not 000, 666 or 9xx, group not 00, serial not 0000 (SSA, POMS RM 10201.035)."""
     digits = data[start:end].translate(None, _NOT_DIGIT)
+    if b"." in data[start:end] and _VERSION_BEFORE.search(data[max(0, start - 16) : start]):
+        return None
     wrong = digits[:3] in (b"000", b"666") or digits[:1] == b"9" or digits[3:5] == b"00" or digits[5:] == b"0000"
     return None if wrong or len(digits) != 9 else (start, end)
 
@@ -190,6 +227,8 @@ def _phone(data: bytes, start: int, end: int) -> Span | None:
     text = data[start:end]
     digits = text.translate(None, _NOT_DIGIT)
     if not 6 <= len(digits) <= 16 or len(set(digits)) < 2:
+        return None
+    if digits == text and is_harmless_there(data, start):
         return None
     return None if _DATE.match(text.lstrip(b"(+")) else (start, end)
 
@@ -251,7 +290,10 @@ def _national(module: str) -> Check:
 CHECKS: dict[str, Check] = {
     "generated": _generated,
     "credential": _credential,
+    "service": _service,
+    "short": _short,
     "digit": _has_digit,
+    "digit-or-filler": _digit_or_filler,
     "card": _card,
     "iban": _iban,
     "ipv4": _ipv4,

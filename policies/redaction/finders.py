@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from policies.redaction.assigned import assigned
-from policies.redaction.checks import is_harmless, is_harmless_there, looks_generated
+from policies.redaction.checks import CHECKS, is_harmless, is_harmless_there, looks_generated
 from policies.redaction.patterns import Pattern
 from policies.redaction.randomness import bits_per_char
 
@@ -12,6 +13,7 @@ Finder = Callable[[Pattern, bytes], Iterator[tuple[int, int]]]
 
 _NEIGHBOUR = re.compile(rb"[.:~%][A-Za-z0-9_\-+=]{4,512}")
 _BEFORE_NEIGHBOUR = re.compile(rb"[A-Za-z0-9_\-+=]{4,64}[.:~%]$")
+_HEX_PIECE = re.compile(rb"[0-9a-f]{12,64}[.:~%]")
 _PART_MIN_BYTES = 20
 
 
@@ -22,28 +24,25 @@ def generated(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
         start, end = match[0]
         if start < done:
             continue
-        token = data[start:end]
-        if b"/" in token and not looks_generated(token):
-            spans = [span for span in _parts(token, start) if _is_secret(data, *span)]
-        else:
-            spans = [(start, end)] if _is_secret(data, start, end) else []
-        for low, high in spans:
-            if low >= done:
+        for low, high in _generated_parts(data[start:end]):
+            low, high = start + low, start + high  # noqa: PLW2901
+            if low >= done and not is_harmless_there(data, low):
                 widened = _widened(data, low, high)
                 done = widened[1]
                 yield widened
 
 
-def _parts(token: bytes, start: int) -> Iterator[tuple[int, int]]:
-    for part in token.split(b"/"):
-        if len(part) >= _PART_MIN_BYTES:
-            yield start, start + len(part)
+@lru_cache(maxsize=2048)
+def _generated_parts(token: bytes) -> tuple[tuple[int, int], ...]:
+    """What of a token looks made by chance: all of it, or some of the parts that slashes make of it."""
+    if looks_generated(token):
+        return () if is_harmless(token) else ((0, len(token)),)
+    start, found = 0, []
+    for part in token.split(b"/") if b"/" in token else ():
+        if len(part) >= _PART_MIN_BYTES and looks_generated(part) and not is_harmless(part):
+            found.append((start, start + len(part)))
         start += len(part) + 1
-
-
-def _is_secret(data: bytes, start: int, end: int) -> bool:
-    token = data[start:end]
-    return looks_generated(token) and not is_harmless(token) and not is_harmless_there(data, start)
+    return tuple(found)
 
 
 def _widened(data: bytes, start: int, end: int) -> tuple[int, int]:
@@ -52,7 +51,7 @@ def _widened(data: bytes, start: int, end: int) -> tuple[int, int]:
         end = after.end()
         after = _NEIGHBOUR.match(data, end)
     before = _BEFORE_NEIGHBOUR.search(data[max(0, start - 65) : start])
-    if before and bits_per_char(before.group()[:-1]) >= 4.6:
+    if before and (bits_per_char(before.group()[:-1]) >= 4.6 or _HEX_PIECE.fullmatch(before.group())):
         start -= len(before.group())
     return start, end
 
@@ -80,4 +79,13 @@ def pem(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
             yield start, done
 
 
-FINDERS: dict[str, Finder] = {"assigned": assigned, "generated": generated, "pem": pem}
+def short(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
+    """Short tokens that look made by chance, whichever group of the pattern holds them."""
+    check = CHECKS["short"]
+    for match in pattern.matches(data):
+        start, end = max(match[1:])
+        if check(data, start, end):
+            yield start, end
+
+
+FINDERS: dict[str, Finder] = {"assigned": assigned, "generated": generated, "pem": pem, "short": short}

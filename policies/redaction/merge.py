@@ -47,8 +47,12 @@ def _union(a: Span, b: Span) -> Span:
         return a
     if a.guess and (b.start, b.end) == (a.start, a.end):
         return b
-    lead = min((a, b), key=lambda span: (-_STRICTNESS[span.kind], span.guess, span.rank))
+    lead = a if _weight(a) <= _weight(b) else b
     return Span(a.start, max(a.end, b.end), lead.rule, lead.kind, lead.rank, lead.guess)
+
+
+def _weight(span: Span) -> tuple[int, bool, int]:
+    return -_STRICTNESS[span.kind], span.guess, span.rank
 
 
 def neutral(data: bytes, known: frozenset[bytes]) -> bytes:

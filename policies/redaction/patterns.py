@@ -33,6 +33,21 @@ class Pattern:
             return self._matches(data)
         return self._quick_matches(data)
 
+    def spans(self, data: bytes, group: int) -> list[tuple[int, int]]:
+        """The spans of one group of every match."""
+        if self._engine is None:
+            return [groups[group] for groups in self._matches(data)]
+        match, at, end = self._engine.Match, 0, len(data)
+        found = []
+        while at <= end:
+            spans = match(_UNANCHORED, data, at, end)
+            stop = spans[0][1]
+            if stop < 0:
+                break
+            found.append(spans[group])
+            at = stop if stop > at else at + 1
+        return found
+
     def _matches(self, data: bytes) -> Iterator[Groups]:
         numbers = range(self.groups + 1)
         for match in self._compiled.finditer(data):

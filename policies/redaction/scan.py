@@ -61,8 +61,11 @@ class Scanner:
             return
         check = CHECKS[rule.check] if rule.check else None
         group, floor = rule.group, rule.entropy
-        for match in pattern.matches(data):
-            start, end = match[group]
+        spans = pattern.spans(data, group)
+        if not (floor or check):
+            yield from spans
+            return
+        for start, end in spans:
             if floor and entropy(data[start:end]) < floor:
                 continue
             span = check(data, start, end) if check else (start, end)
