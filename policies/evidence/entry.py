@@ -15,7 +15,8 @@ from typing import Any, Final
 from policies.evidence.errors import EntryError
 from policies.evidence.verify import EvidenceError, canonical, read_canonical
 
-LEAF_BYTES_MAX: Final = 64 * 1024
+LEAF_BYTES_MAX: Final = 2**20
+"""Enough for a purge that names tens of thousands of keys."""
 NOTE_CHARACTERS_MAX: Final = 2000
 SALT_BYTES: Final = 32
 INTEGER_MAX: Final = 2**53 - 1

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import BinaryIO, Final
 
 from policies.evidence import EvidenceError, moment, read_base64
 from policies.evidence.verify import canonical, read_canonical
@@ -24,7 +24,7 @@ from service.ledger.errors import LedgerMirrorError
 
 SEGMENT_ENTRIES: Final = 10_000
 _CHECKPOINTS: Final = "checkpoints.ndjson"
-_TAIL_BYTES: Final = 256 * 1024
+_TAIL_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +142,13 @@ def _append(path: Path, lines: Iterable[bytes]) -> None:
         os.close(folder)
 
 
-def _whole_bytes(file: Any) -> int:  # noqa: ANN401 - a binary file
+def _whole_bytes(file: BinaryIO) -> int:
     """How many bytes there are up to the end of the last whole line."""
-    end = file.seek(0, os.SEEK_END)
+    return _after_newline(file, file.seek(0, os.SEEK_END))
+
+
+def _after_newline(file: BinaryIO, end: int) -> int:
+    """The place after the last newline before byte `end`, searched backwards; 0 when there is none."""
     while end:
         start = max(0, end - _TAIL_BYTES)
         file.seek(start)
@@ -160,9 +164,9 @@ def _last_line(path: Path) -> bytes | None:
         whole = _whole_bytes(file)
         if not whole:
             return None
-        start = max(0, whole - _TAIL_BYTES)
+        start = _after_newline(file, whole - 1)
         file.seek(start)
-        return file.read(whole - start - 1).rpartition(b"\n")[2]
+        return file.read(whole - 1 - start)
 
 
 def _lines(path: Path) -> Iterator[bytes]:

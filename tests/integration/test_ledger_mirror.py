@@ -254,6 +254,24 @@ async def test_segments_follow_one_another(ledger: Ledger, tmp_path: Path, monke
     assert (await leaves(ledger))[:10] == before
 
 
+async def test_an_entry_of_many_keys_is_mirrored_too(ledger: Ledger, tmp_path: Path) -> None:
+    """A purge that names thousands of keys makes a line longer than any read of the file's end."""
+    keys = [f"period/1/personal/{number:010d}" for number in range(20_000)]
+    await ledger.append(LedgerKind.PURGE_INTENT, {"keys": keys}, actor="system")
+    await reconcile(ledger, tmp_path / "ledger")
+    await fill(ledger, 1)
+    await forget(ledger, 1)
+    mirror = await reconcile(ledger, tmp_path / "ledger")
+    path = mirror.folder / "entries-000000000000.ndjson"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])
+    await reconcile(ledger, tmp_path / "ledger")
+
+    assert mirror.size() == 1
+    assert path.read_bytes() == whole
+    assert [entry.leaf for entry in mirror.entries()] == await leaves(ledger)
+
+
 async def test_two_processes_mirror_each_entry_once(ledger: Ledger, tmp_path: Path) -> None:
     """A second keeper of the same mirror finds what the first wrote; a gap is refused."""
     await fill(ledger, 3)
