@@ -25,7 +25,7 @@ _HARMLESS_WORDS = frozenset(
     tree blob build release sha sha1 sha256 sha384 sha512 sha-256 sha-512 md5 digest hash checksum etag
     fingerprint integrity uuid guid ray cf-ray image layer container pod node instance file upload document
     object block version deployment checkpoint model engine id ids no requestid request_id request-id traceid
-    spanid""".split()
+    spanid trace-context x-cloud-trace-context""".split()
 )
 _GLUE = b"\"'`(<[ :=#/@-_."
 _LINKS = (b"is", b"was", b"with", b"number", b"name", b"and")
@@ -34,6 +34,7 @@ _HARMLESS_START = re.compile(
     rb"(?:req(?:uest)?|toolu|tooluse|call|fc|chatcmpl|cmpl|msg|resp|run|step|thread|asst|batch|gen|fp|ft|ftjob|file|vs|evt|item"
     rb"|trace|span|modr|embd|img|rs|srvtoolu|mcpl|mcpr|ws|ig|ci|cu|upload|ckpt|snapshot|sha\d{1,3}|md5|rpt|run|job|task"
     rb"|session_id|conv|eval|evalrun|model|deployment|projects|locations|publishers|endpoints|traceparent)[-_:]"
+    rb"|1-[0-9a-f]{8}-[0-9a-f]{24}$"
 )
 _UUID = re.compile(rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PARTED = re.compile(rb"[-_]")

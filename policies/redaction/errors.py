@@ -1,11 +1,10 @@
 """What can go wrong while redacting."""
 
+from policies.errors import PolicyError
 
-class RedactionError(Exception):
+
+class RedactionError(PolicyError):
     """the text could not be redacted; keep the error's type only"""
-
-    def __init__(self, message: str = "") -> None:
-        super().__init__(message or self.__doc__)
 
 
 class RuleError(RedactionError):

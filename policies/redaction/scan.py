@@ -7,10 +7,11 @@ import re2
 
 from policies.redaction.checks import CHECKS
 from policies.redaction.errors import RedactionError
-from policies.redaction.finders import FINDERS
+from policies.redaction.finders import ENCODED, FINDERS
 from policies.redaction.patterns import Pattern, options
 from policies.redaction.randomness import entropy
 from policies.redaction.rules import Rule
+from policies.redaction.views import opened_base64
 
 _SET_MEMORY_BYTES = 32 << 20
 
@@ -51,11 +52,26 @@ class Scanner:
                 found.extend([Found(start, end, rank) for start, end in self._spans(rank, data) if end > start])
         return found
 
+    def _encoded(self, pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
+        """Tokens that are base64 of a text in which a rule that does not guess finds something; one layer deep."""
+        for start, end in pattern.spans(data, 0):
+            opened = opened_base64(data[start:end])
+            if opened is not None and any(True for rank in self._sure(opened) for _ in self._spans(rank, opened)):
+                yield start, end
+
+    def _sure(self, data: bytes) -> Iterator[int]:
+        for rank in self._set.Match(data) or ():
+            if rank != self._always and not self._rules[rank].guess and self._rules[rank].finder != ENCODED:
+                yield rank
+
     def _spans(self, rank: int, data: bytes) -> Iterator[tuple[int, int]]:
         rule = self._rules[rank]
         pattern = self._patterns[rank]
         if pattern is None:
             pattern = self._patterns[rank] = Pattern(rule.pattern)
+        if rule.finder == ENCODED:
+            yield from self._encoded(pattern, data)
+            return
         if rule.finder:
             yield from FINDERS[rule.finder](pattern, data)
             return
