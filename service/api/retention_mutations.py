@@ -1,7 +1,7 @@
 """Duties of compliance: holds, purges by their digest, erasures; on record and in the ledger before the answer."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
@@ -123,7 +123,9 @@ class RetentionMutation:
     @strawberry.mutation(
         description="Keep what matches, whatever its window (compliance).", directives=[Cost(weight=50)]
     )
-    async def place_hold(self, info: Info, input: PlaceHoldInput) -> PlaceHoldPayload:  # noqa: A002 - its name
+    async def place_hold(
+        self, info: Info, input: Annotated[PlaceHoldInput, strawberry.argument(description="What to keep, and why.")]
+    ) -> PlaceHoldPayload:
         context, scope = info.context, input.scope
         await account_in_scope(context, scope.account)
         ids = _given(scope.call_ids)
@@ -147,7 +149,9 @@ class RetentionMutation:
         return PlaceHoldPayload(hold=hold_node(hold, scope.account), ledger_index=hold.ledger_index)
 
     @strawberry.mutation(description="Let go of a hold (compliance).", directives=[Cost(weight=50)])
-    async def lift_hold(self, info: Info, input: LiftHoldInput) -> LiftHoldPayload:  # noqa: A002
+    async def lift_hold(
+        self, info: Info, input: Annotated[LiftHoldInput, strawberry.argument(description="Which hold, and why.")]
+    ) -> LiftHoldPayload:
         context, means = info.context, means_of(info.context)
         hold_id = decode_id("hold", input.hold_id)
         found = None if hold_id is None else await holds.get_hold(means.owner, hold_id)
@@ -162,7 +166,9 @@ class RetentionMutation:
     @strawberry.mutation(
         description="What a purge would do now, with the digest that requestPurge wants.", directives=[Cost(weight=100)]
     )
-    async def plan_purge(self, info: Info, input: PlanPurgeInput) -> PlanPurgePayload:  # noqa: A002
+    async def plan_purge(
+        self, info: Info, input: Annotated[PlanPurgeInput, strawberry.argument(description="What the plan is about.")]
+    ) -> PlanPurgePayload:
         refuse_bound(info.context, "planPurge")
         means = means_of(info.context)
         class_, name = _given(input.class_), _given(input.tier)
@@ -179,7 +185,9 @@ class RetentionMutation:
         )
 
     @strawberry.mutation(description="Ask the worker to carry out a plan.", directives=[Cost(weight=100)])
-    async def request_purge(self, info: Info, input: RequestPurgeInput) -> RequestPurgePayload:  # noqa: A002
+    async def request_purge(
+        self, info: Info, input: Annotated[RequestPurgeInput, strawberry.argument(description="The plan to carry out.")]
+    ) -> RequestPurgePayload:
         refuse_bound(info.context, "requestPurge")
         means = means_of(info.context)
         try:
@@ -191,7 +199,11 @@ class RetentionMutation:
     @strawberry.mutation(
         description="Erase one person's or one account's data (GDPR art. 17).", directives=[Cost(weight=100)]
     )
-    async def request_erasure(self, info: Info, input: RequestErasureInput) -> RequestErasurePayload:  # noqa: A002
+    async def request_erasure(
+        self,
+        info: Info,
+        input: Annotated[RequestErasureInput, strawberry.argument(description="Whom to erase, and why.")],
+    ) -> RequestErasurePayload:
         context = info.context
         await account_in_scope(context, input.account)
         erasure = await erasures.request_erasure(

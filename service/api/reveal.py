@@ -5,7 +5,7 @@ entry without an answer, when the process ends in between, or the key in that mo
 which is true.
 """
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import strawberry
 from graphql import GraphQLError
@@ -53,7 +53,9 @@ class RevealMutation:
         description="Open a sealed error; written to the ledger before it is answered.",
         directives=[Cost(weight=REVEAL_COST)],
     )
-    async def reveal_error(self, info: Info, input: RevealErrorInput) -> RevealErrorPayload:  # noqa: A002
+    async def reveal_error(
+        self, info: Info, input: Annotated[RevealErrorInput, strawberry.argument(description="Which error, and why.")]
+    ) -> RevealErrorPayload:
         return await resolve_reveal(info, input)
 
 
