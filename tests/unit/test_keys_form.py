@@ -35,7 +35,15 @@ def test_any_single_mistyped_character_is_noticed(position: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "cl_", "cl_abc", "sk-proj-123", "cl_23456789_" + "0" * 49 + "\n", "cl_23456789_" + "０" * 49, "x" * 100_000],
+    [
+        "",
+        "cl_",
+        "cl_abc",
+        "sk-proj-123",
+        "cl_23456789_" + "0" * 49 + "\n",
+        "cl_23456789_" + "\uff10" * 49,
+        "x" * 100_000,
+    ],
 )
 def test_what_is_no_key_has_no_prefix(text: str) -> None:
     """Garbage, other services' keys, look-alike digits and huge strings are refused by form."""
