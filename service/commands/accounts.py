@@ -2,9 +2,14 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
-from service.commands.common import quiet_runtime, run, table
+import typer
+
+from policies.model import Tier
+from service.commands.common import quiet_runtime, run, say, table
 from service.commands.options import Data, noun
+from service.retention.tiers import Move, move_account
 from service.storage.models import Account
 
 app = noun("Show accounts and their tiers.")
@@ -32,3 +37,41 @@ async def _list(data: Path | None) -> None:
             tier = runtime.applied.policy.tier_number(number)
             rows.append((account.name, tier.name if tier else f"{number} (not in the policy)", account.created_at))
     table(("account", "tier", "since"), rows)
+
+
+@app.command("tier")
+def tier(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.")],
+    tier: Annotated[str, typer.Argument(metavar="TIER", help="A tier of the policy in force.")],
+    day: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", metavar="DATE", formats=["%Y-%m-%d"], help="First day, UTC [default: as soon as may be]."
+        ),
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Move an account to another tier, from a UTC midnight at least 25 hours away.
+
+    What the account has by then keeps the windows of its old tier; later calls get those of the new one.
+
+    \b
+    Example: calledger accounts tier acme gold --from 2027-01-01
+    """
+    move = run(lambda: _move(data, account, tier, day))
+    say(f"{move.account}: tier {move.new.name} from {move.from_at:%Y-%m-%d} 00:00 UTC on")
+    if move.old is not None:
+        say(f"calls that start before that day stay in tier {move.old.name}: {_windows(move.old)}")
+    say(f"calls from that day on: {_windows(move.new)}")
+    if move.until is not None:
+        say(f"only until {move.until:%Y-%m-%d}: another move was planned for then")
+
+
+async def _move(data: Path | None, account: str, tier: str, day: datetime | None) -> Move:
+    async with quiet_runtime(data) as runtime:
+        first = None if day is None else day.date()
+        return await move_account(runtime.means, account, tier, day=first, actor="cli")
+
+
+def _windows(tier: Tier) -> str:
+    return ", ".join(f"{store} {days} days" for store, days in tier.store_days.items())

@@ -13,6 +13,7 @@ from policies.retention import GRACE, Earlier, Partition, cutoff, deadline, due_
 from service.query.usage_check import UsageDifference, check_usage
 from service.retention.errors import PurgeClockError
 from service.retention.fsck_keys import check_erasures, check_holds, check_keys
+from service.retention.fsck_record import check_record
 from service.retention.means import EarlierPolicyError, Means
 from service.retention.planning import all_partitions
 from service.retention.runs import Runs
@@ -69,7 +70,8 @@ async def check_ledger(means: Means) -> AsyncIterator[Finding]:
     yield await _partitions(means.partitions, policy, there, owner)
     yield await _purges(now, owner)
     yield await _rows(owner)
-    for check, run in (("keys", check_keys), ("holds", check_holds), ("erasures", check_erasures)):
+    checks = {"keys": check_keys, "holds": check_holds, "erasures": check_erasures, "record": check_record}
+    for check, run in checks.items():
         wrong, looked_at = await run(means, now)
         yield Finding(check, not wrong, _some(wrong) if wrong else looked_at)
     yield await _errors(owner, policy, now)

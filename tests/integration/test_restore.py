@@ -22,6 +22,7 @@ from service.keyring import KeyDestroyedError, PeriodKeyName, open_keyring
 from service.query.reader import Reader
 from service.query.scope import Scope
 from service.retention.errors import PurgeClockError
+from service.retention.holds import lift_hold
 from service.retention.maintenance import maintain
 from service.retention.means import Means
 from service.retention.planning import plan_purge
@@ -142,6 +143,16 @@ async def purged_again(means: Means) -> None:
         (run,) = await run_purge(means, plan_digest=(await plan_purge(means)).digest())
     assert run.rows_dropped == 1
     assert await means.owner.fetchval("SELECT count(*) FROM call_error") == 1
+
+
+async def test_a_database_that_forgot_an_erasure_says_so(steward: Steward) -> None:
+    """What the ledger has and the database has not, as after a restore, is a finding that names it."""
+    await steward.report(failed("a", YOUNG, user="u1"))
+    hold = await steward.hold()
+    await lift_hold(steward.means, hold.id, reason="settled", actor="cli")
+    assert await steward.findings() == {}
+    await steward.ingest.database.owner.execute("DELETE FROM hold")
+    assert str(hold.id) in (await steward.findings())["record"]
 
 
 async def test_an_old_keyring_and_the_present_database(steward: Steward, tmp_path: Path) -> None:

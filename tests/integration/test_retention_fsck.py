@@ -24,7 +24,7 @@ from service.storage.partitions import Partitions
 
 NOW = datetime.now(UTC)
 POLICY = load_preset("default")
-CHECKS = ["clocks", "deadlines", "partitions", "purges", "rows", "keys", "holds", "erasures", "errors", "usage"]
+CHECKS = ["clocks", "deadlines", "partitions", "purges", "rows", "keys", "holds", "erasures", "record", "errors", "usage"]
 DATABASE_ID = UUID("b7a9c2de-0000-4000-8000-000000000002")
 CALL = """
     INSERT INTO call (started_at, error_at, id, digest, account_id, tier, source, failed, source_id, model)

@@ -1,0 +1,247 @@
+"""Purging calls while 8 readers and a writer run: the worst stall of any of their statements, and time against DELETE.
+
+    python -m benchmarks.purge [--calls 10000000] [--json FILE]
+
+Half of the rows are in one tier and are deleted, partition by partition, as an operator without partitions would have
+to; the other half, row for row the same, are in another tier and are purged. Both while the same readers and writer
+run, in processes of their own, and once more with nothing else going on, for what the machine itself makes them wait.
+"""
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+from benchmarks.bars import Figure, conclude
+from benchmarks.options import calls_of, parser
+from benchmarks.places import FOLDER, ROOT, say
+from benchmarks.processes import machine
+from policies import Role, Store
+from policies.retention import partition_bounds
+from service.access.principal import Principal
+from service.ingest.native import read_native
+from service.ingest.prices import shipped_price_list
+from service.ingest.setup import rules_in_force
+from service.ingest.writer import Writer
+from service.retention.purge import run_purge
+from service.runtime import Runtime, open_runtime
+from service.settings import Settings
+
+READERS: Final = 8
+ACCOUNTS: Final = 50
+WEEKS_OLD: Final = 4
+DELETED_TIER: Final = 2
+QUIET_S: Final = 8.0
+_THINK_S: Final = 0.005
+_WARM_UP_S: Final = 3.0
+Wait = tuple[float, float]
+"""When a statement began, and how long it took."""
+_SLICE: Final = 250_000
+_FILL: Final = """
+    INSERT INTO call (
+        started_at, id, digest, account_id, input_tokens, output_tokens, latency_ms, tier, source, amount_source,
+        failed, amount, source_id, model, provider, operation, api_key, currency
+    )
+    SELECT $3::timestamptz + $4::interval * ((n - $1)::float8 / $5), md5(n::text)::uuid, n, 1 + n % $6, n % 4000,
+        n % 900, n % 3000, $7, 1, 1, n % 50 = 0, (n % 9000) * 0.000001, md5(n::text), 'gpt-4o', 'openai', 'chat',
+        'key-' || n % 200, 'USD'
+    FROM generate_series($1::bigint, $2::bigint - 1) AS n
+"""
+_PAGE: Final = """
+    SELECT started_at, id, model, input_tokens, output_tokens, amount FROM call
+    WHERE account_id = $1 AND tier = 1 AND started_at >= $2 AND started_at < $3
+    ORDER BY started_at DESC, id DESC LIMIT 50
+"""
+_DELETE: Final = "DELETE FROM call WHERE tier = $1 AND started_at >= $2 AND started_at < $3"
+
+
+async def _fill(runtime: Runtime, calls: int, now: datetime) -> list[tuple[datetime, datetime]]:
+    """`calls` old calls in each of two tiers, and a fifth as many young ones. Returns the old partitions' bounds."""
+    policy, owner = runtime.applied.policy, runtime.database.owner
+    await runtime.accounts.ensure(f"account-{number}" for number in range(ACCOUNTS))
+    bounds = [
+        partition_bounds(policy, 1, Store.CALL, now - timedelta(days=420 + 7 * week)) for week in range(WEEKS_OLD)
+    ]
+    young = now - timedelta(days=6)
+    needs = [(Store.CALL, tier, start) for start, _ in bounds for tier in (1, DELETED_TIER)]
+    needs += [(Store.CALL, 1, young + timedelta(days=day)) for day in range(9)]
+    await runtime.partitions.ensure(policy, needs)
+    each = calls // WEEKS_OLD
+    for tier, ranges, count in ((1, bounds, each), (DELETED_TIER, bounds, each), (1, [(young, now)], calls // 5)):
+        for start, end in ranges:
+            for first in range(0, count, _SLICE):
+                last, span = min(first + _SLICE, count), (end - start) / count
+                values = (start + span * first, span * (last - first), last - first, ACCOUNTS, tier)
+                await owner.execute(_FILL, first, last, *values, timeout=3600)
+        say(f"  {count * len(ranges)} calls in tier {tier}")
+    await owner.execute("VACUUM (ANALYZE) call", timeout=3600)
+    return bounds
+
+
+class Load:
+    """Readers and a writer in a process of their own, until the end of the block; `stalls` then has their waits."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self.stalls: dict[str, Any] = {}
+
+    async def __aenter__(self) -> "Load":
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "benchmarks.purge", "--load", str(self._data), cwd=ROOT,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        assert self._process.stdout is not None
+        await self._process.stdout.readline()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        out, _ = await self._process.communicate(b"end\n")
+        self.stalls = json.loads(out)
+
+
+async def _load(data: Path) -> None:
+    """The other process: statements one after the other, each timed, until its standard input ends."""
+    waits: dict[str, list[Wait]] = {"read": [], "write": []}
+    async with open_runtime(Settings(data=data)) as runtime:
+        writer = Writer(
+            database=runtime.database, accounts=runtime.accounts, partitions=runtime.partitions,
+            keyring=runtime.keyring, rules=rules_in_force(lambda: runtime.applied), prices=shipped_price_list(),
+            queue_rows=20_000, batch_rows=2_000,
+        )  # fmt: skip
+        await writer.start()
+        tasks = [asyncio.create_task(_read(runtime, number, waits["read"])) for number in range(READERS)]
+        tasks.append(asyncio.create_task(_write(writer, waits["write"])))
+        await asyncio.sleep(_WARM_UP_S)  # until connections are open and plans are made
+        warm = time.perf_counter()
+        print("running", flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await writer.close()
+    print(json.dumps({kind: _summary([one for one in some if one[0] > warm]) for kind, some in waits.items()}))
+
+
+async def _read(runtime: Runtime, number: int, waits: list[Wait]) -> None:
+    account = number
+    async with runtime.database.reading(None) as connection:
+        while True:
+            now = datetime.now(UTC)
+            account = account % ACCOUNTS + 1
+            begin = time.perf_counter()
+            await connection.fetch(_PAGE, account, now - timedelta(days=500), now + timedelta(days=1))
+            waits.append((begin, time.perf_counter() - begin))
+            await asyncio.sleep(_THINK_S)
+
+
+async def _write(writer: Writer, waits: list[Wait]) -> None:
+    principal, batch = Principal("benchmark", Role.INGEST, None), 0
+    while True:
+        batch += 1
+        moment = datetime.now(UTC).isoformat()
+        rows = [
+            {"id": f"{time.monotonic_ns()}-{number}", "started_at": moment, "account": f"account-{number}",
+             "model": "gpt-4o", "status": "succeeded", "input_tokens": 10, "amount": "0.01", "currency": "USD"}
+            for number in range(20)
+        ]  # fmt: skip
+        body = json.dumps(rows).encode()
+        begin = time.perf_counter()
+        verdicts = await writer.submit(read_native(body), principal, source="native")
+        waits.append((begin, time.perf_counter() - begin))
+        assert all(verdict.status == "accepted" for verdict in verdicts)
+        await asyncio.sleep(_THINK_S)
+
+
+def _summary(waits: list[Wait]) -> dict[str, Any]:
+    """`worst_at`: when the longest began, by the clock that all processes of a machine share."""
+    ordered = sorted(wait for _, wait in waits)
+    return {
+        "worst_at": next(at for at, wait in waits if wait == ordered[-1]),
+        "statements": len(ordered),
+        "median_ms": round(1000 * ordered[len(ordered) // 2], 2),
+        "p99_ms": round(1000 * ordered[len(ordered) * 99 // 100], 2),
+        "worst_ms": round(1000 * ordered[-1], 2),
+    }
+
+
+async def _measure(data: Path, calls: int) -> dict[str, Any]:
+    async with open_runtime(Settings(data=data), serving=True) as runtime:
+        now = datetime.now(UTC)
+        bounds = await _fill(runtime, calls, now)
+        found: dict[str, Any] = {"calls": calls}
+        async with Load(data) as quiet:
+            await asyncio.sleep(QUIET_S)
+        found["quiet"] = quiet.stalls
+        async with Load(data) as deleting:
+            begin = time.perf_counter()
+            for start, end in bounds:
+                await _delete(runtime.database.owner, start, end)
+            found["delete_s"] = round(time.perf_counter() - begin, 3)
+        found["delete"] = deleting.stalls
+        async with Load(data) as purging:
+            await asyncio.sleep(1)
+            await _drop_emptied(runtime)
+            steps: list[tuple[str, float]] = []
+            begin = time.perf_counter()
+            (run,) = await run_purge(runtime.means, on_step=lambda step: steps.append((step, time.perf_counter())))
+            found["purge_s"] = round(time.perf_counter() - begin, 3)
+            await asyncio.sleep(1)
+        found["purge"] = purging.stalls
+        found["steps"] = [("begun", begin), *steps]
+        assert run.rows_dropped == calls // WEEKS_OLD * WEEKS_OLD, run
+        return found
+
+
+async def _delete(owner: asyncpg.Pool, start: datetime, end: datetime) -> None:
+    await owner.execute(_DELETE, DELETED_TIER, start, end, timeout=3600)
+
+
+async def _drop_emptied(runtime: Runtime) -> None:
+    """Take the emptied partitions of the other tier away, so that the purge has the other half alone."""
+    for part in await runtime.partitions.list(Store.CALL):
+        if part.tier == DELETED_TIER:
+            await runtime.partitions.detach(part)
+            await runtime.partitions.drop(part)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    chosen_parser = parser(__doc__, calls=10_000_000)
+    chosen_parser.add_argument("--load", type=Path, help="run readers and a writer on this folder (used by itself)")
+    chosen = chosen_parser.parse_args(arguments)
+    if chosen.load is not None:
+        asyncio.run(_load(chosen.load))
+        return 0
+    calls = calls_of(chosen)
+    data = FOLDER / f"purge-{calls}"
+    shutil.rmtree(data, ignore_errors=True)
+    say(machine())
+    try:
+        found = asyncio.run(_measure(data, calls))
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+    for name in ("quiet", "delete", "purge"):
+        for kind, waits in found[name].items():
+            print(f"{name:7} {kind:6} {waits}")
+    for kind, waits in found["purge"].items():
+        before = [step for step, at in found["steps"] if at <= waits["worst_at"]]
+        print(f"the worst {kind} during the purge began after: {before[-1] if before else 'nothing yet'}")
+    print(f"DELETE {found['delete_s']} s, purge {found['purge_s']} s")
+    worst = max(waits["worst_ms"] for waits in found["purge"].values())
+    note = f"{calls:,} calls"
+    figures = [
+        Figure("purge/stall", worst, note),
+        Figure("purge/delete", found["delete_s"] / found["purge_s"], note),
+    ]
+    return conclude(figures, found, chosen.json)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,38 @@
+"""The check against the ledger: what it says was ended for good, the database knows to be.
+
+A database that was restored from its backup gets its ledger back from the mirror, and not its erasures.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from policies.evidence import EntryError, LedgerKind, read_leaf
+from service.ledger import Ledger
+from service.ledger.store import Selection
+from service.retention.means import Means
+
+Result = tuple[list[str], str]
+
+# What ends data for good: kind, the fact that names it, and the records that know it.
+_ENDS: Final = {
+    LedgerKind.ERASURE_RESULT: ("erasure", "SELECT id FROM erasure WHERE finished_at IS NOT NULL"),
+    LedgerKind.HOLD_LIFTED: ("hold", "SELECT id FROM hold WHERE lifted_at IS NOT NULL"),
+}
+
+
+async def check_record(means: Means, _: datetime) -> Result:
+    """Every erasure and every lifted hold of the ledger is on record here."""
+    if not isinstance(means.ledger, Ledger):
+        return [], "there is no ledger to compare with"
+    wrong, seen = [], 0
+    for kind, (what, statement) in _ENDS.items():
+        known = {str(row["id"]) for row in await means.owner.fetch(statement)}
+        async for entry in means.ledger.every(Selection(kinds=(kind,))):
+            seen += 1
+            try:
+                named = read_leaf(entry.leaf).facts.get(what)
+            except EntryError:
+                named = f"entry {entry.index}"
+            if named not in known:
+                wrong.append(f"{what} `{named}` is done in the ledger and not here: was an old database restored?")
+    return wrong, f"{seen} erasures and lifted holds of the ledger, all known here"
