@@ -39,7 +39,7 @@ APPEND_ONLY = [
             EXECUTE 'GRANT SELECT, INSERT ON {", ".join(TABLES)} TO calledger_app_all';
         END IF;
     END $$
-    """,  # noqa: S608 - names of our own
+    """,
 ]
 
 
