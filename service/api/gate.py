@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from graphql import FieldNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, get_argument_values
-from graphql.execution.values import get_variable_values
+from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.extensions import SchemaExtension
 
 from service.api.context import Context
@@ -14,6 +14,7 @@ from service.api.limits import check_shape
 from service.query.document import Document, fragments_of
 from service.query.enforcement import enforce
 from service.query.errors import ForbiddenError
+from service.query.scope import Scope
 
 _PRICINGS: Final[dict[int, Pricing]] = {}
 
@@ -44,46 +45,75 @@ class Gate(SchemaExtension):
         values = get_variable_values(schema, operation.variable_definitions or (), execution.variables or {})
         if isinstance(values, list):
             return values[0]
-        document = Document(fragments_of(execution.graphql_document), values.coerced)
-
-        def arguments(definition: Any, node: FieldNode) -> Mapping[str, Any]:  # noqa: ANN401 - graphql-core's field
-            return get_argument_values(definition, node, values)
-
-        try:
-            priced = _pricing(schema).price(operation, document, arguments)
-            enforce(schema, operation, document, arguments, context.scope)
-        except TooManyFieldsError:
-            return refused(Code.MAX_COST_EXCEEDED, "the operation selects too many fields")
-        except ForbiddenError as error:
-            return refused(Code.FORBIDDEN, str(error))
-        except GraphQLError as error:
-            return error
-        return self._charge(priced, context)
-
-    def _charge(self, priced: Priced, context: Context) -> GraphQLError | None:
-        cost = priced.total()
-        context.requested_cost = cost
-        if cost > context.max_cost:
-            message = f"the operation costs {cost}, more than {context.max_cost}: ask for fewer fields or smaller pages"
-            return refused(Code.MAX_COST_EXCEEDED, message)
-        if not context.bucket.take(cost):
-            wait = max(1, round(context.bucket.seconds_until(cost) + 0.5))
-            context.http_headers["Retry-After"] = str(wait)
-            return refused(Code.THROTTLED, f"the key has spent its cost for now: try again in {wait} seconds")
-        self._priced = priced
-        return None
+        found = admitted(schema, operation, fragments_of(execution.graphql_document), values, context.scope)
+        if isinstance(found, GraphQLError):
+            return found
+        compiled = getattr(execution.schema, "compiled", None)
+        if compiled is not None and execution.query is not None:
+            compiled.offer(execution.query, execution.graphql_document)
+        refusal = charge(found, context)
+        self._priced = None if refusal is not None else found
+        return refusal
 
     def get_results(self) -> dict[str, Any]:
         """`extensions.cost`, as Shopify has it. What was not spent is given back first."""
         context = self.execution_context.context
         if not isinstance(context, Context) or not context.requested_cost:
             return {}
-        actual = None
-        if self._priced is not None:
-            actual = self._priced.total(context.sizes)
-            context.bucket.give_back(context.requested_cost - actual)
-            self._priced = None
-        return {"cost": {"requestedQueryCost": context.requested_cost, "actualQueryCost": actual} | _throttle(context)}
+        priced, self._priced = self._priced, None
+        return settle(priced, context)
+
+
+def admitted(
+    schema: GraphQLSchema,
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, Any],
+    values: VariableValues,
+    scope: Scope,
+) -> Priced | GraphQLError:
+    """The price of an operation that the scope's role may ask, or why it is refused.
+
+    Depends on the schema, the document, policy and role, the variables of directives, and of the arguments on their
+    names, their enum values and `first` and `last`: `compiled.py` remembers it by these.
+    """
+    document = Document(fragments, values.coerced)
+
+    def arguments(definition: Any, node: FieldNode) -> Mapping[str, Any]:  # noqa: ANN401 - graphql-core's field
+        return get_argument_values(definition, node, values)
+
+    try:
+        priced = _pricing(schema).price(operation, document, arguments)
+        enforce(schema, operation, document, arguments, scope)
+    except TooManyFieldsError:
+        return refused(Code.MAX_COST_EXCEEDED, "the operation selects too many fields")
+    except ForbiddenError as error:
+        return refused(Code.FORBIDDEN, str(error))
+    except GraphQLError as error:
+        return error
+    return priced
+
+
+def charge(priced: Priced, context: Context) -> GraphQLError | None:
+    """Take the price from the key's bucket; the refusal when it is too high, or there is not enough left."""
+    cost = priced.total()
+    context.requested_cost = cost
+    if cost > context.max_cost:
+        message = f"the operation costs {cost}, more than {context.max_cost}: ask for fewer fields or smaller pages"
+        return refused(Code.MAX_COST_EXCEEDED, message)
+    if not context.bucket.take(cost):
+        wait = max(1, round(context.bucket.seconds_until(cost) + 0.5))
+        context.http_headers["Retry-After"] = str(wait)
+        return refused(Code.THROTTLED, f"the key has spent its cost for now: try again in {wait} seconds")
+    return None
+
+
+def settle(priced: Priced | None, context: Context) -> dict[str, Any]:
+    """`extensions` of an answer; what was charged and not spent goes back. `priced` None: nothing was run."""
+    actual = None
+    if priced is not None:
+        actual = priced.total(context.sizes)
+        context.bucket.give_back(context.requested_cost - actual)
+    return {"cost": {"requestedQueryCost": context.requested_cost, "actualQueryCost": actual} | _throttle(context)}
 
 
 def _throttle(context: Context) -> dict[str, Any]:

@@ -55,6 +55,15 @@ class Slicing:
         return PageRequest(predicate, terms, self.size, self.last is not None, self.after, self.before)
 
 
+def to_request(
+    filter_: Some[CallFilter] | Some[ErrorFilter] | None,
+    order_by: Sequence[CallOrder] | Sequence[ErrorOrder] | None,
+    slicing: Slicing,
+) -> PageRequest:
+    """The page that the arguments of a connection ask for. Raises BadInputError."""
+    return slicing.request(to_predicate(filter_.value if filter_ else None), _terms(order_by))
+
+
 def tree_of(info: Info, types: frozenset[str] | None = None) -> Tree:
     """What is asked for below the field that is being resolved."""
     raw: Any = info._raw_info  # the wrapped info is the only way to the field's nodes
@@ -86,7 +95,7 @@ async def resolve_calls(
     info: Info, filter_: Some[CallFilter] | None, order_by: list[CallOrder] | None, slicing: Slicing
 ) -> CallConnection:
     tree, context = tree_of(info), info.context
-    request = slicing.request(to_predicate(filter_.value if filter_ else None), _terms(order_by))
+    request = to_request(filter_, order_by, slicing)
     page = await context.reader.page(context.scope, CALLS, request, wanted(tree))
     nodes = await Mapper(context.reader, context.scope).calls(page.rows, row_selection(tree))
     _note(info, page.rows)
@@ -102,7 +111,7 @@ async def resolve_errors(
     info: Info, filter_: Some[ErrorFilter] | None, order_by: list[ErrorOrder] | None, slicing: Slicing
 ) -> CallErrorConnection:
     tree, context = tree_of(info), info.context
-    request = slicing.request(to_predicate(filter_.value if filter_ else None), _terms(order_by))
+    request = to_request(filter_, order_by, slicing)
     page = await context.reader.page(context.scope, ERRORS, request, wanted(tree))
     nodes = await Mapper(context.reader, context.scope).errors(page.rows, row_selection(tree))
     _note(info, page.rows)

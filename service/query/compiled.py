@@ -1,0 +1,196 @@
+"""Rows as JSON values, by loops that are generated once for a selection.
+
+A `Shape` is what an operation asks of an object: response keys, fields, and the shapes below them. `RowLoop` answers
+the objects of a list of rows with one list display, `Rows` fetches what belongs to the rows (an error of a call, a call
+of an error, what is sealed) for all of them at once. What a role does not get is never looked at, as in `mapper.py`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from service.query.compiled_rows import FUNCTIONS, PARTS, SCALARS, DoubtError, user_of
+from service.query.disclose import Details
+from service.query.fields import CALLS, ERRORS, Table
+from service.query.lookups import RowKey, shown
+from service.query.pages import Row
+from service.query.reader import Reader
+from service.query.scope import Scope
+from service.query.selection import TYPES, Selection
+from service.storage.ids import encode_call_ids
+
+_SEALED: Final = frozenset({"message", "disclosure", "parameters"})
+_LAYOUTS_MAX: Final = 16
+Loop = Any
+"""A generated function: (rows, names, ids, details, *lists below) -> list of dicts."""
+
+
+class IneligibleError(Exception):
+    """The operation asks for what the compiled form does not cover."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of an answer: `field` under `key`, with what is asked below it. `required`: the schema says `!`."""
+
+    key: str
+    field: str
+    required: bool
+    below: "Shape | None" = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """What is asked of an object of one type."""
+
+    type: str
+    entries: tuple[Entry, ...]
+
+
+class RowLoop:
+    """Answers the objects of one shape for rows of one table. The loop is generated for each layout of columns."""
+
+    def __init__(self, shape: Shape, scope: Scope, seen: frozenset[str]) -> None:
+        self.shape = shape
+        self.below = [entry for entry in shape.entries if entry.field in ("error", "call") and entry.field in seen]
+        self._namespace: dict[str, Any] = {**FUNCTIONS, "user": user_of(scope.policy)}
+        self._seen = seen
+        self._loops: dict[tuple[str, ...], Loop] = {}
+        self._display = self._object(shape.type, shape.entries)
+
+    def answer(
+        self,
+        rows: Sequence[Row],
+        names: Mapping[int, str],
+        ids: Sequence[str] | None,
+        details: Sequence[Details] | None,
+        below: Sequence[Sequence[Any]],
+    ) -> list[Any]:
+        """One dict a row. Raises DoubtError for a value that the schema might refuse."""
+        if not rows:
+            return []
+        layout = tuple(rows[0].keys())
+        loop = self._loops.get(layout)
+        if loop is None:
+            if len(self._loops) >= _LAYOUTS_MAX:
+                self._loops.clear()
+            loop = self._loops[layout] = self._generate(layout, ids is not None, details is not None)
+        return loop(rows, names, ids, details, *below)
+
+    def _generate(self, layout: tuple[str, ...], with_ids: bool, with_details: bool) -> Loop:
+        lists = [f"below_{index}" for index in range(len(self.below))]
+        beside = [
+            *([("own_id", "ids")] if with_ids else []),
+            *([("details", "all_details")] if with_details else []),
+            *((f"one_{name}", name) for name in lists),
+        ]
+        columns = "".join(f"c_{column}, " for column in layout)
+        targets = ", ".join([f"({columns})", *(name for name, _ in beside)])
+        zipped = ", ".join(["rows", *(name for _, name in beside)])
+        iterated = f"{targets} in zip({zipped}, strict=True)" if beside else f"({columns}) in rows"
+        arguments = ", ".join(["rows", "names", "ids", "all_details", *lists])
+        text = f"def loop({arguments}):\n    return [{self._display} for {iterated}]\n"
+        namespace = dict(self._namespace)
+        exec(compile(text, "<compiled operation>", "exec"), namespace)  # noqa: S102 - of our own names, see above
+        return namespace["loop"]
+
+    def _object(self, type_: str, entries: Iterable[Entry]) -> str:
+        return "{" + ", ".join(f"{self._key(entry)}: {self._value(type_, entry)}" for entry in entries) + "}"
+
+    def _key(self, entry: Entry) -> str:
+        return self._constant(entry.key)
+
+    def _constant(self, value: str) -> str:
+        name = f"k{len(self._namespace)}"
+        self._namespace[name] = value
+        return name
+
+    def _value(self, type_: str, entry: Entry) -> str:
+        if entry.field == "__typename":
+            return self._constant(type_)
+        if entry.field not in self._seen:
+            # Not for this role. Where the schema promises a value, graphql-core says what is wrong.
+            if entry.required:
+                raise IneligibleError
+            return "None"
+        if entry in self.below:
+            return f"one_below_{self.below.index(entry)}"
+        if entry.below is not None:
+            return self._parts(f"{type_}.{entry.field}", entry.below)
+        found = SCALARS.get(type_, {}).get(entry.field)
+        if found is None:
+            raise IneligibleError
+        return found
+
+    def _parts(self, field: str, shape: Shape) -> str:
+        if field not in PARTS:
+            raise IneligibleError
+        around, sources = PARTS[field]
+        entries = []
+        for entry in shape.entries:
+            if entry.field != "__typename" and (entry.below is not None or entry.field not in sources):
+                raise IneligibleError
+            value = self._constant(shape.type) if entry.field == "__typename" else sources[entry.field]
+            entries.append(f"{self._key(entry)}: {value}")
+        return around.replace("{entries}", "{" + ", ".join(entries) + "}")
+
+
+class Rows:
+    """The rows of one table that an operation asks for in one place, in one or more shapes.
+
+    `selection`: everything that is asked of them there, by field.
+    """
+
+    def __init__(self, table: Table, selection: Selection, shapes: Sequence[Shape], scope: Scope) -> None:
+        self._table = table
+        self._type = TYPES[table.kind]
+        self._selection = selection
+        self._seen = shown(table, selection, scope) & {*selection}
+        self._loops = [RowLoop(shape, scope, self._seen) for shape in shapes]
+        self._opens = table is ERRORS and bool(_SEALED & self._seen)
+        self._other = self._belonging(scope)
+
+    def _belonging(self, scope: Scope) -> "Rows | None":
+        field = "error" if self._table is CALLS else "call"
+        if field not in self._seen:
+            return None
+        shapes = [entry.below for loop in self._loops for entry in loop.below if entry.below is not None]
+        other = ERRORS if self._table is CALLS else CALLS
+        return Rows(other, self._selection[field], shapes, scope)
+
+    async def answer(self, reader: Reader, scope: Scope, rows: Sequence[Row]) -> list[list[Any]]:
+        """For each shape, in step, one dict a row."""
+        names = await self._names(reader, rows) if self._table is CALLS and "account" in self._seen else {}
+        ids = None
+        if self._table is CALLS and "id" in self._seen:
+            ids = encode_call_ids([(row["account_id"], row["id"]) for row in rows])
+        details = await reader.details(scope, rows) if self._opens else None
+        below = await self._below(reader, scope, rows) if self._other is not None else []
+        answers, used = [], 0
+        for loop in self._loops:
+            own = below[used : used + len(loop.below)]
+            used += len(loop.below)
+            answers.append(loop.answer(rows, names, ids, details, own))
+        return answers
+
+    async def _below(self, reader: Reader, scope: Scope, rows: Sequence[Row]) -> list[list[Any]]:
+        """What belongs to the rows: for each shape below, in step, one dict or None a row."""
+        assert self._other is not None
+        field, moment = ("error", "error_at") if self._table is CALLS else ("call", "started_at")
+        keys = [RowKey(row["account_id"], row["tier"], row[moment], row["id"]) for row in rows if row[moment]]
+        found = await reader.rows(scope, self._other._table, keys, self._selection[field])
+        answers = await self._other.answer(reader, scope, list(found.values()))
+        places = {key: index for index, key in enumerate(found)}
+        indexes = [places.get((row["account_id"], row["id"])) for row in rows]
+        return [[None if index is None else answer[index] for index in indexes] for answer in answers]
+
+    async def _names(self, reader: Reader, rows: Sequence[Row]) -> Mapping[int, str]:
+        names = reader.accounts.names()
+        for number in {row["account"] for row in rows if isinstance(row["account"], int)}:
+            if number not in names:
+                await reader.accounts.name(number)
+                names = reader.accounts.names()
+        return names
+
+
+__all__ = ["DoubtError", "Entry", "IneligibleError", "RowLoop", "Rows", "Shape"]

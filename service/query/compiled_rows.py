@@ -1,0 +1,172 @@
+"""What stands for each field of a row in a generated loop, as Python source.
+
+Every name in the source is one of ours: columns by their aliases (`c_model`), response keys as `k0`, `k1` of the
+function's namespace. Nothing that a caller wrote ever becomes source. A value that the schema could not answer (null
+where there is none, an Int beyond 32 bits) raises DoubtError, and graphql-core decides what becomes of it.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from math import isfinite
+from typing import Any, Final, NoReturn
+
+import orjson
+
+from policies import pseudonym
+from policies.model import Policy
+from service.query.users import period_label
+from service.query.where import fingerprint_text
+from service.storage.ids import encode_error_id
+from service.storage.sources import AMOUNT_SOURCE_NAMES, SOURCE_NAMES
+
+INT_MAX: Final = 2**31 - 1
+INT_MIN: Final = -(2**31)
+
+
+class DoubtError(Exception):
+    """The value is not one that the compiled operation may answer."""
+
+
+def doubt() -> NoReturn:
+    raise DoubtError
+
+
+def text(value: object) -> str | None:
+    """JSON text or null, and nothing that would have to be made into text first."""
+    if value is None or isinstance(value, str):
+        return value
+    raise DoubtError
+
+
+def some_text(value: object) -> str:
+    return value if isinstance(value, str) else doubt()
+
+
+def whole(value: Any) -> int:  # noqa: ANN401 - whatever the database holds
+    return value if INT_MIN <= value <= INT_MAX else doubt()
+
+
+def real(value: float | None) -> float | None:
+    return value if value is None or isfinite(value) else doubt()
+
+
+def decimal(value: str | None) -> str | None:
+    """As the scalar answers it: plain notation without needless zeros."""
+    if value is None:
+        return None
+    plain = format(Decimal(value), "f")
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+
+
+def source(value: object) -> str:
+    return SOURCE_NAMES.get(value, "unknown") if isinstance(value, int) else some_text(value)
+
+
+def user_of(policy: Policy) -> Callable[[int | None, Any], str | None]:
+    """The pseudonym of a row's token, under the policy's period."""
+
+    def user(token: int | None, started_at: Any) -> str | None:  # noqa: ANN401 - the row's moment
+        return None if token is None else pseudonym.outward(token, period_label(policy, started_at))
+
+    return user
+
+
+FUNCTIONS: Final[Mapping[str, Any]] = {
+    "doubt": doubt,
+    "text": text,
+    "some_text": some_text,
+    "whole": whole,
+    "real": real,
+    "decimal": decimal,
+    "source": source,
+    "loads": orjson.loads,
+    "encode_error_id": encode_error_id,
+    "fingerprint_text": fingerprint_text,
+    "amount_sources": AMOUNT_SOURCE_NAMES,
+}
+
+
+def _text(column: str) -> str:
+    return f"c_{column}"
+
+
+def _some(column: str) -> str:
+    return f"(c_{column} if c_{column} is not None else doubt())"
+
+
+def _int(column: str) -> str:
+    return f"(c_{column} if c_{column} is None or {INT_MIN} <= c_{column} <= {INT_MAX} else doubt())"
+
+
+def _moment(column: str) -> str:
+    return f'c_{column}.isoformat(timespec="milliseconds")[:-6] + "Z"'
+
+
+_PLAIN_DECIMAL: Final = '(c_amount.rstrip("0").rstrip(".") if "." in c_amount else c_amount)'
+
+CALL: Final[Mapping[str, str]] = {
+    "id": "own_id",
+    "sourceId": _some("source_id"),
+    "source": "source(c_source)",
+    "startedAt": _moment("started_at"),
+    "account": "some_text(names.get(c_account, c_account))",
+    "apiKey": _text("api_key"),
+    "user": "user(c_user_token, c_started_at)",
+    "model": _some("model"),
+    "servedModel": _text("served_model"),
+    "provider": _text("provider"),
+    "operation": _text("operation"),
+    "status": '("FAILED" if c_failed else "SUCCEEDED")',
+    "streamed": _text("streamed"),
+    "inputTokens": _int("input_tokens"),
+    "outputTokens": _int("output_tokens"),
+    "totalTokens": _int("total_tokens"),
+    "cacheReadTokens": _int("cache_read_tokens"),
+    "cacheWriteTokens": _int("cache_write_tokens"),
+    "reasoningTokens": _int("reasoning_tokens"),
+    "tokenEfficiency": "real(c_token_efficiency)",
+    "latencyMs": _int("latency_ms"),
+    "timeToFirstTokenMs": _int("time_to_first_token_ms"),
+    "errorType": _text("error_type"),
+    "errorCode": _text("error_code"),
+}
+ERROR: Final[Mapping[str, str]] = {
+    "id": "encode_error_id(c_account_id, c_id, c_occurred_at)",
+    "type": _some("error_type"),
+    "code": _text("error_code"),
+    "message": "text(details.message)",
+    "disclosure": "details.disclosure",
+    "occurredAt": _moment("occurred_at"),
+    "fingerprint": "fingerprint_text(c_fingerprint)",
+}
+SCALARS: Final[Mapping[str, Mapping[str, str]]] = {"Call": CALL, "CallError": ERROR}
+"""Fields without fields of their own."""
+
+PARTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "Call.amount": (
+        "(None if c_amount is None or c_currency is None or c_amount_source is None else {entries})",
+        {"amount": _PLAIN_DECIMAL, "currency": "c_currency", "source": "amount_sources[c_amount_source]"},
+    ),
+    "Call.amountParts": (
+        "(None if c_amount_parts is None else [{entries} for part in loads(c_amount_parts)])",
+        {
+            "meter": 'some_text(part["meter"])',
+            "quantity": 'decimal(part.get("quantity"))',
+            "unitPrice": 'decimal(part.get("unit_price"))',
+            "amount": 'decimal(some_text(part["amount"]))',
+        },
+    ),
+    "Call.tags": (
+        "(None if c_tags is None else [{entries} for label, value in sorted(loads(c_tags).items())])",
+        {"key": "label", "value": "text(value)"},
+    ),
+    "CallError.redactions": (
+        "[{entries} for rule, count in zip(c_rules, c_rule_counts, strict=True)]",
+        {"rule": "some_text(rule)", "count": "whole(count)"},
+    ),
+    "CallError.parameters": (
+        "(None if details.parameters is None else [{entries} for label, value, action in details.parameters])",
+        {"name": "some_text(label)", "value": "text(value)", "action": "action"},
+    ),
+}
+"""Fields that hold objects: around `{entries}`, what stands for the object's own fields."""
