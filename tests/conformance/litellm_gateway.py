@@ -39,10 +39,10 @@ class Witness(CustomLogger):
         seen["error_class"] = (payload.get("error_information") or {}).get("error_class")
         self.seen.append(seen)
 
-    async def async_log_success_event(self, kwargs: dict, *_: object) -> None:
+    async def async_log_success_event(self, kwargs: dict, **_: object) -> None:
         self._keep(kwargs)
 
-    async def async_log_failure_event(self, kwargs: dict, *_: object) -> None:
+    async def async_log_failure_event(self, kwargs: dict, **_: object) -> None:
         self._keep(kwargs)
 
 
