@@ -1,4 +1,4 @@
-"""The policy in force: only the owner writes it, a forged one is refused, and a service takes it up whole or not at all."""
+"""The policy in force: the owner alone writes it, a forged one is refused, services take it up whole or not at all."""
 
 import asyncio
 import hashlib
