@@ -31,7 +31,7 @@ from service.storage.partitions import Partitions
 from service.storage.policy_store import AppliedPolicy, applied_policy, refuse_unledgered
 
 log = get_logger()
-_LOCK = 0x63616C6C_0020
+_LOCK = 0x63616C6C_0030
 
 
 @dataclass(slots=True)
