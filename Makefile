@@ -4,7 +4,7 @@
 DATA ?= .demo
 PYTEST_ARGS ?= -n 2 --dist loadfile -rs
 
-.PHONY: demo test lint bench
+.PHONY: demo test lint schema bench
 
 demo: .venv/installed
 	.venv/bin/python -m service serve --demo --data "$(DATA)"
@@ -17,6 +17,10 @@ lint: .venv/installed-for-tests
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/lint-imports
+
+# The contract that frontends and partners build on; a test compares it with the code.
+schema: .venv/installed
+	.venv/bin/python -m service.api.schema > schema.graphql.new && mv schema.graphql.new schema.graphql
 
 bench: .venv/installed-for-tests
 	.venv/bin/python -m benchmarks $(BENCH)
