@@ -192,6 +192,7 @@ class PolicyDesk:
             if (waiting.replaces, waiting.digest, waiting.proposed_by) == (replaces, wanted, proposed_by):
                 return waiting
         row = await self.connection.fetchrow(_PROPOSE, replaces, wanted, canonical(policy).decode(), proposed_by)
+        assert row is not None, "an INSERT that returns what it inserted"
         return Proposal(*row)
 
     async def put_in_force(
@@ -203,7 +204,9 @@ class PolicyDesk:
         """
         replaced = await self.in_force()
         arguments = (policy.name, digest(policy), canonical(policy).decode(), applied_by, approved_by)
-        applied = StoredPolicy(*await self.connection.fetchrow(_ADD, *arguments)).read()
+        row = await self.connection.fetchrow(_ADD, *arguments)
+        assert row is not None, "an INSERT that returns what it inserted"
+        applied = StoredPolicy(*row).read()
         if ledger is not None:
             facts = _facts(applied, replaced)
             index = await ledger.append("POLICY_APPLIED", facts, actor=applied_by, connection=self.connection)
@@ -229,7 +232,7 @@ async def policy_desk(owner: asyncpg.Pool) -> AsyncIterator[PolicyDesk]:
     """One transaction as the owner: all of what is done on the desk holds, or none of it."""
     async with owner.acquire() as connection, connection.transaction():
         await connection.execute(_LOCK, _LOCK_ID)
-        yield PolicyDesk(connection)
+        yield PolicyDesk(connection)  # type: ignore[arg-type] - a pool lends proxies
 
 
 def refuse_other(applied: AppliedPolicy, wanted: Policy) -> None:
