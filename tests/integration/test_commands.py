@@ -212,7 +212,7 @@ def test_what_is_wrong_is_said(service: RunningService, arguments: tuple[str, ..
         ("CALLEDGER_LOG_LEVEL", "loud", "`CALLEDGER_LOG_LEVEL` is wrong"),
         ("CALLEDGER_KEYRING", "s3:bucket", "keyring"),
         ("CALLEDGER_KEK", "file:/nowhere", "`/nowhere` cannot be read"),
-        ("CALLEDGER_POLICY", "/nowhere", "`/nowhere` of CALLEDGER_POLICY cannot be read"),
+        ("CALLEDGER_READ_CONNECTIONS", "-1", "`CALLEDGER_READ_CONNECTIONS` is wrong"),
         ("CALLEDGER_DATABASE_URL", "mysql://x", "CALLEDGER_DATABASE_URL is no address"),
         ("CALLEDGER_DATABASE_URL", "postgresql://u:s3cr3t@127.0.0.1:1/x", "does not answer"),
     ],
