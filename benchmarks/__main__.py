@@ -67,6 +67,7 @@ PROGRAMS: Final = {
     "page": Program(),
     "ingest": Program(),
     "costs": Program(),
+    "phoenix": Program(),
     "ledger": Program(quick=("20000",), to_file=False, figures=_ledger),
     "purge": Program(),
 }

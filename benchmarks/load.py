@@ -51,7 +51,7 @@ class Outcome:
 
 
 def request(url: str, path: str, body: bytes, headers: dict[str, str] | None = None) -> bytes:
-    """A POST of JSON as it goes over the wire."""
+    """A POST as it goes over the wire; of JSON unless `headers` say otherwise."""
     lines = {"Host": urlsplit(url).netloc, "Content-Type": "application/json", "Content-Length": str(len(body))}
     head = "".join(f"{name}: {value}\r\n" for name, value in {**lines, **(headers or {})}.items())
     return f"POST {path} HTTP/1.1\r\n{head}\r\n".encode() + body
