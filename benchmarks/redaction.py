@@ -1,9 +1,10 @@
 """Speed of the redaction engine: microseconds for a 500-character message, and growth when the input doubles.
 
-    python benchmarks/redaction.py [--json FILE]
+    python -m benchmarks.redaction [--json FILE] [--alone]
 
 Bars: 150 us a message (aim 80); at most 2.2 times the time when the input doubles, from 1 KiB to 1 MiB,
 adversarial text included. The size cap is lifted for the growth, so that the engine itself is measured.
+Beside it, in the same run, LiteLLM's redactor and Presidio's pattern recognisers (not with `--alone`).
 """
 # ruff: noqa: RUF001  # full-width letters and other scripts are what is looked for
 
@@ -15,8 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+from benchmarks.rivals import compare
 from policies.redaction import ContentIndex, Redactor
 
 BAR_US, AIM_US, BAR_RATIO = 150.0, 80.0, 2.2
@@ -70,6 +70,10 @@ ADVERSARIAL = {
     "marks": "[redacted:email] ",
     "xox": "xoxb-1-",
     "quotes": "\"'`\\",
+    "base64 of text": "YXBpX2tleT1oNHJib3VyLWxhbnRlcm4tMjI= ",
+    "service names": "zenrows uploadcare ",
+    "token for": "token for ",
+    "short tokens": "e0G9Cryn687neLfj ",
     "dots": "a.1.b.2.",
 }
 
@@ -119,6 +123,7 @@ def main() -> int:
     """Print each figure beside its bar; 1 when one is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--alone", action="store_true", help="without the other engines")
     chosen = parser.parse_args()
     redactor, wide = Redactor(), Redactor(size_cap=1 << 21)
     speed = messages(redactor)
@@ -132,8 +137,9 @@ def main() -> int:
         ratios[name], seconds = growth(wide, unit)
         verdict = "met" if ratios[name] <= BAR_RATIO else "MISSED"
         print(f"  {name:44} {ratios[name]:8.2f}   {verdict}   {seconds:.3f} s for 1 MiB", flush=True)
+    rivals = {} if chosen.alone else compare(MESSAGES)
     if chosen.json:
-        chosen.json.write_text(json.dumps({"message_us": speed, "doubling": ratios}, indent=1))
+        chosen.json.write_text(json.dumps({"message_us": speed, "doubling": ratios, "rivals": rivals}, indent=1))
     return int(max(speed.values()) > BAR_US or max(ratios.values()) > BAR_RATIO)
 
 

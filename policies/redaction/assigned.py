@@ -36,7 +36,8 @@ _STRINGS = re.compile(rb"\"(?:[^\"\\]|\\.){1,2048}\"|'(?:[^'\\]|\\.){1,2048}'|[^
 
 _QUERY_NAME = re.compile(rb"[A-Za-z0-9_.%\-]{1,64}")
 _NAME_CHARS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-$"
-_HEADER_OPENING = re.compile(rb"[\s\\]*[\"'`]?[bB]?[\"'`]?")
+_HEADER_OPENING = re.compile(rb"[\s\\]*[\"'`]?(?:[bB](?=[\"'`]))?[\"'`]?")
+_CHALLENGE = re.compile(rb"(?i)(?:realm|error|charset|scope|resource_metadata)=")
 _PROSE_AFTER = re.compile(rb"[.,:;!?)]? +[A-Za-z(]")
 
 _REFERENCE = re.compile(
@@ -47,7 +48,7 @@ _REFERENCE = re.compile(
 )
 _FILLER = re.compile(
     rb"(?i)[x*.\-_#\xe2\x80\xa2\xa6?0 ]*|\.{2,}.*|\*{3,}\S{0,6}"
-    rb"|[\[<]?redacted[\]>]?|\[?filtered\]?|\(?hidden\)?|masked|\*+"
+    rb"|[\[<]?redacted[\]>]?|\[?filtered\]?|\(?hidden\)?|masked|\*+|(?:your|my)[_-][a-z_-]+"
 )
 _WORDS = re.compile(rb"[A-Za-z]+(?:['-][A-Za-z]+)*[.,:;!?)]*")
 _ABOUT = frozenset(
@@ -281,7 +282,7 @@ def _header(data: bytes, at: int) -> Iterator[tuple[int, int]]:
     value = _trimmed(data, start, start + len(line.group().rstrip()))
     text = _unmarked(data[value.start : value.end])
     first = text.split(None, 1)[0] if text.split() else b""
-    if _is_placeholder(first) or _is_placeholder(text) or _is_sentence(text):
+    if _is_placeholder(first) or _is_placeholder(text) or _is_sentence(text) or _CHALLENGE.match(text):
         return
     if scheme or b"=" not in text:
         stop = data.find(first, value.start, value.end) + len(first)

@@ -127,6 +127,8 @@ def _service(data: bytes, start: int, end: int) -> Span | None:
         return start, end
     if is_harmless(token):
         return None
+    if 2 * len(token.translate(None, _NOT_DIGIT)) >= len(token):
+        return start, end
     return (start, end) if looks_credential(token) and bits_per_char(token) >= _MIXED_BITS else None
 
 

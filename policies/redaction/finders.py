@@ -93,11 +93,18 @@ def _encoded(_: Pattern, __: bytes) -> Iterator[tuple[int, int]]:
     return iter(())
 
 
+def group(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
+    """Whichever group of the pattern took part in the match."""
+    for match in pattern.matches(data):
+        yield max(match[1:])
+
+
 ENCODED = "encoded"
 FINDERS: dict[str, Finder] = {
     "assigned": assigned,
     "generated": generated,
     "pem": pem,
     "short": short,
+    "group": group,
     ENCODED: _encoded,
 }

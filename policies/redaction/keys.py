@@ -29,7 +29,8 @@ _STRONG = re.compile(
     r"|secret|signingkey|encryptionkey|masterkey|accountkey|storagekey|sharedkey|servicekey|privatekeyid|licensekey|webhooktoken"
     r"|deploytoken|personalaccesstoken|connectionstring|sharedaccess|sastoken|cred(?:ential)?s?$|xapikey|subscriptionkey"
     r"|functionskey|appkey|instrumentationkey|oauthtoken|csrftoken|xsrftoken|jsessionid|phpsessid|sessionid|sessid|virtualkey"
-    r"|^(?:sig|signature|sas|cvv|cvc|pin)$|密码|密钥|口令|令牌|秘钥|凭证|パスワード|비밀번호|암호|пароль"
+    r"|^(?:sig|signature|sas|cvv|cvc|pin)$|密码|密碼|密钥|金鑰|口令|令牌|秘钥|凭证|パスワード|비밀번호|암호|пароль"
+    r"|[cx]srf|passwort|kennwort|contrase[ñn]a|^senha|motdepasse|wachtwoord|^clave$|^has[łl]o$|^parola$|l[öo]senord"
 )
 _WEAK = re.compile(
     r"token|key|auth|access|private|bearer|session|signature|webhook|(?<!com)pat$|jwt|nonce|salt|ticket|passport|login|api$|hash$|pin$"
