@@ -25,6 +25,7 @@ from service.api.inputs import (
     ErrorOrder,
     FilterArgument,
 )
+from service.api.ledger_fields import LedgerQuery
 from service.api.mapper import Mapper
 from service.api.policy_types import Policy, resolve_policy
 from service.api.retention_fields import RetentionQuery, retention_node
@@ -61,14 +62,14 @@ def _slicing(first: Any, after: Any = None, last: Any = None, before: Any = None
 
 
 @strawberry.type(description="What can be asked.")
-class Query(RetentionQuery):
+class Query(RetentionQuery, LedgerQuery):
     @strawberry.field(
         description="Calls, newest first unless ordered otherwise.", directives=[*paged(), Cost(weight=10)]
     )
     async def calls(
         self,
         info: Info,
-        filter: FilterArgument = None,  # noqa: A002 - the argument's name
+        filter: FilterArgument = None,
         order_by: CallOrders = UNSET,
         first: First = UNSET,
         after: After = UNSET,
@@ -85,7 +86,7 @@ class Query(RetentionQuery):
     async def errors(
         self,
         info: Info,
-        filter: ErrorFilterArgument = None,  # noqa: A002
+        filter: ErrorFilterArgument = None,
         order_by: ErrorOrders = UNSET,
         first: First = UNSET,
         after: After = UNSET,
@@ -98,7 +99,7 @@ class Query(RetentionQuery):
     async def error_groups(
         self,
         info: Info,
-        filter: ErrorFilterArgument = None,  # noqa: A002
+        filter: ErrorFilterArgument = None,
         order_by: GroupOrder = UNSET,
         first: First = UNSET,
         after: After = UNSET,
@@ -113,7 +114,7 @@ class Query(RetentionQuery):
     async def costs(
         self,
         info: Info,
-        filter: FilterArgument = None,  # noqa: A002
+        filter: FilterArgument = None,
         group_by: GroupBy = UNSET,
         group_by_tags: GroupByTags = UNSET,
         bucket: BucketArgument = UNSET,
@@ -136,17 +137,17 @@ class Query(RetentionQuery):
     async def facets(
         self,
         info: Info,
-        filter: FilterArgument = None,  # noqa: A002
+        filter: FilterArgument = None,
         first: FirstValues = UNSET,
     ) -> Facets:
         return await resolve_facets(info, filter, first=_given(first))
 
     @strawberry.field(description="One call by our id; null when unknown, out of scope or past its window.")
-    async def call(self, info: Info, id: Id) -> Call | None:  # noqa: A002
+    async def call(self, info: Info, id: Id) -> Call | None:
         return await _call(info, id, lists.tree_of(info))
 
     @strawberry.field(description="Any node by id; null when unknown, out of scope or past its window.")
-    async def node(self, info: Info, id: Id) -> Node | None:  # noqa: A002
+    async def node(self, info: Info, id: Id) -> Node | None:
         context = info.context
         if id.startswith(("hold_", "purge_", "erasure_")):
             return await retention_node(context, id)

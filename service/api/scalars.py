@@ -1,5 +1,6 @@
 """Scalars of the schema: strict in what they take, one form in what they give."""
 
+import base64
 import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -9,6 +10,9 @@ from zoneinfo import ZoneInfo, available_timezones
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
+from policies.evidence import EvidenceError, read_base64
+
+Base64 = NewType("Base64", bytes)
 BigInt = NewType("BigInt", int)
 TimeZone = NewType("TimeZone", str)
 Digest = NewType("Digest", str)
@@ -83,6 +87,18 @@ def parse_digest(text: object) -> str:
     return text
 
 
+def parse_base64(text: object) -> bytes:
+    """Bytes of RFC 4648, section 4, with padding; ValueError for any other text that would decode to the same."""
+    try:
+        return read_base64(text, "a Base64")
+    except EvidenceError:
+        raise ValueError("a Base64 is canonical RFC 4648 base64 with padding") from None
+
+
+def base64_text(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
 SCALARS: dict[Any, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
@@ -99,6 +115,12 @@ SCALARS: dict[Any, ScalarDefinition] = {
     ),
     BigInt: strawberry.scalar(
         name="BigInt", description="64-bit integer as a string.", serialize=str, parse_value=parse_big_int
+    ),
+    Base64: strawberry.scalar(
+        name="Base64",
+        description="Bytes, RFC 4648 base64 with padding, canonical.",
+        serialize=base64_text,
+        parse_value=parse_base64,
     ),
     TimeZone: strawberry.scalar(
         name="TimeZone", description="IANA time zone name.", serialize=str, parse_value=parse_zone

@@ -60,6 +60,12 @@ class Checkpoints:
         async with self._database.reading(None) as connection:
             return _checkpoint(await connection.fetchrow(statements.CHECKPOINT, size))
 
+    async def near(self, size: int) -> tuple[int | None, int | None]:
+        """The nearest sizes, smaller and larger, that one was issued of."""
+        async with self._database.reading(None) as connection:
+            row = await connection.fetchrow(statements.NEAR_CHECKPOINTS, size)
+        return row["smaller"], row["larger"]
+
     async def sign(self) -> SignedCheckpoint:
         """The checkpoint of all entries that there are now, issued if it was not yet."""
         signer = await self.signer()

@@ -81,6 +81,11 @@ NEWEST_CHECKPOINT: Final = """
 
 CHECKPOINT: Final = "SELECT size, issued_at, note, public_key FROM ledger_checkpoint WHERE size = $1"
 
+NEAR_CHECKPOINTS: Final = """
+    SELECT (SELECT max(size) FROM ledger_checkpoint WHERE size < $1) AS smaller,
+        (SELECT min(size) FROM ledger_checkpoint WHERE size > $1) AS larger
+"""
+
 CHECKPOINTS: Final = """
     SELECT size, issued_at, note, public_key FROM ledger_checkpoint WHERE size > $1 ORDER BY size LIMIT $2
 """
