@@ -61,7 +61,7 @@ class Program:
 
 PROGRAMS: Final = {
     "seal": Program(),
-    "redaction": Program(quick=(), figures=_redaction),
+    "redaction": Program(quick=("--alone",), figures=_redaction),
     "startup": Program(),
     "disk": Program(),
     "page": Program(),
