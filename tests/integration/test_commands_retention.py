@@ -1,0 +1,98 @@
+"""`calledger purge`, `hold`, `erase` and `accounts tier`, as an operator types them, beside a running service."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from graphql import build_schema, parse, validate
+from running import RunningService
+
+ROOT = Path(__file__).parents[2]
+MOMENT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    service = RunningService(tmp_path_factory.mktemp("retention") / "data")
+    key = service.new_key("ingest")
+    for account in ("acme", "other"):
+        error = {"type": "E", "message": "no quota left"}
+        call = {"id": account, "started_at": MOMENT.isoformat(), "account": account, "model": "m", "status": "failed"}
+        service.report(key, {**call, "user": "u-17", "error": error})
+    yield service
+    service.stop()
+
+
+def done(service: RunningService, *arguments: str) -> str:
+    result = service.command(*arguments)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_a_hold_is_placed_listed_and_lifted(service: RunningService) -> None:
+    """`place` prints the id alone; `list` shows it in force and then lifted; the service sees the same."""
+    hold = done(
+        service, "hold", "place", "case-17", "--account", "acme", "--owner", "counsel", "--reason", "suit", "--class",
+        "personal",
+    ).strip()  # fmt: skip
+    assert re.fullmatch(r"hold_[a-z2-7]{26}", hold)
+    listed = done(service, "hold", "list").splitlines()[0].split("\t")
+    assert (listed[0], listed[3], listed[4], listed[8]) == (hold, "acme", "personal", "in force")
+    seen = service.ask(service.admin_key, "{ holds(active: true) { nodes { id owner } } }")
+    assert seen["data"]["holds"]["nodes"] == [{"id": hold, "owner": "counsel"}]
+    assert done(service, "hold", "lift", hold, "--reason", "settled") == "lifted; 0 copies deleted\n"
+    again = service.command("hold", "lift", hold, "--reason", "settled")
+    assert again.returncode == 1
+    assert "lifted before" in again.stderr
+
+
+def test_an_erasure_says_what_is_left_to_do(service: RunningService) -> None:
+    """A person's rows go at once, and the answer says from when copies cannot be opened."""
+    said = done(service, "erase", "--account", "acme", "--user", "u-17", "--reason", "asked")
+    assert said.startswith("2 rows erased\n")
+    assert "copies in backups cannot be opened from" in said
+    users = service.ask(service.admin_key, "{ calls { nodes { account user } } }")["data"]["calls"]["nodes"]
+    assert {one["account"]: one["user"] is None for one in users} == {"acme": True, "other": False}
+    assert service.command("erase", "--account", "acme", "--reason", "asked").returncode == 2
+
+
+def test_a_tier_that_is_not_there_or_comes_too_soon_is_refused(service: RunningService) -> None:
+    """The command says which tiers there are, and from when a move can take effect."""
+    unknown = service.command("accounts", "tier", "acme", "gold")
+    assert (unknown.returncode, "`standard`" in unknown.stderr) == (1, True)
+    soon = service.command("accounts", "tier", "acme", "standard", "--from", f"{MOMENT:%Y-%m-%d}")
+    assert (soon.returncode, "at the soonest" in soon.stderr) == (1, True)
+    said = done(service, "accounts", "tier", "acme", "standard")
+    assert "calls that start before that day stay in tier standard: call 400 days" in said
+
+
+def test_nothing_is_due_in_a_new_ledger(service: RunningService) -> None:
+    """`--dry-run` prints the digest of the empty plan, `purge` ends well, and fsck finds nothing."""
+    assert "nothing is due" in done(service, "purge", "--dry-run")
+    assert "nothing was due" in done(service, "purge")
+    assert "FAIL" not in done(service, "fsck")
+
+
+def test_a_whole_account_goes_with_its_name(service: RunningService) -> None:
+    """After `--all` the service knows no such account, its key's reports begin a new one, and fsck finds nothing."""
+    done(service, "erase", "--account", "other", "--all", "--reason", "contract ended")
+    names = service.ask(service.admin_key, "{ accounts { nodes { name } } }")["data"]["accounts"]["nodes"]
+    assert {"name": "other"} not in names
+    assert "FAIL" not in done(service, "fsck")
+
+
+def test_every_query_of_the_page_for_auditors_is_one(service: RunningService) -> None:
+    """Each GraphQL text of docs/retention.md is valid in the schema, and an auditor's key may ask the queries."""
+    text = (ROOT / "docs" / "retention.md").read_text()
+    schema = build_schema((ROOT / "schema.graphql").read_text())
+    inline = [one for one in re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)) if "{" in one]
+    blocks = re.findall(r"```graphql\n(.*?)```", text, re.DOTALL)
+    queries = [one if one.startswith(("{", "mutation")) else f"{{ {one} }}" for one in inline]
+    assert len(blocks) >= 5
+    for query in [*blocks, *queries]:
+        assert validate(schema, parse(query)) == [], query
+    auditor = service.new_key("auditor")
+    for query in blocks:
+        assert "errors" not in service.ask(auditor, query), query
