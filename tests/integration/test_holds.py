@@ -15,6 +15,7 @@ from policies.model import DataClass, Store
 from policies.segments import masked
 from service.ingest.verdict import Status
 from service.keyring import KeyDestroyedError
+from service.retention.erasure import ErasureKind, request_erasure
 from service.retention.errors import HoldError
 from service.retention.escrow import open_held
 from service.retention.holds import lift_expired, lift_hold, page_holds
@@ -310,3 +311,18 @@ async def test_the_ledger_holds_no_word_of_a_hold(steward: Steward) -> None:
     for word in (b"case 17", b"counsel", b"suit", b"m2", b"acme"):
         assert word not in leaf
     assert "suit" in (await steward.column("SELECT text FROM ledger_note"))[0]
+
+
+async def test_both_versions_hold_and_erase(any_database_url: str, tmp_path: Path) -> None:
+    """Hold, purge, lift and erase, on the newest and on the oldest PostgreSQL."""
+    async with stewarding(any_database_url, tmp_path) as steward:
+        await fill(steward)
+        hold = await steward.hold()
+        await steward.purge()
+        assert await messages(steward) == [f"user of {id_} has no quota" for id_ in "abcef"]
+        for kind, user in ((ErasureKind.USER, "u1"), (ErasureKind.ACCOUNT, None)):
+            await request_erasure(steward.means, kind=kind, account="acme", user=user, reason="asked", actor="cli")
+        await lift_hold(steward.means, hold.id, reason="settled", actor="cli")
+        assert await maintain(steward.means)
+        assert await steward.value("SELECT count(*) FROM call") == 0
+        assert await steward.findings() == {}
