@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.api.scalars import (
+    base64_text,
     decimal_text,
     moment_text,
+    parse_base64,
     parse_big_int,
     parse_decimal,
     parse_moment,
@@ -105,3 +107,12 @@ def test_zones_are_iana_names() -> None:
     for wrong in ("+05:30", "Mars/Olympus", "../../etc/passwd", "", "europe/berlin\x00", 1):
         with pytest.raises(ValueError, match=r".+"):
             parse_zone(wrong)
+
+
+def test_base64_has_one_text() -> None:
+    """Bytes come back from their text, and no other text is taken for them: not url-safe, unpadded or with other bits."""
+    for data in (b"", b"\0", b"\xfb\xff\xfe", bytes(range(256))):
+        assert parse_base64(base64_text(data)) == data
+    for wrong in ("-_8=", "AA", "AB==", "AA==\n", " AA==", "AA===", "A", None, 5, b"AA==", ["AA=="]):
+        with pytest.raises(ValueError, match="canonical"):
+            parse_base64(wrong)
