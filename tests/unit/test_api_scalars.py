@@ -110,7 +110,7 @@ def test_zones_are_iana_names() -> None:
 
 
 def test_base64_has_one_text() -> None:
-    """Bytes come back from their text, and no other text is taken for them: not url-safe, unpadded or with other bits."""
+    """Bytes come back from their text, and no other text is taken for them: url-safe, unpadded, with other bits."""
     for data in (b"", b"\0", b"\xfb\xff\xfe", bytes(range(256))):
         assert parse_base64(base64_text(data)) == data
     for wrong in ("-_8=", "AA", "AB==", "AA==\n", " AA==", "AA===", "A", None, 5, b"AA==", ["AA=="]):
