@@ -52,10 +52,13 @@ def _last_word(text: bytes) -> tuple[bytes, bytes]:
 def _says_id(text: bytes) -> bool:
     word, rest = _last_word(text)
     if word in _LINKS:
+        text = rest
         word, _ = _last_word(rest)
     return (
         word in _HARMLESS_WORDS
-        or word.endswith((b"_id", b"-id", b"id", b"_hash", b"_sha"))
+        or word.endswith((b"_id", b"-id", b"_hash", b"_sha"))
+        or text.rstrip(_GLUE).endswith((b"Id", b"ID"))
+        or (word.endswith(b"id") and word[:-2] in _HARMLESS_WORDS)
         or word.rstrip(b"s") in _HARMLESS_WORDS
         or word.rpartition(b"_")[2] in _HARMLESS_WORDS
         or word.rpartition(b"-")[2] in _HARMLESS_WORDS

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from policies.redaction import ContentIndex, Hidden, Kind, RedactionError, Redactor, masked_value, revealed_value
+from policies.redaction.patterns import Pattern
 
 REDACTOR = Redactor()
 KEY = "sk-proj-q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs"
@@ -284,3 +285,32 @@ def test_clean_bounds_text_that_stays() -> None:
         assert "[redacted" not in REDACTOR.clean(f"aaa {KEY} bbb", max_chars=bound)[0].replace(
             "[redacted:openai-key]", ""
         )
+
+
+@pytest.mark.parametrize("word", ["invalid", "paid", "plaid", "rapid", "android"])
+def test_words_that_merely_end_like_an_id(word: str) -> None:
+    """A word that ends in the letters of `id` does not make what follows it an identifier."""
+    assert "q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs" not in REDACTOR.redact(f"{word}: q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs").masked
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "Bearer", "basic", "BEARER"])
+def test_schemes_that_begin_like_a_bytes_literal(scheme: str) -> None:
+    """The letter with which a scheme begins is not taken for the prefix of a literal."""
+    assert "dXNlcjpwYXNz" not in REDACTOR.redact(f"Authorization: {scheme} dXNlcjpwYXNz").masked
+
+
+def test_a_refused_key_is_refused_by_its_surroundings_only() -> None:
+    """Keys that are refused hundreds of times do not hide a later one whose value differs beyond blanks."""
+    text = "key=word " * 400 + "key=" + " " * 300 + "q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs" + " and key=word" * 400
+    assert "q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs" not in REDACTOR.redact(text).masked
+
+
+def test_matches_are_the_library_s() -> None:
+    """The quick walk over matches gives what the library's own does, empty matches included."""
+    for text in (r"a*", r"(a)(b)?", r"\bx", r"(?:ab|a)(b?)"):
+        pattern = Pattern(text)
+        for data in (b"", b"aab", b"xab ab x", b"baaab\xff"):
+            own = [list(groups) for groups in pattern.matches(data)]
+            theirs = [list(groups) for groups in pattern._matches(data)]
+            assert own == theirs
+            assert pattern.spans(data, 0) == [groups[0] for groups in theirs]
