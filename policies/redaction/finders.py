@@ -56,7 +56,7 @@ def _widened(data: bytes, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-_PEM_BODY = re.compile(rb"(?:[A-Za-z0-9+/=\s:,\"'-]|\\[nrtu\"]|\[redacted:[a-z0-9-]+\])*")
+_PEM_BODY = re.compile(rb"(?:[A-Za-z0-9+/=\s:,\"'-]++|\\[nrtu\"]|\[redacted:[a-z0-9-]+\])*+")
 _PEM_KEY = re.compile(rb"[A-Za-z0-9+/]{10}")
 _PEM_END = re.compile(rb"-{2,5} ?END [A-Z0-9 ]{0,40}-{2,5}")
 
