@@ -18,8 +18,10 @@ _CONTROL = {code: f"\\u{code:04x}" for code in [*range(32), 127, *range(128, 160
 
 # Values that the code chooses: words, places, ids and digests of ours, and the operator's own folders.
 _OURS = frozenset(
-    ("event", "level", "timestamp", "error", "at", "library", "place", "type", "request_id", "method", "route", "topic")
-    + ("work", "run", "version", "digest", "wall", "path", "mirror", "status", "duration_ms", "policy")
+    (
+        *("event", "level", "timestamp", "error", "at", "library", "place", "type", "request_id", "method", "route"),
+        *("topic", "work", "run", "version", "digest", "wall", "path", "mirror", "status", "duration_ms", "policy"),
+    )
 )
 
 

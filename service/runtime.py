@@ -89,7 +89,6 @@ class Runtime:
         self.applied = applied
         log.info("a policy was taken up", version=applied.version, digest=applied.digest)
 
-
     async def ledgered_policy(self) -> Mapping[str, Any] | None:
         """What the ledger says of the policy that was applied last; None when it says nothing."""
         newest = await self.ledger.newest(LedgerKind.POLICY_APPLIED)

@@ -24,7 +24,9 @@ from service.storage.partitions import Partitions
 
 NOW = datetime.now(UTC)
 POLICY = load_preset("default")
-CHECKS = ["clocks", "deadlines", "partitions", "purges", "rows", "keys", "holds", "erasures", "record", "errors", "usage"]
+CHECKS = [
+    *("clocks", "deadlines", "partitions", "purges", "rows", "keys", "holds", "erasures", "record", "errors", "usage"),
+]
 DATABASE_ID = UUID("b7a9c2de-0000-4000-8000-000000000002")
 CALL = """
     INSERT INTO call (started_at, error_at, id, digest, account_id, tier, source, failed, source_id, model)
@@ -75,9 +77,7 @@ class Ledger:
 
     async def failed(self) -> dict[str, str]:
         """The checks that fail, with what they say."""
-        findings: list[Finding] = [
-            finding async for finding in check_ledger(self.means)
-        ]
+        findings: list[Finding] = [finding async for finding in check_ledger(self.means)]
         assert [finding.check for finding in findings] == CHECKS
         return {finding.check: finding.detail for finding in findings if not finding.ok}
 

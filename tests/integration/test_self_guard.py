@@ -1,4 +1,4 @@
-"""The engine guards ourselves: whatever goes wrong, and wherever a secret was put, no error and no log line repeats it."""
+"""The engine guards ourselves: whatever goes wrong, wherever a secret was put, no error and no log repeats it."""
 
 import io
 import json
