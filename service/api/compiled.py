@@ -9,8 +9,9 @@ had been tried, so a mistake of a caller is refused, coded and placed there.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from graphql import (
@@ -31,6 +32,7 @@ from strawberry.types.execution import ExecutionResult
 from policies.model import Policy, View
 from service.api.compiled_arguments import Arguments, signature
 from service.api.compiled_plan import Connection, Shaping, connection
+from service.api.compiled_templates import NoTemplateError, Scalars, Template
 from service.api.context import Context
 from service.api.cost import Priced
 from service.api.gate import admitted, charge, settle
@@ -38,6 +40,7 @@ from service.errors import RequestError
 from service.query.compiled import IneligibleError
 from service.query.document import Document, fragments_of
 from service.query.errors import QueryTimeoutError
+from service.query.pages import PageRequest
 from service.query.scope import Scope
 
 DOCUMENTS_MAX: Final = 256
@@ -51,12 +54,13 @@ _DIRECTIVES: Final = frozenset({"skip", "include"})
 class _Variant:
     """An operation for one policy and role and one set of values of the variables that its directives name.
 
-    Holds policy and views, so that their identity stays theirs. `connections` None: not covered.
+    Holds policy and views, so that their identity stays theirs. `roots` None: not covered.
     """
 
     policy: Policy
     views: Mapping[str, View]
     roots: list[tuple[str, Connection | None]] | None
+    templates: list[Template | None] | None = None
     admitted: OrderedDict[Hashable, Priced] = field(default_factory=OrderedDict[Hashable, Priced])
 
 
@@ -76,11 +80,11 @@ class Operations:
             while len(self._documents) > DOCUMENTS_MAX:
                 self._documents.popitem(last=False)
 
-    async def answer(
-        self, query: str | None, name: str | None, variables: Mapping[str, Any] | None, context: Context
-    ) -> ExecutionResult | None:
+    async def answer(self, query: object, name: object, variables: object, context: Context) -> ExecutionResult | None:
         """The answer, or None: take the ordinary path."""
         if not isinstance(query, str) or not isinstance(name, str | None) or not isinstance(variables, dict | None):
+            return None
+        if context.ordinary:
             return None
         document = self._documents.get(query)
         if document is None:
@@ -88,6 +92,7 @@ class Operations:
         self._documents.move_to_end(query)
         operation = document.operation(name, self._schema, self._arguments)
         result = await operation.answer(variables or {}, context) if operation is not None else None
+        context.ordinary = result is None
         self.answered += result is not None
         return result
 
@@ -130,11 +135,37 @@ class _Operation:
         self._fragments = fragments_of(document)
         self._arguments = arguments
         self._flags = _directive_variables(document)
+        self._scalars: Scalars | None = None
         self._variants: OrderedDict[Hashable, _Variant] = OrderedDict()
 
     async def answer(self, variables: dict[str, Any], context: Context) -> ExecutionResult | None:
         if self._flags is None:
             return None
+        simple = self._scalars.coerced(variables) if self._scalars is not None else None
+        if simple is not None:
+            variant = self._variants.get(self._key(simple, context.scope))
+            if variant is not None and variant.roots is not None and variant.templates is not None:
+                return await self._from_templates(variant, simple, variables, context)
+        return await self._from_values(variables, context)
+
+    async def _from_templates(
+        self, variant: _Variant, simple: dict[str, Any], variables: dict[str, Any], context: Context
+    ) -> ExecutionResult | None:
+        templates = variant.templates or []
+        self._variants.move_to_end(self._key(simple, context.scope))
+        key = tuple([template.sizes(simple) if template is not None else None for template in templates])
+        priced = variant.admitted.get(key)
+        if priced is None:
+            values = get_variable_values(self._schema, self._node.variable_definitions or (), variables)
+            if isinstance(values, list):
+                return None
+            priced = self._admitted(variant, key, values, context)
+        if priced is None or not _charged(priced, context):
+            return None
+        requests = [_filling(template, simple) for template in templates]
+        return await self._run(variant.roots or [], requests, priced, context)
+
+    async def _from_values(self, variables: dict[str, Any], context: Context) -> ExecutionResult | None:
         values = get_variable_values(self._schema, self._node.variable_definitions or (), variables)
         if isinstance(values, list):
             return None
@@ -145,21 +176,42 @@ class _Operation:
             given = [self._given(root, values) for _, root in variant.roots]
         except GraphQLError:
             return None
-        priced = self._admitted(variant, given, values, context)
-        if priced is None or charge(priced, context) is not None:
+        priced = self._admitted(variant, ("values", *(signature(one) for one in given)), values, context)
+        if priced is None or not _charged(priced, context):
             return None
-        return await self._run(variant.roots, given, priced, context)
+        requests = [
+            partial(self._arguments.request, root.table, arguments) if root is not None else None
+            for (_, root), arguments in zip(variant.roots, given, strict=True)
+        ]
+        return await self._run(variant.roots, requests, priced, context)
+
+    def _key(self, coerced: Mapping[str, Any], scope: Scope) -> Hashable:
+        return (id(scope.policy), id(scope.views), scope.role, tuple([coerced.get(name) for name in self._flags or ()]))
 
     def _variant(self, values: VariableValues, scope: Scope) -> _Variant:
-        flags = tuple(values.coerced.get(name) for name in self._flags or ())
-        key = (id(scope.policy), id(scope.views), scope.role, flags)
+        key = self._key(values.coerced, scope)
         variant = self._variants.get(key)
         if variant is None:
-            variant = self._variants[key] = _Variant(scope.policy, scope.views, self._compiled(values, scope))
+            roots = self._compiled(values, scope)
+            templates = self._templates(roots, values) if roots is not None else None
+            variant = _Variant(scope.policy, scope.views, roots, templates)
+            self._variants[key] = variant
             while len(self._variants) > _VARIANTS_MAX:
                 self._variants.popitem(last=False)
         self._variants.move_to_end(key)
         return variant
+
+    def _templates(
+        self, roots: list[tuple[str, Connection | None]], values: VariableValues
+    ) -> list[Template | None] | None:
+        try:
+            self._scalars = Scalars(values)
+            return [
+                Template(root.table, self._definition(root), root.nodes[0], values, self._arguments) if root else None
+                for _, root in roots
+            ]
+        except NoTemplateError:
+            return None
 
     def _compiled(self, values: VariableValues, scope: Scope) -> list[tuple[str, Connection | None]] | None:
         shaping = Shaping(self._schema, self._fragments, values)
@@ -176,14 +228,14 @@ class _Operation:
     def _given(self, root: Connection | None, values: VariableValues) -> dict[str, Any]:
         if root is None:
             return {}
-        definition = self._schema.query_type.fields[root.nodes[0].name.value]  # type: ignore[union-attr]
-        return get_argument_values(definition, root.nodes[0], values)
+        return get_argument_values(self._definition(root), root.nodes[0], values)
 
-    def _admitted(
-        self, variant: _Variant, given: list[dict[str, Any]], values: VariableValues, context: Context
-    ) -> Priced | None:
+    def _definition(self, root: Connection) -> Any:  # noqa: ANN401 - graphql-core's field
+        assert self._schema.query_type is not None
+        return self._schema.query_type.fields[root.nodes[0].name.value]
+
+    def _admitted(self, variant: _Variant, key: Hashable, values: VariableValues, context: Context) -> Priced | None:
         """The price, once the gate lets the operation pass. What the gate looks at is all in the key."""
-        key = tuple(signature(arguments) for arguments in given)
         priced = variant.admitted.get(key)
         if priced is None:
             found = admitted(self._schema, self._node, self._fragments, values, context.scope)
@@ -197,18 +249,18 @@ class _Operation:
     async def _run(
         self,
         roots: list[tuple[str, Connection | None]],
-        given: list[dict[str, Any]],
+        requests: Sequence[Callable[[], PageRequest] | None],
         priced: Priced,
         context: Context,
     ) -> ExecutionResult | None:
         data: dict[str, Any] | None = {}
         errors = None
-        asked = [(root, arguments) for (_, root), arguments in zip(roots, given, strict=True) if root is not None]
+        asked = [(root, make) for (_, root), make in zip(roots, requests, strict=True) if root and make]
         try:
             if len(asked) == 1:
                 answers = [await self._root(*asked[0], context)]
             else:
-                answers = await _together(self._root(root, arguments, context) for root, arguments in asked)
+                answers = await _together(self._root(root, make, context) for root, make in asked)
             parts = iter(answers)
             data = {key: "Query" if root is None else next(parts) for key, root in roots}
         except _FailedError as failed:
@@ -221,15 +273,30 @@ class _Operation:
             return None
         return ExecutionResult(data, errors, settle(priced, context))
 
-    async def _root(self, root: Connection, arguments: dict[str, Any], context: Context) -> dict[str, Any]:
+    async def _root(
+        self, root: Connection, make_request: Callable[[], PageRequest], context: Context
+    ) -> dict[str, Any]:
         try:
-            request = self._arguments.request(root.table, arguments)
+            request = make_request()
             page = await context.reader.page(context.scope, root.table, request, root.wanted)
             answer = await root.answer(context.reader, context.scope, page)
         except (RequestError, QueryTimeoutError) as error:
             raise _FailedError(located_error(error, root.nodes, [root.key])) from error
         context.sizes[(root.key,)] = len(page.rows)
         return answer
+
+
+def _charged(priced: Priced, context: Context) -> bool:
+    """Whether the key can pay. If not, nothing has happened yet: the ordinary path refuses."""
+    if charge(priced, context) is None:
+        return True
+    context.http_headers.pop("Retry-After", None)
+    context.requested_cost = 0
+    return False
+
+
+def _filling(template: Template | None, values: Mapping[str, Any]) -> Callable[[], PageRequest] | None:
+    return None if template is None else partial(template.request, values)
 
 
 class _FailedError(Exception):

@@ -5,7 +5,7 @@ operation takes Strawberry's ordinary path.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from graphql import (
@@ -26,6 +26,7 @@ from service.query.fields import CALLS, ERRORS, Table
 from service.query.pages import Page, Wanted
 from service.query.reader import Reader
 from service.query.scope import Scope
+from service.query.selection import fixed_projection
 
 TABLES: Final[Mapping[str, Table]] = {"calls": CALLS, "errors": ERRORS}
 _CONNECTION: Final = frozenset({"__typename", "nodes", "edges", "pageInfo", "totalCount"})
@@ -136,7 +137,9 @@ def connection(
         elif entry.below is not None:
             _check(entry.below, _PAGE_INFO)
     rows = Rows(table, row_selection(tree), shapes, scope)
-    return Connection(key, nodes, table, shape, wanted(tree), "cursor" in tree.get("edges", {}), rows)
+    asked = wanted(tree)
+    asked = replace(asked, projection=fixed_projection(table, asked.selection, scope))
+    return Connection(key, nodes, table, shape, asked, "cursor" in tree.get("edges", {}), rows)
 
 
 def _check(shape: Shape, covered: frozenset[str]) -> None:

@@ -14,7 +14,8 @@ from service.query.scope import Scope
 class Context:
     """One request: who asks, what reads for them, and what they have spent.
 
-    `sizes` notes how many entries each list really had, for the actual cost. `costs` and `facets` are what sums.
+    `ordinary`: a compiled operation has had no answer, and need not be asked again. `sizes` notes how many entries each
+    list really had, for the actual cost. `costs` and `facets` are what sums.
     """
 
     scope: Scope
@@ -27,4 +28,5 @@ class Context:
     services: dict[str, Any] = field(default_factory=dict[str, Any])
     sizes: dict[tuple[str | int, ...], int] = field(default_factory=dict[tuple[str | int, ...], int])
     requested_cost: int = 0
+    ordinary: bool = False
     http_headers: dict[str, str] = field(default_factory=dict[str, str])

@@ -18,6 +18,7 @@ from strawberry.aiohttp.views import GraphQLView
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.types.execution import ExecutionResult
 
+from policies.model import Policy, Role, View
 from policies.views import view_table
 from service.access.authenticate import UnauthenticatedError
 from service.api.context import Context
@@ -35,6 +36,7 @@ PARTIAL_SUCCESS_STATUS: Final = 294
 BODY_BYTES_MAX: Final = 2**20
 JSON: Final = "application/json"
 GRAPHQL_JSON: Final = "application/graphql-response+json"
+_REQUEST_FIELDS: Final = {"query", "variables", "operationName"}
 _METHODS: Final = {"GET", "POST"}
 _STATUSES: Final = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429, Code.FORBIDDEN: 403}
 
@@ -56,9 +58,12 @@ class LedgerView(GraphQLView[Context, None]):
 
     def __init__(self, schema: CalledgerSchema, runtime: Runtime, buckets: Buckets) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
+        self._schema = schema
         self._runtime = runtime
         self._buckets = buckets
         self._reader: Reader | None = None
+        self._policy: Policy | None = None
+        self._views: dict[Role, Mapping[str, View]] = {}
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         media_type = _negotiated(request.headers.get("Accept"))
@@ -91,7 +96,8 @@ class LedgerView(GraphQLView[Context, None]):
         runtime = self._runtime
         principal = await runtime.authenticator.authenticate(request.headers.get("Authorization"))
         policy = runtime.applied.policy
-        scope = Scope(principal.key_id, principal.role, principal.accounts, policy, view_table(policy, principal.role))
+        views = self._views_of(policy, principal.role)
+        scope = Scope(principal.key_id, principal.role, principal.accounts, policy, views)
         if self._reader is None:
             self._reader = await Reader.open(runtime.database, runtime.accounts, runtime.keyring)
         context = Context(
@@ -106,6 +112,14 @@ class LedgerView(GraphQLView[Context, None]):
         context.http_headers = request[_EXCHANGE].headers
         context.services["means"] = runtime.means
         return context
+
+    def _views_of(self, policy: Policy, role: Role) -> Mapping[str, View]:
+        """`view_table`, the same object as long as the policy is: comparing two policies takes long."""
+        if self._policy is not policy:
+            self._policy, self._views = policy, {}
+        if role not in self._views:
+            self._views[role] = view_table(policy, role)
+        return self._views[role]
 
     async def parse_http_body(self, request: Any) -> Any:  # noqa: ANN401 - Strawberry's adapter and request data
         """Strawberry takes whatever the body is for an object."""
@@ -134,7 +148,7 @@ class LedgerView(GraphQLView[Context, None]):
         return sub_response
 
     async def run(self, request: web.Request, context: Any = ..., root_value: Any = ...) -> web.Response:  # type: ignore[override]  # noqa: ANN401, ARG002
-        response = await super().run(request)
+        response = await self._compiled(request) if _plain_post(request) else await super().run(request)
         exchange = request[_EXCHANGE]
         response.content_type, response.charset = exchange.media_type, "utf-8"
         if exchange.media_type == GRAPHQL_JSON:
@@ -143,8 +157,40 @@ class LedgerView(GraphQLView[Context, None]):
         response.headers["Cache-Control"] = "no-store"
         return response
 
+    async def _compiled(self, request: web.Request) -> web.Response:
+        """The answer of a compiled operation, without Strawberry's view around it; or else the view's."""
+        response = web.Response()
+        context = await self.get_context(request, response)
+        asked = _asked(await request.read())
+        result = None
+        if asked is not None:
+            result = await self._schema.answer_compiled(
+                asked["query"], asked.get("variables"), context, asked.get("operationName")
+            )
+        if result is None:
+            return await super().run(request, context)
+        return self.create_response(await self.process_result(request, result), response)
+
     def decode_json(self, data: str | bytes) -> object:
         return orjson.loads(data)
+
+
+def _plain_post(request: web.Request) -> bool:
+    """A POST that is answered by one body; anything else is for Strawberry's view to tell apart."""
+    accept = request.headers.get("Accept", "")
+    streamed = "Upgrade" in request.headers or "multipart" in accept or "event-stream" in accept
+    return request.method == "POST" and not streamed
+
+
+def _asked(body: bytes) -> dict[str, Any] | None:
+    """The request, when it is an object with a `query` and no more than usual."""
+    try:
+        asked = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(asked, dict) or not asked.keys() <= _REQUEST_FIELDS or "query" not in asked:
+        return None
+    return asked
 
 
 def _refused(result: ExecutionResult, errors: list[GraphQLError]) -> bool:

@@ -47,20 +47,33 @@ class CalledgerSchema(strawberry.Schema):
         operation_name: str | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> ExecutionResult:
-        result = None
-        if self.compiled is not None and _may_query(kwargs.get("allowed_operation_types")):
-            result = await self.compiled.answer(query, operation_name, variable_values, context_value)
-        if result is None:
-            result = await super().execute(
-                query, variable_values, context_value, *args, operation_name=operation_name, **kwargs
-            )
-        if result.errors:
-            request_id = context_value.request_id if isinstance(context_value, Context) else str(uuid4())
-            result.errors = [coded(error, request_id) for error in result.errors]
-        return result
+        if _may_query(kwargs.get("allowed_operation_types")):
+            answered = await self.answer_compiled(query, variable_values, context_value, operation_name)
+            if answered is not None:
+                return answered
+        result = await super().execute(
+            query, variable_values, context_value, *args, operation_name=operation_name, **kwargs
+        )
+        return _coded(result, context_value)
+
+    async def answer_compiled(
+        self, query: object, variables: object, context: Context, name: object
+    ) -> ExecutionResult | None:
+        """The answer of a compiled operation; None: `execute` has to answer. The request's parts are as they came."""
+        if self.compiled is None:
+            return None
+        result = await self.compiled.answer(query, name, variables, context)
+        return None if result is None else _coded(result, context)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Strawberry would log the query with its values here; `errors.py` logs what may be logged."""
+
+
+def _coded(result: ExecutionResult, context: object) -> ExecutionResult:
+    if result.errors:
+        request_id = context.request_id if isinstance(context, Context) else str(uuid4())
+        result.errors = [coded(error, request_id) for error in result.errors]
+    return result
 
 
 def _may_query(allowed: Iterable[OperationType] | None) -> bool:

@@ -42,13 +42,17 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What of the connection is asked for. Nothing else is worked out."""
+    """What of the connection is asked for. Nothing else is worked out.
+
+    `projection`: the selection's columns, where they are known beforehand (`fixed_projection`).
+    """
 
     rows: bool = True
     has_next: bool = True
     has_previous: bool = True
     total: bool = False
     selection: Selection = field(default_factory=dict[str, Any])
+    projection: Projection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +107,14 @@ async def read_page(
     bounds = [bound for bound in (after, before) if bound is not None]
     rows: list[Row] = []
     if wanted.rows or (wanted.has_previous if request.from_end else wanted.has_next):
-        fetcher = _Fetcher(connection, reading, ordering, wanted.selection)
+        fetcher = _Fetcher(connection, reading, ordering, wanted.selection, wanted.projection)
         rows = await fetcher.fetch(bounds, request.size + 1, backward=request.from_end)
     more = len(rows) > request.size
     rows = rows[: request.size][::-1] if request.from_end else rows[: request.size]
     probe = _Fetcher(connection, reading, ordering, {})
     return Page(
         rows,
-        shown_fields(reading, wanted.selection),
+        wanted.projection.shown if wanted.projection else shown_fields(reading, wanted.selection),
         (more and not request.from_end) or (wanted.has_next and await probe.exists_past(before)),
         (more and request.from_end) or (wanted.has_previous and await probe.exists_past(after)),
         await count_rows(connection, reading) if wanted.total else None,
@@ -151,8 +155,14 @@ class _Fetcher:
     """Reads one list in one order."""
 
     def __init__(
-        self, connection: asyncpg.Connection, reading: Reading, ordering: Ordering, selection: Selection
+        self,
+        connection: asyncpg.Connection,
+        reading: Reading,
+        ordering: Ordering,
+        selection: Selection,
+        projection: Projection | None = None,
     ) -> None:
+        self._projection = projection
         self._connection = connection
         self._reading = reading
         self._ordering = ordering
@@ -209,6 +219,8 @@ class _Fetcher:
         return await self._connection.fetch(sql, *params.values)
 
     def _project(self, params: Params, leg: Leg) -> Projection:
+        if self._projection is not None:
+            return self._projection
         reading = self._reading
         return project(reading.table, self._selection, self._selection, reading.scope, params, leg)
 

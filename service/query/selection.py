@@ -5,6 +5,7 @@ Masked values never leave the database: a masked text is replaced there, a maske
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from policies import fields as policy_fields
@@ -59,6 +60,14 @@ def project(
         shown.add(field)
         columns |= _columns(f"{type_}.{field}", selectable, seen, scope, params, leg)
     return Projection(columns, frozenset(shown))
+
+
+def fixed_projection(table: Table, selection: Selection, scope: Scope) -> Projection | None:
+    """The projection of `selection` for this policy and role, when it is the same in every leg and binds no value."""
+    params = Params()
+    moment = datetime.max.replace(tzinfo=UTC)
+    projection = project(table, selection, selection, scope, params, Leg(0, None, moment, moment))
+    return None if params.values else projection
 
 
 def _parts_shown(field: str, selection: Selection, scope: Scope) -> bool:

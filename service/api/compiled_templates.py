@@ -1,0 +1,129 @@
+"""Requests of an operation whose variables are all scalars and all given: worked out once, then only filled in.
+
+graphql-core's and Strawberry's own conversion runs once, with a mark in the place of each variable's value; what comes
+out is a predicate with marks in it. A value itself is coerced by its scalar, as graphql-core does it. Whatever is not
+this simple has no template.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from graphql import (
+    FieldNode,
+    GraphQLField,
+    GraphQLNonNull,
+    GraphQLScalarType,
+    get_argument_values,
+)
+from graphql.execution.values import VariableValues
+
+from service.api.compiled_arguments import Arguments
+from service.api.lists import Slicing
+from service.query.fields import Table
+from service.query.pages import PageRequest
+from service.query.predicate import And, Compare, Not, Or, Predicate, TagMatch
+
+Values = Mapping[str, Any]
+_SLICING: Final = ("first", "after", "last", "before")
+
+
+class NoTemplateError(Exception):
+    """The operation's arguments are not simple enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Stands for the value of a variable."""
+
+    variable: str
+
+
+class Scalars:
+    """Coerces variables that are scalars. NoTemplateError when one of them is anything else."""
+
+    def __init__(self, values: VariableValues) -> None:
+        self._types: list[tuple[str, GraphQLScalarType]] = []
+        for name, source in values.sources.items():
+            type_ = source.signature.type
+            scalar = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
+            if not isinstance(scalar, GraphQLScalarType):
+                raise NoTemplateError
+            self._types.append((name, scalar))
+
+    def coerced(self, variables: Values) -> dict[str, Any] | None:
+        """The values, or None when one is missing, null or refused: graphql-core says what becomes of it."""
+        found = {}
+        for name, scalar in self._types:
+            given = variables.get(name)
+            if given is None:
+                return None
+            try:
+                value = scalar.coerce_input_value(given)
+            except Exception:
+                return None
+            if value is None:
+                return None
+            found[name] = value
+        return found
+
+
+class Template:
+    """The request of one root field."""
+
+    def __init__(
+        self, table: Table, definition: GraphQLField, node: FieldNode, values: VariableValues, arguments: Arguments
+    ) -> None:
+        marked = VariableValues(values.sources, {name: Mark(name) for name in values.sources})
+        try:
+            given = get_argument_values(definition, node, marked)
+            self._slicing = tuple(given.pop(name, None) for name in _SLICING)
+            request = arguments.request(table, given)
+        except Exception as error:
+            raise NoTemplateError from error
+        self._terms = request.terms
+        self._predicate = _filler(request.predicate)
+        if any(_marked(term.field) or _marked(term.descending) for term in self._terms):
+            raise NoTemplateError
+
+    def sizes(self, values: Values) -> tuple[Any, Any]:
+        """`first` and `last`, which the price depends on."""
+        first, _, last, _ = self._slicing
+        return _filled(first, values), _filled(last, values)
+
+    def request(self, values: Values) -> PageRequest:
+        """Raises BadInputError, as the resolver would."""
+        slicing = Slicing(*(_filled(part, values) for part in self._slicing))
+        return slicing.request(self._predicate(values), self._terms)
+
+
+def _filled(part: Any, values: Values) -> Any:  # noqa: ANN401 - any argument
+    return values[part.variable] if isinstance(part, Mark) else part
+
+
+def _marked(part: Any) -> bool:  # noqa: ANN401 - any value of a predicate
+    return isinstance(part, Mark) or (isinstance(part, tuple) and any(_marked(item) for item in part))
+
+
+def _filler(predicate: Predicate) -> Callable[[Values], Predicate]:
+    match predicate:
+        case Compare(field, operator, Mark(name)):
+            return lambda values: Compare(field, operator, values[name])
+        case Compare(field, operator, tuple(items)) if _marked(items):
+            return lambda values: Compare(field, operator, tuple(_filled(item, values) for item in items))
+        case TagMatch(key, conditions):
+            return _tag_filler(key, conditions)
+        case And(parts) | Or(parts) if parts:
+            make = type(predicate)
+            fillers = [_filler(part) for part in parts]
+            return lambda values: make(tuple([filler(values) for filler in fillers]))
+        case Not(part):
+            filler = _filler(part)
+            return lambda values: Not(filler(values))
+        case _:
+            return lambda _: predicate
+
+
+def _tag_filler(key: Any, conditions: tuple[Compare, ...]) -> Callable[[Values], Predicate]:  # noqa: ANN401
+    fillers = [_filler(condition) for condition in conditions]
+    return lambda values: TagMatch(_filled(key, values), tuple(filler(values) for filler in fillers))  # type: ignore[misc]
