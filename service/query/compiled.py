@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.query.compiled_rows import FUNCTIONS, PARTS, SCALARS, DoubtError, user_of
-from service.query.disclose import Details
+from service.query.compiled_rows import FUNCTIONS, PARTS, SCALARS, DoubtError, moment_texts, user_of
 from service.query.fields import CALLS, ERRORS, Table
 from service.query.lookups import RowKey, shown
 from service.query.pages import Row
@@ -22,7 +21,7 @@ from service.storage.ids import encode_call_ids
 _SEALED: Final = frozenset({"message", "disclosure", "parameters"})
 _LAYOUTS_MAX: Final = 16
 Loop = Any
-"""A generated function: (rows, names, ids, details, *lists below) -> list of dicts."""
+"""A generated function: (rows, names, *lists beside, *lists below) -> list of dicts."""
 
 
 class IneligibleError(Exception):
@@ -62,11 +61,13 @@ class RowLoop:
         self,
         rows: Sequence[Row],
         names: Mapping[int, str],
-        ids: Sequence[str] | None,
-        details: Sequence[Details] | None,
+        beside: Mapping[str, Sequence[Any]],
         below: Sequence[Sequence[Any]],
     ) -> list[Any]:
-        """One dict a row. Raises DoubtError for a value that the schema might refuse."""
+        """One dict a row. Raises DoubtError for a value that the schema might refuse.
+
+        `beside`: values in step with the rows, by the names they have in the loop; the same names every time.
+        """
         if not rows:
             return []
         layout = tuple(rows[0].keys())
@@ -74,21 +75,17 @@ class RowLoop:
         if loop is None:
             if len(self._loops) >= _LAYOUTS_MAX:
                 self._loops.clear()
-            loop = self._loops[layout] = self._generate(layout, ids is not None, details is not None)
-        return loop(rows, names, ids, details, *below)
+            loop = self._loops[layout] = self._generate(layout, tuple(beside))
+        return loop(rows, names, *beside.values(), *below)
 
-    def _generate(self, layout: tuple[str, ...], with_ids: bool, with_details: bool) -> Loop:
-        lists = [f"below_{index}" for index in range(len(self.below))]
-        beside = [
-            *([("own_id", "ids")] if with_ids else []),
-            *([("details", "all_details")] if with_details else []),
-            *((f"one_{name}", name) for name in lists),
-        ]
+    def _generate(self, layout: tuple[str, ...], names: tuple[str, ...]) -> Loop:
+        lists = [*(f"all_{name}" for name in names), *(f"below_{index}" for index in range(len(self.below)))]
+        ones = [*names, *(f"one_below_{index}" for index in range(len(self.below)))]
         columns = "".join(f"c_{column}, " for column in layout)
-        targets = ", ".join([f"({columns})", *(name for name, _ in beside)])
-        zipped = ", ".join(["rows", *(name for _, name in beside)])
-        iterated = f"{targets} in zip({zipped}, strict=True)" if beside else f"({columns}) in rows"
-        arguments = ", ".join(["rows", "names", "ids", "all_details", *lists])
+        targets = ", ".join([f"({columns})", *ones])
+        zipped = ", ".join(["rows", *lists])
+        iterated = f"{targets} in zip({zipped}, strict=True)" if lists else f"({columns}) in rows"
+        arguments = ", ".join(["rows", "names", *lists])
         text = f"def loop({arguments}):\n    return [{self._display} for {iterated}]\n"
         namespace = dict(self._namespace)
         exec(compile(text, "<compiled operation>", "exec"), namespace)  # noqa: S102 - of our own names, see above
@@ -161,16 +158,19 @@ class Rows:
     async def answer(self, reader: Reader, scope: Scope, rows: Sequence[Row]) -> list[list[Any]]:
         """For each shape, in step, one dict a row."""
         names = await self._names(reader, rows) if self._table is CALLS and "account" in self._seen else {}
-        ids = None
+        beside: dict[str, Sequence[Any]] = {}
         if self._table is CALLS and "id" in self._seen:
-            ids = encode_call_ids([(row["account_id"], row["id"]) for row in rows])
-        details = await reader.details(scope, rows) if self._opens else None
+            beside["own_id"] = encode_call_ids([(row["account_id"], row["id"]) for row in rows])
+        if self._table.time_field in self._seen:
+            beside["own_moment"] = moment_texts([row[self._table.time] for row in rows])
+        if self._opens:
+            beside["details"] = await reader.details(scope, rows)
         below = await self._below(reader, scope, rows) if self._other is not None else []
         answers, used = [], 0
         for loop in self._loops:
             own = below[used : used + len(loop.below)]
             used += len(loop.below)
-            answers.append(loop.answer(rows, names, ids, details, own))
+            answers.append(loop.answer(rows, names, beside, own))
         return answers
 
     async def _below(self, reader: Reader, scope: Scope, rows: Sequence[Row]) -> list[list[Any]]:
