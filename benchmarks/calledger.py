@@ -127,4 +127,3 @@ def ask(url: str, key: str, query: str, **variables: object) -> dict[str, object
     if "errors" in found:
         raise SystemExit(f"GraphQL refused a benchmark's query: {found['errors']}")
     return found["data"]
-
