@@ -6,6 +6,7 @@ read-only views, so that a policy can be shared by every task of a process.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -79,6 +80,7 @@ class PseudonymPeriod(StrEnum):
 
 
 NO_VIEWS: Mapping[str, View] = MappingProxyType({})
+NOT_PURGED: Mapping[Store, datetime] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +113,17 @@ class ParameterRule:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A named set of windows, in days; `number` is what rows carry and never changes."""
+    """A named set of windows, in days; `number` is what rows carry and never changes.
+
+    `purged_until` is no part of the document: up to when each store has been purged here. A longer window does not
+    bring back what is gone, so it does not reach further.
+    """
 
     name: str
     number: int
     store_days: Mapping[Store, int]
     readable_days: Mapping[DataClass, int]
+    purged_until: Mapping[Store, datetime] = field(default_factory=lambda: NOT_PURGED, compare=False)
 
     def readable(self, data_class: DataClass, store: Store) -> int:
         """Days for which a value of `data_class` in `store` can be read: never longer than its row lives."""

@@ -14,11 +14,12 @@ what is due by every policy that still counts: the one in force, and each that w
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from types import MappingProxyType
 from typing import NamedTuple
 
 from policies.model import DataClass, Policy, PseudonymPeriod, Store, Tier
@@ -166,14 +167,30 @@ def partition_bounds(policy: Policy, tier_number: int, store: Store, moment: dat
 def cutoff(policy: Policy, tier_number: int, store: Store, now: datetime) -> datetime:
     """The oldest time that reads serve: rows with `time >= cutoff`.
 
-    A tier that the policy does not name is served by the shortest window of all: on doubt less data.
+    A tier that the policy does not name is served by the shortest window of all: on doubt less data. What was purged
+    before a window became longer stays cut off: a report of that time would find nothing that it could be a duplicate
+    of, and a sum over it would be too small.
     """
-    return _before(now, min(tier.store_days[store] for tier in _tiers(policy, tier_number)))
+    tiers = _tiers(policy, tier_number)
+    window = _before(now, min(tier.store_days[store] for tier in tiers))
+    return max((window, *(tier.purged_until.get(store, window) for tier in tiers if tier.number == tier_number)))
+
+
+def after_purges(policy: Policy, purged_until: Mapping[tuple[int, Store], datetime]) -> Policy:
+    """The same policy, knowing up to when the stores of each tier number have been purged."""
+    tiers = {
+        name: replace(
+            tier, purged_until={store: end for (number, store), end in purged_until.items() if number == tier.number}
+        )
+        for name, tier in policy.tiers.items()
+    }
+    return replace(policy, tiers=MappingProxyType(tiers))
 
 
 def readable_cutoff(policy: Policy, tier_number: int, data_class: DataClass, store: Store, now: datetime) -> datetime:
     """The oldest time whose hashed and sealed values of a class are still shown; the same rules as `cutoff`."""
-    return _before(now, min(tier.readable(data_class, store) for tier in _tiers(policy, tier_number)))
+    readable = _before(now, min(tier.readable(data_class, store) for tier in _tiers(policy, tier_number)))
+    return max(readable, cutoff(policy, tier_number, store, now))
 
 
 def due_at(policy: Policy, partition: Partition, earlier: Iterable[Earlier] = ()) -> datetime:

@@ -8,13 +8,15 @@ import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 import asyncpg
+from tortoise import connections
 
-from policies import Policy, PolicyError, canonical, diff, digest, parse
+from policies import Policy, PolicyError, Store, canonical, diff, digest, parse
+from policies.retention import after_purges
 from service.errors import OperatorError
 from service.storage.models import PolicyVersion
 from service.storage.notices import notify
@@ -29,6 +31,12 @@ INSERT INTO policy_version ({_COLUMNS})
 SELECT coalesce(max(version), 0) + 1, $1, $2, $3, clock_timestamp(), $4, $5, NULL FROM policy_version
 RETURNING {_COLUMNS}
 """  # noqa: S608 - constants
+_PURGED_UNTIL: Final = """
+SELECT (part ->> 'tier')::integer AS tier, part ->> 'store' AS store, max((part ->> 'to')::timestamptz) AS until
+FROM purge_run, jsonb_array_elements(plan -> 'partitions') AS part
+WHERE state IN ('KEYS_DESTROYED', 'DETACHED', 'DROPPED', 'VERIFIED', 'DONE')
+GROUP BY 1, 2
+"""
 _LEDGERED: Final = "UPDATE policy_version SET ledger_index = $2 WHERE version = $1"
 _PROPOSE: Final = """
 INSERT INTO policy_proposal (replaces, digest, document, proposed_at, proposed_by)
@@ -129,9 +137,21 @@ def _read(document: str, wanted: str, what: str) -> Policy:
 
 
 async def applied_policy() -> AppliedPolicy | None:
-    """The newest policy, or None in an empty database. Raises StoredPolicyError when it is not what was applied."""
+    """The newest policy, or None in an empty database. Raises StoredPolicyError when it is not what was applied.
+
+    It knows what has been purged here, so that a window that became longer does not reach behind that.
+    """
     row = await PolicyVersion.all().order_by("-version").first()
-    return None if row is None else _stored(row).read()
+    if row is None:
+        return None
+    applied = _stored(row).read()
+    return replace(applied, policy=after_purges(applied.policy, await _purged_until()))
+
+
+async def _purged_until() -> dict[tuple[int, Store], datetime]:
+    """By tier number and store, the end of the newest partition that a purge has begun to destroy."""
+    rows = await connections.get("default").execute_query_dict(_PURGED_UNTIL)
+    return {(row["tier"], Store(row["store"])): row["until"] for row in rows}
 
 
 async def policy_of_digest(wanted: str) -> StoredPolicy | None:
