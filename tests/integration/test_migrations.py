@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sys
 
 import asyncpg
 from tortoise.context import TortoiseContext
@@ -77,7 +78,7 @@ async def test_two_runners_at_once_both_succeed(any_empty_database_url: str) -> 
     """The advisory lock lets one migrate while the other waits and then finds nothing to do."""
     runners = [
         await asyncio.create_subprocess_exec(
-            "python", "-c", MIGRATE, any_empty_database_url, stderr=asyncio.subprocess.PIPE
+            sys.executable, "-c", MIGRATE, any_empty_database_url, stderr=asyncio.subprocess.PIPE
         )
         for _ in range(2)
     ]
