@@ -284,16 +284,14 @@ def verify(lines: Iterable[bytes], *, key: str | None = None, since: bytes | Non
 if __name__ == "__main__":
     import argparse
     import sys
-    from pathlib import Path
 
     parser = argparse.ArgumentParser(description="Verify a bundle of evidence.")
-    parser.add_argument("bundle", type=Path)
+    parser.add_argument("bundle", type=argparse.FileType("rb"))
     parser.add_argument("--key", help="the verifier key that you trust")
-    parser.add_argument("--since", type=Path, help="file with a checkpoint that you kept")
+    parser.add_argument("--since", type=argparse.FileType("rb"), help="file with a checkpoint that you kept")
     given = parser.parse_args()
     try:
-        with given.bundle.open("rb") as lines:
-            found = verify(lines, key=given.key, since=given.since and given.since.read_bytes())
+        found = verify(given.bundle, key=given.key, since=given.since and given.since.read())
     except (EvidenceError, OSError) as error:
         sys.exit(f"NOT verified: {error}")
     sys.stdout.write("\n".join(found.lines()) + "\n")
