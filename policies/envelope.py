@@ -6,6 +6,8 @@ Pure: keys and salts are arguments. A salt is 24 bytes from the system's random 
 
 import hmac
 from dataclasses import dataclass
+from functools import lru_cache
+from hmac import compare_digest
 from struct import pack, unpack_from
 from typing import Final
 
@@ -33,6 +35,7 @@ _NAME_BYTES_MAX: Final = 255
 _SHA256: Final = SHA256()
 # Fixed, because a key that encrypts is made from a fresh salt and used for one message only.
 _NONCE: Final = bytes(12)
+_ZEROS: Final = tuple(bytes(count) for count in range(PADDING_STEP_BYTES))
 
 OVERHEAD_BYTES: Final = _HEADER_BYTES + _LENGTH_BYTES + _TAG_BYTES
 """What sealing adds, besides padding: 77 bytes."""
@@ -71,19 +74,18 @@ class Context:
 
     def encode(self) -> bytes:
         """Canonical bytes: each field after its length (2 bytes, big-endian), so that no two contexts share them."""
-        store, period, data_class = self.store.encode(), self.period.encode(), self.data_class.encode()
-        return b"".join(
-            (
-                pack(">HQH", 8, self.account, len(store)),
-                store,
-                b"\x00\x10",
-                self.record,
-                pack(">H", len(period)),
-                period,
-                pack(">H", len(data_class)),
-                data_class,
-            )
-        )
+        before, after = _around_record(self.store, self.period, self.data_class)
+        return pack(">HQ", 8, self.account) + before + self.record + after
+
+
+@lru_cache(maxsize=256)
+def _around_record(store: str, period: str, data_class: str) -> tuple[bytes, bytes]:
+    """The fields before and after the record id: the same for every record of a day."""
+    return _field(store) + b"\x00\x10", _field(period) + _field(data_class)
+
+
+def _field(text: str) -> bytes:
+    return pack(">H", len(text)) + text.encode()
 
 
 def data_key(period_key: bytes, account_key: bytes) -> bytes:
@@ -109,7 +111,7 @@ def seal(plaintext: bytes, *, data_key: bytes, context: Context, salt: bytes) ->
     secret = HKDF(_SHA256, KEY_BYTES + _COMMITMENT_BYTES, salt, _SEALED_LABEL + place).derive(data_key)
     head = _SUITE + salt
     ciphertext = AESGCM(secret[:KEY_BYTES]).encrypt(_NONCE, _pad(plaintext), head + place)
-    return b"".join((head, secret[KEY_BYTES:], ciphertext))
+    return head + secret[KEY_BYTES:] + ciphertext
 
 
 def open_sealed(sealed: bytes, *, data_key: bytes, context: Context) -> bytes:
@@ -138,8 +140,8 @@ def open_with_record_key(sealed: bytes, *, record_key: bytes, context: Context) 
 
 
 def _check_frame(sealed: bytes, key: bytes) -> None:
-    padded_bytes = len(sealed) - _HEADER_BYTES - _TAG_BYTES
-    if sealed[:1] != _SUITE or len(sealed) < _SEALED_BYTES_MIN or padded_bytes % PADDING_STEP_BYTES:
+    size = len(sealed)
+    if size < _SEALED_BYTES_MIN or (size - _SEALED_BYTES_MIN) % PADDING_STEP_BYTES or not sealed.startswith(_SUITE):
         raise OpenError
     if len(key) != KEY_BYTES:
         raise OpenError
@@ -147,7 +149,7 @@ def _check_frame(sealed: bytes, key: bytes) -> None:
 
 def _open(sealed: bytes, secret: bytes, place: bytes) -> bytes:
     # GCM alone would let one ciphertext open under two keys; the commitment ties it to one key and one context.
-    if not hmac.compare_digest(secret[KEY_BYTES:], sealed[25:_HEADER_BYTES]):
+    if not compare_digest(secret[KEY_BYTES:], sealed[25:_HEADER_BYTES]):
         raise OpenError
     try:
         padded = AESGCM(secret[:KEY_BYTES]).decrypt(_NONCE, sealed[_HEADER_BYTES:], sealed[:25] + place)
@@ -157,8 +159,8 @@ def _open(sealed: bytes, secret: bytes, place: bytes) -> bytes:
 
 
 def _pad(plaintext: bytes) -> bytes:
-    padding = -(len(plaintext) + _LENGTH_BYTES) % PADDING_STEP_BYTES
-    return b"".join((pack(">I", len(plaintext)), plaintext, bytes(padding)))
+    size = len(plaintext)
+    return pack(">I", size) + plaintext + _ZEROS[-(size + _LENGTH_BYTES) % PADDING_STEP_BYTES]
 
 
 def _unpad(padded: bytes) -> bytes:
