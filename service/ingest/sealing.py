@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from policies import DataClass, PseudonymPeriod, Store
-from policies.envelope import SALT_BYTES, Context, data_key, seal
+from policies.envelope import SALT_BYTES, Context, DataKey, data_key, seal
 from policies.pseudonym import pseudonym_key, token
 from service.ingest.metrics import UNSEALED
 from service.keyring import KeyGoneError, Keyring, KeyringUnavailableError
@@ -22,7 +22,7 @@ class Sealer:
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
         self._pseudonym_keys: dict[tuple[int, int, str], bytes | None] = {}
-        self._data_keys: dict[tuple[int, int, str], bytes | None] = {}
+        self._data_keys: dict[tuple[int, int, str], DataKey | None] = {}
 
     async def token(
         self, user: str, *, account_id: int, tier: int, moment: datetime, period: PseudonymPeriod

@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from policies import envelope
-from policies.envelope import Context, OpenError
+from policies.envelope import Context, DataKey, OpenError
 from policies.model import DataClass, Store, View
 from policies.retention import readable_cutoff
 from policies.segments import ErrorDetails, ParameterAction, SegmentsError, masked, revealed, unpack_segments
@@ -44,7 +44,7 @@ class Discloser:
         self._keyring = keyring
         self._scope = scope
         self._now = now
-        self._keys: dict[tuple[int, str, int], bytes | Details] = {}
+        self._keys: dict[tuple[int, str, int], DataKey | Details] = {}
 
     async def open_all(self, rows: Sequence[Row]) -> list[Details]:
         """One answer a row. Rows carry account_id, tier, occurred_at, id and sealed."""
@@ -74,13 +74,13 @@ class Discloser:
             self._scope.views.get(field, View.DENIED) is not View.DENIED for field in (_MESSAGE, "CallError.parameters")
         )
 
-    async def _key(self, tier: int, period: str, account: int) -> bytes | Details:
+    async def _key(self, tier: int, period: str, account: int) -> DataKey | Details:
         name = (tier, period, account)
         if name not in self._keys:
             self._keys[name] = await self._fetch_key(tier, period, account)
         return self._keys[name]
 
-    async def _fetch_key(self, tier: int, period: str, account: int) -> bytes | Details:
+    async def _fetch_key(self, tier: int, period: str, account: int) -> DataKey | Details:
         try:
             period_key = await self._keyring.period_key(tier, DataClass.PERSONAL, period, mint=False)
             account_key = await self._keyring.account_key(account, mint=False)

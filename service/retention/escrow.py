@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from policies import PolicyError
-from policies.envelope import Context, data_key, open_with_record_key, record_key
+from policies.envelope import Context, DataKey, data_key, open_with_record_key, record_key
 from policies.model import DataClass, Store
 from policies.segments import ErrorDetails, unpack_segments
 from service.keyring import KeyGoneError, Keyring
@@ -187,24 +187,31 @@ class _Escrow:
         columns.append([wrapped[row["hold_id"], row["id"]] for row in found])
         return columns
 
-    async def _data_key(self, account: int, day: str) -> bytes | None:
+    async def _data_key(self, account: int, day: str) -> DataKey | None:
         try:
             period_key = await self._keyring.period_key(self._tier, DataClass.PERSONAL, day, mint=False)
             return data_key(period_key, await self._keyring.account_key(account, mint=False))
         except KeyGoneError:
             return None
 
-    async def _wrapped(self, row: asyncpg.Record, key: bytes | None) -> bytes | None:
+    async def _wrapped(self, row: asyncpg.Record, key: DataKey | None) -> bytes | None:
         if key is None or row["sealed"] is None:
             return None
         hold_key = await self._keyring.hold_key(row["hold_id"], mint=True)
         nonce = os.urandom(_NONCE_BYTES)
         bound = _bound(row["hold_id"], row["account_id"], row["id"])
-        return nonce + AESGCM(hold_key).encrypt(nonce, record_key(key, row["sealed"]), bound)
+        return nonce + AESGCM(hold_key).encrypt(
+            nonce, record_key(row["sealed"], data_key=key, context=_context(row)), bound
+        )
 
 
 def _place(row: asyncpg.Record) -> tuple[int, str]:
     return row["account_id"], row["occurred_at"].strftime("%Y-%m-%d")
+
+
+def _context(row: asyncpg.Record) -> Context:
+    account, day = _place(row)
+    return Context(account, Store.CALL_ERROR.value, row["id"].bytes, day, DataClass.PERSONAL.value)
 
 
 def _bound(hold: UUID, account: int, record: UUID) -> bytes:
@@ -220,18 +227,11 @@ async def open_held(keyring: Keyring, row: asyncpg.Record) -> ErrorDetails | Non
     if row["sealed"] is None or row["record_key"] is None:
         return None
     hold_key = await keyring.hold_key(row["hold_id"], mint=False)
-    place = Context(
-        row["account_id"],
-        Store.CALL_ERROR.value,
-        row["id"].bytes,
-        row["occurred_at"].strftime("%Y-%m-%d"),
-        DataClass.PERSONAL.value,
-    )
     wrapped = row["record_key"]
     try:
         bound = _bound(row["hold_id"], row["account_id"], row["id"])
         key = AESGCM(hold_key).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], bound)
-        return unpack_segments(open_with_record_key(row["sealed"], record_key=key, context=place))
+        return unpack_segments(open_with_record_key(row["sealed"], record_key=key, context=_context(row)))
     except (InvalidTag, PolicyError) as error:
         raise HeldCopyError(f"the held copy of the error `{row['id']}` does not open") from error
 

@@ -4,14 +4,17 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from policies.envelope import Context, OpenError, open_sealed, open_with_record_key, record_key, seal
+from policies.envelope import Context, DataKey, OpenError, open_sealed, open_with_record_key, record_key, seal
 from policies.pseudonym import outward, parse
 from policies.segments import ErrorDetails, Parameter, ParameterAction, masked, pack_segments, revealed, unpack_segments
 
-KEYS = st.binary(min_size=32, max_size=32)
+SECRETS = st.binary(min_size=32, max_size=32)
+KEYS = SECRETS.map(DataKey)
 SALTS = st.binary(min_size=24, max_size=24)
 NAMES = st.text(st.characters(max_codepoint=127), min_size=1, max_size=20)
 CONTEXTS = st.builds(
@@ -31,16 +34,23 @@ PERIODS = st.dates().map(date.isoformat) | st.dates().map(lambda day: day.isofor
 
 
 @given(st.binary(max_size=300), KEYS, CONTEXTS, SALTS)
-def test_opens_what_it_sealed(plaintext: bytes, key: bytes, context: Context, salt: bytes) -> None:
+def test_opens_what_it_sealed(plaintext: bytes, key: DataKey, context: Context, salt: bytes) -> None:
     """open(seal(x)) is x, by data key and by record key."""
     sealed = seal(plaintext, data_key=key, context=context, salt=salt)
 
     assert plaintext == open_sealed(sealed, data_key=key, context=context)
-    assert plaintext == open_with_record_key(sealed, record_key=record_key(key, sealed), context=context)
+    kept = record_key(sealed, data_key=key, context=context)
+    assert plaintext == open_with_record_key(sealed, record_key=kept, context=context)
+
+
+@given(SECRETS, st.binary(max_size=300))
+def test_expands_as_the_library(secret: bytes, info: bytes) -> None:
+    """What a data key is expanded to is HKDF-Expand of RFC 5869, as the library has it."""
+    assert DataKey(secret).expand(info) == HKDFExpand(SHA256(), 64, info).derive(secret)
 
 
 @given(KEYS, CONTEXTS, CONTEXTS, SALTS)
-def test_other_context_refused(key: bytes, context: Context, other: Context, salt: bytes) -> None:
+def test_other_context_refused(key: DataKey, context: Context, other: Context, salt: bytes) -> None:
     """A value opens in its own context and in no other."""
     assume(context != other)
     sealed = seal(b"text", data_key=key, context=context, salt=salt)
@@ -60,7 +70,7 @@ def test_shifted_names_differ(context: Context, source: str, target: str) -> Non
 
 
 @given(KEYS, CONTEXTS, SALTS, st.binary(max_size=200), st.data())
-def test_any_damage_refused(key: bytes, context: Context, salt: bytes, plaintext: bytes, data: st.DataObject) -> None:
+def test_any_damage_refused(key: DataKey, context: Context, salt: bytes, plaintext: bytes, data: st.DataObject) -> None:
     """A sealed value with any byte changed, or any length, is refused with OpenError and nothing else."""
     sealed = seal(plaintext, data_key=key, context=context, salt=salt)
     at = data.draw(st.integers(0, len(sealed) - 1))
@@ -74,14 +84,14 @@ def test_any_damage_refused(key: bytes, context: Context, salt: bytes, plaintext
 
 
 @given(st.binary(max_size=300), KEYS, CONTEXTS)
-def test_garbage_refused(garbage: bytes, key: bytes, context: Context) -> None:
+def test_garbage_refused(garbage: bytes, key: DataKey, context: Context) -> None:
     """Whatever bytes lie in the database, opening them gives OpenError and never anything else."""
     with pytest.raises(OpenError):
         open_sealed(b"\x01" + garbage, data_key=key, context=context)
 
 
 @given(st.binary(max_size=400), KEYS, CONTEXTS, SALTS)
-def test_length_in_steps(plaintext: bytes, key: bytes, context: Context, salt: bytes) -> None:
+def test_length_in_steps(plaintext: bytes, key: DataKey, context: Context, salt: bytes) -> None:
     """A sealed value tells the length of its text to 64 bytes."""
     sealed = seal(plaintext, data_key=key, context=context, salt=salt)
 

@@ -9,6 +9,7 @@ from policies.envelope import (
     OVERHEAD_BYTES,
     PLAINTEXT_BYTES_MAX,
     Context,
+    DataKey,
     EnvelopeError,
     OpenError,
     data_key,
@@ -18,7 +19,7 @@ from policies.envelope import (
     seal,
 )
 
-KEY = bytes(range(32))
+KEY = DataKey(bytes(range(32)))
 SALT = bytes(range(24))
 CONTEXT = Context(account=7, store="call_error", record=b"r" * 16, period="2026-11-22", data_class="personal")
 SEALED = seal(b"the provider said no", data_key=KEY, context=CONTEXT, salt=SALT)
@@ -40,7 +41,7 @@ class TestOpen:
 
     def test_every_bit_by_record_key(self) -> None:
         """The same holds for whoever has the record key alone, which no longer needs the salt."""
-        key = record_key(KEY, SEALED)
+        key = record_key(SEALED, data_key=KEY, context=CONTEXT)
         opened = []
         for bit in range(len(SEALED) * 8):
             flipped = bytearray(SEALED)
@@ -55,7 +56,7 @@ class TestOpen:
     def test_every_bit_of_the_key(self) -> None:
         """Not one bit of the data key may differ."""
         for bit in range(256):
-            key = (int.from_bytes(KEY, "big") ^ 1 << bit).to_bytes(32, "big")
+            key = DataKey((int.from_bytes(KEY.secret, "big") ^ 1 << bit).to_bytes(32, "big"))
             with pytest.raises(OpenError):
                 open_sealed(SEALED, data_key=key, context=CONTEXT)
 
@@ -83,18 +84,23 @@ class TestOpen:
         with pytest.raises(OpenError):
             open_sealed(SEALED, data_key=KEY, context=moved)
         with pytest.raises(OpenError):
-            open_with_record_key(SEALED, record_key=record_key(KEY, SEALED), context=moved)
+            open_with_record_key(SEALED, record_key=record_key(SEALED, data_key=KEY, context=CONTEXT), context=moved)
 
-    @pytest.mark.parametrize("key", [b"", KEY[:31], KEY + b"\0", KEY[:16]])
-    def test_key_of_another_size(self, key: bytes) -> None:
-        """A key of another size is a wrong key, and nothing worse."""
+    @pytest.mark.parametrize("size", [0, 32, 63, 65])
+    def test_record_key_of_another_size(self, size: int) -> None:
+        """A record key of another size is a wrong key, and nothing worse."""
         with pytest.raises(OpenError):
-            open_sealed(SEALED, data_key=key, context=CONTEXT)
+            open_with_record_key(SEALED, record_key=bytes(size), context=CONTEXT)
 
     def test_says_nothing(self) -> None:
         """Every refusal has the same words and no cause that would tell more."""
         words = set()
-        for sealed, key in ((b"", KEY), (SEALED, bytes(32)), (SEALED[:-1] + b"\0", KEY), (b"\x02" + SEALED[1:], KEY)):
+        for sealed, key in (
+            (b"", KEY),
+            (SEALED, DataKey(bytes(32))),
+            (SEALED[:-1] + b"\0", KEY),
+            (b"\x02" + SEALED[1:], KEY),
+        ):
             with pytest.raises(OpenError) as caught:
                 open_sealed(sealed, data_key=key, context=CONTEXT)
             assert caught.value.__cause__ is None
@@ -106,7 +112,7 @@ class TestOpen:
 class TestRecordKey:
     def test_opens(self) -> None:
         """The record key opens its value without the data key."""
-        key = record_key(KEY, SEALED)
+        key = record_key(SEALED, data_key=KEY, context=CONTEXT)
 
         assert open_with_record_key(SEALED, record_key=key, context=CONTEXT) == b"the provider said no"
 
@@ -115,12 +121,22 @@ class TestRecordKey:
         other = seal(b"another", data_key=KEY, context=CONTEXT, salt=os.urandom(24))
 
         with pytest.raises(OpenError):
-            open_with_record_key(other, record_key=record_key(KEY, SEALED), context=CONTEXT)
+            open_with_record_key(other, record_key=record_key(SEALED, data_key=KEY, context=CONTEXT), context=CONTEXT)
 
     def test_is_not_the_data_key(self) -> None:
-        """The record key is no data key: it does not open as one."""
+        """Neither half of a record key is a data key: it does not open as one."""
+        key = record_key(SEALED, data_key=KEY, context=CONTEXT)
+
+        for half in (key[:32], key[32:]):
+            with pytest.raises(OpenError):
+                open_sealed(SEALED, data_key=DataKey(half), context=CONTEXT)
+
+    def test_opens_nowhere_else(self) -> None:
+        """The record key that another place would give does not open the value in its own place."""
+        elsewhere = record_key(SEALED, data_key=KEY, context=replace(CONTEXT, account=8))
+
         with pytest.raises(OpenError):
-            open_sealed(SEALED, data_key=record_key(KEY, SEALED), context=CONTEXT)
+            open_with_record_key(SEALED, record_key=elsewhere, context=CONTEXT)
 
 
 class TestSeal:
@@ -150,11 +166,11 @@ class TestSeal:
 
         assert not any(text[i : i + 4] in SEALED for i in range(len(text) - 3))
 
-    @pytest.mark.parametrize(("key", "salt"), [(KEY[:31], SALT), (KEY + b"k", SALT), (KEY, SALT[:23]), (KEY, b"")])
-    def test_wrong_sizes(self, key: bytes, salt: bytes) -> None:
-        """A short key or salt is refused rather than used."""
+    @pytest.mark.parametrize("salt", [SALT[:23], SALT + b"s", b""])
+    def test_wrong_salt(self, salt: bytes) -> None:
+        """A salt of another size is refused rather than used."""
         with pytest.raises(EnvelopeError):
-            seal(b"", data_key=key, context=CONTEXT, salt=salt)
+            seal(b"", data_key=KEY, context=CONTEXT, salt=salt)
 
     def test_too_long(self) -> None:
         """A text beyond the bound is refused, and one at the bound is sealed."""
@@ -168,17 +184,23 @@ class TestSeal:
 
 
 class TestDataKey:
+    @pytest.mark.parametrize("size", [0, 16, 31, 33])
+    def test_size(self, size: int) -> None:
+        """A key of another size is refused rather than used."""
+        with pytest.raises(EnvelopeError):
+            DataKey(bytes(size))
+
     def test_both_parents(self) -> None:
         """The data key changes with either parent, and the parents do not stand in for one another."""
         a, b, c = bytes(32), b"b" * 32, b"c" * 32
 
-        assert len({data_key(a, b), data_key(a, c), data_key(c, b), data_key(b, a)}) == 4
+        assert len({data_key(*pair).secret for pair in ((a, b), (a, c), (c, b), (b, a))}) == 4
 
-    @pytest.mark.parametrize(("period_key", "account_key"), [(b"", KEY), (KEY, b""), (KEY[:31], KEY), (KEY, KEY + KEY)])
-    def test_wrong_sizes(self, period_key: bytes, account_key: bytes) -> None:
+    @pytest.mark.parametrize(("period", "account"), [(0, 32), (32, 0), (31, 32), (32, 64)])
+    def test_wrong_sizes(self, period: int, account: int) -> None:
         """A missing or short parent is refused: HMAC alone would take it."""
         with pytest.raises(EnvelopeError):
-            data_key(period_key, account_key)
+            data_key(bytes(period), bytes(account))
 
 
 class TestContext:

@@ -29,7 +29,7 @@ class TestToken:
 
     def test_separate_from_sealing(self) -> None:
         """The key of pseudonyms is not the key that seals, though both have the same parents."""
-        assert data_key(PERIOD_KEY, ACCOUNT_KEY) != KEY
+        assert data_key(PERIOD_KEY, ACCOUNT_KEY).secret != KEY
 
     def test_fits_bigint(self) -> None:
         """Tokens take the whole range of a signed 64-bit column, and nothing beyond."""
