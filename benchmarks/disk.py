@@ -1,7 +1,7 @@
 """Disk per call: what a call's row and its indexes take, and what everything that is kept of a call takes.
 
 Rows as gateways report them (ids of 36 characters, tags on half of them), in the tables and indexes that the service
-makes. Rows lie as they were appended; nothing was packed afterwards.
+makes. Rows lie as they were appended; the key indexes of past weeks are packed, as maintenance does it.
 """
 
 import asyncio

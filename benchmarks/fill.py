@@ -28,6 +28,7 @@ from service.ingest.identity import error_fingerprint
 from service.ingest.sealing import Sealer
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
+from service.storage.packing import pack
 
 DAYS: Final = 31
 """Whole UTC days: 30 of them, or 30 local days anywhere."""
@@ -204,6 +205,9 @@ async def _fill(house: Calledger, calls: int) -> Filled:
         async with runtime.database.owner.acquire() as connection:
             for table in ("call", "call_error", "usage_quarter", "usage_day", "usage_delta"):
                 await connection.execute(f"VACUUM (ANALYZE) {table}", timeout=3600)
+        # As maintenance does, a few an hour.
+        while await pack(runtime.database.owner, runtime.partitions, datetime.now(UTC)):
+            continue
     seconds = time.monotonic() - begin
     say(f"  {calls} calls loaded in {seconds:.0f} s")
     return Filled(calls, start.isoformat(), round(seconds, 1), _version())

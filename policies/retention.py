@@ -171,9 +171,11 @@ def cutoff(policy: Policy, tier_number: int, store: Store, now: datetime) -> dat
     before a window became longer stays cut off: a report of that time would find nothing that it could be a duplicate
     of, and a sum over it would be too small.
     """
-    tiers = _tiers(policy, tier_number)
-    window = _before(now, min(tier.store_days[store] for tier in tiers))
-    return max((window, *(tier.purged_until.get(store, window) for tier in tiers if tier.number == tier_number)))
+    tier = policy.tier_number(tier_number)
+    if tier is None:
+        return _before(now, min(other.store_days[store] for other in policy.tiers.values()))
+    window = _before(now, tier.store_days[store])
+    return max(window, tier.purged_until.get(store, window))
 
 
 def after_purges(policy: Policy, purged_until: Mapping[tuple[int, Store], datetime]) -> Policy:

@@ -8,7 +8,7 @@ from aiohttp.web_protocol import RequestHandler
 from prometheus_client import REGISTRY, generate_latest
 
 from service import api, console, ingest
-from service.logs import get_logger
+from service.logs import get_logger, log_request
 from service.runtime import Runtime
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -68,8 +68,7 @@ async def _access_log(request: web.Request, handler: Handler) -> web.StreamRespo
         raise
     finally:
         resource = request.match_info.route.resource
-        log.info(
-            "request",
+        log_request(
             method=request.method if request.method.isalpha() else "?",
             route=resource.canonical if resource else None,
             status=status,

@@ -4,8 +4,10 @@ import asyncio
 import base64
 import binascii
 import hmac
+import os
 import time
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 
 from policies import Role
 from service.access.keys import mac_of, prefix_of
@@ -43,42 +45,60 @@ def key_text(authorization: str | None) -> str:
 class Authenticator:
     """Checks keys against the database, with a short memory so that a revoked key ends within seconds everywhere.
 
-    The memory is emptied by `forget`, which a NOTIFY calls on every running service.
+    The memory is emptied by `forget`, which a NOTIFY calls on every running service. A header that was found good is
+    remembered by a hash under a key of this process alone: nothing that could be a key is kept.
     """
 
     def __init__(self, pepper: bytes) -> None:
         self._pepper = pepper
         self._known: dict[str, tuple[ApiKey, float]] = {}
+        self._good: dict[bytes, tuple[Principal, float]] = {}
+        self._hash_key = os.urandom(32)
         self._used: dict[str, datetime] = {}
 
     async def authenticate(self, authorization: str | None) -> Principal:
         """The principal of the header's key. Raises UnauthenticatedError, never saying which part was wrong."""
-        text = key_text(authorization)
+        header = blake2b((authorization or "").encode("utf-8", "surrogateescape"), key=self._hash_key).digest()
+        good = self._good.get(header)
+        if good is None or good[1] <= time.monotonic():
+            good = await self._verified(key_text(authorization))
+            if len(self._good) >= _KEPT_KEYS:
+                self._good.clear()
+            self._good[header] = good
+        principal, now = good[0], datetime.now(UTC)
+        if principal.expires_at and principal.expires_at <= now:
+            raise UnauthenticatedError
+        self._used[principal.key_id] = now
+        return principal
+
+    async def _verified(self, text: str) -> tuple[Principal, float]:
+        """The principal of a key, and until when it may be remembered."""
         prefix = prefix_of(text)
-        record = await self._record(prefix) if prefix else None
+        record, until = await self._record(prefix) if prefix else (None, 0.0)
         # The comparison runs in every case, so that time does not tell whether the prefix exists.
         same = hmac.compare_digest(mac_of(text, self._pepper), record.mac if record else bytes(32))
-        now = datetime.now(UTC)
-        if record is None or not same or record.revoked_at or (record.expires_at and record.expires_at <= now):
+        if record is None or not same or record.revoked_at:
             raise UnauthenticatedError
-        self._used[record.prefix] = now
         accounts = None if record.accounts is None else tuple(record.accounts)
-        return Principal(record.prefix, Role(record.role), accounts, record.expires_at)
+        return Principal(record.prefix, Role(record.role), accounts, record.expires_at), until
 
-    async def _record(self, prefix: str) -> ApiKey | None:
+    async def _record(self, prefix: str) -> tuple[ApiKey | None, float]:
+        """What the database has of a prefix, and until when that may be remembered."""
         known = self._known.get(prefix)
         if known is not None and known[1] > time.monotonic():
-            return known[0]
+            return known
+        until = time.monotonic() + _KEPT_SECONDS
         record = await ApiKey.get_or_none(prefix=prefix)
         if record is not None:
             if len(self._known) >= _KEPT_KEYS:
                 self._known.clear()
-            self._known[prefix] = (record, time.monotonic() + _KEPT_SECONDS)
-        return record
+            self._known[prefix] = (record, until)
+        return record, until
 
     def forget(self) -> None:
         """Ask the database again for every key."""
         self._known.clear()
+        self._good.clear()
 
     async def note_uses(self) -> None:
         """Write down when keys were last used; one UPDATE a key and minute at most."""

@@ -271,7 +271,7 @@ class _Operation:
             context.requested_cost = 0
             context.sizes.clear()
             return None
-        return ExecutionResult(data, errors, settle(priced, context))
+        return ExecutionResult(data, errors, settle(priced, context, answered=data is not None))
 
     async def _root(
         self, root: Connection, make_request: Callable[[], PageRequest], context: Context

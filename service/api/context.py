@@ -15,15 +15,15 @@ class Context:
     """One request: who asks, what reads for them, and what they have spent.
 
     `ordinary`: a compiled operation has had no answer, and need not be asked again. `sizes` notes how many entries each
-    list really had, for the actual cost. `costs` and `facets` are what sums.
+    list really had, for the actual cost. `request_id` is made when an error first needs it.
     """
 
     scope: Scope
     reader: Reader
-    request_id: str
     bucket: Bucket
     max_cost: int
     expires_at: datetime | None = None
+    request_id: str | None = None
     ledger: Ledger | None = None
     services: dict[str, Any] = field(default_factory=dict[str, Any])
     sizes: dict[tuple[str | int, ...], int] = field(default_factory=dict[tuple[str | int, ...], int])

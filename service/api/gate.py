@@ -61,7 +61,8 @@ class Gate(SchemaExtension):
         if not isinstance(context, Context) or not context.requested_cost:
             return {}
         priced, self._priced = self._priced, None
-        return settle(priced, context)
+        result = self.execution_context.result
+        return settle(priced, context, answered=result is not None and result.data is not None)
 
 
 def admitted(
@@ -107,11 +108,15 @@ def charge(priced: Priced, context: Context) -> GraphQLError | None:
     return None
 
 
-def settle(priced: Priced | None, context: Context) -> dict[str, Any]:
-    """`extensions` of an answer; what was charged and not spent goes back. `priced` None: nothing was run."""
+def settle(priced: Priced | None, context: Context, *, answered: bool) -> dict[str, Any]:
+    """`extensions` of an answer; what was charged and not spent goes back. `priced` None: nothing was run.
+
+    Not `answered`, because a field that must have a value has none: all that was asked for is charged. What of its
+    neighbours was read by then is a matter of chance, and a question that fails on purpose must not be a cheap one.
+    """
     actual = None
     if priced is not None:
-        actual = priced.total(context.sizes)
+        actual = priced.total(context.sizes) if answered else context.requested_cost
         context.bucket.give_back(context.requested_cost - actual)
     return {"cost": {"requestedQueryCost": context.requested_cost, "actualQueryCost": actual} | _throttle(context)}
 

@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from uuid import uuid4
 
 import orjson
 from aiohttp import web
@@ -38,6 +37,7 @@ JSON: Final = "application/json"
 GRAPHQL_JSON: Final = "application/graphql-response+json"
 _REQUEST_FIELDS: Final = {"query", "variables", "operationName"}
 _METHODS: Final = {"GET", "POST"}
+_NO_STORE: Final = {"Cache-Control": "no-store"}
 _STATUSES: Final = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429, Code.FORBIDDEN: 403}
 
 
@@ -61,6 +61,7 @@ class LedgerView(GraphQLView[Context, None]):
         self._schema = schema
         self._runtime = runtime
         self._buckets = buckets
+        self._services = {"means": runtime.means}
         self._reader: Reader | None = None
         self._policy: Policy | None = None
         self._views: dict[Role, Mapping[str, View]] = {}
@@ -74,7 +75,8 @@ class LedgerView(GraphQLView[Context, None]):
         refusal = _body_refusal(request)
         if refusal is not None:
             return _answer(*refusal, media_type)
-        request = request.clone(client_max_size=BODY_BYTES_MAX)
+        if request.content_length is None:
+            request = request.clone(client_max_size=BODY_BYTES_MAX)
         request[_EXCHANGE] = _Exchange(media_type)
         try:
             return await self.run(request=request)
@@ -103,14 +105,13 @@ class LedgerView(GraphQLView[Context, None]):
         context = Context(
             scope,
             self._reader,
-            str(uuid4()),
             self._buckets.of(principal.key_id),
             runtime.settings.max_query_cost,
             principal.expires_at,
-            runtime.ledger,
+            ledger=runtime.ledger,
+            services=self._services,
         )
         context.http_headers = request[_EXCHANGE].headers
-        context.services["means"] = runtime.means
         return context
 
     def _views_of(self, policy: Policy, role: Role) -> Mapping[str, View]:
@@ -141,38 +142,51 @@ class LedgerView(GraphQLView[Context, None]):
         return answer  # type: ignore[return-value]
 
     def create_response(self, response_data: Any, sub_response: web.Response) -> web.Response:  # noqa: ANN401
-        try:
-            sub_response.body = orjson.dumps(response_data)
-        except TypeError:  # a lone surrogate that was quoted in an error, or an integer beyond 64 bits
-            sub_response.body = json.dumps(response_data).encode()
+        sub_response.body = _encoded(response_data)
         return sub_response
 
     async def run(self, request: web.Request, context: Any = ..., root_value: Any = ...) -> web.Response:  # type: ignore[override]  # noqa: ANN401, ARG002
-        response = await self._compiled(request) if _plain_post(request) else await super().run(request)
+        if not _plain_post(request):
+            return self._finished(request, await super().run(request))
+        context = await self.get_context(request, None)
+        result = await self._compiled(request, context)
+        if result is None:
+            return self._finished(request, await super().run(request, context))
+        answer = await self.process_result(request, result)
+        exchange = request[_EXCHANGE]
+        return web.Response(
+            body=_encoded(answer),
+            status=exchange.status if exchange.media_type == GRAPHQL_JSON else 200,
+            headers={"Content-Type": f"{exchange.media_type}; charset=utf-8", **_NO_STORE, **exchange.headers},
+        )
+
+    def _finished(self, request: web.Request, response: web.Response) -> web.Response:
+        """An answer of Strawberry's view, with our media type, status and headers."""
         exchange = request[_EXCHANGE]
         response.content_type, response.charset = exchange.media_type, "utf-8"
         if exchange.media_type == GRAPHQL_JSON:
             response.set_status(exchange.status)
-        response.headers.update(exchange.headers)
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.update(exchange.headers | _NO_STORE)
         return response
 
-    async def _compiled(self, request: web.Request) -> web.Response:
-        """The answer of a compiled operation, without Strawberry's view around it; or else the view's."""
-        response = web.Response()
-        context = await self.get_context(request, response)
+    async def _compiled(self, request: web.Request, context: Context) -> ExecutionResult | None:
+        """The answer of a compiled operation, without Strawberry's view around it; None: the view has to answer."""
         asked = _asked(await request.read())
-        result = None
-        if asked is not None:
-            result = await self._schema.answer_compiled(
-                asked["query"], asked.get("variables"), context, asked.get("operationName")
-            )
-        if result is None:
-            return await super().run(request, context)
-        return self.create_response(await self.process_result(request, result), response)
+        if asked is None:
+            return None
+        return await self._schema.answer_compiled(
+            asked["query"], asked.get("variables"), context, asked.get("operationName")
+        )
 
     def decode_json(self, data: str | bytes) -> object:
         return orjson.loads(data)
+
+
+def _encoded(answer: Any) -> bytes:  # noqa: ANN401 - JSON values
+    try:
+        return orjson.dumps(answer)
+    except TypeError:  # a lone surrogate that was quoted in an error, or an integer beyond 64 bits
+        return json.dumps(answer).encode()
 
 
 def _plain_post(request: web.Request) -> bool:

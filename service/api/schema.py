@@ -71,7 +71,7 @@ class CalledgerSchema(strawberry.Schema):
 
 def _coded(result: ExecutionResult, context: object) -> ExecutionResult:
     if result.errors:
-        request_id = context.request_id if isinstance(context, Context) else str(uuid4())
+        request_id = (context.request_id if isinstance(context, Context) else None) or str(uuid4())
         result.errors = [coded(error, request_id) for error in result.errors]
     return result
 

@@ -59,9 +59,17 @@ async def quiet_runtime(data: Path | None, *, existing: bool = True) -> AsyncIte
         yield runtime
 
 
-def run(work: Callable[[], Awaitable[T]]) -> T:
+def _serving_loop() -> asyncio.AbstractEventLoop:
+    # Only here: no other command waits for it to be imported.
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+def run(work: Callable[[], Awaitable[T]], *, serving: bool = False) -> T:
     """Run a command's coroutine; Ctrl-C ends it with exit code 130 and no traceback.
 
+    `serving`: on uvloop, which answers requests with two thirds of asyncio's CPU.
     Raises DatabaseAwayError when the database went away under it, ServiceError when it refused a statement.
     """
 
@@ -69,7 +77,8 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
         return await work()
 
     try:
-        return asyncio.run(awaited())
+        with asyncio.Runner(loop_factory=_serving_loop if serving else None) as runner:
+            return runner.run(awaited())
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except BrokenPipeError:

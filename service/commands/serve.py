@@ -48,7 +48,7 @@ def serve(
     """
     settings = settings_for(data, host=host, port=port, workers=workers)
     _warn_of_strangers()
-    run(lambda: server.serve(settings, say, load_demo if demo else None))
+    run(lambda: server.serve(settings, say, load_demo if demo else None), serving=True)
 
 
 def _warn_of_strangers() -> None:

@@ -18,4 +18,4 @@ def work(data: Data = None) -> None:
     if url is None:
         raise typer.BadParameter("only `calledger serve --workers` can start this")
     settings = settings_for(data)
-    run(lambda: server.work(settings, url, say))
+    run(lambda: server.work(settings, url, say), serving=True)

@@ -7,7 +7,6 @@ GraphQL would not.
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import uuid4
 
 from policies import Role, view_table
 from service.api.context import Context
@@ -115,7 +114,7 @@ async def exported_pages(runtime: Runtime, kind: Kind, wanted: Mapping[str, Any]
 async def _ask(runtime: Runtime, reader: Reader, kind: Kind, variables: dict[str, Any]) -> dict[str, Any]:
     policy = runtime.applied.policy
     scope = Scope("cli", Role.ADMIN, None, policy, view_table(policy, Role.ADMIN))
-    context = Context(scope, reader, str(uuid4()), Bucket(0), _MAX_COST)
+    context = Context(scope, reader, Bucket(0), _MAX_COST)
     result = await build_schema().execute(kind.operation, variable_values=variables, context_value=context)
     if result.errors or result.data is None:
         raise ExportRefusedError("; ".join(error.message for error in result.errors or []))

@@ -15,7 +15,7 @@ from service.query.errors import BadInputError
 from service.query.fields import ERRORS, Table
 from service.query.predicate import And, Compare, Predicate, Span, conjuncts
 from service.query.scope import Scope
-from service.query.where import positive_of, text_matches
+from service.query.where import accounts_matching
 from service.storage.accounts import Accounts
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
 
@@ -36,13 +36,12 @@ class Leg:
     readable: datetime
 
 
-async def names_in_scope(accounts: Accounts, scope: Scope, predicate: Predicate) -> dict[str, int]:
+async def names_in_scope(accounts: Accounts, scope: Scope, predicate: Predicate) -> Mapping[str, int]:
     """Accounts by name that the scope may know of. Asks the database once when the predicate names a new one."""
     known = accounts.names()
     if not known or not _all_known(known, scope, predicate):
         await accounts.refresh()
-        known = accounts.names()
-    return {name: number for number, name in known.items() if scope.accounts is None or number in scope.accounts}
+    return accounts.numbers(scope.accounts)
 
 
 def _all_known(known: Mapping[int, str], scope: Scope, predicate: Predicate) -> bool:
@@ -65,7 +64,7 @@ def _named_accounts(predicate: Predicate) -> Iterator[str]:
             yield from part.value if isinstance(part.value, tuple) else (cast("str", part.value),)
 
 
-def accounts_asked(scope: Scope, names: dict[str, int], predicate: Predicate) -> tuple[int, ...] | None:
+def accounts_asked(scope: Scope, names: Mapping[str, int], predicate: Predicate) -> tuple[int, ...] | None:
     """Numbers of the accounts that can have matches; None: any account at all."""
     asked = None if scope.accounts is None else set(scope.accounts)
     for part in conjuncts(predicate):
@@ -74,10 +73,22 @@ def accounts_asked(scope: Scope, names: dict[str, int], predicate: Predicate) ->
         if part.field == "id":
             found = {call.account_id for call in _named_calls(part)}
             asked = found if asked is None else asked & found
-        elif part.field == "account" and part.operator in _NARROWING:
-            found = {number for name, number in names.items() if text_matches(name, positive_of(part))}
+        elif _narrows(part):
+            found = accounts_matching(names, part)
             asked = found if asked is None else asked & found
     return None if asked is None else tuple(sorted(asked))
+
+
+def beyond_accounts(predicate: Predicate) -> Predicate:
+    """What is left of a predicate once its rows are those of `accounts_asked`: legs say the rest of it already.
+
+    Said twice, it hides from PostgreSQL how few rows there are, and every page is planned anew: twice the work.
+    """
+    return And(tuple(part for part in conjuncts(predicate) if not (isinstance(part, Compare) and _narrows(part))))
+
+
+def _narrows(part: Compare) -> bool:
+    return part.field == "account" and part.operator in _NARROWING
 
 
 def span_of(table: Table, predicate: Predicate) -> tuple[Span, Predicate]:

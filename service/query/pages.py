@@ -1,6 +1,6 @@
 """Pages of calls and errors: keyset, forward and backward, cut off at the window exactly."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -186,7 +186,7 @@ class _Fetcher:
         far = Bound(bound.position, not bound.after, inclusive=True)
         return bool(await self.fetch([far], 1, backward=bound.after))
 
-    def _spans(self, bounds: Sequence[Bound], *, backward: bool) -> list[Span]:
+    def _spans(self, bounds: Sequence[Bound], *, backward: bool) -> Iterable[Span]:
         reading, ordering = self._reading, self._ordering
         start, end = _limits(reading)
         if not ordering.by_time:
@@ -200,13 +200,13 @@ class _Fetcher:
                 start = max(start, moment)
         newest_first = ordering.descending != backward
         ordered = all(leg.accounts is not None and len(leg.accounts) == 1 for leg in reading.legs)
-        return list(slices(start, end, reading.now, newest_first=newest_first, ordered=ordered))
+        return slices(start, end, reading.now, newest_first=newest_first, ordered=ordered)
 
     async def _fetch_slice(
         self, legs: Sequence[Leg], span: Span, bounds: Sequence[Bound], limit: int, *, backward: bool
     ) -> list[Row]:
         params = Params()
-        conditions = [self._reading.condition(params)]
+        conditions = [] if self._reading.predicate == EVERYTHING else [self._reading.condition(params)]
         for bound in bounds:
             text = self._ordering.beyond(bound, params)
             conditions.append(lambda _, text=text: text)  # type: ignore[misc]
@@ -232,10 +232,6 @@ async def count_rows(connection: asyncpg.Connection, reading: Reading) -> int:
     params = Params()
     sql = statements.count(reading.table, reading.legs, reading.span, [reading.condition(params)], params)
     return await connection.fetchval(sql, *params.values) or 0
-
-
-def position_binding(*parts: object) -> bytes:
-    return Cursors.binding(*parts)
 
 
 __all__ = ["PAGE_DEFAULT", "PAGE_MAX", "Page", "PageRequest", "Position", "Reading", "Row", "Wanted", "read_page"]

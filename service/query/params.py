@@ -10,16 +10,17 @@ class Params:
 
     def __init__(self) -> None:
         self.values: list[object] = []
-        self._names: dict[tuple[str, Hashable], str] = {}
+        self._names: dict[tuple[str, type, Hashable], str] = {}
 
-    def bind(self, value: object, type_: str) -> str:
+    def bind(self, value: Hashable, type_: str) -> str:
         """The placeholder for `value`; `type_` is the name of an SQL type, one of ours."""
         # 1 == True == Decimal(1) for a dict: the type of the value is part of the name.
-        key = (f"{type_}/{type(value).__name__}", value if isinstance(value, Hashable) else id(value))
-        if key not in self._names:
+        key = (type_, type(value), value)
+        name = self._names.get(key)
+        if name is None:
             self.values.append(value)
-            self._names[key] = f"${len(self.values)}::{type_}"
-        return self._names[key]
+            name = self._names[key] = f"${len(self.values)}::{type_}"
+        return name
 
 
 def storable(text: str) -> bool:

@@ -78,6 +78,19 @@ def fields_of(predicate: Predicate) -> Iterator[str]:
             yield from fields_of(part)
 
 
+def canonical(predicate: Predicate) -> str:
+    """A text that says all of a predicate: another predicate has another text."""
+    match predicate:
+        case Compare(field, operator, value):
+            return f"{field} {operator} {value!r}"
+        case TagMatch(key, conditions):
+            return f"tag {key!r} [{'; '.join(canonical(condition) for condition in conditions)}]"
+        case Not(part):
+            return f"not [{canonical(part)}]"
+        case And(parts) | Or(parts):
+            return f"{type(predicate).__name__} [{'; '.join([canonical(part) for part in parts])}]"
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A half-open time range [start, end); None: open."""

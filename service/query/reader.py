@@ -1,7 +1,6 @@
 """The one way out for rows: every list and look-up is asked for here, with the scope of the one who asks."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 
 import asyncpg
 
@@ -12,16 +11,16 @@ from service.query.disclose import Details, Discloser
 from service.query.errors import QueryTimeoutError
 from service.query.fields import CALLS, ERRORS, Table
 from service.query.groups import GroupsPage, GroupsRequest, read_groups
-from service.query.legs import accounts_asked, leg_of_call, legs_of, names_in_scope, span_of
+from service.query.legs import accounts_asked, beyond_accounts, leg_of_call, legs_of, names_in_scope, span_of
 from service.query.lookups import RowKey, rows_by_key
 from service.query.pages import Page, PageRequest, Reading, Row, Wanted, read_page
-from service.query.predicate import Predicate
+from service.query.predicate import Predicate, canonical
 from service.query.scope import Scope
 from service.query.selection import Selection
 from service.query.users import plain_users, tokens_of
 from service.query.where import check_amounts
 from service.storage.accounts import Accounts
-from service.storage.database import Database
+from service.storage.database import Database, Lent
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
 
 
@@ -62,8 +61,8 @@ class Reader:
             user: await tokens_of(self.keyring, scope.policy, user, legs, names.values(), span, now)
             for user in set(plain_users(predicate))
         }
-        binding = Cursors.binding(table.kind, scope.accounts, order, predicate)
-        return Reading(table, scope, legs, span, rest, names, users, now, binding)
+        binding = Cursors.binding(table.kind, scope.accounts, order, canonical(predicate))
+        return Reading(table, scope, legs, span, beyond_accounts(rest), names, users, now, binding)
 
     async def call(self, scope: Scope, text: str, selection: Selection) -> Row | None:
         """One call by its outward id; None when it is unknown, out of scope or past its window."""
@@ -123,11 +122,22 @@ class Reader:
         """
         return await Discloser(self.keyring, scope, await self.clock.now(), reveal=True).open(row)
 
-    @asynccontextmanager
-    async def connection(self, scope: Scope) -> AsyncIterator[asyncpg.Connection]:
-        """A connection that the database keeps to the scope; a statement that takes too long is QueryTimeoutError."""
-        try:
-            async with self.database.reading(scope.accounts) as connection:
-                yield connection
-        except asyncpg.QueryCanceledError:
+    def connection(self, scope: Scope) -> "TimedReading":
+        return TimedReading(self.database.reading(scope.accounts))
+
+
+class TimedReading:
+    """A connection that the database keeps to a scope; a statement that takes too long is QueryTimeoutError."""
+
+    __slots__ = ("_lent",)
+
+    def __init__(self, lent: Lent) -> None:
+        self._lent = lent
+
+    async def __aenter__(self) -> asyncpg.Connection:
+        return await self._lent.__aenter__()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        await self._lent.__aexit__(kind, error, trace)
+        if isinstance(error, asyncpg.QueryCanceledError):
             raise QueryTimeoutError from None

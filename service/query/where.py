@@ -147,7 +147,7 @@ class Where:
     def account(self, sql: str, compare: Compare) -> str:
         """Names are compared here, and only numbers go to the database."""
         positive = positive_of(compare)
-        numbers = tuple(sorted(number for name, number in self._branch.names.items() if text_matches(name, positive)))
+        numbers = tuple(sorted(accounts_matching(self._branch.names, positive)))
         found = f"{sql} = ANY ({self._params.bind(numbers, 'integer[]')})"
         return found if positive.operator == compare.operator else f"NOT ({found})"
 
@@ -228,6 +228,17 @@ def parse_fingerprint(text: str) -> int:
 
 def fingerprint_text(number: int) -> str:
     return number.to_bytes(8, "big", signed=True).hex()
+
+
+def accounts_matching(names: Mapping[str, int], compare: Compare) -> set[int]:
+    """Numbers of the accounts whose names satisfy a comparison of text."""
+    match compare.operator:
+        case "eq":
+            return {names[name] for name in [cast("str", compare.value)] if name in names}
+        case "in":
+            return {names[name] for name in cast("tuple[str, ...]", compare.value) if name in names}
+        case _:
+            return {number for name, number in names.items() if text_matches(name, compare)}
 
 
 def text_matches(text: str, compare: Compare) -> bool:

@@ -1,4 +1,6 @@
-"""The house's daily work in `serve`: partitions ahead of time, holds and erasures on their way, what is due purged."""
+"""The house's daily work in `serve`: partitions ahead of time, holds and erasures on their way, what is due purged,
+what is past packed.
+"""
 
 import asyncio
 import random
@@ -12,6 +14,7 @@ from service.retention.holds import lift_expired, release_lifted
 from service.retention.means import Means
 from service.retention.purge import run_purge
 from service.retention.tombstones import replay_tombstones
+from service.storage.packing import pack
 
 log = get_logger()
 
@@ -60,12 +63,17 @@ async def maintain(means: Means) -> bool:
                 keys=run.keys_destroyed,
             )
 
+    async def packing() -> None:
+        for index in await pack(means.owner, means.partitions, await means.owner.fetchval("SELECT clock_timestamp()")):
+            log.info("an index was packed", index=index)
+
     work = {
         "tombstones replayed": lambda: replay_tombstones(means.owner, means.keyring),
         "partitions made ahead": ahead,
         "holds": holds,
         "erasures": lambda: carry_out_erasures(means),
         "purge": purge,
+        "indexes packed": packing,
     }
     # One that fails must not keep the others from their turn.
     return all([await _done(name, run) for name, run in work.items()])

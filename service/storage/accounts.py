@@ -11,6 +11,7 @@ from service.storage.models import Account, AccountTier
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_ACCOUNT = "default"
+_SCOPES_MAX = 256
 
 
 class Accounts:
@@ -23,11 +24,13 @@ class Accounts:
         self.default_tier = default_tier
         self._ids: dict[str, int] = {}
         self._names: dict[int, str] = {}
+        self._numbers: dict[tuple[int, ...] | None, dict[str, int]] = {}
         self._tiers: dict[int, tuple[list[datetime], list[int]]] = {}
 
     async def refresh(self) -> None:
         self._ids = {account.name: account.id for account in await Account.all()}
         self._names = {number: name for name, number in self._ids.items()}
+        self._numbers = {}
         tiers: dict[int, tuple[list[datetime], list[int]]] = {}
         for row in await AccountTier.all().order_by("account_id", "from_at").values("account_id", "from_at", "tier"):
             starts, numbers = tiers.setdefault(row["account_id"], ([], []))
@@ -67,6 +70,17 @@ class Accounts:
     def names(self) -> dict[int, str]:
         """Every account that is known now, name by number; do not change it."""
         return self._names
+
+    def numbers(self, among: tuple[int, ...] | None) -> dict[str, int]:
+        """Numbers by name of the accounts that are known now, of these only (None: all); do not change it."""
+        found = self._numbers.get(among)
+        if found is None:
+            if len(self._numbers) >= _SCOPES_MAX:
+                self._numbers.clear()
+            wanted = self._names.keys() if among is None else among
+            found = {self._names[number]: number for number in wanted if number in self._names}
+            self._numbers[among] = found
+        return found
 
     def tier(self, number: int, moment: datetime) -> int:
         """The tier of a call of account `number` that started at `moment`."""

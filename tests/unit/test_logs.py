@@ -4,11 +4,12 @@ import io
 import json
 import logging
 import sys
+from datetime import datetime, timedelta
 
 import pytest
 import structlog
 
-from service.logs import configure_logs, get_logger
+from service.logs import configure_logs, get_logger, log_request
 
 
 @pytest.fixture
@@ -50,3 +51,23 @@ def test_one_event_is_one_line_and_commands_no_terminal(lines: io.StringIO) -> N
 
     assert lines.getvalue().count("\n") == 1
     assert json.loads(lines.getvalue())["route"] == "a\\u000d\\u000ab\\u001b[31m\\u2028c"
+
+
+def test_a_request_is_one_line_like_any_other(lines: io.StringIO) -> None:
+    """The line of a request has the members of every event, with a moment in UTC."""
+    log_request(method="POST", route="/graphql", status=200, duration_ms=1.5)
+    get_logger().info("request", method="POST", route="/graphql", status=200, duration_ms=1.5)
+
+    ours, others = (json.loads(line) for line in lines.getvalue().splitlines())
+    assert ours.keys() == others.keys()
+    assert {**ours, "timestamp": None} == {**others, "timestamp": None}
+    assert datetime.fromisoformat(ours["timestamp"]).utcoffset() == timedelta(0)
+
+
+def test_requests_are_not_logged_above_their_level(lines: io.StringIO) -> None:
+    """Whoever wants warnings only gets no line a request."""
+    configure_logs(level="warning", form="json")
+
+    log_request(method="POST", route="/graphql", status=200, duration_ms=1.5)
+
+    assert not lines.getvalue()
