@@ -22,6 +22,7 @@ from service.api.limits import TOKENS_MAX
 from service.api.mutations import Mutation
 from service.api.query import Query
 from service.api.scalars import SCALARS
+from service.api.tracing import Tracing
 from service.api.types import Call, CallError
 
 _DOCUMENTS_KEPT = 256
@@ -37,6 +38,7 @@ class CalledgerSchema(strawberry.Schema):
     def __init__(self, *args: Any, compiled: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - Strawberry's
         super().__init__(*args, **kwargs)
         self.compiled = Operations(self) if compiled else None
+        self.tracing = Tracing()
 
     async def execute(  # type: ignore[override]
         self,
@@ -51,10 +53,13 @@ class CalledgerSchema(strawberry.Schema):
             answered = await self.answer_compiled(query, variable_values, context_value, operation_name)
             if answered is not None:
                 return answered
+        begun = self.tracing.begin()
         result = await super().execute(
             query, variable_values, context_value, *args, operation_name=operation_name, **kwargs
         )
-        return _coded(result, context_value)
+        result = _coded(result, context_value)
+        self.tracing.end(begun, "ordinary", result, context_value)
+        return result
 
     async def answer_compiled(
         self, query: object, variables: object, context: Context, name: object
@@ -62,8 +67,13 @@ class CalledgerSchema(strawberry.Schema):
         """The answer of a compiled operation; None: `execute` has to answer. The request's parts are as they came."""
         if self.compiled is None:
             return None
+        begun = self.tracing.begin()
         result = await self.compiled.answer(query, name, variables, context)
-        return None if result is None else _coded(result, context)
+        if result is None:
+            return None
+        result = _coded(result, context)
+        self.tracing.end(begun, "compiled", result, context)
+        return result
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Strawberry would log the query with its values here; `errors.py` logs what may be logged."""

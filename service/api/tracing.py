@@ -1,0 +1,89 @@
+"""What is told of every operation, whichever path answered it: to Prometheus, and to OpenTelemetry where it is there.
+
+Nothing of it is a client's text: no query, no names, no values.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from prometheus_client import Histogram
+from strawberry.types.execution import ExecutionResult
+
+from service.api.context import Context
+from service.logs import get_logger
+
+try:
+    from opentelemetry import trace as opentelemetry
+except ImportError:  # an extra: `pip install 'calledger[otel]'`
+    opentelemetry = None
+
+log = get_logger()
+
+_SECONDS: Final = Histogram(
+    "calledger_graphql_seconds",
+    "GraphQL operations by the path that answered them, and whether with errors",
+    ["path", "errors"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One operation. `began_ns`: since 1970; `path`: `compiled` or `ordinary`; `cost`: as charged in advance; `rows`:
+    entries of all its lists; `codes`: of its errors, from the closed list.
+    """
+
+    began_ns: int
+    seconds: float
+    path: str
+    cost: int
+    rows: int
+    codes: tuple[str, ...]
+
+
+Hook = Callable[[Trace], None]
+
+
+def observe(trace: Trace) -> None:
+    """Add the operation to `/metrics`."""
+    _SECONDS.labels(trace.path, "yes" if trace.codes else "no").observe(trace.seconds)
+
+
+def span(trace: Trace) -> None:
+    """A span of the process's OpenTelemetry provider, under whatever span the request runs in."""
+    attributes = {
+        "graphql.operation.path": trace.path,
+        "calledger.cost": trace.cost,
+        "calledger.rows": trace.rows,
+        "calledger.errors": trace.codes,
+    }
+    tracer = opentelemetry.get_tracer("calledger")
+    tracer.start_span("graphql", start_time=trace.began_ns, attributes=attributes).end(
+        trace.began_ns + round(trace.seconds * 1e9)
+    )
+
+
+SHIPPED: Final[Sequence[Hook]] = (observe, span) if opentelemetry is not None else (observe,)
+
+
+class Tracing:
+    """Tells its hooks of one schema's operations. A hook that fails is logged, and costs nobody an answer."""
+
+    def __init__(self, hooks: Sequence[Hook] = SHIPPED) -> None:
+        self.hooks = list(hooks)
+
+    def begin(self) -> tuple[int, float]:
+        """What `end` wants to know of the beginning."""
+        return time.time_ns(), time.perf_counter()
+
+    def end(self, begun: tuple[int, float], path: str, result: ExecutionResult, context: Any) -> None:  # noqa: ANN401
+        cost, rows = (context.requested_cost, sum(context.sizes.values())) if isinstance(context, Context) else (0, 0)
+        codes = tuple(str((error.extensions or {}).get("code")) for error in result.errors or ())
+        told = Trace(begun[0], time.perf_counter() - begun[1], path, cost, rows, codes)
+        for hook in self.hooks:
+            try:
+                hook(told)
+            except Exception:
+                log.exception("a tracing hook failed")
