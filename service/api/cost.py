@@ -28,6 +28,14 @@ class Priced:
     per_entry: int = 0
     size: int = 1
     below: dict[str, "Priced"] = field(default_factory=dict[str, "Priced"])
+    _asked: int | None = None
+
+    @property
+    def asked(self) -> int:
+        """The sum as asked for. Worked out once: a compiled operation is charged for again and again."""
+        if self._asked is None:
+            self._asked = self.total()
+        return self._asked
 
     def total(self, sizes: Mapping[tuple[str | int, ...], int] | None = None, path: tuple[str | int, ...] = ()) -> int:
         """The sum. `sizes`: how many entries a list really had, by its path; without them, as asked for."""

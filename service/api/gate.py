@@ -96,7 +96,7 @@ def admitted(
 
 def charge(priced: Priced, context: Context) -> GraphQLError | None:
     """Take the price from the key's bucket; the refusal when it is too high, or there is not enough left."""
-    cost = priced.total()
+    cost = priced.asked
     context.requested_cost = cost
     if cost > context.max_cost:
         message = f"the operation costs {cost}, more than {context.max_cost}: ask for fewer fields or smaller pages"

@@ -56,13 +56,14 @@ class Reader:
         now = await self.clock.now()
         names = await names_in_scope(self.accounts, scope, predicate)
         span, rest = span_of(table, predicate)
-        legs = legs_of(scope, self.accounts, accounts_asked(scope, names, predicate), table.store, now)
+        asked = accounts_asked(scope, names, predicate)
+        legs = legs_of(scope, self.accounts, asked, table.store, now)
         users = {
             user: await tokens_of(self.keyring, scope.policy, user, legs, names.values(), span, now)
             for user in set(plain_users(predicate))
         }
         binding = Cursors.binding(table.kind, scope.accounts, order, canonical(predicate))
-        return Reading(table, scope, legs, span, beyond_accounts(rest), names, users, now, binding)
+        return Reading(table, scope, asked, legs, span, beyond_accounts(rest), names, users, now, binding)
 
     async def call(self, scope: Scope, text: str, selection: Selection) -> Row | None:
         """One call by its outward id; None when it is unknown, out of scope or past its window."""

@@ -35,6 +35,14 @@ def page(
     return f"{' UNION ALL '.join(f'({part})' for part in parts)} ORDER BY {order_by} LIMIT {size}"
 
 
+def values_of(leg: Leg, span: Span, limit: int) -> list[object]:
+    """What `page` binds for one leg without conditions, in order: its text is the same for every such leg."""
+    values = [limit, leg.tier, max(span.start or leg.cutoff, leg.cutoff), span.end]
+    if leg.accounts is not None:
+        values.append(leg.accounts[0] if len(leg.accounts) == 1 else leg.accounts)
+    return values
+
+
 def count(table: Table, legs: Sequence[Leg], span: Span, conditions: Iterable[Condition], params: Params) -> str:
     """One row: how many rows all legs hold."""
     return f"SELECT sum(rows)::bigint FROM ({union(table, legs, span, 'count(*) AS rows', conditions, params)}) AS legs"

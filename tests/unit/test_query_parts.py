@@ -9,8 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.api.limits import Bucket, Buckets
+from service.query import statements
 from service.query.cursor import CursorError, Cursors
+from service.query.fields import CALLS
+from service.query.legs import Leg
 from service.query.params import Params, storable
+from service.query.predicate import And, Compare, Not, Or, Predicate, Span, TagMatch, canonical
 from service.query.slices import slices
 from service.query.where import fingerprint_text, parse_fingerprint
 
@@ -105,3 +109,53 @@ def test_buckets_are_a_key_s_own_and_bounded() -> None:
     for number in range(10_100):
         buckets.of(str(number))
     assert len(buckets._buckets) <= 10_000
+
+
+@pytest.mark.parametrize("accounts", [None, (7,), (7, 9), ()])
+@pytest.mark.parametrize("start", [None, datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 24, tzinfo=UTC)])
+def test_a_legs_values_are_those_of_its_statement(accounts: tuple[int, ...] | None, start: datetime | None) -> None:
+    """A text that was put together for one leg serves every other: values stand where its own stood."""
+    cutoff, end = datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 25, tzinfo=UTC)
+    leg, span, params = Leg(1, accounts, cutoff, cutoff), Span(start, end), Params()
+
+    statements.page(CALLS, [leg], span, lambda _: {"id": "id"}, [], "started_at DESC", 51, params)
+
+    assert params.values == statements.values_of(leg, span, 51)
+
+
+def test_an_unlike_leg_has_another_text() -> None:
+    """Texts are told apart by the number of accounts: none, one, or several."""
+    moment = datetime(2026, 11, 22, tzinfo=UTC)
+    texts = {
+        statements.page(
+            CALLS,
+            [Leg(1, accounts, moment, moment)],
+            Span(moment, moment),
+            lambda _: {"id": "id"},
+            [],
+            "id",
+            1,
+            Params(),
+        )
+        for accounts in (None, (1,), (1, 2), (3, 4, 5))
+    }
+    assert len(texts) == 3
+
+
+VALUES = st.one_of(st.text(max_size=6), st.integers(), st.booleans(), MOMENTS, st.tuples(st.text(max_size=3)))
+COMPARES = st.builds(Compare, st.sampled_from(["model", "user"]), st.sampled_from(["eq", "in"]), VALUES)
+PREDICATES = st.recursive(
+    COMPARES | st.builds(TagMatch, st.text(max_size=4), st.lists(COMPARES, max_size=2).map(tuple)),
+    lambda parts: (
+        st.builds(And, st.lists(parts, max_size=3).map(tuple))
+        | st.builds(Or, st.lists(parts, max_size=3).map(tuple))
+        | st.builds(Not, parts)
+    ),
+    max_leaves=5,
+)
+
+
+@given(PREDICATES, PREDICATES)
+def test_another_predicate_has_another_text(one: Predicate, other: Predicate) -> None:
+    """A cursor is tied to a filter by its text: two filters never share one."""
+    assert (canonical(one) == canonical(other)) is (repr(one) == repr(other))
