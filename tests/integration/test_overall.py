@@ -14,6 +14,7 @@ from usage_ledger import Ledger, Reported, open_ledger
 from policies.model import Store
 from service.query.buckets import TimeBucket
 from service.query.costs import CostRequest, read_costs
+from service.query.facets import read_facets
 from service.query.overall import CUT_HOURS_MAX, TABLES, overall_ranges
 from service.query.params import Params
 from service.query.predicate import And, Compare
@@ -112,6 +113,16 @@ async def test_costs_of_everything_read_nothing_else(ledger: Ledger, bucket: Tim
 
     assert reading.overall
     assert sum(row.figures.sums["calls"] for row in report.rows) == 19
+
+
+async def test_facets_that_they_have_are_read_from_them(ledger: Ledger) -> None:
+    """Models, providers and currencies; with accounts or statuses among them the rollups answer."""
+    await ledger.folder.fold_all()
+    await ledger.database.owner.execute("UPDATE usage_day SET calls = 1000")
+    found = await read_facets(ledger.reader(MIDNIGHT), MONTH, ["models", "providers", "currencies"])
+    assert [value.count for values in found.values() for value in values] == [19, 19, 19]
+    found = await read_facets(ledger.reader(MIDNIGHT), MONTH, ["models", "statuses"])
+    assert found["models"][0].count >= 1000
 
 
 @pytest.mark.parametrize(
