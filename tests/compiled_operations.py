@@ -3,6 +3,15 @@
 import random
 from typing import Any
 
+import orjson
+from rows import Shelf
+
+from service.api.schema import build_schema
+from service.query.scope import Scope
+
+ORDINARY = build_schema(compiled=False)
+COMPILED = build_schema()
+
 CALL = [
     *("id", "sourceId", "source", "startedAt", "account", "apiKey", "user", "model", "servedModel", "provider"),
     *("operation", "status", "streamed", "inputTokens", "outputTokens", "totalTokens", "cacheReadTokens"),
@@ -78,6 +87,28 @@ DEFAULTS = {
     "yes": "true",
     "no": "false",
 }
+
+
+async def answer_bytes(
+    shelf: Shelf, schema: Any, scope: Scope, query: str, variables: dict[str, Any], name: Any = None
+) -> bytes:
+    """Everything that a client gets."""
+    context = shelf.context(scope)
+    result = await schema.execute(query, variable_values=dict(variables), context_value=context, operation_name=name)
+    errors = [error.formatted for error in result.errors or []]
+    return orjson.dumps([result.data, errors, result.extensions, context.http_headers])
+
+
+async def same_answer(shelf: Shelf, scope: Scope, query: str, variables: dict[str, Any], name: Any = None) -> bool:
+    """Both paths agree; whether the compiled one had an answer."""
+    compiled = COMPILED.compiled
+    assert compiled is not None
+    ordinary = await answer_bytes(shelf, ORDINARY, scope, query, variables, name)
+    await answer_bytes(shelf, COMPILED, scope, query, variables, name)
+    before = compiled.answered
+    answer = await answer_bytes(shelf, COMPILED, scope, query, variables, name)
+    assert answer == ordinary, (query, variables, scope.role)
+    return compiled.answered > before
 
 
 class Writer:

@@ -122,6 +122,7 @@ class Shelf:
         await self.partitions.ensure(self.policy, needs)
         await self._insert("call", rows)
         await self._insert("call_error", errors)
+        await self._insert("usage_delta", [_delta(row) for row in rows])
         return [encode_call_id(row["account_id"], row["id"]) for row in rows]
 
     async def _insert(self, table: str, rows: list[dict[str, Any]]) -> None:
@@ -218,6 +219,22 @@ class Shelf:
         result = await self.ask(query, scope, variables)
         assert result.errors is not None and len(result.errors) == 1, result
         return result.errors[0].extensions["code"]
+
+
+def _delta(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The usage of one call, as the writer appends it."""
+    moment: datetime = row["started_at"]
+    tokens = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+    return {name: row[name] for name in ("account_id", "tier", "failed", "model")} | {
+        **{name: row[name] or "" for name in ("provider", "api_key", "currency")},
+        **{name: row[name] or 0 for name in tokens},
+        "bucket_at": moment - (moment - EPOCH) % timedelta(minutes=15),
+        "calls": 1,
+        "priced": int(row["amount"] is not None),
+        "amount": row["amount"] or 0,
+        "estimated": (row["amount"] or 0) if row["amount_source"] == 3 else 0,
+        "latency_buckets": [],
+    }
 
 
 def error_id(number: int, call: StoredCall) -> str:

@@ -31,7 +31,7 @@ from strawberry.types.execution import ExecutionResult
 
 from policies.model import Policy, View
 from service.api.compiled_arguments import Arguments, signature
-from service.api.compiled_plan import Connection, Shaping, connection
+from service.api.compiled_plan import Connection, Root, Shaping, root_field
 from service.api.compiled_templates import NoTemplateError, Scalars, Template
 from service.api.context import Context
 from service.api.cost import Priced
@@ -59,7 +59,7 @@ class _Variant:
 
     policy: Policy
     views: Mapping[str, View]
-    roots: list[tuple[str, Connection | None]] | None
+    roots: list[tuple[str, Root | None]] | None
     templates: list[Template | None] | None = None
     admitted: OrderedDict[Hashable, Priced] = field(default_factory=OrderedDict[Hashable, Priced])
 
@@ -180,7 +180,7 @@ class _Operation:
         if priced is None or not _charged(priced, context):
             return None
         requests = [
-            partial(self._arguments.request, root.table, arguments) if root is not None else None
+            partial(root.request, self._arguments, arguments) if root is not None else None
             for (_, root), arguments in zip(variant.roots, given, strict=True)
         ]
         return await self._run(variant.roots, requests, priced, context)
@@ -201,36 +201,36 @@ class _Operation:
         self._variants.move_to_end(key)
         return variant
 
-    def _templates(
-        self, roots: list[tuple[str, Connection | None]], values: VariableValues
-    ) -> list[Template | None] | None:
+    def _templates(self, roots: list[tuple[str, Root | None]], values: VariableValues) -> list[Template | None] | None:
         try:
             self._scalars = Scalars(values)
-            return [
-                Template(root.table, self._definition(root), root.nodes[0], values, self._arguments) if root else None
-                for _, root in roots
-            ]
+            return [self._template(root, values) if root else None for _, root in roots]
         except NoTemplateError:
             return None
 
-    def _compiled(self, values: VariableValues, scope: Scope) -> list[tuple[str, Connection | None]] | None:
+    def _template(self, root: Root, values: VariableValues) -> Template:
+        if not isinstance(root, Connection):
+            raise NoTemplateError  # a report takes far longer than its arguments
+        return Template(root.table, self._definition(root), root.nodes[0], values, self._arguments)
+
+    def _compiled(self, values: VariableValues, scope: Scope) -> list[tuple[str, Root | None]] | None:
         shaping = Shaping(self._schema, self._fragments, values)
         document = Document(self._fragments, values.coerced)
-        roots: list[tuple[str, Connection | None]] = []
+        roots: list[tuple[str, Root | None]] = []
         try:
             for key, details in shaping.roots(self._node).items():
                 meta = details[0].node.name.value == "__typename"
-                roots.append((key, None if meta else connection(shaping, self._node, document, key, details, scope)))
+                roots.append((key, None if meta else root_field(shaping, self._node, document, key, details, scope)))
         except (IneligibleError, RecursionError):
             return None
         return roots if any(root is not None for _, root in roots) else None
 
-    def _given(self, root: Connection | None, values: VariableValues) -> dict[str, Any]:
+    def _given(self, root: Root | None, values: VariableValues) -> dict[str, Any]:
         if root is None:
             return {}
         return get_argument_values(self._definition(root), root.nodes[0], values)
 
-    def _definition(self, root: Connection) -> Any:  # noqa: ANN401 - graphql-core's field
+    def _definition(self, root: Root) -> Any:  # noqa: ANN401 - graphql-core's field
         assert self._schema.query_type is not None
         return self._schema.query_type.fields[root.nodes[0].name.value]
 
@@ -248,8 +248,8 @@ class _Operation:
 
     async def _run(
         self,
-        roots: list[tuple[str, Connection | None]],
-        requests: Sequence[Callable[[], PageRequest] | None],
+        roots: list[tuple[str, Root | None]],
+        requests: Sequence[Callable[[], Any] | None],
         priced: Priced,
         context: Context,
     ) -> ExecutionResult | None:
@@ -273,17 +273,11 @@ class _Operation:
             return None
         return ExecutionResult(data, errors, settle(priced, context, answered=data is not None))
 
-    async def _root(
-        self, root: Connection, make_request: Callable[[], PageRequest], context: Context
-    ) -> dict[str, Any]:
+    async def _root(self, root: Root, make_request: Callable[[], Any], context: Context) -> dict[str, Any]:
         try:
-            request = make_request()
-            page = await context.reader.page(context.scope, root.table, request, root.wanted)
-            answer = await root.answer(context.reader, context.scope, page)
+            return await root.answer(context, make_request)
         except (RequestError, QueryTimeoutError) as error:
             raise _FailedError(located_error(error, root.nodes, [root.key])) from error
-        context.sizes[(root.key,)] = len(page.rows)
-        return answer
 
 
 def _charged(priced: Priced, context: Context) -> bool:

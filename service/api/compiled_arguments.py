@@ -1,4 +1,4 @@
-"""Arguments of the connections: from coerced values to the request that the reader takes."""
+"""Arguments of root fields: from coerced values to the request that the reader takes."""
 
 from collections.abc import Callable, Hashable, Mapping
 from enum import Enum
@@ -13,22 +13,26 @@ from service.query.pages import PageRequest
 
 
 class Arguments:
-    """Makes the requests of `calls` and `errors`, by Strawberry's own conversion."""
+    """Converts the arguments of `calls`, `errors` and `costs`, by Strawberry's own conversion."""
 
     def __init__(self, schema: Any) -> None:  # noqa: ANN401 - the Strawberry schema
         self._config = schema.config
         self._registry = schema.schema_converter.scalar_registry
         fields = {field.python_name: field for field in schema.query.__strawberry_definition__.fields}
-        self._fields = {"calls": fields["calls"], "errors": fields["errors"]}
+        self._fields = {name: fields[name] for name in ("calls", "errors", "costs")}
 
     def request(self, table: Table, given: Mapping[str, Any]) -> PageRequest:
         """Raises what the resolver would raise."""
-        field = self._fields["calls" if table is CALLS else "errors"]
+        values = self.converted("calls" if table is CALLS else "errors", given)
+        slicing = Slicing(*(values.get(name) for name in ("first", "after", "last", "before")))
+        return to_request(values.get("filter"), values.get("order_by"), slicing)
+
+    def converted(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """By their names in Python; None for what was not given."""
         values = convert_arguments(
-            dict(given), field.arguments, scalar_registry=self._registry, config=self._config, info=None
+            dict(given), self._fields[name].arguments, scalar_registry=self._registry, config=self._config, info=None
         )
-        slicing = Slicing(*(_given(values.get(name)) for name in ("first", "after", "last", "before")))
-        return to_request(values.get("filter"), _given(values.get("order_by")), slicing)
+        return {name: _given(value) for name, value in values.items()}
 
 
 def _given(value: Any) -> Any:  # noqa: ANN401 - any argument

@@ -1,10 +1,10 @@
 """From a validated document to what a compiled operation answers: response keys by graphql-core's own CollectFields.
 
-Only `calls` and `errors` are covered, and of them what `Shape`s can say; anything else is IneligibleError, and the
-operation takes Strawberry's ordinary path.
+Only `calls`, `errors` and `costs` are covered, and of them what `Shape`s can say; anything else is IneligibleError, and
+the operation takes Strawberry's ordinary path.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -18,13 +18,15 @@ from graphql import (
 )
 from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
 
+from service.api.compiled_arguments import Arguments
+from service.api.compiled_report import Report, report
+from service.api.context import Context
 from service.api.lists import row_selection, wanted
 from service.query.compiled import Entry, IneligibleError, Rows, Shape
 from service.query.compiled_rows import whole
 from service.query.document import Document
 from service.query.fields import CALLS, ERRORS, Table
-from service.query.pages import Page, Wanted
-from service.query.reader import Reader
+from service.query.pages import Page, PageRequest, Wanted
 from service.query.scope import Scope
 from service.query.selection import fixed_projection
 
@@ -92,8 +94,14 @@ class Connection:
     edge_cursors: bool
     rows: Rows
 
-    async def answer(self, reader: Reader, scope: Scope, page: Page) -> dict[str, Any]:
+    def request(self, arguments: Arguments, given: Mapping[str, Any]) -> PageRequest:
+        """Raises what the resolver would raise."""
+        return arguments.request(self.table, given)
+
+    async def answer(self, context: Context, make: Callable[[], PageRequest]) -> dict[str, Any]:
         """The connection as JSON values. Raises DoubtError where the schema might refuse one."""
+        reader, scope = context.reader, context.scope
+        page = await reader.page(scope, self.table, make(), self.wanted)
         answers = iter(await self.rows.answer(reader, scope, page.rows))
         data: dict[str, Any] = {}
         for entry in self.shape.entries:
@@ -108,19 +116,25 @@ class Connection:
                     data[entry.key] = whole(page.total or 0)
                 case _:
                     data[entry.key] = self.shape.type
+        context.sizes[(self.key,)] = len(page.rows)
         return data
 
 
-def connection(
+Root = Connection | Report
+
+
+def root_field(
     shaping: Shaping,
     operation: OperationDefinitionNode,
     document: Document,
     key: str,
     details: list[FieldDetails],
     scope: Scope,
-) -> Connection:
+) -> Root:
     """What one root field asks for. IneligibleError where the compiled form does not reach."""
     nodes = [detail.node for detail in details]
+    if nodes[0].name.value == "costs":
+        return report(key, nodes, shaping.shape(operation, "CostReport", details), document.tree(nodes), scope)
     table = TABLES.get(nodes[0].name.value)
     if table is None:
         raise IneligibleError

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 import strawberry
@@ -20,15 +20,20 @@ from service.api.scalars import BigInt
 from service.api.types import Tag
 from service.query import costs as query
 from service.query.buckets import TimeBucket as Bucket
+from service.query.cost_figures import WORKED_OUT, exact
+from service.query.document import Tree
 from service.query.percentiles import percentile_ms
 from service.query.scope import Scope
 from service.query.usage import UsageReader
 
 Info = strawberry.Info[RequestContext, Any]
-_PLACES: Final = Decimal(1).scaleb(-12)
-# Sums may have more digits than the places of one amount.
-_EXACT: Final = Context(prec=80, rounding=ROUND_HALF_EVEN)
-_TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_PYTHON_NAMES: Final = {
+    "tokenEfficiency": "token_efficiency",
+    "averageCost": "average_cost",
+    "costPerThousandOutputTokens": "cost_per_thousand_output_tokens",
+    "wastedOnFailures": "wasted_on_failures",
+    "estimatedShare": "estimated_share",
+}
 
 
 def _field(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - a dataclass field, whatever its type
@@ -135,7 +140,43 @@ async def resolve_costs(
 ) -> CostReport:
     """The report for the one who asks; what is not selected is not worked out."""
     tree, context = tree_of(info), info.context
-    request = query.CostRequest(
+    request = to_request(
+        tree,
+        filter_,
+        group_by=group_by,
+        group_by_tags=group_by_tags,
+        bucket=bucket,
+        time_zone=time_zone,
+        order_by=order_by,
+        first=first,
+    )
+    return report(await query.read_costs(await usage_reader(context), request), request, context.scope)
+
+
+async def usage_reader(context: RequestContext) -> UsageReader:
+    """What reads usage for the one who asks, as of now."""
+    return UsageReader(
+        context.reader.database,
+        context.reader.accounts,
+        context.scope,
+        await context.reader.clock.now(),
+        context.reader.keyring,
+    )
+
+
+def to_request(
+    tree: Tree,
+    filter_: Some[CallFilter] | None,
+    *,
+    group_by: Sequence[CostDimension] | None = None,
+    group_by_tags: Sequence[str] | None = None,
+    bucket: TimeBucket | None = None,
+    time_zone: str | None = None,
+    order_by: Sequence[CostOrder] | None = None,
+    first: int | None = None,
+) -> query.CostRequest:
+    """What the arguments ask for, of the figures that are selected. Raises BadInputError."""
+    return query.CostRequest(
         predicate=to_predicate(filter_.value if filter_ else None),
         dimensions=[dimension.name for dimension in group_by or ()],
         tags=list(group_by_tags or ()),
@@ -146,14 +187,6 @@ async def resolve_costs(
         row_figures=_figures(tree["rows"]) if "rows" in tree else _figures({}) if "truncated" in tree else None,
         total_figures=_figures(tree["totals"]) if "totals" in tree else None,
     )
-    reader = UsageReader(
-        context.reader.database,
-        context.reader.accounts,
-        context.scope,
-        await context.reader.clock.now(),
-        context.reader.keyring,
-    )
-    return report(await query.read_costs(reader, request), request, context.scope)
 
 
 def _figures(asked: Mapping[str, object]) -> frozenset[str]:
@@ -209,9 +242,8 @@ class _Shower:
                 values["amount"] = self._money(figures)
             elif name == "latencyMs":
                 values["latency_ms"] = _percentiles(figures)
-            elif name in _WORKED_OUT:
-                python_name, work_out = _WORKED_OUT[name]
-                values[python_name] = work_out(sums)
+            elif name in WORKED_OUT:
+                values[_PYTHON_NAMES[name]] = WORKED_OUT[name](sums)
             else:
                 (alias,) = query.NEEDS[name]
                 values[alias] = int(sums[alias])
@@ -222,7 +254,7 @@ class _Shower:
         if not figures.sums["priced"] or figures.currency is None or not shown:
             return None
         currency = _currency(figures.currency, self._scope, "Money.currency")
-        return None if currency is None else Money(amount=figures.sums["amount"] + 0, currency=currency)
+        return None if currency is None else Money(amount=exact(figures.sums["amount"]), currency=currency)
 
 
 def _percentiles(figures: query.Figures) -> Percentiles | None:
@@ -230,42 +262,3 @@ def _percentiles(figures: query.Figures) -> Percentiles | None:
         return None
     p50, p95, p99 = (percentile_ms(figures.bins, figures.entries, percent) for percent in (50, 95, 99))
     return Percentiles(p50=p50, p95=p95, p99=p99)
-
-
-def _quotient(dividend: Decimal, divisor: Decimal) -> Decimal:
-    # Added to zero: a quotient that rounds to nothing has no sign.
-    return _EXACT.add(_EXACT.quantize(_EXACT.divide(dividend, divisor), _PLACES), Decimal(0))
-
-
-def _token_efficiency(sums: Mapping[str, Decimal]) -> float | None:
-    return float(sums["output_tokens"] / sums["input_tokens"]) if sums["input_tokens"] else None
-
-
-def _average_cost(sums: Mapping[str, Decimal]) -> Decimal | None:
-    return _quotient(sums["amount"], sums["priced"]) if sums["priced"] else None
-
-
-def _per_thousand(sums: Mapping[str, Decimal]) -> Decimal | None:
-    if not sums["priced"] or not sums["output_tokens"]:
-        return None
-    return _quotient(_EXACT.multiply(sums["amount"], Decimal(1000)), sums["output_tokens"])
-
-
-def _wasted(sums: Mapping[str, Decimal]) -> Decimal | None:
-    return sums["wasted"] + 0 if sums["priced"] else None
-
-
-def _estimated_share(sums: Mapping[str, Decimal]) -> float | None:
-    if not sums["priced"] or not sums["amount"]:
-        return None
-    # A correction may be negative, and take the rest below what was estimated.
-    return float(min(max(sums["estimated"] / sums["amount"], Decimal(0)), Decimal(1)))
-
-
-_WORKED_OUT: Final = {
-    "tokenEfficiency": ("token_efficiency", _token_efficiency),
-    "averageCost": ("average_cost", _average_cost),
-    "costPerThousandOutputTokens": ("cost_per_thousand_output_tokens", _per_thousand),
-    "wastedOnFailures": ("wasted_on_failures", _wasted),
-    "estimatedShare": ("estimated_share", _estimated_share),
-}

@@ -15,26 +15,28 @@ _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_w
 _AMOUNT: Final = "coalesce(amount, 0)"
 
 SUMS: Final[Mapping[str, Column]] = {
-    "calls": Column("calls", "1::bigint"),
-    "errors": Column("CASE WHEN failed THEN calls ELSE 0 END", "failed::integer::bigint"),
-    **{name: Column(name, f"coalesce({name}, 0)::bigint") for name in _TOKENS},
-    "priced": Column("priced", "(amount IS NOT NULL)::integer::bigint"),
-    "amount": Column("amount", _AMOUNT),
-    "estimated": Column("estimated", f"CASE WHEN amount_source = 3 THEN {_AMOUNT} ELSE 0 END"),
-    "wasted": Column("CASE WHEN failed THEN amount ELSE 0 END", f"CASE WHEN failed THEN {_AMOUNT} ELSE 0 END"),
+    "calls": Column("calls", "1::bigint", "calls"),
+    "errors": Column("CASE WHEN failed THEN calls ELSE 0 END", "failed::integer::bigint", "errors"),
+    **{name: Column(name, f"coalesce({name}, 0)::bigint", name) for name in _TOKENS},
+    "priced": Column("priced", "(amount IS NOT NULL)::integer::bigint", "priced"),
+    "amount": Column("amount", _AMOUNT, "amount"),
+    "estimated": Column("estimated", f"CASE WHEN amount_source = 3 THEN {_AMOUNT} ELSE 0 END", "estimated"),
+    "wasted": Column(
+        "CASE WHEN failed THEN amount ELSE 0 END", f"CASE WHEN failed THEN {_AMOUNT} ELSE 0 END", "wasted"
+    ),
 }
 """What is added up, by alias."""
 
 DIMENSIONS: Final[Mapping[str, Column]] = {
-    "MODEL": Column("model", "model"),
-    "PROVIDER": Column("provider", "coalesce(provider, '')"),
+    "MODEL": Column("model", "model", "model"),
+    "PROVIDER": Column("provider", "coalesce(provider, '')", "provider"),
     "ACCOUNT": Column("account_id", "account_id"),
     "API_KEY": Column("api_key", "coalesce(api_key, '')"),
     "STATUS": Column("failed", "failed"),
     "OPERATION": Column(None, "coalesce(operation, '')"),
     "SERVED_MODEL": Column(None, "coalesce(served_model, '')"),
 }
-CURRENCY: Final = Column("currency", "coalesce(currency, '')")
+CURRENCY: Final = Column("currency", "coalesce(currency, '')", "currency")
 _TEXT: Final = frozenset({"MODEL", "PROVIDER", "API_KEY", "OPERATION", "SERVED_MODEL"})
 
 # By what a row can be ordered, over the aliases of sums; an amount that nothing has is null, and nulls are last.
@@ -68,7 +70,8 @@ def grouping(
     if edges is not None:
         # A rollup's row lies whole in one bucket, or the plan would have read it finer.
         bounds = params.bind(tuple(edges), "timestamptz[]")
-        columns["bucket"] = Column(f"width_bucket(bucket_at, {bounds})", f"width_bucket(started_at, {bounds})")
+        rollup = f"width_bucket(bucket_at, {bounds})"
+        columns["bucket"] = Column(rollup, f"width_bucket(started_at, {bounds})", rollup)
     for name in dimensions:
         columns[name.lower()] = DIMENSIONS[name]
         texts |= {name.lower()} if name in _TEXT else set()

@@ -16,7 +16,6 @@ from service.query.errors import BadInputError, QueryTimeoutError
 from service.query.params import Params
 from service.query.predicate import EVERYTHING, Predicate
 from service.query.usage import UsageReader
-from service.query.usage_plan import Plan
 from service.query.usage_sql import Reading
 from service.query.where import single_currency
 
@@ -123,6 +122,18 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class CostRecords:
+    """A report as the database answers it. `edges` of the buckets; `names` of accounts by number."""
+
+    rows: Sequence[asyncpg.Record]
+    totals: Sequence[asyncpg.Record]
+    edges: Sequence[datetime] | None
+    names: Mapping[int, str]
+    coverage: Coverage
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Costs:
     rows: Sequence[CostRow]
     totals: Sequence[Figures]
@@ -131,7 +142,18 @@ class Costs:
 
 
 async def read_costs(reader: UsageReader, request: CostRequest) -> Costs:
-    """Answer one request.
+    """Answer one request. Raises as `read_records` does."""
+    found = await read_records(reader, request)
+    return Costs(
+        [CostRow(_key(record, request, found), _figures(record)) for record in found.rows],
+        [_figures(record) for record in found.totals],
+        found.coverage,
+        found.truncated,
+    )
+
+
+async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords:
+    """Answer one request with what the statement's columns hold (see `CostStatement.sql`).
 
     Raises BadInputError, ForbiddenError for what the role may not group or order by, OutOfRetentionError when the
     figures would need what is gone, QueryTimeoutError.
@@ -141,10 +163,11 @@ async def read_costs(reader: UsageReader, request: CostRequest) -> Costs:
     reading = await reader.reading(request.predicate, rollups=rollups, bucket=request.bucket, zone=request.zone)
     records = await _fetch(reader, request, reading) if reading.plan.pieces else []
     rows = [record for record in records if record["kind"] == ROW]
-    names = {number: name for name, number in reading.names.items()}
-    return Costs(
-        [CostRow(_key(record, request, reading.plan, names), _figures(record)) for record in rows[: request.first]],
-        [_figures(record) for record in records if record["kind"] != ROW],
+    return CostRecords(
+        rows[: request.first],
+        [record for record in records if record["kind"] != ROW],
+        reading.plan.edges,
+        {number: name for name, number in reading.names.items()},
         _coverage(reading, reader.now),
         len(rows) > request.first,
     )
@@ -210,19 +233,19 @@ def _order(request: CostRequest) -> Sequence[tuple[str, bool]]:
     return (("BUCKET_START", False), ("CALLS", True)) if request.bucket else (("CALLS", True),)
 
 
-def _key(record: asyncpg.Record, request: CostRequest, plan: Plan, names: Mapping[int, str]) -> Key:
+def _key(record: asyncpg.Record, request: CostRequest, found: CostRecords) -> Key:
     values: dict[str, str | None] = {}
     for name in request.dimensions:
         value = record[name.lower()]
         if name == "ACCOUNT":
-            values[name] = names.get(value)
+            values[name] = found.names.get(value)
         elif name == "STATUS":
             values[name] = "FAILED" if value else "SUCCEEDED"
         else:
             values[name] = value or None
     tags = {key: record[f"tag{place}"] or None for place, key in enumerate(request.tags)} if request.tags else None
-    place = record["bucket"] if plan.edges is not None else 0
-    start, end = (plan.edges[place - 1], plan.edges[place]) if plan.edges else (None, None)
+    place = record["bucket"] if found.edges is not None else 0
+    start, end = (found.edges[place - 1], found.edges[place]) if found.edges else (None, None)
     return Key(values, tags, start, end, record["currency"] or None)
 
 

@@ -1,6 +1,6 @@
 """Pages of calls and errors: keyset, forward and backward, cut off at the window exactly."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -104,9 +104,17 @@ class Page:
 
 
 async def read_page(
-    connection: asyncpg.Connection, reading: Reading, request: PageRequest, wanted: Wanted, cursors: Cursors
+    connection: asyncpg.Connection,
+    reading: Reading,
+    request: PageRequest,
+    wanted: Wanted,
+    cursors: Cursors,
+    count_rows: Callable[[asyncpg.Connection, Reading], Awaitable[int]],
 ) -> Page:
-    """The page that `request` asks for. Raises BadInputError for a cursor or an order that does not fit."""
+    """The page that `request` asks for; `count_rows` says how many rows the list has in all.
+
+    Raises BadInputError for a cursor or an order that does not fit.
+    """
     ordering = Ordering(reading.table, request.terms)
     _check_order(reading, ordering)
     after = _bound(request.after, cursors, reading.binding, after=True)
@@ -247,15 +255,6 @@ class _Fetcher:
             return self._wanted.projection
         reading, selection = self._reading, self._wanted.selection
         return project(reading.table, selection, selection, reading.scope, params, leg)
-
-
-async def count_rows(connection: asyncpg.Connection, reading: Reading) -> int:
-    """How many rows the list has in all; the statement timeout bounds the wait."""
-    if not reading.legs:
-        return 0
-    params = Params()
-    sql = statements.count(reading.table, reading.legs, reading.span, [reading.condition(params)], params)
-    return await connection.fetchval(sql, *params.values) or 0
 
 
 __all__ = ["PAGE_DEFAULT", "PAGE_MAX", "Page", "PageRequest", "Position", "Reading", "Row", "Wanted", "read_page"]

@@ -17,6 +17,7 @@ from service.query.pages import Page, PageRequest, Reading, Row, Wanted, read_pa
 from service.query.predicate import Predicate, canonical
 from service.query.scope import Scope
 from service.query.selection import Selection
+from service.query.totals import count_rows
 from service.query.users import plain_users, tokens_of
 from service.query.where import check_amounts
 from service.storage.accounts import Accounts
@@ -42,7 +43,7 @@ class Reader:
         """A page of calls or errors. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
         async with self.connection(scope) as connection:
-            return await read_page(connection, reading, request, wanted, self._cursors)
+            return await read_page(connection, reading, request, wanted, self._cursors, count_rows)
 
     async def groups(self, scope: Scope, request: GroupsRequest, selection: Selection, *, total: bool) -> GroupsPage:
         """A page of error groups. Raises BadInputError and QueryTimeoutError."""

@@ -174,6 +174,11 @@ def _pieces(start: datetime, end: datetime, cuts: Sequence[datetime] | None) -> 
     return pieces if len(pieces) <= PIECES_MAX else tuple(_merged(_coarser(pieces)))
 
 
+def pieces_of(start: datetime, end: datetime) -> tuple[Piece, ...]:
+    """What answers for one range that nothing cuts; no pieces when it is empty."""
+    return tuple(_merged(_split(start, end)))
+
+
 def _split(start: datetime, end: datetime) -> Iterator[Piece]:
     """One range with nothing to cut inside it: calls, quarter hours, days, quarter hours, calls."""
     quarter, day = Store.USAGE_QUARTER, Store.USAGE_DAY

@@ -11,10 +11,11 @@ from typing import Final
 
 from policies.model import DataClass, Policy, Store
 from policies.retention import readable_cutoff
+from service.query import overall
 from service.query.fields import CALL_FILTERS, Filterable, Kind
 from service.query.params import Params
 from service.query.predicate import Predicate, fields_of
-from service.query.usage_plan import Plan, Windows
+from service.query.usage_plan import Piece, Plan, Windows
 from service.query.where import Branch, UserTokens, Where
 
 Select = Callable[[str, str], str]
@@ -30,14 +31,18 @@ _BINS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One value by alias: over a rollup or its deltas (None: they do not have it), and over a call."""
+    """One value by alias: over a rollup or its deltas, over a call, over sums of all accounts. None: not there."""
 
     rollup: str | None
     call: str
+    overall: str | None = None
 
     def over(self, table: str) -> str:
         if table == "call":
             return self.call
+        if table in overall.TABLES:
+            assert self.overall is not None, "sums of all accounts are asked only for what they have"
+            return self.overall
         assert self.rollup is not None, "a plan with rollups asks only for what rollups have"
         return self.rollup
 
@@ -76,6 +81,11 @@ class Reading:
     predicate: Predicate
     users: Mapping[str, UserTokens]
 
+    @property
+    def overall(self) -> bool:
+        """Whether sums over all accounts can tell which calls match."""
+        return self.accounts is None and set(fields_of(self.predicate)) <= overall.FILTERS
+
 
 class UsageUnion:
     """Renders one reading's rows: each store grouped by itself, so that the planner knows how many groups there are.
@@ -97,7 +107,8 @@ class UsageUnion:
             places = ", ".join(str(place + 1) for place in range(len(self._keys)))
             return f"SELECT {keys}{sums} FROM {table} WHERE {condition} GROUP BY {places}"  # noqa: S608 - our own names
 
-        return self._union(select)
+        asked = (*self._keys.values(), *columns.values())
+        return self._union(select, whole=self._reading.overall and all(column.overall for column in asked))
 
     def bins(self) -> str:
         """The keys, `bin` and `entries`: how many calls of the key have a latency in that bucket."""
@@ -112,18 +123,31 @@ class UsageUnion:
                 f"WHERE bin IS NOT NULL GROUP BY {names}"
             )
 
-        return self._union(select)
+        return self._union(select, whole=False)
 
-    def _union(self, select: Select) -> str:
-        branches = [select(table, condition) for table, condition in (*self._stores(), *self._deltas())]
+    def _union(self, select: Select, *, whole: bool) -> str:
+        stores = self._overall() if whole else self._stores()
+        branches = [select(table, condition) for table, condition in (*stores, *self._deltas())]
         return "\nUNION ALL\n".join(branches or [select("call", "false")])
 
     def _stores(self) -> Iterator[tuple[str, str]]:
         for piece in self._reading.plan.pieces:
-            time = "started_at" if piece.store is Store.CALL else "bucket_at"
             for tier, start in self._reading.windows.tiers(piece):
-                table = piece.store.value
-                yield table, self._condition(table, tier, self._range(time, start, piece.end))
+                yield self._stored(piece, tier, start)
+
+    def _stored(self, piece: Piece, tier: int, start: datetime) -> tuple[str, str]:
+        table, time = piece.store.value, "started_at" if piece.store is Store.CALL else "bucket_at"
+        return table, self._condition(table, tier, self._range(time, start, piece.end))
+
+    def _overall(self) -> Iterator[tuple[str, str]]:
+        plan = self._reading.plan
+        for piece in plan.pieces:
+            for tier, start in self._reading.windows.tiers(piece):
+                if piece.store is Store.CALL:
+                    yield self._stored(piece, tier, start)
+                    continue
+                for table, times in overall.overall_ranges(piece, start, plan.edges or (), self._params):
+                    yield table, self._condition(table, tier, times)
 
     def _deltas(self) -> Iterator[tuple[str, str]]:
         """One branch a tier: the table has no index, and is read once whatever the ranges."""

@@ -18,13 +18,15 @@ import orjson
 
 from policies.model import DataClass, Store
 from policies.pseudonym import pseudonym_key, token
-from policies.retention import KeyPeriod, key_due_at, period_bounds
+from policies.retention import KeyPeriod, Partition, key_due_at, period_bounds
 from service.keyring import KeyGoneError
 from service.retention import entries
 from service.retention.errors import ErasureError
 from service.retention.escrow import ACTIVE, MATCHES, PERSONAL
+from service.retention.folder import LOCK as FOLD_LOCK
 from service.retention.holds import lock_holds
 from service.retention.means import Means
+from service.retention.overall import BUCKETS, forget_empty, take_with
 from service.retention.planning import all_partitions
 from service.storage.notices import notify
 
@@ -111,7 +113,7 @@ def _delete(store: Store) -> str:
     """  # noqa: S608 - names of our own
 
 
-_DELETE: Final = {store: _delete(store) for store in Store}
+_DELETE: Final = {store: take_with(store, _delete(store)) for store in Store}
 _DELETE_DELTAS: Final = "DELETE FROM usage_delta WHERE account_id = $1"
 _END_KEYS: Final = """
     UPDATE api_key SET revoked_at = clock_timestamp()
@@ -267,9 +269,7 @@ async def _erase_account(means: Means, erasure: Erasure) -> int:
         await notify(means.owner, "keys")
     rows = _count(await means.owner.execute(_DELETE_DELTAS, number))
     for part in await all_partitions(means.partitions):
-        statement = _DELETE[part.store]
-        values = (now, number, part.tier, part.start, part.end, _BATCH_ROWS)
-        while count := _count(await means.owner.execute(statement, *values)):
+        while count := await _delete_some(means, part, now, number):
             rows += count
     async with means.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
@@ -279,6 +279,18 @@ async def _erase_account(means: Means, erasure: Erasure) -> int:
     unreadable = None if holds else now + timedelta(days=means.keyring_backup_days)
     await _note(means, erasure, rows, holds, unreadable)
     return rows
+
+
+async def _delete_some(means: Means, part: Partition, now: datetime, number: int) -> int:
+    """Delete a batch of the account's rows in one partition; how many it were."""
+    async with means.owner.acquire() as connection, connection.transaction():
+        if part.store in BUCKETS:
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", FOLD_LOCK)
+        values = (now, number, part.tier, part.start, part.end, _BATCH_ROWS)
+        count = await connection.fetchval(_DELETE[part.store], *values)
+        if count:
+            await forget_empty(connection, part)
+        return count
 
 
 async def _note(means: Means, erasure: Erasure, rows: int, holds: set[UUID], unreadable_at: datetime | None) -> None:

@@ -13,13 +13,16 @@ import asyncpg
 
 from policies.model import Store
 from service.logs import get_logger
+from service.retention.overall import BUCKETS, added
 
 log = get_logger()
 
 FOLD_ROWS: Final = 50_000
 """Deltas that one transaction takes at most."""
 
-_LOCK: Final = 0x63616C6C_0003
+LOCK: Final = 0x63616C6C_0003
+"""Advisory: whoever holds it alone changes rollups."""
+
 _PAUSE_MAX_S: Final = 60.0
 
 Need = tuple[Store, int, datetime]
@@ -70,12 +73,13 @@ def _merge(table: str, bucket: str) -> str:
     )"""  # noqa: S608 - names of our own
 
 
+_OVERALL = ",".join(added(table, bucket, "gone") for tables in BUCKETS.values() for table, bucket in tables.items())
 _FOLD: Final = f"""
     WITH gone AS (
         DELETE FROM usage_delta
         WHERE ctid = ANY (ARRAY(SELECT ctid FROM usage_delta LIMIT $1))
         RETURNING bucket_at, {_KEY}, {_ALL_SUMS}, latency_buckets
-    ), {_merge("usage_quarter", "bucket_at")}, {_merge("usage_day", "date_trunc('day', bucket_at, 'UTC')")}
+    ), {_merge("usage_quarter", "bucket_at")}, {_merge("usage_day", "date_trunc('day', bucket_at, 'UTC')")}, {_OVERALL}
     SELECT count(*) FROM gone
 """  # noqa: S608 - names of our own
 _WANTED = "SELECT DISTINCT tier, date_trunc('day', bucket_at, 'UTC') AS day FROM usage_delta ORDER BY tier, day"
@@ -127,7 +131,7 @@ class Folder:
     async def _fold_once(self) -> int:
         async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
             await connection.execute("SET LOCAL lock_timeout = '2s'")
-            if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
+            if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK):
                 return 0
             return await connection.fetchval(_FOLD, self._rows)
 

@@ -15,6 +15,7 @@ from service.retention.errors import PurgeClockError
 from service.retention.fsck_keys import check_erasures, check_holds, check_keys
 from service.retention.fsck_record import check_record
 from service.retention.means import EarlierPolicyError, Means
+from service.retention.overall_check import OverallDifference, check_overall
 from service.retention.planning import all_partitions
 from service.retention.runs import Runs
 from service.storage.partitions import Partitions
@@ -150,6 +151,9 @@ async def _usage(owner: asyncpg.Pool, policy: Policy) -> Finding:
     wrong = [_difference(found) async for found in check_usage(owner, policy) if found.account_id not in half_erased]
     if wrong:
         return Finding("usage", False, f"{len(wrong)} days differ from their calls: {_some(wrong)}")
+    wrong = [_overall_difference(found) async for found in check_overall(owner, policy)]
+    if wrong:
+        return Finding("usage", False, f"{len(wrong)} days of all accounts differ from their rollup: {_some(wrong)}")
     return Finding("usage", True, "rollups and deltas are the sums of the calls")
 
 
@@ -158,6 +162,10 @@ def _difference(found: UsageDifference) -> str:
         f"{found.store} of account {found.account_id} on {found.day:%Y-%m-%d} "
         f"(calls {found.calls_summed or 0} instead of {found.calls_stored or 0})"
     )
+
+
+def _overall_difference(found: OverallDifference) -> str:
+    return f"{found.table} of tier {found.tier} on {found.day:%Y-%m-%d} ({found.keys} keys, against {found.store})"
 
 
 def _some(names: Sequence[str]) -> str:

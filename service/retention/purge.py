@@ -28,6 +28,7 @@ from service.retention.errors import PurgeClockError, PurgeFailedError
 from service.retention.escrow import ACTIVE, Slice, copies, copy_held
 from service.retention.holds import holds_locked, lock_holds
 from service.retention.means import Means
+from service.retention.overall import forget_sums
 from service.retention.planning import all_partitions, named_plan, what_is_due
 from service.retention.runs import SYSTEM, PurgeState, Run, Runs
 from service.storage.errors import DatabaseError, PartitionsBusyError
@@ -222,7 +223,8 @@ class _Purge:
         for part in run.plan.partitions:
             rows = Slice(part.store, part.tier, part.start, part.end, part.name)
 
-            async def keep(connection: asyncpg.Connection, rows: Slice = rows) -> None:
+            async def keep(connection: asyncpg.Connection, rows: Slice = rows, part: Partition = part) -> None:
+                await forget_sums(connection, part)
                 # Nothing is copied from a table that an earlier run has dropped.
                 if await connection.fetchval(_EXISTS, rows.source):
                     await lock_holds(connection)

@@ -192,7 +192,8 @@ async def _pool(
     if role is not None:
         server_settings["role"] = role
     if statement_timeout_ms is not None:
-        server_settings["statement_timeout"] = str(statement_timeout_ms)
+        # Workers cost more than they bring but for the longest scans, and others are served meanwhile.
+        server_settings |= {"statement_timeout": str(statement_timeout_ms), "parallel_setup_cost": "10000"}
     return await asyncpg.create_pool(url, min_size=0, reset=_no_reset, server_settings=server_settings, **options)
 
 

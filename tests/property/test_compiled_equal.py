@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from compiled_operations import Writer
+from compiled_operations import ORDINARY, Writer, answer_bytes, same_answer
 from graphql import StringValueNode
 from graphql import build_schema as schema_of
 from hypothesis import HealthCheck, given, settings
@@ -21,11 +21,9 @@ from rows import Shelf, StoredCall, StoredError, open_shelf
 
 from policies.model import Policy, Role, View
 from policies.segments import ErrorDetails, Parameter, ParameterAction
-from service.api.schema import build_schema, sdl
+from service.api.schema import sdl
 from service.query.scope import Scope
 
-ORDINARY = build_schema(compiled=False)
-COMPILED = build_schema()
 DETAILS = ErrorDetails(
     ("limit for ", ("email", "canary@example.org"), ' "ä" \\ 😀 \u2028'),
     {
@@ -116,25 +114,6 @@ async def _scopes(shelf: Shelf) -> list[Scope]:
     ]
 
 
-async def _bytes(shelf: Shelf, schema: Any, scope: Scope, query: str, variables: dict[str, Any], name: Any) -> bytes:
-    context = shelf.context(scope)
-    result = await schema.execute(query, variable_values=dict(variables), context_value=context, operation_name=name)
-    errors = [error.formatted for error in result.errors or []]
-    return orjson.dumps([result.data, errors, result.extensions, context.http_headers])
-
-
-async def _check(shelf: Shelf, scope: Scope, query: str, variables: dict[str, Any], name: Any = None) -> bool:
-    """Both paths agree; whether the compiled one had an answer."""
-    compiled = COMPILED.compiled
-    assert compiled is not None
-    ordinary = await _bytes(shelf, ORDINARY, scope, query, variables, name)
-    await _bytes(shelf, COMPILED, scope, query, variables, name)
-    before = compiled.answered
-    answer = await _bytes(shelf, COMPILED, scope, query, variables, name)
-    assert answer == ordinary, (query, variables, scope.role)
-    return compiled.answered > before
-
-
 OWN = {"max_examples": 80, "deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
@@ -147,9 +126,9 @@ async def test_what_is_covered_is_answered_alike(shelf: Shelf, seed: int) -> Non
     ids = await _ids(shelf)
     for _ in range(2):
         writer = Writer(draw, ids)
-        answered = await _check(shelf, scope, writer.query, writer.variables, writer.name)
+        answered = await same_answer(shelf, scope, writer.query, writer.variables, writer.name)
         assert answered is _covered(
-            orjson.loads(await _bytes(shelf, ORDINARY, scope, writer.query, writer.variables, writer.name))
+            orjson.loads(await answer_bytes(shelf, ORDINARY, scope, writer.query, writer.variables, writer.name))
         ), writer.query
 
 
@@ -182,4 +161,4 @@ async def _ids(shelf: Shelf) -> list[str]:
 )
 async def test_any_valid_operation_is_answered_alike(shelf: Shelf, operation: str, which: int) -> None:
     """Whatever the schema lets be asked of the lists has one answer, whichever path it takes."""
-    await _check(shelf, (await _scopes(shelf))[which], operation, {})
+    await same_answer(shelf, (await _scopes(shelf))[which], operation, {})

@@ -1,0 +1,65 @@
+"""Proof that sums over all accounts are right: they are the sums of the rollup that they rest on. Part of fsck."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from policies.model import Policy, Store
+from policies.retention import cutoff
+from service.query.usage_plan import ceil_to
+from service.retention.overall import BUCKETS, KEY, LISTED, SUMMED, SUMS
+
+_DAY: Final = timedelta(days=1)
+_STRIDE: Final = timedelta(days=28)
+"""How much time one statement compares: memory does not grow with the window."""
+
+_EQUAL: Final = " AND ".join(f"sum(side * {name}) = 0" for name in SUMS)
+_DIFFERENCES: Final = """
+    WITH sides AS (
+        SELECT 1 AS side, bucket_at, {key}, {listed} FROM {table}
+        WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3
+        UNION ALL
+        SELECT -1, {bucket}, {key}, {summed} FROM {store}
+        WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3
+        GROUP BY 2, {key}
+    ), wrong AS (
+        SELECT bucket_at FROM sides GROUP BY bucket_at, {key} HAVING NOT ({equal})
+    )
+    SELECT date_trunc('day', bucket_at, 'UTC') AS day, count(*) AS keys FROM wrong GROUP BY 1 ORDER BY 1
+"""
+_STATEMENTS: Final = {
+    (store, table): _DIFFERENCES.format(
+        key=KEY, listed=LISTED, summed=SUMMED, equal=_EQUAL, store=store.value, table=table, bucket=bucket
+    )
+    for store, tables in BUCKETS.items()
+    for table, bucket in tables.items()
+}
+_TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
+
+
+@dataclass(frozen=True, slots=True)
+class OverallDifference:
+    """A UTC day of which sums over all accounts do not say what the rollup says, in so many keys."""
+
+    table: str
+    store: Store
+    tier: int
+    day: datetime
+    keys: int
+
+
+async def check_overall(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[OverallDifference]:
+    """Compare everything inside the windows of the rollups. Nothing is yielded when everything is right."""
+    now: datetime = await owner.fetchval("SELECT now()")
+    last = ceil_to(now.astimezone(UTC), _DAY)
+    for (tier,) in await owner.fetch(_TIERS):
+        for (store, table), statement in _STATEMENTS.items():
+            start = ceil_to(cutoff(policy, tier, store, now), _DAY)
+            while start <= last:
+                end = start + _STRIDE if start + _STRIDE <= last else datetime.max.replace(tzinfo=UTC)
+                for row in await owner.fetch(statement, tier, start, end):
+                    yield OverallDifference(table, store, tier, row["day"], row["keys"])
+                start = end if end <= last else last + _DAY

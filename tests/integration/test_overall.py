@@ -1,0 +1,210 @@
+"""Sums over all accounts: in step with the rollups, read where they answer, closed to who is bound to accounts."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from importlib import import_module
+from pathlib import Path
+
+import asyncpg
+import pytest
+from steward import NOW, OLD, SHORT, YOUNG, Steward, failed, stewarding
+from usage_ledger import Ledger, Reported, open_ledger
+
+from policies.model import Store
+from service.query.buckets import TimeBucket
+from service.query.costs import CostRequest, read_costs
+from service.query.facets import read_facets
+from service.query.overall import CUT_HOURS_MAX, TABLES, overall_ranges
+from service.query.params import Params
+from service.query.predicate import And, Compare
+from service.query.usage_plan import Piece
+from service.query.usage_sql import UsageUnion
+from service.retention.erasure import ErasureKind, request_erasure
+from service.retention.folder import Folder
+from service.retention.overall_check import OverallDifference, check_overall
+
+MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
+HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
+MONTH = And((Compare("startedAt", "gte", MIDNIGHT - timedelta(days=30)), Compare("startedAt", "lt", MIDNIGHT)))
+
+
+@pytest.fixture
+async def ledger(any_database_url: str) -> AsyncIterator[Ledger]:
+    """Calls of several days and two accounts, some of them folded."""
+    async with open_ledger(any_database_url) as opened:
+        await opened.report(
+            Reported(
+                MIDNIGHT - timedelta(hours=hours),
+                account="acme" if hours % 2 else "beta",
+                failed=hours % 3 == 0,
+                amount=Decimal(hours),
+                currency="USD",
+                amount_source=3,
+            )
+            for hours in range(0, 100, 5)
+        )
+        await Folder(opened.database.owner, rows=12).fold()
+        yield opened
+
+
+@pytest.fixture
+async def steward(database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
+    async with stewarding(database_url, tmp_path) as steward:
+        yield steward
+
+
+async def check(ledger: Ledger) -> list[OverallDifference]:
+    return [found async for found in check_overall(ledger.database.owner, ledger.policy)]
+
+
+async def test_what_is_folded_is_in_them(ledger: Ledger) -> None:
+    """In step with the rollups after any fold."""
+    assert await check(ledger) == []
+    await ledger.folder.fold_all()
+    assert await check(ledger) == []
+    for table in sorted(TABLES):
+        row = await ledger.database.owner.fetchrow(
+            f"SELECT sum(calls), sum(errors), sum(amount), sum(estimated), sum(wasted) FROM {table}"
+        )
+        assert tuple(row) == (20, 7, 950, 950, 315)
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE {} SET calls = calls + 1 WHERE {}",
+        "UPDATE {} SET wasted = wasted - 0.000000000001 WHERE {}",
+        "UPDATE {} SET model = 'other' WHERE {}",
+        "DELETE FROM {} WHERE {}",
+    ],
+)
+async def test_any_damage_is_found(ledger: Ledger, table: str, damage: str) -> None:
+    """A count, money, a key or a whole row: the table and the day are named."""
+    day = await ledger.database.owner.fetchval(f"SELECT date_trunc('day', min(bucket_at), 'UTC') FROM {table}")
+    first = f"ctid = (SELECT ctid FROM {table} ORDER BY bucket_at LIMIT 1)"
+    await ledger.database.owner.execute(damage.format(table, first))
+
+    [found] = await check(ledger)
+
+    assert (found.table, found.day, found.tier) == (table, day, 1)
+
+
+async def test_the_migration_fills_them(ledger: Ledger) -> None:
+    """A ledger that was there before has the same sums as one that was folded into them."""
+    await ledger.database.owner.execute(f"TRUNCATE {', '.join(TABLES)}")
+    assert await check(ledger) != []
+    await ledger.database.owner.execute(import_module("migrations.0007_costs").FILL)
+    assert await check(ledger) == []
+
+
+@pytest.mark.parametrize("bucket", [None, TimeBucket.DAY])
+async def test_costs_of_everything_read_nothing_else(ledger: Ledger, bucket: TimeBucket | None) -> None:
+    """By model, of all accounts: of stored sums only those over all accounts are read, and they are right."""
+    reader = ledger.reader(MIDNIGHT)
+    request = CostRequest(MONTH, ["MODEL"], bucket=bucket, zone="Asia/Kolkata", row_figures=frozenset({"calls"}))
+    reading = await reader.reading(MONTH, bucket=bucket, zone="Asia/Kolkata")
+    await ledger.folder.fold_all()
+    await ledger.database.owner.execute("UPDATE usage_day SET calls = 1000000")
+    await ledger.database.owner.execute("UPDATE usage_quarter SET calls = 1000000")
+
+    report = await read_costs(reader, request)
+
+    assert reading.overall
+    assert sum(row.figures.sums["calls"] for row in report.rows) == 19
+
+
+async def test_facets_that_they_have_are_read_from_them(ledger: Ledger) -> None:
+    """Models, providers and currencies; with accounts or statuses among them the rollups answer."""
+    await ledger.folder.fold_all()
+    await ledger.database.owner.execute("UPDATE usage_day SET calls = 1000")
+    found = await read_facets(ledger.reader(MIDNIGHT), MONTH, ["models", "providers", "currencies"])
+    assert [value.count for values in found.values() for value in values] == [19, 19, 19]
+    found = await read_facets(ledger.reader(MIDNIGHT), MONTH, ["models", "statuses"])
+    assert found["models"][0].count >= 1000
+
+
+@pytest.mark.parametrize(
+    ("condition", "overall"),
+    [
+        (Compare("model", "eq", "gpt-4o"), True),
+        (Compare("provider", "isNull", True), True),
+        (Compare("apiKey", "eq", "prod"), False),
+        (Compare("status", "eq", "FAILED"), False),
+        (Compare("account", "eq", "acme"), False),
+    ],
+)
+async def test_a_filter_that_they_cannot_answer_is_not_asked_of_them(
+    ledger: Ledger, condition: Compare, overall: bool
+) -> None:
+    """By API key, status or account the rollups answer."""
+    reading = await ledger.reader(MIDNIGHT).reading(And((MONTH, condition)))
+    assert reading.overall is overall
+
+
+async def test_who_is_bound_to_accounts_reads_none_of_them(ledger: Ledger) -> None:
+    """Not by the plan, even for one who is bound to every account there is; nor by privilege."""
+    numbers = tuple((await ledger.accounts.ensure(["acme", "beta"])).values())
+    reading = await ledger.reader(MIDNIGHT, numbers).reading(MONTH)
+    assert not reading.overall
+    assert "_all" not in UsageUnion(reading, {}, Params()).bins()
+    async with ledger.database.reading(numbers) as connection:
+        for table in sorted(TABLES):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.fetch(f"SELECT FROM {table}")
+
+
+async def test_nobody_who_serves_changes_them(ledger: Ledger) -> None:
+    """They follow from the rollups: only the owner writes."""
+    for table in sorted(TABLES):
+        for statement in (f"UPDATE {table} SET calls = 0", f"DELETE FROM {table}"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await ledger.database.writer.execute(statement)
+
+
+@pytest.mark.parametrize("folded", [True, False])
+async def test_an_erased_account_is_taken_out(steward: Steward, folded: bool) -> None:
+    """What is left is the others', without rows of nothing; and fsck finds it right."""
+    await steward.report(
+        failed("a", YOUNG, model="m1", amount="1.5", currency="USD"),
+        failed("b", YOUNG, model="m1", account="other", amount="0.25", currency="USD"),
+        failed("c", YOUNG, model="m2"),
+    )
+    if folded:
+        await Folder(steward.means.owner, ensure=lambda needs: steward.means.partitions.ensure(SHORT, needs)).fold_all()
+    await request_erasure(
+        steward.means, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="asked by letter", actor="cli"
+    )
+    for table in sorted(TABLES):
+        rows = await steward.ingest.fetch(f"SELECT model, calls, errors, amount, wasted FROM {table}")
+        assert [tuple(row) for row in rows] == ([("m1", 1, 1, Decimal("0.25"), Decimal("0.25"))] if folded else [])
+    assert await steward.findings() == {}
+
+
+async def test_a_purge_takes_them_along(steward: Steward) -> None:
+    """With the partition of a rollup go the sums over its time, and no others."""
+    await steward.report(failed("a", OLD), failed("b", NOW - timedelta(hours=2)))
+    await Folder(steward.means.owner, ensure=lambda needs: steward.means.partitions.ensure(SHORT, needs)).fold_all()
+    assert await steward.value("SELECT count(*) FROM usage_hour_all") == 2
+
+    await steward.purge()
+
+    left = {table: await steward.value(f"SELECT count(*) FROM {table}") for table in sorted(TABLES)}
+    assert left == {"usage_quarter_all": 1, "usage_hour_all": 1, "usage_day_all": 2}
+    assert await steward.findings() == {}
+
+
+@pytest.mark.parametrize(
+    ("edges", "tables"),
+    [
+        ([], ["usage_hour_all"]),
+        ([MIDNIGHT + HOUR], ["usage_hour_all"]),
+        ([MIDNIGHT + HOUR + QUARTER], ["usage_quarter_all", "usage_hour_all"]),
+        ([MIDNIGHT + place * HOUR + QUARTER for place in range(CUT_HOURS_MAX + 1)], ["usage_quarter_all"]),
+    ],
+)
+def test_hours_that_no_edge_cuts_are_read_whole(edges: list[datetime], tables: list[str]) -> None:
+    """Quarter hours are read only where an edge wants them, or everywhere when too many do."""
+    piece = Piece(Store.USAGE_QUARTER, MIDNIGHT, MIDNIGHT + 500 * HOUR)
+    assert [table for table, _ in overall_ranges(piece, piece.start, edges, Params())] == tables

@@ -1,0 +1,145 @@
+"""A list's total is the number of its calls, whoever counts: rollups, deltas, or the calls themselves."""
+
+import random
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rows import Shelf, open_shelf
+from usage_ledger import Ledger, Reported
+
+from policies.model import Role
+from service.query.fields import CALLS
+from service.query.pages import PageRequest, Wanted
+from service.query.predicate import EVERYTHING, And, Compare, Not, Or, Predicate
+from service.retention.folder import Folder
+
+WINDOW = timedelta(days=400)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+TOTAL = Wanted(rows=False, has_next=False, has_previous=False, total=True)
+COUNT = "SELECT count(*) FROM call WHERE started_at >= $1 AND ({})"
+# What is asked, said once more as SQL.
+CONDITIONS: list[tuple[Predicate, str]] = [
+    (EVERYTHING, "true"),
+    (Compare("model", "eq", "claude"), "model = 'claude'"),
+    (Compare("provider", "isNull", True), "provider IS NULL"),
+    (Compare("provider", "ne", "openai"), "provider IS DISTINCT FROM 'openai'"),
+    (Compare("apiKey", "in", ("prod", "nothing")), "api_key = 'prod'"),
+    (Not(Compare("status", "eq", "FAILED")), "NOT failed"),
+    (Compare("currency", "eq", "USD"), "currency = 'USD'"),
+    (Compare("account", "eq", "acme"), "account_id = (SELECT id FROM account WHERE name = 'acme')"),
+    (Compare("account", "ne", "acme"), "account_id <> (SELECT id FROM account WHERE name = 'acme')"),
+    (Or((Compare("model", "eq", "claude"), Compare("status", "eq", "FAILED"))), "model = 'claude' OR failed"),
+    (Compare("latencyMs", "gte", 7), "latency_ms >= 7"),
+    (Compare("operation", "isNull", True), "operation IS NULL"),
+]
+
+
+def _call(draw: random.Random, now: datetime) -> Reported:
+    edges = [now, now - DAY, now - WINDOW + timedelta(minutes=20), now - timedelta(days=30), now - WINDOW + DAY]
+    moment = draw.choice(edges) - draw.choice([-1, 1]) * timedelta(milliseconds=draw.randrange(1, 10**8))
+    return Reported(
+        min(moment, now + timedelta(hours=20)),
+        account=draw.choice(["acme", "beta"]),
+        model=draw.choice(["gpt-4o", "claude"]),
+        provider=draw.choice([None, "openai", "x"]),
+        api_key=draw.choice([None, "prod"]),
+        failed=draw.random() < 0.3,
+        currency=draw.choice([None, "USD"]),
+        latency_ms=draw.choice([None, 3, 9]),
+    )
+
+
+@pytest.fixture(scope="function")
+async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
+    """Calls from before the window to tomorrow, some folded; none within two minutes of the cut-off."""
+    async with open_shelf(database_url, tmp_path) as shelf:
+        ledger = Ledger(shelf.database, shelf.accounts, shelf.policy, shelf.partitions, Folder(shelf.database.owner))
+        now, draw = await shelf.now(), random.Random(17)
+        calls = [
+            call for call in (_call(draw, now) for _ in range(300)) if abs(now - WINDOW - call.started_at) > 2 * MINUTE
+        ]
+        await ledger.report(calls[:200])
+        await ledger.folder.fold_all()
+        await ledger.report(calls[200:])
+        yield shelf
+
+
+async def _total(shelf: Shelf, predicate: Predicate, *accounts: int) -> int | None:
+    page = await shelf.reader.page(shelf.scope(Role.VIEWER, *accounts), CALLS, PageRequest(predicate), TOTAL)
+    return page.total
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    condition=st.sampled_from(CONDITIONS),
+    days=st.sampled_from([None, 0, 1, 2, 29, 30, 31, 399, 400, 500]),
+    noise=st.sampled_from([timedelta(0), timedelta(minutes=7), timedelta(microseconds=1)]),
+    until=st.sampled_from([None, timedelta(hours=3), 2 * DAY + MINUTE]),
+    narrowed=st.booleans(),
+)
+async def test_the_total_is_the_number_of_calls(
+    shelf: Shelf,
+    condition: tuple[Predicate, str],
+    days: int | None,
+    noise: timedelta,
+    until: timedelta | None,
+    narrowed: bool,
+) -> None:
+    """For any filter and range, cut anywhere, inside the window and across its end."""
+    now = await shelf.now()
+    predicate, sql = condition
+    parts, values = [predicate], [now - WINDOW]
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if days is not None:
+        start = midnight - days * DAY + noise
+        parts.append(Compare("startedAt", "gte", start))
+        values = [max(start, now - WINDOW)]
+    if until is not None:
+        parts.append(Compare("startedAt", "lt", now - until))
+        values.append(now - until)
+        sql = f"started_at < $2 AND ({sql})"
+    number = await shelf.accounts.find("acme")
+    assert number is not None
+    if narrowed:
+        sql = f"account_id = {number} AND ({sql})"
+
+    found = await _total(shelf, And(tuple(parts)), *([number] if narrowed else []))
+
+    assert found == await shelf.database.owner.fetchval(COUNT.format(sql), *values)
+
+
+async def test_whole_quarter_hours_are_not_counted_among_the_calls(shelf: Shelf) -> None:
+    """Where nothing is cut, the calls are not read at all: the rollups say it even without them."""
+    await Folder(shelf.database.owner).fold_all()
+    midnight = (await shelf.now()).replace(hour=0, minute=0, second=0, microsecond=0)
+    month = (
+        Compare("startedAt", "gte", midnight - 30 * DAY + timedelta(minutes=15)),
+        Compare("startedAt", "lt", midnight),
+    )
+    for predicate, _ in CONDITIONS[:10]:
+        before = await _total(shelf, And((predicate, *month)))
+        assert before
+    totals = [await _total(shelf, And((predicate, *month))) for predicate, _ in CONDITIONS[:10]]
+    await shelf.database.owner.execute("DELETE FROM call")
+    assert [await _total(shelf, And((predicate, *month))) for predicate, _ in CONDITIONS[:10]] == totals
+    assert await _total(shelf, And((CONDITIONS[10][0], *month))) == 0
+
+
+async def test_what_a_hold_keeps_of_an_erased_account_is_counted(shelf: Shelf) -> None:
+    """Its sums are gone and some of its calls are not: those are counted one by one, beside the sums of the others."""
+    number = await shelf.accounts.find("acme")
+    others = await _total(shelf, Compare("account", "eq", "beta"))
+    owner = shelf.database.owner
+    for table in ("usage_delta", "usage_quarter", "usage_day"):
+        await owner.execute(f"DELETE FROM {table} WHERE account_id = $1", number)
+    await owner.execute("DELETE FROM usage_quarter_all; DELETE FROM usage_hour_all; DELETE FROM usage_day_all")
+    await owner.execute("UPDATE account SET name = 'erased:1' WHERE id = $1", number)
+    await shelf.accounts.refresh()
+    kept = await owner.fetchval(COUNT.format("account_id = $2"), await shelf.now() - WINDOW, number)
+
+    assert await _total(shelf, Compare("account", "eq", "erased:1")) == kept
+    assert await _total(shelf, Compare("account", "in", ("beta", "erased:1"))) == kept + others
