@@ -71,6 +71,8 @@ class Accounts:
     def tier(self, number: int, moment: datetime) -> int:
         """The tier of a call of account `number` that started at `moment`."""
         starts, tiers = self._tiers[number]
+        if moment >= starts[-1]:  # nearly always
+            return tiers[-1]
         return tiers[bisect_right(starts, moment) - 1]
 
     def tiers(self, numbers: Iterable[int] | None = None) -> tuple[int, ...]:
