@@ -9,6 +9,7 @@ import orjson
 from policies import Admitted, AdmittedError, AmountPart, DataClass, Policy, Report, Store, Whole
 from policies.retention import cutoff, readable_cutoff
 from service.ingest.identity import Identities
+from service.ingest.keys import BatchKeys
 from service.ingest.prepared import Prepared, Rules
 from service.ingest.rows import Rejection
 from service.ingest.sealing import Sealer
@@ -37,8 +38,8 @@ class Preparation:
     ) -> None:
         self._rules = rules
         self._accounts = accounts
-        self._keyring = keyring
-        self._sealer = Sealer(keyring)
+        self._keys = BatchKeys(keyring)
+        self._sealer = Sealer(self._keys)
         self._identities = identities
         self._now = now
         self._latest = now + FUTURE_MAX
@@ -80,7 +81,7 @@ class Preparation:
         place = (call.account_id, call.tier, call.started_at.toordinal())
         period = self._rules.policy.pseudonym_period
         tokens = self._tokens[place] = await Tokens.of(
-            self._keyring, account_id=call.account_id, tier=call.tier, moment=call.started_at, period=period
+            self._keys, account_id=call.account_id, tier=call.tier, moment=call.started_at, period=period
         )
         return tokens
 
@@ -153,7 +154,7 @@ def _record(call: Prepared, admitted: Admitted | Whole, user_token: int | None) 
         admitted.cache_read_tokens,
         admitted.cache_write_tokens,
         admitted.reasoning_tokens,
-        admitted.amount,
+        None if admitted.amount is None else str(admitted.amount),
         admitted.currency,
         AMOUNT_SOURCE_NUMBERS[admitted.amount_source] if admitted.amount_source else None,
         _parts_json(admitted.amount_parts) if admitted.amount_parts else None,

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from policies import DataClass, Store
 from policies.envelope import SALT_BYTES, Context, data_key, seal
+from service.ingest.keys import BatchKeys
 from service.ingest.metrics import UNSEALED
 from service.keyring import KeyGoneError, Keyring, KeyringUnavailableError
 
@@ -18,7 +19,7 @@ class Sealer:
     A key that was destroyed, is lost or cannot be reached now costs the value that wants it, never the call.
     """
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: Keyring | BatchKeys) -> None:
         self._keyring = keyring
         self._data_keys: dict[tuple[int, int, str], bytes | None] = {}
 

@@ -4,15 +4,15 @@ from datetime import datetime
 
 from policies import DataClass, PseudonymPeriod
 from policies.pseudonym import pseudonym_key, token
+from service.ingest.keys import BatchKeys
 from service.ingest.metrics import UNSEALED
-from service.keyring import KeyGoneError, Keyring, KeyringUnavailableError
+from service.keyring import KeyGoneError, KeyringUnavailableError
 
 _CLASS = DataClass.PERSONAL.value
 
 
 class Tokens:
-    """The tokens of one account in one period, for one batch only: the keyring alone decides how long a key stays in
-    memory.
+    """The tokens of one account in one period, for one batch only.
 
     A key that was destroyed, is lost or cannot be reached now costs the tokens, never the calls.
     """
@@ -25,13 +25,13 @@ class Tokens:
 
     @classmethod
     async def of(
-        cls, keyring: Keyring, *, account_id: int, tier: int, moment: datetime, period: PseudonymPeriod
+        cls, keys: BatchKeys, *, account_id: int, tier: int, moment: datetime, period: PseudonymPeriod
     ) -> "Tokens":
         """Those of the period of `moment`, a UTC day or month."""
         name = moment.isoformat()[: 7 if period is PseudonymPeriod.MONTH else 10]
         try:
-            period_key = await keyring.period_key(tier, _CLASS, name, mint=True)
-            return cls(pseudonym_key(period_key, await keyring.account_key(account_id, mint=True)))
+            period_key = await keys.period_key(tier, _CLASS, name, mint=True)
+            return cls(pseudonym_key(period_key, await keys.account_key(account_id, mint=True)))
         except (KeyGoneError, KeyringUnavailableError):
             return cls(None)
 
