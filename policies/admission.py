@@ -93,7 +93,7 @@ class Admitted:
 
 
 class Admission:
-    """One policy, ready to admit; build it once per policy. Holds no report, only clean names."""
+    """One policy, ready to admit; build it once per policy. Holds no report, only clean names and tags."""
 
     def __init__(self, policy: Policy, redactor: Redactor) -> None:
         self._texts = ClearText(redactor)
@@ -129,7 +129,7 @@ class Admission:
         """`report` itself, if `admit` would take nothing from it and change nothing; None where that is not certain.
 
         So it is with nearly every call that succeeded: its names were admitted before, together. Then there is
-        nothing to copy.
+        nothing to copy. Asked first, `admit` being what decides: this only remembers its answers.
         """
         if (
             self._keeps_all
