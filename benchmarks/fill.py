@@ -24,7 +24,7 @@ from benchmarks.calledger import Calledger
 from benchmarks.places import FOLDER, ROOT, say
 from policies import Admission, ErrorReport, Report, Store
 from policies.redaction import Redactor
-from service.ingest.identity import error_fingerprint
+from service.ingest.identity import Identities
 from service.ingest.sealing import Sealer
 from service.retention.overall import BUCKETS, added
 from service.runtime import Runtime, open_runtime
@@ -249,7 +249,7 @@ async def _in_slices(runtime: Runtime, shape: Sequence[Any], calls: int) -> None
 async def _add_errors(runtime: Runtime, tier: int, day: datetime) -> None:
     """Errors of the day's failed calls: admitted once a kind, sealed each by itself."""
     admission = Admission(runtime.applied.policy, Redactor())
-    pepper = await runtime.keyring.secret("pepper")
+    identities = Identities(await runtime.keyring.secret("pepper"))
     dice = random.Random(day.toordinal())
     errors = [_admitted(admission, dice) for _ in range(24)]
     sealer = Sealer(runtime.keyring)
@@ -259,7 +259,7 @@ async def _add_errors(runtime: Runtime, tier: int, day: datetime) -> None:
             error = dice.choice(errors)
             where = {"account_id": row["account_id"], "tier": tier, "record": row["id"], "moment": row["error_at"]}
             sealed = await sealer.seal(error.blob, **where)
-            fingerprint = error_fingerprint(error.fingerprint_basis, pepper)
+            fingerprint = identities.error_fingerprint(error.fingerprint_basis)
             rows.append((*row.values(), fingerprint, list(error.rules), list(error.rules.values()), sealed))
         await connection.copy_records_to_table("call_error", records=rows, columns=_ERROR_COLUMNS)
 

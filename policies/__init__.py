@@ -8,7 +8,7 @@ This module is the public door. Sealing, pseudonyms, redaction and retention hav
 `policies.segments`, `policies.pseudonym`, `policies.redaction`, `policies.retention`.
 """
 
-from policies.admission import Admission, Admitted, AdmittedError
+from policies.admission import Admission, Admitted, AdmittedError, Whole
 from policies.change import check_change
 from policies.document import PRESETS, canonical, digest, load_preset, parse, preset_text
 from policies.errors import PolicyChangeError, PolicyDocumentError, PolicyError, SchemaCoverageError, UnknownPresetError
@@ -79,6 +79,7 @@ __all__ = [
     "UnknownFieldError",
     "UnknownPresetError",
     "View",
+    "Whole",
     "Window",
     "canonical",
     "check_change",

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, NewType, TypeAlias
 
-from policies.clear_text import WITHHELD, ClearText, Keeper, count
+from policies.clear_text import WITHHELD, BoundedSet, ClearText, Keeper, count, is_made_id
 from policies.error_admission import AdmittedError, AdmittedFailure, ErrorAdmission
 from policies.fields import USER
 from policies.model import Action, Policy
@@ -32,6 +32,12 @@ _CURRENCY: Final = re.compile(r"[A-Z]{3,16}", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _NO_FAILURE: Final = AdmittedFailure(None, None, None)
+_KNOWN_MAX: Final = 8192
+_Names: TypeAlias = tuple[str | None, ...]
+
+Whole = NewType("Whole", Report)
+"""A report that `Admission.whole` let pass: what it says may be stored, all of it, as it is."""
+
 # Attributes of a report that are neither text nor needed, by the field that the policy names.
 _FIGURES: Final = {
     "Call.streamed": "streamed",
@@ -87,7 +93,7 @@ class Admitted:
 
 
 class Admission:
-    """One policy, ready to admit; build it once per policy. Holds no report, only clean names."""
+    """One policy, ready to admit; build it once per policy. Holds no report, only clean names and tags."""
 
     def __init__(self, policy: Policy, redactor: Redactor) -> None:
         self._texts = ClearText(redactor)
@@ -105,6 +111,40 @@ class Admission:
         self._dropped_figures = tuple(
             attribute for name, attribute in _FIGURES.items() if policy.action(name) is not Action.KEEP
         )
+        keepers = (
+            self._keep_source_id, self._keep_api_key, self._keep_served_model, self._keep_provider,
+            self._keep_operation, self._keep_tag,
+        )  # fmt: skip
+        self._keeps_all = (
+            all(keeper.keeps for keeper in keepers)
+            and self._hashes_user
+            and self._keeps_amount
+            and not self._dropped_figures
+        )
+        # What came out of `admit` as it went in: the names of a call together, and each tag.
+        self._known_names: BoundedSet[_Names] = BoundedSet(_KNOWN_MAX)
+        self._known_tags: BoundedSet[tuple[str, str]] = BoundedSet(_KNOWN_MAX)
+
+    def whole(self, report: Report) -> Whole | None:
+        """`report` itself, if `admit` would take nothing from it and change nothing; None where that is not certain.
+
+        So it is with nearly every call that succeeded: its names were admitted before, together. Then there is
+        nothing to copy. Asked first, `admit` being what decides: this only remembers its answers.
+        """
+        if (
+            self._keeps_all
+            and not report.failed
+            and report.error is None
+            and report.amount_parts is None
+            and report.corrects is None
+            and report.user != ""
+            and (report.amount is None) is (report.currency is None) is (report.amount_source is None)
+            and _names(report) in self._known_names
+            and self._known_tags.issuperset(report.tags.items())
+            and is_made_id(report.source_id)
+        ):
+            return Whole(report)
+        return None
 
     def admit(self, report: Report) -> Admitted:
         """What may be stored of `report`, which is left as it was. Never raises because of what a report says."""
@@ -150,7 +190,18 @@ class Admission:
         if admitted.rejected is REJECTED_ACCOUNT:
             # A writer that stored it all the same must not store it with the accounts that have no name.
             admitted.account = admitted.account or WITHHELD
+        self._remember(report, admitted)
         return admitted
+
+    def _remember(self, report: Report, admitted: Admitted) -> None:
+        if not self._keeps_all or admitted.rejected is not None or admitted.removed != report.dropped:
+            return
+        names = _names(admitted)
+        if names == _names(report):
+            self._known_names.add(names)
+        if admitted.tags == report.tags:
+            for tag in report.tags.items():
+                self._known_tags.add(tag)
 
     def _failure(self, report: Report, removed: dict[str, int]) -> AdmittedFailure:
         if report.error is None:
@@ -199,6 +250,10 @@ class Admission:
             count(admitted.removed, "amount")
 
 
+def _names(call: Report | Admitted) -> _Names:
+    return call.account, call.api_key, call.model, call.served_model, call.provider, call.operation, call.currency
+
+
 def _parts(parts: list[AmountPart] | None) -> list[AmountPart] | None:
     if not parts:
         return None
@@ -223,4 +278,5 @@ __all__ = [
     "Admission",
     "Admitted",
     "AdmittedError",
+    "Whole",
 ]

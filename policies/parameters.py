@@ -25,6 +25,7 @@ _ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool", "
 _ELEMENT: Final = "[]"
 _NUMERIC: Final = frozenset({ParameterType.INTEGER, ParameterType.NUMBER})
 _LONG_NUMBER_DIGITS: Final = 9
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 Redact = Callable[[str], Segments]
 """Text -> segments; what it raises ends the admission of all details."""
@@ -240,8 +241,8 @@ def _characters(item: Json) -> int:
 
 
 def _json(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def _escaped(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)[1:-1]
+    return _ENCODER.encode(text)[1:-1]

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import errno
-import gc
 import os
 import signal
 import socket
@@ -34,8 +33,6 @@ _SHUTDOWN_SECONDS = 20.0
 _CUT_OFF_SECONDS = 1.0
 _WORKER_PATIENCE_SECONDS = _SHUTDOWN_SECONDS + 20.0
 _WORKER_READY = "ready"
-_ALLOCATIONS = 20_000
-"""Containers made, beyond those gone, before the youngest are looked at: a page makes several hundred."""
 
 Announce = Callable[[str], None]
 
@@ -145,9 +142,6 @@ async def answering(runtime: Runtime, listener: socket.socket) -> AsyncIterator[
         app, access_log=None, shutdown_timeout=_CUT_OFF_SECONDS, handle_signals=False, auto_decompress=False
     )
     await runner.setup()
-    # What is there by now stays to the end: collections need not look at it again and again, nor after every request.
-    gc.freeze()
-    gc.set_threshold(_ALLOCATIONS, 20, 20)
     async with _background(_attention(runtime)):
         try:
             # Inside, so that a port that somebody took meanwhile leaves nothing running.

@@ -7,8 +7,9 @@ from typing import Annotated, Final
 import typer
 
 from service import server
-from service.commands.common import run, say, settings_for
+from service.commands.common import run, settings_for
 from service.commands.demo import load_demo
+from service.commands.memory import say_ready
 from service.commands.options import Data, verb
 from service.logs import get_logger
 from service.settings import PREFIX, Settings
@@ -48,7 +49,7 @@ def serve(
     """
     settings = settings_for(data, host=host, port=port, workers=workers)
     _warn_of_strangers()
-    run(lambda: server.serve(settings, say, load_demo if demo else None), serving=True)
+    run(lambda: server.serve(settings, say_ready, load_demo if demo else None), serving=True)
 
 
 def _warn_of_strangers() -> None:

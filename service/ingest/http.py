@@ -17,7 +17,7 @@ from service.ingest.errors import DATABASE_FAULTS, BodyError, BodyTooLargeError,
 from service.ingest.litellm import read_litellm
 from service.ingest.native import read_native
 from service.ingest.rows import Rejection
-from service.ingest.verdict import Status, Verdict
+from service.ingest.verdict import Status, Verdict, tally_of
 from service.ingest.writer import Writer
 from service.storage.errors import DatabaseAwayError
 
@@ -73,27 +73,28 @@ async def _reporter(request: web.Request, authenticator: Authenticator) -> Princ
 
 def answer(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """The body of a 200: counts, the fields that were left out, and a result for each row."""
-    counts = Counter(verdict.status for verdict in verdicts)
+    tally = tally_of(verdicts)
     dropped: Counter[str] = Counter()
     for verdict in verdicts:
         if verdict.dropped:
             dropped.update(verdict.dropped)
     return {
-        "accepted": counts[Status.ACCEPTED],
-        "duplicates": counts[Status.DUPLICATE],
-        "rejected": counts[Status.REJECTED],
-        "conflicts": counts[Status.CONFLICT],
+        "accepted": tally[Status.ACCEPTED],
+        "duplicates": tally[Status.DUPLICATE],
+        "rejected": tally[Status.REJECTED],
+        "conflicts": tally[Status.CONFLICT],
         "dropped_fields": dict(sorted(dropped.items())),
         "results": [_result(index, verdict) for index, verdict in enumerate(verdicts)],
     }
 
 
 def _result(index: int, verdict: Verdict) -> dict[str, Any]:
-    result: dict[str, Any] = {"index": index, "status": verdict.status.value}
-    if verdict.id is not None:
-        result["id"] = verdict.id
-    if verdict.reason is not None:
-        result["reason"] = verdict.reason
+    status, id_, reason, _ = verdict
+    result: dict[str, Any] = {"index": index, "status": status}
+    if id_ is not None:
+        result["id"] = id_
+    if reason is not None:
+        result["reason"] = reason
     return result
 
 

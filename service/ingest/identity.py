@@ -6,28 +6,34 @@ from hashlib import blake2b
 from policies import Report
 
 _DIGEST_LABEL = b"calledger/digest"
+_ESTIMATED = "ESTIMATED"
 
 
-def content_digest(report: Report, pepper: bytes) -> int:
-    """8 bytes over what makes a second report of one call a duplicate or a conflict, as a signed integer.
+class Identities:
+    """Derives digests and fingerprints under one pepper."""
 
-    That is: how it ended, the model, input and output tokens, and the amount unless we estimated it. It is keyed,
-    because a policy may keep less than what it is made of, and few amounts are quickly tried. No text that is stored
-    holds a NUL, so that joining by it is unambiguous.
-    """
-    amount = report.amount if report.amount_source != "ESTIMATED" else None
-    parts = (
-        "failed" if report.failed else "succeeded",
-        report.model,
-        "" if report.input_tokens is None else str(report.input_tokens),
-        "" if report.output_tokens is None else str(report.output_tokens),
-        "" if amount is None else f"{amount.normalize():f}",
-        "" if amount is None else report.currency or "",
-    )
-    basis = "\0".join(parts).encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(basis, digest_size=8, key=pepper, person=_DIGEST_LABEL).digest(), "big", signed=True)
+    def __init__(self, pepper: bytes) -> None:
+        self._pepper = pepper
+        # Begun once, copied for each call: the key and the label are taken in already.
+        self._digest = blake2b(digest_size=8, key=pepper, person=_DIGEST_LABEL)
 
+    def content_digest(self, report: Report) -> int:
+        """8 bytes over what makes a second report of one call a duplicate or a conflict, as a signed integer.
 
-def error_fingerprint(basis: bytes, pepper: bytes) -> int:
-    """The group that an error belongs to, as a signed integer."""
-    return int.from_bytes(hmac.digest(pepper, b"fingerprint\0" + basis, "sha256")[:8], "big", signed=True)
+        That is: how it ended, the model, input and output tokens, and the amount unless we estimated it. It is keyed,
+        because a policy may keep less than what it is made of, and few amounts are quickly tried. No text that is
+        stored holds a NUL, so that joining by it is unambiguous.
+        """
+        ended = "failed" if report.failed else "succeeded"
+        asked = "" if report.input_tokens is None else report.input_tokens
+        answered = "" if report.output_tokens is None else report.output_tokens
+        money = "\0"
+        if report.amount is not None and report.amount_source != _ESTIMATED:
+            money = f"{report.amount.normalize():f}\0{report.currency or ''}"
+        digest = self._digest.copy()
+        digest.update(f"{ended}\0{report.model}\0{asked}\0{answered}\0{money}".encode("utf-8", "surrogatepass"))
+        return int.from_bytes(digest.digest(), "big", signed=True)
+
+    def error_fingerprint(self, basis: bytes) -> int:
+        """The group that an error belongs to, as a signed integer."""
+        return int.from_bytes(hmac.digest(self._pepper, b"fingerprint\0" + basis, "sha256")[:8], "big", signed=True)

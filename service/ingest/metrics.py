@@ -1,6 +1,6 @@
 """Counters of the way in. No label ever carries a client's text."""
 
-from collections import Counter as Tally
+from collections.abc import Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -15,7 +15,8 @@ UNSEALED = Counter("calledger_ingest_unsealed", "Values not kept because their k
 BISECTED = Counter("calledger_ingest_bisected", "Batches that the database refused and that were cut in two")
 
 
-def count_rows(tally: "Tally[tuple[str, Status]]") -> None:
+def count_rows(source: str, tally: Mapping[Status, int]) -> None:
     """Add up a request's rows, by source and status."""
-    for (source, status), count in tally.items():
-        _ROWS.labels(source, status.value).inc(count)
+    for status, count in tally.items():
+        if count:
+            _ROWS.labels(source, status.value).inc(count)

@@ -11,6 +11,10 @@ _FORM: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,20}))?([Zz]|[+-][0-9]{2}:[0-9]{2})",
     re.ASCII,
 )
+# What most gateways write, and `datetime` reads as it stands.
+_MILLISECONDS: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}(?:Z|\+00:00)", re.ASCII
+)
 _LOOSE: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,20}))?([Zz]|[+-][0-9]{2}:[0-9]{2})?",
     re.ASCII,
@@ -25,7 +29,7 @@ class MomentError(ValueError):
 
 def moment_of_text(text: str) -> datetime:
     """RFC 3339 with an offset. More digits than milliseconds are cut off, never rounded up. MomentError."""
-    return _moment(_FORM.fullmatch(text))
+    return _as_it_stands(text) if _MILLISECONDS.fullmatch(text) else _moment(_FORM.fullmatch(text))
 
 
 def moment_of_loose_text(text: str) -> datetime:
@@ -43,6 +47,14 @@ def moment_of_epoch(text: str) -> datetime:
     return EPOCH + timedelta(milliseconds=int((seconds * 1000).to_integral_value(ROUND_FLOOR)))
 
 
+def _as_it_stands(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise MomentError from None
+    return _since_epoch(moment)
+
+
 def _moment(match: re.Match[str] | None) -> datetime:
     if match is None:
         raise MomentError
@@ -52,6 +64,10 @@ def _moment(match: re.Match[str] | None) -> datetime:
         moment = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:3]:0<3}{offset}").astimezone(UTC)
     except (ValueError, OverflowError):
         raise MomentError from None
+    return _since_epoch(moment)
+
+
+def _since_epoch(moment: datetime) -> datetime:
     if moment < EPOCH:
         raise MomentError
     return moment

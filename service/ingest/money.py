@@ -10,6 +10,8 @@ _LIMIT: Final = Decimal(10) ** 15
 _TEXT_CHARACTERS_MAX: Final = 1200  # the exact expansion of a double has up to 1,077
 _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
 _FORM: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
+# What most gateways write: nothing to round, and too short to exceed a bound.
+_PLAIN: Final = re.compile(rf"[0-9]{{1,{SIGNIFICANT_DIGITS}}}(?:\.[0-9]{{1,{PLACES}}})?", re.ASCII)
 # Wider than any text that is read: nothing is rounded here but what `quantize` is told to.
 _WIDE: Final = Context(prec=_TEXT_CHARACTERS_MAX + PLACES, rounding=ROUND_HALF_EVEN)
 _FLOAT_NOISE: Final = Context(prec=SIGNIFICANT_DIGITS, rounding=ROUND_HALF_EVEN)
@@ -21,6 +23,8 @@ class MoneyError(ValueError):
 
 def money_of_text(text: str) -> Decimal:
     """The amount that a JSON string spells, exactly. MoneyError if it has more than twelve places, or is none."""
+    if _PLAIN.fullmatch(text):
+        return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
     value = _decimal(text)
     if value.normalize(_WIDE).as_tuple().exponent < -PLACES:  # type: ignore[operator] - finite, as _FORM says
         raise MoneyError(f"has more than {PLACES} decimal places")

@@ -1,18 +1,22 @@
-"""Report -> what will be stored of it: admission, tier, windows, id, digest, token and sealed details."""
+"""Report and what admission left of it -> what will be stored: tier, windows, id, digest, token and sealed details."""
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 
-from policies import Admitted, AdmittedError, DataClass, Policy, Report, Store
+from policies import Admitted, AdmittedError, AmountPart, DataClass, Policy, Report, Store, Whole
 from policies.retention import cutoff, readable_cutoff
-from service.ingest.identity import content_digest, error_fingerprint
+from service.ingest.identity import Identities
+from service.ingest.keys import BatchKeys
 from service.ingest.prepared import Prepared, Rules
 from service.ingest.rows import Rejection
 from service.ingest.sealing import Sealer
+from service.ingest.tokens import Tokens
+from service.keyring import Keyring
 from service.storage.accounts import Accounts
-from service.storage.ids import call_uuid
+from service.storage.ids import call_uuid_hex
 from service.storage.sources import AMOUNT_SOURCE_NUMBERS, SOURCE_NUMBERS
 
 FUTURE_MAX = timedelta(hours=24)
@@ -22,64 +26,68 @@ ERROR_DELAY_MAX = timedelta(hours=24)
 _TOO_NEW = Rejection("`started_at` is more than 24 hours ahead: check the clock")
 _EARLY_ERROR = Rejection("`error.occurred_at` must be between `started_at` and 24 hours later")
 _NO_DETAILS: tuple[None, ...] = (None,) * 6
+_NO_FAILURE: tuple[None, ...] = (None,) * 9
+"""The columns of STAGED_COLUMNS from `error_type` on."""
 
 
 class Preparation:
-    """Prepares calls under one policy at one moment of the database's clock."""
+    """Prepares the calls of one batch, under one policy, at one moment of the database's clock."""
 
-    def __init__(self, rules: Rules, accounts: Accounts, sealer: Sealer, pepper: bytes, now: datetime) -> None:
+    def __init__(
+        self, rules: Rules, accounts: Accounts, keyring: Keyring, identities: Identities, now: datetime
+    ) -> None:
         self._rules = rules
         self._accounts = accounts
-        self._sealer = sealer
-        self._pepper = pepper
+        self._keys = BatchKeys(keyring)
+        self._sealer = Sealer(self._keys)
+        self._identities = identities
         self._now = now
+        self._latest = now + FUTURE_MAX
         self._windows: dict[int, _Windows] = {}
+        self._tokens: dict[tuple[int, int, int], Tokens] = {}
 
-    async def prepare(self, report: Report, account_id: int, admitted: Admitted | None = None) -> Prepared | Rejection:
-        """The call as it will be stored, or why not. `admitted` saves admitting twice."""
-        admitted = admitted or self._rules.admission.admit(report)
-        if admitted.rejected:
-            return Rejection(admitted.rejected)
-        tier = self._accounts.tier(account_id, report.started_at)
-        windows = self._windows_of(tier)
-        if report.started_at < windows.call:
+    async def prepare(self, report: Report, account_id: int, admitted: Admitted | Whole) -> Prepared | Rejection:
+        """The call as it will be stored, or why it cannot be. `admitted` is what admission let pass of `report`."""
+        started_at = report.started_at
+        tier = self._accounts.tier(account_id, started_at)
+        windows = self._windows.get(tier) or self._windows_of(tier)
+        if started_at < windows.call:
             return Rejection(f"`started_at` is older than calls are kept ({windows.call_days} days)")
-        if report.started_at > self._now + FUTURE_MAX:
+        if started_at > self._latest:
             return _TOO_NEW
-        error_at = _error_at(admitted)
-        if error_at is not None and not report.started_at <= error_at <= report.started_at + ERROR_DELAY_MAX:
-            return _EARLY_ERROR
-        if error_at is not None and error_at < windows.error:
-            error_at = None
-        prepared = Prepared(
-            report=report,
-            rules=self._rules,
-            account_id=account_id,
-            tier=tier,
-            started_at=report.started_at,
-            id=call_uuid(account_id, report.source, report.source_id, report.started_at),
-            digest=content_digest(report, self._pepper),
-            error_at=error_at,
-            record=(),
-        )
-        user_token = await self._token(prepared, admitted, windows)
-        prepared.record = _record(prepared, admitted, user_token) + await self._details(prepared, admitted, windows)
-        return prepared
+        error_at = _error_at(admitted) if isinstance(admitted, Admitted) else None
+        if error_at is not None:
+            if not started_at <= error_at <= started_at + ERROR_DELAY_MAX:
+                return _EARLY_ERROR
+            if error_at < windows.error:
+                error_at = None
+        id_ = call_uuid_hex(account_id, report.source, report.source_id, started_at)
+        digest = self._identities.content_digest(report)
+        call = Prepared(report, self._rules, account_id, tier, started_at, id_, digest, error_at)
+        # A value past its readable time gets no key: it would be hidden from the first moment on.
+        user_token = None
+        if admitted.user is not None and started_at >= windows.token:
+            place = (account_id, tier, started_at.toordinal())
+            user_token = (self._tokens.get(place) or await self._tokens_of(call)).of_user(admitted.user)
+        failure = await self._failure(call, admitted, windows) if isinstance(admitted, Admitted) else _NO_FAILURE
+        call.record = _record(call, admitted, user_token) + failure
+        return call
 
     def _windows_of(self, tier: int) -> "_Windows":
-        windows = self._windows.get(tier)
-        if windows is None:
-            windows = self._windows[tier] = _Windows(self._rules.policy, tier, self._now)
+        windows = self._windows[tier] = _Windows(self._rules.policy, tier, self._now)
         return windows
 
-    async def _token(self, call: Prepared, admitted: Admitted, windows: "_Windows") -> int | None:
-        # A value past its readable time gets no key: it would be hidden from the first moment on.
-        if admitted.user is None or call.started_at < windows.token:
-            return None
+    async def _tokens_of(self, call: Prepared) -> Tokens:
+        place = (call.account_id, call.tier, call.started_at.toordinal())
         period = self._rules.policy.pseudonym_period
-        return await self._sealer.token(
-            admitted.user, account_id=call.account_id, tier=call.tier, moment=call.started_at, period=period
+        tokens = self._tokens[place] = await Tokens.of(
+            self._keys, account_id=call.account_id, tier=call.tier, moment=call.started_at, period=period
         )
+        return tokens
+
+    async def _failure(self, call: Prepared, admitted: Admitted, windows: "_Windows") -> tuple[Any, ...]:
+        details = await self._details(call, admitted, windows)
+        return admitted.error_type, admitted.error_code, call.error_at, *details
 
     async def _details(self, call: Prepared, admitted: Admitted, windows: "_Windows") -> tuple[Any, ...]:
         error = admitted.error
@@ -88,7 +96,7 @@ class Preparation:
         return (
             error.type,
             error.code,
-            error_fingerprint(error.fingerprint_basis, self._pepper),
+            self._identities.error_fingerprint(error.fingerprint_basis),
             list(error.rules),
             list(error.rules.values()),
             await self._sealed(call, error, windows),
@@ -98,7 +106,7 @@ class Preparation:
         if error.blob is None or call.error_at is None or call.error_at < windows.sealed:
             return None
         return await self._sealer.seal(
-            error.blob, account_id=call.account_id, tier=call.tier, record=call.id, moment=call.error_at
+            error.blob, account_id=call.account_id, tier=call.tier, record=UUID(hex=call.id), moment=call.error_at
         )
 
 
@@ -123,8 +131,8 @@ def _error_at(admitted: Admitted) -> datetime | None:
     return admitted.started_at + min(timedelta(milliseconds=admitted.latency_ms or 0), ERROR_DELAY_MAX)
 
 
-def _record(call: Prepared, admitted: Admitted, user_token: int | None) -> tuple[Any, ...]:
-    """The columns of STAGED_COLUMNS from `account_id` to `error_at`."""
+def _record(call: Prepared, admitted: Admitted | Whole, user_token: int | None) -> tuple[Any, ...]:
+    """The columns of STAGED_COLUMNS from `account_id` to `tags`."""
     return (
         call.account_id,
         call.tier,
@@ -146,26 +154,21 @@ def _record(call: Prepared, admitted: Admitted, user_token: int | None) -> tuple
         admitted.cache_read_tokens,
         admitted.cache_write_tokens,
         admitted.reasoning_tokens,
-        admitted.amount,
+        None if admitted.amount is None else str(admitted.amount),
         admitted.currency,
         AMOUNT_SOURCE_NUMBERS[admitted.amount_source] if admitted.amount_source else None,
-        _parts_json(admitted),
+        _parts_json(admitted.amount_parts) if admitted.amount_parts else None,
         admitted.corrects,
         admitted.latency_ms,
         admitted.time_to_first_token_ms,
         orjson.dumps(admitted.tags).decode() if admitted.tags else None,
-        admitted.error_type,
-        admitted.error_code,
-        call.error_at,
     )
 
 
-def _parts_json(admitted: Admitted) -> str | None:
+def _parts_json(amount_parts: list[AmountPart]) -> str:
     """`[{"meter", "quantity", "unit_price", "amount"}, ...]`, decimals as strings, absent ones left out."""
-    if not admitted.amount_parts:
-        return None
     parts = []
-    for part in admitted.amount_parts:
+    for part in amount_parts:
         figures = {"quantity": part.quantity, "unit_price": part.unit_price, "amount": part.amount}
         parts.append(
             {"meter": part.meter} | {name: f"{figure:f}" for name, figure in figures.items() if figure is not None}

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from policies import Admission, Policy, Report
 from service.errors import ServiceError
@@ -24,7 +23,7 @@ class Rules:
 
 @dataclass(slots=True)
 class Prepared:
-    """`record` is what is staged, without its position.
+    """`record` is what is staged, without its position; `id` is a UUID in 32 hexadecimal digits.
 
     `report` is kept until the row is stored, to admit it anew should the policy change before that. `stored_digest` is
     the digest of the call that is in the database under this key, once the row has its outcome.
@@ -35,14 +34,14 @@ class Prepared:
     account_id: int
     tier: int
     started_at: datetime
-    id: UUID
+    id: str
     digest: int
     error_at: datetime | None
-    record: tuple[Any, ...] = field(repr=False)
+    record: tuple[Any, ...] = field(default=(), repr=False)
     outcome: Outcome | None = None
     stored_digest: int | None = None
 
     @property
-    def key(self) -> tuple[int, UUID]:
+    def key(self) -> tuple[int, str]:
         """What the row is deduplicated by; tier and time follow from it."""
         return self.account_id, self.id

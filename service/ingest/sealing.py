@@ -1,12 +1,12 @@
-"""Keys for a batch: a user becomes a token, an error's details a sealed blob. Without a key there is neither."""
+"""Keys for a batch: an error's details become a sealed blob. Without a key there is none."""
 
 import os
 from datetime import datetime
 from uuid import UUID
 
-from policies import DataClass, PseudonymPeriod, Store
+from policies import DataClass, Store
 from policies.envelope import SALT_BYTES, Context, DataKey, data_key, seal
-from policies.pseudonym import pseudonym_key, token
+from service.ingest.keys import BatchKeys
 from service.ingest.metrics import UNSEALED
 from service.keyring import KeyGoneError, Keyring, KeyringUnavailableError
 
@@ -19,25 +19,9 @@ class Sealer:
     A key that was destroyed, is lost or cannot be reached now costs the value that wants it, never the call.
     """
 
-    def __init__(self, keyring: Keyring) -> None:
+    def __init__(self, keyring: Keyring | BatchKeys) -> None:
         self._keyring = keyring
-        self._pseudonym_keys: dict[tuple[int, int, str], bytes | None] = {}
         self._data_keys: dict[tuple[int, int, str], DataKey | None] = {}
-
-    async def token(
-        self, user: str, *, account_id: int, tier: int, moment: datetime, period: PseudonymPeriod
-    ) -> int | None:
-        """The user's pseudonym in the period of `moment`, a UTC day or month; None without a key."""
-        name = moment.isoformat()[: 7 if period is PseudonymPeriod.MONTH else 10]
-        place = (account_id, tier, name)
-        if place not in self._pseudonym_keys:
-            keys = await self._keys(*place)
-            self._pseudonym_keys[place] = pseudonym_key(*keys) if keys else None
-        key = self._pseudonym_keys[place]
-        if key is None:
-            UNSEALED.inc()
-            return None
-        return token(key=key, user=user)
 
     async def seal(self, details: bytes, *, account_id: int, tier: int, record: UUID, moment: datetime) -> bytes | None:
         """The sealed details of an error that occurred at `moment`; None without a key."""

@@ -1,8 +1,11 @@
 """What became of one reported call."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Status(StrEnum):
@@ -14,8 +17,7 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """`id` is the outward id (`call_...`) of an accepted or known call; `reason` says why one was not taken.
 
     A duplicate was stored before with the same content. A conflict has the id of a stored call and other content: it is
@@ -25,4 +27,10 @@ class Verdict:
     status: Status
     id: str | None = None
     reason: str | None = None
-    dropped: Mapping[str, int] = field(default_factory=dict[str, int])
+    dropped: Mapping[str, int] = _NOTHING
+
+
+def tally_of(verdicts: Sequence[Verdict]) -> dict[Status, int]:
+    """How many of each status."""
+    statuses = [verdict.status for verdict in verdicts]
+    return {status: statuses.count(status) for status in Status}

@@ -4,31 +4,31 @@ This is one of the two places where the policy is enforced: nothing is stored bu
 """
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, TypeVar
 
-from policies import Admitted, Report, Source, Store
+from policies import Admitted, Report, Source, Store, Whole
 from service.access.principal import Principal
 from service.errors import ServiceError
 from service.ingest.addressee import Addressees
 from service.ingest.batch import BatchStore
 from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedError
+from service.ingest.identity import Identities
 from service.ingest.metrics import QUEUED_ROWS, count_rows
 from service.ingest.preparation import Preparation
 from service.ingest.prepared import Prepared, Rules
 from service.ingest.prices import PriceList
 from service.ingest.rows import Rejection
-from service.ingest.sealing import Sealer
-from service.ingest.verdict import Status, Verdict
+from service.ingest.verdict import Status, Verdict, tally_of
 from service.keyring import Keyring
 from service.logs import get_logger
 from service.storage.accounts import Accounts
 from service.storage.database import Database
 from service.storage.errors import DatabaseAwayError
-from service.storage.ids import encode_call_id
+from service.storage.ids import encode_call_ids
 from service.storage.partitions import Partitions
 
 log = get_logger()
@@ -69,7 +69,7 @@ class Writer:
         self._queue_rows = queue_rows
         self._batch_rows = batch_rows
         self._store = BatchStore(database.writer, self._ensure_partitions)
-        self._pepper = b""
+        self._identities: Identities  # from `start` on
         self._queue: deque[_Job] = deque()
         self._rows = 0
         self._arrived = asyncio.Event()
@@ -84,7 +84,7 @@ class Writer:
 
     async def start(self) -> None:
         """Fetch the pepper and begin to store."""
-        self._pepper = await self._keyring.secret("pepper")
+        self._identities = Identities(await self._keyring.secret("pepper"))
         self._task = asyncio.create_task(self._run(), name="calledger writer")
 
     async def close(self) -> None:
@@ -106,7 +106,6 @@ class Writer:
         cancelled while waiting has submitted all the same.
         """
         verdicts: list[Verdict] = []
-        tally: Counter[tuple[str, Status]] = Counter()
         addressees = Addressees(self._accounts, principal)
         remaining = iter(rows)
         stored = False
@@ -118,11 +117,8 @@ class Writer:
                     raise
                 outcomes = [row if isinstance(row, Rejection) else Rejection(_not_stored(error)) for row in part]
             stored = stored or any(isinstance(outcome, Prepared) for outcome in outcomes)
-            for row, outcome in zip(part, outcomes, strict=True):
-                verdict = _verdict(row, outcome)
-                verdicts.append(verdict)
-                tally[source, verdict.status] += 1
-        count_rows(tally)
+            verdicts += _verdicts(part, outcomes)
+        count_rows(source, tally_of(verdicts))
         return verdicts
 
     async def _submit_part(
@@ -168,45 +164,50 @@ class Writer:
     async def _prepare(self, part: Sequence[Report | Rejection], addressees: Addressees) -> list[Prepared | Rejection]:
         """The one gate: nothing passes into a batch but what admission returned for it."""
         rules = self._rules()
-        gated: list[tuple[Report, Admitted] | Rejection] = []
-        async for row in _breathing(part):
-            gated.append(row if isinstance(row, Rejection) else self._admit(rules, row))
+        gated: list[tuple[Report, Admitted | Whole] | Rejection] = []
+        for rows in _breaths(part):
+            for row in rows:
+                gated.append(row if isinstance(row, Rejection) else self._admit(rules, row))
+            await _breathe(rows)
         try:
             await addressees.learn(entry[0] for entry in gated if not isinstance(entry, Rejection))
         except DATABASE_FAULTS as error:
             raise DatabaseAwayError from error
         preparation = await self._preparation(rules)
         outcomes: list[Prepared | Rejection] = []
-        async for entry in _breathing(gated):
-            if isinstance(entry, Rejection):
-                outcomes.append(entry)
-                continue
-            report, admitted = entry
-            account = addressees.account_of(report)
-            refused = isinstance(account, Rejection)
-            outcomes.append(account if refused else await preparation.prepare(report, account, admitted))
+        for entries in _breaths(gated):
+            for entry in entries:
+                if isinstance(entry, Rejection):
+                    outcomes.append(entry)
+                    continue
+                report, admitted = entry
+                account = addressees.account_of(report)
+                refused = isinstance(account, Rejection)
+                outcomes.append(account if refused else await preparation.prepare(report, account, admitted))
+            await _breathe(entries)
         return outcomes
 
-    def _admit(self, rules: Rules, report: Report) -> tuple[Report, Admitted] | Rejection:
+    def _admit(self, rules: Rules, report: Report) -> tuple[Report, Admitted | Whole] | Rejection:
         self._prices.estimate(report)
+        whole = rules.admission.whole(report)
+        if whole is not None:
+            return report, whole
         admitted = rules.admission.admit(report)
         return Rejection(admitted.rejected) if admitted.rejected else (report, admitted)
 
     async def _preparation(self, rules: Rules) -> Preparation:
-        return Preparation(rules, self._accounts, Sealer(self._keyring), self._pepper, await self._store.now())
+        return Preparation(rules, self._accounts, self._keyring, self._identities, await self._store.now())
 
     async def _ensure_partitions(self, calls: Sequence[Prepared], look_again: bool) -> None:
         if look_again:
             self._partitions.forget()
-        needs = {
-            (Store.CALL, call.tier, call.started_at.replace(hour=0, minute=0, second=0, microsecond=0))
-            for call in calls
-        }
-        needs |= {
-            (Store.CALL_ERROR, call.tier, call.error_at.replace(hour=0, minute=0, second=0, microsecond=0))
+        days = {(Store.CALL, call.tier, call.started_at.toordinal()): call.started_at for call in calls}
+        days |= {
+            (Store.CALL_ERROR, call.tier, call.error_at.toordinal()): call.error_at
             for call in calls
             if call.error_at is not None
         }
+        needs = [(store, tier, moment) for (store, tier, _), moment in days.items()]
         await self._partitions.ensure(calls[0].rules.policy, needs)
 
     # The writer's task -----------------------------------------------------------------------------------------------
@@ -253,7 +254,9 @@ class Writer:
             return
         preparation = await self._preparation(rules)
         for call in outdated:
-            again = await preparation.prepare(call.report, call.account_id)
+            gated = self._admit(rules, call.report)
+            refused = isinstance(gated, Rejection)
+            again = gated if refused else await preparation.prepare(call.report, call.account_id, gated[1])
             if isinstance(again, Rejection):
                 call.outcome = again
             else:
@@ -277,19 +280,25 @@ class Writer:
                     follower.outcome = Status.DUPLICATE if same else Status.CONFLICT
 
 
-async def _breathing(rows: Sequence[_Row]) -> AsyncIterator[_Row]:
-    """The rows one by one, letting other requests have their turn now and then."""
-    for index, row in enumerate(rows, 1):
-        yield row
-        if not index % _BREATH_ROWS:
-            await asyncio.sleep(0)
+def _breaths(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
+    """The rows in slices, each to be followed by `_breathe`."""
+    return (rows[at : at + _BREATH_ROWS] for at in range(0, len(rows), _BREATH_ROWS))
+
+
+async def _breathe(rows: Sequence[object]) -> None:
+    """After a whole slice, let other requests have their turn."""
+    if len(rows) == _BREATH_ROWS:
+        await asyncio.sleep(0)
 
 
 def _settled(outcomes: list[Prepared | Rejection]) -> list[Prepared | Rejection]:
     """Outcomes in place of calls that were not stored. Raises ServiceError when nothing was stored because of one."""
     calls = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
+    stored = [call for call in calls if isinstance(call.outcome, Status)]
+    if len(stored) == len(calls):
+        return outcomes
     failures = [call.outcome for call in calls if isinstance(call.outcome, ServiceError)]
-    if failures and not any(isinstance(call.outcome, Status) for call in calls):
+    if failures and not stored:
         raise failures[0]
     return [
         Rejection(_not_stored(outcome.outcome))
@@ -309,9 +318,13 @@ def _as_service_error(error: Exception) -> ServiceError:
     return error if isinstance(error, ServiceError) else ServiceError()
 
 
-def _verdict(row: Report | Rejection, outcome: Prepared | Rejection) -> Verdict:
-    dropped = row.dropped if isinstance(row, Report) else {}
-    if isinstance(outcome, Rejection):
-        return Verdict(Status.REJECTED, reason=outcome.reason, dropped=dropped)
-    status = outcome.outcome if isinstance(outcome.outcome, Status) else Status.REJECTED
-    return Verdict(status, encode_call_id(outcome.account_id, outcome.id), dropped=dropped)
+def _verdicts(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared | Rejection]) -> Iterator[Verdict]:
+    calls = [(outcome.account_id, outcome.id) for outcome in outcomes if isinstance(outcome, Prepared)]
+    ids = iter(encode_call_ids(calls))
+    for row, outcome in zip(rows, outcomes, strict=True):
+        dropped = row.dropped if isinstance(row, Report) else {}
+        if isinstance(outcome, Rejection):
+            yield Verdict(Status.REJECTED, None, outcome.reason, dropped)
+        else:
+            status = outcome.outcome if isinstance(outcome.outcome, Status) else Status.REJECTED
+            yield Verdict(status, next(ids), None, dropped)

@@ -5,17 +5,19 @@ Outside: `call_` or `err_` and base32 of the account number and that UUID, so th
 """
 
 import base64
-import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import sha256
 from uuid import UUID
 
 from service.errors import RequestError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_DAY_MS = 86_400_000
 _IDS_AT_ONCE = 64
 _ALPHABET = b"abcdefghijklmnopqrstuvwxyz234567".ljust(256, b"?")
 
@@ -46,7 +48,8 @@ class ErrorKey:
 
 def milliseconds(moment: datetime) -> int:
     """Whole milliseconds since 1970, floored."""
-    return (moment - _EPOCH) // _MILLISECOND
+    age = moment - _EPOCH
+    return age.days * _DAY_MS + age.seconds * 1000 + age.microseconds // 1000
 
 
 def from_milliseconds(count: int) -> datetime:
@@ -55,16 +58,23 @@ def from_milliseconds(count: int) -> datetime:
 
 def call_uuid(account_id: int, source: str, source_id: str, started_at: datetime) -> UUID:
     """The id of a call. `source` is the gateway's family, not the path that the report came by."""
-    count = milliseconds(started_at)
-    identity = b"".join(
-        len(part).to_bytes(4, "big") + part
-        for part in (str(account_id).encode(), source.encode(), source_id.encode("utf-8", "surrogatepass"))
-    )
-    bits = int.from_bytes(hashlib.sha256(identity + count.to_bytes(8, "big")).digest()[:16], "big")
-    value = (count & 0xFFFF_FFFF_FFFF) << 80 | bits & 0xFFFF_FFFF_FFFF_FFFF_FFFF
-    value = value & ~(0xF << 76) | 8 << 76
-    value = value & ~(0x3 << 62) | 2 << 62
-    return UUID(int=value)
+    return UUID(hex=call_uuid_hex(account_id, source, source_id, started_at))
+
+
+def call_uuid_hex(account_id: int, source: str, source_id: str, started_at: datetime) -> str:
+    """`call_uuid` as 32 hexadecimal digits, which cost a fifth of a UUID: for the writer, who makes one a row."""
+    moment = milliseconds(started_at).to_bytes(8, "big")
+    text = source_id.encode("utf-8", "surrogatepass")
+    bits = sha256(_reporter(account_id, source) + len(text).to_bytes(4, "big") + text + moment).digest()
+    version, variant = bits[6] & 0x0F | 0x80, bits[8] & 0x3F | 0x80
+    return (moment[2:] + bytes((version, bits[7], variant)) + bits[9:16]).hex()
+
+
+@lru_cache(maxsize=4096)
+def _reporter(account_id: int, source: str) -> bytes:
+    """The first two parts of a call's identity; each part is led by its length, so that none runs into the next."""
+    parts = (str(account_id).encode(), source.encode())
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
 def uuid_time(uuid: UUID) -> datetime:

@@ -50,6 +50,7 @@ STAGED_COLUMNS: Final = (
 )
 """What one staged row is made of, in order. From `detail_type` on: the error record, null unless `error_at` is set."""
 
+# The amount comes as decimal text: the driver's binary form of it costs ten times as much to make.
 CREATE_STAGED: Final[LiteralString] = """
 CREATE TEMPORARY TABLE IF NOT EXISTS call_staged (
     position integer NOT NULL,
@@ -73,7 +74,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS call_staged (
     cache_read_tokens integer,
     cache_write_tokens integer,
     reasoning_tokens integer,
-    amount numeric,
+    amount text COLLATE "C",
     currency text COLLATE "C",
     amount_source smallint,
     amount_parts jsonb,
@@ -115,7 +116,7 @@ WITH stored AS (
     SELECT
         started_at, error_at, id, digest, user_token, account_id, input_tokens, output_tokens, cache_read_tokens,
         cache_write_tokens, reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed,
-        streamed, amount, source_id, model, served_model, provider, operation, api_key, currency, error_type,
+        streamed, amount::numeric, source_id, model, served_model, provider, operation, api_key, currency, error_type,
         error_code, corrects, tags, amount_parts
     FROM call_staged
     ORDER BY account_id, tier, started_at, id

@@ -1,11 +1,21 @@
 """Laws of the adapters: whatever is sent, the answer is reports and rejections, or a BodyError, and nothing else."""
 
 import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
 
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies import Report
+from service.ingest.errors import BodyError
 from service.ingest.litellm import read_litellm
+from service.ingest.moments import moment_of_text
+from service.ingest.money import money_of_text
 from service.ingest.native import read_native
+from service.ingest.rows import Rejection
+from service.storage.ids import from_milliseconds
 
 ADAPTERS = st.sampled_from([read_native, read_litellm])
 NATIVE = {
@@ -64,3 +74,71 @@ JSON = st.recursive(
 )
 BROKEN_TEXT = [b"\\ud800", b"\\u0000", b"\xff", b"\xed\xa0\x80"]
 SPLICES = st.sampled_from([*BROKEN_TEXT, b"", b"null", b"1e999999999999999999", b"NaN", b"{", b"]", b'"', b"\n", b"-"])
+
+CALM = settings(deadline=None)
+Adapter = Callable[[bytes], Iterator[Report | Rejection]]
+
+
+def read(adapter: Adapter, body: bytes) -> list[Report | Rejection] | None:
+    """Everything that comes of a body; None when it cannot be read as a whole."""
+    try:
+        return list(adapter(body))
+    except BodyError:
+        return None
+
+
+@CALM
+@given(ADAPTERS, st.sampled_from(SEEDS), SPLICES, st.data())
+def test_any_damage_to_a_body_is_answered(adapter: Adapter, seed: bytes, splice: bytes, data: st.DataObject) -> None:
+    """Bytes put in, or put in place of others: reports and rejections, or a BodyError."""
+    start = data.draw(st.integers(0, len(seed)))
+    end = data.draw(st.integers(start, min(len(seed), start + 8)))
+
+    outcomes = read(adapter, seed[:start] + splice + seed[end:])
+
+    assert outcomes is None or all(isinstance(outcome, Report | Rejection) for outcome in outcomes)
+
+
+@CALM
+@given(ADAPTERS, st.sampled_from([NATIVE, LITELLM]), JSON, st.data())
+def test_any_value_in_any_field_is_answered(
+    adapter: Adapter, row: dict[str, Any], value: Any, data: st.DataObject
+) -> None:
+    """One row in, one report or one rejection out, whatever a field holds."""
+    field = data.draw(st.sampled_from([*row, "more"]))
+
+    outcomes = read(adapter, json.dumps([row | {field: value}]).encode())
+
+    assert outcomes is not None
+    [outcome] = outcomes
+    assert isinstance(outcome, Report | Rejection)
+
+
+@CALM
+@given(st.lists(st.sampled_from(SEEDS) | SPLICES.filter(lambda splice: b"\n" not in splice), max_size=5))
+def test_neighbours_do_not_matter(lines: list[bytes]) -> None:
+    """A row of a longer body comes out as it does alone in a body behind a good one."""
+    outcomes = read(read_native, b"\n".join([SEEDS[0], *lines]))
+
+    alone = [read(read_native, SEEDS[0] + b"\n" + line) for line in lines if line.strip()]
+    assert outcomes is not None
+    assert outcomes[1:] == [pair[1] for pair in alone if pair is not None]
+
+
+@CALM
+@given(st.from_regex(r"[0-9]{1,15}(\.[0-9]{1,12})?", fullmatch=True))
+def test_money_in_its_plain_form_is_read_as_in_any_other(text: str) -> None:
+    """What is read in one step, for most gateways write it so, has the value and the form of what takes all steps."""
+    assert money_of_text(text).as_tuple() == money_of_text(f"+{text}").as_tuple()
+
+
+@CALM
+@given(st.integers(0, 4_102_444_800_000).map(from_milliseconds), st.sampled_from(["Z", "+00:00"]))
+def test_a_moment_in_its_plain_form_is_read_as_in_any_other(moment: datetime, offset: str) -> None:
+    """What is read in one step equals what takes all steps: in UTC, to the millisecond."""
+    text = moment.isoformat(timespec="milliseconds").removesuffix("+00:00")
+
+    read_at_once = moment_of_text(text + offset)
+
+    assert read_at_once == moment_of_text(text.lower() + offset) == moment
+    assert read_at_once.tzinfo is UTC

@@ -1,13 +1,14 @@
 """Laws of admission: nothing of content or secrets stays, whatever a report looks like."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies import Admission, ErrorReport, Report, load_preset
+from policies import Admission, AmountPart, ErrorReport, Report, load_preset
 from policies.redaction import RedactionError, Redactor
 from policies.segments import masked, revealed, unpack_segments
 
@@ -155,3 +156,66 @@ def test_a_failing_engine_keeps_nothing_that_it_failed_on(places: set[str]) -> N
     assert admitted.error is not None
     failed_details = places & {"message", "code", "type", "parameter"}
     assert (admitted.error.blob is None) == bool(failed_details)
+
+
+NAMES = st.none() | st.sampled_from(
+    ["", "acme", "gpt-4o", "bob@example.com", "a\nb", "sk-proj-" + "Zx8Qw2Lm9R" * 4, "n" * 300]
+)
+REPORTS = st.builds(
+    Report,
+    source=st.sampled_from(["native", "litellm"]),
+    source_id=st.sampled_from(["req-8f2", "12345", "bob@example.com", "", "free text", "x" * 300]),
+    started_at=st.just(datetime(2026, 11, 22, 10, tzinfo=UTC)),
+    model=NAMES.map(lambda name: name or ""),
+    failed=st.sampled_from([False, False, False, True]),
+    account=NAMES,
+    api_key=NAMES,
+    user=st.sampled_from([None, "", "u-17"]),
+    served_model=NAMES,
+    provider=NAMES,
+    operation=NAMES,
+    streamed=st.none() | st.booleans(),
+    input_tokens=st.none() | st.integers(0, 9),
+    amount=st.none() | st.just(Decimal("0.5")),
+    currency=st.sampled_from([None, "USD", "EUR", "", "usd"]),
+    amount_source=st.sampled_from([None, "BILLED"]),
+    amount_parts=st.sampled_from([None, [], [AmountPart("input", Decimal(1))], [AmountPart("x", Decimal(1))]]),
+    corrects=st.sampled_from([None, "", "req-1", "bob@example.com"]),
+    latency_ms=st.none() | st.integers(0, 9),
+    tags=st.dictionaries(
+        st.sampled_from(["team", "env", "prompt"]), st.sampled_from(["", "search", "bob@example.com"]), max_size=2
+    ),
+    error=st.none() | st.just(ErrorReport("RateLimitError")),
+    dropped=st.sampled_from([{}, {"messages": 2}]),
+)
+ADMISSIONS = [ADMISSION, *(Admission(load_preset(name), Redactor()) for name in ("strict", "billing-only"))]
+ALIKE = [field.name for field in fields(Report) if field.name not in ("error", "content", "dropped")]
+
+
+@settings(SLOW, max_examples=300)
+@given(st.lists(REPORTS, min_size=1, max_size=4), st.sampled_from(ADMISSIONS))
+def test_a_whole_report_is_what_admission_makes_of_it(reports: list[Report], admission: Admission) -> None:
+    """Whatever was admitted before: a report passes whole only where `admit` takes nothing and changes nothing."""
+    for report in reports:
+        before = admission.whole(report)
+        admitted = admission.admit(report)
+        for whole in (before, admission.whole(report)):
+            if whole is None:
+                continue
+            assert whole is report
+            assert [getattr(admitted, name) for name in ALIKE] == [getattr(report, name) for name in ALIKE]
+            assert (admitted.removed, admitted.rejected) == (report.dropped, None)
+            assert (admitted.error, admitted.error_type, admitted.error_code) == (None, None, None)
+
+
+def test_an_ordinary_call_passes_whole_from_the_second_time_on() -> None:
+    """Names that were admitted together are known; another name among them is not."""
+    admission = Admission(POLICY, Redactor())
+    call = Report("native", "req-1", datetime(2026, 11, 22, 10, tzinfo=UTC), "gpt-4o", False, tags={"team": "search"})
+
+    assert admission.whole(call) is None
+    admission.admit(call)
+    assert admission.whole(call) is call
+    assert admission.whole(replace(call, model="gpt-4.1")) is None
+    assert admission.whole(replace(call, tags={"team": "growth"})) is None
+    assert admission.whole(replace(call, failed=True)) is None

@@ -20,6 +20,10 @@ from service.ingest.money import MoneyError, money_of_number, money_of_text
         ("-0", "0"),
         ("0e5000", "0"),
         ("+2", "2"),
+        ("100", "100"),
+        ("0.100", "0.1"),
+        ("000.000", "0"),
+        ("007.10", "7.1"),
     ],
 )
 def test_string_is_taken_as_it_is(text: str, amount: str) -> None:

@@ -1,0 +1,20 @@
+"""Memory of a process that serves: what it made while it started stays until it ends."""
+
+import gc
+from typing import Final
+
+from service.commands.common import say
+
+YOUNG_MAX: Final = 10_000
+"""Objects that may come into being before the collector looks at the young ones: several requests' rows."""
+
+
+def say_ready(line: str) -> None:
+    """Say that the service has started, once the garbage collector leaves alone what that took.
+
+    Modules and schema are some 130,000 objects: each full collection would walk them, for 90 ms in which nothing is
+    answered, and find nothing.
+    """
+    gc.freeze()
+    gc.set_threshold(YOUNG_MAX, *gc.get_threshold()[1:])
+    say(line)

@@ -1,0 +1,105 @@
+"""What is stored of a call does not depend on the way that admission let it pass."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ingesting import RECENT, Ingest, body, call, ingesting
+
+from policies import Report
+from service.ingest.identity import Identities
+from service.ingest.native import read_native
+from service.ingest.preparation import Preparation
+from service.ingest.prepared import Prepared
+from service.ingest.setup import rules_in_force
+
+
+@pytest.fixture
+async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
+    async with ingesting(database_url, tmp_path) as ingest:
+        yield ingest
+
+
+class CountingKeys:
+    """The keyring, and what it is asked for."""
+
+    def __init__(self, keyring: Any) -> None:
+        self._keyring = keyring
+        self.asked: Counter[tuple[object, ...]] = Counter()
+
+    async def period_key(self, *name: Any, mint: bool) -> bytes:
+        self.asked[name] += 1
+        return await self._keyring.period_key(*name, mint=mint)
+
+    async def account_key(self, account_id: int, *, mint: bool) -> bytes:
+        self.asked[account_id,] += 1
+        return await self._keyring.account_key(account_id, mint=mint)
+
+
+def reports(**facts: Any) -> list[Report]:
+    rows = [
+        call(
+            "req-a", account="acme", user="u-1", api_key="prod", amount="0.1", input_tokens=5, tags={"team": "search"}
+        ),
+        call("req-b", account="acme", user="u-2", started_at=(RECENT - timedelta(days=3)).isoformat()),
+        call("req-c", user="u-1", model="gpt-4.1", amount="0.000000000001", currency="EUR", latency_ms=0),
+        call("req-d", account="globex", operation="chat", provider="openai", streamed=False, tags={"env": ""}),
+    ]
+    found = [row for line in rows for row in read_native(body(line | facts))]
+    assert all(isinstance(row, Report) for row in found)
+    return [row for row in found if isinstance(row, Report)]
+
+
+async def preparing(ingest: Ingest, keyring: Any) -> Preparation:
+    await ingest.accounts.ensure({"acme", "globex", "default"})
+    rules = rules_in_force(lambda: ingest.applied)()
+    return Preparation(rules, ingest.accounts, keyring, Identities(b"p" * 32), RECENT + timedelta(hours=2))
+
+
+async def test_a_whole_report_is_prepared_as_an_admitted_one(ingest: Ingest) -> None:
+    """Every column, the id, the digest and the token are the same whether the report was copied or let pass whole."""
+    preparation = await preparing(ingest, ingest.keyring)
+    admission = rules_in_force(lambda: ingest.applied)().admission
+    for report in reports():
+        admitted = admission.admit(report)
+        whole = admission.whole(report)
+        assert whole is not None
+
+        both = [await preparation.prepare(report, 1, passed) for passed in (admitted, whole)]
+
+        first, second = (replace(outcome, rules=None) for outcome in both if isinstance(outcome, Prepared))  # type: ignore[arg-type]
+        assert first == second
+        assert first.record == second.record
+
+
+async def test_each_key_is_asked_for_once_a_batch(ingest: Ingest) -> None:
+    """However many calls, users and errors a batch has, the keyring is asked once for each period and account."""
+    keys = CountingKeys(ingest.keyring)
+    preparation = await preparing(ingest, keys)
+    admission = rules_in_force(lambda: ingest.applied)().admission
+    failed = reports(status="failed", error={"type": "Timeout", "message": "took too long"})
+    for report in reports() + failed:
+        for account_id in (1, 2):
+            await preparation.prepare(report, account_id, admission.admit(report))
+
+    assert len(keys.asked) == 4  # two days, two accounts
+    assert set(keys.asked.values()) == {1}
+
+
+async def test_without_a_key_there_is_no_token_and_the_call_stays(ingest: Ingest) -> None:
+    """A destroyed key costs the user's token and the sealed details, never the call."""
+    await ingest.keyring.account_key(1, mint=True)
+    await ingest.keyring.destroy_account(1)
+    preparation = await preparing(ingest, ingest.keyring)
+    admission = rules_in_force(lambda: ingest.applied)().admission
+    [report, *_] = reports(status="failed", error={"type": "Timeout", "message": "took too long"})
+
+    outcome = await preparation.prepare(report, 1, admission.admit(report))
+
+    assert isinstance(outcome, Prepared)
+    assert "u-1" not in repr(outcome.record)
+    assert (outcome.record[14], outcome.record[-1]) == (None, None)
