@@ -75,7 +75,7 @@ async def held_back(means: Means, wanted: PurgePlan) -> int:
 
 
 async def all_partitions(partitions: Partitions) -> list[Partition]:
-    return [part for store in Store for part in await partitions.list(store)]
+    return (await partitions.catalogue()).partitions
 
 
 async def live_keys(means: Means) -> list[KeyPeriod]:

@@ -12,7 +12,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 
@@ -49,6 +49,7 @@ _SPEAK_ISO = "SET LOCAL datestyle = 'ISO'; SET LOCAL timezone = 'UTC'"
 _RANGES = """
     SELECT parent.relname AS store, c.relname AS name, b.bound[1]::smallint AS tier,
            b.bound[2]::timestamptz AS start, b.bound[3]::timestamptz AS "end", i.inhdetachpending AS pending
+           {more}
     FROM pg_inherits i
     JOIN pg_class c ON c.oid = i.inhrelid
     JOIN pg_class parent ON parent.oid = i.inhparent,
@@ -57,11 +58,8 @@ _RANGES = """
     WHERE i.inhparent = ANY ($1::text[]::regclass[]) AND b.bound IS NOT NULL
     ORDER BY store, tier, start
 """
-_SIZES = """
-    SELECT c.relname AS name, greatest(c.reltuples, 0)::bigint AS rows, pg_total_relation_size(c.oid) AS bytes
-    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = $1::text::regclass
-"""
+_BOUNDS = _RANGES.format(more="")
+_SIZED = _RANGES.format(more=", greatest(c.reltuples, 0)::bigint AS rows, pg_total_relation_size(c.oid) AS bytes")
 _NAMES = """
     SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = $1::text::regclass
@@ -71,7 +69,17 @@ _DETACHED = """
     WHERE relkind = 'r' AND NOT relispartition AND relnamespace = current_schema()::regnamespace
 """
 _EXISTS = "SELECT to_regclass($1) IS NOT NULL"
+_PENDING = """
+    SELECT inhdetachpending FROM pg_inherits WHERE inhparent = $1::text::regclass AND inhrelid = to_regclass($2)
+"""
 _ATTACHED = "SELECT relispartition FROM pg_class WHERE oid = to_regclass($1)"
+
+
+class Catalogue(NamedTuple):
+    """The partitions at one moment, by store, tier and time. `whole`: names of those that nobody began to detach."""
+
+    partitions: list[Partition]
+    whole: frozenset[str]
 
 
 class Partitions:
@@ -115,14 +123,22 @@ class Partitions:
 
     async def list(self, store: Store) -> list[Partition]:
         """The store's partitions by tier and time, those that are being detached included."""
+        return (await self.catalogue([store])).partitions
+
+    async def catalogue(self, stores: Iterable[Store] = Store) -> Catalogue:
+        """The partitions of these stores, with their sizes, and which of them are whole; one statement."""
         async with self._owner.acquire() as connection:
-            ranges = await _ranges(connection, [store])
-            sizes = {row["name"]: row for row in await connection.fetch(_SIZES, store.value)}
-        return [
-            Partition(store, row["name"], row["tier"], row["start"], row["end"], size["rows"], size["bytes"])
-            for row in ranges
-            if (size := sizes.get(row["name"])) is not None
-        ]
+            rows = await _ranges(connection, stores, _SIZED)
+        there = [row for row in rows if row["bytes"] is not None]  # null: dropped while we looked
+        return Catalogue(
+            [
+                Partition(
+                    Store(row["store"]), row["name"], row["tier"], row["start"], row["end"], row["rows"], row["bytes"]
+                )
+                for row in there
+            ],
+            frozenset(row["name"] for row in there if not row["pending"]),
+        )
 
     async def foreign(self, store: Store) -> tuple[str, ...]:
         """Names of partitions that we did not make: their bounds are not one tier and a time range."""
@@ -153,12 +169,6 @@ class Partitions:
         if not named_by_us(partition):
             raise DatabaseError(f"`{partition.name}` is not a partition that calledger made: it is not dropped")
         await self._persist(lambda: self._drop(partition, first))
-
-    async def attached(self) -> frozenset[str]:
-        """Names of the partitions that are attached and that nobody has begun to detach."""
-        async with self._owner.acquire() as connection:
-            rows = await _ranges(connection, Store)
-        return frozenset(row["name"] for row in rows if not row["pending"])
 
     async def detached(self) -> frozenset[str]:
         """Names of tables that were our partitions and wait for their drop."""
@@ -210,8 +220,7 @@ class Partitions:
     async def _detach(self, partition: Partition) -> None:
         store, name = partition.store.value, partition.name
         async with self._owner.acquire() as connection:
-            rows = await _ranges(connection, [partition.store])
-            pending = {row["name"]: row["pending"] for row in rows}.get(name)
+            pending = await connection.fetchval(_PENDING, store, quoted(name))
             if pending is None:
                 return
             if pending:
@@ -271,10 +280,12 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-async def _ranges(connection: asyncpg.Connection, stores: Iterable[Store]) -> list[asyncpg.Record]:
+async def _ranges(
+    connection: asyncpg.Connection, stores: Iterable[Store], statement: str = _BOUNDS
+) -> list[asyncpg.Record]:
     async with connection.transaction():
         await connection.execute(_SPEAK_ISO)
-        return await connection.fetch(_RANGES, [store.value for store in stores])
+        return await connection.fetch(statement, [store.value for store in stores])
 
 
 async def _finalise(connection: asyncpg.Connection, store: str, name: str) -> None:
