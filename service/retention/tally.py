@@ -1,4 +1,4 @@
-"""How many rows a detached partition holds, exactly, and without reading it where its days were summed.
+"""How many rows a partition that is due holds, exactly, and without reading it where its days were summed.
 
 Every call is counted in `usage_day`, or in a delta on its way there, by the transaction that stored it, and a partition
 of `call` begins and ends at UTC midnights: its rows are the sum of its days. The sums are asked only where they can
@@ -25,9 +25,17 @@ from service.storage.partitions import Catalogue, quoted
 
 _COUNT: Final = "SELECT count(*) FROM {table}"
 _ERASED: Final = "ARRAY(SELECT account_id FROM erasure WHERE kind = 'ACCOUNT')"
-# One statement, so that neither a fold nor an erasure comes between its parts.
+# One statement, so that neither a fold nor an erasure comes between its parts. Moments of a plan are all written in UTC
+# and in one form, so that they compare as text.
 _SUMMED: Final = f"""
-    SELECT days.calls + deltas.calls AS summed, counted.calls AS counted
+    SELECT days.calls + deltas.calls AS summed, counted.calls AS counted, EXISTS (
+        SELECT FROM purge_run
+        WHERE id IS DISTINCT FROM $4 AND jsonb_path_exists(
+            plan,
+            '$.partitions[*] ? (@.store == "usage_day" && @.tier == $tier && @.from < $end && @.to > $start)',
+            jsonb_build_object('tier', $1::integer, 'start', $5::text, 'end', $6::text)
+        )
+    ) AS taken
     FROM (
         SELECT coalesce(sum(calls), 0)::bigint AS calls FROM usage_day
         WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 AND account_id <> ALL ({_ERASED})
@@ -38,27 +46,24 @@ _SUMMED: Final = f"""
         SELECT count(*) AS calls FROM {{table}} WHERE account_id = ANY ({_ERASED})
     ) AS counted
 """  # noqa: S608 - names of our own
-# Moments of a plan are all written in UTC and in one form, so that they compare as text.
-_TAKEN: Final = """
-    SELECT EXISTS (
-        SELECT FROM purge_run
-        WHERE id <> $1 AND jsonb_path_exists(
-            plan,
-            '$.partitions[*] ? (@.store == "usage_day" && @.tier == $tier && @.from < $end && @.to > $start)',
-            jsonb_build_object('tier', $2::integer, 'start', $3::text, 'end', $4::text)
-        )
-    )
-"""
 
 
-async def count_rows(owner: asyncpg.Pool, run: UUID, part: Partition, there: Catalogue) -> int:
-    """Rows of a partition that the purge `run` has detached; `there`: the partitions that are left after that."""
+async def count_rows(owner: asyncpg.Pool, run: UUID | None, part: Partition, there: Catalogue) -> int:
+    """Rows of a partition that the purge `run` has detached (None: that one would), none when its table is gone.
+
+    `there`: the partitions of `usage_day` that are left by then.
+    """
     table = quoted(part.name)
-    if _days_are_whole(part, there) and not await _days_were_taken(owner, run, part):
-        row = await owner.fetchrow(_SUMMED.format(table=table), part.tier, part.start, part.end)
-        if row["summed"]:
-            return row["summed"] + row["counted"]
-    return await owner.fetchval(_COUNT.format(table=table))
+    try:
+        if _days_are_whole(part, there):
+            bounds = [moment.astimezone(UTC).isoformat() for moment in (part.start, part.end)]
+            values = (part.tier, part.start, part.end, run, *bounds)
+            row = await owner.fetchrow(_SUMMED.format(table=table), *values)
+            if row["summed"] and not row["taken"]:
+                return row["summed"] + row["counted"]
+        return await owner.fetchval(_COUNT.format(table=table))
+    except asyncpg.UndefinedTableError:
+        return 0
 
 
 def _days_are_whole(part: Partition, there: Catalogue) -> bool:
@@ -71,11 +76,6 @@ def _days_are_whole(part: Partition, there: Catalogue) -> bool:
         if days.start <= reached and days.name in there.whole:
             reached = max(reached, days.end)
     return reached >= part.end
-
-
-async def _days_were_taken(owner: asyncpg.Pool, run: UUID, part: Partition) -> bool:
-    bounds = (part.start.astimezone(UTC).isoformat(), part.end.astimezone(UTC).isoformat())
-    return await owner.fetchval(_TAKEN, run, part.tier, *bounds)
 
 
 def _is_midnight(moment: datetime) -> bool:
