@@ -324,4 +324,4 @@ async def test_an_entry_takes_two_round_trips(ledger: Ledger) -> None:
         connection.add_query_logger(lambda query: seen.append(query.query))
         for note in (None, "ticket 4711"):
             await ledger.append(LedgerKind.EXPORTED, {}, actor="cli", note=note, connection=connection)
-        assert len(seen) == 4
+    assert len([query for query in seen if query != "COMMIT;"]) == 4
