@@ -4,7 +4,9 @@
 
 Half of the rows are in one tier and are deleted, partition by partition, as an operator without partitions would have
 to; the other half, row for row the same, are in another tier and are purged. Both while the same readers and writer
-run, in processes of their own, and once more with nothing else going on, for what the machine itself makes them wait.
+run, and once more with nothing else going on, for what the machine itself makes them wait. Each reader, and the
+writer, is a process of its own with one statement under way, so that nobody waits for an event loop and a wait is the
+database's or the machine's. What DELETE leaves on the disk is given back by a VACUUM, which is timed by itself.
 """
 
 import asyncio
@@ -15,17 +17,16 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, Final
-
-import asyncpg
 
 from benchmarks.bars import Figure, conclude
 from benchmarks.options import calls_of, parser
 from benchmarks.places import FOLDER, ROOT, say
 from benchmarks.processes import machine
 from policies import Role, Store
-from policies.retention import partition_bounds
+from policies.retention import Partition, partition_bounds
 from service.access.principal import Principal
 from service.ingest.native import read_native
 from service.ingest.prices import shipped_price_list
@@ -60,6 +61,18 @@ _PAGE: Final = """
     WHERE account_id = $1 AND tier = 1 AND started_at >= $2 AND started_at < $3
     ORDER BY started_at DESC, id DESC LIMIT 50
 """
+# What the writer would have summed, had it brought the calls of the purged tier.
+_SUM: Final = """
+    INSERT INTO usage_day (
+        bucket_at, account_id, tier, failed, model, provider, api_key, currency, calls, input_tokens, output_tokens,
+        cache_read_tokens, cache_write_tokens, reasoning_tokens, priced, amount, estimated, latency_buckets,
+        latency_counts
+    )
+    SELECT date_trunc('day', started_at, 'UTC'), account_id, tier, failed, model, provider, api_key, currency, count(*),
+        sum(input_tokens), sum(output_tokens), 0, 0, 0, count(*), sum(amount), 0, '{}', '{}'
+    FROM call WHERE tier = 1 AND started_at >= $1 AND started_at < $2
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+"""
 _DELETE: Final = "DELETE FROM call WHERE tier = $1 AND started_at >= $2 AND started_at < $3"
 
 
@@ -73,6 +86,7 @@ async def _fill(runtime: Runtime, calls: int, now: datetime) -> list[tuple[datet
     young = now - timedelta(days=6)
     needs = [(Store.CALL, tier, start) for start, _ in bounds for tier in (1, DELETED_TIER)]
     needs += [(Store.CALL, 1, young + timedelta(days=day)) for day in range(9)]
+    needs += [(Store.USAGE_DAY, 1, moment) for start, end in bounds for moment in (start, end - timedelta(days=1))]
     await runtime.partitions.ensure(policy, needs)
     each = calls // WEEKS_OLD
     for tier, ranges, count in ((1, bounds, each), (DELETED_TIER, bounds, each), (1, [(young, now)], calls // 5)):
@@ -82,34 +96,46 @@ async def _fill(runtime: Runtime, calls: int, now: datetime) -> list[tuple[datet
                 values = (start + span * first, span * (last - first), last - first, ACCOUNTS, tier)
                 await owner.execute(_FILL, first, last, *values, timeout=3600)
         say(f"  {count * len(ranges)} calls in tier {tier}")
-    await owner.execute("VACUUM (ANALYZE) call", timeout=3600)
+    for start, end in bounds:
+        await owner.execute(_SUM, start, end, timeout=3600)
+    for table in ("call", "usage_day"):
+        await owner.execute(f"VACUUM (ANALYZE) {table}", timeout=3600)
     return bounds
 
 
 class Load:
-    """Readers and a writer in a process of their own, until the end of the block; `stalls` then has their waits."""
+    """Readers and a writer in processes of their own, until the end of the block; `stalls` then has their waits."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
+        self._processes: list[asyncio.subprocess.Process] = []
         self.stalls: dict[str, Any] = {}
 
     async def __aenter__(self) -> "Load":
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks.purge", "--load", str(self._data), cwd=ROOT,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
-        assert self._process.stdout is not None
-        await self._process.stdout.readline()
+        for number in range(READERS + 1):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "benchmarks.purge", "--load", str(self._data), "--number", str(number), cwd=ROOT,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, limit=2**27,
+            )  # fmt: skip
+            self._processes.append(process)
+        for process in self._processes:
+            assert process.stdout is not None
+            await process.stdout.readline()
+        self._warm = time.perf_counter() + _WARM_UP_S
+        await asyncio.sleep(_WARM_UP_S)  # until connections are open and plans are made
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        out, _ = await self._process.communicate(b"end\n")
-        self.stalls = json.loads(out)
+        ended = time.perf_counter()
+        await asyncio.sleep(1)  # what began before the end is waited for; what the end itself holds up is not counted
+        answers = await asyncio.gather(*(process.communicate(b"end\n") for process in self._processes))
+        waits = [[wait for wait in json.loads(out) if self._warm < wait[0] < ended] for out, _ in answers]
+        self.stalls = {"read": _summary(list(chain(*waits[:READERS]))), "write": _summary(waits[READERS])}
 
 
-async def _load(data: Path) -> None:
-    """The other process: statements one after the other, each timed, until its standard input ends."""
-    waits: dict[str, list[Wait]] = {"read": [], "write": []}
+async def _load(data: Path, number: int) -> None:
+    """One of the other processes: statements one after the other, each timed, until its standard input ends."""
+    waits: list[Wait] = []
     async with open_runtime(Settings(data=data)) as runtime:
         writer = Writer(
             database=runtime.database, accounts=runtime.accounts, partitions=runtime.partitions,
@@ -117,21 +143,17 @@ async def _load(data: Path) -> None:
             queue_rows=20_000, batch_rows=2_000,
         )  # fmt: skip
         await writer.start()
-        tasks = [asyncio.create_task(_read(runtime, number, waits["read"])) for number in range(READERS)]
-        tasks.append(asyncio.create_task(_write(writer, waits["write"])))
-        await asyncio.sleep(_WARM_UP_S)  # until connections are open and plans are made
-        warm = time.perf_counter()
+        task = asyncio.create_task(_read(runtime, number, waits) if number < READERS else _write(writer, waits))
         print("running", flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
         await writer.close()
-    print(json.dumps({kind: _summary([one for one in some if one[0] > warm]) for kind, some in waits.items()}))
+    print(json.dumps(waits))
 
 
 async def _read(runtime: Runtime, number: int, waits: list[Wait]) -> None:
-    account = number
+    account = number * (ACCOUNTS // READERS)
     async with runtime.database.reading(None) as connection:
         while True:
             now = datetime.now(UTC)
@@ -183,41 +205,38 @@ async def _measure(data: Path, calls: int) -> dict[str, Any]:
         async with Load(data) as deleting:
             begin = time.perf_counter()
             for start, end in bounds:
-                await _delete(runtime.database.owner, start, end)
+                await runtime.database.owner.execute(_DELETE, DELETED_TIER, start, end, timeout=3600)
             found["delete_s"] = round(time.perf_counter() - begin, 3)
+            begin = time.perf_counter()
+            for part in await _deleted(runtime):
+                await runtime.database.owner.execute(f"VACUUM {part.name}", timeout=3600)
+            found["vacuum_s"] = round(time.perf_counter() - begin, 3)
         found["delete"] = deleting.stalls
+        for part in await _deleted(runtime):  # so that the purge has the other half alone
+            await runtime.partitions.detach(part)
+            await runtime.partitions.drop(part)
         async with Load(data) as purging:
-            await asyncio.sleep(1)
-            await _drop_emptied(runtime)
             steps: list[tuple[str, float]] = []
             begin = time.perf_counter()
             (run,) = await run_purge(runtime.means, on_step=lambda step: steps.append((step, time.perf_counter())))
             found["purge_s"] = round(time.perf_counter() - begin, 3)
-            await asyncio.sleep(1)
         found["purge"] = purging.stalls
         found["steps"] = [("begun", begin), *steps]
         assert run.rows_dropped == calls // WEEKS_OLD * WEEKS_OLD, run
         return found
 
 
-async def _delete(owner: asyncpg.Pool, start: datetime, end: datetime) -> None:
-    await owner.execute(_DELETE, DELETED_TIER, start, end, timeout=3600)
-
-
-async def _drop_emptied(runtime: Runtime) -> None:
-    """Take the emptied partitions of the other tier away, so that the purge has the other half alone."""
-    for part in await runtime.partitions.list(Store.CALL):
-        if part.tier == DELETED_TIER:
-            await runtime.partitions.detach(part)
-            await runtime.partitions.drop(part)
+async def _deleted(runtime: Runtime) -> list[Partition]:
+    return [part for part in await runtime.partitions.list(Store.CALL) if part.tier == DELETED_TIER]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     chosen_parser = parser(__doc__, calls=10_000_000)
-    chosen_parser.add_argument("--load", type=Path, help="run readers and a writer on this folder (used by itself)")
+    chosen_parser.add_argument("--load", type=Path, help="run a reader or the writer on this folder (used by itself)")
+    chosen_parser.add_argument("--number", type=int, default=0, help="which of them: the last one writes")
     chosen = chosen_parser.parse_args(arguments)
     if chosen.load is not None:
-        asyncio.run(_load(chosen.load))
+        asyncio.run(_load(chosen.load, chosen.number))
         return 0
     calls = calls_of(chosen)
     data = FOLDER / f"purge-{calls}"
@@ -233,7 +252,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for kind, waits in found["purge"].items():
         before = [step for step, at in found["steps"] if at <= waits["worst_at"]]
         print(f"the worst {kind} during the purge began after: {before[-1] if before else 'nothing yet'}")
-    print(f"DELETE {found['delete_s']} s, purge {found['purge_s']} s")
+    print(f"DELETE {found['delete_s']} s, its VACUUM {found['vacuum_s']} s, purge {found['purge_s']} s")
+    for (_, before_at), (step, at) in pairwise(found["steps"]):
+        print(f"{1000 * (at - before_at):8.1f} ms until {step}")
     worst = max(waits["worst_ms"] for waits in found["purge"].values())
     note = f"{calls:,} calls"
     figures = [

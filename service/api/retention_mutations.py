@@ -27,7 +27,7 @@ from service.query.errors import BadInputError
 from service.retention import erasure as erasures
 from service.retention import holds
 from service.retention.errors import PurgePlanError
-from service.retention.planning import held_back, plan_purge, request_purge
+from service.retention.planning import counted, held_back, plan_purge, request_purge
 
 Info = strawberry.Info[Context, Any]
 UNSET: Any = strawberry.UNSET
@@ -177,6 +177,7 @@ class RetentionMutation:
             raise BadInputError(f"the policy has no tier `{name}`")
         due = await plan_purge(means)
         wanted = due.part(data_class=class_ and LawfulClass[class_.name], tier=tier and tier.number)
+        wanted = await counted(means, wanted)
         return PlanPurgePayload(
             digest=Digest(wanted.digest()),
             partitions=[partition_node(means, part) for part in wanted.partitions],

@@ -9,6 +9,7 @@ from policies import DataClass
 from service.commands.common import progress, quiet_runtime, run, say, table
 from service.commands.options import Data, noun
 from service.keyring import KeyCounts, Keyring, PeriodKeyName
+from service.ledger import LedgerKind
 from service.runtime import Runtime
 from service.storage.sealed import sealed_with
 
@@ -57,6 +58,8 @@ def rotate(
                 rotation = await runtime.keyring.rotate(
                     to, on_step=lambda looked, all_: bar.update(task, completed=looked, total=all_)
                 )
+            facts = {"keys": rotation.rewrapped}
+            await runtime.ledger.append(LedgerKind.KEYRING_ROTATED, facts, actor="cli", note=rotation.wrapped_by)
         say(f"{rotation.rewrapped} keys are wrapped anew, all by {rotation.wrapped_by}")
         if to != runtime.settings.kek_url:
             say(f"set CALLEDGER_KEK={to} before the next start")

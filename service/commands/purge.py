@@ -9,7 +9,7 @@ import typer
 from policies.retention import PurgePlan
 from service.commands.common import quiet_runtime, run, say, table
 from service.commands.options import Data, verb
-from service.retention.planning import Due, what_is_due
+from service.retention.planning import Due, counted, held_back, what_is_due
 from service.retention.purge import OnStep, nobody_watches, run_purge
 from service.retention.runs import Run
 
@@ -46,22 +46,26 @@ def purge(
 async def _print_due(data: Path | None) -> bool:
     async with quiet_runtime(data) as runtime:
         means = runtime.means
-        _print_due_plan(await what_is_due(means, await means.now()), runtime.settings.purge_delay)
+        due = await what_is_due(means, await means.now())
+        _print_plan(await counted(means, due.all))
+        held = await held_back(means, due.all)
+        if held:
+            say(f"{held} rows of these are kept by holds, which copy them first: `calledger hold list`")
+        if due.settled != due.all:
+            _print_waiting(due, runtime.settings.purge_delay)
     return True
 
 
-def _print_due_plan(due: Due, delay_hours: int) -> None:
-    _print_plan(due.all)
-    if due.settled != due.all:
-        waiting = len(due.all.partitions) - len(due.settled.partitions) + len(due.all.keys) - len(due.settled.keys)
-        say(f"{waiting} of these are due by a change of policy: they wait {delay_hours} hours for it to be undone,")
-        say("or go at once with --plan; reads do not see them any more")
+def _print_waiting(due: Due, delay_hours: int) -> None:
+    waiting = len(due.all.partitions) - len(due.settled.partitions) + len(due.all.keys) - len(due.settled.keys)
+    say(f"{waiting} of these are due by a change of policy: they wait {delay_hours} hours for it to be undone,")
+    say("or go at once with --plan; reads do not see them any more")
 
 
 def _print_plan(plan: PurgePlan) -> None:
     rows = [(part.name, part.store, part.start, part.end, part.rows_estimate, part.bytes) for part in plan.partitions]
     if rows:
-        table(("partition", "store", "from", "to", "rows (about)", "bytes"), rows)
+        table(("partition", "store", "from", "to", "rows", "bytes"), rows)
     for key in plan.keys:
         say(f"key of tier {key.tier}, {key.data_class}, {key.period}")
     if not plan:

@@ -93,9 +93,8 @@ async def _replay(ledger: Ledger, mirror: Mirror, start: int, end: int) -> None:
     """Append what the database lost, as it was. The mirror's own checkpoints must hold for it."""
     await _check(ledger, mirror)
     async with ledger.database.owner.acquire() as connection, connection.transaction():
-        await connection.execute(statements.LOCK, statements.LEDGER_LOCK)
         for entry in await asyncio.to_thread(lambda: [*islice(mirror.entries(start), end - start)]):
-            head = await connection.fetchrow(statements.HEAD)
+            head = await connection.fetchrow(statements.HEAD, statements.LEDGER_LOCK)
             try:
                 leaf = read_leaf(entry.leaf)
             except EntryError:

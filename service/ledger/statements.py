@@ -4,19 +4,8 @@ from typing import Final
 
 LEDGER_LOCK: Final = 0x63616C6C_0020
 
-# A statement of its own: the next one then sees what the last holder of the lock committed.
-LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
-
-HEAD: Final = """
-    SELECT size, clock_timestamp() AS now, ARRAY (
-        SELECT substring(entry.hashes FROM level * 32 + 1 FOR 32)
-        FROM generate_series(62, 0, -1) AS level
-        JOIN ledger_entry AS entry ON entry.index = ((size >> level) << level) - 1
-        WHERE (size >> level) & 1 = 1
-        ORDER BY level DESC
-    ) AS peaks
-    FROM (SELECT coalesce(max(index) + 1, 0) AS size FROM ledger_entry) AS head
-"""
+# Waits for the lock, which lasts to the end of the transaction, and then reads: one round trip.
+HEAD: Final = "SELECT entries AS size, moment AS now, peaks FROM calledger_ledger_head($1)"
 
 SIZE: Final = "SELECT coalesce(max(index) + 1, 0) FROM ledger_entry"
 
@@ -24,6 +13,8 @@ ADD: Final = """
     WITH added AS (
         INSERT INTO ledger_entry (index, recorded_at, kind, actor, leaf, hashes) VALUES ($1, $2, $3, $4, $5, $6)
         RETURNING index
+    ), noted AS (
+        INSERT INTO ledger_note (index, salt, text) SELECT index, $7, $8 FROM added WHERE $8::text IS NOT NULL
     )
     SELECT pg_notify('calledger_control', 'ledger') FROM added
 """
@@ -31,8 +22,6 @@ ADD: Final = """
 ADD_REPLAYED: Final = """
     INSERT INTO ledger_entry (index, recorded_at, kind, actor, leaf, hashes) VALUES ($1, $2, $3, $4, $5, $6)
 """
-
-ADD_NOTE: Final = "INSERT INTO ledger_note (index, salt, text) VALUES ($1, $2, $3)"
 
 ERASE_NOTES: Final = (
     "WITH erased AS (DELETE FROM ledger_note WHERE index = ANY ($1) RETURNING 1) SELECT count(*) FROM erased"

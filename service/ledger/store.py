@@ -113,14 +113,11 @@ class Ledger:
         digest = None if note is None else evidence.note_hash(salt, note)
         # Judged before the lock is taken: a refused entry keeps nobody waiting.
         leaf_bytes(Leaf(kind, _SOME_TIME, actor, facts, digest))
-        await connection.execute(statements.LOCK, statements.LEDGER_LOCK)
-        head = await connection.fetchrow(statements.HEAD)
+        head = await connection.fetchrow(statements.HEAD, statements.LEDGER_LOCK)
         index, now = head["size"], head["now"]
         data = leaf_bytes(Leaf(kind, now, actor, facts, digest))
         hashes = completed(data, index, head["peaks"])
-        await connection.execute(statements.ADD, index, now, kind.value, actor, data, b"".join(hashes))
-        if note is not None:
-            await connection.execute(statements.ADD_NOTE, index, salt, note)
+        await connection.execute(statements.ADD, index, now, kind.value, actor, data, b"".join(hashes), salt, note)
         return index
 
     async def size(self) -> int:

@@ -16,7 +16,9 @@ NAMES_MAX: Final = 500
 Kind = Literal[
     "PURGE_INTENT",
     "PURGE_RESULT",
+    "KEY_CREATED",
     "KEY_DESTROYED",
+    "KEY_LOST",
     "HOLD_PLACED",
     "HOLD_LIFTED",
     "ERASURE_INTENT",

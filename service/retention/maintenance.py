@@ -11,6 +11,7 @@ from service.errors import CalledgerError
 from service.logs import get_logger
 from service.retention.erasure import carry_out_erasures
 from service.retention.holds import lift_expired, release_lifted
+from service.retention.key_record import record_keys
 from service.retention.means import Means
 from service.retention.purge import run_purge
 from service.retention.tombstones import replay_tombstones
@@ -74,6 +75,7 @@ async def maintain(means: Means) -> bool:
         "erasures": lambda: carry_out_erasures(means),
         "purge": purge,
         "indexes packed": packing,
+        "keys on record": lambda: record_keys(means),
     }
     # One that fails must not keep the others from their turn.
     return all([await _done(name, run) for name, run in work.items()])

@@ -1,7 +1,7 @@
 """What a purge would destroy now, and how a plan is named."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from policies.model import DataClass, Policy, Store
@@ -10,6 +10,7 @@ from service.retention.errors import PurgePlanError
 from service.retention.escrow import Slice, count_held
 from service.retention.means import Means
 from service.retention.runs import PurgeState, Run, Runs
+from service.retention.tally import count_rows
 from service.storage.notices import notify
 from service.storage.partitions import Partitions
 
@@ -74,8 +75,15 @@ async def held_back(means: Means, wanted: PurgePlan) -> int:
     return held
 
 
+async def counted(means: Means, wanted: PurgePlan) -> PurgePlan:
+    """The same plan with exact rows, for whoever looks at it before it is carried out."""
+    days = await means.partitions.catalogue([Store.USAGE_DAY])
+    parts = [replace(part, rows_estimate=await count_rows(means.owner, None, part, days)) for part in wanted.partitions]
+    return replace(wanted, partitions=tuple(parts))
+
+
 async def all_partitions(partitions: Partitions) -> list[Partition]:
-    return [part for store in Store for part in await partitions.list(store)]
+    return (await partitions.catalogue()).partitions
 
 
 async def live_keys(means: Means) -> list[KeyPeriod]:

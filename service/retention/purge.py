@@ -12,7 +12,7 @@ time. A hold that is placed while a purge runs keeps whatever of its rows is not
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
@@ -29,17 +29,16 @@ from service.retention.escrow import ACTIVE, Slice, copies, copy_held
 from service.retention.holds import holds_locked, lock_holds
 from service.retention.means import Means
 from service.retention.overall import forget_sums
-from service.retention.planning import all_partitions, named_plan, what_is_due
+from service.retention.planning import named_plan, what_is_due
 from service.retention.runs import SYSTEM, PurgeState, Run, Runs
+from service.retention.tally import count_rows
 from service.storage.errors import DatabaseError, PartitionsBusyError
 from service.storage.notices import notify
-from service.storage.partitions import quoted
 
 _LOCK: Final = 0x63616C6C_0004
 _POLL_S: Final = 0.5
 _TRY_LOCK: Final = "SELECT pg_try_advisory_lock($1)"
 _ACTIVE_HOLDS: Final = f"SELECT id FROM hold AS held_by WHERE {ACTIVE} ORDER BY placed_at"  # noqa: S608 - our own
-_EXISTS: Final = "SELECT to_regclass($1) IS NOT NULL"
 
 OnStep = Callable[[str], None]
 """Called with a step's name when it has taken effect, before the next begins."""
@@ -179,8 +178,9 @@ class _Purge:
         run = await self._spare(run)
         names = [PeriodKeyName(*key) for key in run.plan.keys]
         async with holds_locked(self._owner) as connection:
-            for name in names:
-                await self._escrow(connection, name)
+            if await connection.fetch(_ACTIVE_HOLDS, self.now):
+                for name in names:
+                    await self._escrow(connection, name)
             self._on_step("record keys escrowed")
             # Still under the lock: a hold is placed before, and escrowed, or after, when there is nothing to escrow.
             await self._keyring.destroy_periods(names)
@@ -210,13 +210,21 @@ class _Purge:
     async def _detach(self, run: Run) -> Run:
         await self._partitions.finalise_leftovers()
         run = await self._spare(run)
-        counted = []
-        for part in run.plan.partitions:
+        # First the calls, which are counted while the sums of their days are still there.
+        calls = [part for part in run.plan.partitions if part.store is Store.CALL]
+        others = [part for part in run.plan.partitions if part.store is not Store.CALL]
+        counted = (*await self._detached(run, calls), *await self._detached(run, others))
+        return await self.runs.save(
+            run, expected=run.state, state=PurgeState.DETACHED, plan=replace(run.plan, partitions=counted)
+        )
+
+    async def _detached(self, run: Run, parts: Sequence[Partition]) -> list[Partition]:
+        """Detach these, and say their rows exactly: nothing changes them any more, and nobody waits for the count."""
+        for part in parts:
             await self._partitions.detach(part)
             self._on_step("partition detached")
-            counted.append(replace(part, rows_estimate=await self._count(part)))
-        plan = replace(run.plan, partitions=tuple(counted))
-        return await self.runs.save(run, expected=run.state, state=PurgeState.DETACHED, plan=plan)
+        days = await self._partitions.catalogue([Store.USAGE_DAY])
+        return [replace(part, rows_estimate=await count_rows(self._owner, run.id, part, days)) for part in parts]
 
     async def _drop(self, run: Run) -> Run:
         held = 0
@@ -225,10 +233,8 @@ class _Purge:
 
             async def keep(connection: asyncpg.Connection, rows: Slice = rows, part: Partition = part) -> None:
                 await forget_sums(connection, part)
-                # Nothing is copied from a table that an earlier run has dropped.
-                if await connection.fetchval(_EXISTS, rows.source):
-                    await lock_holds(connection)
-                    await copy_held(connection, self._keyring, rows, self.now)
+                await lock_holds(connection)
+                await copy_held(connection, self._keyring, rows, self.now)
 
             await self._partitions.drop(part, first=keep)
             self._on_step("partition dropped")
@@ -239,7 +245,7 @@ class _Purge:
         )
 
     async def _verify(self, run: Run) -> Run:
-        left = [part.name for part in run.plan.partitions if await self._partitions.exists(part)]
+        left = [*await self._partitions.left(run.plan.partitions)]
         live = {tuple(name) for name in await self._keyring.periods()}
         left += [str(PeriodKeyName(*key)) for key in run.plan.keys if tuple(key) in live]
         if left:
@@ -281,10 +287,10 @@ class _Purge:
     async def _spare(self, run: Run) -> Run:
         """Take out of the plan what is no longer due, as far as it is still whole; the catalogue says what it is."""
         earlier = () if run.named else await self._means.earlier(self.now)
-        everything = await all_partitions(self._partitions)
-        due = plan(self._means.policy(), everything, run.plan.keys, self.now, earlier)
-        due_names, whole = {part.name for part in due.partitions}, await self._partitions.attached()
-        parts = tuple(part for part in run.plan.partitions if part.name in due_names or part.name not in whole)
+        there = await self._partitions.catalogue()
+        due = plan(self._means.policy(), there.partitions, run.plan.keys, self.now, earlier)
+        due_names = {part.name for part in due.partitions}
+        parts = tuple(part for part in run.plan.partitions if part.name in due_names or part.name not in there.whole)
         before = (PurgeState.PLANNED, PurgeState.HOLDS_CHECKED, PurgeState.INTENT_LEDGERED)
         keys = due.keys if run.state in before else run.plan.keys
         kept = PurgePlan(parts, keys)
@@ -293,12 +299,6 @@ class _Purge:
         spared = [part.name for part in run.plan.partitions if part not in parts]
         spared += [str(PeriodKeyName(*key)) for key in run.plan.keys if key not in keys]
         return await self.runs.save(run, expected=run.state, plan=kept, spared=(*run.spared, *spared))
-
-    async def _count(self, part: Partition) -> int:
-        """Rows of a detached partition: nothing changes them any more, and nobody waits for this."""
-        if not await self._partitions.exists(part):
-            return 0
-        return await self._owner.fetchval(f"SELECT count(*) FROM {quoted(part.name)}")  # noqa: S608 - a name
 
 
 def _clock_jumped(run: Run) -> PurgeClockError:

@@ -12,7 +12,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 
@@ -44,23 +44,11 @@ _RACES: Final = (
     asyncpg.ObjectNotInPrerequisiteStateError,  # another partition is being detached, or this one just was
 )
 
-# Bounds come as text, which depends on these; and `IST` is read as another zone than it was written for.
-_SPEAK_ISO = "SET LOCAL datestyle = 'ISO'; SET LOCAL timezone = 'UTC'"
-_RANGES = """
-    SELECT parent.relname AS store, c.relname AS name, b.bound[1]::smallint AS tier,
-           b.bound[2]::timestamptz AS start, b.bound[3]::timestamptz AS "end", i.inhdetachpending AS pending
-    FROM pg_inherits i
-    JOIN pg_class c ON c.oid = i.inhrelid
-    JOIN pg_class parent ON parent.oid = i.inhparent,
-    LATERAL regexp_match(pg_get_expr(c.relpartbound, c.oid),
-        $re$^FOR VALUES FROM \\('(-?[0-9]+)', '([^']+)'\\) TO \\('\\1', '([^']+)'\\)$$re$) b(bound)
-    WHERE i.inhparent = ANY ($1::text[]::regclass[]) AND b.bound IS NOT NULL
-    ORDER BY store, tier, start
-"""
-_SIZES = """
-    SELECT c.relname AS name, greatest(c.reltuples, 0)::bigint AS rows, pg_total_relation_size(c.oid) AS bytes
-    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = $1::text::regclass
+_RANGES = "SELECT * FROM calledger_partitions($1)"
+_SIZED = """
+    SELECT there.*, greatest(c.reltuples, 0)::bigint AS rows, pg_total_relation_size(c.oid) AS bytes
+    FROM calledger_partitions($1) AS there JOIN pg_class c ON c.oid = there.partition
+    ORDER BY store, tier, start_at
 """
 _NAMES = """
     SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -71,7 +59,25 @@ _DETACHED = """
     WHERE relkind = 'r' AND NOT relispartition AND relnamespace = current_schema()::regnamespace
 """
 _EXISTS = "SELECT to_regclass($1) IS NOT NULL"
-_ATTACHED = "SELECT relispartition FROM pg_class WHERE oid = to_regclass($1)"
+_LEFT = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(quote_ident(name)) IS NOT NULL"
+# Two seconds for locks, to the end of the session or of the transaction, and the state of a partition, in one trip.
+_BEFORE_DETACH = """
+    SELECT set_config('lock_timeout', '2s', false), (
+        SELECT inhdetachpending FROM pg_inherits WHERE inhparent = $1::text::regclass AND inhrelid = to_regclass($2)
+    ) AS pending
+"""
+_BEFORE_DROP = """
+    SELECT set_config('lock_timeout', '2s', true), (
+        SELECT relispartition FROM pg_class WHERE oid = to_regclass($1)
+    ) AS attached
+"""
+
+
+class Catalogue(NamedTuple):
+    """The partitions at one moment, by store, tier and time. `whole`: names of those that nobody began to detach."""
+
+    partitions: list[Partition]
+    whole: frozenset[str]
 
 
 class Partitions:
@@ -115,14 +121,17 @@ class Partitions:
 
     async def list(self, store: Store) -> list[Partition]:
         """The store's partitions by tier and time, those that are being detached included."""
-        async with self._owner.acquire() as connection:
-            ranges = await _ranges(connection, [store])
-            sizes = {row["name"]: row for row in await connection.fetch(_SIZES, store.value)}
-        return [
-            Partition(store, row["name"], row["tier"], row["start"], row["end"], size["rows"], size["bytes"])
-            for row in ranges
-            if (size := sizes.get(row["name"])) is not None
+        return (await self.catalogue([store])).partitions
+
+    async def catalogue(self, stores: Iterable[Store] = Store) -> Catalogue:
+        """The partitions of these stores, with their sizes, and which of them are whole; one statement."""
+        rows = await self._owner.fetch(_SIZED, [store.value for store in stores])
+        there = [row for row in rows if row["bytes"] is not None]  # null: dropped while we looked
+        found = [
+            Partition(Store(store), name, tier, start, end, size, size_bytes)
+            for store, name, tier, start, end, _, _, size, size_bytes in there
         ]
+        return Catalogue(found, frozenset(row["name"] for row in there if not row["pending"]))
 
     async def foreign(self, store: Store) -> tuple[str, ...]:
         """Names of partitions that we did not make: their bounds are not one tier and a time range."""
@@ -149,16 +158,10 @@ class Partitions:
         await self._persist(lambda: self._detach(partition))
 
     async def drop(self, partition: Partition, *, first: InTransaction | None = None) -> None:
-        """Drop a detached partition; gone already is gone. `first` runs in the same transaction, at every try."""
+        """Drop a detached partition; gone already is gone. `first` runs before it in the same transaction, each try."""
         if not named_by_us(partition):
             raise DatabaseError(f"`{partition.name}` is not a partition that calledger made: it is not dropped")
         await self._persist(lambda: self._drop(partition, first))
-
-    async def attached(self) -> frozenset[str]:
-        """Names of the partitions that are attached and that nobody has begun to detach."""
-        async with self._owner.acquire() as connection:
-            rows = await _ranges(connection, Store)
-        return frozenset(row["name"] for row in rows if not row["pending"])
 
     async def detached(self) -> frozenset[str]:
         """Names of tables that were our partitions and wait for their drop."""
@@ -166,7 +169,12 @@ class Partitions:
 
     async def exists(self, partition: Partition) -> bool:
         """Whether a table of this name is in the catalogue, attached or not."""
-        return await self._owner.fetchval(_EXISTS, quoted(partition.name))
+        return bool(await self.left([partition]))
+
+    async def left(self, partitions: Iterable[Partition]) -> tuple[str, ...]:
+        """The names of those that are in the catalogue, attached or not."""
+        rows = await self._owner.fetch(_LEFT, [partition.name for partition in partitions])
+        return tuple(name for (name,) in rows)
 
     async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
         """Run `step` until nobody is in its way: each try waits two seconds at most, so that nobody waits behind it."""
@@ -210,25 +218,23 @@ class Partitions:
     async def _detach(self, partition: Partition) -> None:
         store, name = partition.store.value, partition.name
         async with self._owner.acquire() as connection:
-            rows = await _ranges(connection, [partition.store])
-            pending = {row["name"]: row["pending"] for row in rows}.get(name)
-            if pending is None:
-                return
-            if pending:
-                await _finalise(connection, store, name)
-                return
-            # CONCURRENTLY runs outside a transaction, so the setting cannot be local to one.
-            await connection.execute("SET lock_timeout = '2s'")
             try:
-                await connection.execute(f"ALTER TABLE {store} DETACH PARTITION {quoted(name)} CONCURRENTLY")
+                # CONCURRENTLY runs outside a transaction, so the timeout cannot be local to one.
+                before = await connection.fetchrow(_BEFORE_DETACH, store, quoted(name))
+                if before["pending"]:
+                    await _finalise(connection, store, name)
+                elif before["pending"] is not None:
+                    await connection.execute(f"ALTER TABLE {store} DETACH PARTITION {quoted(name)} CONCURRENTLY")
             finally:
                 await _reset(connection)
 
     async def _drop(self, partition: Partition, first: InTransaction | None) -> None:
         async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
-            await connection.execute("SET LOCAL lock_timeout = '2s'")
-            if await connection.fetchval(_ATTACHED, quoted(partition.name)):
+            before = await connection.fetchrow(_BEFORE_DROP, quoted(partition.name))
+            if before["attached"]:
                 raise DatabaseError(f"the partition `{partition.name}` is still attached: it is not dropped")
+            if before["attached"] is None:
+                return
             if first is not None:
                 await first(connection)
             await connection.execute(f"DROP TABLE IF EXISTS {quoted(partition.name)}")
@@ -272,9 +278,7 @@ def quoted(name: str) -> str:
 
 
 async def _ranges(connection: asyncpg.Connection, stores: Iterable[Store]) -> list[asyncpg.Record]:
-    async with connection.transaction():
-        await connection.execute(_SPEAK_ISO)
-        return await connection.fetch(_RANGES, [store.value for store in stores])
+    return await connection.fetch(_RANGES, [store.value for store in stores])
 
 
 async def _finalise(connection: asyncpg.Connection, store: str, name: str) -> None:
@@ -286,7 +290,7 @@ async def _finalise(connection: asyncpg.Connection, store: str, name: str) -> No
 async def _read(connection: asyncpg.Connection, stores: Iterable[Store]) -> dict[tuple[Store, int], Ranges]:
     found: dict[tuple[Store, int], Ranges] = {}
     for row in await _ranges(connection, stores):
-        found.setdefault((Store(row["store"]), row["tier"]), Ranges()).add(row["start"], row["end"])
+        found.setdefault((Store(row["store"]), row["tier"]), Ranges()).add(row["start_at"], row["end_at"])
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from graphql import build_schema, parse, validate
-from running import RunningService
+from running import RunningService, bare_command
 
 ROOT = Path(__file__).parents[2]
 MOMENT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
@@ -73,6 +73,57 @@ def test_nothing_is_due_in_a_new_ledger(service: RunningService) -> None:
     assert "nothing is due" in done(service, "purge", "--dry-run")
     assert "nothing was due" in done(service, "purge")
     assert "FAIL" not in done(service, "fsck")
+
+
+def test_a_dry_run_says_all_of_what_would_go(tmp_path: Path) -> None:
+    """Partitions with exact rows and bytes, keys, what holds keep, and the digest, which `--plan` then carries out."""
+    service = RunningService(tmp_path / "data")
+    try:
+        old = datetime.now(UTC) - timedelta(days=25)
+        calls = [
+            {"id": f"c{number}", "started_at": old.isoformat(), "model": "m", "status": "failed", "account": account,
+             "user": "u-1", "error": {"type": "E", "message": "no quota left"}}
+            for number, account in enumerate(("acme", "acme", "other"))
+        ]  # fmt: skip
+        service.report(service.new_key("ingest"), *calls)
+        done(
+            service,
+            "hold",
+            "place",
+            "case",
+            "--account",
+            "acme",
+            "--owner",
+            "c",
+            "--reason",
+            "r",
+            "--class",
+            "personal",
+        )
+        path = tmp_path / "short.toml"
+        text = bare_command("policy", "show", "default").stdout
+        path.write_text(re.sub(r"(call|call_error|usage_quarter|personal) = [0-9]+", r"\1 = 5", text))
+        done(service, "policy", "apply", str(path))
+
+        said = done(service, "purge", "--dry-run")
+        planned = service.ask(
+            service.new_key("compliance"),
+            "mutation { planPurge(input: {}) { digest rowsHeldBack partitions { name rows bytes } } }",
+        )["data"]["planPurge"]
+        found = re.findall(r"(?m)^((?:call|call_error)_t1_\S+)\s.*\s([0-9]+)\s+([0-9]+)$", said)
+        assert [int(rows) for _, rows, _ in found] == [3, 3]
+        assert all(int(size) > 0 for *_, size in found)
+        assert f"key of tier 1, personal, {old:%Y-%m-%d}" in said
+        assert "4 rows of these are kept by holds" in said
+        assert "due by a change of policy" in said
+        digest = re.findall(r"(?m)^plan (sha256:[0-9a-f]{64})$", said)[0]
+        assert (planned["digest"], planned["rowsHeldBack"]) == (digest, "4")
+        rows = {part["name"]: part["rows"] for part in planned["partitions"]}
+        assert rows.items() >= {(name, rows) for name, rows, _ in found}
+        assert "nothing was due" in done(service, "purge")
+        assert "4 rows kept by holds" in done(service, "purge", "--plan", digest)
+    finally:
+        service.stop()
 
 
 def test_a_whole_account_goes_with_its_name(service: RunningService) -> None:

@@ -297,7 +297,7 @@ def test_kms_away(vault: VaultServer, tmp_path: Path) -> None:
 
 
 def test_lost_and_rotated(tmp_path: Path) -> None:
-    """A key that is gone and was not destroyed is lost, and `keyring status` says so; a rotation needs no record."""
+    """A key that is gone and was not destroyed is lost, and `keyring status` says so; a rotation is in the ledger."""
     service = Service(tmp_path / "data")
     try:
         key = service.new_key("ingest")
@@ -308,6 +308,10 @@ def test_lost_and_rotated(tmp_path: Path) -> None:
         done = service.command("keyring", "rotate", "--to", f"file:{tmp_path / 'new'}")
         assert done.returncode == 0, done.stderr
         assert f"CALLEDGER_KEK=file:{tmp_path / 'new'}" in done.stdout
+        rotated = service.ask(
+            service.admin_key, "{ ledger(filter: {kind: {eq: KEYRING_ROTATED}}) { nodes { actor } } }"
+        )
+        assert rotated["data"]["ledger"]["nodes"] == [{"actor": "cli"}]
         forget_keys(service)
         assert until_disclosed(service, ["CLEAR"])[0]["message"] == "limit reached for first"
         service.stop()

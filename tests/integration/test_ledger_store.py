@@ -289,6 +289,9 @@ async def test_a_changed_row_is_noticed_when_it_is_used(ledger: Ledger) -> None:
         await ledger.append(LedgerKind.EXPORTED, {}, actor="cli")
 
 
+SCANS = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'ledger_entry'"
+
+
 async def test_proofs_read_a_handful_of_rows(ledger: Ledger) -> None:
     """Head and nodes are found by the primary key: no statement reads the log whole."""
     await filled(ledger, 3)
@@ -301,9 +304,24 @@ async def test_proofs_read_a_handful_of_rows(ledger: Ledger) -> None:
         )
         await connection.execute("ANALYZE ledger_entry")
         for statement, parameters in (
-            (statements.HEAD, ()),
+            (statements.HEAD, (statements.LEDGER_LOCK,)),
             (statements.NODES, ([0, 1], [0, 1])),
             (statements.NEWEST_OF_KIND, ("STARTED",)),
         ):
             plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}", *parameters))
             assert "Seq Scan on ledger_entry" not in plan, plan
+            async with connection.transaction():
+                # What a function does shows in no plan of its caller.
+                await connection.fetch(statement, *parameters)
+                assert await connection.fetchval(SCANS) == 0
+
+
+async def test_an_entry_takes_two_round_trips(ledger: Ledger) -> None:
+    """In the caller's transaction an append is two statements, with a note and without: others wait for its lock."""
+    async with ledger.database.owner.acquire() as connection, connection.transaction():
+        seen: list[str] = []
+        await ledger.append(LedgerKind.EXPORTED, {}, actor="cli", connection=connection)  # types are asked for once
+        connection.add_query_logger(lambda query: seen.append(query.query))
+        for note in (None, "ticket 4711"):
+            await ledger.append(LedgerKind.EXPORTED, {}, actor="cli", note=note, connection=connection)
+    assert len([query for query in seen if query != "COMMIT;"]) == 4

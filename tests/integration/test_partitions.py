@@ -224,6 +224,26 @@ async def test_leftovers_are_finalised_before_others_can_be_detached(pool, parti
     assert await partitions.exists(first)
 
 
+async def test_a_detach_that_waits_for_a_reader_keeps_no_partition_from_being_made(pool, partitions, impatient, policy):
+    """While a reader idles in its transaction, before and after the detach gives up, rows get new partitions."""
+    await partitions.ensure(policy, [(Store.CALL, 1, NOW)])
+    (part,) = await partitions.list(Store.CALL)
+    weeks = [NOW + timedelta(days=7 * week) for week in (1, 2)]
+    async with open_reader(pool):
+        detaching = asyncio.create_task(impatient.detach(part))
+        while not await pool.fetchval("SELECT count(*) FROM pg_inherits WHERE inhdetachpending"):
+            assert not detaching.done()
+            await asyncio.sleep(0.01)
+        await partitions.ensure(policy, [(Store.CALL, 1, weeks[0])])
+        await pool.execute(INSERT_CALL, weeks[0], 1)
+        with pytest.raises(PartitionsBusyError):
+            await detaching
+        await partitions.ensure(policy, [(Store.CALL, 1, weeks[1])])
+        await pool.execute(INSERT_CALL, weeks[1], 1)
+        assert await rows(pool) == 2
+    assert await partitions.finalise_leftovers() == (part.name,)
+
+
 async def test_a_lock_timeout_does_not_stay_on_the_connection(any_database_url, policy):
     """After a detach, whether it worked or not, the connection waits for locks as before."""
     async with asyncpg.create_pool(any_database_url, min_size=0, max_size=1) as pool:

@@ -1,0 +1,60 @@
+"""What became of every key, in the ledger: made, destroyed, or gone without us.
+
+Keys are made where they are needed, in the middle of a batch and by any service, and the keyring knows of no ledger. So
+the keyring is held against the ledger now and then, and the difference is written down, by name. A purge writes what it
+destroys itself; the keys of erased accounts and lifted holds are written down here.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import asyncpg
+
+from policies.evidence import LedgerKind, read_leaf
+from service.retention import entries
+from service.retention.means import Means
+from service.retention.runs import SYSTEM
+
+_LOCK: Final = 0x63616C6C_0018
+_KINDS: Final = (LedgerKind.KEY_CREATED, LedgerKind.KEY_DESTROYED, LedgerKind.KEY_LOST)
+_LEAVES: Final = "SELECT kind, leaf FROM ledger_entry WHERE kind = ANY ($1) ORDER BY index"
+
+
+async def record_keys(means: Means) -> int:
+    """Write down the keys that the ledger does not know as what they are now; how many. 0 while another is at it.
+
+    A key is lost when the ledger says that it was made, and it is neither in the keyring nor buried there.
+    """
+    if means.ledger is None:
+        return 0
+    async with means.owner.acquire() as connection, connection.transaction():
+        if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
+            return 0
+        # In this order: a key that is made or destroyed meanwhile is neither lost nor made anew.
+        known = {name: kind async for name, kind in _known(connection)}
+        live = {str(name) for name in await means.keyring.names()}
+        buried = set(await means.keyring.tombstones())
+        there = {name for name, kind in known.items() if kind == LedgerKind.KEY_CREATED}
+        changes: dict[entries.Kind, set[str]] = {
+            "KEY_CREATED": live - buried - there,
+            "KEY_DESTROYED": {name for name in buried & known.keys() if _is_ours(name, known[name])},
+            "KEY_LOST": there - live - buried,
+        }
+        for kind, changed in changes.items():
+            names = sorted(changed)
+            for first in range(0, len(names), entries.NAMES_MAX):
+                facts = {"keys": names[first : first + entries.NAMES_MAX]}
+                await entries.append(means.ledger, kind, facts, actor=SYSTEM, connection=connection)
+    return sum(len(names) for names in changes.values())
+
+
+def _is_ours(name: str, kind: str) -> bool:
+    """Whether a destroyed key is to be written down here: of a period, the purge that destroyed it does so."""
+    return kind != LedgerKind.KEY_DESTROYED and not name.startswith("period/")
+
+
+async def _known(connection: asyncpg.Connection) -> AsyncIterator[tuple[str, str]]:
+    """The names of keys, each with what the ledger said of it last."""
+    async for row in connection.cursor(_LEAVES, [kind.value for kind in _KINDS]):
+        for name in read_leaf(row["leaf"]).facts["keys"]:
+            yield name, row["kind"]
