@@ -108,6 +108,7 @@ class LedgerView(GraphQLView[Context, None]):
             runtime.settings.max_query_cost,
             principal.expires_at,
             runtime.ledger,
+            runtime.export_asked.set,
         )
         context.http_headers = request[_EXCHANGE].headers
         context.services["means"] = runtime.means
