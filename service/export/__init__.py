@@ -4,7 +4,8 @@ An export of rows is a long GraphQL query: the same fields, views and masks, pag
 """
 
 from service.export.formats import ENCODERS, Format
+from service.export.held import HeldRows, held_rows
 from service.export.pages import KINDS, ExportRefusedError, exported_pages
 from service.export.setup import setup
 
-__all__ = ["ENCODERS", "KINDS", "ExportRefusedError", "Format", "exported_pages", "setup"]
+__all__ = ["ENCODERS", "KINDS", "ExportRefusedError", "Format", "HeldRows", "exported_pages", "held_rows", "setup"]

@@ -48,6 +48,19 @@ def test_a_hold_is_placed_listed_and_lifted(service: RunningService) -> None:
     assert "lifted before" in again.stderr
 
 
+def test_held_rows_are_exported_by_the_holds_id(service: RunningService, tmp_path: Path) -> None:
+    """`export` writes a file for its owner alone and says how many rows; a wrong id or no reason is told in a line."""
+    hold = done(service, "hold", "place", "c", "--account", "acme", "--owner", "counsel", "--reason", "suit").strip()
+    file = tmp_path / "case.ndjson"
+    assert done(service, "hold", "export", hold, str(file)) == f"0 calls and 0 errors written to {file}\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    wrong = service.command("hold", "export", "hold_x", str(file))
+    assert (wrong.returncode, "`hold_x` is not the id of a hold" in wrong.stderr) == (1, True)
+    assert service.command("hold", "export", hold, str(file), "--reveal").returncode == 2
+    done(service, "hold", "lift", hold, "--reason", "settled")
+    assert "lifted" in service.command("hold", "export", hold, str(file)).stderr
+
+
 def test_an_erasure_says_what_is_left_to_do(service: RunningService) -> None:
     """A person's rows go at once, and the answer says from when copies cannot be opened."""
     said = done(service, "erase", "--account", "acme", "--user", "u-17", "--reason", "asked")
