@@ -14,6 +14,7 @@ CREATE = f"""
         export {{ {EXPORT} }} checkpoint {{ size note publicKey }} }} }}
 """
 EXPORTED = f"query($id: ID!) {{ export(id: $id) {{ {EXPORT} }} }}"
+CREATE_EXPORT = f"mutation($in: CreateExportInput!) {{ createExport(input: $in) {{ export {{ {EXPORT} }} }} }}"
 READY_S = 20
 
 
@@ -70,6 +71,19 @@ class Auditor:
         export = await self.ended((await self.create(**wanted))["export"]["id"])
         assert export["state"] == "READY", export
         return export
+
+    async def exported(self, kind: str = "CALLS", form: str = "NDJSON", **wanted: Any) -> tuple[dict[str, Any], bytes]:
+        """An export of rows that is ready, and its file."""
+        created = await self.ask(CREATE_EXPORT, **{"in": {"kind": kind, "format": form, **wanted}})
+        export = await self.ended(created["createExport"]["export"]["id"])
+        assert export["state"] == "READY", export
+        return export, (await self.fetch(export["url"])).body
+
+    async def refused(self, kind: str = "CALLS", form: str = "NDJSON", **wanted: Any) -> tuple[str, str]:
+        """Code and message of an export of rows that is refused."""
+        answer = await self.answer(CREATE_EXPORT, **{"in": {"kind": kind, "format": form, **wanted}})
+        [error] = answer["errors"]
+        return error["extensions"]["code"], error["message"]
 
     async def fetch(self, path: str, **options: Any) -> Answer:
         """A download; `path` as in `url`."""

@@ -21,6 +21,7 @@ from service.storage.export_store import ExportRecord, ExportState, get_export
 
 PATH: Final = "/v1/exports/{id}"
 _CHUNK_BYTES: Final = 2**17
+_TYPES: Final = {"NDJSON": "application/x-ndjson", "CSV": "text/csv; charset=utf-8; header=present"}
 
 
 class Download:
@@ -75,9 +76,10 @@ async def _sent(request: web.Request, record: ExportRecord, file: BinaryIO) -> w
 
 
 def _headers(record: ExportRecord) -> dict[str, str]:
-    name = f"calledger-{record.kind.value.lower()}-{encode_export_id(record.id)}.ndjson"
+    form = record.request.get("format", "NDJSON")
+    name = f"calledger-{record.kind.value.lower()}-{encode_export_id(record.id)}.{form.lower()}"
     return {
-        "Content-Type": "application/x-ndjson",
+        "Content-Type": _TYPES[form],
         "Content-Disposition": f'attachment; filename="{name}"',
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",

@@ -9,15 +9,19 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any, Final
 
 import asyncpg
 import orjson
 
+from service.api.export_types import encode_export_id
 from service.errors import CalledgerError
 from service.export.evidence import evidence_rows
 from service.export.folder import Draft, ExportFolder
+from service.export.rows import exported_rows
 from service.guard import guarded
+from service.ledger import LedgerKind
 from service.logs import get_logger
 from service.runtime import Runtime
 from service.storage.export_store import (
@@ -42,6 +46,9 @@ Rows = AsyncIterator[tuple[bytes, int]]
 """Parts of a file, each with how many rows end in it."""
 SOURCES: Final[Mapping[ExportKind, Callable[[Runtime, ExportRecord], Awaitable[tuple[Rows, dict[str, Any]]]]]] = {
     ExportKind.EVIDENCE: evidence_rows,
+    ExportKind.CALLS: exported_rows,
+    ExportKind.ERRORS: exported_rows,
+    ExportKind.COSTS: exported_rows,
 }
 """By kind: the parts of the file, and what its manifest says besides counts and digest."""
 
@@ -138,9 +145,20 @@ class ExportWriter:
             manifest = orjson.dumps(said | counts, option=orjson.OPT_SORT_KEYS).decode()
             await asyncio.to_thread(draft.keep)
         written = Written(count, draft.bytes, draft.sha256, manifest)
-        lifetime = timedelta(hours=self._runtime.settings.export_hours)
-        if not await finish_export(self._owner, record.id, worker, written, lifetime):
+        if not await self._finished(record, worker, written):
             await asyncio.to_thread(self._folder.remove, record.id)
+
+    async def _finished(self, record: ExportRecord, worker: int, written: Written) -> bool:
+        """Make the file one that can be fetched, and rows that can be fetched an entry of the ledger; False: it is not
+        ours any more."""
+        lifetime = timedelta(hours=self._runtime.settings.export_hours)
+        async with self._owner.acquire() as connection, connection.transaction():
+            if not await finish_export(connection, record.id, worker, written, lifetime):
+                return False
+            if record.kind is not ExportKind.EVIDENCE:
+                facts, actor = export_facts(record, written), record.requested_by
+                await self._runtime.ledger.append(LedgerKind.EXPORTED, facts, actor=actor, connection=connection)
+        return True
 
 
 async def _fill(draft: Draft, parts: Rows) -> int:
@@ -154,6 +172,21 @@ async def _fill(draft: Draft, parts: Rows) -> int:
             pending.clear()
     await asyncio.to_thread(draft.write, bytes(pending))
     return count
+
+
+def export_facts(record: ExportRecord, written: Written) -> dict[str, Any]:
+    """What the ledger is told: ids, counts and digests; of the filter too only the digest."""
+    filter_ = orjson.dumps(record.request["filter"], option=orjson.OPT_SORT_KEYS)
+    return {
+        "export": encode_export_id(record.id),
+        "kind": record.kind.value,
+        "format": record.request["format"],
+        "rows": written.rows,
+        "sha256": written.sha256,
+        "filter": "sha256:" + sha256(filter_).hexdigest(),
+        "role": record.role,
+        "accounts": None if record.accounts is None else list(record.accounts),
+    }
 
 
 def _reason(error: Exception) -> str:

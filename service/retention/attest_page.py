@@ -25,9 +25,10 @@ _STORES: Final = """
 <p>Stores: <b>call</b> has one row a call, <b>call_error</b> the sealed details of failed calls, <b>usage_quarter</b>
 sums by quarter of an hour and <b>usage_day</b> by day, which name no person.
 <b>Window</b>: the days for which rows are shown to anybody; <b>kept at most</b>: the days after which they are gone
-from the disk, or of what is hashed or sealed the key; <b>unreadable</b>: the days after which no copy of what is sealed can be opened, backups included.
-<b>Overdue</b> rows should have been gone by now; <b>hidden</b> ones are past their window, shown to nobody, and wait
-for their partition to end; <b>held</b> ones are copies that a legal hold keeps. &ldquo;-&rdquo;: there is none.</p>
+from the disk, or of what is hashed or sealed the key; <b>unreadable</b>: the days after which no copy of what is sealed
+can be opened, backups included. <b>Overdue</b> rows should have been gone by now; <b>hidden</b> ones are past their
+window, shown to nobody, and wait for their partition to end; <b>held</b> ones are copies that a legal hold keeps.
+&ldquo;-&rdquo;: there is none.</p>
 """
 
 

@@ -23,18 +23,27 @@ KEPT_MAX: Final = 20
 REMEMBERED: Final = timedelta(days=30)
 """How long an export whose file is gone is still told of."""
 
+# Rows that were exported show what a policy let be seen, of accounts and people that were there: another policy ends
+# them, and so does an erasure that may be about one of them.
+_OVER: Final = """
+    (expires_at <= clock_timestamp() OR (kind <> 'EVIDENCE' AND (
+        policy <> (SELECT digest FROM policy_version ORDER BY version DESC LIMIT 1)
+        OR EXISTS (
+            SELECT FROM erasure WHERE erasure.requested_at >= export.requested_at
+                AND (export.accounts IS NULL OR export.accounts @> to_jsonb(erasure.account_id))
+        )
+    )))
+"""
 # The moment counts, not whether somebody came by since to tidy up.
-_COLUMNS: Final = """
+_COLUMNS: Final = f"""
     id, kind, requested_by, role, accounts, policy, request, rows, bytes, sha256, manifest, expires_at, failure,
-    CASE WHEN state = 'READY' AND expires_at <= clock_timestamp() THEN 'EXPIRED' ELSE state END AS state
+    CASE WHEN state = 'READY' AND {_OVER} THEN 'EXPIRED' ELSE state END AS state
 """
 _ADD: Final = """
     INSERT INTO export (id, kind, state, requested_by, role, accounts, policy, request, requested_at)
     VALUES ($1, $2, 'QUEUED', $3, $4, $5, $6, $7, clock_timestamp())
 """
-_KEPT_BY: Final = """
-    SELECT count(*) FROM export WHERE requested_by = $1 AND state = 'READY' AND expires_at > clock_timestamp()
-"""
+_KEPT_BY: Final = f"SELECT count(*) FROM export WHERE requested_by = $1 AND state = 'READY' AND NOT {_OVER}"  # noqa: S608
 _ONE: Final = f"SELECT {_COLUMNS} FROM export WHERE id = $1"  # noqa: S608 - names of our own
 _CLAIM: Final = f"""
     UPDATE export SET state = 'RUNNING', worker = $1 WHERE id = (
@@ -60,10 +69,9 @@ _FAIL_ORPHANS: Final = """
             AND (classid::bigint << 32) | objid::bigint = export.worker
     )
 """
-_EXPIRE: Final = """
-    UPDATE export SET state = 'EXPIRED', request = '{}', manifest = NULL
-    WHERE state = 'READY' AND expires_at <= clock_timestamp()
-"""
+_EXPIRE: Final = f"""
+    UPDATE export SET state = 'EXPIRED', request = '{{}}', manifest = NULL WHERE state = 'READY' AND {_OVER}
+"""  # noqa: S608
 _FORGET: Final = """
     DELETE FROM export
     WHERE state IN ('FAILED', 'EXPIRED') AND coalesce(expires_at, ended_at) <= clock_timestamp() - $1::interval
@@ -76,6 +84,9 @@ class ExportKind(StrEnum):
     """What is in the file."""
 
     EVIDENCE = "EVIDENCE"
+    CALLS = "CALLS"
+    ERRORS = "ERRORS"
+    COSTS = "COSTS"
 
 
 class ExportState(StrEnum):
@@ -88,8 +99,13 @@ class ExportState(StrEnum):
     EXPIRED = "EXPIRED"
 
 
-ROOTS: Final[Mapping[ExportKind, str]] = {ExportKind.EVIDENCE: "createEvidence"}
-"""The root field by which each kind is asked for: whoever may not ask it any more does not get the file either."""
+ROOTS: Final[Mapping[ExportKind, tuple[str, ...]]] = {
+    ExportKind.EVIDENCE: ("export", "createEvidence"),
+    ExportKind.CALLS: ("export", "createExport", "calls"),
+    ExportKind.ERRORS: ("export", "createExport", "errors"),
+    ExportKind.COSTS: ("export", "createExport", "costs"),
+}
+"""The root fields that a kind is asked for by: whoever may not ask one of them any more does not get the file."""
 
 
 class ExportBusyError(RequestError):
@@ -131,7 +147,7 @@ class ExportRecord:
 
         A key that sees less than when it asked does not get what it saw then.
         """
-        if not all(may_ask(policy, asker.role, root) for root in ("export", ROOTS[self.kind])):
+        if not all(may_ask(policy, asker.role, root) for root in ROOTS[self.kind]):
             return False
         if asker.role is Role.ADMIN and asker.accounts is None:
             return True
@@ -183,10 +199,12 @@ async def claim_export(owner: asyncpg.Pool, worker: int) -> ExportRecord | None:
     return None if row is None else _record(row)
 
 
-async def finish_export(owner: asyncpg.Pool, id_: UUID, worker: int, written: Written, lifetime: timedelta) -> bool:
+async def finish_export(
+    connection: asyncpg.Connection, id_: UUID, worker: int, written: Written, lifetime: timedelta
+) -> bool:
     """The file is there; False when the export is not this process's any more, and the file must go."""
     values = (written.rows, written.bytes, written.sha256, written.manifest, lifetime)
-    return await owner.fetchval(_FINISH, id_, worker, *values) is not None
+    return await connection.fetchval(_FINISH, id_, worker, *values) is not None
 
 
 async def fail_export(owner: asyncpg.Pool, id_: UUID, worker: int, failure: str) -> None:
