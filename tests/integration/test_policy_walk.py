@@ -32,6 +32,7 @@ from service.export.pages import KINDS, ExportRefusedError, exported_pages
 from service.ledger import Ledger
 from service.query.errors import ForbiddenError
 from service.query.scope import Scope
+from service.storage.policy_store import store_policy
 
 SCHEMA = build_schema()._schema
 VALUES = {"String": "x", "ID": "x", "Int": 1, "Decimal": "1", "Boolean": True, "DateTime": "2026-01-01T00:00:00Z"}
@@ -134,6 +135,7 @@ HARMLESS = {"OrderDirection", "CallStatus", "ExportKind", "ExportFormat"}
 async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
     async with open_shelf(database_url, tmp_path) as shelf:
         await shelf.put([await canary_call(shelf)])
+        await store_policy(shelf.database.owner, shelf.policy, applied_by="test")
         yield shelf
 
 
@@ -307,7 +309,7 @@ async def forbidden(shelf: Shelf, query: str, value: Any, scope: Scope) -> bool:
     return "FORBIDDEN" in codes
 
 
-def allowed(policy: Policy, role: Role, root: str, governed: Sequence[str], query: str) -> bool:
+def allowed(policy: Policy, role: Role, root: str, governed: Sequence[str], query: str = "") -> bool:
     """By the policy's own words, field by field. Whoever exports a list must be able to ask for it too."""
     exported = [kind.lower() for kind in re.findall(r"kind: ([A-Z]+)", query)]
     return all(views.may_ask(policy, role, one) for one in (root, *exported)) and all(
