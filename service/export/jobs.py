@@ -103,6 +103,8 @@ class ExportWriter:
 
     def _done(self, job: "asyncio.Task[None]") -> None:
         self._jobs.discard(job)
+        if not job.cancelled() and (error := job.exception()) is not None:
+            log.error("an export could not be given up; it ends with its lock", exc_info=error)
         self._runtime.export_asked.set()
 
     async def _live(self) -> None:

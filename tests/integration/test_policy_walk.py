@@ -234,9 +234,11 @@ def choices() -> Iterator[tuple[str, Sequence[str], str, str, Any]]:
     """Every choice: what it is called, the fields that it tells of, its root, the query, and the variable."""
     for input_, fields in FILTERS.items():
         for name, governed in fields.items():
-            for value in operators(input_, name):
+            for number, value in enumerate(operators(input_, name)):
                 for root, query in PLACES[input_].items():
-                    yield f"{root} {name} {value}", governed, root, query, {name: value}
+                    # An export is taken on whole each time: one operator of each field will do.
+                    if root != "createExport" or number == 0:
+                        yield f"{root} {name} {value}", governed, root, query, {name: value}
     for enum, values in ENUMS.items():
         for value, governed in values.items():
             for root, query in PLACES[enum].items():
