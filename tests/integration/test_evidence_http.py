@@ -414,6 +414,28 @@ async def test_what_was_taken_away_meanwhile_is_not_kept(served: Served) -> None
     assert record.id.hex not in {file.name for file in exports_folder(served).iterdir()}
 
 
+async def test_what_could_not_even_be_given_up_ends_with_its_lock(served: Served) -> None:
+    """While the record is away nobody can be told; when it is back, the export is FAILED and not forgotten."""
+    runtime, one = served.runtime, await auditor(served)
+    owner, scope = runtime.database.owner, await runtime.authenticator.authenticate(f"Bearer {one.key}")
+    writer = ExportWriter(runtime, ExportFolder(runtime.settings.data))
+    await writer._live()
+    async with owner.acquire() as connection, connection.transaction():
+        await add_export(connection, uuid4(), ExportKind.EVIDENCE, scope, "", {"start": 0, "size": 99})
+    record = await claim_export(owner, writer._worker)
+    assert record is not None
+    await owner.execute("ALTER TABLE export RENAME TO export_away")
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await writer._write(record)
+    await owner.execute("ALTER TABLE export_away RENAME TO export")
+    deadline = asyncio.get_running_loop().time() + 20
+    while (state := (await one.export(encode_export_id(record.id)))["state"]) == "RUNNING":
+        assert asyncio.get_running_loop().time() < deadline
+        await writer.tidy()
+        await asyncio.sleep(0.05)
+    assert state == "FAILED"
+
+
 async def test_a_full_disk_fails_the_export_and_nothing_else(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """No draft is left, the reason is told, the next one is written."""
     import resource
