@@ -70,6 +70,7 @@ PROGRAMS: Final = {
     "phoenix": Program(),
     "ledger": Program(quick=("20000",), to_file=False, figures=_ledger),
     "purge": Program(),
+    "exports": Program(),
 }
 
 

@@ -43,6 +43,7 @@ BARS: Final = {
     "startup/next": Bar("next start to ready", "s", 2, 1, more=False),
     "memory/rest": Bar("resident memory of the service at rest", "MB", 200, 120, more=False),
     "memory/export": Bar("growth while exporting 1 million rows", "MB", 50, 20, more=False),
+    "memory/file": Bar("growth of the service while a key's export is written", "MB", 50, 20, more=False),
     "disk/call": Bar("disk per call with its indexes", "bytes", 350, 250, more=False),
     "redaction/message": Bar("redacting a 500-character error message, the slowest kind", "us", 150, 80, more=False),
     "redaction/doubling": Bar("redaction when the input doubles, adversarial text", "x time", 2.2, 2.0, more=False),

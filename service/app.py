@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from prometheus_client import REGISTRY, generate_latest
 
-from service import api, console, ingest
+from service import api, console, export, ingest
 from service.logs import get_logger, log_request
 from service.runtime import Runtime
 
@@ -20,6 +20,7 @@ def build_app(runtime: Runtime) -> web.Application:
     app = web.Application(middlewares=[_access_log, _errors_as_json], client_max_size=runtime.settings.max_body_bytes)
     ingest.setup(app, runtime)
     api.setup(app, runtime)
+    export.setup(app, runtime)
     console.setup(app)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz(runtime))

@@ -1,5 +1,6 @@
 """Everything that a process of calledger works with, opened in order and closed in reverse."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -38,7 +39,8 @@ _LOCK = 0x63616C6C_0030
 class Runtime:
     """`applied` changes when another policy is put in force; the rest stays for the life of the process.
 
-    `check_policy` raises PolicyError for a policy that what runs here cannot work under.
+    `check_policy` raises PolicyError for a policy that what runs here cannot work under. `export_asked` is set when
+    there may be an export to write.
     """
 
     settings: Settings
@@ -51,6 +53,7 @@ class Runtime:
     ledger: Ledger
     keeper: LedgerKeeper
     check_policy: Callable[[Policy], None] = field(default=lambda _: None)
+    export_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def means(self) -> Means:

@@ -50,6 +50,10 @@ class Settings(BaseSettings):
     purge_delay: Annotated[
         int, Field(ge=0, description="hours that destruction by a change of policy waits, unless its plan is named")
     ] = 72
+    export_hours: Annotated[
+        int,
+        Field(ge=1, le=720, description="hours that an exported file can be fetched before it is removed"),
+    ] = 24
     max_body_bytes: Annotated[int, Field(ge=1024, description="largest body of a report, after gzip")] = 64 * 2**20
     queue_rows: Annotated[int, Field(ge=1, description="calls that may wait for the writer before 503")] = 20_000
     batch_rows: Annotated[int, Field(ge=1, le=20_000, description="calls that one commit takes at most")] = 2_000

@@ -14,7 +14,7 @@ from aiohttp import web
 from rows import Shelf
 
 from policies.model import Role
-from service import api
+from service import api, export
 from service.access.authenticate import Authenticator
 from service.access.keys import new_key
 from service.ledger import Ledger, LedgerKeeper
@@ -53,7 +53,7 @@ async def serve(shelf: Shelf, **settings: Any) -> AsyncIterator[Served]:
     data = TemporaryDirectory()
     ledger = Ledger(shelf.database, shelf.keyring, uuid4())
     runtime = Runtime(
-        Settings(**settings),
+        Settings(**{"data": Path(data.name)} | settings),
         shelf.database,
         shelf.accounts,
         await store_policy(shelf.database.owner, shelf.policy, applied_by="test"),
@@ -65,6 +65,7 @@ async def serve(shelf: Shelf, **settings: Any) -> AsyncIterator[Served]:
     )
     app = web.Application()
     api.setup(app, runtime)
+    export.setup(app, runtime)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -1,5 +1,6 @@
 """What every resolver of one request works with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,8 @@ class Context:
     """One request: who asks, what reads for them, and what they have spent.
 
     `ordinary`: a compiled operation has had no answer, and need not be asked again. `sizes` notes how many entries each
-    list really had, for the actual cost. `request_id` is made when an error first needs it.
+    list really had, for the actual cost. `request_id` is made when an error first needs it. `export_asked` tells who
+    writes exports that there is one to write.
     """
 
     scope: Scope
@@ -25,6 +27,7 @@ class Context:
     expires_at: datetime | None = None
     request_id: str | None = None
     ledger: Ledger | None = None
+    export_asked: Callable[[], None] = lambda: None
     services: dict[str, Any] = field(default_factory=dict[str, Any])
     sizes: dict[tuple[str | int, ...], int] = field(default_factory=dict[tuple[str | int, ...], int])
     requested_cost: int = 0

@@ -19,6 +19,7 @@ from service.errors import RequestError
 from service.guard import guarded
 from service.logs import get_logger
 from service.query.errors import OutOfRetentionError, QueryTimeoutError
+from service.storage.export_store import ExportBusyError
 
 log = get_logger()
 
@@ -43,6 +44,7 @@ class Code(StrEnum):
 _CODES: Final[tuple[tuple[type[Exception], Code], ...]] = (
     (OutOfRetentionError, Code.OUT_OF_RETENTION),
     (QueryTimeoutError, Code.TIMEOUT),
+    (ExportBusyError, Code.THROTTLED),
     (ForbiddenError, Code.FORBIDDEN),
     (UnauthenticatedError, Code.UNAUTHENTICATED),
     (RequestError, Code.BAD_USER_INPUT),

@@ -1,6 +1,8 @@
 """From a filter as written to a predicate: bounded in depth and size, each operator one comparison."""
 
 from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 from typing import Any, Final
 
@@ -44,6 +46,35 @@ def to_predicate(filter_: CallFilter | ErrorFilter | None) -> Predicate:
     if sum(1 for _ in _leaves(predicate)) > LEAVES_MAX:
         raise BadInputError(f"a filter holds at most {LEAVES_MAX} comparisons")
     return predicate
+
+
+def written_filter(filter_: CallFilter | ErrorFilter) -> dict[str, Any]:
+    """The filter as it is written in JSON, to be kept. BadInputError when it names a user by the plain id."""
+    return _written(filter_)
+
+
+def _written(value: Any) -> Any:  # noqa: ANN401 - any part of a filter
+    match value:
+        case list():
+            return [_written(item) for item in value]
+        case Enum():
+            return value.name
+        case datetime():
+            return value.isoformat()
+        case Decimal():
+            return format(value, "f")
+        case UserFilter(id=Some()):
+            raise BadInputError("what was asked for is kept with an export: name users by `pseudonym`")
+        case TagFilter():
+            return {"key": value.key, **{name: _written(inner) for name, inner in _given(value)}}
+        case bool() | int() | str():
+            return value
+    return {_outward(name): _written(inner) for name, inner in _given(value)}
+
+
+def _outward(name: str) -> str:
+    head, *tail = name.rstrip("_").split("_")
+    return "".join([head, *map(str.title, tail)])
 
 
 def _all_of(filter_: CallFilter | ErrorFilter, depth: int) -> Predicate:

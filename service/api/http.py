@@ -110,6 +110,7 @@ class LedgerView(GraphQLView[Context, None]):
             principal.expires_at,
             ledger=runtime.ledger,
             services=self._services,
+            export_asked=runtime.export_asked.set,
         )
         context.http_headers = request[_EXCHANGE].headers
         return context

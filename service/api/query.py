@@ -17,6 +17,8 @@ from service.api.cost_types import (
     resolve_costs,
 )
 from service.api.directives import Cost, paged
+from service.api.evidence import ExportQuery, resolve_export
+from service.api.export_types import PREFIX as EXPORT
 from service.api.facet_types import Facets, FirstValues, resolve_facets
 from service.api.inputs import (
     CallOrder,
@@ -62,7 +64,7 @@ def _slicing(first: Any, after: Any = None, last: Any = None, before: Any = None
 
 
 @strawberry.type(description="What can be asked.")
-class Query(RetentionQuery, LedgerQuery):
+class Query(RetentionQuery, LedgerQuery, ExportQuery):
     @strawberry.field(
         description="Calls, newest first unless ordered otherwise.", directives=[*paged(), Cost(weight=10)]
     )
@@ -151,6 +153,8 @@ class Query(RetentionQuery, LedgerQuery):
         context = info.context
         if id.startswith(("hold_", "purge_", "erasure_")):
             return await retention_node(context, id)
+        if id.startswith(f"{EXPORT}_"):
+            return await resolve_export(context, id)
         if not id.startswith("err_"):
             return await _call(info, id, lists.tree_of(info, frozenset({"Node", "Call"})))
         tree = lists.tree_of(info, frozenset({"Node", "CallError"}))

@@ -3,16 +3,19 @@
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
 from policies.model import DataClass
 from service.api.retention_types import decode_id, encode_id
-from service.commands.common import quiet_runtime, run, say, table
+from service.commands.common import progress, quiet_runtime, run, say, table
 from service.commands.export import parse_bound
+from service.commands.ledger import write_lines
 from service.commands.options import Data, noun
 from service.errors import RequestError
-from service.retention.holds import HOLDABLE, Hold, Scope, lift_hold, page_holds, place_hold
+from service.export import HeldRows, held_rows
+from service.retention.holds import HOLDABLE, Hold, Scope, get_hold, lift_hold, page_holds, place_hold
 
 app = noun("Keep rows past their window for a legal case, and let go of them.")
 _LISTED_MAX = 200
@@ -73,15 +76,60 @@ def lift(
     \b
     Example: calledger hold lift hold_... --reason "settled"
     """
-    id_ = decode_id("hold", hold_id)
-    if id_ is None:
-        raise RequestError(f"`{hold_id[:60]}` is not the id of a hold: `calledger hold list` shows them")
+    id_ = _id(hold_id)
 
     async def work() -> Hold:
         async with quiet_runtime(data) as runtime:
             return (await lift_hold(runtime.means, id_, reason=reason, actor="cli"))[0]
 
     say(f"lifted; {run(work).copies} copies deleted")
+
+
+@app.command("export")
+def export(
+    hold_id: Annotated[str, typer.Argument(metavar="ID", help="The id in `calledger hold list`.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; made anew, readable by you only.")],
+    reveal: Annotated[bool, typer.Option("--reveal", help="With what is sealed of errors; needs --reason.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Why; kept beside the ledger, not in it.")] = None,
+    data: Data = None,
+) -> None:
+    """Write the copies that a hold keeps, for the owner of its case: one JSON object a line, calls and then errors.
+
+    What rules found in an error's text stays `[redacted:rule]`, unless --reveal.
+    The ledger says that they were exported, and how many, before the first is read.
+    What no purge has come to yet is not copied: it is within its window, and in `calledger export`.
+
+    \b
+    Example: calledger hold export hold_... case-17.ndjson --reveal --reason "disclosure order of 12 May"
+    """
+    if reveal and reason is None:
+        raise typer.BadParameter("--reveal needs --reason")
+    id_ = _id(hold_id)
+    written = run(lambda: _export(id_, file, reveal, reason, data))
+    say(f"{written.calls} calls and {written.errors} errors written to {file}")
+
+
+async def _export(id_: UUID, file: Path, reveal: bool, reason: str | None, data: Path | None) -> HeldRows:
+    async with quiet_runtime(data) as runtime:
+        hold = await get_hold(runtime.database.owner, id_)
+        if hold is None:
+            raise RequestError("there is no such hold: `calledger hold list` shows them")
+        async with (
+            runtime.database.owner.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            rows = await held_rows(runtime, connection, hold, reveal=reveal, reason=reason, actor="cli")
+            with progress() as bar:
+                task = bar.add_task("exporting held rows", total=rows.calls + rows.errors)
+                await write_lines(file, rows.lines, lambda: bar.advance(task))
+    return rows
+
+
+def _id(text: str) -> UUID:
+    id_ = decode_id("hold", text)
+    if id_ is None:
+        raise RequestError(f"`{text[:60]}` is not the id of a hold: `calledger hold list` shows them")
+    return id_
 
 
 @app.command("list")

@@ -1,6 +1,11 @@
-"""Rows to files. An export is a long GraphQL query: the same fields, views and masks, page by page."""
+"""Rows to files, and bundles of evidence to files.
+
+An export of rows is a long GraphQL query: the same fields, views and masks, page by page.
+"""
 
 from service.export.formats import ENCODERS, Format
+from service.export.held import HeldRows, held_rows
 from service.export.pages import KINDS, ExportRefusedError, exported_pages
+from service.export.setup import setup
 
-__all__ = ["ENCODERS", "KINDS", "ExportRefusedError", "Format", "exported_pages"]
+__all__ = ["ENCODERS", "KINDS", "ExportRefusedError", "Format", "HeldRows", "exported_pages", "held_rows", "setup"]

@@ -1,7 +1,7 @@
 """The tamper-evident ledger: what the system did about privacy, in a Merkle log, signed and mirrored."""
 
 from policies.evidence import LedgerKind
-from service.ledger.bundle import Document, bundle_lines
+from service.ledger.bundle import Document, Span, bundle_lines, evidence_lines, record_evidence, span_of
 from service.ledger.check import LedgerCheck, check
 from service.ledger.checkpoints import Checkpoints, SignedCheckpoint
 from service.ledger.errors import LedgerDamagedError, LedgerMirrorError, LedgerRangeError, LedgerSignerError
@@ -24,7 +24,11 @@ __all__ = [
     "Proof",
     "Selection",
     "SignedCheckpoint",
+    "Span",
     "bundle_lines",
     "check",
+    "evidence_lines",
     "reconcile",
+    "record_evidence",
+    "span_of",
 ]

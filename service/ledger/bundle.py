@@ -1,12 +1,19 @@
-"""Writing a bundle of evidence: entries from one on to the newest, under a checkpoint that covers them."""
+"""Writing a bundle of evidence: entries from one on to a signed checkpoint that covers them.
 
-from collections.abc import AsyncIterator, Sequence
+First it is recorded (`record_evidence`), in the transaction of whoever asked. Its lines can then be written at any
+time, by any process, and are about the same entries: what the ledger grows by meanwhile is not in it.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
 
 from policies.evidence import BundleWriter, LedgerKind, moment
-from service.ledger.checkpoints import Checkpoints
-from service.ledger.errors import LedgerRangeError
+from service.ledger.checkpoints import Checkpoints, SignedCheckpoint
+from service.ledger.errors import LedgerRangeError, LedgerSignerError
 from service.ledger.store import Ledger, Selection
 
 _CLOCK: Final = "SELECT clock_timestamp()"
@@ -22,21 +29,84 @@ class Document:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The entries of a bundle: from `start` on, to the first checkpoint of at least `end` entries (None: to the newest,
+    which is the entry of the bundle itself)."""
+
+    start: int
+    end: int | None = None
+
+
+async def span_of(
+    ledger: Ledger,
+    *,
+    since_size: int | None = None,
+    recorded_from: datetime | None = None,
+    recorded_to: datetime | None = None,
+) -> Span:
+    """The span that continues a checkpoint of `since_size` entries and covers what was recorded in a half-open period.
+
+    It begins with whichever of the two is earlier. Raises LedgerRangeError when nothing can be between its bounds.
+    """
+    if recorded_from is not None and recorded_to is not None and recorded_from >= recorded_to:
+        raise LedgerRangeError("`from` must be before `to`")
+    size = await ledger.size()
+    end = None if recorded_to is None else await _first_at(ledger, recorded_to)
+    starts = [] if since_size is None else [since_size]
+    if recorded_from is not None:
+        first = await _first_at(ledger, recorded_from)
+        starts.append(size if first is None else first)
+    start = min(starts, default=0)
+    if not 0 <= start <= (size if end is None else end):
+        raise LedgerRangeError(f"the ledger has {size if end is None else end} entries: there is nothing since {start}")
+    return Span(start, end)
+
+
+async def _first_at(ledger: Ledger, at: datetime) -> int | None:
+    """Index of the first entry that was recorded at this moment or later."""
+    found = await ledger.page(Selection(recorded_from=at), first=1)
+    return found[0].index if found else None
+
+
+async def record_evidence(
+    ledger: Ledger, span: Span, facts: Mapping[str, Any], *, actor: str, connection: asyncpg.Connection
+) -> SignedCheckpoint:
+    """Append EVIDENCE_CREATED in the transaction of `connection`; the checkpoint that the bundle ends at.
+
+    A bundle to the newest entry ends with this one. One of an earlier period ends with the first checkpoint of the
+    present signer that covers it, so that an auditor who kept that one finds it again.
+    """
+    checkpoints = Checkpoints(ledger)
+    signer = await checkpoints.signer()
+    facts = {"from": span.start, **facts}
+    index = await ledger.append(LedgerKind.EVIDENCE_CREATED, facts, actor=actor, connection=connection)
+    covering = None if span.end is None else await checkpoints.covering(connection, span.end, signer)
+    return covering or await checkpoints.issue(connection, index + 1, signer)
+
+
 async def bundle_lines(
     ledger: Ledger, *, start: int = 0, documents: Sequence[Document] = (), actor: str
 ) -> AsyncIterator[bytes]:
-    """The lines of a bundle with the entries from `start` on; the policies that they name come with it.
+    """The lines of a new bundle with the entries from `start` on; the policies that they name come with it.
 
-    The last entry is EVIDENCE_CREATED, of this bundle. Raises LedgerRangeError when `start` is past the end. What is
-    read meanwhile may grow: the bundle ends where its checkpoint does.
+    The last entry is EVIDENCE_CREATED, of this bundle. Raises LedgerRangeError when `start` is past the end.
     """
-    size = await ledger.size()
-    if not 0 <= start <= size:
-        raise LedgerRangeError(f"the ledger has {size} entries: there is nothing since {start}")
-    await ledger.append(LedgerKind.EVIDENCE_CREATED, {"from": start}, actor=actor)
-    checkpoints = Checkpoints(ledger)
-    issued = await checkpoints.sign()
-    writer = BundleWriter(await checkpoints.signer())
+    span = await span_of(ledger, since_size=start)
+    async with ledger.database.owner.acquire() as connection, connection.transaction():
+        issued = await record_evidence(ledger, span, {}, actor=actor, connection=connection)
+    async for line in evidence_lines(ledger, start, issued, documents):
+        yield line
+
+
+async def evidence_lines(
+    ledger: Ledger, start: int, issued: SignedCheckpoint, documents: Sequence[Document] = ()
+) -> AsyncIterator[bytes]:
+    """The lines of a bundle that is on record. Raises LedgerSignerError when another signer has taken over since."""
+    signer = await Checkpoints(ledger).signer()
+    if str(signer.key) != issued.public_key:
+        raise LedgerSignerError("the ledger was handed to another signer meanwhile: ask for the bundle again")
+    writer = BundleWriter(signer)
     now = await ledger.database.owner.fetchval(_CLOCK)
     yield writer.header(start=start, peaks=await ledger.peaks(start), created_at=moment(now))
     yield writer.checkpoint(issued.note)

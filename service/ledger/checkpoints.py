@@ -71,7 +71,7 @@ class Checkpoints:
         signer = await self.signer()
         async with self._database.writer.acquire() as connection:
             size = await connection.fetchval(statements.SIZE)
-            return await self._issue(connection, size, signer)
+            return await self.issue(connection, size, signer)
 
     async def sign_if_due(self) -> bool:
         """Sign when 100 entries, or one for five minutes, have no checkpoint."""
@@ -97,12 +97,17 @@ class Checkpoints:
             index = await self._ledger.append(
                 LedgerKind.SIGNER_ROTATED, signer.rotation(successor), actor=actor, connection=connection
             )
-            await self._issue(connection, index + 1, successor, signer)
+            await self.issue(connection, index + 1, successor, signer)
         return index
 
-    async def _issue(
+    async def covering(self, connection: asyncpg.Connection, size: int, signer: Signer) -> SignedCheckpoint | None:
+        """The first that `signer` issued of at least `size` entries."""
+        return _checkpoint(await connection.fetchrow(statements.COVERING_CHECKPOINT, size, str(signer.key)))
+
+    async def issue(
         self, connection: asyncpg.Connection, size: int, signer: Signer, *others: Signer
     ) -> SignedCheckpoint:
+        """The checkpoint of `size` entries that `connection` sees, issued in its transaction if it was not yet."""
         issued = _checkpoint(await connection.fetchrow(statements.CHECKPOINT, size))
         if issued is not None:
             return issued

@@ -70,6 +70,11 @@ NEWEST_CHECKPOINT: Final = """
 
 CHECKPOINT: Final = "SELECT size, issued_at, note, public_key FROM ledger_checkpoint WHERE size = $1"
 
+COVERING_CHECKPOINT: Final = """
+    SELECT size, issued_at, note, public_key FROM ledger_checkpoint
+    WHERE size >= $1 AND public_key = $2 ORDER BY size LIMIT 1
+"""
+
 NEAR_CHECKPOINTS: Final = """
     SELECT (SELECT max(size) FROM ledger_checkpoint WHERE size < $1) AS smaller,
         (SELECT min(size) FROM ledger_checkpoint WHERE size > $1) AS larger

@@ -79,12 +79,12 @@ async def _checks(means: Means, found: Report, checked: LedgerCheck, days: int) 
     yield _finding("GDPR 30(1)(f), time limits", bool(found.classes), f"{len(found.classes)} windows are in force")
     last: datetime | None = await means.owner.fetchval(_LAST_PURGE)
     recent = last is not None and last >= found.as_of - timedelta(days=PERIOD_DAYS)
-    said = "no purge has run yet" if last is None else f"the last purge ended {moment(last)}"
-    yield _finding("PCI DSS 3.2.1, verified at least every three months", recent and overdue == 0, said)
+    said = "no purge has run yet" if last is None else f"the last purge ended {last:%Y-%m-%d %H:%M:%S} UTC"
+    yield _finding("PCI DSS v4 requirement 3.2.1, verified at least every three months", recent and overdue == 0, said)
     failed: int = await means.owner.fetchval(_FAILED_PURGES, found.as_of - timedelta(days=days))
-    yield _finding("purges of the period", failed == 0, f"{failed} purges failed")
+    yield _finding("purges of the period, none failed", failed == 0, f"{failed} purges failed")
     lost = sum(one.keys.lost for one in found.classes)
-    yield _finding("keys", lost == 0, f"{lost} keys are neither here nor destroyed by us")
+    yield _finding("keys, here or destroyed on record", lost == 0, f"{lost} keys are neither here nor destroyed by us")
     problems = "; ".join(checked.problems) or f"all {checked.size} entries and {checked.checkpoints} checkpoints hold"
     yield _finding("ledger, derived again from its entries", not checked.problems, problems)
 

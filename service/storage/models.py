@@ -197,3 +197,33 @@ class LedgerCheckpoint(Model):
 
     class Meta(Model.Meta):
         table = "ledger_checkpoint"
+
+
+class Export(Model):
+    """A file that was asked for, and how far it is. `accounts`, `role` and `policy`: what the key might see then.
+
+    `request` says what is in the file, until the file is gone. `worker`: the advisory lock that is held for as long as
+    the process lives that writes it.
+    """
+
+    id = fields.UUIDField(primary_key=True)
+    kind = fields.CharField(max_length=12)
+    state = fields.CharField(max_length=8)
+    requested_by = fields.CharField(max_length=16)
+    role = fields.CharField(max_length=16)
+    accounts = fields.JSONField[list[int] | None](null=True)
+    policy = fields.CharField(max_length=71)
+    request = fields.JSONField[dict[str, object]]()
+    requested_at = fields.DatetimeField()
+    worker = fields.BigIntField(null=True)
+    ended_at = fields.DatetimeField(null=True)
+    expires_at = fields.DatetimeField(null=True)
+    rows = fields.BigIntField(null=True)
+    bytes = fields.BigIntField(null=True)
+    sha256 = fields.CharField(max_length=71, null=True)
+    manifest = fields.TextField(null=True)
+    failure = fields.TextField(null=True)
+
+    class Meta(Model.Meta):
+        table = "export"
+        indexes = (Index(fields=("requested_by",), name="export_requested_by"),)

@@ -146,6 +146,10 @@ def test_a_statement_is_written_proved_and_readable(service: RunningService, tmp
     HTMLParser().feed(page)
     assert not re.search(r"(?:src|href)=|@import|<script", page)
     assert said["statement"]["policy"]["digest"] in page
+    assert "Every requirement below is met." in page
+    assert said["evidence"]["checkpoint"].splitlines()[0] in page
+    for name in ("SOC 2", "declares no backups", "quarter of an hour", "requirement 3.2.1"):
+        assert name in page, name
 
 
 def test_an_altered_statement_is_refused(service: RunningService, tmp_path: Path) -> None:

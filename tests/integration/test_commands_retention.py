@@ -48,6 +48,19 @@ def test_a_hold_is_placed_listed_and_lifted(service: RunningService) -> None:
     assert "lifted before" in again.stderr
 
 
+def test_held_rows_are_exported_by_the_holds_id(service: RunningService, tmp_path: Path) -> None:
+    """`export` writes a file for its owner alone and says how many rows; a wrong id or no reason is told in a line."""
+    hold = done(service, "hold", "place", "c", "--account", "acme", "--owner", "counsel", "--reason", "suit").strip()
+    file = tmp_path / "case.ndjson"
+    assert done(service, "hold", "export", hold, str(file)) == f"0 calls and 0 errors written to {file}\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    wrong = service.command("hold", "export", "hold_x", str(file))
+    assert (wrong.returncode, "`hold_x` is not the id of a hold" in wrong.stderr) == (1, True)
+    assert service.command("hold", "export", hold, str(file), "--reveal").returncode == 2
+    done(service, "hold", "lift", hold, "--reason", "settled")
+    assert "lifted" in service.command("hold", "export", hold, str(file)).stderr
+
+
 def test_an_erasure_says_what_is_left_to_do(service: RunningService) -> None:
     """A person's rows go at once, and the answer says from when copies cannot be opened."""
     said = done(service, "erase", "--account", "acme", "--user", "u-17", "--reason", "asked")
@@ -132,6 +145,35 @@ def test_a_whole_account_goes_with_its_name(service: RunningService) -> None:
     names = service.ask(service.admin_key, "{ accounts { nodes { name } } }")["data"]["accounts"]["nodes"]
     assert {"name": "other"} not in names
     assert "FAIL" not in done(service, "fsck")
+
+
+def test_one_query_answers_an_auditor(service: RunningService) -> None:
+    """The first query of docs/retention.md, as it stands there: windows, what is overdue, who held, and who looked."""
+    hold = done(
+        service, "hold", "place", "case-18", "--account", "acme", "--owner", "counsel", "--reason", "suit 18"
+    ).strip()  # fmt: skip
+    support = service.new_key("support")
+    [error] = service.ask(support, '{ errors(filter: {account: {eq: "acme"}}) { nodes { id } } }')["data"]["errors"][
+        "nodes"
+    ]
+    reveal = 'mutation($id: ID!) { revealError(input: {errorId: $id, reason: "ticket 9"}) { ledgerIndex } }'
+    index = service.ask(support, reveal, id=error["id"])["data"]["revealError"]["ledgerIndex"]
+    query = re.search(r"```graphql\n(.*?)```", (ROOT / "docs" / "retention.md").read_text(), re.DOTALL)[1]
+    answer = service.ask(service.new_key("auditor"), query)
+
+    assert "errors" not in answer, answer
+    said = answer["data"]
+    assert said["policy"]["digest"] == said["retention"]["policyDigest"]
+    classes = said["retention"]["classes"]
+    assert {(one["name"], one["store"]) for one in classes} >= {("BILLING", "CALL"), ("PERSONAL", "CALL_ERROR")}
+    assert all(one["windowDays"] and one["overdue"] == "0" and one["keys"]["lost"] == "0" for one in classes)
+    assert any(one["oldest"] is not None for one in classes)
+    assert said["retention"]["missing"] == []
+    held = {one["id"]: (one["owner"], one["reason"], one["scope"]["account"]) for one in said["holds"]["nodes"]}
+    assert held[hold] == ("counsel", "suit 18", "acme")
+    looked = {one["index"]: (one["kind"], one["actor"], one["note"]) for one in said["ledger"]["nodes"]}
+    assert looked[index] == ("ERROR_REVEALED", support.split("_")[1], "ticket 9")
+    done(service, "hold", "lift", hold, "--reason", "settled")
 
 
 def test_every_query_of_the_page_for_auditors_is_one(service: RunningService) -> None:

@@ -4,6 +4,7 @@ role of every shipped policy, and for a role that is masked or denied each field
 Which field a choice tells of is written down here once more, by hand: a table of the service that forgets one is found.
 """
 
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -24,9 +26,13 @@ from policies.fields import DATA_FIELDS, SEALED, SHOWN_MASKED, USER
 from policies.model import Policy, Role, View
 from policies.roots import WITHOUT_CALLS
 from policies.segments import ErrorDetails, Parameter, ParameterAction
+from service.api.export_kinds import SHAPES, chosen_fields
 from service.api.schema import build_schema
 from service.export.pages import KINDS, ExportRefusedError, exported_pages
+from service.ledger import Ledger
+from service.query.errors import ForbiddenError
 from service.query.scope import Scope
+from service.storage.policy_store import store_policy
 
 SCHEMA = build_schema()._schema
 VALUES = {"String": "x", "ID": "x", "Int": 1, "Decimal": "1", "Boolean": True, "DateTime": "2026-01-01T00:00:00Z"}
@@ -100,10 +106,17 @@ PLACES = {
         "calls": "query($x: CallFilter) { calls(filter: $x) { __typename } }",
         "costs": "query($x: CallFilter) { costs(filter: $x) { __typename } }",
         "facets": "query($x: CallFilter) { facets(filter: $x) { __typename } }",
+        "createExport": (
+            "mutation($x: CallFilter!) { createExport(input: {kind: CALLS, format: CSV, filter: $x}) { __typename } }"
+        ),
     },
     "ErrorFilter": {
         "errors": "query($x: ErrorFilter) { errors(filter: $x) { __typename } }",
         "errorGroups": "query($x: ErrorFilter) { errorGroups(filter: $x) { __typename } }",
+        "createExport": (
+            "mutation($x: ErrorFilter!) { "
+            "createExport(input: {kind: ERRORS, format: CSV, errorFilter: $x}) { __typename } }"
+        ),
     },
     "CallOrderField": {"calls": "query($x: CallOrderField!) { calls(orderBy: [{field: $x}]) { __typename } }"},
     "ErrorOrderField": {"errors": "query($x: ErrorOrderField!) { errors(orderBy: [{field: $x}]) { __typename } }"},
@@ -115,13 +128,14 @@ PLACES = {
     "TimeBucket": {"costs": "query($x: TimeBucket!) { costs(bucket: $x) { __typename } }"},
 }
 # Enums of arguments that choose nothing by themselves, and inputs of duties, which hold no call data.
-HARMLESS = {"OrderDirection", "CallStatus"}
+HARMLESS = {"OrderDirection", "CallStatus", "ExportKind", "ExportFormat"}
 
 
 @pytest.fixture
 async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
     async with open_shelf(database_url, tmp_path) as shelf:
         await shelf.put([await canary_call(shelf)])
+        await store_policy(shelf.database.owner, shelf.policy, applied_by="test")
         yield shelf
 
 
@@ -220,9 +234,11 @@ def choices() -> Iterator[tuple[str, Sequence[str], str, str, Any]]:
     """Every choice: what it is called, the fields that it tells of, its root, the query, and the variable."""
     for input_, fields in FILTERS.items():
         for name, governed in fields.items():
-            for value in operators(input_, name):
+            for number, value in enumerate(operators(input_, name)):
                 for root, query in PLACES[input_].items():
-                    yield f"{root} {name} {value}", governed, root, query, {name: value}
+                    # An export is taken on whole each time: one operator of each field will do.
+                    if root != "createExport" or number == 0:
+                        yield f"{root} {name} {value}", governed, root, query, {name: value}
     for enum, values in ENUMS.items():
         for value, governed in values.items():
             for root, query in PLACES[enum].items():
@@ -289,15 +305,16 @@ def used(types: Any) -> set[str]:
 
 
 async def forbidden(shelf: Shelf, query: str, value: Any, scope: Scope) -> bool:
-    result = await shelf.ask(query, scope, {"x": value})
+    result = await shelf.ask(query, scope, {"x": value}, ledger=Ledger(shelf.database, shelf.keyring, uuid4()))
     codes = [error.extensions["code"] for error in result.errors or ()]
     assert "INTERNAL" not in codes, (query, value)
     return "FORBIDDEN" in codes
 
 
-def allowed(policy: Policy, role: Role, root: str, governed: Sequence[str]) -> bool:
-    """By the policy's own words, field by field."""
-    return views.may_ask(policy, role, root) and all(
+def allowed(policy: Policy, role: Role, root: str, governed: Sequence[str], query: str = "") -> bool:
+    """By the policy's own words, field by field. Whoever exports a list must be able to ask for it too."""
+    exported = [kind.lower() for kind in re.findall(r"kind: ([A-Z]+)", query)]
+    return all(views.may_ask(policy, role, one) for one in (root, *exported)) and all(
         views.view(policy, role, field) is View.SEE
         or (field == USER and views.view(policy, role, field) is View.MASKED)
         for field in governed
@@ -312,7 +329,7 @@ async def test_every_choice_of_every_role_under_every_preset(shelf: Shelf, prese
     bound = (await shelf.accounts.ensure(["acme"])).values() if role is Role.PARTNER else ()
     scope = shelf.scope(role, *bound, policy=policy)
     for name, governed, root, query, value in choices():
-        assert await forbidden(shelf, query, value, scope) is not allowed(policy, role, root, governed), name
+        assert await forbidden(shelf, query, value, scope) is not allowed(policy, role, root, governed, query), name
 
 
 @pytest.mark.parametrize("view", [View.MASKED, View.DENIED])
@@ -415,3 +432,47 @@ async def test_an_export_shows_what_its_role_sees(shelf: Shelf) -> None:
         with pytest.raises(ExportRefusedError, match="may not"):
             async for _ in exported_pages(runtime, KINDS["calls"], {"apiKey": {"eq": "x"}}):
                 pass
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("preset", PRESETS)
+async def test_who_may_ask_for_files(shelf: Shelf, preset: str, role: Role) -> None:
+    """Evidence is for auditors, compliance and admins, rows are for those who see calls; under every shipped policy."""
+    policy = load_preset(preset)
+    scope = shelf.scope(role, policy=policy)
+    evidence = "mutation($x: BigInt) { createEvidence(input: {sinceSize: $x}) { __typename } }"
+    exported = "query($x: ID!) { export(id: $x) { id state url manifest sha256 failure } }"
+    calls = "mutation($x: [String!]) { createExport(input: {kind: CALLS, format: CSV, fields: $x}) { __typename } }"
+    assert await forbidden(shelf, evidence, "99", scope) is (role not in (Role.AUDITOR, Role.COMPLIANCE, Role.ADMIN))
+    assert await forbidden(shelf, exported, "exp_x", scope) is (role is Role.INGEST)
+    assert await forbidden(shelf, calls, ["nothing"], scope) is (role in WITHOUT_CALLS)
+
+
+async def test_an_export_has_no_field_that_is_denied(shelf: Shelf) -> None:
+    """Each field denied by itself: named it is refused, and unnamed neither it nor what repeats it is selected."""
+    for kind, shape in SHAPES.items():
+        for name, (type_, parts) in shape.fields.items():
+            for field in (f"{shape.type}.{name}", *(f"{type_}.{part}" for part in parts)):
+                scope = shelf.scope(Role.VIEWER, policy=altered(shelf.policy, Role.VIEWER, field, View.DENIED))
+                with pytest.raises(ForbiddenError):
+                    chosen_fields(shape, [name], scope)
+                for chosen, inner in chosen_fields(shape, None, scope):
+                    of = shape.fields[chosen][0]
+                    seen = [f"{shape.type}.{chosen}", *(f"{of}.{part}" for part in inner)]
+                    assert all(scope.views[one] is not View.DENIED for one in seen), (kind, field)
+
+
+def test_what_can_be_exported_is_in_the_schema() -> None:
+    """Every field of an export is one of its type in the schema, and every plain field of the type can be exported."""
+    for shape in SHAPES.values():
+        type_ = SCHEMA.type_map[shape.type]
+        assert set(shape.fields) <= set(type_.fields)
+        for name, (of, parts) in shape.fields.items():
+            assert get_named_type(type_.fields[name].type).name == of or not of
+            assert set(parts) <= set(SCHEMA.type_map[of].fields if of else ())
+    left_out = {shape.type: set(SCHEMA.type_map[shape.type].fields) - set(shape.fields) for shape in SHAPES.values()}
+    assert left_out == {
+        "Call": {"error"},
+        "CallError": set(),
+        "CostRow": {"tokenEfficiency", "averageCost", "costPerThousandOutputTokens", "latencyMs", "wastedOnFailures"},
+    }

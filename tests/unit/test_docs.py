@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from graphql import build_schema, parse, validate
 from typer.core import TyperGroup
 
 from policies import Report
@@ -167,6 +168,19 @@ def test_the_example_is_read_as_it_says() -> None:
     assert [result["status"] for result in answer["results"]] == ["accepted", "accepted", "rejected"]
     assert results[2].reason == answer["results"][2]["reason"]
     assert results[1].dropped == answer["dropped_fields"]
+
+
+def test_every_graphql_text_of_the_pages_is_valid() -> None:
+    """What docs/*.md shows as GraphQL can be asked of the schema as it stands there."""
+    schema = build_schema((DOCS.parent / "schema.graphql").read_text("utf-8"))
+    blocks = [
+        (path.name, block)
+        for path in sorted(DOCS.glob("*.md"))
+        for block in re.findall(r"```graphql\n(.*?)```", path.read_text("utf-8"), re.DOTALL)
+    ]
+
+    assert {name for name, _ in blocks} >= {"exports.md", "ledger.md", "retention.md"}
+    assert [(name, block) for name, block in blocks if validate(schema, parse(block))] == []
 
 
 def write() -> None:

@@ -1,0 +1,117 @@
+"""The files of exports, in DATA/exports: 0600 in a folder of 0700, named by id, and never reached through a link.
+
+    DATA/exports/<id in hex>        a whole file, on disk before anybody is told of it
+    DATA/exports/<id in hex>.part   one that is being written
+
+The names are made here, of ids on record; what is in the folder besides is removed.
+"""
+
+import contextlib
+import hashlib
+import os
+import stat
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+from uuid import UUID
+
+NAME: Final = "exports"
+_PART: Final = ".part"
+
+
+class Draft:
+    """A file that is being written; under its own name only after `keep`."""
+
+    def __init__(self, folder: int, id_: UUID) -> None:
+        self._folder = folder
+        self._name = id_.hex
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        self._file = os.fdopen(os.open(self._name + _PART, flags, 0o600, dir_fd=folder), "wb")
+        self._hash = hashlib.sha256()
+        self.bytes = 0
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written so far: `sha256:` and 64 hexadecimal digits."""
+        return f"sha256:{self._hash.hexdigest()}"
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._hash.update(data)
+        self.bytes += len(data)
+
+    def keep(self) -> None:
+        """Give the file its name; on disk when this returns."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        os.rename(self._name + _PART, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        os.fsync(self._folder)
+
+    def close(self) -> None:
+        """Let go of the file; what was not kept is gone."""
+        with contextlib.suppress(OSError):  # what is still to be written is thrown away
+            self._file.close()
+        _remove(self._folder, self._name + _PART)
+
+
+class ExportFolder:
+    """The folder of exports under a data directory. Every method raises OSError, and waits for the disk."""
+
+    def __init__(self, data: Path) -> None:
+        self._path = data / NAME
+
+    @contextmanager
+    def draft(self, id_: UUID) -> Iterator[Draft]:
+        """A new file."""
+        with self._open() as folder:
+            draft = Draft(folder, id_)
+            try:
+                yield draft
+            finally:
+                draft.close()
+
+    def open(self, id_: UUID, size: int) -> BinaryIO | None:
+        """A whole file of `size` bytes, to be read; None when it is not there, or not what was written."""
+        with self._open() as folder:
+            try:
+                file = os.open(id_.hex, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+            except OSError:
+                return None
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size != size:
+            os.close(file)
+            return None
+        return os.fdopen(file, "rb")
+
+    def remove(self, id_: UUID) -> None:
+        with self._open() as folder:
+            _remove(folder, id_.hex)
+
+    def names(self) -> list[str]:
+        """What is in the folder."""
+        with self._open() as folder, os.scandir(folder) as found:
+            return [entry.name for entry in found]
+
+    def sweep(self, names: Collection[str], kept: Collection[UUID]) -> None:
+        """Remove those of `names` that belong to none of `kept`. Ask for the names first, and then what is kept."""
+        known = {name for id_ in kept for name in (id_.hex, id_.hex + _PART)}
+        with self._open() as folder:
+            for name in set(names) - known:
+                _remove(folder, name)
+
+    @contextmanager
+    def _open(self) -> Iterator[int]:
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.fchmod(folder, 0o700)
+            yield folder
+        finally:
+            os.close(folder)
+
+
+def _remove(folder: int, name: str) -> None:
+    """Remove a file or a link. A folder that somebody made is left: nothing of ours is in it."""
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+        os.unlink(name, dir_fd=folder)

@@ -1,0 +1,163 @@
+"""The copies that a legal hold keeps, for the owner of its case: the one way out for them.
+
+A row is a JSON object with GraphQL's names. Calls first, then errors, each oldest first, all as of one moment. What
+rules found in an error's text stays `[redacted:rule]` unless it is revealed, for a reason, into the ledger.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from policies import pseudonym
+from policies.evidence import moment
+from policies.segments import ErrorDetails, Segments, masked, revealed
+from service.export.formats import ndjson
+from service.ledger import LedgerKind
+from service.query.users import period_label
+from service.query.where import fingerprint_text
+from service.retention.errors import HoldError
+from service.retention.escrow import open_held
+from service.retention.holds import Hold
+from service.runtime import Runtime
+from service.storage.ids import encode_call_id, encode_error_id
+from service.storage.sources import AMOUNT_SOURCE_NAMES, SOURCE_NAMES
+
+REASON_CHARS_MAX: Final = 500
+_READ_AT_ONCE: Final = 500
+_COUNTS: Final = """
+    SELECT (SELECT count(*) FROM call_held WHERE account_id = $1 AND hold_id = $2) AS calls,
+        (SELECT count(*) FROM call_error_held WHERE account_id = $1 AND hold_id = $2) AS errors
+"""
+_CALLS: Final = "SELECT * FROM call_held WHERE account_id = $1 AND hold_id = $2 ORDER BY started_at, id"
+_ERRORS: Final = "SELECT * FROM call_error_held WHERE account_id = $1 AND hold_id = $2 ORDER BY occurred_at, id"
+_CALL_COLUMNS: Final = (
+    *("source_id", "started_at", "model", "served_model", "provider", "operation", "api_key", "streamed"),
+    *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"),
+    *("latency_ms", "time_to_first_token_ms", "error_type", "error_code"),
+)
+_ERROR_COLUMNS: Final = ("occurred_at", "started_at", "model", "provider", "api_key")
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRows:
+    """The copies of one hold: how many, and their lines."""
+
+    calls: int
+    errors: int
+    lines: AsyncIterator[bytes]
+
+
+async def held_rows(
+    runtime: Runtime, connection: asyncpg.Connection, hold: Hold, *, reveal: bool, reason: str | None, actor: str
+) -> HeldRows:
+    """What `hold` keeps, once the ledger says that somebody got it: EXPORTED, with the hold and how many rows.
+
+    `connection` has a transaction of one snapshot, in which the lines are read. Raises HoldError for a hold that keeps
+    nothing any more, and for a revealing without a reason.
+    """
+    if hold.lifted_at is not None:
+        raise HoldError("the hold was lifted: what was kept for it is gone")
+    note = None if reason is None else " ".join(reason.split())
+    if reveal and note is None:
+        raise HoldError("revealing what is sealed needs a reason")
+    if note is not None and not (0 < len(note) <= REASON_CHARS_MAX and note.isprintable()):
+        raise HoldError(f"a reason is 1 to {REASON_CHARS_MAX} printable characters")
+    counts = await connection.fetchrow(_COUNTS, hold.account_id, hold.id)
+    facts = {
+        "hold": str(hold.id),
+        "account": hold.account_id,
+        "calls": counts["calls"],
+        "errors": counts["errors"],
+        "revealed": reveal,
+    }
+    await runtime.ledger.append(LedgerKind.EXPORTED, facts, actor=actor, note=note)
+    return HeldRows(
+        counts["calls"], counts["errors"], _lines(runtime, connection, hold, revealed if reveal else masked)
+    )
+
+
+async def _lines(
+    runtime: Runtime, connection: asyncpg.Connection, hold: Hold, text: Callable[[Segments], str]
+) -> AsyncIterator[bytes]:
+    account = await runtime.accounts.name(hold.account_id)
+
+    def user(row: asyncpg.Record) -> str | None:
+        token = row["user_token"]
+        return (
+            None if token is None else pseudonym.outward(token, period_label(runtime.applied.policy, row["started_at"]))
+        )
+
+    async for row in connection.cursor(_CALLS, hold.account_id, hold.id, prefetch=_READ_AT_ONCE):
+        yield ndjson({"type": "Call", "account": account, "user": user(row), **_call(row)})
+    async for row in connection.cursor(_ERRORS, hold.account_id, hold.id, prefetch=_READ_AT_ONCE):
+        details = await open_held(runtime.keyring, row)
+        yield ndjson({"type": "CallError", "account": account, "user": user(row), **_error(row, details, text)})
+
+
+def _call(row: asyncpg.Record) -> dict[str, Any]:
+    parts = None if row["amount_parts"] is None else orjson.loads(row["amount_parts"])
+    return {
+        "id": encode_call_id(row["account_id"], row["id"]),
+        "source": SOURCE_NAMES.get(row["source"], "unknown"),
+        "status": "FAILED" if row["failed"] else "SUCCEEDED",
+        **_named(row, _CALL_COLUMNS),
+        "amount": _amount(row),
+        "amountParts": None if parts is None else [{_camel(name): part[name] for name in part} for part in parts],
+        "tags": None if row["tags"] is None else orjson.loads(row["tags"]),
+        "corrects": _plain(row["corrects"]),
+    }
+
+
+def _error(row: asyncpg.Record, details: ErrorDetails | None, text: Callable[[Segments], str]) -> dict[str, Any]:
+    return {
+        "id": encode_error_id(row["account_id"], row["id"], row["occurred_at"]),
+        "call": encode_call_id(row["account_id"], row["id"]),
+        "errorType": row["error_type"],
+        "errorCode": row["error_code"],
+        "fingerprint": fingerprint_text(row["fingerprint"]),
+        **_named(row, _ERROR_COLUMNS),
+        "redactions": dict(zip(row["rules"], row["rule_counts"], strict=True)),
+        "message": None if details is None or details.message is None else text(details.message),
+        "parameters": None if details is None else _parameters(details, text),
+    }
+
+
+def _parameters(details: ErrorDetails, text: Callable[[Segments], str]) -> Mapping[str, Any]:
+    """By name: canonical JSON of the value, as text, and what the policy did to it."""
+    return {
+        name: {"value": None if one.value is None else text(one.value), "action": one.action.value}
+        for name, one in details.parameters.items()
+    }
+
+
+def _amount(row: asyncpg.Record) -> dict[str, Any] | None:
+    if row["amount"] is None:
+        return None
+    source = AMOUNT_SOURCE_NAMES.get(row["amount_source"])
+    return {"amount": _plain(row["amount"]), "currency": row["currency"], "source": source}
+
+
+def _named(row: asyncpg.Record, columns: tuple[str, ...]) -> dict[str, Any]:
+    return {_camel(name): _plain(row[name]) for name in columns}
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.title() for word in others)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a column's value
+    match value:
+        case datetime():
+            return moment(value)
+        case Decimal():
+            return format(value, "f")
+        case UUID():
+            return str(value)
+    return value

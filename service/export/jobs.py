@@ -1,0 +1,199 @@
+"""The files that were asked for are written here, beside what the process answers.
+
+Any process that answers may write any export: the queue is in the database, the folder is shared. What is left of those
+that have ended is tidied up by the others, and by the next start.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any, Final
+
+import asyncpg
+import orjson
+
+from service.api.export_types import encode_export_id
+from service.errors import CalledgerError
+from service.export.evidence import evidence_rows
+from service.export.folder import Draft, ExportFolder
+from service.export.rows import exported_rows
+from service.guard import guarded
+from service.ledger import LedgerKind
+from service.logs import get_logger
+from service.runtime import Runtime
+from service.storage.export_store import (
+    ExportKind,
+    ExportRecord,
+    Written,
+    claim_export,
+    end_exports,
+    exports_with_files,
+    fail_export,
+    finish_export,
+)
+
+log = get_logger()
+EVERY_S: Final = 60.0
+AT_ONCE: Final = 4
+"""Exports that one process writes at a time."""
+CHUNK_BYTES: Final = 2**16
+_LOCK: Final = "SELECT pg_advisory_lock($1)"
+
+Rows = AsyncIterator[tuple[bytes, int]]
+"""Parts of a file, each with how many rows end in it."""
+SOURCES: Final[Mapping[ExportKind, Callable[[Runtime, ExportRecord], Awaitable[tuple[Rows, dict[str, Any]]]]]] = {
+    ExportKind.EVIDENCE: evidence_rows,
+    ExportKind.CALLS: exported_rows,
+    ExportKind.ERRORS: exported_rows,
+    ExportKind.COSTS: exported_rows,
+}
+"""By kind: the parts of the file, and what its manifest says besides counts and digest."""
+
+
+class ExportWriter:
+    """Writes what is in the queue, as one process of several."""
+
+    def __init__(self, runtime: Runtime, folder: ExportFolder) -> None:
+        self._runtime = runtime
+        self._owner = runtime.database.owner
+        self._folder = folder
+        self._worker = 0
+        self._alive: asyncpg.Connection | None = None
+        self._jobs: set[asyncio.Task[None]] = set()
+
+    async def write_for_ever(self) -> None:
+        """Tidy up, write what waits, and again when something is asked for or a minute has passed, until cancelled."""
+        asked = self._runtime.export_asked
+        try:
+            while True:
+                asked.clear()
+                await self._turn()
+                # Spread, so that processes that were started together do not meet every time.
+                pause_s = EVERY_S * (0.9 + 0.2 * random.random())  # noqa: S311 - spread
+                try:
+                    await asyncio.wait_for(asked.wait(), pause_s)
+                except TimeoutError:
+                    continue
+        finally:
+            await self._end()
+
+    async def tidy(self) -> None:
+        """End what is over, and remove every file that is nobody's."""
+        await end_exports(self._owner)
+        # In this order: a file that comes meanwhile is not among the names.
+        names = await asyncio.to_thread(self._folder.names)
+        await asyncio.to_thread(self._folder.sweep, names, await exports_with_files(self._owner))
+
+    async def _turn(self) -> None:
+        try:
+            await self.tidy()
+        except Exception:  # what is over is not given out; its file goes in another round
+            log.exception("exports could not be tidied up")
+        try:
+            await self._live()
+            while len(self._jobs) < AT_ONCE and (record := await claim_export(self._owner, self._worker)):
+                job = asyncio.create_task(self._write(record))
+                self._jobs.add(job)
+                job.add_done_callback(self._done)
+        except Exception:  # a loop that has ended would leave all that is asked for in the queue
+            log.exception("exports have to be tried again")
+
+    def _done(self, job: "asyncio.Task[None]") -> None:
+        self._jobs.discard(job)
+        if not job.cancelled() and (error := job.exception()) is not None:
+            log.error("an export could not be given up; it ends with its lock", exc_info=error)
+        self._runtime.export_asked.set()
+
+    async def _live(self) -> None:
+        """Hold the lock that says that this process lives; a new one when the connection was lost."""
+        if self._alive is None or self._alive.is_closed():
+            self._alive = await asyncpg.connect(self._runtime.database.url)
+            self._worker = secrets.randbits(62)
+            await self._alive.execute(_LOCK, self._worker)
+
+    async def _end(self) -> None:
+        for job in self._jobs:
+            job.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+        if self._alive is not None:
+            await self._alive.close()
+
+    async def _write(self, record: ExportRecord) -> None:
+        worker = self._worker
+        try:
+            await self._written(record, worker)
+        except Exception as error:  # whatever it was: whoever asked is told
+            await self._give_up(record, worker, _reason(error))
+            # Last: where a disk is full, a line of the log may be what fails next.
+            log.exception("an export has failed", topic=record.kind.value)
+
+    async def _give_up(self, record: ExportRecord, worker: int, reason: str) -> None:
+        try:
+            await fail_export(self._owner, record.id, worker, reason)
+        except Exception:
+            # The database is away. Without our lock it is known, when it is back, that nobody writes this any more.
+            if self._alive is not None:
+                self._alive.terminate()
+            raise
+
+    async def _written(self, record: ExportRecord, worker: int) -> None:
+        rows, said = await SOURCES[record.kind](self._runtime, record)
+        with self._folder.draft(record.id) as draft:
+            count = await _fill(draft, rows)
+            counts = {"rows": count, "bytes": draft.bytes, "sha256": draft.sha256}
+            manifest = orjson.dumps(said | counts, option=orjson.OPT_SORT_KEYS).decode()
+            await asyncio.to_thread(draft.keep)
+        written = Written(count, draft.bytes, draft.sha256, manifest)
+        if not await self._finished(record, worker, written):
+            await asyncio.to_thread(self._folder.remove, record.id)
+
+    async def _finished(self, record: ExportRecord, worker: int, written: Written) -> bool:
+        """Make the file one that can be fetched, and rows that can be fetched an entry of the ledger; False: it is not
+        ours any more."""
+        lifetime = timedelta(hours=self._runtime.settings.export_hours)
+        async with self._owner.acquire() as connection, connection.transaction():
+            if not await finish_export(connection, record.id, worker, written, lifetime):
+                return False
+            if record.kind is not ExportKind.EVIDENCE:
+                facts, actor = export_facts(record, written), record.requested_by
+                await self._runtime.ledger.append(LedgerKind.EXPORTED, facts, actor=actor, connection=connection)
+        return True
+
+
+async def _fill(draft: Draft, parts: Rows) -> int:
+    """Write all parts, some at once and off the loop; how many rows they hold."""
+    count, pending = 0, bytearray()
+    async for part, rows in parts:
+        pending += part
+        count += rows
+        if len(pending) >= CHUNK_BYTES:
+            await asyncio.to_thread(draft.write, bytes(pending))
+            pending.clear()
+    await asyncio.to_thread(draft.write, bytes(pending))
+    return count
+
+
+def export_facts(record: ExportRecord, written: Written) -> dict[str, Any]:
+    """What the ledger is told: ids, counts and digests; of the filter too only the digest."""
+    filter_ = orjson.dumps(record.request["filter"], option=orjson.OPT_SORT_KEYS)
+    return {
+        "export": encode_export_id(record.id),
+        "kind": record.kind.value,
+        "format": record.request["format"],
+        "rows": written.rows,
+        "sha256": written.sha256,
+        "filter": "sha256:" + sha256(filter_).hexdigest(),
+        "role": record.role,
+        "accounts": None if record.accounts is None else list(record.accounts),
+    }
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"the file cannot be written: {(error.strerror or 'no reason given').lower()}"
+    if isinstance(error, CalledgerError):
+        return guarded(str(error))
+    return "something went wrong here; the log says what"

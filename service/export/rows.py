@@ -1,0 +1,82 @@
+"""Calls, errors or costs as an export: what the key that asked would be answered, page by page."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from policies import Role, view_table
+from policies.evidence import moment
+from policies.retention import cutoff
+from service.api.export_kinds import SHAPES, Fields, Shape
+from service.errors import RequestError
+from service.export.formats import Csv, ndjson
+from service.export.pages import exported_pages, kind_of
+from service.query.scope import Scope
+from service.runtime import Runtime
+from service.storage.export_store import ExportRecord
+from service.storage.models import ApiKey
+
+_NOW: Final = "SELECT clock_timestamp()"
+
+
+class ExportEndedError(RequestError):
+    """the key that asked for the export has ended, or sees other things than then: ask for it again"""
+
+
+async def exported_rows(
+    runtime: Runtime, record: ExportRecord
+) -> tuple[AsyncIterator[tuple[bytes, int]], dict[str, Any]]:
+    """The file, page by page, and its manifest. The request has `format`, `fields` and `filter`."""
+    shape, asked = SHAPES[record.kind.value], record.request
+    fields: Fields = tuple((name, tuple(parts)) for name, parts in asked["fields"])
+    now: datetime = await runtime.database.owner.fetchval(_NOW)
+    manifest = {
+        "kind": record.kind.value,
+        "format": asked["format"],
+        "fields": [name for name, _ in fields],
+        "filter": asked["filter"],
+        "as_of": moment(now),
+        "policy": record.policy,
+        "role": record.role,
+        "horizon": _horizon(runtime, shape, now),
+    }
+    return _parts(runtime, record, shape, fields), manifest
+
+
+def _horizon(runtime: Runtime, shape: Shape, now: datetime) -> Mapping[str, str]:
+    """By tier, the moment before which there is nothing to export."""
+    policy = runtime.applied.policy
+    return {name: moment(cutoff(policy, tier.number, shape.store, now)) for name, tier in policy.tiers.items()}
+
+
+async def _parts(
+    runtime: Runtime, record: ExportRecord, shape: Shape, fields: Fields
+) -> AsyncIterator[tuple[bytes, int]]:
+    encode: Callable[[Mapping[str, Any]], bytes] = ndjson
+    if record.request["format"] == "CSV":
+        csv = Csv(fields)
+        encode = csv.row
+        yield csv.header(), 0
+    await _refuse_ended(record)
+    pages = exported_pages(runtime, kind_of(shape, fields), record.request["filter"], lambda _: _scope(runtime, record))
+    async for page in pages:
+        yield b"".join(map(encode, page.rows)), len(page.rows)
+        await _refuse_ended(record)
+
+
+def _scope(runtime: Runtime, record: ExportRecord) -> Scope:
+    """Of the key that asked, under the policy under which it asked."""
+    if runtime.applied.digest != record.policy:
+        raise ExportEndedError("another policy was put in force meanwhile: ask for the export again")
+    role, policy = Role(record.role), runtime.applied.policy
+    return Scope(record.requested_by, role, record.accounts, policy, view_table(policy, role))
+
+
+async def _refuse_ended(record: ExportRecord) -> None:
+    """Raises ExportEndedError when the key was revoked, has expired, or is not what it was."""
+    key = await ApiKey.get_or_none(prefix=record.requested_by)
+    if key is None or key.revoked_at is not None:
+        raise ExportEndedError
+    accounts = None if key.accounts is None else tuple(key.accounts)
+    if (key.role, accounts) != (record.role, record.accounts):
+        raise ExportEndedError

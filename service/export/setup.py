@@ -1,0 +1,28 @@
+"""The place of exports in the HTTP application: what writes them, and the route by which they are fetched."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from service.export.download import PATH, Download
+from service.export.folder import ExportFolder
+from service.export.jobs import ExportWriter
+from service.runtime import Runtime
+
+
+def setup(app: web.Application, runtime: Runtime) -> None:
+    """Mount the download, and write exports for as long as the application runs."""
+    folder = ExportFolder(runtime.settings.data)
+    # Without HEAD: what is sent is the file or nothing.
+    app.router.add_get(PATH, Download(runtime, folder).answer, allow_head=False)
+
+    async def writing(_: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(ExportWriter(runtime, folder).write_for_ever())
+        yield
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    app.cleanup_ctx.append(writing)
