@@ -103,6 +103,7 @@ class Ledger:
         source_id = f"call-{call.number}"
         return {name: getattr(call, name) for name in _PLAIN} | {
             "position": position,
+            "amount": None if call.amount is None else str(call.amount),
             "account_id": account_id,
             "tier": self.accounts.tier(account_id, call.started_at),
             "id": call_uuid(account_id, "native", source_id, call.started_at),
