@@ -5,6 +5,8 @@ out is a predicate with marks in it. A value itself is coerced by its scalar, as
 this simple has no template.
 """
 
+import re
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,7 +24,8 @@ from service.api.compiled_arguments import Arguments
 from service.api.lists import Slicing
 from service.query.fields import Table
 from service.query.pages import PageRequest
-from service.query.predicate import And, Compare, Not, Or, Predicate, TagMatch
+from service.query.predicate import And, Compare, Not, Or, Predicate, TagMatch, fields_of
+from service.query.question import Question, question
 
 Values = Mapping[str, Any]
 _SLICING: Final = ("first", "after", "last", "before")
@@ -32,11 +35,18 @@ class NoTemplateError(Exception):
     """The operation's arguments are not simple enough."""
 
 
-@dataclass(frozen=True, slots=True)
+_MARKING: Final = secrets.token_hex(8)
+_MARKED: Final = re.compile(f"<{_MARKING} ([A-Za-z0-9_]+)>")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Mark:
-    """Stands for the value of a variable."""
+    """Stands for the value of a variable. Nobody else can write its `repr`: it is what a text is filled in by."""
 
     variable: str
+
+    def __repr__(self) -> str:
+        return f"<{_MARKING} {self.variable}>"
 
 
 class Scalars:
@@ -82,7 +92,7 @@ class Template:
         except Exception as error:
             raise NoTemplateError from error
         self._terms = request.terms
-        self._predicate = _filler(request.predicate)
+        self._question = _asker(table, request.predicate)
         if any(_marked(term.field) or _marked(term.descending) for term in self._terms):
             raise NoTemplateError
 
@@ -94,7 +104,35 @@ class Template:
     def request(self, values: Values) -> PageRequest:
         """Raises BadInputError, as the resolver would."""
         slicing = Slicing(*(_filled(part, values) for part in self._slicing))
-        return slicing.request(self._predicate(values), self._terms)
+        return slicing.request(self._question(values), self._terms)
+
+
+def _asker(table: Table, predicate: Predicate) -> Callable[[Values], Predicate | Question]:
+    """What the filter asks, taken apart before its values are known."""
+    if "user" in fields_of(predicate):
+        # Which plain ids it names is known with the values only.
+        return _filler(predicate)
+    asked = question(table, predicate)
+    times, accounts, ids = ([_filler(part) for part in parts] for parts in (asked.times, asked.accounts, asked.ids))
+    rest, text = _filler(asked.rest), _text_filler(asked.text)
+
+    def ask(values: Values) -> Question:
+        return Question(
+            tuple([part(values) for part in times]),
+            tuple([part(values) for part in accounts]),
+            tuple([part(values) for part in ids]),
+            rest(values),
+            asked.users,
+            text(values),
+        )
+
+    return ask
+
+
+def _text_filler(text: str) -> Callable[[Values], str]:
+    parts = _MARKED.split(text)
+    pairs, last = list(zip(parts[0::2], parts[1::2], strict=False)), parts[-1]
+    return lambda values: "".join([f"{before}{values[name]!r}" for before, name in pairs]) + last
 
 
 def _filled(part: Any, values: Values) -> Any:  # noqa: ANN401 - any argument

@@ -27,6 +27,7 @@ from service.query.groups import GroupsRequest
 from service.query.ordering import OrderTerm
 from service.query.pages import PAGE_DEFAULT, PAGE_MAX, PageRequest, Wanted
 from service.query.predicate import Predicate
+from service.query.question import Question
 
 Info = strawberry.Info[Context, Any]
 _ROWS: Final = ("edges", "nodes")
@@ -51,7 +52,7 @@ class Slicing:
             raise BadInputError(f"`first` and `last` are from 1 to {PAGE_MAX}")
         return PAGE_DEFAULT if size is None else size
 
-    def request(self, predicate: Predicate, terms: tuple[OrderTerm, ...]) -> PageRequest:
+    def request(self, predicate: Predicate | Question, terms: tuple[OrderTerm, ...]) -> PageRequest:
         return PageRequest(predicate, terms, self.size, self.last is not None, self.after, self.before)
 
 

@@ -13,7 +13,8 @@ from policies.model import DataClass, Store
 from policies.retention import cutoff, readable_cutoff
 from service.query.errors import BadInputError
 from service.query.fields import ERRORS, Table
-from service.query.predicate import And, Compare, Predicate, Span, conjuncts
+from service.query.predicate import Compare, Span
+from service.query.question import Question
 from service.query.scope import Scope
 from service.query.where import accounts_matching
 from service.storage.accounts import Accounts
@@ -23,7 +24,6 @@ LEGS_MAX: Final = 8
 TICK: Final = timedelta(microseconds=1)
 FAR_FUTURE: Final = datetime(9999, 1, 1, tzinfo=UTC)
 FAR_PAST: Final = datetime(1, 1, 2, tzinfo=UTC)
-_NARROWING: Final = ("eq", "in", "contains", "startsWith")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,76 +36,46 @@ class Leg:
     readable: datetime
 
 
-async def names_in_scope(accounts: Accounts, scope: Scope, predicate: Predicate) -> Mapping[str, int]:
-    """Accounts by name that the scope may know of. Asks the database once when the predicate names a new one."""
-    known = accounts.names()
-    if not known or not _all_known(known, scope, predicate):
+async def names_in_scope(accounts: Accounts, scope: Scope, asked: Question) -> Mapping[str, int]:
+    """Accounts by name that the scope may know of. Asks the database once when a new one is named."""
+    if not accounts.names() or not _all_known(accounts, scope, asked):
         await accounts.refresh()
     return accounts.numbers(scope.accounts)
 
 
-def _all_known(known: Mapping[int, str], scope: Scope, predicate: Predicate) -> bool:
+def _all_known(accounts: Accounts, scope: Scope, asked: Question) -> bool:
     """Whether nothing in the scope can have been made elsewhere meanwhile. Names outside of it are not looked up."""
     if scope.accounts is not None:
-        return known.keys() >= set(scope.accounts)
-    numbers = {call.account_id for call in _named_calls(predicate)}
-    return known.keys() >= numbers and set(known.values()) >= set(_named_accounts(predicate))
+        return len(accounts.numbers(scope.accounts)) == len(set(scope.accounts))
+    numbers = {call.account_id for part in asked.ids for call in _calls_of(part)}
+    named = {name for part in asked.accounts if part.operator in ("eq", "in") for name in _values(part)}
+    return accounts.names().keys() >= numbers and accounts.numbers(None).keys() >= named
 
 
-def _named_calls(predicate: Predicate) -> Iterator[CallKey]:
-    for part in conjuncts(predicate):
-        if isinstance(part, Compare) and part.field == "id":
-            yield from (_call_of(text) for text in _values(part))
+def _calls_of(part: Compare) -> Iterator[CallKey]:
+    return (_call_of(text) for text in _values(part))
 
 
-def _named_accounts(predicate: Predicate) -> Iterator[str]:
-    for part in conjuncts(predicate):
-        if isinstance(part, Compare) and part.field == "account" and part.operator in ("eq", "in"):
-            yield from part.value if isinstance(part.value, tuple) else (cast("str", part.value),)
-
-
-def accounts_asked(scope: Scope, names: Mapping[str, int], predicate: Predicate) -> tuple[int, ...] | None:
+def accounts_asked(scope: Scope, names: Mapping[str, int], asked: Question) -> tuple[int, ...] | None:
     """Numbers of the accounts that can have matches; None: any account at all."""
-    asked = None if scope.accounts is None else set(scope.accounts)
-    for part in conjuncts(predicate):
-        if not isinstance(part, Compare):
-            continue
-        if part.field == "id":
-            found = {call.account_id for call in _named_calls(part)}
-            asked = found if asked is None else asked & found
-        elif _narrows(part):
-            found = accounts_matching(names, part)
-            asked = found if asked is None else asked & found
-    return None if asked is None else tuple(sorted(asked))
+    matching = [accounts_matching(names, part) for part in asked.accounts]
+    matching += [{call.account_id for call in _calls_of(part)} for part in asked.ids]
+    if scope.accounts is not None:
+        matching.append(set(scope.accounts))
+    return tuple(sorted(set.intersection(*matching))) if matching else None
 
 
-def beyond_accounts(predicate: Predicate) -> Predicate:
-    """What is left of a predicate once its rows are those of `accounts_asked`: legs say the rest of it already.
-
-    Said twice, it hides from PostgreSQL how few rows there are, and every page is planned anew: twice the work.
-    """
-    return And(tuple(part for part in conjuncts(predicate) if not (isinstance(part, Compare) and _narrows(part))))
-
-
-def _narrows(part: Compare) -> bool:
-    return part.field == "account" and part.operator in _NARROWING
-
-
-def span_of(table: Table, predicate: Predicate) -> tuple[Span, Predicate]:
-    """The time range that the predicate asks for, and what is left of it."""
+def span_of(table: Table, asked: Question) -> Span:
+    """The time range that is asked for."""
     start, end = FAR_PAST, FAR_FUTURE
-    rest = []
-    for part in conjuncts(predicate):
-        if isinstance(part, Compare) and part.field == table.time_field and part.operator != "ne":
-            lower, upper = _range(part)
-            start, end = max(start, lower), min(end, upper)
-        else:
-            rest.append(part)
-            if isinstance(part, Compare) and part.field == "id":
-                moments = [_moment(table, text) for text in _values(part)]
-                start = max(start, min(moments, default=FAR_FUTURE))
-                end = min(end, max(moments, default=FAR_PAST) + TICK)
-    return Span(start, end), And(tuple(rest))
+    for part in asked.times:
+        lower, upper = _range(part)
+        start, end = max(start, lower), min(end, upper)
+    for part in asked.ids:
+        moments = [_moment(table, text) for text in _values(part)]
+        start = max(start, min(moments, default=FAR_FUTURE))
+        end = min(end, max(moments, default=FAR_PAST) + TICK)
+    return Span(start, end)
 
 
 def _range(compare: Compare) -> tuple[datetime, datetime]:

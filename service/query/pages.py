@@ -15,6 +15,7 @@ from service.query.legs import TICK, Leg, earliest
 from service.query.ordering import Bound, Ordering, OrderTerm
 from service.query.params import Params
 from service.query.predicate import EVERYTHING, Predicate, Span
+from service.query.question import Question
 from service.query.scope import Scope
 from service.query.selection import Projection, Selection, project
 from service.query.slices import slices
@@ -32,7 +33,7 @@ Row = asyncpg.Record
 class PageRequest:
     """A page as asked for. `from_end`: the last `size` rows instead of the first."""
 
-    predicate: Predicate = EVERYTHING
+    predicate: Predicate | Question = EVERYTHING
     terms: tuple[OrderTerm, ...] = ()
     size: int = PAGE_DEFAULT
     from_end: bool = False

@@ -78,6 +78,20 @@ def fields_of(predicate: Predicate) -> Iterator[str]:
             yield from fields_of(part)
 
 
+def plain_users(predicate: Predicate) -> Iterator[str]:
+    """Every plain id that the predicate names."""
+    match predicate:
+        case Compare(field="user", operator="eq", value=str(value)):
+            yield value
+        case Not(part):
+            yield from plain_users(part)
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from plain_users(part)
+        case _:
+            pass
+
+
 def canonical(predicate: Predicate) -> str:
     """A text that says all of a predicate: another predicate has another text."""
     match predicate:

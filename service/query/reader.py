@@ -11,15 +11,15 @@ from service.query.disclose import Details, Discloser
 from service.query.errors import QueryTimeoutError
 from service.query.fields import CALLS, ERRORS, Table
 from service.query.groups import GroupsPage, GroupsRequest, read_groups
-from service.query.legs import accounts_asked, beyond_accounts, leg_of_call, legs_of, names_in_scope, span_of
+from service.query.legs import accounts_asked, leg_of_call, legs_of, names_in_scope, span_of
 from service.query.lookups import RowKey, rows_by_key
 from service.query.pages import Page, PageRequest, Reading, Row, Wanted, read_page
-from service.query.predicate import Predicate, canonical
+from service.query.predicate import Predicate
+from service.query.question import Question, question
 from service.query.scope import Scope
 from service.query.selection import Selection
 from service.query.totals import count_rows
-from service.query.users import plain_users, tokens_of
-from service.query.where import check_amounts
+from service.query.users import tokens_of
 from service.storage.accounts import Accounts
 from service.storage.database import Database, Lent
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
@@ -51,20 +51,20 @@ class Reader:
         async with self.connection(scope) as connection:
             return await read_groups(connection, reading, request, selection, self._cursors, total=total)
 
-    async def prepare(self, scope: Scope, table: Table, predicate: Predicate, order: object = ()) -> Reading:
+    async def prepare(self, scope: Scope, table: Table, predicate: Predicate | Question, order: object = ()) -> Reading:
         """Where the rows of a predicate lie for this scope, at the database's present time."""
-        check_amounts(predicate)
+        asked = predicate if isinstance(predicate, Question) else question(table, predicate)
         now = await self.clock.now()
-        names = await names_in_scope(self.accounts, scope, predicate)
-        span, rest = span_of(table, predicate)
-        asked = accounts_asked(scope, names, predicate)
-        legs = legs_of(scope, self.accounts, asked, table.store, now)
+        names = await names_in_scope(self.accounts, scope, asked)
+        span = span_of(table, asked)
+        accounts = accounts_asked(scope, names, asked)
+        legs = legs_of(scope, self.accounts, accounts, table.store, now)
         users = {
             user: await tokens_of(self.keyring, scope.policy, user, legs, names.values(), span, now)
-            for user in set(plain_users(predicate))
+            for user in asked.users
         }
-        binding = Cursors.binding(table.kind, scope.accounts, order, canonical(predicate))
-        return Reading(table, scope, asked, legs, span, beyond_accounts(rest), names, users, now, binding)
+        binding = Cursors.binding(table.kind, scope.accounts, order, asked.text)
+        return Reading(table, scope, accounts, legs, span, asked.rest, names, users, now, binding)
 
     async def call(self, scope: Scope, text: str, selection: Selection) -> Row | None:
         """One call by its outward id; None when it is unknown, out of scope or past its window."""

@@ -11,12 +11,13 @@ from service.keyring.protocol import Keyring
 from service.query.buckets import TimeBucket
 from service.query.fields import CALLS
 from service.query.legs import accounts_asked, legs_of, names_in_scope, span_of
-from service.query.predicate import Predicate, Span, fields_of
+from service.query.predicate import Predicate, Span, fields_of, plain_users
+from service.query.question import question
 from service.query.scope import Scope
 from service.query.usage_plan import TierSpan, Windows, plan_usage
 from service.query.usage_sql import Reading, rollups_answer
-from service.query.users import plain_users, tokens_of
-from service.query.where import UserTokens, check_amounts
+from service.query.users import tokens_of
+from service.query.where import UserTokens
 from service.storage.accounts import Accounts
 from service.storage.database import Database
 
@@ -52,13 +53,14 @@ class UsageReader:
         filter needs what is gone.
         """
         self._refuse_filter(predicate)
-        names = await names_in_scope(self.accounts, self.scope, predicate)
-        asked = accounts_asked(self.scope, names, predicate)
-        wanted, rest = span_of(CALLS, predicate)
+        asked = question(CALLS, predicate)
+        names = await names_in_scope(self.accounts, self.scope, asked)
+        accounts = accounts_asked(self.scope, names, asked)
+        wanted, rest = span_of(CALLS, asked), asked.rest
         fields = set(fields_of(rest))
         windows = Windows(
             self.scope.policy,
-            [TierSpan(*entry) for entry in self.accounts.tier_spans(asked)],
+            [TierSpan(*entry) for entry in self.accounts.tier_spans(accounts)],
             self.now,
             users="user" in fields,
         )
@@ -70,11 +72,10 @@ class UsageReader:
             zone=zone,
             calls_at_most=calls_at_most,
         )
-        users = await self._users(rest, asked, names.values(), Span(plan.start, plan.end))
-        return Reading(plan, windows, self.scope.policy, asked, names, rest, users)
+        users = await self._users(rest, accounts, names.values(), Span(plan.start, plan.end))
+        return Reading(plan, windows, self.scope.policy, accounts, names, rest, users)
 
     def _refuse_filter(self, predicate: Predicate) -> None:
-        check_amounts(predicate)
         governed = (CALLS.filters[field].governed_by for field in fields_of(predicate) if field in CALLS.filters)
         for field in sorted({field for fields in governed for field in fields}):
             if not views.filterable(self.scope.policy, self.scope.role, field):

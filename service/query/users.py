@@ -11,24 +11,10 @@ from service.keyring.errors import KeyGoneError
 from service.keyring.protocol import Keyring
 from service.query.errors import BadInputError
 from service.query.legs import Leg
-from service.query.predicate import And, Compare, Not, Or, Predicate, Span
+from service.query.predicate import Span
 from service.query.where import UserTokens
 
 _TOKENS_MAX = 5_000
-
-
-def plain_users(predicate: Predicate) -> Iterator[str]:
-    """Every plain id that the predicate names."""
-    match predicate:
-        case Compare(field="user", operator="eq", value=str(value)):
-            yield value
-        case Not(part):
-            yield from plain_users(part)
-        case And(parts) | Or(parts):
-            for part in parts:
-                yield from plain_users(part)
-        case _:
-            pass
 
 
 async def tokens_of(

@@ -1,0 +1,50 @@
+"""A predicate taken apart: what it says of time, of accounts and of calls by id, what is left, and a text of all of it.
+
+Taken apart once, and then asked by every step between a filter and a statement. A compiled operation takes its filter
+apart before it knows the values, and only puts those in.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from service.query.fields import Table
+from service.query.predicate import And, Compare, Predicate, canonical, conjuncts, plain_users
+from service.query.where import check_amounts
+
+_NARROWING: Final = frozenset(("eq", "in", "contains", "startsWith"))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a list or a sum is asked. Every one of `times`, `accounts` and `ids` must hold, and `rest` as well.
+
+    `accounts` are comparisons that say which accounts it can be, `ids` those of the calls' own ids (which `rest` holds
+    too), `rest` is what legs and spans do not say already. `users`: plain ids that the predicate names.
+    """
+
+    times: tuple[Compare, ...]
+    accounts: tuple[Compare, ...]
+    ids: tuple[Compare, ...]
+    rest: Predicate
+    users: frozenset[str]
+    text: str
+
+
+def question(table: Table, predicate: Predicate) -> Question:
+    """Take a predicate apart. BadInputError when it compares amounts without one currency."""
+    check_amounts(predicate)
+    times, accounts, ids, rest = [], [], [], []
+    for part in conjuncts(predicate):
+        compared = part.field if isinstance(part, Compare) else ""
+        if compared == table.time_field and part.operator != "ne":
+            times.append(part)
+        elif compared == "account" and part.operator in _NARROWING:
+            # Said by the legs, and not once more: said twice, it hides from PostgreSQL how few rows there are, and
+            # every page is planned anew.
+            accounts.append(part)
+        else:
+            rest.append(part)
+            if compared == "id":
+                ids.append(part)
+    users = frozenset(plain_users(predicate))
+    return Question(tuple(times), tuple(accounts), tuple(ids), And(tuple(rest)), users, canonical(predicate))
