@@ -115,14 +115,18 @@ ERROR_RECORD: Final = tuple(f"CallError.{field}" for field in ("id", "type", "oc
 """What an error record cannot be stored without: all of it is kept, or there are no error records."""
 
 _TOKENS: Final = ("inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens", "reasoningTokens")
-_MONEY: Final = ("amount", "averageCost", "costPerThousandOutputTokens", "wastedOnFailures", "estimatedShare")
+_PAID: Final = ("Call.amount", "Amount.amount")
 
 
 def _figure_origins(name: str) -> dict[str, tuple[str, ...]]:
     origins: dict[str, tuple[str, ...]] = {f"{name}.{token}": (f"Call.{token}",) for token in _TOKENS}
-    origins |= {f"{name}.{money}": ("Call.amount",) for money in _MONEY}
-    origins[f"{name}.costPerThousandOutputTokens"] = ("Call.amount", "Call.outputTokens")
     return origins | {
+        f"{name}.amount": ("Call.amount",),
+        # Of a single call they are its amount: who may not see that sees none of them.
+        f"{name}.averageCost": _PAID,
+        f"{name}.costPerThousandOutputTokens": (*_PAID, "Call.outputTokens"),
+        f"{name}.wastedOnFailures": (*_PAID, "Call.status"),
+        f"{name}.estimatedShare": (*_PAID, "Amount.source"),
         f"{name}.errors": ("Call.status",),
         f"{name}.tokenEfficiency": ("Call.tokenEfficiency",),
         f"{name}.latencyMs": ("Call.latencyMs",),

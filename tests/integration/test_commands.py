@@ -292,7 +292,8 @@ def test_an_unexpected_error_is_one_line(stopped: Path, tmp_path: Path) -> None:
     """What nobody foresaw is one line that leads to a report, and the report holds no message and no value."""
     breaking = tmp_path / "sitecustomize.py"
     breaking.write_text(
-        "import asyncio\ndef run(work):\n    work.close()\n    raise LookupError('s3cr3t value')\nasyncio.run = run\n"
+        "import asyncio\ndef run(_, work):\n    work.close()\n    raise LookupError('s3cr3t value')\n"
+        "asyncio.Runner.run = run\n"
     )
     paths = {"PYTHONPATH": f"{tmp_path}:{PYTHON_PATH['PYTHONPATH']}", "TMPDIR": str(tmp_path)}
 

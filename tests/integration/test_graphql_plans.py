@@ -23,7 +23,7 @@ class Spied:
 
     def __init__(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
         self.statements: list[tuple[str, tuple[Any, ...]]] = []
-        connection_class = shelf.database._scoped._connection_class
+        connection_class = shelf.database._scoped._pool._connection_class
         fetch = connection_class.fetch
         spied = self
 
