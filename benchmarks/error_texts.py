@@ -1,4 +1,4 @@
-"""Error messages as gateways write them, 500 characters each; no two are alike, for what chance makes in them is new."""
+"""Error messages as gateways write them, 500 characters each: no two are alike, for chance makes the ids in them."""
 
 import random
 import string

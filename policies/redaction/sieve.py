@@ -25,7 +25,7 @@ class Sieve:
     def __init__(self, rules: Sequence[Rule]) -> None:
         families: dict[str, dict[int, str]] = {}
         for rank, rule in enumerate(rules):
-            families.setdefault(rule.family, {})[rank] = rule.pattern
+            families.setdefault(rule.family, {})[rank] = rule.hint or rule.pattern
         self._literals = _Literals(families.pop("", {}))
         self._families = [_Family(patterns) for patterns in families.values()]
 
