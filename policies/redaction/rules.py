@@ -20,7 +20,7 @@ _KNOWN = frozenset((*_TEXTS, "group", "entropy", "national", "guess", "positives
 _FILES = ("rules_named.toml", "rules_services.toml", "rules_provider.toml", "rules_national.toml",
           "rules_personal.toml", "rules.toml")  # fmt: skip  # the more particular first
 # Rules that no literal gives away, by what their automata read; each family is read in one pass (see `sieve`).
-FAMILIES = frozenset({"tokens", "numbers", "words", "runs", "national"})
+FAMILIES = frozenset({"tokens", "numbers", "words", "national"})
 _MARK_ID = re2.compile(r"[a-z0-9][a-z0-9-]{1,47}")
 
 # How a service's name and its credential stand together: environment, JSON, YAML, XML, arrows, headers, prose.
@@ -131,6 +131,17 @@ def _checked_pattern(rule: Rule) -> None:
         raise RuleError(f"rule `{rule.id}` has a pattern that matches the empty text")
     if not rule.finder and not any(compiled.search(text) for text in rule.positives):
         raise RuleError(f"rule `{rule.id}` is unreachable: its pattern is in none of its positives")
+    if rule.hint:
+        _checked_hint(rule, [text for text in rule.positives if compiled.search(text)])
+
+
+def _checked_hint(rule: Rule, texts: Iterable[str]) -> None:
+    try:
+        compiled = re2.compile(rule.hint, options())
+    except re2.error as error:
+        raise RuleError(f"rule `{rule.id}` has a hint that RE2 refuses: {error}") from None
+    if not all(compiled.search(text) for text in texts):
+        raise RuleError(f"rule `{rule.id}` has a hint that is missing where its pattern is")
 
 
 def checked(rules: Iterable[Rule]) -> tuple[Rule, ...]:
