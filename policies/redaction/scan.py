@@ -69,7 +69,7 @@ def _confirmed(rule: Rule, spans: Spans, data: bytes) -> Iterator[tuple[int, int
     """Those of `spans` that the rule's floor of entropy and its check leave, as the check delimits them."""
     check = CHECKS[rule.check] if rule.check else None
     for start, end in spans:
-        if not has_entropy(data[start:end], rule.entropy):
+        if rule.entropy and not has_entropy(data[start:end], rule.entropy):
             continue
         span = check(data, start, end) if check else (start, end)
         if span is not None:

@@ -4,6 +4,7 @@
 import base64
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,25 @@ GLUE = st.sampled_from(["", " ", "=", ": ", '"', "\\n", "%22", "&quot;", "\n", "
 def test_made_up_texts(text: str) -> None:
     """The same spans in texts made of pieces of examples, in other cases and with letters that fold to ASCII."""
     same(text)
+
+
+HINTED = [rule for rule in RULES if rule.hint]
+# RE2's escapes for characters beyond ASCII, as Python writes them
+WIDE = re.compile(r"\\x\{([0-9a-f]+)\}")
+
+
+@pytest.mark.parametrize("rule", HINTED, ids=lambda rule: rule.id)
+def test_hints(rule: Rule) -> None:
+    """A rule's hint is in every text in which its pattern is, whatever way the pattern can be met."""
+    pattern, hint = re2.compile(rule.pattern, options()), re2.compile(rule.hint, options())
+
+    @settings(max_examples=400, deadline=None)
+    @given(st.from_regex(WIDE.sub(lambda code: rf"\u{int(code[1], 16):04x}", rule.pattern)))
+    def holds(text: str) -> None:
+        if pattern.search(text):
+            assert hint.search(text)
+
+    holds()
 
 
 @settings(max_examples=300, deadline=None)
