@@ -4,7 +4,7 @@ One automaton over all rules would be the product of all of them: every random t
 was, and building a state costs more than reading the text. So the rules are sifted in two ways.
 A rule is asked when the text holds a literal that its pattern cannot do without; RE2 derives the literals.
 Rules without such a literal belong to families (`rules.FAMILIES`), each with an automaton small enough to be complete
-after some thousand texts.
+after some thousand texts; a rule that would multiply its states stands there with a hint in place of its pattern.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,7 +53,7 @@ class _Literals:
 
 
 class _Family:
-    """Patterns by rank that one automaton reads together; it tells exactly which of them are in the text."""
+    """Patterns (or hints) by rank that one automaton reads together; it tells exactly which of them are in the text."""
 
     def __init__(self, patterns: Mapping[int, str]) -> None:
         self._ranks = tuple(patterns)
