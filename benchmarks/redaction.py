@@ -2,7 +2,10 @@
 
     python -m benchmarks.redaction [--json FILE] [--alone]
 
-Bars: 150 us a message (aim 80); at most 2.2 times the time when the input doubles, from 1 KiB to 1 MiB,
+No message is timed twice: each has ids, keys and addresses of its own, as errors have. The engine has read some
+thousand others before, as one at work has. The same text again, which caches answer, is printed beside it.
+
+Bars: 150 us a new message (aim 80); at most 2.2 times the time when the input doubles, from 1 KiB to 1 MiB,
 adversarial text included. The size cap is lifted for the growth, so that the engine itself is measured.
 Beside it, in the same run, LiteLLM's redactor and Presidio's pattern recognisers (not with `--alone`).
 """
@@ -13,40 +16,17 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import repeat
 from pathlib import Path
 
+from benchmarks.error_texts import KINDS, PAD, fresh, mixed
 from benchmarks.rivals import compare
 from policies.redaction import ContentIndex, Redactor
 
 BAR_US, AIM_US, BAR_RATIO = 150.0, 80.0, 2.2
-MESSAGE_CHARS = 500
+WARM_TEXTS, TIMED_TEXTS = 6000, 1000
 SIZES = [1 << power for power in range(10, 21)]
-
-_PAD = (
-    "litellm.BadRequestError: OpenAIException - This model's maximum context length is 128000 tokens. However, your "
-    "messages resulted in 131072 tokens. Please reduce the length of the messages. Received Model Group=gpt-4o, "
-    "Available Model Group Fallbacks=None, LiteLLM Retried: 2 times, LiteLLM Max Retries: 2. Handle with "
-    "`litellm.BadRequestError`. See https://docs.litellm.ai/docs/exception_mapping for what each of them means and "
-    "for how to set a fallback model. Deployment gpt-4o-mini in eastus2, status_code=400, attempt 3 of 3."
-)
-
-
-def _message(start: str) -> str:
-    return (start + " " + _PAD)[:MESSAGE_CHARS]
-
-
-MESSAGES = {
-    "clean": _message("Error code: 400 -"),
-    "one key": _message("Incorrect API key provided: sk-proj-q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs."),
-    "key, organisation, email, address": _message(
-        "Rate limit for org-Xy7Lq2Tz9Rw4Vb8N, user ada@example.com at 203.0.113.77, "
-        "key sk-proj-q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs:"
-    ),
-    "JSON with a header": _message(
-        '{"error": {"message": "bad gateway", "headers": {"x-api-key": "q7Xw2Lk9Zt4Rv8Bn", "host": "api.example.com"}}}'
-    ),
-}
 
 ADVERSARIAL = {
     "://a:a:": "://a:a:",
@@ -78,25 +58,31 @@ ADVERSARIAL = {
 }
 
 
-def _median_us(work: Callable[[], object], rounds: int) -> float:
-    """Median CPU microseconds of the quietest of ten batches, for a neighbour on the machine does not count."""
-    medians = []
-    for _ in range(10):
-        times = []
-        for _ in range(rounds // 10):
-            begin = time.thread_time_ns()
-            work()
-            times.append((time.thread_time_ns() - begin) / 1e3)
-        medians.append(statistics.median(times))
-    return min(medians)
+def _median_us(work: Callable[[str], object], texts: Iterable[str]) -> float:
+    """Median CPU microseconds a text, of the quietest of ten batches, for a neighbour on the machine does not count."""
+    times = []
+    for text in texts:
+        begin = time.thread_time_ns()
+        work(text)
+        times.append((time.thread_time_ns() - begin) / 1e3)
+    size = len(times) // 10
+    return min(statistics.median(times[first : first + size]) for first in range(0, size * 10, size))
 
 
-def messages(redactor: Redactor) -> dict[str, float]:
-    """Median microseconds of each 500-character message."""
+def messages(redactor: Redactor) -> dict[str, tuple[float, float]]:
+    """Median microseconds by kind of message: of messages that were never seen, and of one that is seen again."""
     index = ContentIndex(["Tell me about the rivers of Norway, and name the longest of them. " * 40])
-    result = {name: _median_us(lambda text=text: redactor.redact(text), 2000) for name, text in MESSAGES.items()}
-    key = MESSAGES["one key"]
-    result["one key, held against 2.6 KB of content"] = _median_us(lambda: redactor.redact(key, content=index), 500)
+    works: dict[str, tuple[str, Callable[[str], object]]] = {kind: (kind, redactor.redact) for kind in KINDS}
+    works["one key, held against 2.6 KB of content"] = (
+        "one key",
+        lambda text: redactor.redact(text, content=index),
+    )
+    for text in mixed(WARM_TEXTS, seed=0):
+        redactor.redact(text)
+    result = {}
+    for seed, (name, (kind, work)) in enumerate(works.items(), start=1):
+        texts = fresh(kind, TIMED_TEXTS, seed)
+        result[name] = _median_us(work, texts), _median_us(work, repeat(texts[0], TIMED_TEXTS))
     return result
 
 
@@ -127,20 +113,25 @@ def main() -> int:
     chosen = parser.parse_args()
     redactor, wide = Redactor(), Redactor(size_cap=1 << 21)
     speed = messages(redactor)
-    print(f"{'a message of 500 characters':46} {'us':>8}   bar {BAR_US:.0f}, aim {AIM_US:.0f}")
-    for name, figure in speed.items():
-        verdict = "aim met" if figure <= AIM_US else "met" if figure <= BAR_US else "MISSED"
-        print(f"  {name:44} {figure:8.1f}   {verdict}")
+    print(f"{'a message of 500 characters':46} {'new us':>8} {'again':>8}   bar {BAR_US:.0f}, aim {AIM_US:.0f}")
+    for name, (new, again) in speed.items():
+        verdict = "aim met" if new <= AIM_US else "met" if new <= BAR_US else "MISSED"
+        print(f"  {name:44} {new:8.1f} {again:8.1f}   {verdict}")
     ratios = {}
     print(f"{'input doubled, 16 KiB to 1 MiB':46} {'times':>8}   bar {BAR_RATIO}")
-    for name, unit in {"clean text": _PAD, **ADVERSARIAL}.items():
+    for name, unit in {"clean text": PAD, **ADVERSARIAL}.items():
         ratios[name], seconds = growth(wide, unit)
         verdict = "met" if ratios[name] <= BAR_RATIO else "MISSED"
         print(f"  {name:44} {ratios[name]:8.2f}   {verdict}   {seconds:.3f} s for 1 MiB", flush=True)
-    rivals = {} if chosen.alone else compare(MESSAGES)
+    rivals = {} if chosen.alone else compare()
     if chosen.json:
-        chosen.json.write_text(json.dumps({"message_us": speed, "doubling": ratios, "rivals": rivals}, indent=1))
-    return int(max(speed.values()) > BAR_US or max(ratios.values()) > BAR_RATIO)
+        chosen.json.write_text(
+            json.dumps(
+                {"message_us": {name: new for name, (new, _) in speed.items()}, "doubling": ratios, "rivals": rivals},
+                indent=1,
+            )
+        )
+    return int(max(speed.values())[0] > BAR_US or max(ratios.values()) > BAR_RATIO)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+from benchmarks.error_texts import KINDS, fresh, mixed
 from benchmarks.places import ROOT, environment
 
 CASES: Final = ROOT.parent / "shared" / "redaction-cases"
 _PROGRAM: Final = ROOT / "benchmarks" / "peers" / "redactor.py"
 _TURNS: Final = 5
+_WARM_TEXTS, _TIMED_TEXTS = 2000, 60
 _PEERS: Final = {"litellm": "litellm==1.106.2", "presidio": "presidio-analyzer==2.2.366"}
 
 
@@ -67,22 +69,28 @@ def _kept(cases: list[dict[str, Any]], masked: list[str]) -> dict[str, float]:
     return {key: good[key] / total[key] for key in sorted(total)}
 
 
-def _speed(rivals: list[Rival], messages: Mapping[str, str]) -> dict[str, dict[str, float]]:
-    """Median microseconds by message and engine, of the quietest turn; the engines take turns."""
-    figures: dict[str, dict[str, float]] = {name: {} for name in messages}
-    for _ in range(_TURNS):
-        for name, text in messages.items():
+def _speed(rivals: list[Rival]) -> dict[str, dict[str, float]]:
+    """Median microseconds by kind of message and engine, of the quietest turn; the engines take turns.
+
+    Every engine gets the same messages, none of them twice.
+    """
+    for rival in rivals:
+        rival.ask(redact=mixed(_WARM_TEXTS, seed=0))
+    figures: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}
+    for turn in range(1, _TURNS + 1):
+        for kind, row in figures.items():
+            texts = fresh(kind, _TIMED_TEXTS, seed=turn)
             for rival in rivals:
-                us = rival.ask(time=text, rounds=40)
-                figures[name][rival.name] = min(us, figures[name].get(rival.name, us))
+                us = rival.ask(time=texts)
+                row[rival.name] = min(us, row.get(rival.name, us))
     return figures
 
 
-def compare(messages: Mapping[str, str]) -> dict[str, Any]:
-    """Print and return `{"us": {message: {engine: us}}, "recall": {source: {engine: share}}}`."""
+def compare() -> dict[str, Any]:
+    """Print and return `{"us": {kind: {engine: us}}, "recall": {source: {engine: share}}}`."""
     rivals = [Rival(name) for name in ("calledger", *_PEERS)]
     names = [rival.name for rival in rivals]
-    speed = _speed(rivals, messages)
+    speed = _speed(rivals)
     cases = _cases()
     recall: dict[str, dict[str, float]] = {}
     for rival in rivals:

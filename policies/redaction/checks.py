@@ -9,11 +9,12 @@ from stdnum import iban, luhn
 from stdnum.exceptions import ValidationError
 
 from policies.redaction.national import NATIONAL
-from policies.redaction.randomness import bits_per_char, entropy
+from policies.redaction.randomness import bits_per_char, has_entropy
 
 Span = tuple[int, int]
 Check = Callable[[bytes, int, int], Span | None]
 
+_DIGITS = frozenset(b"0123456789")
 _NOT_DIGIT = bytes(set(range(256)) - set(b"0123456789"))
 _CONTEXT_BYTES = 48
 _MAX_GENERATED_CHARS = 4096
@@ -39,6 +40,10 @@ _HARMLESS_START = re.compile(
 _UUID = re.compile(rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PARTED = re.compile(rb"[-_]")
 _HEX = re.compile(rb"(?:0x)?[0-9A-Fa-f]+")
+
+
+def _holds_digit(token: bytes) -> bool:
+    return not _DIGITS.isdisjoint(token)
 
 
 def _last_word(text: bytes) -> tuple[bytes, bytes]:
@@ -81,10 +86,10 @@ def looks_generated(token: bytes) -> bool:
     if len(token) > _MAX_GENERATED_CHARS:
         token = token[:_MAX_GENERATED_CHARS]
     if _HEX.fullmatch(token):
-        return len(token) >= 32 and not token.isdigit() and entropy(token) >= 2.5
-    if entropy(token) < 3.0:
+        return len(token) >= 32 and not token.isdigit() and has_entropy(token, 2.5)
+    if not has_entropy(token, 3.0):
         return False
-    if any(_HEX.fullmatch(part) and len(part) >= 24 and not part.isdigit() for part in _PARTED.split(token)):
+    if any(len(part) >= 24 and _HEX.fullmatch(part) and not part.isdigit() for part in _PARTED.split(token)):
         return True
     bits = bits_per_char(token)
     if token.translate(None, b"-_+/=").isalpha():
@@ -102,9 +107,9 @@ def looks_credential(value: bytes) -> bool:
         return len(value) >= 14
     if _HEX.fullmatch(value):
         return len(value) >= 12
-    if entropy(value) < 1.5:
+    if not has_entropy(value, 1.5):
         return False
-    if any(byte in value for byte in b"0123456789"):
+    if _holds_digit(value):
         return bits_per_char(value) >= 3.9 or (len(value) >= 24 and bits_per_char(value) >= 3.4)
     return bits_per_char(value) >= 4.5 and len(value) >= 12
 
@@ -138,7 +143,7 @@ def _service(data: bytes, start: int, end: int) -> Span | None:
 def _short(data: bytes, start: int, end: int) -> Span | None:
     """A token of 16 to 19 characters is taken for generated only when it could hardly be anything else."""
     token = data[start:end]
-    kinds = (token.lower() != token) + (token.upper() != token) + any(byte in token for byte in b"0123456789")
+    kinds = (token.lower() != token) + (token.upper() != token) + _holds_digit(token)
     if kinds < 3 or token.isalpha() or bits_per_char(token) < _SHORT_BITS:
         return None
     return None if is_harmless(token) or is_harmless_there(data, start) else (start, end)
@@ -155,7 +160,7 @@ _SHORT_BITS = 4.9
 
 def _has_digit(data: bytes, start: int, end: int) -> Span | None:
     token = data[start:end]
-    return (start, end) if any(byte in token for byte in b"0123456789") else None
+    return (start, end) if _holds_digit(token) else None
 
 
 def _card(data: bytes, start: int, end: int) -> Span | None:
@@ -264,7 +269,7 @@ def _account(data: bytes, start: int, end: int) -> Span | None:
     token = data[start:end].rstrip(b"-_")
     if token.isdigit():
         return start, start + len(token)
-    if not any(byte in token for byte in b"0123456789"):
+    if not _holds_digit(token):
         return None
     return (start, start + len(token)) if _UUID.fullmatch(token) or looks_credential(token) else None
 

@@ -5,6 +5,8 @@ Words, identifiers and paths cost about 3.5 bits a character, generated keys 5 a
 """
 
 import math
+from collections import Counter
+from functools import lru_cache
 from itertools import pairwise
 
 # Bits (rounded, 9 = rare) that a letter costs after another, a row per first letter, a column per second;
@@ -83,7 +85,20 @@ def bits_per_char(token: bytes) -> float:
 def entropy(token: bytes) -> float:
     """Shannon entropy of the bytes of `token`, in bits a byte."""
     total = len(token)
+    return math.log2(total) - sum([_weight(number) for number in Counter(token).values()]) / total if total else 0.0
+
+
+def has_entropy(token: bytes, floor: float) -> bool:
+    """Whether the entropy of `token` is `floor` bits a byte or more; mostly the number of different bytes tells."""
+    total = len(token)
     if not total:
-        return 0.0
-    counts = [token.count(byte) for byte in set(token)]
-    return math.log2(total) - sum([n * math.log2(n) for n in counts]) / total
+        return floor <= 0.0
+    most_of_one = total - len(set(token)) + 1
+    # no text with as many different bytes has less entropy than one that repeats a single byte as often as it can
+    return math.log2(total) - _weight(most_of_one) / total >= floor or entropy(token) >= floor
+
+
+@lru_cache(maxsize=4096)
+def _weight(number: int) -> float:
+    """What a byte that occurs `number` times takes off the entropy of its token, times the token's length."""
+    return number * math.log2(number)

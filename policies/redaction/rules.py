@@ -15,10 +15,12 @@ from policies.redaction.finders import FINDERS
 from policies.redaction.model import Kind
 from policies.redaction.patterns import options
 
-_TEXTS = ("id", "kind", "description", "pattern", "name", "value", "check", "finder")
+_TEXTS = ("id", "kind", "description", "pattern", "name", "value", "check", "finder", "family", "hint")
 _KNOWN = frozenset((*_TEXTS, "group", "entropy", "national", "guess", "positives", "negatives"))
 _FILES = ("rules_named.toml", "rules_services.toml", "rules_provider.toml", "rules_national.toml",
           "rules_personal.toml", "rules.toml")  # fmt: skip  # the more particular first
+# Rules that no literal gives away, by what their automata read; each family is read in one pass (see `sieve`).
+FAMILIES = frozenset({"tokens", "numbers", "words", "national"})
 _MARK_ID = re2.compile(r"[a-z0-9][a-z0-9-]{1,47}")
 
 # How a service's name and its credential stand together: environment, JSON, YAML, XML, arrows, headers, prose.
@@ -35,6 +37,8 @@ class Rule:
     `entropy` is a floor in bits a byte, `check` names a confirmation in `checks`, `finder` a walk in `finders`.
     A `national` rule is used only when the policy names it.
     A `guess` has no context to go by, so it yields to any other rule that covers the same span.
+    A `family` is for a pattern that no literal gives away, a `hint` is a pattern with fewer states that is in every
+    text in which the rule's own is; both change the speed and nothing else (see `sieve`).
     """
 
     id: str
@@ -45,6 +49,8 @@ class Rule:
     entropy: float = 0.0
     check: str = ""
     finder: str = ""
+    family: str = ""
+    hint: str = ""
     national: bool = False
     guess: bool = False
     positives: tuple[str, ...] = ()
@@ -92,6 +98,8 @@ def parse(entry: Mapping[str, Any]) -> Rule:
         raise _refuse(entry, f"names the unknown check `{entry['check']}`")
     if entry.get("finder", "") not in {"", *FINDERS}:
         raise _refuse(entry, f"names the unknown finder `{entry['finder']}`")
+    if entry.get("family", "") not in {"", *FAMILIES}:
+        raise _refuse(entry, f"is of the unknown family `{entry['family']}`; known are {', '.join(sorted(FAMILIES))}")
     rule = Rule(
         id=entry["id"],
         kind=Kind(entry["kind"]),
@@ -101,6 +109,8 @@ def parse(entry: Mapping[str, Any]) -> Rule:
         entropy=float(entry.get("entropy", 0.0)),
         check=entry.get("check", ""),
         finder=entry.get("finder", ""),
+        family=entry.get("family", ""),
+        hint=entry.get("hint", ""),
         national=bool(entry.get("national", False)),
         guess=bool(entry.get("guess", False)),
         positives=tuple(entry["positives"]),
@@ -121,6 +131,17 @@ def _checked_pattern(rule: Rule) -> None:
         raise RuleError(f"rule `{rule.id}` has a pattern that matches the empty text")
     if not rule.finder and not any(compiled.search(text) for text in rule.positives):
         raise RuleError(f"rule `{rule.id}` is unreachable: its pattern is in none of its positives")
+    if rule.hint:
+        _checked_hint(rule, [text for text in rule.positives if compiled.search(text)])
+
+
+def _checked_hint(rule: Rule, texts: Iterable[str]) -> None:
+    try:
+        compiled = re2.compile(rule.hint, options())
+    except re2.error as error:
+        raise RuleError(f"rule `{rule.id}` has a hint that RE2 refuses: {error}") from None
+    if not all(compiled.search(text) for text in texts):
+        raise RuleError(f"rule `{rule.id}` has a hint that is missing where its pattern is")
 
 
 def checked(rules: Iterable[Rule]) -> tuple[Rule, ...]:

@@ -1,19 +1,15 @@
-"""One pass over the text for all rules at once, then the few rules that answered, one by one."""
+"""The rules that may find something in a text, each asked for what it takes out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-import re2
-
 from policies.redaction.checks import CHECKS
-from policies.redaction.errors import RedactionError
 from policies.redaction.finders import ENCODED, FINDERS
-from policies.redaction.patterns import Pattern, options
-from policies.redaction.randomness import entropy
+from policies.redaction.patterns import Pattern
+from policies.redaction.randomness import has_entropy
 from policies.redaction.rules import Rule
+from policies.redaction.sieve import Sieve
 from policies.redaction.views import opened_base64
-
-_SET_MEMORY_BYTES = 32 << 20
 
 
 class Found(NamedTuple):
@@ -24,33 +20,37 @@ class Found(NamedTuple):
     rank: int
 
 
+Spans = Iterable[tuple[int, int]]
+
+
 class Scanner:
     """All rules compiled together. Immutable once made, but for patterns that compile on first use."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)
         self._patterns: list[Pattern | None] = [None] * len(self._rules)
-        chosen = options()
-        chosen.max_mem = _SET_MEMORY_BYTES
-        self._set = re2.Set.SearchSet(chosen)
-        for rule in self._rules:
-            self._set.Add(rule.pattern)
-        # RE2 answers "nothing" both for no match and for no memory; a pattern that is in every text tells them apart.
-        self._always = self._set.Add("")
-        self._set.Compile()
+        self._sieve = Sieve(self._rules)
 
     def find(self, data: bytes) -> list[Found]:
         """Every span that a rule takes out of `data`, in no order. Raises RedactionError when out of memory."""
-        ranks = self._set.Match(data)
-        if not ranks or self._always not in ranks:
-            raise RedactionError("the pattern set ran out of memory")
-        if len(ranks) == 1:
-            return []
-        found: list[Found] = []
-        for rank in ranks:
-            if rank != self._always:
-                found.extend([Found(start, end, rank) for start, end in self._spans(rank, data) if end > start])
-        return found
+        return [
+            Found(start, end, rank)
+            for rank in self._sieve.candidates(data)
+            for start, end in self._spans(rank, data)
+            if end > start
+        ]
+
+    def _spans(self, rank: int, data: bytes) -> Spans:
+        rule = self._rules[rank]
+        pattern = self._patterns[rank]
+        if pattern is None:
+            pattern = self._patterns[rank] = Pattern(rule.pattern)
+        if rule.finder == ENCODED:
+            return self._encoded(pattern, data)
+        if rule.finder:
+            return FINDERS[rule.finder](pattern, data)
+        spans = pattern.spans(data, rule.group)
+        return _confirmed(rule, spans, data) if spans and (rule.entropy or rule.check) else spans
 
     def _encoded(self, pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
         """Tokens that are base64 of a text in which a rule that does not guess finds something; one layer deep."""
@@ -60,30 +60,17 @@ class Scanner:
                 yield start, end
 
     def _sure(self, data: bytes) -> Iterator[int]:
-        for rank in self._set.Match(data) or ():
-            if rank != self._always and not self._rules[rank].guess and self._rules[rank].finder != ENCODED:
+        for rank in self._sieve.candidates(data):
+            if not self._rules[rank].guess and self._rules[rank].finder != ENCODED:
                 yield rank
 
-    def _spans(self, rank: int, data: bytes) -> Iterator[tuple[int, int]]:
-        rule = self._rules[rank]
-        pattern = self._patterns[rank]
-        if pattern is None:
-            pattern = self._patterns[rank] = Pattern(rule.pattern)
-        if rule.finder == ENCODED:
-            yield from self._encoded(pattern, data)
-            return
-        if rule.finder:
-            yield from FINDERS[rule.finder](pattern, data)
-            return
-        check = CHECKS[rule.check] if rule.check else None
-        group, floor = rule.group, rule.entropy
-        spans = pattern.spans(data, group)
-        if not (floor or check):
-            yield from spans
-            return
-        for start, end in spans:
-            if floor and entropy(data[start:end]) < floor:
-                continue
-            span = check(data, start, end) if check else (start, end)
-            if span is not None:
-                yield span
+
+def _confirmed(rule: Rule, spans: Spans, data: bytes) -> Iterator[tuple[int, int]]:
+    """Those of `spans` that the rule's floor of entropy and its check leave, as the check delimits them."""
+    check = CHECKS[rule.check] if rule.check else None
+    for start, end in spans:
+        if rule.entropy and not has_entropy(data[start:end], rule.entropy):
+            continue
+        span = check(data, start, end) if check else (start, end)
+        if span is not None:
+            yield span

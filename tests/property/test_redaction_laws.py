@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from policies.redaction import ContentIndex, Hidden, Kind, RedactionError, Redactor
 from policies.redaction.merge import MARK
+from policies.redaction.randomness import entropy, has_entropy
 from policies.redaction.views import encode, folded, unescaped
 
 REDACTOR = Redactor()
@@ -158,3 +159,10 @@ def test_views_map_back(text: str, data: st.DataObject) -> None:
             continue
         if not one.starts:
             assert base[low:high] == one.data[start:end]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.one_of(st.binary(max_size=80), st.text("abc01", max_size=60).map(str.encode)), st.floats(0.1, 6.0))
+def test_the_floor_of_entropy(token: bytes, floor: float) -> None:
+    """What the number of different bytes tells about a token's entropy is what its entropy is."""
+    assert has_entropy(token, floor) == (entropy(token) >= floor)

@@ -10,6 +10,7 @@ import pytest
 
 from policies.redaction import ContentIndex, Hidden, Kind, RedactionError, Redactor, masked_value, revealed_value
 from policies.redaction.patterns import Pattern
+from policies.redaction.sieve import ALWAYS
 
 REDACTOR = Redactor()
 KEY = "sk-proj-q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs"
@@ -168,17 +169,34 @@ def test_failure_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.__suppress_context__
 
 
-def test_no_memory_is_a_failure_and_not_a_clean_text() -> None:
-    """A pattern set that gives no answer at all is refused, for RE2 says nothing when it runs out of memory."""
+class Silent:
+    """RE2 without memory: what it says then is what it says when nothing matches."""
+
+    def Match(self, _data: bytes, **_how: bool) -> None:
+        return None
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_no_memory_is_a_failure_and_not_a_clean_text(part: int) -> None:
+    """No part of the sieve that gives no answer at all passes for one that found nothing, in opened base64 either."""
     redactor = Redactor()
-
-    class Silent:
-        def Match(self, _data: bytes) -> None:
-            return None
-
-    redactor._scanner._set = Silent()  # type: ignore[assignment]
+    sieve = redactor._scanner._sieve
+    names = {len(sieve._families): (sieve._literals, "_filter")}
+    silenced, name = names.get(part) or (sieve._families[part], "_set")
+    setattr(silenced, name, Silent())
     with pytest.raises(RedactionError, match="memory"):
         redactor.redact("anything")
+    with pytest.raises(RedactionError, match="memory"):
+        list(redactor._scanner._sure(b"operator:lantern22"))
+
+
+def test_what_is_in_every_text_is_looked_for_in_every_text() -> None:
+    """Each part of the sieve notices its own pattern that always matches, in the empty text and in any other."""
+    sieve = Redactor()._scanner._sieve
+    for data in (b"", b"\x00", b"\xff" * 40, "\u212aey \u017fecret".encode()):
+        for part, matches in ((sieve._literals, sieve._literals._filter.Match(data + ALWAYS, potential=True)),
+                              *((family, family._set.Match(data)) for family in sieve._families)):  # fmt: skip
+            assert len(part._ranks) in matches
 
 
 def test_threads_share_a_redactor() -> None:

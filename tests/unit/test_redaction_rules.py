@@ -61,6 +61,9 @@ def test_national_rules_name_a_check() -> None:
         (('positives = ["smp_abcdefgh"]', 'positives = ["smp_abcdefgh"]\ncheck = "none"'), "unknown check"),
         (('positives = ["smp_abcdefgh"]', 'positives = ["smp_abcdefgh"]\nfinder = "none"'), "unknown finder"),
         (('positives = ["smp_abcdefgh"]', 'positives = "smp_abcdefgh"'), "list of strings"),
+        (('positives = ["smp_abcdefgh"]', 'positives = ["smp_abcdefgh"]\nfamily = "none"'), "unknown family"),
+        (('positives = ["smp_abcdefgh"]', 'positives = ["smp_abcdefgh"]\nhint = "["'), "hint that RE2 refuses"),
+        (('positives = ["smp_abcdefgh"]', 'positives = ["smp_abcdefgh"]\nhint = "@"'), "hint that is missing"),
         (('id = "sample"', 'id = "Sample!"'), "id"),
         (("pattern = 'smp_[a-z]{8}'", "name = 'smp'"), "either"),
         (("[[rule]]", "[[rules]]"), "unknown table"),
@@ -80,6 +83,12 @@ def test_duplicates_are_refused() -> None:
         load(GOOD + GOOD)
     with pytest.raises(RuleError, match="same pattern"):
         load(GOOD + GOOD.replace('"sample"', '"sample-2"'))
+
+
+def test_few_rules_are_asked_about_every_text() -> None:
+    """A rule has a literal by which it is ruled out, or a family; what has neither costs every text its own pass."""
+    asked = Redactor()._scanner._sieve._literals.candidates(b"")
+    assert {PLAIN.rules[rank].id for rank in asked} == {"generated-token", "generated-short", "encoded-secret"}
 
 
 def test_an_unknown_national_id_is_refused() -> None:
