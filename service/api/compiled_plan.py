@@ -152,7 +152,9 @@ def root_field(
             _check(entry.below, _PAGE_INFO)
     rows = Rows(table, row_selection(tree), shapes, scope)
     asked = wanted(tree)
-    asked = replace(asked, projection=fixed_projection(table, asked.selection, scope))
+    # A pseudonym says its period, and all that is asked of an error begins with its time: these want the moment itself.
+    texts = table is CALLS and "user" not in asked.selection
+    asked = replace(asked, projection=fixed_projection(table, asked.selection, scope), moment_texts=texts)
     return Connection(key, nodes, table, shape, asked, "cursor" in tree.get("edges", {}), rows)
 
 

@@ -7,11 +7,13 @@ of an error, what is sealed) for all of them at once. What a role does not get i
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
-from service.query.compiled_rows import FUNCTIONS, PARTS, SCALARS, DoubtError, moment_texts, user_of
+from service.query.compiled_rows import FUNCTIONS, PARTS, SCALARS, DoubtError, moment_texts, moments_of_texts, user_of
 from service.query.fields import CALLS, ERRORS, Table
 from service.query.lookups import RowKey, shown
+from service.query.ordering import MOMENT
 from service.query.pages import Row
 from service.query.reader import Reader
 from service.query.scope import Scope
@@ -20,6 +22,8 @@ from service.storage.ids import encode_call_ids
 
 _SEALED: Final = frozenset({"message", "disclosure", "parameters"})
 _LAYOUTS_MAX: Final = 16
+_CALL_KEY: Final = itemgetter("account_id", "id")
+_MOMENT: Final = itemgetter(MOMENT)
 Loop = Any
 """A generated function: (rows, names, *lists beside, *lists below) -> list of dicts."""
 
@@ -160,9 +164,9 @@ class Rows:
         names = await self._names(reader, rows) if self._table is CALLS and "account" in self._seen else {}
         beside: dict[str, Sequence[Any]] = {}
         if self._table is CALLS and "id" in self._seen:
-            beside["own_id"] = encode_call_ids([(row["account_id"], row["id"]) for row in rows])
+            beside["own_id"] = encode_call_ids(list(map(_CALL_KEY, rows)))
         if self._table.time_field in self._seen:
-            beside["own_moment"] = moment_texts([row[self._table.time] for row in rows])
+            beside["own_moment"] = self._moments(rows)
         if self._opens:
             beside["details"] = await reader.details(scope, rows)
         below = await self._below(reader, scope, rows) if self._other is not None else []
@@ -172,6 +176,11 @@ class Rows:
             used += len(loop.below)
             answers.append(loop.answer(rows, names, beside, own))
         return answers
+
+    def _moments(self, rows: Sequence[Row]) -> list[str]:
+        if rows and MOMENT in rows[0]:
+            return moments_of_texts(map(_MOMENT, rows))
+        return moment_texts([row[self._table.time] for row in rows])
 
     async def _below(self, reader: Reader, scope: Scope, rows: Sequence[Row]) -> list[list[Any]]:
         """What belongs to the rows: for each shape below, in step, one dict or None a row."""

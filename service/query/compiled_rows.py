@@ -5,7 +5,7 @@ function's namespace. Nothing that a caller wrote ever becomes source. A value t
 where there is none, an Int beyond 32 bits) raises DoubtError, and graphql-core decides what becomes of it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from math import isfinite
@@ -23,6 +23,7 @@ from service.storage.sources import AMOUNT_SOURCE_NAMES, SOURCE_NAMES
 INT_MAX: Final = 2**31 - 1
 INT_MIN: Final = -(2**31)
 _WITH_MICROSECONDS: Final = len("2026-11-22T10:00:00.123456Z")
+_WITH_MILLISECONDS: Final = len("2026-11-22 10:00:00.123+00")
 
 
 class DoubtError(Exception):
@@ -67,6 +68,16 @@ def moment_texts(moments: Sequence[datetime]) -> list[str]:
     texts = orjson.dumps(moments, option=orjson.OPT_UTC_Z).decode("ascii")[2:-2].split('","')
     # With microseconds, or without a fraction when there are none.
     return [f"{text[:23]}Z" if len(text) == _WITH_MICROSECONDS else f"{text[:19]}.000Z" for text in texts]
+
+
+def moments_of_texts(texts: Iterable[str]) -> list[str]:
+    """The same of PostgreSQL's texts, `2026-11-22 10:00:00.123+00`: UTC, without the zeros at the end of a fraction."""
+    return [f"{text[:10]}T{text[11:23]}Z" if len(text) >= _WITH_MILLISECONDS else _filled(text) for text in texts]
+
+
+def _filled(text: str) -> str:
+    whole, _, fraction = text.removesuffix("+00").partition(".")
+    return f"{whole[:10]}T{whole[11:]}.{fraction:0<3}Z"
 
 
 def source(value: object) -> str:

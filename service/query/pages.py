@@ -46,7 +46,8 @@ class Wanted:
     """What of the connection is asked for. Nothing else is worked out.
 
     `projection`: the selection's columns, where they are known beforehand (`fixed_projection`). `texts`: statements
-    with these columns that were put together before, by everything else that their text depends on.
+    with these columns that were put together before, by everything else that their text depends on. `moment_texts`: of
+    the table's time only a text is wanted, and rows may have it under `ordering.MOMENT`.
     """
 
     rows: bool = True
@@ -55,6 +56,7 @@ class Wanted:
     total: bool = False
     selection: Selection = field(default_factory=dict[str, Any])
     projection: Projection | None = None
+    moment_texts: bool = False
     texts: dict[Hashable, str] = field(default_factory=dict[Hashable, str], compare=False)
 
 
@@ -125,14 +127,14 @@ async def read_page(
     if wanted.rows or (wanted.has_previous if request.from_end else wanted.has_next):
         fetcher = _Fetcher(connection, reading, ordering, wanted)
         rows = await fetcher.fetch(bounds, request.size + 1, backward=request.from_end)
+    probe = _Fetcher(connection, reading, ordering, Wanted()) if bounds else None
     more = len(rows) > request.size
     rows = rows[: request.size][::-1] if request.from_end else rows[: request.size]
-    probe = _Fetcher(connection, reading, ordering, Wanted())
     return Page(
         rows,
         wanted.projection.shown if wanted.projection else shown_fields(reading, wanted.selection),
-        (more and not request.from_end) or (wanted.has_next and await probe.exists_past(before)),
-        (more and request.from_end) or (wanted.has_previous and await probe.exists_past(after)),
+        (more and not request.from_end) or (before is not None and wanted.has_next and await probe.exists_past(before)),
+        (more and request.from_end) or (after is not None and wanted.has_previous and await probe.exists_past(after)),
         await count_rows(connection, reading) if wanted.total else None,
         ordering,
         cursors,
@@ -193,10 +195,8 @@ class _Fetcher:
                 break
         return rows
 
-    async def exists_past(self, bound: Bound | None) -> bool:
+    async def exists_past(self, bound: Bound) -> bool:
         """Whether there is a row on the far side of the page's end, the row that the cursor was made of included."""
-        if bound is None:
-            return False
         far = Bound(bound.position, not bound.after, inclusive=True)
         return bool(await self.fetch([far], 1, backward=bound.after))
 
@@ -243,13 +243,19 @@ class _Fetcher:
                 self._reading.table,
                 [leg],
                 span,
-                lambda leg: {**self._project(Params(), leg).columns, **self._ordering.columns()},
+                self._texts_of,
                 [],
                 self._ordering.order_by(backward=backward),
                 limit,
                 Params(),
             )
         return await self._connection.fetch(text, *statements.values_of(leg, span, limit))
+
+    def _texts_of(self, leg: Leg) -> Mapping[str, str]:
+        columns, texts = dict(self._project(Params(), leg).columns), self._wanted.moment_texts
+        if texts and self._ordering.by_time:
+            columns.pop(self._reading.table.time, None)
+        return columns | self._ordering.columns(texts=texts)
 
     def _project(self, params: Params, leg: Leg) -> Projection:
         if self._wanted.projection is not None:

@@ -188,7 +188,7 @@ async def _pool(
     statement_timeout_ms: int | None = None,
     **options: Any,  # noqa: ANN401 - asyncpg's
 ) -> asyncpg.Pool:
-    server_settings = {"application_name": "calledger", "timezone": "UTC", "jit": "off"}
+    server_settings = {"application_name": "calledger", "timezone": "UTC", "datestyle": "ISO", "jit": "off"}
     if role is not None:
         server_settings["role"] = role
     if statement_timeout_ms is not None:

@@ -113,7 +113,7 @@ def encode_call_ids(calls: Sequence[tuple[int, str]]) -> list[str]:
     ids: list[str] = []
     for start in range(0, len(calls), _IDS_AT_ONCE):
         part = calls[start : start + _IDS_AT_ONCE]
-        accounts = {account: f"{account:032x}" for account, _ in part}
+        accounts = {account: f"{account:032x}" for account in {account for account, _ in part}}
         digits = "".join([accounts[account] + uuid for account, uuid in part]).replace("-", "")
         bits = int.from_bytes(bytes.fromhex(digits), "big")
         for width, moved, kept in _SPREADS:

@@ -132,7 +132,13 @@ async def test_only_what_is_asked_for_is_selected(shelf: Shelf, monkeypatch: pyt
     spied = Spied(shelf, monkeypatch)
     await shelf.data("{ calls(first: 1) { nodes { model latencyMs } } }")
     columns = spied.statements[0][0].partition(" FROM ")[0].removeprefix("SELECT ").split(", ")
-    assert sorted(columns) == ["id", "latency_ms", "model", "started_at"]
+    # A compiled operation that only writes the moment on reads it as a text.
+    assert sorted(column.removesuffix("::text AS moment") for column in columns) == [
+        "id",
+        "latency_ms",
+        "model",
+        "started_at",
+    ]
 
     spied.statements.clear()
     await shelf.data("{ calls { totalCount } }")
