@@ -92,7 +92,7 @@ def configure_logs(*, level: str = "info", form: str = "auto") -> None:
 
 
 def log_request(*, method: str, route: str | None, status: int, duration_ms: float) -> None:
-    """The line of one answered request; its values are ours. The same line as any other logger's, for a third of it."""
+    """The line of one answered request; its values are ours. The same line as any other logger's, for less."""
     if not _requests.wanted:
         return
     if _requests.console:

@@ -16,8 +16,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 MOMENT: Final = "moment"
-"""The table's time as PostgreSQL's text, in its stead. The driver takes ten times as long to make a datetime of it as
-the database to write it, and most pages only write it on.
+"""The table's time as PostgreSQL's text, in its stead: to make a datetime of it takes the driver 1.4 us a row, and most
+pages only write it on.
 """
 
 

@@ -104,7 +104,7 @@ class Database:
 
 class Readers:
     """Connections of one pool for reading. They are kept at hand between requests: a pool's own lending costs a task
-    and a lock each time, a fifth of what a page costs.
+    and a lock each time.
     """
 
     def __init__(self, pool: asyncpg.Pool) -> None:
