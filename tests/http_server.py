@@ -48,7 +48,8 @@ class Served:
 
 
 @asynccontextmanager
-async def serve(shelf: Shelf, **settings: Any) -> AsyncIterator[Served]:
+async def serve(shelf: Shelf, *, exports: bool = True, **settings: Any) -> AsyncIterator[Served]:
+    """Without `exports` nothing takes what is in their queue, but the test itself."""
     pepper = await shelf.keyring.secret("pepper")
     data = TemporaryDirectory()
     ledger = Ledger(shelf.database, shelf.keyring, uuid4())
@@ -65,7 +66,8 @@ async def serve(shelf: Shelf, **settings: Any) -> AsyncIterator[Served]:
     )
     app = web.Application()
     api.setup(app, runtime)
-    export.setup(app, runtime)
+    if exports:
+        export.setup(app, runtime)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -50,6 +50,13 @@ async def served(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
         yield served
 
 
+@pytest.fixture
+async def unwatched(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
+    """The same, and the queue of exports is the test's own."""
+    async with serving(database_url, tmp_path, exports=False) as served:
+        yield served
+
+
 async def auditor(served: Served, role: Role = Role.AUDITOR, *accounts: int) -> Auditor:
     return Auditor(served, await served.key(role, *accounts))
 
@@ -414,9 +421,9 @@ async def test_what_was_taken_away_meanwhile_is_not_kept(served: Served) -> None
     assert record.id.hex not in {file.name for file in exports_folder(served).iterdir()}
 
 
-async def test_what_could_not_even_be_given_up_ends_with_its_lock(served: Served) -> None:
+async def test_what_could_not_even_be_given_up_ends_with_its_lock(unwatched: Served) -> None:
     """While the record is away nobody can be told; when it is back, the export is FAILED and not forgotten."""
-    runtime, one = served.runtime, await auditor(served)
+    runtime, one = unwatched.runtime, await auditor(unwatched)
     owner, scope = runtime.database.owner, await runtime.authenticator.authenticate(f"Bearer {one.key}")
     writer = ExportWriter(runtime, ExportFolder(runtime.settings.data))
     await writer._live()
@@ -455,11 +462,11 @@ async def test_a_full_disk_fails_the_export_and_nothing_else(served: Served, mon
     await one.bundle()
 
 
-async def test_several_processes_share_queue_and_folder(served: Served) -> None:
-    """Each export is claimed once, and every process serves what another wrote."""
-    runtime = served.runtime
+async def test_several_processes_share_the_queue(unwatched: Served) -> None:
+    """Each export is claimed once, by whichever process comes first."""
+    runtime = unwatched.runtime
     principals = [
-        await runtime.authenticator.authenticate(f"Bearer {await served.key(Role.AUDITOR)}") for _ in range(6)
+        await runtime.authenticator.authenticate(f"Bearer {await unwatched.key(Role.AUDITOR)}") for _ in range(6)
     ]
     ids = set()
     async with runtime.database.owner.acquire() as connection, connection.transaction():
@@ -483,11 +490,11 @@ async def test_an_export_is_not_handed_over_by_the_services_roles(served: Served
                 await connection.execute(statement)
 
 
-async def test_one_export_a_key_whatever_comes_at_once(served: Served) -> None:
+async def test_one_export_a_key_whatever_comes_at_once(unwatched: Served) -> None:
     """The database itself keeps a key to one export under way."""
-    principal = await served.runtime.authenticator.authenticate(f"Bearer {await served.key(Role.AUDITOR)}")
+    principal = await unwatched.runtime.authenticator.authenticate(f"Bearer {await unwatched.key(Role.AUDITOR)}")
     for expected in (False, True):
-        async with served.runtime.database.owner.acquire() as connection:
+        async with unwatched.runtime.database.owner.acquire() as connection:
             try:
                 async with connection.transaction():
                     await add_export(connection, uuid4(), ExportKind.EVIDENCE, principal, "", {})
