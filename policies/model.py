@@ -169,6 +169,10 @@ class Policy:
     national_ids: frozenset[str]
     tiers: Mapping[str, Tier]
     roles: Mapping[Role, RoleRule]
+    _numbered: Mapping[int, Tier] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_numbered", {tier.number: tier for tier in self.tiers.values()})
 
     def __hash__(self) -> int:
         # Mappings do not hash; equal policies have equal names and versions, which is all that a hash promises.
@@ -181,7 +185,7 @@ class Policy:
 
     def tier_number(self, number: int) -> Tier | None:
         """The tier that rows carry as `number`."""
-        return next((tier for tier in self.tiers.values() if tier.number == number), None)
+        return self._numbered.get(number)
 
     def windows(self) -> list[Window]:
         """One entry for each class, tier and store that some kept field uses, in the order of the enums."""

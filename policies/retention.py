@@ -191,7 +191,7 @@ def after_purges(policy: Policy, purged_until: Mapping[tuple[int, Store], dateti
 
 def readable_cutoff(policy: Policy, tier_number: int, data_class: DataClass, store: Store, now: datetime) -> datetime:
     """The oldest time whose hashed and sealed values of a class are still shown; the same rules as `cutoff`."""
-    readable = _before(now, min(tier.readable(data_class, store) for tier in _tiers(policy, tier_number)))
+    readable = _before(now, min([tier.readable(data_class, store) for tier in _tiers(policy, tier_number)]))
     return max(readable, cutoff(policy, tier_number, store, now))
 
 

@@ -42,6 +42,7 @@ CALL_FILTERS = [
     "{or: [{inputTokens: {gt: 5}}, {apiKey: {isNull: $flag}}]}",
     "{tags: [{key: $text}]}",
     '{amount: {gt: "0"}, currency: {eq: "USD"}}',
+    '{amount: {gt: "0"}}',
     "{latencyMs: {gte: $whole}}",
     "{id: {in: $ids}}",
     "{user: {isNull: $flag}}",

@@ -143,16 +143,21 @@ class _Operation:
             return None
         simple = self._scalars.coerced(variables) if self._scalars is not None else None
         if simple is not None:
-            variant = self._variants.get(self._key(simple, context.scope))
-            if variant is not None and variant.roots is not None and variant.templates is not None:
-                return await self._from_templates(variant, simple, variables, context)
+            key = self._key(simple, context.scope)
+            variant = self._variants.get(key)
+            if variant is not None and variant.templates is not None:
+                self._variants.move_to_end(key)
+                return await self._from_templates(variant, variant.templates, simple, variables, context)
         return await self._from_values(variables, context)
 
     async def _from_templates(
-        self, variant: _Variant, simple: dict[str, Any], variables: dict[str, Any], context: Context
+        self,
+        variant: _Variant,
+        templates: list[Template | None],
+        simple: dict[str, Any],
+        variables: dict[str, Any],
+        context: Context,
     ) -> ExecutionResult | None:
-        templates = variant.templates or []
-        self._variants.move_to_end(self._key(simple, context.scope))
         key = tuple([template.sizes(simple) if template is not None else None for template in templates])
         priced = variant.admitted.get(key)
         if priced is None:
@@ -186,7 +191,8 @@ class _Operation:
         return await self._run(variant.roots, requests, priced, context)
 
     def _key(self, coerced: Mapping[str, Any], scope: Scope) -> Hashable:
-        return (id(scope.policy), id(scope.views), scope.role, tuple([coerced.get(name) for name in self._flags or ()]))
+        flags = tuple([coerced.get(name) for name in self._flags]) if self._flags else ()
+        return (id(scope.policy), id(scope.views), scope.role, flags)
 
     def _variant(self, values: VariableValues, scope: Scope) -> _Variant:
         key = self._key(values.coerced, scope)

@@ -89,10 +89,10 @@ class Template:
             given = get_argument_values(definition, node, marked)
             self._slicing = tuple(given.pop(name, None) for name in _SLICING)
             request = arguments.request(table, given)
-        except Exception as error:
+            self._question = _asker(table, request.predicate)
+        except Exception as error:  # whoever asks is told when the list is read, by the resolver's own words
             raise NoTemplateError from error
         self._terms = request.terms
-        self._question = _asker(table, request.predicate)
         if any(_marked(term.field) or _marked(term.descending) for term in self._terms):
             raise NoTemplateError
 
@@ -103,7 +103,7 @@ class Template:
 
     def request(self, values: Values) -> PageRequest:
         """Raises BadInputError, as the resolver would."""
-        slicing = Slicing(*(_filled(part, values) for part in self._slicing))
+        slicing = Slicing(*[_filled(part, values) for part in self._slicing])
         return slicing.request(self._question(values), self._terms)
 
 

@@ -20,6 +20,7 @@ from strawberry.types.execution import ExecutionResult
 from policies.model import Policy, Role, View
 from policies.views import view_table
 from service.access.authenticate import UnauthenticatedError
+from service.access.principal import Principal
 from service.api.context import Context
 from service.api.errors import Code
 from service.api.limits import Buckets
@@ -38,6 +39,7 @@ GRAPHQL_JSON: Final = "application/graphql-response+json"
 _REQUEST_FIELDS: Final = {"query", "variables", "operationName"}
 _METHODS: Final = {"GET", "POST"}
 _NO_STORE: Final = {"Cache-Control": "no-store"}
+_SCOPES_MAX: Final = 4096
 _STATUSES: Final = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429, Code.FORBIDDEN: 403}
 
 
@@ -65,6 +67,7 @@ class LedgerView(GraphQLView[Context, None]):
         self._reader: Reader | None = None
         self._policy: Policy | None = None
         self._views: dict[Role, Mapping[str, View]] = {}
+        self._scopes: dict[str, tuple[Principal, Scope]] = {}
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         media_type = _negotiated(request.headers.get("Accept"))
@@ -97,9 +100,7 @@ class LedgerView(GraphQLView[Context, None]):
         """Who asks, by the request's key. Raises UnauthenticatedError."""
         runtime = self._runtime
         principal = await runtime.authenticator.authenticate(request.headers.get("Authorization"))
-        policy = runtime.applied.policy
-        views = self._views_of(policy, principal.role)
-        scope = Scope(principal.key_id, principal.role, principal.accounts, policy, views)
+        scope = self._scope_of(principal, runtime.applied.policy)
         if self._reader is None:
             self._reader = await Reader.open(runtime.database, runtime.accounts, runtime.keyring)
         context = Context(
@@ -115,13 +116,19 @@ class LedgerView(GraphQLView[Context, None]):
         context.http_headers = request[_EXCHANGE].headers
         return context
 
-    def _views_of(self, policy: Policy, role: Role) -> Mapping[str, View]:
-        """`view_table`, the same object as long as the policy is: comparing two policies takes long."""
-        if self._policy is not policy:
-            self._policy, self._views = policy, {}
-        if role not in self._views:
-            self._views[role] = view_table(policy, role)
-        return self._views[role]
+    def _scope_of(self, principal: Principal, policy: Policy) -> Scope:
+        """The same object, views and all, as long as policy and principal are: comparing two policies takes long."""
+        if self._policy is not policy or len(self._scopes) > _SCOPES_MAX:
+            self._policy, self._views, self._scopes = policy, {}, {}
+        known = self._scopes.get(principal.key_id)
+        if known is not None and known[0] is principal:
+            return known[1]
+        if principal.role not in self._views:
+            self._views[principal.role] = view_table(policy, principal.role)
+        views = self._views[principal.role]
+        scope = Scope(principal.key_id, principal.role, principal.accounts, policy, views)
+        self._scopes[principal.key_id] = (principal, scope)
+        return scope
 
     async def parse_http_body(self, request: Any) -> Any:  # noqa: ANN401 - Strawberry's adapter and request data
         """Strawberry takes whatever the body is for an object."""

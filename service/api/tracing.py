@@ -5,8 +5,7 @@ Nothing of it is a client's text: no query, no names, no values.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from prometheus_client import Histogram
 from strawberry.types.execution import ExecutionResult
@@ -37,8 +36,7 @@ _OBSERVERS: Final = {
 _TRACER: Final = opentelemetry.get_tracer("calledger") if opentelemetry is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """One operation. `began_ns`: since 1970; `path`: `compiled` or `ordinary`; `cost`: as charged in advance; `rows`:
     entries of all its lists; `codes`: of its errors, from the closed list.
     """
@@ -72,14 +70,18 @@ def span(trace: Trace) -> None:
     )
 
 
-SHIPPED: Final[Sequence[Hook]] = (observe, span) if opentelemetry is not None else (observe,)
+def shipped() -> Sequence[Hook]:
+    """Our own hooks. `span` only where the process has a provider: `opentelemetry-instrument` sets it beforehand."""
+    if opentelemetry is None or isinstance(opentelemetry.get_tracer_provider(), opentelemetry.ProxyTracerProvider):
+        return (observe,)
+    return (observe, span)
 
 
 class Tracing:
     """Tells its hooks of one schema's operations. A hook that fails is logged, and costs nobody an answer."""
 
-    def __init__(self, hooks: Sequence[Hook] = SHIPPED) -> None:
-        self.hooks = list(hooks)
+    def __init__(self) -> None:
+        self.hooks = list(shipped())
 
     def begin(self) -> tuple[int, float]:
         """What `end` wants to know of the beginning."""

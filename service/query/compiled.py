@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final
 
-from service.query.compiled_rows import FUNCTIONS, PARTS, SCALARS, DoubtError, moment_texts, moments_of_texts, user_of
+from service.query.compiled_rows import FUNCTIONS, PARTS, SCALARS, DoubtError, moment_texts, user_of
 from service.query.fields import CALLS, ERRORS, Table
 from service.query.lookups import RowKey, shown
 from service.query.ordering import MOMENT
@@ -23,7 +23,8 @@ from service.storage.ids import encode_call_ids
 _SEALED: Final = frozenset({"message", "disclosure", "parameters"})
 _LAYOUTS_MAX: Final = 16
 _CALL_KEY: Final = itemgetter("account_id", "id")
-_MOMENT: Final = itemgetter(MOMENT)
+_OWN_MOMENT: Final = f" for own_moment in (c_{MOMENT}[:23] + 'Z',)"
+"""RFC 3339 in UTC with milliseconds, of the text that the database gave. A `for` over one item is an assignment."""
 Loop = Any
 """A generated function: (rows, names, *lists beside, *lists below) -> list of dicts."""
 
@@ -89,26 +90,20 @@ class RowLoop:
         targets = ", ".join([f"({columns})", *ones])
         zipped = ", ".join(["rows", *lists])
         iterated = f"{targets} in zip({zipped}, strict=True)" if lists else f"({columns}) in rows"
+        if MOMENT in layout:
+            iterated += _OWN_MOMENT
         arguments = ", ".join(["rows", "names", *lists])
         text = f"def loop({arguments}):\n    return [{self._display} for {iterated}]\n"
         namespace = dict(self._namespace)
-        exec(compile(text, "<compiled operation>", "exec"), namespace)  # noqa: S102 - of our own names, see above
+        exec(compile(text, "<compiled operation>", "exec"), namespace)  # noqa: S102 - of our own names and literals
         return namespace["loop"]
 
     def _object(self, type_: str, entries: Iterable[Entry]) -> str:
-        return "{" + ", ".join(f"{self._key(entry)}: {self._value(type_, entry)}" for entry in entries) + "}"
-
-    def _key(self, entry: Entry) -> str:
-        return self._constant(entry.key)
-
-    def _constant(self, value: str) -> str:
-        name = f"k{len(self._namespace)}"
-        self._namespace[name] = value
-        return name
+        return "{" + ", ".join(f"{entry.key!r}: {self._value(type_, entry)}" for entry in entries) + "}"
 
     def _value(self, type_: str, entry: Entry) -> str:
         if entry.field == "__typename":
-            return self._constant(type_)
+            return repr(type_)
         if entry.field not in self._seen:
             # Not for this role. Where the schema promises a value, graphql-core says what is wrong.
             if entry.required:
@@ -131,8 +126,8 @@ class RowLoop:
         for entry in shape.entries:
             if entry.field != "__typename" and (entry.below is not None or entry.field not in sources):
                 raise IneligibleError
-            value = self._constant(shape.type) if entry.field == "__typename" else sources[entry.field]
-            entries.append(f"{self._key(entry)}: {value}")
+            value = repr(shape.type) if entry.field == "__typename" else sources[entry.field]
+            entries.append(f"{entry.key!r}: {value}")
         return around.replace("{entries}", "{" + ", ".join(entries) + "}")
 
 
@@ -165,8 +160,8 @@ class Rows:
         beside: dict[str, Sequence[Any]] = {}
         if self._table is CALLS and "id" in self._seen:
             beside["own_id"] = encode_call_ids(list(map(_CALL_KEY, rows)))
-        if self._table.time_field in self._seen:
-            beside["own_moment"] = self._moments(rows)
+        if self._table.time_field in self._seen and rows and MOMENT not in rows[0]:
+            beside["own_moment"] = moment_texts([row[self._table.time] for row in rows])
         if self._opens:
             beside["details"] = await reader.details(scope, rows)
         below = await self._below(reader, scope, rows) if self._other is not None else []
@@ -176,11 +171,6 @@ class Rows:
             used += len(loop.below)
             answers.append(loop.answer(rows, names, beside, own))
         return answers
-
-    def _moments(self, rows: Sequence[Row]) -> list[str]:
-        if rows and MOMENT in rows[0]:
-            return moments_of_texts(map(_MOMENT, rows))
-        return moment_texts([row[self._table.time] for row in rows])
 
     async def _below(self, reader: Reader, scope: Scope, rows: Sequence[Row]) -> list[list[Any]]:
         """What belongs to the rows: for each shape below, in step, one dict or None a row."""

@@ -1,11 +1,11 @@
 """What stands for each field of a row in a generated loop, as Python source.
 
-Every name in the source is one of ours: columns by their aliases (`c_model`), response keys as `k0`, `k1` of the
-function's namespace. Nothing that a caller wrote ever becomes source. A value that the schema could not answer (null
-where there is none, an Int beyond 32 bits) raises DoubtError, and graphql-core decides what becomes of it.
+Every name in the source is one of ours: columns by their aliases (`c_model`), functions by their own. Of what a caller
+wrote only response keys stand there, and those as literals. A value that the schema could not answer (null where there
+is none, an Int beyond 32 bits) raises DoubtError, and graphql-core decides what becomes of it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from math import isfinite
@@ -23,7 +23,6 @@ from service.storage.sources import AMOUNT_SOURCE_NAMES, SOURCE_NAMES
 INT_MAX: Final = 2**31 - 1
 INT_MIN: Final = -(2**31)
 _WITH_MICROSECONDS: Final = len("2026-11-22T10:00:00.123456Z")
-_WITH_MILLISECONDS: Final = len("2026-11-22 10:00:00.123+00")
 
 
 class DoubtError(Exception):
@@ -70,16 +69,6 @@ def moment_texts(moments: Sequence[datetime]) -> list[str]:
     return [f"{text[:23]}Z" if len(text) == _WITH_MICROSECONDS else f"{text[:19]}.000Z" for text in texts]
 
 
-def moments_of_texts(texts: Iterable[str]) -> list[str]:
-    """The same of PostgreSQL's texts, `2026-11-22 10:00:00.123+00`: UTC, without the zeros at the end of a fraction."""
-    return [f"{text[:10]}T{text[11:23]}Z" if len(text) >= _WITH_MILLISECONDS else _filled(text) for text in texts]
-
-
-def _filled(text: str) -> str:
-    whole, _, fraction = text.removesuffix("+00").partition(".")
-    return f"{whole[:10]}T{whole[11:]}.{fraction:0<3}Z"
-
-
 def source(value: object) -> str:
     return SOURCE_NAMES.get(value, "unknown") if isinstance(value, int) else some_text(value)
 
@@ -117,10 +106,13 @@ def _some(column: str) -> str:
 
 
 def _int(column: str) -> str:
+    """A PostgreSQL `integer` is what GraphQL calls an Int."""
+    return f"c_{column}"
+
+
+def _bigint(column: str) -> str:
     return f"(c_{column} if c_{column} is None or {INT_MIN} <= c_{column} <= {INT_MAX} else doubt())"
 
-
-_PLAIN_DECIMAL: Final = '(c_amount.rstrip("0").rstrip(".") if "." in c_amount else c_amount)'
 
 CALL: Final[Mapping[str, str]] = {
     "id": "own_id",
@@ -138,7 +130,7 @@ CALL: Final[Mapping[str, str]] = {
     "streamed": _text("streamed"),
     "inputTokens": _int("input_tokens"),
     "outputTokens": _int("output_tokens"),
-    "totalTokens": _int("total_tokens"),
+    "totalTokens": _bigint("total_tokens"),
     "cacheReadTokens": _int("cache_read_tokens"),
     "cacheWriteTokens": _int("cache_write_tokens"),
     "reasoningTokens": _int("reasoning_tokens"),
@@ -163,7 +155,7 @@ SCALARS: Final[Mapping[str, Mapping[str, str]]] = {"Call": CALL, "CallError": ER
 PARTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "Call.amount": (
         "(None if c_amount is None or c_currency is None or c_amount_source is None else {entries})",
-        {"amount": _PLAIN_DECIMAL, "currency": "c_currency", "source": "amount_sources[c_amount_source]"},
+        {"amount": "c_amount", "currency": "c_currency", "source": "amount_sources[c_amount_source]"},
     ),
     "Call.amountParts": (
         "(None if c_amount_parts is None else [{entries} for part in loads(c_amount_parts)])",

@@ -59,9 +59,9 @@ class Sortable:
     governed_by: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A store as queries see it. `time` is the column that it is partitioned and paged by."""
+    """A store as queries see it: one of the two below. `time` is the column that it is partitioned and paged by."""
 
     name: str
     kind: str
@@ -79,6 +79,7 @@ TOTAL_TOKENS: Final = (
     "THEN coalesce(input_tokens, 0)::bigint + coalesce(output_tokens, 0) END"
 )
 TOKEN_EFFICIENCY: Final = "output_tokens::double precision / nullif(input_tokens, 0)"  # noqa: S105 - model tokens
+PLAIN_AMOUNT: Final = "trim_scale(amount)::text"
 READABLE_USER: Final = "CASE WHEN started_at >= {readable} THEN user_token END"
 
 
@@ -159,7 +160,7 @@ CALL_FIELDS: Final[Mapping[str, Selectable]] = {
     "cacheWriteTokens": _value("cache_write_tokens"),
     "reasoningTokens": _value("reasoning_tokens"),
     "tokenEfficiency": Selectable({"token_efficiency": TOKEN_EFFICIENCY}),
-    "amount": _value("amount", "currency", "amount_source"),
+    "amount": Selectable({"amount": PLAIN_AMOUNT, "currency": "currency", "amount_source": "amount_source"}),
     "amountParts": _value("amount_parts"),
     "latencyMs": _value("latency_ms"),
     "timeToFirstTokenMs": _value("time_to_first_token_ms"),

@@ -12,7 +12,7 @@ from service.query.cursor import Cursors, Position
 from service.query.errors import BadInputError
 from service.query.fields import Table
 from service.query.legs import TICK, Leg, earliest
-from service.query.ordering import Bound, Ordering, OrderTerm
+from service.query.ordering import Bound, Ordering, OrderTerm, ordering_of
 from service.query.params import Params
 from service.query.predicate import EVERYTHING, Predicate, Span
 from service.query.question import Question
@@ -118,7 +118,7 @@ async def read_page(
 
     Raises BadInputError for a cursor or an order that does not fit.
     """
-    ordering = Ordering(reading.table, request.terms)
+    ordering = ordering_of(reading.table, request.terms)
     _check_order(reading, ordering)
     after = _bound(request.after, cursors, reading.binding, after=True)
     before = _bound(request.before, cursors, reading.binding, after=False)

@@ -103,18 +103,37 @@ class Database:
 
 
 class Readers:
-    """Connections of one pool for reading. They are kept at hand between requests: a pool's own lending costs a task
-    and a lock each time.
+    """Connections of one pool for reading. They are kept at hand between requests, each for the accounts that it sees:
+    a pool's own lending costs a task and a lock each time, another scope a round trip.
     """
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._idle: list[asyncpg.Connection] = []
+        self._idle: list[tuple[tuple[int, ...] | None, asyncpg.Connection]] = []
         self._waiting = 0
 
-    async def take(self) -> asyncpg.Connection:
+    def at_hand(self, accounts: tuple[int, ...] | None) -> asyncpg.Connection | None:
+        """The connection that was given back last, if it sees just these accounts."""
+        if self._idle and self._idle[-1][0] == accounts:
+            connection = self._idle.pop()[1]
+            return connection if _alive(connection) else None
+        return None
+
+    async def take(self, accounts: tuple[int, ...] | None) -> asyncpg.Connection:
+        """Any connection, made to see these accounts (None: what its role sees)."""
+        connection = await self._any(accounts)
+        if accounts is not None:
+            try:
+                await connection.see_only(accounts)
+            except BaseException:
+                await self._pool.release(connection)
+                raise
+        return connection
+
+    async def _any(self, accounts: tuple[int, ...] | None) -> asyncpg.Connection:
+        self._idle.sort(key=lambda idle: idle[0] == accounts)
         while self._idle:
-            connection = self._idle.pop()
+            connection = self._idle.pop()[1]
             if _alive(connection):
                 return connection
         self._waiting += 1
@@ -123,16 +142,16 @@ class Readers:
         finally:
             self._waiting -= 1
 
-    async def give_back(self, connection: asyncpg.Connection, *, sound: bool) -> None:
+    async def give_back(self, connection: asyncpg.Connection, accounts: tuple[int, ...] | None, *, sound: bool) -> None:
         """`sound`: nothing failed on it. Else the pool looks after it, as after one that somebody waits for."""
-        if sound and not self._waiting and _alive(connection):
-            self._idle.append(connection)
+        if sound and not self._waiting:
+            self._idle.append((accounts, connection))
         else:
             await self._pool.release(connection)
 
     async def close(self) -> None:
         while self._idle:
-            await self._pool.release(self._idle.pop())
+            await self._pool.release(self._idle.pop()[1])
         await self._pool.close()
 
 
@@ -154,17 +173,14 @@ class Lent:
         self._accounts = accounts
 
     async def __aenter__(self) -> asyncpg.Connection:
-        self._connection = await self._readers.take()
-        if self._accounts is not None:
-            try:
-                await self._connection.see_only(self._accounts)
-            except BaseException:
-                await self._readers.give_back(self._connection, sound=False)
-                raise
-        return self._connection
+        connection = self._readers.at_hand(self._accounts)
+        if connection is None:
+            connection = await self._readers.take(self._accounts)
+        self._connection = connection
+        return connection
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        await self._readers.give_back(self._connection, sound=kind is None)
+        await self._readers.give_back(self._connection, self._accounts, sound=kind is None)
 
 
 async def _usable_roles(url: str) -> frozenset[str]:

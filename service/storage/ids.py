@@ -19,6 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _DAY_MS = 86_400_000
 _IDS_AT_ONCE = 64
+_PLACES = [slice(at, at + 32) for at in range(0, 32 * _IDS_AT_ONCE, 32)]
 _ALPHABET = b"abcdefghijklmnopqrstuvwxyz234567".ljust(256, b"?")
 
 
@@ -113,14 +114,24 @@ def encode_call_ids(calls: Sequence[tuple[int, str]]) -> list[str]:
     ids: list[str] = []
     for start in range(0, len(calls), _IDS_AT_ONCE):
         part = calls[start : start + _IDS_AT_ONCE]
-        accounts = {account: f"{account:032x}" for account in {account for account, _ in part}}
-        digits = "".join([accounts[account] + uuid for account, uuid in part]).replace("-", "")
-        bits = int.from_bytes(bytes.fromhex(digits), "big")
+        bits = int.from_bytes(bytes.fromhex(_digits(part)), "big")
         for width, moved, kept in _SPREADS:
             bits = bits & kept | (bits & moved) << width
         text = bits.to_bytes(32 * len(part), "big").translate(_ALPHABET).decode("ascii")
-        ids += ["call_" + text[at : at + 32] for at in range(0, len(text), 32)]
+        ids += map("call_".__add__, map(text.__getitem__, _PLACES[: len(part)]))
     return ids
+
+
+def _digits(calls: Sequence[tuple[int, str]]) -> str:
+    """Account and UUID of each call as 64 hexadecimal digits."""
+    numbers, uuids = zip(*calls, strict=True)
+    if numbers.count(numbers[0]) == len(numbers):  # nearly every page
+        account = f"{numbers[0]:032x}"
+        digits = account + account.join(uuids)
+    else:
+        accounts = {number: f"{number:032x}" for number in {*numbers}}
+        digits = "".join([accounts[number] + uuid for number, uuid in calls])
+    return digits.replace("-", "")
 
 
 def _spreads() -> list[tuple[int, int, int]]:

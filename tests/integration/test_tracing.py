@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY, generate_latest
 from rows import Shelf, StoredCall, open_shelf
 
 from service.api.schema import CalledgerSchema, build_schema
-from service.api.tracing import SHIPPED, Trace
+from service.api.tracing import Trace, shipped
 
 QUERY = "query Marzipan { calls(first: 3) { nodes { id model } } }"
 FAILING = 'query Marzipan { calls(first: 3, after: "marzipan") { nodes { id } } }'
@@ -31,7 +31,7 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
 def schema() -> Iterator[CalledgerSchema]:
     schema = build_schema()
     yield schema
-    schema.tracing.hooks[:] = SHIPPED
+    schema.tracing.hooks[:] = shipped()
 
 
 async def ask(schema: CalledgerSchema, shelf: Shelf, query: str) -> object:
@@ -76,6 +76,7 @@ async def test_spans_go_to_opentelemetry(shelf: Shelf, schema: CalledgerSchema) 
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
     opentelemetry.set_tracer_provider(provider)
+    schema.tracing.hooks[:] = shipped()
 
     await ask(schema, shelf, QUERY + " # span")
 

@@ -44,9 +44,9 @@ async def test_one_connection_serves_one_scope_after_another(database: Database)
 
 async def test_a_scoped_connection_whose_scope_was_never_set_sees_nothing(database: Database) -> None:
     """The wall is closed until a scope opens it."""
-    connection = await database._scoped.take()
+    connection = await database._scoped._pool.acquire()
     assert await connection.fetchval(COUNT) == 0
-    await database._scoped.give_back(connection, sound=True)
+    await database._scoped._pool.release(connection)
 
 
 async def test_readers_cannot_write(database: Database) -> None:

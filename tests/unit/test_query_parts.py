@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from service.api.limits import Bucket, Buckets
 from service.query import statements
-from service.query.compiled_rows import moment_texts, moments_of_texts
 from service.query.cursor import CursorError, Cursors
 from service.query.fields import CALLS
 from service.query.legs import Leg
@@ -160,12 +159,3 @@ PREDICATES = st.recursive(
 def test_another_predicate_has_another_text(one: Predicate, other: Predicate) -> None:
     """A cursor is tied to a filter by its text: two filters never share one."""
     assert (canonical(one) == canonical(other)) is (repr(one) == repr(other))
-
-
-@given(st.integers(0, 2**52).map(lambda microseconds: NOW + timedelta(microseconds=microseconds)))
-def test_texts_of_moments_read_as_the_moments(moment: datetime) -> None:
-    """PostgreSQL's text of a moment becomes the same answer as the moment itself, whatever its fraction."""
-    text = moment.isoformat(" ").removesuffix("+00:00")
-    text = f"{text.rstrip('0') if '.' in text else text}+00"
-
-    assert moments_of_texts([text]) == moment_texts([moment])
