@@ -5,9 +5,8 @@ accounts only narrows it. Row-level security is the second wall.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from policies.model import DataClass, Store
 from policies.retention import cutoff, readable_cutoff
@@ -26,8 +25,7 @@ FAR_FUTURE: Final = datetime(9999, 1, 1, tzinfo=UTC)
 FAR_PAST: Final = datetime(1, 1, 2, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(NamedTuple):
     """Rows of one tier, not older than `cutoff`; of `accounts` (None: every account)."""
 
     tier: int

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 
@@ -29,8 +29,7 @@ UNORDERED_RANGE_MAX: Final = timedelta(days=31, hours=2)
 Row = asyncpg.Record
 
 
-@dataclass(frozen=True, slots=True)
-class PageRequest:
+class PageRequest(NamedTuple):
     """A page as asked for. `from_end`: the last `size` rows instead of the first."""
 
     predicate: Predicate | Question = EVERYTHING
@@ -60,8 +59,7 @@ class Wanted:
     texts: dict[Hashable, str] = field(default_factory=dict[Hashable, str], compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A list, ready to be read: where its rows lie, and what they must satisfy there.
 
     `asked`: numbers of the accounts that can have matches (None: any). `predicate` does not repeat what the legs and
@@ -89,8 +87,7 @@ class Reading:
         return render
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """Rows in the asked order, what of them may be shown, and how to go on."""
 
     rows: Sequence[Row]
@@ -120,8 +117,8 @@ async def read_page(
     """
     ordering = ordering_of(reading.table, request.terms)
     _check_order(reading, ordering)
-    after = _bound(request.after, cursors, reading.binding, after=True)
-    before = _bound(request.before, cursors, reading.binding, after=False)
+    after = None if request.after is None else Bound(cursors.open(request.after, reading.binding), after=True)
+    before = None if request.before is None else Bound(cursors.open(request.before, reading.binding), after=False)
     bounds = [bound for bound in (after, before) if bound is not None]
     rows: list[Row] = []
     if wanted.rows or (wanted.has_previous if request.from_end else wanted.has_next):
@@ -140,10 +137,6 @@ async def read_page(
         cursors,
         reading.binding,
     )
-
-
-def _bound(text: str | None, cursors: Cursors, binding: bytes, *, after: bool) -> Bound | None:
-    return None if text is None else Bound(cursors.open(text, binding), after)
 
 
 def _check_order(reading: Reading, ordering: Ordering) -> None:

@@ -9,7 +9,7 @@ A status is `SUCCEEDED` or `FAILED`; ids and pseudonyms are text as given out; `
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Operator = Literal["eq", "ne", "in", "notIn", "lt", "lte", "gt", "gte", "contains", "startsWith", "isNull"]
 
@@ -105,8 +105,7 @@ def canonical(predicate: Predicate) -> str:
             return f"{type(predicate).__name__} [{'; '.join([canonical(part) for part in parts])}]"
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A half-open time range [start, end); None: open."""
 
     start: datetime | None = None

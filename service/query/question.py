@@ -4,8 +4,7 @@ Taken apart once, and then asked by every step between a filter and a statement.
 apart before it knows the values, and only puts those in.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from service.query.fields import Table
 from service.query.predicate import And, Compare, Predicate, canonical, conjuncts, plain_users
@@ -14,8 +13,7 @@ from service.query.where import check_amounts
 _NARROWING: Final = frozenset(("eq", "in", "contains", "startsWith"))
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What a list or a sum is asked. Every one of `times`, `accounts` and `ids` must hold, and `rest` as well.
 
     `accounts` are comparisons that say which accounts it can be, `ids` those of the calls' own ids (which `rest` holds

@@ -4,7 +4,6 @@ What a window or a filter cuts inside a quarter hour is counted among the calls,
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -72,4 +71,4 @@ def _erased(reading: Reading) -> list[Leg]:
     numbers = [number for name, number in reading.names.items() if name.startswith(ERASED)]
     numbers = [number for number in numbers if asked is None or number in asked]
     tiers = {leg.tier: leg for leg in reading.legs}
-    return [replace(leg, accounts=tuple(numbers)) for leg in tiers.values()] if numbers else []
+    return [leg._replace(accounts=tuple(numbers)) for leg in tiers.values()] if numbers else []

@@ -278,7 +278,7 @@ async def all_pages(world: World, request: PageRequest, scope: Any, wanted: Want
             return pages
         assert len(page.rows) == request.size
         edge = page.cursor(page.rows[0] if request.from_end else page.rows[-1])
-        request = replace(request, before=edge) if request.from_end else replace(request, after=edge)
+        request = request._replace(before=edge) if request.from_end else request._replace(after=edge)
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
