@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from service.query.predicate import Span
 
@@ -26,11 +25,16 @@ def slices(start: datetime, end: datetime, now: datetime, *, newest_first: bool,
     widths = WITH_ACCOUNT if ordered else WITHOUT_ACCOUNT
     if newest_first:
         # What a wrong clock has put into the future belongs to the first slice.
-        newest = max(min(end, now), start)
-        edges = [edge for width in widths if (edge := newest - width) > start]
-        bounds = [end, *edges, start]
-        yield from (Span(lower, upper) for upper, lower in pairwise(bounds))
+        newest, upper = max(min(end, now), start), end
+        for width in widths:
+            if newest - width > start:
+                yield Span(newest - width, upper)
+                upper = newest - width
+        yield Span(start, upper)
     else:
-        edges = [edge for width in widths if (edge := start + width) < min(end, now)]
-        bounds = [start, *edges, end]
-        yield from (Span(lower, upper) for lower, upper in pairwise(bounds))
+        lower, last = start, min(end, now)
+        for width in widths:
+            if start + width < last:
+                yield Span(lower, start + width)
+                lower = start + width
+        yield Span(lower, end)
