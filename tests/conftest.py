@@ -20,6 +20,7 @@ from itertools import takewhile
 from pathlib import Path
 from urllib.parse import quote
 
+import hypothesis
 import pytest
 from folders import IN_MEMORY, SHORT_FOLDER
 
@@ -58,6 +59,11 @@ SERVER_OPTIONS = {
     "autovacuum": "off",
     "timezone": "UTC",
 }
+
+
+# How long an example takes says something about the machine, and nothing about what is claimed.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 
 @dataclass
