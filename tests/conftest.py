@@ -16,10 +16,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import quote
 
+import hypothesis
 import pytest
+from folders import IN_MEMORY, SHORT_FOLDER
 
 from service.storage import processes
 from service.storage.migrate import migrate
@@ -30,9 +33,16 @@ for _name in list(os.environ):
         del os.environ[_name]
 
 DEBIAN_PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+END = "end of statement\n"
 OWNER = "calledger_owner"
 PASSWORD = "only-for-tests"
 START_TIMEOUT_S = 30
+
+if IN_MEMORY:
+    tempfile.tempdir = str(SHORT_FOLDER)  # pytest's own folders stand there too
+
+# Copying files makes PostgreSQL write out all of its buffers first: on a disk it copies through the log instead.
+COPY_STRATEGY = "FILE_COPY" if IN_MEMORY else "WAL_LOG"
 
 # A throwaway cluster: nothing of it has to survive the machine.
 SERVER_OPTIONS = {
@@ -51,6 +61,11 @@ SERVER_OPTIONS = {
 }
 
 
+# How long an example takes says something about the machine, and nothing about what is claimed.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
+
+
 @dataclass
 class Server:
     """A PostgreSQL server of this test run, with a template that has been migrated once."""
@@ -58,6 +73,7 @@ class Server:
     programs: Path
     folder: Path
     identity: processes.Identity
+    _superuser: subprocess.Popen[str] | None = field(default=None, init=False)
     _template: str | None = field(default=None, init=False)
 
     def url(self, database: str, *, user: str = OWNER) -> str:
@@ -65,18 +81,17 @@ class Server:
 
     def execute(self, *statements: str) -> None:
         """Run statements as superuser, each in a transaction of its own."""
-        commands = [argument for statement in statements for argument in ("-c", statement)]
-        psql = processes.bundled_programs() / "psql"
-        connection = ["-h", self.folder, "-p", "5432", "-U", "postgres", "-d", "postgres"]
-        done = subprocess.run(
-            [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", *connection, *commands],
-            check=False,
-            env={"PGPASSWORD": PASSWORD},
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise RuntimeError(done.stderr)
+        psql = self._superuser = self._superuser or start_psql(self.folder)
+        for statement in statements:
+            psql.stdin.write(f"{statement};\n\\warn {END}")
+            psql.stdin.flush()
+            answer = iter(psql.stderr.readline, "")
+            if said := "".join(takewhile(lambda line: line != END, answer)):
+                raise RuntimeError(said)
+
+    def close(self) -> None:
+        if self._superuser is not None:
+            self._superuser.communicate()
 
     def template(self) -> str:
         """The name of a migrated database, made on first use."""
@@ -90,7 +105,7 @@ class Server:
     def database(self, *, template: str = "template0") -> Iterator[str]:
         """A new database, as a copy of `template`: its address, for the owner."""
         name = f"test_{secrets.token_hex(6)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER} STRATEGY {COPY_STRATEGY}")
         try:
             yield self.url(name)
         finally:
@@ -100,8 +115,7 @@ class Server:
 @contextmanager
 def running_server(programs: Path) -> Iterator[Server]:
     """A throwaway cluster of `programs`, started, and gone afterwards."""
-    # Directly under /tmp: the way to a socket may have about 100 characters, and pytest's folders are longer.
-    folder = Path(tempfile.mkdtemp(prefix="calledger-test-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="calledger-test-", dir=SHORT_FOLDER))
     try:
         folder.chmod(0o711)
         server = Server(programs, folder, processes.choose_identity(programs / "postgres", folder))
@@ -114,10 +128,25 @@ def running_server(programs: Path) -> Iterator[Server]:
             server.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
             yield server
         finally:
+            server.close()
             process.send_signal(signal.SIGINT)  # fast shutdown: a forgotten connection does not hold it up
             process.wait(START_TIMEOUT_S)
     finally:
         shutil.rmtree(folder)
+
+
+def start_psql(folder: Path) -> subprocess.Popen[str]:
+    """A superuser's psql that stays: a new one for each statement would cost more than making a database does."""
+    program = processes.bundled_programs() / "psql"
+    connection = ["-h", folder, "-p", "5432", "-U", "postgres", "-d", "postgres"]
+    return subprocess.Popen(
+        [program, "-X", "-q", *connection],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={"PGPASSWORD": PASSWORD, "PGOPTIONS": "-c client_min_messages=error"},
+        text=True,
+    )
 
 
 def initialise(server: Server) -> None:

@@ -142,8 +142,8 @@ async def ingesting(url: str, folder: Path, **options: Any) -> AsyncIterator[Ing
 
 
 async def eventually(holds: Callable[[], Any]) -> None:
-    """Return once `holds` (a value, or something to await) says so; fail after twenty seconds."""
-    for _ in range(2000):
+    """Return once `holds` (a value, or something to await) says so; fail after a minute."""
+    for _ in range(6000):
         said = holds()
         if await said if isawaitable(said) else said:
             return

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import forked
+
 READY_S = 60
 # This checkout's code, wherever the command stands.
 PYTHON_PATH = {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
@@ -132,13 +134,20 @@ def bare_command(
     *arguments: str, stdin: str | None = None, environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a `calledger` command as it stands, in `folder`."""
+    return forked.run(arguments, stdin=stdin or "", environment=surroundings(environment), folder=folder)
+
+
+def fresh_command(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a `calledger` command as it stands, in a process that imports for itself what it needs."""
     return subprocess.run(
         [sys.executable, "-m", "service", *arguments],
         check=False,
-        input=stdin,
         capture_output=True,
         text=True,
         timeout=120,
-        cwd=folder,
-        env={**os.environ, **PYTHON_PATH, **(environment or {})},
+        env=surroundings(environment),
     )
+
+
+def surroundings(environment: Mapping[str, str] | None) -> dict[str, str]:
+    return {**os.environ, **PYTHON_PATH, **(environment or {})}

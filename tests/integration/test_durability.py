@@ -76,6 +76,15 @@ def postmaster(service: RunningService) -> int:
     return int((next(service.data.rglob("postmaster.pid"))).read_text().split()[0])
 
 
+def await_acknowledged(reporters: list[Reporter], calls: int) -> None:
+    """Return once so many more calls have been acknowledged; fail after a minute."""
+    wanted = sum(len(reporter.acknowledged) for reporter in reporters) + calls
+    deadline = time.monotonic() + 60
+    while sum(len(reporter.acknowledged) for reporter in reporters) < wanted:
+        assert time.monotonic() < deadline, [reporter.problems for reporter in reporters]
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("victim", ["service", "database"])
 def test_nothing_acknowledged_is_lost_and_nothing_counted_twice(service: RunningService, victim: str) -> None:
     """Three kills -9 under load: every acknowledged call is there, none twice, and the sums are the calls' own."""
@@ -83,15 +92,14 @@ def test_nothing_acknowledged_is_lost_and_nothing_counted_twice(service: Running
     reporters = [Reporter(service, key, f"r{number}") for number in range(4)]
     for reporter in reporters:
         reporter.start()
-    for pause_s in (0.4, 0.9, 0.2):
-        time.sleep(pause_s)
+    for calls in (100, 300, 20):
+        await_acknowledged(reporters, calls)
         if victim == "service":
             service.kill()
             service.start()
         else:
             os.kill(postmaster(service), signal.SIGKILL)
-            time.sleep(1.5)
-    time.sleep(1)
+    await_acknowledged(reporters, 200)
     for reporter in reporters:
         reporter.stopped.set()
     for reporter in reporters:

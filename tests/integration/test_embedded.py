@@ -15,6 +15,7 @@ from tempfile import mkdtemp
 
 import asyncpg
 import pytest
+from folders import SHORT_FOLDER
 
 from service.storage import processes
 from service.storage.embedded import EmbeddedPostgres
@@ -38,7 +39,7 @@ TIMEOUT_S = 60
 @contextmanager
 def short_folder(mode: int = 0o755) -> Iterator[Path]:
     """A folder with a path that leaves room for a socket, and that others may pass through unless `mode` says no."""
-    folder = Path(mkdtemp(prefix="calledger-test-", dir="/tmp"))
+    folder = Path(mkdtemp(prefix="calledger-test-", dir=SHORT_FOLDER))
     folder.chmod(mode)
     try:
         yield folder

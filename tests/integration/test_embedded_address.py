@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import asyncpg
 import pytest
+from folders import SHORT_FOLDER
 
 from service.storage import processes
 from service.storage.address import database
@@ -41,14 +42,14 @@ asyncio.run(main())
 @pytest.fixture
 def empty() -> Iterator[Path]:
     """A data folder in which nothing has been started yet."""
-    with TemporaryDirectory(prefix="calledger-test-", dir="/tmp") as folder:
+    with TemporaryDirectory(prefix="calledger-test-", dir=SHORT_FOLDER) as folder:
         yield Path(folder) / "data"
 
 
 @pytest.fixture(scope="module")
 def made() -> Iterator[Path]:
     """A data folder whose database has been made, so that not every test makes one."""
-    with TemporaryDirectory(prefix="calledger-test-", dir="/tmp") as folder:
+    with TemporaryDirectory(prefix="calledger-test-", dir=SHORT_FOLDER) as folder:
         asyncio.run(start_and_stop(Path(folder) / "data"))
         yield Path(folder) / "data"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
+from folders import SHORT_FOLDER
 
 from service.storage import processes
 from service.storage.embedded import EmbeddedPostgres
@@ -55,7 +56,7 @@ def root_with_namespaces() -> None:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    folder = Path(mkdtemp(prefix="calledger-test-", dir="/tmp"))
+    folder = Path(mkdtemp(prefix="calledger-test-", dir=SHORT_FOLDER))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)

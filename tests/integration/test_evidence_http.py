@@ -435,7 +435,7 @@ async def test_what_could_not_even_be_given_up_ends_with_its_lock(unwatched: Ser
     with pytest.raises(asyncpg.UndefinedTableError):
         await writer._write(record)
     await owner.execute("ALTER TABLE export_away RENAME TO export")
-    deadline = asyncio.get_running_loop().time() + 20
+    deadline = asyncio.get_running_loop().time() + 60
     while (state := (await one.export(encode_export_id(record.id)))["state"]) == "RUNNING":
         assert asyncio.get_running_loop().time() < deadline
         await writer.tidy()

@@ -14,6 +14,9 @@ from service.retention.folder import Folder
 START = datetime(2026, 11, 20, 23, 50, tzinfo=UTC)
 
 # What a reader adds up, in one statement: rollups by day and by quarter hour, each with the deltas.
+WAITING = """
+    SELECT xact_start FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+"""
 SUMS = """
     SELECT
         (SELECT sum(calls)::bigint
@@ -177,8 +180,11 @@ async def test_a_locked_rollup_delays_a_fold_and_never_blocks_it_for_ever(ledger
         await transaction.start()
         await blocker.execute("LOCK TABLE usage_day IN ACCESS EXCLUSIVE MODE")
         loop = asyncio.create_task(ledger.folder.fold_for_ever(0.01))
-        await asyncio.sleep(2.5)
-        assert not loop.done()
+        attempts: set[datetime] = set()
+        while len(attempts) < 2:
+            attempts |= {row[0] for row in await ledger.database.owner.fetch(WAITING)}
+            assert not loop.done()
+            await asyncio.sleep(0.05)
         await transaction.rollback()
     while await ledger.database.owner.fetchval("SELECT count(*) FROM usage_delta"):
         assert not loop.done()

@@ -108,7 +108,7 @@ def another_server() -> Iterator[Server]:
 
 async def until(condition: Any) -> None:
     """Wait for what another connection has to hear first; ends the test after a while."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110 - what is waited for is in the database
             await asyncio.sleep(0.02)
 

@@ -8,6 +8,10 @@ import pytest
 
 from service.storage.database import Database
 
+SLEEPING = """
+    SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()
+"""
+
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
@@ -56,7 +60,8 @@ async def test_after_a_cancelled_statement_others_are_served(database: Database)
 
     for _ in range(12):
         task = asyncio.create_task(sleep())
-        await asyncio.sleep(0.05)
+        while not await database.owner.fetchval(SLEEPING):  # noqa: ASYNC110 - what is waited for is in the database
+            await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
