@@ -26,7 +26,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import chain, pairwise
 from pathlib import Path
@@ -161,20 +160,23 @@ async def _load(data: Path, number: int) -> None:
             queue_rows=20_000, batch_rows=2_000,
         )  # fmt: skip
         await writer.start()
-        task = asyncio.create_task(_read(runtime, number, waits) if number < READERS else _write(writer, waits))
+        ended = asyncio.Event()
+        work = _read(runtime, number, waits, ended) if number < READERS else _write(writer, waits, ended)
+        task = asyncio.create_task(work)
+        while not waits and not task.done():  # noqa: ASYNC110 - until its first answer
+            await asyncio.sleep(0.01)
         print("running", flush=True)
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.to_thread(sys.stdin.readline)
+        ended.set()
+        await task  # a statement that is under way is waited for, and counts
         await writer.close()
     print(json.dumps(waits))
 
 
-async def _read(runtime: Runtime, number: int, waits: list[Wait]) -> None:
+async def _read(runtime: Runtime, number: int, waits: list[Wait], ended: asyncio.Event) -> None:
     account = number * (ACCOUNTS // READERS)
     async with runtime.database.reading(None) as connection:
-        while True:
+        while not ended.is_set():
             now = datetime.now(UTC)
             account = account % ACCOUNTS + 1
             begin = time.perf_counter()
@@ -183,9 +185,9 @@ async def _read(runtime: Runtime, number: int, waits: list[Wait]) -> None:
             await asyncio.sleep(_THINK_S)
 
 
-async def _write(writer: Writer, waits: list[Wait]) -> None:
+async def _write(writer: Writer, waits: list[Wait], ended: asyncio.Event) -> None:
     principal, batch = Principal("benchmark", Role.INGEST, None), 0
-    while True:
+    while not ended.is_set():
         batch += 1
         moment = datetime.now(UTC).isoformat()
         rows = [
