@@ -1,16 +1,26 @@
 """Purging calls while 8 readers and a writer run: the worst stall of any of their statements, and time against DELETE.
 
-    python -m benchmarks.purge [--calls 10000000] [--json FILE]
+    python -m benchmarks.purge [--calls 10000000] [--warm] [--json FILE]
 
 Half of the rows are in one tier and are deleted, partition by partition, as an operator without partitions would have
 to; the other half, row for row the same, are in another tier and are purged. Both while the same readers and writer
 run, and once more with nothing else going on, for what the machine itself makes them wait. Each reader, and the
 writer, is a process of its own with one statement under way, so that nobody waits for an event loop and a wait is the
-database's or the machine's. What DELETE leaves on the disk is given back by a VACUUM, which is timed by itself.
+database's or the machine's.
+
+Both find what is a year old as it lies there by then: its key indexes packed, as maintenance packs them, and all of it
+on the disk and not in memory. So before each the server is started anew and the page cache lets go of its files
+(`--warm`: it keeps them).
+
+The bar holds the strict ratio: the whole purge, until it is DONE and its files are given back, against the commit of
+the DELETEs alone, which gives nothing back. Beside it stand the two like for like: until nothing of the rows can be
+read any more (DELETE has committed; keys are destroyed and partitions detached), and until the disk has its bytes
+again (DELETE and the VACUUM after it; the purge is DONE). VACUUM leaves the bytes of the indexes where they are.
 """
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -35,6 +45,8 @@ from service.ingest.writer import Writer
 from service.retention.purge import run_purge
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
+from service.storage.cluster import Cluster
+from service.storage.packing import pack
 
 READERS: Final = 8
 ACCOUNTS: Final = 50
@@ -45,6 +57,7 @@ _THINK_S: Final = 0.005
 _WARM_UP_S: Final = 3.0
 Wait = tuple[float, float]
 """When a statement began, and how long it took."""
+Bounds = list[tuple[datetime, datetime]]
 _SLICE: Final = 250_000
 _FILL: Final = """
     INSERT INTO call (
@@ -76,7 +89,7 @@ _SUM: Final = """
 _DELETE: Final = "DELETE FROM call WHERE tier = $1 AND started_at >= $2 AND started_at < $3"
 
 
-async def _fill(runtime: Runtime, calls: int, now: datetime) -> list[tuple[datetime, datetime]]:
+async def _fill(runtime: Runtime, calls: int, now: datetime) -> Bounds:
     """`calls` old calls in each of two tiers, and a fifth as many young ones. Returns the old partitions' bounds."""
     policy, owner = runtime.applied.policy, runtime.database.owner
     await runtime.accounts.ensure(f"account-{number}" for number in range(ACCOUNTS))
@@ -100,6 +113,8 @@ async def _fill(runtime: Runtime, calls: int, now: datetime) -> list[tuple[datet
         await owner.execute(_SUM, start, end, timeout=3600)
     for table in ("call", "usage_day"):
         await owner.execute(f"VACUUM (ANALYZE) {table}", timeout=3600)
+    while await pack(owner, runtime.partitions, now):
+        pass
     return bounds
 
 
@@ -129,7 +144,9 @@ class Load:
         ended = time.perf_counter()
         await asyncio.sleep(1)  # what began before the end is waited for; what the end itself holds up is not counted
         answers = await asyncio.gather(*(process.communicate(b"end\n") for process in self._processes))
-        waits = [[wait for wait in json.loads(out) if self._warm < wait[0] < ended] for out, _ in answers]
+        waits = [
+            [(at, took) for at, took in json.loads(out) if self._warm < at + took and at < ended] for out, _ in answers
+        ]
         self.stalls = {"read": _summary(list(chain(*waits[:READERS]))), "write": _summary(waits[READERS])}
 
 
@@ -143,19 +160,23 @@ async def _load(data: Path, number: int) -> None:
             queue_rows=20_000, batch_rows=2_000,
         )  # fmt: skip
         await writer.start()
-        task = asyncio.create_task(_read(runtime, number, waits) if number < READERS else _write(writer, waits))
+        ended = asyncio.Event()
+        work = _read(runtime, number, waits, ended) if number < READERS else _write(writer, waits, ended)
+        task = asyncio.create_task(work)
+        while not waits and not task.done():  # noqa: ASYNC110 - until its first answer
+            await asyncio.sleep(0.01)
         print("running", flush=True)
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        ended.set()
+        await task  # a statement that is under way is waited for, and counts
         await writer.close()
     print(json.dumps(waits))
 
 
-async def _read(runtime: Runtime, number: int, waits: list[Wait]) -> None:
+async def _read(runtime: Runtime, number: int, waits: list[Wait], ended: asyncio.Event) -> None:
     account = number * (ACCOUNTS // READERS)
     async with runtime.database.reading(None) as connection:
-        while True:
+        while not ended.is_set():
             now = datetime.now(UTC)
             account = account % ACCOUNTS + 1
             begin = time.perf_counter()
@@ -164,9 +185,9 @@ async def _read(runtime: Runtime, number: int, waits: list[Wait]) -> None:
             await asyncio.sleep(_THINK_S)
 
 
-async def _write(writer: Writer, waits: list[Wait]) -> None:
+async def _write(writer: Writer, waits: list[Wait], ended: asyncio.Event) -> None:
     principal, batch = Principal("benchmark", Role.INGEST, None), 0
-    while True:
+    while not ended.is_set():
         batch += 1
         moment = datetime.now(UTC).isoformat()
         rows = [
@@ -194,46 +215,98 @@ def _summary(waits: list[Wait]) -> dict[str, Any]:
     }
 
 
-async def _measure(data: Path, calls: int) -> dict[str, Any]:
+async def _measure(data: Path, calls: int, *, warm: bool) -> dict[str, Any]:
     async with open_runtime(Settings(data=data), serving=True) as runtime:
-        now = datetime.now(UTC)
-        bounds = await _fill(runtime, calls, now)
-        found: dict[str, Any] = {"calls": calls}
-        async with Load(data) as quiet:
-            await asyncio.sleep(QUIET_S)
-        found["quiet"] = quiet.stalls
-        async with Load(data) as deleting:
-            begin = time.perf_counter()
-            for start, end in bounds:
-                await runtime.database.owner.execute(_DELETE, DELETED_TIER, start, end, timeout=3600)
-            found["delete_s"] = round(time.perf_counter() - begin, 3)
-            begin = time.perf_counter()
-            for part in await _deleted(runtime):
-                await runtime.database.owner.execute(f"VACUUM {part.name}", timeout=3600)
-            found["vacuum_s"] = round(time.perf_counter() - begin, 3)
-        found["delete"] = deleting.stalls
-        for part in await _deleted(runtime):  # so that the purge has the other half alone
-            await runtime.partitions.detach(part)
-            await runtime.partitions.drop(part)
-        async with Load(data) as purging:
-            steps: list[tuple[str, float]] = []
-            begin = time.perf_counter()
-            (run,) = await run_purge(runtime.means, on_step=lambda step: steps.append((step, time.perf_counter())))
-            found["purge_s"] = round(time.perf_counter() - begin, 3)
-        found["purge"] = purging.stalls
-        found["steps"] = [("begun", begin), *steps]
-        assert run.rows_dropped == calls // WEEKS_OLD * WEEKS_OLD, run
-        return found
+        bounds = await _fill(runtime, calls, datetime.now(UTC))
+    found: dict[str, Any] = {"calls": calls, "warm": warm}
+    for name, work in (("quiet", _nothing), ("delete", _delete), ("purge", _purge)):
+        if not warm:
+            _let_go(Cluster(data).files)
+        async with open_runtime(Settings(data=data), serving=True) as runtime:
+            async with Load(data) as load:
+                found |= await work(runtime, bounds)
+            found[name] = load.stalls
+            for part in await _deleted(runtime) if name == "delete" else ():  # so that the purge has its half alone
+                await runtime.partitions.detach(part)
+                await runtime.partitions.drop(part)
+    assert found["rows"] == calls // WEEKS_OLD * WEEKS_OLD, found["rows"]
+    return found
+
+
+def _let_go(files: Path) -> None:
+    """Have the page cache let go of a stopped server's files; all of them are on the disk by then."""
+    for path in files.rglob("*"):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)
+
+
+async def _nothing(*_: object) -> dict[str, Any]:
+    await asyncio.sleep(QUIET_S)
+    return {}
+
+
+async def _delete(runtime: Runtime, bounds: Bounds) -> dict[str, Any]:
+    """Seconds until the DELETEs have committed and until VACUUM has ended; bytes before, and what is left of them."""
+    owner, parts = runtime.database.owner, await _deleted(runtime)
+    begin = time.perf_counter()
+    for start, end in bounds:
+        await owner.execute(_DELETE, DELETED_TIER, start, end, timeout=3600)
+    deleted = time.perf_counter()
+    for part in parts:
+        await owner.execute(f"VACUUM {part.name}", timeout=3600)
+    return {
+        "delete_s": deleted - begin,
+        "vacuum_s": time.perf_counter() - deleted,
+        "bytes": sum(part.bytes for part in parts),
+        "bytes_left": sum(part.bytes for part in await _deleted(runtime)),
+    }
+
+
+async def _purge(runtime: Runtime, _: Bounds) -> dict[str, Any]:
+    """Seconds until nothing is readable and until the purge is done, and when each step took effect."""
+    begin = time.perf_counter()
+    steps = [("begun", begin)]
+    (run,) = await run_purge(runtime.means, on_step=lambda step: steps.append((step, time.perf_counter())))
+    done = time.perf_counter()
+    unreadable = max(at for step, at in steps if step == "partition detached")
+    return {"unreadable_s": unreadable - begin, "purge_s": done - begin, "steps": steps, "rows": run.rows_dropped}
 
 
 async def _deleted(runtime: Runtime) -> list[Partition]:
     return [part for part in await runtime.partitions.list(Store.CALL) if part.tier == DELETED_TIER]
 
 
+def _tell(found: dict[str, Any]) -> None:
+    """Print the waits, the steps, and DELETE beside the purge."""
+    for name in ("quiet", "delete", "purge"):
+        for kind, waits in found[name].items():
+            print(f"{name:7} {kind:6} {waits}")
+    for kind, waits in found["purge"].items():
+        before = [step for step, at in found["steps"] if at <= waits["worst_at"]]
+        print(f"the worst {kind} during the purge began after: {before[-1] if before else 'nothing yet'}")
+    for (_, before_at), (step, at) in pairwise(found["steps"]):
+        print(f"{1000 * (at - before_at):8.1f} ms until {step}")
+    deleted, vacuumed = found["delete_s"], found["delete_s"] + found["vacuum_s"]
+    rows = (
+        ("until nothing can be read: DELETE | detached", deleted, found["unreadable_s"]),
+        ("until the disk has it: DELETE, VACUUM | done", vacuumed, found["purge_s"]),
+        ("the whole purge against DELETE alone", deleted, found["purge_s"]),
+    )
+    print(f"\n{'':<46} {'DELETE':>9} {'purge':>9} {'ratio':>9}")
+    for what, theirs, ours in rows:
+        print(f"{what:<46} {theirs:>7.2f} s {ours:>7.2f} s {theirs / ours:>7.1f} x")
+    was, left = found["bytes"] / 1e6, found["bytes_left"] / 1e6
+    print(f"of {was:,.0f} MB VACUUM leaves {left:,.0f} MB on the disk, and the purge none")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     chosen_parser = parser(__doc__, calls=10_000_000)
     chosen_parser.add_argument("--load", type=Path, help="run a reader or the writer on this folder (used by itself)")
     chosen_parser.add_argument("--number", type=int, default=0, help="which of them: the last one writes")
+    chosen_parser.add_argument("--warm", action="store_true", help="old rows are in the page cache, as after a load")
     chosen = chosen_parser.parse_args(arguments)
     if chosen.load is not None:
         asyncio.run(_load(chosen.load, chosen.number))
@@ -243,20 +316,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shutil.rmtree(data, ignore_errors=True)
     say(machine())
     try:
-        found = asyncio.run(_measure(data, calls))
+        found = asyncio.run(_measure(data, calls, warm=chosen.warm))
     finally:
         shutil.rmtree(data, ignore_errors=True)
-    for name in ("quiet", "delete", "purge"):
-        for kind, waits in found[name].items():
-            print(f"{name:7} {kind:6} {waits}")
-    for kind, waits in found["purge"].items():
-        before = [step for step, at in found["steps"] if at <= waits["worst_at"]]
-        print(f"the worst {kind} during the purge began after: {before[-1] if before else 'nothing yet'}")
-    print(f"DELETE {found['delete_s']} s, its VACUUM {found['vacuum_s']} s, purge {found['purge_s']} s")
-    for (_, before_at), (step, at) in pairwise(found["steps"]):
-        print(f"{1000 * (at - before_at):8.1f} ms until {step}")
+    _tell(found)
     worst = max(waits["worst_ms"] for waits in found["purge"].values())
-    note = f"{calls:,} calls"
+    note = f"{calls:,} calls, {'warm' if chosen.warm else 'cold'}"
     figures = [
         Figure("purge/stall", worst, note),
         Figure("purge/delete", found["delete_s"] / found["purge_s"], note),

@@ -3,8 +3,8 @@
 REQUESTED (by a digest, in GraphQL)
 PLANNED ─ holds read ─> HOLDS_CHECKED ─ intent in the ledger ─> INTENT_LEDGERED ─ held errors copied, their record keys
 escrowed, period keys destroyed ─> KEYS_DESTROYED ─ partitions detached and counted ─> DETACHED ─ held rows copied and
-the rest dropped, partition by partition ─> DROPPED ─ absent from the catalogue, keys gone ─> VERIFIED ─ result in the
-ledger ─> DONE
+the rest dropped, a few partitions at once ─> DROPPED ─ absent from the catalogue, keys gone ─> VERIFIED ─ result in
+the ledger ─> DONE
 
 From KEYS_DESTROYED on nothing sealed can be opened but what a hold keeps, whatever happens next. The state is written
 after its step, and each step can be repeated, so whoever comes next goes on from the last state. One purge runs at a
@@ -37,6 +37,8 @@ from service.storage.notices import notify
 
 _LOCK: Final = 0x63616C6C_0004
 _POLL_S: Final = 0.5
+_DROPS_AT_ONCE: Final = 4
+"""Each waits for the file system for nearly all of its time, and has one of the owner's connections for it."""
 _TRY_LOCK: Final = "SELECT pg_try_advisory_lock($1)"
 _ACTIVE_HOLDS: Final = f"SELECT id FROM hold AS held_by WHERE {ACTIVE} ORDER BY placed_at"  # noqa: S608 - our own
 
@@ -150,7 +152,7 @@ class _Purge:
 
     async def _check_holds(self, run: Run) -> Run:
         # A record can be old, and the policy another by now: only what is due by both is destroyed.
-        run = await self._spare(run)
+        run = run if run.planned_at == self.now else await self._spare(run)
         holds = tuple(str(row["id"]) for row in await self._owner.fetch(_ACTIVE_HOLDS, self.now))
         return await self.runs.save(run, expected=run.state, state=PurgeState.HOLDS_CHECKED, holds=holds)
 
@@ -223,26 +225,36 @@ class _Purge:
         for part in parts:
             await self._partitions.detach(part)
             self._on_step("partition detached")
-        days = await self._partitions.catalogue([Store.USAGE_DAY])
+        days = await self._partitions.catalogue([Store.USAGE_DAY], sized=False)
         return [replace(part, rows_estimate=await count_rows(self._owner, run.id, part, days)) for part in parts]
 
     async def _drop(self, run: Run) -> Run:
+        parts, slots = run.plan.partitions, asyncio.Semaphore(_DROPS_AT_ONCE)
+        # One that fails, or cannot be tried now, keeps none of the others from going.
+        dropped = await asyncio.gather(*(self._dropped(part, slots) for part in parts), return_exceptions=True)
         held = 0
-        for part in run.plan.partitions:
-            rows = Slice(part.store, part.tier, part.start, part.end, part.name)
-
-            async def keep(connection: asyncpg.Connection, rows: Slice = rows, part: Partition = part) -> None:
-                await forget_sums(connection, part)
-                await lock_holds(connection)
-                await copy_held(connection, self._keyring, rows, self.now)
-
-            await self._partitions.drop(part, first=keep)
-            self._on_step("partition dropped")
-            held += await copies(self._owner, rows)
-        total = sum(part.rows_estimate for part in run.plan.partitions)
+        for outcome in dropped:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            held += outcome
+        total = sum(part.rows_estimate for part in parts)
         return await self.runs.save(
             run, expected=run.state, state=PurgeState.DROPPED, rows_dropped=total, rows_held_back=held
         )
+
+    async def _dropped(self, part: Partition, slots: asyncio.Semaphore) -> int:
+        """Keep what holds name of a detached partition, and drop it; how many of its rows are kept."""
+        rows = Slice(part.store, part.tier, part.start, part.end, part.name)
+
+        async def keep(connection: asyncpg.Connection) -> None:
+            await forget_sums(connection, part)
+            await lock_holds(connection)
+            await copy_held(connection, self._keyring, rows, self.now)
+
+        async with slots:
+            await self._partitions.drop(part, first=keep)
+            self._on_step("partition dropped")
+            return await copies(self._owner, rows)
 
     async def _verify(self, run: Run) -> Run:
         left = [*await self._partitions.left(run.plan.partitions)]
@@ -287,7 +299,7 @@ class _Purge:
     async def _spare(self, run: Run) -> Run:
         """Take out of the plan what is no longer due, as far as it is still whole; the catalogue says what it is."""
         earlier = () if run.named else await self._means.earlier(self.now)
-        there = await self._partitions.catalogue()
+        there = await self._partitions.catalogue(sized=False)
         due = plan(self._means.policy(), there.partitions, run.plan.keys, self.now, earlier)
         due_names = {part.name for part in due.partitions}
         parts = tuple(part for part in run.plan.partitions if part.name in due_names or part.name not in there.whole)

@@ -11,6 +11,7 @@ import random
 import re
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -50,6 +51,7 @@ _SIZED = """
     FROM calledger_partitions($1) AS there JOIN pg_class c ON c.oid = there.partition
     ORDER BY store, tier, start_at
 """
+_UNSIZED = "SELECT there.*, 0::bigint AS rows, 0::bigint AS bytes FROM calledger_partitions($1) AS there"
 _NAMES = """
     SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = $1::text::regclass
@@ -89,6 +91,7 @@ class Partitions:
         self._attempts = attempts
         self._known: dict[tuple[Store, int], Ranges] = {}
         self._making = asyncio.Lock()
+        self._dropping = asyncio.Lock()
 
     async def ensure(self, policy: Policy, needs: Iterable[Need]) -> None:
         """Make the partitions that these rows want and that are not there. PartitionsBusyError after many tries.
@@ -123,9 +126,12 @@ class Partitions:
         """The store's partitions by tier and time, those that are being detached included."""
         return (await self.catalogue([store])).partitions
 
-    async def catalogue(self, stores: Iterable[Store] = Store) -> Catalogue:
-        """The partitions of these stores, with their sizes, and which of them are whole; one statement."""
-        rows = await self._owner.fetch(_SIZED, [store.value for store in stores])
+    async def catalogue(self, stores: Iterable[Store] = Store, *, sized: bool = True) -> Catalogue:
+        """The partitions of these stores and which of them are whole; one statement.
+
+        Not `sized`, rows and bytes are zeros: sizes cost a look at every file.
+        """
+        rows = await self._owner.fetch(_SIZED if sized else _UNSIZED, [store.value for store in stores])
         there = [row for row in rows if row["bytes"] is not None]  # null: dropped while we looked
         found = [
             Partition(Store(store), name, tier, start, end, size, size_bytes)
@@ -158,7 +164,10 @@ class Partitions:
         await self._persist(lambda: self._detach(partition))
 
     async def drop(self, partition: Partition, *, first: InTransaction | None = None) -> None:
-        """Drop a detached partition; gone already is gone. `first` runs before it in the same transaction, each try."""
+        """Drop a detached partition; gone already is gone. `first` runs before it in the same transaction, each try.
+
+        Of several at once one after the other has its turn until it commits; their files are given back side by side.
+        """
         if not named_by_us(partition):
             raise DatabaseError(f"`{partition.name}` is not a partition that calledger made: it is not dropped")
         await self._persist(lambda: self._drop(partition, first))
@@ -229,7 +238,8 @@ class Partitions:
                 await _reset(connection)
 
     async def _drop(self, partition: Partition, first: InTransaction | None) -> None:
-        async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
+        async with self._owner.acquire() as connection, AsyncExitStack() as until_committed, self._dropping:
+            await until_committed.enter_async_context(connection.transaction(isolation="read_committed"))
             before = await connection.fetchrow(_BEFORE_DROP, quoted(partition.name))
             if before["attached"]:
                 raise DatabaseError(f"the partition `{partition.name}` is still attached: it is not dropped")
@@ -238,6 +248,8 @@ class Partitions:
             if first is not None:
                 await first(connection)
             await connection.execute(f"DROP TABLE IF EXISTS {quoted(partition.name)}")
+            # Now the next has its turn and this one commits: PostgreSQL lets go of its locks, and then of the files,
+            # which is what takes long.
 
 
 class Ranges:

@@ -283,6 +283,30 @@ async def test_killed_at_any_step_the_next_purge_ends_the_same(house: House, num
     assert (left["calls"], left["errors"], len(left["tables"]), len(left["keys"])) == (1, 1, 2, 1)
 
 
+async def test_killed_among_its_drops_the_next_purge_ends_the_same(any_database_url: str, tmp_path: Path) -> None:
+    """Two partitions are gone, the third waits for a reader when the purge dies: nothing is lost or counted twice."""
+    async with open_house(any_database_url, tmp_path) as house:
+        await house.fill()
+        child = purge_in_a_child(house, killed_at=STEPS.index("recorded DETACHED") + 1)
+        await asyncio.to_thread(child.communicate)
+        read = min(await house.partitions.detached())
+        async with house.database.owner.acquire() as reader, reader.transaction():
+            await reader.execute(f"LOCK TABLE {read} IN ACCESS SHARE MODE")
+            child = purge_in_a_child(house)
+            while await house.partitions.detached() != {read}:
+                assert child.poll() is None, child.communicate()
+                await asyncio.sleep(0.02)
+            child.kill()
+            child.communicate()
+            (record,) = await house.runs()
+            assert (record.state, record.rows_dropped) == ("DETACHED", 0)
+        await house.purge()
+
+        left = await house.left()
+        assert PURGED.items() <= left.items()
+        assert len(left["tables"]) == 2
+
+
 async def test_a_detach_that_was_killed_under_a_reader_is_finalised(house: House) -> None:
     """A purge that is killed while it waits for a long reader leaves `detach pending`; the next one ends it all."""
     await house.fill()

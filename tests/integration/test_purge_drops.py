@@ -1,0 +1,192 @@
+"""Partitions dropped side by side: held up, cut off, raced by holds, cancelled; on both versions of PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+from ingesting import call
+from steward import OLD, Killed, Steward, stewarding
+
+from policies.model import Store
+from service.retention.holds import holds_locked, page_holds
+from service.storage.errors import PartitionsBusyError
+from service.storage.partitions import Partitions, quoted
+
+WEEKS = 6
+AT_ONCE = 5
+"""Connections that a purge has while it drops: one for its lock, and four for four partitions."""
+ENTRIES = ["PURGE_INTENT", "KEY_DESTROYED", "PURGE_RESULT"]
+HELD_PARTS = "SELECT source_id FROM call_held ORDER BY started_at, source_id"
+WAITING = "SELECT pid FROM pg_locks WHERE NOT granted AND relation = $1::text::regclass"
+HOLDS_WAITED_FOR = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
+CUT_OFF = {
+    "its connection is lost": "SELECT pg_terminate_backend($1)",
+    "its statement is timed out": "SELECT pg_cancel_backend($1)",
+}
+
+
+@pytest.fixture
+async def steward(any_database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
+    async with stewarding(any_database_url, tmp_path) as steward:
+        yield steward
+
+
+async def fill(steward: Steward) -> list[str]:
+    """Two calls past the window in each of six partitions, whose names are the answer, oldest first."""
+    moments = [OLD - timedelta(weeks=week) for week in range(WEEKS)]
+    await steward.report(
+        *(
+            call(f"{week}{letter}", started_at=moment.isoformat(), account="acme", user="u")
+            for week, moment in enumerate(moments)
+            for letter in "ab"
+        )
+    )
+    return [part.name for part in await steward.means.partitions.list(Store.CALL)]
+
+
+async def detach_all(steward: Steward) -> None:
+    """Carry a purge out until it is about to drop."""
+
+    def stop_when_detached(step: str) -> None:
+        if step == "recorded DETACHED":
+            raise Killed
+
+    with pytest.raises(Killed):
+        await steward.purge(stop_when_detached)
+
+
+@asynccontextmanager
+async def reading(url: str, *tables: str) -> AsyncIterator[None]:
+    """Somebody reads these tables, in a transaction that stays open."""
+    connection = await asyncpg.connect(url)
+    try:
+        async with connection.transaction():
+            for table in tables:
+                await connection.execute(f"LOCK TABLE {quoted(table)} IN ACCESS SHARE MODE")
+            yield
+    finally:
+        await connection.close()
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    while not await condition():  # noqa: ASYNC110 - what others do in the database
+        await asyncio.sleep(0.02)
+
+
+async def assert_ended_once(steward: Steward) -> None:
+    """One record of all of it, every row counted once, every entry there once, nothing left and nothing wrong."""
+    assert await steward.means.partitions.detached() == frozenset()
+    records = await steward.ingest.fetch("SELECT state, rows_dropped, failure FROM purge_run WHERE plan_digest <> ''")
+    assert [tuple(record) for record in records if record["rows_dropped"]] == [("DONE", 2 * WEEKS, None)]
+    assert [kind for kind in await steward.kinds() if kind != "HOLD_PLACED"] == ENTRIES
+    assert await steward.findings() == {}
+
+
+async def test_a_partition_that_is_read_keeps_none_of_the_others(steward: Steward, any_database_url: str) -> None:
+    """Whoever reads a detached partition delays its drop; the others go, and the next purge drops what is left."""
+    names = await fill(steward)
+    await detach_all(steward)
+    steward.means.partitions = Partitions(steward.means.owner, attempts=1)
+    async with reading(any_database_url, names[1]):
+        with pytest.raises(PartitionsBusyError):
+            await steward.purge()
+        assert await steward.means.partitions.detached() == {names[1]}
+        assert await steward.value("SELECT failure FROM purge_run WHERE state = 'DETACHED'")
+    (run,) = await steward.purge()
+    assert run.rows_dropped == 2 * WEEKS
+    await assert_ended_once(steward)
+
+
+@pytest.mark.parametrize("cut_off", CUT_OFF.values(), ids=CUT_OFF)
+async def test_a_drop_that_is_cut_off_stops_none_of_the_others(
+    steward: Steward, any_database_url: str, cut_off: str
+) -> None:
+    """When one of the drops fails the others end, nothing is recorded as dropped, and the next purge ends the same."""
+    names = await fill(steward)
+    await detach_all(steward)
+    async with reading(any_database_url, names[2]):
+        purging = asyncio.create_task(steward.purge())
+        await until(lambda: steward.value(WAITING, names[2]))
+        await steward.means.owner.execute(cut_off, await steward.value(WAITING, names[2]))
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+            await purging
+    assert await steward.means.partitions.detached() == {names[2]}
+    assert await steward.value("SELECT state FROM purge_run") == "DETACHED"
+    await steward.purge()
+    await assert_ended_once(steward)
+
+
+async def test_a_hold_between_two_drops_keeps_all_that_is_not_dropped(steward: Steward) -> None:
+    """Placed while drops are under way, a hold lets the one drop pass that was before it, and keeps every other row."""
+    await fill(steward)
+    await detach_all(steward)
+    async with holds_locked(steward.means.owner):
+        purging = asyncio.create_task(steward.purge())
+        await until(lambda: steward.value(f"SELECT ({HOLDS_WAITED_FOR}) = 1"))
+        placing = asyncio.create_task(steward.hold())
+        await until(lambda: steward.value(f"SELECT ({HOLDS_WAITED_FOR}) = 2"))
+    await placing
+    (run,) = await purging
+    kept = [f"{week}{letter}" for week in reversed(range(WEEKS - 1)) for letter in "ab"]
+    assert await steward.column(HELD_PARTS) == kept
+    assert (run.rows_held_back, run.rows_dropped) == (len(kept), 2 * WEEKS)
+    assert (await page_holds(steward.means.owner, 1))[0].copies == len(kept)
+    await assert_ended_once(steward)
+
+
+@pytest.mark.parametrize("number", range(1, WEEKS + 1))
+async def test_a_hold_placed_at_any_drop_keeps_partitions_whole(steward: Steward, number: int) -> None:
+    """Whenever it is placed, it keeps of each partition all or nothing, and what was not dropped by then it keeps."""
+    await fill(steward)
+    left, placing, gone = number, [], 0
+
+    def on_step(step: str) -> None:
+        nonlocal left, gone
+        gone += step == "partition dropped" and not (placing and placing[0].done())
+        left -= step == "partition dropped"
+        if left == 0 and not placing:
+            placing.append(asyncio.create_task(steward.hold()))
+
+    (run,) = await steward.purge(on_step)
+    await placing[0]
+    kept = await steward.column(HELD_PARTS)
+    assert [one[0] for one in kept[::2]] == [one[0] for one in kept[1::2]]
+    assert len(kept) == run.rows_held_back >= 2 * (WEEKS - gone)
+    assert (await page_holds(steward.means.owner, 1))[0].copies == len(kept)
+    await assert_ended_once(steward)
+
+
+async def test_a_purge_that_is_cancelled_leaves_no_drop_behind(steward: Steward) -> None:
+    """A service that ends in the midst of drops ends them first; the next purge does the rest."""
+    await fill(steward)
+    tasks = asyncio.all_tasks()
+    purging = asyncio.create_task(steward.purge(lambda step: purging.cancel() if step == "partition dropped" else None))
+    with pytest.raises(asyncio.CancelledError):
+        await purging
+    assert asyncio.all_tasks() == tasks
+    assert await steward.value("SELECT state FROM purge_run") == "DETACHED"
+    await steward.purge()
+    await assert_ended_once(steward)
+
+
+async def test_drops_leave_connections_to_others(steward: Steward, any_database_url: str) -> None:
+    """However many partitions go, four do so at once, and three connections of the owner are left to everybody else."""
+    names = await fill(steward)
+    await detach_all(steward)
+    owner = steward.means.owner
+    seen = set()
+    async with reading(any_database_url, *names):
+        purging = asyncio.create_task(steward.purge())
+        while AT_ONCE not in seen:
+            seen.add(owner.get_size() - owner.get_idle_size())
+            await asyncio.sleep(0.01)
+    while not purging.done():
+        seen.add(owner.get_size() - owner.get_idle_size())
+        await asyncio.sleep(0.001)
+    await purging
+    assert max(seen) == AT_ONCE == owner.get_max_size() - 3
+    await assert_ended_once(steward)
