@@ -4,7 +4,8 @@ from service.errors import OperatorError, RequestError
 
 
 class LedgerSignerError(OperatorError):
-    """the keyring's signer is not the one that signed this ledger so far: restore the keyring that belongs to it"""
+    """the keyring's signer is not the one that signs this ledger: restore the keyring that belongs to it or, beside an
+    older database, the ledger's mirror"""
 
 
 class LedgerMirrorError(OperatorError):
