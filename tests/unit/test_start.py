@@ -43,10 +43,12 @@ def test_no_source_is_parsed_to_load_the_models() -> None:
 
 
 def test_the_collector_rests_only_while_modules_load() -> None:
-    """It is off inside the block and on behind it, also when a module fails to load."""
+    """It is off inside the block and on behind it, where it leaves alone what is there; also when a module fails."""
     with collector_resting():
         assert not gc.isenabled()
     assert gc.isenabled()
+    assert gc.get_freeze_count() > 10_000
     with pytest.raises(ImportError), collector_resting():
         raise ImportError
     assert gc.isenabled()
+    gc.unfreeze()
