@@ -4,8 +4,7 @@ from service.errors import OperatorError, RequestError
 
 
 class LedgerSignerError(OperatorError):
-    """the keyring's signer is not the one that signs this ledger: restore the keyring that belongs to it or, beside an
-    older database, the ledger's mirror"""
+    """the keyring does not have this ledger's signer: restore its keyring or, beside an older database, its mirror"""
 
 
 class LedgerMirrorError(OperatorError):

@@ -242,7 +242,7 @@ async def test_a_database_from_before_it_without_its_mirror_is_not_signed(keeper
     await forget(keeper.ledger, 2)
 
     restarted = await LedgerKeeper.start(await another(keeper, tmp_path), tmp_path / "elsewhere")
-    with pytest.raises(LedgerSignerError, match="mirror"):
+    with pytest.raises(LedgerSignerError, match="restore its keyring or, beside an older database, its mirror"):
         await restarted.checkpoints.signer()
     assert (await before.signer()).key == done.old
 
