@@ -29,6 +29,7 @@ bench: .venv/installed-for-tests
 .venv/installed: pyproject.toml .ci/venv
 	sh .ci/venv
 	.venv/bin/python -m pip install --quiet --editable .
+	.venv/bin/python -m compileall -q service policies migrations
 	touch $@
 
 # Dependency groups came with pip 25.1, which is newer than most systems' own.

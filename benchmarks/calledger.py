@@ -20,6 +20,9 @@ READY_S: Final = 90
 # Limits stay on: they are worked out for every operation, and never reached.
 UNREACHED: Final = {"CALLEDGER_RATE_LIMIT_PER_MINUTE": "2000000000"}
 
+# The last because no user compiles every module anew at every start.
+_NOT_KEPT: Final = ("CALLEDGER_", "PG", "PYTHONDONTWRITEBYTECODE")
+
 
 class Calledger:
     """`calledger serve` over `data`. As a context it is started, and stopped at the end."""
@@ -27,7 +30,7 @@ class Calledger:
     def __init__(self, data: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
         self.data = data
         self._options = options
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CALLEDGER_", "PG"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_KEPT)}
         self._environment = {**kept, "CALLEDGER_LOG_FORMAT": "json", **UNREACHED, **(environment or {})}
         self.url = ""
         self.ready_s = 0.0

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from service.commands.options import HELP_NAMES, Data, remember_data
+from service.loading import collector_resting
 
 
 class Entry(NamedTuple):
@@ -55,7 +56,8 @@ class _LazyGroup(TyperGroup):
 
 
 def _load(entry: Entry) -> TyperCommand | TyperGroup:
-    module = import_module(f"service.commands.{entry.module}")
+    with collector_resting():
+        module = import_module(f"service.commands.{entry.module}")
     return typer.main.get_group(module.app) if entry.is_noun else typer.main.get_command(module.app)
 
 

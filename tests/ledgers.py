@@ -28,3 +28,15 @@ async def open_ledger(url: str, folder: Path) -> AsyncIterator[Ledger]:
         yield Ledger(database, await new_keyring(folder), DATABASE_ID)
     finally:
         await database.close()
+
+
+async def forget(ledger: Ledger, size: int) -> None:
+    """Take the database back to when it had `size` entries, as restoring a backup does."""
+    async with ledger.database.owner.acquire() as connection, connection.transaction():
+        await connection.execute("ALTER TABLE ledger_entry DISABLE TRIGGER append_only")
+        await connection.execute("ALTER TABLE ledger_checkpoint DISABLE TRIGGER append_only")
+        await connection.execute("DELETE FROM ledger_entry WHERE index >= $1", size)
+        await connection.execute("DELETE FROM ledger_note WHERE index >= $1", size)
+        await connection.execute("DELETE FROM ledger_checkpoint WHERE size > $1", size)
+        await connection.execute("ALTER TABLE ledger_entry ENABLE TRIGGER append_only")
+        await connection.execute("ALTER TABLE ledger_checkpoint ENABLE TRIGGER append_only")

@@ -30,7 +30,7 @@ from policies.evidence.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from policies.evidence.signer import Signer
+from policies.evidence.signer import Signer, read_rotation
 from policies.evidence.verify import (
     Checkpoint,
     EvidenceError,
@@ -74,6 +74,7 @@ __all__ = [
     "read_checkpoint",
     "read_key",
     "read_leaf",
+    "read_rotation",
     "verify",
     "verify_consistency",
     "verify_inclusion",

@@ -1,10 +1,25 @@
 """Signing for the ledger: C2SP signed-note and tlog-checkpoint, with Ed25519 (RFC 8032)."""
 
 import base64
+from collections.abc import Mapping
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from policies.evidence.verify import FORMAT, Key, rotation_statement
+from policies.evidence.verify import FORMAT, EvidenceError, Key, rotation_statement
+
+
+def read_rotation(facts: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """The public keys, old and new, of a SIGNER_ROTATED entry. Raises EvidenceError unless the old one signed for the
+    new."""
+    try:
+        old, new, signature = (bytes.fromhex(facts[name]) for name in ("old", "new", "signature"))
+        statement = rotation_statement(facts["origin"], facts["old"], facts["new"])
+    except (KeyError, TypeError, ValueError):
+        raise EvidenceError("an entry does not say what a SIGNER_ROTATED entry says") from None
+    if not Key("", old).verifies(signature, statement):
+        raise EvidenceError("the ledger is handed to a signer that the old one did not name")
+    return old, new
 
 
 class Signer:

@@ -178,7 +178,7 @@ class _Bundle:
         self.since = read_checkpoint(since) if since is not None else None
         self.since_root: bytes | None = None
         self.hash, self.seen = hashlib.sha256(), ""
-        self.trusted, self.origins, self.policies = set[bytes](), set[str](), set[str]()
+        self.trusted, self.origins, self.policies, self.signers = set[bytes](), set[str](), set[str](), list[bytes]()
 
     def take(self, line: bytes) -> None:
         said = read_canonical(line[:-1] if line.endswith(b"\n") else b"", "a line of the bundle")
@@ -228,12 +228,11 @@ class _Bundle:
 
     def _learn(self, index: int, kind: str, facts: dict[str, Any]) -> None:
         if kind == "SIGNER_ROTATED":
-            old, new = bytes.fromhex(facts["old"]), bytes.fromhex(facts["new"])
+            old, new, signature = (bytes.fromhex(facts[name]) for name in ("old", "new", "signature"))
             statement = rotation_statement(facts["origin"], facts["old"], facts["new"])
-            if not Key("", old).verifies(bytes.fromhex(facts["signature"]), statement):
+            if self.signers[-1:] not in ([], [old]) or not Key("", old).verifies(signature, statement):
                 raise EvidenceError(f"entry {index} hands the ledger to a signer that the old one did not name")
-            if old in self.trusted or self.yours is None:
-                self.trusted |= {old, new}
+            self.signers = [*(self.signers or [old]), new]
         if kind == "RESTORED" and "old_origin" in facts:
             self.origins.add(facts["old_origin"])
         if kind in ("POLICY_APPLIED", "STARTED"):
@@ -254,6 +253,9 @@ class _Bundle:
         message = FORMAT.encode() + b"\n" + self.hash.digest()
         if not self.signer.verifies(read_base64(said["signature"], "the last signature", 64), message):
             raise EvidenceError("the last line does not sign the bytes before it: something was altered")
+        if self.signers and self.signers[-1] != self.signer.public:
+            raise EvidenceError("the bundle is signed by a key that had handed the ledger to another")
+        self.trusted.update(self.signers if self.trusted.intersection(self.signers) else ())
         if self.yours and (self.signer.public not in self.trusted or self.yours.name not in self.origins):
             raise EvidenceError(
                 "the bundle is signed by another key than yours, and nothing here leads from yours to it"

@@ -44,12 +44,14 @@ _DIGIT, _LOWER, _UPPER, _OTHER = range(4)
 
 
 def _class_of(byte: int) -> int:
-    char = chr(byte)
-    if char.isascii() and char.isdigit():
+    if 0x30 <= byte <= 0x39:
         return _DIGIT
-    if "a" <= char <= "z":
+    if 0x61 <= byte <= 0x7A:
         return _LOWER
-    return _UPPER if "A" <= char <= "Z" else _OTHER
+    return _UPPER if 0x41 <= byte <= 0x5A else _OTHER
+
+
+_CLASSES = bytes(map(_class_of, range(256)))
 
 
 # Bits for crossing from one class of character to another (rows: from, columns: to).
@@ -62,16 +64,20 @@ _CROSSING = (
 _UPPER_TO_LOWER_BITS = 1
 
 
-def _price(first: int, second: int) -> int:
-    a, b = _class_of(first), _class_of(second)
-    if a in (_LOWER, _UPPER) and b == a:
-        return int(_PAIRS[(first | 32) - 97][(second | 32) - 97])
-    if a == _UPPER and b == _LOWER:
-        return _UPPER_TO_LOWER_BITS + int(_PAIRS[(first | 32) - 97][second - 97])
-    return _CROSSING[a][b]
+def _prices_after(first: int) -> bytes:
+    """What each byte costs after `first`."""
+    a = _CLASSES[first]
+    prices = bytearray(_CLASSES.translate(bytes(_CROSSING[a]).ljust(256)))
+    if a in (_LOWER, _UPPER):
+        pairs = bytes(map(int, _PAIRS[(first | 0x20) - 0x61]))
+        own = 0x61 if a == _LOWER else 0x41
+        prices[own : own + 26] = pairs
+        if a == _UPPER:
+            prices[0x61:0x7B] = bytes(_UPPER_TO_LOWER_BITS + bits for bits in pairs)
+    return bytes(prices)
 
 
-_PRICES = tuple(bytes(_price(first, second) for second in range(256)) for first in range(256))
+_PRICES = tuple(map(_prices_after, range(256)))
 
 
 def bits_per_char(token: bytes) -> float:

@@ -16,7 +16,7 @@ from service.commands.common import quiet_runtime, run, say
 from service.commands.options import Data, UnusedData, noun
 from service.commands.verify import read_since
 from service.errors import OperatorError
-from service.ledger import bundle_lines
+from service.ledger import bundle_lines, hand_over
 from service.runtime import Runtime
 
 app = noun("The record of what was done about privacy, and evidence of it.")
@@ -85,6 +85,33 @@ def key(data: Data = None) -> None:
 
     async def work(runtime: Runtime) -> None:
         say(str((await runtime.keeper.checkpoints.signer()).key))
+
+    run(lambda: _with_runtime(work, data))
+
+
+@app.command("rotate-signer")
+def rotate_signer(data: Data = None) -> None:
+    """Make a new signing key, and have the old one hand the ledger over to it.
+
+    From then on the new key signs, in services that run meanwhile too, and the old one is gone from the keyring.
+    Whoever keeps the old verifier key can follow it to the new one in bundles that reach back to the entry that is
+    printed; give auditors the new one all the same, by a way that nobody can tamper with.
+
+    Killed at any moment, either the old key signs or the new one does; run it again to go on.
+
+    \b
+    Example: calledger ledger rotate-signer
+    Then:    calledger ledger key
+    """
+
+    async def work(runtime: Runtime) -> None:
+        done = await hand_over(runtime.keeper, actor="cli")
+        if done.finished:
+            say("an earlier rotation was cut short, and is finished now")
+        say(f"entry    {done.index}: the old key names the new one")
+        say(f"old key  {done.old}")
+        say(f"new key  {done.new}")
+        say(f"give auditors the new key; with the old one they can check bundles that reach back to entry {done.index}")
 
     run(lambda: _with_runtime(work, data))
 

@@ -8,10 +8,10 @@ import typer
 
 from service import server
 from service.commands.common import run, settings_for
-from service.commands.demo import load_demo
 from service.commands.memory import say_ready
 from service.commands.options import Data, verb
 from service.logs import get_logger
+from service.runtime import Runtime
 from service.settings import PREFIX, Settings
 
 app = verb()
@@ -49,7 +49,14 @@ def serve(
     """
     settings = settings_for(data, host=host, port=port, workers=workers)
     _warn_of_strangers()
-    run(lambda: server.serve(settings, say_ready, load_demo if demo else None), serving=True)
+    run(lambda: server.serve(settings, say_ready, _load_demo if demo else None), serving=True)
+
+
+async def _load_demo(runtime: Runtime) -> None:
+    # Only here: a service without a demo does not wait for what brings calls in.
+    from service.commands.demo import load_demo
+
+    await load_demo(runtime)
 
 
 def _warn_of_strangers() -> None:

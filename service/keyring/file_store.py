@@ -84,6 +84,9 @@ class FileStore:
     async def replace(self, name: str, old: bytes, new: bytes) -> bool:
         return await _in_thread(self._replace, name, old, new)
 
+    async def put_secret(self, name: str, entry: bytes, *, instead: bytes | None) -> bool:
+        return await _in_thread(self._put_secret, name, entry, instead)
+
     async def destroy(self, names: Sequence[KeyName]) -> int:
         return await _in_thread(self._erase, names)
 
@@ -120,6 +123,20 @@ class FileStore:
             with suppress(FileNotFoundError):
                 if not buried and read_private(path) == old:
                     replace(path, new, scratch=self._layout.root)
+                    return True
+        return False
+
+    def _put_secret(self, name: str, entry: bytes, instead: bytes | None) -> bool:
+        path = Path(self._layout.entry_path(name))
+        with locked(self._layout.lock_path):
+            # Under the lock, as for keys: nothing comes in under a wrapping that was given up.
+            if self._layout.metadata().current.id != kek_id_of(entry):
+                raise StaleKekError
+            if instead is None:
+                return publish(path, entry, scratch=self._layout.root)
+            with suppress(FileNotFoundError):
+                if read_private(path) == instead:
+                    replace(path, entry, scratch=self._layout.root)
                     return True
         return False
 

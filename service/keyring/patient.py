@@ -76,6 +76,15 @@ class PatientKeyring:
                 return kept[name]
             raise
 
+    async def signers(self) -> tuple[bytes, ...]:
+        return await (await self._opened()).signers()
+
+    async def new_successor(self) -> bytes:
+        return await (await self._opened()).new_successor()
+
+    async def promote_successor(self) -> None:
+        await (await self._opened()).promote_successor()
+
     async def destroy_periods(self, keys: Iterable[PeriodKeyName]) -> int:
         return await (await self._opened()).destroy_periods(keys)
 

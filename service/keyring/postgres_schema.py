@@ -51,6 +51,9 @@ PUT_ENTRY: Final = """
     SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM calledger_keyring.tombstone WHERE name = $1)
     ON CONFLICT (name) DO NOTHING
 """
+ADD_ENTRY: Final = """
+    INSERT INTO calledger_keyring.entry (name, content) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING RETURNING true
+"""
 REPLACE_ENTRY: Final = """
     UPDATE calledger_keyring.entry SET content = $3
     WHERE name = $1 AND content = $2 AND NOT EXISTS (SELECT FROM calledger_keyring.tombstone WHERE name = $1)

@@ -132,6 +132,14 @@ class PostgresStore:
             await connection.fetchval(sql.METADATA_SHARED)
             return bool(await connection.fetchval(sql.REPLACE_ENTRY, name, old, new))
 
+    async def put_secret(self, name: str, entry: bytes, *, instead: bytes | None) -> bool:
+        async with self._acquired() as connection, connection.transaction():
+            if self._decode(await connection.fetchval(sql.METADATA_SHARED)).current.id != kek_id_of(entry):
+                raise StaleKekError
+            if instead is None:
+                return bool(await connection.fetchval(sql.ADD_ENTRY, name, entry))
+            return bool(await connection.fetchval(sql.REPLACE_ENTRY, name, instead, entry))
+
     async def destroy(self, names: Sequence[KeyName]) -> int:
         texts = [str(name) for name in names]
         async with self._acquired() as connection:

@@ -9,6 +9,8 @@ from service.keyring.names import KeyName, PeriodKeyName
 
 SECRETS: Final = ("pepper", "cursor", "signer")
 """Keys that a keyring has from its creation: of API keys (HMAC), of cursors (AEAD), of the ledger (Ed25519 seed)."""
+SUCCESSOR: Final = "successor"
+"""The secret that is there once a successor of the ledger's signer was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,18 @@ class Keyring(Protocol):
 
     async def secret(self, name: str) -> bytes:
         """One of `SECRETS`; `KeyLostError` when it is gone."""
+        ...
+
+    async def signers(self) -> tuple[bytes, ...]:
+        """The seed of the ledger's signer and, once one was made, of its successor, as the keyring has them now."""
+        ...
+
+    async def new_successor(self) -> bytes:
+        """Make a successor of the ledger's signer, which waits, in the place of the one before. Returns its seed."""
+        ...
+
+    async def promote_successor(self) -> None:
+        """Put the successor in the place of the ledger's signer, whose seed is gone from then on."""
         ...
 
     async def destroy_periods(self, keys: Iterable[PeriodKeyName]) -> int:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from uuid import UUID
 
+from service.keyring import succession
 from service.keyring.cache import KeyCache
 from service.keyring.errors import (
     KeyDamagedError,
@@ -71,6 +72,16 @@ class Ring:
         key = await self._wrapping.unwrap(f"secret/{name}", entry)
         self._cache.put(name, key, generation=generation)
         return key
+
+    async def signers(self) -> tuple[bytes, ...]:
+        return await succession.signers(self._store, self._wrapping)
+
+    async def new_successor(self) -> bytes:
+        return await succession.new_successor(self._store, self._wrapping)
+
+    async def promote_successor(self) -> None:
+        await succession.promote(self._store, self._wrapping)
+        self._cache.forget("signer")
 
     async def destroy_periods(self, keys: Iterable[PeriodKeyName]) -> int:
         return await self._destroy(keys)

@@ -68,6 +68,11 @@ class KeyStore(Protocol):
         """Put `new` in the place of `old`, whole or not at all, unless something else is there by now."""
         ...
 
+    async def put_secret(self, name: str, entry: bytes, *, instead: bytes | None) -> bool:
+        """Put a secret's entry in the place of `instead` (None: of nothing), whole or not at all, unless something else
+        is there by now. `StaleKekError` if the wrong key wraps it."""
+        ...
+
     async def destroy(self, names: Sequence[KeyName]) -> int:
         """Bury the names and remove their entries, in this order. Returns how many entries there were."""
         ...

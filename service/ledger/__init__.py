@@ -5,6 +5,7 @@ from service.ledger.bundle import Document, Span, bundle_lines, evidence_lines, 
 from service.ledger.check import LedgerCheck, check
 from service.ledger.checkpoints import Checkpoints, SignedCheckpoint
 from service.ledger.errors import LedgerDamagedError, LedgerMirrorError, LedgerRangeError, LedgerSignerError
+from service.ledger.handover import Handover, hand_over
 from service.ledger.keeping import LedgerKeeper
 from service.ledger.reconcile import reconcile
 from service.ledger.store import Entry, Ledger, Proof, Selection
@@ -13,6 +14,7 @@ __all__ = [
     "Checkpoints",
     "Document",
     "Entry",
+    "Handover",
     "Ledger",
     "LedgerCheck",
     "LedgerDamagedError",
@@ -28,6 +30,7 @@ __all__ = [
     "bundle_lines",
     "check",
     "evidence_lines",
+    "hand_over",
     "reconcile",
     "record_evidence",
     "span_of",

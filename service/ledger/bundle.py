@@ -78,9 +78,12 @@ async def record_evidence(
     present signer that covers it, so that an auditor who kept that one finds it again.
     """
     checkpoints = Checkpoints(ledger)
-    signer = await checkpoints.signer()
+    # Perhaps from far away: before anybody waits for us.
+    await checkpoints.signer()
     facts = {"from": span.start, **facts}
     index = await ledger.append(LedgerKind.EVIDENCE_CREATED, facts, actor=actor, connection=connection)
+    # Again, under the lock that the entry has taken: nobody hands the ledger over from here on.
+    signer = await checkpoints.signer()
     covering = None if span.end is None else await checkpoints.covering(connection, span.end, signer)
     return covering or await checkpoints.issue(connection, index + 1, signer)
 

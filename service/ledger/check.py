@@ -17,6 +17,7 @@ from policies.evidence import (
     read_checkpoint,
     read_key,
     read_leaf,
+    read_rotation,
 )
 from service.ledger import statements
 from service.ledger.store import Ledger
@@ -39,7 +40,8 @@ async def check(ledger: Ledger) -> LedgerCheck:
     say, stored hashes, and signed roots. Stops at the first entry that is wrong, for all after it would be."""
     tree, problems, peaks = Tree(), [], dict[Node, bytes]()
     issued = await _checkpoints(ledger, problems)
-    keys = {read_key(key).public for key in issued.values()}
+    # The first signer is whom the first checkpoint or handover names; every other is named by the one before.
+    signer: bytes | None = None
     due = dict(issued)
     async for row in _rows(ledger):
         index = tree.size
@@ -50,14 +52,15 @@ async def check(ledger: Ledger) -> LedgerCheck:
         tree.append(row["leaf"])
         peaks = dict(zip(evidence.peaks(tree.size), tree.peaks, strict=True))
         if row["kind"] == LedgerKind.SIGNER_ROTATED.value:
-            facts = read_leaf(row["leaf"]).facts
-            keys |= {bytes.fromhex(facts["old"]), bytes.fromhex(facts["new"])}
+            signer, problem = _handed_over(row["leaf"], signer)
+            problems += [f"entry {index}: {problem}"] * (problem is not None)
         for checkpoint in [checkpoint for checkpoint in due if checkpoint.size == tree.size]:
             del due[checkpoint]
+            signer = signer or read_key(issued[checkpoint]).public
             if checkpoint.root != tree.root():
                 problems.append(f"the checkpoint of {checkpoint.size} entries has another root hash")
-            if not _signed(checkpoint, keys):
-                problems.append(f"the checkpoint of {checkpoint.size} entries is not signed by a signer of this ledger")
+            if not _signed(checkpoint, signer):
+                problems.append(f"the checkpoint of {checkpoint.size} entries is not signed by the ledger's signer")
     problems += [f"the checkpoint of {one.size} entries covers more than there are" for one in due if one.size]
     return LedgerCheck(tree.size, tree.root(), len(issued), tuple(problems))
 
@@ -104,8 +107,19 @@ async def _checkpoints(ledger: Ledger, problems: list[str]) -> dict[Checkpoint, 
     return found
 
 
-def _signed(checkpoint: Checkpoint, keys: set[bytes]) -> bool:
+def _handed_over(leaf: bytes, signer: bytes | None) -> tuple[bytes | None, str | None]:
+    """Who signs after a SIGNER_ROTATED entry, and what is wrong with it: a forged one changes nothing."""
     try:
-        return any(checkpoint.signed_by(Key(checkpoint.origin, public)) for public in keys)
+        old, new = read_rotation(read_leaf(leaf).facts)
+    except EvidenceError as error:
+        return signer, str(error)
+    if signer not in (None, old):
+        return signer, "the ledger is handed over by another than its signer"
+    return new, None
+
+
+def _signed(checkpoint: Checkpoint, signer: bytes) -> bool:
+    try:
+        return checkpoint.signed_by(Key(checkpoint.origin, signer))
     except EvidenceError:
         return False

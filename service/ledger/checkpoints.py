@@ -43,12 +43,20 @@ class Checkpoints:
         return first_origin(self._ledger) if restored is None else str(restored[1].facts["origin"])
 
     async def signer(self) -> Signer:
-        """The keyring's signer. Raises LedgerSignerError when this ledger was signed by another so far."""
-        signer = Signer(await self.origin(), await self._ledger.keyring.secret("signer"))
-        known = await self._known_key()
-        if known is not None and known != signer.key.public:
-            raise LedgerSignerError
-        return signer
+        """Who signs now: the keyring's signer, or its successor from the moment that the ledger was handed over to it.
+
+        Raises LedgerSignerError when the keyring has not the signer of this ledger.
+        """
+        origin, known = await self.origin(), await self._known_key()
+        signer = Signer(origin, await self._ledger.keyring.secret("signer"))
+        if known in (None, signer.key.public):
+            return signer
+        # What we remember may be the one before, and a handover that was cut short leaves the new one where it waits.
+        for seed in await self._ledger.keyring.signers():
+            signer = Signer(origin, seed)
+            if known == signer.key.public:
+                return signer
+        raise LedgerSignerError
 
     async def latest(self) -> SignedCheckpoint | None:
         """The newest one that was issued."""
@@ -68,10 +76,12 @@ class Checkpoints:
 
     async def sign(self) -> SignedCheckpoint:
         """The checkpoint of all entries that there are now, issued if it was not yet."""
-        signer = await self.signer()
-        async with self._database.writer.acquire() as connection:
-            size = await connection.fetchval(statements.SIZE)
-            return await self.issue(connection, size, signer)
+        # Perhaps from far away: before anybody waits for us.
+        await self.signer()
+        async with self._database.writer.acquire() as connection, connection.transaction():
+            # Under the ledger's lock, so that it is not handed over meanwhile.
+            head = await connection.fetchrow(statements.HEAD, statements.LEDGER_LOCK)
+            return await self.issue(connection, head["size"], await self.signer())
 
     async def sign_if_due(self) -> bool:
         """Sign when 100 entries, or one for five minutes, have no checkpoint."""
@@ -82,18 +92,23 @@ class Checkpoints:
             await self.sign()
         return due
 
-    async def rotate_signer(self, successor_seed: bytes, *, actor: str) -> int:
-        """Hand the ledger over to another signer: an entry by which the old one names the new, and a checkpoint signed
-        by both. Returns the entry's index. Put the new seed into the keyring after this and before anything is signed.
+    async def rotate_signer(
+        self, successor_seed: bytes, *, actor: str, connection: asyncpg.Connection | None = None
+    ) -> int:
+        """Hand the ledger over to another signer, in a transaction on `connection` where one is given: an entry by
+        which the old one names the new, and a checkpoint signed by both. Returns the entry's index.
 
-        `keyring.secret("signer")` must still be the old seed. A second call with the same successor does nothing.
+        The keyring must have both (`service.ledger.handover`). A second call with the same successor does nothing.
         """
+        if connection is None:
+            async with self._database.owner.acquire() as own:
+                return await self.rotate_signer(successor_seed, actor=actor, connection=own)
         last = await self._ledger.newest(LedgerKind.SIGNER_ROTATED)
         successor = Signer(await self.origin(), successor_seed)
         if last is not None and last[1].facts["new"] == successor.key.public.hex():
             return last[0]
         signer = await self.signer()
-        async with self._database.writer.acquire() as connection, connection.transaction():
+        async with connection.transaction():
             index = await self._ledger.append(
                 LedgerKind.SIGNER_ROTATED, signer.rotation(successor), actor=actor, connection=connection
             )

@@ -4,7 +4,7 @@ from service.errors import OperatorError, RequestError
 
 
 class LedgerSignerError(OperatorError):
-    """the keyring's signer is not the one that signed this ledger so far: restore the keyring that belongs to it"""
+    """the keyring does not have this ledger's signer: restore its keyring or, beside an older database, its mirror"""
 
 
 class LedgerMirrorError(OperatorError):

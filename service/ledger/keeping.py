@@ -30,6 +30,11 @@ class LedgerKeeper:
         """Reconcile the database with the mirror in `data`/ledger, and keep them so."""
         return cls(ledger, await reconcile(ledger, data / "ledger"))
 
+    async def mirror(self) -> None:
+        """Mirror what was committed, now. Raises LedgerMirrorError."""
+        async with self._turn:
+            await catch_up(self.ledger, self._mirror)
+
     async def settle(self) -> None:
         """Mirror what was committed, sign if it is due, and mirror that; nothing waits for it, so nothing is raised."""
         async with self._turn:

@@ -14,7 +14,17 @@ from pathlib import Path
 from typing import Final
 
 from policies import evidence
-from policies.evidence import EntryError, EvidenceError, Key, LedgerKind, Tree, read_checkpoint, read_leaf
+from policies.evidence import (
+    EntryError,
+    EvidenceError,
+    Key,
+    LedgerKind,
+    Signer,
+    Tree,
+    read_checkpoint,
+    read_leaf,
+    read_rotation,
+)
 from service.keyring import KeyringUnavailableError
 from service.ledger import statements
 from service.ledger.checkpoints import Checkpoints, SignedCheckpoint, first_origin
@@ -131,29 +141,35 @@ async def _check(ledger: Ledger, mirror: Mirror) -> None:
         return
     checkpoint = _trusted(issued)
     try:
-        own = evidence.Signer(checkpoint.origin, await ledger.keyring.secret("signer")).key
+        own = {Signer(checkpoint.origin, seed).key.public for seed in await ledger.keyring.signers()}
     except KeyringUnavailableError as error:
         log.warning("the ledger's mirror is checked at the next start: its signer is away", reason=str(error))
         return
-    tree, keys = Tree(), {own.public}
-
-    def read() -> None:
-        for entry in islice(mirror.entries(), issued.size):
-            tree.append(entry.leaf)
-            leaf = read_leaf(entry.leaf)
-            if leaf.kind is LedgerKind.SIGNER_ROTATED:
-                keys.update(bytes.fromhex(leaf.facts[name]) for name in ("old", "new"))
-
     try:
-        await asyncio.to_thread(read)
-        signed = any(checkpoint.signed_by(Key(checkpoint.origin, public)) for public in keys)
+        tree = await asyncio.to_thread(_grown, mirror, issued.size)
+        signers = await asyncio.to_thread(_signers, mirror)
+        keys = own.union(signers) if own.intersection(signers) else own
+        holds = any(checkpoint.signed_by(Key(checkpoint.origin, public)) for public in keys)
     except (EntryError, EvidenceError):
-        signed = False
-    if not signed or (tree.size, tree.root()) != (checkpoint.size, checkpoint.root):
+        holds = False
+    if not holds or (tree.size, tree.root()) != (checkpoint.size, checkpoint.root):
         raise LedgerMirrorError(
             f"the mirror `{mirror.folder}` contradicts its own checkpoint of {issued.size} entries: it was altered. "
             "Keep it for whoever asks, restore it from its backup or move it away, and start again"
         )
+
+
+def _signers(mirror: Mirror) -> list[bytes]:
+    """The public keys of signers that the mirror's entries hand the ledger from and to, one after another."""
+    signers: list[bytes] = []
+    for entry in mirror.entries():
+        leaf = read_leaf(entry.leaf)
+        if leaf.kind is LedgerKind.SIGNER_ROTATED:
+            old, new = read_rotation(leaf.facts)
+            if signers[-1:] not in ([], [old]):
+                raise EvidenceError("the ledger is handed over by another than its signer")
+            signers = [*(signers or [old]), new]
+    return signers
 
 
 def _trusted(issued: SignedCheckpoint) -> evidence.Checkpoint:

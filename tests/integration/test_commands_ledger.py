@@ -186,3 +186,40 @@ def test_a_start_after_a_stop_goes_on_with_the_same_ledger(tmp_path: Path) -> No
     assert len(mirrored) == 4
     assert kinds[2:] == ["STARTED", "API_KEY_CREATED", "STARTED", "EVIDENCE_CREATED"]
     assert verify((tmp_path / "bundle").read_bytes().splitlines(keepends=True)).kinds["STARTED"] == 2
+
+
+EVIDENCE = "mutation { createEvidence(input: {}) { checkpoint { publicKey } } }"
+
+
+def test_the_ledger_is_handed_over_while_it_is_served(tmp_path: Path) -> None:
+    """Two processes that answer sign with the new key from the next request on; the command says both keys, and a
+    bundle verifies with either. A keyring that is away is refused in a line, and nothing has changed."""
+    data, bundle = tmp_path / "data", tmp_path / "evidence.ndjson"
+    service = RunningService(data, "--workers", "2")
+    try:
+        auditors = [service.new_key("auditor") for _ in range(4)]  # each may have one bundle under way
+
+        def signers() -> set[str]:
+            answers = [service.ask(auditor, EVIDENCE) for auditor in auditors]
+            return {answer["data"]["createEvidence"]["checkpoint"]["publicKey"] for answer in answers}
+
+        old = service.command("ledger", "key").stdout.strip()
+        assert signers() == {old}
+        done = service.command("ledger", "rotate-signer")
+        new = service.command("ledger", "key").stdout.strip()
+
+        assert (done.returncode, done.stderr, new != old) == (0, "", True)
+        assert f"old key  {old}\nnew key  {new}\n" in done.stdout
+        assert signers() == {new}
+        service.command("ledger", "export", str(bundle))
+        for key in (old, new):
+            assert verified(bundle, "--key", key).stdout.startswith("verified: signed by the key you gave\n")
+    finally:
+        service.stop()
+
+    (data / "keyring").rename(tmp_path / "away")
+    refused = command(data, "ledger", "rotate-signer")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("calledger: no keyring is at")
+    (tmp_path / "away").rename(data / "keyring")
+    assert command(data, "ledger", "key").stdout.strip() == new

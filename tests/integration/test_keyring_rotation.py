@@ -19,6 +19,7 @@ from service.keyring import (
     SECRETS,
     KekError,
     KeyDestroyedError,
+    KeyLostError,
     Keyring,
     KeyringDamagedError,
     KeyringUnavailableError,
@@ -143,6 +144,41 @@ async def test_minted_meanwhile(case: Case) -> None:
     later = await case.open(case.new)
 
     assert [await later.account_key(number, mint=False) for number in range(1000, 1040)] == made
+
+
+async def test_the_signers_successor(case: Case) -> None:
+    """It waits beside the signer, takes its place when it is told to, and both are wrapped anew with all else."""
+    keyring = await case.open(case.old, create=True)
+    [signer] = await keyring.signers()
+    with pytest.raises(KeyLostError):
+        await keyring.promote_successor()
+    given_up, successor = await keyring.new_successor(), await keyring.new_successor()
+    assert len({signer, given_up, successor}) == 3
+    assert await keyring.signers() == await (await case.open(case.old)).signers() == (signer, successor)
+    assert await keyring.secret("signer") == signer
+
+    await keyring.promote_successor()
+    assert await keyring.secret("signer") == successor
+    await keyring.rotate(case.new)
+    case.paths[0].unlink()
+    assert await (await case.open(case.new)).signers() == (successor, successor)
+
+
+async def test_a_successor_meanwhile(case: Case) -> None:
+    """One that is made and promoted while the keyring is wrapped anew is not left under the old key-encryption key."""
+    keyring = await case.open(case.old, create=True)
+    await fill(keyring)
+    other = await case.open(case.old)
+
+    async def succeed() -> bytes:
+        for _ in range(10):
+            successor = await other.new_successor()
+            await other.promote_successor()
+        return successor
+
+    successor, _ = await asyncio.gather(succeed(), keyring.rotate(case.new))
+    case.paths[0].unlink()
+    assert await (await case.open(case.new)).signers() == (successor, successor)
 
 
 async def test_destroyed_meanwhile(case: Case) -> None:

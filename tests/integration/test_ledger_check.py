@@ -43,7 +43,7 @@ async def test_a_whole_ledger_is_found_whole(ledger: Ledger) -> None:
             "UPDATE ledger_entry SET leaf = (SELECT leaf FROM ledger_entry WHERE index = 3) WHERE index = 4",
             "entry 4: its leaf says something else",
         ),
-        ("UPDATE ledger_checkpoint SET note = replace(note, 'A', 'B')", "the checkpoint of 3 entries"),
+        ("UPDATE ledger_checkpoint SET note = translate(note, 'ABCDEFGH', 'BADCFEHG')", "the checkpoint of 3 entries"),
         ("UPDATE ledger_checkpoint SET size = 2", "the checkpoint of 2 entries says 3"),
         ("DELETE FROM ledger_entry WHERE index >= 2", "the checkpoint of 3 entries covers more than there are"),
     ],

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from ledgers import DATABASE_ID, new_keyring, open_ledger
+from ledgers import DATABASE_ID, forget, new_keyring, open_ledger
 
 from policies.evidence import LedgerKind, Signer, read_checkpoint, read_leaf
 from service.ledger import Checkpoints, Ledger, LedgerKeeper, LedgerMirrorError, Selection, reconcile
@@ -29,18 +29,6 @@ async def leaves(ledger: Ledger) -> list[bytes]:
 async def fill(ledger: Ledger, count: int, *, actor: str = "cli") -> None:
     for number in range(count):
         await ledger.append(LedgerKind.EXPORTED, {"rows": number}, actor=actor)
-
-
-async def forget(ledger: Ledger, size: int) -> None:
-    """Take the database back to when it had `size` entries, as restoring a backup does."""
-    async with ledger.database.owner.acquire() as connection, connection.transaction():
-        await connection.execute("ALTER TABLE ledger_entry DISABLE TRIGGER append_only")
-        await connection.execute("ALTER TABLE ledger_checkpoint DISABLE TRIGGER append_only")
-        await connection.execute("DELETE FROM ledger_entry WHERE index >= $1", size)
-        await connection.execute("DELETE FROM ledger_note WHERE index >= $1", size)
-        await connection.execute("DELETE FROM ledger_checkpoint WHERE size > $1", size)
-        await connection.execute("ALTER TABLE ledger_entry ENABLE TRIGGER append_only")
-        await connection.execute("ALTER TABLE ledger_checkpoint ENABLE TRIGGER append_only")
 
 
 async def test_the_mirror_holds_what_the_database_holds(ledger: Ledger, tmp_path: Path) -> None:

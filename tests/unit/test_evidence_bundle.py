@@ -211,6 +211,39 @@ def test_a_successor_that_nobody_named_is_refused() -> None:
         check(strange.bundle(signer(2)), key=str(signer(1).key))
 
 
+def test_a_key_that_handed_the_ledger_over_signs_no_more() -> None:
+    """Whoever stole the old key cannot go on behind the entry by which it named another, for who sees that entry."""
+    shelf = a_shelf()
+    shelf.add(LedgerKind.SIGNER_ROTATED, **signer(1).rotation(signer(2)))
+    shelf.add(LedgerKind.EXPORTED, rows=1)
+
+    for key in (None, str(signer(1).key), str(signer(2).key)):
+        with pytest.raises(EvidenceError, match="had handed the ledger to another"):
+            check(shelf.bundle(signer(1)), key=key)
+
+
+def test_only_who_signs_hands_over() -> None:
+    """A second entry by a key that signs no more is refused, though that key did sign it."""
+    shelf = a_shelf()
+    shelf.add(LedgerKind.SIGNER_ROTATED, **signer(1).rotation(signer(2)))
+    shelf.add(LedgerKind.SIGNER_ROTATED, **signer(1).rotation(signer(3)))
+
+    with pytest.raises(EvidenceError, match="entry 5 hands the ledger to a signer"):
+        check(shelf.bundle(signer(3)), key=str(signer(1).key))
+
+
+def test_the_new_key_vouches_for_a_checkpoint_of_the_old() -> None:
+    """An auditor who took the new key over keeps the checkpoint that the old one signed."""
+    shelf = a_shelf()
+    kept = shelf.checkpoint(signer(1))
+    shelf.add(LedgerKind.SIGNER_ROTATED, **signer(1).rotation(signer(2)))
+    shelf.add(LedgerKind.SIGNER_ROTATED, **signer(2).rotation(signer(3)))
+
+    check(shelf.bundle(signer(3)), key=str(signer(3).key), since=kept)
+    with pytest.raises(EvidenceError, match="not one that this ledger signed"):
+        check(shelf.bundle(signer(3)), key=str(signer(3).key), since=shelf.checkpoint(signer(4)))
+
+
 def test_a_restored_ledger_under_a_new_origin_is_accepted_when_it_says_so() -> None:
     """The entry RESTORED cites the old origin; without it, a key of that origin is not this ledger's."""
     other = f"{ORIGIN}/2"

@@ -1,0 +1,101 @@
+"""Answering on a port: the HTTP application on its listener, and what a process has to hear of meanwhile."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from service.app import Handler, Runner, build_app
+from service.background import background
+from service.ingest import close_writer
+from service.listening import cannot_listen
+from service.runtime import Runtime
+from service.storage.notices import listen_for_ever
+
+_SHUTDOWN_SECONDS = 20.0
+_CUT_OFF_SECONDS = 1.0
+
+
+class _UnderWay:
+    """The requests that are being answered, so that a stop can wait for them.
+
+    aiohttp's own stop does not read on: a request whose body is still on its way would hang, and then be cut off.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._stopping = False
+        self._none = asyncio.Event()
+        self._none.set()
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._count += 1
+        self._none.clear()
+        try:
+            response = await handler(request)
+            if self._stopping and not response.prepared:
+                response.force_close()
+            return response
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._none.set()
+
+    async def end(self) -> None:
+        """Return when none is under way, or patience has run out. Connections are not kept alive from now on."""
+        self._stopping = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._none.wait(), _SHUTDOWN_SECONDS)
+
+
+@asynccontextmanager
+async def answering(runtime: Runtime, listener: socket.socket) -> AsyncIterator[None]:
+    """Accept requests on `listener`; on the way out finish those under way, then what the writer holds."""
+    app = build_app(runtime)
+    under_way = _UnderWay()
+    app.middlewares.insert(0, under_way.middleware)
+    # Bodies arrive as they were sent: ingest decodes gzip itself, within its bounds.
+    runner = Runner(
+        app, access_log=None, shutdown_timeout=_CUT_OFF_SECONDS, handle_signals=False, auto_decompress=False
+    )
+    await runner.setup()
+    async with background(_attention(runtime)):
+        try:
+            # Inside, so that a port that somebody took meanwhile leaves nothing running.
+            site = await _start(runner, listener)
+            yield
+            await site.stop()
+            await under_way.end()
+        finally:
+            await runner.cleanup()
+            await close_writer(app)
+
+
+def _attention(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
+    async def forget_keys() -> None:
+        runtime.authenticator.forget()
+
+    async def forget_data_keys() -> None:
+        runtime.keyring.forget()
+
+    reactions = {
+        "keys": forget_keys,
+        "purge": forget_data_keys,
+        "policy": runtime.reload_policy,
+        "accounts": runtime.accounts.refresh,
+    }
+    return [listen_for_ever(runtime.database.url, reactions), runtime.authenticator.note_uses_for_ever()]
+
+
+async def _start(runner: web.AppRunner, listener: socket.socket) -> web.SockSite:
+    site = web.SockSite(runner, listener)
+    try:
+        await site.start()
+    except OSError as error:
+        raise cannot_listen(*listener.getsockname()[:2], error) from None
+    return site

@@ -1,0 +1,60 @@
+"""Succession of the ledger's signer.
+
+1. A successor is made, and waits beside the signer.
+2. The ledger is handed over to it (`service.ledger.handover`): from that commit on it signs, from where it waits.
+3. It takes the signer's place.
+
+Killed anywhere, whoever signs is in the keyring. What waits is replaced by the next successor, and never taken away.
+"""
+
+import os
+from typing import Final
+
+from service.keyring.errors import KeyLostError, KeyringUnavailableError
+from service.keyring.protocol import SUCCESSOR
+from service.keyring.store import KeyStore, StaleKekError
+from service.keyring.wrapping import KEY_BYTES, Wrapping
+
+_SIGNER: Final = "secret/signer"
+_WAITING: Final = f"secret/{SUCCESSOR}"
+_TRIES: Final = 5
+
+
+async def signers(store: KeyStore, wrapping: Wrapping) -> tuple[bytes, ...]:
+    """The signer, and behind it the successor that was made last, if ever one was. `KeyLostError` without a signer."""
+    found = [await _read(store, wrapping, name) for name in (_SIGNER, _WAITING)]
+    if found[0] is None:
+        raise KeyLostError("the ledger's signer is gone: restore it from the keyring's backup")
+    return tuple(key for key in found if key is not None)
+
+
+async def new_successor(store: KeyStore, wrapping: Wrapping) -> bytes:
+    """Make a successor in the place of the one before."""
+    key = os.urandom(KEY_BYTES)
+    await _put(store, wrapping, _WAITING, key)
+    return key
+
+
+async def promote(store: KeyStore, wrapping: Wrapping) -> None:
+    """Put the successor in the signer's place."""
+    key = await _read(store, wrapping, _WAITING)
+    if key is None:
+        raise KeyLostError("no successor of the ledger's signer was made")
+    await _put(store, wrapping, _SIGNER, key)
+
+
+async def _read(store: KeyStore, wrapping: Wrapping, name: str) -> bytes | None:
+    entry = await store.read(name)
+    return None if entry is None else await wrapping.unwrap(name, entry)
+
+
+async def _put(store: KeyStore, wrapping: Wrapping, name: str, key: bytes) -> None:
+    for _ in range(_TRIES):
+        before = await store.read(name)
+        entry = await wrapping.wrap(name, key)
+        try:
+            if await store.put_secret(name, entry, instead=before):
+                return
+        except StaleKekError:
+            await wrapping.reload()
+    raise KeyringUnavailableError("the keyring is rotated again and again: try again when that has ended")

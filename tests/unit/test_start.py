@@ -1,0 +1,54 @@
+"""What a start loads, and when."""
+
+import gc
+import subprocess
+import sys
+
+import pytest
+
+from service.loading import collector_resting
+
+COMMAND_LOADED = """
+import sys
+import service.commands.serve
+
+print([name for name in ("strawberry", "graphql", "aiohttp", "service.api", "service.ingest") if name in sys.modules])
+"""
+
+MODELS_LOADED = """
+import inspect
+import tortoise.models
+
+def refused(_):
+    raise RuntimeError("a model's source was read")
+
+inspect.getsource = refused
+import service.storage.models
+print(service.storage.models.Hold._meta.db_table)
+"""
+
+
+def output(program: str) -> str:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_database_does_not_wait_for_what_answers() -> None:
+    """`serve` comes to start its database without GraphQL, HTTP and ingest: a thread loads them meanwhile."""
+    assert output(COMMAND_LOADED) == "[]"
+
+
+def test_no_source_is_parsed_to_load_the_models() -> None:
+    """Tortoise's search for comments in our models, the dearest part of loading them, is left out."""
+    assert output(MODELS_LOADED) == "hold"
+
+
+def test_the_collector_rests_only_while_modules_load() -> None:
+    """It is off inside the block and on behind it, where it leaves alone what is there; also when a module fails."""
+    with collector_resting():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 10_000
+    with pytest.raises(ImportError), collector_resting():
+        raise ImportError
+    assert gc.isenabled()
+    gc.unfreeze()
