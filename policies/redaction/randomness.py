@@ -7,7 +7,7 @@ Words, identifiers and paths cost about 3.5 bits a character, generated keys 5 a
 import math
 from collections import Counter
 from functools import lru_cache
-from itertools import pairwise
+from operator import getitem
 
 # Bits (rounded, 9 = rare) that a letter costs after another, a row per first letter, a column per second;
 # counted over identifiers and prose of Python's own library.
@@ -78,8 +78,7 @@ def bits_per_char(token: bytes) -> float:
     """Mean bits of a character of `token` under the pair model; 0.0 for less than two characters."""
     if len(token) < 2:
         return 0.0
-    prices = _PRICES
-    return sum([prices[a][b] for a, b in pairwise(token)]) / (len(token) - 1)
+    return sum(map(getitem, map(_PRICES.__getitem__, token), token[1:])) / (len(token) - 1)
 
 
 def entropy(token: bytes) -> float:
