@@ -120,7 +120,8 @@ class Redactor:
         """`pieces` after looking at the masked text again until there is nothing more to take out."""
         for _ in range(_LOOKS_MAX):
             masked = b"".join([piece.shown for piece in pieces])
-            spans = outside_marks(joined(self._find(decode(masked))), masked, self._marks)
+            found = self._find(decode(masked))
+            spans = outside_marks(joined(found), masked, self._marks) if found else found
             if not spans:
                 return pieces
             pieces = split(pieces, spans)

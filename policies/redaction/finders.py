@@ -8,9 +8,9 @@ from policies.redaction.assigned import assigned
 from policies.redaction.checks import CHECKS, is_harmless, is_harmless_there, looks_generated
 from policies.redaction.patterns import Pattern
 from policies.redaction.randomness import bits_per_char
-from policies.redaction.taken import Taken
+from policies.redaction.reading import Reading
 
-Finder = Callable[[Pattern, bytes, Taken], Iterator[tuple[int, int]]]
+Finder = Callable[[Pattern, Reading], Iterator[tuple[int, int]]]
 
 _NEIGHBOUR = re.compile(rb"[.:~%][A-Za-z0-9_\-+=]{4,512}")
 _TIES = b".:~%"
@@ -19,11 +19,11 @@ _HEX_PIECE = re.compile(rb"[0-9a-f]{12,64}")
 _PART_MIN_BYTES = 20
 
 
-def generated(pattern: Pattern, data: bytes, taken: Taken) -> Iterator[tuple[int, int]]:
+def generated(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
     """Long tokens that look made by chance, with the pieces that a dot or colon ties to them."""
-    done = 0
-    for start, end in pattern.spans(data, 0):
-        if start < done or (taken.holds(start, end) and not _is_tied(data, start, end)):
+    done, data = 0, reading.data
+    for start, end in reading.spans(pattern):
+        if start < done or (reading.is_taken(start, end) and not _is_tied(data, start, end)):
             continue
         for low, high in _generated_parts(data[start:end]):
             low, high = start + low, start + high  # noqa: PLW2901
@@ -75,9 +75,9 @@ _PEM_KEY = re.compile(rb"[A-Za-z0-9+/]{10}")
 _PEM_END = re.compile(rb"-{2,5} ?END [A-Z0-9 ]{0,40}-{2,5}")
 
 
-def pem(pattern: Pattern, data: bytes, _: Taken) -> Iterator[tuple[int, int]]:
+def pem(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
     """Private keys in PEM armour (RFC 7468, RFC 4716), to the end mark or as far as they read as one."""
-    done = 0
+    done, data = 0, reading.data
     ends = [match.end() for match in _PEM_END.finditer(data)]
     ends.reverse()
     for match in pattern.matches(data):
@@ -93,23 +93,23 @@ def pem(pattern: Pattern, data: bytes, _: Taken) -> Iterator[tuple[int, int]]:
             yield start, done
 
 
-def short(pattern: Pattern, data: bytes, taken: Taken) -> Iterator[tuple[int, int]]:
+def short(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
     """Short tokens that look made by chance, whichever group of the pattern holds them."""
     check = CHECKS["short"]
-    for match in pattern.matches(data):
+    for match in pattern.matches(reading.data):
         start, end = max(match[1:])
-        if not taken.holds(start, end) and check(data, start, end):
+        if not reading.is_taken(start, end) and check(reading.data, start, end):
             yield start, end
 
 
-def _encoded(_: Pattern, __: bytes, ___: Taken) -> Iterator[tuple[int, int]]:
+def _encoded(_: Pattern, __: Reading) -> Iterator[tuple[int, int]]:
     """Walked by the scanner itself, which holds the rules that the opened text is shown to."""
     return iter(())
 
 
-def group(pattern: Pattern, data: bytes, _: Taken) -> Iterator[tuple[int, int]]:
+def group(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
     """Whichever group of the pattern took part in the match."""
-    for match in pattern.matches(data):
+    for match in pattern.matches(reading.data):
         yield max(match[1:])
 
 

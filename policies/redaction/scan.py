@@ -7,12 +7,13 @@ from policies.redaction.finders import ENCODED, FINDERS
 from policies.redaction.merge import Reason, Span
 from policies.redaction.patterns import Pattern
 from policies.redaction.randomness import has_entropy
+from policies.redaction.reading import Reading
 from policies.redaction.rules import Rule
 from policies.redaction.sieve import Sieve
-from policies.redaction.taken import Taken
 from policies.redaction.views import opened_base64
 
 Spans = Iterable[tuple[int, int]]
+_ENCODED_BYTES_MIN = 24
 
 
 class Scanner:
@@ -20,7 +21,7 @@ class Scanner:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)
-        self._patterns: list[Pattern | None] = [None] * len(self._rules)
+        self._patterns: dict[str, Pattern] = {}
         self._sieve = Sieve(self._rules)
         self._reasons = [Reason.of(rule.id, rule.kind, rank, guess=rule.guess) for rank, rule in enumerate(rules)]
         self._turns = _turns(self._reasons)
@@ -31,37 +32,41 @@ class Scanner:
         Raises RedactionError when out of memory.
         """
         found: list[Span] = []
-        taken = Taken()
+        reading = Reading(data)
         for rank in sorted(self._sieve.candidates(data), key=self._turns.__getitem__):
-            spans = [span for span in self._spans(rank, data, taken) if span[1] > span[0]]
+            spans = [span for span in self._spans(rank, reading) if span[1] > span[0]]
             if spans:
                 reason = self._reasons[rank]
                 found += [Span(start, end, reason) for start, end in spans]
                 if not reason.guess:
-                    taken.add(spans)
+                    reading.take(spans)
         return found
 
-    def _spans(self, rank: int, data: bytes, taken: Taken) -> Spans:
+    def _spans(self, rank: int, reading: Reading) -> Spans:
         rule = self._rules[rank]
-        pattern = self._patterns[rank]
+        pattern = self._patterns.get(rule.pattern)
         if pattern is None:
-            pattern = self._patterns[rank] = Pattern(rule.pattern)
+            pattern = self._patterns[rule.pattern] = Pattern(rule.pattern)
         if rule.finder == ENCODED:
-            return self._encoded(pattern, data, taken)
+            return self._encoded(pattern, reading)
         if rule.finder:
-            return FINDERS[rule.finder](pattern, data, taken)
-        spans = pattern.spans(data, rule.group)
-        return _confirmed(rule, spans, data, taken) if spans and (rule.entropy or rule.check) else spans
+            return FINDERS[rule.finder](pattern, reading)
+        spans = pattern.spans(reading.data, rule.group)
+        return _confirmed(rule, spans, reading) if spans and (rule.entropy or rule.check) else spans
 
-    def _encoded(self, pattern: Pattern, data: bytes, taken: Taken) -> Iterator[tuple[int, int]]:
+    def _encoded(self, pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
         """Tokens that are base64 of a text in which a rule that does not guess finds something; one layer deep."""
-        for start, end in pattern.spans(data, 0):
-            opened = None if taken.holds(start, end) else opened_base64(data[start:end])
+        for start, end in reading.spans(pattern):
+            token = reading.data[start:end].rstrip(b"=")
+            if len(token) < _ENCODED_BYTES_MIN or reading.is_taken(start, end):
+                continue
+            opened = opened_base64(token)
             if opened is not None and self._holds_secret(opened):
                 yield start, end
 
     def _holds_secret(self, data: bytes) -> bool:
-        return any(True for rank in self._sure(data) for _ in self._spans(rank, data, Taken()))
+        reading = Reading(data)
+        return any(True for rank in self._sure(data) for _ in self._spans(rank, reading))
 
     def _sure(self, data: bytes) -> Iterator[int]:
         for rank in self._sieve.candidates(data):
@@ -77,11 +82,12 @@ def _turns(reasons: Sequence[Reason]) -> list[int]:
     return turns
 
 
-def _confirmed(rule: Rule, spans: Spans, data: bytes, taken: Taken) -> Iterator[tuple[int, int]]:
+def _confirmed(rule: Rule, spans: Spans, reading: Reading) -> Iterator[tuple[int, int]]:
     """Those of `spans` that the rule's floor of entropy and its check leave, as the check delimits them."""
     check = CHECKS[rule.check] if rule.check else None
+    data = reading.data
     for start, end in spans:
-        if taken.holds(start, end):
+        if reading.is_taken(start, end):
             continue
         if rule.entropy and not has_entropy(data[start:end], rule.entropy):
             continue
