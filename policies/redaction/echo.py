@@ -11,6 +11,7 @@ RUN_CHARS = 16
 _BLOCK_CHARS = RUN_CHARS // 2
 _REACH_CHARS = _BLOCK_CHARS + _BLOCK_CHARS // 2
 _SEEN_WITHOUT_INDEX = 256
+_FEW_BLOCKS = 4
 _WORD = re.compile(r"\w")
 
 
@@ -102,18 +103,32 @@ def _ascii_candidates(text: str, strings: Iterable[str]) -> Iterator[tuple[str, 
     """
     own = _numbers_of(text.encode("ascii"))
     content = b"".join([_padded(encode(string)) for string in strings])
-    numbers: Sequence[int] = memoryview(content).cast("Q")
-    if len(numbers) < len(own):
-        numbers = struct.unpack(f"{len(numbers)}Q", content)
-        blocks = set(numbers).intersection(own)
+    size = len(content) // _BLOCK_CHARS
+    if size < len(own):
+        numbers = struct.unpack(f"{size}Q", content)
+        places = _places(numbers, set(numbers).intersection(own))
     else:
-        blocks = set(own)
-        if blocks.isdisjoint(numbers):
-            return
-    if blocks:
-        shown = content.decode("latin-1")
-        for at in compress(count(0, _BLOCK_CHARS), map(blocks.__contains__, numbers)):
-            yield shown, at
+        places = _places_of_many(memoryview(content).cast("Q"), set(own))
+    shown = content.decode("latin-1")
+    for place in places:
+        yield shown, place * _BLOCK_CHARS
+
+
+def _places(numbers: tuple[int, ...], blocks: set[int]) -> Iterator[int]:
+    """Where `numbers` are among `blocks`, all of which are there."""
+    if len(blocks) > _FEW_BLOCKS:
+        yield from _places_of_many(numbers, blocks)
+        return
+    for block in blocks:
+        place = -1
+        for _ in range(numbers.count(block)):
+            place = numbers.index(block, place + 1)
+            yield place
+
+
+def _places_of_many(numbers: Sequence[int], blocks: set[int]) -> Iterator[int]:
+    if not blocks.isdisjoint(numbers):
+        yield from compress(count(), map(blocks.__contains__, numbers))
 
 
 def _numbers_of(data: bytes) -> tuple[int, ...]:
