@@ -5,7 +5,18 @@ from functools import lru_cache
 
 from policies.redaction.echo import ContentIndex
 from policies.redaction.errors import RedactionError, RuleError
-from policies.redaction.merge import Piece, Reason, Span, clear, joined, neutral, outside_marks, segments, split
+from policies.redaction.merge import (
+    Piece,
+    Reason,
+    Span,
+    clear,
+    joined,
+    neutral,
+    outside_marks,
+    read_again,
+    segments,
+    split,
+)
 from policies.redaction.model import Kind, Redaction
 from policies.redaction.rules import Rule, checked, shipped_rules
 from policies.redaction.scan import Scanner
@@ -40,7 +51,9 @@ class Redactor:
             raise RuleError(f"`{unknown[0]}` is no known national id; known are {', '.join(sorted(known))}")
         self.rules = tuple(rule for rule in given if not rule.national or rule.id in national_ids)
         self._scanner = Scanner(self.rules)
-        self._marks = frozenset(rule_id.encode() for rule_id in (_ECHO.rule, FIELD_RULE, *(rule.id for rule in given)))
+        self._marks = frozenset(
+            rule_id.encode() for rule_id in (_ECHO.gone.rule, FIELD_RULE, *(rule.id for rule in given))
+        )
         self._size_cap = size_cap
         self._clean = lru_cache(maxsize=_CLEAN_CACHE_ENTRIES)(self._cleaned)
 
@@ -119,9 +132,11 @@ class Redactor:
     def _settled(self, pieces: list[Piece]) -> list[Piece]:
         """`pieces` after looking at the masked text again until there is nothing more to take out."""
         for _ in range(_LOOKS_MAX):
+            found = self._find(decode(read_again(pieces)))
+            if not found:
+                return pieces
             masked = b"".join([piece.shown for piece in pieces])
-            found = self._find(decode(masked))
-            spans = outside_marks(joined(found), masked, self._marks) if found else found
+            spans = outside_marks(joined(found), masked, self._marks)
             if not spans:
                 return pieces
             pieces = split(pieces, spans)

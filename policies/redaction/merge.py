@@ -22,14 +22,14 @@ class Reason(NamedTuple):
     kept: bool
     guess: bool
     rank: int
-    rule: str
-    kind: Kind
+    gone: Hidden
     mark: bytes
 
     @classmethod
     def of(cls, rule: str, kind: Kind, rank: int, *, guess: bool = False) -> "Reason":
         """The reason that the rule with the id `rule` gives."""
-        return cls(kind is Kind.personal, guess, rank, rule, kind, Hidden(rule, kind).mark.encode())
+        gone = Hidden(rule, kind)
+        return cls(kind is Kind.personal, guess, rank, gone, gone.mark.encode())
 
 
 class Span(NamedTuple):
@@ -113,6 +113,11 @@ class Piece(NamedTuple):
     hidden: Hidden | None = None
 
 
+def read_again(pieces: Iterable[Piece]) -> bytes:
+    """The masked text as rules read it: like `neutral`, with what stands for hidden pieces."""
+    return b"".join([piece.data if piece.hidden is None else NEUTRAL * len(piece.shown) for piece in pieces])
+
+
 def split(pieces: Sequence[Piece], spans: Sequence[Span]) -> list[Piece]:
     """`pieces` after hiding `spans` (joined, in bytes of the masked text)."""
     result: list[Piece] = []
@@ -164,7 +169,8 @@ def clear(data: bytes) -> Piece:
 
 
 def _hidden(data: bytes, reason: Reason) -> Piece:
-    return Piece(data, reason.mark, Hidden(reason.rule, reason.kind, decode(data) if reason.kept else None))
+    gone = reason.gone
+    return Piece(data, reason.mark, Hidden(gone.rule, gone.kind, decode(data)) if reason.kept else gone)
 
 
 def segments(pieces: Iterable[Piece]) -> Segments:
