@@ -12,6 +12,7 @@ from policies.redaction.checks import is_harmless, is_harmless_there, looks_cred
 from policies.redaction.keys import Trust, trust
 from policies.redaction.merge import NEUTRAL
 from policies.redaction.patterns import Pattern
+from policies.redaction.reading import Reading
 
 _KEY_BYTES = 64
 _VALUE_BYTES = 8192
@@ -83,8 +84,9 @@ class Value(NamedTuple):
     nested: bool = False
 
 
-def assigned(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
+def assigned(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
     """Spans of the values whose key (`pattern` ends at the value's first byte) says that they are credentials."""
+    data = reading.data
     done = nested_until = 0
     nested_level = Trust.harmless
     refused: set[bytes] = set()

@@ -110,8 +110,8 @@ def looks_credential(value: bytes) -> bool:
     if not has_entropy(value, 1.5):
         return False
     if _holds_digit(value):
-        return bits_per_char(value) >= 3.9 or (len(value) >= 24 and bits_per_char(value) >= 3.4)
-    return bits_per_char(value) >= 4.5 and len(value) >= 12
+        return bits_per_char(value) >= (3.9 if len(value) < 24 else 3.4)
+    return len(value) >= 12 and bits_per_char(value) >= 4.5
 
 
 def _generated(data: bytes, start: int, end: int) -> Span | None:
@@ -167,7 +167,7 @@ def _card(data: bytes, start: int, end: int) -> Span | None:
     digits = data[start:end].translate(None, _NOT_DIGIT).decode()
     if not 12 <= len(digits) <= 19 or digits[0] not in "123456" or len(set(digits)) < 2:
         return None
-    return (start, end) if luhn.is_valid(digits) and _is_card_number(digits) else None
+    return (start, end) if _is_card_number(digits) and luhn.is_valid(digits) else None
 
 
 _CARD_STARTS = re.compile(
@@ -184,20 +184,48 @@ def _is_card_number(digits: str) -> bool:
 
 def _iban(data: bytes, start: int, end: int) -> Span | None:
     """ISO 13616: the longest prefix that holds, for a bank's number may be followed by a word in capitals."""
-    text = data[start:end].decode("ascii", "replace")
-    for stop in range(len(text), 14, -1):
+    text, _, _ = data[start:end].decode("ascii", "replace").partition("\ufffd")
+    if len(text) < _IBAN_CHARS_MIN:
+        return None
+    for stop in reversed(_mod_97_stops(text)):
         if iban.is_valid(text[:stop], check_country=False):
             return start, start + stop
     return None
 
 
-_VERSION_BEFORE = re.compile(rb"(?i)(?:version|ver|release|build|chrome|safari|firefox|edg|v)[ :=/\"']{0,3}$")
+_IBAN_CHARS_MIN = 15
+
+
+def _mod_97_stops(text: str) -> list[int]:
+    """Where the prefixes of `text` end whose check digits hold (ISO 7064, Mod 97-10), whatever their country."""
+    head = int("".join([str(int(char, 36)) for char in text[:4]]))
+    stops, rest = [], 0
+    for stop, char in enumerate(text[4:], 5):
+        if char in " -":
+            continue
+        value = int(char, 36)
+        rest = (rest * (10 if value < 10 else 100) + value) % 97
+        if (rest * 1_000_000 + head) % 97 == 1:
+            stops.append(stop)
+    return stops
+
+
+_VERSION_WORDS = (b"version", b"ver", b"release", b"build", b"chrome", b"safari", b"firefox", b"edg", b"v")
+_VERSION_GLUE = b" :=/\"'"
+
+
+def _is_version_there(data: bytes, start: int) -> bool:
+    """Whether the word before `start` says that a version follows."""
+    before = data[max(0, start - 16) : start].lower().removesuffix(b"\n")
+    word = before.rstrip(_VERSION_GLUE)
+    return len(before) - len(word) <= 3 and word.endswith(_VERSION_WORDS)
 
 
 def _ipv4(data: bytes, start: int, end: int) -> Span | None:
-    if any(int(part) > 255 for part in data[start:end].split(b"/")[0].split(b".")):
+    numbers = data[start:end].partition(b"/")[0].split(b".")
+    if max(map(int, numbers)) > 255 or _is_version_there(data, start):
         return None
-    return None if _VERSION_BEFORE.search(data[max(0, start - 16) : start]) else (start, end)
+    return start, end
 
 
 def _ipv6(data: bytes, start: int, end: int) -> Span | None:
@@ -227,7 +255,7 @@ _NOT_HEX = bytes(set(range(256)) - set(b"0123456789abcdefABCDEF"))
 def _ssn(data: bytes, start: int, end: int) -> Span | None:
     """United States: area not 000, 666 or 9xx, group not 00, serial not 0000 (SSA, POMS RM 10201.035)."""
     digits = data[start:end].translate(None, _NOT_DIGIT)
-    if b"." in data[start:end] and _VERSION_BEFORE.search(data[max(0, start - 16) : start]):
+    if b"." in data[start:end] and _is_version_there(data, start):
         return None
     wrong = digits[:3] in (b"000", b"666") or digits[:1] == b"9" or digits[3:5] == b"00" or digits[5:] == b"0000"
     return None if wrong or len(digits) != 9 else (start, end)

@@ -2,7 +2,8 @@
 
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, count
 
 from policies.redaction.views import decode, encode, unescaped
 
@@ -10,6 +11,7 @@ RUN_CHARS = 16
 _BLOCK_CHARS = RUN_CHARS // 2
 _REACH_CHARS = _BLOCK_CHARS + _BLOCK_CHARS // 2
 _SEEN_WITHOUT_INDEX = 256
+_FEW_BLOCKS = 4
 _WORD = re.compile(r"\w")
 
 
@@ -18,7 +20,7 @@ class ContentIndex:
 
     A run of 16 characters of content holds one whole 8-character block that starts at a multiple of 8.
     So the content is walked block by block, and only a block that the text holds too is looked at closer:
-    time is linear in both, and memory is bounded by the text.
+    time and memory are linear in both.
     """
 
     __slots__ = ("_strings",)
@@ -39,26 +41,20 @@ class ContentIndex:
 
     def _echoes(self, text: str) -> Iterator[tuple[int, int]]:
         """Character spans of `text` that are runs of the content."""
-        plain = text.isascii()
-        blocks = _ascii_blocks(text) if plain else _blocks(text)
         windows: set[str] = set()
         echoed: set[str] = set()
         seen: set[str] = set()
         reaches = _Reaches(text)
-        for string in self._strings:
-            if plain:
-                # a run of an ASCII text is the same bytes in UTF-8, so other characters may become any byte
-                string = encode(string).decode("latin-1")  # noqa: PLW2901
-            for at in _ascii_candidates(string, blocks) if plain else _candidates(string, blocks):
-                if not reaches.holds(string, at):
-                    continue
-                new = set(_around(string, at)) - seen
-                if len(seen) < _SEEN_WITHOUT_INDEX:
-                    seen |= new
-                    echoed.update([window for window in new if window in text])
-                    continue
-                windows = windows or {text[at : at + RUN_CHARS] for at in range(len(text) - RUN_CHARS + 1)}
-                echoed |= windows & new
+        for string, at in (_ascii_candidates if text.isascii() else _candidates)(text, self._strings):
+            if not reaches.holds(string, at):
+                continue
+            new = set(_around(string, at)) - seen
+            if len(seen) < _SEEN_WITHOUT_INDEX:
+                seen |= new
+                echoed.update([window for window in new if window in text])
+                continue
+            windows = windows or {text[at : at + RUN_CHARS] for at in range(len(text) - RUN_CHARS + 1)}
+            echoed |= windows & new
         yield from _runs(text, {window for window in echoed if _WORD.search(window)})
 
 
@@ -90,37 +86,61 @@ class _Reaches:
         return known
 
 
-def _blocks(text: str) -> set[object]:
-    return {text[at : at + _BLOCK_CHARS] for at in range(len(text) - _BLOCK_CHARS + 1)}
+def _candidates(text: str, strings: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """The strings with the places where one of their blocks is in the text."""
+    blocks = {text[at : at + _BLOCK_CHARS] for at in range(len(text) - _BLOCK_CHARS + 1)}
+    for string in strings:
+        for at in range(0, len(string) - _BLOCK_CHARS + 1, _BLOCK_CHARS):
+            if string[at : at + _BLOCK_CHARS] in blocks:
+                yield string, at
 
 
-def _ascii_blocks(text: str) -> set[object]:
-    """The blocks of an ASCII text as numbers of eight bytes, which are quicker to make and to compare."""
-    data = text.encode("ascii")
-    blocks: set[object] = set()
-    for shift in range(_BLOCK_CHARS):
-        blocks.update(_numbers(data, shift))
-    return blocks
+def _ascii_candidates(text: str, strings: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """The same for an ASCII text, with all strings in one, as bytes in UTF-8 that are a character each.
+
+    A block is a number of eight bytes, which is quicker to make and to compare than a string.
+    To make a set takes longer than to ask one, so it is made of the side that has the fewer blocks.
+    """
+    own = _numbers_of(text.encode("ascii"))
+    content = b"".join([_padded(encode(string)) for string in strings])
+    size = len(content) // _BLOCK_CHARS
+    if size < len(own):
+        numbers = struct.unpack(f"{size}Q", content)
+        places = _places(numbers, set(numbers).intersection(own))
+    else:
+        places = _places_of_many(memoryview(content).cast("Q"), set(own))
+    shown = content.decode("latin-1")
+    for place in places:
+        yield shown, place * _BLOCK_CHARS
 
 
-def _numbers(data: bytes, start: int) -> tuple[int, ...]:
-    return struct.unpack_from(f"{(len(data) - start) // _BLOCK_CHARS}Q", data, start)
+def _places(numbers: tuple[int, ...], blocks: set[int]) -> Iterator[int]:
+    """Where `numbers` are among `blocks`, all of which are there."""
+    if len(blocks) > _FEW_BLOCKS:
+        yield from _places_of_many(numbers, blocks)
+        return
+    for block in blocks:
+        place = -1
+        for _ in range(numbers.count(block)):
+            place = numbers.index(block, place + 1)
+            yield place
 
 
-def _candidates(string: str, blocks: set[object]) -> list[int]:
-    """Where a block of `string` is one of the text's."""
-    return [
-        at for at in range(0, len(string) - _BLOCK_CHARS + 1, _BLOCK_CHARS) if string[at : at + _BLOCK_CHARS] in blocks
-    ]
+def _places_of_many(numbers: Sequence[int], blocks: set[int]) -> Iterator[int]:
+    if not blocks.isdisjoint(numbers):
+        yield from compress(count(), map(blocks.__contains__, numbers))
 
 
-def _ascii_candidates(string: str, blocks: set[object]) -> list[int]:
-    """The same for a string of bytes, as numbers."""
-    data = string.encode("latin-1")
-    numbers = memoryview(data[: len(data) - len(data) % _BLOCK_CHARS]).cast("Q")
-    if blocks.isdisjoint(numbers):
-        return []
-    return [at * _BLOCK_CHARS for at, number in enumerate(numbers) if number in blocks]
+def _numbers_of(data: bytes) -> tuple[int, ...]:
+    """The blocks that begin at each place of `data`, in no order."""
+    size = len(data)
+    shifted = b"".join([data[shift : size - (size - shift) % _BLOCK_CHARS] for shift in range(_BLOCK_CHARS)])
+    return struct.unpack(f"{len(shifted) // _BLOCK_CHARS}Q", shifted)
+
+
+def _padded(data: bytes) -> bytes:
+    """`data` in whole blocks, the last of which ends in what no ASCII text holds, so that no run goes beyond it."""
+    return data + b"\xff" * (_BLOCK_CHARS - len(data) % _BLOCK_CHARS)
 
 
 def _around(string: str, at: int) -> list[str]:

@@ -5,18 +5,29 @@ from functools import lru_cache
 
 from policies.redaction.echo import ContentIndex
 from policies.redaction.errors import RedactionError, RuleError
-from policies.redaction.merge import Piece, Span, joined, neutral, outside_marks, segments, split
+from policies.redaction.merge import (
+    Piece,
+    Reason,
+    Span,
+    clear,
+    joined,
+    neutral,
+    outside_marks,
+    read_again,
+    segments,
+    split,
+)
 from policies.redaction.model import Kind, Redaction
 from policies.redaction.rules import Rule, checked, shipped_rules
 from policies.redaction.scan import Scanner
 from policies.redaction.text import bounded, plain
 from policies.redaction.values import FIELD_RULE, JSONSegments, JSONValue, redact_value
-from policies.redaction.views import decode, encode, folded, unescaped
+from policies.redaction.views import View, decode, encode, folded, unescaped
 
 SIZE_CAP_CHARS = 64 * 1024
 _LOOKS_MAX = 5
 _CLEAN_CACHE_ENTRIES = 4096
-_ECHO_RULE = "content-echo"
+_ECHO = Reason.of("content-echo", Kind.content, -1)
 
 
 class Redactor:
@@ -40,7 +51,9 @@ class Redactor:
             raise RuleError(f"`{unknown[0]}` is no known national id; known are {', '.join(sorted(known))}")
         self.rules = tuple(rule for rule in given if not rule.national or rule.id in national_ids)
         self._scanner = Scanner(self.rules)
-        self._marks = frozenset(rule_id.encode() for rule_id in (_ECHO_RULE, FIELD_RULE, *(rule.id for rule in given)))
+        self._marks = frozenset(
+            rule_id.encode() for rule_id in (_ECHO.gone.rule, FIELD_RULE, *(rule.id for rule in given))
+        )
         self._size_cap = size_cap
         self._clean = lru_cache(maxsize=_CLEAN_CACHE_ENTRIES)(self._cleaned)
 
@@ -89,11 +102,11 @@ class Redactor:
         spans = self._find(kept)
         if content is not None:
             echoes = content.spans(kept)
-            spans.extend(Span(start, end, _ECHO_RULE, Kind.content, -1) for start, end in echoes)
+            spans.extend([Span(start, end, _ECHO) for start, end in echoes])
         if not spans:
             return Redaction((kept,) if kept else (), {}, truncated)
         data = encode(kept)
-        pieces = self._settled(split([Piece(data)], outside_marks(joined(spans), data, self._marks)))
+        pieces = self._settled(split([clear(data)], outside_marks(joined(spans), data, self._marks)))
         counts: dict[str, int] = {}
         for piece in pieces:
             if piece.hidden is not None:
@@ -110,25 +123,30 @@ class Redactor:
         """What the rules take out of `text` itself and of its views, in bytes of `text`."""
         view = folded(text)
         data = neutral(view.data, self._marks)
-        found = [(*view.origin(start, end), rank) for start, end, rank in self._scanner.find(data)]
+        found = self._scanner.find(data)
         opened = unescaped(data)
         if opened is not None:
-            for start, end, rank in self._scanner.find(opened.data):
-                found.append((*view.origin(*opened.origin(start, end)), rank))
-        rules = self.rules
-        return [
-            Span(start, end, rules[rank].id, rules[rank].kind, rank, rules[rank].guess) for start, end, rank in found
-        ]
+            found += [_moved(span, opened) for span in self._scanner.find(opened.data)]
+        return [_moved(span, view) for span in found] if view.starts else found
 
     def _settled(self, pieces: list[Piece]) -> list[Piece]:
         """`pieces` after looking at the masked text again until there is nothing more to take out."""
         for _ in range(_LOOKS_MAX):
+            found = self._find(decode(read_again(pieces)))
+            if not found:
+                return pieces
             masked = b"".join([piece.shown for piece in pieces])
-            spans = outside_marks(joined(self._find(decode(masked))), masked, self._marks)
+            spans = outside_marks(joined(found), masked, self._marks)
             if not spans:
                 return pieces
             pieces = split(pieces, spans)
         raise RedactionError("the text does not settle")
+
+
+def _moved(span: Span, view: View) -> Span:
+    """A span of `view` in what the view was made from."""
+    start, end, reason = span
+    return Span(*view.origin(start, end), reason)
 
 
 __all__ = ["SIZE_CAP_CHARS", "Redactor"]

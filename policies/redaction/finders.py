@@ -8,21 +8,22 @@ from policies.redaction.assigned import assigned
 from policies.redaction.checks import CHECKS, is_harmless, is_harmless_there, looks_generated
 from policies.redaction.patterns import Pattern
 from policies.redaction.randomness import bits_per_char
+from policies.redaction.reading import Reading
 
-Finder = Callable[[Pattern, bytes], Iterator[tuple[int, int]]]
+Finder = Callable[[Pattern, Reading], Iterator[tuple[int, int]]]
 
 _NEIGHBOUR = re.compile(rb"[.:~%][A-Za-z0-9_\-+=]{4,512}")
-_BEFORE_NEIGHBOUR = re.compile(rb"[A-Za-z0-9_\-+=]{4,64}[.:~%]$")
-_HEX_PIECE = re.compile(rb"[0-9a-f]{12,64}[.:~%]")
+_TIES = b".:~%"
+_TIED = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+="
+_HEX_PIECE = re.compile(rb"[0-9a-f]{12,64}")
 _PART_MIN_BYTES = 20
 
 
-def generated(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
+def generated(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
     """Long tokens that look made by chance, with the pieces that a dot or colon ties to them."""
-    done = 0
-    for match in pattern.matches(data):
-        start, end = match[0]
-        if start < done:
+    done, data = 0, reading.data
+    for start, end in reading.spans(pattern):
+        if start < done or (reading.is_taken(start, end) and not _is_tied(data, start, end)):
             continue
         for low, high in _generated_parts(data[start:end]):
             low, high = start + low, start + high  # noqa: PLW2901
@@ -50,10 +51,23 @@ def _widened(data: bytes, start: int, end: int) -> tuple[int, int]:
     while after and bits_per_char(after.group()[1:]) >= 4.3:
         end = after.end()
         after = _NEIGHBOUR.match(data, end)
-    before = _BEFORE_NEIGHBOUR.search(data[max(0, start - 65) : start])
-    if before and (bits_per_char(before.group()[:-1]) >= 4.6 or _HEX_PIECE.fullmatch(before.group())):
-        start -= len(before.group())
+    before = _piece_before(data, start)
+    if before and (bits_per_char(before) >= 4.6 or _HEX_PIECE.fullmatch(before)):
+        start -= len(before) + 1
     return start, end
+
+
+def _is_tied(data: bytes, start: int, end: int) -> bool:
+    return _NEIGHBOUR.match(data, end) is not None or _piece_before(data, start) != b""
+
+
+def _piece_before(data: bytes, start: int) -> bytes:
+    """The 4 to 64 characters that a tie binds to the token at `start`; nothing when there are fewer."""
+    if not start or data[start - 1] not in _TIES:
+        return b""
+    before = data[max(0, start - 65) : start - 1]
+    piece = before[len(before.rstrip(_TIED)) :]
+    return piece if len(piece) >= 4 else b""
 
 
 _PEM_BODY = re.compile(rb"(?:[A-Za-z0-9+/=\s:,\"'-]++|\\[nrtu\"]|\[redacted:[a-z0-9-]+\])*+")
@@ -61,9 +75,9 @@ _PEM_KEY = re.compile(rb"[A-Za-z0-9+/]{10}")
 _PEM_END = re.compile(rb"-{2,5} ?END [A-Z0-9 ]{0,40}-{2,5}")
 
 
-def pem(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
+def pem(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
     """Private keys in PEM armour (RFC 7468, RFC 4716), to the end mark or as far as they read as one."""
-    done = 0
+    done, data = 0, reading.data
     ends = [match.end() for match in _PEM_END.finditer(data)]
     ends.reverse()
     for match in pattern.matches(data):
@@ -79,23 +93,23 @@ def pem(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
             yield start, done
 
 
-def short(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
+def short(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
     """Short tokens that look made by chance, whichever group of the pattern holds them."""
     check = CHECKS["short"]
-    for match in pattern.matches(data):
+    for match in pattern.matches(reading.data):
         start, end = max(match[1:])
-        if check(data, start, end):
+        if not reading.is_taken(start, end) and check(reading.data, start, end):
             yield start, end
 
 
-def _encoded(_: Pattern, __: bytes) -> Iterator[tuple[int, int]]:
+def _encoded(_: Pattern, __: Reading) -> Iterator[tuple[int, int]]:
     """Walked by the scanner itself, which holds the rules that the opened text is shown to."""
     return iter(())
 
 
-def group(pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
+def group(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
     """Whichever group of the pattern took part in the match."""
-    for match in pattern.matches(data):
+    for match in pattern.matches(reading.data):
         yield max(match[1:])
 
 

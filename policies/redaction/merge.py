@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from policies.redaction.model import Hidden, Kind, Segments
@@ -11,23 +10,38 @@ from policies.redaction.views import decode
 MARK = re.compile(rb"\[redacted:([a-z0-9][a-z0-9-]{1,47})\]")
 # Stands for each byte of a mark while a text is scanned: no rule looks for it, and it ends no value.
 NEUTRAL = b"\x7f"
-# What is gone for good outranks what may be kept; among equals the more particular rule names the span.
-_STRICTNESS = {Kind.personal: 0, Kind.content: 1, Kind.provider: 1, Kind.secret: 1}
+
+
+class Reason(NamedTuple):
+    """Why bytes are taken out, and what stands in their place.
+
+    The least of reasons outranks the others: what is gone for good before what may be kept, what is sure before a
+    guess, then the more particular rule, which has the lower rank.
+    """
+
+    kept: bool
+    guess: bool
+    rank: int
+    gone: Hidden
+    mark: bytes
+
+    @classmethod
+    def of(cls, rule: str, kind: Kind, rank: int, *, guess: bool = False) -> "Reason":
+        """The reason that the rule with the id `rule` gives."""
+        gone = Hidden(rule, kind)
+        return cls(kind is Kind.personal, guess, rank, gone, gone.mark.encode())
 
 
 class Span(NamedTuple):
-    """Bytes `start:end` of a text are taken out by `rule`; the lower rank is the more particular rule."""
+    """Bytes `start:end` of a text are taken out."""
 
     start: int
     end: int
-    rule: str
-    kind: Kind
-    rank: int
-    guess: bool = False
+    reason: Reason
 
 
 def joined(spans: Iterable[Span]) -> list[Span]:
-    """`spans` in order without overlaps: what overlaps becomes one, under the strictest kind's most particular rule."""
+    """`spans` in order without overlaps: what overlaps becomes one, for the reason that outranks the others."""
     merged: list[Span] = []
     for span in sorted(spans, key=_order):
         if merged and span.start < merged[-1].end:
@@ -43,16 +57,13 @@ def _order(span: Span) -> tuple[int, int]:
 
 def _union(a: Span, b: Span) -> Span:
     """One span for two that overlap, `a` being the earlier or the longer one."""
-    if b.guess and b.end <= a.end:
+    if b.reason.guess and b.end <= a.end:
         return a
-    if a.guess and (b.start, b.end) == (a.start, a.end):
+    if a.reason.guess and (b.start, b.end) == (a.start, a.end):
         return b
-    lead = a if _weight(a) <= _weight(b) else b
-    return Span(a.start, max(a.end, b.end), lead.rule, lead.kind, lead.rank, lead.guess)
-
-
-def _weight(span: Span) -> tuple[int, bool, int]:
-    return -_STRICTNESS[span.kind], span.guess, span.rank
+    lead = a if a.reason <= b.reason else b
+    end = max(a.end, b.end)
+    return a if lead is a and end == a.end else Span(a.start, end, lead.reason)
 
 
 def neutral(data: bytes, known: frozenset[bytes]) -> bytes:
@@ -91,19 +102,20 @@ def _with_substance(span: Span, start: int, end: int, data: bytes) -> list[Span]
     """The part of a span beside a mark, unless only punctuation is left of it."""
     if not any(byte > 0x7F or chr(byte).isalnum() for byte in data[start:end]):
         return []
-    return [Span(start, end, span.rule, span.kind, span.rank, span.guess)]
+    return [Span(start, end, span.reason)]
 
 
 class Piece(NamedTuple):
-    """A stretch of the original text: in clear, or hidden."""
+    """A stretch of the original text, in clear or hidden, and what stands for it in the masked text."""
 
     data: bytes
+    shown: bytes
     hidden: Hidden | None = None
 
-    @property
-    def shown(self) -> bytes:
-        """What stands for this piece in the masked text."""
-        return self.data if self.hidden is None else self.hidden.mark.encode()
+
+def read_again(pieces: Iterable[Piece]) -> bytes:
+    """The masked text as rules read it: like `neutral`, with what stands for hidden pieces."""
+    return b"".join([piece.data if piece.hidden is None else NEUTRAL * len(piece.shown) for piece in pieces])
 
 
 def split(pieces: Sequence[Piece], spans: Sequence[Span]) -> list[Piece]:
@@ -131,9 +143,9 @@ def split(pieces: Sequence[Piece], spans: Sequence[Span]) -> list[Piece]:
 def _sterner(piece: Piece, spans: Sequence[Span]) -> Piece:
     """A personal span that turns out to stand inside a secret one is gone for good too."""
     hidden = piece.hidden
-    if hidden is None or hidden.text is None or all(span.kind is Kind.personal for span in spans):
+    if hidden is None or hidden.text is None or all(span.reason.kept for span in spans):
         return piece
-    return Piece(piece.data, Hidden(hidden.rule, Kind.secret))
+    return Piece(piece.data, piece.shown, Hidden(hidden.rule, Kind.secret))
 
 
 def _cut(data: bytes, offset: int, spans: Sequence[Span]) -> list[Piece]:
@@ -142,39 +154,37 @@ def _cut(data: bytes, offset: int, spans: Sequence[Span]) -> list[Piece]:
     for span in spans:
         start, end = max(0, span.start - offset), min(len(data), span.end - offset)
         if start > at:
-            pieces.append(Piece(data[at:start]))
-        pieces.extend(_hidden(data[start:end], span))
+            pieces.append(clear(data[at:start]))
+        if end > start:
+            pieces.append(_hidden(data[start:end], span.reason))
         at = end
     if at < len(data):
-        pieces.append(Piece(data[at:]))
+        pieces.append(clear(data[at:]))
     return pieces
 
 
-def _hidden(data: bytes, span: Span) -> list[Piece]:
-    if not data:
-        return []
-    if span.kind is Kind.personal:
-        return [Piece(data, Hidden(span.rule, span.kind, decode(data)))]
-    return [Piece(data, _gone(span.rule, span.kind))]
+def clear(data: bytes) -> Piece:
+    """A stretch that stays as it is."""
+    return Piece(data, data)
 
 
-@lru_cache(maxsize=1024)
-def _gone(rule: str, kind: Kind) -> Hidden:
-    return Hidden(rule, kind)
+def _hidden(data: bytes, reason: Reason) -> Piece:
+    gone = reason.gone
+    return Piece(data, reason.mark, Hidden(gone.rule, gone.kind, decode(data)) if reason.kept else gone)
 
 
 def segments(pieces: Iterable[Piece]) -> Segments:
     """Pieces as the segments of a Redaction, neighbouring clear ones joined."""
     result: list[str | Hidden] = []
-    clear: list[bytes] = []
+    kept: list[bytes] = []
     for piece in pieces:
         if piece.hidden is None:
-            clear.append(piece.data)
+            kept.append(piece.data)
             continue
-        if clear:
-            result.append(decode(b"".join(clear)))
-            clear = []
+        if kept:
+            result.append(decode(b"".join(kept)))
+            kept = []
         result.append(piece.hidden)
-    if clear:
-        result.append(decode(b"".join(clear)))
+    if kept:
+        result.append(decode(b"".join(kept)))
     return tuple(result)

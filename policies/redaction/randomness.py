@@ -7,7 +7,7 @@ Words, identifiers and paths cost about 3.5 bits a character, generated keys 5 a
 import math
 from collections import Counter
 from functools import lru_cache
-from itertools import pairwise
+from operator import getitem
 
 # Bits (rounded, 9 = rare) that a letter costs after another, a row per first letter, a column per second;
 # counted over identifiers and prose of Python's own library.
@@ -84,8 +84,7 @@ def bits_per_char(token: bytes) -> float:
     """Mean bits of a character of `token` under the pair model; 0.0 for less than two characters."""
     if len(token) < 2:
         return 0.0
-    prices = _PRICES
-    return sum([prices[a][b] for a, b in pairwise(token)]) / (len(token) - 1)
+    return sum(map(getitem, map(_PRICES.__getitem__, token), token[1:])) / (len(token) - 1)
 
 
 def entropy(token: bytes) -> float:
@@ -96,12 +95,17 @@ def entropy(token: bytes) -> float:
 
 def has_entropy(token: bytes, floor: float) -> bool:
     """Whether the entropy of `token` is `floor` bits a byte or more; mostly the number of different bytes tells."""
-    total = len(token)
-    if not total:
-        return floor <= 0.0
-    most_of_one = total - len(set(token)) + 1
-    # no text with as many different bytes has less entropy than one that repeats a single byte as often as it can
-    return math.log2(total) - _weight(most_of_one) / total >= floor or entropy(token) >= floor
+    return len(set(token)) >= _telling(len(token), floor) or entropy(token) >= floor
+
+
+@lru_cache(maxsize=4096)
+def _telling(total: int, floor: float) -> int:
+    """The number of different bytes from which on every token of `total` bytes has the entropy `floor`."""
+    for different in range(1, min(total, 256) + 1):
+        # no token with as many different bytes has less than one that repeats a single byte as often as it can
+        if math.log2(total) - _weight(total - different + 1) / total >= floor:
+            return different
+    return total + 1  # none tells
 
 
 @lru_cache(maxsize=4096)

@@ -145,13 +145,13 @@ def _checked_hint(rule: Rule, texts: Iterable[str]) -> None:
 
 
 def checked(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """`rules` in order, refused when two share an id, or both pattern and check (the second could never be reached)."""
+    """`rules` in order, refused when two share an id, or pattern, check and finder (the second is never reached)."""
     kept: dict[str, Rule] = {}
-    patterns: dict[tuple[str, str], str] = {}
+    patterns: dict[tuple[str, str, str], str] = {}
     for rule in rules:
         if rule.id in kept:
             raise RuleError(f"rule `{rule.id}` is there twice")
-        earlier = patterns.setdefault((rule.pattern, rule.check), rule.id)
+        earlier = patterns.setdefault((rule.pattern, rule.check, rule.finder), rule.id)
         if earlier != rule.id:
             raise RuleError(f"rule `{rule.id}` is unreachable: `{earlier}` has the same pattern and check")
         kept[rule.id] = rule

@@ -1,26 +1,19 @@
 """The rules that may find something in a text, each asked for what it takes out."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from policies.redaction.checks import CHECKS
 from policies.redaction.finders import ENCODED, FINDERS
+from policies.redaction.merge import Reason, Span
 from policies.redaction.patterns import Pattern
 from policies.redaction.randomness import has_entropy
+from policies.redaction.reading import Reading
 from policies.redaction.rules import Rule
 from policies.redaction.sieve import Sieve
 from policies.redaction.views import opened_base64
 
-
-class Found(NamedTuple):
-    """A span of bytes that the rule with this rank (its place in the list) takes out."""
-
-    start: int
-    end: int
-    rank: int
-
-
 Spans = Iterable[tuple[int, int]]
+_ENCODED_BYTES_MIN = 24
 
 
 class Scanner:
@@ -28,36 +21,52 @@ class Scanner:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)
-        self._patterns: list[Pattern | None] = [None] * len(self._rules)
+        self._patterns: dict[str, Pattern] = {}
         self._sieve = Sieve(self._rules)
+        self._reasons = [Reason.of(rule.id, rule.kind, rank, guess=rule.guess) for rank, rule in enumerate(rules)]
+        self._turns = _turns(self._reasons)
 
-    def find(self, data: bytes) -> list[Found]:
-        """Every span that a rule takes out of `data`, in no order. Raises RedactionError when out of memory."""
-        return [
-            Found(start, end, rank)
-            for rank in self._sieve.candidates(data)
-            for start, end in self._spans(rank, data)
-            if end > start
-        ]
+    def find(self, data: bytes) -> list[Span]:
+        """The spans that rules take out of `data`, but for some that `merge.joined` would drop.
 
-    def _spans(self, rank: int, data: bytes) -> Spans:
+        Raises RedactionError when out of memory.
+        """
+        found: list[Span] = []
+        reading = Reading(data)
+        for rank in sorted(self._sieve.candidates(data), key=self._turns.__getitem__):
+            spans = [span for span in self._spans(rank, reading) if span[1] > span[0]]
+            if spans:
+                reason = self._reasons[rank]
+                found += [Span(start, end, reason) for start, end in spans]
+                if not reason.guess:
+                    reading.take(spans)
+        return found
+
+    def _spans(self, rank: int, reading: Reading) -> Spans:
         rule = self._rules[rank]
-        pattern = self._patterns[rank]
+        pattern = self._patterns.get(rule.pattern)
         if pattern is None:
-            pattern = self._patterns[rank] = Pattern(rule.pattern)
+            pattern = self._patterns[rule.pattern] = Pattern(rule.pattern)
         if rule.finder == ENCODED:
-            return self._encoded(pattern, data)
+            return self._encoded(pattern, reading)
         if rule.finder:
-            return FINDERS[rule.finder](pattern, data)
-        spans = pattern.spans(data, rule.group)
-        return _confirmed(rule, spans, data) if spans and (rule.entropy or rule.check) else spans
+            return FINDERS[rule.finder](pattern, reading)
+        spans = pattern.spans(reading.data, rule.group)
+        return _confirmed(rule, spans, reading) if spans and (rule.entropy or rule.check) else spans
 
-    def _encoded(self, pattern: Pattern, data: bytes) -> Iterator[tuple[int, int]]:
+    def _encoded(self, pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
         """Tokens that are base64 of a text in which a rule that does not guess finds something; one layer deep."""
-        for start, end in pattern.spans(data, 0):
-            opened = opened_base64(data[start:end])
-            if opened is not None and any(True for rank in self._sure(opened) for _ in self._spans(rank, opened)):
+        for start, end in reading.spans(pattern):
+            token = reading.data[start:end].rstrip(b"=")
+            if len(token) < _ENCODED_BYTES_MIN or reading.is_taken(start, end):
+                continue
+            opened = opened_base64(token)
+            if opened is not None and self._holds_secret(opened):
                 yield start, end
+
+    def _holds_secret(self, data: bytes) -> bool:
+        reading = Reading(data)
+        return any(True for rank in self._sure(data) for _ in self._spans(rank, reading))
 
     def _sure(self, data: bytes) -> Iterator[int]:
         for rank in self._sieve.candidates(data):
@@ -65,10 +74,21 @@ class Scanner:
                 yield rank
 
 
-def _confirmed(rule: Rule, spans: Spans, data: bytes) -> Iterator[tuple[int, int]]:
+def _turns(reasons: Sequence[Reason]) -> list[int]:
+    """When the rule of each rank is asked: after all whose reason outranks its own."""
+    turns = [0] * len(reasons)
+    for turn, reason in enumerate(sorted(reasons)):
+        turns[reason.rank] = turn
+    return turns
+
+
+def _confirmed(rule: Rule, spans: Spans, reading: Reading) -> Iterator[tuple[int, int]]:
     """Those of `spans` that the rule's floor of entropy and its check leave, as the check delimits them."""
     check = CHECKS[rule.check] if rule.check else None
+    data = reading.data
     for start, end in spans:
+        if reading.is_taken(start, end):
+            continue
         if rule.entropy and not has_entropy(data[start:end], rule.entropy):
             continue
         span = check(data, start, end) if check else (start, end)

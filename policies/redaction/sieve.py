@@ -7,7 +7,7 @@ Rules without such a literal belong to families (`rules.FAMILIES`), each with an
 after some thousand texts; a rule that would multiply its states stands there with a hint in place of its pattern.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import re2
 
@@ -66,9 +66,11 @@ class _Family:
         return _ranks(self._ranks, self._set.Match(data))
 
 
-def _ranks(ranks: Sequence[int], places: Iterable[int] | None) -> list[int]:
+def _ranks(ranks: Sequence[int], places: list[int] | None) -> list[int]:
     """The ranks at `places`, without the last place of all, which is that of the pattern that is in every text."""
     always = len(ranks)
     if not places or always not in places:
         raise RedactionError("the patterns ran out of memory")
+    if len(places) == 1:
+        return []  # as for most texts in most families
     return [ranks[place] for place in places if place != always]

@@ -1,10 +1,14 @@
 """The laws of redaction, on texts that Hypothesis makes up around secrets, structure and marks."""
 # ruff: noqa: RUF001  # full-width letters and other scripts are what is looked for
 
+import textwrap
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stdnum import iban
 
 from policies.redaction import ContentIndex, Hidden, Kind, RedactionError, Redactor
+from policies.redaction.checks import CHECKS
 from policies.redaction.merge import MARK
 from policies.redaction.randomness import entropy, has_entropy
 from policies.redaction.views import encode, folded, unescaped
@@ -127,6 +131,49 @@ def test_every_echo_goes(echo: str, before: str, after: str, shift: int) -> None
     except RedactionError:
         return
     assert echo not in masked
+
+
+ALPHABETS = st.sampled_from(["ab", "abc ", "abcdefgh .", "aé", "ab\xff\x00", "-. "])
+
+
+@settings(max_examples=400, deadline=None)
+@given(ALPHABETS, st.data())
+def test_echoes_are_what_a_search_for_every_window_finds(alphabet: str, data: st.DataObject) -> None:
+    """The spans cover each 16 characters of the text that any string holds whole and that hold a letter or digit.
+
+    Content that has fewer blocks than the text goes another way than content that has more.
+    """
+    text = data.draw(st.text(alphabet, max_size=90))
+    parts = st.one_of(st.text(alphabet, max_size=40), st.integers(0, 60).map(lambda at: text[at : at + 24]))
+    strings = [
+        "".join(some) * data.draw(st.sampled_from([1, 1, 12]))
+        for some in data.draw(st.lists(st.lists(parts, max_size=4), max_size=4))
+    ]
+    covered: set[int] = set()
+    for at in range(len(text) - 15):
+        window = text[at : at + 16]
+        if any(char.isalnum() for char in window) and any(window in string for string in strings):
+            covered.update(range(len(encode(text[:at])), len(encode(text[: at + 16]))))
+    found = ContentIndex(strings).spans(text)
+    assert {byte for start, end in found for byte in range(start, end)} == covered
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.sampled_from(["DE", "GB", "NO", "FR", "MT", "XX", "de"]),
+    st.text("0123456789AWEST", min_size=10, max_size=28),
+    st.sampled_from(["", " ", "-"]),
+    st.sampled_from(["", " HELLO", "-ABCD", "XYZ", " \u017fABC"]),
+    st.booleans(),
+)
+def test_account_numbers_are_those_of_the_library(country: str, rest: str, glue: str, after: str, holds: bool) -> None:
+    """What is hidden of an account number is the longest prefix that the library takes, without signs at its end."""
+    digits = iban.calc_check_digits(f"{country}00{rest}") if holds else "17"
+    number = glue.join(textwrap.wrap(f"{country}{digits}{rest}", 4)) + after
+    stops = [stop for stop in range(15, len(number) + 1) if iban.is_valid(number[:stop], check_country=False)]
+    data = encode(number)
+    span = CHECKS["iban"](data, 0, len(data))
+    assert span == ((0, len(number[: stops[-1]].rstrip(" -"))) if stops else None)
 
 
 @settings(max_examples=200, deadline=None)

@@ -332,3 +332,9 @@ def test_matches_are_the_library_s() -> None:
             theirs = [list(groups) for groups in pattern._matches(data)]
             assert own == theirs
             assert pattern.spans(data, 0) == [groups[0] for groups in theirs]
+
+
+def test_a_piece_is_tied_to_a_token_on_its_own_line_only() -> None:
+    """A piece of hex before a colon goes with the token after it; on the line before, it stays whole."""
+    assert masked("a deadbeefcafe12:q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs") == "a [redacted:generated-token]"
+    assert masked("a deadbeefcafe12:\nq7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs") == "a deadbeefcafe12:\n[redacted:generated-token]"
