@@ -1,9 +1,11 @@
 """Memory of a process that serves: what it made while it started stays until it ends."""
 
 import gc
+from threading import Thread
 from typing import Final
 
 from service.commands.common import say
+from service.commands.huge_pages import use_huge_pages
 
 YOUNG_MAX: Final = 10_000
 """Objects that may come into being before the collector looks at the young ones: several requests' rows."""
@@ -18,3 +20,5 @@ def say_ready(line: str) -> None:
     gc.freeze()
     gc.set_threshold(YOUNG_MAX, *gc.get_threshold()[1:])
     say(line)
+    # It takes a tenth of a second and lets others run meanwhile.
+    Thread(target=use_huge_pages, name="huge pages", daemon=True).start()
