@@ -36,12 +36,12 @@ class Leg(NamedTuple):
 
 async def names_in_scope(accounts: Accounts, scope: Scope, asked: Question) -> Mapping[str, int]:
     """Accounts by name that the scope may know of. Asks the database once when a new one is named."""
-    if not accounts.names() or not _all_known(accounts, scope, asked):
+    if not accounts.names() or not all_known(accounts, scope, asked):
         await accounts.refresh()
     return accounts.numbers(scope.accounts)
 
 
-def _all_known(accounts: Accounts, scope: Scope, asked: Question) -> bool:
+def all_known(accounts: Accounts, scope: Scope, asked: Question) -> bool:
     """Whether nothing in the scope can have been made elsewhere meanwhile. Names outside of it are not looked up."""
     if scope.accounts is not None:
         return len(accounts.numbers(scope.accounts)) == len(set(scope.accounts))
@@ -111,16 +111,23 @@ def _call_of(text: str) -> CallKey:
         raise BadInputError(f"`{text[:60]}` is not an id that this ledger gave out") from None
 
 
-def legs_of(scope: Scope, accounts: Accounts, asked: tuple[int, ...] | None, store: Store, now: datetime) -> list[Leg]:
-    """One leg a tier and account while they are few, so that each is read in the order of its index; else a tier."""
+def tiers_of(accounts: Accounts, asked: tuple[int, ...] | None) -> list[tuple[int, tuple[int, ...] | None]]:
+    """Tier and accounts of each leg: one a tier and account while they are few, so that each is read in the order of
+    its index; else one a tier.
+    """
     if asked is not None:
         pairs = [(tier, (number,)) for number in asked for tier in accounts.tiers((number,))]
         if len(pairs) <= LEGS_MAX:
-            return [_leg(scope, tier, numbers, store, now) for tier, numbers in pairs]
-    return [_leg(scope, tier, asked, store, now) for tier in accounts.tiers(asked)]
+            return [*pairs]
+    return [(tier, asked) for tier in accounts.tiers(asked)]
 
 
-def _leg(scope: Scope, tier: int, numbers: tuple[int, ...] | None, store: Store, now: datetime) -> Leg:
+def legs_of(scope: Scope, accounts: Accounts, asked: tuple[int, ...] | None, store: Store, now: datetime) -> list[Leg]:
+    """The legs of accounts as `tiers_of` has them."""
+    return [leg_of(scope, tier, numbers, store, now) for tier, numbers in tiers_of(accounts, asked)]
+
+
+def leg_of(scope: Scope, tier: int, numbers: tuple[int, ...] | None, store: Store, now: datetime) -> Leg:
     return Leg(
         tier,
         numbers,
@@ -135,7 +142,7 @@ def leg_of_call(scope: Scope, accounts: Accounts, key: CallKey, store: Store, no
         return None
     if key.account_id not in accounts.names():
         return None
-    return _leg(scope, accounts.tier(key.account_id, key.started_at), (key.account_id,), store, now)
+    return leg_of(scope, accounts.tier(key.account_id, key.started_at), (key.account_id,), store, now)
 
 
 def earliest(legs: Iterable[Leg]) -> datetime:

@@ -11,9 +11,10 @@ from service.query.disclose import Details, Discloser
 from service.query.errors import QueryTimeoutError
 from service.query.fields import CALLS, ERRORS, Table
 from service.query.groups import GroupsPage, GroupsRequest, read_groups
-from service.query.legs import accounts_asked, leg_of_call, legs_of, names_in_scope, span_of
+from service.query.legs import leg_of, leg_of_call, span_of
 from service.query.lookups import RowKey, rows_by_key
 from service.query.pages import Page, PageRequest, Reading, Row, Wanted, read_page
+from service.query.places import Places
 from service.query.predicate import Predicate
 from service.query.question import Question, question
 from service.query.scope import Scope
@@ -34,6 +35,7 @@ class Reader:
         self.keyring = keyring
         self.clock = DatabaseClock(database)
         self._cursors = cursors
+        self._places = Places(accounts)
 
     @classmethod
     async def open(cls, database: Database, accounts: Accounts, keyring: Keyring) -> "Reader":
@@ -55,16 +57,15 @@ class Reader:
         """Where the rows of a predicate lie for this scope, at the database's present time."""
         asked = predicate if isinstance(predicate, Question) else question(table, predicate)
         now = await self.clock.now()
-        names = await names_in_scope(self.accounts, scope, asked)
+        place = await self._places.find(scope, asked)
         span = span_of(table, asked)
-        accounts = accounts_asked(scope, names, asked)
-        legs = legs_of(scope, self.accounts, accounts, table.store, now)
+        legs = [leg_of(scope, tier, accounts, table.store, now) for tier, accounts in place.tiers]
         users = {
-            user: await tokens_of(self.keyring, scope.policy, user, legs, names.values(), span, now)
+            user: await tokens_of(self.keyring, scope.policy, user, legs, place.names.values(), span, now)
             for user in asked.users
         }
         binding = Cursors.binding(table.kind, scope.accounts, order, asked.text)
-        return Reading(table, scope, accounts, legs, span, asked.rest, names, users, now, binding)
+        return Reading(table, scope, place.asked, legs, span, asked.rest, place.names, users, now, binding)
 
     async def call(self, scope: Scope, text: str, selection: Selection) -> Row | None:
         """One call by its outward id; None when it is unknown, out of scope or past its window."""

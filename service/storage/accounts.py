@@ -67,6 +67,11 @@ class Accounts:
             await self.refresh()
         return self._names[number]
 
+    @property
+    def version(self) -> object:
+        """Another object each time that everything was read anew."""
+        return self._tiers
+
     def names(self) -> dict[int, str]:
         """Every account that is known now, name by number; do not change it."""
         return self._names
