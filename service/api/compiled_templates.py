@@ -87,7 +87,8 @@ class Template:
         marked = VariableValues(values.sources, {name: Mark(name) for name in values.sources})
         try:
             given = get_argument_values(definition, node, marked)
-            self._slicing = tuple(given.pop(name, None) for name in _SLICING)
+            self._slicing = Slicing(*(given.pop(name, None) for name in _SLICING))
+            self._sliced = any(_marked(getattr(self._slicing, name)) for name in _SLICING)
             request = arguments.request(table, given)
             self._question = _asker(table, request.predicate)
         except Exception as error:  # whoever asks is told when the list is read, by the resolver's own words
@@ -98,13 +99,17 @@ class Template:
 
     def sizes(self, values: Values) -> tuple[Any, Any]:
         """`first` and `last`, which the price depends on."""
-        first, _, last, _ = self._slicing
-        return _filled(first, values), _filled(last, values)
+        slicing = self._slice(values)
+        return slicing.first, slicing.last
 
     def request(self, values: Values) -> PageRequest:
         """Raises BadInputError, as the resolver would."""
-        slicing = Slicing(*[_filled(part, values) for part in self._slicing])
-        return slicing.request(self._question(values), self._terms)
+        return self._slice(values).request(self._question(values), self._terms)
+
+    def _slice(self, values: Values) -> Slicing:
+        if not self._sliced:
+            return self._slicing
+        return Slicing(*(_filled(getattr(self._slicing, name), values) for name in _SLICING))
 
 
 def _asker(table: Table, predicate: Predicate) -> Callable[[Values], Predicate | Question]:

@@ -12,6 +12,7 @@ from service.query.pages import PAGE_MAX
 
 SIZED: Final = ("edges", "nodes")
 FIELDS_MAX: Final = 20_000
+_SPENT_MAX: Final = 512
 Arguments = Callable[[Any, FieldNode], Mapping[str, Any]]
 _DEFINITION: Final = "strawberry-definition"
 
@@ -29,6 +30,7 @@ class Priced:
     size: int = 1
     below: dict[str, "Priced"] = field(default_factory=dict[str, "Priced"])
     _asked: int | None = None
+    _spent: dict[tuple[tuple[tuple[str | int, ...], int], ...], int] = field(default_factory=dict)
 
     @property
     def asked(self) -> int:
@@ -36,6 +38,15 @@ class Priced:
         if self._asked is None:
             self._asked = self.total()
         return self._asked
+
+    def spent(self, sizes: Mapping[tuple[str | int, ...], int]) -> int:
+        """The sum with the sizes that the lists really had, remembered: most pages are full ones."""
+        key = tuple(sizes.items())
+        if key not in self._spent:
+            if len(self._spent) >= _SPENT_MAX:
+                self._spent.clear()
+            self._spent[key] = self.total(sizes)
+        return self._spent[key]
 
     def total(self, sizes: Mapping[tuple[str | int, ...], int] | None = None, path: tuple[str | int, ...] = ()) -> int:
         """The sum. `sizes`: how many entries a list really had, by its path; without them, as asked for."""

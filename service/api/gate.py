@@ -116,7 +116,7 @@ def settle(priced: Priced | None, context: Context, *, answered: bool) -> dict[s
     """
     actual = None
     if priced is not None:
-        actual = priced.total(context.sizes) if answered else context.requested_cost
+        actual = priced.spent(context.sizes) if answered else context.requested_cost
         context.bucket.give_back(context.requested_cost - actual)
     return {"cost": {"requestedQueryCost": context.requested_cost, "actualQueryCost": actual} | _throttle(context)}
 

@@ -212,10 +212,10 @@ class _Fetcher:
     async def _fetch_slice(
         self, legs: Sequence[Leg], span: Span, bounds: Sequence[Bound], limit: int, *, backward: bool
     ) -> list[Row]:
-        if not bounds and len(legs) == 1 and self._reading.predicate == EVERYTHING and self._wanted.projection:
+        if not bounds and len(legs) == 1 and self._reading.predicate is EVERYTHING and self._wanted.projection:
             return await self._fetch_leg(legs[0], span, limit, backward=backward)
         params = Params()
-        conditions = [] if self._reading.predicate == EVERYTHING else [self._reading.condition(params)]
+        conditions = [] if self._reading.predicate is EVERYTHING else [self._reading.condition(params)]
         for bound in bounds:
             text = self._ordering.beyond(bound, params)
             conditions.append(lambda _, text=text: text)  # type: ignore[misc]

@@ -7,7 +7,7 @@ apart before it knows the values, and only puts those in.
 from typing import Final, NamedTuple
 
 from service.query.fields import Table
-from service.query.predicate import And, Compare, Predicate, canonical, conjuncts, plain_users
+from service.query.predicate import EVERYTHING, And, Compare, Predicate, canonical, conjuncts, plain_users
 from service.query.where import check_amounts
 
 _NARROWING: Final = frozenset(("eq", "in", "contains", "startsWith"))
@@ -45,4 +45,5 @@ def question(table: Table, predicate: Predicate) -> Question:
             if compared == "id":
                 ids.append(part)
     users = frozenset(plain_users(predicate))
-    return Question(tuple(times), tuple(accounts), tuple(ids), And(tuple(rest)), users, canonical(predicate))
+    left = And(tuple(rest)) if rest else EVERYTHING
+    return Question(tuple(times), tuple(accounts), tuple(ids), left, users, canonical(predicate))
