@@ -1,0 +1,56 @@
+"""Where accounts lie is remembered by who asks for which, and never longer than it is so."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rows import Shelf, open_shelf
+
+from policies.model import Role
+from service.query.fields import CALLS
+from service.query.places import Place, Places
+from service.query.predicate import Compare
+from service.query.question import question
+from service.storage.models import AccountTier
+
+
+@pytest.fixture
+async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
+    async with open_shelf(database_url, tmp_path) as shelf:
+        await shelf.accounts.ensure(["acme", "globex"])
+        yield shelf
+
+
+async def find(places: Places, shelf: Shelf, name: str, *accounts: int) -> Place:
+    return await places.find(shelf.scope(Role.VIEWER, *accounts), question(CALLS, Compare("account", "eq", name)))
+
+
+async def test_a_tier_that_was_added_is_found(shelf: Shelf) -> None:
+    """An account that moves to another tier is read there too, as soon as its tiers are known."""
+    places = Places(shelf.accounts)
+    before = await find(places, shelf, "acme")
+    assert await find(places, shelf, "acme") is before
+    (number,) = before.asked or ()
+    await AccountTier.create(account_id=number, tier=7, from_at=datetime.now(UTC))
+    await shelf.accounts.refresh()
+
+    assert [*(await find(places, shelf, "acme")).tiers] == [*before.tiers, (7, (number,))]
+
+
+async def test_an_account_that_is_made_elsewhere_is_found_at_once(shelf: Shelf) -> None:
+    """That nobody is known by a name is not remembered."""
+    places, elsewhere = Places(shelf.accounts), type(shelf.accounts)(shelf.accounts.default_tier)
+    assert (await find(places, shelf, "initech")).asked == ()
+    numbers = await elsewhere.ensure(["initech"])
+
+    assert (await find(places, shelf, "initech")).asked == (numbers["initech"],)
+
+
+async def test_another_scope_has_another_place(shelf: Shelf) -> None:
+    """What one key may see of an account is never another key's answer."""
+    places, numbers = Places(shelf.accounts), await shelf.accounts.ensure(["acme", "globex"])
+    assert (await find(places, shelf, "globex")).asked == (numbers["globex"],)
+
+    mine = await find(places, shelf, "globex", numbers["acme"])
+    assert (mine.asked, [*mine.names]) == ((), ["acme"])
