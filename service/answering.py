@@ -13,6 +13,7 @@ from service.app import Handler, Runner, build_app
 from service.background import background
 from service.ingest import close_writer
 from service.listening import cannot_listen
+from service.logs import write_requests
 from service.runtime import Runtime
 from service.storage.notices import listen_for_ever
 
@@ -29,13 +30,11 @@ class _UnderWay:
     def __init__(self) -> None:
         self._count = 0
         self._stopping = False
-        self._none = asyncio.Event()
-        self._none.set()
+        self._ended: asyncio.Event = asyncio.Event()
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self._count += 1
-        self._none.clear()
         try:
             response = await handler(request)
             if self._stopping and not response.prepared:
@@ -43,14 +42,15 @@ class _UnderWay:
             return response
         finally:
             self._count -= 1
-            if not self._count:
-                self._none.set()
+            if self._stopping and not self._count:
+                self._ended.set()
 
     async def end(self) -> None:
         """Return when none is under way, or patience has run out. Connections are not kept alive from now on."""
         self._stopping = True
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._none.wait(), _SHUTDOWN_SECONDS)
+        if self._count:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), _SHUTDOWN_SECONDS)
 
 
 @asynccontextmanager
@@ -74,6 +74,7 @@ async def answering(runtime: Runtime, listener: socket.socket) -> AsyncIterator[
         finally:
             await runner.cleanup()
             await close_writer(app)
+            write_requests()
 
 
 def _attention(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:

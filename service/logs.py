@@ -3,9 +3,11 @@
 That is the rule for who writes a line. Besides, every value that is not known to be ours passes the redactor.
 """
 
+import asyncio
+import atexit
 import logging
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -15,6 +17,7 @@ import structlog
 from service.guard import guarded
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_TOGETHER_S = 0.05
 # ESC, CR, LF and the Unicode line separators: one event is one line, and a terminal is not commanded.
 _CONTROL = {code: f"\\u{code:04x}" for code in [*range(32), 127, *range(128, 160), 0x2028, 0x2029]}
 
@@ -98,21 +101,49 @@ def log_request(*, method: str, route: str | None, status: int, duration_ms: flo
     if _requests.console:
         get_logger().info("request", method=method, route=route, status=status, duration_ms=duration_ms)
         return
-    event = {"method": method, "route": route, "status": status, "duration_ms": duration_ms, "event": "request"}
-    line = orjson.dumps({**event, "level": "info", "timestamp": datetime.now(UTC)}, option=orjson.OPT_UTC_Z)
-    _requests.stream.write(f"{line.decode()}\n")
+    event = {
+        "method": method,
+        "route": route,
+        "status": status,
+        "duration_ms": duration_ms,
+        "event": "request",
+        "level": "info",
+        "timestamp": datetime.now(UTC),
+    }
+    _requests.lines.append(orjson.dumps(event, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE))
+    if len(_requests.lines) == 1:
+        _write_soon()
+
+
+def write_requests() -> None:
+    """Write the lines of requests that wait to be written."""
+    lines, _requests.lines = _requests.lines, []
+    if lines:
+        _requests.stream.write(b"".join(lines).decode())
+
+
+def _write_soon() -> None:
+    """Lines of one moment go out together: to write each takes longer than to make it."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        write_requests()
+    else:
+        loop.call_later(_TOGETHER_S, write_requests)
 
 
 @dataclass(slots=True)
 class _Requests:
-    """How requests are logged: as `configure_logs` said."""
+    """How requests are logged: as `configure_logs` said. `lines` wait to be written."""
 
     stream: TextIO = sys.stderr
     wanted: bool = True
     console: bool = True
+    lines: list[bytes] = field(default_factory=list[bytes])
 
 
 _requests = _Requests()
+atexit.register(write_requests)
 
 
 def _quieten_libraries() -> None:

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from graphql import (
     DirectiveNode,
@@ -40,13 +40,15 @@ from service.errors import RequestError
 from service.query.compiled import IneligibleError
 from service.query.document import Document, fragments_of
 from service.query.errors import QueryTimeoutError
-from service.query.pages import PageRequest
 from service.query.scope import Scope
 
 DOCUMENTS_MAX: Final = 256
 DOCUMENT_CHARACTERS_MAX: Final = 16_384
 _VARIANTS_MAX: Final = 32
 _ADMITTED_MAX: Final = 64
+# A union written in place is made anew each time.
+_NAME: Final = (str, type(None))
+_VARIABLES: Final = (dict, type(None))
 _DIRECTIVES: Final = frozenset({"skip", "include"})
 
 
@@ -82,11 +84,9 @@ class Operations:
 
     async def answer(self, query: object, name: object, variables: object, context: Context) -> ExecutionResult | None:
         """The answer, or None: take the ordinary path."""
-        if not isinstance(query, str) or not isinstance(name, str | None) or not isinstance(variables, dict | None):
+        if not isinstance(query, str) or not isinstance(name, _NAME) or not isinstance(variables, _VARIABLES):
             return None
-        if context.ordinary:
-            return None
-        document = self._documents.get(query)
+        document = None if context.ordinary else self._documents.get(query)
         if document is None:
             return None
         self._documents.move_to_end(query)
@@ -141,36 +141,33 @@ class _Operation:
     async def answer(self, variables: dict[str, Any], context: Context) -> ExecutionResult | None:
         if self._flags is None:
             return None
-        simple = self._scalars.coerced(variables) if self._scalars is not None else None
-        if simple is not None:
-            key = self._key(simple, context.scope)
-            variant = self._variants.get(key)
-            if variant is not None and variant.templates is not None:
-                self._variants.move_to_end(key)
-                return await self._from_templates(variant, variant.templates, simple, variables, context)
-        return await self._from_values(variables, context)
+        asked = self._from_template(variables, context) or self._from_values(variables, context)
+        if asked is None or not _charged(asked.priced, context):
+            return None
+        return await _run(asked, context)
 
-    async def _from_templates(
-        self,
-        variant: _Variant,
-        templates: list[Template | None],
-        simple: dict[str, Any],
-        variables: dict[str, Any],
-        context: Context,
-    ) -> ExecutionResult | None:
-        key = tuple([template.sizes(simple) if template is not None else None for template in templates])
+    def _from_template(self, variables: dict[str, Any], context: Context) -> "_Asked | None":
+        """What is asked, where only values differ from what was asked before."""
+        simple = self._scalars.coerced(variables) if self._scalars is not None else None
+        if simple is None:
+            return None
+        place = self._key(simple, context.scope)
+        variant = self._variants.get(place)
+        if variant is None or variant.roots is None or variant.templates is None:
+            return None
+        self._variants.move_to_end(place)
+        key = tuple([template and template.sizes(simple) for template in variant.templates])
         priced = variant.admitted.get(key)
         if priced is None:
             values = get_variable_values(self._schema, self._node.variable_definitions or (), variables)
-            if isinstance(values, list):
-                return None
-            priced = self._admitted(variant, key, values, context)
-        if priced is None or not _charged(priced, context):
+            priced = None if isinstance(values, list) else self._admitted(variant, key, values, context)
+        if priced is None:
             return None
-        requests = [_filling(template, simple) for template in templates]
-        return await self._run(variant.roots or [], requests, priced, context)
+        return _Asked(
+            variant.roots, [template and partial(template.request, simple) for template in variant.templates], priced
+        )
 
-    async def _from_values(self, variables: dict[str, Any], context: Context) -> ExecutionResult | None:
+    def _from_values(self, variables: dict[str, Any], context: Context) -> "_Asked | None":
         values = get_variable_values(self._schema, self._node.variable_definitions or (), variables)
         if isinstance(values, list):
             return None
@@ -182,13 +179,13 @@ class _Operation:
         except GraphQLError:
             return None
         priced = self._admitted(variant, ("values", *(signature(one) for one in given)), values, context)
-        if priced is None or not _charged(priced, context):
+        if priced is None:
             return None
         requests = [
-            partial(root.request, self._arguments, arguments) if root is not None else None
+            root and partial(root.request, self._arguments, arguments)
             for (_, root), arguments in zip(variant.roots, given, strict=True)
         ]
-        return await self._run(variant.roots, requests, priced, context)
+        return _Asked(variant.roots, requests, priced)
 
     def _key(self, coerced: Mapping[str, Any], scope: Scope) -> Hashable:
         flags = tuple([coerced.get(name) for name in self._flags]) if self._flags else ()
@@ -252,38 +249,46 @@ class _Operation:
                 variant.admitted.popitem(last=False)
         return priced
 
-    async def _run(
-        self,
-        roots: list[tuple[str, Root | None]],
-        requests: Sequence[Callable[[], Any] | None],
-        priced: Priced,
-        context: Context,
-    ) -> ExecutionResult | None:
-        data: dict[str, Any] | None = {}
-        errors = None
-        asked = [(root, make) for (_, root), make in zip(roots, requests, strict=True) if root and make]
-        try:
-            if len(asked) == 1:
-                answers = [await self._root(*asked[0], context)]
-            else:
-                answers = await _together(self._root(root, make, context) for root, make in asked)
-            parts = iter(answers)
-            data = {key: "Query" if root is None else next(parts) for key, root in roots}
-        except _FailedError as failed:
-            data, errors = None, [failed.error]
-        except Exception:
-            # The ordinary path meets it again, places it, and logs it.
-            context.bucket.give_back(context.requested_cost)
-            context.requested_cost = 0
-            context.sizes.clear()
-            return None
-        return ExecutionResult(data, errors, settle(priced, context, answered=data is not None))
 
-    async def _root(self, root: Root, make_request: Callable[[], Any], context: Context) -> dict[str, Any]:
-        try:
-            return await root.answer(context, make_request)
-        except (RequestError, QueryTimeoutError) as error:
-            raise _FailedError(located_error(error, root.nodes, [root.key])) from error
+class _Asked(NamedTuple):
+    """What one request asks: root fields by response key (None: `__typename`), what makes their requests, the price."""
+
+    roots: list[tuple[str, Root | None]]
+    requests: Sequence[Callable[[], Any] | None]
+    priced: Priced
+
+
+async def _run(asked: _Asked, context: Context) -> ExecutionResult | None:
+    data: dict[str, Any] | None
+    errors = None
+    try:
+        data = await _data(asked, context)
+    except _FailedError as failed:
+        data, errors = None, [failed.error]
+    except Exception:
+        # The ordinary path meets it again, places it, and logs it.
+        context.bucket.give_back(context.requested_cost)
+        context.requested_cost = 0
+        context.sizes.clear()
+        return None
+    return ExecutionResult(data, errors, settle(asked.priced, context, answered=data is not None))
+
+
+async def _data(asked: _Asked, context: Context) -> dict[str, Any]:
+    roots, requests, _ = asked
+    if len(roots) == 1:
+        key, root = roots[0]
+        return {key: await _root(root, requests[0], context)}
+    work = [(root, make) for (_, root), make in zip(roots, requests, strict=True) if root]
+    answers = iter(await _together(_root(root, make, context) for root, make in work))
+    return {key: "Query" if root is None else next(answers) for key, root in roots}
+
+
+async def _root(root: Any, make_request: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 - a Root and its own
+    try:
+        return await root.answer(context, make_request)
+    except (RequestError, QueryTimeoutError) as error:
+        raise _FailedError(located_error(error, root.nodes, [root.key])) from error
 
 
 def _charged(priced: Priced, context: Context) -> bool:
@@ -293,10 +298,6 @@ def _charged(priced: Priced, context: Context) -> bool:
     context.http_headers.pop("Retry-After", None)
     context.requested_cost = 0
     return False
-
-
-def _filling(template: Template | None, values: Mapping[str, Any]) -> Callable[[], PageRequest] | None:
-    return None if template is None else partial(template.request, values)
 
 
 class _FailedError(Exception):

@@ -102,7 +102,7 @@ class Connection:
         """The connection as JSON values. Raises DoubtError where the schema might refuse one."""
         reader, scope = context.reader, context.scope
         page = await reader.page(scope, self.table, make(), self.wanted)
-        answers = iter(await self.rows.answer(reader, scope, page.rows))
+        answers = iter(await self.rows.answer(reader, scope, page.rows, page.account))
         data: dict[str, Any] = {}
         for entry in self.shape.entries:
             match entry.field:
@@ -152,9 +152,9 @@ def root_field(
             _check(entry.below, _PAGE_INFO)
     rows = Rows(table, row_selection(tree), shapes, scope)
     asked = wanted(tree)
-    # A pseudonym says its period, and all that is asked of an error begins with its time: these want the moment itself.
-    texts = table is CALLS and "user" not in asked.selection
-    asked = replace(asked, projection=fixed_projection(table, asked.selection, scope), moment_texts=texts)
+    # A pseudonym says its period, and errors are found by time and id: these want the values themselves.
+    texts = table is CALLS and not {"user", "error"} & {*asked.selection}
+    asked = replace(asked, projection=fixed_projection(table, asked.selection, scope), texts_only=texts)
     return Connection(key, nodes, table, shape, asked, "cursor" in tree.get("edges", {}), rows)
 
 

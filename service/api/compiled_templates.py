@@ -91,24 +91,26 @@ class Template:
             self._sliced = any(_marked(getattr(self._slicing, name)) for name in _SLICING)
             request = arguments.request(table, given)
             self._question = _asker(table, request.predicate)
+            self._page = (0, False, None, None) if self._sliced else self._slicing.page
         except Exception as error:  # whoever asks is told when the list is read, by the resolver's own words
             raise NoTemplateError from error
         self._terms = request.terms
         if any(_marked(term.field) or _marked(term.descending) for term in self._terms):
             raise NoTemplateError
 
-    def sizes(self, values: Values) -> tuple[Any, Any]:
-        """`first` and `last`, which the price depends on."""
+    def sizes(self, values: Values) -> tuple[Any, Any] | None:
+        """`first` and `last`, which the price depends on, where they are variables."""
+        if not self._sliced:
+            return None
         slicing = self._slice(values)
         return slicing.first, slicing.last
 
     def request(self, values: Values) -> PageRequest:
         """Raises BadInputError, as the resolver would."""
-        return self._slice(values).request(self._question(values), self._terms)
+        page = self._slice(values).page if self._sliced else self._page
+        return PageRequest(self._question(values), self._terms, *page)
 
     def _slice(self, values: Values) -> Slicing:
-        if not self._sliced:
-            return self._slicing
         return Slicing(*(_filled(getattr(self._slicing, name), values) for name in _SLICING))
 
 

@@ -5,12 +5,12 @@ who accept `application/graphql-response+json`; everyone else gets 200 for a wel
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 from cross_web import HTTPException
 from graphql import GraphQLError
 from strawberry.aiohttp.views import GraphQLView
@@ -38,8 +38,10 @@ JSON: Final = "application/json"
 GRAPHQL_JSON: Final = "application/graphql-response+json"
 _REQUEST_FIELDS: Final = {"query", "variables", "operationName"}
 _METHODS: Final = {"GET", "POST"}
+_CONTENT_TYPES: Final = {name: f"{name}; charset=utf-8" for name in (JSON, GRAPHQL_JSON)}
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _SCOPES_MAX: Final = 4096
+_PLAIN_POSTS_MAX: Final = 256
 _STATUSES: Final = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429, Code.FORBIDDEN: 403}
 
 
@@ -68,8 +70,13 @@ class LedgerView(GraphQLView[Context, None]):
         self._policy: Policy | None = None
         self._views: dict[Role, Mapping[str, View]] = {}
         self._scopes: dict[str, tuple[Principal, Scope]] = {}
+        self._plain_posts: dict[Hashable, str] = {}
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
+        manner = _manner(request)
+        known = self._plain_posts.get(manner)
+        if known is not None and _length_known(request):
+            return await self._answered(request, known, plain=True)
         media_type = _negotiated(request.headers.get("Accept"))
         if request.method not in _METHODS:
             return _answer(405, Code.BAD_USER_INPUT, "use GET or POST", JSON, {"Allow": "GET, POST"})
@@ -80,9 +87,19 @@ class LedgerView(GraphQLView[Context, None]):
             return _answer(*refusal, media_type)
         if request.content_length is None:
             request = request.clone(client_max_size=BODY_BYTES_MAX)
-        request[_EXCHANGE] = _Exchange(media_type)
+        plain = _plain_post(request)
+        if plain:
+            if len(self._plain_posts) >= _PLAIN_POSTS_MAX:
+                self._plain_posts.clear()
+            self._plain_posts[manner] = media_type
+        return await self._answered(request, media_type, plain=plain)
+
+    async def _answered(self, request: web.Request, media_type: str, *, plain: bool) -> web.StreamResponse:
         try:
-            return await self.run(request=request)
+            if plain:
+                return await self._posted(request, media_type)
+            request[_EXCHANGE] = _Exchange(media_type)
+            return self._finished(request, await self.run(request=request))
         except UnauthenticatedError as error:
             headers = {"WWW-Authenticate": 'Bearer realm="calledger"'}
             return _answer(401, Code.UNAUTHENTICATED, str(error), media_type, headers)
@@ -96,14 +113,35 @@ class LedgerView(GraphQLView[Context, None]):
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401, ARG002 - Strawberry's adapter
         return False
 
+    async def _posted(self, request: web.Request, media_type: str) -> web.Response:
+        """The answer of a compiled operation, without Strawberry's view around it where that has nothing to add."""
+        context = await self._context(request)
+        asked = _asked(await request.read())
+        if asked is not None:
+            result = await self._schema.answer_compiled(
+                asked["query"], asked.get("variables"), context, asked.get("operationName")
+            )
+            if result is not None:
+                answer, status = _body_of(result)
+                headers = {"Content-Type": _CONTENT_TYPES[media_type], **_NO_STORE, **context.http_headers}
+                status = status if media_type == GRAPHQL_JSON else 200
+                return web.Response(body=_encoded(answer), status=status, headers=headers)
+        request[_EXCHANGE] = _Exchange(media_type, headers=context.http_headers)
+        return self._finished(request, await self.run(request=request, context=context))
+
     async def get_context(self, request: web.Request, response: object) -> Context:  # noqa: ARG002
         """Who asks, by the request's key. Raises UnauthenticatedError."""
+        context = await self._context(request)
+        context.http_headers = request[_EXCHANGE].headers
+        return context
+
+    async def _context(self, request: web.Request) -> Context:
         runtime = self._runtime
-        principal = await runtime.authenticator.authenticate(request.headers.get("Authorization"))
+        principal = await runtime.authenticator.authenticate(request.headers.get(hdrs.AUTHORIZATION))
         scope = self._scope_of(principal, runtime.applied.policy)
         if self._reader is None:
             self._reader = await Reader.open(runtime.database, runtime.accounts, runtime.keyring)
-        context = Context(
+        return Context(
             scope,
             self._reader,
             self._buckets.of(principal.key_id),
@@ -113,8 +151,6 @@ class LedgerView(GraphQLView[Context, None]):
             services=self._services,
             export_asked=runtime.export_asked.set,
         )
-        context.http_headers = request[_EXCHANGE].headers
-        return context
 
     def _scope_of(self, principal: Principal, policy: Policy) -> Scope:
         """The same object, views and all, as long as policy and principal are: comparing two policies takes long."""
@@ -137,36 +173,12 @@ class LedgerView(GraphQLView[Context, None]):
         return await super().parse_http_body(request)
 
     async def process_result(self, request: web.Request, result: ExecutionResult) -> GraphQLHTTPResponse:
-        """The answer's body. A request that was refused as a whole has no `data` entry."""
-        errors = result.errors or []
-        answer: dict[str, Any] = {}
-        if not _refused(result, errors):
-            answer["data"] = result.data
-        if errors:
-            answer["errors"] = [error.formatted for error in errors]
-        if result.extensions:
-            answer["extensions"] = result.extensions
-        request[_EXCHANGE].status = _status(answer, errors)
+        answer, request[_EXCHANGE].status = _body_of(result)
         return answer  # type: ignore[return-value]
 
     def create_response(self, response_data: Any, sub_response: web.Response) -> web.Response:  # noqa: ANN401
         sub_response.body = _encoded(response_data)
         return sub_response
-
-    async def run(self, request: web.Request, context: Any = ..., root_value: Any = ...) -> web.Response:  # type: ignore[override]  # noqa: ANN401, ARG002
-        if not _plain_post(request):
-            return self._finished(request, await super().run(request))
-        context = await self.get_context(request, None)
-        result = await self._compiled(request, context)
-        if result is None:
-            return self._finished(request, await super().run(request, context))
-        answer = await self.process_result(request, result)
-        exchange = request[_EXCHANGE]
-        return web.Response(
-            body=_encoded(answer),
-            status=exchange.status if exchange.media_type == GRAPHQL_JSON else 200,
-            headers={"Content-Type": f"{exchange.media_type}; charset=utf-8", **_NO_STORE, **exchange.headers},
-        )
 
     def _finished(self, request: web.Request, response: web.Response) -> web.Response:
         """An answer of Strawberry's view, with our media type, status and headers."""
@@ -177,15 +189,6 @@ class LedgerView(GraphQLView[Context, None]):
         response.headers.update(exchange.headers | _NO_STORE)
         return response
 
-    async def _compiled(self, request: web.Request, context: Context) -> ExecutionResult | None:
-        """The answer of a compiled operation, without Strawberry's view around it; None: the view has to answer."""
-        asked = _asked(await request.read())
-        if asked is None:
-            return None
-        return await self._schema.answer_compiled(
-            asked["query"], asked.get("variables"), context, asked.get("operationName")
-        )
-
     def decode_json(self, data: str | bytes) -> object:
         return orjson.loads(data)
 
@@ -195,6 +198,24 @@ def _encoded(answer: Any) -> bytes:  # noqa: ANN401 - JSON values
         return orjson.dumps(answer)
     except TypeError:  # a lone surrogate that was quoted in an error, or an integer beyond 64 bits
         return json.dumps(answer).encode()
+
+
+def _manner(request: web.Request) -> Hashable:
+    """Everything by which a request is a plain POST, or is none: what was let pass once need not be read again."""
+    headers = request.headers
+    given = headers.get
+    return (
+        request.method,
+        given(hdrs.ACCEPT),
+        given(hdrs.CONTENT_TYPE),
+        given(hdrs.CONTENT_ENCODING),
+        hdrs.UPGRADE in headers,
+    )
+
+
+def _length_known(request: web.Request) -> bool:
+    length = request.content_length
+    return length is not None and length <= BODY_BYTES_MAX
 
 
 def _plain_post(request: web.Request) -> bool:
@@ -215,8 +236,18 @@ def _asked(body: bytes) -> dict[str, Any] | None:
     return asked
 
 
-def _refused(result: ExecutionResult, errors: list[GraphQLError]) -> bool:
-    return result.data is None and bool(errors) and all(error.path is None for error in errors)
+def _body_of(result: ExecutionResult) -> tuple[dict[str, Any], int]:
+    """The answer's body, and its status. A request that was refused as a whole has no `data` entry."""
+    errors, answer = result.errors, {}
+    if not errors:
+        answer = {"data": result.data}
+    else:
+        refused = result.data is None and all(error.path is None for error in errors)
+        answer = {} if refused else {"data": result.data}
+        answer["errors"] = [error.formatted for error in errors]
+    if result.extensions:
+        answer["extensions"] = result.extensions
+    return answer, _status(answer, errors) if errors else 200
 
 
 def _status(answer: Mapping[str, Any], errors: list[GraphQLError]) -> int:

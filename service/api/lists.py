@@ -26,8 +26,6 @@ from service.query.fields import CALLS, ERRORS
 from service.query.groups import GroupsRequest
 from service.query.ordering import OrderTerm
 from service.query.pages import PAGE_DEFAULT, PAGE_MAX, PageRequest, Wanted
-from service.query.predicate import Predicate
-from service.query.question import Question
 
 Info = strawberry.Info[Context, Any]
 _ROWS: Final = ("edges", "nodes")
@@ -52,8 +50,10 @@ class Slicing:
             raise BadInputError(f"`first` and `last` are from 1 to {PAGE_MAX}")
         return PAGE_DEFAULT if size is None else size
 
-    def request(self, predicate: Predicate | Question, terms: tuple[OrderTerm, ...]) -> PageRequest:
-        return PageRequest(predicate, terms, self.size, self.last is not None, self.after, self.before)
+    @property
+    def page(self) -> tuple[int, bool, str | None, str | None]:
+        """What a PageRequest holds after predicate and order. Raises BadInputError."""
+        return self.size, self.last is not None, self.after, self.before
 
 
 def to_request(
@@ -62,7 +62,7 @@ def to_request(
     slicing: Slicing,
 ) -> PageRequest:
     """The page that the arguments of a connection ask for. Raises BadInputError."""
-    return slicing.request(to_predicate(filter_.value if filter_ else None), _terms(order_by))
+    return PageRequest(to_predicate(filter_.value if filter_ else None), _terms(order_by), *slicing.page)
 
 
 def tree_of(info: Info, types: frozenset[str] | None = None) -> Tree:

@@ -98,13 +98,14 @@ def _column(name: str) -> Callable[[Row], Any]:
 
 
 def _amount(row: Row) -> Amount | None:
-    # The writer stores all three or none.
-    if row["amount"] is None or row["currency"] is None or row["amount_source"] is None:
+    # The writer stores all three or none; a currency that the role does not get is null.
+    if row["amount"] is None or row["currency"] is None:
         return None
+    source = row.get("amount_source")  # there when it is asked for
     return Amount(
         amount=Decimal(row["amount"]),
         currency=row["currency"],
-        source=AmountSource[AMOUNT_SOURCE_NAMES[row["amount_source"]]],
+        source=None if source is None else AmountSource[AMOUNT_SOURCE_NAMES[source]],  # type: ignore[arg-type]
     )
 
 

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from prometheus_client import Histogram
 from strawberry.types.execution import ExecutionResult
 
 from service.api.context import Context
+from service.api.timings import TIMINGS
 from service.logs import get_logger
 
 try:
@@ -20,19 +20,6 @@ except ImportError:  # an extra: `pip install 'calledger[otel]'`
 
 log = get_logger()
 
-_SECONDS: Final = Histogram(
-    "calledger_graphql_seconds",
-    "GraphQL operations by the path that answered them, and whether with errors",
-    ["path", "errors"],
-    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15),
-)
-
-
-_OBSERVERS: Final = {
-    (path, failed): _SECONDS.labels(path, "yes" if failed else "no").observe
-    for path in ("compiled", "ordinary")
-    for failed in (False, True)
-}
 _TRACER: Final = opentelemetry.get_tracer("calledger") if opentelemetry is not None else None
 
 
@@ -54,7 +41,7 @@ Hook = Callable[[Trace], None]
 
 def observe(trace: Trace) -> None:
     """Add the operation to `/metrics`."""
-    _OBSERVERS[trace.path, bool(trace.codes)](trace.seconds)
+    TIMINGS.observe(trace.path, trace.seconds, failed=bool(trace.codes))
 
 
 def span(trace: Trace) -> None:

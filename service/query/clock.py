@@ -23,12 +23,23 @@ class DatabaseClock:
         self._measured: tuple[float, datetime] | None = None
 
     async def now(self) -> datetime:
-        measured = self._measured
-        if measured is None or time.monotonic() - measured[0] > _TRUSTED_SECONDS:
-            asked = time.monotonic()
-            try:
-                async with self._database.reading(None) as connection:
-                    measured = self._measured = (asked, await connection.fetchval(_NOW))
-            except asyncpg.QueryCanceledError:
-                raise QueryTimeoutError from None
-        return measured[1] + timedelta(seconds=time.monotonic() - measured[0])
+        """The time. Raises QueryTimeoutError when the database has to be asked and does not answer."""
+        return self.told() or await self._asked()
+
+    def told(self) -> datetime | None:
+        """The time, as long as the measurement is trusted."""
+        if self._measured is None:
+            return None
+        asked, told = self._measured
+        since = time.monotonic() - asked
+        return None if since > _TRUSTED_SECONDS else told + timedelta(0, since)
+
+    async def _asked(self) -> datetime:
+        asked = time.monotonic()
+        try:
+            async with self._database.reading(None) as connection:
+                told = await connection.fetchval(_NOW)
+        except asyncpg.QueryCanceledError:
+            raise QueryTimeoutError from None
+        self._measured = (asked, told)
+        return told + timedelta(0, time.monotonic() - asked)

@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final
 
-from service.query.compiled_rows import FUNCTIONS, PARTS, SCALARS, DoubtError, moment_texts, user_of
+from service.query.compiled_rows import FUNCTIONS, OWN_MOMENT, PARTS, SCALARS, DoubtError, moment_texts, user_of
 from service.query.fields import CALLS, ERRORS, Table
 from service.query.lookups import RowKey, shown
-from service.query.ordering import MOMENT
+from service.query.ordering import MOMENT, RAW_ID
 from service.query.pages import Row
 from service.query.reader import Reader
 from service.query.scope import Scope
 from service.query.selection import TYPES, Selection
-from service.storage.ids import encode_call_ids
+from service.storage.ids import encode_call_ids, encode_raw_ids
 
 _SEALED: Final = frozenset({"message", "disclosure", "parameters"})
 _LAYOUTS_MAX: Final = 16
 _CALL_KEY: Final = itemgetter("account_id", "id")
-_OWN_MOMENT: Final = f" for own_moment in (c_{MOMENT}[:23] + 'Z',)"
-"""RFC 3339 in UTC with milliseconds, of the text that the database gave. A `for` over one item is an assignment."""
+_OF_TEXT: Final = f"c_{MOMENT}[:23] + 'Z'"
+"""RFC 3339 in UTC with milliseconds, of the text that the database gave."""
 Loop = Any
 """A generated function: (rows, names, *lists beside, *lists below) -> list of dicts."""
 
@@ -90,10 +90,9 @@ class RowLoop:
         targets = ", ".join([f"({columns})", *ones])
         zipped = ", ".join(["rows", *lists])
         iterated = f"{targets} in zip({zipped}, strict=True)" if lists else f"({columns}) in rows"
-        if MOMENT in layout:
-            iterated += _OWN_MOMENT
+        display = self._display.replace(OWN_MOMENT, _OF_TEXT if MOMENT in layout else "own_moment")
         arguments = ", ".join(["rows", "names", *lists])
-        text = f"def loop({arguments}):\n    return [{self._display} for {iterated}]\n"
+        text = f"def loop({arguments}):\n    return [{display} for {iterated}]\n"
         namespace = dict(self._namespace)
         exec(compile(text, "<compiled operation>", "exec"), namespace)  # noqa: S102 - of our own names and literals
         return namespace["loop"]
@@ -143,6 +142,9 @@ class Rows:
         self._selection = selection
         self._seen = shown(table, selection, scope) & {*selection}
         self._loops = [RowLoop(shape, scope, self._seen) for shape in shapes]
+        self._named = table is CALLS and "account" in self._seen
+        self._identified = table is CALLS and "id" in self._seen
+        self._timed = table.time_field in self._seen
         self._opens = table is ERRORS and bool(_SEALED & self._seen)
         self._other = self._belonging(scope)
 
@@ -154,13 +156,15 @@ class Rows:
         other = ERRORS if self._table is CALLS else CALLS
         return Rows(other, self._selection[field], shapes, scope)
 
-    async def answer(self, reader: Reader, scope: Scope, rows: Sequence[Row]) -> list[list[Any]]:
-        """For each shape, in step, one dict a row."""
-        names = await self._names(reader, rows) if self._table is CALLS and "account" in self._seen else {}
+    async def answer(
+        self, reader: Reader, scope: Scope, rows: Sequence[Row], account: int | None = None
+    ) -> list[list[Any]]:
+        """For each shape, in step, one dict a row. `account`: whose all rows are, where they do not say it."""
+        names = await self._names(reader, rows) if self._named else {}
         beside: dict[str, Sequence[Any]] = {}
-        if self._table is CALLS and "id" in self._seen:
-            beside["own_id"] = encode_call_ids(list(map(_CALL_KEY, rows)))
-        if self._table.time_field in self._seen and rows and MOMENT not in rows[0]:
+        if self._identified:
+            beside["own_id"] = _ids(rows, account)
+        if self._timed and rows and MOMENT not in rows[0]:
             beside["own_moment"] = moment_texts([row[self._table.time] for row in rows])
         if self._opens:
             beside["details"] = await reader.details(scope, rows)
@@ -190,6 +194,19 @@ class Rows:
                 await reader.accounts.name(number)
                 names = reader.accounts.names()
         return names
+
+
+def _ids(rows: Sequence[Row], account: int | None) -> list[str]:
+    """The outward ids of calls."""
+    if not rows or RAW_ID not in rows[0]:
+        return encode_call_ids(list(map(_CALL_KEY, rows)))
+    # By place: a name would be looked up once a row.
+    columns = list(rows[0].keys())
+    raw = list(map(itemgetter(columns.index(RAW_ID)), rows))
+    if "account_id" in columns:
+        return encode_raw_ids(list(map(itemgetter(columns.index("account_id")), rows)), raw)
+    assert account is not None
+    return encode_raw_ids(account, raw)
 
 
 __all__ = ["DoubtError", "Entry", "IneligibleError", "RowLoop", "Rows", "Shape"]

@@ -22,6 +22,8 @@ from service.storage.sources import AMOUNT_SOURCE_NAMES, SOURCE_NAMES
 
 INT_MAX: Final = 2**31 - 1
 INT_MIN: Final = -(2**31)
+OWN_MOMENT: Final = "@moment"
+"""Stands for a row's time until it is known how the rows have it. No response key can hold the `@`."""
 _WITH_MICROSECONDS: Final = len("2026-11-22T10:00:00.123456Z")
 
 
@@ -98,11 +100,8 @@ FUNCTIONS: Final[Mapping[str, Any]] = {
 
 
 def _text(column: str) -> str:
+    """What the schema promises to have a value is `NOT NULL` in the database."""
     return f"c_{column}"
-
-
-def _some(column: str) -> str:
-    return f"(c_{column} if c_{column} is not None else doubt())"
 
 
 def _int(column: str) -> str:
@@ -116,13 +115,13 @@ def _bigint(column: str) -> str:
 
 CALL: Final[Mapping[str, str]] = {
     "id": "own_id",
-    "sourceId": _some("source_id"),
+    "sourceId": _text("source_id"),
     "source": "source(c_source)",
-    "startedAt": "own_moment",
+    "startedAt": OWN_MOMENT,
     "account": "some_text(names.get(c_account, c_account))",
     "apiKey": _text("api_key"),
     "user": "user(c_user_token, c_started_at)",
-    "model": _some("model"),
+    "model": _text("model"),
     "servedModel": _text("served_model"),
     "provider": _text("provider"),
     "operation": _text("operation"),
@@ -142,11 +141,11 @@ CALL: Final[Mapping[str, str]] = {
 }
 ERROR: Final[Mapping[str, str]] = {
     "id": "encode_error_id(c_account_id, c_id, c_occurred_at)",
-    "type": _some("error_type"),
+    "type": _text("error_type"),
     "code": _text("error_code"),
     "message": "text(details.message)",
     "disclosure": "details.disclosure",
-    "occurredAt": "own_moment",
+    "occurredAt": OWN_MOMENT,
     "fingerprint": "fingerprint_text(c_fingerprint)",
 }
 SCALARS: Final[Mapping[str, Mapping[str, str]]] = {"Call": CALL, "CallError": ERROR}
@@ -154,7 +153,7 @@ SCALARS: Final[Mapping[str, Mapping[str, str]]] = {"Call": CALL, "CallError": ER
 
 PARTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "Call.amount": (
-        "(None if c_amount is None or c_currency is None or c_amount_source is None else {entries})",
+        "(None if c_amount is None or c_currency is None else {entries})",
         {"amount": "c_amount", "currency": "c_currency", "source": "amount_sources[c_amount_source]"},
     ),
     "Call.amountParts": (

@@ -17,6 +17,7 @@ from service.query.errors import BadInputError
 
 _LABEL = b"calledger/cursor/v1"
 _LENGTH_MAX = 512
+_URLSAFE = bytes.maketrans(b"+/", b"-_")
 
 Position = tuple[str | int | None, ...]
 """Values of the order's terms and the id, as they stand in a cursor: moments as microseconds, decimals as text."""
@@ -38,7 +39,8 @@ class Cursors:
         return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).digest()
 
     def seal(self, position: Position, binding: bytes) -> str:
-        return base64.urlsafe_b64encode(self._siv.encrypt(orjson.dumps(position), [binding])).decode().rstrip("=")
+        sealed = self._siv.encrypt(orjson.dumps(position), [binding])
+        return binascii.b2a_base64(sealed, newline=False).translate(_URLSAFE, b"=").decode()
 
     def open(self, text: str, binding: bytes) -> Position:
         """Raises CursorError for anything but a cursor that `seal` gave out for the same binding."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, cast
 
-from policies.model import DataClass, Store
+from policies.model import DataClass, Policy, Store
 from policies.retention import cutoff, readable_cutoff
 from service.query.errors import BadInputError
 from service.query.fields import ERRORS, Table
@@ -26,12 +26,23 @@ FAR_PAST: Final = datetime(1, 1, 2, tzinfo=UTC)
 
 
 class Leg(NamedTuple):
-    """Rows of one tier, not older than `cutoff`; of `accounts` (None: every account)."""
+    """Rows of one tier, not older than `cutoff`; of `accounts` (None: every account). `now`: by when that was so."""
 
     tier: int
     accounts: tuple[int, ...] | None
     cutoff: datetime
-    readable: datetime
+    now: datetime
+    policy: Policy
+
+    @property
+    def account(self) -> int | None:
+        """The one account whose rows these are; None: several, or any."""
+        return self.accounts[0] if self.accounts is not None and len(self.accounts) == 1 else None
+
+    @property
+    def readable(self) -> datetime:
+        """The oldest time whose hashed values are still shown. Few lists ask for one."""
+        return readable_cutoff(self.policy, self.tier, DataClass.PERSONAL, Store.CALL, self.now)
 
 
 async def names_in_scope(accounts: Accounts, scope: Scope, asked: Question) -> Mapping[str, int]:
@@ -128,12 +139,7 @@ def legs_of(scope: Scope, accounts: Accounts, asked: tuple[int, ...] | None, sto
 
 
 def leg_of(scope: Scope, tier: int, numbers: tuple[int, ...] | None, store: Store, now: datetime) -> Leg:
-    return Leg(
-        tier,
-        numbers,
-        cutoff(scope.policy, tier, store, now),
-        readable_cutoff(scope.policy, tier, DataClass.PERSONAL, Store.CALL, now),
-    )
+    return Leg(tier, numbers, cutoff(scope.policy, tier, store, now), now, scope.policy)
 
 
 def leg_of_call(scope: Scope, accounts: Accounts, key: CallKey, store: Store, now: datetime) -> Leg | None:
@@ -146,4 +152,9 @@ def leg_of_call(scope: Scope, accounts: Accounts, key: CallKey, store: Store, no
 
 
 def earliest(legs: Iterable[Leg]) -> datetime:
-    return min((leg.cutoff for leg in legs), default=FAR_FUTURE)
+    return min([leg.cutoff for leg in legs], default=FAR_FUTURE)
+
+
+def by_account(legs: Iterable[Leg]) -> bool:
+    """Whether each leg is one account's, so that its rows come out of the index in order."""
+    return None not in [leg.account for leg in legs]

@@ -50,8 +50,7 @@ async def rows_by_key(
 
 def shown(table: Table, selection: Selection, scope: Scope) -> frozenset[str]:
     """The fields whose values this role gets."""
-    moment = FAR_FUTURE
-    return _project(table, selection, scope, Params(), Leg(0, None, moment, moment)).shown
+    return _project(table, selection, scope, Params(), Leg(0, None, FAR_FUTURE, FAR_FUTURE, scope.policy)).shown
 
 
 def _project(table: Table, selection: Selection, scope: Scope, params: Params, leg: Leg) -> Projection:

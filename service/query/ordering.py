@@ -20,6 +20,8 @@ MOMENT: Final = "moment"
 """The table's time as a text, in UTC to the microsecond, in its stead: to make a datetime of it takes the driver 1.4 us
 a row, and most pages only write it on.
 """
+RAW_ID: Final = "raw_id"
+"""The row's id as 16 bytes, in its stead: to be written outward, or into a cursor, it needs no text."""
 _MOMENT_SQL: Final = """to_char({time}, 'YYYY-MM-DD"T"HH24:MI:SS.US')"""
 
 
@@ -63,9 +65,9 @@ class Ordering:
         self.descending = terms[0].descending
 
     def columns(self, *, texts: bool = False) -> dict[str, str]:
-        """What has to be selected to tell where a row stands. `texts`: by time, as MOMENT says."""
+        """What has to be selected to tell where a row stands. `texts`: by time, as MOMENT and RAW_ID say."""
         if texts and self.by_time:
-            return {MOMENT: _MOMENT_SQL.format(time=self.table.time), "id": "id"}
+            return {MOMENT: _MOMENT_SQL.format(time=self.table.time), RAW_ID: "uuid_send(id)"}
         keys = {} if self.by_time else {f"order_{index}": term.sql for index, (term, _) in enumerate(self.terms)}
         return {self.table.time: self.table.time, "id": "id", **keys}
 
@@ -86,8 +88,11 @@ class Ordering:
         """Where a row stands, as a cursor holds it."""
         if self.by_time:
             text = row.get(MOMENT)
-            moment = row[self.table.time] if text is None else datetime.fromisoformat(text + "Z")
-            return (microseconds(moment), row["id"])
+            if text is not None:
+                digits = row[RAW_ID].hex()
+                id_ = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+                return (microseconds(datetime.fromisoformat(text + "Z")), id_)
+            return (microseconds(row[self.table.time]), row["id"])
         return (*(_plain(row[self._name(index)]) for index in range(len(self.terms))), row["id"])
 
     def time_of(self, position: Position) -> datetime | None:

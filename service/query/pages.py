@@ -11,7 +11,7 @@ from service.query import statements
 from service.query.cursor import Cursors, Position
 from service.query.errors import BadInputError
 from service.query.fields import Table
-from service.query.legs import TICK, Leg, earliest
+from service.query.legs import TICK, Leg, by_account, earliest
 from service.query.ordering import Bound, Ordering, OrderTerm, ordering_of
 from service.query.params import Params
 from service.query.predicate import EVERYTHING, Predicate, Span
@@ -45,8 +45,8 @@ class Wanted:
     """What of the connection is asked for. Nothing else is worked out.
 
     `projection`: the selection's columns, where they are known beforehand (`fixed_projection`). `texts`: statements
-    with these columns that were put together before, by everything else that their text depends on. `moment_texts`: of
-    the table's time only a text is wanted, and rows may have it under `ordering.MOMENT`.
+    with these columns that were put together before, by everything else that their text depends on. `texts_only`: time
+    and id of a row are only written on, and rows may have them as `ordering.MOMENT` and `ordering.RAW_ID`.
     """
 
     rows: bool = True
@@ -55,7 +55,7 @@ class Wanted:
     total: bool = False
     selection: Selection = field(default_factory=dict[str, Any])
     projection: Projection | None = None
-    moment_texts: bool = False
+    texts_only: bool = False
     texts: dict[Hashable, str] = field(default_factory=dict[Hashable, str], compare=False)
 
 
@@ -88,7 +88,9 @@ class Reading(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Rows in the asked order, what of them may be shown, and how to go on."""
+    """Rows in the asked order, what of them may be shown, and how to go on. `account`: whose all of them are, if known;
+    rows with texts only do not say it again.
+    """
 
     rows: Sequence[Row]
     shown: frozenset[str]
@@ -98,6 +100,7 @@ class Page(NamedTuple):
     ordering: Ordering
     cursors: Cursors
     binding: bytes
+    account: int | None
 
     def cursor(self, row: Row) -> str:
         return self.cursors.seal(self.ordering.position(row), self.binding)
@@ -116,34 +119,35 @@ async def read_page(
     Raises BadInputError for a cursor or an order that does not fit.
     """
     ordering = ordering_of(reading.table, request.terms)
-    _check_order(reading, ordering)
+    if not ordering.by_time:
+        _check_order(reading, ordering)
+    size, from_end = request.size, request.from_end
     after = None if request.after is None else Bound(cursors.open(request.after, reading.binding), after=True)
     before = None if request.before is None else Bound(cursors.open(request.before, reading.binding), after=False)
-    bounds = [bound for bound in (after, before) if bound is not None]
+    bounds = [bound for bound in (after, before) if bound is not None] if after or before else []
     rows: list[Row] = []
-    if wanted.rows or (wanted.has_previous if request.from_end else wanted.has_next):
-        fetcher = _Fetcher(connection, reading, ordering, wanted)
-        rows = await fetcher.fetch(bounds, request.size + 1, backward=request.from_end)
+    if wanted.rows or (wanted.has_previous if from_end else wanted.has_next):
+        rows = await _Fetcher(connection, reading, ordering, wanted).fetch(bounds, size + 1, backward=from_end)
     probe = _Fetcher(connection, reading, ordering, Wanted()) if bounds else None
-    more = len(rows) > request.size
-    rows = rows[: request.size][::-1] if request.from_end else rows[: request.size]
+    more = len(rows) > size
+    rows = rows[:size][::-1] if from_end else rows[:size]
     return Page(
         rows,
         wanted.projection.shown if wanted.projection else shown_fields(reading, wanted.selection),
-        (more and not request.from_end) or (before is not None and wanted.has_next and await probe.exists_past(before)),
-        (more and request.from_end) or (after is not None and wanted.has_previous and await probe.exists_past(after)),
+        (more and not from_end) or (before is not None and wanted.has_next and await probe.exists_past(before)),
+        (more and from_end) or (after is not None and wanted.has_previous and await probe.exists_past(after)),
         await count_rows(connection, reading) if wanted.total else None,
         ordering,
         cursors,
         reading.binding,
+        reading.legs[0].account if len(reading.legs) == 1 else None,
     )
 
 
 def _check_order(reading: Reading, ordering: Ordering) -> None:
+    """Orders other than by time: they sort what they read."""
     if any(term == "AMOUNT" for term, _ in ordering.names) and single_currency(reading.predicate) is None:
         raise BadInputError("an order by `AMOUNT` compares within one currency: add `currency: {eq: ...}`")
-    if ordering.by_time:
-        return
     start, end = _limits(reading)
     if min(end, reading.now) - start > UNORDERED_RANGE_MAX:
         raise BadInputError(
@@ -176,14 +180,22 @@ class _Fetcher:
         self._connection = connection
         self._reading = reading
         self._ordering = ordering
+        # Of the whole reading: all rows of a page have the same columns.
+        self._bare = len(reading.legs) == 1 and reading.predicate is EVERYTHING and wanted.projection is not None
 
     async def fetch(self, bounds: Sequence[Bound], limit: int, *, backward: bool) -> list[Row]:
         """The first `limit` rows inside the bounds, from the asked end."""
         rows: list[Row] = []
         for span in self._spans(bounds, backward=backward):
             legs = [leg for leg in self._reading.legs if span.end is None or leg.cutoff < span.end]
-            if legs:
-                rows += await self._fetch_slice(legs, span, bounds, limit - len(rows), backward=backward)
+            if not legs:
+                continue
+            asked = limit - len(rows)
+            if self._bare and not bounds:
+                text, values = self._text_of(legs[0], span, backward), statements.values_of(legs[0], span, asked)
+            else:
+                text, values = self._statement(legs, span, bounds, asked, backward=backward)
+            rows += await self._connection.fetch(text, *values)
             if len(rows) >= limit:
                 break
         return rows
@@ -206,14 +218,11 @@ class _Fetcher:
             elif moment is not None:
                 start = max(start, moment)
         newest_first = ordering.descending != backward
-        ordered = all(leg.accounts is not None and len(leg.accounts) == 1 for leg in reading.legs)
-        return slices(start, end, reading.now, newest_first=newest_first, ordered=ordered)
+        return slices(start, end, reading.now, newest_first=newest_first, ordered=by_account(reading.legs))
 
-    async def _fetch_slice(
+    def _statement(
         self, legs: Sequence[Leg], span: Span, bounds: Sequence[Bound], limit: int, *, backward: bool
-    ) -> list[Row]:
-        if not bounds and len(legs) == 1 and self._reading.predicate is EVERYTHING and self._wanted.projection:
-            return await self._fetch_leg(legs[0], span, limit, backward=backward)
+    ) -> tuple[str, Sequence[object]]:
         params = Params()
         conditions = [] if self._reading.predicate is EVERYTHING else [self._reading.condition(params)]
         for bound in bounds:
@@ -224,30 +233,25 @@ class _Fetcher:
             return {**self._project(params, leg).columns, **self._ordering.columns()}
 
         order_by = self._ordering.order_by(backward=backward)
-        sql = statements.page(self._reading.table, legs, span, columns, conditions, order_by, limit, params)
-        return await self._connection.fetch(sql, *params.values)
+        text = statements.page(self._reading.table, legs, span, columns, conditions, order_by, limit, params)
+        return text, params.values
 
-    async def _fetch_leg(self, leg: Leg, span: Span, limit: int, *, backward: bool) -> list[Row]:
-        """The same for one leg with nothing more to ask: most pages. Their statement's text is put together once."""
-        place = (self._ordering.names, backward, leg.accounts and len(leg.accounts) == 1)
+    def _text_of(self, leg: Leg, span: Span, backward: bool) -> str:
+        """The statement for one leg with nothing more to ask: most pages. It is put together once."""
+        place = (self._ordering.names, backward, leg.accounts is None, leg.account is None)
         text = self._wanted.texts.get(place)
         if text is None:
+            order_by = self._ordering.order_by(backward=backward)
             text = self._wanted.texts[place] = statements.page(
-                self._reading.table,
-                [leg],
-                span,
-                self._texts_of,
-                [],
-                self._ordering.order_by(backward=backward),
-                limit,
-                Params(),
+                self._reading.table, [leg], span, self._texts_of, [], order_by, 0, Params()
             )
-        return await self._connection.fetch(text, *statements.values_of(leg, span, limit))
+        return text
 
     def _texts_of(self, leg: Leg) -> Mapping[str, str]:
-        columns, texts = dict(self._project(Params(), leg).columns), self._wanted.moment_texts
+        columns, texts = dict(self._project(Params(), leg).columns), self._wanted.texts_only
         if texts and self._ordering.by_time:
-            columns.pop(self._reading.table.time, None)
+            for name in (self._reading.table.time, "id", *(("account_id",) if leg.account is not None else ())):
+                columns.pop(name, None)
         return columns | self._ordering.columns(texts=texts)
 
     def _project(self, params: Params, leg: Leg) -> Projection:

@@ -19,12 +19,13 @@ _Key = tuple[tuple[int, ...] | None, tuple[Compare, ...]]
 
 class Place(NamedTuple):
     """`names`: accounts that the scope may know of; `asked`: numbers of those that can have matches (None: any);
-    `tiers`: tier and accounts of each leg.
+    `tiers`: tier and accounts of each leg; `scope`: a text that says which accounts the scope reaches.
     """
 
     names: Mapping[str, int]
     asked: tuple[int, ...] | None
     tiers: Sequence[tuple[int, tuple[int, ...] | None]]
+    scope: str
 
 
 class Places:
@@ -35,21 +36,22 @@ class Places:
         self._known: dict[_Key, Place] = {}
         self._version: object = None
 
-    async def find(self, scope: Scope, asked: Question) -> Place:
-        """The place of a question. Asks the database once when a new account is named."""
-        if asked.ids:  # of single calls: others each time
-            return await self._found(scope, asked)
+    def known(self, scope: Scope, asked: Question) -> Place | None:
+        """The place of a question, if it is remembered. Of single calls none is: they are others each time."""
         if self._version is not self._accounts.version or len(self._known) >= _PLACES_MAX:
             self._version, self._known = self._accounts.version, {}
-        key = (scope.accounts, asked.accounts)
-        place = self._known.get(key)
+        return None if asked.ids else self._known.get((scope.accounts, asked.accounts))
+
+    async def find(self, scope: Scope, asked: Question) -> Place:
+        """The place of a question. Asks the database once when a new account is named."""
+        place = self.known(scope, asked)
         if place is None:
             place = await self._found(scope, asked)
-            if self._version is self._accounts.version and all_known(self._accounts, scope, asked):
-                self._known[key] = place
+            if not asked.ids and self._version is self._accounts.version and all_known(self._accounts, scope, asked):
+                self._known[scope.accounts, asked.accounts] = place
         return place
 
     async def _found(self, scope: Scope, asked: Question) -> Place:
         names = await names_in_scope(self._accounts, scope, asked)
         numbers = accounts_asked(scope, names, asked)
-        return Place(names, numbers, tiers_of(self._accounts, numbers))
+        return Place(names, numbers, tiers_of(self._accounts, numbers), repr(scope.accounts))

@@ -14,8 +14,7 @@ from typing import Literal, NamedTuple
 Operator = Literal["eq", "ne", "in", "notIn", "lt", "lte", "gt", "gte", "contains", "startsWith", "isNull"]
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(NamedTuple):
     """`field operator value`; `in` and `notIn` take a tuple, `isNull` a bool."""
 
     field: str

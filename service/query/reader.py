@@ -1,6 +1,8 @@
 """The one way out for rows: every list and look-up is asked for here, with the scope of the one who asks."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 import asyncpg
 
@@ -21,9 +23,12 @@ from service.query.scope import Scope
 from service.query.selection import Selection
 from service.query.totals import count_rows
 from service.query.users import tokens_of
+from service.query.where import UserTokens
 from service.storage.accounts import Accounts
 from service.storage.database import Database, Lent
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
+
+_NOBODY: Final[Mapping[str, UserTokens]] = MappingProxyType({})
 
 
 class Reader:
@@ -56,15 +61,17 @@ class Reader:
     async def prepare(self, scope: Scope, table: Table, predicate: Predicate | Question, order: object = ()) -> Reading:
         """Where the rows of a predicate lie for this scope, at the database's present time."""
         asked = predicate if isinstance(predicate, Question) else question(table, predicate)
-        now = await self.clock.now()
-        place = await self._places.find(scope, asked)
+        now = self.clock.told() or await self.clock.now()
+        place = self._places.known(scope, asked) or await self._places.find(scope, asked)
         span = span_of(table, asked)
         legs = [leg_of(scope, tier, accounts, table.store, now) for tier, accounts in place.tiers]
-        users = {
-            user: await tokens_of(self.keyring, scope.policy, user, legs, place.names.values(), span, now)
-            for user in asked.users
-        }
-        binding = Cursors.binding(table.kind, scope.accounts, order, asked.text)
+        users: Mapping[str, UserTokens] = _NOBODY
+        if asked.users:
+            users = {
+                user: await tokens_of(self.keyring, scope.policy, user, legs, place.names.values(), span, now)
+                for user in asked.users
+            }
+        binding = Cursors.binding(table.kind, place.scope, order, asked.text)
         return Reading(table, scope, place.asked, legs, span, asked.rest, place.names, users, now, binding)
 
     async def call(self, scope: Scope, text: str, selection: Selection) -> Row | None:
@@ -126,21 +133,15 @@ class Reader:
         return await Discloser(self.keyring, scope, await self.clock.now(), reveal=True).open(row)
 
     def connection(self, scope: Scope) -> "TimedReading":
-        return TimedReading(self.database.reading(scope.accounts))
+        return TimedReading(self.database, scope.accounts)
 
 
-class TimedReading:
+class TimedReading(Lent):
     """A connection that the database keeps to a scope; a statement that takes too long is QueryTimeoutError."""
 
-    __slots__ = ("_lent",)
+    __slots__ = ()
 
-    def __init__(self, lent: Lent) -> None:
-        self._lent = lent
-
-    async def __aenter__(self) -> asyncpg.Connection:
-        return await self._lent.__aenter__()
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        await self._lent.__aexit__(kind, error, trace)
-        if isinstance(error, asyncpg.QueryCanceledError):
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await super().__aexit__(kind)
+        if kind is not None and issubclass(kind, asyncpg.QueryCanceledError):
             raise QueryTimeoutError from None

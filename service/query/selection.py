@@ -59,6 +59,8 @@ def project(
             continue
         shown.add(field)
         columns |= _columns(f"{type_}.{field}", selectable, seen, scope, params, leg)
+        if field == "amount" and "source" not in (selection.get(field) or {}):
+            del columns["amount_source"]
     return Projection(columns, frozenset(shown))
 
 
@@ -66,7 +68,7 @@ def fixed_projection(table: Table, selection: Selection, scope: Scope) -> Projec
     """The projection of `selection` for this policy and role, when it is the same in every leg and binds no value."""
     params = Params()
     moment = datetime.max.replace(tzinfo=UTC)
-    projection = project(table, selection, selection, scope, params, Leg(0, None, moment, moment))
+    projection = project(table, selection, selection, scope, params, Leg(0, None, moment, moment, scope.policy))
     return None if params.values else projection
 
 

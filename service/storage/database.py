@@ -99,7 +99,11 @@ class Database:
 
     def reading(self, accounts: tuple[int, ...] | None) -> "Lent":
         """A connection that the database itself keeps to `accounts`; None sees every account."""
-        return Lent(self._unscoped if accounts is None else self._scoped, accounts)
+        return Lent(self, accounts)
+
+    def readers(self, accounts: tuple[int, ...] | None) -> "Readers":
+        """Connections whose role is kept to a scope's accounts, or sees all."""
+        return self._unscoped if accounts is None else self._scoped
 
 
 class Readers:
@@ -142,12 +146,16 @@ class Readers:
         finally:
             self._waiting -= 1
 
-    async def give_back(self, connection: asyncpg.Connection, accounts: tuple[int, ...] | None, *, sound: bool) -> None:
-        """`sound`: nothing failed on it. Else the pool looks after it, as after one that somebody waits for."""
-        if sound and not self._waiting:
-            self._idle.append((accounts, connection))
-        else:
-            await self._pool.release(connection)
+    def keep(self, connection: asyncpg.Connection, accounts: tuple[int, ...] | None) -> bool:
+        """Keep it at hand, as one that sees these accounts; not when somebody waits for one."""
+        if self._waiting:
+            return False
+        self._idle.append((accounts, connection))
+        return True
+
+    async def give_back(self, connection: asyncpg.Connection) -> None:
+        """Have the pool look after it: something failed on it, or somebody waits."""
+        await self._pool.release(connection)
 
     async def close(self) -> None:
         while self._idle:
@@ -168,8 +176,8 @@ class Lent:
 
     __slots__ = ("_accounts", "_connection", "_readers")
 
-    def __init__(self, readers: Readers, accounts: tuple[int, ...] | None) -> None:
-        self._readers = readers
+    def __init__(self, database: Database, accounts: tuple[int, ...] | None) -> None:
+        self._readers = database.readers(accounts)
         self._accounts = accounts
 
     async def __aenter__(self) -> asyncpg.Connection:
@@ -180,7 +188,8 @@ class Lent:
         return connection
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        await self._readers.give_back(self._connection, self._accounts, sound=kind is None)
+        if kind is not None or not self._readers.keep(self._connection, self._accounts):
+            await self._readers.give_back(self._connection)
 
 
 async def _usable_roles(url: str) -> frozenset[str]:

@@ -6,7 +6,7 @@ Outside: `call_` or `err_` and base32 of the account number and that UUID, so th
 
 import base64
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -106,20 +106,40 @@ def encode_call_id(account_id: int, uuid: UUID | str) -> str:
 
 
 def encode_call_ids(calls: Sequence[tuple[int, str]]) -> list[str]:
-    """`encode_call_id` for many (account number, UUID as text) at once.
+    """`encode_call_id` for many (account number, UUID as text) at once."""
+    ids: list[str] = []
+    for start in range(0, len(calls), _IDS_AT_ONCE):
+        part = calls[start : start + _IDS_AT_ONCE]
+        ids += _encoded(bytes.fromhex(_digits(part)), len(part))
+    return ids
+
+
+def encode_raw_ids(accounts: int | Sequence[int], uuids: Sequence[bytes]) -> list[str]:
+    """The same for one account's number, or the accounts' in step, and the 16 bytes of each UUID: half the work."""
+    ids: list[str] = []
+    for start in range(0, len(uuids), _IDS_AT_ONCE):
+        some = uuids[start : start + _IDS_AT_ONCE]
+        if isinstance(accounts, int):
+            number = accounts.to_bytes(16, "big")
+            data = number + number.join(some)
+        else:
+            numbers = accounts[start : start + _IDS_AT_ONCE]
+            data = b"".join([number.to_bytes(16, "big") + uuid for number, uuid in zip(numbers, some, strict=True)])
+        ids += _encoded(data, len(some))
+    return ids
+
+
+def _encoded(data: bytes, count: int) -> Iterable[str]:
+    """The ids of `count` calls, whose accounts and UUIDs `data` holds as 16 bytes each.
 
     All of them stand in one long number, 256 bits each, and five steps move every group of five bits to a byte of its
     own: ten times faster than one by one.
     """
-    ids: list[str] = []
-    for start in range(0, len(calls), _IDS_AT_ONCE):
-        part = calls[start : start + _IDS_AT_ONCE]
-        bits = int.from_bytes(bytes.fromhex(_digits(part)), "big")
-        for width, moved, kept in _SPREADS:
-            bits = bits & kept | (bits & moved) << width
-        text = bits.to_bytes(32 * len(part), "big").translate(_ALPHABET).decode("ascii")
-        ids += map("call_".__add__, map(text.__getitem__, _PLACES[: len(part)]))
-    return ids
+    bits = int.from_bytes(data, "big")
+    for width, moved, kept in _SPREADS:
+        bits = bits & kept | (bits & moved) << width
+    text = bits.to_bytes(32 * count, "big").translate(_ALPHABET).decode("ascii")
+    return map("call_".__add__, map(text.__getitem__, _PLACES[:count]))
 
 
 def _digits(calls: Sequence[tuple[int, str]]) -> str:

@@ -16,7 +16,9 @@ from service.storage.ids import (
     decode_call_id,
     decode_error_id,
     encode_call_id,
+    encode_call_ids,
     encode_error_id,
+    encode_raw_ids,
     from_milliseconds,
     uuid_time,
 )
@@ -84,6 +86,17 @@ def test_outward_ids_round_trip(account: int, uuid: UUID, delay_ms: int) -> None
         error_id = encode_error_id(account, uuid, occurred_at)
         assert error_id.startswith("err_") and len(error_id) == 43
         assert decode_error_id(error_id) == ErrorKey(CallKey(account, uuid), occurred_at)
+
+
+@given(st.lists(st.tuples(accounts, st.uuids()), max_size=200))
+def test_many_ids_at_once_are_each_its_own(calls: list[tuple[int, UUID]]) -> None:
+    """However they are handed over, as text or bytes, of one account or several, and however many."""
+    numbers, raw = [account for account, _ in calls], [uuid.bytes for _, uuid in calls]
+    expected = [encode_call_id(account, uuid) for account, uuid in calls]
+
+    assert encode_call_ids([(account, str(uuid)) for account, uuid in calls]) == expected
+    assert encode_raw_ids(numbers, raw) == expected
+    assert encode_raw_ids(7, raw) == [encode_call_id(7, uuid) for _, uuid in calls]
 
 
 def uuid_time_fits(uuid: UUID) -> bool:

@@ -1,5 +1,6 @@
 """Logs say what happened and where, and nothing that a client sent."""
 
+import asyncio
 import io
 import json
 import logging
@@ -9,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 import structlog
 
-from service.logs import configure_logs, get_logger, log_request
+from service.logs import configure_logs, get_logger, log_request, write_requests
 
 
 @pytest.fixture
@@ -62,6 +63,20 @@ def test_a_request_is_one_line_like_any_other(lines: io.StringIO) -> None:
     assert ours.keys() == others.keys()
     assert {**ours, "timestamp": None} == {**others, "timestamp": None}
     assert datetime.fromisoformat(ours["timestamp"]).utcoffset() == timedelta(0)
+
+
+async def test_lines_of_one_moment_are_written_together(lines: io.StringIO) -> None:
+    """While a loop runs, lines of requests wait for those after them, in order; they come out by themselves."""
+    for status in (200, 201, 202):
+        log_request(method="POST", route="/graphql", status=status, duration_ms=1.5)
+    assert not lines.getvalue()
+    while not lines.getvalue():  # noqa: ASYNC110 - what a timer of the loop writes
+        await asyncio.sleep(0.01)
+    assert [json.loads(line)["status"] for line in lines.getvalue().splitlines()] == [200, 201, 202]
+
+    log_request(method="POST", route="/graphql", status=500, duration_ms=1.5)
+    write_requests()
+    assert lines.getvalue().count("\n") == 4
 
 
 def test_requests_are_not_logged_above_their_level(lines: io.StringIO) -> None:

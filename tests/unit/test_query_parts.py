@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.document import load_preset
 from service.api.limits import Bucket, Buckets
 from service.query import statements
 from service.query.cursor import CursorError, Cursors
@@ -19,6 +20,7 @@ from service.query.slices import slices
 from service.query.where import fingerprint_text, parse_fingerprint
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
+POLICY = load_preset("default")
 MOMENTS = st.integers(-500 * 24, 500 * 24).map(lambda hours: NOW + timedelta(hours=hours))
 
 
@@ -116,7 +118,7 @@ def test_buckets_are_a_key_s_own_and_bounded() -> None:
 def test_a_legs_values_are_those_of_its_statement(accounts: tuple[int, ...] | None, start: datetime | None) -> None:
     """A text that was put together for one leg serves every other: values stand where its own stood."""
     cutoff, end = datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 25, tzinfo=UTC)
-    leg, span, params = Leg(1, accounts, cutoff, cutoff), Span(start, end), Params()
+    leg, span, params = Leg(1, accounts, cutoff, cutoff, POLICY), Span(start, end), Params()
 
     statements.page(CALLS, [leg], span, lambda _: {"id": "id"}, [], "started_at DESC", 51, params)
 
@@ -129,7 +131,7 @@ def test_an_unlike_leg_has_another_text() -> None:
     texts = {
         statements.page(
             CALLS,
-            [Leg(1, accounts, moment, moment)],
+            [Leg(1, accounts, moment, moment, POLICY)],
             Span(moment, moment),
             lambda _: {"id": "id"},
             [],
