@@ -1,7 +1,5 @@
 """Answering on a port: the HTTP application on its listener, and what a process has to hear of meanwhile."""
 
-import asyncio
-import contextlib
 import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -9,59 +7,27 @@ from typing import Any
 
 from aiohttp import web
 
-from service.app import Handler, Runner, build_app
+from service.api import GRAPHQL
+from service.app import Runner, build_app
 from service.background import background
+from service.front import Front
 from service.ingest import close_writer
 from service.listening import cannot_listen
 from service.logs import write_requests
 from service.runtime import Runtime
 from service.storage.notices import listen_for_ever
 
-_SHUTDOWN_SECONDS = 20.0
 _CUT_OFF_SECONDS = 1.0
-
-
-class _UnderWay:
-    """The requests that are being answered, so that a stop can wait for them.
-
-    aiohttp's own stop does not read on: a request whose body is still on its way would hang, and then be cut off.
-    """
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._stopping = False
-        self._ended: asyncio.Event = asyncio.Event()
-
-    @web.middleware
-    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self._count += 1
-        try:
-            response = await handler(request)
-            if self._stopping and not response.prepared:
-                response.force_close()
-            return response
-        finally:
-            self._count -= 1
-            if self._stopping and not self._count:
-                self._ended.set()
-
-    async def end(self) -> None:
-        """Return when none is under way, or patience has run out. Connections are not kept alive from now on."""
-        self._stopping = True
-        if self._count:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), _SHUTDOWN_SECONDS)
 
 
 @asynccontextmanager
 async def answering(runtime: Runtime, listener: socket.socket) -> AsyncIterator[None]:
     """Accept requests on `listener`; on the way out finish those under way, then what the writer holds."""
     app = build_app(runtime)
-    under_way = _UnderWay()
-    app.middlewares.insert(0, under_way.middleware)
+    front = Front({"/graphql": app[GRAPHQL]})
     # Bodies arrive as they were sent: ingest decodes gzip itself, within its bounds.
     runner = Runner(
-        app, access_log=None, shutdown_timeout=_CUT_OFF_SECONDS, handle_signals=False, auto_decompress=False
+        app, front, access_log=None, shutdown_timeout=_CUT_OFF_SECONDS, handle_signals=False, auto_decompress=False
     )
     await runner.setup()
     async with background(_attention(runtime)):
@@ -70,7 +36,7 @@ async def answering(runtime: Runtime, listener: socket.socket) -> AsyncIterator[
             site = await _start(runner, listener)
             yield
             await site.stop()
-            await under_way.end()
+            await front.end()
         finally:
             await runner.cleanup()
             await close_writer(app)

@@ -1,23 +1,22 @@
-"""The HTTP application: what is mounted where, and what every request passes."""
+"""The HTTP application: what is mounted where."""
 
-import time
-from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from prometheus_client import REGISTRY, generate_latest
 
 from service import api, console, export, ingest
-from service.logs import get_logger, log_request
+from service.front import Front, Handler, error_answer
+from service.logs import get_logger
 from service.runtime import Runtime
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 log = get_logger()
 
 
 def build_app(runtime: Runtime) -> web.Application:
     """The application of one process. It takes the runtime as open, and does not close it."""
-    app = web.Application(middlewares=[_access_log, _errors_as_json], client_max_size=runtime.settings.max_body_bytes)
+    app = web.Application(client_max_size=runtime.settings.max_body_bytes)
     ingest.setup(app, runtime)
     api.setup(app, runtime)
     export.setup(app, runtime)
@@ -46,54 +45,20 @@ class _Server(web.Server):  # type: ignore[type-arg]
 
 
 class Runner(web.AppRunner):
-    """Runs an application behind connections that repeat nothing."""
+    """Runs an application behind a front, and behind connections that repeat nothing."""
+
+    __slots__ = ("_front",)
+
+    def __init__(self, app: web.Application, front: Front, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
+        super().__init__(app, **options)
+        self._front = front
 
     async def _make_server(self) -> web.Server:  # type: ignore[type-arg]
         server = await super()._make_server()
+        server.request_handler = self._front.before(server.request_handler)
         # aiohttp has no parameter for the class of its connections.
         server.__class__ = _Server
         return server
-
-
-@web.middleware
-async def _access_log(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """One line a request. The path is the route's own, never the client's, and no query string is kept."""
-    started = time.perf_counter()
-    status = 500
-    try:
-        response = await handler(request)
-        status = response.status
-        return response
-    except web.HTTPException as error:
-        status = error.status
-        raise
-    finally:
-        resource = request.match_info.route.resource
-        log_request(
-            method=request.method if request.method.isalpha() else "?",
-            route=resource.canonical if resource else None,
-            status=status,
-            duration_ms=round((time.perf_counter() - started) * 1000, 1),
-        )
-
-
-@web.middleware
-async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """No traceback and no input in an answer: an error is a code and a sentence of ours."""
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        headers = {name: value for name, value in error.headers.items() if name in ("Allow", "Retry-After")}
-        return error_answer(error.status, error.reason.lower().replace(" ", "_"), error.reason.lower(), headers)
-    except Exception:
-        log.exception("a request failed")
-        return error_answer(500, "internal", "something went wrong here; the log says where")
-
-
-def error_answer(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
-    return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)
 
 
 async def _healthz(_: web.Request) -> web.Response:

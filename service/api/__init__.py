@@ -1,6 +1,6 @@
 """GraphQL: the schema, its limits, and its place in the HTTP application."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
@@ -8,6 +8,9 @@ from policies import Policy
 
 if TYPE_CHECKING:
     from service.runtime import Runtime
+
+GRAPHQL: Final = web.AppKey("graphql", Any)
+"""The handler of `/graphql`."""
 
 
 def setup(app: web.Application, runtime: "Runtime") -> None:
@@ -27,3 +30,4 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
     runtime.check_policy = check
     view = LedgerView(schema, runtime, Buckets(runtime.settings.rate_limit_per_minute))
     app.router.add_route("*", "/graphql", view)
+    app[GRAPHQL] = view
