@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from graphql import (
     DirectiveNode,
@@ -51,6 +51,12 @@ _NAME: Final = (str, type(None))
 _VARIABLES: Final = (dict, type(None))
 _DIRECTIVES: Final = frozenset({"skip", "include"})
 
+Roots = list[tuple[str, Root | None]]
+"""Root fields by response key; None: `__typename`."""
+Requests = Sequence[Callable[[], Any] | None]
+"""What makes the request of each root, in step."""
+Asked = tuple[Roots, Requests, Priced]
+
 
 @dataclass(slots=True, eq=False)
 class _Variant:
@@ -61,7 +67,7 @@ class _Variant:
 
     policy: Policy
     views: Mapping[str, View]
-    roots: list[tuple[str, Root | None]] | None
+    roots: Roots | None
     templates: list[Template | None] | None = None
     admitted: OrderedDict[Hashable, Priced] = field(default_factory=OrderedDict[Hashable, Priced])
 
@@ -142,11 +148,11 @@ class _Operation:
         if self._flags is None:
             return None
         asked = self._from_template(variables, context) or self._from_values(variables, context)
-        if asked is None or not _charged(asked.priced, context):
+        if asked is None or not _charged(asked[-1], context):
             return None
-        return await _run(asked, context)
+        return await _run(*asked, context)
 
-    def _from_template(self, variables: dict[str, Any], context: Context) -> "_Asked | None":
+    def _from_template(self, variables: dict[str, Any], context: Context) -> Asked | None:
         """What is asked, where only values differ from what was asked before."""
         simple = self._scalars.coerced(variables) if self._scalars is not None else None
         if simple is None:
@@ -163,11 +169,13 @@ class _Operation:
             priced = None if isinstance(values, list) else self._admitted(variant, key, values, context)
         if priced is None:
             return None
-        return _Asked(
-            variant.roots, [template and partial(template.request, simple) for template in variant.templates], priced
+        return (
+            variant.roots,
+            [template and partial(template.request, simple) for template in variant.templates],
+            priced,
         )
 
-    def _from_values(self, variables: dict[str, Any], context: Context) -> "_Asked | None":
+    def _from_values(self, variables: dict[str, Any], context: Context) -> Asked | None:
         values = get_variable_values(self._schema, self._node.variable_definitions or (), variables)
         if isinstance(values, list):
             return None
@@ -185,7 +193,7 @@ class _Operation:
             root and partial(root.request, self._arguments, arguments)
             for (_, root), arguments in zip(variant.roots, given, strict=True)
         ]
-        return _Asked(variant.roots, requests, priced)
+        return (variant.roots, requests, priced)
 
     def _key(self, coerced: Mapping[str, Any], scope: Scope) -> Hashable:
         flags = tuple([coerced.get(name) for name in self._flags]) if self._flags else ()
@@ -204,7 +212,7 @@ class _Operation:
         self._variants.move_to_end(key)
         return variant
 
-    def _templates(self, roots: list[tuple[str, Root | None]], values: VariableValues) -> list[Template | None] | None:
+    def _templates(self, roots: Roots, values: VariableValues) -> list[Template | None] | None:
         try:
             self._scalars = Scalars(values)
             return [self._template(root, values) if root else None for _, root in roots]
@@ -216,10 +224,10 @@ class _Operation:
             raise NoTemplateError  # a report takes far longer than its arguments
         return Template(root.table, self._definition(root), root.nodes[0], values, self._arguments)
 
-    def _compiled(self, values: VariableValues, scope: Scope) -> list[tuple[str, Root | None]] | None:
+    def _compiled(self, values: VariableValues, scope: Scope) -> Roots | None:
         shaping = Shaping(self._schema, self._fragments, values)
         document = Document(self._fragments, values.coerced)
-        roots: list[tuple[str, Root | None]] = []
+        roots: Roots = []
         try:
             for key, details in shaping.roots(self._node).items():
                 meta = details[0].node.name.value == "__typename"
@@ -250,41 +258,42 @@ class _Operation:
         return priced
 
 
-class _Asked(NamedTuple):
-    """What one request asks: root fields by response key (None: `__typename`), what makes their requests, the price."""
-
-    roots: list[tuple[str, Root | None]]
-    requests: Sequence[Callable[[], Any] | None]
-    priced: Priced
-
-
-async def _run(asked: _Asked, context: Context) -> ExecutionResult | None:
-    data: dict[str, Any] | None
+async def _run(roots: Roots, requests: Requests, priced: Priced, context: Context) -> ExecutionResult | None:
+    data: dict[str, Any] | None = None
     errors = None
     try:
-        data = await _data(asked, context)
+        if len(roots) == 1:
+            key, only = roots[0]
+            data = {key: await only.answer(context, requests[0])}  # type: ignore[union-attr, arg-type]
+        else:
+            data = await _together(roots, requests, context)
+    except (RequestError, QueryTimeoutError) as error:
+        errors = [located_error(error, only.nodes, [key])]  # type: ignore[union-attr]
     except _FailedError as failed:
-        data, errors = None, [failed.error]
+        errors = [failed.error]
     except Exception:
         # The ordinary path meets it again, places it, and logs it.
         context.bucket.give_back(context.requested_cost)
         context.requested_cost = 0
         context.sizes.clear()
         return None
-    return ExecutionResult(data, errors, settle(asked.priced, context, answered=data is not None))
+    return ExecutionResult(data, errors, settle(priced, context, answered=data is not None))
 
 
-async def _data(asked: _Asked, context: Context) -> dict[str, Any]:
-    roots, requests, _ = asked
-    if len(roots) == 1:
-        key, root = roots[0]
-        return {key: await _root(root, requests[0], context)}
-    work = [(root, make) for (_, root), make in zip(roots, requests, strict=True) if root]
-    answers = iter(await _together(_root(root, make, context) for root, make in work))
+async def _together(roots: Roots, requests: Requests, context: Context) -> dict[str, Any]:
+    work = [(root, make) for (_, root), make in zip(roots, requests, strict=True) if root and make]
+    tasks = [asyncio.ensure_future(_root(root, make, context)) for root, make in work]
+    try:
+        answers = iter(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
     return {key: "Query" if root is None else next(answers) for key, root in roots}
 
 
-async def _root(root: Any, make_request: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 - a Root and its own
+async def _root(root: Root, make_request: Callable[[], Any], context: Context) -> dict[str, Any]:
     try:
         return await root.answer(context, make_request)
     except (RequestError, QueryTimeoutError) as error:
@@ -306,17 +315,6 @@ class _FailedError(Exception):
     def __init__(self, error: GraphQLError) -> None:
         super().__init__(error.message)
         self.error = error
-
-
-async def _together(roots: Iterator[Any]) -> list[Any]:
-    tasks = [asyncio.ensure_future(root) for root in roots]
-    try:
-        return await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
 
 
 def _directive_variables(document: DocumentNode) -> tuple[str, ...] | None:

@@ -42,6 +42,7 @@ _CONTENT_TYPES: Final = {name: f"{name}; charset=utf-8" for name in (JSON, GRAPH
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _SCOPES_MAX: Final = 4096
 _PLAIN_POSTS_MAX: Final = 256
+_REFUSALS: Final = (UnauthenticatedError, web.HTTPRequestEntityTooLarge, HTTPException)
 _STATUSES: Final = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429, Code.FORBIDDEN: 403}
 
 
@@ -65,7 +66,13 @@ class LedgerView(GraphQLView[Context, None]):
         self._schema = schema
         self._runtime = runtime
         self._buckets = buckets
-        self._services = {"means": runtime.means}
+        self._authenticate = runtime.authenticator.authenticate
+        self._max_cost = runtime.settings.max_query_cost
+        self._services = {
+            "ledger": runtime.ledger,
+            "services": {"means": runtime.means},
+            "export_asked": runtime.export_asked.set,
+        }
         self._reader: Reader | None = None
         self._policy: Policy | None = None
         self._views: dict[Role, Mapping[str, View]] = {}
@@ -74,9 +81,16 @@ class LedgerView(GraphQLView[Context, None]):
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         manner = _manner(request)
-        known = self._plain_posts.get(manner)
-        if known is not None and _length_known(request):
-            return await self._answered(request, known, plain=True)
+        media_type = self._plain_posts.get(manner)
+        if media_type is None or not _length_known(request):
+            return await self._examined(request, manner)
+        try:
+            return await self._posted(request, media_type)
+        except _REFUSALS as error:
+            return _refused(error, media_type)
+
+    async def _examined(self, request: web.Request, manner: Hashable) -> web.StreamResponse:
+        """The answer to a request of a manner that was not met before, or that has to be looked at each time."""
         media_type = _negotiated(request.headers.get("Accept"))
         if request.method not in _METHODS:
             return _answer(405, Code.BAD_USER_INPUT, "use GET or POST", JSON, {"Allow": "GET, POST"})
@@ -87,28 +101,19 @@ class LedgerView(GraphQLView[Context, None]):
             return _answer(*refusal, media_type)
         if request.content_length is None:
             request = request.clone(client_max_size=BODY_BYTES_MAX)
-        plain = _plain_post(request)
-        if plain:
-            if len(self._plain_posts) >= _PLAIN_POSTS_MAX:
-                self._plain_posts.clear()
-            self._plain_posts[manner] = media_type
-        return await self._answered(request, media_type, plain=plain)
-
-    async def _answered(self, request: web.Request, media_type: str, *, plain: bool) -> web.StreamResponse:
         try:
-            if plain:
+            if _plain_post(request):
+                self._remember(manner, media_type)
                 return await self._posted(request, media_type)
             request[_EXCHANGE] = _Exchange(media_type)
             return self._finished(request, await self.run(request=request))
-        except UnauthenticatedError as error:
-            headers = {"WWW-Authenticate": 'Bearer realm="calledger"'}
-            return _answer(401, Code.UNAUTHENTICATED, str(error), media_type, headers)
-        except web.HTTPRequestEntityTooLarge:
-            return _answer(413, Code.BAD_USER_INPUT, f"a request has at most {BODY_BYTES_MAX} bytes", media_type)
-        except HTTPException as error:
-            reason = guarded(error.reason[:1].lower() + error.reason[1:].rstrip("."))
-            headers = {"Allow": "POST"} if "not allowed when using GET" in error.reason else None
-            return _answer(405 if headers else error.status_code, Code.BAD_USER_INPUT, reason, media_type, headers)
+        except _REFUSALS as error:
+            return _refused(error, media_type)
+
+    def _remember(self, manner: Hashable, media_type: str) -> None:
+        if len(self._plain_posts) >= _PLAIN_POSTS_MAX:
+            self._plain_posts.clear()
+        self._plain_posts[manner] = media_type
 
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401, ARG002 - Strawberry's adapter
         return False
@@ -137,28 +142,20 @@ class LedgerView(GraphQLView[Context, None]):
 
     async def _context(self, request: web.Request) -> Context:
         runtime = self._runtime
-        principal = await runtime.authenticator.authenticate(request.headers.get(hdrs.AUTHORIZATION))
+        principal = await self._authenticate(request.headers.get(hdrs.AUTHORIZATION))
         scope = self._scope_of(principal, runtime.applied.policy)
         if self._reader is None:
             self._reader = await Reader.open(runtime.database, runtime.accounts, runtime.keyring)
-        return Context(
-            scope,
-            self._reader,
-            self._buckets.of(principal.key_id),
-            runtime.settings.max_query_cost,
-            principal.expires_at,
-            ledger=runtime.ledger,
-            services=self._services,
-            export_asked=runtime.export_asked.set,
-        )
+        bucket = self._buckets.of(principal.key_id)
+        return Context(scope, self._reader, bucket, self._max_cost, principal.expires_at, **self._services)
 
     def _scope_of(self, principal: Principal, policy: Policy) -> Scope:
         """The same object, views and all, as long as policy and principal are: comparing two policies takes long."""
+        known = self._scopes.get(principal.key_id)
+        if known is not None and known[0] is principal and self._policy is policy:
+            return known[1]
         if self._policy is not policy or len(self._scopes) > _SCOPES_MAX:
             self._policy, self._views, self._scopes = policy, {}, {}
-        known = self._scopes.get(principal.key_id)
-        if known is not None and known[0] is principal:
-            return known[1]
         if principal.role not in self._views:
             self._views[principal.role] = view_table(policy, principal.role)
         views = self._views[principal.role]
@@ -191,6 +188,18 @@ class LedgerView(GraphQLView[Context, None]):
 
     def decode_json(self, data: str | bytes) -> object:
         return orjson.loads(data)
+
+
+def _refused(error: Exception, media_type: str) -> web.Response:
+    """The answer to a request that was given up before there was a result."""
+    if isinstance(error, UnauthenticatedError):
+        headers = {"WWW-Authenticate": 'Bearer realm="calledger"'}
+        return _answer(401, Code.UNAUTHENTICATED, str(error), media_type, headers)
+    if isinstance(error, HTTPException):
+        reason = guarded(error.reason[:1].lower() + error.reason[1:].rstrip("."))
+        headers = {"Allow": "POST"} if "not allowed when using GET" in error.reason else None
+        return _answer(405 if headers else error.status_code, Code.BAD_USER_INPUT, reason, media_type, headers)
+    return _answer(413, Code.BAD_USER_INPUT, f"a request has at most {BODY_BYTES_MAX} bytes", media_type)
 
 
 def _encoded(answer: Any) -> bytes:  # noqa: ANN401 - JSON values

@@ -126,8 +126,9 @@ async def read_page(
     before = None if request.before is None else Bound(cursors.open(request.before, reading.binding), after=False)
     bounds = [bound for bound in (after, before) if bound is not None] if after or before else []
     rows: list[Row] = []
+    fetcher = _Fetcher(connection, reading, ordering, wanted)
     if wanted.rows or (wanted.has_previous if from_end else wanted.has_next):
-        rows = await _Fetcher(connection, reading, ordering, wanted).fetch(bounds, size + 1, backward=from_end)
+        rows = await fetcher.fetch(bounds, size + 1, backward=from_end)
     probe = _Fetcher(connection, reading, ordering, Wanted()) if bounds else None
     more = len(rows) > size
     rows = rows[:size][::-1] if from_end else rows[:size]
@@ -140,7 +141,7 @@ async def read_page(
         ordering,
         cursors,
         reading.binding,
-        reading.legs[0].account if len(reading.legs) == 1 else None,
+        fetcher.account,
     )
 
 
@@ -180,6 +181,7 @@ class _Fetcher:
         self._connection = connection
         self._reading = reading
         self._ordering = ordering
+        self.account = reading.legs[0].account if len(reading.legs) == 1 else None
         # Of the whole reading: all rows of a page have the same columns.
         self._bare = len(reading.legs) == 1 and reading.predicate is EVERYTHING and wanted.projection is not None
 
@@ -218,7 +220,8 @@ class _Fetcher:
             elif moment is not None:
                 start = max(start, moment)
         newest_first = ordering.descending != backward
-        return slices(start, end, reading.now, newest_first=newest_first, ordered=by_account(reading.legs))
+        ordered = self.account is not None or by_account(reading.legs)
+        return slices(start, end, reading.now, newest_first=newest_first, ordered=ordered)
 
     def _statement(
         self, legs: Sequence[Leg], span: Span, bounds: Sequence[Bound], limit: int, *, backward: bool
@@ -238,7 +241,7 @@ class _Fetcher:
 
     def _text_of(self, leg: Leg, span: Span, backward: bool) -> str:
         """The statement for one leg with nothing more to ask: most pages. It is put together once."""
-        place = (self._ordering.names, backward, leg.accounts is None, leg.account is None)
+        place = (self._ordering.names, backward, leg.accounts is None, self.account is None)
         text = self._wanted.texts.get(place)
         if text is None:
             order_by = self._ordering.order_by(backward=backward)
@@ -250,7 +253,7 @@ class _Fetcher:
     def _texts_of(self, leg: Leg) -> Mapping[str, str]:
         columns, texts = dict(self._project(Params(), leg).columns), self._wanted.texts_only
         if texts and self._ordering.by_time:
-            for name in (self._reading.table.time, "id", *(("account_id",) if leg.account is not None else ())):
+            for name in (self._reading.table.time, "id", *(("account_id",) if self.account is not None else ())):
                 columns.pop(name, None)
         return columns | self._ordering.columns(texts=texts)
 
