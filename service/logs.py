@@ -89,6 +89,7 @@ def configure_logs(*, level: str = "info", form: str = "auto") -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    write_requests()  # where those before went
     _requests.stream, _requests.console = sys.stderr, console
     _requests.wanted = _LEVELS[level] <= _LEVELS["info"]
     _quieten_libraries()
