@@ -62,13 +62,15 @@ Asked = tuple[Roots, Requests, Priced]
 class _Variant:
     """An operation for one policy and role and one set of values of the variables that its directives name.
 
-    Holds policy and views, so that their identity stays theirs. `roots` None: not covered.
+    Holds policy and views, so that their identity stays theirs. `roots` None: not covered. `sized`: how large a page
+    is, and so what it costs, is said by a variable.
     """
 
     policy: Policy
     views: Mapping[str, View]
     roots: Roots | None
     templates: list[Template | None] | None = None
+    sized: bool = False
     admitted: OrderedDict[Hashable, Priced] = field(default_factory=OrderedDict[Hashable, Priced])
 
 
@@ -162,7 +164,7 @@ class _Operation:
         if variant is None or variant.roots is None or variant.templates is None:
             return None
         self._variants.move_to_end(place)
-        key = tuple([template and template.sizes(simple) for template in variant.templates])
+        key = tuple([template and template.sizes(simple) for template in variant.templates]) if variant.sized else ()
         priced = variant.admitted.get(key)
         if priced is None:
             values = get_variable_values(self._schema, self._node.variable_definitions or (), variables)
@@ -205,7 +207,8 @@ class _Operation:
         if variant is None:
             roots = self._compiled(values, scope)
             templates = self._templates(roots, values) if roots is not None else None
-            variant = _Variant(scope.policy, scope.views, roots, templates)
+            sized = any(template and template.sized for template in templates or ())
+            variant = _Variant(scope.policy, scope.views, roots, templates, sized)
             self._variants[key] = variant
             while len(self._variants) > _VARIANTS_MAX:
                 self._variants.popitem(last=False)

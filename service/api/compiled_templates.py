@@ -88,10 +88,10 @@ class Template:
         try:
             given = get_argument_values(definition, node, marked)
             self._slicing = Slicing(*(given.pop(name, None) for name in _SLICING))
-            self._sliced = any(_marked(getattr(self._slicing, name)) for name in _SLICING)
+            self.sized = any(_marked(getattr(self._slicing, name)) for name in _SLICING)
             request = arguments.request(table, given)
             self._question = _asker(table, request.predicate)
-            self._page = (0, False, None, None) if self._sliced else self._slicing.page
+            self._page = (0, False, None, None) if self.sized else self._slicing.page
         except Exception as error:  # whoever asks is told when the list is read, by the resolver's own words
             raise NoTemplateError from error
         self._terms = request.terms
@@ -99,15 +99,15 @@ class Template:
             raise NoTemplateError
 
     def sizes(self, values: Values) -> tuple[Any, Any] | None:
-        """`first` and `last`, which the price depends on, where they are variables."""
-        if not self._sliced:
+        """`first` and `last`, which the price depends on; None: no variable says them."""
+        if not self.sized:
             return None
         slicing = self._slice(values)
         return slicing.first, slicing.last
 
     def request(self, values: Values) -> PageRequest:
         """Raises BadInputError, as the resolver would."""
-        page = self._slice(values).page if self._sliced else self._page
+        page = self._slice(values).page if self.sized else self._page
         return PageRequest(self._question(values), self._terms, *page)
 
     def _slice(self, values: Values) -> Slicing:

@@ -42,11 +42,12 @@ class Priced:
     def spent(self, sizes: Mapping[tuple[str | int, ...], int]) -> int:
         """The sum with the sizes that the lists really had, remembered: most pages are full ones."""
         key = tuple(sizes.items())
-        if key not in self._spent:
+        spent = self._spent.get(key)
+        if spent is None:
             if len(self._spent) >= _SPENT_MAX:
                 self._spent.clear()
-            self._spent[key] = self.total(sizes)
-        return self._spent[key]
+            spent = self._spent[key] = self.total(sizes)
+        return spent
 
     def total(self, sizes: Mapping[tuple[str | int, ...], int] | None = None, path: tuple[str | int, ...] = ()) -> int:
         """The sum. `sizes`: how many entries a list really had, by its path; without them, as asked for."""

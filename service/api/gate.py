@@ -114,23 +114,19 @@ def settle(priced: Priced | None, context: Context, *, answered: bool) -> dict[s
     Not `answered`, because a field that must have a value has none: all that was asked for is charged. What of its
     neighbours was read by then is a matter of chance, and a question that fails on purpose must not be a cheap one.
     """
-    actual = None
+    actual, requested, bucket = None, context.requested_cost, context.bucket
     if priced is not None:
-        actual = priced.spent(context.sizes) if answered else context.requested_cost
-        context.bucket.give_back(context.requested_cost - actual)
-    return {"cost": {"requestedQueryCost": context.requested_cost, "actualQueryCost": actual} | _throttle(context)}
-
-
-def _throttle(context: Context) -> dict[str, Any]:
-    bucket = context.bucket
-    if not bucket.capacity:
-        return {}
-    status = {
-        "maximumAvailable": bucket.capacity,
-        "currentlyAvailable": bucket.available,
-        "restoreRate": round(bucket.per_second, 3),
-    }
-    return {"throttleStatus": status}
+        actual = priced.spent(context.sizes) if answered else requested
+        if actual != requested:
+            bucket.give_back(requested - actual)
+    cost: dict[str, Any] = {"requestedQueryCost": requested, "actualQueryCost": actual}
+    if bucket.capacity:
+        cost["throttleStatus"] = {
+            "maximumAvailable": bucket.capacity,
+            "currentlyAvailable": bucket.available,
+            "restoreRate": bucket.restore_rate,
+        }
+    return {"cost": cost}
 
 
 def _operation(document: Any, name: str | None) -> OperationDefinitionNode | None:  # noqa: ANN401 - a DocumentNode

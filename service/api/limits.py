@@ -75,24 +75,26 @@ class _Walk:
 class Bucket:
     """A token bucket of cost. A capacity of 0 sets no limit."""
 
-    __slots__ = ("_filled_at", "_level", "capacity", "per_second")
+    __slots__ = ("_filled_at", "_level", "capacity", "per_second", "restore_rate")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.per_second = capacity / 60
+        self.restore_rate = round(self.per_second, 3)
         self._level = float(capacity)
         self._filled_at = time.monotonic()
 
     @property
     def available(self) -> int:
         now = time.monotonic()
-        self._level = min(self.capacity, self._level + (now - self._filled_at) * self.per_second)
+        level = self._level = min(self.capacity, self._level + (now - self._filled_at) * self.per_second)
         self._filled_at = now
-        return int(self._level)
+        return int(level)
 
     def take(self, cost: int) -> bool:
         """Whether there is enough; if so it is taken."""
-        if self.capacity and self.available < min(cost, self.capacity):
+        capacity = self.capacity
+        if capacity and self.available < (min(capacity, cost)):
             return False
         self._level -= cost
         return True

@@ -75,9 +75,10 @@ class Tracing:
         return time.time_ns(), time.perf_counter()
 
     def end(self, begun: tuple[int, float], path: str, result: ExecutionResult, context: Any) -> None:  # noqa: ANN401
+        seconds = time.perf_counter() - begun[1]
         cost, rows = (context.requested_cost, sum(context.sizes.values())) if isinstance(context, Context) else (0, 0)
         codes = tuple(str((error.extensions or {}).get("code")) for error in result.errors) if result.errors else ()
-        told = Trace(begun[0], time.perf_counter() - begun[1], path, cost, rows, codes)
+        told = Trace(begun[0], seconds, path, cost, rows, codes)
         for hook in self.hooks:
             try:
                 hook(told)

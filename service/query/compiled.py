@@ -200,13 +200,14 @@ def _ids(rows: Sequence[Row], account: int | None) -> list[str]:
     """The outward ids of calls."""
     if not rows or RAW_ID not in rows[0]:
         return encode_call_ids(list(map(_CALL_KEY, rows)))
+    raw = _column(rows, RAW_ID)
+    # A page that has no column of accounts is one account's.
+    return encode_raw_ids(account if "account_id" not in rows[0] else _column(rows, "account_id"), raw)
+
+
+def _column(rows: Sequence[Row], name: str) -> list[Any]:
     # By place: a name would be looked up once a row.
-    columns = list(rows[0].keys())
-    raw = list(map(itemgetter(columns.index(RAW_ID)), rows))
-    if "account_id" in columns:
-        return encode_raw_ids(list(map(itemgetter(columns.index("account_id")), rows)), raw)
-    assert account is not None
-    return encode_raw_ids(account, raw)
+    return list(map(itemgetter(list(rows[0].keys()).index(name)), rows))
 
 
 __all__ = ["DoubtError", "Entry", "IneligibleError", "RowLoop", "Rows", "Shape"]
