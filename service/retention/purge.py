@@ -228,7 +228,7 @@ class _Purge:
         return [replace(part, rows_estimate=await count_rows(self._owner, run.id, part, days)) for part in parts]
 
     async def _drop(self, run: Run) -> Run:
-        held, failures = 0, []
+        held, failures = 0, list[Exception]()
         for part in run.plan.partitions:
             try:
                 held += await self._dropped(part)

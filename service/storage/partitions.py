@@ -76,11 +76,11 @@ _BEFORE_DROP = """
     FROM (VALUES (1)) AS always
     LEFT JOIN pg_class AS there ON there.oid = to_regclass($1)
     LEFT JOIN LATERAL (
-        SELECT index.relname AS index, rule.conname AS constraint
-        FROM pg_index JOIN pg_class AS index ON index.oid = indexrelid
+        SELECT indexrelid::regclass::text AS index, rule.conname AS constraint
+        FROM pg_index
         LEFT JOIN pg_constraint AS rule ON rule.conrelid = indrelid AND rule.conindid = indexrelid
         WHERE indrelid = there.oid
-        ORDER BY indisprimary, index.relname LIMIT 1
+        ORDER BY indisprimary, indexrelid LIMIT 1
     ) AS next ON true
 """
 
@@ -275,7 +275,7 @@ class Partitions:
                 constraint = quoted(there["constraint"])
                 await connection.execute(f"ALTER TABLE IF EXISTS {table} DROP CONSTRAINT IF EXISTS {constraint}")
             elif there["index"] is not None:
-                await connection.execute(f"DROP INDEX IF EXISTS {quoted(there['index'])}")
+                await connection.execute(f"DROP INDEX IF EXISTS {there['index']}")
             else:
                 if first is not None:
                     await first(connection)
