@@ -3,8 +3,8 @@
 REQUESTED (by a digest, in GraphQL)
 PLANNED ─ holds read ─> HOLDS_CHECKED ─ intent in the ledger ─> INTENT_LEDGERED ─ held errors copied, their record keys
 escrowed, period keys destroyed ─> KEYS_DESTROYED ─ partitions detached and counted ─> DETACHED ─ held rows copied and
-the rest dropped, a few partitions at once ─> DROPPED ─ absent from the catalogue, keys gone ─> VERIFIED ─ result in
-the ledger ─> DONE
+the rest dropped, partition by partition, file by file ─> DROPPED ─ absent from the catalogue, keys gone ─> VERIFIED ─
+result in the ledger ─> DONE
 
 From KEYS_DESTROYED on nothing sealed can be opened but what a hold keeps, whatever happens next. The state is written
 after its step, and each step can be repeated, so whoever comes next goes on from the last state. One purge runs at a
@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
+from uuid import UUID
 
 import asyncpg
 
@@ -37,8 +38,6 @@ from service.storage.notices import notify
 
 _LOCK: Final = 0x63616C6C_0004
 _POLL_S: Final = 0.5
-_DROPS_AT_ONCE: Final = 4
-"""Each waits for the file system for nearly all of its time, and has one of the owner's connections for it."""
 _TRY_LOCK: Final = "SELECT pg_try_advisory_lock($1)"
 _ACTIVE_HOLDS: Final = f"SELECT id FROM hold AS held_by WHERE {ACTIVE} ORDER BY placed_at"  # noqa: S608 - our own
 
@@ -229,32 +228,50 @@ class _Purge:
         return [replace(part, rows_estimate=await count_rows(self._owner, run.id, part, days)) for part in parts]
 
     async def _drop(self, run: Run) -> Run:
-        parts, slots = run.plan.partitions, asyncio.Semaphore(_DROPS_AT_ONCE)
-        # One that fails, or cannot be tried now, keeps none of the others from going.
-        dropped = await asyncio.gather(*(self._dropped(part, slots) for part in parts), return_exceptions=True)
-        held = 0
-        for outcome in dropped:
-            if isinstance(outcome, BaseException):
-                raise outcome
-            held += outcome
-        total = sum(part.rows_estimate for part in parts)
+        held, failures = 0, list[Exception]()
+        for part in run.plan.partitions:
+            try:
+                held += await self._dropped(part)
+            except Exception as error:  # keeps none of the others from going, and is raised after them
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        total = sum(part.rows_estimate for part in run.plan.partitions)
         return await self.runs.save(
             run, expected=run.state, state=PurgeState.DROPPED, rows_dropped=total, rows_held_back=held
         )
 
-    async def _dropped(self, part: Partition, slots: asyncio.Semaphore) -> int:
+    async def _dropped(self, part: Partition) -> int:
         """Keep what holds name of a detached partition, and drop it; how many of its rows are kept."""
         rows = Slice(part.store, part.tier, part.start, part.end, part.name)
+        # While it has its key, by which rows are found. For a hold that comes later the whole of it is read.
+        early = await self._keep_early(part, rows)
+        self._on_step("held rows copied")
 
         async def keep(connection: asyncpg.Connection) -> None:
             await forget_sums(connection, part)
-            await lock_holds(connection)
-            await copy_held(connection, self._keyring, rows, self.now)
+            await self._keep(connection, rows, early)
 
-        async with slots:
-            await self._partitions.drop(part, first=keep)
-            self._on_step("partition dropped")
-            return await copies(self._owner, rows)
+        await self._partitions.drop(part, first=keep, on_index=lambda: self._on_step("index dropped"))
+        self._on_step("partition dropped")
+        return await copies(self._owner, rows)
+
+    async def _keep_early(self, part: Partition, rows: Slice) -> frozenset[UUID]:
+        if not await self._partitions.exists(part):
+            return frozenset()
+        async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
+            return await self._keep(connection, rows, frozenset())
+
+    async def _keep(self, connection: asyncpg.Connection, rows: Slice, kept: frozenset[UUID]) -> frozenset[UUID]:
+        """Copy what holds name, if there are others than `kept`, for which it was copied; those that it is copied for.
+
+        Nobody places another until the transaction ends.
+        """
+        await lock_holds(connection)
+        active = frozenset(row["id"] for row in await connection.fetch(_ACTIVE_HOLDS, self.now))
+        if not active <= kept:
+            await copy_held(connection, self._keyring, rows, self.now)
+        return active
 
     async def _verify(self, run: Run) -> Run:
         left = [*await self._partitions.left(run.plan.partitions)]

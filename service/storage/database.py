@@ -76,7 +76,7 @@ class Database:
         }
         database = cls(
             url,
-            await _pool(url, None, max_size=8),  # a purge holds five of them while it drops
+            await _pool(url, None, max_size=3),
             await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, max_size=3),
             await _pool(url, SCOPED_ROLE if SCOPED_ROLE in roles else None, **read),
             await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read),

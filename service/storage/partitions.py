@@ -1,19 +1,19 @@
 """Partitions of the stores: made before rows need them, listed, detached and dropped.
 
 Other statements must not stall (measured: 9 to 18 ms, against 1.5 s for the naive forms), so a partition is made by
-CREATE TABLE (LIKE ...) and ATTACH, and goes by DETACH CONCURRENTLY and DROP. Nothing is ever granted on a partition:
-its parent's row-level security does not guard a direct read. As a second wall each has row-level security of its own,
-without a policy: whoever is granted one all the same sees nothing in it.
+CREATE TABLE (LIKE ...) and ATTACH, and goes by DETACH CONCURRENTLY and DROP, file by file. Nothing is ever granted on a
+partition: its parent's row-level security does not guard a direct read. As a second wall each has row-level security of
+its own, without a policy: whoever is granted one all the same sees nothing in it.
 """
 
 import asyncio
 import random
 import re
+import time
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import asyncpg
 
@@ -25,6 +25,7 @@ Need = tuple[Store, int, datetime]
 """A row that wants a partition: its store, its tier and the time that the store is cut by."""
 
 InTransaction = Callable[[asyncpg.Connection], Awaitable[None]]
+_Found = TypeVar("_Found")
 
 AHEAD: Final = 2
 """Partitions made beyond today's, for each tier and store."""
@@ -33,6 +34,7 @@ _LOCK: Final = 0x63616C6C_0002
 _MADE_AT_ONCE_MAX: Final = 16  # a transaction's locks are few, whatever a long import wants
 _ATTEMPTS: Final = 8
 _PAUSE_S: Final = 0.2
+_BREATH_MAX_S: Final = 1.0
 _NAME: Final = re.compile(r"(call|call_error|usage_quarter|usage_day)_t[0-9]{1,5}_[0-9]{8}(_[0-9]+)?", re.ASCII)
 
 # What others can do to us meanwhile: hold a lock too long, or make or detach the same table.
@@ -68,11 +70,23 @@ _BEFORE_DETACH = """
         SELECT inhdetachpending FROM pg_inherits WHERE inhparent = $1::text::regclass AND inhrelid = to_regclass($2)
     ) AS pending
 """
+# The state of a table, and which of its indexes goes next: last the key, by which held rows are found.
 _BEFORE_DROP = """
-    SELECT set_config('lock_timeout', '2s', true), (
-        SELECT relispartition FROM pg_class WHERE oid = to_regclass($1)
-    ) AS attached
+    SELECT set_config('lock_timeout', '2s', true), there.relispartition AS attached, next.index, next.constraint
+    FROM (VALUES (1)) AS always
+    LEFT JOIN pg_class AS there ON there.oid = to_regclass($1)
+    LEFT JOIN LATERAL (
+        SELECT indexrelid::regclass::text AS index, rule.conname AS constraint
+        FROM pg_index
+        LEFT JOIN pg_constraint AS rule ON rule.conrelid = indrelid AND rule.conindid = indexrelid
+        WHERE indrelid = there.oid
+        ORDER BY indisprimary, indexrelid LIMIT 1
+    ) AS next ON true
 """
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 class Catalogue(NamedTuple):
@@ -91,7 +105,6 @@ class Partitions:
         self._attempts = attempts
         self._known: dict[tuple[Store, int], Ranges] = {}
         self._making = asyncio.Lock()
-        self._dropping = asyncio.Lock()
 
     async def ensure(self, policy: Policy, needs: Iterable[Need]) -> None:
         """Make the partitions that these rows want and that are not there. PartitionsBusyError after many tries.
@@ -163,14 +176,25 @@ class Partitions:
         """
         await self._persist(lambda: self._detach(partition))
 
-    async def drop(self, partition: Partition, *, first: InTransaction | None = None) -> None:
-        """Drop a detached partition; gone already is gone. `first` runs before it in the same transaction, each try.
+    async def drop(
+        self, partition: Partition, *, first: InTransaction | None = None, on_index: Callable[[], None] = _nothing
+    ) -> None:
+        """Drop a detached partition, index by index, at last its rows; gone already is gone.
 
-        Of several at once one after the other has its turn until it commits; their files are given back side by side.
+        `on_index` is called after each index, `first` runs in the transaction in which the rows go, each try.
+
+        One file at a time: a file system that discards what it frees has the disk busy with it, and each commit waits
+        for what is under way. After each, others have the disk for as long as it took, up to a second.
         """
         if not named_by_us(partition):
             raise DatabaseError(f"`{partition.name}` is not a partition that calledger made: it is not dropped")
-        await self._persist(lambda: self._drop(partition, first))
+        there = True
+        while there:
+            begin = time.monotonic()
+            there = await self._persist(lambda: self._drop_next(partition, first))
+            if there:
+                on_index()
+            await asyncio.sleep(min(time.monotonic() - begin, _BREATH_MAX_S))
 
     async def detached(self) -> frozenset[str]:
         """Names of tables that were our partitions and wait for their drop."""
@@ -185,15 +209,16 @@ class Partitions:
         rows = await self._owner.fetch(_LEFT, [partition.name for partition in partitions])
         return tuple(name for (name,) in rows)
 
-    async def _persist(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def _persist(self, step: Callable[[], Awaitable[_Found]]) -> _Found:
         """Run `step` until nobody is in its way: each try waits two seconds at most, so that nobody waits behind it."""
-        for attempt in range(1, self._attempts + 1):
+        attempt = 1
+        while True:
             try:
-                await step()
-                return
+                return await step()
             except _RACES as error:
-                if attempt == self._attempts:
+                if attempt >= self._attempts:
                     raise PartitionsBusyError from error
+            attempt += 1
             await asyncio.sleep(_PAUSE_S * (0.5 + random.random()))  # noqa: S311 - spreads attempts, guards nothing
 
     def _missing(self, needs: Iterable[Need]) -> set[Need]:
@@ -237,19 +262,25 @@ class Partitions:
             finally:
                 await _reset(connection)
 
-    async def _drop(self, partition: Partition, first: InTransaction | None) -> None:
-        async with self._owner.acquire() as connection, AsyncExitStack() as until_committed, self._dropping:
-            await until_committed.enter_async_context(connection.transaction(isolation="read_committed"))
-            before = await connection.fetchrow(_BEFORE_DROP, quoted(partition.name))
-            if before["attached"]:
+    async def _drop_next(self, partition: Partition, first: InTransaction | None) -> bool:
+        """Drop one index, or the table when it has none left; whether there is more to drop."""
+        table = quoted(partition.name)
+        async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
+            there = await connection.fetchrow(_BEFORE_DROP, table)
+            if there["attached"]:
                 raise DatabaseError(f"the partition `{partition.name}` is still attached: it is not dropped")
-            if before["attached"] is None:
-                return
-            if first is not None:
-                await first(connection)
-            await connection.execute(f"DROP TABLE IF EXISTS {quoted(partition.name)}")
-            # Now the next has its turn and this one commits: PostgreSQL lets go of its locks, and then of the files,
-            # which is what takes long.
+            if there["attached"] is None:
+                return False
+            if there["constraint"] is not None:
+                constraint = quoted(there["constraint"])
+                await connection.execute(f"ALTER TABLE IF EXISTS {table} DROP CONSTRAINT IF EXISTS {constraint}")
+            elif there["index"] is not None:
+                await connection.execute(f"DROP INDEX IF EXISTS {there['index']}")
+            else:
+                if first is not None:
+                    await first(connection)
+                await connection.execute(f"DROP TABLE IF EXISTS {table}")
+            return there["index"] is not None
 
 
 class Ranges:

@@ -25,6 +25,12 @@ INSERT_CALL = """
     INSERT INTO call (started_at, id, digest, account_id, tier, source, failed, source_id, model)
     VALUES ($1, gen_random_uuid(), 1, 1, $2, 1, false, 'r', 'm')
 """
+INSERT_LONG_ERROR = """
+    INSERT INTO call_error
+        (occurred_at, started_at, id, fingerprint, account_id, tier, model, error_type, rules, rule_counts, sealed)
+    SELECT $1, $1, gen_random_uuid(), 1, 1, 1, 'm', 'E', '{}', '{}', decode(string_agg(md5(n::text), ''), 'hex')
+    FROM generate_series(1, 500) AS n
+"""
 
 
 @asynccontextmanager
@@ -252,6 +258,24 @@ async def test_a_lock_timeout_does_not_stay_on_the_connection(any_database_url, 
         (part,) = await partitions.list(Store.CALL)
         await partitions.detach(part)
         assert await pool.fetchval("SHOW lock_timeout") == "0"
+
+
+async def test_a_partition_goes_with_all_that_belongs_to_it(pool, partitions, policy):
+    """Every index is dropped and told of, whoever made it, and what was too long for a row goes with the rows."""
+    await partitions.ensure(policy, [(Store.CALL_ERROR, 1, NOW)])
+    (part,) = await partitions.list(Store.CALL_ERROR)
+    await pool.execute(INSERT_LONG_ERROR, NOW)
+    await pool.execute(f'CREATE INDEX "of ours"" too" ON {part.name} (model)')
+    await pool.execute(f"ALTER TABLE {part.name} ADD UNIQUE (id)")
+    toast = await pool.fetchval("SELECT reltoastrelid FROM pg_class WHERE relname = $1", part.name)
+    assert await pool.fetchval("SELECT pg_relation_size($1::oid)", toast) > 0
+    await partitions.detach(part)
+    dropped = []
+    await partitions.drop(part, on_index=lambda: dropped.append("index"))
+
+    assert len(dropped) == 3
+    assert not await partitions.exists(part)
+    assert await pool.fetchval("SELECT count(*) FROM pg_class WHERE oid = $1", toast) == 0
 
 
 async def test_only_detached_partitions_of_our_own_are_dropped(pool, partitions, policy):

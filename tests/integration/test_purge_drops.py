@@ -1,4 +1,4 @@
-"""Partitions dropped side by side: held up, cut off, raced by holds, cancelled; on both versions of PostgreSQL."""
+"""Partitions dropped file by file: held up, cut off, killed, raced by holds, cancelled; on both PostgreSQLs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,10 +17,15 @@ from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import Partitions, quoted
 
 WEEKS = 6
-AT_ONCE = 5
-"""Connections that a purge has while it drops: one for its lock, and four for four partitions."""
+INDEXES = 3
+"""Of a partition of calls."""
+AT_ONCE = 2
+"""Connections that a purge has while it drops: one for its lock, and one for what goes."""
 ENTRIES = ["PURGE_INTENT", "KEY_DESTROYED", "PURGE_RESULT"]
+ALL_PARTS = [f"{week}{letter}" for week in reversed(range(WEEKS)) for letter in "ab"]
+DROPS = ("held rows copied", "index dropped", "partition dropped")
 HELD_PARTS = "SELECT source_id FROM call_held ORDER BY started_at, source_id"
+INDEXES_LEFT = "SELECT count(*) FROM pg_index WHERE indrelid = $1::text::regclass"
 WAITING = "SELECT pid FROM pg_locks WHERE NOT granted AND relation = $1::text::regclass"
 HOLDS_WAITED_FOR = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
 CUT_OFF = {
@@ -50,13 +55,21 @@ async def fill(steward: Steward) -> list[str]:
 
 async def detach_all(steward: Steward) -> None:
     """Carry a purge out until it is about to drop."""
+    await stop_at(steward, "recorded DETACHED")
 
-    def stop_when_detached(step: str) -> None:
-        if step == "recorded DETACHED":
+
+async def stop_at(steward: Steward, step: str, *, times: int = 1) -> None:
+    """Carry a purge out until this step has taken effect as often."""
+    left = times
+
+    def on_step(taken: str) -> None:
+        nonlocal left
+        left -= taken == step
+        if left == 0:
             raise Killed
 
     with pytest.raises(Killed):
-        await steward.purge(stop_when_detached)
+        await steward.purge(on_step)
 
 
 @asynccontextmanager
@@ -120,25 +133,83 @@ async def test_a_drop_that_is_cut_off_stops_none_of_the_others(
     await assert_ended_once(steward)
 
 
-async def test_a_hold_between_two_drops_keeps_all_that_is_not_dropped(steward: Steward) -> None:
-    """Placed while drops are under way, a hold lets the one drop pass that was before it, and keeps every other row."""
+@pytest.mark.parametrize("dropped", range(INDEXES + 1))
+async def test_what_has_lost_its_indexes_is_still_a_partition_that_goes(steward: Steward, dropped: int) -> None:
+    """Each index goes by itself, before any row; whoever dies among them leaves what the next purge finds and ends."""
+    names = await fill(steward)
+    await stop_at(steward, "index dropped" if dropped else "held rows copied", times=dropped or 1)
+    assert await steward.value(INDEXES_LEFT, names[0]) == INDEXES - dropped
+    assert await steward.value(f"SELECT count(*) FROM {quoted(names[0])}") == 2
+    assert names[0] in await steward.means.partitions.detached()
+    assert await steward.findings() == {}
+    await steward.purge()
+    await assert_ended_once(steward)
+
+
+@pytest.mark.parametrize("dropped", range(INDEXES + 1))
+async def test_a_hold_placed_among_indexes_keeps_the_rows(steward: Steward, dropped: int) -> None:
+    """However many indexes are gone when it is placed, after a purge that died there, every row is there to be kept."""
     await fill(steward)
+    await stop_at(steward, "index dropped" if dropped else "held rows copied", times=dropped or 1)
+    await steward.hold()
+    (run,) = await steward.purge()
+    assert await steward.column(HELD_PARTS) == ALL_PARTS
+    assert run.rows_held_back == (await page_holds(steward.means.owner, 1))[0].copies == 2 * WEEKS
+    await assert_ended_once(steward)
+
+
+async def test_what_was_copied_is_not_copied_again(steward: Steward, any_database_url: str) -> None:
+    """Rows are copied while the key is there; when they go, nobody reads them all for the same holds once more."""
+    names = await fill(steward)
+    await steward.hold()
     await detach_all(steward)
-    async with holds_locked(steward.means.owner):
+    async with reading(any_database_url, names[0]):
         purging = asyncio.create_task(steward.purge())
-        await until(lambda: steward.value(f"SELECT ({HOLDS_WAITED_FOR}) = 1"))
-        placing = asyncio.create_task(steward.hold())
-        await until(lambda: steward.value(f"SELECT ({HOLDS_WAITED_FOR}) = 2"))
-    await placing
+        await until(lambda: steward.value(WAITING, names[0]))
+        assert await steward.column(HELD_PARTS) == ALL_PARTS[:2]
+        await steward.means.owner.execute("DELETE FROM call_held")
+    await purging
+    assert await steward.column(HELD_PARTS) == ALL_PARTS[2:]
+
+
+async def test_a_hold_between_two_drops_keeps_all_that_is_not_dropped(steward: Steward, any_database_url: str) -> None:
+    """Placed while drops are under way, a hold lets the one drop pass that was before it, and keeps every other row.
+
+    Also those of the partition whose turn it is: they were not copied, since no hold named them, and are still there.
+    """
+    names = await fill(steward)
+    await detach_all(steward)
+    async with reading(any_database_url, names[1]):
+        purging = asyncio.create_task(steward.purge())
+        await until(lambda: steward.value(WAITING, names[1]))
+        await steward.hold()
+        assert await steward.column(HELD_PARTS) == []
     (run,) = await purging
-    kept = [f"{week}{letter}" for week in reversed(range(WEEKS - 1)) for letter in "ab"]
+    kept = ALL_PARTS[2:]
     assert await steward.column(HELD_PARTS) == kept
     assert (run.rows_held_back, run.rows_dropped) == (len(kept), 2 * WEEKS)
     assert (await page_holds(steward.means.owner, 1))[0].copies == len(kept)
     await assert_ended_once(steward)
 
 
-@pytest.mark.parametrize("number", range(1, WEEKS + 1))
+async def test_a_hold_that_waits_for_the_copying_keeps_all_of_it(steward: Steward, any_database_url: str) -> None:
+    """Placed behind the copying of a partition for other holds, and before its rows go, a hold keeps them too."""
+    await fill(steward)
+    await detach_all(steward)
+    async with asyncpg.create_pool(any_database_url, min_size=0, max_size=1) as others, holds_locked(others) as lock:
+        purging = asyncio.create_task(steward.purge())
+        await until(lambda: lock.fetchval(f"SELECT ({HOLDS_WAITED_FOR}) = 1"))
+        placing = asyncio.create_task(steward.hold())
+        await until(lambda: lock.fetchval(f"SELECT ({HOLDS_WAITED_FOR}) = 2"))
+    await placing
+    (run,) = await purging
+    assert await steward.column(HELD_PARTS) == ALL_PARTS
+    assert (run.rows_held_back, run.rows_dropped) == (2 * WEEKS, 2 * WEEKS)
+    assert (await page_holds(steward.means.owner, 1))[0].copies == 2 * WEEKS
+    await assert_ended_once(steward)
+
+
+@pytest.mark.parametrize("number", range(1, 2 * (INDEXES + 2) + 1))
 async def test_a_hold_placed_at_any_drop_keeps_partitions_whole(steward: Steward, number: int) -> None:
     """Whenever it is placed, it keeps of each partition all or nothing, and what was not dropped by then it keeps."""
     await fill(steward)
@@ -147,7 +218,7 @@ async def test_a_hold_placed_at_any_drop_keeps_partitions_whole(steward: Steward
     def on_step(step: str) -> None:
         nonlocal left, gone
         gone += step == "partition dropped" and not (placing and placing[0].done())
-        left -= step == "partition dropped"
+        left -= step in DROPS
         if left == 0 and not placing:
             placing.append(asyncio.create_task(steward.hold()))
 
@@ -174,7 +245,7 @@ async def test_a_purge_that_is_cancelled_leaves_no_drop_behind(steward: Steward)
 
 
 async def test_drops_leave_connections_to_others(steward: Steward, any_database_url: str) -> None:
-    """However many partitions go, four do so at once, and three connections of the owner are left to everybody else."""
+    """However many partitions go, the purge has two connections of the owner, and the third is left to others."""
     names = await fill(steward)
     await detach_all(steward)
     owner = steward.means.owner
@@ -188,5 +259,5 @@ async def test_drops_leave_connections_to_others(steward: Steward, any_database_
         seen.add(owner.get_size() - owner.get_idle_size())
         await asyncio.sleep(0.001)
     await purging
-    assert max(seen) == AT_ONCE == owner.get_max_size() - 3
+    assert max(seen) == AT_ONCE == owner.get_max_size() - 1
     await assert_ended_once(steward)
