@@ -101,7 +101,7 @@ class CostStatement:
         part = union.sums({name: SUMS[name] for name in wanted if name != LATENCY})
         ctes = [f"part AS ({part})", f"figure AS ({self._figure(wanted)})"]
         if LATENCY in wanted:
-            ctes.append(f"bin AS ({union.bins()})")
+            ctes.append(f"histogram AS ({union.histograms()})")
         parts = [part for part in (self._rows(wanted, params), self._totals(wanted)) if part is not None]
         return f"WITH {', '.join(ctes)}\n{' UNION ALL '.join(parts)}"
 
@@ -122,8 +122,8 @@ class CostStatement:
             return None
         keys = self.grouping.names
         sums = [name for name in wanted if name != LATENCY]
-        histogram = ", bins, entries" if LATENCY in wanted else ""
-        join = f" LEFT JOIN ({_histogram(keys, keys)}) AS histograms USING ({keys})" if LATENCY in wanted else ""
+        histogram = ", latency" if LATENCY in wanted else ""
+        join = f" LEFT JOIN ({_histogram(keys)}) AS histograms USING ({keys})" if LATENCY in wanted else ""
         return (
             f"(SELECT {ROW} AS kind, {', '.join([keys, *sums])}{histogram} FROM figure{join} "  # noqa: S608
             f"ORDER BY {', '.join(self._order())} LIMIT {params.bind(self.limit, 'bigint')})"
@@ -136,8 +136,8 @@ class CostStatement:
         keys = f"{nulls}, currency" if nulls else "currency"
         sums = [name for name in wanted if name != LATENCY]
         total = f"SELECT {self._keys_and_sums('currency', wanted)} FROM figure GROUP BY currency"  # noqa: S608
-        histogram = ", bins, entries" if LATENCY in wanted else ""
-        join = f" LEFT JOIN ({_histogram('currency', 'currency')}) AS histograms USING (currency)" if histogram else ""
+        histogram = ", latency" if LATENCY in wanted else ""
+        join = f" LEFT JOIN ({_histogram('currency')}) AS histograms USING (currency)" if histogram else ""
         return (
             f"(SELECT {TOTAL} AS kind, {', '.join([keys, *sums])}{histogram} FROM ({total}) AS total{join} "  # noqa: S608
             "ORDER BY nullif(currency, '') NULLS LAST)"
@@ -150,13 +150,8 @@ class CostStatement:
             yield f"nullif({name}, '') NULLS LAST" if name in self.grouping.texts else name
 
 
-def _histogram(select: str, keys: str) -> str:
-    """Bins and entries as two arrays in step, ascending; bins that several groups have are added up."""
-    return (
-        f"SELECT {select}, array_agg(bin ORDER BY bin) AS bins, array_agg(entries ORDER BY bin) AS entries "  # noqa: S608
-        f"FROM (SELECT {keys}, bin, sum(entries)::bigint AS entries FROM bin GROUP BY {keys}, bin) AS added "
-        f"GROUP BY {keys}"
-    )
+def _histogram(keys: str) -> str:
+    return f"SELECT {keys}, sum(latency) AS latency FROM histogram GROUP BY {keys}"  # noqa: S608 - our own names
 
 
 def _null(name: str, keys: Grouping) -> str:

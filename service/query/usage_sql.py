@@ -4,7 +4,7 @@ One statement sees one snapshot, so a fold between two reads cannot lose or doub
 is the empty string in every column here, as the rollups have it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -107,23 +107,31 @@ class UsageUnion:
             places = ", ".join(str(place + 1) for place in range(len(self._keys)))
             return f"SELECT {keys}{sums} FROM {table} WHERE {condition} GROUP BY {places}"  # noqa: S608 - our own names
 
-        asked = (*self._keys.values(), *columns.values())
-        return self._union(select, whole=self._reading.overall and all(column.overall for column in asked))
+        return self._union(select, whole=self._whole((*self._keys.values(), *columns.values())))
 
-    def bins(self) -> str:
-        """The keys, `bin` and `entries`: how many calls of the key have a latency in that bucket."""
+    def histograms(self) -> str:
+        """The keys and `latency`: a histogram as one number (`percentiles.histogram_of`), which is added up outside."""
 
         def select(table: str, condition: str) -> str:
             keys = ", ".join(f"{column.over(table)} AS {alias}" for alias, column in self._keys.items())
+            names = ", ".join(self._keys)
+            if table in overall.TABLES:
+                spread = f"SELECT {keys}, latency FROM {table} WHERE {condition}"  # noqa: S608 - our own names
+                return f"SELECT {names}, sum(latency) AS latency FROM ({spread}) AS spread GROUP BY {names}"  # noqa: S608
             bin_, entries = _BINS.get(table, _BINS["usage"])
             spread = f"SELECT {keys}, {bin_} AS bin, {entries} AS entries FROM {table} WHERE {condition}"  # noqa: S608
-            names = ", ".join([*self._keys, "bin"])
-            return (
-                f"SELECT {names}, sum(entries)::bigint AS entries FROM ({spread}) AS spread "  # noqa: S608
-                f"WHERE bin IS NOT NULL GROUP BY {names}"
+            added = (
+                f"SELECT {names}, bin, sum(entries) AS entries FROM ({spread}) AS spread "  # noqa: S608
+                f"WHERE bin IS NOT NULL GROUP BY {names}, bin"
             )
+            sketched = "sum(calledger_latency_sketch(bin, entries)) AS latency"
+            return f"SELECT {names}, {sketched} FROM ({added}) AS added GROUP BY {names}"  # noqa: S608
 
-        return self._union(select, whole=False)
+        return self._union(select, whole=self._whole(self._keys.values()))
+
+    def _whole(self, columns: Iterable[Column]) -> bool:
+        """Whether sums over all accounts have these columns, and can tell which calls match."""
+        return self._reading.overall and all(column.overall for column in columns)
 
     def _union(self, select: Select, *, whole: bool) -> str:
         stores = self._overall() if whole else self._stores()

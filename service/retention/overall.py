@@ -13,13 +13,14 @@ from policies.retention import Partition
 
 KEY: Final = "tier, model, provider, currency"
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
-SUMS: Final = ("calls", "errors", *_TOKENS, "priced", "amount", "estimated", "wasted")
+_PLAIN: Final = ("calls", "errors", *_TOKENS, "priced", "amount", "estimated", "wasted")
+SUMS: Final = (*_PLAIN, "latency")
 LISTED: Final = ", ".join(SUMS)
 _WORKED_OUT: Final = {
     "errors": "coalesce(sum(calls) FILTER (WHERE failed), 0)",
     "wasted": "coalesce(sum(amount) FILTER (WHERE failed), 0)",
 }
-SUMMED: Final = ", ".join(f"{_WORKED_OUT.get(name, f'sum({name})')} AS {name}" for name in SUMS)
+_SUMMED: Final = ", ".join(f"{_WORKED_OUT.get(name, f'sum({name})')} AS {name}" for name in _PLAIN)
 
 BUCKETS: Final = {
     Store.USAGE_QUARTER: {
@@ -31,15 +32,34 @@ BUCKETS: Final = {
 """Rollup -> the sums that rest on it, and their buckets over those of a rollup or a delta."""
 
 
+def summed(bucket: str, rows: str) -> str:
+    """The sums of `rows` (a relation with a rollup's columns) for their own `bucket`, by key.
+
+    A histogram is one number that has twelve digits for each of its buckets, so that it is added up like the others.
+    """
+    return f"""
+        SELECT bucket_at, {KEY}, {", ".join(_PLAIN)}, coalesce(latency, 0) AS latency
+        FROM (SELECT {bucket} AS bucket_at, {KEY}, {_SUMMED} FROM {rows} GROUP BY 1, {KEY}) AS plain
+        LEFT JOIN (
+            SELECT bucket_at, {KEY}, sum(calledger_latency_sketch(bin, entries)) AS latency
+            FROM (
+                SELECT {bucket} AS bucket_at, {KEY}, bin, sum(entries) AS entries
+                FROM {rows}, unnest(latency_buckets, latency_counts) AS histogram (bin, entries)
+                GROUP BY 1, {KEY}, bin
+            ) AS bins
+            GROUP BY bucket_at, {KEY}
+        ) AS histograms USING (bucket_at, {KEY})
+    """  # noqa: S608 - names of our own
+
+
 def added(table: str, bucket: str, rows: str) -> str:
-    """A CTE that adds `rows` (a rollup's columns, for their own `bucket`) to the sums of `table`."""
+    """A CTE that adds `rows` to the sums of `table`; as `summed` has them."""
     both = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in SUMS)
     return f"""
     {table}_done AS (
-        INSERT INTO {table} (bucket_at, {KEY}, {LISTED})
-        SELECT {bucket}, {KEY}, {SUMMED} FROM {rows} GROUP BY 1, {KEY}
+        INSERT INTO {table} (bucket_at, {KEY}, {LISTED}) {summed(bucket, rows)}
         ON CONFLICT (tier, bucket_at, model, provider, currency) DO UPDATE SET {both}
-    )"""  # noqa: S608 - names of our own
+    )"""
 
 
 def taken(table: str, bucket: str, rows: str) -> str:
@@ -48,10 +68,10 @@ def taken(table: str, bucket: str, rows: str) -> str:
     return f"""
     {table}_done AS (
         UPDATE {table} SET {less}
-        FROM (SELECT {bucket} AS bucket_at, {KEY}, {SUMMED} FROM {rows} GROUP BY 1, {KEY}) AS gone_sums
+        FROM ({summed(bucket, rows)}) AS gone_sums
         WHERE ({table}.bucket_at, {table}.tier, {table}.model, {table}.provider, {table}.currency)
             = (gone_sums.bucket_at, gone_sums.tier, gone_sums.model, gone_sums.provider, gone_sums.currency)
-    )"""  # noqa: S608
+    )"""  # noqa: S608 - names of our own
 
 
 def take_with(store: Store, delete: str) -> str:

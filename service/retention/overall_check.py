@@ -10,7 +10,7 @@ import asyncpg
 from policies.model import Policy, Store
 from policies.retention import cutoff
 from service.query.usage_plan import ceil_to
-from service.retention.overall import BUCKETS, KEY, LISTED, SUMMED, SUMS
+from service.retention.overall import BUCKETS, KEY, LISTED, SUMS, summed
 
 _DAY: Final = timedelta(days=1)
 _STRIDE: Final = timedelta(days=28)
@@ -22,17 +22,16 @@ _DIFFERENCES: Final = """
         SELECT 1 AS side, bucket_at, {key}, {listed} FROM {table}
         WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3
         UNION ALL
-        SELECT -1, {bucket}, {key}, {summed} FROM {store}
-        WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3
-        GROUP BY 2, {key}
+        SELECT -1, bucket_at, {key}, {listed} FROM ({summed}) AS summed
     ), wrong AS (
         SELECT bucket_at FROM sides GROUP BY bucket_at, {key} HAVING NOT ({equal})
     )
     SELECT date_trunc('day', bucket_at, 'UTC') AS day, count(*) AS keys FROM wrong GROUP BY 1 ORDER BY 1
 """
+_STORED: Final = "(SELECT * FROM {} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3) AS stored"
 _STATEMENTS: Final = {
     (store, table): _DIFFERENCES.format(
-        key=KEY, listed=LISTED, summed=SUMMED, equal=_EQUAL, store=store.value, table=table, bucket=bucket
+        key=KEY, listed=LISTED, equal=_EQUAL, table=table, summed=summed(bucket, _STORED.format(store.value))
     )
     for store, tables in BUCKETS.items()
     for table, bucket in tables.items()

@@ -13,6 +13,7 @@ from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.model import Store
 from service.query.buckets import TimeBucket
+from service.query.cost_sql import CURRENCY
 from service.query.costs import CostRequest, read_costs
 from service.query.facets import read_facets
 from service.query.overall import CUT_HOURS_MAX, TABLES, overall_ranges
@@ -41,6 +42,7 @@ async def ledger(any_database_url: str) -> AsyncIterator[Ledger]:
                 amount=Decimal(hours),
                 currency="USD",
                 amount_source=3,
+                latency_ms=None if hours == 50 else 100 + hours,
             )
             for hours in range(0, 100, 5)
         )
@@ -76,6 +78,7 @@ async def test_what_is_folded_is_in_them(ledger: Ledger) -> None:
     [
         "UPDATE {} SET calls = calls + 1 WHERE {}",
         "UPDATE {} SET wasted = wasted - 0.000000000001 WHERE {}",
+        "UPDATE {} SET latency = latency + 1 WHERE {}",
         "UPDATE {} SET model = 'other' WHERE {}",
         "DELETE FROM {} WHERE {}",
     ],
@@ -94,8 +97,9 @@ async def test_any_damage_is_found(ledger: Ledger, table: str, damage: str) -> N
 async def test_the_migration_fills_them(ledger: Ledger) -> None:
     """A ledger that was there before has the same sums as one that was folded into them."""
     await ledger.database.owner.execute(f"TRUNCATE {', '.join(TABLES)}")
-    assert await check(ledger) != []
-    await ledger.database.owner.execute(import_module("migrations.0007_costs").FILL)
+    for name in ("0007_costs", "0012_overall"):
+        assert await check(ledger) != []
+        await ledger.database.owner.execute(import_module(f"migrations.{name}").FILL)
     assert await check(ledger) == []
 
 
@@ -103,16 +107,19 @@ async def test_the_migration_fills_them(ledger: Ledger) -> None:
 async def test_costs_of_everything_read_nothing_else(ledger: Ledger, bucket: TimeBucket | None) -> None:
     """By model, of all accounts: of stored sums only those over all accounts are read, and they are right."""
     reader = ledger.reader(MIDNIGHT)
-    request = CostRequest(MONTH, ["MODEL"], bucket=bucket, zone="Asia/Kolkata", row_figures=frozenset({"calls"}))
+    request = CostRequest(
+        MONTH, ["MODEL"], bucket=bucket, zone="Asia/Kolkata", row_figures=frozenset({"calls", "latencyMs"})
+    )
     reading = await reader.reading(MONTH, bucket=bucket, zone="Asia/Kolkata")
     await ledger.folder.fold_all()
-    await ledger.database.owner.execute("UPDATE usage_day SET calls = 1000000")
-    await ledger.database.owner.execute("UPDATE usage_quarter SET calls = 1000000")
+    await ledger.database.owner.execute("UPDATE usage_day SET calls = 1000000, latency_counts = '{9}'")
+    await ledger.database.owner.execute("UPDATE usage_quarter SET calls = 1000000, latency_counts = '{9}'")
 
     report = await read_costs(reader, request)
 
     assert reading.overall
     assert sum(row.figures.sums["calls"] for row in report.rows) == 19
+    assert sum(sum(row.figures.entries) for row in report.rows) == 18
 
 
 async def test_facets_that_they_have_are_read_from_them(ledger: Ledger) -> None:
@@ -148,7 +155,7 @@ async def test_who_is_bound_to_accounts_reads_none_of_them(ledger: Ledger) -> No
     numbers = tuple((await ledger.accounts.ensure(["acme", "beta"])).values())
     reading = await ledger.reader(MIDNIGHT, numbers).reading(MONTH)
     assert not reading.overall
-    assert "_all" not in UsageUnion(reading, {}, Params()).bins()
+    assert "_all" not in UsageUnion(reading, {"currency": CURRENCY}, Params()).histograms()
     async with ledger.database.reading(numbers) as connection:
         for table in sorted(TABLES):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -167,8 +174,8 @@ async def test_nobody_who_serves_changes_them(ledger: Ledger) -> None:
 async def test_an_erased_account_is_taken_out(steward: Steward, folded: bool) -> None:
     """What is left is the others', without rows of nothing; and fsck finds it right."""
     await steward.report(
-        failed("a", YOUNG, model="m1", amount="1.5", currency="USD"),
-        failed("b", YOUNG, model="m1", account="other", amount="0.25", currency="USD"),
+        failed("a", YOUNG, model="m1", amount="1.5", currency="USD", latency_ms=40),
+        failed("b", YOUNG, model="m1", account="other", amount="0.25", currency="USD", latency_ms=9),
         failed("c", YOUNG, model="m2"),
     )
     if folded:
