@@ -4,7 +4,7 @@ One statement sees one snapshot, so a fold between two reads cannot lose or doub
 is the empty string in every column here, as the rollups have it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -31,18 +31,24 @@ _BINS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One value by alias: over a rollup or its deltas, over a call, over sums of all accounts. None: not there."""
+    """One value by alias: over a rollup or its deltas, over a call, over sums of all accounts, over sums by API key.
+    None: not there.
+    """
 
     rollup: str | None
     call: str
     overall: str | None = None
+    by_key: str | None = None
 
     def over(self, table: str) -> str:
         if table == "call":
             return self.call
-        if table in overall.TABLES:
+        if table in overall.OVER_ALL_ACCOUNTS:
             assert self.overall is not None, "sums of all accounts are asked only for what they have"
             return self.overall
+        if table == overall.BY_KEY.several:
+            assert self.by_key is not None, "sums by API key are asked only for what they have"
+            return self.by_key
         assert self.rollup is not None, "a plan with rollups asks only for what rollups have"
         return self.rollup
 
@@ -84,7 +90,16 @@ class Reading:
     @property
     def overall(self) -> bool:
         """Whether sums over all accounts can tell which calls match."""
-        return self.accounts is None and set(fields_of(self.predicate)) <= overall.FILTERS
+        return self.accounts is None and self._filters <= overall.OVERALL.filters
+
+    @property
+    def by_key(self) -> bool:
+        """Whether sums by API key can tell which calls match."""
+        return self._filters <= overall.BY_KEY.filters
+
+    @property
+    def _filters(self) -> set[str]:
+        return set(fields_of(self.predicate))
 
 
 class UsageUnion:
@@ -107,7 +122,7 @@ class UsageUnion:
             places = ", ".join(str(place + 1) for place in range(len(self._keys)))
             return f"SELECT {keys}{sums} FROM {table} WHERE {condition} GROUP BY {places}"  # noqa: S608 - our own names
 
-        return self._union(select, whole=self._whole((*self._keys.values(), *columns.values())))
+        return self._union(select, self._tables((*self._keys.values(), *columns.values())))
 
     def histograms(self) -> str:
         """The keys and `latency`: a histogram as one number (`percentiles.histogram_of`), which is added up outside."""
@@ -115,7 +130,7 @@ class UsageUnion:
         def select(table: str, condition: str) -> str:
             keys = ", ".join(f"{column.over(table)} AS {alias}" for alias, column in self._keys.items())
             names = ", ".join(self._keys)
-            if table in overall.TABLES:
+            if table in overall.OVER_ALL_ACCOUNTS:
                 spread = f"SELECT {keys}, latency FROM {table} WHERE {condition}"  # noqa: S608 - our own names
                 return f"SELECT {names}, sum(latency) AS latency FROM ({spread}) AS spread GROUP BY {names}"  # noqa: S608
             bin_, entries = _BINS.get(table, _BINS["usage"])
@@ -127,14 +142,17 @@ class UsageUnion:
             sketched = "sum(calledger_latency_sketch(bin, entries)) AS latency"
             return f"SELECT {names}, {sketched} FROM ({added}) AS added GROUP BY {names}"  # noqa: S608
 
-        return self._union(select, whole=self._whole(self._keys.values()))
+        whole = self._reading.overall and all(column.overall for column in self._keys.values())
+        return self._union(select, overall.OVERALL if whole else None)
 
-    def _whole(self, columns: Iterable[Column]) -> bool:
-        """Whether sums over all accounts have these columns, and can tell which calls match."""
-        return self._reading.overall and all(column.overall for column in columns)
+    def _tables(self, columns: Sequence[Column]) -> overall.Tables | None:
+        """Sums that have these columns, and can tell which calls match; None: the rollups must."""
+        if self._reading.overall and all(column.overall for column in columns):
+            return overall.OVERALL
+        return overall.BY_KEY if self._reading.by_key and all(column.by_key for column in columns) else None
 
-    def _union(self, select: Select, *, whole: bool) -> str:
-        stores = self._overall() if whole else self._stores()
+    def _union(self, select: Select, tables: overall.Tables | None) -> str:
+        stores = self._stores() if tables is None else self._sums(tables)
         branches = [select(table, condition) for table, condition in (*stores, *self._deltas())]
         return "\nUNION ALL\n".join(branches or [select("call", "false")])
 
@@ -147,14 +165,14 @@ class UsageUnion:
         table, time = piece.store.value, "started_at" if piece.store is Store.CALL else "bucket_at"
         return table, self._condition(table, tier, self._range(time, start, piece.end))
 
-    def _overall(self) -> Iterator[tuple[str, str]]:
+    def _sums(self, tables: overall.Tables) -> Iterator[tuple[str, str]]:
         plan = self._reading.plan
         for piece in plan.pieces:
             for tier, start in self._reading.windows.tiers(piece):
                 if piece.store is Store.CALL:
                     yield self._stored(piece, tier, start)
                     continue
-                for table, times in overall.overall_ranges(piece, start, plan.edges or (), self._params):
+                for table, times in overall.ranges(tables, piece, start, plan.edges or (), self._params):
                     yield table, self._condition(table, tier, times)
 
     def _deltas(self) -> Iterator[tuple[str, str]]:

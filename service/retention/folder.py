@@ -13,7 +13,7 @@ import asyncpg
 
 from policies.model import Store
 from service.logs import get_logger
-from service.retention.overall import BUCKETS, added
+from service.retention.overall import RESTING, added
 
 log = get_logger()
 
@@ -81,7 +81,7 @@ def _merged(table: str, rows: str) -> str:
 # A delta holds one histogram entry a call, unsorted; a rollup holds sorted buckets and their counts.
 _OF_DELTAS = "LATERAL (SELECT bin, 1 FROM unnest(latency_buckets) AS bin)"
 _OF_ROLLUPS = "unnest(latency_buckets, latency_counts)"
-_OVERALL = ",".join(added(table, bucket, "quarters") for tables in BUCKETS.values() for table, bucket in tables.items())
+_RESTING = ",".join(added(sums, "quarters") for resting in RESTING.values() for sums in resting)
 _FOLD: Final = f"""
     WITH gone AS (
         DELETE FROM usage_delta
@@ -89,7 +89,7 @@ _FOLD: Final = f"""
         RETURNING bucket_at, {_KEY}, {_ALL_SUMS}, latency_buckets
     ), {_grouped("quarters", "bucket_at", "gone", _OF_DELTAS)},
     {_grouped("days", "date_trunc('day', bucket_at, 'UTC')", "quarters", _OF_ROLLUPS)},
-    {_merged("usage_quarter", "quarters")}, {_merged("usage_day", "days")}, {_OVERALL}
+    {_merged("usage_quarter", "quarters")}, {_merged("usage_day", "days")}, {_RESTING}
     SELECT count(*) FROM gone
 """  # noqa: S608 - names of our own
 _WANTED = "SELECT DISTINCT tier, date_trunc('day', bucket_at, 'UTC') AS day FROM usage_delta ORDER BY tier, day"
