@@ -1,8 +1,8 @@
-"""Cost by model over 30 days of all accounts: Calledger's GraphQL, beside the raw scan of the same calls in the same
-PostgreSQL, and ClickHouse (the `chdb` package) scanning the same rows.
+"""Costs over 30 days of all accounts: Calledger's GraphQL, beside the raw scan of the same calls in its PostgreSQL,
+and, for cost by model, ClickHouse (the `chdb` package) scanning the same rows.
 
 By UTC days, and by local days of Asia/Kolkata (half an hour off every hour). CPU is that of all PostgreSQL processes;
-the service's own is shown beside it. With `--growth` also the same query at a tenth and a third of the calls.
+the service's own is shown beside it. Then the same questions at a tenth and three tenths of the calls.
 """
 
 import asyncio
@@ -26,44 +26,12 @@ from benchmarks.calledger import Calledger, ask
 from benchmarks.options import calls_of, parser
 from benchmarks.places import FOLDER, ROOT, environment, say
 from benchmarks.processes import cpu_seconds, machine, own_cpu_seconds
+from benchmarks.questions import MIDNIGHT, QUESTIONS, Question
 
-ZONE: Final = "Asia/Kolkata"
 DAYS: Final = 30
+_RAW_ROUNDS: Final = 3
+"""Scans take seconds each, and differ little."""
 _CHDB: Final = "chdb==4.4.0"
-_FIGURES: Final = "key { model bucketStart } calls inputTokens outputTokens amount { amount currency }"
-_QUERIES: Final = {
-    "days": f"""query ($from: DateTime!, $to: DateTime!) {{
-      costs(filter: {{startedAt: {{gte: $from, lt: $to}}}}, groupBy: [MODEL], first: 10000) {{
-        truncated rows {{ {_FIGURES} }}
-      }}
-    }}""",
-    "zone": f"""query ($from: DateTime!, $to: DateTime!) {{
-      costs(
-        filter: {{startedAt: {{gte: $from, lt: $to}}}}, groupBy: [MODEL], bucket: DAY, timeZone: "{ZONE}", first: 10000
-      ) {{ truncated rows {{ {_FIGURES} }} }}
-    }}""",
-}
-_SUMS: Final = "count(*) AS calls, sum(input_tokens) AS input, sum(output_tokens) AS output, sum(amount) AS amount"
-_RAW: Final = {
-    "days": f"""
-        SELECT model, currency, {_SUMS} FROM call
-        WHERE tier = 1 AND started_at >= $1 AND started_at < $2 GROUP BY model, currency
-    """,
-    "zone": f"""
-        SELECT model, currency, date_trunc('day', started_at, '{ZONE}') AS day, {_SUMS} FROM call
-        WHERE tier = 1 AND started_at >= $1 AND started_at < $2 GROUP BY model, currency, day
-    """,
-}
-_CLICKHOUSE: Final = {
-    "days": f"""
-        SELECT model, currency, {_SUMS} FROM ledger.calls
-        WHERE started_at >= '{{0}}' AND started_at < '{{1}}' GROUP BY model, currency
-    """,
-    "zone": f"""
-        SELECT model, currency, toDate(started_at, '{ZONE}') AS day, {_SUMS} FROM ledger.calls
-        WHERE started_at >= '{{0}}' AND started_at < '{{1}}' GROUP BY model, currency, day
-    """,
-}
 _CLICKHOUSE_TABLE: Final = """
     CREATE TABLE ledger.calls (
         started_at DateTime64(3, 'UTC'), account_id UInt32, model LowCardinality(String),
@@ -76,7 +44,7 @@ _EXPORTED: Final = """
            latency_ms
     FROM call
 """
-Sums = dict[str, tuple[int, int, int, Decimal]]
+Sums = dict[str | None, tuple[Any, ...]]
 
 
 @dataclass(slots=True)
@@ -87,22 +55,34 @@ class Times:
     cpu: list[float] = field(default_factory=list)
     service_cpu: list[float] = field(default_factory=list)
 
+    @property
+    def wall_ms(self) -> float:
+        return statistics.median(self.wall) * 1e3
+
+    @property
+    def whole_cpu_ms(self) -> float:
+        """Of PostgreSQL and the service."""
+        return statistics.median(a + b for a, b in zip(self.cpu, self.service_cpu, strict=True)) * 1e3
+
     def row(self) -> str:
         service = f"{statistics.median(self.service_cpu) * 1e3:>12.2f}" if self.service_cpu else f"{'':12}"
-        return f"{statistics.median(self.wall) * 1e3:>10.2f} {statistics.median(self.cpu) * 1e3:>10.2f} {service}"
+        return f"{self.wall_ms:>10.2f} {statistics.median(self.cpu) * 1e3:>10.2f} {service}"
 
 
-def edges(filled: fill.Filled, question: str) -> tuple[datetime, datetime]:
-    """30 days that the calls cover: UTC days, or days of ZONE, which begin at 18:30 UTC."""
-    begin = filled.first_day + (timedelta(hours=18, minutes=30) if question == "zone" else timedelta())
+Taken = dict[tuple[str, str], Times]
+
+
+def edges(filled: fill.Filled, question: Question) -> tuple[datetime, datetime]:
+    """30 days that the calls cover: UTC days, or days of ZONE."""
+    begin = filled.first_day + (MIDNIGHT if question.local else timedelta())
     return begin, begin + timedelta(days=DAYS)
 
 
-def _by_model(rows: Iterator[tuple[str, int, int, int, Decimal]]) -> Sums:
+def _by_key(rows: Iterator[tuple[str | None, int, int, int, Decimal]]) -> Sums:
     sums: Sums = {}
-    for model, *figures in rows:
-        had = sums.get(model, (0, 0, 0, Decimal(0)))
-        sums[model] = tuple(a + b for a, b in zip(had, figures, strict=True))
+    for key, *figures in rows:
+        had = sums.get(key, (0, 0, 0, Decimal(0)))
+        sums[key] = tuple(a + b for a, b in zip(had, figures, strict=True))
     return sums
 
 
@@ -112,18 +92,18 @@ class Ours:
     def __init__(self, house: Calledger, key: str, filled: fill.Filled, repeats: int) -> None:
         self._house, self._key, self._filled, self._repeats = house, key, filled, repeats
 
-    def ask(self, question: str) -> list[dict[str, Any]]:
+    def ask(self, question: Question) -> list[dict[str, Any]]:
         begin, end = edges(self._filled, question)
         variables = {"from": begin.isoformat(), "to": end.isoformat()}
-        report = ask(self._house.url, self._key, _QUERIES[question], **variables)["costs"]
+        report = ask(self._house.url, self._key, question.graphql, **variables)["costs"]
         if report["truncated"]:
             raise SystemExit("the costs were truncated")
         return report["rows"]
 
-    def sums(self, question: str) -> Sums:
-        return _by_model(
+    def sums(self, question: Question) -> Sums:
+        return _by_key(
             (
-                row["key"]["model"],
+                row["key"][question.key],
                 int(row["calls"]),
                 int(row["inputTokens"]),
                 int(row["outputTokens"]),
@@ -132,7 +112,12 @@ class Ours:
             for row in self.ask(question)
         )
 
-    def round(self, question: str, times: Times) -> None:
+    def percentiles(self, question: Question) -> list[tuple[int, ...]]:
+        """Calls and percentiles, day by day."""
+        rows = sorted(self.ask(question), key=lambda row: row["key"]["bucketStart"] or "")
+        return [(int(row["calls"]), *(row["latencyMs"][name] for name in ("p50", "p95", "p99"))) for row in rows]
+
+    def round(self, question: Question, times: Times) -> None:
         service, database = own_cpu_seconds(self._house.pid), cpu_seconds(self._house.postmaster)
         begin = time.perf_counter()
         for _ in range(self._repeats):
@@ -148,23 +133,30 @@ class Raw:
     def __init__(self, house: Calledger, filled: fill.Filled) -> None:
         self._house, self._filled = house, filled
 
-    def _rows(self, question: str) -> list[asyncpg.Record]:
+    def _rows(self, question: Question) -> list[asyncpg.Record]:
         async def work() -> list[asyncpg.Record]:
             owner = await fill.connect(self._house)
             await owner.execute("SET max_parallel_workers_per_gather = 0")
             try:
-                return await owner.fetch(_RAW[question], *edges(self._filled, question), timeout=3600)
+                return await owner.fetch(question.raw, *edges(self._filled, question), timeout=3600)
             finally:
                 await owner.close()
 
         return asyncio.run(work())
 
-    def sums(self, question: str) -> Sums:
-        return _by_model(
-            (row["model"], row["calls"], row["input"], row["output"], row["amount"]) for row in self._rows(question)
+    def sums(self, question: Question) -> Sums:
+        return _by_key(
+            (row["key"], row["calls"], row["input"], row["output"], row["amount"]) for row in self._rows(question)
         )
 
-    def round(self, question: str, times: Times) -> None:
+    def percentiles(self, question: Question) -> list[tuple[int, ...]]:
+        rows = self._rows(question)
+        return [
+            (row["calls"], *row["latency"])
+            for row in (sorted(rows, key=lambda r: r["day"]) if question.local else rows)
+        ]
+
+    def round(self, question: Question, times: Times) -> None:
         database, begin = cpu_seconds(self._house.postmaster), time.perf_counter()
         self._rows(question)
         times.wall.append(time.perf_counter() - begin)
@@ -182,15 +174,15 @@ class ClickHouse:
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
-    def _statement(self, question: str) -> str:
+    def _statement(self, question: Question) -> str:
         bounds = (moment.strftime("%Y-%m-%d %H:%M:%S") for moment in edges(self._filled, question))
-        return _CLICKHOUSE[question].format(*bounds)
+        return question.clickhouse.format(*bounds)
 
-    def sums(self, question: str) -> Sums:
+    def sums(self, question: Question) -> Sums:
         rows = self.ask(self._statement(question))["rows"]
-        return _by_model((row[0], *map(int, row[-4:-1]), Decimal(str(row[-1]))) for row in rows)
+        return _by_key((row[0], *map(int, row[-4:-1]), Decimal(str(row[-1]))) for row in rows)
 
-    def round(self, question: str, times: Times) -> None:
+    def round(self, question: Question, times: Times) -> None:
         answers = [self.ask(self._statement(question)) for _ in range(self._repeats)]
         times.wall.append(statistics.median(answer["wall_s"] for answer in answers))
         times.cpu.append(statistics.median(answer["cpu_s"] for answer in answers))
@@ -235,57 +227,69 @@ def _load(house: Calledger, opened: ClickHouse) -> None:
     say(f"  ClickHouse loaded in {time.monotonic() - begin:.0f} s")
 
 
-def compare(contenders: Mapping[str, Any]) -> None:
-    """SystemExit unless all give the same calls, tokens and money, by model."""
-    for question in _QUERIES:
-        sums = {name: contender.sums(question) for name, contender in contenders.items()}
-        first, *others = sums.items()
-        for name, other in others:
-            # ClickHouse prints decimals as JSON numbers, which lose the last digits.
-            near = all(
-                first[1][model][:3] == other[model][:3] and abs(first[1][model][3] - other[model][3]) < Decimal("1e-6")
-                for model in first[1]
-            )
-            if first[1].keys() != other.keys() or not near:
-                raise SystemExit(f"{name} and {first[0]} differ for `{question}`")
+def compare(ours: Ours, raw: Raw, click: ClickHouse) -> None:
+    """SystemExit unless all give the same calls, tokens and money, and percentiles within 5 %."""
+    for name, question in QUESTIONS.items():
+        if question.latency:
+            same = _near(ours.percentiles(question), raw.percentiles(question))
+        else:
+            first = ours.sums(question)
+            same = all(_same(first, other.sums(question)) for other in ((raw, click) if question.peers else (raw,)))
+        if not same:
+            raise SystemExit(f"the answers differ for `{name}`")
 
 
-def measured(calls: int, rounds: int, repeats: int, *, peers: bool) -> dict[tuple[str, str], Times]:
-    """Times by contender and question."""
+def _same(first: Sums, other: Sums) -> bool:
+    # ClickHouse prints decimals as JSON numbers, which lose the last digits.
+    return first.keys() == other.keys() and all(
+        first[key][:3] == other[key][:3] and abs(first[key][3] - other[key][3]) < Decimal("1e-6") for key in first
+    )
+
+
+def _near(found: list[tuple[int, ...]], exact: list[tuple[int, ...]]) -> bool:
+    pairs = zip(found, exact, strict=True)
+    return all(
+        ours[0] == theirs[0] and all(abs(a - b) <= 0.05 * b for a, b in zip(ours[1:], theirs[1:], strict=True))
+        for ours, theirs in pairs
+    )
+
+
+def measured(calls: int, rounds: int, repeats: int, *, peers: bool) -> tuple[Taken, fill.Filled]:
+    """Times by contender and question, and what they were measured on."""
     with Calledger(fill.folder(calls)) as house:
         filled = fill.filled(house, calls)
         ours = Ours(house, house.new_key("viewer"), filled, repeats)
         if not peers:
-            return _rounds({"Calledger": ours}, rounds, None)
+            return _rounds({"Calledger": ours}, rounds, None), filled
         with clickhouse(house, filled, repeats) as click:
-            contenders = {"Calledger": ours, "raw scan": Raw(house, filled), "ClickHouse": click}
-            compare(contenders)
-            return _rounds(contenders, rounds, say)
+            raw = Raw(house, filled)
+            compare(ours, raw, click)
+            return _rounds({"Calledger": ours, "raw scan": raw, "ClickHouse": click}, rounds, say), filled
 
 
-def _rounds(
-    contenders: Mapping[str, Any], rounds: int, tell: Callable[[str], None] | None
-) -> dict[tuple[str, str], Times]:
-    times = {(name, question): Times() for name in contenders for question in _QUERIES}
-    for contender in contenders.values():
-        for question in _QUERIES:
-            contender.round(question, Times())
-    for number in range(rounds):
+def _rounds(contenders: Mapping[str, Any], rounds: int, tell: Callable[[str], None] | None) -> Taken:
+    times: Taken = {}
+    for number in range(-1, rounds):  # the first is not counted
         if tell is not None:
             tell(f"  round {number + 1} of {rounds}")
-        for question in _QUERIES:
-            for name, contender in contenders.items():
-                contender.round(question, times[name, question])
+        for name, question in QUESTIONS.items():
+            for contender, asked in contenders.items():
+                if (contender == "ClickHouse" and not question.peers) or (
+                    contender == "raw scan" and not 0 <= number < _RAW_ROUNDS
+                ):
+                    continue
+                taken = times.setdefault((contender, name), Times())
+                asked.round(question, taken if number >= 0 else Times())
     return times
 
 
 def _ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
-    return statistics.median(their / our for their, our in zip(theirs, ours, strict=True))
+    return statistics.median(their / our for their, our in zip(theirs, ours, strict=False))
 
 
-def figures(times: Mapping[tuple[str, str], Times], note: str) -> list[Figure]:
+def figures(times: Taken, note: str) -> list[Figure]:
     found = []
-    for question in _QUERIES:
+    for question in (name for name, question in QUESTIONS.items() if question.peers):
         ours, raw, click = (times[name, question] for name in ("Calledger", "raw scan", "ClickHouse"))
         whole = [a + b for a, b in zip(ours.cpu, ours.service_cpu, strict=True)]
         with_service = f"{note}; {_ratio(raw.cpu, whole):.1f} with the service's own CPU"
@@ -295,27 +299,45 @@ def figures(times: Mapping[tuple[str, str], Times], note: str) -> list[Figure]:
     return found
 
 
+def growth(grown: Mapping[int, tuple[Taken, fill.Filled]]) -> Iterator[str]:
+    """The table of how cost grows: a line a question, a column a number of calls."""
+    counts = sorted(grown)
+    yield (
+        f"{'wall ms / CPU ms of all':30}"
+        + "".join(f"{f'{count:,} calls':>20}" for count in counts)
+        + f"{'CPU grew':>12}"
+    )
+    for name, question in QUESTIONS.items():
+        taken = [grown[count][0]["Calledger", name] for count in counts]
+        cells = "".join(f"{f'{times.wall_ms:.2f} / {times.whole_cpu_ms:.2f}':>20}" for times in taken)
+        yield f"{question.label:30}{cells}{taken[-1].whole_cpu_ms / taken[0].whole_cpu_ms:>10.2f} x"
+    yield f"{'loading them took':30}" + "".join(f"{f'{grown[count][1].load_s:.0f} s':>20}" for count in counts)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser(__doc__, calls=10_000_000, quick_calls=100_000)
-    options.add_argument("--growth", action="store_true", help="also at a tenth and a third of the calls")
+    options.add_argument("--growth", action="store_true", help="with --quick: also at a tenth and three tenths of them")
     chosen = options.parse_args(arguments)
     calls, rounds, repeats = calls_of(chosen), 3 if chosen.quick else 7, 5 if chosen.quick else 20
     say(machine())
-    times = measured(calls, rounds, repeats, peers=True)
-    note = f"{calls:,} calls"
-    found = figures(times, note)
-    grown = {calls: times["Calledger", "days"]}
+    grown = {calls: measured(calls, rounds, repeats, peers=True)}
+    times = grown[calls][0]
+    found = figures(times, f"{calls:,} calls")
     if chosen.growth or not chosen.quick:
         for fewer in (calls // 10, calls * 3 // 10):
-            grown[fewer] = measured(fewer, rounds, repeats, peers=False)["Calledger", "days"]
-        least, most = (statistics.median(grown[count].cpu) for count in (calls // 10, calls))
+            grown[fewer] = measured(fewer, rounds, repeats, peers=False)
+        least, most = (statistics.median(grown[count][0]["Calledger", "days"].cpu) for count in (calls // 10, calls))
         found.append(Figure("costs/growth", most / least, f"{calls // 10:,} to {calls:,} calls"))
-    print(f"{'':30} {'wall ms':>10} {'CPU ms':>10} {'service ms':>12}")
-    for (name, question), taken in times.items():
-        print(f"{name + ', ' + ('by local day' if question == 'zone' else 'by model'):30} {taken.row()}")
-    for count, taken in sorted(grown.items()):
-        print(f"{f'Calledger, {count:,} calls':30} {taken.row()}")
+    print(f"{'':38} {'wall ms':>10} {'CPU ms':>10} {'service ms':>12}")
+    for name, question in QUESTIONS.items():
+        for contender in (one for one, asked in times if asked == name):
+            print(f"{f'{contender}, {question.label}':38} {times[contender, name].row()}")
+    print("\n" + "\n".join(growth(grown)))
     details = {f"{name}, {question}": asdict(taken) for (name, question), taken in times.items()}
+    details["growth"] = {
+        count: {name: asdict(taken["Calledger", name]) for name in QUESTIONS} | {"load_s": filled.load_s}
+        for count, (taken, filled) in sorted(grown.items())
+    }
     details["sample"] = {"models_per_key": sample.MODELS_PER_KEY, "keys": sample.KEYS}
     return conclude(found, details, chosen.json)
 

@@ -14,6 +14,7 @@ from benchmarks.calledger import Calledger
 from benchmarks.options import calls_of, parser
 from benchmarks.places import say
 from benchmarks.processes import machine
+from service.retention.overall import RESTING
 
 # Partitions without rows are left out: each has a few pages of its own, whatever it holds.
 _SIZES: Final = """
@@ -25,9 +26,15 @@ _SIZES: Final = """
     JOIN pg_inherits ON inhparent = parent.oid
     JOIN pg_class AS part ON part.oid = inhrelid
     WHERE parent.relname = ANY ($1) AND part.relkind = 'r' AND part.reltuples > 0
-    GROUP BY parent.relname ORDER BY parent.relname
+    GROUP BY parent.relname
+    UNION ALL
+    SELECT
+        relname, pg_relation_size(oid), pg_indexes_size(oid), pg_total_relation_size(oid), reltuples::bigint
+    FROM pg_class WHERE relname = ANY ($2) AND relkind = 'r' AND reltuples > 0
+    ORDER BY store
 """
 _STORES: Final = ["call", "call_error", "usage_quarter", "usage_day"]
+_SUMS: Final = [sums.table for resting in RESTING.values() for sums in resting]
 _INDEXES: Final = """
     SELECT
         regexp_replace(pg_get_indexdef(indexrelid), '^.* USING ', '') AS index,
@@ -39,7 +46,7 @@ _INDEXES: Final = """
 
 async def _sizes(house: Calledger) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     owner = await fill.connect(house)
-    sizes = [dict(row) for row in await owner.fetch(_SIZES, _STORES)]
+    sizes = [dict(row) for row in await owner.fetch(_SIZES, _STORES, _SUMS)]
     indexes = [dict(row) for row in await owner.fetch(_INDEXES)]
     await owner.close()
     return sizes, indexes
@@ -52,15 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with Calledger(fill.folder(calls)) as house:
         fill.filled(house, calls)
         sizes, indexes = asyncio.run(_sizes(house))
-    print(f"{'':14} {'rows':>10} {'bytes a row':>12} {'indexes':>8} {'bytes a call':>13}")
+    print(f"{'':18} {'rows':>10} {'bytes a row':>12} {'indexes':>8} {'bytes a call':>13}")
     for size in sizes:
         each = size["rows_bytes"] / size["rows"], size["index_bytes"] / size["rows"], size["bytes"] / calls
-        print(f"{size['store']:14} {size['rows']:>10} {each[0]:>12.0f} {each[1]:>8.0f} {each[2]:>13.0f}")
+        print(f"{size['store']:18} {size['rows']:>10} {each[0]:>12.0f} {each[1]:>8.0f} {each[2]:>13.0f}")
     for index in indexes:
         print(f"  index of call by {index['index']:40} {index['bytes'] / calls:5.0f} bytes a call")
     call = next(size for size in sizes if size["store"] == "call")
     everything = sum(size["bytes"] for size in sizes) / calls
-    note = f"{everything:.0f} with errors and both rollups; {calls:,} calls"
+    note = f"{everything:.0f} with errors, rollups and sums; {calls:,} calls"
     return conclude(
         [Figure("disk/call", call["bytes"] / calls, note)], {"stores": sizes, "indexes": indexes}, chosen.json
     )

@@ -26,7 +26,7 @@ from policies import Admission, ErrorReport, Report, Store
 from policies.redaction import Redactor
 from service.ingest.identity import Identities
 from service.ingest.sealing import Sealer
-from service.retention.overall import BUCKETS, added
+from service.retention.overall import RESTING, added
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.storage.packing import pack
@@ -149,9 +149,9 @@ _ROLL_UPS: Final = (
     _ROLL_UP.format(table="usage_quarter", bucket="date_bin('15 minutes', started_at, '1970-01-01 00:00:00+00')"),
     _ROLL_UP.format(table="usage_day", bucket="date_trunc('day', started_at, 'UTC')"),
 )
-_OVERALL: Final = tuple(
-    f"WITH {added(table, bucket, store.value)} SELECT" for store in BUCKETS for table, bucket in BUCKETS[store].items()
-)
+_RESTING: Final = {
+    sums.table: f"WITH {added(sums, store.value)} SELECT" for store, resting in RESTING.items() for sums in resting
+}
 
 
 def folder(calls: int) -> Path:
@@ -205,11 +205,11 @@ async def _fill(house: Calledger, calls: int) -> Filled:
             await _add_errors(runtime, tier, day)
         say(f"  errors sealed, {time.monotonic() - begin:.0f} s")
         await _roll_up(runtime, tier, days)
-        for statement in _OVERALL:
+        for statement in _RESTING.values():
             await runtime.database.owner.execute(statement, timeout=3600)
         say(f"  rollups summed, {time.monotonic() - begin:.0f} s")
         async with runtime.database.owner.acquire() as connection:
-            for table in (*Store, "usage_delta", *(table for tables in BUCKETS.values() for table in tables)):
+            for table in (*Store, "usage_delta", *_RESTING):
                 await connection.execute(f"VACUUM (ANALYZE) {table}", timeout=3600)
         # As maintenance does, a few an hour.
         while await pack(runtime.database.owner, runtime.partitions, datetime.now(UTC)):

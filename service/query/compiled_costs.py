@@ -16,7 +16,7 @@ from service.query.compiled import Entry, IneligibleError, Shape
 from service.query.compiled_rows import decimal, moment_texts, real
 from service.query.cost_figures import WORKED_OUT
 from service.query.costs import NEEDS, CostRecords
-from service.query.percentiles import percentile_ms
+from service.query.percentiles import histogram_of, percentile_ms
 from service.query.scope import Scope
 
 _LAYOUTS_MAX: Final = 16
@@ -28,8 +28,8 @@ _PARTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         {"amount": _PLAIN, "currency": "c_currency"},
     ),
     "latencyMs": (
-        "({entries} if c_entries else None)",
-        {f"p{percent}": f"percentile_ms(c_bins, c_entries, {percent})" for percent in (50, 95, 99)},
+        "({entries} if (histogram := histogram_of(c_latency))[0] else None)",
+        {f"p{percent}": f"percentile_ms(*histogram, {percent})" for percent in (50, 95, 99)},
     ),
 }
 # Field of a key -> the column that it needs, and what stands for it; without the column it is null.
@@ -105,6 +105,7 @@ class _Source:
             "Decimal": Decimal,
             "decimal": decimal,
             "real": real,
+            "histogram_of": histogram_of,
             "percentile_ms": percentile_ms,
             **{f"work_out_{name}": work_out for name, work_out in WORKED_OUT.items()},
         }

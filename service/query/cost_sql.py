@@ -14,29 +14,32 @@ LATENCY: Final = "latency"
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _AMOUNT: Final = "coalesce(amount, 0)"
 
+
+def _sum(name: str, rollup: str, call: str) -> Column:
+    return Column(rollup, call, name, name)
+
+
 SUMS: Final[Mapping[str, Column]] = {
-    "calls": Column("calls", "1::bigint", "calls"),
-    "errors": Column("CASE WHEN failed THEN calls ELSE 0 END", "failed::integer::bigint", "errors"),
-    **{name: Column(name, f"coalesce({name}, 0)::bigint", name) for name in _TOKENS},
-    "priced": Column("priced", "(amount IS NOT NULL)::integer::bigint", "priced"),
-    "amount": Column("amount", _AMOUNT, "amount"),
-    "estimated": Column("estimated", f"CASE WHEN amount_source = 3 THEN {_AMOUNT} ELSE 0 END", "estimated"),
-    "wasted": Column(
-        "CASE WHEN failed THEN amount ELSE 0 END", f"CASE WHEN failed THEN {_AMOUNT} ELSE 0 END", "wasted"
-    ),
+    "calls": _sum("calls", "calls", "1::bigint"),
+    "errors": _sum("errors", "CASE WHEN failed THEN calls ELSE 0 END", "failed::integer::bigint"),
+    **{name: _sum(name, name, f"coalesce({name}, 0)::bigint") for name in _TOKENS},
+    "priced": _sum("priced", "priced", "(amount IS NOT NULL)::integer::bigint"),
+    "amount": _sum("amount", "amount", _AMOUNT),
+    "estimated": _sum("estimated", "estimated", f"CASE WHEN amount_source = 3 THEN {_AMOUNT} ELSE 0 END"),
+    "wasted": _sum("wasted", "CASE WHEN failed THEN amount ELSE 0 END", f"CASE WHEN failed THEN {_AMOUNT} ELSE 0 END"),
 }
 """What is added up, by alias."""
 
 DIMENSIONS: Final[Mapping[str, Column]] = {
     "MODEL": Column("model", "model", "model"),
     "PROVIDER": Column("provider", "coalesce(provider, '')", "provider"),
-    "ACCOUNT": Column("account_id", "account_id"),
-    "API_KEY": Column("api_key", "coalesce(api_key, '')"),
+    "ACCOUNT": Column("account_id", "account_id", by_key="account_id"),
+    "API_KEY": Column("api_key", "coalesce(api_key, '')", by_key="api_key"),
     "STATUS": Column("failed", "failed"),
     "OPERATION": Column(None, "coalesce(operation, '')"),
     "SERVED_MODEL": Column(None, "coalesce(served_model, '')"),
 }
-CURRENCY: Final = Column("currency", "coalesce(currency, '')", "currency")
+CURRENCY: Final = Column("currency", "coalesce(currency, '')", "currency", "currency")
 _TEXT: Final = frozenset({"MODEL", "PROVIDER", "API_KEY", "OPERATION", "SERVED_MODEL"})
 
 # By what a row can be ordered, over the aliases of sums; an amount that nothing has is null, and nulls are last.
@@ -71,7 +74,7 @@ def grouping(
         # A rollup's row lies whole in one bucket, or the plan would have read it finer.
         bounds = params.bind(tuple(edges), "timestamptz[]")
         rollup = f"width_bucket(bucket_at, {bounds})"
-        columns["bucket"] = Column(rollup, f"width_bucket(started_at, {bounds})", rollup)
+        columns["bucket"] = Column(rollup, f"width_bucket(started_at, {bounds})", rollup, rollup)
     for name in dimensions:
         columns[name.lower()] = DIMENSIONS[name]
         texts |= {name.lower()} if name in _TEXT else set()
@@ -101,7 +104,7 @@ class CostStatement:
         part = union.sums({name: SUMS[name] for name in wanted if name != LATENCY})
         ctes = [f"part AS ({part})", f"figure AS ({self._figure(wanted)})"]
         if LATENCY in wanted:
-            ctes.append(f"bin AS ({union.bins()})")
+            ctes.append(f"histogram AS ({union.histograms()})")
         parts = [part for part in (self._rows(wanted, params), self._totals(wanted)) if part is not None]
         return f"WITH {', '.join(ctes)}\n{' UNION ALL '.join(parts)}"
 
@@ -122,8 +125,8 @@ class CostStatement:
             return None
         keys = self.grouping.names
         sums = [name for name in wanted if name != LATENCY]
-        histogram = ", bins, entries" if LATENCY in wanted else ""
-        join = f" LEFT JOIN ({_histogram(keys, keys)}) AS histograms USING ({keys})" if LATENCY in wanted else ""
+        histogram = ", latency" if LATENCY in wanted else ""
+        join = f" LEFT JOIN ({_histogram(keys)}) AS histograms USING ({keys})" if LATENCY in wanted else ""
         return (
             f"(SELECT {ROW} AS kind, {', '.join([keys, *sums])}{histogram} FROM figure{join} "  # noqa: S608
             f"ORDER BY {', '.join(self._order())} LIMIT {params.bind(self.limit, 'bigint')})"
@@ -136,8 +139,8 @@ class CostStatement:
         keys = f"{nulls}, currency" if nulls else "currency"
         sums = [name for name in wanted if name != LATENCY]
         total = f"SELECT {self._keys_and_sums('currency', wanted)} FROM figure GROUP BY currency"  # noqa: S608
-        histogram = ", bins, entries" if LATENCY in wanted else ""
-        join = f" LEFT JOIN ({_histogram('currency', 'currency')}) AS histograms USING (currency)" if histogram else ""
+        histogram = ", latency" if LATENCY in wanted else ""
+        join = f" LEFT JOIN ({_histogram('currency')}) AS histograms USING (currency)" if histogram else ""
         return (
             f"(SELECT {TOTAL} AS kind, {', '.join([keys, *sums])}{histogram} FROM ({total}) AS total{join} "  # noqa: S608
             "ORDER BY nullif(currency, '') NULLS LAST)"
@@ -150,13 +153,8 @@ class CostStatement:
             yield f"nullif({name}, '') NULLS LAST" if name in self.grouping.texts else name
 
 
-def _histogram(select: str, keys: str) -> str:
-    """Bins and entries as two arrays in step, ascending; bins that several groups have are added up."""
-    return (
-        f"SELECT {select}, array_agg(bin ORDER BY bin) AS bins, array_agg(entries ORDER BY bin) AS entries "  # noqa: S608
-        f"FROM (SELECT {keys}, bin, sum(entries)::bigint AS entries FROM bin GROUP BY {keys}, bin) AS added "
-        f"GROUP BY {keys}"
-    )
+def _histogram(keys: str) -> str:
+    return f"SELECT {keys}, sum(latency) AS latency FROM histogram GROUP BY {keys}"  # noqa: S608 - our own names
 
 
 def _null(name: str, keys: Grouping) -> str:

@@ -14,6 +14,7 @@ from service.query.buckets import TimeBucket
 from service.query.cost_sql import DIMENSIONS, LATENCY, ORDERS, ROW, CostStatement, grouping
 from service.query.errors import BadInputError, QueryTimeoutError
 from service.query.params import Params
+from service.query.percentiles import histogram_of
 from service.query.predicate import EVERYTHING, Predicate
 from service.query.usage import UsageReader
 from service.query.usage_sql import Reading
@@ -252,7 +253,7 @@ def _key(record: asyncpg.Record, request: CostRequest, found: CostRecords) -> Ke
 def _figures(record: asyncpg.Record) -> Figures:
     fields: dict[str, Any] = dict(record)
     sums = {name: Decimal(fields[name]) for name in _ALL_SUMS if name in fields}
-    return Figures(fields["currency"] or None, sums, fields.get("bins") or (), fields.get("entries") or ())
+    return Figures(fields["currency"] or None, sums, *histogram_of(fields.get(LATENCY)))
 
 
 _ALL_SUMS: Final = frozenset({alias for aliases in NEEDS.values() for alias in aliases} - {LATENCY})

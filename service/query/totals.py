@@ -1,9 +1,14 @@
 """How many calls a list has, from rollups where they can tell which calls match: exact to the microsecond.
 
 What a window or a filter cuts inside a quarter hour is counted among the calls, as `costs` does it.
+
+An account that is being erased loses its calls and its sums in steps, in no order that a reader could lean on; and of
+one that is erased a hold can keep calls without sums. So whatever sums it still has are taken out, and the calls that
+it still has are counted one by one, in the one statement: exact before, between and after the steps.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -20,7 +25,7 @@ from service.query.usage_sql import Reading as UsageReading
 from service.query.usage_sql import UsageUnion, rollups_answer
 
 ERASED: Final = "erased:"
-"""How the name of an erased account begins. A hold can keep some of its calls; it has no sums any more."""
+"""How the name of an account begins from the first step of its erasure on, before any of its rows goes."""
 
 
 async def count_rows(connection: asyncpg.Connection, reading: Reading) -> int:
@@ -44,10 +49,17 @@ def _by_rollups(reading: Reading, params: Params) -> str | None:
     usages = [_usage(reading, tier, cutoff) for tier, cutoff in sorted(cutoffs.items())]
     if not all(usage.windows.holds(piece) for usage in usages for piece in usage.plan.pieces):
         return None
-    counts = [UsageUnion(usage, {"currency": CURRENCY}, params).sums({"calls": SUMS["calls"]}) for usage in usages]
+    counts = [_summed(usage, "calls", params) for usage in usages]
     if erased := _erased(reading):
-        counts.append(f"SELECT NULL AS currency, ({_one_by_one(reading, erased, params)}) AS calls")
+        numbers = erased[0].accounts
+        counts += [_summed(replace(usage, accounts=numbers), "-calls", params) for usage in usages]
+        counts.append(f"SELECT ({_one_by_one(reading, erased, params)}) AS calls")
     return f"SELECT sum(calls)::bigint FROM ({' UNION ALL '.join(counts)}) AS counted"  # noqa: S608 - our own pieces
+
+
+def _summed(usage: UsageReading, calls: str, params: Params) -> str:
+    union = UsageUnion(usage, {"currency": CURRENCY}, params).sums({"calls": SUMS["calls"]})
+    return f"SELECT {calls} AS calls FROM ({union}) AS summed"  # noqa: S608 - our own pieces
 
 
 def _usage(reading: Reading, tier: int, cutoff: datetime) -> UsageReading:

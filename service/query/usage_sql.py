@@ -4,7 +4,7 @@ One statement sees one snapshot, so a fold between two reads cannot lose or doub
 is the empty string in every column here, as the rollups have it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -31,18 +31,24 @@ _BINS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One value by alias: over a rollup or its deltas, over a call, over sums of all accounts. None: not there."""
+    """One value by alias: over a rollup or its deltas, over a call, over sums of all accounts, over sums by API key.
+    None: not there.
+    """
 
     rollup: str | None
     call: str
     overall: str | None = None
+    by_key: str | None = None
 
     def over(self, table: str) -> str:
         if table == "call":
             return self.call
-        if table in overall.TABLES:
+        if table in overall.OVER_ALL_ACCOUNTS:
             assert self.overall is not None, "sums of all accounts are asked only for what they have"
             return self.overall
+        if table == overall.BY_KEY.several:
+            assert self.by_key is not None, "sums by API key are asked only for what they have"
+            return self.by_key
         assert self.rollup is not None, "a plan with rollups asks only for what rollups have"
         return self.rollup
 
@@ -84,7 +90,16 @@ class Reading:
     @property
     def overall(self) -> bool:
         """Whether sums over all accounts can tell which calls match."""
-        return self.accounts is None and set(fields_of(self.predicate)) <= overall.FILTERS
+        return self.accounts is None and self._filters <= overall.OVERALL.filters
+
+    @property
+    def by_key(self) -> bool:
+        """Whether sums by API key can tell which calls match."""
+        return self._filters <= overall.BY_KEY.filters
+
+    @property
+    def _filters(self) -> set[str]:
+        return set(fields_of(self.predicate))
 
 
 class UsageUnion:
@@ -107,26 +122,37 @@ class UsageUnion:
             places = ", ".join(str(place + 1) for place in range(len(self._keys)))
             return f"SELECT {keys}{sums} FROM {table} WHERE {condition} GROUP BY {places}"  # noqa: S608 - our own names
 
-        asked = (*self._keys.values(), *columns.values())
-        return self._union(select, whole=self._reading.overall and all(column.overall for column in asked))
+        return self._union(select, self._tables((*self._keys.values(), *columns.values())))
 
-    def bins(self) -> str:
-        """The keys, `bin` and `entries`: how many calls of the key have a latency in that bucket."""
+    def histograms(self) -> str:
+        """The keys and `latency`: a histogram as one number (`percentiles.histogram_of`), which is added up outside."""
 
         def select(table: str, condition: str) -> str:
             keys = ", ".join(f"{column.over(table)} AS {alias}" for alias, column in self._keys.items())
+            names = ", ".join(self._keys)
+            if table in overall.OVER_ALL_ACCOUNTS:
+                spread = f"SELECT {keys}, latency FROM {table} WHERE {condition}"  # noqa: S608 - our own names
+                return f"SELECT {names}, sum(latency) AS latency FROM ({spread}) AS spread GROUP BY {names}"  # noqa: S608
             bin_, entries = _BINS.get(table, _BINS["usage"])
             spread = f"SELECT {keys}, {bin_} AS bin, {entries} AS entries FROM {table} WHERE {condition}"  # noqa: S608
-            names = ", ".join([*self._keys, "bin"])
-            return (
-                f"SELECT {names}, sum(entries)::bigint AS entries FROM ({spread}) AS spread "  # noqa: S608
-                f"WHERE bin IS NOT NULL GROUP BY {names}"
+            added = (
+                f"SELECT {names}, bin, sum(entries) AS entries FROM ({spread}) AS spread "  # noqa: S608
+                f"WHERE bin IS NOT NULL GROUP BY {names}, bin"
             )
+            sketched = "sum(calledger_latency_sketch(bin, entries)) AS latency"
+            return f"SELECT {names}, {sketched} FROM ({added}) AS added GROUP BY {names}"  # noqa: S608
 
-        return self._union(select, whole=False)
+        whole = self._reading.overall and all(column.overall for column in self._keys.values())
+        return self._union(select, overall.OVERALL if whole else None)
 
-    def _union(self, select: Select, *, whole: bool) -> str:
-        stores = self._overall() if whole else self._stores()
+    def _tables(self, columns: Sequence[Column]) -> overall.Tables | None:
+        """Sums that have these columns, and can tell which calls match; None: the rollups must."""
+        if self._reading.overall and all(column.overall for column in columns):
+            return overall.OVERALL
+        return overall.BY_KEY if self._reading.by_key and all(column.by_key for column in columns) else None
+
+    def _union(self, select: Select, tables: overall.Tables | None) -> str:
+        stores = self._stores() if tables is None else self._sums(tables)
         branches = [select(table, condition) for table, condition in (*stores, *self._deltas())]
         return "\nUNION ALL\n".join(branches or [select("call", "false")])
 
@@ -139,14 +165,14 @@ class UsageUnion:
         table, time = piece.store.value, "started_at" if piece.store is Store.CALL else "bucket_at"
         return table, self._condition(table, tier, self._range(time, start, piece.end))
 
-    def _overall(self) -> Iterator[tuple[str, str]]:
+    def _sums(self, tables: overall.Tables) -> Iterator[tuple[str, str]]:
         plan = self._reading.plan
         for piece in plan.pieces:
             for tier, start in self._reading.windows.tiers(piece):
                 if piece.store is Store.CALL:
                     yield self._stored(piece, tier, start)
                     continue
-                for table, times in overall.overall_ranges(piece, start, plan.edges or (), self._params):
+                for table, times in overall.ranges(tables, piece, start, plan.edges or (), self._params):
                     yield table, self._condition(table, tier, times)
 
     def _deltas(self) -> Iterator[tuple[str, str]]:

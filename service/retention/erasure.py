@@ -26,7 +26,7 @@ from service.retention.escrow import ACTIVE, MATCHES, PERSONAL
 from service.retention.folder import LOCK as FOLD_LOCK
 from service.retention.holds import lock_holds
 from service.retention.means import Means
-from service.retention.overall import BUCKETS, forget_empty, take_with
+from service.retention.overall import RESTING, forget_empty, take_with
 from service.retention.planning import all_partitions
 from service.storage.notices import notify
 
@@ -284,7 +284,7 @@ async def _erase_account(means: Means, erasure: Erasure) -> int:
 async def _delete_some(means: Means, part: Partition, now: datetime, number: int) -> int:
     """Delete a batch of the account's rows in one partition; how many it were."""
     async with means.owner.acquire() as connection, connection.transaction():
-        if part.store in BUCKETS:
+        if part.store in RESTING:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", FOLD_LOCK)
         values = (now, number, part.tier, part.start, part.end, _BATCH_ROWS)
         count = await connection.fetchval(_DELETE[part.store], *values)

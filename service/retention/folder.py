@@ -13,7 +13,7 @@ import asyncpg
 
 from policies.model import Store
 from service.logs import get_logger
-from service.retention.overall import BUCKETS, added
+from service.retention.overall import RESTING, added
 
 log = get_logger()
 
@@ -37,27 +37,32 @@ _SUMMED = ", ".join(
 )
 
 
-def _merge(table: str, bucket: str) -> str:
-    """Group the deltas of the CTE `gone` by key and `bucket`, and add them to `table`.
+def _grouped(name: str, bucket: str, rows: str, histogram: str) -> str:
+    """The CTE `name`: `rows` by key and `bucket`, as a rollup has them. `histogram` gives a row's bins and entries."""
+    return f"""
+    {name}_bins AS (
+        SELECT {bucket} AS bucket_at, {_KEY}, bin, sum(entries)::bigint AS entries
+        FROM {rows}, {histogram} AS histogram (bin, entries) GROUP BY 1, {_KEY}, bin
+    ), {name} AS (
+        SELECT
+            bucket_at, {_KEY}, {_ALL_SUMS}, coalesce(latency_buckets, '{{}}') AS latency_buckets,
+            coalesce(latency_counts, '{{}}') AS latency_counts
+        FROM (SELECT {bucket} AS bucket_at, {_KEY}, {_SUMMED} FROM {rows} GROUP BY 1, {_KEY}) AS sums
+        LEFT JOIN (
+            SELECT bucket_at, {_KEY}, array_agg(bin ORDER BY bin) AS latency_buckets,
+                   array_agg(entries ORDER BY bin) AS latency_counts
+            FROM {name}_bins GROUP BY bucket_at, {_KEY}
+        ) AS histograms USING (bucket_at, {_KEY})
+    )"""  # noqa: S608 - names of our own
 
-    A delta holds one histogram entry a call, unsorted; a rollup holds sorted buckets and their counts.
-    """
+
+def _merged(table: str, rows: str) -> str:
+    """A CTE that adds `rows`, which have no key twice, to `table`."""
     added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in _SUMS)
     return f"""
-    {table}_sums AS (
-        SELECT {bucket} AS bucket_at, {_KEY}, {_SUMMED} FROM gone GROUP BY 1, {_KEY}
-    ), {table}_bins AS (
-        SELECT {bucket} AS bucket_at, {_KEY}, bin, count(*) AS entries
-        FROM gone, unnest(latency_buckets) bin GROUP BY 1, {_KEY}, bin
-    ), {table}_histograms AS (
-        SELECT bucket_at, {_KEY}, array_agg(bin ORDER BY bin) AS latency_buckets,
-               array_agg(entries ORDER BY bin) AS latency_counts
-        FROM {table}_bins GROUP BY bucket_at, {_KEY}
-    ), {table}_done AS (
+    {table}_done AS (
         INSERT INTO {table} (bucket_at, {_KEY}, {_ALL_SUMS}, latency_buckets, latency_counts)
-        SELECT
-            bucket_at, {_KEY}, {_ALL_SUMS}, coalesce(latency_buckets, '{{}}'), coalesce(latency_counts, '{{}}')
-        FROM {table}_sums LEFT JOIN {table}_histograms USING (bucket_at, {_KEY})
+        SELECT bucket_at, {_KEY}, {_ALL_SUMS}, latency_buckets, latency_counts FROM {rows}
         ON CONFLICT (account_id, tier, bucket_at, model, provider, api_key, failed, currency) DO UPDATE
         SET {added}, (latency_buckets, latency_counts) = (
             SELECT coalesce(array_agg(bin ORDER BY bin), '{{}}'), coalesce(array_agg(entries ORDER BY bin), '{{}}')
@@ -73,13 +78,18 @@ def _merge(table: str, bucket: str) -> str:
     )"""  # noqa: S608 - names of our own
 
 
-_OVERALL = ",".join(added(table, bucket, "gone") for tables in BUCKETS.values() for table, bucket in tables.items())
+# A delta holds one histogram entry a call, unsorted; a rollup holds sorted buckets and their counts.
+_OF_DELTAS = "LATERAL (SELECT bin, 1 FROM unnest(latency_buckets) AS bin)"
+_OF_ROLLUPS = "unnest(latency_buckets, latency_counts)"
+_RESTING = ",".join(added(sums, "quarters") for resting in RESTING.values() for sums in resting)
 _FOLD: Final = f"""
     WITH gone AS (
         DELETE FROM usage_delta
         WHERE ctid = ANY (ARRAY(SELECT ctid FROM usage_delta LIMIT $1))
         RETURNING bucket_at, {_KEY}, {_ALL_SUMS}, latency_buckets
-    ), {_merge("usage_quarter", "bucket_at")}, {_merge("usage_day", "date_trunc('day', bucket_at, 'UTC')")}, {_OVERALL}
+    ), {_grouped("quarters", "bucket_at", "gone", _OF_DELTAS)},
+    {_grouped("days", "date_trunc('day', bucket_at, 'UTC')", "quarters", _OF_ROLLUPS)},
+    {_merged("usage_quarter", "quarters")}, {_merged("usage_day", "days")}, {_RESTING}
     SELECT count(*) FROM gone
 """  # noqa: S608 - names of our own
 _WANTED = "SELECT DISTINCT tier, date_trunc('day', bucket_at, 'UTC') AS day FROM usage_delta ORDER BY tier, day"

@@ -153,7 +153,7 @@ async def _usage(owner: asyncpg.Pool, policy: Policy) -> Finding:
         return Finding("usage", False, f"{len(wrong)} days differ from their calls: {_some(wrong)}")
     wrong = [_overall_difference(found) async for found in check_overall(owner, policy)]
     if wrong:
-        return Finding("usage", False, f"{len(wrong)} days of all accounts differ from their rollup: {_some(wrong)}")
+        return Finding("usage", False, f"{len(wrong)} days of sums differ from their rollup: {_some(wrong)}")
     return Finding("usage", True, "rollups and deltas are the sums of the calls")
 
 

@@ -1,63 +1,103 @@
-"""Sums over all accounts of a tier, kept in step with the rollups: added to by the folder, taken from by an erasure,
-forgotten by the purge, and proved by fsck.
+"""Sums that rest on a rollup: over all accounts, and by API key. The folder adds to them, an erasure takes from them,
+the purge forgets them, and fsck proves them.
 
 Each statement changes rollup and sums together, so that no reader and no crash can come between them.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 import asyncpg
 
 from policies.model import Store
 from policies.retention import Partition
 
-KEY: Final = "tier, model, provider, currency"
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
-SUMS: Final = ("calls", "errors", *_TOKENS, "priced", "amount", "estimated", "wasted")
-LISTED: Final = ", ".join(SUMS)
+_PLAIN: Final = ("calls", "errors", *_TOKENS, "priced", "amount", "estimated", "wasted")
+_LATENCY: Final = "latency"
 _WORKED_OUT: Final = {
     "errors": "coalesce(sum(calls) FILTER (WHERE failed), 0)",
     "wasted": "coalesce(sum(amount) FILTER (WHERE failed), 0)",
 }
-SUMMED: Final = ", ".join(f"{_WORKED_OUT.get(name, f'sum({name})')} AS {name}" for name in SUMS)
+_SUMMED: Final = ", ".join(f"{_WORKED_OUT.get(name, f'sum({name})')} AS {name}" for name in _PLAIN)
 
-BUCKETS: Final = {
-    Store.USAGE_QUARTER: {
-        "usage_quarter_all": "bucket_at",
-        "usage_hour_all": "date_trunc('hour', bucket_at, 'UTC')",
-    },
-    Store.USAGE_DAY: {"usage_day_all": "date_trunc('day', bucket_at, 'UTC')"},
+
+class Sums(NamedTuple):
+    """A table of sums. `bucket`: its buckets over those of a rollup's rows; `key`: what else they are grouped by;
+    `names`: what is added up.
+    """
+
+    table: str
+    bucket: str
+    key: str = "tier, model, provider, currency"
+    names: tuple[str, ...] = (*_PLAIN, _LATENCY)
+
+
+RESTING: Final[Mapping[Store, tuple[Sums, ...]]] = {
+    Store.USAGE_QUARTER: (
+        Sums("usage_quarter_all", "bucket_at"),
+        Sums("usage_hour_all", "date_trunc('hour', bucket_at, 'UTC')"),
+        Sums(
+            "usage_half_hour",
+            "date_bin('30 minutes', bucket_at, '1970-01-01 00:00:00+00')",
+            "account_id, tier, api_key, currency",
+            _PLAIN,
+        ),
+    ),
+    Store.USAGE_DAY: (Sums("usage_day_all", "date_trunc('day', bucket_at, 'UTC')"),),
 }
-"""Rollup -> the sums that rest on it, and their buckets over those of a rollup or a delta."""
+"""Rollup -> the sums that rest on it."""
 
 
-def added(table: str, bucket: str, rows: str) -> str:
-    """A CTE that adds `rows` (a rollup's columns, for their own `bucket`) to the sums of `table`."""
-    both = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in SUMS)
+def summed(sums: Sums, rows: str) -> str:
+    """What `sums` has of `rows`, a relation with a rollup's columns.
+
+    A histogram is one number that has twelve digits for each of its buckets, so that it is added up like the others.
+    """
+    plain = f"SELECT {sums.bucket} AS bucket_at, {sums.key}, {_SUMMED} FROM {rows} GROUP BY 1, {sums.key}"  # noqa: S608
+    if _LATENCY not in sums.names:
+        return plain
+    return f"""
+        SELECT bucket_at, {sums.key}, {", ".join(_PLAIN)}, coalesce(latency, 0) AS latency
+        FROM ({plain}) AS plain
+        LEFT JOIN (
+            SELECT bucket_at, {sums.key}, sum(calledger_latency_sketch(bin, entries)) AS latency
+            FROM (
+                SELECT {sums.bucket} AS bucket_at, {sums.key}, bin, sum(entries) AS entries
+                FROM {rows}, unnest(latency_buckets, latency_counts) AS histogram (bin, entries)
+                GROUP BY 1, {sums.key}, bin
+            ) AS bins
+            GROUP BY bucket_at, {sums.key}
+        ) AS histograms USING (bucket_at, {sums.key})
+    """  # noqa: S608 - names of our own
+
+
+def added(sums: Sums, rows: str) -> str:
+    """A CTE that adds `rows` to `sums`, by time, so that rows of one time lie together."""
+    table = sums.table
+    both = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in sums.names)
     return f"""
     {table}_done AS (
-        INSERT INTO {table} (bucket_at, {KEY}, {LISTED})
-        SELECT {bucket}, {KEY}, {SUMMED} FROM {rows} GROUP BY 1, {KEY}
-        ON CONFLICT (tier, bucket_at, model, provider, currency) DO UPDATE SET {both}
+        INSERT INTO {table} (bucket_at, {sums.key}, {", ".join(sums.names)}) {summed(sums, rows)} ORDER BY bucket_at
+        ON CONFLICT (bucket_at, {sums.key}) DO UPDATE SET {both}
+    )"""
+
+
+def taken(sums: Sums, rows: str) -> str:
+    """A CTE that takes `rows` from `sums`; what is left of nothing stays as zeros until `forget_empty`."""
+    table = sums.table
+    less = ", ".join(f"{name} = {table}.{name} - gone_sums.{name}" for name in sums.names)
+    same = " AND ".join(f"{table}.{name} = gone_sums.{name}" for name in ("bucket_at", *sums.key.split(", ")))
+    return f"""
+    {table}_done AS (
+        UPDATE {table} SET {less} FROM ({summed(sums, rows)}) AS gone_sums WHERE {same}
     )"""  # noqa: S608 - names of our own
-
-
-def taken(table: str, bucket: str, rows: str) -> str:
-    """A CTE that takes `rows` from the sums of `table`; what is left of nothing stays as zeros until `forget_empty`."""
-    less = ", ".join(f"{name} = {table}.{name} - gone_sums.{name}" for name in SUMS)
-    return f"""
-    {table}_done AS (
-        UPDATE {table} SET {less}
-        FROM (SELECT {bucket} AS bucket_at, {KEY}, {SUMMED} FROM {rows} GROUP BY 1, {KEY}) AS gone_sums
-        WHERE ({table}.bucket_at, {table}.tier, {table}.model, {table}.provider, {table}.currency)
-            = (gone_sums.bucket_at, gone_sums.tier, gone_sums.model, gone_sums.provider, gone_sums.currency)
-    )"""  # noqa: S608
 
 
 def take_with(store: Store, delete: str) -> str:
     """A DELETE of rows of any store that also takes them from the sums that rest on it: how many rows it were."""
     ctes = [f"gone AS ({delete} RETURNING *)"]
-    ctes += [taken(table, bucket, "gone") for table, bucket in BUCKETS.get(store, {}).items()]
+    ctes += [taken(sums, "gone") for sums in RESTING.get(store, ())]
     return f"WITH {', '.join(ctes)} SELECT count(*) FROM gone"  # noqa: S608 - names of our own
 
 
@@ -72,9 +112,9 @@ async def forget_sums(connection: asyncpg.Connection, part: Partition) -> None:
 
 
 async def _delete(connection: asyncpg.Connection, part: Partition, which: str) -> None:
-    for table in BUCKETS.get(part.store, ()):
+    for sums in RESTING.get(part.store, ()):
         await connection.execute(
-            f"DELETE FROM {table} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 {which}",  # noqa: S608
+            f"DELETE FROM {sums.table} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 {which}",  # noqa: S608
             part.tier,
             part.start,
             part.end,

@@ -1,4 +1,4 @@
-"""Proof that sums over all accounts are right: they are the sums of the rollup that they rest on. Part of fsck."""
+"""Proof that sums over all accounts and by API key are right: they are those of their rollup. Part of fsck."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,39 +10,45 @@ import asyncpg
 from policies.model import Policy, Store
 from policies.retention import cutoff
 from service.query.usage_plan import ceil_to
-from service.retention.overall import BUCKETS, KEY, LISTED, SUMMED, SUMS
+from service.retention.overall import RESTING, Sums, summed
 
 _DAY: Final = timedelta(days=1)
 _STRIDE: Final = timedelta(days=28)
 """How much time one statement compares: memory does not grow with the window."""
 
-_EQUAL: Final = " AND ".join(f"sum(side * {name}) = 0" for name in SUMS)
 _DIFFERENCES: Final = """
     WITH sides AS (
         SELECT 1 AS side, bucket_at, {key}, {listed} FROM {table}
         WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3
         UNION ALL
-        SELECT -1, {bucket}, {key}, {summed} FROM {store}
-        WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3
-        GROUP BY 2, {key}
+        SELECT -1, bucket_at, {key}, {listed} FROM ({summed}) AS summed
     ), wrong AS (
         SELECT bucket_at FROM sides GROUP BY bucket_at, {key} HAVING NOT ({equal})
     )
     SELECT date_trunc('day', bucket_at, 'UTC') AS day, count(*) AS keys FROM wrong GROUP BY 1 ORDER BY 1
 """
-_STATEMENTS: Final = {
-    (store, table): _DIFFERENCES.format(
-        key=KEY, listed=LISTED, summed=SUMMED, equal=_EQUAL, store=store.value, table=table, bucket=bucket
+_STORED: Final = "(SELECT * FROM {} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3) AS stored"
+
+
+def _statement(store: Store, sums: Sums) -> str:
+    return _DIFFERENCES.format(
+        key=sums.key,
+        listed=", ".join(sums.names),
+        table=sums.table,
+        summed=summed(sums, _STORED.format(store.value)),
+        equal=" AND ".join(f"sum(side * {name}) = 0" for name in sums.names),
     )
-    for store, tables in BUCKETS.items()
-    for table, bucket in tables.items()
+
+
+_STATEMENTS: Final = {
+    (store, sums.table): _statement(store, sums) for store, resting in RESTING.items() for sums in resting
 }
 _TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
 
 
 @dataclass(frozen=True, slots=True)
 class OverallDifference:
-    """A UTC day of which sums over all accounts do not say what the rollup says, in so many keys."""
+    """A UTC day of which sums do not say what the rollup says, in so many keys."""
 
     table: str
     store: Store

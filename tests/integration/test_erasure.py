@@ -1,18 +1,28 @@
 """Erasing a person or an account: live rows now, copies by their keys, what is held when the hold ends."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
-from steward import NOW, YOUNG, Steward, failed, stewarding
+from steward import NOW, SHORT, YOUNG, Steward, failed, stewarding
 
-from policies.model import DataClass
+from policies.model import DataClass, Role
+from policies.views import view_table
 from service.ingest.verdict import Status
 from service.keyring import KeyDestroyedError, open_keyring
+from service.query.fields import CALLS
+from service.query.pages import PageRequest, Wanted
+from service.query.predicate import EVERYTHING, Compare, Predicate
+from service.query.reader import Reader
+from service.query.scope import Scope
 from service.retention.erasure import ErasureKind, carry_out_erasures, get_erasure, request_erasure
 from service.retention.errors import ErasureError
+from service.retention.folder import LOCK as FOLD_LOCK
+from service.retention.folder import Folder
 from service.retention.holds import lift_hold
 from service.retention.maintenance import maintain
 from service.retention.tombstones import replay_tombstones
@@ -20,6 +30,10 @@ from service.retention.tombstones import replay_tombstones
 TOKENS = "SELECT source_id FROM call WHERE user_token IS NOT NULL ORDER BY 1"
 SEALED = "SELECT model FROM call_error WHERE sealed IS NOT NULL ORDER BY 1"
 YESTERDAY = NOW - timedelta(days=1)
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+# What each of them makes an erasure wait for: the first of its calls; the folder, before it takes anything from sums.
+BEFORE_THE_CALLS = "LOCK TABLE call IN SHARE MODE"
+BETWEEN_CALLS_AND_SUMS = f"SELECT pg_advisory_xact_lock({FOLD_LOCK})"
 
 
 @pytest.fixture
@@ -151,6 +165,44 @@ async def test_a_held_account_keeps_its_key_and_its_held_rows(steward: Steward) 
     assert (await get_erasure(steward.means.owner, erasure.id)).finished_at is not None
     with pytest.raises(KeyDestroyedError):
         await steward.means.keyring.account_key(number, mint=False)
+
+
+async def total(steward: Steward, predicate: Predicate = EVERYTHING) -> tuple[int | None, int]:
+    """`totalCount` of everything that matches, as an unbound reader gets it, and how many rows the list has."""
+    means = steward.means
+    reader = await Reader.open(means.database, means.accounts, means.keyring)
+    policy = means.policy()
+    scope = Scope("testkey2", Role.VIEWER, None, policy, view_table(policy, Role.VIEWER))
+    wanted = Wanted(rows=True, has_next=False, has_previous=False, total=True)
+    page = await reader.page(scope, CALLS, PageRequest(predicate), wanted)
+    return page.total, len(page.rows)
+
+
+@pytest.mark.parametrize(
+    ("folded", "step", "left"),
+    [(False, BEFORE_THE_CALLS, 4), (True, BEFORE_THE_CALLS, 4), (True, BETWEEN_CALLS_AND_SUMS, 1)],
+    ids=["renamed, deltas gone", "renamed", "calls gone"],
+)
+async def test_no_call_is_counted_twice_while_an_account_goes(
+    steward: Steward, folded: bool, step: str, left: int
+) -> None:
+    """Between the steps of an erasure `totalCount` is the number of rows, of everything and of the account alone."""
+    await fill(steward)
+    if folded:
+        await Folder(steward.means.owner, ensure=lambda needs: steward.means.partitions.ensure(SHORT, needs)).fold_all()
+    blocker = await asyncpg.connect(steward.ingest.url)
+    async with blocker.transaction():
+        await blocker.execute(step)
+        erasing = asyncio.create_task(erase(steward, user=None))
+        while not await steward.value(WAITING):
+            assert not erasing.done()
+            await asyncio.sleep(0.01)
+        assert await total(steward) == (left, left)
+        name = await blocker.fetchval("SELECT name FROM account WHERE name LIKE 'erased:%'")
+        assert await total(steward, Compare("account", "eq", name)) == (left - 1, left - 1)
+    await blocker.close()
+    await erasing
+    assert await total(steward) == (1, 1)
 
 
 async def test_what_a_service_wrote_late_is_swept(steward: Steward) -> None:

@@ -8,7 +8,7 @@ import asyncpg
 from tortoise.context import TortoiseContext
 
 from migrations import __path__ as migration_folders
-from service.query.overall import TABLES
+from service.query.overall import BY_KEY, OVER_ALL_ACCOUNTS
 from service.storage.migrate import migrate
 from service.storage.tortoise import tortoise_config
 
@@ -25,7 +25,8 @@ WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p'
   AND t.typcategory = 'S' AND a.attcollation <> '"C"'::regcollation
 """
 INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema() AND tablename = ANY ($1)"
-STORES = ["call", "call_error", "usage_quarter", "usage_day", "usage_delta", "call_held", "call_error_held", *TABLES]
+STORES = ["call", "call_error", "usage_quarter", "usage_day", "usage_delta", "call_held", "call_error_held"]
+STORES += [*OVER_ALL_ACCOUNTS, BY_KEY.several]
 
 
 async def columns(url: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
-"""Sums over all accounts: in step with the rollups, read where they answer, closed to who is bound to accounts."""
+"""Sums over all accounts and by API key: in step with the rollups, read where they answer, closed to the others."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,20 +14,28 @@ from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.model import Store
 from service.query.buckets import TimeBucket
+from service.query.cost_sql import CURRENCY
 from service.query.costs import CostRequest, read_costs
 from service.query.facets import read_facets
-from service.query.overall import CUT_HOURS_MAX, TABLES, overall_ranges
+from service.query.overall import BY_KEY, CUT_MAX, OVER_ALL_ACCOUNTS, OVERALL, Tables, ranges
 from service.query.params import Params
-from service.query.predicate import And, Compare
+from service.query.predicate import EVERYTHING, And, Compare, Predicate
 from service.query.usage_plan import Piece
 from service.query.usage_sql import UsageUnion
 from service.retention.erasure import ErasureKind, request_erasure
 from service.retention.folder import Folder
 from service.retention.overall_check import OverallDifference, check_overall
 
+TABLES = sorted([*OVER_ALL_ACCOUNTS, BY_KEY.several])
 MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
-MONTH = And((Compare("startedAt", "gte", MIDNIGHT - timedelta(days=30)), Compare("startedAt", "lt", MIDNIGHT)))
+
+
+def _between(start: datetime, end: datetime) -> tuple[Compare, Compare]:
+    return Compare("startedAt", "gte", start), Compare("startedAt", "lt", end)
+
+
+MONTH = And(_between(MIDNIGHT - timedelta(days=30), MIDNIGHT))
 
 
 @pytest.fixture
@@ -41,6 +50,7 @@ async def ledger(any_database_url: str) -> AsyncIterator[Ledger]:
                 amount=Decimal(hours),
                 currency="USD",
                 amount_source=3,
+                latency_ms=None if hours == 50 else 100 + hours,
             )
             for hours in range(0, 100, 5)
         )
@@ -63,20 +73,20 @@ async def test_what_is_folded_is_in_them(ledger: Ledger) -> None:
     assert await check(ledger) == []
     await ledger.folder.fold_all()
     assert await check(ledger) == []
-    for table in sorted(TABLES):
+    for table in TABLES:
         row = await ledger.database.owner.fetchrow(
             f"SELECT sum(calls), sum(errors), sum(amount), sum(estimated), sum(wasted) FROM {table}"
         )
         assert tuple(row) == (20, 7, 950, 950, 315)
 
 
-@pytest.mark.parametrize("table", sorted(TABLES))
+@pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize(
     "damage",
     [
         "UPDATE {} SET calls = calls + 1 WHERE {}",
         "UPDATE {} SET wasted = wasted - 0.000000000001 WHERE {}",
-        "UPDATE {} SET model = 'other' WHERE {}",
+        "UPDATE {} SET tier = 1, currency = 'EUR' WHERE {}",
         "DELETE FROM {} WHERE {}",
     ],
 )
@@ -91,11 +101,23 @@ async def test_any_damage_is_found(ledger: Ledger, table: str, damage: str) -> N
     assert (found.table, found.day, found.tier) == (table, day, 1)
 
 
+@pytest.mark.parametrize("table", sorted(OVER_ALL_ACCOUNTS))
+async def test_damage_to_latency_is_found(ledger: Ledger, table: str) -> None:
+    """One call in another bucket of one histogram."""
+    await ledger.database.owner.execute(
+        f"UPDATE {table} SET latency = latency + calledger_latency_sketch(9::smallint, 1) "
+        f"- calledger_latency_sketch(8::smallint, 1) WHERE ctid = (SELECT ctid FROM {table} LIMIT 1)"
+    )
+    [found] = await check(ledger)
+    assert (found.table, found.keys) == (table, 1)
+
+
 async def test_the_migration_fills_them(ledger: Ledger) -> None:
     """A ledger that was there before has the same sums as one that was folded into them."""
     await ledger.database.owner.execute(f"TRUNCATE {', '.join(TABLES)}")
-    assert await check(ledger) != []
-    await ledger.database.owner.execute(import_module("migrations.0007_costs").FILL)
+    for name in ("0007_costs", "0012_overall"):
+        assert await check(ledger) != []
+        await ledger.database.owner.execute(import_module(f"migrations.{name}").FILL)
     assert await check(ledger) == []
 
 
@@ -103,16 +125,59 @@ async def test_the_migration_fills_them(ledger: Ledger) -> None:
 async def test_costs_of_everything_read_nothing_else(ledger: Ledger, bucket: TimeBucket | None) -> None:
     """By model, of all accounts: of stored sums only those over all accounts are read, and they are right."""
     reader = ledger.reader(MIDNIGHT)
-    request = CostRequest(MONTH, ["MODEL"], bucket=bucket, zone="Asia/Kolkata", row_figures=frozenset({"calls"}))
+    request = CostRequest(
+        MONTH, ["MODEL"], bucket=bucket, zone="Asia/Kolkata", row_figures=frozenset({"calls", "latencyMs"})
+    )
     reading = await reader.reading(MONTH, bucket=bucket, zone="Asia/Kolkata")
     await ledger.folder.fold_all()
-    await ledger.database.owner.execute("UPDATE usage_day SET calls = 1000000")
-    await ledger.database.owner.execute("UPDATE usage_quarter SET calls = 1000000")
+    await ledger.database.owner.execute("UPDATE usage_day SET calls = 1000000, latency_counts = '{9}'")
+    await ledger.database.owner.execute("UPDATE usage_quarter SET calls = 1000000, latency_counts = '{9}'")
 
     report = await read_costs(reader, request)
 
     assert reading.overall
     assert sum(row.figures.sums["calls"] for row in report.rows) == 19
+    assert sum(sum(row.figures.entries) for row in report.rows) == 18
+
+
+def _of_acme(expected: dict[tuple[str, ...], int]) -> dict[tuple[str, ...], int]:
+    return {key: 9 for key in expected if key != ("beta",)}
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "condition", "expected"),
+    [
+        (["ACCOUNT"], EVERYTHING, {("acme",): 9, ("beta",): 9}),
+        (["API_KEY"], EVERYTHING, {("prod",): 18}),
+        (["ACCOUNT", "API_KEY"], Compare("account", "eq", "acme"), {("acme", "prod"): 9}),
+        ([], Compare("apiKey", "ne", "dev"), {(): 18}),
+    ],
+)
+@pytest.mark.parametrize("narrowed", [False, True])
+async def test_local_days_by_key_read_half_hours(
+    ledger: Ledger, dimensions: list[str], condition: Predicate, expected: dict[tuple[str, ...], int], narrowed: bool
+) -> None:
+    """By account and API key, or filtered by them, no quarter hour is read for days that begin at half an hour; who is
+    bound to accounts reads them too, and no others' rows.
+    """
+    await ledger.folder.fold_all()
+    await ledger.database.owner.execute("UPDATE usage_quarter SET calls = 1000000")
+    number = await ledger.accounts.find("acme")
+    half_past = MIDNIGHT - timedelta(hours=5, minutes=30)
+    local = And((condition, *_between(half_past - timedelta(days=30), half_past)))
+    request = CostRequest(
+        local,
+        dimensions,
+        bucket=TimeBucket.DAY,
+        zone="Asia/Kolkata",
+        row_figures=frozenset({"calls", "wastedOnFailures"}),
+    )
+    report = await read_costs(ledger.reader(MIDNIGHT, (number,) if narrowed else None), request)
+
+    found: Counter[tuple[str | None, ...]] = Counter()
+    for row in report.rows:
+        found[tuple(row.key.values.values())] += int(row.figures.sums["calls"])
+    assert found == (_of_acme(expected) if narrowed else expected)
 
 
 async def test_facets_that_they_have_are_read_from_them(ledger: Ledger) -> None:
@@ -148,16 +213,25 @@ async def test_who_is_bound_to_accounts_reads_none_of_them(ledger: Ledger) -> No
     numbers = tuple((await ledger.accounts.ensure(["acme", "beta"])).values())
     reading = await ledger.reader(MIDNIGHT, numbers).reading(MONTH)
     assert not reading.overall
-    assert "_all" not in UsageUnion(reading, {}, Params()).bins()
+    assert "_all" not in UsageUnion(reading, {"currency": CURRENCY}, Params()).histograms()
     async with ledger.database.reading(numbers) as connection:
-        for table in sorted(TABLES):
+        for table in OVER_ALL_ACCOUNTS:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.fetch(f"SELECT FROM {table}")
 
 
+async def test_who_is_bound_to_an_account_sees_its_half_hours_alone(ledger: Ledger) -> None:
+    """Row-level security keeps to the scope where a statement forgets to."""
+    await ledger.folder.fold_all()
+    number = await ledger.accounts.find("acme")
+    async with ledger.database.reading((number,)) as connection:
+        rows = await connection.fetch("SELECT account_id, sum(calls)::int AS calls FROM usage_half_hour GROUP BY 1")
+    assert [tuple(row) for row in rows] == [(number, 10)]
+
+
 async def test_nobody_who_serves_changes_them(ledger: Ledger) -> None:
     """They follow from the rollups: only the owner writes."""
-    for table in sorted(TABLES):
+    for table in TABLES:
         for statement in (f"UPDATE {table} SET calls = 0", f"DELETE FROM {table}"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await ledger.database.writer.execute(statement)
@@ -167,8 +241,8 @@ async def test_nobody_who_serves_changes_them(ledger: Ledger) -> None:
 async def test_an_erased_account_is_taken_out(steward: Steward, folded: bool) -> None:
     """What is left is the others', without rows of nothing; and fsck finds it right."""
     await steward.report(
-        failed("a", YOUNG, model="m1", amount="1.5", currency="USD"),
-        failed("b", YOUNG, model="m1", account="other", amount="0.25", currency="USD"),
+        failed("a", YOUNG, model="m1", amount="1.5", currency="USD", latency_ms=40),
+        failed("b", YOUNG, model="m1", account="other", amount="0.25", currency="USD", latency_ms=9),
         failed("c", YOUNG, model="m2"),
     )
     if folded:
@@ -176,9 +250,9 @@ async def test_an_erased_account_is_taken_out(steward: Steward, folded: bool) ->
     await request_erasure(
         steward.means, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="asked by letter", actor="cli"
     )
-    for table in sorted(TABLES):
-        rows = await steward.ingest.fetch(f"SELECT model, calls, errors, amount, wasted FROM {table}")
-        assert [tuple(row) for row in rows] == ([("m1", 1, 1, Decimal("0.25"), Decimal("0.25"))] if folded else [])
+    for table in TABLES:
+        rows = await steward.ingest.fetch(f"SELECT calls, errors, amount, wasted FROM {table}")
+        assert [tuple(row) for row in rows] == ([(1, 1, Decimal("0.25"), Decimal("0.25"))] if folded else [])
     assert await steward.findings() == {}
 
 
@@ -190,21 +264,28 @@ async def test_a_purge_takes_them_along(steward: Steward) -> None:
 
     await steward.purge()
 
-    left = {table: await steward.value(f"SELECT count(*) FROM {table}") for table in sorted(TABLES)}
-    assert left == {"usage_quarter_all": 1, "usage_hour_all": 1, "usage_day_all": 2}
+    left = {table: await steward.value(f"SELECT count(*) FROM {table}") for table in TABLES}
+    assert left == {"usage_quarter_all": 1, "usage_hour_all": 1, "usage_half_hour": 1, "usage_day_all": 2}
     assert await steward.findings() == {}
 
 
+HALF = HOUR / 2
+
+
 @pytest.mark.parametrize(
-    ("edges", "tables"),
+    ("tables", "edges", "read"),
     [
-        ([], ["usage_hour_all"]),
-        ([MIDNIGHT + HOUR], ["usage_hour_all"]),
-        ([MIDNIGHT + HOUR + QUARTER], ["usage_quarter_all", "usage_hour_all"]),
-        ([MIDNIGHT + place * HOUR + QUARTER for place in range(CUT_HOURS_MAX + 1)], ["usage_quarter_all"]),
+        (OVERALL, [], ["usage_hour_all"]),
+        (OVERALL, [MIDNIGHT + HOUR], ["usage_hour_all"]),
+        (OVERALL, [MIDNIGHT + HOUR + HALF], ["usage_quarter_all", "usage_hour_all"]),
+        (OVERALL, [MIDNIGHT + place * HOUR + QUARTER for place in range(CUT_MAX + 1)], ["usage_quarter_all"]),
+        (BY_KEY, [], ["usage_half_hour"]),
+        (BY_KEY, [MIDNIGHT + HOUR + HALF], ["usage_half_hour"]),
+        (BY_KEY, [MIDNIGHT + HOUR + QUARTER], ["usage_quarter", "usage_half_hour"]),
+        (BY_KEY, [MIDNIGHT + place * HOUR + QUARTER for place in range(CUT_MAX + 1)], ["usage_quarter"]),
     ],
 )
-def test_hours_that_no_edge_cuts_are_read_whole(edges: list[datetime], tables: list[str]) -> None:
+def test_what_no_edge_cuts_is_read_whole(tables: Tables, edges: list[datetime], read: list[str]) -> None:
     """Quarter hours are read only where an edge wants them, or everywhere when too many do."""
     piece = Piece(Store.USAGE_QUARTER, MIDNIGHT, MIDNIGHT + 500 * HOUR)
-    assert [table for table, _ in overall_ranges(piece, piece.start, edges, Params())] == tables
+    assert [table for table, _ in ranges(tables, piece, piece.start, edges, Params())] == read

@@ -4,7 +4,7 @@ from math import ceil, log
 
 import pytest
 
-from service.query.percentiles import bucket_middle_ms, percentile_ms
+from service.query.percentiles import bucket_middle_ms, histogram_of, percentile_ms
 
 
 def bucket_of(latency_ms: int) -> int:
@@ -39,3 +39,27 @@ def test_no_calls_have_no_percentile() -> None:
     """Null, not zero."""
     assert percentile_ms([], [], 50) is None
     assert percentile_ms([3], [0], 50) is None
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {0: 1},
+        {0: 10**12 - 1},
+        {159: 7},
+        {0: 1, 159: 10},
+        {3: 1000, 4: 999_999_999_999, 5: 10**11, 80: 120},
+        {12: 0, 13: 5},
+    ],
+)
+def test_a_histogram_is_read_from_its_number(entries: dict[int, int]) -> None:
+    """Twelve digits a bucket, the lowest last; empty buckets are left out."""
+    sketch = sum(count * 10 ** (12 * bucket) for bucket, count in entries.items())
+    found = {bucket: count for bucket, count in entries.items() if count}
+    assert histogram_of(str(sketch)) == (list(found), list(found.values()))
+
+
+@pytest.mark.parametrize("sketch", [None, "0"])
+def test_a_number_of_nothing_is_an_empty_histogram(sketch: str | None) -> None:
+    """No calls, or none that say how long they took."""
+    assert histogram_of(sketch) == ([], [])
