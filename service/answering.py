@@ -24,7 +24,7 @@ _CUT_OFF_SECONDS = 1.0
 async def answering(runtime: Runtime, listener: socket.socket) -> AsyncIterator[None]:
     """Accept requests on `listener`; on the way out finish those under way, then what the writer holds."""
     app = build_app(runtime)
-    front = Front({"/graphql": app[GRAPHQL]})
+    front = Front(app, {"/graphql": app[GRAPHQL]})
     # Bodies arrive as they were sent: ingest decodes gzip itself, within its bounds.
     runner = Runner(
         app, front, access_log=None, shutdown_timeout=_CUT_OFF_SECONDS, handle_signals=False, auto_decompress=False

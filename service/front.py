@@ -20,11 +20,12 @@ class Front:
     """Counts requests, logs them, and answers in our words where they fail.
 
     `straight`: handlers by path for which aiohttp need not look for one; to find it, and to walk through middlewares,
-    took it a tenth of a page's time. They are mounted in the application as well, for whoever sends `Expect`.
+    took it a tenth of a page's time. They are mounted in the application as well, for whoever sends `Expect`, and for
+    an application that somebody has given middlewares (OpenTelemetry's instrumentation does): these see every request.
     """
 
-    def __init__(self, straight: Mapping[str, Handler]) -> None:
-        self._straight = straight
+    def __init__(self, app: web.Application, straight: Mapping[str, Handler]) -> None:
+        self._straight = {} if app.middlewares else straight
         self._dispatched: Handler | None = None
         self._under_way = 0
         self._stopping = False
@@ -47,13 +48,14 @@ class Front:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self._under_way += 1
-        started, status, route = time.perf_counter(), 500, request.path
+        started, status, route = time.perf_counter(), 500, None
         try:
-            straight = self._straight.get(route)
+            path = request.path
+            straight = self._straight.get(path)
             if straight is not None and hdrs.EXPECT not in request.headers:
+                route = path
                 response = await straight(request)
             else:
-                route = None
                 assert self._dispatched is not None
                 response = await self._dispatched(request)
             status = response.status
@@ -66,23 +68,24 @@ class Front:
             log.exception("a request failed")
             response = error_answer(500, "internal", "something went wrong here; the log says where")
         finally:
-            self._told(request, route, status, time.perf_counter() - started)
+            self._under_way -= 1
+            if self._stopping and not self._under_way:
+                self._ended.set()
+            _tell(request, route or _route(request), status, time.perf_counter() - started)
         if self._stopping and not response.prepared:
             response.force_close()
         return response
 
-    def _told(self, request: web.Request, route: str | None, status: int, seconds: float) -> None:
-        """One line a request. The path is the route's own, never the client's, and no query string is kept."""
-        self._under_way -= 1
-        if self._stopping and not self._under_way:
-            self._ended.set()
-        method = request.method
-        log_request(
-            method=method if method.isalpha() else "?",
-            route=route or _route(request),
-            status=status,
-            duration_ms=round(seconds * 1000, 1),
-        )
+
+def _tell(request: web.Request, route: str | None, status: int, seconds: float) -> None:
+    """One line a request. The path is the route's own, never the client's, and no query string is kept."""
+    method = request.method
+    log_request(
+        method=method if method.isalpha() else "?",
+        route=route,
+        status=status,
+        duration_ms=round(seconds * 1000, 1),
+    )
 
 
 def _route(request: web.Request) -> str | None:

@@ -9,6 +9,7 @@ import logging
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from select import PIPE_BUF
 from typing import Any, TextIO
 
 import orjson
@@ -78,6 +79,7 @@ def configure_logs(*, level: str = "info", form: str = "auto") -> None:
     )
     structlog.configure(
         processors=[
+            _in_order,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _name_exception,
@@ -112,35 +114,52 @@ def log_request(*, method: str, route: str | None, status: int, duration_ms: flo
         "timestamp": datetime.now(UTC),
     }
     _requests.lines.append(orjson.dumps(event, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE))
-    if len(_requests.lines) == 1:
-        _write_soon()
+    _write_soon()
 
 
 def write_requests() -> None:
-    """Write the lines of requests that wait to be written."""
-    lines, _requests.lines = _requests.lines, []
-    if lines:
-        _requests.stream.write(b"".join(lines).decode())
+    """Write the lines of requests that wait to be written.
+
+    Whole lines, and no more of them at once than a pipe takes in one piece: several workers can share one.
+    """
+    lines, _requests.lines, _requests.timer = _requests.lines, [], None
+    piece: list[bytes] = []
+    for line in lines:
+        if piece and sum(map(len, piece)) + len(line) > PIPE_BUF:
+            _requests.stream.write(b"".join(piece).decode())
+            piece = []
+        piece.append(line)
+    if piece:
+        _requests.stream.write(b"".join(piece).decode())
 
 
 def _write_soon() -> None:
-    """Lines of one moment go out together: to write each takes longer than to make it."""
+    """Lines of one moment go out together: to write each takes longer than to make it. A kill can lose as many."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         write_requests()
-    else:
-        loop.call_later(_TOGETHER_S, write_requests)
+        return
+    if _requests.timer is None or _requests.loop is not loop:
+        _requests.loop, _requests.timer = loop, loop.call_later(_TOGETHER_S, write_requests)
+
+
+def _in_order(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:  # noqa: ANN401
+    """What happened before stands before."""
+    write_requests()
+    return event
 
 
 @dataclass(slots=True)
 class _Requests:
-    """How requests are logged: as `configure_logs` said. `lines` wait to be written."""
+    """How requests are logged: as `configure_logs` said. `lines` wait to be written, by `timer` of `loop`."""
 
     stream: TextIO = sys.stderr
     wanted: bool = True
     console: bool = True
     lines: list[bytes] = field(default_factory=list[bytes])
+    loop: asyncio.AbstractEventLoop | None = None
+    timer: asyncio.TimerHandle | None = None
 
 
 _requests = _Requests()

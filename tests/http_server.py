@@ -17,6 +17,8 @@ from policies.model import Role
 from service import api, export
 from service.access.authenticate import Authenticator
 from service.access.keys import new_key
+from service.app import Runner
+from service.front import Front
 from service.ledger import Ledger, LedgerKeeper
 from service.runtime import Runtime
 from service.settings import Settings
@@ -68,7 +70,7 @@ async def serve(shelf: Shelf, *, exports: bool = True, **settings: Any) -> Async
     api.setup(app, runtime)
     if exports:
         export.setup(app, runtime)
-    runner = web.AppRunner(app, access_log=None)
+    runner = Runner(app, Front(app, {"/graphql": app[api.GRAPHQL]}), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

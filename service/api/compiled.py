@@ -149,21 +149,30 @@ class _Operation:
     async def answer(self, variables: dict[str, Any], context: Context) -> ExecutionResult | None:
         if self._flags is None:
             return None
-        asked = self._from_template(variables, context) or self._from_values(variables, context)
+        simple = self._scalars.coerced(variables) if self._scalars is not None else None
+        variant = None if simple is None else self._known(simple, context.scope)
+        if simple is None or variant is None:
+            asked = self._from_values(variables, context)
+        else:
+            asked = self._from_template(variant, simple, variables, context)
         if asked is None or not _charged(asked[-1], context):
             return None
         return await _run(*asked, context)
 
-    def _from_template(self, variables: dict[str, Any], context: Context) -> Asked | None:
-        """What is asked, where only values differ from what was asked before."""
-        simple = self._scalars.coerced(variables) if self._scalars is not None else None
-        if simple is None:
-            return None
-        place = self._key(simple, context.scope)
+    def _known(self, simple: dict[str, Any], scope: Scope) -> _Variant | None:
+        """The variant that was compiled for such values, if all of it can be filled in."""
+        place = self._key(simple, scope)
         variant = self._variants.get(place)
-        if variant is None or variant.roots is None or variant.templates is None:
+        if variant is None or variant.templates is None:
             return None
         self._variants.move_to_end(place)
+        return variant
+
+    def _from_template(
+        self, variant: _Variant, simple: dict[str, Any], variables: dict[str, Any], context: Context
+    ) -> Asked | None:
+        """What is asked, where only values differ from what was asked before."""
+        assert variant.roots is not None and variant.templates is not None
         key = tuple([template and template.sizes(simple) for template in variant.templates]) if variant.sized else ()
         priced = variant.admitted.get(key)
         if priced is None:
@@ -266,12 +275,9 @@ async def _run(roots: Roots, requests: Requests, priced: Priced, context: Contex
     errors = None
     try:
         if len(roots) == 1:
-            key, only = roots[0]
-            data = {key: await only.answer(context, requests[0])}  # type: ignore[union-attr, arg-type]
+            data = {roots[0][0]: await _root(roots[0][1], requests[0], context)}
         else:
             data = await _together(roots, requests, context)
-    except (RequestError, QueryTimeoutError) as error:
-        errors = [located_error(error, only.nodes, [key])]  # type: ignore[union-attr]
     except _FailedError as failed:
         errors = [failed.error]
     except Exception:
@@ -296,7 +302,7 @@ async def _together(roots: Roots, requests: Requests, context: Context) -> dict[
     return {key: "Query" if root is None else next(answers) for key, root in roots}
 
 
-async def _root(root: Root, make_request: Callable[[], Any], context: Context) -> dict[str, Any]:
+async def _root(root: Any, make_request: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 - none is absent
     try:
         return await root.answer(context, make_request)
     except (RequestError, QueryTimeoutError) as error:

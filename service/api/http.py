@@ -103,8 +103,9 @@ class LedgerView(GraphQLView[Context, None]):
             request = request.clone(client_max_size=BODY_BYTES_MAX)
         try:
             if _plain_post(request):
+                response = await self._posted(request, media_type)
                 self._remember(manner, media_type)
-                return await self._posted(request, media_type)
+                return response
             request[_EXCHANGE] = _Exchange(media_type)
             return self._finished(request, await self.run(request=request))
         except _REFUSALS as error:
@@ -210,7 +211,7 @@ def _encoded(answer: Any) -> bytes:  # noqa: ANN401 - JSON values
 
 
 def _manner(request: web.Request) -> Hashable:
-    """Everything by which a request is a plain POST, or is none: what was let pass once need not be read again."""
+    """By what a request is a plain POST or none, but for its length: what passed once is not parsed again."""
     headers = request.headers
     given = headers.get
     return (

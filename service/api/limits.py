@@ -94,7 +94,7 @@ class Bucket:
     def take(self, cost: int) -> bool:
         """Whether there is enough; if so it is taken."""
         capacity = self.capacity
-        if capacity and self.available < (min(capacity, cost)):
+        if capacity and self.available < min(cost, capacity):
             return False
         self._level -= cost
         return True

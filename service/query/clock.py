@@ -23,8 +23,8 @@ class DatabaseClock:
         self._measured: tuple[float, datetime] | None = None
 
     async def now(self) -> datetime:
-        """The time. Raises QueryTimeoutError when the database has to be asked and does not answer."""
-        return self.told() or await self._asked()
+        """The time; asks the database when it has to, and raises QueryTimeoutError when that does not answer."""
+        return self.told() or await self.ask()
 
     def told(self) -> datetime | None:
         """The time, as long as the measurement is trusted."""
@@ -34,7 +34,8 @@ class DatabaseClock:
         since = time.monotonic() - asked
         return None if since > _TRUSTED_SECONDS else told + timedelta(0, since)
 
-    async def _asked(self) -> datetime:
+    async def ask(self) -> datetime:
+        """The time, measured anew. Raises QueryTimeoutError."""
         asked = time.monotonic()
         try:
             async with self._database.reading(None) as connection:

@@ -201,8 +201,10 @@ def _ids(rows: Sequence[Row], account: int | None) -> list[str]:
     if not rows or RAW_ID not in rows[0]:
         return encode_call_ids(list(map(_CALL_KEY, rows)))
     raw = _column(rows, RAW_ID)
-    # A page that has no column of accounts is one account's.
-    return encode_raw_ids(account if "account_id" not in rows[0] else _column(rows, "account_id"), raw)
+    if "account_id" in rows[0]:
+        return encode_raw_ids(_column(rows, "account_id"), raw)
+    assert account is not None  # without the column, the page is of one account
+    return encode_raw_ids(account, raw)
 
 
 def _column(rows: Sequence[Row], name: str) -> list[Any]:

@@ -36,7 +36,12 @@ class Cursors:
     @staticmethod
     def binding(*parts: object) -> bytes:
         """What a cursor is tied to, as bytes. The parts are values whose `repr` says all of them."""
-        return hashlib.sha256(repr(parts).encode("utf-8", "backslashreplace")).digest()
+        return Cursors.bound(repr(parts))
+
+    @staticmethod
+    def bound(parts: str) -> bytes:
+        """The same for their `repr`."""
+        return hashlib.sha256(parts.encode("utf-8", "backslashreplace")).digest()
 
     def seal(self, position: Position, binding: bytes) -> str:
         sealed = self._siv.encrypt(orjson.dumps(position), [binding])

@@ -26,7 +26,10 @@ FAR_PAST: Final = datetime(1, 1, 2, tzinfo=UTC)
 
 
 class Leg(NamedTuple):
-    """Rows of one tier, not older than `cutoff`; of `accounts` (None: every account). `now`: by when that was so."""
+    """Rows of one tier, not older than `cutoff`; of `accounts` (None: every account).
+
+    `policy` and `now`: by what, and for which moment, the cut-off was worked out.
+    """
 
     tier: int
     accounts: tuple[int, ...] | None

@@ -124,7 +124,7 @@ async def read_page(
     size, from_end = request.size, request.from_end
     after = None if request.after is None else Bound(cursors.open(request.after, reading.binding), after=True)
     before = None if request.before is None else Bound(cursors.open(request.before, reading.binding), after=False)
-    bounds = [bound for bound in (after, before) if bound is not None] if after or before else []
+    bounds = [bound for bound in (after, before) if bound is not None]
     rows: list[Row] = []
     fetcher = _Fetcher(connection, reading, ordering, wanted)
     if wanted.rows or (wanted.has_previous if from_end else wanted.has_next):

@@ -43,12 +43,10 @@ class Places:
         return None if asked.ids else self._known.get((scope.accounts, asked.accounts))
 
     async def find(self, scope: Scope, asked: Question) -> Place:
-        """The place of a question. Asks the database once when a new account is named."""
-        place = self.known(scope, asked)
-        if place is None:
-            place = await self._found(scope, asked)
-            if not asked.ids and self._version is self._accounts.version and all_known(self._accounts, scope, asked):
-                self._known[scope.accounts, asked.accounts] = place
+        """The place of a question that is not `known`. Asks the database once when a new account is named."""
+        place = await self._found(scope, asked)
+        if not asked.ids and self._version is self._accounts.version and all_known(self._accounts, scope, asked):
+            self._known[scope.accounts, asked.accounts] = place
         return place
 
     async def _found(self, scope: Scope, asked: Question) -> Place:

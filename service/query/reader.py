@@ -61,7 +61,7 @@ class Reader:
     async def prepare(self, scope: Scope, table: Table, predicate: Predicate | Question, order: object = ()) -> Reading:
         """Where the rows of a predicate lie for this scope, at the database's present time."""
         asked = predicate if isinstance(predicate, Question) else question(table, predicate)
-        now = self.clock.told() or await self.clock.now()
+        now = self.clock.told() or await self.clock.ask()
         place = self._places.known(scope, asked) or await self._places.find(scope, asked)
         span = span_of(table, asked)
         legs = [leg_of(scope, tier, accounts, table.store, now) for tier, accounts in place.tiers]
@@ -71,7 +71,7 @@ class Reader:
                 user: await tokens_of(self.keyring, scope.policy, user, legs, place.names.values(), span, now)
                 for user in asked.users
             }
-        binding = Cursors.binding(table.kind, place.scope, order, asked.text)
+        binding = Cursors.bound(f"({table.kind!r}, {place.scope}, {order!r}, {asked.text!r})")
         return Reading(table, scope, place.asked, legs, span, asked.rest, place.names, users, now, binding)
 
     async def call(self, scope: Scope, text: str, selection: Selection) -> Row | None:

@@ -58,9 +58,10 @@ def project(
         if not _parts_shown(f"{type_}.{field}", selection.get(field) or {}, scope):
             continue
         shown.add(field)
-        columns |= _columns(f"{type_}.{field}", selectable, seen, scope, params, leg)
+        found = _columns(f"{type_}.{field}", selectable, seen, scope, params, leg)
         if field == "amount" and "source" not in (selection.get(field) or {}):
-            del columns["amount_source"]
+            del found["amount_source"]
+        columns |= found
     return Projection(columns, frozenset(shown))
 
 

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import ClientSession, web
 
 from service.app import Runner
-from service.front import Front
+from service.front import Front, Handler
 from service.logs import configure_logs, write_requests
 
 PATHS = ("/straight", "/dispatched")
@@ -63,7 +63,7 @@ async def house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     app = web.Application()
     for path in PATHS:
         app.router.add_route("POST", path, handler)
-    front = Front({PATHS[0]: handler})
+    front = Front(app, {PATHS[0]: handler})
     runner = Runner(app, front, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -135,6 +135,28 @@ async def test_the_end_waits_for_what_is_under_way(house: House, path: str) -> N
     await asyncio.wait_for(end, 10)
 
     assert (status, text, headers) == (200, "POST hello", {"Connection": "close"})
+
+
+async def test_middlewares_see_every_request() -> None:
+    """Whoever gives the application a middleware, as OpenTelemetry does for its spans, is walked past by nobody."""
+    seen = []
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        seen.append(request.path)
+        return await handler(request)
+
+    app = web.Application(middlewares=[middleware])
+    for path in PATHS:
+        app.router.add_route("POST", path, handler)
+    runner = Runner(app, Front(app, {PATHS[0]: handler}), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with ClientSession() as session:
+        for path in PATHS:
+            await session.post(f"http://127.0.0.1:{runner.addresses[0][1]}{path}", data="hello")
+    await runner.cleanup()
+    assert seen == [*PATHS]
 
 
 async def test_an_end_without_requests_waits_for_nothing(house: House) -> None:

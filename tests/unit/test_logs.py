@@ -6,11 +6,12 @@ import json
 import logging
 import sys
 from datetime import datetime, timedelta
+from select import PIPE_BUF
 
 import pytest
 import structlog
 
-from service.logs import configure_logs, get_logger, log_request, write_requests
+from service.logs import _requests, configure_logs, get_logger, log_request, write_requests
 
 
 @pytest.fixture
@@ -77,6 +78,47 @@ async def test_lines_of_one_moment_are_written_together(lines: io.StringIO) -> N
     log_request(method="POST", route="/graphql", status=500, duration_ms=1.5)
     write_requests()
     assert lines.getvalue().count("\n") == 4
+
+
+async def test_lines_stand_in_the_order_of_what_happened(lines: io.StringIO) -> None:
+    """A request that was answered before a warning stands before it."""
+    log_request(method="POST", route="/graphql", status=200, duration_ms=1.5)
+    get_logger().warning("something")
+    assert [json.loads(line)["event"] for line in lines.getvalue().splitlines()] == ["request", "something"]
+
+
+def test_another_loop_writes_what_the_first_left(lines: io.StringIO) -> None:
+    """A loop that ended with lines waiting keeps nothing back from the next one."""
+
+    async def request(*, patient: bool) -> None:
+        log_request(method="POST", route="/graphql", status=200, duration_ms=1.5)
+        while patient and not lines.getvalue():  # noqa: ASYNC110 - what a timer of the loop writes
+            await asyncio.sleep(0.01)
+
+    asyncio.run(request(patient=False))
+    asyncio.run(request(patient=True))
+    assert lines.getvalue().count("\n") == 2
+
+
+def test_pieces_are_whole_lines_that_a_pipe_takes_at_once() -> None:
+    """Workers share a pipe: what is written in one piece is not torn by another's, if it is no longer than PIPE_BUF."""
+    pieces: list[str] = []
+    stream = io.StringIO()
+    stream.write = pieces.append  # type: ignore[method-assign, assignment]
+    structlog.reset_defaults()
+    configure_logs(level="info", form="json")
+    _requests.stream = stream
+
+    async def answer_many() -> None:
+        for _ in range(100):
+            log_request(method="POST", route="/graphql", status=200, duration_ms=1.5)
+        write_requests()
+
+    asyncio.run(answer_many())
+    structlog.reset_defaults()
+    assert sum(piece.count("\n") for piece in pieces) == 100
+    assert 1 < len(pieces) < 10
+    assert all(piece.endswith("\n") and len(piece) <= PIPE_BUF for piece in pieces)
 
 
 def test_requests_are_not_logged_above_their_level(lines: io.StringIO) -> None:
