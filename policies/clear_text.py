@@ -22,6 +22,9 @@ _MADE_ID: Final = re.compile(
     r"(?:chatcmpl|cmpl|embd|req|resp|msg|gen|call|run|batch)[-_][A-Za-z0-9]{1,40}|(?:[a-z]{1,12}[-_:])?[0-9]{1,8}",
     re.ASCII,
 )
+is_made_id: Final = _MADE_ID.fullmatch
+"""Whether a gateway's id of a call has the shape of one that a program made, and so is stored as it is. It answers with
+the match itself, or None: asked for every call, a function around it would cost as much again."""
 
 
 class ClearText:
@@ -67,11 +70,6 @@ class ClearText:
         elif remember and clean == text:
             self._unchanged.add((text, limit))
         return clean or None
-
-
-def is_made_id(text: str) -> bool:
-    """Whether a gateway's id of a call has the shape of one that a program made, and so is stored as it is."""
-    return _MADE_ID.fullmatch(text) is not None
 
 
 class BoundedSet(set[_Value]):

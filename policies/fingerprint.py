@@ -28,6 +28,8 @@ def normalised(message: str) -> str:
 
 def _id_or_word(match: re.Match[str]) -> str:
     token = match.group()
+    if token.isalpha():  # as nearly every one is
+        return token
     digits = sum(map(str.isdigit, token))
     if digits == len(token):
         return "<n>"

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import isfinite
 from typing import Final
 
 import re2
@@ -241,6 +242,11 @@ def _characters(item: Json) -> int:
 
 
 def _json(value: Json) -> str:
+    # What most parameters are, as the encoder writes it too, for a tenth of its price.
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
+        return repr(value)
     return _ENCODER.encode(value)
 
 

@@ -11,6 +11,9 @@ from datetime import date
 from hashlib import sha256
 from typing import Final
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+
 from policies.errors import PolicyError
 
 _KEY_LABEL: Final = b"\x00\x1acalledger/pseudonym-key/v1"
@@ -37,7 +40,22 @@ def token(*, key: bytes, user: str) -> int:
 
     Lone surrogates, which a JSON report may carry, are taken as they come.
     """
-    return int.from_bytes(hmac.digest(key, user.encode("utf-8", "surrogatepass"), "sha256")[:8], "big", signed=True)
+    return Tokenizer(key).token(user)
+
+
+class Tokenizer:
+    """`token` for many users of one key: HMAC takes the key in once, which is two thirds of what a token costs."""
+
+    __slots__ = ("_keyed",)
+
+    def __init__(self, key: bytes) -> None:
+        self._keyed = HMAC(key, SHA256())
+
+    def token(self, user: str) -> int:
+        """The user's token under this key."""
+        step = self._keyed.copy()
+        step.update(user.encode("utf-8", "surrogatepass"))
+        return int.from_bytes(step.finalize()[:8], "big", signed=True)
 
 
 def outward(token: int, period: str) -> str:

@@ -88,7 +88,7 @@ class Ledger:
         """Store calls and their deltas in one transaction."""
         calls = list(calls)
         numbers = await self.accounts.ensure(call.account for call in calls)
-        rows = [self._row(position, numbers[call.account], call) for position, call in enumerate(calls)]
+        rows = [self._row(numbers[call.account], call) for call in calls]
         stores = (Store.CALL, Store.USAGE_QUARTER, Store.USAGE_DAY)
         await self.partitions.ensure(
             self.policy, {(store, row["tier"], row["started_at"]) for row in rows for store in stores}
@@ -99,10 +99,9 @@ class Ledger:
             await connection.copy_records_to_table(STAGED_TABLE, records=records, columns=list(STAGED_COLUMNS))
             assert await connection.fetch(STORE) == [], "a test's calls are all new"
 
-    def _row(self, position: int, account_id: int, call: Reported) -> dict[str, object]:
+    def _row(self, account_id: int, call: Reported) -> dict[str, object]:
         source_id = f"call-{call.number}"
         return {name: getattr(call, name) for name in _PLAIN} | {
-            "position": position,
             "amount": None if call.amount is None else str(call.amount),
             "account_id": account_id,
             "tier": self.accounts.tier(account_id, call.started_at),

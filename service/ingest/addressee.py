@@ -22,7 +22,7 @@ class Addressees:
         self._bound = principal.accounts
         self._numbers: dict[str, int] = {}
 
-    async def learn(self, reports: Iterable[Report]) -> None:
+    async def learn(self, reports: Iterable[Report] = ()) -> None:
         """Look up, or make, the accounts that `account_of` is asked for next. Admission has passed their names."""
         if self._bound is None:
             names = {report.account or DEFAULT_ACCOUNT for report in reports} - self._numbers.keys()
@@ -31,10 +31,14 @@ class Addressees:
         elif not self._numbers:
             self._numbers = {await self._accounts.name(number): number for number in self._bound}
 
-    def account_of(self, report: Report) -> int | Rejection:
-        """The account's number; a rejection never says whether an account of that name exists."""
+    def account_of(self, report: Report) -> int | Rejection | None:
+        """The account's number; None when it is still to be learned.
+
+        A rejection never says whether an account of that name exists.
+        """
         if self._bound is None:
-            return self._numbers[report.account or DEFAULT_ACCOUNT]
+            name = report.account or DEFAULT_ACCOUNT
+            return self._numbers.get(name) or self._accounts.known(name)
         if report.account in self._numbers:
             return self._numbers[report.account]
         if len(self._bound) == 1 and (report.account is None or report.source in _GATEWAY_IDS):

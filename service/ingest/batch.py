@@ -146,19 +146,19 @@ class BatchStore:
         connection = await self._ready()
         async with connection.transaction():
             await self._stage(connection, calls)
-            known = [row["position"] for row in await connection.fetch(STORE)]
-            digests = await _stored_digests(connection, [(position, calls[position]) for position in known])
+            keys = {(row["account_id"], row["id"].hex) for row in await connection.fetch(STORE)}
+            known = [call for call in calls if call.key in keys] if keys else []
+            digests = await _stored_digests(connection, known)
         BATCH_ROWS.observe(len(calls))
         for call in calls:
             call.outcome, call.stored_digest = Status.ACCEPTED, call.digest
-        for position in known:
-            call = calls[position]
+        for position, call in enumerate(known):
             # A call that is gone by now was there a moment ago: purged between two statements.
             call.stored_digest = digests.get(position, call.digest)
             call.outcome = Status.DUPLICATE if call.stored_digest == call.digest else Status.CONFLICT
 
     async def _stage(self, connection: Connection, calls: Sequence[Prepared]) -> None:
-        records = [(position, *call.record) for position, call in enumerate(calls)]
+        records = [call.record for call in calls]
         try:
             await connection.copy_records_to_table(STAGED_TABLE, records=records, columns=STAGED_COLUMNS)
         except (ValueError, TypeError, OverflowError) as error:  # the driver could not encode a value
@@ -187,11 +187,11 @@ class BatchStore:
             await self._pool.release(connection)
 
 
-async def _stored_digests(connection: Connection, known: Sequence[tuple[int, Prepared]]) -> dict[int, int]:
-    """Digests of the calls that are there already, by position; one statement a tier."""
+async def _stored_digests(connection: Connection, known: Sequence[Prepared]) -> dict[int, int]:
+    """Digests of the calls that are there already, by place in `known`; one statement a tier."""
     digests: dict[int, int] = {}
-    for tier in {call.tier for _, call in known}:
-        wanted = [(position, call) for position, call in known if call.tier == tier]
+    for tier in {call.tier for call in known}:
+        wanted = [(position, call) for position, call in enumerate(known) if call.tier == tier]
         moments = [call.started_at for _, call in wanted]
         rows = await connection.fetch(
             STORED_DIGESTS,

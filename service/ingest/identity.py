@@ -1,6 +1,7 @@
 """What the writer derives with the keyring's pepper: the digest of a call, the fingerprint of an error."""
 
 import hmac
+from decimal import Decimal
 from hashlib import blake2b
 
 from policies import Report
@@ -29,7 +30,7 @@ class Identities:
         answered = "" if report.output_tokens is None else report.output_tokens
         money = "\0"
         if report.amount is not None and report.amount_source != _ESTIMATED:
-            money = f"{report.amount.normalize():f}\0{report.currency or ''}"
+            money = f"{_shortest(report.amount)}\0{report.currency or ''}"
         digest = self._digest.copy()
         digest.update(f"{ended}\0{report.model}\0{asked}\0{answered}\0{money}".encode("utf-8", "surrogatepass"))
         return int.from_bytes(digest.digest(), "big", signed=True)
@@ -37,3 +38,9 @@ class Identities:
     def error_fingerprint(self, basis: bytes) -> int:
         """The group that an error belongs to, as a signed integer."""
         return int.from_bytes(hmac.digest(self._pepper, b"fingerprint\0" + basis, "sha256")[:8], "big", signed=True)
+
+
+def _shortest(amount: Decimal) -> str:
+    """The amount's digits, without zeros at their end and without an exponent; most amounts come in that form."""
+    text = str(amount)
+    return f"{amount.normalize():f}" if "E" in text or ("." in text and text[-1] == "0") else text

@@ -29,7 +29,15 @@ class MomentError(ValueError):
 
 def moment_of_text(text: str) -> datetime:
     """RFC 3339 with an offset. More digits than milliseconds are cut off, never rounded up. MomentError."""
-    return _as_it_stands(text) if _MILLISECONDS.fullmatch(text) else _moment(_FORM.fullmatch(text))
+    if not _MILLISECONDS.fullmatch(text):
+        return _moment(_FORM.fullmatch(text))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise MomentError from None
+    if moment < EPOCH:
+        raise MomentError
+    return moment
 
 
 def moment_of_loose_text(text: str) -> datetime:
@@ -47,14 +55,6 @@ def moment_of_epoch(text: str) -> datetime:
     return EPOCH + timedelta(milliseconds=int((seconds * 1000).to_integral_value(ROUND_FLOOR)))
 
 
-def _as_it_stands(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise MomentError from None
-    return _since_epoch(moment)
-
-
 def _moment(match: re.Match[str] | None) -> datetime:
     if match is None:
         raise MomentError
@@ -64,10 +64,6 @@ def _moment(match: re.Match[str] | None) -> datetime:
         moment = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:3]:0<3}{offset}").astimezone(UTC)
     except (ValueError, OverflowError):
         raise MomentError from None
-    return _since_epoch(moment)
-
-
-def _since_epoch(moment: datetime) -> datetime:
     if moment < EPOCH:
         raise MomentError
     return moment

@@ -4,6 +4,8 @@ import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
+from msgspec import Raw
+
 PLACES: Final = 12
 SIGNIFICANT_DIGITS: Final = 15
 _LIMIT: Final = Decimal(10) ** 15
@@ -12,6 +14,8 @@ _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
 _FORM: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
 # What most gateways write: nothing to round, and too short to exceed a bound.
 _PLAIN: Final = re.compile(rf"[0-9]{{1,{SIGNIFICANT_DIGITS}}}(?:\.[0-9]{{1,{PLACES}}})?", re.ASCII)
+# The same as a JSON string, without the zeros at its end.
+_PLAIN_JSON: Final = re.compile(rb'"(?:([0-9]{1,15}\.[0-9]{0,11}[1-9])0{0,99}|([0-9]{1,15})(?:\.0{1,99})?)"')
 # Wider than any text that is read: nothing is rounded here but what `quantize` is told to.
 _WIDE: Final = Context(prec=_TEXT_CHARACTERS_MAX + PLACES, rounding=ROUND_HALF_EVEN)
 _FLOAT_NOISE: Final = Context(prec=SIGNIFICANT_DIGITS, rounding=ROUND_HALF_EVEN)
@@ -29,6 +33,12 @@ def money_of_text(text: str) -> Decimal:
     if value.normalize(_WIDE).as_tuple().exponent < -PLACES:  # type: ignore[operator] - finite, as _FORM says
         raise MoneyError(f"has more than {PLACES} decimal places")
     return _fixed(value)
+
+
+def plain_money_of_json(raw: bytes | Raw) -> Decimal | None:
+    """What `money_of_text` makes of a JSON string that holds nothing but a plain amount; None for any other JSON."""
+    match = _PLAIN_JSON.fullmatch(raw)
+    return Decimal(match[match.lastindex or 0].decode("ascii")) if match else None
 
 
 def money_of_number(text: str) -> Decimal:

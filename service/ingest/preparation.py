@@ -46,15 +46,31 @@ class Preparation:
         self._windows: dict[int, _Windows] = {}
         self._tokens: dict[tuple[int, int, int], Tokens] = {}
 
+    def prepare_whole(self, report: Whole, account_id: int) -> Prepared | Rejection | None:
+        """As `prepare`, for a report that passed whole, and without waiting; None when a key is still to be fetched."""
+        started_at = report.started_at
+        tier = self._accounts.tier(account_id, started_at)
+        windows = self._windows.get(tier) or self._windows_of(tier)
+        if not windows.call <= started_at <= self._latest:
+            return self._refusal(windows, started_at)
+        user_token = None
+        if report.user is not None and started_at >= windows.token:
+            tokens = self._tokens.get((account_id, tier, started_at.toordinal()))
+            if tokens is None:
+                return None
+            user_token = tokens.of_user(report.user)
+        id_ = call_uuid_hex(account_id, report.source, report.source_id, started_at)
+        digest = self._identities.content_digest(report)
+        record = (account_id, tier, started_at, id_, digest) + _facts(report, user_token) + _NO_FAILURE  # noqa: RUF005 - quicker
+        return Prepared(report, self._rules, account_id, tier, started_at, id_, digest, None, record)
+
     async def prepare(self, report: Report, account_id: int, admitted: Admitted | Whole) -> Prepared | Rejection:
         """The call as it will be stored, or why it cannot be. `admitted` is what admission let pass of `report`."""
         started_at = report.started_at
         tier = self._accounts.tier(account_id, started_at)
         windows = self._windows.get(tier) or self._windows_of(tier)
-        if started_at < windows.call:
-            return Rejection(f"`started_at` is older than calls are kept ({windows.call_days} days)")
-        if started_at > self._latest:
-            return _TOO_NEW
+        if not windows.call <= started_at <= self._latest:
+            return self._refusal(windows, started_at)
         error_at = _error_at(admitted) if isinstance(admitted, Admitted) else None
         if error_at is not None:
             if not started_at <= error_at <= started_at + ERROR_DELAY_MAX:
@@ -70,8 +86,13 @@ class Preparation:
             place = (account_id, tier, started_at.toordinal())
             user_token = (self._tokens.get(place) or await self._tokens_of(call)).of_user(admitted.user)
         failure = await self._failure(call, admitted, windows) if isinstance(admitted, Admitted) else _NO_FAILURE
-        call.record = _record(call, admitted, user_token) + failure
+        call.record = (account_id, tier, started_at, id_, digest, *_facts(admitted, user_token), *failure)
         return call
+
+    def _refusal(self, windows: "_Windows", started_at: datetime) -> Rejection:
+        if started_at > self._latest:
+            return _TOO_NEW
+        return Rejection(f"`started_at` is older than calls are kept ({windows.call_days} days)")
 
     def _windows_of(self, tier: int) -> "_Windows":
         windows = self._windows[tier] = _Windows(self._rules.policy, tier, self._now)
@@ -131,14 +152,9 @@ def _error_at(admitted: Admitted) -> datetime | None:
     return admitted.started_at + min(timedelta(milliseconds=admitted.latency_ms or 0), ERROR_DELAY_MAX)
 
 
-def _record(call: Prepared, admitted: Admitted | Whole, user_token: int | None) -> tuple[Any, ...]:
-    """The columns of STAGED_COLUMNS from `account_id` to `tags`."""
+def _facts(admitted: Admitted | Whole, user_token: int | None) -> tuple[Any, ...]:
+    """The columns of STAGED_COLUMNS from `source` to `tags`."""
     return (
-        call.account_id,
-        call.tier,
-        call.started_at,
-        call.id,
-        call.digest,
         SOURCE_NUMBERS[admitted.source],
         admitted.source_id,
         admitted.failed,

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from policies import DataClass, PseudonymPeriod
-from policies.pseudonym import pseudonym_key, token
+from policies.pseudonym import Tokenizer, pseudonym_key
 from service.ingest.keys import BatchKeys
 from service.ingest.metrics import UNSEALED
 from service.keyring import KeyGoneError, KeyringUnavailableError
@@ -17,10 +17,10 @@ class Tokens:
     A key that was destroyed, is lost or cannot be reached now costs the tokens, never the calls.
     """
 
-    __slots__ = ("_key", "_known")
+    __slots__ = ("_known", "_tokenizer")
 
     def __init__(self, key: bytes | None) -> None:
-        self._key = key
+        self._tokenizer = None if key is None else Tokenizer(key)
         self._known: dict[str, int] = {}
 
     @classmethod
@@ -40,8 +40,8 @@ class Tokens:
         known = self._known.get(user)
         if known is not None:
             return known
-        if self._key is None:
+        if self._tokenizer is None:
             UNSEALED.inc()
             return None
-        known = self._known[user] = token(key=self._key, user=user)
+        known = self._known[user] = self._tokenizer.token(user)
         return known

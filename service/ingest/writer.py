@@ -164,36 +164,61 @@ class Writer:
     async def _prepare(self, part: Sequence[Report | Rejection], addressees: Addressees) -> list[Prepared | Rejection]:
         """The one gate: nothing passes into a batch but what admission returned for it."""
         rules = self._rules()
-        gated: list[tuple[Report, Admitted | Whole] | Rejection] = []
+        preparation = await self._preparation(rules)
+        await _learn(addressees)
+        outcomes: list[Prepared | Rejection | None] = []
+        # In one go what passes whole, as nearly every row does, while all of it is near at hand for the processor.
         for rows in _breaths(part):
             for row in rows:
-                gated.append(row if isinstance(row, Rejection) else self._admit(rules, row))
-            await _breathe(rows)
-        try:
-            await addressees.learn(entry[0] for entry in gated if not isinstance(entry, Rejection))
-        except DATABASE_FAULTS as error:
-            raise DatabaseAwayError from error
-        preparation = await self._preparation(rules)
-        outcomes: list[Prepared | Rejection] = []
-        for entries in _breaths(gated):
-            for entry in entries:
-                if isinstance(entry, Rejection):
-                    outcomes.append(entry)
+                whole = None if isinstance(row, Rejection) else self._whole(rules, row)
+                account = None if whole is None else addressees.account_of(whole)
+                if whole is None or not isinstance(account, int):
+                    outcomes.append(row if isinstance(row, Rejection) else None)
                     continue
-                report, admitted = entry
-                account = addressees.account_of(report)
-                refused = isinstance(account, Rejection)
-                outcomes.append(account if refused else await preparation.prepare(report, account, admitted))
-            await _breathe(entries)
-        return outcomes
+                call = preparation.prepare_whole(whole, account)
+                outcomes.append(await preparation.prepare(whole, account, whole) if call is None else call)
+            await _breathe(rows)
+        await self._examine(rules, preparation, addressees, part, outcomes)
+        return [outcome for outcome in outcomes if outcome is not None]
 
-    def _admit(self, rules: Rules, report: Report) -> tuple[Report, Admitted | Whole] | Rejection:
-        self._prices.estimate(report)
-        whole = rules.admission.whole(report)
+    async def _examine(
+        self,
+        rules: Rules,
+        preparation: Preparation,
+        addressees: Addressees,
+        part: Sequence[Report | Rejection],
+        outcomes: list[Prepared | Rejection | None],
+    ) -> None:
+        """Give the rows of `part` that have no outcome yet theirs: what must be looked at, or is of a new account."""
+        others = [(place, row) for place, row in enumerate(part) if outcomes[place] is None and isinstance(row, Report)]
+        gated: list[tuple[int, Report, Admitted | Whole]] = []
+        for rows in _breaths(others):
+            for place, row in rows:
+                admitted = self._admit(rules, row)
+                if isinstance(admitted, Rejection):
+                    outcomes[place] = admitted
+                else:
+                    gated.append((place, row, admitted))
+            await _breathe(rows)
+        await _learn(addressees, (report for _, report, _ in gated))
+        for entries in _breaths(gated):
+            for place, report, admitted in entries:
+                account = addressees.account_of(report)
+                refused = not isinstance(account, int)
+                outcomes[place] = account if refused else await preparation.prepare(report, account, admitted)
+            await _breathe(entries)
+
+    def _whole(self, rules: Rules, report: Report) -> Whole | None:
+        if report.amount is None:
+            self._prices.estimate(report)
+        return rules.admission.whole(report)
+
+    def _admit(self, rules: Rules, report: Report) -> Admitted | Whole | Rejection:
+        whole = self._whole(rules, report)
         if whole is not None:
-            return report, whole
+            return whole
         admitted = rules.admission.admit(report)
-        return Rejection(admitted.rejected) if admitted.rejected else (report, admitted)
+        return Rejection(admitted.rejected) if admitted.rejected else admitted
 
     async def _preparation(self, rules: Rules) -> Preparation:
         return Preparation(rules, self._accounts, self._keyring, self._identities, await self._store.now())
@@ -201,13 +226,12 @@ class Writer:
     async def _ensure_partitions(self, calls: Sequence[Prepared], look_again: bool) -> None:
         if look_again:
             self._partitions.forget()
-        days = {(Store.CALL, call.tier, call.started_at.toordinal()): call.started_at for call in calls}
-        days |= {
-            (Store.CALL_ERROR, call.tier, call.error_at.toordinal()): call.error_at
-            for call in calls
-            if call.error_at is not None
+        days = {(call.tier, call.started_at.toordinal()): call.started_at for call in calls}
+        error_days = {
+            (call.tier, call.error_at.toordinal()): call.error_at for call in calls if call.error_at is not None
         }
-        needs = [(store, tier, moment) for (store, tier, _), moment in days.items()]
+        needs = [(Store.CALL, tier, moment) for (tier, _), moment in days.items()]
+        needs += [(Store.CALL_ERROR, tier, moment) for (tier, _), moment in error_days.items()]
         await self._partitions.ensure(calls[0].rules.policy, needs)
 
     # The writer's task -----------------------------------------------------------------------------------------------
@@ -254,9 +278,9 @@ class Writer:
             return
         preparation = await self._preparation(rules)
         for call in outdated:
-            gated = self._admit(rules, call.report)
-            refused = isinstance(gated, Rejection)
-            again = gated if refused else await preparation.prepare(call.report, call.account_id, gated[1])
+            admitted = self._admit(rules, call.report)
+            refused = isinstance(admitted, Rejection)
+            again = admitted if refused else await preparation.prepare(call.report, call.account_id, admitted)
             if isinstance(again, Rejection):
                 call.outcome = again
             else:
@@ -265,9 +289,9 @@ class Writer:
     async def _store_calls(self, calls: Sequence[Prepared]) -> None:
         """Store each key once; further calls with it are duplicates of the first, or conflict with it."""
         while calls:
-            first: dict[object, Prepared] = {}
-            followers = [call for call in calls if first.setdefault(call.key, call) is not call]
-            await self._store.store(list(first.values()))
+            first = {call.key: call for call in reversed(calls)}
+            followers = [] if len(first) == len(calls) else [call for call in calls if first[call.key] is not call]
+            await self._store.store(calls if not followers else [call for call in calls if first[call.key] is call])
             calls = []
             for follower in followers:
                 leader = first[follower.key]
@@ -278,6 +302,13 @@ class Writer:
                 else:
                     same = follower.digest == leader.stored_digest
                     follower.outcome = Status.DUPLICATE if same else Status.CONFLICT
+
+
+async def _learn(addressees: Addressees, reports: Iterable[Report] = ()) -> None:
+    try:
+        await addressees.learn(reports)
+    except DATABASE_FAULTS as error:
+        raise DatabaseAwayError from error
 
 
 def _breaths(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:

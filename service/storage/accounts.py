@@ -28,14 +28,16 @@ class Accounts:
         self._tiers: dict[int, tuple[list[datetime], list[int]]] = {}
 
     async def refresh(self) -> None:
-        self._ids = {account.name: account.id for account in await Account.all()}
-        self._names = {number: name for name, number in self._ids.items()}
-        self._numbers = {}
+        ids = {account.name: account.id for account in await Account.all()}
         tiers: dict[int, tuple[list[datetime], list[int]]] = {}
         for row in await AccountTier.all().order_by("account_id", "from_at").values("account_id", "from_at", "tier"):
             starts, numbers = tiers.setdefault(row["account_id"], ([], []))
             starts.append(row["from_at"].astimezone(UTC))  # moments of one zone object compare ten times faster
             numbers.append(row["tier"])
+        # All at once: whoever knows an account may ask for its tier.
+        self._ids = ids
+        self._names = {number: name for name, number in ids.items()}
+        self._numbers = {}
         self._tiers = tiers
 
     async def ensure(self, names: Iterable[str]) -> dict[str, int]:
@@ -55,6 +57,10 @@ class Accounts:
                 await AccountTier.create(account_id=account.id, tier=self.default_tier, from_at=EPOCH)
         except IntegrityError:
             return  # another process made it first
+
+    def known(self, name: str) -> int | None:
+        """The number of `name`, if it was asked for before."""
+        return self._ids.get(name)
 
     async def find(self, name: str) -> int | None:
         """The number of `name`, or None when no such account exists."""

@@ -9,7 +9,6 @@ from typing import Final, LiteralString
 STAGED_TABLE: Final = "call_staged"
 
 STAGED_COLUMNS: Final = (
-    "position",
     "account_id",
     "tier",
     "started_at",
@@ -53,7 +52,6 @@ STAGED_COLUMNS: Final = (
 # The amount comes as decimal text: the driver's binary form of it costs ten times as much to make.
 CREATE_STAGED: Final[LiteralString] = """
 CREATE TEMPORARY TABLE IF NOT EXISTS call_staged (
-    position integer NOT NULL,
     account_id integer NOT NULL,
     tier smallint NOT NULL,
     started_at timestamptz NOT NULL,
@@ -102,7 +100,7 @@ WHERE current_setting('synchronous_commit') IN ('off', 'local')
 
 DATABASE_NOW: Final[LiteralString] = "SELECT clock_timestamp()"
 
-# Stores what is new and answers the positions of what is not. The deltas are summed over what RETURNING gave, never
+# Stores what is new and answers the keys of what is not. The deltas are summed over what RETURNING gave, never
 # over what was sent: that is what keeps a retried call from being counted twice. The order of the rows is the same
 # for every writer, so that two that bring the same calls wait for each other and do not deadlock.
 STORE: Final[LiteralString] = """
@@ -154,7 +152,7 @@ WITH stored AS (
     FROM stored
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 )
-SELECT staged.position
+SELECT staged.account_id, staged.id
 FROM call_staged AS staged
 WHERE NOT EXISTS (
     SELECT FROM stored WHERE stored.account_id = staged.account_id AND stored.id = staged.id

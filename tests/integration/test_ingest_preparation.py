@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from service.ingest.identity import Identities
 from service.ingest.native import read_native
 from service.ingest.preparation import Preparation
 from service.ingest.prepared import Prepared
+from service.ingest.rows import Rejection
 from service.ingest.setup import rules_in_force
 
 
@@ -69,11 +71,57 @@ async def test_a_whole_report_is_prepared_as_an_admitted_one(ingest: Ingest) -> 
         whole = admission.whole(report)
         assert whole is not None
 
-        both = [await preparation.prepare(report, 1, passed) for passed in (admitted, whole)]
+        outcomes = [await preparation.prepare(report, 1, passed) for passed in (admitted, whole)]
+        outcomes.append(preparation.prepare_whole(whole, 1))
 
-        first, second = (replace(outcome, rules=None) for outcome in both if isinstance(outcome, Prepared))  # type: ignore[arg-type]
-        assert first == second
-        assert first.record == second.record
+        first, second, third = (replace(outcome, rules=None) for outcome in outcomes if isinstance(outcome, Prepared))  # type: ignore[arg-type]
+        assert first == second == third
+        assert first.record == second.record == third.record
+
+
+async def test_a_whole_report_out_of_its_time_is_refused_as_an_admitted_one(ingest: Ingest) -> None:
+    """Too old or too new: the same reason on both ways."""
+    preparation = await preparing(ingest, ingest.keyring)
+    admission = rules_in_force(lambda: ingest.applied)().admission
+    for days in (-500, 3):
+        for report in reports(started_at=(RECENT + timedelta(days=days)).isoformat()):
+            admitted = admission.admit(report)
+            whole = admission.whole(report)
+            assert whole is not None
+
+            refused = await preparation.prepare(report, 1, admitted)
+
+            assert isinstance(refused, Rejection)
+            assert preparation.prepare_whole(whole, 1) == refused
+
+
+async def test_a_token_without_its_key_is_waited_for(ingest: Ingest) -> None:
+    """What cannot be prepared without waiting is left to those who wait, and stored with its token."""
+    preparation = await preparing(ingest, ingest.keyring)
+    admission = rules_in_force(lambda: ingest.applied)().admission
+    [report, *_] = reports()
+    admission.admit(report)
+    whole = admission.whole(report)
+    assert whole is not None
+
+    assert preparation.prepare_whole(whole, 1) is None
+    waited = await preparation.prepare(report, 1, whole)
+
+    assert isinstance(waited, Prepared)
+    assert isinstance(waited.record[14], int)
+    assert preparation.prepare_whole(whole, 1) == waited
+
+
+@pytest.mark.parametrize("text", ["0", "100", "0.10", "1E-7", "1.5E+3", "0.000000000001", "123456789012345.5", "-0.50"])
+def test_the_digest_reads_an_amount_by_its_value(text: str) -> None:
+    """Zeros at the end and exponents are spelling: the same amount is the same call, another one is a conflict."""
+    identities = Identities(b"p" * 32)
+    report = replace(reports()[0], amount=Decimal(text))
+    spelled = replace(report, amount=Decimal(f"{Decimal(text):f}" + ("0" if "." in f"{Decimal(text):f}" else ".0")))
+    other = replace(report, amount=Decimal(text) + Decimal("0.000000000001"))
+
+    assert identities.content_digest(report) == identities.content_digest(spelled)
+    assert identities.content_digest(report) != identities.content_digest(other)
 
 
 async def test_each_key_is_asked_for_once_a_batch(ingest: Ingest) -> None:

@@ -12,8 +12,8 @@ from policies import Report
 from service.ingest.errors import BodyError
 from service.ingest.litellm import read_litellm
 from service.ingest.moments import moment_of_text
-from service.ingest.money import money_of_text
-from service.ingest.native import read_native
+from service.ingest.money import MoneyError, money_of_text, plain_money_of_json
+from service.ingest.native import read_native, read_row
 from service.ingest.rows import Rejection
 from service.storage.ids import from_milliseconds
 
@@ -123,6 +123,34 @@ def test_neighbours_do_not_matter(lines: list[bytes]) -> None:
     alone = [read(read_native, SEEDS[0] + b"\n" + line) for line in lines if line.strip()]
     assert outcomes is not None
     assert outcomes[1:] == [pair[1] for pair in alone if pair is not None]
+
+
+@CALM
+@given(SPLICES, st.data())
+def test_a_row_without_odd_characters_is_read_as_any_other(splice: bytes, data: st.DataObject) -> None:
+    """The short way of a body that holds neither NUL nor U+FFFD leads to what the long way of each row does."""
+    start = data.draw(st.integers(0, len(SEEDS[0])))
+    row = SEEDS[0][:start] + splice.replace(b"\n", b" ") + SEEDS[0][start:]
+
+    outcomes = read(read_native, b"\n".join([SEEDS[0], row]))
+
+    assert outcomes is not None
+    assert outcomes[1] == read_row(row)
+
+
+@CALM
+@given(st.from_regex(r"-?[0-9]{0,16}(\.[0-9]{0,13}0{0,3})?", fullmatch=True))
+def test_money_in_a_json_string_is_read_at_once_or_not_at_all(text: str) -> None:
+    """What is read straight from JSON has the value and the form that the text has; else it is left to the text."""
+    at_once = plain_money_of_json(f'"{text}"'.encode())
+
+    try:
+        amount = money_of_text(text)
+    except MoneyError:
+        assert at_once is None
+    else:
+        assert at_once is None or at_once.as_tuple() == amount.as_tuple()
+        assert at_once is not None or text.startswith("-")
 
 
 @CALM

@@ -1,15 +1,18 @@
 """Laws of admission: nothing of content or secrets stays, whatever a report looks like."""
 
+import json
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies import Admission, AmountPart, ErrorReport, Report, load_preset
+from policies import Admission, AmountPart, ErrorReport, Report, load_preset, parameters
 from policies.redaction import RedactionError, Redactor
+from policies.report import Json
 from policies.segments import masked, revealed, unpack_segments
 
 RUN = 16
@@ -219,3 +222,16 @@ def test_an_ordinary_call_passes_whole_from_the_second_time_on() -> None:
     assert admission.whole(replace(call, model="gpt-4.1")) is None
     assert admission.whole(replace(call, tags={"team": "growth"})) is None
     assert admission.whole(replace(call, failed=True)) is None
+
+
+@given(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text())
+def test_a_parameter_is_written_as_json_writes_it(value: Json) -> None:
+    """The short way for numbers gives the same text as the encoder."""
+    assert parameters._json(value) == json.dumps(value, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_parameter_that_is_no_json_is_refused(value: float) -> None:
+    """What JSON cannot write fails, and so costs the details, as every failure does."""
+    with pytest.raises(ValueError):
+        parameters._json(value)

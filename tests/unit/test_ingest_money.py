@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from service.ingest.money import MoneyError, money_of_number, money_of_text
+from service.ingest.money import MoneyError, money_of_number, money_of_text, plain_money_of_json
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,14 @@ def test_string_that_is_no_amount_is_refused(text: str, reason: str) -> None:
     with pytest.raises(MoneyError) as refused:
         money_of_text(text)
     assert str(refused.value) == reason
+
+
+@pytest.mark.parametrize(
+    "raw", [b"0.1", b"null", b'""', b'"1."', b'".5"', b'"1e3"', b'"-1"', b'"\\u0031"', b'"0.%b"' % (b"0" * 1300)]
+)
+def test_only_a_plain_string_is_read_straight_from_json(raw: bytes) -> None:
+    """Numbers, and strings that want a closer look, are left to those who look."""
+    assert plain_money_of_json(raw) is None
 
 
 @pytest.mark.parametrize(

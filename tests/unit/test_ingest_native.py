@@ -208,3 +208,14 @@ def test_tags_become_text() -> None:
         "c": "1.5",
         "d": "x",
     }
+
+
+@pytest.mark.parametrize("odd", ["\\ufffd", "\\uFFFD", "\\uFfFd", "\ufffd", "\\u0000", "\\ud800"])
+def test_one_odd_row_of_many_is_found(odd: str) -> None:
+    """A row that lost characters, or holds a NUL, is rejected among others that are as they should be."""
+    good = json.dumps(ROW)
+    body = "\n".join([good, good.replace(json.dumps(ROW["id"]), f'"r{odd}"'), good]).encode()
+
+    kinds = [type(row) for row in read_native(body)]
+
+    assert kinds == [Report, Rejection, Report]

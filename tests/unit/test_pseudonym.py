@@ -1,9 +1,11 @@
 """Tokens and their outward form."""
 
+import hmac
+
 import pytest
 
 from policies.envelope import data_key
-from policies.pseudonym import PseudonymError, outward, parse, pseudonym_key, token
+from policies.pseudonym import PseudonymError, Tokenizer, outward, parse, pseudonym_key, token
 
 PERIOD_KEY = bytes(range(32))
 ACCOUNT_KEY = bytes(range(32, 64))
@@ -42,6 +44,14 @@ class TestToken:
     def test_lone_surrogate(self) -> None:
         """A user that JSON can carry and UTF-8 cannot still has a token, and its own."""
         assert token(key=KEY, user="\ud800") != token(key=KEY, user="\ud801")
+
+    def test_many_of_one_key(self) -> None:
+        """A tokenizer gives each user the HMAC of this user alone, whoever was asked for before."""
+        tokenizer = Tokenizer(KEY)
+
+        for user in ("u-17", "u-18", "", "u-17", "ü" * 300):
+            whole = hmac.digest(KEY, user.encode(), "sha256")
+            assert tokenizer.token(user) == int.from_bytes(whole[:8], "big", signed=True)
 
     @pytest.mark.parametrize(("period_key", "account_key"), [(b"", ACCOUNT_KEY), (PERIOD_KEY, b"")])
     def test_missing_parent(self, period_key: bytes, account_key: bytes) -> None:
