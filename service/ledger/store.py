@@ -224,12 +224,12 @@ async def prove(
     return root, [evidence.fold(part, hashes.__getitem__) for part in parts]
 
 
-def completed(leaf: bytes, index: int, peaks: Sequence[bytes]) -> list[bytes]:
-    """The hashes that are stored with `leaf`, from the peaks of the tree before it."""
-    nodes = evidence.peaks(index)
-    if len(nodes) != len(peaks) or any(len(peak) != evidence.HASH_BYTES for peak in peaks):
+def completed(leaf: bytes, index: int, peaks: Sequence[str | None]) -> list[bytes]:
+    """The hashes that are stored with `leaf`, from the peaks of the tree before it, in hexadecimal as HEAD has them."""
+    nodes, hashes = evidence.peaks(index), [bytes.fromhex(peak or "") for peak in peaks]
+    if len(nodes) != len(hashes) or any(len(peak) != evidence.HASH_BYTES for peak in hashes):
         raise LedgerDamagedError
-    known: dict[Node, bytes] = dict(zip(nodes, peaks, strict=True))
+    known: dict[Node, bytes] = dict(zip(nodes, hashes, strict=True))
     return evidence.completed(leaf, index, known.__getitem__)
 
 
