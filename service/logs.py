@@ -7,6 +7,7 @@ import asyncio
 import atexit
 import logging
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from select import PIPE_BUF
@@ -19,6 +20,8 @@ from service.guard import guarded
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _TOGETHER_S = 0.05
+# A log that takes no more lines (its disk is full, its reader gone) costs nobody an answer.
+_NOT_WRITTEN = (OSError, ValueError)
 # ESC, CR, LF and the Unicode line separators: one event is one line, and a terminal is not commanded.
 _CONTROL = {code: f"\\u{code:04x}" for code in [*range(32), 127, *range(128, 160), 0x2028, 0x2029]}
 
@@ -102,7 +105,8 @@ def log_request(*, method: str, route: str | None, status: int, duration_ms: flo
     if not _requests.wanted:
         return
     if _requests.console:
-        get_logger().info("request", method=method, route=route, status=status, duration_ms=duration_ms)
+        with suppress(*_NOT_WRITTEN):
+            get_logger().info("request", method=method, route=route, status=status, duration_ms=duration_ms)
         return
     event = {
         "method": method,
@@ -126,11 +130,16 @@ def write_requests() -> None:
     piece: list[bytes] = []
     for line in lines:
         if piece and sum(map(len, piece)) + len(line) > PIPE_BUF:
-            _requests.stream.write(b"".join(piece).decode())
+            _write(piece)
             piece = []
         piece.append(line)
     if piece:
-        _requests.stream.write(b"".join(piece).decode())
+        _write(piece)
+
+
+def _write(lines: list[bytes]) -> None:
+    with suppress(*_NOT_WRITTEN):
+        _requests.stream.write(b"".join(lines).decode())
 
 
 def _write_soon() -> None:

@@ -1,6 +1,7 @@
 """Logs say what happened and where, and nothing that a client sent."""
 
 import asyncio
+import errno
 import io
 import json
 import logging
@@ -119,6 +120,27 @@ def test_pieces_are_whole_lines_that_a_pipe_takes_at_once() -> None:
     assert sum(piece.count("\n") for piece in pieces) == 100
     assert 1 < len(pieces) < 10
     assert all(piece.endswith("\n") and len(piece) <= PIPE_BUF for piece in pieces)
+
+
+class Full(io.StringIO):
+    """A log on a disk that is full."""
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_full_disk_costs_nobody_an_answer(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """A line that cannot be written is given up, and whoever is answered hears nothing of it."""
+    monkeypatch.setattr(sys, "stderr", Full())
+    structlog.reset_defaults()
+    configure_logs(level="info", form=form)
+    try:
+        for _ in range(100):
+            log_request(method="POST", route="/graphql", status=200, duration_ms=1.5)
+        write_requests()
+    finally:
+        structlog.reset_defaults()
 
 
 def test_requests_are_not_logged_above_their_level(lines: io.StringIO) -> None:
