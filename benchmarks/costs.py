@@ -29,6 +29,7 @@ from benchmarks.processes import cpu_seconds, machine, own_cpu_seconds
 from benchmarks.questions import MIDNIGHT, QUESTIONS, Question
 
 DAYS: Final = 30
+_GROWTH_ROUNDS: Final = 3
 _RAW_ROUNDS: Final = 3
 """Scans take seconds each, and differ little."""
 _CHDB: Final = "chdb==4.4.0"
@@ -320,19 +321,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = options.parse_args(arguments)
     calls, rounds, repeats = calls_of(chosen), 3 if chosen.quick else 7, 5 if chosen.quick else 20
     say(machine())
-    grown = {calls: measured(calls, rounds, repeats, peers=True)}
-    times = grown[calls][0]
-    found = figures(times, f"{calls:,} calls")
+    times, _ = measured(calls, rounds, repeats, peers=True)
+    found, grown = figures(times, f"{calls:,} calls"), {}
     if chosen.growth or not chosen.quick:
-        for fewer in (calls // 10, calls * 3 // 10):
-            grown[fewer] = measured(fewer, rounds, repeats, peers=False)
+        # Without the peers, whose scans leave nothing in a cache.
+        for size in (calls // 10, calls * 3 // 10, calls):
+            grown[size] = measured(size, _GROWTH_ROUNDS, repeats, peers=False)
         least, most = (statistics.median(grown[count][0]["Calledger", "days"].cpu) for count in (calls // 10, calls))
         found.append(Figure("costs/growth", most / least, f"{calls // 10:,} to {calls:,} calls"))
     print(f"{'':38} {'wall ms':>10} {'CPU ms':>10} {'service ms':>12}")
     for name, question in QUESTIONS.items():
         for contender in (one for one, asked in times if asked == name):
             print(f"{f'{contender}, {question.label}':38} {times[contender, name].row()}")
-    print("\n" + "\n".join(growth(grown)))
+    if grown:
+        print("\n" + "\n".join(growth(grown)))
     details = {f"{name}, {question}": asdict(taken) for (name, question), taken in times.items()}
     details["growth"] = {
         count: {name: asdict(taken["Calledger", name]) for name in QUESTIONS} | {"load_s": filled.load_s}

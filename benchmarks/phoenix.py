@@ -143,7 +143,7 @@ def _timed_ms(work: Callable[[], object]) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser(__doc__).parse_args(arguments)
-    rounds, rows = (2, 2_000) if chosen.quick else (5, 10_000)
+    rounds, rows = (2, 2_000) if chosen.quick else (2, 5_000)
     say(machine())
     folder = FOLDER / "beside-phoenix"
     shutil.rmtree(folder, ignore_errors=True)
