@@ -18,6 +18,9 @@ is detached. Both leave the bytes where they are, for VACUUM and for what the pu
 a bar, how long it takes until the disk has its bytes again (DELETE and the VACUUM after it; the purge is DONE), where
 VACUUM leaves the bytes of the indexes as they are; and the strict ratio, the whole purge against DELETE alone, which
 gives nothing back.
+
+Last, without a database: how long the disk alone makes a flush wait while a file as large as a partition's rows is
+given back. The writer's worst wait is that and its own work.
 """
 
 import asyncio
@@ -36,6 +39,7 @@ from typing import Any, Final
 import asyncpg
 
 from benchmarks.bars import Figure, conclude
+from benchmarks.giving_back import describe, worst_flushes
 from benchmarks.options import calls_of, parser
 from benchmarks.places import FOLDER, ROOT, say
 from benchmarks.processes import machine
@@ -100,6 +104,9 @@ _SUM: Final = """
         sum(input_tokens), sum(output_tokens), 0, 0, 0, count(*), sum(amount), 0, '{}', '{}'
     FROM call WHERE tier = 1 AND started_at >= $1 AND started_at < $2
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+"""
+_LARGEST: Final = """
+    SELECT max(pg_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'call'::regclass
 """
 _DELETE: Final = "DELETE FROM call WHERE tier = $1 AND started_at >= $2 AND started_at < $3"
 
@@ -252,7 +259,8 @@ def _summary(waits: list[Wait]) -> dict[str, Any]:
 async def _measure(data: Path, calls: int, *, warm: bool) -> dict[str, Any]:
     async with open_runtime(Settings(data=data), serving=True) as runtime:
         bounds = await _fill(runtime, calls, datetime.now(UTC))
-    found: dict[str, Any] = {"calls": calls, "warm": warm}
+        rows_bytes = await runtime.database.owner.fetchval(_LARGEST)
+    found: dict[str, Any] = {"calls": calls, "warm": warm, "rows_bytes": rows_bytes}
     for name, work in (("quiet", _nothing), ("delete", _delete), ("purge", _purge)):
         if not warm:
             _let_go(Cluster(data).files)
@@ -264,6 +272,7 @@ async def _measure(data: Path, calls: int, *, warm: bool) -> dict[str, Any]:
                 await runtime.partitions.detach(part)
                 await runtime.partitions.drop(part)
     assert found["rows"] == calls // WEEKS_OLD * WEEKS_OLD, found["rows"]
+    found["disk_alone_ms"] = worst_flushes(data, rows_bytes)
     return found
 
 
@@ -328,6 +337,7 @@ def _tell(found: dict[str, Any]) -> None:
         print(f"{what:<46} {theirs:>7.2f} s {ours:>7.2f} s {theirs / ours:>7.1f} x")
     was, left = found["bytes"] / 1e6, found["bytes_left"] / 1e6
     print(f"of {was:,.0f} MB VACUUM leaves {left:,.0f} MB on the disk, and the purge none")
+    print(describe(found["disk_alone_ms"], found["rows_bytes"]))
 
 
 def _durations(found: dict[str, Any]) -> dict[str, tuple[float, float]]:

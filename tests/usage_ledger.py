@@ -21,7 +21,7 @@ from service.storage.database import Database
 from service.storage.ids import call_uuid
 from service.storage.models import Account, AccountTier
 from service.storage.partitions import Partitions
-from service.storage.statements_write import CREATE_STAGED, STAGED_COLUMNS, STAGED_TABLE, STORE
+from service.storage.statements_write import CREATE_STAGED, STAGED_COLUMNS, STAGED_TABLE, STORE_STAGED
 
 _numbers = itertools.count()
 QUARTER = timedelta(minutes=15)
@@ -97,7 +97,7 @@ class Ledger:
             await connection.execute(CREATE_STAGED)
             records = [tuple(row.get(name) for name in STAGED_COLUMNS) for row in rows]
             await connection.copy_records_to_table(STAGED_TABLE, records=records, columns=list(STAGED_COLUMNS))
-            assert await connection.fetch(STORE) == [], "a test's calls are all new"
+            assert await connection.fetch(STORE_STAGED) == [], "a test's calls are all new"
 
     def _row(self, account_id: int, call: Reported) -> dict[str, object]:
         source_id = f"call-{call.number}"

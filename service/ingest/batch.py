@@ -6,35 +6,27 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
 from service.errors import ServiceError
 from service.ingest.errors import CONNECTION_FAULTS, DATABASE_FAULTS
 from service.ingest.metrics import BATCH_ROWS, BISECTED
 from service.ingest.prepared import Prepared
 from service.ingest.rows import Rejection
+from service.ingest.staging import Connection, create_staging, insert_new
 from service.ingest.verdict import Status
 from service.logs import get_logger
 from service.storage.errors import DatabaseAwayError
-from service.storage.statements_write import (
-    CREATE_STAGED,
-    DATABASE_NOW,
-    DURABLE_COMMITS,
-    STAGED_COLUMNS,
-    STAGED_TABLE,
-    STORE,
-    STORED_DIGESTS,
-)
+from service.storage.statements_write import DATABASE_STATE, DURABLE_COMMITS, STORED_DIGESTS
 
 log = get_logger()
 
 _PAUSES_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
 _BATCH_TIMEOUT_S: Final = 30.0
 _CONNECT_TIMEOUT_S: Final = 10.0
-_CLOCK_AGE_MAX: Final = timedelta(seconds=60)
+_STATE_AGE_MAX: Final = timedelta(seconds=60)
 _ROW_FAULTS: Final = ("22", "23", "54")  # data exception, integrity violation, program limit (SQLSTATE classes)
 _PASSING_FAULTS: Final = (
     "08",
@@ -46,7 +38,6 @@ _PASSING_FAULTS: Final = (
 )  # connection, rollback, resources, locks, operator, system
 _NO_PARTITION: Final = "no partition of relation"
 
-Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 EnsurePartitions = Callable[[Sequence[Prepared], bool], Awaitable[None]]
 """Makes the partitions that these calls want; True: look again, what was known is not so."""
 
@@ -67,7 +58,8 @@ class BatchStore:
         self._ensure_partitions = ensure_partitions
         self._connection: Connection | None = None
         self._ahead = timedelta(0)
-        self._clock_read_at: datetime | None = None
+        self._logs_parameters = True  # until it was seen not to
+        self._state_read_at: datetime | None = None
 
     async def store(self, calls: Sequence[Prepared]) -> None:
         """Store calls with different keys. Afterwards each has an outcome; a ServiceError means it is not stored.
@@ -87,16 +79,18 @@ class BatchStore:
             await self.store(calls[middle:])
         except ServiceError as error:
             for call in calls:
-                call.outcome = error
+                call.outcome = call.outcome or error
 
     async def now(self) -> datetime:
         """The moment by the database's clock, as far as it is known: read once a minute."""
         local = datetime.now(UTC)
-        if self._clock_read_at is None or abs(local - self._clock_read_at) > _CLOCK_AGE_MAX:
+        if self._state_read_at is None or abs(local - self._state_read_at) > _STATE_AGE_MAX:
             with suppress(*DATABASE_FAULTS):
                 async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                    self._ahead = await self._pool.fetchval(DATABASE_NOW) - datetime.now(UTC)
-                self._clock_read_at = local
+                    state = await self._pool.fetchrow(DATABASE_STATE)
+                self._ahead = state["now"] - datetime.now(UTC)
+                self._logs_parameters = state["logs_parameters"]
+                self._state_read_at = local
         return local + self._ahead
 
     async def close(self) -> None:
@@ -143,24 +137,26 @@ class BatchStore:
         await asyncio.sleep(pause_s)
 
     async def _store_once(self, calls: Sequence[Prepared]) -> None:
+        """Give each call its outcome; those that are stored have theirs although what follows fails."""
         connection = await self._ready()
-        async with connection.transaction():
-            await self._stage(connection, calls)
-            keys = {(row["account_id"], row["id"].hex) for row in await connection.fetch(STORE)}
-            known = [call for call in calls if call.key in keys] if keys else []
-            digests = await _stored_digests(connection, known)
-        BATCH_ROWS.observe(len(calls))
-        for call in calls:
-            call.outcome, call.stored_digest = Status.ACCEPTED, call.digest
+        missing = [call for call in calls if call.outcome is None]
+        keys = await self._insert_new(connection, missing)
+        BATCH_ROWS.observe(len(missing))
+        known = []
+        for call in missing:
+            if call.key in keys:
+                known.append(call)
+            else:
+                call.outcome, call.stored_digest = Status.ACCEPTED, call.digest
+        digests = await _stored_digests(connection, known)
         for position, call in enumerate(known):
             # A call that is gone by now was there a moment ago: purged between two statements.
             call.stored_digest = digests.get(position, call.digest)
             call.outcome = Status.DUPLICATE if call.stored_digest == call.digest else Status.CONFLICT
 
-    async def _stage(self, connection: Connection, calls: Sequence[Prepared]) -> None:
-        records = [call.record for call in calls]
+    async def _insert_new(self, connection: Connection, calls: Sequence[Prepared]) -> set[tuple[int, str]]:
         try:
-            await connection.copy_records_to_table(STAGED_TABLE, records=records, columns=STAGED_COLUMNS)
+            return await insert_new(connection, calls, as_parameter=not self._logs_parameters)
         except (ValueError, TypeError, OverflowError) as error:  # the driver could not encode a value
             raise _RefusedError("22000") from error
 
@@ -171,7 +167,7 @@ class BatchStore:
             connection = await self._pool.acquire(timeout=_CONNECT_TIMEOUT_S)
             try:
                 await connection.execute(DURABLE_COMMITS)
-                await connection.execute(CREATE_STAGED)
+                await create_staging(connection)
             except BaseException:
                 await self._pool.release(connection)
                 raise

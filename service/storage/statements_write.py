@@ -1,95 +1,61 @@
 """The statements of the writer: stage a batch, store what is new of it, and look up what was there before.
 
-A batch is copied into a temporary table of the writer's own connection and stored from there by one statement, so
-that calls, errors and usage deltas are all in, or none is.
+A batch is stored by one statement, so that calls, errors and usage deltas are all in, or none is. Many rows are copied
+into a temporary table of the writer's own connection before; a few come with the statement itself.
 """
 
 from typing import Final, LiteralString
 
 STAGED_TABLE: Final = "call_staged"
 
-STAGED_COLUMNS: Final = (
-    "account_id",
-    "tier",
-    "started_at",
-    "id",
-    "digest",
-    "source",
-    "source_id",
-    "failed",
-    "streamed",
-    "model",
-    "served_model",
-    "provider",
-    "operation",
-    "api_key",
-    "user_token",
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-    "amount",
-    "currency",
-    "amount_source",
-    "amount_parts",
-    "corrects",
-    "latency_ms",
-    "time_to_first_token_ms",
-    "tags",
-    "error_type",
-    "error_code",
-    "error_at",
-    "detail_type",
-    "detail_code",
-    "fingerprint",
-    "rules",
-    "rule_counts",
-    "sealed",
-)
+# The amount comes as decimal text: the driver's binary form of it costs ten times as much to make.
+_STAGED: Final[dict[LiteralString, LiteralString]] = {
+    "account_id": "integer",
+    "tier": "smallint",
+    "started_at": "timestamptz",
+    "id": "uuid",
+    "digest": "bigint",
+    "source": "smallint",
+    "source_id": 'text COLLATE "C"',
+    "failed": "boolean",
+    "streamed": "boolean",
+    "model": 'text COLLATE "C"',
+    "served_model": 'text COLLATE "C"',
+    "provider": 'text COLLATE "C"',
+    "operation": 'text COLLATE "C"',
+    "api_key": 'text COLLATE "C"',
+    "user_token": "bigint",
+    "input_tokens": "integer",
+    "output_tokens": "integer",
+    "cache_read_tokens": "integer",
+    "cache_write_tokens": "integer",
+    "reasoning_tokens": "integer",
+    "amount": 'text COLLATE "C"',
+    "currency": 'text COLLATE "C"',
+    "amount_source": "smallint",
+    "amount_parts": "jsonb",
+    "corrects": 'text COLLATE "C"',
+    "latency_ms": "integer",
+    "time_to_first_token_ms": "integer",
+    "tags": "jsonb",
+    "error_type": 'text COLLATE "C"',
+    "error_code": 'text COLLATE "C"',
+    "error_at": "timestamptz",
+    "detail_type": 'text COLLATE "C"',
+    "detail_code": 'text COLLATE "C"',
+    "fingerprint": "bigint",
+    "rules": 'text[] COLLATE "C"',
+    "rule_counts": "integer[]",
+    "sealed": "bytea",
+}
+
+STAGED_COLUMNS: Final = tuple(_STAGED)
 """What one staged row is made of, in order. From `detail_type` on: the error record, null unless `error_at` is set."""
 
-# The amount comes as decimal text: the driver's binary form of it costs ten times as much to make.
-CREATE_STAGED: Final[LiteralString] = """
-CREATE TEMPORARY TABLE IF NOT EXISTS call_staged (
-    account_id integer NOT NULL,
-    tier smallint NOT NULL,
-    started_at timestamptz NOT NULL,
-    id uuid NOT NULL,
-    digest bigint NOT NULL,
-    source smallint NOT NULL,
-    source_id text COLLATE "C" NOT NULL,
-    failed boolean NOT NULL,
-    streamed boolean,
-    model text COLLATE "C" NOT NULL,
-    served_model text COLLATE "C",
-    provider text COLLATE "C",
-    operation text COLLATE "C",
-    api_key text COLLATE "C",
-    user_token bigint,
-    input_tokens integer,
-    output_tokens integer,
-    cache_read_tokens integer,
-    cache_write_tokens integer,
-    reasoning_tokens integer,
-    amount text COLLATE "C",
-    currency text COLLATE "C",
-    amount_source smallint,
-    amount_parts jsonb,
-    corrects text COLLATE "C",
-    latency_ms integer,
-    time_to_first_token_ms integer,
-    tags jsonb,
-    error_type text COLLATE "C",
-    error_code text COLLATE "C",
-    error_at timestamptz,
-    detail_type text COLLATE "C",
-    detail_code text COLLATE "C",
-    fingerprint bigint,
-    rules text[] COLLATE "C",
-    rule_counts integer[],
-    sealed bytea
-) ON COMMIT DELETE ROWS
+_TYPED_COLUMNS: Final[LiteralString] = ", ".join(f"{name} {type_}" for name, type_ in _STAGED.items())
+
+CREATE_STAGED: Final[LiteralString] = f"""
+CREATE TEMPORARY TABLE IF NOT EXISTS call_staged ({_TYPED_COLUMNS}) ON COMMIT DELETE ROWS
 """
 
 # `off` and `local` would let an acknowledged call be lost; anything stricter than `on` is the operator's own choice.
@@ -98,13 +64,26 @@ SELECT set_config('synchronous_commit', 'on', false)
 WHERE current_setting('synchronous_commit') IN ('off', 'local')
 """
 
-DATABASE_NOW: Final[LiteralString] = "SELECT clock_timestamp()"
+# Parameters of statements come into the server's log by any of these; what is copied never does.
+DATABASE_STATE: Final[LiteralString] = """
+SELECT
+    clock_timestamp() AS now,
+    current_setting('log_parameter_max_length_on_error') <> '0'
+    OR current_setting('log_parameter_max_length') <> '0' AND (
+        current_setting('log_statement') IN ('mod', 'all')
+        OR current_setting('log_min_duration_statement') <> '-1'
+        OR current_setting('log_min_duration_sample') <> '-1'
+        OR current_setting('log_transaction_sample_rate') <> '0'
+    )
+    OR coalesce(current_setting('auto_explain.log_min_duration', true), '-1') <> '-1'
+    OR coalesce(current_setting('pgaudit.log_parameter', true), 'off') <> 'off' AS logs_parameters
+"""
 
 # Stores what is new and answers the keys of what is not. The deltas are summed over what RETURNING gave, never
 # over what was sent: that is what keeps a retried call from being counted twice. The order of the rows is the same
 # for every writer, so that two that bring the same calls wait for each other and do not deadlock.
-STORE: Final[LiteralString] = """
-WITH stored AS (
+_STORE: Final[LiteralString] = """
+stored AS (
     INSERT INTO call (
         started_at, error_at, id, digest, user_token, account_id, input_tokens, output_tokens, cache_read_tokens,
         cache_write_tokens, reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed,
@@ -158,6 +137,14 @@ WHERE NOT EXISTS (
     SELECT FROM stored WHERE stored.account_id = staged.account_id AND stored.id = staged.id
 )
 """
+
+STORE_STAGED: Final[LiteralString] = f"WITH {_STORE}"
+"""Stores what was copied into `STAGED_TABLE`."""
+
+_GIVEN: Final[LiteralString] = f"SELECT * FROM json_to_recordset($1::json) AS given ({_TYPED_COLUMNS})"  # noqa: S608 - our own text
+
+STORE_GIVEN: Final[LiteralString] = f"WITH call_staged AS MATERIALIZED ({_GIVEN}), {_STORE}"
+"""Stores the rows of one JSON array of objects, absent columns null: no temporary table, one round trip."""
 
 # One tier at a time, between the moments of the first and the last call: only so are partitions left out.
 STORED_DIGESTS: Final[LiteralString] = """
