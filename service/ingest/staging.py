@@ -26,9 +26,7 @@ async def create_staging(connection: Connection) -> None:
     await connection.execute(CREATE_STAGED)
 
 
-async def insert_new(
-    connection: Connection, calls: Sequence[Prepared], *, as_parameter: bool
-) -> set[tuple[int, str]]:
+async def insert_new(connection: Connection, calls: Sequence[Prepared], *, as_parameter: bool) -> set[tuple[int, str]]:
     """Insert and commit what is not there yet, all or nothing. Returns the keys of the calls that were there.
 
     `as_parameter`: a few rows may be a parameter of the statement, for the server writes none into its log.
