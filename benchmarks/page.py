@@ -35,6 +35,8 @@ PAGES: Final = 200
 CLIENTS: Final = 16
 CALLEDGER: Final = "Calledger"
 
+_ROUNDS: Final = 21
+_ROUND_S: Final = 1.3  # short: so that contenders one after the other have the same neighbours on the machine
 _QUERY: Final = """query Page($account: String!, $before: DateTime!) {
   calls(first: 50, filter: {account: {eq: $account}, startedAt: {lt: $before}}) {
     nodes {
@@ -221,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser(__doc__, calls=1_000_000)
     options.add_argument("--profile", action="store_true", help="only say where Calledger's time goes, by py-spy")
     chosen = options.parse_args(arguments)
-    calls, rounds, seconds = calls_of(chosen), 3 if chosen.quick else 7, 2.0 if chosen.quick else 4.0
+    calls, rounds, seconds = calls_of(chosen), 3 if chosen.quick else _ROUNDS, _ROUND_S
     say(machine())
     with Calledger(fill.folder(calls)) as house:
         filled = fill.filled(house, calls)
