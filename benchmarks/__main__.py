@@ -1,6 +1,6 @@
 """Measure what Calledger must reach, each in one run beside its contenders, and print the table.
 
-    python -m benchmarks                    everything: fifty minutes, and quiet machines only
+    python -m benchmarks                    everything: forty minutes, and quiet machines only
     python -m benchmarks page costs         some of it
     python -m benchmarks page --profile     options that we do not know go to the programs
     python -m benchmarks --quick            small data, few rounds: a look at whether all of it works
