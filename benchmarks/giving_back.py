@@ -1,7 +1,7 @@
 """What a disk by itself makes a flush wait while a large file is given back: no database takes part.
 
 A file system that discards what it frees (ext4 mounted with `discard`) has the disk busy with an extent, of up to
-128 MB, until it is done, and a flush of any other file waits behind it. No purge that gives files back can be quicker.
+128 MB, until it is done, and a flush of any other file waits behind it.
 """
 
 import os

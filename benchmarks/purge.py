@@ -20,7 +20,7 @@ VACUUM leaves the bytes of the indexes as they are; and the strict ratio, the wh
 gives nothing back.
 
 Last, without a database: how long the disk alone makes a flush wait while a file as large as a partition's rows is
-given back. The writer's worst wait is that and its own work.
+given back, which is most of what the writer waits.
 """
 
 import asyncio

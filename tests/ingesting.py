@@ -86,6 +86,21 @@ class Ingest:
             texts.append(opened.decode())
         return texts
 
+    async def note(self, expression: str) -> None:
+        """From now on each statement that inserts calls leaves this SQL expression's value in the table `seen`."""
+        await self.database.owner.execute(
+            f"""
+            CREATE TABLE seen (noted text);
+            GRANT INSERT ON seen TO PUBLIC;
+            CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+                $$BEGIN INSERT INTO seen VALUES ({expression}); RETURN NULL; END$$;
+            CREATE TRIGGER note AFTER INSERT ON call FOR EACH STATEMENT EXECUTE FUNCTION note();
+            """
+        )
+
+    async def noted(self) -> list[str]:
+        return [row["noted"] for row in await self.fetch("SELECT noted FROM seen")]
+
     def use_policy(self, policy: Policy) -> None:
         """Put another policy in force, as an applied change does."""
         self.applied = AppliedPolicy(policy, self.applied.version + 1, "sha256:test", RECENT, "test")

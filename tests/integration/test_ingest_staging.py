@@ -129,32 +129,24 @@ async def test_both_ways_refuse_the_same(ingest: Ingest) -> None:
 @pytest.mark.parametrize(("rows", "few"), [(1, True), (FEW_MAX, True), (FEW_MAX + 1, False)])
 async def test_few_rows_come_with_the_statement(ingest: Ingest, rows: int, few: bool) -> None:
     """Up to `FEW_MAX` rows need no copy where the server logs no parameters."""
-    await ingest.database.owner.execute(
-        """
-        CREATE TABLE seen (statement text);
-        GRANT INSERT ON seen TO PUBLIC;
-        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
-            'BEGIN INSERT INTO seen VALUES (current_query()); RETURN NULL; END';
-        CREATE TRIGGER note AFTER INSERT ON call FOR EACH STATEMENT EXECUTE FUNCTION note();
-        """
-    )
+    await ingest.note("current_query()")
     await ingest.report(*(call(f"r{n}") for n in range(rows)))
 
-    assert ["json_to_recordset" in row["statement"] for row in await ingest.fetch("SELECT * FROM seen")] == [few]
+    assert ["json_to_recordset" in statement for statement in await ingest.noted()] == [few]
 
 
 @pytest.mark.parametrize("settings", LOGGING, ids=lambda settings: next(iter(settings)))
 async def test_nothing_of_a_call_is_in_the_log_of_a_server_that_logs_parameters(
-    embedded_18: Server, database_url: str, tmp_path: Path, settings: dict[str, str]
+    any_server: Server, any_database_url: str, tmp_path: Path, settings: dict[str, str]
 ) -> None:
     """Logs outlive windows: where statements are logged with their parameters, rows are copied, however few."""
-    name = urlsplit(database_url).path.removeprefix("/")
-    log = embedded_18.folder / "server.log"
+    name = urlsplit(any_database_url).path.removeprefix("/")
+    log = any_server.folder / "server.log"
     told = log.stat().st_size
     for setting, value in settings.items():
-        embedded_18.execute(f"ALTER DATABASE {name} SET {setting} = {value}")
+        any_server.execute(f"ALTER DATABASE {name} SET {setting} = {value}")
     canary = f"canary-{name}"
-    async with ingesting(database_url, tmp_path) as ingest:
+    async with ingesting(any_database_url, tmp_path) as ingest:
         await ingest.database.owner.execute("ALTER TABLE call ADD CHECK (model <> 'cursed')")
         verdicts = await ingest.report(call(f"{canary}-1", api_key=canary), call(f"{canary}-2", model="cursed"))
         assert [verdict.status for verdict in verdicts] == [Status.ACCEPTED, Status.REJECTED]

@@ -647,18 +647,10 @@ async def test_shutdown_stores_what_waits_and_takes_no_more(ingest: Ingest) -> N
 
 async def test_commits_are_durable_whatever_the_server_defaults_to(ingest: Ingest) -> None:
     """The test server defaults to `synchronous_commit = off`; the transaction that stores calls runs with `on`."""
-    await ingest.database.owner.execute(
-        """
-        CREATE TABLE seen (setting text);
-        GRANT INSERT ON seen TO PUBLIC;
-        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
-            'BEGIN INSERT INTO seen VALUES (current_setting(''synchronous_commit'')); RETURN NULL; END';
-        CREATE TRIGGER note AFTER INSERT ON call FOR EACH STATEMENT EXECUTE FUNCTION note();
-        """
-    )
+    await ingest.note("current_setting('synchronous_commit')")
     await ingest.report(call("a"))
 
-    assert [row[0] for row in await ingest.fetch("SELECT setting FROM seen")] == ["on"]
+    assert await ingest.noted() == ["on"]
     assert await ingest.value("SHOW synchronous_commit") == "off"
 
 
