@@ -50,9 +50,11 @@ _CLAIM: Final = f"""
         SELECT id FROM export WHERE state = 'QUEUED' ORDER BY requested_at LIMIT 1 FOR UPDATE SKIP LOCKED
     ) RETURNING {_COLUMNS}
 """  # noqa: S608
+# The clock is read once: two readings of it differ.
 _FINISH: Final = """
-    UPDATE export SET state = 'READY', rows = $3, bytes = $4, sha256 = $5, manifest = $6, ended_at = clock_timestamp(),
-        expires_at = clock_timestamp() + $7::interval
+    UPDATE export SET state = 'READY', rows = $3, bytes = $4, sha256 = $5, manifest = $6, ended_at = clock.now,
+        expires_at = clock.now + $7::interval
+    FROM (SELECT clock_timestamp() AS now) AS clock
     WHERE id = $1 AND worker = $2 AND state = 'RUNNING' RETURNING id
 """
 _FAIL: Final = """
