@@ -29,7 +29,11 @@ COST_FIELDS = """
     calls errors inputTokens outputTokens cacheReadTokens cacheWriteTokens reasoningTokens amount { amount currency }
     tokenEfficiency averageCost costPerThousandOutputTokens latencyMs { p50 p95 p99 } wastedOnFailures estimatedShare
 """
-COSTS = f"query ($filter: CallFilter) {{ costs(filter: $filter) {{ rows {{ {COST_FIELDS} }} totals {{ {COST_FIELDS} }} }} }}"
+COSTS = f"""
+    query ($filter: CallFilter) {{
+      costs(filter: $filter) {{ rows {{ {COST_FIELDS} }} totals {{ {COST_FIELDS} }} }}
+    }}
+"""
 
 
 @dataclass
