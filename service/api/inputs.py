@@ -67,6 +67,19 @@ class BigIntFilter:
     gte: Maybe[BigInt] = _field("At least.")
 
 
+@strawberry.input(description="Compares sums of tokens, 64-bit whole numbers. All given operators must hold.")
+class TokenSumFilter:
+    eq: Maybe[BigInt] = _field("Equal.")
+    ne: Maybe[BigInt] = _field("Not equal; also what was not reported.")
+    in_: Maybe[list[BigInt]] = _field("One of these; an empty list matches nothing.", "in")
+    not_in: Maybe[list[BigInt]] = _field("None of these; also what was not reported.", "notIn")
+    lt: Maybe[BigInt] = _field("Less than.")
+    lte: Maybe[BigInt] = _field("At most.")
+    gt: Maybe[BigInt] = _field("More than.")
+    gte: Maybe[BigInt] = _field("At least.")
+    is_null: Maybe[bool] = _field("Was not reported (true), or was (false).")
+
+
 @strawberry.input(description="Compares exact decimals. All given operators must hold.")
 class DecimalFilter:
     eq: Maybe[Decimal] = _field("Equal.")
@@ -126,7 +139,7 @@ class CallFilter:
     streamed: Maybe[BooleanFilter] = _field("Whether the answer was streamed.")
     input_tokens: Maybe[IntFilter] = _field("Input tokens, cache reads and writes included.")
     output_tokens: Maybe[IntFilter] = _field("Output tokens, reasoning included.")
-    total_tokens: Maybe[IntFilter] = _field("Input and output tokens together.")
+    total_tokens: Maybe[TokenSumFilter] = _field("Input and output tokens together.")
     amount: Maybe[DecimalFilter] = _field("What it cost. Compares within one currency: needs `currency.eq`.")
     currency: Maybe[StringFilter] = _field("Currency of the amount.")
     latency_ms: Maybe[IntFilter] = _field("Milliseconds from request to the end of the answer.")

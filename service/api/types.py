@@ -70,7 +70,7 @@ class Call(Node):
     streamed: bool | None = _field("Whether the answer was streamed.")
     input_tokens: int | None = _field("Input tokens, cache reads and writes included.")
     output_tokens: int | None = _field("Output tokens, reasoning included.")
-    total_tokens: int | None = _field("Input and output tokens together, as far as they were reported.")
+    total_tokens: BigInt | None = _field("Input and output tokens together, as far as they were reported.")
     cache_read_tokens: int | None = _field("Input tokens that were read from the provider's cache.")
     cache_write_tokens: int | None = _field("Input tokens that were written to the provider's cache.")
     reasoning_tokens: int | None = _field("Output tokens that were spent on reasoning.")

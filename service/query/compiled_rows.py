@@ -109,10 +109,6 @@ def _int(column: str) -> str:
     return f"c_{column}"
 
 
-def _bigint(column: str) -> str:
-    return f"(c_{column} if c_{column} is None or {INT_MIN} <= c_{column} <= {INT_MAX} else doubt())"
-
-
 CALL: Final[Mapping[str, str]] = {
     "id": "own_id",
     "sourceId": _text("source_id"),
@@ -129,7 +125,7 @@ CALL: Final[Mapping[str, str]] = {
     "streamed": _text("streamed"),
     "inputTokens": _int("input_tokens"),
     "outputTokens": _int("output_tokens"),
-    "totalTokens": _bigint("total_tokens"),
+    "totalTokens": "(None if c_total_tokens is None else str(c_total_tokens))",
     "cacheReadTokens": _int("cache_read_tokens"),
     "cacheWriteTokens": _int("cache_write_tokens"),
     "reasoningTokens": _int("reasoning_tokens"),

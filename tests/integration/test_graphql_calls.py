@@ -79,7 +79,7 @@ async def test_a_call_is_answered_as_it_was_stored(shelf: Shelf) -> None:
         "streamed": True,
         "inputTokens": 1200,
         "outputTokens": 300,
-        "totalTokens": 1500,
+        "totalTokens": "1500",
         "cacheReadTokens": 800,
         "cacheWriteTokens": 0,
         "reasoningTokens": 0,

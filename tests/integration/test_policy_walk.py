@@ -35,7 +35,15 @@ from service.query.scope import Scope
 from service.storage.policy_store import store_policy
 
 SCHEMA = build_schema()._schema
-VALUES = {"String": "x", "ID": "x", "Int": 1, "Decimal": "1", "Boolean": True, "DateTime": "2026-01-01T00:00:00Z"}
+VALUES = {
+    "String": "x",
+    "ID": "x",
+    "Int": 1,
+    "Decimal": "1",
+    "Boolean": True,
+    "DateTime": "2026-01-01T00:00:00Z",
+    "BigInt": "1",
+}
 LOGIC = {"and", "or", "not"}
 
 # What each choice tells of.
