@@ -137,7 +137,9 @@ class _Entry:
 
     def _decimal(self, key: str, value: object, places: int) -> Decimal:
         """A price of at most so many places, below ten million."""
-        wanted = f'`{key}` must be a string such as "2.5": not negative, below 10000000, {places} decimal places at most'
+        wanted = (
+            f'`{key}` must be a string such as "2.5": not negative, below 10000000, {places} decimal places at most'
+        )
         if not isinstance(value, str) or not _PRICE.fullmatch(value):
             self._refuse(wanted)
         try:

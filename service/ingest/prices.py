@@ -151,7 +151,8 @@ def _tokens(price: Price, report: Report) -> Iterator[tuple[str, Decimal, Decima
 
 def _units(price: Price, report: Report) -> Iterator[tuple[str, Decimal, Decimal]]:
     """What was used beside tokens, as far as it has a price."""
-    units = report.attributes.units if report.attributes is not None and price.units else None
+    attributes = report.attributes if price.units else None
+    units = attributes.units if attributes is not None else None
     for name, quantity in (units or {}).items():
         if name in price.units:
             yield name, quantity, price.units[name]
