@@ -18,8 +18,8 @@ _TYPES: Final[Mapping[str, str]] = {
     "Call": (
         "id sourceId source startedAt account apiKey user model servedModel provider operation status streamed "
         "inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency amount "
-        "amountUnknown amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error traceId sessionId attempt cacheHit "
-        "deployment team organization normalizedError providerRequestId units"
+        "amountUnknown amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error traceId sessionId "
+        "attempt cacheHit deployment team organization normalizedError providerRequestId units"
     ),
     "Amount": "amount currency source",
     "AmountPart": "meter quantity unitPrice amount priceList",

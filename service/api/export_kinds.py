@@ -50,8 +50,8 @@ SHAPES: Final[Mapping[str, Shape]] = {
         _fields(
             "id sourceId source startedAt account apiKey user model servedModel provider operation status streamed "
             "inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency "
-            "amount* amountUnknown amountParts* latencyMs timeToFirstTokenMs tags* errorType errorCode traceId sessionId attempt "
-            "cacheHit deployment team organization normalizedError providerRequestId units*",
+            "amount* amountUnknown amountParts* latencyMs timeToFirstTokenMs tags* errorType errorCode traceId "
+            "sessionId attempt cacheHit deployment team organization normalizedError providerRequestId units*",
             amount=("Amount", "amount currency source"),
             amountParts=("AmountPart", "meter quantity unitPrice amount priceList"),
             tags=("Tag", "key value"),
