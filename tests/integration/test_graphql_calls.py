@@ -60,8 +60,8 @@ async def test_a_call_is_answered_as_it_was_stored(shelf: Shelf) -> None:
         """{ calls { nodes { id sourceId source startedAt account apiKey user model servedModel provider operation
         status streamed inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens
         tokenEfficiency amount { amount currency source } amountParts { meter quantity unitPrice amount priceList }
-        latencyMs timeToFirstTokenMs tags { key value } errorType errorCode error { id } traceId sessionId attempt cacheHit
-        deployment team organization normalizedError providerRequestId units { name quantity } } } }"""
+        latencyMs timeToFirstTokenMs tags { key value } errorType errorCode error { id } traceId sessionId attempt
+        cacheHit deployment team organization normalizedError providerRequestId units { name quantity } } } }"""
     )
 
     [node] = data["calls"]["nodes"]
