@@ -65,9 +65,10 @@ class ErrorReport:
 class Report:
     """One call as its gateway reported it.
 
-    `user` is the plain id. `content` holds the strings of the content fields of the same report: they are used to find
-    echoes in the error text, and then gone. `dropped` counts the fields that the adapter left out: by name only when
-    the name is known to us, else under `unknown`.
+    `user` is the plain id; `persons` are further ids of persons, which are not stored. `content` holds the strings of
+    the content fields of the same report, `identifiers` the names of tools, models and addresses that stand in or
+    beside them. All of these are looked for in the report's other texts, and then gone. `dropped` counts the fields
+    that the adapter left out: by name only when the name is known to us, else under `unknown`.
     """
 
     source: Source
@@ -99,3 +100,5 @@ class Report:
     content: list[str] = field(default_factory=list[str], repr=False)
     dropped: dict[str, int] = field(default_factory=dict[str, int])
     attributes: Attributes | None = None
+    identifiers: tuple[str, ...] = field(default=(), repr=False)
+    persons: tuple[str, ...] = field(default=(), repr=False)
