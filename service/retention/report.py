@@ -28,7 +28,7 @@ from policies.retention import (
 )
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.retention.means import EarlierPolicyError, Means
-from service.retention.planning import all_partitions
+from service.storage.partitions import catalogue_of
 
 _TIMES: Final = {
     Store.CALL: "started_at",
@@ -126,17 +126,22 @@ class Report:
     missing: tuple[str, ...]
 
 
-async def report(means: Means, accounts: Sequence[int] | None = None) -> Report:
-    """The state of everything that is kept, of these accounts (None: all).
+async def report(
+    means: Means, accounts: Sequence[int] | None = None, *, connection: asyncpg.Connection | None = None
+) -> Report:
+    """The state of everything that is kept, of these accounts (None: all), as `connection` sees it (None: the owner).
 
     Counts and moments are of the accounts alone; keys and purges serve all accounts at once.
     """
-    now: datetime = await means.owner.fetchval("SELECT clock_timestamp()")
+    if connection is None:
+        async with means.owner.acquire() as own:
+            return await report(means, accounts, connection=own)
+    now: datetime = await connection.fetchval("SELECT clock_timestamp()")
     policy = means.policy()
-    parts = await all_partitions(means.partitions)
+    parts = (await catalogue_of(connection)).partitions
     missing = list(means.database.missing_walls)
     try:
-        earlier: tuple[Earlier, ...] = await means.earlier(now)
+        earlier: tuple[Earlier, ...] = await means.earlier(now, connection)
     except EarlierPolicyError as error:
         earlier = ()
         missing.append(str(error))
@@ -145,7 +150,7 @@ async def report(means: Means, accounts: Sequence[int] | None = None) -> Report:
     except KeyringUnavailableError as error:
         keys = _Keys(means, (), {}, frozenset())
         missing.append(f"the keyring is away, and its keys are not counted: {error}")
-    async with means.owner.acquire() as connection, connection.transaction(readonly=True):
+    async with connection.transaction(readonly=True):
         survey = _Survey(connection, policy, now, earlier, None if accounts is None else list(accounts))
         classes = await survey.classes(parts, keys)
     upcoming = next_due_at(policy, parts, keys.periods, earlier)
