@@ -13,7 +13,7 @@ TABLES = ("account", "account_tier", "api_key", "hold", "erasure", "export", "pu
 class Migration(migrations.Migration):
     """Switch row-level security on."""
 
-    dependencies = [("calledger", "0010_half_hours")]
+    dependencies = [("calledger", "0012_unknown_amounts")]
 
     operations = [
         ops.RunSQL(
