@@ -52,6 +52,11 @@ async def span_of(
     if recorded_from is not None and recorded_to is not None and recorded_from >= recorded_to:
         raise LedgerRangeError("`from` must be before `to`")
     size = await ledger.size()
+    if since_size is not None and since_size > size:
+        raise LedgerRangeError(
+            f"the ledger has {size} entries, fewer than the {since_size} that the checkpoint covers: its history was "
+            "cut, or the checkpoint is of another ledger"
+        )
     end = None if recorded_to is None else await _first_at(ledger, recorded_to)
     starts = [] if since_size is None else [since_size]
     if recorded_from is not None:
