@@ -30,6 +30,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.types.execution import ExecutionResult
 
 from policies.model import Policy, View
+from service.api.bounds import points_of
 from service.api.compiled_arguments import Arguments, signature
 from service.api.compiled_plan import Connection, Root, Shaping, root_field
 from service.api.compiled_templates import NoTemplateError, Scalars, Template
@@ -176,7 +177,7 @@ class _Operation:
         key = tuple([template and template.sizes(simple) for template in variant.templates]) if variant.sized else ()
         priced = variant.admitted.get(key)
         if priced is None:
-            values = get_variable_values(self._schema, self._node.variable_definitions or (), variables)
+            values = get_variable_values(self._schema, self._node.variable_definitions or (), variables, max_errors=1)
             priced = None if isinstance(values, list) else self._admitted(variant, key, values, context)
         if priced is None:
             return None
@@ -187,7 +188,7 @@ class _Operation:
         )
 
     def _from_values(self, variables: dict[str, Any], context: Context) -> Asked | None:
-        values = get_variable_values(self._schema, self._node.variable_definitions or (), variables)
+        values = get_variable_values(self._schema, self._node.variable_definitions or (), variables, max_errors=1)
         if isinstance(values, list):
             return None
         variant = self._variant(values, context.scope)
@@ -197,7 +198,8 @@ class _Operation:
             given = [self._given(root, values) for _, root in variant.roots]
         except GraphQLError:
             return None
-        priced = self._admitted(variant, ("values", *(signature(one) for one in given)), values, context)
+        key = ("values", *((signature(one), points_of(one)) for one in given))
+        priced = self._admitted(variant, key, values, context)
         if priced is None:
             return None
         requests = [
