@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Annotated, Any, Final
 
 import strawberry
-from strawberry import Some
 
 from policies import views
 from policies.model import View
@@ -129,7 +128,7 @@ FirstRows = Annotated[
 
 async def resolve_costs(
     info: Info,
-    filter_: Some[CallFilter] | None,
+    filter_: CallFilter | None,
     *,
     group_by: Sequence[CostDimension] | None = None,
     group_by_tags: Sequence[str] | None = None,
@@ -166,7 +165,7 @@ async def usage_reader(context: RequestContext) -> UsageReader:
 
 def to_request(
     tree: Tree,
-    filter_: Some[CallFilter] | None,
+    filter_: CallFilter | None,
     *,
     group_by: Sequence[CostDimension] | None = None,
     group_by_tags: Sequence[str] | None = None,
@@ -177,7 +176,7 @@ def to_request(
 ) -> query.CostRequest:
     """What the arguments ask for, of the figures that are selected. Raises BadInputError."""
     return query.CostRequest(
-        predicate=to_predicate(filter_.value if filter_ else None),
+        predicate=to_predicate(filter_),
         dimensions=[dimension.name for dimension in group_by or ()],
         tags=list(group_by_tags or ()),
         bucket=Bucket(bucket.name) if bucket else None,

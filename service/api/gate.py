@@ -112,8 +112,8 @@ def throttled(cost: int, context: Context) -> GraphQLError:
 def settle(priced: Priced | None, context: Context, *, answered: bool) -> dict[str, Any]:
     """`extensions` of an answer; what was charged and not spent goes back. `priced` None: nothing was run.
 
-    Not `answered`, because a field that must have a value has none: all that was asked for is charged. What of its
-    neighbours was read by then is a matter of chance, and a question that fails on purpose must not be a cheap one.
+    A root field that failed has no size and is charged as asked, and so is an operation that is not `answered` at all:
+    a question that fails on purpose must not be a cheap one.
     """
     actual, requested, bucket = None, context.requested_cost, context.bucket
     if priced is not None:

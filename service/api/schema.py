@@ -1,7 +1,7 @@
 """The one schema of the process. `python -m service.api.schema` prints it as `schema.graphql` has it."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 from uuid import uuid4
@@ -109,8 +109,16 @@ def _charge_refusal(result: ExecutionResult, query: object, variables: object, c
 def _coded(result: ExecutionResult, context: object) -> ExecutionResult:
     if result.errors:
         request_id = (context.request_id if isinstance(context, Context) else None) or str(uuid4())
-        result.errors = [coded(error, request_id) for error in result.errors]
+        result.errors = [coded(error, request_id) for error in _in_order(result.errors, result.data)]
     return result
+
+
+def _in_order(errors: list[GraphQLError], data: Mapping[str, Any] | None) -> list[GraphQLError]:
+    """Errors in the order of the root fields that they belong to, whichever of these failed first."""
+    if len(errors) == 1 or not data:
+        return errors
+    places = {key: place for place, key in enumerate(data)}
+    return sorted(errors, key=lambda error: places.get(str(error.path[0]) if error.path else "", -1))
 
 
 def _may_query(allowed: Iterable[OperationType] | None) -> bool:
