@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, NewType, TypeAlias
 
+from policies.attributes import AttributeAdmission
 from policies.clear_text import WITHHELD, BoundedSet, ClearText, Keeper, count, is_made_id
 from policies.error_admission import AdmittedError, AdmittedFailure, ErrorAdmission
 from policies.fields import USER
 from policies.model import Action, Policy
 from policies.redaction import Redactor
-from policies.report import AmountPart, AmountSource, Report, Source
+from policies.report import AmountPart, AmountSource, AmountUnknown, Attributes, Report, Source
 
 NAME_CHARS_MAX: Final = 200
 WORD_CHARS_MAX: Final = 100
@@ -48,6 +49,7 @@ _FIGURES: Final = {
     "Call.reasoningTokens": "reasoning_tokens",
     "Call.latencyMs": "latency_ms",
     "Call.timeToFirstTokenMs": "time_to_first_token_ms",
+    "Call.amountUnknown": "amount_unknown",
 }
 
 
@@ -90,6 +92,8 @@ class Admitted:
     error: AdmittedError | None
     removed: dict[str, int]
     rejected: str | None = None
+    amount_unknown: AmountUnknown | None = None
+    attributes: Attributes | None = None
 
 
 class Admission:
@@ -98,6 +102,7 @@ class Admission:
     def __init__(self, policy: Policy, redactor: Redactor) -> None:
         self._texts = ClearText(redactor)
         self._errors = ErrorAdmission(policy, redactor, self._texts)
+        self._attributes = AttributeAdmission(policy, self._texts)
         self._keep_source_id = Keeper(policy, "Call.sourceId")
         self._keep_api_key = Keeper(policy, "Call.apiKey")
         self._keep_served_model = Keeper(policy, "Call.servedModel")
@@ -135,13 +140,14 @@ class Admission:
             self._keeps_all
             and not report.failed
             and report.error is None
-            and report.amount_parts is None
+            and (report.amount_parts is None or (self._keeps_parts and report.amount_source == "ESTIMATED"))
             and report.corrects is None
             and report.user != ""
             and (report.amount is None) is (report.currency is None) is (report.amount_source is None)
             and _names(report) in self._known_names
             and self._known_tags.issuperset(report.tags.items())
             and is_made_id(report.source_id)
+            and (report.attributes is None or self._attributes.whole(report.attributes))
         ):
             return Whole(report)
         return None
@@ -184,6 +190,8 @@ class Admission:
             error_code=failure.code,
             error=failure.record,
             removed=removed,
+            attributes=None if report.attributes is None else self._attributes.admit(report.attributes, removed),
+            amount_unknown=report.amount_unknown if self._keeps_amount else None,
         )
         self._drop(report, admitted)
         admitted.rejected = _rejection(report, admitted)
@@ -257,8 +265,13 @@ def _names(call: Report | Admitted) -> _Names:
 def _parts(parts: list[AmountPart] | None) -> list[AmountPart] | None:
     if not parts:
         return None
+    # What we estimated is named by price lists, which are the operator's.
     return [
-        AmountPart(part.meter if part.meter in METERS else OTHER_METER, part.amount, part.quantity, part.unit_price)
+        part
+        if part.price_list is not None
+        else AmountPart(
+            part.meter if part.meter in METERS else OTHER_METER, part.amount, part.quantity, part.unit_price
+        )
         for part in parts
     ]
 

@@ -11,7 +11,14 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import Maybe
 
-from service.api.enums import CallOrderField, CallStatus, ErrorGroupOrderField, ErrorOrderField, OrderDirection
+from service.api.enums import (
+    AmountUnknownReason,
+    CallOrderField,
+    CallStatus,
+    ErrorGroupOrderField,
+    ErrorOrderField,
+    OrderDirection,
+)
 from service.api.scalars import BigInt
 
 
@@ -72,6 +79,19 @@ class BigIntFilter:
     gte: Maybe[BigInt] = _field("At least.")
 
 
+@strawberry.input(description="Compares sums of tokens, 64-bit whole numbers. All given operators must hold.")
+class TokenSumFilter:
+    eq: Maybe[BigInt] = _field("Equal.")
+    ne: Maybe[BigInt] = _field("Not equal; also what was not reported.")
+    in_: Maybe[list[BigInt]] = _field("One of these; an empty list matches nothing.", "in")
+    not_in: Maybe[list[BigInt]] = _field("None of these; also what was not reported.", "notIn")
+    lt: Maybe[BigInt] = _field("Less than.")
+    lte: Maybe[BigInt] = _field("At most.")
+    gt: Maybe[BigInt] = _field("More than.")
+    gte: Maybe[BigInt] = _field("At least.")
+    is_null: Maybe[bool] = _field("Was not reported (true), or was (false).")
+
+
 @strawberry.input(description="Compares exact decimals. All given operators must hold.")
 class DecimalFilter:
     eq: Maybe[Decimal] = _field("Equal.")
@@ -106,6 +126,15 @@ class CallStatusFilter:
     not_in: Maybe[list[CallStatus]] = _field("None of these.", "notIn")
 
 
+@strawberry.input(description="Compares why amounts are not known.")
+class AmountUnknownFilter:
+    eq: Maybe[AmountUnknownReason] = _field("Equal.")
+    ne: Maybe[AmountUnknownReason] = _field("Not equal; also where the amount is known.")
+    in_: Maybe[list[AmountUnknownReason]] = _field("One of these; an empty list matches nothing.", "in")
+    not_in: Maybe[list[AmountUnknownReason]] = _field("None of these; also where the amount is known.", "notIn")
+    is_null: Maybe[bool] = _field("There is no such reason (true), or there is one (false).")
+
+
 @strawberry.input(description="Matches calls that carry a tag.")
 class TagFilter:
     key: str = _field("The tag's key.")
@@ -131,13 +160,23 @@ class CallFilter:
     streamed: BooleanFilter | None = _optional("Whether the answer was streamed.")
     input_tokens: IntFilter | None = _optional("Input tokens, cache reads and writes included.")
     output_tokens: IntFilter | None = _optional("Output tokens, reasoning included.")
-    total_tokens: IntFilter | None = _optional("Input and output tokens together.")
+    total_tokens: TokenSumFilter | None = _optional("Input and output tokens together.")
     amount: DecimalFilter | None = _optional("What it cost. Compares within one currency: needs `currency.eq`.")
+    amount_unknown: AmountUnknownFilter | None = _optional("Why the amount is not known.")
     currency: StringFilter | None = _optional("Currency of the amount.")
     latency_ms: IntFilter | None = _optional("Milliseconds from request to the end of the answer.")
     time_to_first_token_ms: IntFilter | None = _optional("Milliseconds from request to the first token.")
     error_type: StringFilter | None = _optional("Type of the error of a failed call.")
     error_code: StringFilter | None = _optional("Code of the error of a failed call.")
+    trace_id: StringFilter | None = _optional("What a call has in common with its retries and fallbacks.")
+    session_id: StringFilter | None = _optional("The conversation or session that the call is part of.")
+    attempt: IntFilter | None = _optional("Which attempt it was, from 1.")
+    cache_hit: BooleanFilter | None = _optional("Whether the gateway answered from its own cache.")
+    deployment: StringFilter | None = _optional("The gateway's name of the deployment that it chose.")
+    team: StringFilter | None = _optional("The gateway's name of the team that called.")
+    organization: StringFilter | None = _optional("The gateway's name of the organization that called.")
+    normalized_error: StringFilter | None = _optional("The gateway's own word for the kind of the error.")
+    provider_request_id: StringFilter | None = _optional("The id under which the provider knows the request.")
     tags: list[TagFilter] | None = _optional("All of these tags must match.")
     and_: list["CallFilter"] | None = _optional("All of these must hold.", "and")
     or_: list["CallFilter"] | None = _optional("At least one of these must hold; an empty list matches nothing.", "or")

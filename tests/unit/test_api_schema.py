@@ -1,6 +1,5 @@
 """The schema as a contract: committed, described, and never broken without saying so."""
 
-import re
 import subprocess
 from pathlib import Path
 
@@ -62,13 +61,6 @@ def test_no_input_has_a_null_for_a_default() -> None:
     assert "= null" not in sdl()
 
 
-def _changed(description: str) -> str:
-    """The name that a sentence of graphql-core is about: `Type.field` or, of a type as a whole, `Type`."""
-    found = re.search(r"\b[A-Z]\w*\.\w+|(?<= )[A-Z]\w+", description)
-    assert found is not None, description
-    return found[0]
-
-
 def test_a_breaking_change_is_said_in_the_changelog() -> None:
     """Against the last commit: what breaks a client stands in CHANGELOG.md by its type's or field's name."""
     done = subprocess.run(["git", "show", "HEAD:schema.graphql"], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -78,8 +70,14 @@ def test_a_breaking_change_is_said_in_the_changelog() -> None:
         pytest.skip(reason)
     changes = find_breaking_changes(build_schema(done.stdout), build_schema(sdl()))
     changelog = (ROOT / "CHANGELOG.md").read_text() if (ROOT / "CHANGELOG.md").exists() else ""
-    unsaid = [change.description for change in changes if _changed(change.description) not in changelog]
+    unsaid = [change.description for change in changes if _named(change.description) not in changelog]
     assert unsaid == []
+
+
+def _named(description: str) -> str:
+    """What a change is about, `Call.totalTokens`: graphql-core quotes it in some versions, and in others does not."""
+    words = [word.strip("'.") for word in description.split()]
+    return next((word for word in words if "." in word), words[0])
 
 
 @pytest.mark.parametrize("preset", PRESETS)
