@@ -271,6 +271,25 @@ def test_exports_hold_what_was_reported(service: RunningService) -> None:
     assert {row["key"]["account"] for row in costs} == {"acme"}
 
 
+@pytest.mark.parametrize("kind", ["calls", "errors", "costs"])
+def test_rows_that_the_shell_takes_are_in_the_ledger(service: RunningService, kind: str) -> None:
+    """An export by command leaves an entry with who, what, how many, by which filter and in which format."""
+    auditor = service.new_key("auditor")
+    entries = "{ ledger(filter: {kind: {eq: EXPORTED}}, first: 200) { nodes { actor leaf } } }"
+    before = service.ask(auditor, entries)["data"]["ledger"]["nodes"]
+
+    rows = lines(service.command("export", kind, "--account", "acme"))
+    service.command("export", kind, "--since", "2001-01-01", "--until", "2001-01-02")
+    after = service.ask(auditor, entries)["data"]["ledger"]["nodes"]
+
+    taken, nothing = after[len(before) :]
+    facts, none = [json.loads(base64.b64decode(entry["leaf"]))["facts"] for entry in (taken, nothing)]
+    assert (taken["actor"], facts["kind"], facts["format"], facts["rows"]) == ("cli", kind.upper(), "NDJSON", len(rows))
+    assert len(rows) > 0
+    assert none["rows"] == 0
+    assert facts["filter"] != none["filter"] and facts["filter"].startswith("sha256:")
+
+
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     """`| head` ends an export, a filter and a long text without a word."""
     pipeline = f'"{sys.executable}" -m service policy show | head -1'
