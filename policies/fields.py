@@ -12,17 +12,19 @@ from policies.model import Action, Store
 
 _FIGURES: Final = (
     "calls errors inputTokens outputTokens cacheReadTokens cacheWriteTokens reasoningTokens amount tokenEfficiency "
-    "averageCost costPerThousandOutputTokens latencyMs wastedOnFailures estimatedShare"
+    "averageCost costPerThousandOutputTokens latencyMs wastedOnFailures estimatedShare callsWithoutAmount"
 )
 _TYPES: Final[Mapping[str, str]] = {
     "Call": (
         "id sourceId source startedAt account apiKey user model servedModel provider operation status streamed "
         "inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency amount "
-        "amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error"
+        "amountUnknown amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error traceId sessionId "
+        "attempt cacheHit deployment team organization normalizedError providerRequestId units"
     ),
     "Amount": "amount currency source",
-    "AmountPart": "meter quantity unitPrice amount",
+    "AmountPart": "meter quantity unitPrice amount priceList",
     "Tag": "key value",
+    "Unit": "name quantity",
     "CallError": "id call type code message disclosure parameters occurredAt fingerprint redactions",
     "ErrorParameter": "name value action",
     "Redaction": "rule count",
@@ -37,7 +39,7 @@ _TYPES: Final[Mapping[str, str]] = {
     "Facets": "models providers accounts apiKeys errorTypes statuses currencies",
     "FacetValue": "value count",
 }
-_CALL_TYPES: Final = frozenset({"Call", "Amount", "AmountPart", "Tag"})
+_CALL_TYPES: Final = frozenset({"Call", "Amount", "AmountPart", "Tag", "Unit"})
 _ERROR_TYPES: Final = frozenset({"CallError", "ErrorParameter", "Redaction", "ErrorGroup"})
 _FACET_TYPES: Final = frozenset({"Facets", "FacetValue"})
 
@@ -72,6 +74,8 @@ SEALED: Final = frozenset({"CallError.message", "ErrorParameter.value", "ErrorGr
 MASKABLE: Final = frozenset(
     {"Call.sourceId", "Call.apiKey", "Call.servedModel", "Call.provider", "Call.operation", "Tag.value"}
     | {"Call.errorType", "Call.errorCode", "CallError.type", "CallError.code"}
+    | {"Call.traceId", "Call.sessionId", "Call.deployment", "Call.team", "Call.organization"}
+    | {"Call.normalizedError", "Call.providerRequestId"}
 )
 """Clear text that can be stored masked."""
 
@@ -83,10 +87,13 @@ def _of(name: str, fields: str) -> frozenset[str]:
 SHOWN_MASKED: Final = (
     _of("Call", "sourceId source account apiKey user model servedModel provider operation streamed inputTokens")
     | _of("Call", "outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency amount")
-    | _of("Call", "amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error")
+    | _of("Call", "amountUnknown amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error")
+    | _of("Call", "traceId sessionId attempt cacheHit deployment team organization normalizedError providerRequestId")
+    | _of("Call", "units")
     | _of("Amount", _TYPES["Amount"])
     | _of("AmountPart", _TYPES["AmountPart"])
     | _of("Tag", _TYPES["Tag"])
+    | _of("Unit", _TYPES["Unit"])
     | _of("CallError", "call type code message parameters")
     | _of("ErrorParameter", _TYPES["ErrorParameter"])
     | _of("ErrorGroup", "type sampleMessage")
@@ -97,7 +104,7 @@ SHOWN_MASKED: Final = (
         for name in ("CostRow", "CostFigures")
         for figure in (
             *("amount", "tokenEfficiency", "averageCost", "costPerThousandOutputTokens", "latencyMs"),
-            *("wastedOnFailures", "estimatedShare"),
+            *("wastedOnFailures", "estimatedShare", "callsWithoutAmount"),
         )
     )
 )
@@ -127,6 +134,7 @@ def _figure_origins(name: str) -> dict[str, tuple[str, ...]]:
         f"{name}.costPerThousandOutputTokens": (*_PAID, "Call.outputTokens"),
         f"{name}.wastedOnFailures": (*_PAID, "Call.status"),
         f"{name}.estimatedShare": (*_PAID, "Amount.source"),
+        f"{name}.callsWithoutAmount": ("Call.amount",),
         f"{name}.errors": ("Call.status",),
         f"{name}.tokenEfficiency": ("Call.tokenEfficiency",),
         f"{name}.latencyMs": ("Call.latencyMs",),
@@ -140,9 +148,11 @@ def _same_names(name: str, origin: str, fields: str) -> dict[str, tuple[str, ...
 ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
     "Call.totalTokens": ("Call.inputTokens", "Call.outputTokens"),
     "Call.tokenEfficiency": ("Call.inputTokens", "Call.outputTokens"),
+    "Call.amountUnknown": ("Call.amount",),
     **{f"Amount.{field}": ("Call.amount",) for field in _TYPES["Amount"].split()},
     **{f"AmountPart.{field}": ("Call.amountParts",) for field in _TYPES["AmountPart"].split()},
     **{f"Tag.{field}": ("Call.tags",) for field in _TYPES["Tag"].split()},
+    **{f"Unit.{field}": ("Call.units",) for field in _TYPES["Unit"].split()},
     **{f"ErrorParameter.{field}": ("CallError.parameters",) for field in _TYPES["ErrorParameter"].split()},
     "CallError.type": ("Call.errorType",),
     "CallError.code": ("Call.errorCode",),

@@ -19,15 +19,42 @@ Source: TypeAlias = Literal["native", "litellm", "otlp", "new-api", "one-api", "
 AmountSource: TypeAlias = Literal["BILLED", "REPORTED", "ESTIMATED", "ROUNDED"]
 """Where an amount comes from; the names are GraphQL's."""
 
+AmountUnknown: TypeAlias = Literal["NOT_REPORTED", "NOT_PRICED", "UNREADABLE", "NEGATIVE"]
+"""Why a call has no amount; the names are GraphQL's."""
+
 
 @dataclass(slots=True)
 class AmountPart:
-    """One part of an amount, quantity x unit price, in the currency of the call."""
+    """One part of an amount, quantity x unit price, in the currency of the call.
+
+    `price_list`: the version of our list that the unit price is from; None: the part was reported.
+    """
 
     meter: str
     amount: Decimal
     quantity: Decimal | None = None
     unit_price: Decimal | None = None
+    price_list: str | None = None
+
+
+@dataclass(slots=True)
+class Attributes:
+    """What few gateways report of a call: what it belongs to, how it was routed, what it used beside tokens.
+
+    `attempt` counts from 1: the second is the first retry or fallback. `units` are by name (`images`, `seconds`,
+    `searches`), each zero or more.
+    """
+
+    trace_id: str | None = None
+    session_id: str | None = None
+    attempt: int | None = None
+    cache_hit: bool | None = None
+    deployment: str | None = None
+    team: str | None = None
+    organization: str | None = None
+    normalized_error: str | None = None
+    provider_request_id: str | None = None
+    units: dict[str, Decimal] | None = None
 
 
 @dataclass(slots=True)
@@ -45,9 +72,11 @@ class ErrorReport:
 class Report:
     """One call as its gateway reported it.
 
-    `user` is the plain id. `content` holds the strings of the content fields of the same report: they are used to find
-    echoes in the error text, and then gone. `dropped` counts the fields that the adapter left out: by name only when
-    the name is known to us, else under `unknown`.
+    `user` is the plain id; `persons` are further ids of persons, which are not stored. `content` holds the strings of
+    the content fields of the same report, `identifiers` the names of tools, models and addresses that stand in or
+    beside them. All of these are looked for in the report's other texts, and then gone. `amount_unknown` says why there
+    is no amount where one was reported and is none; what was not reported is estimated. `dropped` counts the fields
+    that the adapter left out: by name only when the name is known to us, else under `unknown`.
     """
 
     source: Source
@@ -78,3 +107,7 @@ class Report:
     error: ErrorReport | None = None
     content: list[str] = field(default_factory=list[str], repr=False)
     dropped: dict[str, int] = field(default_factory=dict[str, int])
+    attributes: Attributes | None = None
+    amount_unknown: AmountUnknown | None = None
+    identifiers: tuple[str, ...] = field(default=(), repr=False)
+    persons: tuple[str, ...] = field(default=(), repr=False)

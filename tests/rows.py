@@ -68,6 +68,7 @@ class StoredCall:
     amount: Decimal | None = None
     currency: str | None = None
     amount_source: int | None = None
+    amount_unknown: int | None = None
     amount_parts: list[dict[str, str]] | None = None
     latency_ms: int | None = None
     time_to_first_token_ms: int | None = None
@@ -76,14 +77,26 @@ class StoredCall:
     error_code: str | None = None
     error: StoredError | None = None
     source: int = 1
+    cache_hit: bool | None = None
+    attempt: int | None = None
+    trace_id: str | None = None
+    session_id: str | None = None
+    deployment: str | None = None
+    team: str | None = None
+    organization: str | None = None
+    normalized_error: str | None = None
+    provider_request_id: str | None = None
+    units: dict[str, str] | None = None
 
 
 _COPIED = [
     *("started_at", "source_id", "model", "served_model", "provider"),
     *("operation", "api_key", "failed", "streamed", "input_tokens"),
     *("output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "amount"),
+    "amount_unknown",
     *("currency", "amount_source", "latency_ms", "time_to_first_token_ms", "error_type"),
-    *("error_code", "source"),
+    *("error_code", "source", "cache_hit", "attempt", "trace_id"),
+    *("session_id", "deployment", "team", "organization", "normalized_error", "provider_request_id"),
 ]
 
 
@@ -148,6 +161,7 @@ class Shelf:
             "error_at": error_at,
             "tags": orjson.dumps(call.tags).decode() if call.tags else None,
             "amount_parts": orjson.dumps(call.amount_parts).decode() if call.amount_parts else None,
+            "units": orjson.dumps(call.units).decode() if call.units else None,
         }
 
     async def _token(self, number: int, tier: int, call: StoredCall) -> int | None:

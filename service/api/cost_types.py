@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Annotated, Any, Final
 
 import strawberry
-from strawberry import Some
 
 from policies import views
 from policies.model import View
@@ -33,6 +32,7 @@ _PYTHON_NAMES: Final = {
     "costPerThousandOutputTokens": "cost_per_thousand_output_tokens",
     "wastedOnFailures": "wasted_on_failures",
     "estimatedShare": "estimated_share",
+    "callsWithoutAmount": "calls_without_amount",
 }
 
 
@@ -62,13 +62,14 @@ class CostFigure:
     cache_read_tokens: BigInt = _field("Input tokens that were read from the provider's cache.")
     cache_write_tokens: BigInt = _field("Input tokens that were written to the provider's cache.")
     reasoning_tokens: BigInt = _field("Output tokens that were spent on reasoning.")
-    amount: Money | None = _field("What the calls cost; null when none of them has an amount.")
+    amount: Money | None = _field("The amounts of the calls, added up; null when none of them has one.")
     token_efficiency: float | None = _field("Output tokens divided by input tokens; null without input.")
     average_cost: Decimal | None = _field("Amount divided by the calls that have one, to twelve places.")
     cost_per_thousand_output_tokens: Decimal | None = _field("Null without output; to twelve places.")
     latency_ms: Percentiles | None = _field("How long calls took; null when none of them says.")
     wasted_on_failures: Decimal | None = _field("What failed calls cost; null when no call has an amount.")
     estimated_share: float | None = _field("Share of the amount that was estimated, 0 to 1.")
+    calls_without_amount: BigInt | None = _field("How many calls have no amount: see Call.amountUnknown.")
 
 
 @strawberry.type(description="What the row is grouped by; a field that was not asked for in groupBy is null.")
@@ -129,7 +130,7 @@ FirstRows = Annotated[
 
 async def resolve_costs(
     info: Info,
-    filter_: Some[CallFilter] | None,
+    filter_: CallFilter | None,
     *,
     group_by: Sequence[CostDimension] | None = None,
     group_by_tags: Sequence[str] | None = None,
@@ -166,7 +167,7 @@ async def usage_reader(context: RequestContext) -> UsageReader:
 
 def to_request(
     tree: Tree,
-    filter_: Some[CallFilter] | None,
+    filter_: CallFilter | None,
     *,
     group_by: Sequence[CostDimension] | None = None,
     group_by_tags: Sequence[str] | None = None,
@@ -177,7 +178,7 @@ def to_request(
 ) -> query.CostRequest:
     """What the arguments ask for, of the figures that are selected. Raises BadInputError."""
     return query.CostRequest(
-        predicate=to_predicate(filter_.value if filter_ else None),
+        predicate=to_predicate(filter_),
         dimensions=[dimension.name for dimension in group_by or ()],
         tags=list(group_by_tags or ()),
         bucket=Bucket(bucket.name) if bucket else None,

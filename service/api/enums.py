@@ -18,10 +18,20 @@ class CallStatus(Enum):
 
 @strawberry.enum(description="Where the figure comes from.")
 class AmountSource(Enum):
-    BILLED = _value("BILLED", "The provider's bill.")
-    REPORTED = _value("REPORTED", "The gateway's report.")
+    BILLED = _value("BILLED", "What the gateway charged for the call, by its own word (`POST /v1/calls`).")
+    REPORTED = _value("REPORTED", "What the gateway worked out that the provider takes (`POST /v1/litellm`).")
     ESTIMATED = _value("ESTIMATED", "Worked out here from a price list.")
     ROUNDED = _value("ROUNDED", "Reported by a source that keeps rounded figures only.")
+
+
+@strawberry.enum(description="Why the amount of a call is not known. An amount of zero is known.")
+class AmountUnknownReason(Enum):
+    NOT_REPORTED = _value(
+        "NOT_REPORTED", "No amount came, and not what it could be estimated by: tokens, or an answer."
+    )
+    NOT_PRICED = _value("NOT_PRICED", "No amount came, and no price list has a price for the model then.")
+    UNREADABLE = _value("UNREADABLE", "What came in its place is no amount of money.")
+    NEGATIVE = _value("NEGATIVE", "What came is below zero, which only a correction may be.")
 
 
 @strawberry.enum(description="State of a sealed value for this role.")

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import strawberry
 from graphql import GraphQLError
-from strawberry import Maybe
 
 from service.api.context import Context
 from service.api.directives import Cost
@@ -16,11 +15,10 @@ from service.api.export_kinds import SHAPES, Shape, chosen_fields, operation_of
 from service.api.export_types import Export, export_node
 from service.api.filters import written_filter
 from service.api.inputs import CallFilter, ErrorFilter
-from service.api.ledger_fields import ledger_of
 from service.api.limits import Bucket
 from service.query.errors import BadInputError
 from service.storage.export_store import ExportKind as StoredKind
-from service.storage.export_store import add_export
+from service.storage.export_store import ask_export
 from service.storage.policy_store import applied_policy
 
 EXPORT_COST: Final = 1_000
@@ -55,8 +53,8 @@ _FORMATS: Final = frozenset({ExportFormat.CSV, ExportFormat.NDJSON})
 class CreateExportInput:
     kind: ExportKind = strawberry.field(description="What is exported.")
     format: ExportFormat = strawberry.field(description="How it is written: CSV or NDJSON.")
-    filter: Maybe[CallFilter] = strawberry.field(description="Which calls, for CALLS and COSTS.")
-    error_filter: Maybe[ErrorFilter] = strawberry.field(description="Which errors, for ERRORS.")
+    filter: CallFilter | None = strawberry.field(default=UNSET, description="Which calls, for CALLS and COSTS.")
+    error_filter: ErrorFilter | None = strawberry.field(default=UNSET, description="Which errors, for ERRORS.")
     fields: list[str] | None = strawberry.field(
         default=UNSET,
         description="Names of fields of `Call`, `CallError` or `CostRow`, in the order in which they are written; "
@@ -79,7 +77,7 @@ class ExportMutation:
     )
     async def create_export(
         self, info: Info, input: Annotated[CreateExportInput, strawberry.argument(description="What is exported.")]
-    ) -> CreateExportPayload:
+    ) -> CreateExportPayload | None:
         return CreateExportPayload(export=await _create_export(info, input))
 
 
@@ -93,10 +91,8 @@ async def _create_export(info: Info, wanted: CreateExportInput) -> Export:
     applied = await applied_policy()
     assert applied is not None, "what serves requests has a policy"
     request = {"format": wanted.format.name, "fields": fields, "filter": filter_}
-    async with ledger_of(context).database.owner.acquire() as connection, connection.transaction():
-        record = await add_export(
-            connection, uuid4(), StoredKind[wanted.kind.name], context.scope, applied.digest, request
-        )
+    database, kind = context.reader.database, StoredKind[wanted.kind.name]
+    record = await ask_export(database, uuid4(), kind, context.scope, applied.digest, request)
     context.export_asked()
     return export_node(record)
 
@@ -104,10 +100,10 @@ async def _create_export(info: Info, wanted: CreateExportInput) -> Export:
 def _filter(wanted: CreateExportInput, shape: Shape) -> dict[str, Any] | None:
     """The filter of the kind, as it would be written. Raises BadInputError for that of another kind."""
     given = {"CallFilter": wanted.filter, "ErrorFilter": wanted.error_filter}
-    if any(one is not None for name, one in given.items() if name != shape.filter):
+    if any(one for name, one in given.items() if name != shape.filter):
         raise BadInputError("calls and costs are chosen by `filter`, errors by `errorFilter`")
     one = given[shape.filter]
-    return None if one is None else written_filter(one.value)
+    return written_filter(one) if one else None
 
 
 async def _try(info: Info, shape: Shape, operation: str, filter_: Mapping[str, Any] | None) -> None:

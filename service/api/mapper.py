@@ -10,8 +10,8 @@ import strawberry
 from policies import pseudonym
 from policies.model import View
 from policies.views import masked_text
-from service.api.enums import AmountSource, CallStatus, Disclosure, ParameterAction
-from service.api.types import Amount, AmountPart, Call, CallError, ErrorGroup, ErrorParameter, Redaction, Tag
+from service.api.enums import AmountSource, AmountUnknownReason, CallStatus, Disclosure, ParameterAction
+from service.api.types import Amount, AmountPart, Call, CallError, ErrorGroup, ErrorParameter, Redaction, Tag, Unit
 from service.query.disclose import Details
 from service.query.fields import CALLS, ERRORS
 from service.query.groups import GroupsPage
@@ -23,7 +23,7 @@ from service.query.selection import Selection
 from service.query.users import period_label
 from service.query.where import fingerprint_text
 from service.storage.ids import encode_call_id, encode_error_id
-from service.storage.sources import AMOUNT_SOURCE_NAMES, SOURCE_NAMES
+from service.storage.sources import AMOUNT_SOURCE_NAMES, AMOUNT_UNKNOWN_NAMES, SOURCE_NAMES
 
 _SEALED: Final = frozenset({"message", "disclosure", "parameters"})
 
@@ -118,6 +118,7 @@ def _amount_parts(row: Row) -> list[AmountPart] | None:
             quantity=_decimal(part.get("quantity")),
             unit_price=_decimal(part.get("unit_price")),
             amount=Decimal(part["amount"]),
+            price_list=part.get("price_list"),
         )
         for part in orjson.loads(row["amount_parts"])
     ]
@@ -131,6 +132,12 @@ def _tags(row: Row) -> list[Tag] | None:
     if row["tags"] is None:
         return None
     return [Tag(key=key, value=value) for key, value in sorted(orjson.loads(row["tags"]).items())]
+
+
+def _units(row: Row) -> list[Unit] | None:
+    if row["units"] is None:
+        return None
+    return [Unit(name=name, quantity=Decimal(text)) for name, text in sorted(orjson.loads(row["units"]).items())]
 
 
 def _source(row: Row) -> str:
@@ -157,6 +164,9 @@ _CALL_VALUES: Final[Mapping[str, Callable[[Row], Any]]] = {
     "reasoningTokens": _column("reasoning_tokens"),
     "tokenEfficiency": _column("token_efficiency"),
     "amount": _amount,
+    "amountUnknown": lambda row: (
+        None if row["amount_unknown"] is None else AmountUnknownReason[AMOUNT_UNKNOWN_NAMES[row["amount_unknown"]]]
+    ),
     "amountParts": _amount_parts,
     "latencyMs": _column("latency_ms"),
     "timeToFirstTokenMs": _column("time_to_first_token_ms"),
@@ -164,6 +174,16 @@ _CALL_VALUES: Final[Mapping[str, Callable[[Row], Any]]] = {
     "errorType": _column("error_type"),
     "errorCode": _column("error_code"),
     "error": lambda _: None,
+    "traceId": _column("trace_id"),
+    "sessionId": _column("session_id"),
+    "attempt": _column("attempt"),
+    "cacheHit": _column("cache_hit"),
+    "deployment": _column("deployment"),
+    "team": _column("team"),
+    "organization": _column("organization"),
+    "normalizedError": _column("normalized_error"),
+    "providerRequestId": _column("provider_request_id"),
+    "units": _units,
 }
 
 _ERROR_VALUES: Final[Mapping[str, Callable[[Row], Any]]] = {

@@ -10,7 +10,7 @@ from typing import Any
 import strawberry
 
 from service.api.directives import Cost
-from service.api.enums import AmountSource, CallStatus, Disclosure, ParameterAction
+from service.api.enums import AmountSource, AmountUnknownReason, CallStatus, Disclosure, ParameterAction
 from service.api.scalars import BigInt
 
 
@@ -36,16 +36,27 @@ class Amount:
 
 @strawberry.type(description="One part of an amount: quantity x unit price.")
 class AmountPart:
-    meter: str = _field("input, output, cache_read, cache_write, reasoning, request, discount or margin.")
+    meter: str = _field(
+        "input, output, cache_read, cache_write, reasoning, request, discount or margin; or a unit of a price list."
+    )
     quantity: Decimal | None = _field("How many units.")
     unit_price: Decimal | None = _field("Price of one unit.")
     amount: Decimal = _field("What the part adds to the amount; a discount is negative.")
+    price_list: str | None = _field(
+        "The price list that an estimate took the unit price from, as `name@digest`; null: the part was reported."
+    )
 
 
 @strawberry.type(description="A label that the policy allows.")
 class Tag:
     key: str = _field("The label's name.")
     value: str | None = _field("Its value; masked where the role sees it masked.")
+
+
+@strawberry.type(description="What a call used beside tokens.")
+class Unit:
+    name: str = _field("What was counted: images, seconds, characters, searches, pages, requests ...")
+    quantity: Decimal = _field("How much of it.")
 
 
 @strawberry.type(description="One request to a model through a gateway.")
@@ -64,12 +75,13 @@ class Call(Node):
     streamed: bool | None = _field("Whether the answer was streamed.")
     input_tokens: int | None = _field("Input tokens, cache reads and writes included.")
     output_tokens: int | None = _field("Output tokens, reasoning included.")
-    total_tokens: int | None = _field("Input and output tokens together, as far as they were reported.")
+    total_tokens: BigInt | None = _field("Input and output tokens together, as far as they were reported.")
     cache_read_tokens: int | None = _field("Input tokens that were read from the provider's cache.")
     cache_write_tokens: int | None = _field("Input tokens that were written to the provider's cache.")
     reasoning_tokens: int | None = _field("Output tokens that were spent on reasoning.")
     token_efficiency: float | None = _field("Output tokens divided by input tokens; null without input.")
-    amount: Amount | None = _field("Null when neither reported nor priceable.")
+    amount: Amount | None = _field("Null when it is not known: see amountUnknown.")
+    amount_unknown: AmountUnknownReason | None = _field("Why there is no amount; null of a call that has one.")
     amount_parts: list[AmountPart] | None = _field("How the amount came about (`detailed billing explanations`).")
     latency_ms: int | None = _field("Milliseconds from request to the end of the answer.")
     time_to_first_token_ms: int | None = _field("Milliseconds from request to the first token.")
@@ -77,6 +89,16 @@ class Call(Node):
     error_type: str | None = _field("Operational; kept as long as the call, also after the error's details are gone.")
     error_code: str | None = _field("As errorType.")
     error: "CallError | None" = _field("Details; null for successes and after the details' window.", weight=2)
+    trace_id: str | None = _field("What a call has in common with its retries and fallbacks, and with their traces.")
+    session_id: str | None = _field("The conversation or session that the call is part of.")
+    attempt: int | None = _field("Which attempt it was, from 1: later ones are retries and fallbacks.")
+    cache_hit: bool | None = _field("Whether the gateway answered from its own cache.")
+    deployment: str | None = _field("The gateway's name of the deployment that it chose.")
+    team: str | None = _field("The gateway's name of the team that called.")
+    organization: str | None = _field("The gateway's name of the organization that called.")
+    normalized_error: str | None = _field("The gateway's own word for the kind of the error.")
+    provider_request_id: str | None = _field("The id under which the provider knows the request.")
+    units: list[Unit] | None = _field("What it used beside tokens.")
 
 
 @strawberry.type(description="One request parameter; only names on the policy's allow-list appear.")

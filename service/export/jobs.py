@@ -6,17 +6,16 @@ that have ended is tidied up by the others, and by the next start.
 
 import asyncio
 import random
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any, Final
 
 import asyncpg
 import orjson
 
-from service.api.export_types import encode_export_id
+from service.background import set_within
 from service.errors import CalledgerError
+from service.export.entries import export_facts
 from service.export.evidence import evidence_rows
 from service.export.folder import Draft, ExportFolder
 from service.export.rows import exported_rows
@@ -33,6 +32,7 @@ from service.storage.export_store import (
     exports_with_files,
     fail_export,
     finish_export,
+    live_writer,
 )
 
 log = get_logger()
@@ -40,7 +40,6 @@ EVERY_S: Final = 60.0
 AT_ONCE: Final = 4
 """Exports that one process writes at a time."""
 CHUNK_BYTES: Final = 2**16
-_LOCK: Final = "SELECT pg_advisory_lock($1)"
 
 Rows = AsyncIterator[tuple[bytes, int]]
 """Parts of a file, each with how many rows end in it."""
@@ -73,10 +72,7 @@ class ExportWriter:
                 await self._turn()
                 # Spread, so that processes that were started together do not meet every time.
                 pause_s = EVERY_S * (0.9 + 0.2 * random.random())  # noqa: S311 - spread
-                try:
-                    await asyncio.wait_for(asked.wait(), pause_s)
-                except TimeoutError:
-                    continue
+                await set_within(asked, pause_s)
         finally:
             await self._end()
 
@@ -110,9 +106,7 @@ class ExportWriter:
     async def _live(self) -> None:
         """Hold the lock that says that this process lives; a new one when the connection was lost."""
         if self._alive is None or self._alive.is_closed():
-            self._alive = await asyncpg.connect(self._runtime.database.url)
-            self._worker = secrets.randbits(62)
-            await self._alive.execute(_LOCK, self._worker)
+            self._alive, self._worker = await live_writer(self._runtime.database.url)
 
     async def _end(self) -> None:
         for job in self._jobs:
@@ -174,21 +168,6 @@ async def _fill(draft: Draft, parts: Rows) -> int:
             pending.clear()
     await asyncio.to_thread(draft.write, bytes(pending))
     return count
-
-
-def export_facts(record: ExportRecord, written: Written) -> dict[str, Any]:
-    """What the ledger is told: ids, counts and digests; of the filter too only the digest."""
-    filter_ = orjson.dumps(record.request["filter"], option=orjson.OPT_SORT_KEYS)
-    return {
-        "export": encode_export_id(record.id),
-        "kind": record.kind.value,
-        "format": record.request["format"],
-        "rows": written.rows,
-        "sha256": written.sha256,
-        "filter": "sha256:" + sha256(filter_).hexdigest(),
-        "role": record.role,
-        "accounts": None if record.accounts is None else list(record.accounts),
-    }
 
 
 def _reason(error: Exception) -> str:

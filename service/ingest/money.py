@@ -4,11 +4,13 @@ import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
+import msgspec
 from msgspec import Raw
 
 PLACES: Final = 12
 SIGNIFICANT_DIGITS: Final = 15
-_LIMIT: Final = Decimal(10) ** 15
+AMOUNT_LIMIT: Final = Decimal(10) ** 15
+_TEXT: Final = msgspec.json.Decoder(str)
 _TEXT_CHARACTERS_MAX: Final = 1200  # the exact expansion of a double has up to 1,077
 _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
 _FORM: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
@@ -41,6 +43,19 @@ def plain_money_of_json(raw: bytes | Raw) -> Decimal | None:
     return Decimal(match[match.lastindex or 0].decode("ascii")) if match else None
 
 
+def money_of_json(raw: bytes | Raw) -> Decimal | None:
+    """The amount that a JSON number or string spells; None for null. MoneyError for anything else."""
+    text = bytes(raw).decode("ascii", "replace")
+    if text == "null":
+        return None
+    if not text.startswith('"'):
+        return money_of_number(text)
+    try:
+        return money_of_text(_TEXT.decode(raw) if "\\" in text else text[1:-1])
+    except msgspec.DecodeError:
+        raise MoneyError("is not a decimal number") from None
+
+
 def money_of_number(text: str) -> Decimal:
     """The amount that a JSON number spells, rounded half even to 15 significant digits and twelve places.
 
@@ -61,7 +76,7 @@ def _decimal(text: str) -> Decimal:
 
 def _fixed(value: Decimal) -> Decimal:
     """Without trailing zeros, exponent or negative zero, so that equal amounts are equal texts."""
-    if abs(value) >= _LIMIT:
+    if abs(value) >= AMOUNT_LIMIT:
         raise MoneyError("must be below 10^15")
     value = value.normalize(_WIDE)
     if not value:

@@ -18,7 +18,7 @@ from policies.model import Policy
 from service.query.users import period_label
 from service.query.where import fingerprint_text
 from service.storage.ids import encode_error_id
-from service.storage.sources import AMOUNT_SOURCE_NAMES, SOURCE_NAMES
+from service.storage.sources import AMOUNT_SOURCE_NAMES, AMOUNT_UNKNOWN_NAMES, SOURCE_NAMES
 
 INT_MAX: Final = 2**31 - 1
 INT_MIN: Final = -(2**31)
@@ -96,6 +96,7 @@ FUNCTIONS: Final[Mapping[str, Any]] = {
     "encode_error_id": encode_error_id,
     "fingerprint_text": fingerprint_text,
     "amount_sources": AMOUNT_SOURCE_NAMES,
+    "amount_reasons": AMOUNT_UNKNOWN_NAMES,
 }
 
 
@@ -107,10 +108,6 @@ def _text(column: str) -> str:
 def _int(column: str) -> str:
     """A PostgreSQL `integer` is what GraphQL calls an Int."""
     return f"c_{column}"
-
-
-def _bigint(column: str) -> str:
-    return f"(c_{column} if c_{column} is None or {INT_MIN} <= c_{column} <= {INT_MAX} else doubt())"
 
 
 CALL: Final[Mapping[str, str]] = {
@@ -129,15 +126,25 @@ CALL: Final[Mapping[str, str]] = {
     "streamed": _text("streamed"),
     "inputTokens": _int("input_tokens"),
     "outputTokens": _int("output_tokens"),
-    "totalTokens": _bigint("total_tokens"),
+    "totalTokens": "(None if c_total_tokens is None else str(c_total_tokens))",
     "cacheReadTokens": _int("cache_read_tokens"),
     "cacheWriteTokens": _int("cache_write_tokens"),
     "reasoningTokens": _int("reasoning_tokens"),
     "tokenEfficiency": "real(c_token_efficiency)",
+    "amountUnknown": "(None if c_amount_unknown is None else amount_reasons[c_amount_unknown])",
     "latencyMs": _int("latency_ms"),
     "timeToFirstTokenMs": _int("time_to_first_token_ms"),
     "errorType": _text("error_type"),
     "errorCode": _text("error_code"),
+    "traceId": _text("trace_id"),
+    "sessionId": _text("session_id"),
+    "attempt": _int("attempt"),
+    "cacheHit": _text("cache_hit"),
+    "deployment": _text("deployment"),
+    "team": _text("team"),
+    "organization": _text("organization"),
+    "normalizedError": _text("normalized_error"),
+    "providerRequestId": _text("provider_request_id"),
 }
 ERROR: Final[Mapping[str, str]] = {
     "id": "encode_error_id(c_account_id, c_id, c_occurred_at)",
@@ -163,11 +170,16 @@ PARTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
             "quantity": 'decimal(part.get("quantity"))',
             "unitPrice": 'decimal(part.get("unit_price"))',
             "amount": 'decimal(some_text(part["amount"]))',
+            "priceList": 'text(part.get("price_list"))',
         },
     ),
     "Call.tags": (
         "(None if c_tags is None else [{entries} for label, value in sorted(loads(c_tags).items())])",
         {"key": "label", "value": "text(value)"},
+    ),
+    "Call.units": (
+        "(None if c_units is None else [{entries} for label, quantity in sorted(loads(c_units).items())])",
+        {"name": "label", "quantity": "decimal(some_text(quantity))"},
     ),
     "CallError.redactions": (
         "[{entries} for rule, count in zip(c_rules, c_rule_counts, strict=True)]",

@@ -10,6 +10,7 @@ from enum import Enum, auto
 from typing import Final
 
 from policies.model import Store
+from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
 
 
 class Kind(Enum):
@@ -80,6 +81,11 @@ TOTAL_TOKENS: Final = (
 )
 TOKEN_EFFICIENCY: Final = "output_tokens::double precision / nullif(input_tokens, 0)"  # noqa: S105 - model tokens
 PLAIN_AMOUNT: Final = "trim_scale(amount)::text"
+AMOUNT_UNKNOWN: Final = (
+    "(CASE amount_unknown "
+    + " ".join(f"WHEN {number} THEN '{name}'" for name, number in AMOUNT_UNKNOWN_NUMBERS.items())
+    + " END)"
+)
 READABLE_USER: Final = "CASE WHEN started_at >= {readable} THEN user_token END"
 
 
@@ -104,11 +110,21 @@ CALL_FILTERS: Final[Mapping[str, Filterable]] = {
     "outputTokens": _call("outputTokens", "output_tokens", Kind.INTEGER),
     "totalTokens": _call("totalTokens", f"({TOTAL_TOKENS})", Kind.INTEGER),
     "amount": Filterable("amount", Kind.DECIMAL, ("Call.amount", "Amount.amount")),
+    "amountUnknown": _call("amountUnknown", AMOUNT_UNKNOWN, Kind.TEXT),
     "currency": Filterable("currency", Kind.TEXT, ("Call.amount", "Amount.currency")),
     "latencyMs": _call("latencyMs", "latency_ms", Kind.INTEGER),
     "timeToFirstTokenMs": _call("timeToFirstTokenMs", "time_to_first_token_ms", Kind.INTEGER),
     "errorType": _call("errorType", "error_type", Kind.TEXT),
     "errorCode": _call("errorCode", "error_code", Kind.TEXT),
+    "traceId": _call("traceId", "trace_id", Kind.TEXT),
+    "sessionId": _call("sessionId", "session_id", Kind.TEXT),
+    "attempt": _call("attempt", "attempt", Kind.INTEGER),
+    "cacheHit": _call("cacheHit", "cache_hit", Kind.FLAG),
+    "deployment": _call("deployment", "deployment", Kind.TEXT),
+    "team": _call("team", "team", Kind.TEXT),
+    "organization": _call("organization", "organization", Kind.TEXT),
+    "normalizedError": _call("normalizedError", "normalized_error", Kind.TEXT),
+    "providerRequestId": _call("providerRequestId", "provider_request_id", Kind.TEXT),
     "tags": Filterable("tags", Kind.TAGS, ("Call.tags", "Tag.key", "Tag.value")),
 }
 
@@ -161,6 +177,7 @@ CALL_FIELDS: Final[Mapping[str, Selectable]] = {
     "reasoningTokens": _value("reasoning_tokens"),
     "tokenEfficiency": Selectable({"token_efficiency": TOKEN_EFFICIENCY}),
     "amount": Selectable({"amount": PLAIN_AMOUNT, "currency": "currency", "amount_source": "amount_source"}),
+    "amountUnknown": _value("amount_unknown"),
     "amountParts": _value("amount_parts"),
     "latencyMs": _value("latency_ms"),
     "timeToFirstTokenMs": _value("time_to_first_token_ms"),
@@ -168,6 +185,16 @@ CALL_FIELDS: Final[Mapping[str, Selectable]] = {
     "errorType": _text("error_type"),
     "errorCode": _text("error_code"),
     "error": _value("account_id", "tier", "error_at", "id"),
+    "traceId": _text("trace_id"),
+    "sessionId": _text("session_id"),
+    "attempt": _value("attempt"),
+    "cacheHit": _value("cache_hit"),
+    "deployment": _text("deployment"),
+    "team": _text("team"),
+    "organization": _text("organization"),
+    "normalizedError": _text("normalized_error"),
+    "providerRequestId": _text("provider_request_id"),
+    "units": _value("units"),
 }
 
 SEALED: Final = _value("account_id", "tier", "occurred_at", "id", "sealed")

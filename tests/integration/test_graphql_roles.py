@@ -27,6 +27,7 @@ PATHS = {
     "Amount": "{{ calls {{ nodes {{ amount {{ {} }} }} }} }}",
     "AmountPart": "{{ calls {{ nodes {{ amountParts {{ {} }} }} }} }}",
     "Tag": "{{ calls {{ nodes {{ tags {{ {} }} }} }} }}",
+    "Unit": "{{ calls {{ nodes {{ units {{ {} }} }} }} }}",
     "CallError": "{{ errors {{ nodes {{ {} }} }} }}",
     "ErrorParameter": "{{ errors {{ nodes {{ parameters {{ {} }} }} }} }}",
     "Redaction": "{{ errors {{ nodes {{ redactions {{ {} }} }} }} }}",
@@ -45,6 +46,7 @@ PARENTS = {
     "Amount": ["Call.amount"],
     "AmountPart": ["Call.amountParts"],
     "Tag": ["Call.tags"],
+    "Unit": ["Call.units"],
     "ErrorParameter": ["CallError.parameters"],
     "Redaction": ["CallError.redactions"],
     "CostCoverage": ["CostReport.coverage"],
@@ -77,6 +79,9 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
             amount_parts=[{"meter": "input", "amount": "1"}],
             latency_ms=7,
             tags={"team": "canary-team"},
+            trace_id="canary-trace",
+            deployment="canary-deployment",
+            units={"images": "2"},
             error_type="E",
             error_code="1",
             error=StoredError(
@@ -243,6 +248,16 @@ async def test_variables_are_looked_into(shelf: Shelf) -> None:
     assert await shelf.code(part, scope, {"s": {"eq": "x"}}) == "FORBIDDEN"
     assert await shelf.code(inner, scope, {"f": {"apiKey": {"isNull": True}}}) == "FORBIDDEN"
     assert (await shelf.data(whole, scope, {"f": {"model": {"ne": "x"}}}))["calls"]["totalCount"] == 1
+
+
+async def test_null_chooses_by_nothing(shelf: Shelf) -> None:
+    """Who may not filter by a field may leave it null, as clients do that name every field; groups by tags likewise."""
+    scope = _masking(shelf, "Call.apiKey", "Call.tags", view=View.DENIED)
+    query = """query($f: CallFilter, $g: [String!]) {
+        calls(filter: $f) { totalCount } costs(filter: $f, groupByTags: $g) { truncated } }"""
+    for filter_ in (None, {"apiKey": None, "tags": None}, {"or": [{"apiKey": None}]}):
+        assert (await shelf.data(query, scope, {"f": filter_, "g": None}))["calls"]["totalCount"] == 1
+    assert await shelf.code(query, scope, {"f": {"apiKey": {}}}) == "FORBIDDEN"
 
 
 @pytest.mark.parametrize(
