@@ -10,7 +10,7 @@ import typer
 from policies import Policy, Role
 from policies.evidence import moment
 from policies.redaction import RedactionError, Redactor
-from service.access.keys import new_key
+from service.access.keys import mac_digest, new_key
 from service.commands.common import quiet_runtime, run, say, table
 from service.commands.options import Data, noun, one_of
 from service.errors import RequestError
@@ -78,7 +78,13 @@ async def create_key(
             expires_at=ends,
             using_db=models,
         )
-        facts = {"key": key.prefix, "role": role.value, "accounts": numbers, "expires_at": ends and moment(ends)}
+        facts = {
+            "key": key.prefix,
+            "role": role.value,
+            "accounts": numbers,
+            "expires_at": ends and moment(ends),
+            "mac": mac_digest(key.mac),
+        }
         await runtime.ledger.append(
             LedgerKind.API_KEY_CREATED, facts, actor="cli", note=name or None, connection=connection
         )
