@@ -16,7 +16,7 @@ from service.access.principal import Principal
 from service.errors import RequestError
 from service.ledger import KeyRegister
 from service.logs import get_logger
-from service.storage.models import ApiKey
+from service.storage.api_keys import KeyRecord, get_key, note_use
 
 log = get_logger()
 
@@ -60,7 +60,7 @@ class Authenticator:
     def __init__(self, pepper: bytes, register: KeyRegister | None = None) -> None:
         self._pepper = pepper
         self._register = register
-        self._known: dict[str, tuple[ApiKey, float]] = {}
+        self._known: dict[str, tuple[KeyRecord, float]] = {}
         self._good: dict[bytes, tuple[Principal, float]] = {}
         self._hash_key = os.urandom(32)
         self._used: dict[str, datetime] = {}
@@ -89,8 +89,7 @@ class Authenticator:
         if record is None or not same or record.revoked_at:
             raise UnauthenticatedError
         if self._register is None:
-            accounts = None if record.accounts is None else tuple(record.accounts)
-            return Principal(record.prefix, Role(record.role), accounts, record.expires_at), until
+            return Principal(record.prefix, Role(record.role), record.accounts, record.expires_at), until
         recorded = await self._register.find(record.prefix)
         if recorded is None or recorded.ended is not None or recorded.mac not in (None, mac_digest(record.mac)):
             # The key is right and the table is not: whoever keeps the service has to hear of it.
@@ -98,13 +97,13 @@ class Authenticator:
             raise UnauthenticatedError
         return _recorded(record, recorded), until
 
-    async def _record(self, prefix: str) -> tuple[ApiKey | None, float]:
+    async def _record(self, prefix: str) -> tuple[KeyRecord | None, float]:
         """What the database has of a prefix, and until when that may be remembered."""
         known = self._known.get(prefix)
         if known is not None and known[1] > time.monotonic():
             return known
         until = time.monotonic() + _KEPT_SECONDS
-        record = await ApiKey.get_or_none(prefix=prefix)
+        record = await get_key(prefix)
         if record is not None:
             if len(self._known) >= _KEPT_KEYS:
                 self._known.clear()
@@ -119,8 +118,7 @@ class Authenticator:
     async def note_uses(self) -> None:
         """Write down when keys were last used; two UPDATEs per key and minute at most. What fails is kept for later."""
         for prefix, moment in list(self._used.items()):
-            await ApiKey.filter(prefix=prefix, last_used_at__isnull=True).update(last_used_at=moment)
-            await ApiKey.filter(prefix=prefix, last_used_at__lt=moment - _LAST_USE_STEP).update(last_used_at=moment)
+            await note_use(prefix, moment, _LAST_USE_STEP)
             if self._used.get(prefix) == moment:
                 del self._used[prefix]
 
@@ -134,7 +132,7 @@ class Authenticator:
                 log.exception("uses of API keys could not be written down")
 
 
-def _recorded(record: ApiKey, recorded: RecordedKey) -> Principal:
+def _recorded(record: KeyRecord, recorded: RecordedKey) -> Principal:
     """The principal of a key that both have: the ledger's role and accounts, less what the table takes from them."""
     accounts = None if recorded.accounts is None else set(recorded.accounts)
     if record.accounts is not None:

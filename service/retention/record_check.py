@@ -66,7 +66,8 @@ def _keys(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
     for row in rows:
         name, known = f"key `{row['prefix']}`", record.keys.get(row["prefix"])
         if known is None:
-            yield f"{name} is in no entry of the ledger: it is refused; revoke it"
+            if row["revoked_at"] is None:
+                yield f"{name} is in no entry of the ledger: it is refused; revoke it"
             continue
         accounts = None if row["accounts"] is None else tuple(json.loads(row["accounts"]))
         if known.ended is None and row["revoked_at"] is not None:

@@ -23,7 +23,7 @@ $function$
 class Migration(migrations.Migration):
     """Create the functions and the index."""
 
-    dependencies = [("calledger", "0012_unknown_amounts")]
+    dependencies = [("calledger", "0013_row_security")]
 
     operations = [
         ops.RunSQL(
