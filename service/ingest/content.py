@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from policies.report import Json, Report
-from service.ingest.rows import repair_surrogates
+from service.ingest.row_repair import repaired
 
 ECHO_CHARACTERS_MIN: Final = 16
 """Shorter strings cannot hold a run that counts as an echo."""
@@ -19,10 +19,10 @@ ECHO_CHARACTERS_MIN: Final = 16
 _NAME: Final = re.compile(r"\w*", re.ASCII)
 
 
-def _finite(text: str) -> float:
+def _finite(text: str) -> float | None:
     # `1e999` is JSON; infinity is not, and could not be written back.
     number = float(text)
-    return number if isfinite(number) else 0.0
+    return number if isfinite(number) else None
 
 
 _VALUES: Final = msgspec.json.Decoder(float_hook=_finite)
@@ -33,13 +33,13 @@ class UnreadableContentError(ValueError):
 
 
 def decode_value(raw: bytes | msgspec.Raw) -> Json:
-    """Any JSON value; halves of surrogate pairs become U+FFFD. UnreadableContentError if even that does not help."""
+    """Any JSON value; halves of surrogate pairs become U+FFFD, numbers that are not finite null. UnreadableContentError if even that does not help."""
     try:
         return _VALUES.decode(raw)
     except (ValueError, RecursionError):
         pass
     try:
-        return _VALUES.decode(repair_surrogates(bytes(raw)).decode("utf-8", "replace").encode())
+        return _VALUES.decode(repaired(bytes(raw)).decode("utf-8", "replace").encode())
     except (ValueError, RecursionError):
         raise UnreadableContentError from None
 

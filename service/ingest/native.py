@@ -5,7 +5,7 @@ good row costs little. Of two equal keys in one object the last one counts, as f
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -19,7 +19,8 @@ from service.ingest.content import UnreadableContentError, count_dropped, decode
 from service.ingest.moments import MomentError, moment_of_text
 from service.ingest.money import MoneyError, money_of_number, money_of_text, plain_money_of_json
 from service.ingest.rejections import RowError, reject, wrong_json
-from service.ingest.rows import Rejection, repair_surrogates, split_rows
+from service.ingest.row_repair import repaired
+from service.ingest.rows import Rejection, Row, split_rows
 
 INTEGER_MAX: Final = 2**31 - 1
 TEXT_CHARACTERS_MAX: Final = 1024
@@ -27,6 +28,7 @@ ID_CHARACTERS_MAX: Final = 512
 _DEFAULT_CURRENCY: Final = "USD"
 _NUL_ESCAPE: Final = b"\\u0000"
 _LOST: Final = "\ufffd"
+_LOOKED_THROUGH_BYTES_MAX: Final = 2**22
 # How JSON may write NUL and U+FFFD, with which a row is not taken unless it is looked at.
 _ODD_ESCAPES: Final = (_NUL_ESCAPE, b"\\uf", b"\\uF")
 
@@ -114,8 +116,12 @@ def read_native(body: bytes) -> Iterator[Report | Rejection]:
 
     Raises BodyError, at once, when the body as a whole cannot be read.
     """
-    rows = split_rows(body)
-    return map(read_row if _may_be_odd(body) else _read_plain_row, rows)
+    return read_native_rows(split_rows(body), body)
+
+
+def read_native_rows(rows: Iterable[Row], body: bytes) -> Iterator[Report | Rejection]:
+    """As `read_native`, of the rows of `body`."""
+    return map(read_row if len(body) > _LOOKED_THROUGH_BYTES_MAX or _may_be_odd(body) else _read_plain_row, rows)
 
 
 def _may_be_odd(body: bytes) -> bool:
@@ -125,7 +131,7 @@ def _may_be_odd(body: bytes) -> bool:
     return b"\xef" in body and _LOST.encode() in body
 
 
-def read_row(row: bytes | Raw) -> Report | Rejection:
+def read_row(row: Row) -> Report | Rejection:
     """One row, as JSON text; never raises."""
     try:
         try:
@@ -144,7 +150,7 @@ def read_row(row: bytes | Raw) -> Report | Rejection:
     return report
 
 
-def _read_plain_row(row: bytes | Raw) -> Report | Rejection:
+def _read_plain_row(row: Row) -> Report | Rejection:
     """As `read_row`, for rows of a body in which there is neither NUL nor U+FFFD."""
     try:
         return _report(_plain_facts(row))
@@ -152,7 +158,7 @@ def _read_plain_row(row: bytes | Raw) -> Report | Rejection:
         return read_row(row)
 
 
-def _plain_facts(row: bytes | Raw) -> _Facts:
+def _plain_facts(row: Row) -> _Facts:
     """The facts of a row that is as it should be; a ValueError does not say what is wrong with it."""
     facts = _PLAIN.decode(row)
     if not _is_currency(facts.currency):
@@ -167,7 +173,7 @@ def _is_currency(text: str | None) -> bool:
 
 def _second_look(row: bytes) -> tuple[_Facts, Mapping[str, Raw]]:
     """Facts and other fields of a row that has such, or halves of surrogate pairs; else the RowError that says why."""
-    row = repair_surrogates(row)
+    row = repaired(row)
     try:
         fields = _FIELDS.decode(row)
     except (ValueError, RecursionError) as error:
