@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, NewType, TypeAlias
 
+from policies.attributes import AttributeAdmission
 from policies.clear_text import WITHHELD, BoundedSet, ClearText, Keeper, count, is_made_id
 from policies.error_admission import AdmittedError, AdmittedFailure, ErrorAdmission
 from policies.fields import USER
 from policies.model import Action, Policy
 from policies.redaction import Redactor
-from policies.report import AmountPart, AmountSource, Report, Source
+from policies.report import AmountPart, AmountSource, Attributes, Report, Source
 
 NAME_CHARS_MAX: Final = 200
 WORD_CHARS_MAX: Final = 100
@@ -90,6 +91,7 @@ class Admitted:
     error: AdmittedError | None
     removed: dict[str, int]
     rejected: str | None = None
+    attributes: Attributes | None = None
 
 
 class Admission:
@@ -98,6 +100,7 @@ class Admission:
     def __init__(self, policy: Policy, redactor: Redactor) -> None:
         self._texts = ClearText(redactor)
         self._errors = ErrorAdmission(policy, redactor, self._texts)
+        self._attributes = AttributeAdmission(policy, self._texts)
         self._keep_source_id = Keeper(policy, "Call.sourceId")
         self._keep_api_key = Keeper(policy, "Call.apiKey")
         self._keep_served_model = Keeper(policy, "Call.servedModel")
@@ -142,6 +145,7 @@ class Admission:
             and _names(report) in self._known_names
             and self._known_tags.issuperset(report.tags.items())
             and is_made_id(report.source_id)
+            and (report.attributes is None or self._attributes.whole(report.attributes))
         ):
             return Whole(report)
         return None
@@ -184,6 +188,7 @@ class Admission:
             error_code=failure.code,
             error=failure.record,
             removed=removed,
+            attributes=None if report.attributes is None else self._attributes.admit(report.attributes, removed),
         )
         self._drop(report, admitted)
         admitted.rejected = _rejection(report, admitted)

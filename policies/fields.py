@@ -18,11 +18,13 @@ _TYPES: Final[Mapping[str, str]] = {
     "Call": (
         "id sourceId source startedAt account apiKey user model servedModel provider operation status streamed "
         "inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency amount "
-        "amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error"
+        "amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error traceId sessionId attempt cacheHit "
+        "deployment team organization normalizedError providerRequestId units"
     ),
     "Amount": "amount currency source",
     "AmountPart": "meter quantity unitPrice amount",
     "Tag": "key value",
+    "Unit": "name quantity",
     "CallError": "id call type code message disclosure parameters occurredAt fingerprint redactions",
     "ErrorParameter": "name value action",
     "Redaction": "rule count",
@@ -37,7 +39,7 @@ _TYPES: Final[Mapping[str, str]] = {
     "Facets": "models providers accounts apiKeys errorTypes statuses currencies",
     "FacetValue": "value count",
 }
-_CALL_TYPES: Final = frozenset({"Call", "Amount", "AmountPart", "Tag"})
+_CALL_TYPES: Final = frozenset({"Call", "Amount", "AmountPart", "Tag", "Unit"})
 _ERROR_TYPES: Final = frozenset({"CallError", "ErrorParameter", "Redaction", "ErrorGroup"})
 _FACET_TYPES: Final = frozenset({"Facets", "FacetValue"})
 
@@ -72,6 +74,8 @@ SEALED: Final = frozenset({"CallError.message", "ErrorParameter.value", "ErrorGr
 MASKABLE: Final = frozenset(
     {"Call.sourceId", "Call.apiKey", "Call.servedModel", "Call.provider", "Call.operation", "Tag.value"}
     | {"Call.errorType", "Call.errorCode", "CallError.type", "CallError.code"}
+    | {"Call.traceId", "Call.sessionId", "Call.deployment", "Call.team", "Call.organization"}
+    | {"Call.normalizedError", "Call.providerRequestId"}
 )
 """Clear text that can be stored masked."""
 
@@ -84,9 +88,12 @@ SHOWN_MASKED: Final = (
     _of("Call", "sourceId source account apiKey user model servedModel provider operation streamed inputTokens")
     | _of("Call", "outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency amount")
     | _of("Call", "amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error")
+    | _of("Call", "traceId sessionId attempt cacheHit deployment team organization normalizedError providerRequestId")
+    | _of("Call", "units")
     | _of("Amount", _TYPES["Amount"])
     | _of("AmountPart", _TYPES["AmountPart"])
     | _of("Tag", _TYPES["Tag"])
+    | _of("Unit", _TYPES["Unit"])
     | _of("CallError", "call type code message parameters")
     | _of("ErrorParameter", _TYPES["ErrorParameter"])
     | _of("ErrorGroup", "type sampleMessage")
@@ -143,6 +150,7 @@ ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
     **{f"Amount.{field}": ("Call.amount",) for field in _TYPES["Amount"].split()},
     **{f"AmountPart.{field}": ("Call.amountParts",) for field in _TYPES["AmountPart"].split()},
     **{f"Tag.{field}": ("Call.tags",) for field in _TYPES["Tag"].split()},
+    **{f"Unit.{field}": ("Call.units",) for field in _TYPES["Unit"].split()},
     **{f"ErrorParameter.{field}": ("CallError.parameters",) for field in _TYPES["ErrorParameter"].split()},
     "CallError.type": ("Call.errorType",),
     "CallError.code": ("Call.errorCode",),

@@ -31,6 +31,26 @@ class AmountPart:
 
 
 @dataclass(slots=True)
+class Attributes:
+    """What few gateways report of a call: what it belongs to, how it was routed, what it used beside tokens.
+
+    `attempt` counts from 1: the second is the first retry or fallback. `units` are by name (`images`, `seconds`,
+    `searches`), each zero or more.
+    """
+
+    trace_id: str | None = None
+    session_id: str | None = None
+    attempt: int | None = None
+    cache_hit: bool | None = None
+    deployment: str | None = None
+    team: str | None = None
+    organization: str | None = None
+    normalized_error: str | None = None
+    provider_request_id: str | None = None
+    units: dict[str, Decimal] | None = None
+
+
+@dataclass(slots=True)
 class ErrorReport:
     """The error of a failed call, as it came."""
 
@@ -78,3 +98,4 @@ class Report:
     error: ErrorReport | None = None
     content: list[str] = field(default_factory=list[str], repr=False)
     dropped: dict[str, int] = field(default_factory=dict[str, int])
+    attributes: Attributes | None = None

@@ -16,7 +16,8 @@ CALL = [
     *("id", "sourceId", "source", "startedAt", "account", "apiKey", "user", "model", "servedModel", "provider"),
     *("operation", "status", "streamed", "inputTokens", "outputTokens", "totalTokens", "cacheReadTokens"),
     *("cacheWriteTokens", "reasoningTokens", "tokenEfficiency", "latencyMs", "timeToFirstTokenMs", "errorType"),
-    *("errorCode", "__typename"),
+    *("errorCode", "traceId", "sessionId", "attempt", "cacheHit", "deployment", "team", "organization"),
+    *("normalizedError", "providerRequestId", "__typename"),
 ]
 ERROR = ["id", "type", "code", "message", "disclosure", "occurredAt", "fingerprint", "__typename"]
 PARTS = {
@@ -24,6 +25,7 @@ PARTS = {
         "amount": ("Amount", ["amount", "currency", "source", "__typename"]),
         "amountParts": ("AmountPart", ["meter", "quantity", "unitPrice", "amount", "__typename"]),
         "tags": ("Tag", ["key", "value", "__typename"]),
+        "units": ("Unit", ["name", "quantity", "__typename"]),
     },
     "CallError": {
         "parameters": ("ErrorParameter", ["name", "value", "action", "__typename"]),
@@ -46,6 +48,7 @@ CALL_FILTERS = [
     "{latencyMs: {gte: $whole}}",
     "{id: {in: $ids}}",
     "{user: {isNull: $flag}}",
+    "{or: [{traceId: {eq: $text}}, {attempt: {gt: 1}}, {cacheHit: {eq: $flag}}]}",
     '{user: {id: "gpt-4o"}}',
     "{model: {in: []}}",
     "{provider: {eq: null}}",

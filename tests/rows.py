@@ -76,6 +76,16 @@ class StoredCall:
     error_code: str | None = None
     error: StoredError | None = None
     source: int = 1
+    cache_hit: bool | None = None
+    attempt: int | None = None
+    trace_id: str | None = None
+    session_id: str | None = None
+    deployment: str | None = None
+    team: str | None = None
+    organization: str | None = None
+    normalized_error: str | None = None
+    provider_request_id: str | None = None
+    units: dict[str, str] | None = None
 
 
 _COPIED = [
@@ -83,7 +93,8 @@ _COPIED = [
     *("operation", "api_key", "failed", "streamed", "input_tokens"),
     *("output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "amount"),
     *("currency", "amount_source", "latency_ms", "time_to_first_token_ms", "error_type"),
-    *("error_code", "source"),
+    *("error_code", "source", "cache_hit", "attempt", "trace_id"),
+    *("session_id", "deployment", "team", "organization", "normalized_error", "provider_request_id"),
 ]
 
 
@@ -148,6 +159,7 @@ class Shelf:
             "error_at": error_at,
             "tags": orjson.dumps(call.tags).decode() if call.tags else None,
             "amount_parts": orjson.dumps(call.amount_parts).decode() if call.amount_parts else None,
+            "units": orjson.dumps(call.units).decode() if call.units else None,
         }
 
     async def _token(self, number: int, tier: int, call: StoredCall) -> int | None:

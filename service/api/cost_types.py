@@ -62,7 +62,7 @@ class CostFigure:
     cache_read_tokens: BigInt = _field("Input tokens that were read from the provider's cache.")
     cache_write_tokens: BigInt = _field("Input tokens that were written to the provider's cache.")
     reasoning_tokens: BigInt = _field("Output tokens that were spent on reasoning.")
-    amount: Money | None = _field("What the calls cost; null when none of them has an amount.")
+    amount: Money | None = _field("The amounts of the calls, added up; null when none of them has one.")
     token_efficiency: float | None = _field("Output tokens divided by input tokens; null without input.")
     average_cost: Decimal | None = _field("Amount divided by the calls that have one, to twelve places.")
     cost_per_thousand_output_tokens: Decimal | None = _field("Null without output; to twelve places.")

@@ -18,8 +18,8 @@ class CallStatus(Enum):
 
 @strawberry.enum(description="Where the figure comes from.")
 class AmountSource(Enum):
-    BILLED = _value("BILLED", "The provider's bill.")
-    REPORTED = _value("REPORTED", "The gateway's report.")
+    BILLED = _value("BILLED", "What the gateway charged for the call, by its own word (`POST /v1/calls`).")
+    REPORTED = _value("REPORTED", "What the gateway worked out that the provider takes (`POST /v1/litellm`).")
     ESTIMATED = _value("ESTIMATED", "Worked out here from a price list.")
     ROUNDED = _value("ROUNDED", "Reported by a source that keeps rounded figures only.")
 

@@ -14,7 +14,7 @@ from service.query.scope import Scope
 Fields = tuple[tuple[str, tuple[str, ...]], ...]
 """Fields to select, in order, each with the fields to select of what it is (none of a plain value)."""
 
-LISTS: Final = frozenset({"amountParts", "tags", "parameters", "redactions"})
+LISTS: Final = frozenset({"amountParts", "tags", "parameters", "redactions", "units"})
 """Fields that have many values."""
 
 
@@ -50,10 +50,12 @@ SHAPES: Final[Mapping[str, Shape]] = {
         _fields(
             "id sourceId source startedAt account apiKey user model servedModel provider operation status streamed "
             "inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency "
-            "amount* amountParts* latencyMs timeToFirstTokenMs tags* errorType errorCode",
+            "amount* amountParts* latencyMs timeToFirstTokenMs tags* errorType errorCode traceId sessionId attempt "
+            "cacheHit deployment team organization normalizedError providerRequestId units*",
             amount=("Amount", "amount currency source"),
             amountParts=("AmountPart", "meter quantity unitPrice amount"),
             tags=("Tag", "key value"),
+            units=("Unit", "name quantity"),
         ),
     ),
     "ERRORS": Shape(

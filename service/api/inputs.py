@@ -67,6 +67,19 @@ class BigIntFilter:
     gte: Maybe[BigInt] = _field("At least.")
 
 
+@strawberry.input(description="Compares sums of tokens, 64-bit whole numbers. All given operators must hold.")
+class TokenSumFilter:
+    eq: Maybe[BigInt] = _field("Equal.")
+    ne: Maybe[BigInt] = _field("Not equal; also what was not reported.")
+    in_: Maybe[list[BigInt]] = _field("One of these; an empty list matches nothing.", "in")
+    not_in: Maybe[list[BigInt]] = _field("None of these; also what was not reported.", "notIn")
+    lt: Maybe[BigInt] = _field("Less than.")
+    lte: Maybe[BigInt] = _field("At most.")
+    gt: Maybe[BigInt] = _field("More than.")
+    gte: Maybe[BigInt] = _field("At least.")
+    is_null: Maybe[bool] = _field("Was not reported (true), or was (false).")
+
+
 @strawberry.input(description="Compares exact decimals. All given operators must hold.")
 class DecimalFilter:
     eq: Maybe[Decimal] = _field("Equal.")
@@ -126,13 +139,22 @@ class CallFilter:
     streamed: Maybe[BooleanFilter] = _field("Whether the answer was streamed.")
     input_tokens: Maybe[IntFilter] = _field("Input tokens, cache reads and writes included.")
     output_tokens: Maybe[IntFilter] = _field("Output tokens, reasoning included.")
-    total_tokens: Maybe[IntFilter] = _field("Input and output tokens together.")
+    total_tokens: Maybe[TokenSumFilter] = _field("Input and output tokens together.")
     amount: Maybe[DecimalFilter] = _field("What it cost. Compares within one currency: needs `currency.eq`.")
     currency: Maybe[StringFilter] = _field("Currency of the amount.")
     latency_ms: Maybe[IntFilter] = _field("Milliseconds from request to the end of the answer.")
     time_to_first_token_ms: Maybe[IntFilter] = _field("Milliseconds from request to the first token.")
     error_type: Maybe[StringFilter] = _field("Type of the error of a failed call.")
     error_code: Maybe[StringFilter] = _field("Code of the error of a failed call.")
+    trace_id: Maybe[StringFilter] = _field("What a call has in common with its retries and fallbacks.")
+    session_id: Maybe[StringFilter] = _field("The conversation or session that the call is part of.")
+    attempt: Maybe[IntFilter] = _field("Which attempt it was, from 1.")
+    cache_hit: Maybe[BooleanFilter] = _field("Whether the gateway answered from its own cache.")
+    deployment: Maybe[StringFilter] = _field("The gateway's name of the deployment that it chose.")
+    team: Maybe[StringFilter] = _field("The gateway's name of the team that called.")
+    organization: Maybe[StringFilter] = _field("The gateway's name of the organization that called.")
+    normalized_error: Maybe[StringFilter] = _field("The gateway's own word for the kind of the error.")
+    provider_request_id: Maybe[StringFilter] = _field("The id under which the provider knows the request.")
     tags: Maybe[list[TagFilter]] = _field("All of these tags must match.")
     and_: Maybe[list["CallFilter"]] = _field("All of these must hold.", "and")
     or_: Maybe[list["CallFilter"]] = _field("At least one of these must hold; an empty list matches nothing.", "or")

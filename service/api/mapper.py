@@ -11,7 +11,7 @@ from policies import pseudonym
 from policies.model import View
 from policies.views import masked_text
 from service.api.enums import AmountSource, CallStatus, Disclosure, ParameterAction
-from service.api.types import Amount, AmountPart, Call, CallError, ErrorGroup, ErrorParameter, Redaction, Tag
+from service.api.types import Amount, AmountPart, Call, CallError, ErrorGroup, ErrorParameter, Redaction, Tag, Unit
 from service.query.disclose import Details
 from service.query.fields import CALLS, ERRORS
 from service.query.groups import GroupsPage
@@ -133,6 +133,12 @@ def _tags(row: Row) -> list[Tag] | None:
     return [Tag(key=key, value=value) for key, value in sorted(orjson.loads(row["tags"]).items())]
 
 
+def _units(row: Row) -> list[Unit] | None:
+    if row["units"] is None:
+        return None
+    return [Unit(name=name, quantity=Decimal(text)) for name, text in sorted(orjson.loads(row["units"]).items())]
+
+
 def _source(row: Row) -> str:
     return SOURCE_NAMES.get(row["source"], "unknown") if isinstance(row["source"], int) else row["source"]
 
@@ -164,6 +170,16 @@ _CALL_VALUES: Final[Mapping[str, Callable[[Row], Any]]] = {
     "errorType": _column("error_type"),
     "errorCode": _column("error_code"),
     "error": lambda _: None,
+    "traceId": _column("trace_id"),
+    "sessionId": _column("session_id"),
+    "attempt": _column("attempt"),
+    "cacheHit": _column("cache_hit"),
+    "deployment": _column("deployment"),
+    "team": _column("team"),
+    "organization": _column("organization"),
+    "normalizedError": _column("normalized_error"),
+    "providerRequestId": _column("provider_request_id"),
+    "units": _units,
 }
 
 _ERROR_VALUES: Final[Mapping[str, Callable[[Row], Any]]] = {

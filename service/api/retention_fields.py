@@ -94,6 +94,10 @@ class RetentionReport:
         description="Days until a destroyed key has left the keyring's backups, as the operator declares."
     )
     missing: list[str] = strawberry.field(description="Walls that are missing here, in words.")
+    detached: list[str] = strawberry.field(
+        description="Partitions that are still on the disk, outside their store: a detach that is pending, or a drop "
+        "that is. Their rows count as hidden, and as overdue past their deadline."
+    )
 
     @strawberry.field(description="Digest of the policy in force.")
     async def policy_digest(self) -> Digest:
@@ -137,6 +141,7 @@ class RetentionQuery:
             next_purge_at=found.next_purge_at,
             keyring_backup_days=means.keyring_backup_days,
             missing=list(found.missing),
+            detached=list(found.detached),
         )
 
     @strawberry.field(description="Purges, newest first.", directives=[*paged(), Cost(weight=10)])

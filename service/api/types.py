@@ -48,6 +48,12 @@ class Tag:
     value: str | None = _field("Its value; masked where the role sees it masked.")
 
 
+@strawberry.type(description="What a call used beside tokens.")
+class Unit:
+    name: str = _field("What was counted: images, seconds, characters, searches, pages, requests ...")
+    quantity: Decimal = _field("How much of it.")
+
+
 @strawberry.type(description="One request to a model through a gateway.")
 class Call(Node):
     source_id: str = _field("The gateway's own id.")
@@ -64,7 +70,7 @@ class Call(Node):
     streamed: bool | None = _field("Whether the answer was streamed.")
     input_tokens: int | None = _field("Input tokens, cache reads and writes included.")
     output_tokens: int | None = _field("Output tokens, reasoning included.")
-    total_tokens: int | None = _field("Input and output tokens together, as far as they were reported.")
+    total_tokens: BigInt | None = _field("Input and output tokens together, as far as they were reported.")
     cache_read_tokens: int | None = _field("Input tokens that were read from the provider's cache.")
     cache_write_tokens: int | None = _field("Input tokens that were written to the provider's cache.")
     reasoning_tokens: int | None = _field("Output tokens that were spent on reasoning.")
@@ -77,6 +83,16 @@ class Call(Node):
     error_type: str | None = _field("Operational; kept as long as the call, also after the error's details are gone.")
     error_code: str | None = _field("As errorType.")
     error: "CallError | None" = _field("Details; null for successes and after the details' window.", weight=2)
+    trace_id: str | None = _field("What a call has in common with its retries and fallbacks, and with their traces.")
+    session_id: str | None = _field("The conversation or session that the call is part of.")
+    attempt: int | None = _field("Which attempt it was, from 1: later ones are retries and fallbacks.")
+    cache_hit: bool | None = _field("Whether the gateway answered from its own cache.")
+    deployment: str | None = _field("The gateway's name of the deployment that it chose.")
+    team: str | None = _field("The gateway's name of the team that called.")
+    organization: str | None = _field("The gateway's name of the organization that called.")
+    normalized_error: str | None = _field("The gateway's own word for the kind of the error.")
+    provider_request_id: str | None = _field("The id under which the provider knows the request.")
+    units: list[Unit] | None = _field("What it used beside tokens.")
 
 
 @strawberry.type(description="One request parameter; only names on the policy's allow-list appear.")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from service.commands.common import quiet_runtime, run, say
 from service.commands.options import Data, verb
+from service.retention.detached import detached_partitions
 from service.runtime import Runtime
 from service.storage.models import Account, ApiKey, PurgeRun
 
@@ -47,6 +48,9 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         windows = ", ".join(f"{store} {days} days" for store, days in tier.store_days.items())
         facts.append(("tier", f"{tier.name}: {windows}"))
     facts.append(("last purge", await _last_purge()))
+    means = runtime.means
+    for one in await detached_partitions(means, await means.partitions.catalogue(sized=False)):
+        facts.append(("detached", f"{one.describe()}: its rows are on the disk and shown to nobody"))
     facts += [("wall missing", wall) for wall in runtime.database.missing_walls] or [("walls", "all there")]
     return facts
 

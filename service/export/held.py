@@ -39,7 +39,8 @@ _ERRORS: Final = "SELECT * FROM call_error_held WHERE account_id = $1 AND hold_i
 _CALL_COLUMNS: Final = (
     *("source_id", "started_at", "model", "served_model", "provider", "operation", "api_key", "streamed"),
     *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"),
-    *("latency_ms", "time_to_first_token_ms", "error_type", "error_code"),
+    *("latency_ms", "time_to_first_token_ms", "error_type", "error_code", "trace_id", "session_id", "attempt"),
+    *("cache_hit", "deployment", "team", "organization", "normalized_error", "provider_request_id"),
 )
 _ERROR_COLUMNS: Final = ("occurred_at", "started_at", "model", "provider", "api_key")
 
@@ -111,6 +112,7 @@ def _call(row: asyncpg.Record) -> dict[str, Any]:
         "amountParts": None if parts is None else [{_camel(name): part[name] for name in part} for part in parts],
         "tags": None if row["tags"] is None else orjson.loads(row["tags"]),
         "corrects": _plain(row["corrects"]),
+        "units": None if row["units"] is None else orjson.loads(row["units"]),
     }
 
 

@@ -4,10 +4,12 @@ import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
+import msgspec
 from msgspec import Raw
 
 PLACES: Final = 12
 SIGNIFICANT_DIGITS: Final = 15
+_TEXT: Final = msgspec.json.Decoder(str)
 _LIMIT: Final = Decimal(10) ** 15
 _TEXT_CHARACTERS_MAX: Final = 1200  # the exact expansion of a double has up to 1,077
 _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
@@ -39,6 +41,19 @@ def plain_money_of_json(raw: bytes | Raw) -> Decimal | None:
     """What `money_of_text` makes of a JSON string that holds nothing but a plain amount; None for any other JSON."""
     match = _PLAIN_JSON.fullmatch(raw)
     return Decimal(match[match.lastindex or 0].decode("ascii")) if match else None
+
+
+def money_of_json(raw: bytes | Raw) -> Decimal | None:
+    """The amount that a JSON number or string spells; None for null. MoneyError for anything else."""
+    text = bytes(raw).decode("ascii", "replace")
+    if text == "null":
+        return None
+    if not text.startswith('"'):
+        return money_of_number(text)
+    try:
+        return money_of_text(_TEXT.decode(raw) if "\\" in text else text[1:-1])
+    except msgspec.DecodeError:
+        raise MoneyError("is not a decimal number") from None
 
 
 def money_of_number(text: str) -> Decimal:

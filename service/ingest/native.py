@@ -17,7 +17,8 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from policies.report import AmountPart, ErrorReport, Json, Report
 from service.ingest.content import UnreadableContentError, count_dropped, decode_value, remember_content
 from service.ingest.moments import MomentError, moment_of_text
-from service.ingest.money import MoneyError, money_of_number, money_of_text, plain_money_of_json
+from service.ingest.money import MoneyError, money_of_json, plain_money_of_json
+from service.ingest.native_attributes import AttributeFields, read_attributes, take_parts
 from service.ingest.rejections import RowError, reject, wrong_json
 from service.ingest.row_repair import repaired
 from service.ingest.rows import Rejection, Row, split_rows
@@ -66,7 +67,7 @@ class _Error(Struct):
     occurred_at: str | None = None
 
 
-class _Facts(Struct):
+class _Facts(AttributeFields):
     id: _Required
     started_at: str
     model: _Required
@@ -108,7 +109,6 @@ _LENIENT: Final = msgspec.json.Decoder(_Facts)
 _ERROR: Final = msgspec.json.Decoder(_Error)
 _NO_OTHERS: Final[Mapping[str, Raw]] = {}
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
-_TEXT: Final = msgspec.json.Decoder(str)
 
 
 def read_native(body: bytes) -> Iterator[Report | Rejection]:
@@ -221,10 +221,27 @@ def _report(facts: _Facts) -> Report:
         {},
     )
     if facts.amount_parts:
-        report.amount_parts = [_part(index, part) for index, part in enumerate(facts.amount_parts)]
+        take_parts(report, [_part(index, part) for index, part in enumerate(facts.amount_parts)])
+    if _has_attributes(facts):
+        read_attributes(report, facts)
     if facts.error is not UNSET:
         _read_error(report, facts.error)
     return report
+
+
+def _has_attributes(facts: _Facts) -> bool:
+    return (
+        facts.trace_id is not None
+        or facts.session_id is not None
+        or facts.attempt is not None
+        or facts.cache_hit is not None
+        or facts.deployment is not None
+        or facts.team is not None
+        or facts.organization is not None
+        or facts.normalized_error is not None
+        or facts.provider_request_id is not None
+        or facts.units is not None
+    )
 
 
 def _whole(number: float | None) -> int | None:
@@ -254,17 +271,10 @@ def _money(field: str, raw: Raw | UnsetType) -> Decimal | None:
     """An amount as string or number, exactly; None for null."""
     if raw is UNSET:
         return None
-    text = bytes(raw).decode("ascii", "replace")
     try:
-        if text == "null":
-            return None
-        if not text.startswith('"'):
-            return money_of_number(text)
-        return money_of_text(_TEXT.decode(raw) if "\\" in text else text[1:-1])
+        return money_of_json(raw)
     except MoneyError as error:
         raise RowError(f"`{field}` {error}") from None
-    except ValueError:
-        raise RowError(f"`{field}` is not a decimal number") from None
 
 
 def _amount(facts: _Facts) -> Decimal | None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 
-from policies import Admitted, AdmittedError, AmountPart, DataClass, Policy, Report, Store, Whole
+from policies import Admitted, AdmittedError, AmountPart, Attributes, DataClass, Policy, Report, Store, Whole
 from policies.retention import cutoff, readable_cutoff
 from service.ingest.identity import Identities
 from service.ingest.keys import BatchKeys
@@ -27,7 +27,10 @@ _TOO_NEW = Rejection("`started_at` is more than 24 hours ahead: check the clock"
 _EARLY_ERROR = Rejection("`error.occurred_at` must be between `started_at` and 24 hours later")
 _NO_DETAILS: tuple[None, ...] = (None,) * 6
 _NO_FAILURE: tuple[None, ...] = (None,) * 9
-"""The columns of STAGED_COLUMNS from `error_type` on."""
+"""The columns of STAGED_COLUMNS from `error_type` to `sealed`."""
+_NO_ATTRIBUTES: tuple[None, ...] = (None,) * 10
+"""The columns of STAGED_COLUMNS from `cache_hit` on."""
+_NOTHING_MORE = _NO_FAILURE + _NO_ATTRIBUTES
 
 
 class Preparation:
@@ -61,7 +64,8 @@ class Preparation:
             user_token = tokens.of_user(report.user)
         id_ = call_uuid_hex(account_id, report.source, report.source_id, started_at)
         digest = self._identities.content_digest(report)
-        record = (account_id, tier, started_at, id_, digest) + _facts(report, user_token) + _NO_FAILURE  # noqa: RUF005 - quicker
+        rest = _NOTHING_MORE if report.attributes is None else _NO_FAILURE + _attributes(report.attributes)
+        record = (account_id, tier, started_at, id_, digest) + _facts(report, user_token) + rest  # noqa: RUF005 - quicker
         return Prepared(report, self._rules, account_id, tier, started_at, id_, digest, None, record)
 
     async def prepare(self, report: Report, account_id: int, admitted: Admitted | Whole) -> Prepared | Rejection:
@@ -86,7 +90,8 @@ class Preparation:
             place = (account_id, tier, started_at.toordinal())
             user_token = (self._tokens.get(place) or await self._tokens_of(call)).of_user(admitted.user)
         failure = await self._failure(call, admitted, windows) if isinstance(admitted, Admitted) else _NO_FAILURE
-        call.record = (account_id, tier, started_at, id_, digest, *_facts(admitted, user_token), *failure)
+        attributes = _NO_ATTRIBUTES if admitted.attributes is None else _attributes(admitted.attributes)
+        call.record = (account_id, tier, started_at, id_, digest, *_facts(admitted, user_token), *failure, *attributes)
         return call
 
     def _refusal(self, windows: "_Windows", started_at: datetime) -> Rejection:
@@ -178,6 +183,23 @@ def _facts(admitted: Admitted | Whole, user_token: int | None) -> tuple[Any, ...
         admitted.latency_ms,
         admitted.time_to_first_token_ms,
         orjson.dumps(admitted.tags).decode() if admitted.tags else None,
+    )
+
+
+def _attributes(attributes: Attributes) -> tuple[Any, ...]:
+    """The columns of STAGED_COLUMNS from `cache_hit` on; units as `{name: decimal text}`."""
+    units = attributes.units
+    return (
+        attributes.cache_hit,
+        attributes.attempt,
+        attributes.trace_id,
+        attributes.session_id,
+        attributes.deployment,
+        attributes.team,
+        attributes.organization,
+        attributes.normalized_error,
+        attributes.provider_request_id,
+        orjson.dumps({name: f"{quantity:f}" for name, quantity in units.items()}).decode() if units else None,
     )
 
 

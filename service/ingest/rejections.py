@@ -34,10 +34,13 @@ _FORMS: Final[Mapping[str, str]] = {
     "reasoning_tokens": _INTEGER,
     "latency_ms": _MILLISECONDS,
     "time_to_first_token_ms": _MILLISECONDS,
+    "attempt": "an integer from 1 to 32767",
+    "cache_hit": "true or false",
+    "units": "an object of at most 16 numbers by name, such as `images`",
 }
 _TEXT_FORM: Final = "a string of up to 1024 characters"
 # Numbers, words of ours and times: what a caller may be shown again. Free text could be content.
-_QUOTABLE: Final = frozenset(_FORMS) - {"id", "model", "account", "tags", "amount_parts", "error"}
+_QUOTABLE: Final = frozenset(_FORMS) - {"id", "model", "account", "tags", "amount_parts", "error", "units"}
 
 
 class RowError(RequestError):

@@ -18,7 +18,7 @@ FEW_MAX: Final = 50
 
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
-_JSON_TEXTS: Final = ("amount_parts", "tags")
+_JSON_TEXTS: Final = ("amount_parts", "tags", "units")
 
 
 async def create_staging(connection: Connection) -> None:

@@ -109,10 +109,6 @@ def _int(column: str) -> str:
     return f"c_{column}"
 
 
-def _bigint(column: str) -> str:
-    return f"(c_{column} if c_{column} is None or {INT_MIN} <= c_{column} <= {INT_MAX} else doubt())"
-
-
 CALL: Final[Mapping[str, str]] = {
     "id": "own_id",
     "sourceId": _text("source_id"),
@@ -129,7 +125,7 @@ CALL: Final[Mapping[str, str]] = {
     "streamed": _text("streamed"),
     "inputTokens": _int("input_tokens"),
     "outputTokens": _int("output_tokens"),
-    "totalTokens": _bigint("total_tokens"),
+    "totalTokens": "(None if c_total_tokens is None else str(c_total_tokens))",
     "cacheReadTokens": _int("cache_read_tokens"),
     "cacheWriteTokens": _int("cache_write_tokens"),
     "reasoningTokens": _int("reasoning_tokens"),
@@ -138,6 +134,15 @@ CALL: Final[Mapping[str, str]] = {
     "timeToFirstTokenMs": _int("time_to_first_token_ms"),
     "errorType": _text("error_type"),
     "errorCode": _text("error_code"),
+    "traceId": _text("trace_id"),
+    "sessionId": _text("session_id"),
+    "attempt": _int("attempt"),
+    "cacheHit": _text("cache_hit"),
+    "deployment": _text("deployment"),
+    "team": _text("team"),
+    "organization": _text("organization"),
+    "normalizedError": _text("normalized_error"),
+    "providerRequestId": _text("provider_request_id"),
 }
 ERROR: Final[Mapping[str, str]] = {
     "id": "encode_error_id(c_account_id, c_id, c_occurred_at)",
@@ -168,6 +173,10 @@ PARTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "Call.tags": (
         "(None if c_tags is None else [{entries} for label, value in sorted(loads(c_tags).items())])",
         {"key": "label", "value": "text(value)"},
+    ),
+    "Call.units": (
+        "(None if c_units is None else [{entries} for label, quantity in sorted(loads(c_units).items())])",
+        {"name": "label", "quantity": "decimal(some_text(quantity))"},
     ),
     "CallError.redactions": (
         "[{entries} for rule, count in zip(c_rules, c_rule_counts, strict=True)]",

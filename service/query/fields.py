@@ -109,6 +109,15 @@ CALL_FILTERS: Final[Mapping[str, Filterable]] = {
     "timeToFirstTokenMs": _call("timeToFirstTokenMs", "time_to_first_token_ms", Kind.INTEGER),
     "errorType": _call("errorType", "error_type", Kind.TEXT),
     "errorCode": _call("errorCode", "error_code", Kind.TEXT),
+    "traceId": _call("traceId", "trace_id", Kind.TEXT),
+    "sessionId": _call("sessionId", "session_id", Kind.TEXT),
+    "attempt": _call("attempt", "attempt", Kind.INTEGER),
+    "cacheHit": _call("cacheHit", "cache_hit", Kind.FLAG),
+    "deployment": _call("deployment", "deployment", Kind.TEXT),
+    "team": _call("team", "team", Kind.TEXT),
+    "organization": _call("organization", "organization", Kind.TEXT),
+    "normalizedError": _call("normalizedError", "normalized_error", Kind.TEXT),
+    "providerRequestId": _call("providerRequestId", "provider_request_id", Kind.TEXT),
     "tags": Filterable("tags", Kind.TAGS, ("Call.tags", "Tag.key", "Tag.value")),
 }
 
@@ -168,6 +177,16 @@ CALL_FIELDS: Final[Mapping[str, Selectable]] = {
     "errorType": _text("error_type"),
     "errorCode": _text("error_code"),
     "error": _value("account_id", "tier", "error_at", "id"),
+    "traceId": _text("trace_id"),
+    "sessionId": _text("session_id"),
+    "attempt": _value("attempt"),
+    "cacheHit": _value("cache_hit"),
+    "deployment": _text("deployment"),
+    "team": _text("team"),
+    "organization": _text("organization"),
+    "normalizedError": _text("normalized_error"),
+    "providerRequestId": _text("provider_request_id"),
+    "units": _value("units"),
 }
 
 SEALED: Final = _value("account_id", "tier", "occurred_at", "id", "sealed")

@@ -24,6 +24,7 @@ _PARTS: Final = {
     "Call.amount": "Amount",
     "Call.amountParts": "AmountPart",
     "Call.tags": "Tag",
+    "Call.units": "Unit",
     "CallError.redactions": "Redaction",
     "CallError.parameters": "ErrorParameter",
 }

@@ -6,7 +6,7 @@ with its proof).
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,12 +14,16 @@ from policies.evidence import LedgerKind, moment
 from policies.evidence.attestation import ATTESTATION, statement_digest
 from service.ledger import Checkpoints, Entry, Ledger, Selection, check
 from service.ledger.check import LedgerCheck
+from service.retention.fsck import check_ledger
 from service.retention.means import Means
 from service.retention.report import ClassState, Report, report
+from service.retention.runs import Runs
 from service.storage.policy_store import AppliedPolicy
 
 PERIOD_DAYS: Final = 92
 POPULATION: Final = tuple(kind for kind in LedgerKind if kind not in (LedgerKind.STARTED, LedgerKind.ATTESTED))
+STORAGE: Final = ("clocks", "deadlines", "partitions", "purges", "rows")
+"""The checks of fsck without which nobody can say that nothing is past its time."""
 _LAST_PURGE: Final = "SELECT max(finished_at) FROM purge_run WHERE state = 'DONE'"
 _FAILED_PURGES: Final = "SELECT count(*) FROM purge_run WHERE state = 'FAILED' AND planned_at >= $1"
 _ACTIVE_HOLDS: Final = """
@@ -42,6 +46,7 @@ async def attest(means: Means, ledger: Ledger, applied: AppliedPolicy, *, days: 
         "active_holds": await means.owner.fetchval(_ACTIVE_HOLDS),
         "keyring_backup_days": means.keyring_backup_days,
         "missing": list(found.missing),
+        "detached": list(found.detached),
         "entries": [_entry(entry) for entry in entries],
     }
     index = await ledger.append(LedgerKind.ATTESTED, {"statement": statement_digest(statement)}, actor=actor)
@@ -69,24 +74,43 @@ async def _item(ledger: Ledger, index: int, size: int) -> dict[str, Any]:
     return {"index": index, "leaf": _base64(entry.leaf), "proof": [_base64(value) for value in proof.hashes]}
 
 
-async def _checks(means: Means, found: Report, checked: LedgerCheck, days: int) -> Any:  # noqa: ANN401 - a generator
-    overdue = sum(one.state.overdue for one in found.classes)
-    yield _finding(
-        "GDPR 5(1)(e), storage limitation",
-        overdue == 0,
-        "no row is past its deadline" if overdue == 0 else f"{overdue} rows are past their deadline",
-    )
+async def _checks(means: Means, found: Report, checked: LedgerCheck, days: int) -> AsyncIterator[dict[str, Any]]:
+    looked = [one async for one in check_ledger(means)]
+    unseen = [one.check for one in looked if not one.looked]
+    broken = [one.check for one in looked if one.check in STORAGE and not one.ok]
+    # Several classes lie in one row: each store of a tier counts once.
+    overdue = sum({(one.window.store, one.window.tier): one.state.overdue for one in found.classes}.values())
+    kept = overdue == 0 and not unseen and not broken
+    yield _finding("GDPR 5(1)(e), storage limitation", kept, _storage(overdue, unseen, broken))
     yield _finding("GDPR 30(1)(f), time limits", bool(found.classes), f"{len(found.classes)} windows are in force")
     last: datetime | None = await means.owner.fetchval(_LAST_PURGE)
     recent = last is not None and last >= found.as_of - timedelta(days=PERIOD_DAYS)
     said = "no purge has run yet" if last is None else f"the last purge ended {last:%Y-%m-%d %H:%M:%S} UTC"
-    yield _finding("PCI DSS v4 requirement 3.2.1, verified at least every three months", recent and overdue == 0, said)
+    said = said if kept else f"{said}, and {_storage(overdue, unseen, broken)}"
+    yield _finding("PCI DSS v4 requirement 3.2.1, verified at least every three months", recent and kept, said)
     failed: int = await means.owner.fetchval(_FAILED_PURGES, found.as_of - timedelta(days=days))
-    yield _finding("purges of the period, none failed", failed == 0, f"{failed} purges failed")
+    stuck = [run for run in await Runs(means.owner).unfinished() if run.failure]
+    said = f"{failed} purges failed" + "".join(f"; `{run.id}` is stuck: {run.failure}" for run in stuck)
+    yield _finding("purges of the period, none failed", not failed and not stuck, said)
+    said = (
+        f"outside their store: {', '.join(found.detached)}" if found.detached else "no partition is outside its store"
+    )
+    yield _finding("partitions, none detached or half detached", not found.detached, said)
     lost = sum(one.keys.lost for one in found.classes)
-    yield _finding("keys, here or destroyed on record", lost == 0, f"{lost} keys are neither here nor destroyed by us")
+    said = f"{lost} keys are neither here nor destroyed by us" if found.keys_known else "not looked at: no keyring"
+    yield _finding("keys, here or destroyed on record", found.keys_known and lost == 0, said)
     problems = "; ".join(checked.problems) or f"all {checked.size} entries and {checked.checkpoints} checkpoints hold"
     yield _finding("ledger, derived again from its entries", not checked.problems, problems)
+    for one in looked:
+        yield _finding(f"fsck, {one.check}", one.ok, one.detail)
+
+
+def _storage(overdue: int, unseen: Sequence[str], broken: Sequence[str]) -> str:
+    """Whether anything is past its time, in words; what was not looked at is not known to be right."""
+    said = [f"{overdue} rows are past their deadline" if overdue else ""]
+    said += [f"fsck fails at {', '.join(broken)}" if broken else ""]
+    said += [f"not looked at: {', '.join(unseen)}" if unseen else ""]
+    return "; ".join(filter(None, said)) or "no row is past its deadline"
 
 
 def _finding(title: str, holds: bool, finding: str) -> dict[str, Any]:

@@ -45,7 +45,8 @@ _CALL: Final = (
     "started_at, error_at, id, digest, account_id, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, "
     "reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed, streamed, amount, "
     "source_id, model, served_model, provider, operation, api_key, currency, error_type, error_code, corrects, tags, "
-    "amount_parts"
+    "amount_parts, cache_hit, attempt, trace_id, session_id, deployment, team, organization, normalized_error, "
+    "provider_request_id, units"
 )
 _ERROR: Final = (
     "occurred_at, started_at, id, fingerprint, account_id, tier, api_key, model, provider, error_type, error_code, "

@@ -1,6 +1,6 @@
 """What `calledger fsck` proves: nothing is overdue, every row is where it belongs, and what is sealed has its key."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -8,17 +8,17 @@ from typing import Final
 
 import asyncpg
 
-from policies.model import Policy, Store
-from policies.retention import GRACE, Earlier, Partition, cutoff, deadline, due_at
+from policies.model import Store
+from policies.retention import GRACE, Earlier, cutoff, deadline, due_at
+from service.errors import CalledgerError
 from service.query.usage_check import UsageDifference, check_usage
+from service.retention.detached import described, detached_partitions
 from service.retention.errors import PurgeClockError
-from service.retention.fsck_keys import check_erasures, check_holds, check_keys
+from service.retention.fsck_keys import Result, check_erasures, check_holds, check_keys
 from service.retention.fsck_record import check_record
 from service.retention.means import EarlierPolicyError, Means
 from service.retention.overall_check import OverallDifference, check_overall
-from service.retention.planning import all_partitions
 from service.retention.runs import Runs
-from service.storage.partitions import Partitions
 
 _NAMED_MAX: Final = 5
 
@@ -48,38 +48,57 @@ _LEADS_NOWHERE: Final = """
             AND led.occurred_at = call.error_at AND led.id = call.id
     )
 """
+_FORGOTTEN: Final = "attach what is within its window to its store again, drop what is past it"
 _TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
 _HALF_ERASED: Final = "SELECT account_id FROM erasure WHERE kind = 'ACCOUNT' AND finished_at IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found. `detail` says how much was looked at, or what is wrong and what to do."""
+    """What one check found. `detail` says how much was looked at, or what is wrong and what to do.
+
+    Not `looked`: nothing was found out, and `detail` says why. Such a check is never `ok`.
+    """
 
     check: str
     ok: bool
     detail: str
+    looked: bool = True
+
+
+Check = Callable[[Means, datetime], Awaitable[Finding]]
 
 
 async def check_ledger(means: Means) -> AsyncIterator[Finding]:
-    """Every check in turn, each yielded when it is done. Changes nothing; the service may run meanwhile."""
-    owner, policy = means.owner, means.policy()
-    yield await _clocks(means)
-    now: datetime = await owner.fetchval("SELECT clock_timestamp()")
-    there = await all_partitions(means.partitions)
-    yield _deadlines(policy, there, now, await _earlier(means, now))
-    yield await _partitions(means.partitions, policy, there, owner)
-    yield await _purges(now, owner)
-    yield await _rows(owner)
-    checks = {"keys": check_keys, "holds": check_holds, "erasures": check_erasures, "record": check_record}
-    for check, run in checks.items():
-        wrong, looked_at = await run(means, now)
-        yield Finding(check, not wrong, _some(wrong) if wrong else looked_at)
-    yield await _errors(owner, policy, now)
-    yield await _usage(owner, policy)
+    """Every check in turn, each yielded when it is done. Changes nothing; the service may run meanwhile.
+
+    A check that cannot look (the keyring is away, a table is locked for long) says so, and the others go on.
+    """
+    now: datetime = await means.owner.fetchval("SELECT clock_timestamp()")
+    for name, check in CHECKS.items():
+        yield await _looked(name, check, means, now)
 
 
-async def _clocks(means: Means) -> Finding:
+async def _looked(name: str, check: Check, means: Means, now: datetime) -> Finding:
+    try:
+        return await check(means, now)
+    except CalledgerError as error:
+        return Finding(name, False, f"not looked at: {error}", looked=False)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        return Finding(name, False, f"not looked at: the database said {type(error).__name__}", looked=False)
+
+
+def _of(name: str, check: Callable[[Means, datetime], Awaitable[Result]]) -> Check:
+    """A check that answers what is wrong, and what it looked at."""
+
+    async def run(means: Means, now: datetime) -> Finding:
+        wrong, looked_at = await check(means, now)
+        return Finding(name, not wrong, _some(wrong) if wrong else looked_at)
+
+    return run
+
+
+async def _clocks(means: Means, _: datetime) -> Finding:
     try:
         await means.now()
     except PurgeClockError as error:
@@ -94,7 +113,10 @@ async def _earlier(means: Means, now: datetime) -> tuple[Earlier, ...]:
         return ()
 
 
-def _deadlines(policy: Policy, there: Sequence[Partition], now: datetime, earlier: Sequence[Earlier]) -> Finding:
+async def _deadlines(means: Means, now: datetime) -> Finding:
+    catalogue, policy, earlier = await means.partitions.catalogue(), means.policy(), await _earlier(means, now)
+    outside = await detached_partitions(means, catalogue)
+    there = [*catalogue.partitions, *(one.partition for one in outside if not one.pending)]
     overdue = [part.name for part in there if deadline(policy, part, earlier) <= now]
     if overdue:
         return Finding("deadlines", False, f"overdue: {_some(overdue)}; run `calledger purge`")
@@ -102,10 +124,11 @@ def _deadlines(policy: Policy, there: Sequence[Partition], now: datetime, earlie
     return Finding("deadlines", True, f"{len(there)} partitions, {waiting} of them due and none overdue")
 
 
-async def _partitions(
-    partitions: Partitions, policy: Policy, there: Sequence[Partition], owner: asyncpg.Pool
-) -> Finding:
-    """Nothing but our own partitions, of tiers that the policy knows, and no table that a purge has forgotten."""
+async def _partitions(means: Means, _: datetime) -> Finding:
+    """Nothing but our own partitions, of tiers that the policy knows, and none outside its store but for a purge."""
+    partitions, policy = means.partitions, means.policy()
+    catalogue = await partitions.catalogue(sized=False)
+    there = catalogue.partitions
     foreign = [name for store in Store for name in await partitions.foreign(store)]
     if foreign:
         return Finding("partitions", False, f"not made by calledger, and never purged: {_some(foreign)}")
@@ -113,31 +136,31 @@ async def _partitions(
     unknown = [part.name for part in there if part.tier not in known]
     if unknown:
         return Finding("partitions", False, f"of a tier that the policy does not name: {_some(unknown)}")
-    planned = {part.name for run in await Runs(owner).unfinished() for part in run.plan.partitions}
-    forgotten = sorted(await partitions.detached() - planned)
+    outside = await detached_partitions(means, catalogue)
+    forgotten = described(one for one in outside if not one.planned)
     if forgotten:
-        return Finding("partitions", False, f"detached and in no purge's plan: {_some(forgotten)}; drop them")
+        return Finding("partitions", False, f"in no purge's plan: {_some(forgotten)}; {_FORGOTTEN}")
     return Finding("partitions", True, f"{len(there)}, each of one tier and time")
 
 
-async def _purges(now: datetime, owner: asyncpg.Pool) -> Finding:
-    stuck = [run for run in await Runs(owner).unfinished() if run.planned_at < now - GRACE]
+async def _purges(means: Means, now: datetime) -> Finding:
+    stuck = [run for run in await Runs(means.owner).unfinished() if run.planned_at < now - GRACE]
     if stuck:
         reason = stuck[0].failure or "no service has gone on with it"
         return Finding("purges", False, f"`{stuck[0].id}` is unfinished after a day: {reason}")
     return Finding("purges", True, "none is overdue")
 
 
-async def _rows(owner: asyncpg.Pool) -> Finding:
-    wrong = {store: await owner.fetchval(statement) for store, statement in _ELSEWHERE_BY_STORE.items()}
+async def _rows(means: Means, _: datetime) -> Finding:
+    wrong = {store: await means.owner.fetchval(statement) for store, statement in _ELSEWHERE_BY_STORE.items()}
     if any(wrong.values()):
         counts = ", ".join(f"{count} of {store}" for store, count in wrong.items() if count)
         return Finding("rows", False, f"in another tier than their account's at that time: {counts}")
     return Finding("rows", True, "each is in the tier of its account and time")
 
 
-async def _errors(owner: asyncpg.Pool, policy: Policy, now: datetime) -> Finding:
-    lost = 0
+async def _errors(means: Means, now: datetime) -> Finding:
+    owner, policy, lost = means.owner, means.policy(), 0
     for (tier,) in await owner.fetch(_TIERS):
         lost += await owner.fetchval(_LEADS_NOWHERE, tier, cutoff(policy, tier, Store.CALL_ERROR, now))
     if lost:
@@ -145,7 +168,8 @@ async def _errors(owner: asyncpg.Pool, policy: Policy, now: datetime) -> Finding
     return Finding("errors", True, "each call that failed within the window leads to its record")
 
 
-async def _usage(owner: asyncpg.Pool, policy: Policy) -> Finding:
+async def _usage(means: Means, _: datetime) -> Finding:
+    owner, policy = means.owner, means.policy()
     # Of an account that is erased as far as a hold lets it be, the held calls are there and their sums are not.
     half_erased = {number for (number,) in await owner.fetch(_HALF_ERASED)}
     wrong = [_difference(found) async for found in check_usage(owner, policy) if found.account_id not in half_erased]
@@ -171,3 +195,19 @@ def _overall_difference(found: OverallDifference) -> str:
 def _some(names: Sequence[str]) -> str:
     listed = ", ".join(islice(names, _NAMED_MAX))
     return listed if len(names) <= _NAMED_MAX else f"{listed} and {len(names) - _NAMED_MAX} more"
+
+
+CHECKS: Final[Mapping[str, Check]] = {
+    "clocks": _clocks,
+    "deadlines": _deadlines,
+    "partitions": _partitions,
+    "purges": _purges,
+    "rows": _rows,
+    "keys": _of("keys", check_keys),
+    "holds": _of("holds", check_holds),
+    "erasures": _of("erasures", check_erasures),
+    "record": _of("record", check_record),
+    "errors": _errors,
+    "usage": _usage,
+}
+"""Every check of the database, by its name, in the order in which they run."""

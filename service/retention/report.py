@@ -1,11 +1,12 @@
 """What is kept, for how long, and whether anything older is here now: the answer to an auditor's first question.
 
 Asked often, so nothing is scanned that an index or the catalogue can tell: the oldest row is looked for in the oldest
-partition alone, account by account; counts are exact, and count only what is past its window.
+partition alone, account by account; counts are exact, and count only what is past its window. A partition whose detach
+is pending, or that is detached and not dropped, is counted in its own table, for its store does not show it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
@@ -25,22 +26,16 @@ from policies.retention import (
     key_due_at,
     next_due_at,
     period_bounds,
+    readable_cutoff,
 )
 from service.keyring import KeyringUnavailableError, PeriodKeyName
+from service.retention.detached import TIMES, Detached, DetachedRows, described, detached_partitions, detached_rows
 from service.retention.means import EarlierPolicyError, Means
-from service.retention.planning import all_partitions
-
-_TIMES: Final = {
-    Store.CALL: "started_at",
-    Store.CALL_ERROR: "occurred_at",
-    Store.USAGE_QUARTER: "bucket_at",
-    Store.USAGE_DAY: "bucket_at",
-}
 
 
 def _oldest(store: Store) -> str:
     """The oldest row of one partition from a moment on: one probe of its key an account."""
-    time = _TIMES[store]
+    time = TIMES[store]
     return f"""
         SELECT min(first.moment) FROM account, LATERAL (
             SELECT {time} AS moment FROM {store.value}
@@ -52,7 +47,7 @@ def _oldest(store: Store) -> str:
 
 
 def _count(store: Store) -> str:
-    time = _TIMES[store]
+    time = TIMES[store]
     return f"""
         SELECT count(*) FROM {store.value}
         WHERE tier = $1 AND {time} >= $2 AND {time} < $3 AND ($4::integer[] IS NULL OR account_id = ANY ($4))
@@ -118,12 +113,18 @@ class ClassState:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole answer, as of one moment of the database's clock."""
+    """The whole answer, as of one moment of the database's clock.
+
+    `detached`: partitions outside their store, in words. `keys_known`: the keyring answered; without it the counts of
+    keys are zeros that say nothing.
+    """
 
     as_of: datetime
     classes: tuple[ClassState, ...]
     next_purge_at: datetime | None
     missing: tuple[str, ...]
+    detached: tuple[str, ...] = ()
+    keys_known: bool = True
 
 
 async def report(means: Means, accounts: Sequence[int] | None = None) -> Report:
@@ -133,23 +134,28 @@ async def report(means: Means, accounts: Sequence[int] | None = None) -> Report:
     """
     now: datetime = await means.owner.fetchval("SELECT clock_timestamp()")
     policy = means.policy()
-    parts = await all_partitions(means.partitions)
+    there = await means.partitions.catalogue()
+    parts = there.partitions
+    outside = await detached_partitions(means, there)
     missing = list(means.database.missing_walls)
     try:
         earlier: tuple[Earlier, ...] = await means.earlier(now)
     except EarlierPolicyError as error:
         earlier = ()
         missing.append(str(error))
+    keys_known = True
     try:
         keys = await _Keys.read(means)
     except KeyringUnavailableError as error:
+        keys_known = False
         keys = _Keys(means, (), {}, frozenset())
         missing.append(f"the keyring is away, and its keys are not counted: {error}")
     async with means.owner.acquire() as connection, connection.transaction(readonly=True):
         survey = _Survey(connection, policy, now, earlier, None if accounts is None else list(accounts))
-        classes = await survey.classes(parts, keys)
+        classes = await survey.classes(there.partitions, outside, keys)
     upcoming = next_due_at(policy, parts, keys.periods, earlier)
-    return Report(now, classes, upcoming and max(upcoming, now), tuple(missing))
+    upcoming = upcoming and max(upcoming, now)
+    return Report(now, classes, upcoming, tuple(missing), tuple(described(outside)), keys_known)
 
 
 class _Survey:
@@ -169,7 +175,11 @@ class _Survey:
         self._earlier = earlier
         self._accounts = accounts
 
-    async def classes(self, parts: Iterable[Partition], keys: "_Keys") -> tuple[ClassState, ...]:
+    async def classes(
+        self, parts: Iterable[Partition], outside: Sequence[Detached], keys: "_Keys"
+    ) -> tuple[ClassState, ...]:
+        hidden = {one.partition.name for one in outside}
+        parts = [part for part in parts if part.name not in hidden]
         by_place = {place: list(some) for place, some in groupby(sorted(parts, key=_order), key=_place)}
         states = {}
         found = []
@@ -177,30 +187,47 @@ class _Survey:
             number = self._policy.tiers[window.tier].number
             place = (window.store, number)
             if place not in states:
-                states[place] = await self._state(window.store, number, by_place.get(place, []))
+                apart = [one.partition for one in outside if _place(one.partition) == place]
+                states[place] = await self._state(window.store, number, by_place.get(place, []), apart)
             counts = await keys.counts(self._connection, window, number, by_place.get(place, []), self._accounts)
             found.append(
                 ClassState(
                     window,
                     kept_days(self._policy, window),
                     _unreadable_days(self._policy, window, keys.backup_days),
-                    _with_keys(states[place], keys.next_due(window, number, self._policy, self._earlier)),
+                    _with_keys(
+                        await self._served(states[place], window, number, by_place.get(place, [])),
+                        keys.next_due(window, number, self._policy, self._earlier),
+                    ),
                     await self._held(window, number),
                     counts,
                 )
             )
         return tuple(found)
 
-    async def _state(self, store: Store, tier: int, parts: Sequence[Partition]) -> StoreState:
+    async def _state(
+        self, store: Store, tier: int, parts: Sequence[Partition], outside: Sequence[Partition]
+    ) -> StoreState:
         cut = cutoff(self._policy, tier, store, self._now)
-        overdue = [part for part in parts if deadline(self._policy, part, self._earlier) <= self._now]
+        late = {part.name for part in (*parts, *outside) if deadline(self._policy, part, self._earlier) <= self._now}
+        apart = {part: await detached_rows(self._connection, part, self._accounts) for part in outside}
+        overdue = [await self._count(store, tier, part.start, part.end) for part in parts if part.name in late]
+        past = [part for part in parts if part.start < cut]
+        hidden = [await self._count(store, tier, part.start, min(part.end, cut)) for part in past]
         return StoreState(
-            await self._oldest(store, tier, parts),
+            _earliest(await self._oldest(store, tier, parts), apart.values()),
             await self._oldest(store, tier, parts, since=cut),
-            sum([await self._count(store, tier, part.start, part.end) for part in overdue]),
-            sum([await self._count(store, tier, part.start, min(part.end, cut)) for part in parts if part.start < cut]),
-            next_due_at(self._policy, parts, (), self._earlier),
+            sum(overdue) + sum(found.rows for part, found in apart.items() if part.name in late),
+            sum(hidden) + sum(found.rows for found in apart.values()),
+            next_due_at(self._policy, (*parts, *outside), (), self._earlier),
         )
+
+    async def _served(self, state: StoreState, window: Window, tier: int, parts: Sequence[Partition]) -> StoreState:
+        """The same, with the oldest row of which the class is served: its values may end before the row does."""
+        cut = readable_cutoff(self._policy, tier, window.data_class, window.store, self._now)
+        if state.oldest_served is None or state.oldest_served >= cut:
+            return state
+        return replace(state, oldest_served=await self._oldest(window.store, tier, parts, since=cut))
 
     async def _oldest(
         self, store: Store, tier: int, parts: Sequence[Partition], since: datetime | None = None
@@ -308,7 +335,12 @@ def _unreadable_days(policy: Policy, window: Window, backup_days: int) -> int | 
 
 def _with_keys(state: StoreState, key_due: datetime | None) -> StoreState:
     moments = [moment for moment in (state.next_due_at, key_due) if moment is not None]
-    return StoreState(state.oldest, state.oldest_served, state.overdue, state.hidden, min(moments, default=None))
+    return replace(state, next_due_at=min(moments, default=None))
+
+
+def _earliest(oldest: datetime | None, apart: Iterable[DetachedRows]) -> datetime | None:
+    moments = [moment for moment in (oldest, *(found.oldest for found in apart)) if moment is not None]
+    return min(moments, default=None)
 
 
 def _days(part: Partition) -> Iterable[str]:

@@ -47,10 +47,21 @@ _STAGED: Final[dict[LiteralString, LiteralString]] = {
     "rules": 'text[] COLLATE "C"',
     "rule_counts": "integer[]",
     "sealed": "bytea",
+    "cache_hit": "boolean",
+    "attempt": "smallint",
+    "trace_id": 'text COLLATE "C"',
+    "session_id": 'text COLLATE "C"',
+    "deployment": 'text COLLATE "C"',
+    "team": 'text COLLATE "C"',
+    "organization": 'text COLLATE "C"',
+    "normalized_error": 'text COLLATE "C"',
+    "provider_request_id": 'text COLLATE "C"',
+    "units": "jsonb",
 }
 
 STAGED_COLUMNS: Final = tuple(_STAGED)
-"""What one staged row is made of, in order. From `detail_type` on: the error record, null unless `error_at` is set."""
+"""What one staged row is made of, in order. From `detail_type` to `sealed`: the error record, null unless
+`error_at` is set."""
 
 _TYPED_COLUMNS: Final[LiteralString] = ", ".join(f"{name} {type_}" for name, type_ in _STAGED.items())
 
@@ -88,13 +99,15 @@ stored AS (
         started_at, error_at, id, digest, user_token, account_id, input_tokens, output_tokens, cache_read_tokens,
         cache_write_tokens, reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed,
         streamed, amount, source_id, model, served_model, provider, operation, api_key, currency, error_type,
-        error_code, corrects, tags, amount_parts
+        error_code, corrects, tags, amount_parts, cache_hit, attempt, trace_id, session_id, deployment, team,
+        organization, normalized_error, provider_request_id, units
     )
     SELECT
         started_at, error_at, id, digest, user_token, account_id, input_tokens, output_tokens, cache_read_tokens,
         cache_write_tokens, reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed,
         streamed, amount::numeric, source_id, model, served_model, provider, operation, api_key, currency, error_type,
-        error_code, corrects, tags, amount_parts
+        error_code, corrects, tags, amount_parts, cache_hit, attempt, trace_id, session_id, deployment, team,
+        organization, normalized_error, provider_request_id, units
     FROM call_staged
     ORDER BY account_id, tier, started_at, id
     ON CONFLICT DO NOTHING

@@ -95,10 +95,10 @@ async def test_cost_is_charged_as_ever(shelf: Shelf) -> None:
 
 
 async def test_nothing_is_charged_twice(shelf: Shelf) -> None:
-    """A value that only the ordinary path may answer (an Int too large) costs what it costs there, and no more."""
-    huge = 2**31 - 1
-    await shelf.put([StoredCall(await shelf.now(), source_id="huge", input_tokens=huge, output_tokens=huge)])
-    query = "{ calls(first: 20) { nodes { sourceId totalTokens } } }"
+    """A value that only the ordinary path may answer (none where one is promised) costs what it costs there."""
+    parts: list[Any] = [{"meter": None, "amount": "1"}]
+    await shelf.put([StoredCall(await shelf.now(), source_id="odd", amount_parts=parts)])
+    query = "{ calls(first: 20) { nodes { sourceId amountParts { meter } } } }"
     left, answers = [], []
     for schema in (build_schema(compiled=False), build_schema(), build_schema()):
         bucket = Bucket(1000)
@@ -108,7 +108,7 @@ async def test_nothing_is_charged_twice(shelf: Shelf) -> None:
         left.append(bucket.available)
         answers.append((result.data, result.extensions, [error.path for error in result.errors or []]))
     assert answers[0] == answers[1] == answers[2]
-    assert answers[0][2] == [["calls", "nodes", 0, "totalTokens"]]
+    assert answers[0][2] == [["calls", "nodes", 0, "amountParts", 0, "meter"]]
     assert left[0] == left[1] == left[2] < 1000
 
 

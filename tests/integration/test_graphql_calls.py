@@ -41,6 +41,16 @@ async def test_a_call_is_answered_as_it_was_stored(shelf: Shelf) -> None:
         latency_ms=812,
         time_to_first_token_ms=230,
         tags={"team": "search", "app": "web"},
+        trace_id="trace-1",
+        session_id="session-1",
+        attempt=2,
+        cache_hit=False,
+        deployment="eu-1",
+        team="search",
+        organization="Acme Inc",
+        normalized_error="429_RATE_LIMIT_EXCEEDED",
+        provider_request_id="req_9",
+        units={"seconds": "12.50", "images": "2"},
     )
     [id_] = await shelf.put([call])
 
@@ -48,7 +58,8 @@ async def test_a_call_is_answered_as_it_was_stored(shelf: Shelf) -> None:
         """{ calls { nodes { id sourceId source startedAt account apiKey user model servedModel provider operation
         status streamed inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens
         tokenEfficiency amount { amount currency source } amountParts { meter quantity unitPrice amount } latencyMs
-        timeToFirstTokenMs tags { key value } errorType errorCode error { id } } } }"""
+        timeToFirstTokenMs tags { key value } errorType errorCode error { id } traceId sessionId attempt cacheHit
+        deployment team organization normalizedError providerRequestId units { name quantity } } } }"""
     )
 
     [node] = data["calls"]["nodes"]
@@ -68,7 +79,7 @@ async def test_a_call_is_answered_as_it_was_stored(shelf: Shelf) -> None:
         "streamed": True,
         "inputTokens": 1200,
         "outputTokens": 300,
-        "totalTokens": 1500,
+        "totalTokens": "1500",
         "cacheReadTokens": 800,
         "cacheWriteTokens": 0,
         "reasoningTokens": 0,
@@ -81,7 +92,48 @@ async def test_a_call_is_answered_as_it_was_stored(shelf: Shelf) -> None:
         "errorType": None,
         "errorCode": None,
         "error": None,
+        "traceId": "trace-1",
+        "sessionId": "session-1",
+        "attempt": 2,
+        "cacheHit": False,
+        "deployment": "eu-1",
+        "team": "search",
+        "organization": "Acme Inc",
+        "normalizedError": "429_RATE_LIMIT_EXCEEDED",
+        "providerRequestId": "req_9",
+        "units": [{"name": "images", "quantity": "2"}, {"name": "seconds", "quantity": "12.5"}],
     }
+
+
+@pytest.mark.parametrize(
+    ("filter_", "found"),
+    [
+        ('{traceId: {eq: "trace-1"}}', {"first", "retry"}),
+        ('{traceId: {eq: "trace-1"}, attempt: {gt: 1}}', {"retry"}),
+        ("{cacheHit: {eq: true}}", {"cached"}),
+        ('{team: {startsWith: "sea"}, organization: {eq: "Acme"}}', {"first"}),
+        ('{deployment: {in: ["eu-1"]}}', {"retry"}),
+        ('{normalizedError: {contains: "RATE"}}', {"first"}),
+        ("{sessionId: {isNull: false}}", {"cached"}),
+        ('{providerRequestId: {eq: "req_9"}}', {"cached"}),
+    ],
+)
+async def test_calls_are_found_by_what_they_belong_to(shelf: Shelf, filter_: str, found: set[str]) -> None:
+    """Trace, session, attempt, cache, deployment, team, organization, error word and provider's id are filters."""
+    now = await shelf.now() - timedelta(minutes=1)
+    error = "429_RATE_LIMIT_EXCEEDED"
+    await shelf.put(
+        [
+            StoredCall(now, source_id="first", trace_id="trace-1", team="search", organization="Acme", attempt=1,
+                       normalized_error=error),
+            StoredCall(now, source_id="retry", trace_id="trace-1", attempt=2, deployment="eu-1"),
+            StoredCall(now, source_id="cached", session_id="s", cache_hit=True, provider_request_id="req_9"),
+        ]
+    )  # fmt: skip
+
+    data = await shelf.data(f"{{ calls(filter: {filter_}) {{ nodes {{ sourceId }} }} }}")
+
+    assert {node["sourceId"] for node in data["calls"]["nodes"]} == found
 
 
 async def test_viewer_says_who_asks(shelf: Shelf) -> None:

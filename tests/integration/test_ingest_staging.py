@@ -34,6 +34,8 @@ ROWS: list[dict[str, Any]] = [
     call("smallest", amount="0.000000000001", cache_read_tokens=0, cache_write_tokens=1, reasoning_tokens=2),
     call("estimated", model="gpt-4o", input_tokens=1000, output_tokens=10),
     call("micro", started_at=(RECENT + timedelta(microseconds=1)).isoformat(), streamed=False),
+    call("attributes", trace_id=AWKWARD, attempt=32767, cache_hit=True, units={"images": 2, "seconds": "0.5"}),
+    call("attribute", team="search"),
     call("correction", amount="-1.5", currency="USD", corrects="amounts"),
     call(
         "failed",

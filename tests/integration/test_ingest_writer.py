@@ -88,8 +88,20 @@ async def test_every_fact_reaches_its_column(ingest: Ingest) -> None:
         "latency_ms": 812,
         "time_to_first_token_ms": 230,
     }
-    parts = [{"name": "input", "quantity": 1200, "unit_price": "0.000001", "amount": "0.0012"}]
-    [verdict] = await ingest.report(call("a", amount="0.0031", amount_parts=parts, **facts))
+    facts |= {
+        "trace_id": "trace-1",
+        "session_id": "session-1",
+        "attempt": 2,
+        "cache_hit": False,
+        "deployment": "eu-1",
+        "team": "search",
+        "organization": "Acme Inc",
+        "normalized_error": "429_RATE_LIMIT_EXCEEDED",
+        "provider_request_id": "req_9",
+    }
+    parts = [{"name": "input", "quantity": 1200, "unit_price": "0.000001", "amount": "0.0031"}]
+    units = {"images": 2, "seconds": "12.50"}
+    [verdict] = await ingest.report(call("a", amount="0.0031", amount_parts=parts, units=units, **facts))
 
     [row] = await ingest.fetch(
         "SELECT call.*, account.name AS account FROM call JOIN account ON account_id = account.id"
@@ -97,8 +109,9 @@ async def test_every_fact_reaches_its_column(ingest: Ingest) -> None:
     assert facts == {name: row[name] for name in facts}
     assert (1, 1, Decimal("0.0031")) == (row["source"], row["amount_source"], row["amount"])
     assert json.loads(row["amount_parts"]) == [
-        {"meter": "input", "quantity": "1200", "unit_price": "0.000001", "amount": "0.0012"}
+        {"meter": "input", "quantity": "1200", "unit_price": "0.000001", "amount": "0.0031"}
     ]
+    assert json.loads(row["units"]) == {"images": "2", "seconds": "12.5"}
     key = decode_call_id(verdict.id or "")
     assert (row["account_id"], row["id"], RECENT) == (key.account_id, key.uuid, key.started_at)
 

@@ -35,7 +35,15 @@ from service.query.scope import Scope
 from service.storage.policy_store import store_policy
 
 SCHEMA = build_schema()._schema
-VALUES = {"String": "x", "ID": "x", "Int": 1, "Decimal": "1", "Boolean": True, "DateTime": "2026-01-01T00:00:00Z"}
+VALUES = {
+    "String": "x",
+    "ID": "x",
+    "Int": 1,
+    "Decimal": "1",
+    "Boolean": True,
+    "DateTime": "2026-01-01T00:00:00Z",
+    "BigInt": "1",
+}
 LOGIC = {"and", "or", "not"}
 
 # What each choice tells of.
@@ -43,7 +51,9 @@ CALL_FILTERS = {
     **{name: [f"Call.{name}"] for name in ("id", "sourceId", "startedAt", "account", "apiKey", "user", "model")},
     **{name: [f"Call.{name}"] for name in ("servedModel", "provider", "operation", "status", "streamed")},
     **{name: [f"Call.{name}"] for name in ("inputTokens", "outputTokens", "latencyMs", "timeToFirstTokenMs")},
-    **{name: [f"Call.{name}"] for name in ("errorType", "errorCode")},
+    **{name: [f"Call.{name}"] for name in ("errorType", "errorCode", "traceId", "sessionId", "attempt", "cacheHit")},
+    **{name: [f"Call.{name}"] for name in ("deployment", "team", "organization")},
+    **{name: [f"Call.{name}"] for name in ("normalizedError", "providerRequestId")},
     "totalTokens": ["Call.totalTokens", "Call.inputTokens", "Call.outputTokens"],
     "amount": ["Call.amount", "Amount.amount"],
     "currency": ["Call.amount", "Amount.currency"],
@@ -156,6 +166,16 @@ CANARIES: Mapping[str, str] = {
     "Call.reasoningTokens": "4010203",
     "Call.latencyMs": "3010203",
     "Call.timeToFirstTokenMs": "2010203",
+    "Call.traceId": "canary-trace",
+    "Call.sessionId": "canary-session",
+    "Call.attempt": "31337",
+    "Call.deployment": "canary-deployment",
+    "Call.team": "canary-team",
+    "Call.organization": "canary-organization",
+    "Call.normalizedError": "canary-normalized",
+    "Call.providerRequestId": "canary-request",
+    "Unit.name": "canary_unit",
+    "Unit.quantity": "511.5",
     "Call.amount": "910.203",
     "Amount.amount": "910.203",
     "Amount.currency": "ZZC",
@@ -163,7 +183,7 @@ CANARIES: Mapping[str, str] = {
     "AmountPart.quantity": "811.5",
     "AmountPart.unitPrice": "711.5",
     "AmountPart.amount": "611.5",
-    "Tag.key": "team",
+    "Tag.key": "cost_center",
     "Tag.value": "canary-tag",
     "CallError.message": "canary-message",
     "ErrorParameter.name": "canary_parameter",
@@ -210,6 +230,15 @@ async def canary_call(shelf: Shelf) -> StoredCall:
         latency_ms=int(value["Call.latencyMs"]),
         time_to_first_token_ms=int(value["Call.timeToFirstTokenMs"]),
         tags={value["Tag.key"]: value["Tag.value"]},
+        trace_id=value["Call.traceId"],
+        session_id=value["Call.sessionId"],
+        attempt=int(value["Call.attempt"]),
+        deployment=value["Call.deployment"],
+        team=value["Call.team"],
+        organization=value["Call.organization"],
+        normalized_error=value["Call.normalizedError"],
+        provider_request_id=value["Call.providerRequestId"],
+        units={value["Unit.name"]: value["Unit.quantity"]},
         error_type=value["Call.errorType"],
         error_code=value["Call.errorCode"],
         error=StoredError(

@@ -39,7 +39,11 @@ def _call(index: int, moment: Any) -> StoredCall:
     """One of many, different in every way: each optional field is there in some and missing in others."""
     draw = random.Random(index)
     chosen = {
-        name: draw.choice(TEXTS) for name in ("served_model", "provider", "operation", "api_key", "error_type", "user")
+        name: draw.choice(TEXTS)
+        for name in (
+            *("served_model", "provider", "operation", "api_key", "error_type", "user", "trace_id", "session_id"),
+            *("deployment", "team", "organization", "normalized_error", "provider_request_id"),
+        )
     }
     numbers = {
         name: draw.choice([None, 0, 7, -1] if draw.random() < 0.95 else [2**31 - 1])
@@ -68,6 +72,9 @@ def _call(index: int, moment: Any) -> StoredCall:
         tags=draw.choice([None, {"team": "search", "app": "ä"}, {"team": ""}]),
         error=error if failed and draw.random() < 0.8 else None,
         source=draw.choice([1, 2, 3, 6]),
+        cache_hit=draw.choice([None, True, False]),
+        attempt=draw.choice([None, 1, 2, 2**15 - 1]),
+        units=draw.choice([None, {}, {"images": "2", "seconds": "12.500"}]),
         **chosen,
         **numbers,
     )

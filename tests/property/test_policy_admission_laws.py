@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies import Admission, AmountPart, ErrorReport, Report, load_preset, parameters
+from policies import Admission, AmountPart, Attributes, ErrorReport, Report, load_preset, parameters
 from policies.redaction import RedactionError, Redactor
 from policies.report import Json
 from policies.segments import masked, revealed, unpack_segments
@@ -164,6 +164,20 @@ def test_a_failing_engine_keeps_nothing_that_it_failed_on(places: set[str]) -> N
 NAMES = st.none() | st.sampled_from(
     ["", "acme", "gpt-4o", "bob@example.com", "a\nb", "sk-proj-" + "Zx8Qw2Lm9R" * 4, "n" * 300]
 )
+MADE_IDS = st.sampled_from([None, "req-8f2", "chatcmpl-9", "bob@example.com", "5f" * 16])
+ATTRIBUTES = st.builds(
+    Attributes,
+    trace_id=MADE_IDS,
+    session_id=MADE_IDS,
+    attempt=st.none() | st.integers(1, 3),
+    cache_hit=st.none() | st.booleans(),
+    deployment=NAMES,
+    team=NAMES,
+    organization=st.sampled_from([None, "Acme"]),
+    normalized_error=st.sampled_from([None, "429_RATE_LIMIT_EXCEEDED"]),
+    provider_request_id=MADE_IDS,
+    units=st.none() | st.dictionaries(st.sampled_from(["images", "bob@example.com"]), st.just(Decimal(2)), min_size=1),
+).filter(Attributes().__ne__)
 REPORTS = st.builds(
     Report,
     source=st.sampled_from(["native", "litellm"]),
@@ -190,6 +204,7 @@ REPORTS = st.builds(
     ),
     error=st.none() | st.just(ErrorReport("RateLimitError")),
     dropped=st.sampled_from([{}, {"messages": 2}]),
+    attributes=st.none() | ATTRIBUTES,
 )
 ADMISSIONS = [ADMISSION, *(Admission(load_preset(name), Redactor()) for name in ("strict", "billing-only"))]
 ALIKE = [field.name for field in fields(Report) if field.name not in ("error", "content", "dropped")]

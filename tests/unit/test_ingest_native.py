@@ -1,11 +1,12 @@
 """The native format, row by row."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from policies import Report
+from policies import Attributes, Report
 from service.ingest.native import read_native, read_row
 from service.ingest.rows import Rejection
 
@@ -194,10 +195,48 @@ def test_null_rows_keep_their_place() -> None:
 
 def test_part_of_an_amount_goes_by_name_or_meter() -> None:
     """`name` is the documented field; `meter`, GraphQL's word, means the same."""
-    got = report(read(amount_parts=[{"name": "input", "amount": "1"}, {"meter": "output", "amount": 2, "quantity": 3}]))
+    parts = [{"name": "input", "amount": "1"}, {"meter": "output", "amount": 2, "quantity": 3}]
+    got = report(read(amount="3.0", amount_parts=parts))
 
     assert got.amount_parts is not None
     assert [(part.meter, str(part.amount)) for part in got.amount_parts] == [("input", "1"), ("output", "2")]
+
+
+@pytest.mark.parametrize("amount", [None, "0", "3.000000000001", "-3"])
+def test_parts_that_do_not_sum_to_the_amount_are_left_out(amount: str | None) -> None:
+    """The call is taken, its parts are not, and the answer counts them."""
+    got = report(read(amount=amount, corrects="b", amount_parts=[{"name": "input", "amount": "3"}]))
+
+    assert (got.amount_parts, got.dropped) == (None, {"amount_parts": 1})
+    assert got.amount == (None if amount is None else Decimal(amount))
+
+
+def test_attributes_are_read() -> None:
+    """What few gateways report comes as attributes; empty text is none, and without any there are none."""
+    given = {
+        "trace_id": "t", "session_id": "s", "attempt": 2, "cache_hit": False, "deployment": "d", "team": "a",
+        "organization": "o", "normalized_error": "n", "provider_request_id": "p",
+    }  # fmt: skip
+
+    assert report(read(**given)).attributes == Attributes(**given)  # pyright: ignore[reportArgumentType]
+    assert report(read(**dict.fromkeys([*given, "units"]))).attributes is None
+    assert report(read(trace_id="", units={})).attributes is None
+
+
+def test_units_are_exact_and_one_that_cannot_be_read_is_left_out() -> None:
+    """Numbers and decimal strings; what is none, or below zero, is counted and costs nothing else."""
+    units = {"images": 2, "seconds": "12.50", "pages": -1, "searches": "many", "characters": None, "hours": 0.1}
+    got = report(read(units=units))
+
+    assert got.attributes is not None
+    assert got.attributes.units == {"images": 2, "seconds": Decimal("12.5"), "hours": Decimal("0.1")}
+    assert got.dropped == {"units": 3}
+
+
+@pytest.mark.parametrize("attempt", [0, -1, 32768, "1", 1.5])
+def test_an_attempt_is_counted_from_one(attempt: Any) -> None:
+    """What is no count of attempts is refused with the form that it wants."""
+    assert reason(read(attempt=attempt)).startswith("`attempt` must be an integer from 1 to 32767")
 
 
 def test_tags_become_text() -> None:

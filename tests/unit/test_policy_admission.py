@@ -9,6 +9,7 @@ import pytest
 from policies import (
     Admission,
     AmountPart,
+    Attributes,
     ErrorReport,
     Report,
     load_preset,
@@ -468,3 +469,37 @@ def test_reprs_hold_no_text_of_anybody() -> None:
 
     assert "divorce" not in repr(reported)
     assert "jane" not in repr(reported) + repr(DEFAULT.admit(reported))
+
+
+def test_attributes_are_admitted_as_they_are() -> None:
+    """Ids, names, flags and units of an ordinary call pass unchanged."""
+    attributes = Attributes(
+        trace_id="5f" * 16, session_id="3f2b1c9e-0d4a-4b6e-9c1d-2e3f4a5b6c7d", attempt=2, cache_hit=True,
+        deployment="eu-1", team="Search & Ads", organization="Acme Inc", normalized_error="429_RATE_LIMIT_EXCEEDED",
+        provider_request_id="req_0123456789abcdef", units={"images": Decimal(2)},
+    )  # fmt: skip
+
+    admitted = DEFAULT.admit(report(attributes=attributes))
+
+    assert (admitted.attributes, admitted.removed) == (attributes, {})
+
+
+def test_attributes_lose_what_no_name_may_hold() -> None:
+    """Half an id would join calls that do not belong together, so it goes whole; names are cleaned; odd units go."""
+    units = {"images": Decimal(1), "bob@example.com": Decimal(1), "A b": Decimal(1)}
+    attributes = Attributes(trace_id=f"t {KEY}", session_id="bob@example.com", team=f"search {KEY}", units=units)
+
+    admitted = DEFAULT.admit(report(attributes=attributes))
+
+    assert admitted.attributes is not None
+    assert (admitted.attributes.trace_id, admitted.attributes.session_id) == (None, None)
+    assert KEY not in str(admitted.attributes.team)
+    assert admitted.attributes.units == {"images": Decimal(1)}
+    assert set(admitted.removed) >= {"trace_id", "session_id", "team", "units"}
+
+
+def test_attributes_that_the_policy_drops_are_not_kept() -> None:
+    """The strict policy keeps no session."""
+    admitted = STRICT.admit(report(attributes=Attributes(session_id="s-1")))
+
+    assert admitted.attributes is None

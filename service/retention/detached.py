@@ -1,0 +1,93 @@
+"""Partitions that no query of their store sees any more and that are on the disk all the same.
+
+A detach that is pending hides its partition from new statements, and a table that is detached waits for its drop. Both
+are found through the catalogue, and their rows are counted in the table itself: a count through the store would be 0.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from policies.model import Store
+from policies.retention import Partition, partition_bounds
+from service.retention.means import Means
+from service.retention.runs import Runs
+from service.storage.partitions import Catalogue, quoted
+
+TIMES: Final = {
+    Store.CALL: "started_at",
+    Store.CALL_ERROR: "occurred_at",
+    Store.USAGE_QUARTER: "bucket_at",
+    Store.USAGE_DAY: "bucket_at",
+}
+_NAME: Final = re.compile(r"([a-z_]+)_t([0-9]+)_([0-9]{8})(?:_[0-9]+)?", re.ASCII)
+_ROWS: Final = """
+    SELECT count(*) AS rows, min({time}) AS oldest FROM {table} WHERE $1::integer[] IS NULL OR account_id = ANY ($1)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """A partition outside its store. `pending`: its detach has begun and not ended; `planned`: by a purge's plan."""
+
+    partition: Partition
+    pending: bool
+    planned: bool
+
+    def describe(self) -> str:
+        """Its name and state, in words."""
+        state = "its detach is pending" if self.pending else "detached and not dropped"
+        return f"{self.partition.name} ({state})"
+
+
+@dataclass(frozen=True, slots=True)
+class DetachedRows:
+    """What lies in a detached partition; `oldest` is None when nothing does."""
+
+    rows: int
+    oldest: datetime | None
+
+
+async def detached_partitions(means: Means, there: Catalogue) -> list[Detached]:
+    """Every partition of ours that is outside its store, by name. `there` is the catalogue of all stores."""
+    planned = {part.name: part for run in await Runs(means.owner).unfinished() for part in run.plan.partitions}
+    pending = {part.name: part for part in there.partitions if part.name not in there.whole}
+    found = [Detached(part, True, part.name in planned) for part in pending.values()]
+    for name in await means.partitions.detached() - pending.keys():
+        found.append(Detached(planned.get(name) or _from_name(means, name), False, name in planned))
+    return sorted(found, key=lambda one: one.partition.name)
+
+
+async def detached_rows(
+    connection: asyncpg.Connection, partition: Partition, accounts: Sequence[int] | None
+) -> DetachedRows:
+    """Count the rows of these accounts (None: all) in the table itself; one that was dropped meanwhile has none."""
+    statement = _ROWS.format(time=TIMES[partition.store], table=quoted(partition.name))
+    try:
+        async with connection.transaction():
+            row = await connection.fetchrow(statement, None if accounts is None else list(accounts))
+    except asyncpg.UndefinedTableError:
+        return DetachedRows(0, None)
+    return DetachedRows(row["rows"], row["oldest"])
+
+
+def described(found: Iterable[Detached]) -> list[str]:
+    """Each in words."""
+    return [one.describe() for one in found]
+
+
+def _from_name(means: Means, name: str) -> Partition:
+    """Store, tier and beginning are in the name; how much time it holds, the policy in force says."""
+    match = _NAME.fullmatch(name)
+    assert match is not None, "`Partitions.detached` names nothing else"
+    store, tier = Store(match[1]), int(match[2])
+    try:
+        start = datetime.strptime(match[3], "%Y%m%d").replace(tzinfo=UTC)
+    except ValueError:  # a name that looks like ours and holds no day
+        start = datetime.min.replace(tzinfo=UTC)
+        return Partition(store, name, tier, start, start + timedelta(days=1))
+    return Partition(store, name, tier, start, partition_bounds(means.policy(), tier, store, start)[1])

@@ -1,0 +1,128 @@
+"""Whatever figure is accepted can be read, summed and exported."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ingesting import Ingest, call, ingesting
+
+from policies import Role
+from policies.views import view_table
+from service.api.context import Context
+from service.api.export_kinds import SHAPES, Fields, operation_of
+from service.api.limits import Bucket
+from service.api.schema import build_schema
+from service.export.formats import Csv, ndjson
+from service.ingest.native import INTEGER_MAX
+from service.ingest.verdict import Status
+from service.query.reader import Reader
+from service.query.scope import Scope
+
+LARGEST = "999999999999999.999999999999"
+COST_FIELDS = """
+    calls errors inputTokens outputTokens cacheReadTokens cacheWriteTokens reasoningTokens amount { amount currency }
+    tokenEfficiency averageCost costPerThousandOutputTokens latencyMs { p50 p95 p99 } wastedOnFailures estimatedShare
+"""
+COSTS = f"""
+    query ($filter: CallFilter) {{
+      costs(filter: $filter) {{ rows {{ {COST_FIELDS} }} totals {{ {COST_FIELDS} }} }}
+    }}
+"""
+
+
+@dataclass
+class Ledger:
+    """What a test sends to, and asks by either path of GraphQL."""
+
+    ingest: Ingest
+    reader: Reader
+
+    async def data(self, query: str, variables: dict[str, Any], *, compiled: bool) -> Any:
+        policy = self.ingest.applied.policy
+        scope = Scope("testkey2", Role.ADMIN, None, policy, view_table(policy, Role.ADMIN))
+        context = Context(scope=scope, reader=self.reader, bucket=Bucket(0), max_cost=100_000, request_id="test")
+        schema = build_schema(compiled=compiled)
+        result = await schema.execute(query, variable_values=variables, context_value=context)
+        assert result.errors is None, result.errors
+        return result.data
+
+
+@pytest.fixture
+async def ledger(database_url: str, tmp_path: Path) -> AsyncIterator[Ledger]:
+    async with ingesting(database_url, tmp_path) as ingest:
+        yield Ledger(ingest, await Reader.open(ingest.database, ingest.accounts, ingest.keyring))
+
+
+tokens = st.sampled_from([None, 0, 1, INTEGER_MAX - 1, INTEGER_MAX])
+money = st.sampled_from([None, "0", "0.000000000001", "1", LARGEST])
+milliseconds = st.sampled_from([None, 0, 1, INTEGER_MAX])
+parts = st.sampled_from(
+    [
+        [],
+        [{"name": "input", "amount": LARGEST, "quantity": LARGEST, "unit_price": LARGEST}],
+        [{"name": "discount", "amount": f"-{LARGEST}", "quantity": "0.000000000001"}, {"name": "input", "amount": 0}],
+    ]
+)
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> dict[str, Any]:
+    """A row of extremes; parts of tokens do not exceed their whole."""
+    whole, answered = draw(tokens), draw(tokens)
+    return {
+        "status": draw(st.sampled_from(["succeeded", "failed"])),
+        "input_tokens": whole,
+        "output_tokens": answered,
+        "cache_read_tokens": draw(st.sampled_from([None, 0, whole])),
+        "reasoning_tokens": draw(st.sampled_from([None, answered])),
+        "amount": draw(money),
+        "amount_parts": draw(parts),
+        "latency_ms": draw(milliseconds),
+        "time_to_first_token_ms": draw(milliseconds),
+    }
+
+
+def every_field(kind: str) -> Fields:
+    return tuple((name, inner) for name, (_, inner) in SHAPES[kind].fields.items())
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(given=st.lists(rows(), min_size=1, max_size=6))
+async def test_what_is_accepted_is_read_summed_and_exported(ledger: Ledger, given: list[dict[str, Any]]) -> None:
+    """The extremes of every figure come out of calls, costs and exports, by both paths of GraphQL, and are exact."""
+    account = f"a-{uuid4().hex[:8]}"
+    sent = [call(f"{number}", account=account, **facts) for number, facts in enumerate(given)]
+    verdicts = await ledger.ingest.report(*sent)
+    assert {verdict.status for verdict in verdicts} == {Status.ACCEPTED}
+
+    wanted = {"account": {"eq": account}}
+    exported = {}
+    for kind, name in (("CALLS", "nodes"), ("COSTS", "rows")):
+        fields = every_field(kind)
+        variables = {"filter": wanted, "first": 100} | ({"total": True} if kind == "CALLS" else {})
+        answers = [
+            await ledger.data(operation_of(SHAPES[kind], fields), variables, compiled=compiled)
+            for compiled in (False, True)
+        ]
+        assert answers[0] == answers[1]
+        exported[kind] = answers[0][SHAPES[kind].root][name]
+        for row in exported[kind]:
+            assert ndjson(row)
+            assert Csv(fields).row(row)
+    by_id = {row["sourceId"]: row for row in exported["CALLS"]}
+    for number, facts in enumerate(given):
+        reported = [facts[name] for name in ("input_tokens", "output_tokens") if facts[name] is not None]
+        assert by_id[str(number)]["totalTokens"] == (str(sum(reported)) if reported else None)
+    costs = [await ledger.data(COSTS, {"filter": wanted}, compiled=compiled) for compiled in (False, True)]
+    assert costs[0] == costs[1]
+    total = sum(int(entry["inputTokens"]) for entry in costs[0]["costs"]["totals"])
+    assert total == sum(facts["input_tokens"] or 0 for facts in given)
+    amounts = [row["amount"] for row in exported["CALLS"] if row["amount"] is not None]
+    summed = [entry["amount"] for entry in costs[0]["costs"]["totals"] if entry["amount"] is not None]
+    assert sum(Decimal(one["amount"]) for one in summed) == sum(Decimal(one["amount"]) for one in amounts)
