@@ -67,7 +67,7 @@ class Report:
 
     `user` is the plain id. `content` holds the strings of the content fields of the same report: they are used to find
     echoes in the error text, and then gone. `dropped` counts the fields that the adapter left out: by name only when
-    the name is known to us, else under `unknown`.
+    the name is known to us, else under `unknown`. `warnings` say why a field was left out that was not as it should be.
     """
 
     source: Source
@@ -99,3 +99,4 @@ class Report:
     content: list[str] = field(default_factory=list[str], repr=False)
     dropped: dict[str, int] = field(default_factory=dict[str, int])
     attributes: Attributes | None = None
+    warnings: tuple[str, ...] = ()

@@ -33,7 +33,10 @@ class UnreadableContentError(ValueError):
 
 
 def decode_value(raw: bytes | msgspec.Raw) -> Json:
-    """Any JSON value; halves of surrogate pairs become U+FFFD, numbers that are not finite null. UnreadableContentError if even that does not help."""
+    """Any JSON value; halves of surrogate pairs become U+FFFD, and null what is no finite number.
+
+    UnreadableContentError if even that does not help.
+    """
     try:
         return _VALUES.decode(raw)
     except (ValueError, RecursionError):

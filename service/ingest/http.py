@@ -91,12 +91,14 @@ def answer(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 def _result(index: int, verdict: Verdict) -> dict[str, Any]:
-    status, id_, reason, _ = verdict
+    status, id_, reason, _, warnings, _ = verdict
     result: dict[str, Any] = {"index": index, "status": status}
     if id_ is not None:
         result["id"] = id_
     if reason is not None:
         result["reason"] = reason
+    if warnings:
+        result["warnings"] = list(warnings)
     return result
 
 

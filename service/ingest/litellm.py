@@ -26,7 +26,7 @@ from service.ingest.litellm_fields import (
 )
 from service.ingest.moments import MomentError, moment_of_epoch, moment_of_loose_text
 from service.ingest.money import MoneyError, money_of_number, money_of_text
-from service.ingest.native import ID_CHARACTERS_MAX, INTEGER_MAX, TEXT_CHARACTERS_MAX
+from service.ingest.native_fields import ID_CHARACTERS_MAX, INTEGER_MAX, TEXT_CHARACTERS_MAX
 from service.ingest.rejections import RowError, wrong_json
 from service.ingest.row_repair import repaired
 from service.ingest.rows import Rejection, Row, split_rows
@@ -70,7 +70,7 @@ def read_entry(row: Row) -> Report | Rejection:
     try:
         return _Entry(_fields(bytes(row))).report()
     except RowError as error:
-        return Rejection(str(error))
+        return Rejection(str(error), error.code)
 
 
 def _fields(row: bytes) -> dict[str, Raw]:

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from service.ingest.errors import BodyError
+from service.ingest.refusals import Refusal
 from service.ingest.row_repair import repaired
 from service.ingest.row_scanner import WINDOW_BYTES, RowScanner
 
@@ -27,7 +28,7 @@ _AT_ONCE_BYTES_MAX: Final = 2**19
 _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY: Final = msgspec.json.Decoder(msgspec.Raw)
 _FIRST: Final = (b"{", b"n")
-"""How a line begins that may be a row: an object, or null."""
+"""How a row begins: an object, or null."""
 _BEGINNING: Final = re.compile(rb'[ \t\r\n]*(\{[ \t\r\n]{0,40}"[^"\\]{1,40}")')
 
 
@@ -36,6 +37,7 @@ class Rejection:
     """Why one row was not taken. `reason` names the field and never quotes content."""
 
     reason: str
+    code: Refusal = Refusal.FIELD_INVALID
 
 
 def split_rows(body: bytes) -> list[Row]:
@@ -157,7 +159,7 @@ def _lines(body: bytes) -> Generator[None, None, list[Row]]:
         if len(lines) > _ROWS_MAX:
             break
         yield
-    if not (yield from _any_readable([line for line in lines if line.lstrip(_BLANK)[:1] in _FIRST])):
+    if not (yield from _any_readable(lines)):
         raise BodyError
     return lines
 
@@ -177,6 +179,8 @@ def _any_readable(rows: Sequence[Row]) -> Generator[None, None, bool]:
 def _is_readable(row: Row) -> bool:
     """Whether a row is JSON, or so large that its reader shall find out."""
     text = bytes(row)
+    if text[:WINDOW_BYTES].lstrip(_BLANK)[:1] not in _FIRST:
+        return False
     return len(text) > _AT_ONCE_BYTES_MAX or is_json(text) or is_json(repaired(text))
 
 
