@@ -28,7 +28,6 @@ from policies.evidence.merkle import (
     inclusion,
     peaks,
     verify_consistency,
-    verify_inclusion,
 )
 from policies.evidence.signer import Signer, read_rotation
 from policies.evidence.verify import (
@@ -42,6 +41,7 @@ from policies.evidence.verify import (
     read_checkpoint,
     read_key,
     verify,
+    verify_inclusion,
 )
 
 __all__ = [

@@ -115,24 +115,6 @@ def _largest_power_below(number: int) -> int:
     return 1 << (number - 1).bit_length() - 1
 
 
-def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
-    """Whether the leaf with the hash `leaf` is at `index` of the tree of `size` leaves (RFC 9162, 2.1.3.2)."""
-    if not 0 <= index < size:
-        return False
-    fn, sn, r = index, size - 1, leaf
-    for p in proof:
-        if sn == 0:
-            return False
-        if fn & 1 or fn == sn:
-            r = node_hash(p, r)
-            while not fn & 1 and fn:
-                fn, sn = fn >> 1, sn >> 1
-        else:
-            r = node_hash(r, p)
-        fn, sn = fn >> 1, sn >> 1
-    return sn == 0 and r == root
-
-
 def verify_consistency(first: int, second: int, first_root: bytes, second_root: bytes, proof: Sequence[bytes]) -> bool:
     """Whether the tree of `second` leaves begins with the tree of `first` leaves, not none (RFC 9162, 2.1.4.2)."""
     if not 0 < first <= second:

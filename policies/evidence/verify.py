@@ -1,11 +1,13 @@
-"""Verify a bundle of evidence. This file stands alone: copy it out, read it, and run it with Python 3.11 or later and
-the package `cryptography`:
+"""Verify a bundle of evidence or a statement of `attest`. This file stands alone: copy it out, read it, and run it with
+Python 3.11 or later and the package `cryptography`:
 
-    python3 verify.py BUNDLE [--key VKEY] [--since CHECKPOINT]
+    python3 verify.py FILE [--key VKEY] [--since CHECKPOINT]
 
-It checks that every line is canonical JSON; that the checkpoint is signed; that the entries, and the hashes of those
-before them, give its root (RFC 6962, section 2.1), and that of the checkpoint that you kept; that free text has the
-salted hash in its entry; that policies are those that entries name; that the last line signs all bytes before it.
+Of a bundle it checks that every line is canonical JSON; that the checkpoint is signed; that the entries, and the hashes
+of those before them, give its root (RFC 6962, section 2.1), and that of the checkpoint that you kept; that free text
+has the salted hash in its entry; that policies are those that entries name; that the last line signs all before it.
+Of a statement: that the checkpoint is signed, and that the statement's digest and every entry that it lists are in the
+tree that the checkpoint signs (RFC 9162, section 2.1.3).
 What it proves is that these statements were made, in this order, and not altered since. Formats: docs/ledger.md.
 """
 
@@ -19,12 +21,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-FORMAT = "calledger-evidence/1"
+FORMAT, ATTESTATION = "calledger-evidence/1", "calledger-attestation/1"
+SHOWN = ("kind", "actor", "recorded_at", "facts")
 ED25519 = b"\x01"
 NAME, BASE64 = "[^\0-\x20+]+", "[0-9A-Za-z+/]+={0,2}"
 NOTE = re.compile(f"(({NAME})\n(0|[1-9][0-9]{{0,17}})\n({BASE64})\n)\n((?:\u2014 {NAME} {BASE64}\n)+)")
@@ -260,14 +263,26 @@ class _Bundle:
             raise EvidenceError(
                 "the bundle is signed by another key than yours, and nothing here leads from yours to it"
             )
-        if since is None:
-            return
-        if since.origin != c.origin or not any(since.signed_by(Key(c.origin, public)) for public in self.trusted):
+        if since is not None:
+            self._hold_against(since, c)
+
+    def _hold_against(self, since: Checkpoint, now: Checkpoint) -> None:
+        """Whether what the kept checkpoint covers is still what the ledger begins with."""
+        signed = any(since.signed_by(Key(since.origin, public)) for public in self.trusted)
+        if since.origin not in self.origins or not signed:
             raise EvidenceError("the checkpoint that you kept is not one that this ledger signed")
+        if since.size > now.size:
+            raise EvidenceError(_cut(since, now))
         if self.since_root is None:
             raise EvidenceError(f"the bundle does not reach back to your checkpoint: ask for one since {since.size}")
+        if self.since_root != since.root and since.origin != now.origin:
+            raise EvidenceError(f"history was cut below your checkpoint, and went on under the name `{now.origin}`")
         if self.since_root != since.root:
             raise EvidenceError("the ledger was rewritten: it does not begin with what your checkpoint covers")
+
+
+def _cut(since: Checkpoint, now: Checkpoint) -> str:
+    return f"history was cut: your checkpoint covers {since.size} entries, and the ledger now ends after {now.size}"
 
 
 def verify(lines: Iterable[bytes], *, key: str | None = None, since: bytes | None = None) -> Verdict:
@@ -283,17 +298,100 @@ def verify(lines: Iterable[bytes], *, key: str | None = None, since: bytes | Non
     return bundle.verdict
 
 
+def verify_inclusion(leaf: bytes, index: int, size: int, proof: Iterable[bytes], root: bytes) -> bool:
+    """Whether the leaf with the hash `leaf` is at `index` of the tree of `size` leaves (RFC 9162, 2.1.3.2)."""
+    if not 0 <= index < size:
+        return False
+    fn, sn, r = index, size - 1, leaf
+    for p in proof:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            r = node_hash(p, r)
+            while not fn & 1 and fn:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            r = node_hash(r, p)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and r == root
+
+
+def verify_attestation(data: bytes, *, key: str | None = None, since: bytes | None = None) -> list[str]:
+    """Check a statement of `attest`; what holds, for the reader. Raises EvidenceError saying what does not."""
+    try:
+        said = json.loads(data)
+        if not isinstance(said, dict) or said["format"] != ATTESTATION:
+            raise EvidenceError(f"the statement is not of format {ATTESTATION}")
+        return _attested(said["statement"], said["evidence"], key, since)
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise EvidenceError("the file is not a statement of `attest`, or it was altered or cut off") from error
+
+
+def _attested(statement: dict[str, Any], proofs: dict[str, Any], key: str | None, since: bytes | None) -> list[str]:
+    signer, entries = read_key(proofs["key"]), statement["entries"]
+    if key is not None and read_key(key) != signer:
+        raise EvidenceError("the attestation is signed by another key than yours")
+    c, kept = read_checkpoint(proofs["checkpoint"].encode()), None if since is None else read_checkpoint(since)
+    if c.origin != signer.name or not c.signed_by(signer):
+        raise EvidenceError("the checkpoint is not signed by the key that the attestation names")
+    if kept is not None and (kept.origin != c.origin or not kept.signed_by(signer)):
+        raise EvidenceError("the checkpoint that you kept is not one that this ledger signed")
+    if kept is not None and kept.size > c.size:
+        raise EvidenceError(_cut(kept, c))
+    if kept is not None:
+        raise EvidenceError("a statement proves single entries: ask for a bundle to compare it with your checkpoint")
+    leaves = [_included(item, c) for item in (proofs["statement"], *proofs["items"])]
+    digest = "sha256:" + hashlib.sha256(canonical(statement)).hexdigest()
+    if leaves[0]["kind"] != "ATTESTED" or leaves[0]["facts"]["statement"] != digest:
+        raise EvidenceError("the statement is not the one that the ledger holds: it was altered")
+    proved = [
+        (item["index"], *(leaf[n] for n in SHOWN)) for item, leaf in zip(proofs["items"], leaves[1:], strict=True)
+    ]
+    if [(entry["index"], *(entry[name] for name in SHOWN)) for entry in entries] != proved:
+        raise EvidenceError("the entries that the statement lists are not those that are proved")
+    return [
+        "verified: signed by the key you gave" if key is not None else "consistent; signer not checked",
+        f"statement   of {statement['as_of']}, entry {proofs['statement']['index']} of the ledger",
+        f"ledger      {c.origin}",
+        f"entries     {len(proved)} listed, each proved",
+        *(
+            f"{'holds' if one['holds'] else 'FAILS':<11} {one['title']}: {one['finding']}"
+            for one in statement["checks"]
+        ),
+        f"signer      {signer}",
+    ]
+
+
+def _included(item: dict[str, Any], c: Checkpoint) -> dict[str, Any]:
+    """The leaf of an entry, when its proof leads to the root of the checkpoint."""
+    data = read_base64(item["leaf"], "a leaf")
+    proof = [read_base64(text, "a hash of a proof", 32) for text in item["proof"]]
+    if not verify_inclusion(leaf_hash(data), item["index"], c.size, proof, c.root):
+        raise EvidenceError(f"entry {item['index']} is not in the ledger at that place")
+    return read_canonical(data, f"the leaf of entry {item['index']}")
+
+
+def verify_file(file: IO[bytes], *, key: str | None = None, since: bytes | None = None) -> list[str]:
+    """Check a bundle or a statement, whichever the file is; what holds. Raises EvidenceError saying what does not."""
+    first = file.readline()
+    file.seek(0)
+    # A statement is one object, indented; the first line of a bundle is a whole one.
+    if first.strip() == b"{" or ATTESTATION.encode() in first:
+        return verify_attestation(file.read(), key=key, since=since)
+    return verify(file, key=key, since=since).lines()
+
+
 if __name__ == "__main__":
     import argparse
     import sys
 
-    parser = argparse.ArgumentParser(description="Verify a bundle of evidence.")
-    parser.add_argument("bundle", type=argparse.FileType("rb"))
+    parser = argparse.ArgumentParser(description="Verify a bundle of evidence, or a statement of `attest`.")
+    parser.add_argument("file", type=argparse.FileType("rb"))
     parser.add_argument("--key", help="the verifier key that you trust")
     parser.add_argument("--since", type=argparse.FileType("rb"), help="file with a checkpoint that you kept")
     given = parser.parse_args()
     try:
-        found = verify(given.bundle, key=given.key, since=given.since and given.since.read())
+        found = verify_file(given.file, key=given.key, since=given.since and given.since.read())
     except (EvidenceError, OSError) as error:
         sys.exit(f"NOT verified: {error}")
-    sys.stdout.write("\n".join(found.lines()) + "\n")
+    sys.stdout.write("\n".join(found) + "\n")

@@ -1,13 +1,11 @@
 """`calledger verify`: check a bundle of evidence, with neither server nor database."""
 
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 
-from policies.evidence.attestation import verify_attestation
-from policies.evidence.verify import EvidenceError
-from policies.evidence.verify import verify as verify_bundle
+from policies.evidence.verify import EvidenceError, verify_file
 from service.commands.options import UnusedData, verb
 from service.errors import RequestError
 
@@ -41,24 +39,12 @@ def verify(
     try:
         given = read_key_option(key)
         with file.open("rb") as lines:
-            if _is_attestation(lines):
-                if since is not None:
-                    raise typer.BadParameter("--since is for bundles; an attestation proves single entries")
-                said = verify_attestation(lines.read(), key=given)
-            else:
-                said = verify_bundle(lines, key=given, since=None if since is None else read_since(since)).lines()
+            said = verify_file(lines, key=given, since=None if since is None else read_since(since))
     except OSError as error:
         raise _unreadable(file, error) from None
     except EvidenceError as error:
         raise NotVerifiedError(f"NOT verified: {error}") from None
     typer.echo("\n".join(said))
-
-
-def _is_attestation(opened: IO[bytes]) -> bool:
-    """An attestation is one indented object; a bundle's first line is a whole one."""
-    first = opened.readline(1000)
-    opened.seek(0)
-    return first.strip() == b"{"
 
 
 def read_key_option(key: str | None) -> str | None:

@@ -6,7 +6,6 @@ that have ended is tidied up by the others, and by the next start.
 
 import asyncio
 import random
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
 from hashlib import sha256
@@ -16,6 +15,7 @@ import asyncpg
 import orjson
 
 from service.api.export_types import encode_export_id
+from service.background import set_within
 from service.errors import CalledgerError
 from service.export.evidence import evidence_rows
 from service.export.folder import Draft, ExportFolder
@@ -33,6 +33,7 @@ from service.storage.export_store import (
     exports_with_files,
     fail_export,
     finish_export,
+    live_writer,
 )
 
 log = get_logger()
@@ -40,7 +41,6 @@ EVERY_S: Final = 60.0
 AT_ONCE: Final = 4
 """Exports that one process writes at a time."""
 CHUNK_BYTES: Final = 2**16
-_LOCK: Final = "SELECT pg_advisory_lock($1)"
 
 Rows = AsyncIterator[tuple[bytes, int]]
 """Parts of a file, each with how many rows end in it."""
@@ -73,10 +73,7 @@ class ExportWriter:
                 await self._turn()
                 # Spread, so that processes that were started together do not meet every time.
                 pause_s = EVERY_S * (0.9 + 0.2 * random.random())  # noqa: S311 - spread
-                try:
-                    await asyncio.wait_for(asked.wait(), pause_s)
-                except TimeoutError:
-                    continue
+                await set_within(asked, pause_s)
         finally:
             await self._end()
 
@@ -110,9 +107,7 @@ class ExportWriter:
     async def _live(self) -> None:
         """Hold the lock that says that this process lives; a new one when the connection was lost."""
         if self._alive is None or self._alive.is_closed():
-            self._alive = await asyncpg.connect(self._runtime.database.url)
-            self._worker = secrets.randbits(62)
-            await self._alive.execute(_LOCK, self._worker)
+            self._alive, self._worker = await live_writer(self._runtime.database.url)
 
     async def _end(self) -> None:
         for job in self._jobs:

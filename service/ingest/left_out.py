@@ -20,11 +20,15 @@ WITH_THEM: Final[Mapping[str, frozenset[str]]] = {
 
 
 class FieldError(RowError):
-    """A field that the call can do without is not as it should be: the call is taken without `fields`."""
+    """A field that the call can do without is not as it should be: the call is taken without `fields`.
 
-    def __init__(self, message: str, *fields: str) -> None:
+    `negative` says of an amount that it can be read, and is below zero.
+    """
+
+    def __init__(self, message: str, *fields: str, negative: bool = False) -> None:
         super().__init__(message)
         self.fields = frozenset().union(*(WITH_THEM.get(field, {field}) for field in fields))
+        self.negative = negative
 
 
 def decode_rest(
@@ -44,8 +48,9 @@ def decode_rest(
             raise refusal
         fault = FieldError(str(refusal), refusal.field)
         faults.append(fault)
+        fault.fields &= kept.keys()
         for field in fault.fields:
-            kept.pop(field, None)
+            del kept[field]
 
 
 def _undecodable(fields: Mapping[str, Raw]) -> RowError | None:

@@ -83,6 +83,9 @@ def read_row(row: Row) -> Report | Rejection:
     if others:
         _drop(report, others)
     tell(report, faults)
+    for fault in faults:
+        if "amount" in fault.fields:
+            report.amount_unknown = "NEGATIVE" if fault.negative else "UNREADABLE"
     return report
 
 
@@ -129,6 +132,7 @@ def _report_without_faults(facts: Facts, faults: list[FieldError]) -> Report:
             return _report(facts)
         except FieldError as fault:
             faults.append(fault)
+            fault.fields = frozenset(name for name in fault.fields if getattr(facts, name) not in (None, UNSET))
             _clear(facts, fault.fields)
 
 
@@ -242,7 +246,8 @@ def _amount(facts: Facts) -> Decimal | None:
         return amount
     amount = _money("amount", facts.amount)
     if amount is not None and amount < 0 and not facts.corrects:
-        raise FieldError("`amount` is negative: only a call with `corrects` may take money back", "amount")
+        message = "`amount` is negative: only a call with `corrects` may take money back"
+        raise FieldError(message, "amount", negative=True)
     return amount
 
 

@@ -21,7 +21,7 @@ from service.ingest.identity import Identities
 from service.ingest.metrics import QUEUED_ROWS, count_rows
 from service.ingest.preparation import Preparation
 from service.ingest.prepared import Prepared, Rules
-from service.ingest.prices import PriceList
+from service.ingest.prices import Prices
 from service.ingest.refusals import Refusal
 from service.ingest.rows import Rejection
 from service.ingest.verdict import Status, Verdict, tally_of
@@ -60,7 +60,7 @@ class Writer:
         partitions: Partitions,
         keyring: Keyring,
         rules: Callable[[], Rules],
-        prices: PriceList,
+        prices: Prices,
         queue_rows: int,
         batch_rows: int,
     ) -> None:
@@ -217,8 +217,7 @@ class Writer:
             await _breathe(entries)
 
     def _whole(self, rules: Rules, report: Report) -> Whole | None:
-        # Where the gateway's own figure could not be read, none of ours takes its place.
-        if report.amount is None and "amount" not in report.dropped:
+        if report.amount is None:
             self._prices.estimate(report)
         return rules.admission.whole(report)
 

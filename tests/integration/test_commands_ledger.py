@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from running import RunningService, command
 
+from policies import evidence
 from policies.evidence import read_leaf, verify
 
 
@@ -84,6 +85,60 @@ def test_only_what_came_after_a_checkpoint(service: RunningService, tmp_path: Pa
 
     assert json.loads(later.read_text().splitlines()[0])["from"] == size
     assert verified(later, "--since", kept).returncode == 0
+
+
+def both_verifiers(folder: Path, file: Path, *given: str | Path) -> tuple[int, str]:
+    """Exit code and words of `calledger verify` and of the file that stands alone, which must be the same."""
+    program = folder / "verify.py"
+    program.write_bytes(Path(evidence.__file__).with_name("verify.py").read_bytes())
+    command = [sys.executable, "-I", program, file, *given]
+    alone, ours = subprocess.run(command, capture_output=True, text=True, check=False), verified(file, *given)
+    said = alone.stdout or alone.stderr
+    assert (ours.returncode, (ours.stdout or ours.stderr).removeprefix("calledger: ")) == (alone.returncode, said)
+    return alone.returncode, said
+
+
+def test_both_verifiers_say_the_same(service: RunningService, tmp_path: Path) -> None:
+    """Of good and bad bundles and statements, with and without key and checkpoint: the same words, the same code."""
+    statement, bundle, old, kept = (tmp_path / name for name in ("statement", "bundle", "old", "kept"))
+    altered = tmp_path / "altered"
+    key = service.command("ledger", "key").stdout.strip()
+    service.command("ledger", "export", str(old))
+    earlier = tmp_path / "earlier"
+    earlier.write_text(service.command("ledger", "checkpoint").stdout)
+    service.command("attest", str(statement))
+    service.new_key("viewer")
+    kept.write_text(service.command("ledger", "checkpoint").stdout)
+    service.command("ledger", "export", str(bundle))
+    size = kept.read_text().splitlines()[1]
+
+    for file in (statement, bundle):
+        assert both_verifiers(tmp_path, file, "--key", key)[1].startswith("verified: signed by the key you gave\n")
+        assert both_verifiers(tmp_path, file)[1].startswith("consistent; signer not checked\n")
+        altered.write_bytes(file.read_bytes()[:-40])
+        assert both_verifiers(tmp_path, altered)[0] == 1
+    assert "nothing was changed or removed" in both_verifiers(tmp_path, bundle, "--since", kept)[1]
+    assert f"history was cut: your checkpoint covers {size} " in both_verifiers(tmp_path, old, "--since", kept)[1]
+    assert "history was cut" in both_verifiers(tmp_path, statement, "--since", kept)[1]
+    assert "ask for a bundle" in both_verifiers(tmp_path, statement, "--since", earlier)[1]
+    compact = tmp_path / "compact"
+    compact.write_text(json.dumps(json.loads(statement.read_text())))
+    assert both_verifiers(tmp_path, compact, "--key", key)[0] == 0
+
+
+def test_a_ledger_shorter_than_a_checkpoint_exports_no_evidence_since_it(
+    service: RunningService, tmp_path: Path
+) -> None:
+    """Whoever asks for what came after a checkpoint that the ledger no longer reaches is told that it was cut."""
+    kept = tmp_path / "kept"
+    kept.write_text(service.command("ledger", "checkpoint").stdout)
+    lines = kept.read_text().split("\n")
+    lines[1] = "4000"
+    kept.write_text("\n".join(lines))
+    done = service.command("ledger", "export", str(tmp_path / "bundle"), "--since", str(kept))
+
+    assert done.returncode == 1
+    assert "fewer than the 4000 that the checkpoint covers: its history was cut" in done.stderr
 
 
 def test_what_does_not_hold_is_one_line_and_exit_code_one(service: RunningService, tmp_path: Path) -> None:

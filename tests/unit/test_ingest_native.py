@@ -114,6 +114,9 @@ def test_what_a_call_can_do_without_is_left_out_and_said(facts: dict[str, Any], 
     name = next(iter(facts))
     assert getattr(got, name) in (None, {}) or name in ("error", "input_tokens", "output_tokens")
     assert got.dropped
+    assert got.amount_unknown == (
+        None if "amount" not in facts else "NEGATIVE" if facts["amount"] == "-1" else "UNREADABLE"
+    )
 
 
 def test_a_row_with_many_faults_is_taken_without_them() -> None:
