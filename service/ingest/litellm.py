@@ -14,13 +14,21 @@ import msgspec
 from msgspec import Raw
 
 from policies import AmountPart, ErrorReport, Json, Report
-from service.ingest.content import UnreadableContentError, count_dropped, decode_value, remember_content, strings_in
+from policies.redaction.identifiers import address_parts
+from service.ingest.content import (
+    UnreadableContentError,
+    count_dropped,
+    decode_value,
+    remember_content,
+    remember_values,
+)
 from service.ingest.litellm_fields import (
     CONTENT,
     CONTENT_METADATA,
     METERS,
     NOT_KEPT,
     OPERATIONS,
+    PERSONS,
     PRIVATE_PARAMETERS,
     READ,
 )
@@ -120,6 +128,7 @@ class _Entry:
         self._read_times(report)
         self._read_error(report)
         self._drop(report)
+        self._remember_names(report)
         return report
 
     # Values ----------------------------------------------------------------------------------------------------------
@@ -277,12 +286,30 @@ class _Entry:
                 continue
             count_dropped(report, name if name in NOT_KEPT or name in CONTENT else "unknown")
             if name in CONTENT:
-                contents.append(raw)
+                contents.append((name, raw))
+        values = []
         for name in CONTENT_METADATA:
             if value := self._metadata.get(name):
                 count_dropped(report, f"metadata.{name}")
-                report.content.extend(strings_in([value]) if report.failed else ())
+                values.append((name, value))
+        if report.error is not None:
+            values += [(name, self._parameters.get(name)) for name in PRIVATE_PARAMETERS if name != "user"]
+            remember_values(report, values)
         remember_content(report, contents)
+
+    def _remember_names(self, report: Report) -> None:
+        """Remember all ids of persons that the error's text and labels may repeat, and names that it may keep."""
+        named = (
+            self._value("end_user"),
+            *(self._metadata.get(name) for name in PERSONS),
+            self._parameters.get("user"),
+        )
+        others = [text for value in named if (text := _text(value)) and text != report.user]
+        report.persons = tuple(dict.fromkeys(others))
+        if report.error is not None:
+            address = _text(self._value("api_base")) or _text(self._hidden.get("api_base"))
+            names = [_text(value) for value in (self._value("model"), self._value("model_id"))]
+            report.identifiers += (*filter(None, names), *(address_parts(address) if address else ()))
 
 
 def _text(value: _Value, characters_max: int = TEXT_CHARACTERS_MAX) -> str | None:

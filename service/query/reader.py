@@ -125,6 +125,10 @@ class Reader:
         """What is sealed of these rows, as far as the role may read it."""
         return await Discloser(self.keyring, scope, await self.clock.now()).open_all(rows)
 
+    async def outlook(self, scope: Scope, row: Row) -> Details:
+        """Whether one row could be opened for this scope; it is not."""
+        return await Discloser(self.keyring, scope, await self.clock.now()).outlook(row)
+
     async def reveal(self, scope: Scope, row: Row) -> Details:
         """What is sealed of one row, with what a rule took out of it and the policy kept.
 
