@@ -33,6 +33,7 @@ _LOOKED_THROUGH_BYTES_MAX: Final = 2**22
 # How JSON may write NUL and U+FFFD, with which a row is not taken unless it is looked at.
 _ODD_ESCAPES: Final = (_NUL_ESCAPE, b"\\uf", b"\\uF")
 
+_CURRENCY_FORM: Final = re.compile(CURRENCY)
 _KNOWN: Final = frozenset(Facts.__struct_fields__)
 _ERROR_FIELDS: Final = frozenset(ErrorFields.__struct_fields__)
 _NEEDED: Final = frozenset({"id", "started_at", "model", "status", "account", "corrects"})
@@ -107,7 +108,7 @@ def _plain_facts(row: Row) -> Facts:
 
 @lru_cache(maxsize=256)
 def _is_currency(text: str | None) -> bool:
-    return text is None or re.search(CURRENCY, text) is not None
+    return text is None or _CURRENCY_FORM.search(text) is not None
 
 
 def _second_look(row: bytes) -> tuple[Facts, Mapping[str, Raw], list[FieldError]]:
