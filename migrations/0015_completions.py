@@ -51,7 +51,7 @@ GUARD = [
 class Migration(migrations.Migration):
     """Add the column and the trigger."""
 
-    dependencies = [("calledger", "0013_row_security")]
+    dependencies = [("calledger", "0014_leaf_columns")]
 
     operations = [
         ops.RunSQL(
