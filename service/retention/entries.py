@@ -22,6 +22,7 @@ Kind = Literal[
     "HOLD_PLACED",
     "HOLD_LIFTED",
     "ERASURE_INTENT",
+    "ERASURE_RESTRICTED",
     "ERASURE_RESULT",
     "TIER_CHANGED",
 ]
