@@ -55,7 +55,7 @@ class RevealMutation:
     )
     async def reveal_error(
         self, info: Info, input: Annotated[RevealErrorInput, strawberry.argument(description="Which error, and why.")]
-    ) -> RevealErrorPayload:
+    ) -> RevealErrorPayload | None:
         return await resolve_reveal(info, input)
 
 
