@@ -7,7 +7,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Add the index."""
 
-    dependencies = [("calledger", "0013_row_security")]
+    dependencies = [("calledger", "0014_leaf_columns")]
 
     operations = [
         ops.RunSQL(
