@@ -36,7 +36,9 @@ class Amount:
 
 @strawberry.type(description="One part of an amount: quantity x unit price.")
 class AmountPart:
-    meter: str = _field("input, output, cache_read, cache_write, reasoning, request, discount or margin.")
+    meter: str = _field(
+        "input, output, cache_read, cache_write, reasoning, request, tools, guardrail, discount, margin or other."
+    )
     quantity: Decimal | None = _field("How many units.")
     unit_price: Decimal | None = _field("Price of one unit.")
     amount: Decimal = _field("What the part adds to the amount; a discount is negative.")

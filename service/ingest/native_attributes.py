@@ -7,6 +7,7 @@ from typing import Annotated, Final, TypeAlias
 from msgspec import Meta, Raw, Struct
 
 from policies.report import AmountPart, Attributes, Report
+from service.ingest.amount_parts import sums_to
 from service.ingest.content import count_dropped
 from service.ingest.money import MoneyError, money_of_json
 
@@ -73,7 +74,7 @@ def take_parts(report: Report, parts: Iterable[AmountPart]) -> None:
     found = list(parts)
     if not found:
         return
-    if report.amount is not None and sum(part.amount for part in found) == report.amount:
+    if sums_to(report.amount, found):
         report.amount_parts = found
     else:
         count_dropped(report, "amount_parts")
