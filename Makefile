@@ -1,11 +1,11 @@
-# `make demo` and `make test` set up all that they need, on a machine with Python 3.11 to 3.13, git and make.
+# `make demo` and `make test` set up all that they need, on a machine with Python 3.11 to 3.14, git and make.
 # Paths are relative throughout: make cannot hold a folder's name with a space in it.
 
 DATA ?= .demo
 # A worker takes whole files, in the order of the folders: those that start services first, the quick ones last.
 PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder -rs
 
-.PHONY: demo test lint schema bench
+.PHONY: demo test test-pythons lint schema bench
 
 demo: .venv/installed
 	.venv/bin/python -m service serve --demo --data "$(DATA)"
@@ -13,6 +13,11 @@ demo: .venv/installed
 test: .venv/installed-for-tests lint
 	sh .ci/postgresql
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+# The same tests on every Python from 3.11 to 3.14 that is here; PYTHONS names programs instead.
+test-pythons: .venv/installed-for-tests
+	sh .ci/postgresql
+	PYTEST_ARGS="$(PYTEST_ARGS)" PYTHONS="$(PYTHONS)" sh .ci/test-pythons
 
 lint: .venv/installed-for-tests
 	.venv/bin/python -m ruff check .

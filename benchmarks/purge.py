@@ -47,7 +47,7 @@ from policies import Role, Store
 from policies.retention import Partition, partition_bounds
 from service.access.principal import Principal
 from service.ingest.native import read_native
-from service.ingest.prices import shipped_price_list
+from service.ingest.price_file import load_prices
 from service.ingest.setup import rules_in_force
 from service.ingest.writer import Writer
 from service.retention.purge import run_purge
@@ -197,7 +197,7 @@ async def _load(data: Path, number: int) -> None:
     async with open_runtime(Settings(data=data)) as runtime:
         writer = Writer(
             database=runtime.database, accounts=runtime.accounts, partitions=runtime.partitions,
-            keyring=runtime.keyring, rules=rules_in_force(lambda: runtime.applied), prices=shipped_price_list(),
+            keyring=runtime.keyring, rules=rules_in_force(lambda: runtime.applied), prices=load_prices(None),
             queue_rows=20_000, batch_rows=2_000,
         )  # fmt: skip
         await writer.start()

@@ -29,7 +29,7 @@ from policies.model import (
     View,
     Window,
 )
-from policies.report import AmountPart, AmountSource, Attributes, ErrorReport, Json, Report, Source
+from policies.report import AmountPart, AmountSource, AmountUnknown, Attributes, ErrorReport, Json, Report, Source
 from policies.roots import ROOT_FIELDS
 from policies.views import (
     STRUCTURAL_TYPES,
@@ -54,6 +54,7 @@ __all__ = [
     "AdmittedError",
     "AmountPart",
     "AmountSource",
+    "AmountUnknown",
     "Attributes",
     "Change",
     "DataClass",

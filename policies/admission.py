@@ -15,7 +15,7 @@ from policies.error_admission import AdmittedError, AdmittedFailure, ErrorAdmiss
 from policies.fields import USER
 from policies.model import Action, Policy
 from policies.redaction import Redactor
-from policies.report import AmountPart, AmountSource, Attributes, Report, Source
+from policies.report import AmountPart, AmountSource, AmountUnknown, Attributes, Report, Source
 
 NAME_CHARS_MAX: Final = 200
 WORD_CHARS_MAX: Final = 100
@@ -52,6 +52,7 @@ _FIGURES: Final = {
     "Call.reasoningTokens": "reasoning_tokens",
     "Call.latencyMs": "latency_ms",
     "Call.timeToFirstTokenMs": "time_to_first_token_ms",
+    "Call.amountUnknown": "amount_unknown",
 }
 
 
@@ -94,6 +95,7 @@ class Admitted:
     error: AdmittedError | None
     removed: dict[str, int]
     rejected: str | None = None
+    amount_unknown: AmountUnknown | None = None
     attributes: Attributes | None = None
 
 
@@ -141,7 +143,7 @@ class Admission:
             self._keeps_all
             and not report.failed
             and report.error is None
-            and report.amount_parts is None
+            and (report.amount_parts is None or (self._keeps_parts and report.amount_source == "ESTIMATED"))
             and report.corrects is None
             and report.user != ""
             and (report.amount is None) is (report.currency is None) is (report.amount_source is None)
@@ -192,6 +194,7 @@ class Admission:
             error=failure.record,
             removed=removed,
             attributes=None if report.attributes is None else self._attributes.admit(report.attributes, removed),
+            amount_unknown=report.amount_unknown if self._keeps_amount else None,
         )
         self._drop(report, admitted)
         admitted.rejected = _rejection(report, admitted)
@@ -265,8 +268,13 @@ def _names(call: Report | Admitted) -> _Names:
 def _parts(parts: list[AmountPart] | None) -> list[AmountPart] | None:
     if not parts:
         return None
+    # What we estimated is named by price lists, which are the operator's.
     return [
-        AmountPart(part.meter if part.meter in METERS else OTHER_METER, part.amount, part.quantity, part.unit_price)
+        part
+        if part.price_list is not None
+        else AmountPart(
+            part.meter if part.meter in METERS else OTHER_METER, part.amount, part.quantity, part.unit_price
+        )
         for part in parts
     ]
 

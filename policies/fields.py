@@ -12,17 +12,17 @@ from policies.model import Action, Store
 
 _FIGURES: Final = (
     "calls errors inputTokens outputTokens cacheReadTokens cacheWriteTokens reasoningTokens amount tokenEfficiency "
-    "averageCost costPerThousandOutputTokens latencyMs wastedOnFailures estimatedShare"
+    "averageCost costPerThousandOutputTokens latencyMs wastedOnFailures estimatedShare callsWithoutAmount"
 )
 _TYPES: Final[Mapping[str, str]] = {
     "Call": (
         "id sourceId source startedAt account apiKey user model servedModel provider operation status streamed "
         "inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency amount "
-        "amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error traceId sessionId attempt cacheHit "
-        "deployment team organization normalizedError providerRequestId units"
+        "amountUnknown amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error traceId sessionId "
+        "attempt cacheHit deployment team organization normalizedError providerRequestId units"
     ),
     "Amount": "amount currency source",
-    "AmountPart": "meter quantity unitPrice amount",
+    "AmountPart": "meter quantity unitPrice amount priceList",
     "Tag": "key value",
     "Unit": "name quantity",
     "CallError": "id call type code message disclosure parameters occurredAt fingerprint redactions",
@@ -87,7 +87,7 @@ def _of(name: str, fields: str) -> frozenset[str]:
 SHOWN_MASKED: Final = (
     _of("Call", "sourceId source account apiKey user model servedModel provider operation streamed inputTokens")
     | _of("Call", "outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency amount")
-    | _of("Call", "amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error")
+    | _of("Call", "amountUnknown amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error")
     | _of("Call", "traceId sessionId attempt cacheHit deployment team organization normalizedError providerRequestId")
     | _of("Call", "units")
     | _of("Amount", _TYPES["Amount"])
@@ -104,7 +104,7 @@ SHOWN_MASKED: Final = (
         for name in ("CostRow", "CostFigures")
         for figure in (
             *("amount", "tokenEfficiency", "averageCost", "costPerThousandOutputTokens", "latencyMs"),
-            *("wastedOnFailures", "estimatedShare"),
+            *("wastedOnFailures", "estimatedShare", "callsWithoutAmount"),
         )
     )
 )
@@ -134,6 +134,7 @@ def _figure_origins(name: str) -> dict[str, tuple[str, ...]]:
         f"{name}.costPerThousandOutputTokens": (*_PAID, "Call.outputTokens"),
         f"{name}.wastedOnFailures": (*_PAID, "Call.status"),
         f"{name}.estimatedShare": (*_PAID, "Amount.source"),
+        f"{name}.callsWithoutAmount": ("Call.amount",),
         f"{name}.errors": ("Call.status",),
         f"{name}.tokenEfficiency": ("Call.tokenEfficiency",),
         f"{name}.latencyMs": ("Call.latencyMs",),
@@ -147,6 +148,7 @@ def _same_names(name: str, origin: str, fields: str) -> dict[str, tuple[str, ...
 ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
     "Call.totalTokens": ("Call.inputTokens", "Call.outputTokens"),
     "Call.tokenEfficiency": ("Call.inputTokens", "Call.outputTokens"),
+    "Call.amountUnknown": ("Call.amount",),
     **{f"Amount.{field}": ("Call.amount",) for field in _TYPES["Amount"].split()},
     **{f"AmountPart.{field}": ("Call.amountParts",) for field in _TYPES["AmountPart"].split()},
     **{f"Tag.{field}": ("Call.tags",) for field in _TYPES["Tag"].split()},

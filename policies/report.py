@@ -19,15 +19,22 @@ Source: TypeAlias = Literal["native", "litellm", "otlp", "new-api", "one-api", "
 AmountSource: TypeAlias = Literal["BILLED", "REPORTED", "ESTIMATED", "ROUNDED"]
 """Where an amount comes from; the names are GraphQL's."""
 
+AmountUnknown: TypeAlias = Literal["NOT_REPORTED", "NOT_PRICED", "UNREADABLE", "NEGATIVE"]
+"""Why a call has no amount; the names are GraphQL's."""
+
 
 @dataclass(slots=True)
 class AmountPart:
-    """One part of an amount, quantity x unit price, in the currency of the call."""
+    """One part of an amount, quantity x unit price, in the currency of the call.
+
+    `price_list`: the version of our list that the unit price is from; None: the part was reported.
+    """
 
     meter: str
     amount: Decimal
     quantity: Decimal | None = None
     unit_price: Decimal | None = None
+    price_list: str | None = None
 
 
 @dataclass(slots=True)
@@ -66,7 +73,8 @@ class Report:
     """One call as its gateway reported it.
 
     `user` is the plain id. `content` holds the strings of the content fields of the same report: they are used to find
-    echoes in the error text, and then gone. `dropped` counts the fields that the adapter left out: by name only when
+    echoes in the error text, and then gone. `amount_unknown` says why there is no amount where one was reported and is
+    none; what was not reported is estimated. `dropped` counts the fields that the adapter left out: by name only when
     the name is known to us, else under `unknown`.
     """
 
@@ -99,3 +107,4 @@ class Report:
     content: list[str] = field(default_factory=list[str], repr=False)
     dropped: dict[str, int] = field(default_factory=dict[str, int])
     attributes: Attributes | None = None
+    amount_unknown: AmountUnknown | None = None

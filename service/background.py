@@ -1,18 +1,43 @@
-"""Endless work beside a block."""
+"""Endless work beside a block, and waiting for an event with a limit of time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from service.logs import get_logger
+
+log = get_logger()
+
 
 @asynccontextmanager
 async def background(work: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Run endless work beside the block, and end it with the block."""
+    """Run endless work beside the block, and end it with the block. Work that ends by an error is logged at once."""
     tasks = [asyncio.create_task(coroutine) for coroutine in work]
+    for task in tasks:
+        task.add_done_callback(_log_failure)
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait until `event` is set, `seconds` at most; whether it is.
+
+    `asyncio.wait_for` would swallow a cancellation that meets the event (Python 3.11, bpo-37658), and the loop that
+    waits would go on for ever.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return event.is_set()
+    return True
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("work in the background has ended", task=task.get_coro().__qualname__, exc_info=error)

@@ -44,7 +44,8 @@ class Front:
         self._stopping = True
         if self._under_way:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), _PATIENCE_S)
+                async with asyncio.timeout(_PATIENCE_S):
+                    await self._ended.wait()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self._under_way += 1

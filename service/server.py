@@ -187,7 +187,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), _WORKER_PATIENCE_SECONDS)
+        async with asyncio.timeout(_WORKER_PATIENCE_SECONDS):
+            await process.wait()
     except TimeoutError:
         log.error("a worker process did not end and is killed")
         process.kill()

@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     policy: Annotated[Path | None, Field(description="policy file; refused when it differs from the one applied")] = (
         None
     )
+    prices: Annotated[
+        Path | None,
+        Field(description="price list for calls that come without an amount; asked before the shipped one"),
+    ] = None
     keyring: Annotated[
         str | None, Field(description="where data keys live: `file:DIR` or `postgres:URL`; by default `DATA/keyring`")
     ] = None

@@ -16,6 +16,7 @@ CALL = [
     *("id", "sourceId", "source", "startedAt", "account", "apiKey", "user", "model", "servedModel", "provider"),
     *("operation", "status", "streamed", "inputTokens", "outputTokens", "totalTokens", "cacheReadTokens"),
     *("cacheWriteTokens", "reasoningTokens", "tokenEfficiency", "latencyMs", "timeToFirstTokenMs", "errorType"),
+    *("amountUnknown",),
     *("errorCode", "traceId", "sessionId", "attempt", "cacheHit", "deployment", "team", "organization"),
     *("normalizedError", "providerRequestId", "__typename"),
 ]
@@ -23,7 +24,7 @@ ERROR = ["id", "type", "code", "message", "disclosure", "occurredAt", "fingerpri
 PARTS = {
     "Call": {
         "amount": ("Amount", ["amount", "currency", "source", "__typename"]),
-        "amountParts": ("AmountPart", ["meter", "quantity", "unitPrice", "amount", "__typename"]),
+        "amountParts": ("AmountPart", ["meter", "quantity", "unitPrice", "amount", "priceList", "__typename"]),
         "tags": ("Tag", ["key", "value", "__typename"]),
         "units": ("Unit", ["name", "quantity", "__typename"]),
     },

@@ -23,6 +23,7 @@ from urllib.parse import quote
 import hypothesis
 import pytest
 from folders import IN_MEMORY, SHORT_FOLDER
+from time_limits import pytest_runtest_protocol, pytest_timeout_set_timer  # noqa: F401 - hooks
 
 from service.storage import processes
 from service.storage.migrate import migrate

@@ -17,7 +17,8 @@ from policies.model import Policy
 from service.access.authenticate import Authenticator
 from service.access.principal import Principal
 from service.ingest.native import read_native
-from service.ingest.prices import shipped_price_list
+from service.ingest.price_file import load_prices
+from service.ingest.prices import Prices
 from service.ingest.setup import rules_in_force
 from service.ingest.verdict import Verdict
 from service.ingest.writer import Writer
@@ -115,14 +116,16 @@ def call(id_: str, **facts: Any) -> dict[str, Any]:
     return {"id": id_, "started_at": RECENT.isoformat(), "model": "gpt-4o", "status": "succeeded"} | facts
 
 
-def new_writer(ingest: Ingest, *, queue_rows: int = 20_000, batch_rows: int = 2_000) -> Writer:
+def new_writer(
+    ingest: Ingest, *, queue_rows: int = 20_000, batch_rows: int = 2_000, prices: Prices | None = None
+) -> Writer:
     return Writer(
         database=ingest.database,
         accounts=ingest.accounts,
         partitions=ingest.partitions,
         keyring=ingest.keyring,
         rules=rules_in_force(lambda: ingest.applied),
-        prices=shipped_price_list(),
+        prices=prices or load_prices(None),
         queue_rows=queue_rows,
         batch_rows=batch_rows,
     )

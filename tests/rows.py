@@ -68,6 +68,7 @@ class StoredCall:
     amount: Decimal | None = None
     currency: str | None = None
     amount_source: int | None = None
+    amount_unknown: int | None = None
     amount_parts: list[dict[str, str]] | None = None
     latency_ms: int | None = None
     time_to_first_token_ms: int | None = None
@@ -92,6 +93,7 @@ _COPIED = [
     *("started_at", "source_id", "model", "served_model", "provider"),
     *("operation", "api_key", "failed", "streamed", "input_tokens"),
     *("output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "amount"),
+    "amount_unknown",
     *("currency", "amount_source", "latency_ms", "time_to_first_token_ms", "error_type"),
     *("error_code", "source", "cache_hit", "attempt", "trace_id"),
     *("session_id", "deployment", "team", "organization", "normalized_error", "provider_request_id"),

@@ -13,8 +13,10 @@ from policies import Role
 from service.access.keys import mac_of, prefix_of
 from service.access.principal import Principal
 from service.errors import RequestError
+from service.logs import get_logger
 from service.storage.models import ApiKey
 
+log = get_logger()
 _KEPT_SECONDS = 30.0
 _KEPT_KEYS = 4_096
 _LAST_USE_STEP = timedelta(minutes=1)
@@ -101,13 +103,18 @@ class Authenticator:
         self._good.clear()
 
     async def note_uses(self) -> None:
-        """Write down when keys were last used; one UPDATE a key and minute at most."""
-        used, self._used = self._used, {}
-        for prefix, moment in used.items():
+        """Write down when keys were last used; two UPDATEs per key and minute at most. What fails is kept for later."""
+        for prefix, moment in list(self._used.items()):
             await ApiKey.filter(prefix=prefix, last_used_at__isnull=True).update(last_used_at=moment)
             await ApiKey.filter(prefix=prefix, last_used_at__lt=moment - _LAST_USE_STEP).update(last_used_at=moment)
+            if self._used.get(prefix) == moment:
+                del self._used[prefix]
 
     async def note_uses_for_ever(self, every_seconds: float = 60.0) -> None:
+        """Write down uses in a loop, until cancelled. A failure is logged, and tried again in the next round."""
         while True:
             await asyncio.sleep(every_seconds)
-            await self.note_uses()
+            try:
+                await self.note_uses()
+            except Exception:  # a loop that has ended would leave every key as if it were never used again
+                log.exception("uses of API keys could not be written down")

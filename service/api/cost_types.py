@@ -33,6 +33,7 @@ _PYTHON_NAMES: Final = {
     "costPerThousandOutputTokens": "cost_per_thousand_output_tokens",
     "wastedOnFailures": "wasted_on_failures",
     "estimatedShare": "estimated_share",
+    "callsWithoutAmount": "calls_without_amount",
 }
 
 
@@ -69,6 +70,7 @@ class CostFigure:
     latency_ms: Percentiles | None = _field("How long calls took; null when none of them says.")
     wasted_on_failures: Decimal | None = _field("What failed calls cost; null when no call has an amount.")
     estimated_share: float | None = _field("Share of the amount that was estimated, 0 to 1.")
+    calls_without_amount: BigInt | None = _field("How many calls have no amount: see Call.amountUnknown.")
 
 
 @strawberry.type(description="What the row is grouped by; a field that was not asked for in groupBy is null.")

@@ -24,6 +24,16 @@ class AmountSource(Enum):
     ROUNDED = _value("ROUNDED", "Reported by a source that keeps rounded figures only.")
 
 
+@strawberry.enum(description="Why the amount of a call is not known. An amount of zero is known.")
+class AmountUnknownReason(Enum):
+    NOT_REPORTED = _value(
+        "NOT_REPORTED", "No amount came, and not what it could be estimated by: tokens, or an answer."
+    )
+    NOT_PRICED = _value("NOT_PRICED", "No amount came, and no price list has a price for the model then.")
+    UNREADABLE = _value("UNREADABLE", "What came in its place is no amount of money.")
+    NEGATIVE = _value("NEGATIVE", "What came is below zero, which only a correction may be.")
+
+
 @strawberry.enum(description="State of a sealed value for this role.")
 class Disclosure(Enum):
     CLEAR = _value("CLEAR", "Nothing was found in it that had to be hidden.")

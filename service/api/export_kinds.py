@@ -50,10 +50,10 @@ SHAPES: Final[Mapping[str, Shape]] = {
         _fields(
             "id sourceId source startedAt account apiKey user model servedModel provider operation status streamed "
             "inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency "
-            "amount* amountParts* latencyMs timeToFirstTokenMs tags* errorType errorCode traceId sessionId attempt "
-            "cacheHit deployment team organization normalizedError providerRequestId units*",
+            "amount* amountUnknown amountParts* latencyMs timeToFirstTokenMs tags* errorType errorCode traceId "
+            "sessionId attempt cacheHit deployment team organization normalizedError providerRequestId units*",
             amount=("Amount", "amount currency source"),
-            amountParts=("AmountPart", "meter quantity unitPrice amount"),
+            amountParts=("AmountPart", "meter quantity unitPrice amount priceList"),
             tags=("Tag", "key value"),
             units=("Unit", "name quantity"),
         ),
@@ -79,7 +79,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         Store.USAGE_DAY,
         _fields(
             "key* calls errors inputTokens outputTokens cacheReadTokens cacheWriteTokens reasoningTokens amount* "
-            "estimatedShare",
+            "callsWithoutAmount estimatedShare",
             key=("CostKey", "account model provider status currency bucketStart bucketEnd"),
             amount=("Money", "amount currency"),
         ),

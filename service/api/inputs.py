@@ -10,7 +10,14 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import Maybe
 
-from service.api.enums import CallOrderField, CallStatus, ErrorGroupOrderField, ErrorOrderField, OrderDirection
+from service.api.enums import (
+    AmountUnknownReason,
+    CallOrderField,
+    CallStatus,
+    ErrorGroupOrderField,
+    ErrorOrderField,
+    OrderDirection,
+)
 from service.api.scalars import BigInt
 
 
@@ -114,6 +121,15 @@ class CallStatusFilter:
     not_in: Maybe[list[CallStatus]] = _field("None of these.", "notIn")
 
 
+@strawberry.input(description="Compares why amounts are not known.")
+class AmountUnknownFilter:
+    eq: Maybe[AmountUnknownReason] = _field("Equal.")
+    ne: Maybe[AmountUnknownReason] = _field("Not equal; also where the amount is known.")
+    in_: Maybe[list[AmountUnknownReason]] = _field("One of these; an empty list matches nothing.", "in")
+    not_in: Maybe[list[AmountUnknownReason]] = _field("None of these; also where the amount is known.", "notIn")
+    is_null: Maybe[bool] = _field("There is no such reason (true), or there is one (false).")
+
+
 @strawberry.input(description="Matches calls that carry a tag.")
 class TagFilter:
     key: str = _field("The tag's key.")
@@ -141,6 +157,7 @@ class CallFilter:
     output_tokens: Maybe[IntFilter] = _field("Output tokens, reasoning included.")
     total_tokens: Maybe[TokenSumFilter] = _field("Input and output tokens together.")
     amount: Maybe[DecimalFilter] = _field("What it cost. Compares within one currency: needs `currency.eq`.")
+    amount_unknown: Maybe[AmountUnknownFilter] = _field("Why the amount is not known.")
     currency: Maybe[StringFilter] = _field("Currency of the amount.")
     latency_ms: Maybe[IntFilter] = _field("Milliseconds from request to the end of the answer.")
     time_to_first_token_ms: Maybe[IntFilter] = _field("Milliseconds from request to the first token.")

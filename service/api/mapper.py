@@ -10,7 +10,7 @@ import strawberry
 from policies import pseudonym
 from policies.model import View
 from policies.views import masked_text
-from service.api.enums import AmountSource, CallStatus, Disclosure, ParameterAction
+from service.api.enums import AmountSource, AmountUnknownReason, CallStatus, Disclosure, ParameterAction
 from service.api.types import Amount, AmountPart, Call, CallError, ErrorGroup, ErrorParameter, Redaction, Tag, Unit
 from service.query.disclose import Details
 from service.query.fields import CALLS, ERRORS
@@ -23,7 +23,7 @@ from service.query.selection import Selection
 from service.query.users import period_label
 from service.query.where import fingerprint_text
 from service.storage.ids import encode_call_id, encode_error_id
-from service.storage.sources import AMOUNT_SOURCE_NAMES, SOURCE_NAMES
+from service.storage.sources import AMOUNT_SOURCE_NAMES, AMOUNT_UNKNOWN_NAMES, SOURCE_NAMES
 
 _SEALED: Final = frozenset({"message", "disclosure", "parameters"})
 
@@ -118,6 +118,7 @@ def _amount_parts(row: Row) -> list[AmountPart] | None:
             quantity=_decimal(part.get("quantity")),
             unit_price=_decimal(part.get("unit_price")),
             amount=Decimal(part["amount"]),
+            price_list=part.get("price_list"),
         )
         for part in orjson.loads(row["amount_parts"])
     ]
@@ -163,6 +164,9 @@ _CALL_VALUES: Final[Mapping[str, Callable[[Row], Any]]] = {
     "reasoningTokens": _column("reasoning_tokens"),
     "tokenEfficiency": _column("token_efficiency"),
     "amount": _amount,
+    "amountUnknown": lambda row: (
+        None if row["amount_unknown"] is None else AmountUnknownReason[AMOUNT_UNKNOWN_NAMES[row["amount_unknown"]]]
+    ),
     "amountParts": _amount_parts,
     "latencyMs": _column("latency_ms"),
     "timeToFirstTokenMs": _column("time_to_first_token_ms"),

@@ -10,7 +10,7 @@ from typing import Any
 import strawberry
 
 from service.api.directives import Cost
-from service.api.enums import AmountSource, CallStatus, Disclosure, ParameterAction
+from service.api.enums import AmountSource, AmountUnknownReason, CallStatus, Disclosure, ParameterAction
 from service.api.scalars import BigInt
 
 
@@ -37,11 +37,15 @@ class Amount:
 @strawberry.type(description="One part of an amount: quantity x unit price.")
 class AmountPart:
     meter: str = _field(
-        "input, output, cache_read, cache_write, reasoning, request, tools, guardrail, discount, margin or other."
+        "input, output, cache_read, cache_write, reasoning, request, tools, guardrail, discount, margin or other; or a "
+        "unit of a price list."
     )
     quantity: Decimal | None = _field("How many units.")
     unit_price: Decimal | None = _field("Price of one unit.")
     amount: Decimal = _field("What the part adds to the amount; a discount is negative.")
+    price_list: str | None = _field(
+        "The price list that an estimate took the unit price from, as `name@digest`; null: the part was reported."
+    )
 
 
 @strawberry.type(description="A label that the policy allows.")
@@ -77,7 +81,8 @@ class Call(Node):
     cache_write_tokens: int | None = _field("Input tokens that were written to the provider's cache.")
     reasoning_tokens: int | None = _field("Output tokens that were spent on reasoning.")
     token_efficiency: float | None = _field("Output tokens divided by input tokens; null without input.")
-    amount: Amount | None = _field("Null when neither reported nor priceable.")
+    amount: Amount | None = _field("Null when it is not known: see amountUnknown.")
+    amount_unknown: AmountUnknownReason | None = _field("Why there is no amount; null of a call that has one.")
     amount_parts: list[AmountPart] | None = _field("How the amount came about (`detailed billing explanations`).")
     latency_ms: int | None = _field("Milliseconds from request to the end of the answer.")
     time_to_first_token_ms: int | None = _field("Milliseconds from request to the first token.")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from service.commands.common import quiet_runtime, run, say
 from service.commands.options import Data, verb
+from service.ingest.price_file import PriceFileError, load_prices
 from service.retention.detached import detached_partitions
 from service.runtime import Runtime
 from service.storage.models import Account, ApiKey, PurgeRun
@@ -41,6 +42,7 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         ("keyring", runtime.keyring.describe()),
         ("policy", f"{applied.policy.name}, version {applied.version}, {applied.digest}"),
         ("applied", f"{applied.applied_at:%Y-%m-%d %H:%M:%SZ} by {applied.applied_by}"),
+        ("prices", _prices(runtime)),
         ("accounts", str(await Account.all().count())),
         ("keys", f"{await ApiKey.filter(revoked_at__isnull=True).count()} that are not revoked"),
     ]
@@ -53,6 +55,13 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         facts.append(("detached", f"{one.describe()}: its rows are on the disk and shown to nobody"))
     facts += [("wall missing", wall) for wall in runtime.database.missing_walls] or [("walls", "all there")]
     return facts
+
+
+def _prices(runtime: Runtime) -> str:
+    try:
+        return ", then ".join(prices.version for prices in load_prices(runtime.settings.prices).lists)
+    except PriceFileError as error:
+        return f"not usable: {error}"
 
 
 async def _last_purge() -> str:

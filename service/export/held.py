@@ -26,7 +26,7 @@ from service.retention.escrow import open_held
 from service.retention.holds import Hold
 from service.runtime import Runtime
 from service.storage.ids import encode_call_id, encode_error_id
-from service.storage.sources import AMOUNT_SOURCE_NAMES, SOURCE_NAMES
+from service.storage.sources import AMOUNT_SOURCE_NAMES, AMOUNT_UNKNOWN_NAMES, SOURCE_NAMES
 
 REASON_CHARS_MAX: Final = 500
 _READ_AT_ONCE: Final = 500
@@ -109,6 +109,7 @@ def _call(row: asyncpg.Record) -> dict[str, Any]:
         "status": "FAILED" if row["failed"] else "SUCCEEDED",
         **_named(row, _CALL_COLUMNS),
         "amount": _amount(row),
+        "amountUnknown": AMOUNT_UNKNOWN_NAMES.get(row["amount_unknown"]),
         "amountParts": None if parts is None else [{_camel(name): part[name] for name in part} for part in parts],
         "tags": None if row["tags"] is None else orjson.loads(row["tags"]),
         "corrects": _plain(row["corrects"]),

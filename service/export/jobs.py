@@ -16,6 +16,7 @@ import asyncpg
 import orjson
 
 from service.api.export_types import encode_export_id
+from service.background import set_within
 from service.errors import CalledgerError
 from service.export.evidence import evidence_rows
 from service.export.folder import Draft, ExportFolder
@@ -73,10 +74,7 @@ class ExportWriter:
                 await self._turn()
                 # Spread, so that processes that were started together do not meet every time.
                 pause_s = EVERY_S * (0.9 + 0.2 * random.random())  # noqa: S311 - spread
-                try:
-                    await asyncio.wait_for(asked.wait(), pause_s)
-                except TimeoutError:
-                    continue
+                await set_within(asked, pause_s)
         finally:
             await self._end()
 

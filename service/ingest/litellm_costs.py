@@ -39,9 +39,11 @@ def _reported(payload: Payload, breakdown: Object, report: Report) -> Decimal | 
     value = payload.value(name)
     amount = payload.money(name, value)
     if amount is None and name in payload.unreadable:
+        report.amount_unknown = "UNREADABLE"
         return None
     if amount is not None and amount < 0:
         payload.note(name)
+        report.amount_unknown = "NEGATIVE"
         return None
     if amount:
         return amount

@@ -9,8 +9,8 @@ from msgspec import Raw
 
 PLACES: Final = 12
 SIGNIFICANT_DIGITS: Final = 15
+AMOUNT_LIMIT: Final = Decimal(10) ** 15
 _TEXT: Final = msgspec.json.Decoder(str)
-_LIMIT: Final = Decimal(10) ** 15
 _TEXT_CHARACTERS_MAX: Final = 1200  # the exact expansion of a double has up to 1,077
 _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
 _FORM: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
@@ -76,7 +76,7 @@ def _decimal(text: str) -> Decimal:
 
 def _fixed(value: Decimal) -> Decimal:
     """Without trailing zeros, exponent or negative zero, so that equal amounts are equal texts."""
-    if abs(value) >= _LIMIT:
+    if abs(value) >= AMOUNT_LIMIT:
         raise MoneyError("must be below 10^15")
     value = value.normalize(_WIDE)
     if not value:

@@ -17,7 +17,7 @@ from service.ingest.tokens import Tokens
 from service.keyring import Keyring
 from service.storage.accounts import Accounts
 from service.storage.ids import call_uuid_hex
-from service.storage.sources import AMOUNT_SOURCE_NUMBERS, SOURCE_NUMBERS
+from service.storage.sources import AMOUNT_SOURCE_NUMBERS, AMOUNT_UNKNOWN_NUMBERS, SOURCE_NUMBERS
 
 FUTURE_MAX = timedelta(hours=24)
 """How far ahead of the database's clock a call may have started: a day allows for a clock in the wrong time zone."""
@@ -158,7 +158,7 @@ def _error_at(admitted: Admitted) -> datetime | None:
 
 
 def _facts(admitted: Admitted | Whole, user_token: int | None) -> tuple[Any, ...]:
-    """The columns of STAGED_COLUMNS from `source` to `tags`."""
+    """The columns of STAGED_COLUMNS from `source` to `amount_unknown`."""
     return (
         SOURCE_NUMBERS[admitted.source],
         admitted.source_id,
@@ -183,6 +183,7 @@ def _facts(admitted: Admitted | Whole, user_token: int | None) -> tuple[Any, ...
         admitted.latency_ms,
         admitted.time_to_first_token_ms,
         orjson.dumps(admitted.tags).decode() if admitted.tags else None,
+        AMOUNT_UNKNOWN_NUMBERS[admitted.amount_unknown] if admitted.amount_unknown else None,
     )
 
 
@@ -204,11 +205,13 @@ def _attributes(attributes: Attributes) -> tuple[Any, ...]:
 
 
 def _parts_json(amount_parts: list[AmountPart]) -> str:
-    """`[{"meter", "quantity", "unit_price", "amount"}, ...]`, decimals as strings, absent ones left out."""
+    """A list of `{"meter", "quantity", "unit_price", "amount", "price_list"}`; decimals as strings, absent left out."""
     parts = []
     for part in amount_parts:
         figures = {"quantity": part.quantity, "unit_price": part.unit_price, "amount": part.amount}
         parts.append(
-            {"meter": part.meter} | {name: f"{figure:f}" for name, figure in figures.items() if figure is not None}
+            {"meter": part.meter}
+            | {name: f"{figure:f}" for name, figure in figures.items() if figure is not None}
+            | ({} if part.price_list is None else {"price_list": part.price_list})
         )
     return orjson.dumps(parts).decode()

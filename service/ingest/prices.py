@@ -1,87 +1,164 @@
-"""Amounts for calls that come without one: estimated from a price list, and marked so."""
+"""Amounts for calls that come without one: estimated from price lists, in parts, and marked so.
 
-import re
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
-from importlib.resources import files
-from typing import Any, Final
+An operator's list comes first, the shipped one after it. In a list the model that answered is looked for before the one
+that was asked for, an entry of the call's provider before one of any, and of these the one that is in force when the
+call starts. Where there is no price there is no amount, and the report says why.
+"""
 
-from policies.report import Report
-from service.ingest.money import PLACES
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Final
 
+from policies.report import AmountPart, AmountUnknown, Report
+from service.ingest.model_names import names_of
+from service.ingest.money import AMOUNT_LIMIT, PLACES
+
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_KNOWN_MAX: Final = 4096
+_EXACT: Final = Context(prec=80, rounding=ROUND_HALF_EVEN)
 _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
-_MILLION: Final = Decimal(1_000_000)
-_SNAPSHOT: Final = re.compile(r"-(?:20[0-9]{2}-[0-9]{2}-[0-9]{2}|20[0-9]{6})\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Price of one model in the list's currency, for a million tokens of each kind."""
+    """What one model's use costs from `start` until `end`, not included: of one token of each kind, of one call, and of
+    one of each unit. `provider` None: of any.
+    """
 
+    model: str
     input: Decimal
+    output: Decimal
     cache_read: Decimal
     cache_write: Decimal
-    output: Decimal
+    reasoning: Decimal
+    request: Decimal = Decimal(0)
+    units: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
+    provider: str | None = None
+    start: datetime = _EVER
+    end: datetime = _NEVER
 
 
-@dataclass(frozen=True, slots=True)
 class PriceList:
-    """Prices by model name, as they were on `as_of`."""
+    """Prices in one currency. `version`: the list's name and what it was made of, `acme-2026@3f2a9c0d11aa`."""
 
-    as_of: date
-    currency: str
-    models: Mapping[str, Price]
+    def __init__(self, version: str, currency: str, prices: Sequence[Price]) -> None:
+        self.version = version
+        self.currency = currency
+        self.prices = tuple(prices)
+        self._entries: dict[tuple[str, str | None], list[Price]] = {}
+        for price in prices:
+            self._entries.setdefault((price.model, price.provider), []).append(price)
+        self._known: dict[tuple[str | None, str, str | None], tuple[Price, ...]] = {}
 
-    def price(self, name: str) -> Price | None:
-        """The price of `openai/gpt-4o-2024-11-20`: as it is, without the provider, or without the snapshot's date."""
-        bare = name.rpartition("/")[2].lower()
-        return self.models.get(bare) or self.models.get(_SNAPSHOT.sub("", bare))
+    def price(self, report: Report) -> Price | None:
+        """The price of a call, or None."""
+        asked = (report.served_model, report.model, report.provider)
+        candidates = self._known.get(asked)
+        if candidates is None:
+            if len(self._known) >= _KNOWN_MAX:
+                self._known.clear()
+            candidates = self._known[asked] = tuple(self._candidates(*asked))
+        started_at = report.started_at
+        return next((price for price in candidates if price.start <= started_at < price.end), None)
+
+    def _candidates(self, served: str | None, asked: str, provider: str | None) -> Iterator[Price]:
+        """Entries in the order in which they are taken."""
+        whose = provider.lower() if provider else None
+        for model in (served, asked):
+            for name in names_of(model) if model else ():
+                if whose is not None:
+                    yield from self._entries.get((name, whose), ())
+                yield from self._entries.get((name, None), ())
+
+
+class Prices:
+    """Price lists in the order in which they are asked."""
+
+    def __init__(self, *lists: PriceList) -> None:
+        self.lists = lists
 
     def estimate(self, report: Report) -> None:
-        """Give the report an amount marked ESTIMATED, unless it has one, corrects another, or cannot be priced.
+        """Give the report an amount marked ESTIMATED, or the reason why it has none.
 
-        A failed call without output is not priced: providers do not bill it.
+        Nothing is done to a report that has an amount, corrects another, or has one that cannot be read. A failed call
+        without output is not priced: most providers do not bill it.
         """
-        if report.amount is not None or report.corrects is not None or report.input_tokens is None:
+        if report.amount is not None or report.corrects is not None:
             return
-        if report.currency not in (None, self.currency) or (report.failed and not report.output_tokens):
+        if report.amount_unknown not in (None, "NOT_REPORTED"):
             return
-        price = (self.price(report.served_model) if report.served_model else None) or self.price(report.model)
-        if price is not None:
-            report.amount = _amount(price, report)
-            report.currency = self.currency
+        if report.failed and not report.output_tokens:
+            report.amount_unknown = "NOT_REPORTED"
+            return
+        report.amount_unknown = self._price(report)
+
+    def _price(self, report: Report) -> AmountUnknown | None:
+        """Price the report by the first list that has its model; what is in the way of it, or None."""
+        for prices in self.lists:
+            if report.currency not in (None, prices.currency):
+                continue
+            price = prices.price(report)
+            if price is None:
+                continue
+            parts = parts_of(price, report, prices.version)
+            if not parts:
+                return "NOT_REPORTED"
+            amount = sum((part.amount for part in parts), Decimal(0))
+            if amount >= AMOUNT_LIMIT:
+                return "NOT_PRICED"
+            report.amount = amount
+            report.currency = prices.currency
             report.amount_source = "ESTIMATED"
+            report.amount_parts = parts
+            return None
+        return "NOT_PRICED"
 
 
-def read_price_list(text: str) -> PriceList:
-    """A price list from TOML: `as_of`, `currency`, and `[models]` with decimal strings."""
-    document = tomllib.loads(text)
-    models = {name.lower(): _price(entry) for name, entry in document["models"].items()}
-    return PriceList(document["as_of"], document["currency"], models)
+def parts_of(price: Price, report: Report, version: str) -> list[AmountPart]:
+    """What the call used, at its prices. Empty when the report does not say all that is priced."""
+    if report.input_tokens is None and (price.input or price.output):
+        return []
+    used = [*_tokens(price, report), *_units(price, report)]
+    if price.request:
+        used.append(("request", Decimal(1), price.request))
+    return [
+        AmountPart(meter, _product(quantity, unit_price), quantity, unit_price, version)
+        for meter, quantity, unit_price in used
+        if quantity or len(used) == 1
+    ]
 
 
-def shipped_price_list() -> PriceList:
-    """The list that comes with calledger."""
-    return read_price_list(files("service.ingest").joinpath("prices.toml").read_text("utf-8"))
-
-
-def _price(entry: Mapping[str, Any]) -> Price:
-    full = Decimal(entry["input"])
-    return Price(
-        full,
-        Decimal(entry.get("cached", full)),
-        Decimal(entry.get("cache_write", full)),
-        Decimal(entry["output"]),
-    )
-
-
-def _amount(price: Price, report: Report) -> Decimal:
+def _tokens(price: Price, report: Report) -> Iterator[tuple[str, Decimal, Decimal]]:
+    """Meter, quantity and unit price. The whole of the tokens is what is billed: the parts give way to it."""
+    if report.input_tokens is None:
+        return
     read, written = report.cache_read_tokens or 0, report.cache_write_tokens or 0
-    fresh = max((report.input_tokens or 0) - read - written, 0)
-    total = fresh * price.input + read * price.cache_read + written * price.cache_write
-    total += (report.output_tokens or 0) * price.output
-    amount = (total / _MILLION).quantize(_QUANTUM).normalize()
-    return amount.quantize(Decimal(1)) if amount.as_tuple().exponent > 0 else amount  # type: ignore[operator]
+    yield "input", Decimal(max(report.input_tokens - read - written, 0)), price.input
+    if read:
+        yield "cache_read", Decimal(read), price.cache_read
+    if written:
+        yield "cache_write", Decimal(written), price.cache_write
+    answered = report.output_tokens or 0
+    reasoned = 0 if price.reasoning == price.output else min(report.reasoning_tokens or 0, answered)
+    if answered > reasoned:
+        yield "output", Decimal(answered - reasoned), price.output
+    if reasoned:
+        yield "reasoning", Decimal(reasoned), price.reasoning
+
+
+def _units(price: Price, report: Report) -> Iterator[tuple[str, Decimal, Decimal]]:
+    """What was used beside tokens, as far as it has a price."""
+    attributes = report.attributes if price.units else None
+    units = attributes.units if attributes is not None else None
+    for name, quantity in (units or {}).items():
+        if name in price.units:
+            yield name, quantity, price.units[name]
+
+
+def _product(quantity: Decimal, unit_price: Decimal) -> Decimal:
+    """To twelve places, without needless zeros and without an exponent."""
+    amount = _EXACT.multiply(quantity, unit_price).quantize(_QUANTUM, context=_EXACT).normalize(_EXACT)
+    return amount.quantize(Decimal(1)) if amount.as_tuple().exponent > 0 else amount  # type: ignore[operator] - finite

@@ -9,7 +9,7 @@ from policies.redaction import Redactor
 from service.guard import shared_redactor
 from service.ingest.http import routes
 from service.ingest.prepared import Rules
-from service.ingest.prices import shipped_price_list
+from service.ingest.price_file import load_prices
 from service.ingest.writer import Writer
 from service.runtime import Runtime
 from service.storage.policy_store import AppliedPolicy
@@ -42,7 +42,7 @@ def writer_of(runtime: Runtime) -> Writer:
         partitions=runtime.partitions,
         keyring=runtime.keyring,
         rules=rules_in_force(lambda: runtime.applied),
-        prices=shipped_price_list(),
+        prices=load_prices(runtime.settings.prices),
         queue_rows=runtime.settings.queue_rows,
         batch_rows=runtime.settings.batch_rows,
     )

@@ -20,7 +20,7 @@ from service.ingest.identity import Identities
 from service.ingest.metrics import QUEUED_ROWS, count_rows
 from service.ingest.preparation import Preparation
 from service.ingest.prepared import Prepared, Rules
-from service.ingest.prices import PriceList
+from service.ingest.prices import Prices
 from service.ingest.rows import Rejection
 from service.ingest.verdict import Status, Verdict, tally_of
 from service.keyring import Keyring
@@ -57,7 +57,7 @@ class Writer:
         partitions: Partitions,
         keyring: Keyring,
         rules: Callable[[], Rules],
-        prices: PriceList,
+        prices: Prices,
         queue_rows: int,
         batch_rows: int,
     ) -> None:

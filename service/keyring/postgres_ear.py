@@ -8,6 +8,7 @@ from typing import Final
 
 import asyncpg
 
+from service.background import set_within
 from service.keyring import postgres_schema as sql
 
 PULSE_S: Final = 10.0
@@ -36,8 +37,7 @@ class Ear:
         """Listen, from before this returns where the server is there."""
         first = asyncio.Event()
         self._task = asyncio.create_task(self._listen_for_ever(first), name="calledger keyring ear")
-        with suppress(TimeoutError):
-            await asyncio.wait_for(first.wait(), _TIMEOUT_S)
+        await set_within(first, _TIMEOUT_S)
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -61,8 +61,7 @@ class Ear:
             while not ended.is_set():
                 self._heard_at = self._clock()
                 first.set()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), PULSE_S)
+                await set_within(ended, PULSE_S)
                 await connection.execute("SELECT 1")
         finally:
             connection.terminate()

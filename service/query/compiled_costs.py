@@ -21,6 +21,7 @@ from service.query.scope import Scope
 
 _LAYOUTS_MAX: Final = 16
 _REALS: Final = frozenset({"tokenEfficiency", "estimatedShare"})
+_WHOLE: Final = frozenset({"callsWithoutAmount"})
 _PLAIN: Final = '(c_amount.rstrip("0").rstrip(".") if "." in c_amount else c_amount)'
 _PARTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "amount": (
@@ -131,7 +132,8 @@ class _Source:
             return "None"
         if name in WORKED_OUT:
             sums = ", ".join(f'"{alias}": Decimal(c_{alias})' for alias in NEEDS[name])
-            return f"{'real' if name in _REALS else 'decimal'}(work_out_{name}({{{sums}}}))"
+            answered = "str" if name in _WHOLE else "real" if name in _REALS else "decimal"
+            return f"{answered}(work_out_{name}({{{sums}}}))"
         if name in _PARTS and entry.below is not None:
             around, sources = _PARTS[name]
             return around.replace("{entries}", self.object(entry.below, lambda inner: sources[inner.field]))

@@ -18,7 +18,7 @@ from policies.model import Policy
 from service.query.users import period_label
 from service.query.where import fingerprint_text
 from service.storage.ids import encode_error_id
-from service.storage.sources import AMOUNT_SOURCE_NAMES, SOURCE_NAMES
+from service.storage.sources import AMOUNT_SOURCE_NAMES, AMOUNT_UNKNOWN_NAMES, SOURCE_NAMES
 
 INT_MAX: Final = 2**31 - 1
 INT_MIN: Final = -(2**31)
@@ -96,6 +96,7 @@ FUNCTIONS: Final[Mapping[str, Any]] = {
     "encode_error_id": encode_error_id,
     "fingerprint_text": fingerprint_text,
     "amount_sources": AMOUNT_SOURCE_NAMES,
+    "amount_reasons": AMOUNT_UNKNOWN_NAMES,
 }
 
 
@@ -130,6 +131,7 @@ CALL: Final[Mapping[str, str]] = {
     "cacheWriteTokens": _int("cache_write_tokens"),
     "reasoningTokens": _int("reasoning_tokens"),
     "tokenEfficiency": "real(c_token_efficiency)",
+    "amountUnknown": "(None if c_amount_unknown is None else amount_reasons[c_amount_unknown])",
     "latencyMs": _int("latency_ms"),
     "timeToFirstTokenMs": _int("time_to_first_token_ms"),
     "errorType": _text("error_type"),
@@ -168,6 +170,7 @@ PARTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
             "quantity": 'decimal(part.get("quantity"))',
             "unitPrice": 'decimal(part.get("unit_price"))',
             "amount": 'decimal(some_text(part["amount"]))',
+            "priceList": 'text(part.get("price_list"))',
         },
     ),
     "Call.tags": (

@@ -44,11 +44,16 @@ def _estimated_share(sums: Mapping[str, Decimal]) -> float | None:
     return float(min(max(sums["estimated"] / sums["amount"], Decimal(0)), Decimal(1)))
 
 
-WORKED_OUT: Final[Mapping[str, Callable[[Mapping[str, Decimal]], float | Decimal | None]]] = {
+def _without_amount(sums: Mapping[str, Decimal]) -> int:
+    return int(sums["calls"] - sums["priced"])
+
+
+WORKED_OUT: Final[Mapping[str, Callable[[Mapping[str, Decimal]], float | Decimal | int | None]]] = {
     "tokenEfficiency": _token_efficiency,
     "averageCost": _average_cost,
     "costPerThousandOutputTokens": _per_thousand,
     "wastedOnFailures": _wasted,
     "estimatedShare": _estimated_share,
+    "callsWithoutAmount": _without_amount,
 }
 """Figure of the schema -> how it follows from the sums that `costs.NEEDS` names; None: it does not exist."""

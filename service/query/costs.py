@@ -39,6 +39,7 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "latencyMs": (LATENCY,),
     "wastedOnFailures": ("wasted", "priced"),
     "estimatedShare": ("estimated", "amount", "priced"),
+    "callsWithoutAmount": ("calls", "priced"),
 }
 """Figure of the schema -> the sums that it is worked out from."""
 

@@ -10,6 +10,7 @@ from enum import Enum, auto
 from typing import Final
 
 from policies.model import Store
+from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
 
 
 class Kind(Enum):
@@ -80,6 +81,11 @@ TOTAL_TOKENS: Final = (
 )
 TOKEN_EFFICIENCY: Final = "output_tokens::double precision / nullif(input_tokens, 0)"  # noqa: S105 - model tokens
 PLAIN_AMOUNT: Final = "trim_scale(amount)::text"
+AMOUNT_UNKNOWN: Final = (
+    "(CASE amount_unknown "
+    + " ".join(f"WHEN {number} THEN '{name}'" for name, number in AMOUNT_UNKNOWN_NUMBERS.items())
+    + " END)"
+)
 READABLE_USER: Final = "CASE WHEN started_at >= {readable} THEN user_token END"
 
 
@@ -104,6 +110,7 @@ CALL_FILTERS: Final[Mapping[str, Filterable]] = {
     "outputTokens": _call("outputTokens", "output_tokens", Kind.INTEGER),
     "totalTokens": _call("totalTokens", f"({TOTAL_TOKENS})", Kind.INTEGER),
     "amount": Filterable("amount", Kind.DECIMAL, ("Call.amount", "Amount.amount")),
+    "amountUnknown": _call("amountUnknown", AMOUNT_UNKNOWN, Kind.TEXT),
     "currency": Filterable("currency", Kind.TEXT, ("Call.amount", "Amount.currency")),
     "latencyMs": _call("latencyMs", "latency_ms", Kind.INTEGER),
     "timeToFirstTokenMs": _call("timeToFirstTokenMs", "time_to_first_token_ms", Kind.INTEGER),
@@ -170,6 +177,7 @@ CALL_FIELDS: Final[Mapping[str, Selectable]] = {
     "reasoningTokens": _value("reasoning_tokens"),
     "tokenEfficiency": Selectable({"token_efficiency": TOKEN_EFFICIENCY}),
     "amount": Selectable({"amount": PLAIN_AMOUNT, "currency": "currency", "amount_source": "amount_source"}),
+    "amountUnknown": _value("amount_unknown"),
     "amountParts": _value("amount_parts"),
     "latencyMs": _value("latency_ms"),
     "timeToFirstTokenMs": _value("time_to_first_token_ms"),

@@ -130,7 +130,7 @@ class Folder:
         while True:
             try:
                 folded = await self.fold_all()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except Exception as error:  # whatever it was: a loop that has ended would leave sums to deltas for ever
                 pause = min(max(pause, 0.1) * 2, max(_PAUSE_MAX_S, every_seconds))
                 log.warning("usage is not folded", exc_info=error, again_in_s=round(pause, 1))
             else:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from service.background import set_within
 from service.errors import CalledgerError
 from service.logs import get_logger
 from service.retention.erasure import carry_out_erasures
@@ -37,10 +38,7 @@ async def maintain_for_ever(
         well = await maintain(means)
         # Spread, so that services that were started together do not meet every time.
         pause_s = (every_s if well else retry_s) * (0.9 + 0.2 * random.random())  # noqa: S311 - spread
-        try:
-            await asyncio.wait_for(wake.wait(), pause_s)
-        except TimeoutError:
-            continue
+        await set_within(wake, pause_s)
 
 
 async def maintain(means: Means) -> bool:

@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal
+from contextlib import suppress
+from typing import Final, Literal
 
 import asyncpg
 
 from service.logs import get_logger
 
 CHANNEL = "calledger_control"
+_RETRY_S: Final = 1.0
+_CLOSE_TIMEOUT_S: Final = 2.0
+_AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 Topic = Literal["keys", "policy", "accounts", "purge", "ledger"]
 
 log = get_logger()
@@ -26,8 +30,8 @@ async def listen_for_ever(url: str, reactions: Mapping[str, Callable[[], Awaitab
         topics: asyncio.Queue[str] = asyncio.Queue()
         try:
             connection = await asyncpg.connect(url)
-        except (OSError, asyncpg.PostgresError):
-            await asyncio.sleep(1.0)
+        except _AWAY:
+            await asyncio.sleep(_RETRY_S)
             continue
         try:
             connection.add_termination_listener(lambda _, event=lost: event.set())
@@ -35,27 +39,35 @@ async def listen_for_ever(url: str, reactions: Mapping[str, Callable[[], Awaitab
             for topic in reactions:
                 topics.put_nowait(topic)
             await _react(topics, lost, reactions)
+        except _AWAY:
+            await asyncio.sleep(_RETRY_S)
         finally:
-            if not connection.is_closed():
-                await connection.close()
+            with suppress(*_AWAY):
+                await connection.close(timeout=_CLOSE_TIMEOUT_S)
 
 
 async def _react(
     topics: asyncio.Queue[str], lost: asyncio.Event, reactions: Mapping[str, Callable[[], Awaitable[None]]]
 ) -> None:
     gone = asyncio.create_task(lost.wait())
+    following: asyncio.Task[str] | None = None
     try:
         while not gone.done():
             following = asyncio.create_task(topics.get())
             await asyncio.wait({gone, following}, return_when=asyncio.FIRST_COMPLETED)
-            if not following.done():
-                following.cancel()
-                continue
-            reaction = reactions.get(following.result())
-            if reaction is not None:
-                try:
-                    await reaction()
-                except Exception:  # a reaction that fails must not end the listening
-                    log.exception("a notice could not be acted on", topic=following.result())
+            if following.done():
+                await _answer(following.result(), reactions)
     finally:
         gone.cancel()
+        if following is not None:
+            following.cancel()
+
+
+async def _answer(topic: str, reactions: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
+    reaction = reactions.get(topic)
+    if reaction is None:
+        return
+    try:
+        await reaction()
+    except Exception:  # a reaction that fails must not end the listening
+        log.exception("a notice could not be acted on", topic=topic)

@@ -17,7 +17,15 @@ AMOUNT_SOURCE_NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
 )
 """`call.amount_source`; the names are GraphQL's."""
 
+AMOUNT_UNKNOWN_NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
+    {"NOT_REPORTED": 1, "NOT_PRICED": 2, "UNREADABLE": 3, "NEGATIVE": 4}
+)
+"""`call.amount_unknown`; the names are GraphQL's."""
+
 SOURCE_NAMES: Final[Mapping[int, str]] = MappingProxyType({number: name for name, number in SOURCE_NUMBERS.items()})
 AMOUNT_SOURCE_NAMES: Final[Mapping[int, str]] = MappingProxyType(
     {number: name for name, number in AMOUNT_SOURCE_NUMBERS.items()}
+)
+AMOUNT_UNKNOWN_NAMES: Final[Mapping[int, str]] = MappingProxyType(
+    {number: name for name, number in AMOUNT_UNKNOWN_NUMBERS.items()}
 )

@@ -38,6 +38,7 @@ _STAGED: Final[dict[LiteralString, LiteralString]] = {
     "latency_ms": "integer",
     "time_to_first_token_ms": "integer",
     "tags": "jsonb",
+    "amount_unknown": "smallint",
     "error_type": 'text COLLATE "C"',
     "error_code": 'text COLLATE "C"',
     "error_at": "timestamptz",
@@ -99,15 +100,15 @@ stored AS (
         started_at, error_at, id, digest, user_token, account_id, input_tokens, output_tokens, cache_read_tokens,
         cache_write_tokens, reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed,
         streamed, amount, source_id, model, served_model, provider, operation, api_key, currency, error_type,
-        error_code, corrects, tags, amount_parts, cache_hit, attempt, trace_id, session_id, deployment, team,
-        organization, normalized_error, provider_request_id, units
+        error_code, corrects, tags, amount_parts, amount_unknown, cache_hit, attempt, trace_id, session_id, deployment,
+        team, organization, normalized_error, provider_request_id, units
     )
     SELECT
         started_at, error_at, id, digest, user_token, account_id, input_tokens, output_tokens, cache_read_tokens,
         cache_write_tokens, reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed,
         streamed, amount::numeric, source_id, model, served_model, provider, operation, api_key, currency, error_type,
-        error_code, corrects, tags, amount_parts, cache_hit, attempt, trace_id, session_id, deployment, team,
-        organization, normalized_error, provider_request_id, units
+        error_code, corrects, tags, amount_parts, amount_unknown, cache_hit, attempt, trace_id, session_id, deployment,
+        team, organization, normalized_error, provider_request_id, units
     FROM call_staged
     ORDER BY account_id, tier, started_at, id
     ON CONFLICT DO NOTHING

@@ -47,7 +47,7 @@ async def filled(shelf: Shelf) -> Ledger:
 
 FIGURES = """calls errors inputTokens outputTokens cacheReadTokens cacheWriteTokens reasoningTokens
     amount { amount currency } tokenEfficiency averageCost costPerThousandOutputTokens
-    latencyMs { p50 p95 p99 } wastedOnFailures estimatedShare"""
+    latencyMs { p50 p95 p99 } wastedOnFailures estimatedShare callsWithoutAmount"""
 
 
 async def test_every_figure_is_worked_out(shelf: Shelf) -> None:
@@ -88,7 +88,9 @@ async def test_every_figure_is_worked_out(shelf: Shelf) -> None:
         },
         "wastedOnFailures": "0.9",
         "estimatedShare": pytest.approx(1e-10 / 0.9000000001),
+        "callsWithoutAmount": "0",
     }
+    assert unpriced["callsWithoutAmount"] == unpriced["calls"] == "1"
     assert {name: value for name, value in unpriced.items() if value not in ("0", "1")} == dict.fromkeys(
         [
             "amount",

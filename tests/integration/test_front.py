@@ -132,7 +132,8 @@ async def test_the_end_waits_for_what_is_under_way(house: House, path: str) -> N
     end = asyncio.create_task(house.front.end())
     ending.set()
     status, text, headers = await asked
-    await asyncio.wait_for(end, 10)
+    async with asyncio.timeout(10):
+        await end
 
     assert (status, text, headers) == (200, "POST hello", {"Connection": "close"})
 
@@ -162,4 +163,5 @@ async def test_middlewares_see_every_request() -> None:
 async def test_an_end_without_requests_waits_for_nothing(house: House) -> None:
     """Connections that only lie open hold nobody up."""
     await house.post("/straight", "hello")
-    await asyncio.wait_for(house.front.end(), 5)
+    async with asyncio.timeout(5):
+        await house.front.end()

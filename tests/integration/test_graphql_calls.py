@@ -9,6 +9,8 @@ import pytest
 from rows import Shelf, StoredCall, open_shelf
 
 from policies.model import Role
+from service.api.schema import build_schema
+from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
 
 
 @pytest.fixture
@@ -57,9 +59,9 @@ async def test_a_call_is_answered_as_it_was_stored(shelf: Shelf) -> None:
     data = await shelf.data(
         """{ calls { nodes { id sourceId source startedAt account apiKey user model servedModel provider operation
         status streamed inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens
-        tokenEfficiency amount { amount currency source } amountParts { meter quantity unitPrice amount } latencyMs
-        timeToFirstTokenMs tags { key value } errorType errorCode error { id } traceId sessionId attempt cacheHit
-        deployment team organization normalizedError providerRequestId units { name quantity } } } }"""
+        tokenEfficiency amount { amount currency source } amountParts { meter quantity unitPrice amount priceList }
+        latencyMs timeToFirstTokenMs tags { key value } errorType errorCode error { id } traceId sessionId attempt
+        cacheHit deployment team organization normalizedError providerRequestId units { name quantity } } } }"""
     )
 
     [node] = data["calls"]["nodes"]
@@ -85,7 +87,9 @@ async def test_a_call_is_answered_as_it_was_stored(shelf: Shelf) -> None:
         "reasoningTokens": 0,
         "tokenEfficiency": 0.25,
         "amount": {"amount": "0.000000000123", "currency": "USD", "source": "REPORTED"},
-        "amountParts": [{"meter": "input", "quantity": "1200", "unitPrice": "0.0000025", "amount": "0.003"}],
+        "amountParts": [
+            {"meter": "input", "quantity": "1200", "unitPrice": "0.0000025", "amount": "0.003", "priceList": None}
+        ],
         "latencyMs": 812,
         "timeToFirstTokenMs": 230,
         "tags": [{"key": "app", "value": "web"}, {"key": "team", "value": "search"}],
@@ -217,3 +221,26 @@ async def test_a_clock_that_runs_ahead_hides_nothing(shelf: Shelf) -> None:
     await shelf.put([StoredCall(now + timedelta(days=3), source_id="ahead"), StoredCall(now, source_id="now")])
     data = await shelf.data("{ calls { nodes { sourceId } } }")
     assert [node["sourceId"] for node in data["calls"]["nodes"]] == ["ahead", "now"]
+
+
+async def test_calls_are_found_by_why_their_amount_is_unknown(shelf: Shelf) -> None:
+    """Both paths say why there is no amount, and the filter finds calls by it."""
+    now = await shelf.now()
+    numbers = [None, *AMOUNT_UNKNOWN_NUMBERS.values()]
+    await shelf.put([StoredCall(now, source_id=str(number), amount_unknown=number) for number in numbers])
+
+    async def found(condition: str) -> set[str]:
+        query = f"{{ calls(filter: {{amountUnknown: {condition}}}) {{ nodes {{ sourceId amountUnknown }} }} }}"
+        answers = []
+        for compiled in (False, True):
+            result = await build_schema(compiled=compiled).execute(query, context_value=shelf.context())
+            assert result.errors is None, result.errors
+            answers.append(result.data)
+        assert answers[0] == answers[1]
+        return {node["amountUnknown"] for node in answers[0]["calls"]["nodes"]}
+
+    assert await found("{isNull: false}") == set(AMOUNT_UNKNOWN_NUMBERS)
+    assert await found("{isNull: true}") == {None}
+    assert await found("{eq: NEGATIVE}") == {"NEGATIVE"}
+    assert await found("{in: [NOT_PRICED, UNREADABLE]}") == {"NOT_PRICED", "UNREADABLE"}
+    assert await found("{ne: NOT_PRICED}") == {None, "NOT_REPORTED", "UNREADABLE", "NEGATIVE"}

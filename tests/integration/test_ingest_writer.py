@@ -19,10 +19,12 @@ from policies.model import Action
 from service.access.principal import Principal
 from service.ingest.errors import QueueFullError, WriterClosedError
 from service.ingest.native import read_native
+from service.ingest.price_file import shipped_prices
 from service.ingest.verdict import Status, Verdict
 from service.storage.errors import DatabaseAwayError
 from service.storage.ids import decode_call_id
 from service.storage.models import AccountTier
+from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
 
 ACCEPTED, DUPLICATE, CONFLICT, REJECTED = Status.ACCEPTED, Status.DUPLICATE, Status.CONFLICT, Status.REJECTED
 # What the writer's own connections run; pool connections that rest between two statements are left alone.
@@ -128,6 +130,32 @@ async def test_call_without_amount_is_estimated_and_marked(ingest: Ingest) -> No
     assert (rows["b"]["amount"], rows["b"]["amount_source"]) == (None, None)
     figures = "SELECT sum(calls), sum(priced), sum(amount), sum(estimated) FROM usage_delta"
     assert [(2, 1, Decimal("3.5"), Decimal("3.5"))] == [tuple(row) for row in await ingest.fetch(figures)]
+
+
+async def test_why_an_amount_is_unknown_is_stored(ingest: Ingest) -> None:
+    """A call without an amount says why, one with an amount says nothing, and an estimate says how it came about."""
+    await ingest.report(
+        call("priced", input_tokens=1_000_000, output_tokens=100_000),
+        call("zero", amount="0", model="made-up-model", input_tokens=1),
+        call("no-price", model="made-up-model", input_tokens=10, output_tokens=1),
+        call("no-tokens"),
+        call("no-answer", status="failed", input_tokens=10),
+    )
+
+    rows = await ingest.fetch("SELECT source_id, amount, amount_unknown, amount_parts FROM call")
+    assert {row["source_id"]: (row["amount"], row["amount_unknown"]) for row in rows} == {
+        "priced": (Decimal("3.5"), None),
+        "zero": (Decimal(0), None),
+        "no-price": (None, AMOUNT_UNKNOWN_NUMBERS["NOT_PRICED"]),
+        "no-tokens": (None, AMOUNT_UNKNOWN_NUMBERS["NOT_REPORTED"]),
+        "no-answer": (None, AMOUNT_UNKNOWN_NUMBERS["NOT_REPORTED"]),
+    }
+    version = shipped_prices().version
+    [parts] = [json.loads(row["amount_parts"]) for row in rows if row["amount_parts"] is not None]
+    assert parts == [
+        {"meter": "input", "quantity": "1000000", "unit_price": "0.0000025", "amount": "2.5", "price_list": version},
+        {"meter": "output", "quantity": "100000", "unit_price": "0.00001", "amount": "1", "price_list": version},
+    ]
 
 
 async def test_deltas_carry_quarter_hours_and_latency_buckets(ingest: Ingest) -> None:

@@ -56,6 +56,7 @@ CALL_FILTERS = {
     **{name: [f"Call.{name}"] for name in ("normalizedError", "providerRequestId")},
     "totalTokens": ["Call.totalTokens", "Call.inputTokens", "Call.outputTokens"],
     "amount": ["Call.amount", "Amount.amount"],
+    "amountUnknown": ["Call.amountUnknown", "Call.amount"],
     "currency": ["Call.amount", "Amount.currency"],
     "tags": ["Call.tags", "Tag.key", "Tag.value"],
 }

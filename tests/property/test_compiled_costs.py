@@ -24,7 +24,14 @@ from service.retention.folder import Folder
 DAY, KOLKATA = timedelta(days=1), timedelta(hours=18, minutes=30)
 FIGURES = [
     *("calls", "errors", "inputTokens", "outputTokens", "cacheReadTokens", "cacheWriteTokens", "reasoningTokens"),
-    *("tokenEfficiency", "averageCost", "costPerThousandOutputTokens", "wastedOnFailures", "estimatedShare"),
+    *(
+        "tokenEfficiency",
+        "averageCost",
+        "costPerThousandOutputTokens",
+        "wastedOnFailures",
+        "estimatedShare",
+        "callsWithoutAmount",
+    ),
     *("amount { amount currency __typename }", "amount { a: amount }", "latencyMs { p50 p95 p99 }", "__typename"),
     *("n: calls", "latencyMs { p99 again: p99 __typename }"),
 ]

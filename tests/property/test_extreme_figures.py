@@ -27,7 +27,8 @@ from service.query.scope import Scope
 LARGEST = "999999999999999.999999999999"
 COST_FIELDS = """
     calls errors inputTokens outputTokens cacheReadTokens cacheWriteTokens reasoningTokens amount { amount currency }
-    tokenEfficiency averageCost costPerThousandOutputTokens latencyMs { p50 p95 p99 } wastedOnFailures estimatedShare
+    tokenEfficiency averageCost costPerThousandOutputTokens latencyMs { p50 p95 p99 } wastedOnFailures
+    estimatedShare callsWithoutAmount
 """
 COSTS = f"""
     query ($filter: CallFilter) {{

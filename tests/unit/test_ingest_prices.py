@@ -1,38 +1,106 @@
-"""Estimates from the price list."""
+"""Estimates from price lists, and what a price list may say."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from policies import Report
-from service.ingest.prices import read_price_list, shipped_price_list
+from policies import Attributes, Report
+from service.ingest.price_file import PriceFileError, load_prices, read_price_list, shipped_prices
+from service.ingest.prices import Prices
 
-PRICES = read_price_list(
-    """
-    as_of = 2026-01-01
-    currency = "USD"
-    [models]
-    "model-a" = { input = "2", cached = "0.5", cache_write = "2.5", output = "8" }
-    "model-a-2024-05-13" = { input = "4", output = "16" }
-    """
-)
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+LIST = """
+name = "ours"
+currency = "USD"
+[[prices]]
+model = "Model-A"
+input = "2"
+cache_read = "0.5"
+cache_write = "2.5"
+output = "8"
+[[prices]]
+model = "model-a-2024-05-13"
+input = "4"
+output = "16"
+reasoning = "20"
+[[prices]]
+model = "model-a"
+provider = "azure"
+input = "3"
+output = "9"
+[[prices]]
+model = "steps"
+until = 2026-01-01
+input = "10"
+output = "0"
+[[prices]]
+model = "steps"
+from = 2026-01-01
+until = 2026-07-01
+input = "1"
+output = "0"
+[[prices]]
+model = "painter"
+input = "0"
+output = "0"
+request = "0.01"
+units = { images = "0.04", seconds = "0.000000000001" }
+"""
+OURS = read_price_list(LIST.encode(), "ours.toml")
 
 
-def estimate(**facts: Any) -> Report:
+def estimate(prices: Prices | None = None, **facts: Any) -> Report:
     call = {"model": "model-a", "failed": False, "input_tokens": 1000, "output_tokens": 10} | facts
-    report = Report(source="native", source_id="a", started_at=datetime(2026, 1, 1, tzinfo=UTC), **call)
-    PRICES.estimate(report)
+    started_at = call.pop("started_at", datetime(2026, 1, 1, tzinfo=UTC))
+    report = Report(source="native", source_id="a", started_at=started_at, **call)
+    (prices or Prices(OURS)).estimate(report)
     return report
 
 
-def test_each_kind_of_token_has_its_price() -> None:
-    """Cache reads and writes are part of the input and cost what they cost."""
+def test_each_kind_of_token_has_its_price_and_part() -> None:
+    """Cache reads and writes are part of the input, reasoning of the output; parts say quantity, price and list."""
     got = estimate(cache_read_tokens=600, cache_write_tokens=100)
 
     assert got.amount == (300 * Decimal(2) + 600 * Decimal("0.5") + 100 * Decimal("2.5") + 10 * Decimal(8)) / 1_000_000
-    assert (got.currency, got.amount_source) == ("USD", "ESTIMATED")
+    assert (got.currency, got.amount_source, got.amount_unknown) == ("USD", "ESTIMATED", None)
+    parts = {part.meter: (part.quantity, part.unit_price, part.amount) for part in got.amount_parts or []}
+    assert parts == {
+        "input": (300, Decimal("0.000002"), Decimal("0.0006")),
+        "cache_read": (600, Decimal("0.0000005"), Decimal("0.0003")),
+        "cache_write": (100, Decimal("0.0000025"), Decimal("0.00025")),
+        "output": (10, Decimal("0.000008"), Decimal("0.00008")),
+    }
+    assert {part.price_list for part in got.amount_parts or []} == {OURS.version}
+    assert OURS.version.startswith("ours@")
+
+    reasoned = estimate(model="model-a-2024-05-13", output_tokens=100, reasoning_tokens=40)
+    assert [(part.meter, part.amount) for part in reasoned.amount_parts or []] == [
+        ("input", Decimal("0.004")),
+        ("output", Decimal("0.00096")),
+        ("reasoning", Decimal("0.0008")),
+    ]
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 7, 1_000_003, 2**31 - 1])
+def test_parts_sum_to_the_amount_to_the_last_digit(tokens: int) -> None:
+    """However odd quantities and prices are, nothing is lost between the parts and the amount."""
+    entry = '[[prices]]\nmodel = "m"\ninput = "0.333333"\noutput = "9999999"\nunits = { s = "0.000000000001" }'
+    text = f'name = "x"\ncurrency = "USD"\n{entry}'
+    prices = Prices(read_price_list(text.encode(), "x"))
+    got = estimate(
+        prices,
+        model="m",
+        input_tokens=tokens,
+        output_tokens=tokens,
+        attributes=Attributes(units={"s": Decimal("1.49")}),
+    )
+
+    assert got.amount is not None
+    assert got.amount == sum((part.amount for part in got.amount_parts or []), Decimal(0))
+    assert got.amount == round(got.amount, 12)
 
 
 @pytest.mark.parametrize(
@@ -43,32 +111,42 @@ def test_each_kind_of_token_has_its_price() -> None:
         ({"model": "model-a-20250102"}, "0.00208"),
         ({"model": "model-a-2024-05-13"}, "0.00416"),
         ({"model": "fast", "served_model": "model-a-2024-05-13"}, "0.00416"),
+        ({"provider": "Azure"}, "0.00309"),
+        ({"provider": "openai"}, "0.00208"),
         ({"output_tokens": None}, "0.002"),
         ({"input_tokens": 0, "output_tokens": 0}, "0"),
+        ({"model": "steps", "started_at": datetime(2025, 12, 31, 23, 59, 59, tzinfo=UTC)}, "0.01"),
+        ({"model": "steps", "started_at": datetime(2026, 1, 1, tzinfo=UTC)}, "0.001"),
+        ({"model": "painter", "input_tokens": None, "output_tokens": None}, "0.01"),
+        ({"model": "painter", "attributes": Attributes(units={"images": Decimal(3), "cats": Decimal(1)})}, "0.13"),
     ],
 )
-def test_models_are_found(facts: dict[str, Any], amount: str) -> None:
-    """The served model is priced before the one asked for, a snapshot before the model without its date."""
+def test_the_price_that_holds_is_found(facts: dict[str, Any], amount: str) -> None:
+    """The served model before the one asked for, the provider's price before any, the one in force at the start."""
     assert estimate(**facts).amount == Decimal(amount)
 
 
 @pytest.mark.parametrize(
-    "facts",
+    ("facts", "reason"),
     [
-        {"model": "model-b"},
-        {"model": "model-a-mini"},
-        {"input_tokens": None},
-        {"currency": "EUR"},
-        {"corrects": "call_x"},
-        {"failed": True, "output_tokens": 0},
-        {"failed": True, "output_tokens": None},
+        ({"model": "model-b"}, "NOT_PRICED"),
+        ({"model": "model-a-mini"}, "NOT_PRICED"),
+        ({"currency": "EUR"}, "NOT_PRICED"),
+        ({"model": "steps", "started_at": datetime(2026, 7, 1, tzinfo=UTC)}, "NOT_PRICED"),
+        ({"input_tokens": None}, "NOT_REPORTED"),
+        ({"failed": True, "output_tokens": 0}, "NOT_REPORTED"),
+        ({"failed": True, "output_tokens": None}, "NOT_REPORTED"),
+        ({"amount_unknown": "NEGATIVE"}, "NEGATIVE"),
+        ({"amount_unknown": "UNREADABLE"}, "UNREADABLE"),
+        ({"corrects": "call_x"}, None),
     ],
 )
-def test_what_cannot_be_priced_has_no_amount(facts: dict[str, Any]) -> None:
+def test_what_cannot_be_priced_has_no_amount_and_a_reason(facts: dict[str, Any], reason: str | None) -> None:
     """On doubt there is no figure, rather than a wrong one."""
     got = estimate(**facts)
 
-    assert (got.amount, got.amount_source) == (None, None)
+    assert (got.amount, got.amount_source, got.amount_parts) == (None, None, None)
+    assert got.amount_unknown == reason
 
 
 def test_reported_amount_is_left_alone() -> None:
@@ -78,11 +156,90 @@ def test_reported_amount_is_left_alone() -> None:
     assert (got.amount, got.amount_source) == (0, "BILLED")
 
 
+def test_the_operators_list_comes_first(tmp_path: Path) -> None:
+    """A model that both lists have costs what the operator says; one that only the shipped list has is still priced."""
+    path = tmp_path / "prices.toml"
+    path.write_text('name = "own"\ncurrency = "EUR"\n[[prices]]\nmodel = "gpt-4o"\ninput = "1"\noutput = "1"\n')
+    prices = load_prices(path)
+
+    own, other = estimate(prices, model="gpt-4o"), estimate(prices, model="gpt-4o-mini")
+
+    assert (own.amount, own.currency) == (Decimal("0.00101"), "EUR")
+    assert own.amount_parts is not None
+    assert own.amount_parts[0].price_list == prices.lists[0].version
+    assert (other.currency, other.amount_source) == ("USD", "ESTIMATED")
+
+
+ENTRY = '[[prices]]\nmodel = "m"\ninput = "1"\noutput = "1"\n'
+HEAD = 'name = "x"\ncurrency = "USD"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("x", "is not TOML"),
+        (ENTRY + 'name = "x"', "`name` must be"),
+        ('name = "x"\n' + ENTRY, "`currency` must be"),
+        ('name = "x"\ncurrency = "usd"\n' + ENTRY, "`currency` must be"),
+        ('name = "a b"\ncurrency = "USD"\n' + ENTRY, "`name` must be"),
+        (HEAD, r"needs one table `\[\[prices\]\]`"),
+        (HEAD + "price = 1\n" + ENTRY, "there is no key `price`"),
+        (HEAD + ENTRY + 'cached = "1"', r"entry 1 \(`m`\): there is no key `cached`"),
+        (HEAD + '[[prices]]\ninput = "1"\noutput = "1"', "`model` is required"),
+        (HEAD + '[[prices]]\nmodel = "m"\ninput = "1"', "`output` is required"),
+        (HEAD + '[[prices]]\nmodel = "m"\ninput = "-1"\noutput = "1"', "not negative"),
+        (HEAD + '[[prices]]\nmodel = "m"\ninput = 1.5\noutput = "1"', "must be a string"),
+        (HEAD + '[[prices]]\nmodel = "m"\ninput = "0.0000001"\noutput = "1"', "6 decimal places at most"),
+        (HEAD + '[[prices]]\nmodel = "m"\ninput = "NaN"\noutput = "1"', "must be a string such as"),
+        (HEAD + ENTRY + 'from = "2026-01-01"', "`from` must be a day"),
+        (HEAD + ENTRY + "from = 2026-01-01\nuntil = 2026-01-01", "`until` must be later than `from`"),
+        (HEAD + ENTRY + 'units = { images = "x" }', "`units.images` must be a string"),
+        (HEAD + ENTRY + ENTRY, "two prices of `m` hold on"),
+        (
+            HEAD + ENTRY + "until = 2026-03-01\n" + ENTRY + "from = 2026-02-01",
+            "two prices of `m` hold on 2026-02-01: end one by `until`",
+        ),
+    ],
+)
+def test_a_list_that_is_wrong_is_refused(text: str, why: str) -> None:
+    """Unknown keys, overlapping days, negative or inexact prices and no currency end the start, and say what to do."""
+    with pytest.raises(PriceFileError, match=why):
+        read_price_list(text.encode(), "x.toml")
+
+
+def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """A wrong path is an error of the operator's, and not a ledger without prices."""
+    with pytest.raises(PriceFileError, match="cannot be read"):
+        load_prices(tmp_path / "none.toml")
+
+
+def test_prices_that_follow_each_other_do_not_overlap() -> None:
+    """An entry may begin on the day on which its predecessor ends."""
+    read_price_list((HEAD + ENTRY + "until = 2026-03-01\n" + ENTRY + "from = 2026-03-01").encode(), "x.toml")
+
+
+def test_the_version_follows_from_the_file() -> None:
+    """Another file is another version, whatever its name says."""
+    versions = {read_price_list((HEAD + ENTRY + comment).encode(), "x").version for comment in ("", "# 1", "# 2")}
+
+    assert len(versions) == 3
+
+
 def test_shipped_list_is_whole() -> None:
     """Every shipped price is positive, a cached token never dearer than a fresh one."""
-    prices = shipped_price_list()
+    prices = shipped_prices()
 
-    assert len(prices.models) >= 12
-    for price in prices.models.values():
+    assert len(prices.prices) >= 12
+    for price in prices.prices:
         assert 0 < price.cache_read <= price.input <= price.cache_write
         assert price.output >= 0
+
+
+def test_the_example_of_the_page_is_a_list() -> None:
+    """What docs/prices.md shows as a price list can be used as one."""
+    block = (DOCS / "prices.md").read_text("utf-8").split("```toml\n")[1].split("```")[0]
+
+    prices = read_price_list(block.encode(), "prices.md")
+
+    assert {price.model for price in prices.prices} >= {"gpt-4o"}
+    assert estimate(Prices(prices), model="gpt-4o", provider="azure").amount is not None

@@ -1,0 +1,132 @@
+"""Every loop in the background ends when it is cancelled, at whichever of its awaits the cancellation meets it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cancelling import ends_when_cancelled
+
+from service.background import background, set_within
+from service.export.folder import ExportFolder
+from service.export.jobs import ExportWriter
+from service.keyring.postgres_ear import Ear
+from service.retention.folder import Folder
+from service.retention.maintenance import maintain_for_ever
+from service.runtime import Runtime, open_runtime
+from service.server import serve
+from service.settings import Settings
+from service.storage.notices import listen_for_ever, notify
+
+Work = Callable[[Runtime], Coroutine[Any, Any, None]]
+SHORT_S = 0.001
+LEAST = 5
+
+
+def _exports(runtime: Runtime) -> Coroutine[Any, Any, None]:
+    async def write() -> None:
+        asked = asyncio.create_task(_set_again(runtime.export_asked))
+        try:
+            await ExportWriter(runtime, ExportFolder(runtime.settings.data)).write_for_ever()
+        finally:
+            asked.cancel()
+
+    return write()
+
+
+async def _set_again(event: asyncio.Event) -> None:
+    while True:
+        event.set()
+        await asyncio.sleep(SHORT_S)
+
+
+def _listening(runtime: Runtime) -> Coroutine[Any, Any, None]:
+    async def say_more() -> None:
+        await notify(runtime.database.owner, "keys")
+
+    return listen_for_ever(runtime.database.url, {"keys": say_more, "accounts": runtime.accounts.refresh})
+
+
+def _hearing(runtime: Runtime) -> Coroutine[Any, Any, None]:
+    return Ear(runtime.database.url)._listen_for_ever(asyncio.Event())
+
+
+async def _woken(runtime: Runtime) -> None:
+    wake = asyncio.Event()
+    waking = asyncio.create_task(_set_again(wake))
+    try:
+        await maintain_for_ever(runtime.means, wake=wake)
+    finally:
+        waking.cancel()
+
+
+LOOPS: dict[str, Work] = {
+    "maintenance": lambda runtime: maintain_for_ever(runtime.means, every_s=SHORT_S),
+    "maintenance that is woken": _woken,
+    "folding of usage": lambda runtime: Folder(runtime.database.owner).fold_for_ever(SHORT_S),
+    "the ledger's mirror": lambda runtime: runtime.keeper.keep_for_ever(),
+    "exports": _exports,
+    "notices": _listening,
+    "the keyring's notices": _hearing,
+    "uses of keys": lambda runtime: runtime.authenticator.note_uses_for_ever(SHORT_S),
+}
+
+
+@pytest.fixture
+async def runtime(database_url: str, tmp_path: Path) -> AsyncIterator[Runtime]:
+    async with open_runtime(Settings(data=tmp_path, database_url=database_url)) as runtime:
+        yield runtime
+
+
+@pytest.mark.parametrize("at_answer", [False, True], ids=["while it waits", "at its answer"])
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_loop_ends_at_every_await(runtime: Runtime, loop: str, at_answer: bool) -> None:
+    """Each of its first awaits, and a sample of the later ones, of the next rounds too."""
+    for position in [*range(60), *range(60, 400, 23)]:
+        if not await ends_when_cancelled(LOOPS[loop](runtime), position, at_answer=at_answer):
+            break
+    assert position >= LEAST
+
+
+async def test_a_cancellation_that_meets_the_event_is_not_swallowed() -> None:
+    """What wakes a loop and what ends it may come in the same turn of the event loop."""
+    event = asyncio.Event()
+    task = asyncio.create_task(set_within(event, 30))
+    await asyncio.sleep(0)
+    event.set()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_waiting_for_an_event_says_whether_it_came() -> None:
+    """True when it is set in time, False when the time is over first."""
+    event = asyncio.Event()
+    assert not await set_within(event, SHORT_S)
+    event.set()
+    assert await set_within(event, 30)
+
+
+async def test_work_that_ends_by_an_error_is_logged_while_the_block_goes_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A loop that nobody awaits must not end in silence."""
+
+    async def broken() -> None:
+        raise ValueError("no such table")
+
+    async with background([broken()]):
+        await asyncio.sleep(0.01)
+        assert "work in the background has ended" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("at_answer", [False, True], ids=["while it waits", "at its answer"])
+async def test_serve_ends_at_every_await(database_url: str, tmp_path: Path, at_answer: bool) -> None:
+    """From its first step to its ready line, a sample of awaits: the service ends, and gives its port back."""
+    settings = Settings(data=tmp_path, database_url=database_url, port=0)
+    for position in range(0, 2_000, 13):
+        work = serve(settings, lambda _: None, None)
+        if not await ends_when_cancelled(work, position, at_answer=at_answer):
+            break
+    assert position > 41
