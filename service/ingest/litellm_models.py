@@ -43,7 +43,9 @@ def served_model(payload: Payload, provider: str | None) -> str | None:
 
     `litellm_model_name` is not asked first: it is missing from streams, and names the one that failed after a fallback.
     """
-    model = payload.text("model") or text_of(payload.hidden.get("litellm_model_name"))
+    model = _model(payload) or text_of(payload.hidden.get("litellm_model_name"))
+    if model is not None and model == payload.text("id"):
+        return None
     return bare_model(model, provider) if model else None
 
 
@@ -55,7 +57,7 @@ def asked_model(payload: Payload, provider: str | None, response: Response) -> s
     group = payload.text("model_group")
     if group:
         return storable("model_group", group)
-    model = payload.text("model")
+    model = _model(payload)
     if model:
         return storable("model", bare_model(model, provider))
     named = _models_of_batch(payload)
@@ -66,9 +68,15 @@ def asked_model(payload: Payload, provider: str | None, response: Response) -> s
     return storable("model", bare_model(found, provider)) if found else NO_MODEL
 
 
+def _model(payload: Payload) -> str | None:
+    """The field `model`; LiteLLM puts the id of a batch there that it was asked for without a name."""
+    model = payload.text("model")
+    return None if model is None or model == payload.text("id") else model
+
+
 def _models_of_batch(payload: Payload) -> list[str]:
     """The models of a batch, each once."""
     used = inside(payload.metadata, "usage_object", "batch_usage_by_model")
     listed = list(used) if isinstance(used, Mapping) else payload.hidden.get("batch_models")
     texts = [text_of(name) for name in listed] if isinstance(listed, list) else []
-    return list(dict.fromkeys(text for text in texts if text))
+    return list(dict.fromkeys(text for text in texts if text and text != payload.text("id")))

@@ -101,6 +101,7 @@ def test_a_batch_that_cannot_be_told_apart_keeps_its_money() -> None:
         ({"hidden_params": {}, "model_map_information": {"model_map_key": "gpt-4.1"}}, "gpt-4.1"),
         ({"hidden_params": {}}, "none"),
         ({"hidden_params": {"batch_models": [None, 5, {}]}}, "5"),
+        ({"model": "batch_abc", "hidden_params": {"batch_models": ["batch_abc"]}}, "none"),
     ],
 )
 def test_the_model_is_where_the_payload_has_it(facts: dict[str, Any], model: str) -> None:
