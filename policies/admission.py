@@ -14,7 +14,8 @@ from policies.clear_text import WITHHELD, BoundedSet, ClearText, Keeper, count, 
 from policies.error_admission import AdmittedError, AdmittedFailure, ErrorAdmission
 from policies.fields import USER
 from policies.model import Action, Policy
-from policies.redaction import Redactor
+from policies.personal import PersonalTexts, source_id_without
+from policies.redaction import Persons, Redactor
 from policies.report import AmountPart, AmountSource, AmountUnknown, Attributes, Report, Source
 
 NAME_CHARS_MAX: Final = 200
@@ -105,6 +106,7 @@ class Admission:
     def __init__(self, policy: Policy, redactor: Redactor) -> None:
         self._texts = ClearText(redactor)
         self._errors = ErrorAdmission(policy, redactor, self._texts)
+        self._personal = PersonalTexts(policy)
         self._attributes = AttributeAdmission(policy, self._texts)
         self._keep_source_id = Keeper(policy, "Call.sourceId")
         self._keep_api_key = Keeper(policy, "Call.apiKey")
@@ -150,6 +152,7 @@ class Admission:
             and _names(report) in self._known_names
             and self._known_tags.issuperset(report.tags.items())
             and is_made_id(report.source_id)
+            and self._personal.may_pass(report)
             and (report.attributes is None or self._attributes.whole(report.attributes))
         ):
             return Whole(report)
@@ -159,11 +162,12 @@ class Admission:
         """What may be stored of `report`, which is left as it was. Never raises because of what a report says."""
         removed = dict(report.dropped)
         optional, required = self._texts.optional, self._texts.required
-        failure = self._failure(report, removed)
+        persons = self._personal.persons(report)
+        failure = self._failure(report, persons, removed)
         keeps_amount = self._keeps_amount and report.amount is not None
         admitted = Admitted(
             source=report.source,
-            source_id=self._source_id(report, removed),
+            source_id=self._source_id(report, persons, removed),
             started_at=report.started_at,
             account=optional(report.account, NAME_CHARS_MAX, "account", removed),
             api_key=self._keep_api_key(optional(report.api_key, NAME_CHARS_MAX, "api_key", removed)),
@@ -196,6 +200,7 @@ class Admission:
             attributes=None if report.attributes is None else self._attributes.admit(report.attributes, removed),
             amount_unknown=report.amount_unknown if self._keeps_amount else None,
         )
+        self._personal.hide(admitted, persons)
         self._drop(report, admitted)
         admitted.rejected = _rejection(report, admitted)
         if admitted.rejected is REJECTED_ACCOUNT:
@@ -214,15 +219,15 @@ class Admission:
             for tag in report.tags.items():
                 self._known_tags.add(tag)
 
-    def _failure(self, report: Report, removed: dict[str, int]) -> AdmittedFailure:
+    def _failure(self, report: Report, persons: Persons, removed: dict[str, int]) -> AdmittedFailure:
         if report.error is None:
             return _NO_FAILURE
         if not report.failed:
             count(removed, "error")
             return _NO_FAILURE
-        return self._errors.admit(report, report.error, removed)
+        return self._errors.admit(report, report.error, persons, removed)
 
-    def _source_id(self, report: Report, removed: dict[str, int]) -> str:
+    def _source_id(self, report: Report, persons: Persons, removed: dict[str, int]) -> str:
         """The gateway's id; where cleaning or the policy changes it, with the call's own milliseconds.
 
         Two calls whose ids mask to the same text stay apart by that suffix, which is stored beside it anyway: a hash
@@ -230,6 +235,8 @@ class Admission:
         call's id from the original).
         """
         clean = self._texts.source_id(report.source_id, NAME_CHARS_MAX, removed)
+        if not self._personal.names_calls:
+            clean = source_id_without(clean, persons, removed)
         shown = self._keep_source_id(clean) or WITHHELD
         if shown == report.source_id:
             return shown

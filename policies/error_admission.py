@@ -15,7 +15,9 @@ from policies.fields import ERROR_RECORD
 from policies.fingerprint import fingerprint_basis
 from policies.model import Action, Policy
 from policies.parameters import ParameterList
-from policies.redaction import ContentIndex, Kind, Redactor
+from policies.personal import code_without, without_persons
+from policies.redaction import ContentIndex, Kind, Persons, Redactor
+from policies.redaction.identifiers import is_model
 from policies.report import ErrorReport, Report
 from policies.segments import ErrorDetails, Parameter, Segments, masked, pack_segments
 
@@ -91,16 +93,16 @@ class ErrorAdmission:
         self._keep_record_type = Keeper(policy, "CallError.type")
         self._keep_record_code = Keeper(policy, "CallError.code")
 
-    def admit(self, report: Report, error: ErrorReport, removed: dict[str, int]) -> AdmittedFailure:
+    def admit(self, report: Report, error: ErrorReport, persons: Persons, removed: dict[str, int]) -> AdmittedFailure:
         """What may be kept of `error`, the error of `report`. Never raises: fails closed to the error's type."""
         rules: Counter[str] = Counter()
         blob: bytes | None = None
         try:
-            details = self._details(report, error, rules, removed)
+            details = self._details(report, error, persons, rules, removed)
             if self._keeps_message or self._keeps_parameters:
                 blob = pack_segments(ErrorDetails(details.message, details.parameters))
         except Exception:  # the redactor's, or parameters too large to walk: whatever it is, no detail may stay
-            details = self._type_only(error, removed)
+            details = self._type_only(error, persons, removed)
             rules, blob = Counter({FAILURE_RULE: 1}), None
         if details.dropped:
             count(removed, "parameters", details.dropped)
@@ -117,9 +119,12 @@ class ErrorAdmission:
         basis = fingerprint_basis(type=type_, code=code, masked_message=message)
         return AdmittedError(type_, code, error.occurred_at, blob, basis, dict(rules))
 
-    def _details(self, report: Report, error: ErrorReport, rules: Counter[str], removed: dict[str, int]) -> _Details:
+    def _details(
+        self, report: Report, error: ErrorReport, persons: Persons, rules: Counter[str], removed: dict[str, int]
+    ) -> _Details:
         listed = self._allowed.sort(error.parameters)
-        content = ContentIndex([*report.content, *listed.strings])
+        identifiers = [*_names(report), *report.identifiers, *self._allowed.names, *listed.identifiers]
+        content = ContentIndex([*report.content, *listed.strings], identifiers, persons)
         type_ = self._word(error.type, TYPE_CHARS_MAX, "error_type", content, removed) or WITHHELD
         code = self._word(error.code, CODE_CHARS_MAX, "error_code", content, removed)
         message: Segments | None = None
@@ -143,7 +148,7 @@ class ErrorAdmission:
         )
 
     def _word(
-        self, text: str | None, limit: int, name: str, content: ContentIndex | None, removed: dict[str, int]
+        self, text: str | None, limit: int, name: str, content: ContentIndex, removed: dict[str, int]
     ) -> str | None:
         """A type or code in clear. Not a mere name: held against the content too. Raises what the redactor raises."""
         if not text:
@@ -153,10 +158,23 @@ class ErrorAdmission:
             if without_echoes.counts:
                 count(removed, name)
             text = without_echoes.masked
+        elif name == "error_code":
+            text = code_without(text, content.persons, removed)
+        else:
+            text = without_persons(text, content.persons, name, removed)
         return self._texts.optional(text, limit, name, removed)
 
-    def _type_only(self, error: ErrorReport, removed: dict[str, int]) -> _Details:
+    def _type_only(self, error: ErrorReport, persons: Persons, removed: dict[str, int]) -> _Details:
         # Text that cannot be held against the content is not kept; a name can.
         named = error.type if _NAME.fullmatch(error.type) else None
+        named = without_persons(named, persons, "error_type", removed)
         type_ = self._texts.required(named, TYPE_CHARS_MAX, "error_type", removed)
         return _Details(type_, None, None, {}, 0)
+
+
+def _names(report: Report) -> list[str]:
+    """Names of the call itself, which are stored in clear."""
+    names = [report.model, report.served_model, report.provider, report.operation]
+    if report.attributes is not None:
+        names.append(report.attributes.deployment)
+    return [name for name in names if name and is_model(name)]

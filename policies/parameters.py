@@ -13,8 +13,9 @@ from typing import Final
 
 import re2
 
-from policies.errors import PolicyError
+from policies.content import gather
 from policies.model import ParameterRule, ParameterType
+from policies.redaction.identifiers import is_enum_value, is_name
 from policies.report import Json
 from policies.segments import Parameter, ParameterAction, Segment, Segments
 
@@ -32,10 +33,6 @@ Redact = Callable[[str], Segments]
 """Text -> segments; what it raises ends the admission of all details."""
 
 
-class ParametersError(PolicyError):
-    """the request parameters are too large to be walked"""
-
-
 @dataclass(slots=True)
 class _Node:
     rule: ParameterRule | None = None
@@ -44,10 +41,14 @@ class _Node:
 
 @dataclass(slots=True)
 class Sorted:
-    """Parameters sorted by the allow-list: `found` values by rule, `strings` of all the others, how many they were."""
+    """Parameters sorted by the allow-list: `found` values by rule, and how many others there were.
+
+    `strings` are the content in those others, `identifiers` the names in them and of them.
+    """
 
     found: list[tuple[ParameterRule, Json]]
     strings: list[str]
+    identifiers: list[str]
     dropped: int
 
 
@@ -56,6 +57,8 @@ class ParameterList:
 
     def __init__(self, rules: Mapping[str, ParameterRule]) -> None:
         self._root = _Node()
+        self.names = tuple({step for path in rules for step in path.replace(_ELEMENT, "").split(".")})
+        """The names that allowed paths are made of."""
         self._patterns = {rule.path: re2.compile(rule.pattern) for rule in rules.values() if rule.pattern is not None}
         for path, rule in rules.items():
             node = self._root
@@ -64,23 +67,27 @@ class ParameterList:
             node.rule = rule
 
     def sort(self, parameters: Mapping[str, Json]) -> Sorted:
-        """Tell what is listed from what is not. `ParametersError` when there is more than can be walked."""
-        result = Sorted([], [], 0)
-        unlisted: list[Json] = []
-        pending: list[tuple[_Node, Json]] = [(self._root, dict(parameters))]
+        """Tell what is listed from what is not. `ContentSizeError` when there is more than can be walked."""
+        result = Sorted([], [], [name for name in parameters if is_name(name)], 0)
+        unlisted: list[tuple[str, Json]] = []
+        pending: list[tuple[_Node, str, Json]] = [(self._root, "", dict(parameters))]
         while pending:
-            node, value = pending.pop()
+            node, name, value = pending.pop()
             if node.rule is not None:
                 result.found.append((node.rule, value))
+                if node.rule.type is ParameterType.ENUM and isinstance(value, str) and is_enum_value(value):
+                    result.identifiers.append(value)
                 # What is not kept as it is, is content like all the rest.
-                if node.rule.shape or not self._fits(node.rule, value):
-                    unlisted.append(value)
+                elif node.rule.shape or not self._fits(node.rule, value):
+                    unlisted.append((name, value))
                 continue
-            kept, dropped = _steps(node, value)
+            kept, dropped = _steps(node, name, value)
             pending.extend(reversed(kept))
             unlisted.extend(dropped)
             result.dropped += len(dropped)
-        result.strings = strings_of(unlisted)
+        gathered = gather(unlisted, values_max=VALUES_MAX)
+        result.strings = gathered.strings
+        result.identifiers += gathered.identifiers
         return result
 
     def admit(self, found: list[tuple[ParameterRule, Json]], redact: Redact) -> dict[str, Parameter]:
@@ -142,37 +149,19 @@ def shape(value: Json) -> Json:
     return {"chars": _characters(value), "count": 1}
 
 
-def strings_of(values: list[Json]) -> list[str]:
-    """Every string in the values, keys of objects included. `ParametersError` beyond `VALUES_MAX` values."""
-    strings: list[str] = []
-    pending = list(values)
-    walked = 0
-    while pending:
-        walked += 1
-        if walked > VALUES_MAX:
-            raise ParametersError
-        value = pending.pop()
-        if isinstance(value, str):
-            strings.append(value)
-        elif isinstance(value, dict):
-            strings.extend(value)
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
-    return strings
-
-
-def _steps(node: _Node, value: Json) -> tuple[list[tuple[_Node, Json]], list[Json]]:
-    """One step down: what is below an allowed path, and what is beside all of them."""
+def _steps(node: _Node, name: str, value: Json) -> tuple[list[tuple[_Node, str, Json]], list[tuple[str, Json]]]:
+    """One step down: what is below an allowed path, and what is beside all of them; each with its name."""
     element = node.below.get(_ELEMENT)
     if isinstance(value, dict):
         # `[]` is a step, never a key that a client can send.
-        kept = [(node.below[key], item) for key, item in value.items() if key in node.below and key != _ELEMENT]
-        dropped: list[Json] = [[key, item] for key, item in value.items() if key not in node.below or key == _ELEMENT]
+        kept = [(node.below[key], key, item) for key, item in value.items() if key in node.below and key != _ELEMENT]
+        dropped: list[tuple[str, Json]] = [
+            (name, {key: item}) for key, item in value.items() if key not in node.below or key == _ELEMENT
+        ]
         return kept, dropped
     if isinstance(value, list) and element is not None:
-        return [(element, item) for item in value], []
-    return [], [] if value is None else [value]
+        return [(element, name, item) for item in value], []
+    return [], [] if value is None else [(name, value)]
 
 
 def _within(rule: ParameterRule, value: float | Decimal) -> bool:

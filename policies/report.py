@@ -72,10 +72,11 @@ class ErrorReport:
 class Report:
     """One call as its gateway reported it.
 
-    `user` is the plain id. `content` holds the strings of the content fields of the same report: they are used to find
-    echoes in the error text, and then gone. `amount_unknown` says why there is no amount where one was reported and is
-    none; what was not reported is estimated. `dropped` counts the fields that the adapter left out: by name only when
-    the name is known to us, else under `unknown`.
+    `user` is the plain id; `persons` are further ids of persons, which are not stored. `content` holds the strings of
+    the content fields of the same report, `identifiers` the names of tools, models and addresses that stand in or
+    beside them. All of these are looked for in the report's other texts, and then gone. `amount_unknown` says why there
+    is no amount where one was reported and is none; what was not reported is estimated. `dropped` counts the fields
+    that the adapter left out: by name only when the name is known to us, else under `unknown`.
     """
 
     source: Source
@@ -108,3 +109,5 @@ class Report:
     dropped: dict[str, int] = field(default_factory=dict[str, int])
     attributes: Attributes | None = None
     amount_unknown: AmountUnknown | None = None
+    identifiers: tuple[str, ...] = field(default=(), repr=False)
+    persons: tuple[str, ...] = field(default=(), repr=False)

@@ -70,7 +70,7 @@ def _readyz(runtime: Runtime) -> Handler:
     async def ready(_: web.Request) -> web.Response:
         """The database answers too."""
         try:
-            await runtime.database.owner.fetchval("SELECT 1", timeout=2)
+            await runtime.database.answers(within_s=2)
         except Exception:
             log.exception("not ready")
             return web.json_response({"status": "the database does not answer"}, status=503)

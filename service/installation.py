@@ -16,15 +16,14 @@ from service.keyring.standby import KEPT, Standby
 from service.ledger import Ledger, LedgerKind
 from service.logs import get_logger
 from service.settings import Settings
+from service.storage.api_keys import added_key, any_key
 from service.storage.cluster import Cluster, write_private
-from service.storage.models import ApiKey, Installation
+from service.storage.installed import has_ledger, install, installation
 from service.storage.policy_store import AppliedPolicy, LedgerWriter, applied_policy, refuse_other, store_policy
-from service.storage.tortoise import control_transaction
 
 log = get_logger()
 ADMIN_KEY_FILE = "admin.key"
 STANDBY_FILE = "standby"
-_HAS_LEDGER = "SELECT to_regclass('installation') IS NOT NULL"
 
 
 class NoLedgerError(OperatorError):
@@ -45,14 +44,10 @@ def refuse_empty_folder(data: Path) -> None:
 
 async def refuse_empty_database(url: str) -> None:
     """Raises NoLedgerError unless the operator's database, which answers, holds a ledger."""
-    connection = await asyncpg.connect(url)
-    try:
-        if not await connection.fetchval(_HAS_LEDGER):
-            raise NoLedgerError(
-                "there is no ledger in the database of CALLEDGER_DATABASE_URL yet: `calledger serve` makes one"
-            )
-    finally:
-        await connection.close()
+    if not await has_ledger(url):
+        raise NoLedgerError(
+            "there is no ledger in the database of CALLEDGER_DATABASE_URL yet: `calledger serve` makes one"
+        )
 
 
 async def open_installed_keyring(settings: Settings, database_url: str) -> Keyring:
@@ -61,10 +56,10 @@ async def open_installed_keyring(settings: Settings, database_url: str) -> Keyri
     Keys are minted for an empty database only. A ledger whose keyring is missing or foreign is refused: new keys
     would hide that the old ones are lost. One that is only away is opened when it is back.
     """
-    installation = await Installation.get_or_none(id=1)
-    if installation is None:
+    installed = await installation()
+    if installed is None:
         return await _new_keyring(settings, database_url)
-    database_id = installation.database_id
+    database_id = installed.database_id
 
     async def open_now() -> Keyring:
         keyring = await open_keyring(settings.keyring_url, settings.kek_url, create=False, apart_from=database_url)
@@ -90,7 +85,7 @@ async def _new_keyring(settings: Settings, database_url: str) -> Keyring:
     database_id = await _new_database_id(keyring)
     await keyring.bind(database_id)
     # Last, so that a first start that is cut short begins again.
-    await Installation.create(id=1, database_id=database_id, created_at=datetime.now(UTC))
+    await install(database_id, datetime.now(UTC))
     if is_remote(settings.keyring_url, settings.kek_url):
         secrets = {name: await keyring.secret(name) for name in KEPT}
         Standby(settings.data / STANDBY_FILE, database_id).write(secrets)
@@ -132,16 +127,13 @@ def _read_policy(path: Path) -> Policy:
 
 async def ensure_first_key(data: Path, pepper: bytes, ledger: Ledger) -> None:
     """In a ledger that never had a key, make one of role admin and leave it in `DATA/admin.key`, mode 0600."""
-    if await ApiKey.exists():
+    if await any_key():
         return
     key = new_key(pepper)
     # The file first, and on disk: a key that nobody knows would keep the next start from making another.
     _write_private(data / ADMIN_KEY_FILE, key.text + "\n")
     now = datetime.now(UTC)
-    async with control_transaction() as (models, connection):
-        await ApiKey.create(
-            prefix=key.prefix, name="admin", role=Role.ADMIN, mac=key.mac, created_at=now, using_db=models
-        )
+    async with added_key(prefix=key.prefix, name="admin", role=Role.ADMIN, mac=key.mac, created_at=now) as connection:
         facts = {"key": key.prefix, "role": Role.ADMIN.value, "accounts": None, "expires_at": None}
         await ledger.append(LedgerKind.API_KEY_CREATED, facts, actor="system", connection=connection)
     log.info("the admin key was written", path=str(data / ADMIN_KEY_FILE))

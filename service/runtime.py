@@ -26,13 +26,12 @@ from service.settings import Settings
 from service.storage import address
 from service.storage.accounts import Accounts
 from service.storage.database import Database
+from service.storage.installed import installation, starting_alone
 from service.storage.migrate import migrate
-from service.storage.models import Installation
 from service.storage.partitions import Partitions
 from service.storage.policy_store import AppliedPolicy, applied_policy, refuse_unledgered
 
 log = get_logger()
-_LOCK = 0x63616C6C_0030
 
 
 @dataclass(slots=True)
@@ -133,19 +132,16 @@ async def open_runtime(settings: Settings, *, serving: bool = False, existing: b
 
 
 async def _assemble(settings: Settings, database: Database) -> Runtime:
-    async with database.owner.acquire() as connection:
-        # Two first starts at once: one makes the keyring, the policy and the first key, and the other finds them.
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        try:
-            keyring = await open_installed_keyring(settings, database.url)
-            ledger = Ledger(database, keyring, (await Installation.get(id=1)).database_id)
-            keeper = await LedgerKeeper.start(ledger, settings.data)
-            applied = await policy_in_force(settings, database.owner, ledger)
-            await _bury_again(database, keyring)
-            pepper = await keyring.secret("pepper")
-            await ensure_first_key(settings.data, pepper, ledger)
-        finally:
-            await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+    async with starting_alone(database.owner):
+        keyring = await open_installed_keyring(settings, database.url)
+        installed = await installation()
+        assert installed is not None, "an opened keyring is bound to a ledger"
+        ledger = Ledger(database, keyring, installed.database_id)
+        keeper = await LedgerKeeper.start(ledger, settings.data)
+        applied = await policy_in_force(settings, database.owner, ledger)
+        await _bury_again(database, keyring)
+        pepper = await keyring.secret("pepper")
+        await ensure_first_key(settings.data, pepper, ledger)
     accounts = Accounts(applied.policy.tiers[applied.policy.default_tier].number)
     await accounts.refresh()
     authenticator = Authenticator(pepper)

@@ -8,16 +8,19 @@ from policies.redaction.echo import ContentIndex
 from policies.redaction.engine import SIZE_CAP_CHARS, Redactor
 from policies.redaction.errors import RedactionError, RuleError
 from policies.redaction.model import Hidden, Kind, Redaction, Segments, mask, reveal
+from policies.redaction.persons import PERSON_RULE, Persons
 from policies.redaction.rules import Rule, load, shipped_rules
 from policies.redaction.values import JSONSegments, JSONValue, masked_value, revealed_value
 
 __all__ = [
+    "PERSON_RULE",
     "SIZE_CAP_CHARS",
     "ContentIndex",
     "Hidden",
     "JSONSegments",
     "JSONValue",
     "Kind",
+    "Persons",
     "Redaction",
     "RedactionError",
     "Redactor",

@@ -18,6 +18,7 @@ from policies.redaction.merge import (
     split,
 )
 from policies.redaction.model import Kind, Redaction
+from policies.redaction.persons import PERSON_RULE
 from policies.redaction.rules import Rule, checked, shipped_rules
 from policies.redaction.scan import Scanner
 from policies.redaction.text import bounded, plain
@@ -28,6 +29,7 @@ SIZE_CAP_CHARS = 64 * 1024
 _LOOKS_MAX = 5
 _CLEAN_CACHE_ENTRIES = 4096
 _ECHO = Reason.of("content-echo", Kind.content, -1)
+_PERSON = Reason.of(PERSON_RULE, Kind.personal, -1)
 
 
 class Redactor:
@@ -52,7 +54,7 @@ class Redactor:
         self.rules = tuple(rule for rule in given if not rule.national or rule.id in national_ids)
         self._scanner = Scanner(self.rules)
         self._marks = frozenset(
-            rule_id.encode() for rule_id in (_ECHO.gone.rule, FIELD_RULE, *(rule.id for rule in given))
+            rule_id.encode() for rule_id in (_ECHO.gone.rule, PERSON_RULE, FIELD_RULE, *(rule.id for rule in given))
         )
         self._size_cap = size_cap
         self._clean = lru_cache(maxsize=_CLEAN_CACHE_ENTRIES)(self._cleaned)
@@ -103,6 +105,7 @@ class Redactor:
         if content is not None:
             echoes = content.spans(kept)
             spans.extend([Span(start, end, _ECHO) for start, end in echoes])
+            spans.extend([Span(start, end, _PERSON) for start, end in content.person_spans(kept)])
         if not spans:
             return Redaction((kept,) if kept else (), {}, truncated)
         data = encode(kept)

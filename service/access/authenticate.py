@@ -14,7 +14,7 @@ from service.access.keys import mac_of, prefix_of
 from service.access.principal import Principal
 from service.errors import RequestError
 from service.logs import get_logger
-from service.storage.models import ApiKey
+from service.storage.api_keys import KeyRecord, get_key, note_use
 
 log = get_logger()
 _KEPT_SECONDS = 30.0
@@ -53,7 +53,7 @@ class Authenticator:
 
     def __init__(self, pepper: bytes) -> None:
         self._pepper = pepper
-        self._known: dict[str, tuple[ApiKey, float]] = {}
+        self._known: dict[str, tuple[KeyRecord, float]] = {}
         self._good: dict[bytes, tuple[Principal, float]] = {}
         self._hash_key = os.urandom(32)
         self._used: dict[str, datetime] = {}
@@ -81,16 +81,15 @@ class Authenticator:
         same = hmac.compare_digest(mac_of(text, self._pepper), record.mac if record else bytes(32))
         if record is None or not same or record.revoked_at:
             raise UnauthenticatedError
-        accounts = None if record.accounts is None else tuple(record.accounts)
-        return Principal(record.prefix, Role(record.role), accounts, record.expires_at), until
+        return Principal(record.prefix, Role(record.role), record.accounts, record.expires_at), until
 
-    async def _record(self, prefix: str) -> tuple[ApiKey | None, float]:
+    async def _record(self, prefix: str) -> tuple[KeyRecord | None, float]:
         """What the database has of a prefix, and until when that may be remembered."""
         known = self._known.get(prefix)
         if known is not None and known[1] > time.monotonic():
             return known
         until = time.monotonic() + _KEPT_SECONDS
-        record = await ApiKey.get_or_none(prefix=prefix)
+        record = await get_key(prefix)
         if record is not None:
             if len(self._known) >= _KEPT_KEYS:
                 self._known.clear()
@@ -105,8 +104,7 @@ class Authenticator:
     async def note_uses(self) -> None:
         """Write down when keys were last used; two UPDATEs per key and minute at most. What fails is kept for later."""
         for prefix, moment in list(self._used.items()):
-            await ApiKey.filter(prefix=prefix, last_used_at__isnull=True).update(last_used_at=moment)
-            await ApiKey.filter(prefix=prefix, last_used_at__lt=moment - _LAST_USE_STEP).update(last_used_at=moment)
+            await note_use(prefix, moment, _LAST_USE_STEP)
             if self._used.get(prefix) == moment:
                 del self._used[prefix]
 

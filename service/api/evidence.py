@@ -15,10 +15,10 @@ from service.api.directives import Cost
 from service.api.export_types import Export, decode_export_id, encode_export_id, export_node
 from service.api.ledger_fields import ledger_of
 from service.api.ledger_types import Checkpoint, checkpoint_node
-from service.api.retention_fields import refuse_bound
+from service.api.retention_fields import reading, refuse_bound
 from service.api.scalars import BigInt
-from service.ledger import record_evidence, span_of
-from service.storage.export_store import ExportKind, add_export, get_export
+from service.ledger import ask_evidence, span_of
+from service.storage.export_store import get_export
 from service.storage.policy_store import applied_policy
 
 EVIDENCE_COST: Final = 1_000
@@ -87,7 +87,10 @@ class EvidenceMutation:
 async def resolve_export(context: Context, id_: str) -> Export | None:
     """The export, if there is one that the scope reaches."""
     number = decode_export_id(id_)
-    record = None if number is None else await get_export(ledger_of(context).database.owner, number)
+    if number is None:
+        return None
+    async with reading(context) as connection:
+        record = await get_export(connection, number)
     if record is None or not record.reached_by(context.scope, context.scope.policy):
         return None
     return export_node(record)
@@ -102,13 +105,8 @@ async def _create_evidence(context: Context, wanted: CreateEvidenceInput) -> Cre
         recorded_to=_given(wanted.to),
     )
     applied = await applied_policy()
-    async with ledger.database.owner.acquire() as connection, connection.transaction():
-        issued = await record_evidence(
-            ledger, span, {"export": encode_export_id(id_)}, actor=context.scope.key_id, connection=connection
-        )
-        request = {"start": span.start, "size": issued.size}
-        digest = "" if applied is None else applied.digest
-        record = await add_export(connection, id_, ExportKind.EVIDENCE, context.scope, digest, request)
+    digest = "" if applied is None else applied.digest
+    record, issued = await ask_evidence(ledger, span, id_, encode_export_id(id_), context.scope, digest)
     context.export_asked()
     return CreateEvidencePayload(export=export_node(record), checkpoint=checkpoint_node(issued))
 

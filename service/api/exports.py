@@ -16,11 +16,10 @@ from service.api.export_kinds import SHAPES, Shape, chosen_fields, operation_of
 from service.api.export_types import Export, export_node
 from service.api.filters import written_filter
 from service.api.inputs import CallFilter, ErrorFilter
-from service.api.ledger_fields import ledger_of
 from service.api.limits import Bucket
 from service.query.errors import BadInputError
 from service.storage.export_store import ExportKind as StoredKind
-from service.storage.export_store import add_export
+from service.storage.export_store import ask_export
 from service.storage.policy_store import applied_policy
 
 EXPORT_COST: Final = 1_000
@@ -93,10 +92,8 @@ async def _create_export(info: Info, wanted: CreateExportInput) -> Export:
     applied = await applied_policy()
     assert applied is not None, "what serves requests has a policy"
     request = {"format": wanted.format.name, "fields": fields, "filter": filter_}
-    async with ledger_of(context).database.owner.acquire() as connection, connection.transaction():
-        record = await add_export(
-            connection, uuid4(), StoredKind[wanted.kind.name], context.scope, applied.digest, request
-        )
+    database, kind = context.reader.database, StoredKind[wanted.kind.name]
+    record = await ask_export(database, uuid4(), kind, context.scope, applied.digest, request)
     context.export_asked()
     return export_node(record)
 

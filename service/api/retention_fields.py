@@ -37,8 +37,10 @@ from service.api.retention_types import (
 )
 from service.api.scalars import BigInt, Digest
 from service.api.types import Node
+from service.query.account_list import account_number, count_accounts, count_calls, page_accounts
 from service.query.cursor import CursorError, Cursors
 from service.query.errors import BadInputError, ForbiddenError
+from service.query.reader import TimedReading
 from service.retention import erasure as erasures
 from service.retention import holds, report
 from service.retention.means import Means
@@ -50,21 +52,6 @@ UNSET: Any = strawberry.UNSET
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Position = tuple[datetime, UUID]
 T = TypeVar("T")
-
-_ACCOUNTS: Final = """
-    SELECT id, name, created_at FROM account
-    WHERE name COLLATE "C" > $1 AND name NOT LIKE 'erased:%' AND ($2::integer[] IS NULL OR id = ANY ($2))
-    ORDER BY name COLLATE "C" LIMIT $3
-"""
-_ACCOUNTS_COUNT: Final = """
-    SELECT count(*) FROM account WHERE name NOT LIKE 'erased:%' AND ($1::integer[] IS NULL OR id = ANY ($1))
-"""
-_CALLS: Final = """
-    SELECT account_id, sum(calls)::bigint AS calls FROM (
-        SELECT account_id, calls FROM usage_day WHERE account_id = ANY ($1)
-        UNION ALL SELECT account_id, calls FROM usage_delta WHERE account_id = ANY ($1)
-    ) AS sums GROUP BY account_id
-"""
 
 
 def _argument(description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
@@ -83,6 +70,11 @@ def means_of(context: Context) -> Means:
     """What retention works with in this process."""
     means: Means = context.services["means"]
     return means
+
+
+def reading(context: Context) -> TimedReading:
+    """A connection that PostgreSQL itself keeps to the accounts of the one who asks."""
+    return context.reader.connection(context.scope)
 
 
 @strawberry.type(description="What is kept, for how long, and whether anything older is here now.")
@@ -109,7 +101,8 @@ class RetentionReport:
         context = info.context
         if not views.may_ask(context.scope.policy, context.scope.role, "holds"):
             return []
-        found = await holds.page_holds(means_of(context).owner, 200, active=True, accounts=context.scope.accounts)
+        async with reading(context) as connection:
+            found = await holds.page_holds(connection, 200, active=True, accounts=context.scope.accounts)
         return [hold_node(hold, await context.reader.accounts.name(hold.account_id)) for hold in found]
 
     @strawberry.field(
@@ -121,7 +114,8 @@ class RetentionReport:
             context.scope.policy, context.scope.role, "purgeRuns"
         ):
             return None
-        newest = await Runs(means.owner).newest()
+        async with reading(context) as connection:
+            newest = await Runs(connection).newest()
         return None if newest is None else purge_node(means, newest)
 
 
@@ -134,7 +128,9 @@ class RetentionQuery:
     )
     async def retention(self, info: Info, accounts: Accounts = UNSET) -> RetentionReport:
         context, means = info.context, means_of(info.context)
-        found = await report.report(means, await _numbers(context, accounts))
+        numbers = await _numbers(context, accounts)
+        async with reading(context) as connection:
+            found = await report.report(means, numbers, connection=connection)
         return RetentionReport(
             as_of=found.as_of,
             classes=[class_node(one) for one in found.classes],
@@ -148,43 +144,45 @@ class RetentionQuery:
     async def purge_runs(self, info: Info, first: First = UNSET, after: After = UNSET) -> PurgeRunConnection:
         refuse_bound(info.context, "purgeRuns")
         means = means_of(info.context)
-        runs = Runs(means.owner)
-        page = await _page(info, "purgeRuns", first, after, runs.page, lambda run: (run.planned_at, run.id))
+        async with reading(info.context) as connection:
+            runs = Runs(connection)
+            page = await _page(info, "purgeRuns", first, after, runs.page, lambda run: (run.planned_at, run.id))
+            total = await runs.count()
         nodes = [purge_node(means, run) for run in page.rows]
         edges = [PurgeRunEdge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
-        return PurgeRunConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=await runs.count())
+        return PurgeRunConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
 
     @strawberry.field(description="Legal holds, lifted ones included.", directives=[*paged(), Cost(weight=10)])
     async def holds(
         self, info: Info, active: Active = UNSET, first: First = UNSET, after: After = UNSET
     ) -> HoldConnection:
-        context, owner = info.context, means_of(info.context).owner
+        context, accounts = info.context, info.context.scope.accounts
         wanted = None if active is UNSET else active
-        accounts = context.scope.accounts
+        async with reading(context) as connection:
 
-        async def fetch(size: int, position: Position | None) -> list[holds.Hold]:
-            return await holds.page_holds(owner, size, after=position, active=wanted, accounts=accounts)
+            async def fetch(size: int, position: Position | None) -> list[holds.Hold]:
+                return await holds.page_holds(connection, size, after=position, active=wanted, accounts=accounts)
 
-        page = await _page(info, f"holds {wanted}", first, after, fetch, lambda hold: (hold.placed_at, hold.id))
+            page = await _page(info, f"holds {wanted}", first, after, fetch, lambda hold: (hold.placed_at, hold.id))
+            total = await holds.count_holds(connection, active=wanted, accounts=accounts)
         nodes = [hold_node(hold, await context.reader.accounts.name(hold.account_id)) for hold in page.rows]
         edges = [HoldEdge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
-        total = await holds.count_holds(owner, active=wanted, accounts=accounts)
         return HoldConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
 
     @strawberry.field(
         description="Requests to erase one person or one account.", directives=[*paged(), Cost(weight=10)]
     )
     async def erasures(self, info: Info, first: First = UNSET, after: After = UNSET) -> ErasureConnection:
-        context, owner = info.context, means_of(info.context).owner
-        accounts = context.scope.accounts
+        context, accounts = info.context, info.context.scope.accounts
+        async with reading(context) as connection:
 
-        async def fetch(size: int, position: Position | None) -> list[erasures.Erasure]:
-            return await erasures.page_erasures(owner, size, position, accounts)
+            async def fetch(size: int, position: Position | None) -> list[erasures.Erasure]:
+                return await erasures.page_erasures(connection, size, position, accounts)
 
-        page = await _page(info, "erasures", first, after, fetch, lambda one: (one.requested_at, one.id))
+            page = await _page(info, "erasures", first, after, fetch, lambda one: (one.requested_at, one.id))
+            total = await erasures.count_erasures(connection, accounts)
         nodes = [erasure_node(one, await context.reader.accounts.name(one.account_id)) for one in page.rows]
         edges = [ErasureEdge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
-        total = await erasures.count_erasures(owner, accounts)
         return ErasureConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
 
     @strawberry.field(description="Accounts with their tier.", directives=[*paged(), Cost(weight=10)])
@@ -218,23 +216,20 @@ async def _page(
 
 
 async def _accounts(info: Info, first: Any, after: Any) -> AccountConnection:  # noqa: ANN401 - arguments as given
-    context, means = info.context, means_of(info.context)
+    context, scope = info.context, info.context.scope.accounts
     size, cursors = _size(first), await _cursors(info)
-    scope = None if context.scope.accounts is None else list(context.scope.accounts)
-    binding = Cursors.binding("accounts", context.scope.accounts)
+    binding = Cursors.binding("accounts", scope)
     behind = "" if after in (None, UNSET) else str(cursors.open(after, binding)[0])
-    found = await means.owner.fetch(_ACCOUNTS, behind, scope, size + 1)
-    rows = found[:size]
+    async with reading(context) as connection:
+        found = await page_accounts(connection, size + 1, behind=behind, accounts=scope)
+        rows = found[:size]
+        counts = await count_calls(connection, [row["id"] for row in rows])
+        total = await count_accounts(connection, scope)
     await context.reader.accounts.refresh()
-    async with context.reader.database.reading(context.scope.accounts) as connection:
-        counts = {
-            row["account_id"]: row["calls"] for row in await connection.fetch(_CALLS, [row["id"] for row in rows])
-        }
     now = await context.reader.clock.now()
     nodes = [_account(context, row, counts.get(row["id"], 0), now) for row in rows]
     sealed = [cursors.seal((row["name"],), binding) for row in rows]
     edges = [AccountEdge(cursor=cursor, node=node) for cursor, node in zip(sealed, nodes, strict=True)]
-    total = await means.owner.fetchval(_ACCOUNTS_COUNT, scope)
     page_info = _page_info(info, sealed, len(found) > size, bool(behind))
     return AccountConnection(edges=edges, nodes=nodes, page_info=page_info, total_count=total)
 
@@ -255,15 +250,20 @@ async def retention_node(context: Context, id_: str) -> Node | None:
     """A hold, purge or erasure by its id; None when there is none, or the role may not ask for its kind."""
     means, scope = means_of(context), context.scope
     if (hold_id := decode_id("hold", id_)) and views.may_ask(scope.policy, scope.role, "holds"):
-        hold = await holds.get_hold(means.owner, hold_id)
+        async with reading(context) as connection:
+            hold = await holds.get_hold(connection, hold_id)
         if hold is not None and _reaches(context, hold.account_id):
             return hold_node(hold, await context.reader.accounts.name(hold.account_id))
     if (erasure_id := decode_id("erasure", id_)) and views.may_ask(scope.policy, scope.role, "erasures"):
-        erasure = await erasures.get_erasure(means.owner, erasure_id)
+        async with reading(context) as connection:
+            erasure = await erasures.get_erasure(connection, erasure_id)
         if erasure is not None and _reaches(context, erasure.account_id):
             return erasure_node(erasure, await context.reader.accounts.name(erasure.account_id))
     if (run_id := decode_id("purge", id_)) and views.may_ask(scope.policy, scope.role, "purgeRuns"):
-        run = await Runs(means.owner).get(run_id) if scope.accounts is None else None
+        if scope.accounts is not None:
+            return None
+        async with reading(context) as connection:
+            run = await Runs(connection).get(run_id)
         return None if run is None else purge_node(means, run)
     return None
 
@@ -274,23 +274,19 @@ def refuse_bound(context: Context, field: str) -> None:
         raise ForbiddenError(f"`{field}` is about every account, and the key is bound to some")
 
 
-async def account_in_scope(context: Context, name: str) -> None:
-    """BadInputError for an account that is unknown or out of the key's scope, in the same words."""
-    number = await context.reader.accounts.find(name)
+async def account_in_scope(context: Context, name: str) -> int:
+    """The account's number; BadInputError for one that is unknown or out of the key's scope, in the same words."""
+    async with reading(context) as connection:
+        number = await account_number(connection, name)
     if number is None or not _reaches(context, number):
         raise BadInputError(f"there is no account `{name}`")
+    return number
 
 
 async def _numbers(context: Context, names: Any) -> Sequence[int] | None:  # noqa: ANN401 - an argument as given
     if names in (None, UNSET):
         return context.scope.accounts
-    numbers = []
-    for name in names:
-        await account_in_scope(context, name)
-        number = await context.reader.accounts.find(name)
-        assert number is not None
-        numbers.append(number)
-    return numbers
+    return [await account_in_scope(context, name) for name in names]
 
 
 def _reaches(context: Context, account: int) -> bool:

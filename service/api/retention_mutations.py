@@ -9,7 +9,7 @@ from policies.model import DataClass as LawfulClass
 from service.api.context import Context
 from service.api.directives import Cost
 from service.api.enums import DataClass
-from service.api.retention_fields import account_in_scope, means_of, refuse_bound
+from service.api.retention_fields import account_in_scope, means_of, reading, refuse_bound
 from service.api.retention_types import (
     Erasure,
     ErasureKind,
@@ -154,7 +154,8 @@ class RetentionMutation:
     ) -> LiftHoldPayload:
         context, means = info.context, means_of(info.context)
         hold_id = decode_id("hold", input.hold_id)
-        found = None if hold_id is None else await holds.get_hold(means.owner, hold_id)
+        async with reading(context) as connection:
+            found = None if hold_id is None else await holds.get_hold(connection, hold_id)
         if hold_id is None or found is None:
             raise BadInputError("there is no such hold")
         account = await context.reader.accounts.name(found.account_id)

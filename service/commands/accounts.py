@@ -10,7 +10,7 @@ from policies.model import Tier
 from service.commands.common import quiet_runtime, run, say, table
 from service.commands.options import Data, noun
 from service.retention.tiers import Move, move_account
-from service.storage.models import Account
+from service.storage.installed import list_accounts as all_accounts
 
 app = noun("Show accounts and their tiers.")
 
@@ -32,7 +32,7 @@ async def _list(data: Path | None) -> None:
     async with quiet_runtime(data) as runtime:
         now = datetime.now(UTC)
         rows = []
-        for account in await Account.all().order_by("name"):
+        for account in await all_accounts():
             number = runtime.accounts.tier(account.id, now)
             tier = runtime.applied.policy.tier_number(number)
             rows.append((account.name, tier.name if tier else f"{number} (not in the policy)", account.created_at))

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from tortoise.queryset import QuerySet
-
 from policies import ErrorReport, Report, Role
 from service.access.principal import Principal
 from service.commands.common import progress, say
@@ -14,7 +12,8 @@ from service.commands.keys import create_key
 from service.errors import OperatorError
 from service.ingest import writer_of
 from service.runtime import Runtime
-from service.storage.models import Account, ApiKey, Installation
+from service.storage.api_keys import any_key, revoke_named
+from service.storage.installed import any_account, installation, mark_as_demo
 
 CALLS = 6_000
 DAYS = 30
@@ -116,22 +115,19 @@ def _sample_error(dice: random.Random, model: str) -> ErrorReport:
 
 async def load_demo(runtime: Runtime) -> None:
     """Load sample calls into an empty ledger and print a key for each reader; a second start prints new keys."""
-    installation = await Installation.get(id=1)
-    if not installation.demo:
-        if await Account.exists():
+    installed = await installation()
+    assert installed is not None, "a ledger that is open is installed"
+    if not installed.demo:
+        if await any_account():
             raise RealCallsError
-        await Installation.filter(id=1).update(demo=True)
+        await mark_as_demo()
     # The keys come last: where there are none, a start was cut short, and what it loaded is loaded again as it was.
-    if not await _keys().exists():
-        await _load_calls(runtime, installation.created_at)
-    await _keys().filter(revoked_at__isnull=True).update(revoked_at=datetime.now(UTC))
+    if not await any_key(name_begins=_KEY_NAME):
+        await _load_calls(runtime, installed.created_at)
+    await revoke_named(_KEY_NAME, datetime.now(UTC))
     for role, accounts in DEMO_KEYS:
         text = await create_key(runtime, role, accounts=list(accounts), expires=None, name=f"{_KEY_NAME}{role}")
         say(f"{role:<8} {text}")
-
-
-def _keys() -> QuerySet[ApiKey]:
-    return ApiKey.filter(name__startswith=_KEY_NAME)
 
 
 async def _load_calls(runtime: Runtime, now: datetime) -> None:

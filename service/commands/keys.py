@@ -16,9 +16,9 @@ from service.commands.options import Data, noun, one_of
 from service.errors import RequestError
 from service.ledger import LedgerKind
 from service.runtime import Runtime
-from service.storage.models import ApiKey
+from service.storage.api_keys import KeyRecord, added_key, get_key, revoked_key
+from service.storage.api_keys import list_keys as all_keys
 from service.storage.notices import notify
-from service.storage.tortoise import control_transaction
 
 app = noun("Make, list and end API keys.")
 NAME_CHARS_MAX: Final = 200
@@ -67,17 +67,9 @@ async def create_key(
     now = datetime.now(UTC)
     key = new_key(await runtime.keyring.secret("pepper"))
     ends = now + expires if expires else None
-    async with control_transaction() as (models, connection):
-        await ApiKey.create(
-            prefix=key.prefix,
-            name=name,
-            role=role,
-            accounts=numbers,
-            mac=key.mac,
-            created_at=now,
-            expires_at=ends,
-            using_db=models,
-        )
+    async with added_key(
+        prefix=key.prefix, name=name, role=role, accounts=numbers, mac=key.mac, created_at=now, expires_at=ends
+    ) as connection:
         facts = {"key": key.prefix, "role": role.value, "accounts": numbers, "expires_at": ends and moment(ends)}
         await runtime.ledger.append(
             LedgerKind.API_KEY_CREATED, facts, actor="cli", note=name or None, connection=connection
@@ -170,12 +162,12 @@ async def _list(data: Path | None) -> None:
                 key.last_used_at,
                 _state(key),
             )
-            for key in await ApiKey.all().order_by("created_at")
+            for key in await all_keys()
         ]
     table(("id", "role", "accounts", "name", "created", "expires", "last used", "state"), rows)
 
 
-def _state(key: ApiKey) -> str:
+def _state(key: KeyRecord) -> str:
     if key.revoked_at:
         return "revoked"
     return "expired" if key.expires_at and key.expires_at <= datetime.now(UTC) else "live"
@@ -201,12 +193,11 @@ async def _revoke(key_id: str, data: Path | None) -> None:
     if key_id.startswith("cl_"):
         raise RequestError("that is a key, or its beginning: give only its id, the eight characters after `cl_`")
     async with quiet_runtime(data) as runtime:
-        key = await ApiKey.get_or_none(prefix=key_id)
+        key = await get_key(key_id)
         if key is None:
             raise RequestError(f"no key has the id `{key_id[:40]}`: `calledger keys list` shows them")
         if key.revoked_at is None:
-            async with control_transaction() as (models, connection):
-                await ApiKey.filter(prefix=key_id).using_db(models).update(revoked_at=datetime.now(UTC))
+            async with revoked_key(key_id, datetime.now(UTC)) as connection:
                 await runtime.ledger.append(
                     LedgerKind.API_KEY_REVOKED, {"key": key_id}, actor="cli", connection=connection
                 )

@@ -1,4 +1,4 @@
-"""`calledger migrate`: bring the database to the newest schema."""
+"""`calledger migrate`: bring the database to the newest schema, and its privileges to what they have to be."""
 
 from pathlib import Path
 
@@ -12,9 +12,10 @@ app = verb()
 
 @app.command()
 def migrate(data: Data = None) -> None:
-    """Bring the database to the newest schema.
+    """Bring the database to the newest schema, with its privileges and row-level security.
 
-    `serve` and every other command do so by themselves; where several hosts share a database, run this one first.
+    It says what somebody had changed of those, and puts it right.
+    `serve` and every other command migrate by themselves; where several hosts share a database, run this one first.
     Two at once wait for each other, and the second finds nothing to do.
 
     \b
@@ -26,5 +27,7 @@ def migrate(data: Data = None) -> None:
 async def _migrate(data: Path | None) -> None:
     settings = settings_for(data)
     async with address.database(data=settings.data, database_url=settings.database_url) as url:
-        await run_migrations(url)
+        repaired = await run_migrations(url, repair=True)
+    for one in repaired:
+        say(f"put right: {one}")
     say("the database is up to date")

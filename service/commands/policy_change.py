@@ -23,13 +23,6 @@ SHELL: Final = "cli"
 """Who acts when no key is named: whoever has the operator's shell, one person as far as anybody can tell."""
 
 _KEY_BYTES_MAX: Final = 1000
-_TIERS: Final = """
-SELECT tier, bool_or(NOT EXISTS (
-    SELECT FROM account_tier AS later
-    WHERE later.account_id = here.account_id AND later.from_at > here.from_at AND later.from_at <= clock_timestamp()
-)) AS in_use
-FROM account_tier AS here GROUP BY tier
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +104,12 @@ async def _at_desk(data: Path | None, key: str | None) -> AsyncIterator[_Desk]:
 async def _judged(at: _Desk, policy: Policy) -> Difference:
     """What the change does, printed. Raises PolicyError when the policy can never take this one's place."""
     check_schema(policy, build_schema()._schema)  # graphql-core's schema has no public name
-    tiers = await at.desk.connection.fetch(_TIERS)
+    in_use, ever_used = await at.desk.tiers()
     policies.check_change(
         at.applied.policy,
         policy,
-        in_use=[row["tier"] for row in tiers if row["in_use"]],
-        ever_used=[row["tier"] for row in tiers],
+        in_use=in_use,
+        ever_used=ever_used,
     )
     difference = policies.diff(at.applied.policy, policy)
     for change in difference.changes:

@@ -8,10 +8,10 @@ from service.commands.options import Data, verb
 from service.ingest.price_file import PriceFileError, load_prices
 from service.retention.detached import detached_partitions
 from service.runtime import Runtime
-from service.storage.models import Account, ApiKey, PurgeRun
+from service.storage.api_keys import count_keys
+from service.storage.installed import count_accounts, newest_purge, server_facts
 
 app = verb()
-_FACTS = "SELECT current_setting('server_version'), pg_size_pretty(pg_database_size(current_database()))"
 
 
 @app.command()
@@ -33,18 +33,18 @@ async def _status(data: Path | None) -> None:
 
 
 async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
-    version, size = await runtime.database.owner.fetchrow(_FACTS)
+    version, size = await server_facts(runtime.database.owner)
     applied = runtime.applied
     whose = "CALLEDGER_DATABASE_URL" if runtime.settings.database_url else "embedded"
     facts = [
         ("data", str(runtime.settings.data)),
-        ("database", f"PostgreSQL {version.split()[0]}, {whose}, {size}"),
+        ("database", f"PostgreSQL {version}, {whose}, {size}"),
         ("keyring", runtime.keyring.describe()),
         ("policy", f"{applied.policy.name}, version {applied.version}, {applied.digest}"),
         ("applied", f"{applied.applied_at:%Y-%m-%d %H:%M:%SZ} by {applied.applied_by}"),
         ("prices", _prices(runtime)),
-        ("accounts", str(await Account.all().count())),
-        ("keys", f"{await ApiKey.filter(revoked_at__isnull=True).count()} that are not revoked"),
+        ("accounts", str(await count_accounts())),
+        ("keys", f"{await count_keys()} that are not revoked"),
     ]
     for tier in applied.policy.tiers.values():
         windows = ", ".join(f"{store} {days} days" for store, days in tier.store_days.items())
@@ -65,7 +65,7 @@ def _prices(runtime: Runtime) -> str:
 
 
 async def _last_purge() -> str:
-    last = await PurgeRun.all().order_by("-planned_at").first()
+    last = await newest_purge()
     if last is None:
         return "never"
     hours = (datetime.now(UTC) - last.planned_at).total_seconds() / 3600

@@ -47,7 +47,11 @@ class Download:
         try:
             principal = await self._runtime.authenticator.authenticate(request.headers.get("Authorization"))
             id_ = decode_export_id(request.match_info["id"])
-            record = None if id_ is None else await get_export(self._runtime.database.owner, id_)
+            if id_ is None:
+                return None
+            # PostgreSQL itself shows a key that is bound to accounts the exports of these alone.
+            async with self._runtime.database.reading(principal.accounts) as connection:
+                record = await get_export(connection, id_)
         except DATABASE_FAULTS as error:
             raise DatabaseAwayError from error
         if record is None or record.state is not ExportState.READY:

@@ -23,19 +23,13 @@ from service.query.users import period_label
 from service.query.where import fingerprint_text
 from service.retention.errors import HoldError
 from service.retention.escrow import open_held
+from service.retention.held_copies import count_copies, held_calls, held_errors
 from service.retention.holds import Hold
 from service.runtime import Runtime
 from service.storage.ids import encode_call_id, encode_error_id
 from service.storage.sources import AMOUNT_SOURCE_NAMES, AMOUNT_UNKNOWN_NAMES, SOURCE_NAMES
 
 REASON_CHARS_MAX: Final = 500
-_READ_AT_ONCE: Final = 500
-_COUNTS: Final = """
-    SELECT (SELECT count(*) FROM call_held WHERE account_id = $1 AND hold_id = $2) AS calls,
-        (SELECT count(*) FROM call_error_held WHERE account_id = $1 AND hold_id = $2) AS errors
-"""
-_CALLS: Final = "SELECT * FROM call_held WHERE account_id = $1 AND hold_id = $2 ORDER BY started_at, id"
-_ERRORS: Final = "SELECT * FROM call_error_held WHERE account_id = $1 AND hold_id = $2 ORDER BY occurred_at, id"
 _CALL_COLUMNS: Final = (
     *("source_id", "started_at", "model", "served_model", "provider", "operation", "api_key", "streamed"),
     *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"),
@@ -69,18 +63,16 @@ async def held_rows(
         raise HoldError("revealing what is sealed needs a reason")
     if note is not None and not (0 < len(note) <= REASON_CHARS_MAX and note.isprintable()):
         raise HoldError(f"a reason is 1 to {REASON_CHARS_MAX} printable characters")
-    counts = await connection.fetchrow(_COUNTS, hold.account_id, hold.id)
+    calls, errors = await count_copies(connection, hold)
     facts = {
         "hold": str(hold.id),
         "account": hold.account_id,
-        "calls": counts["calls"],
-        "errors": counts["errors"],
+        "calls": calls,
+        "errors": errors,
         "revealed": reveal,
     }
     await runtime.ledger.append(LedgerKind.EXPORTED, facts, actor=actor, note=note)
-    return HeldRows(
-        counts["calls"], counts["errors"], _lines(runtime, connection, hold, revealed if reveal else masked)
-    )
+    return HeldRows(calls, errors, _lines(runtime, connection, hold, revealed if reveal else masked))
 
 
 async def _lines(
@@ -94,9 +86,9 @@ async def _lines(
             None if token is None else pseudonym.outward(token, period_label(runtime.applied.policy, row["started_at"]))
         )
 
-    async for row in connection.cursor(_CALLS, hold.account_id, hold.id, prefetch=_READ_AT_ONCE):
+    async for row in held_calls(connection, hold):
         yield ndjson({"type": "Call", "account": account, "user": user(row), **_call(row)})
-    async for row in connection.cursor(_ERRORS, hold.account_id, hold.id, prefetch=_READ_AT_ONCE):
+    async for row in held_errors(connection, hold):
         details = await open_held(runtime.keyring, row)
         yield ndjson({"type": "CallError", "account": account, "user": user(row), **_error(row, details, text)})
 

@@ -6,7 +6,6 @@ that have ended is tidied up by the others, and by the next start.
 
 import asyncio
 import random
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
 from hashlib import sha256
@@ -34,6 +33,7 @@ from service.storage.export_store import (
     exports_with_files,
     fail_export,
     finish_export,
+    live_writer,
 )
 
 log = get_logger()
@@ -41,7 +41,6 @@ EVERY_S: Final = 60.0
 AT_ONCE: Final = 4
 """Exports that one process writes at a time."""
 CHUNK_BYTES: Final = 2**16
-_LOCK: Final = "SELECT pg_advisory_lock($1)"
 
 Rows = AsyncIterator[tuple[bytes, int]]
 """Parts of a file, each with how many rows end in it."""
@@ -108,9 +107,7 @@ class ExportWriter:
     async def _live(self) -> None:
         """Hold the lock that says that this process lives; a new one when the connection was lost."""
         if self._alive is None or self._alive.is_closed():
-            self._alive = await asyncpg.connect(self._runtime.database.url)
-            self._worker = secrets.randbits(62)
-            await self._alive.execute(_LOCK, self._worker)
+            self._alive, self._worker = await live_writer(self._runtime.database.url)
 
     async def _end(self) -> None:
         for job in self._jobs:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from policies import Role, view_table
 from policies.evidence import moment
@@ -11,12 +11,11 @@ from service.api.export_kinds import SHAPES, Fields, Shape
 from service.errors import RequestError
 from service.export.formats import Csv, ndjson
 from service.export.pages import exported_pages, kind_of
+from service.query.clock import DatabaseClock
 from service.query.scope import Scope
 from service.runtime import Runtime
+from service.storage.api_keys import get_key
 from service.storage.export_store import ExportRecord
-from service.storage.models import ApiKey
-
-_NOW: Final = "SELECT clock_timestamp()"
 
 
 class ExportEndedError(RequestError):
@@ -29,7 +28,7 @@ async def exported_rows(
     """The file, page by page, and its manifest. The request has `format`, `fields` and `filter`."""
     shape, asked = SHAPES[record.kind.value], record.request
     fields: Fields = tuple((name, tuple(parts)) for name, parts in asked["fields"])
-    now: datetime = await runtime.database.owner.fetchval(_NOW)
+    now = await DatabaseClock(runtime.database).now()
     manifest = {
         "kind": record.kind.value,
         "format": asked["format"],
@@ -74,9 +73,8 @@ def _scope(runtime: Runtime, record: ExportRecord) -> Scope:
 
 async def _refuse_ended(record: ExportRecord) -> None:
     """Raises ExportEndedError when the key was revoked, has expired, or is not what it was."""
-    key = await ApiKey.get_or_none(prefix=record.requested_by)
+    key = await get_key(record.requested_by)
     if key is None or key.revoked_at is not None:
         raise ExportEndedError
-    accounts = None if key.accounts is None else tuple(key.accounts)
-    if (key.role, accounts) != (record.role, record.accounts):
+    if (key.role, key.accounts) != (record.role, record.accounts):
         raise ExportEndedError

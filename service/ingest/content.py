@@ -3,20 +3,15 @@
 Of a failed call the strings are kept in memory until admission has looked for their echoes in the error's text.
 """
 
-import re
 from collections.abc import Iterable
 from math import isfinite
 from typing import Final
 
 import msgspec
 
+from policies.content import gather
 from policies.report import Json, Report
 from service.ingest.rows import repair_surrogates
-
-ECHO_CHARACTERS_MIN: Final = 16
-"""Shorter strings cannot hold a run that counts as an echo."""
-
-_NAME: Final = re.compile(r"\w*", re.ASCII)
 
 
 def _finite(text: str) -> float:
@@ -44,39 +39,26 @@ def decode_value(raw: bytes | msgspec.Raw) -> Json:
         raise UnreadableContentError from None
 
 
-def strings_in(values: Iterable[object]) -> list[str]:
-    """Every string of 16 characters or more in `values`, at whatever depth.
-
-    Keys of objects count too, unless they are plain names: `max_completion_tokens` is no content.
-    """
-    found: list[str] = []
-    pending: list[object] = list(values)
-    while pending:
-        value = pending.pop()
-        if isinstance(value, str):
-            if len(value) >= ECHO_CHARACTERS_MIN:
-                found.append(value)
-        elif isinstance(value, dict):
-            pending.extend(key for key in value if not _NAME.fullmatch(key))
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
-    return found
-
-
-def remember_content(report: Report, raws: Iterable[bytes | msgspec.Raw]) -> None:
-    """Keep the strings of content fields on the report of a failed call.
+def remember_content(report: Report, fields: Iterable[tuple[str, bytes | msgspec.Raw]]) -> None:
+    """Keep the strings of content fields, named and as JSON, on the report of a failed call.
 
     When they cannot be read, echoes of them cannot be found either: message and parameters are dropped then.
     """
     if report.error is None:
         return
     try:
-        report.content.extend(strings_in(decode_value(raw) for raw in raws))
+        remember_values(report, [(name, decode_value(raw)) for name, raw in fields])
     except UnreadableContentError:
         report.error.message = None
         report.error.parameters = {}
         count_dropped(report, "error.message")
+
+
+def remember_values(report: Report, fields: Iterable[tuple[str, object]]) -> None:
+    """As `remember_content`, for values that are decoded."""
+    found = gather(fields)
+    report.content.extend(found.strings)
+    report.identifiers += tuple(found.identifiers)
 
 
 def count_dropped(report: Report, name: str, count: int = 1) -> None:

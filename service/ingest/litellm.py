@@ -13,10 +13,17 @@ from typing import Final
 from msgspec import Raw
 
 from policies import Attributes, ErrorReport, Json, Report
-from service.ingest.content import UnreadableContentError, count_dropped, decode_value, remember_content, strings_in
+from policies.redaction.identifiers import address_parts
+from service.ingest.content import (
+    UnreadableContentError,
+    count_dropped,
+    decode_value,
+    remember_content,
+    remember_values,
+)
 from service.ingest.litellm_bills import bill_of
 from service.ingest.litellm_costs import read_amount
-from service.ingest.litellm_fields import CONTENT, CONTENT_METADATA, NOT_KEPT, PRIVATE_PARAMETERS, READ
+from service.ingest.litellm_fields import CONTENT, CONTENT_METADATA, NOT_KEPT, PERSONS, PRIVATE_PARAMETERS, READ
 from service.ingest.litellm_models import asked_model, served_model
 from service.ingest.litellm_operations import RETRIEVE_RESPONSE, operation_of
 from service.ingest.litellm_owner import read_owner
@@ -88,6 +95,7 @@ class _Entry:
             report.attributes = report.attributes or Attributes()
             report.attributes.units = units
         self._drop(report)
+        self._remember_names(report)
         return report
 
     # What the report is made of --------------------------------------------------------------------------------------
@@ -187,14 +195,33 @@ class _Entry:
                 continue
             count_dropped(report, name if name in NOT_KEPT or name in CONTENT else "unknown")
             if name in CONTENT:
-                contents.append(raw)
+                contents.append((name, raw))
+        values = []
         for name in CONTENT_METADATA:
             if value := self._payload.metadata.get(name):
                 count_dropped(report, f"metadata.{name}")
-                report.content.extend(strings_in([value]) if report.failed else ())
+                values.append((name, value))
+        if report.error is not None:
+            values += [(name, self._payload.parameters.get(name)) for name in PRIVATE_PARAMETERS if name != "user"]
+            remember_values(report, values)
         for name in self._payload.unreadable:
             count_dropped(report, name)
         remember_content(report, contents)
+
+    def _remember_names(self, report: Report) -> None:
+        """Remember all ids of persons that the error's text and labels may repeat, and names that it may keep."""
+        payload = self._payload
+        named = (
+            payload.value("end_user"),
+            *(payload.metadata.get(name) for name in PERSONS),
+            payload.parameters.get("user"),
+        )
+        others = [text for value in named if (text := text_of(value)) and text != report.user]
+        report.persons = tuple(dict.fromkeys(others))
+        if report.error is not None:
+            address = payload.text("api_base") or text_of(payload.hidden.get("api_base"))
+            names = (payload.text("model"), payload.text("model_id"))
+            report.identifiers += (*filter(None, names), *(address_parts(address) if address else ()))
 
 
 def _milliseconds(start: datetime, end: datetime | None) -> int | None:

@@ -22,6 +22,13 @@ CONTENT_METADATA: Final = (
 )
 """Parts of `metadata` that quote requests."""
 
+PERSONS: Final = (
+    "user_api_key_end_user_id",
+    "user_api_key_user_id",
+    "user_api_key_user_email",
+)
+"""Parts of `metadata` that name a person."""
+
 _NOT_KEPT_NAMES: Final = """
     total_tokens response_time response_cost_failure_debug_info status_fields api_base cache_key requester_ip_address
     user_agent standard_built_in_tools_params zero_cost_diagnostic request_model_access_groups cost_finalized

@@ -344,7 +344,7 @@ def _drop(report: Report, others: Mapping[str, Raw]) -> None:
     """Count the fields that are no facts of a call, and look into those that hold content for echoes."""
     for name in others:
         count_dropped(report, name if name in CONTENT_FIELDS else "unknown")
-    remember_content(report, [raw for name, raw in others.items() if name in CONTENT_FIELDS])
+    remember_content(report, [(name, raw) for name, raw in others.items() if name in CONTENT_FIELDS])
 
 
 def _refuse_lost_characters(facts: _Facts) -> None:

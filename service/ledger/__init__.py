@@ -1,7 +1,7 @@
 """The tamper-evident ledger: what the system did about privacy, in a Merkle log, signed and mirrored."""
 
 from policies.evidence import LedgerKind
-from service.ledger.bundle import Document, Span, bundle_lines, evidence_lines, record_evidence, span_of
+from service.ledger.bundle import Document, Span, ask_evidence, bundle_lines, evidence_lines, record_evidence, span_of
 from service.ledger.check import LedgerCheck, check
 from service.ledger.checkpoints import Checkpoints, SignedCheckpoint
 from service.ledger.errors import LedgerDamagedError, LedgerMirrorError, LedgerRangeError, LedgerSignerError
@@ -27,6 +27,7 @@ __all__ = [
     "Selection",
     "SignedCheckpoint",
     "Span",
+    "ask_evidence",
     "bundle_lines",
     "check",
     "evidence_lines",

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
 
@@ -15,6 +16,7 @@ from policies.evidence import BundleWriter, LedgerKind, moment
 from service.ledger.checkpoints import Checkpoints, SignedCheckpoint
 from service.ledger.errors import LedgerRangeError, LedgerSignerError
 from service.ledger.store import Ledger, Selection
+from service.storage.export_store import Asker, ExportKind, ExportRecord, add_export
 
 _CLOCK: Final = "SELECT clock_timestamp()"
 _POLICIES: Final = "SELECT version, digest, document FROM policy_version WHERE digest = ANY ($1) ORDER BY version"
@@ -93,6 +95,19 @@ async def record_evidence(
     return covering or await checkpoints.issue(connection, index + 1, signer)
 
 
+async def ask_evidence(
+    ledger: Ledger, span: Span, id_: UUID, name: str, asker: Asker, policy: str
+) -> tuple[ExportRecord, SignedCheckpoint]:
+    """Put a bundle into the queue of exports, in the transaction that ledgers it; what it ends at comes with it.
+
+    `name`: the export's outward id; `policy`: digest of the one in force. Raises ExportBusyError as `add_export` does.
+    """
+    async with ledger.database.owner.acquire() as connection, connection.transaction():
+        issued = await record_evidence(ledger, span, {"export": name}, actor=asker.key_id, connection=connection)
+        request = {"start": span.start, "size": issued.size}
+        return await add_export(connection, id_, ExportKind.EVIDENCE, asker, policy, request), issued
+
+
 async def bundle_lines(
     ledger: Ledger, *, start: int = 0, documents: Sequence[Document] = (), actor: str
 ) -> AsyncIterator[bytes]:
@@ -115,7 +130,8 @@ async def evidence_lines(
     if str(signer.key) != issued.public_key:
         raise LedgerSignerError("the ledger was handed to another signer meanwhile: ask for the bundle again")
     writer = BundleWriter(signer)
-    now = await ledger.database.owner.fetchval(_CLOCK)
+    async with ledger.database.reading(None) as connection:
+        now = await connection.fetchval(_CLOCK)
     yield writer.header(start=start, peaks=await ledger.peaks(start), created_at=moment(now))
     yield writer.checkpoint(issued.note)
     for document in [*await _policies(ledger, start, issued.size), *documents]:
@@ -132,5 +148,6 @@ async def _policies(ledger: Ledger, start: int, end: int) -> list[Document]:
     async for entry in ledger.every(Selection(start, end, kinds=(LedgerKind.POLICY_APPLIED, LedgerKind.STARTED))):
         facts = entry.facts
         named.add(str(facts.get("digest" if entry.kind is LedgerKind.POLICY_APPLIED else "policy")))
-    rows = await ledger.database.owner.fetch(_POLICIES, sorted(named))
+    async with ledger.database.reading(None) as connection:
+        rows = await connection.fetch(_POLICIES, sorted(named))
     return [Document(f"policy-{row['version']}", "application/toml", row["document"].encode()) for row in rows]

@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-import asyncpg
 import orjson
 
 from policies.model import DataClass, Store
@@ -28,6 +27,7 @@ from service.retention.holds import lock_holds
 from service.retention.means import Means
 from service.retention.overall import RESTING, forget_empty, take_with
 from service.retention.planning import all_partitions
+from service.storage.database import Queryable, uuid_of
 from service.storage.notices import notify
 
 SWEEP: Final = timedelta(days=2)
@@ -220,25 +220,26 @@ async def carry_out_erasures(means: Means) -> int:
     return rows
 
 
-async def get_erasure(owner: asyncpg.Pool, id_: UUID) -> Erasure | None:
-    row = await owner.fetchrow(_ONE, id_)
+async def get_erasure(source: Queryable, id_: UUID) -> Erasure | None:
+    """One erasure, if `source` sees it: a reader's connection sees those of its accounts."""
+    row = await source.fetchrow(_ONE, id_)
     return None if row is None else _erasure(row)
 
 
 async def page_erasures(
-    owner: asyncpg.Pool,
+    source: Queryable,
     size: int,
     after: tuple[datetime, UUID] | None = None,
     accounts: Sequence[int] | None = None,
 ) -> list[Erasure]:
     """Erasures, newest first, from behind `after` on."""
     moment, id_ = after or (None, None)
-    rows = await owner.fetch(_PAGE, moment, id_, size, None if accounts is None else list(accounts))
+    rows = await source.fetch(_PAGE, moment, id_, size, None if accounts is None else list(accounts))
     return [_erasure(row) for row in rows]
 
 
-async def count_erasures(owner: asyncpg.Pool, accounts: Sequence[int] | None = None) -> int:
-    return await owner.fetchval(_COUNT, None if accounts is None else list(accounts))
+async def count_erasures(source: Queryable, accounts: Sequence[int] | None = None) -> int:
+    return await source.fetchval(_COUNT, None if accounts is None else list(accounts))
 
 
 async def _erase_user(means: Means, erasure: Erasure) -> int:
@@ -333,7 +334,7 @@ def _unreadable_at(means: Means, tokens: Sequence[tuple[int, str, int]]) -> date
 
 def _erasure(row: Mapping[str, Any]) -> Erasure:
     return Erasure(
-        id=row["id"],
+        id=uuid_of(row["id"]),
         kind=ErasureKind(row["kind"]),
         account_id=row["account_id"],
         tokens=tuple((tier, period, number) for tier, period, number in orjson.loads(row["tokens"] or "[]")),

@@ -19,6 +19,7 @@ from service.retention import entries
 from service.retention.errors import HoldError
 from service.retention.means import Means
 from service.retention.runs import SYSTEM
+from service.storage.database import Queryable, uuid_of
 from service.storage.ids import IdError, decode_call_id
 from service.storage.notices import notify
 
@@ -221,13 +222,14 @@ async def release_lifted(means: Means) -> int:
     return deleted
 
 
-async def get_hold(owner: asyncpg.Pool, hold_id: UUID) -> Hold | None:
-    row = await owner.fetchrow(_ONE, hold_id)
+async def get_hold(source: Queryable, hold_id: UUID) -> Hold | None:
+    """One hold, if `source` sees it: a reader's connection sees those of its accounts."""
+    row = await source.fetchrow(_ONE, hold_id)
     return None if row is None else _hold(row)
 
 
 async def page_holds(
-    owner: asyncpg.Pool,
+    source: Queryable,
     size: int,
     *,
     after: tuple[datetime, UUID] | None = None,
@@ -236,12 +238,12 @@ async def page_holds(
 ) -> list[Hold]:
     """Holds, newest first, from behind `after` on. `active`: only those in force, or only the others."""
     moment, id_ = after or (None, None)
-    rows = await owner.fetch(_PAGE, moment, id_, size, active, None if accounts is None else list(accounts))
+    rows = await source.fetch(_PAGE, moment, id_, size, active, None if accounts is None else list(accounts))
     return [_hold(row) for row in rows]
 
 
-async def count_holds(owner: asyncpg.Pool, *, active: bool | None = None, accounts: Sequence[int] | None = None) -> int:
-    return await owner.fetchval(_COUNT, active, None if accounts is None else list(accounts))
+async def count_holds(source: Queryable, *, active: bool | None = None, accounts: Sequence[int] | None = None) -> int:
+    return await source.fetchval(_COUNT, active, None if accounts is None else list(accounts))
 
 
 def _check(scope: Scope, classes: Sequence[DataClass], expires_at: datetime | None, now: datetime) -> None:
@@ -280,7 +282,7 @@ def _uuids(texts: Sequence[str] | None, account: int) -> list[UUID] | None:
 
 def _hold(row: Mapping[str, Any]) -> Hold:
     return Hold(
-        id=row["id"],
+        id=uuid_of(row["id"]),
         name=row["name"],
         owner=row["owner"],
         reason=row["reason"],
@@ -289,7 +291,7 @@ def _hold(row: Mapping[str, Any]) -> Hold:
         end=row["to_at"],
         model=row["model"],
         api_key=row["api_key"],
-        call_ids=None if row["call_ids"] is None else tuple(row["call_ids"]),
+        call_ids=None if row["call_ids"] is None else tuple(map(uuid_of, row["call_ids"])),
         classes=tuple(DataClass(one) for one in orjson.loads(row["classes"])),
         placed_at=row["placed_at"],
         placed_by=row["placed_by"],

@@ -14,7 +14,7 @@ from service.errors import OperatorError
 from service.keyring import Keyring
 from service.retention.clock import Clock, machine_clock, trusted_now
 from service.storage.accounts import Accounts
-from service.storage.database import Database
+from service.storage.database import Database, Queryable
 from service.storage.partitions import Partitions
 
 PURGE_DELAY: Final = timedelta(hours=72)
@@ -64,11 +64,11 @@ class Means:
         """The database's time; PurgeClockError when it cannot be trusted."""
         return await trusted_now(self.owner, self.clock)
 
-    async def earlier(self, now: datetime) -> tuple[Earlier, ...]:
+    async def earlier(self, now: datetime, source: Queryable | None = None) -> tuple[Earlier, ...]:
         """Policies that another replaced less than the purge delay ago. EarlierPolicyError when one cannot be read."""
         found: list[Earlier] = []
         replaced_at: datetime | None = None
-        for row in await self.owner.fetch(_VERSIONS, _VERSIONS_MAX):
+        for row in await (source or self.owner).fetch(_VERSIONS, _VERSIONS_MAX):
             if replaced_at is not None:
                 until = min(replaced_at, now) + self.purge_delay
                 if until <= now:

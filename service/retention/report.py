@@ -31,6 +31,7 @@ from policies.retention import (
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.retention.detached import TIMES, Detached, DetachedRows, described, detached_partitions, detached_rows
 from service.retention.means import EarlierPolicyError, Means
+from service.storage.partitions import catalogue_of
 
 
 def _oldest(store: Store) -> str:
@@ -127,19 +128,24 @@ class Report:
     keys_known: bool = True
 
 
-async def report(means: Means, accounts: Sequence[int] | None = None) -> Report:
-    """The state of everything that is kept, of these accounts (None: all).
+async def report(
+    means: Means, accounts: Sequence[int] | None = None, *, connection: asyncpg.Connection | None = None
+) -> Report:
+    """The state of everything that is kept, of these accounts (None: all), as `connection` sees it (None: the owner).
 
     Counts and moments are of the accounts alone; keys and purges serve all accounts at once.
     """
-    now: datetime = await means.owner.fetchval("SELECT clock_timestamp()")
+    if connection is None:
+        async with means.owner.acquire() as own:
+            return await report(means, accounts, connection=own)
+    now: datetime = await connection.fetchval("SELECT clock_timestamp()")
     policy = means.policy()
-    there = await means.partitions.catalogue()
+    there = await catalogue_of(connection)
     parts = there.partitions
     outside = await detached_partitions(means, there)
     missing = list(means.database.missing_walls)
     try:
-        earlier: tuple[Earlier, ...] = await means.earlier(now)
+        earlier: tuple[Earlier, ...] = await means.earlier(now, connection)
     except EarlierPolicyError as error:
         earlier = ()
         missing.append(str(error))
@@ -150,8 +156,8 @@ async def report(means: Means, accounts: Sequence[int] | None = None) -> Report:
         keys_known = False
         keys = _Keys(means, (), {}, frozenset())
         missing.append(f"the keyring is away, and its keys are not counted: {error}")
-    async with means.owner.acquire() as connection, connection.transaction(readonly=True):
-        survey = _Survey(connection, policy, now, earlier, None if accounts is None else list(accounts))
+    async with connection.transaction(readonly=True):
+        survey = _Survey(connection, means.owner, policy, now, earlier, None if accounts is None else list(accounts))
         classes = await survey.classes(there.partitions, outside, keys)
     upcoming = next_due_at(policy, parts, keys.periods, earlier)
     upcoming = upcoming and max(upcoming, now)
@@ -164,12 +170,14 @@ class _Survey:
     def __init__(
         self,
         connection: asyncpg.Connection,
+        owner: asyncpg.Pool,
         policy: Policy,
         now: datetime,
         earlier: Sequence[Earlier],
         accounts: list[int] | None,
     ) -> None:
         self._connection = connection
+        self._owner = owner
         self._policy = policy
         self._now = now
         self._earlier = earlier
@@ -210,7 +218,11 @@ class _Survey:
     ) -> StoreState:
         cut = cutoff(self._policy, tier, store, self._now)
         late = {part.name for part in (*parts, *outside) if deadline(self._policy, part, self._earlier) <= self._now}
-        apart = {part: await detached_rows(self._connection, part, self._accounts) for part in outside}
+        # By the owner: a detached table is not under its store's policies, and nobody else may read it.
+        apart = {}
+        for part in outside:
+            async with self._owner.acquire() as connection:
+                apart[part] = await detached_rows(connection, part, self._accounts)
         overdue = [await self._count(store, tier, part.start, part.end) for part in parts if part.name in late]
         past = [part for part in parts if part.start < cut]
         hidden = [await self._count(store, tier, part.start, min(part.end, cut)) for part in past]

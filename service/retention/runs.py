@@ -20,6 +20,7 @@ from policies.retention import KeyPeriod, Partition, PurgePlan
 from service.keyring import PeriodKeyName, parse_name
 from service.logs import get_logger
 from service.retention.errors import PurgeFailedError
+from service.storage.database import Queryable, uuid_of
 from service.storage.partitions import named_by_us
 
 log = get_logger()
@@ -105,9 +106,10 @@ class Run:
 
 
 class Runs:
-    """The records of one database; needs the owner's connections."""
+    """The records of one database. To write them takes the owner's connections; a reader's do for `newest`, `get`,
+    `page` and `count`."""
 
-    def __init__(self, owner: asyncpg.Pool) -> None:
+    def __init__(self, owner: Queryable) -> None:
         self._owner = owner
 
     async def begin(
@@ -255,7 +257,7 @@ def decode(row: Mapping[str, Any]) -> Run:
     except (KeyError, TypeError, ValueError):
         raise PurgeFailedError(f"the record of the purge `{row['id']}` cannot be read") from None
     return Run(
-        row["id"],
+        uuid_of(row["id"]),
         state,
         plan,
         row["plan_digest"],

@@ -7,18 +7,27 @@ reading()   serves queries: role `calledger_app` under row-level security for ke
 """
 
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 from tortoise.context import TortoiseContext, get_current_context
 
+from service.storage import row_security
 from service.storage.errors import DatabaseError
+from service.storage.row_security import SCOPED_ROLE, UNSCOPED_ROLE
 from service.storage.tortoise import tortoise_config
-
-SCOPED_ROLE = "calledger_app"
-UNSCOPED_ROLE = "calledger_app_all"
 
 _USABLE_ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(current_user, oid, $2)"
 _BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
+
+
+Queryable = asyncpg.Pool | asyncpg.Connection
+"""What a statement can be given to."""
+
+
+def uuid_of(value: UUID | str) -> UUID:
+    """A uuid of a row: connections for reading give it as text."""
+    return value if isinstance(value, UUID) else UUID(value)
 
 
 class ScopedConnection(asyncpg.Connection):  # type: ignore[type-arg]
@@ -91,6 +100,10 @@ class Database:
         alone = get_current_context() is None
         with self._control:
             await self._control.init(config=tortoise_config(self.url, role=role), _enable_global_fallback=alone)
+
+    async def answers(self, *, within_s: float) -> None:
+        """Return when the database has answered; raises what kept it from that."""
+        await self.owner.fetchval("SELECT 1", timeout=within_s)
 
     async def close(self) -> None:
         await self._control.close_connections()
@@ -224,10 +237,19 @@ async def _pool(
 
 async def _missing_walls(owner: asyncpg.Pool, roles: frozenset[str]) -> tuple[str, ...]:
     missing = []
+    prepare = "prepare it as docs/operating.md says, and run `calledger migrate`"
     if SCOPED_ROLE not in roles:
-        missing.append(f"the role `{SCOPED_ROLE}` is not usable: row-level security does not guard queries")
+        missing.append(
+            f"the role `{SCOPED_ROLE}` is not usable: row-level security does not guard queries, and what keeps "
+            f"a key to its accounts is the service alone; {prepare}"
+        )
     if UNSCOPED_ROLE not in roles:
-        missing.append(f"the role `{UNSCOPED_ROLE}` is not usable: the writer acts as the owner of the tables")
-    if await owner.fetchval(_BYPASSES):
-        missing.append("the database's owner is a superuser or bypasses row-level security")
-    return tuple(missing)
+        missing.append(
+            f"the role `{UNSCOPED_ROLE}` is not usable: the service acts as the owner of the tables, and PostgreSQL "
+            f"does not keep it from changing or deleting what is recorded; {prepare}"
+        )
+    async with owner.acquire() as connection:
+        if await connection.fetchval(_BYPASSES):
+            missing.append("the database's owner is a superuser or bypasses row-level security")
+        found = await row_security.gaps(connection)
+    return (*missing, *(f"{gap.said}: `calledger migrate` puts it right" for gap in found))

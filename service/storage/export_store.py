@@ -4,6 +4,7 @@ QUEUED -> RUNNING -> READY -> EXPIRED, or FAILED from RUNNING. A process that wr
 long as it lives, and each RUNNING export names the lock of its writer: it outlives no process.
 """
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ import orjson
 from policies import Policy, Role
 from policies.views import may_ask
 from service.errors import RequestError
+from service.storage.database import Database, Queryable, uuid_of
 
 KEPT_MAX: Final = 20
 """Files that one key has at a time."""
@@ -78,6 +80,7 @@ _FORGET: Final = """
     DELETE FROM export
     WHERE state IN ('FAILED', 'EXPIRED') AND coalesce(expires_at, ended_at) <= clock_timestamp() - $1::interval
 """
+_LOCK: Final = "SELECT pg_advisory_lock($1)"
 _WITH_FILES: Final = "SELECT id FROM export WHERE state IN ('RUNNING', 'READY')"
 _ORPHANED: Final = "the process that wrote it has ended: ask for it again"
 
@@ -190,9 +193,29 @@ async def add_export(
     return record
 
 
-async def get_export(owner: asyncpg.Pool | asyncpg.Connection, id_: UUID) -> ExportRecord | None:
-    row = await owner.fetchrow(_ONE, id_)
+async def ask_export(
+    database: Database, id_: UUID, kind: ExportKind, asker: Asker, policy: str, request: Mapping[str, Any]
+) -> ExportRecord:
+    """Put an export into the queue, as `add_export` does, in a transaction of its own."""
+    async with database.owner.acquire() as connection, connection.transaction():
+        return await add_export(connection, id_, kind, asker, policy, request)
+
+
+async def get_export(source: Queryable, id_: UUID) -> ExportRecord | None:
+    """One export, if `source` sees it: a reader's connection sees those that are of its accounts alone."""
+    row = await source.fetchrow(_ONE, id_)
     return None if row is None else _record(row)
+
+
+async def live_writer(url: str) -> tuple[asyncpg.Connection, int]:
+    """A connection that holds the lock of one process that writes exports, for as long as it lives, and its number."""
+    connection, worker = await asyncpg.connect(url), secrets.randbits(62)
+    try:
+        await connection.execute(_LOCK, worker)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection, worker
 
 
 async def claim_export(owner: asyncpg.Pool, worker: int) -> ExportRecord | None:
@@ -229,7 +252,7 @@ async def exports_with_files(owner: asyncpg.Pool) -> set[UUID]:
 def _record(row: asyncpg.Record) -> ExportRecord:
     accounts = None if row["accounts"] is None else orjson.loads(row["accounts"])
     return ExportRecord(
-        id=row["id"],
+        id=uuid_of(row["id"]),
         kind=ExportKind(row["kind"]),
         state=ExportState(row["state"]),
         requested_by=row["requested_by"],

@@ -4,16 +4,21 @@ import asyncpg
 from tortoise.context import TortoiseContext
 from tortoise.migrations.api import migrate as tortoise_migrate
 
+from service.storage import row_security
 from service.storage.errors import DatabaseError
 from service.storage.tortoise import APP, tortoise_config
 
 # Tortoise takes no lock of its own: two runners on an empty database would race each other's CREATE TABLE.
 _LOCK = 0x63616C6C_0001
 LEAST_VERSION = 150_000
+_APPLIED = "SELECT count(*) FROM tortoise_migrations"
 
 
-async def migrate(url: str) -> None:
+async def migrate(url: str, *, repair: bool = False) -> list[str]:
     """Bring the database at `url` to the newest schema; a second runner waits, and then finds nothing to do.
+
+    Privileges and row-level security are put in force when a migration has run or a role has just been made, and with
+    `repair` at any time. What somebody had changed and is put right is returned, in words.
 
     Raises DatabaseError when the server cannot be reached or is older than PostgreSQL 15. The connection is tried
     here first, because Tortoise reads a failed look at its own records as an empty database.
@@ -32,5 +37,10 @@ async def migrate(url: str) -> None:
         # In a context of its own, which closes the connections that Tortoise opens and then forgets.
         async with TortoiseContext():
             await tortoise_migrate(config=tortoise_config(url, max_connections=1), app_labels=[APP])
+        applied = await connection.fetchval(_APPLIED)
+        if await row_security.is_due(connection, applied):
+            await row_security.put_in_force(connection, applied)
+            return []
+        return await row_security.put_in_force(connection, applied) if repair else []
     finally:
         await connection.close()

@@ -144,13 +144,7 @@ class Partitions:
 
         Not `sized`, rows and bytes are zeros: sizes cost a look at every file.
         """
-        rows = await self._owner.fetch(_SIZED if sized else _UNSIZED, [store.value for store in stores])
-        there = [row for row in rows if row["bytes"] is not None]  # null: dropped while we looked
-        found = [
-            Partition(Store(store), name, tier, start, end, size, size_bytes)
-            for store, name, tier, start, end, _, _, size, size_bytes in there
-        ]
-        return Catalogue(found, frozenset(row["name"] for row in there if not row["pending"]))
+        return await catalogue_of(self._owner, stores, sized=sized)
 
     async def foreign(self, store: Store) -> tuple[str, ...]:
         """Names of partitions that we did not make: their bounds are not one tier and a time range."""
@@ -308,6 +302,19 @@ class Ranges:
         if index < len(self._starts):
             end = min(end, self._starts[index])
         return start, end
+
+
+async def catalogue_of(
+    source: asyncpg.Pool | asyncpg.Connection, stores: Iterable[Store] = Store, *, sized: bool = True
+) -> Catalogue:
+    """As `Partitions.catalogue`, by any connection: it is in the catalogue, which everybody may read."""
+    rows = await source.fetch(_SIZED if sized else _UNSIZED, [store.value for store in stores])
+    there = [row for row in rows if row["bytes"] is not None]  # null: dropped while we looked
+    found = [
+        Partition(Store(store), name, tier, start, end, size, size_bytes)
+        for store, name, tier, start, end, _, _, size, size_bytes in there
+    ]
+    return Catalogue(found, frozenset(row["name"] for row in there if not row["pending"]))
 
 
 def named_by_us(partition: Partition) -> bool:

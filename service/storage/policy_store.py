@@ -46,6 +46,13 @@ RETURNING id, replaces, digest, document, proposed_at, proposed_by
 _PROPOSALS: Final = """
 SELECT id, replaces, digest, document, proposed_at, proposed_by FROM policy_proposal ORDER BY id
 """
+_TIERS: Final = """
+SELECT tier, bool_or(NOT EXISTS (
+    SELECT FROM account_tier AS later
+    WHERE later.account_id = here.account_id AND later.from_at > here.from_at AND later.from_at <= clock_timestamp()
+)) AS in_use
+FROM account_tier AS here GROUP BY tier
+"""
 _CLOSE: Final = "DELETE FROM policy_proposal WHERE replaces <= $1"
 
 
@@ -204,6 +211,11 @@ class PolicyDesk:
     async def proposals(self) -> Sequence[Proposal]:
         """What waits, oldest first."""
         return [Proposal(*row) for row in await self.connection.fetch(_PROPOSALS)]
+
+    async def tiers(self) -> tuple[list[int], list[int]]:
+        """Numbers of the tiers that an account is in now or will be, and of those that one ever was in."""
+        rows = await self.connection.fetch(_TIERS)
+        return [row["tier"] for row in rows if row["in_use"]], [row["tier"] for row in rows]
 
     async def propose(self, policy: Policy, *, replaces: int, proposed_by: str) -> Proposal:
         """Let `policy` wait for a second admin. The same policy asked for by the same one waits once."""

@@ -103,6 +103,116 @@ def test_modules_and_functions_are_short(path: Path) -> None:
     assert len(text.splitlines()) < MODULE_LINES_MAX
 
 
+def sql(tree: ast.AST) -> Iterator[str]:
+    """Whatever speaks to the database: statements, calls that run one, and the models of its tables."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and STATEMENT.match(node.value):
+            yield f"statement at line {node.lineno}"
+        if isinstance(node, ast.Attribute) and node.attr in RUNS_STATEMENTS:
+            yield f".{node.attr} at line {node.lineno}"
+        if isinstance(node, ast.Attribute) and node.attr in ("execute", "cursor"):
+            # GraphQL's schemas execute and pages give out cursors; whatever else does is the database's.
+            receiver = ast.unparse(node.value)
+            if not receiver.endswith(("schema", "schema()", "super()", "page")):
+                yield f".{node.attr} at line {node.lineno}"
+        if isinstance(node, ast.ImportFrom) and (
+            node.module == "service.storage.models"
+            or (
+                (node.module == "tortoise" or (node.module or "").startswith("tortoise."))
+                and node.module != "tortoise.exceptions"
+            )
+            or (
+                (node.module or "").startswith("service.storage")
+                and {alias.name for alias in node.names} & (MODELS | {"control_transaction"})
+            )
+        ):
+            yield f"import from {node.module} at line {node.lineno}"
+
+
+STATEMENT = re.compile(
+    r"\s*(SELECT|WITH|INSERT\s+INTO|UPDATE\s+\w+\s+(AS\s+\w+\s+)?SET|DELETE\s+FROM|TRUNCATE|COPY\s|CREATE\s|ALTER\s|DROP\s|"
+    r"GRANT\s|REVOKE\s|MERGE\s|LOCK\s|VALUES\s*\(|SET\s+(LOCAL|ROLE|SESSION))\b",
+)
+RUNS_STATEMENTS = {
+    "fetch",
+    "fetchrow",
+    "fetchval",
+    "executemany",
+    "fetchmany",
+    "copy_records_to_table",
+    "copy_to_table",
+}
+RUNS_STATEMENTS |= {"copy_from_query", "prepare_statement", "execute_query", "execute_query_dict", "execute_script"}
+MODELS = {
+    node.name
+    for node in ast.parse((ROOT / "service/storage/models.py").read_text("utf-8")).body
+    if isinstance(node, ast.ClassDef)
+}
+SQL_ROOMS = ("query", "storage", "retention", "ledger", "keyring")
+# The way in runs the statements that `storage/statements_write.py` holds.
+RUNS_FOR_INGEST = {"service/ingest/staging.py", "service/ingest/batch.py"}
+WITHOUT_SQL = [path for path in modules("service") if path.relative_to(ROOT / "service").parts[0] not in SQL_ROOMS]
+
+
+@pytest.mark.parametrize("path", WITHOUT_SQL, ids=names(WITHOUT_SQL))
+def test_sql_stays_in_its_rooms(path: Path) -> None:
+    """Only query, storage, retention, ledger and keyring speak to the database: what a role sees is decided there."""
+    found = list(sql(ast.parse(path.read_text("utf-8"))))
+    if str(path.relative_to(ROOT)) in RUNS_FOR_INGEST:
+        found = [one for one in found if one.startswith(("statement", "import"))]
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '_X = "SELECT 1"',
+        '_X = """\n    WITH a AS (SELECT 1) SELECT"""',
+        '_X = f"DELETE FROM {table}"',
+        '_X = "UPDATE hold SET lifted_at = now()"',
+        "await means.owner.fetch(x)",
+        "await runtime.database.owner.fetchval(x, timeout=2)",
+        "run = connection.fetchrow",
+        "await connection.execute(x)",
+        "connection.cursor(x)",
+        "from service.storage.models import Hold",
+        "from service.storage.api_keys import ApiKey",
+        "from tortoise import connections",
+        "from service.storage.tortoise import control_transaction",
+    ],
+)
+def test_the_check_of_sql_bites(source: str) -> None:
+    """Each way to the database is found."""
+    assert list(sql(ast.parse(source))) != []
+
+
+ANSWERING = [*modules("service/api"), ROOT / "service/export/download.py", ROOT / "service/export/rows.py"]
+
+
+def powers(tree: ast.AST) -> Iterator[str]:
+    """Uses of connections that row-level security does not bind to a scope."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in ("owner", "writer"):
+            receiver = ast.unparse(node.value)
+            if receiver.endswith(("database", "means", "self")) or "means_of(" in receiver:
+                yield f"{receiver}.{node.attr} at line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", ANSWERING, ids=names(ANSWERING))
+def test_what_answers_has_no_owner_s_connection(path: Path) -> None:
+    """Whoever asks is answered through connections that PostgreSQL itself keeps to the asker's accounts."""
+    assert list(powers(ast.parse(path.read_text("utf-8")))) == []
+
+
+@pytest.mark.parametrize(
+    "source", ["means.owner", "x = runtime.database.owner", "means_of(c).owner", "database.writer"]
+)
+def test_the_check_of_connections_bites(source: str) -> None:
+    """The owner's pool and the writer's are found."""
+    assert list(powers(ast.parse(source))) != []
+
+
 def test_every_room_is_on_the_map() -> None:
     """Each top-level folder that holds tracked work is in the map of CONTRIBUTING.md."""
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")

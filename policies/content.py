@@ -1,0 +1,108 @@
+"""What a report holds beside its facts -> strings of content, and the identifiers among them.
+
+An identifier is told by where it stands (a tool's name, a model, an API's address) and by its form. Whatever is not
+told for certain is content: it is only looked for in the error's text, and then gone.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from policies.errors import PolicyError
+from policies.redaction.identifiers import address_parts, is_model, is_name
+
+_KEY: Final = re.compile(r"\w{0,64}", re.ASCII)
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/+-]{1,40}", re.ASCII)
+_TOKEN_LETTERS_MAX: Final = 14
+_SHORT_LATIN_MAX: Final = 6
+_SHORT_MAX: Final = 2
+_TEXT_NAMES: Final = """
+    content text prompt prompts input inputs output outputs completion completions arguments instructions system
+    query question answer description refusal reasoning thinking summary transcript documents document value data
+    title subject body message messages response choices request
+"""
+_TEXT_KEYS: Final = frozenset(_TEXT_NAMES.split())
+"""Keys under which a single word may be all that somebody said."""
+
+_TOOL_KEYS: Final = frozenset(("function", "function_call", "functions", "tools", "tool_calls", "tool_choice"))
+_TOOL_TYPE_NAMES: Final = """
+    function function_call function_call_output tool tool_use tool_call tool_result server_tool_use mcp_tool_use
+    mcp_call custom custom_tool_call
+"""
+_TOOL_TYPES: Final = frozenset(_TOOL_TYPE_NAMES.split())
+_TOOL_ROLES: Final = frozenset(("tool", "function"))
+_MODEL_KEYS: Final = frozenset(
+    ("model", "deployment", "deployment_id", "azure_deployment", "engine", "model_id", "model_name")
+)
+_ADDRESS_KEYS: Final = frozenset(
+    ("api_base", "base_url", "azure_endpoint", "api_host", "endpoint", "url", "host", "server_url")
+)
+
+
+class ContentSizeError(PolicyError):
+    """the content of a report is too large to be walked"""
+
+
+@dataclass(slots=True)
+class Gathered:
+    """`strings` are content; `identifiers` are names of tools, models and addresses that may be shown."""
+
+    strings: list[str] = field(default_factory=list[str], repr=False)
+    identifiers: list[str] = field(default_factory=list[str], repr=False)
+
+
+def gather(values: Mapping[str, object] | Iterable[tuple[str, object]], *, values_max: int | None = None) -> Gathered:
+    """Walk `values`, each under the name of its field, at whatever depth. ContentSizeError beyond `values_max`.
+
+    Keys of objects count as content too, unless they are plain names: `max_completion_tokens` is none. Nor is a single
+    short word that stands where the API expects one of its own: `"role": "assistant"`.
+    """
+    found = Gathered()
+    pending: list[tuple[str, object]] = list(values.items() if isinstance(values, Mapping) else values)
+    walked = 0
+    while pending:
+        walked += 1
+        if values_max is not None and walked > values_max:
+            raise ContentSizeError
+        key, value = pending.pop()
+        if isinstance(value, str):
+            _take(found, key, value)
+        elif isinstance(value, dict):
+            _open(found, pending, key, cast("dict[str, object]", value))
+        elif isinstance(value, list):
+            pending.extend([(key, item) for item in cast("list[object]", value)])
+    return found
+
+
+def _open(found: Gathered, pending: list[tuple[str, object]], key: str, value: dict[str, object]) -> None:
+    name = value.get("name")
+    named = isinstance(name, str) and is_name(name) and _is_tool(key, value)
+    if named:
+        found.identifiers.append(cast("str", name))
+    for inner, item in value.items():
+        if not _KEY.fullmatch(inner):
+            _take(found, "content", inner)
+        if not (named and inner == "name"):
+            pending.append((inner, item))
+
+
+def _is_tool(key: str, value: dict[str, object]) -> bool:
+    return key in _TOOL_KEYS or _is_one(value.get("type"), _TOOL_TYPES) or _is_one(value.get("role"), _TOOL_ROLES)
+
+
+def _take(found: Gathered, key: str, text: str) -> None:
+    if len(text) <= (_SHORT_LATIN_MAX if text.isascii() else _SHORT_MAX):
+        return
+    if key in _MODEL_KEYS and is_model(text):
+        found.identifiers.append(text)
+        return
+    if key in _ADDRESS_KEYS:
+        found.identifiers.extend(address_parts(text))
+    if key not in _TEXT_KEYS and _TOKEN.fullmatch(text) and sum(map(str.isalnum, text)) <= _TOKEN_LETTERS_MAX:
+        return
+    found.strings.append(text)
+
+
+def _is_one(value: object, names: frozenset[str]) -> bool:
+    return isinstance(value, str) and value in names

@@ -1,0 +1,43 @@
+"""Accounts by name, page by page, with how many calls each has."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import asyncpg
+
+_PAGE: Final = """
+    SELECT id, name, created_at FROM account
+    WHERE name COLLATE "C" > $1 AND name NOT LIKE 'erased:%' AND ($2::integer[] IS NULL OR id = ANY ($2))
+    ORDER BY name COLLATE "C" LIMIT $3
+"""
+_COUNT: Final = """
+    SELECT count(*) FROM account WHERE name NOT LIKE 'erased:%' AND ($1::integer[] IS NULL OR id = ANY ($1))
+"""
+_CALLS: Final = """
+    SELECT account_id, sum(calls)::bigint AS calls FROM (
+        SELECT account_id, calls FROM usage_day WHERE account_id = ANY ($1)
+        UNION ALL SELECT account_id, calls FROM usage_delta WHERE account_id = ANY ($1)
+    ) AS sums GROUP BY account_id
+"""
+_NUMBER: Final = "SELECT id FROM account WHERE name = $1"
+
+
+async def page_accounts(
+    connection: asyncpg.Connection, size: int, *, behind: str, accounts: Sequence[int] | None
+) -> list[asyncpg.Record]:
+    """At most `size` accounts (`id`, `name`, `created_at`) whose names come after `behind`."""
+    return await connection.fetch(_PAGE, behind, None if accounts is None else list(accounts), size)
+
+
+async def count_accounts(connection: asyncpg.Connection, accounts: Sequence[int] | None) -> int:
+    return await connection.fetchval(_COUNT, None if accounts is None else list(accounts))
+
+
+async def count_calls(connection: asyncpg.Connection, accounts: Sequence[int]) -> Mapping[int, int]:
+    """Calls by account; one without any is left out."""
+    return {row["account_id"]: row["calls"] for row in await connection.fetch(_CALLS, list(accounts))}
+
+
+async def account_number(connection: asyncpg.Connection, name: str) -> int | None:
+    """The number of the account, if the connection sees it."""
+    return await connection.fetchval(_NUMBER, name)

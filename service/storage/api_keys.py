@@ -1,0 +1,101 @@
+"""API keys on record. A key's secret is not: `mac` recognises it."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from service.storage.models import ApiKey
+from service.storage.tortoise import control_transaction
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key as it is recorded. `accounts`: numbers of those that it is bound to; None: every account."""
+
+    prefix: str
+    name: str | None
+    role: str
+    accounts: tuple[int, ...] | None
+    mac: bytes
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+async def get_key(prefix: str) -> KeyRecord | None:
+    """The key with this id, revoked or not."""
+    key = await ApiKey.get_or_none(prefix=prefix)
+    return None if key is None else _record(key)
+
+
+async def list_keys() -> list[KeyRecord]:
+    """Every key, oldest first."""
+    return [_record(key) for key in await ApiKey.all().order_by("created_at")]
+
+
+async def any_key(*, name_begins: str = "") -> bool:
+    """Whether there is or was a key, of a name that begins like this."""
+    return await ApiKey.filter(name__startswith=name_begins).exists() if name_begins else await ApiKey.exists()
+
+
+async def count_keys() -> int:
+    """Keys that are not revoked."""
+    return await ApiKey.filter(revoked_at__isnull=True).count()
+
+
+@asynccontextmanager
+async def added_key(
+    *,
+    prefix: str,
+    name: str | None,
+    role: str,
+    mac: bytes,
+    created_at: datetime,
+    accounts: Sequence[int] | None = None,
+    expires_at: datetime | None = None,
+) -> AsyncIterator[asyncpg.Connection]:
+    """Add a key, in one transaction with what the block does with the connection."""
+    facts: dict[str, Any] = {"name": name, "role": role, "mac": mac, "created_at": created_at, "expires_at": expires_at}
+    async with control_transaction() as (models, connection):
+        bound = None if accounts is None else list(accounts)
+        await ApiKey.create(prefix=prefix, accounts=bound, **facts, using_db=models)
+        yield connection
+
+
+@asynccontextmanager
+async def revoked_key(prefix: str, moment: datetime) -> AsyncIterator[asyncpg.Connection]:
+    """Revoke a key, in one transaction with what the block does with the connection."""
+    async with control_transaction() as (models, connection):
+        await ApiKey.filter(prefix=prefix).using_db(models).update(revoked_at=moment)
+        yield connection
+
+
+async def revoke_named(name_begins: str, moment: datetime) -> None:
+    """Revoke every key of a name that begins like this."""
+    await ApiKey.filter(name__startswith=name_begins, revoked_at__isnull=True).update(revoked_at=moment)
+
+
+async def note_use(prefix: str, moment: datetime, step: timedelta) -> None:
+    """Write down when a key was last used, unless that was less than `step` before."""
+    await ApiKey.filter(prefix=prefix, last_used_at__isnull=True).update(last_used_at=moment)
+    await ApiKey.filter(prefix=prefix, last_used_at__lt=moment - step).update(last_used_at=moment)
+
+
+def _record(key: ApiKey) -> KeyRecord:
+    accounts = None if key.accounts is None else tuple(key.accounts)
+    return KeyRecord(
+        key.prefix,
+        key.name,
+        key.role,
+        accounts,
+        key.mac,
+        key.created_at,
+        key.expires_at,
+        key.last_used_at,
+        key.revoked_at,
+    )

@@ -1,0 +1,72 @@
+"""Which ledger this database is, and what `calledger status` says of it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from service.storage.models import Account, Installation, PurgeRun
+
+_START_LOCK: Final = 0x63616C6C_0030
+_HAS_LEDGER: Final = "SELECT to_regclass('installation') IS NOT NULL"
+_FACTS: Final = "SELECT current_setting('server_version'), pg_size_pretty(pg_database_size(current_database()))"
+
+
+async def has_ledger(url: str) -> bool:
+    """Whether the database at `url`, which answers, holds a ledger."""
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(_HAS_LEDGER)
+    finally:
+        await connection.close()
+
+
+async def installation() -> Installation | None:
+    """This ledger; None before its first start was done."""
+    return await Installation.get_or_none(id=1)
+
+
+async def install(database_id: UUID, now: datetime) -> None:
+    """Write down which ledger this is."""
+    await Installation.create(id=1, database_id=database_id, created_at=now)
+
+
+async def mark_as_demo() -> None:
+    await Installation.filter(id=1).update(demo=True)
+
+
+async def any_account() -> bool:
+    return await Account.exists()
+
+
+async def list_accounts() -> list[Account]:
+    """Every account, by name."""
+    return await Account.all().order_by("name")
+
+
+async def count_accounts() -> int:
+    return await Account.all().count()
+
+
+async def newest_purge() -> PurgeRun | None:
+    return await PurgeRun.all().order_by("-planned_at").first()
+
+
+async def server_facts(owner: asyncpg.Pool) -> tuple[str, str]:
+    """Version of the server, and size of the database for people."""
+    version, size = await owner.fetchrow(_FACTS)
+    return version.split()[0], size
+
+
+@asynccontextmanager
+async def starting_alone(owner: asyncpg.Pool) -> AsyncIterator[None]:
+    """Two first starts at once: one makes the keyring, the policy and the first key, and the other finds them."""
+    async with owner.acquire() as connection:
+        await connection.execute("SELECT pg_advisory_lock($1)", _START_LOCK)
+        try:
+            yield
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock($1)", _START_LOCK)

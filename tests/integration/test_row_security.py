@@ -1,0 +1,216 @@
+"""Row-level security on its own: what PostgreSQL shows when all of the service forgets whose rows it may read."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from graphql import parse, validate
+from rows import Shelf
+from steward import OLD, SHORT, YOUNG, Steward, failed, stewarding
+
+from policies import Role, digest
+from service.api.export_types import encode_export_id
+from service.api.retention_types import encode_id
+from service.api.schema import build_schema
+from service.query.reader import Reader
+from service.query.scope import Scope
+from service.retention.erasure import ErasureKind, request_erasure
+from service.storage import row_security
+from service.storage.database import Database, Lent
+from service.storage.export_store import ExportKind, ask_export
+from service.storage.migrate import migrate
+
+READERS = [role for role in Role if role is not Role.INGEST]
+# One question for every root field: what it shows of the accounts `mine` and `theirs`, whose texts all hold the name.
+QUESTIONS = {
+    "retention": "{ retention { holds { name } classes { oldest oldestServed overdue hidden held } } }",
+    "purgeRuns": "{ purgeRuns { nodes { id partitions { rows } } } }",
+    "holds": "{ holds { totalCount nodes { id name owner reason scope { account } } } }",
+    "erasures": "{ erasures { totalCount nodes { id account } } }",
+    "accounts": "{ accounts { totalCount nodes { name calls } } }",
+    "ledger": "{ ledger { nodes { note leaf } } }",
+    "checkpoint": "{ checkpoint { note } }",
+    "inclusionProof": "{ inclusionProof(index: 0, size: 1) { hashes } }",
+    "consistencyProof": "{ consistencyProof(from: 1, to: 2) { hashes } }",
+    "export": '{ export(id: "%(export)s") { id } }',
+    "calls": "{ calls { nodes { id account model sourceId } } }",
+    "errors": "{ errors { nodes { id message call { account model } } } }",
+    "errorGroups": "{ errorGroups { nodes { count models } } }",
+    "costs": "{ costs(groupBy: [ACCOUNT, MODEL]) { rows { key { account model } calls } } }",
+    "facets": "{ facets { accounts { value count } models { value count } } }",
+    "call": '{ call(id: "%(call)s") { id model } }',
+    "node": '{ a: node(id: "%(hold)s") { id } b: node(id: "%(erasure)s") { id } c: node(id: "%(call)s") { id } }',
+    "viewer": "{ viewer { role accounts } }",
+    "policy": "{ policy { name } }",
+}
+
+
+@dataclass(slots=True)
+class House:
+    """Two accounts with one of everything, and the outward ids of what is of the second."""
+
+    steward: Steward
+    shelf: Shelf
+    mine: int
+    theirs: int
+    ids: dict[str, str]
+
+    async def ask(self, root: str, scope: Scope) -> Any:
+        services = {"means": self.steward.means}
+        return await self.shelf.ask(QUESTIONS[root] % self.ids, scope, services=services, ledger=self.steward.ledger)
+
+
+@pytest.fixture
+async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    async with stewarding(any_database_url, tmp_path) as steward:
+        means = steward.means
+        ids: dict[str, str] = {}
+        for name in ("mine", "theirs"):
+            model = f"{name}-model"
+            rows = [failed(f"{name}-old", OLD, account=name, model=model, user="u1")]
+            rows.append(failed(f"{name}-young", YOUNG, account=name, model=model, user="u1"))
+            await steward.report(*rows)
+            hold = await steward.hold(account=name, model=f"{name}-model")
+            erasure = await request_erasure(
+                means, kind=ErasureKind.USER, account=name, user="u2", reason=f"{name} asked", actor="cli"
+            )
+            ids |= {"hold": encode_id("hold", hold.id), "erasure": encode_id("erasure", erasure.id)}
+        await means.accounts.refresh()
+        mine, theirs = [await means.accounts.find(name) for name in ("mine", "theirs")]
+        assert mine is not None and theirs is not None
+        reader = await Reader.open(means.database, means.accounts, means.keyring)
+        shelf = Shelf(means.database, means.accounts, means.keyring, SHORT, means.partitions, reader)
+        request = {"format": "CSV", "fields": [], "filter": None}
+        asker = shelf.scope(Role.VIEWER, theirs)
+        record = await ask_export(means.database, uuid4(), ExportKind.CALLS, asker, digest(SHORT), request)
+        calls = await shelf.data('{ calls(filter: {account: {eq: "theirs"}}) { nodes { id } } }')
+        ids |= {"export": encode_export_id(record.id), "call": calls["calls"]["nodes"][0]["id"]}
+        await steward.purge()
+        yield House(steward, shelf, mine, theirs, ids)
+
+
+@pytest.fixture
+def forgetful(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
+    """The house with a service that has lost every filter by account: only the connection knows whose it is."""
+    original = Lent.__init__
+
+    def bound(self: Lent, database: Database, _: tuple[int, ...] | None) -> None:
+        original(self, database, (house.mine,))
+
+    monkeypatch.setattr(Lent, "__init__", bound)
+    return house
+
+
+def test_every_root_field_is_asked() -> None:
+    """A root field that is added needs a question here, and one that the schema understands."""
+    schema = build_schema()._schema
+    ids = dict.fromkeys(("hold", "erasure", "call", "export"), "x")
+    wrong = {root: validate(schema, parse(question % ids)) for root, question in QUESTIONS.items()}
+
+    assert {root: errors for root, errors in wrong.items() if errors} == {}
+    assert set(QUESTIONS) == set(build_schema()._schema.query_type.fields)
+
+
+@pytest.mark.parametrize("role", READERS)
+@pytest.mark.parametrize("bound", [False, True], ids=["no filter", "a filter that is too wide"])
+async def test_row_level_security_hides_what_the_filters_forget(forgetful: House, role: Role, bound: bool) -> None:
+    """Whatever is asked with whatever key, PostgreSQL alone keeps another account's rows back."""
+    accounts = (forgetful.mine, forgetful.theirs) if bound else ()
+    scope = forgetful.shelf.scope(role, *accounts)
+    shown = {}
+    for root in QUESTIONS:
+        if root == "viewer":
+            continue  # it says which accounts the key itself names
+        result = await forgetful.ask(root, scope)
+        shown[root] = result.data
+        assert "theirs" not in repr((result.data, result.errors)), root
+        assert not any(id_ in repr(result.data) for id_ in forgetful.ids.values()), root
+
+    nodes = {root: data[root]["nodes"] for root, data in shown.items() if data and "nodes" in (data.get(root) or {})}
+    assert {root: len(rows) for root, rows in nodes.items()} == dict.fromkeys(nodes, 1)
+    assert nodes.keys() & {"calls", "holds"}
+    if shown["retention"]:
+        assert {one["held"] for one in shown["retention"]["retention"]["classes"]} == {"0", "1"}
+
+
+async def test_without_sabotage_an_unbound_key_sees_both(house: House) -> None:
+    """The questions find what they ask for where nothing hides it, so that an empty answer means something."""
+    scope = house.shelf.scope(Role.ADMIN)
+    for root in ("holds", "erasures", "accounts", "calls", "errors", "costs", "facets"):
+        assert "theirs" in repr((await house.ask(root, scope)).data), root
+    for root in ("node", "call", "export"):
+        data = (await house.ask(root, scope)).data
+        assert None not in data.values(), root
+    assert all((await house.ask("node", scope)).data.values())
+    held = {one["held"] for one in (await house.ask("retention", scope)).data["retention"]["classes"]}
+    assert "2" in held
+
+
+ACCOUNT_COLUMNS = """
+    SELECT DISTINCT c.relname, c.relrowsecurity FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0
+        AND (a.attname IN ('account_id', 'accounts', 'account') OR c.relname = 'account')
+"""
+READABLE = """
+    SELECT relname FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+        AND has_any_column_privilege('calledger_app', oid, 'SELECT')
+"""
+WRITABLE = """
+    SELECT relname FROM pg_class, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS privilege
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+        AND has_table_privilege('calledger_app', oid, privilege)
+"""
+SCOPED = "SELECT tablename, qual FROM pg_policies WHERE roles = '{calledger_app}' AND cmd = 'SELECT'"
+
+
+async def test_the_catalogue_guards_every_table_of_accounts(house: House) -> None:
+    """Each table that names an account has row-level security, and the scoped role reads it by its policy or not."""
+    owner = house.steward.means.owner
+    readable = {row[0] for row in await owner.fetch(READABLE)}
+    conditions = {row["tablename"]: row["qual"] for row in await owner.fetch(SCOPED)}
+    tables = {row[0]: row[1] for row in await owner.fetch(ACCOUNT_COLUMNS)}
+
+    assert {name for name, secured in tables.items() if not secured} == set()
+    assert {"call", "hold", "erasure", "export", "api_key", "account_tier", "usage_half_hour"} <= tables.keys()
+    assert readable - conditions.keys() == {"policy_version"}
+    assert all("calledger.accounts" in condition for condition in conditions.values())
+    assert await owner.fetch(WRITABLE) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("ALTER TABLE hold DISABLE ROW LEVEL SECURITY", "row-level security of `hold` is switched off"),
+        ("DROP POLICY scoped ON erasure", "the policy `scoped` of `erasure` is missing"),
+        ("ALTER POLICY scoped ON call USING (true)", "the policy `scoped` of `call` shows other rows"),
+        ("CREATE POLICY extra ON call TO public USING (true)", "the policy `extra` of `call` is none of ours"),
+        ("ALTER POLICY scoped ON hold TO calledger_app_all", "the policy `scoped` of `hold` is for others"),
+        ("GRANT SELECT ON api_key TO calledger_app", "`calledger_app` has the privilege SELECT on `api_key`"),
+        ("GRANT SELECT (prefix) ON api_key TO calledger_app", "`calledger_app` has the privilege SELECT on `api_key`"),
+        ("GRANT DELETE ON call TO calledger_app_all", "`calledger_app_all` has the privilege DELETE on `call`"),
+        ("GRANT SELECT ON usage_day_all TO PUBLIC", "`calledger_app` has the privilege SELECT on `usage_day_all`"),
+        ("REVOKE INSERT ON call FROM calledger_app_all", "`calledger_app_all` lacks the privilege INSERT on `call`"),
+    ],
+)
+async def test_what_somebody_changed_is_named_and_put_right_by_migrate(
+    any_database_url: str, damage: str, said: str
+) -> None:
+    """A wall that was taken down is named by every start, and stays down until an operator says `migrate`."""
+    connection = await asyncpg.connect(any_database_url)
+    await connection.execute(damage)
+    assert await migrate(any_database_url) == []
+
+    database = await Database.open(any_database_url)
+    await database.close()
+    repaired = await migrate(any_database_url, repair=True)
+
+    assert any(wall.startswith(said) for wall in database.missing_walls), database.missing_walls
+    assert any(wall.startswith(said) for wall in repaired)
+    left = [gap.said for gap in await row_security.gaps(connection)]
+    await connection.close()
+    assert left == ([] if "PUBLIC" not in damage else left)

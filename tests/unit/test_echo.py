@@ -1,0 +1,263 @@
+"""Echoes of a report's content in its error's text: what is one, however it is written, and what is none."""
+# ruff: noqa: RUF001  # full-width letters and other scripts are what is looked for
+
+import html
+import json
+import time
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from policies.content import gather
+from policies.redaction import ContentIndex, Redactor
+
+REDACTOR = Redactor()
+PROMPT = "My wife has cancer, what now?"
+CHINESE = "我的妻子得了乳腺癌应该怎么治疗"
+
+
+def masked(text: str, *content: str, identifiers: tuple[str, ...] = ()) -> str:
+    return REDACTOR.redact(text, content=ContentIndex(content, identifiers)).masked
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "I have HIV now",
+        "am I pregnant?",
+        "fired by Nestor",
+        "chlamydia",
+        "我怀孕了怎么办",
+        "乳腺癌",
+        "老板骚扰我",
+        "私は癌ですか",
+        "うつ病です",
+        "우울증이에요",
+        "임신했어요",
+        "ผมเป็นมะเร็ง",
+        "у меня рак",
+        "έχω καρκίνο",
+        "אני בהריון",
+        CHINESE,
+    ],
+)
+def test_a_short_prompt_is_found_whole(prompt: str) -> None:
+    """What is short in characters may say a lot: the whole prompt goes, whatever stands around it."""
+    for text in (f"Invalid input: '{prompt}' (400)", f'{{"prompt": "{prompt}"}} was refused'):
+        result = REDACTOR.redact(text, content=ContentIndex([prompt]))
+        assert prompt not in result.masked
+        assert result.counts == {"content-echo": 1}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        PROMPT,
+        PROMPT.upper(),
+        PROMPT.replace(" ", "  "),
+        PROMPT.replace(" ", "\n"),
+        PROMPT.replace(" ", "\\n"),
+        quote(PROMPT),
+        quote_plus(PROMPT),
+        quote(quote(PROMPT)),
+        html.escape("My wife has <b>cancer</b>, what now?").replace("&lt;b&gt;", "").replace("&lt;/b&gt;", ""),
+        "".join(chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else "\u3000" for char in PROMPT),
+        "".join(f"\\u{ord(char):04x}" for char in PROMPT),
+        "".join(f"&#{ord(char)};" for char in PROMPT),
+        "".join(f"&#x{ord(char):x};" for char in PROMPT),
+        "\u200b".join(PROMPT),
+        "My wife has **cancer**, what now?",
+        json.dumps(json.dumps(PROMPT)),
+    ],
+)
+def test_the_way_it_is_written_saves_no_echo(written: str) -> None:
+    """Case, blanks, line breaks, width, invisible characters and escapes tell no two texts apart."""
+    shown = masked(f"400: <{written}> is not allowed", PROMPT)
+
+    assert shown.startswith("400: <")
+    assert "[redacted:content-echo]" in shown
+    assert shown.rstrip('?&3;<>\\"% ').endswith("is not allowed")
+    assert "wife" not in shown.casefold()
+    assert "cancer" not in shown.casefold()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        quote(CHINESE),
+        json.dumps(CHINESE),
+        repr(CHINESE.encode()),
+        "\n".join(CHINESE),
+        " ".join(CHINESE),
+        CHINESE[3:9],
+        f"…{CHINESE[:6]}…",
+    ],
+)
+def test_chinese_is_measured_by_what_it_says(written: str) -> None:
+    """Six Han characters of a prompt are an echo, escaped or not."""
+    assert "[redacted:content-echo]" in masked(f"error: {written} !", CHINESE)
+
+
+def test_escapes_in_the_content_are_opened_too() -> None:
+    """Arguments of a tool are JSON inside of a string: their escapes are another way to write the same."""
+    arguments = json.dumps({"note": "Müller hat Krebs im Endstadium"})
+
+    assert "Endstadium" not in masked("cannot parse: Müller hat Krebs im Endstadium", arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ("Rate limit reached for requests", "What is the rate of tax?"),
+        ("请求参数错误", "请求"),
+        ("Internal error", "Interna"),
+        ("invalid role: user", "user"),
+        ("messages with role 'assistant' need content", "hi"),
+        ("14 letters: abcdefg hijklmn", "abcdefg hijklmnopq rstuv"),
+    ],
+)
+def test_what_says_little_is_no_echo(text: str, content: str) -> None:
+    """A few letters that two texts share are chance, and so is a part of a word."""
+    assert masked(text, content) == text
+
+
+def request(**fields: object) -> ContentIndex:
+    found = gather(fields)
+    return ContentIndex(found.strings, found.identifiers)
+
+
+TOOL = "get_weather_forecast_for_city"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [{"type": "function", "function": {"name": TOOL, "description": f"calls {TOOL}"}}]},
+        {"tools": [{"name": TOOL, "input_schema": {}}], "messages": [{"role": "user", "content": f"use {TOOL}!"}]},
+        {"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": TOOL, "arguments": "{}"}}]}]},
+        {"messages": [{"role": "tool", "name": TOOL, "content": "sunny"}]},
+        {"input": [{"type": "function_call", "name": TOOL, "arguments": "{}"}]},
+        {"messages": [{"role": "assistant", "content": [{"type": "tool_use", "name": TOOL, "input": {}}]}]},
+        {"tool_choice": {"type": "function", "function": {"name": TOOL}}},
+    ],
+)
+def test_the_name_of_a_tool_stays(fields: dict[str, object]) -> None:
+    """Which tool's schema is wrong is what one debugs with."""
+    text = f"Invalid schema for function '{TOOL}': missing `type`"
+
+    assert REDACTOR.redact(text, content=request(**fields)).masked == text
+
+
+@pytest.mark.parametrize(
+    "id_",
+    [
+        "call_abc123DEF456ghi789JKL0",
+        "resp_68a1f0c2d3e44b5a96c7d8e9f0a1b2c3",
+        "msg_01XFDUDYJgAACzvnptvVoYEL",
+        "toolu_01A09q90qw90lq917835lq9",
+        "550e8400-e29b-41d4-a716-446655440000",
+    ],
+)
+def test_ids_that_programs_made_stay(id_: str) -> None:
+    """Ids of calls, responses and messages are no content, though the request names them."""
+    text = f"No tool output found for function call {id_}."
+    content = request(messages=[{"role": "tool", "tool_call_id": id_, "content": f"see {id_}"}], previous=id_)
+
+    assert REDACTOR.redact(text, content=content).masked == text
+
+
+@pytest.mark.parametrize(
+    "address", ["https://llm-eastus.example", "http://vllm.internal.example:8000/v1/chat/completions"]
+)
+def test_the_address_of_an_api_stays(address: str) -> None:
+    """Which host did not answer is no content, though the request was sent with it."""
+    text = f"Connection error: {address} did not answer"
+
+    assert REDACTOR.redact(text, content=request(api_base=address, proxy={"url": address})).masked == text
+
+
+def test_a_path_of_an_address_is_content() -> None:
+    """Only words of an API are known in a path: whatever else somebody writes there is content."""
+    address = "https://h.example/my/wife/has/breast/cancer"
+    shown = REDACTOR.redact(f"no answer from {address}", content=request(api_base=address)).masked
+
+    assert "cancer" not in shown
+    assert shown.startswith("no answer from https://h.example")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [{"function": {"name": "my wife has breast cancer"}}]},
+        {"tools": [{"function": {"name": "Meine-Frau-hat-Brustkrebs-im-Endstadium" * 2}}]},
+        {"tools": [{"function": {"name": CHINESE}}]},
+        {"messages": [{"role": "user", "name": "Erika-Mustermann-Aachen-1964", "content": "hello"}]},
+        {"tool_choice": {"name": "my_wife_has_breast_cancer"}, "messages": [{"content": "My wife has breast cancer."}]},
+        {"model": "my wife has breast cancer", "prompt": "my wife has breast cancer"},
+        {"id": "my-wife-has-breast-cancer-since-2019", "input": "x"},
+        {"tools": [{"id": "call_mywifehasbreastcancer19"}]},
+        {"metadata": {"type": "my wife has breast cancer"}},
+    ],
+)
+def test_content_is_not_smuggled_as_an_identifier(fields: dict[str, object]) -> None:
+    """A sentence becomes no identifier by standing where one is expected: its form and the prompt tell."""
+    for text in _leaves(fields):
+        if len(text) < 16:
+            continue
+        shown = REDACTOR.redact(f"error near '{text}'", content=request(**fields)).masked
+        assert text not in shown, text
+
+
+def _leaves(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [leaf for item in items for leaf in _leaves(item)]
+
+
+def test_a_sentence_around_an_identifier_goes() -> None:
+    """What stands around a tool's name in an echo is cut, however often the name interrupts it."""
+    prompt = f"my sister {TOOL} has {TOOL} an abortion {TOOL} tomorrow"
+
+    shown = masked(f"refused: {prompt}", prompt, identifiers=(TOOL,))
+
+    assert shown == f"refused: {TOOL.join(['[redacted:content-echo]'] * 4)}"
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ("ab" * 32_768, "ab" * 262_144),
+        ("\\" * 65_536, "\\" * 262_144),
+        ("%25" * 21_000, "%25" * 200_000),
+        ("\ufdfa" * 65_536, "\ufdfa" * 10_000),
+        ("我的妻子" * 16_384, "我的妻子得" * 30_000),
+        ("&amp;" * 13_000, "&amp;" * 100_000),
+        ("abcdefgh1" * 7_000, "abcdefgh2" * 50_000),
+    ],
+)
+def test_no_text_takes_long(text: str, content: str) -> None:
+    """Time is linear: four times the text and the content take at most some six times as long."""
+    quarter = _seconds(text[: len(text) // 4], content[: len(content) // 4])
+
+    assert _seconds(text, content) < max(8 * quarter, 0.25)
+
+
+def _seconds(text: str, content: str) -> float:
+    best = 1e9
+    for _ in range(3):
+        before = time.process_time()
+        ContentIndex([content]).spans(text)
+        best = min(best, time.process_time() - before)
+    return best
+
+
+def test_many_short_strings_are_looked_for_at_once() -> None:
+    """A hundred thousand short strings cost no search each."""
+    strings = [f"word{number:07d}" for number in range(100_000)]
+
+    before = time.process_time()
+    found = ContentIndex(strings).spans("word0099999 " + "x" * 60_000)
+
+    assert found == [(0, 11)]
+    assert time.process_time() - before < 2

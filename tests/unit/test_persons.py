@@ -1,0 +1,215 @@
+"""What a report says of a person, looked for in the report's other texts."""
+# ruff: noqa: RUF001  # full-width letters and other scripts are what is looked for
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from policies import Admission, Admitted, Attributes, ErrorReport, Policy, Report, load_preset, parse, preset_text
+from policies.redaction import Persons, Redactor
+from policies.segments import masked, revealed, unpack_segments
+from service.ingest.litellm import read_entry
+from service.ingest.native import read_row
+
+REDACTOR = Redactor()
+DEFAULT = Admission(load_preset("default"), REDACTOR)
+STRICT = Admission(load_preset("strict"), REDACTOR)
+USER = "employee-7741"
+MARK = "[redacted:reported-person]"
+BUDGET = "ExceededBudget: End User=employee-7741 over budget. Spend=10.1, Budget=10.0"
+
+
+def failed(message: str | None = BUDGET, *, user: str | None = USER, **facts: Any) -> Report:
+    error = {"type": "UserBudgetExceeded", "code": "budget", "message": message} | facts.pop("error", {})
+    known: dict[str, Any] = {
+        "source": "native",
+        "source_id": "req-8f2",
+        "started_at": datetime(2026, 11, 22, 10, tzinfo=UTC),
+        "account": "acme",
+        "model": "gpt-4o",
+        "failed": True,
+        "user": user,
+        "error": ErrorReport(**error),
+    }
+    return Report(**known | facts)
+
+
+def message_of(admitted: Admitted, join: Any = masked) -> str:
+    assert admitted.error is not None
+    assert admitted.error.blob is not None
+    message = unpack_segments(admitted.error.blob).message
+    assert message is not None
+    return join(message)
+
+
+def stored(admitted: Admitted) -> str:
+    """Everything that would be stored in clear."""
+    values = [getattr(admitted, name) for name in Admitted.__dataclass_fields__ if name not in ("user", "error")]
+    error = admitted.error
+    return repr([values, error and (error.type, error.code, error.fingerprint_basis, message_of(admitted))])
+
+
+def test_the_user_is_looked_for_in_every_text() -> None:
+    """Type, code, message, tags, key, source id and labels: none of them keeps the plain id in clear."""
+    report = failed(
+        error={"type": "UserBudgetExceeded employee-7741", "code": "budget:employee-7741"},
+        tags={"team": "search employee-7741", "project": "EMPLOYEE-7741"},
+        api_key="key of employee-7741",
+        source_id="employee-7741/2026-11-22",
+        attributes=Attributes(
+            trace_id="trace-employee-7741", session_id="session-employee-7741", team="employee-7741's",
+            deployment="d", provider_request_id="employee-7741", normalized_error="over budget: employee-7741",
+        ),
+    )  # fmt: skip
+
+    admitted = DEFAULT.admit(report)
+
+    assert "7741" not in stored(admitted)
+    assert admitted.user == USER
+    assert admitted.error_type == f"UserBudgetExceeded {MARK}"
+    assert admitted.error_code == f"budget:{MARK}"
+    assert admitted.tags == {"team": f"search {MARK}", "project": MARK}
+    assert admitted.api_key == f"key of {MARK}"
+    assert admitted.source_id.startswith(f"{MARK}/2026-11-22~")
+    assert admitted.attributes is not None
+    assert (admitted.attributes.trace_id, admitted.attributes.session_id) == (None, None)
+    assert admitted.attributes.team == f"{MARK}'s"
+    assert message_of(admitted, revealed) == BUDGET
+
+
+def test_it_is_dropped_where_the_policy_keeps_nothing_personal() -> None:
+    """Under `strict` the message has no more to reveal than the mark."""
+    admitted = STRICT.admit(failed())
+
+    assert message_of(admitted, revealed) == message_of(admitted) == BUDGET.replace(USER, MARK)
+    assert admitted.user is None
+
+
+@pytest.mark.parametrize(
+    ("user", "text", "shown"),
+    [
+        ("Employee-7741", "user EMPLOYEE-7741!", f"user {MARK}!"),
+        ("ada", "ada's limit, Ada, ada1, canada", f"{MARK}'s limit, {MARK}, ada1, canada"),
+        ("Ada Lovelace", "for ada  lovelace; for ada\nlovelace", f"for {MARK}; for {MARK}"),
+        ("Ada Lovelace", "?user=Ada+Lovelace&x", f"?user={MARK}&x"),
+        ("Jürgen", 'user "J\\u00fcrgen", J%C3%BCrgen', f'user "{MARK}", {MARK}'),
+        ("u_17", "（Ｕ＿１７）", f"（{MARK}）"),
+        ("田中", "田中さんの上限", f"{MARK}さんの上限"),
+        ("1", "End User=1 over, user 1, '1'; 1 of 1", f"End User={MARK} over, user {MARK}, '{MARK}'; 1 of 1"),
+        ("a", "a budget for user a was a joke", f"a budget for user {MARK} was a joke"),
+        ("x@y", "mail x@y and xx@yy", f"mail {MARK} and xx@yy"),
+        ("7741", "employee 7741, employee7741, 77410, 7741", f"employee {MARK}, employee7741, 77410, {MARK}"),
+        ("(bob)", "bob (bob)(bob)", f"bob {MARK}"),
+        (" ", "nothing to look for", "nothing to look for"),
+        ("u" * 1024, "is " + "u" * 1024, f"is {MARK}"),
+    ],
+)
+def test_names_are_told_at_the_edges_of_words(user: str, text: str, shown: str) -> None:
+    """Whatever its length, case, width and escapes; a very short one only where somebody is named."""
+    assert Persons([user]).masked(text) == shown
+
+
+def test_http_statuses_and_names_of_models_are_no_persons() -> None:
+    """Whoever is called `429` or `gpt-4o` changes neither the code of the call nor what is priced."""
+    by_status = DEFAULT.admit(failed("HTTP 429", user="429", error={"code": "429"}))
+    by_model = DEFAULT.admit(failed("no gpt-4o", user="gpt-4o", account="gpt-4o", served_model="gpt-4o", provider="x"))
+
+    assert by_status.error_code == "429"
+    assert (by_model.account, by_model.model, by_model.served_model) == ("gpt-4o", "gpt-4o", "gpt-4o")
+    assert message_of(by_model) == f"no {MARK}"
+
+
+def test_a_random_id_names_nobody() -> None:
+    """Four digits of a UUID are there by chance: the call is found by it."""
+    admitted = DEFAULT.admit(failed(user="4716", source_id="550e8400-e29b-41d4-4716-446655440000"))
+
+    assert admitted.source_id == "550e8400-e29b-41d4-4716-446655440000"
+
+
+def test_a_call_that_succeeded_is_looked_through_too() -> None:
+    """A tag that passed for one user does not pass whole for the user whom it names."""
+    admission = Admission(load_preset("default"), REDACTOR)
+    of_other = Report(**_succeeded(user="someone"))
+    of_user = Report(**_succeeded(user=USER))
+    admission.admit(of_other)
+
+    assert admission.whole(of_other) is not None
+    assert admission.whole(of_user) is None
+    assert admission.admit(of_user).tags == {"team": f"desk {MARK}"}
+
+
+def _succeeded(**facts: Any) -> dict[str, Any]:
+    moment = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    return {
+        "source": "native", "source_id": "req-1", "started_at": moment, "model": "m", "failed": False,
+        "tags": {"team": f"desk {USER}"},
+    } | facts  # fmt: skip
+
+
+def test_any_field_that_the_policy_classes_personal_is_looked_for() -> None:
+    """A policy that calls the key's alias personal has it cut from the error's text as well."""
+    text = preset_text("default").replace(
+        '"Call.apiKey" = { class = "operational", action = "keep"',
+        '"Call.apiKey" = { class = "personal", action = "mask"',
+    )
+    policy: Policy = parse(text.replace("readable_days = { personal = 30 }", "readable_days = { personal = 400 }"))
+
+    admitted = Admission(policy, REDACTOR).admit(failed("key ada-laptop is over budget", api_key="ada-laptop"))
+
+    assert message_of(admitted) == f"key {MARK} is over budget"
+    assert admitted.api_key == "[redacted:personal]"
+
+
+def test_parameters_name_the_user_too() -> None:
+    """The user that the client sent is a person's id, whoever the gateway says it was."""
+    admitted = DEFAULT.admit(failed("no budget for kay-9 and jo-8", error={
+        "parameters": {"user": "kay-9", "metadata": {"user_id": "jo-8"}, "model": "ft:kay-9"},
+    }))  # fmt: skip
+
+    assert message_of(admitted) == f"no budget for {MARK} and {MARK}"
+    assert b"kay-9" in ((admitted.error and admitted.error.blob) or b"")  # under seal
+    assert "kay-9" not in stored(admitted)
+
+
+def test_the_native_format_cuts_it() -> None:
+    """As a gateway posts it, and with the user's id in the text as LiteLLM writes it."""
+    row = {
+        "id": "req-1", "started_at": "2026-11-22T10:00:00Z", "model": "gpt-4o", "status": "failed", "user": USER,
+        "tags": {"team": USER},
+        "error": {"type": f"UserBudgetExceeded {USER}", "code": f"budget:{USER}", "message": BUDGET},
+    }  # fmt: skip
+
+    report = read_row(json.dumps(row).encode())
+
+    assert isinstance(report, Report)
+    assert "7741" not in stored(DEFAULT.admit(report))
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"end_user": USER},
+        {"metadata": {"user_api_key_end_user_id": USER}},
+        {"metadata": {"user_api_key_user_id": USER}},
+        {"end_user": "someone", "metadata": {"user_api_key_user_id": USER}},
+        {"end_user": "someone", "model_parameters": {"user": USER}},
+        {"end_user": "someone", "metadata": {"user_api_key_user_email": USER}},
+    ],
+)
+def test_all_that_litellm_says_of_a_person_is_cut(named: dict[str, Any]) -> None:
+    """The end user, the key's owner, and the user parameter: each is a person, whichever the call is booked on."""
+    entry = {
+        "id": "chatcmpl-1", "litellm_call_id": "6f9619ff-8b86-d011-b42d-00cf4fc964ff", "status": "failure",
+        "startTime": 1795341600.1, "endTime": 1795341600.2, "model": "gpt-4o", "request_tags": [f"team:{USER}"],
+        "error_information": {"error_class": "BudgetExceededError", "error_code": "400", "error_message": BUDGET},
+        "error_str": BUDGET,
+    } | named  # fmt: skip
+
+    report = read_entry(json.dumps(entry).encode())
+
+    assert isinstance(report, Report)
+    admitted = DEFAULT.admit(report)
+    assert "7741" not in stored(admitted)
+    assert f"End User={MARK} over budget" in message_of(admitted)
