@@ -30,7 +30,7 @@ from service.ingest.litellm_owner import read_owner
 from service.ingest.litellm_payload import Payload, storable, text_of, whole_text
 from service.ingest.litellm_response import Response
 from service.ingest.litellm_routing import read_routing
-from service.ingest.litellm_tokens import read_tokens, usage_of
+from service.ingest.litellm_tokens import read_tokens, usages_of
 from service.ingest.litellm_units import read_units
 from service.ingest.native import ID_CHARACTERS_MAX, INTEGER_MAX
 from service.ingest.rejections import RowError
@@ -84,14 +84,14 @@ class _Entry:
             operation=operation,
             tags=self._tags(),
         )
-        usage = usage_of(payload)
+        usages = usages_of(payload)
         read_owner(payload, report)
-        read_tokens(payload, report, usage)
+        read_tokens(payload, report, usages)
         self._read_times(report)
         self._read_error(report)
         self._read_money(report, response)
         report.attributes = read_routing(payload, report)
-        if units := read_units(payload, report, usage, response):
+        if units := read_units(payload, report, usages, response):
             report.attributes = report.attributes or Attributes()
             report.attributes.units = units
         self._drop(report)
