@@ -29,6 +29,7 @@ _BEYOND_BYTES = 16
 _BARE = re.compile(rb"[^\s\"'`,;&<>\x00-\x1f]+")
 _BARE_CERTAIN = re.compile(rb"[^\s\"'`,;\x00-\x1f]+")
 _LINE = re.compile(rb"[^\r\n\"'`]{1,8192}")
+_TOKEN = re.compile(rb"[^\s\"'`]{1,8192}")
 _SCHEME = re.compile(
     rb"(?i)(?:bearer|basic|digest|token|apikey|api-key|negotiate|ntlm|hoba|mutual|key|aws4-hmac-sha256|sso-key|oauth)"
     rb"[\s:=]+"
@@ -37,7 +38,7 @@ _STRINGS = re.compile(rb"\"(?:[^\"\\]|\\.){1,2048}\"|'(?:[^'\\]|\\.){1,2048}'|[^
 
 _QUERY_NAME = re.compile(rb"[A-Za-z0-9_.%\-]{1,64}")
 _NAME_CHARS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-$"
-_HEADER_OPENING = re.compile(rb"[\s\\]*[\"'`]?(?:[bB](?=[\"'`]))?[\"'`]?")
+_HEADER_OPENING = re.compile(rb"[\s\\]{0,16}[\"'`]?(?:[bB](?=[\"'`]))?[\"'`]?")
 _CHALLENGE = re.compile(rb"(?i)(?:realm|error|charset|scope|resource_metadata)=")
 _PROSE_AFTER = re.compile(rb"[.,:;!?)]? +[A-Za-z(]")
 
@@ -51,7 +52,7 @@ _FILLER = re.compile(
     rb"(?i)[x*.\-_#\xe2\x80\xa2\xa6?0 ]*|\.{2,}.*|\*{3,}\S{0,6}"
     rb"|[\[<]?redacted[\]>]?|\[?filtered\]?|\(?hidden\)?|masked|\*+|(?:your|my)[_-][a-z_-]+"
 )
-_WORDS = re.compile(rb"[A-Za-z]+(?:['-][A-Za-z]+)*[.,:;!?)]*")
+_WORDS = re.compile(rb"[A-Za-z]++(?:['-][A-Za-z]++)*+[.,:;!?)]*+")
 _ABOUT = frozenset(
     b"""a an and any are as at auth authentication authorization available bad bearer been being blank but by bytes
     can cannot check contains correct could default denied deprecated did does doesn't empty enabled disabled
@@ -101,7 +102,9 @@ def assigned(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
         if around in refused:
             continue
         if level is Trust.header:
-            spans = _header(data, at)
+            spans = list(_header(data, at))
+            if around and not spans:
+                refused.add(around)
         else:
             value = value_at(data, at, level)
             if value is None:
@@ -151,6 +154,8 @@ def _judged(data: bytes, at: int, value: Value, level: Trust, glue: bytes) -> It
         return
     if _is_placeholder(text) or (not value.quoted and _is_prose(data, value, tight=tight)):
         return
+    if not value.quoted and data[value.end : value.end + 1] in (b":", b"=") and trust(text) is not Trust.harmless:
+        return  # the name of the next field, which a value of its own follows
     query = data[max(0, at - 1) : at] == b"=" and level is Trust.weak and _in_query(data, at)
     if _accepts(text, Trust.strong if query else level, quoted=value.quoted):
         if level is Trust.weak and not value.quoted and is_harmless_there(data, value.start):
@@ -278,7 +283,7 @@ def _header(data: bytes, at: int) -> Iterator[tuple[int, int]]:
     start = opening.end() if opening else at
     scheme = _SCHEME.match(data, start)
     start = scheme.end() if scheme else start
-    line = _LINE.match(data, start)
+    line = _LINE.match(data, start, start + _BARE_JUDGED_BYTES)
     if line is None:
         return
     value = _trimmed(data, start, start + len(line.group().rstrip()))
@@ -290,4 +295,12 @@ def _header(data: bytes, at: int) -> Iterator[tuple[int, int]]:
         stop = data.find(first, value.start, value.end) + len(first)
         value = Value(value.start, stop if stop >= len(first) else value.end, quoted=False)
     if len(first) >= 4 and not (_WORDS.fullmatch(first) and len(first) < 12):
+        if value.end - start >= _BARE_JUDGED_BYTES - 8:
+            value = _header_end(data, value, whole=not scheme and b"=" in text)
         yield value.start, value.end
+
+
+def _header_end(data: bytes, value: Value, *, whole: bool) -> Value:
+    """An accepted value of a header that is longer than what was judged: to the end of its line, or of its token."""
+    line = (_LINE if whole else _TOKEN).match(data, value.start)
+    return _trimmed(data, value.start, value.start + len(line.group().rstrip())) if line else value

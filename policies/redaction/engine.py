@@ -92,11 +92,11 @@ class Redactor:
     def _cleaned(self, text: str, max_chars: int) -> tuple[str, dict[str, int]]:
         result = self._redact(plain(text[: self._size_cap]), None)
         masked, counts = result.masked, result.counts
+        room = max_chars
         while len(masked) > max_chars:
             # the cut may end a token early and so make it look like another: look again
-            masked = bounded(masked, max_chars)
-            masked = self._redact(masked, None).masked
-            max_chars -= 1
+            masked = self._redact(bounded(masked, room), None).masked
+            room -= 1  # a mark may have made it longer than it was
         return masked, dict(counts)
 
     def _redact(self, text: str, content: ContentIndex | None) -> Redaction:

@@ -86,7 +86,8 @@ def pem(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
             continue
         while ends and ends[-1] < body:
             ends.pop()
-        stop = _PEM_BODY.match(data, body)
+        # the next end mark reads like a body too: beyond it a text of many keys would be read once for each
+        stop = _PEM_BODY.match(data, body, ends[-1] if ends else len(data))
         reach = stop.end() if stop else body
         done = ends[-1] if ends and ends[-1] <= reach + 64 else reach
         if _PEM_KEY.search(data, body, done) is not None:

@@ -52,10 +52,21 @@ _HARMLESS = re.compile(
 )
 
 
-@lru_cache(maxsize=4096)
+_ODD = re.compile(r"[^a-z0-9\u0080-\uffff]")
+_NAME_BYTES_MAX = 256
+
+
 def trust(name: bytes) -> Trust:
-    """How much the key name `name`, in any spelling (`apiKey`, `API-KEY`, `x-api.key`), says about its value."""
-    flat = re.sub(r"[^a-z0-9\u0080-\uffff]", "", name.decode("utf-8", "replace").lower())
+    """How much the key name `name`, in any spelling (`apiKey`, `API-KEY`, `x-api.key`), says about its value.
+
+    Of a name longer than any that a program gives, the end is judged.
+    """
+    return _trust(name[-_NAME_BYTES_MAX:])
+
+
+@lru_cache(maxsize=4096)
+def _trust(name: bytes) -> Trust:
+    flat = _ODD.sub("", name.decode("utf-8", "replace").lower())
     if _HEADER.fullmatch(flat):
         return Trust.header
     if flat in _ALONE:

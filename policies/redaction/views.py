@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 Piece = tuple[int, int, int]  # bytes of a view, and the span of the original that they stand for
 
-_INVISIBLE = "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff"
+_INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0"
+)
+# Beyond the first plane a class of single characters is walked one by one, so ranges are looked for, and `_fold`
+# leaves what does not fold: mathematical letters, letters in squares and circles; tags and selectors are invisible.
+_ASTRAL = "\U0001d400-\U0001d7ff\U0001f100-\U0001f16f\U000e0000-\U000e007f\U000e0100-\U000e01ef"
 _FOLDING_RANGES = ((0xA0, 0x2100), (0x2100, 0x2500), (0x3000, 0x3400), (0xFB00, 0xFB07), (0xFE10, 0x10000),
                    (0x1D400, 0x1D800), (0x1F100, 0x1F170))  # fmt: skip
 
@@ -41,11 +47,15 @@ class _Sizes(dict[str, int]):
 
 
 _FOLDED = _foldings()
-_TO_FOLD = re.compile("[" + _INVISIBLE + "".join(map(re.escape, _FOLDED)) + "]")
+_TO_FOLD = re.compile(
+    "[" + _INVISIBLE + "".join([re.escape(char) for char in _FOLDED if char < "\uffff"]) + _ASTRAL + "]"
+)
 _UTF8_BYTES = _Sizes()
 
+# A run of backslashes is looked at from its beginning alone, and never twice, so that a text of nothing else is read
+# in one pass.
 _ESCAPE = re.compile(
-    rb"\\+u([0-9A-Fa-f]{4})|\\+x([0-9A-Fa-f]{2})|\\+([nrtbf\"'/])|%([0-9A-Fa-f]{2})"
+    rb"(?<!\\)\\++(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([nrtbf\"'/]))|%([0-9A-Fa-f]{2})"
     rb"|&(quot|apos|amp|lt|gt|#39|#34|#x27);"
 )
 _SIMPLE = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b" ", b"f": b" ", b'"': b'"', b"'": b"'", b"/": b"/"}
@@ -123,7 +133,8 @@ def folded(text: str) -> View:
 
 
 def _fold(match: re.Match[str]) -> str:
-    return _FOLDED.get(match[0], "")
+    char = match[0]
+    return _FOLDED.get(char, char if "\uffff" < char < "\U000e0000" else "")
 
 
 def _folded_pieces(text: str) -> Iterator[Piece]:
@@ -137,7 +148,7 @@ def _folded_pieces(text: str) -> Iterator[Piece]:
         last = start + 1
         char = match[0]
         size = _UTF8_BYTES[char]
-        yield len(_FOLDED.get(char, "")), at, at + size
+        yield len(encode(_fold(match))), at, at + size
         at += size
     clear = len(encode(text[last:]))
     yield clear, at, at + clear

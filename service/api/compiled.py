@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from graphql import (
     DirectiveNode,
@@ -30,6 +30,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.types.execution import ExecutionResult
 
 from policies.model import Policy, View
+from service.api.bounds import points_of
 from service.api.compiled_arguments import Arguments, signature
 from service.api.compiled_plan import Connection, Root, Shaping, root_field
 from service.api.compiled_templates import NoTemplateError, Scalars, Template
@@ -176,7 +177,7 @@ class _Operation:
         key = tuple([template and template.sizes(simple) for template in variant.templates]) if variant.sized else ()
         priced = variant.admitted.get(key)
         if priced is None:
-            values = get_variable_values(self._schema, self._node.variable_definitions or (), variables)
+            values = get_variable_values(self._schema, self._node.variable_definitions or (), variables, max_errors=1)
             priced = None if isinstance(values, list) else self._admitted(variant, key, values, context)
         if priced is None:
             return None
@@ -187,7 +188,7 @@ class _Operation:
         )
 
     def _from_values(self, variables: dict[str, Any], context: Context) -> Asked | None:
-        values = get_variable_values(self._schema, self._node.variable_definitions or (), variables)
+        values = get_variable_values(self._schema, self._node.variable_definitions or (), variables, max_errors=1)
         if isinstance(values, list):
             return None
         variant = self._variant(values, context.scope)
@@ -197,7 +198,8 @@ class _Operation:
             given = [self._given(root, values) for _, root in variant.roots]
         except GraphQLError:
             return None
-        priced = self._admitted(variant, ("values", *(signature(one) for one in given)), values, context)
+        key = ("values", *((signature(one), points_of(one)) for one in given))
+        priced = self._admitted(variant, key, values, context)
         if priced is None:
             return None
         requests = [
@@ -271,26 +273,29 @@ class _Operation:
 
 
 async def _run(roots: Roots, requests: Requests, priced: Priced, context: Context) -> ExecutionResult | None:
-    data: dict[str, Any] | None = None
-    errors = None
+    data: dict[str, Any] = {}
+    errors: list[GraphQLError] = []
     try:
-        if len(roots) == 1:
-            data = {roots[0][0]: await _root(roots[0][1], requests[0], context)}
-        else:
-            data = await _together(roots, requests, context)
-    except _FailedError as failed:
-        errors = [failed.error]
+        answers = await _answers(roots, requests, context)
     except Exception:
         # The ordinary path meets it again, places it, and logs it.
         context.bucket.give_back(context.requested_cost)
         context.requested_cost = 0
         context.sizes.clear()
         return None
-    return ExecutionResult(data, errors, settle(priced, context, answered=data is not None))
+    for (key, _), answer in zip(roots, answers, strict=True):
+        failed = isinstance(answer, _Failed)
+        if failed:
+            errors.append(answer.error)
+        data[key] = None if failed else answer
+    return ExecutionResult(data, errors or None, settle(priced, context, answered=True))
 
 
-async def _together(roots: Roots, requests: Requests, context: Context) -> dict[str, Any]:
+async def _answers(roots: Roots, requests: Requests, context: Context) -> Sequence[Any]:
+    """What each root answers, in step: its data, or how it failed; one that fails leaves the others theirs."""
     work = [(root, make) for (_, root), make in zip(roots, requests, strict=True) if root and make]
+    if len(roots) == 1:
+        return [await _root(*work[0], context)]
     tasks = [asyncio.ensure_future(_root(root, make, context)) for root, make in work]
     try:
         answers = iter(await asyncio.gather(*tasks))
@@ -299,14 +304,14 @@ async def _together(roots: Roots, requests: Requests, context: Context) -> dict[
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
-    return {key: "Query" if root is None else next(answers) for key, root in roots}
+    return ["Query" if root is None else next(answers) for _, root in roots]
 
 
-async def _root(root: Any, make_request: Any, context: Context) -> dict[str, Any]:  # noqa: ANN401 - none is absent
+async def _root(root: Any, make_request: Any, context: Context) -> "dict[str, Any] | _Failed":  # noqa: ANN401
     try:
         return await root.answer(context, make_request)
     except (RequestError, QueryTimeoutError) as error:
-        raise _FailedError(located_error(error, root.nodes, [root.key])) from error
+        return _Failed(located_error(error, root.nodes, [root.key]))
 
 
 def _charged(priced: Priced, context: Context) -> bool:
@@ -318,12 +323,10 @@ def _charged(priced: Priced, context: Context) -> bool:
     return False
 
 
-class _FailedError(Exception):
-    """A root field has no answer. Every root that is covered is `!`, so that nothing else of the data stays."""
+class _Failed(NamedTuple):
+    """In place of the data of a root field."""
 
-    def __init__(self, error: GraphQLError) -> None:
-        super().__init__(error.message)
-        self.error = error
+    error: GraphQLError
 
 
 def _directive_variables(document: DocumentNode) -> tuple[str, ...] | None:

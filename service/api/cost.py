@@ -6,19 +6,21 @@ from typing import Any, Final
 
 from graphql import FieldNode, GraphQLSchema, OperationDefinitionNode, get_named_type
 
+from service.api.bounds import points_of
 from service.api.directives import Cost, ListSize
 from service.query.document import Document
 from service.query.pages import PAGE_MAX
 
 SIZED: Final = ("edges", "nodes")
 FIELDS_MAX: Final = 20_000
+ARGUMENT_POINTS_MAX: Final = 10_000
 _SPENT_MAX: Final = 512
 Arguments = Callable[[Any, FieldNode], Mapping[str, Any]]
 _DEFINITION: Final = "strawberry-definition"
 
 
 class TooManyFieldsError(Exception):
-    """The operation selects more fields than any limit allows."""
+    """The operation selects more fields, or its arguments hold more, than any limit allows."""
 
 
 @dataclass(slots=True)
@@ -102,14 +104,19 @@ class _Walk:
         self._pricing = pricing
         self._document = document
         self._arguments = arguments
+        self._argument_points = 0
         self._visited = 0
 
     def field(self, parent: str, node: FieldNode) -> Priced:
         self._visited += 1
         if self._visited > FIELDS_MAX:
-            raise TooManyFieldsError
+            raise TooManyFieldsError("the operation selects too many fields")
         weight, list_size = self._pricing.priced_as(parent, node.name.value)
         definition = self._pricing.definition(parent, node.name.value)
+        given: Mapping[str, Any] = {}
+        if definition is not None and node.arguments:
+            given = self._arguments(definition, node)
+            weight += self._points(given)
         if definition is None or node.selection_set is None:
             return Priced(own=weight)
         type_ = get_named_type(definition.type).name
@@ -120,12 +127,19 @@ class _Walk:
                 own, per_entry = own + 1, per_entry + cost - 1
             else:
                 own += cost
-        return Priced(own, per_entry, self._size(list_size, definition, node))
+        return Priced(own, per_entry, self._size(list_size, given))
 
-    def _size(self, list_size: ListSize | None, definition: Any, node: FieldNode) -> int:  # noqa: ANN401
+    def _points(self, given: Mapping[str, Any]) -> int:
+        """What the arguments of one field cost. Bounded over all: whatever they hold is walked for each use again."""
+        points = points_of(given)
+        self._argument_points += points
+        if self._argument_points > ARGUMENT_POINTS_MAX:
+            raise TooManyFieldsError("the arguments hold too many values: ask in parts")
+        return points
+
+    def _size(self, list_size: ListSize | None, given: Mapping[str, Any]) -> int:
         if list_size is None:
             return 1
-        given = self._arguments(definition, node)
         sizes = [given.get(name) for name in list_size.slicing_arguments or ()]
         size = max([size for size in sizes if isinstance(size, int)], default=list_size.assumed_size or 1)
         # What is out of bounds is refused where the page is read; a negative size must not earn anything here.

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Annotated, Any, Final
 
 import strawberry
-from strawberry import Some
 
 from policies import views
 from policies.model import View
@@ -131,7 +130,7 @@ FirstRows = Annotated[
 
 async def resolve_costs(
     info: Info,
-    filter_: Some[CallFilter] | None,
+    filter_: CallFilter | None,
     *,
     group_by: Sequence[CostDimension] | None = None,
     group_by_tags: Sequence[str] | None = None,
@@ -168,7 +167,7 @@ async def usage_reader(context: RequestContext) -> UsageReader:
 
 def to_request(
     tree: Tree,
-    filter_: Some[CallFilter] | None,
+    filter_: CallFilter | None,
     *,
     group_by: Sequence[CostDimension] | None = None,
     group_by_tags: Sequence[str] | None = None,
@@ -179,7 +178,7 @@ def to_request(
 ) -> query.CostRequest:
     """What the arguments ask for, of the figures that are selected. Raises BadInputError."""
     return query.CostRequest(
-        predicate=to_predicate(filter_.value if filter_ else None),
+        predicate=to_predicate(filter_),
         dimensions=[dimension.name for dimension in group_by or ()],
         tags=list(group_by_tags or ()),
         bucket=Bucket(bucket.name) if bucket else None,

@@ -50,7 +50,7 @@ _CODES: Final[tuple[tuple[type[Exception], Code], ...]] = (
     (RequestError, Code.BAD_USER_INPUT),
     (StrawberryInputCoercionError, Code.BAD_USER_INPUT),
 )
-_NULL_INPUT: Final = "an explicit null is not a filter: leave the field out"
+_NULL_INPUT: Final = "nothing compares with null: leave the operator out, or use `isNull`"
 # graphql-core tells a wrong value from a wrong document by its words only.
 _VALUE: Final = re.compile(
     r"Expected value of |Variable '\$\w+' (has invalid value|of required|of non-null)|OneOf Input Object|"

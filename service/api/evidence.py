@@ -79,7 +79,7 @@ class EvidenceMutation:
         self,
         info: Info,
         input: Annotated[CreateEvidenceInput, strawberry.argument(description="What the bundle is to cover.")],
-    ) -> CreateEvidencePayload:
+    ) -> CreateEvidencePayload | None:
         refuse_bound(info.context, "createEvidence")
         return await _create_evidence(info.context, input)
 

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import strawberry
 from graphql import GraphQLError
-from strawberry import Maybe
 
 from service.api.context import Context
 from service.api.directives import Cost
@@ -54,8 +53,8 @@ _FORMATS: Final = frozenset({ExportFormat.CSV, ExportFormat.NDJSON})
 class CreateExportInput:
     kind: ExportKind = strawberry.field(description="What is exported.")
     format: ExportFormat = strawberry.field(description="How it is written: CSV or NDJSON.")
-    filter: Maybe[CallFilter] = strawberry.field(description="Which calls, for CALLS and COSTS.")
-    error_filter: Maybe[ErrorFilter] = strawberry.field(description="Which errors, for ERRORS.")
+    filter: CallFilter | None = strawberry.field(default=UNSET, description="Which calls, for CALLS and COSTS.")
+    error_filter: ErrorFilter | None = strawberry.field(default=UNSET, description="Which errors, for ERRORS.")
     fields: list[str] | None = strawberry.field(
         default=UNSET,
         description="Names of fields of `Call`, `CallError` or `CostRow`, in the order in which they are written; "
@@ -78,7 +77,7 @@ class ExportMutation:
     )
     async def create_export(
         self, info: Info, input: Annotated[CreateExportInput, strawberry.argument(description="What is exported.")]
-    ) -> CreateExportPayload:
+    ) -> CreateExportPayload | None:
         return CreateExportPayload(export=await _create_export(info, input))
 
 
@@ -101,10 +100,10 @@ async def _create_export(info: Info, wanted: CreateExportInput) -> Export:
 def _filter(wanted: CreateExportInput, shape: Shape) -> dict[str, Any] | None:
     """The filter of the kind, as it would be written. Raises BadInputError for that of another kind."""
     given = {"CallFilter": wanted.filter, "ErrorFilter": wanted.error_filter}
-    if any(one is not None for name, one in given.items() if name != shape.filter):
+    if any(one for name, one in given.items() if name != shape.filter):
         raise BadInputError("calls and costs are chosen by `filter`, errors by `errorFilter`")
     one = given[shape.filter]
-    return None if one is None else written_filter(one.value)
+    return written_filter(one) if one else None
 
 
 async def _try(info: Info, shape: Shape, operation: str, filter_: Mapping[str, Any] | None) -> None:

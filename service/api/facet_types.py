@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 import strawberry
-from strawberry import Some
 
 from service.api.context import Context
 from service.api.filters import to_predicate
@@ -44,7 +43,7 @@ FirstValues = Annotated[int | None, strawberry.argument(description="Values per 
 _PYTHON_NAMES = {"apiKeys": "api_keys", "errorTypes": "error_types"}
 
 
-async def resolve_facets(info: Info, filter_: Some[CallFilter] | None, *, first: int | None = None) -> Facets:
+async def resolve_facets(info: Info, filter_: CallFilter | None, *, first: int | None = None) -> Facets:
     """The facets that are selected, for the one who asks."""
     context = info.context
     reader = UsageReader(
@@ -55,7 +54,7 @@ async def resolve_facets(info: Info, filter_: Some[CallFilter] | None, *, first:
         context.reader.keyring,
     )
     asked = [name for name in tree_of(info) if name in FACETS]
-    predicate = to_predicate(filter_.value if filter_ else None)
+    predicate = to_predicate(filter_)
     found = await read_facets(reader, predicate, asked, FIRST_DEFAULT if first is None else first)
     return Facets(
         **{

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Final
 
-from strawberry import Some
+from strawberry import UNSET, Some
 
 from service.api.inputs import CallFilter, ErrorFilter, TagFilter, UserFilter
 from service.query.errors import BadInputError
@@ -66,7 +66,7 @@ def _written(value: Any) -> Any:  # noqa: ANN401 - any part of a filter
         case UserFilter(id=Some()):
             raise BadInputError("what was asked for is kept with an export: name users by `pseudonym`")
         case TagFilter():
-            return {"key": value.key, **{name: _written(inner) for name, inner in _given(value)}}
+            return {name: _written(inner) for name, inner in _given(value)}
         case bool() | int() | str():
             return value
     return {_outward(name): _written(inner) for name, inner in _given(value)}
@@ -85,10 +85,12 @@ def _all_of(filter_: CallFilter | ErrorFilter, depth: int) -> Predicate:
 
 
 def _given(value: object) -> Iterator[tuple[str, Any]]:
-    """Name and value of each field that was given."""
+    """Name and value of each field that was given; of a filter's fields null is not."""
     for name, given in vars(value).items():
         if isinstance(given, Some):
             yield name, given.value
+        elif given is not None and given is not UNSET:
+            yield name, given
 
 
 def _parts(name: str, value: Any, depth: int) -> Iterator[Predicate]:  # noqa: ANN401 - any field of a filter
@@ -120,7 +122,7 @@ def _plain(value: object) -> object:
 
 
 def _tag(tag: TagFilter) -> TagMatch:
-    conditions = tuple(_comparisons("value", tag.value.value)) if tag.value is not None else ()
+    conditions = tuple(_comparisons("value", tag.value)) if tag.value else ()
     return TagMatch(tag.key, conditions)
 
 

@@ -9,8 +9,8 @@ from strawberry.extensions import SchemaExtension
 
 from service.api.context import Context
 from service.api.cost import Priced, Pricing, TooManyFieldsError
+from service.api.documents import operation_of
 from service.api.errors import Code, refused
-from service.api.limits import check_shape
 from service.query.document import Document, fragments_of
 from service.query.enforcement import enforce
 from service.query.errors import ForbiddenError
@@ -20,7 +20,7 @@ _PRICINGS: Final[dict[int, Pricing]] = {}
 
 
 class Gate(SchemaExtension):
-    """Runs after validation and refuses in its place. Must stand after the validation cache in the list."""
+    """Runs after validation and refuses in its place. Stands after `Preparation` in the list."""
 
     def __init__(self) -> None:
         self._priced: Priced | None = None
@@ -37,12 +37,10 @@ class Gate(SchemaExtension):
         execution = self.execution_context
         context: Context = execution.context
         assert execution.graphql_document is not None
-        shape = check_shape(execution.graphql_document)
-        operation = _operation(execution.graphql_document, execution.operation_name)
-        if shape is not None or operation is None:
-            return shape
+        operation = operation_of(execution.graphql_document, execution.operation_name)
         schema: GraphQLSchema = execution.schema._schema  # type: ignore[attr-defined]
-        values = get_variable_values(schema, operation.variable_definitions or (), execution.variables or {})
+        definitions = operation.variable_definitions or ()
+        values = get_variable_values(schema, definitions, execution.variables or {}, max_errors=1)
         if isinstance(values, list):
             return values[0]
         found = admitted(schema, operation, fragments_of(execution.graphql_document), values, context.scope)
@@ -85,8 +83,8 @@ def admitted(
     try:
         priced = _pricing(schema).price(operation, document, arguments)
         enforce(schema, operation, document, arguments, scope)
-    except TooManyFieldsError:
-        return refused(Code.MAX_COST_EXCEEDED, "the operation selects too many fields")
+    except TooManyFieldsError as error:
+        return refused(Code.MAX_COST_EXCEEDED, str(error))
     except ForbiddenError as error:
         return refused(Code.FORBIDDEN, str(error))
     except GraphQLError as error:
@@ -101,18 +99,21 @@ def charge(priced: Priced, context: Context) -> GraphQLError | None:
     if cost > context.max_cost:
         message = f"the operation costs {cost}, more than {context.max_cost}: ask for fewer fields or smaller pages"
         return refused(Code.MAX_COST_EXCEEDED, message)
-    if not context.bucket.take(cost):
-        wait = max(1, round(context.bucket.seconds_until(cost) + 0.5))
-        context.http_headers["Retry-After"] = str(wait)
-        return refused(Code.THROTTLED, f"the key has spent its cost for now: try again in {wait} seconds")
-    return None
+    return None if context.bucket.take(cost) else throttled(cost, context)
+
+
+def throttled(cost: int, context: Context) -> GraphQLError:
+    """The refusal of a key whose bucket does not hold `cost`; says when it will."""
+    wait = max(1, round(context.bucket.seconds_until(cost) + 0.5))
+    context.http_headers["Retry-After"] = str(wait)
+    return refused(Code.THROTTLED, f"the key has spent its cost for now: try again in {wait} seconds")
 
 
 def settle(priced: Priced | None, context: Context, *, answered: bool) -> dict[str, Any]:
     """`extensions` of an answer; what was charged and not spent goes back. `priced` None: nothing was run.
 
-    Not `answered`, because a field that must have a value has none: all that was asked for is charged. What of its
-    neighbours was read by then is a matter of chance, and a question that fails on purpose must not be a cheap one.
+    A root field that failed has no size and is charged as asked, and so is an operation that is not `answered` at all:
+    a question that fails on purpose must not be a cheap one.
     """
     actual, requested, bucket = None, context.requested_cost, context.bucket
     if priced is not None:
@@ -127,16 +128,6 @@ def settle(priced: Priced | None, context: Context, *, answered: bool) -> dict[s
             "restoreRate": bucket.restore_rate,
         }
     return {"cost": cost}
-
-
-def _operation(document: Any, name: str | None) -> OperationDefinitionNode | None:  # noqa: ANN401 - a DocumentNode
-    found = [
-        definition
-        for definition in document.definitions
-        if isinstance(definition, OperationDefinitionNode)
-        and (not name or (definition.name is not None and definition.name.value == name))
-    ]
-    return found[0] if len(found) == 1 else None
 
 
 def _pricing(schema: GraphQLSchema) -> Pricing:

@@ -21,11 +21,13 @@ from policies.model import Policy, Role, View
 from policies.views import view_table
 from service.access.authenticate import UnauthenticatedError
 from service.access.principal import Principal
+from service.api.bounds import BODY_BYTES_MAX, check_body
 from service.api.context import Context
 from service.api.errors import Code
 from service.api.limits import Buckets
 from service.api.schema import CalledgerSchema
 from service.guard import guarded
+from service.query.errors import BadInputError
 from service.query.reader import Reader
 from service.query.scope import Scope
 from service.runtime import Runtime
@@ -33,7 +35,6 @@ from service.runtime import Runtime
 # The specification's text says 422 by now, its audit suite still 400. Both are client errors, which is the MUST.
 VALIDATION_STATUS: Final = 400
 PARTIAL_SUCCESS_STATUS: Final = 294
-BODY_BYTES_MAX: Final = 2**20
 JSON: Final = "application/json"
 GRAPHQL_JSON: Final = "application/graphql-response+json"
 _REQUEST_FIELDS: Final = {"query", "variables", "operationName"}
@@ -42,7 +43,7 @@ _CONTENT_TYPES: Final = {name: f"{name}; charset=utf-8" for name in (JSON, GRAPH
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _SCOPES_MAX: Final = 4096
 _PLAIN_POSTS_MAX: Final = 256
-_REFUSALS: Final = (UnauthenticatedError, web.HTTPRequestEntityTooLarge, HTTPException)
+_REFUSALS: Final = (UnauthenticatedError, web.HTTPRequestEntityTooLarge, HTTPException, BadInputError)
 _STATUSES: Final = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429, Code.FORBIDDEN: 403}
 
 
@@ -165,10 +166,13 @@ class LedgerView(GraphQLView[Context, None]):
         return scope
 
     async def parse_http_body(self, request: Any) -> Any:  # noqa: ANN401 - Strawberry's adapter and request data
-        """Strawberry takes whatever the body is for an object."""
+        """Strawberry takes whatever the body is for an object, and any value for a name."""
         if request.method == "POST" and not isinstance(self.parse_json(await request.get_body()), dict | list):
             raise HTTPException(400, "a request is one JSON object with a `query`")
-        return await super().parse_http_body(request)
+        asked = await super().parse_http_body(request)
+        if not isinstance(getattr(asked, "operation_name", None), str | None):
+            raise HTTPException(400, "`operationName` is a text or null")
+        return asked
 
     async def process_result(self, request: web.Request, result: ExecutionResult) -> GraphQLHTTPResponse:
         answer, request[_EXCHANGE].status = _body_of(result)
@@ -188,7 +192,7 @@ class LedgerView(GraphQLView[Context, None]):
         return response
 
     def decode_json(self, data: str | bytes) -> object:
-        return orjson.loads(data)
+        return _decoded(data)
 
 
 def _refused(error: Exception, media_type: str) -> web.Response:
@@ -196,6 +200,8 @@ def _refused(error: Exception, media_type: str) -> web.Response:
     if isinstance(error, UnauthenticatedError):
         headers = {"WWW-Authenticate": 'Bearer realm="calledger"'}
         return _answer(401, Code.UNAUTHENTICATED, str(error), media_type, headers)
+    if isinstance(error, BadInputError):
+        return _answer(400, Code.BAD_USER_INPUT, str(error), media_type)
     if isinstance(error, HTTPException):
         reason = guarded(error.reason[:1].lower() + error.reason[1:].rstrip("."))
         headers = {"Allow": "POST"} if "not allowed when using GET" in error.reason else None
@@ -236,14 +242,20 @@ def _plain_post(request: web.Request) -> bool:
 
 
 def _asked(body: bytes) -> dict[str, Any] | None:
-    """The request, when it is an object with a `query` and no more than usual."""
+    """The request, when it is an object with a `query` and no more than usual. Raises BadInputError."""
     try:
-        asked = orjson.loads(body)
+        asked = _decoded(body)
     except orjson.JSONDecodeError:
         return None
     if not isinstance(asked, dict) or not asked.keys() <= _REQUEST_FIELDS or "query" not in asked:
         return None
     return asked
+
+
+def _decoded(data: str | bytes) -> object:
+    """Raises BadInputError before anything that is too large is parsed, JSONDecodeError for what is no JSON."""
+    check_body(data)
+    return orjson.loads(data)
 
 
 def _body_of(result: ExecutionResult) -> tuple[dict[str, Any], int]:

@@ -1,6 +1,7 @@
 """Filters and orders as a caller writes them. `filters.py` makes predicates of them.
 
-`Maybe` tells a value that is not given from an explicit null, which is an error: "no filter" is never said by null.
+A field of a filter that is null is not given: clients send null for every variable that they do not set. What is
+compared with is never null, and `Maybe` refuses it there: nothing equals null, and "no filter" is not what was meant.
 """
 
 from datetime import datetime
@@ -23,6 +24,10 @@ from service.api.scalars import BigInt
 
 def _field(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - a dataclass field, whatever its type
     return strawberry.field(description=description, name=name)
+
+
+def _optional(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - a dataclass field, whatever its type
+    return strawberry.field(description=description, name=name, default=strawberry.UNSET)
 
 
 @strawberry.input(description="Compares text by code point, case-sensitive. All given operators must hold.")
@@ -133,7 +138,7 @@ class AmountUnknownFilter:
 @strawberry.input(description="Matches calls that carry a tag.")
 class TagFilter:
     key: str = _field("The tag's key.")
-    value: Maybe[StringFilter] = _field("What its value must satisfy; without it any value will do.")
+    value: StringFilter | None = _optional("What its value must satisfy; without it any value will do.")
 
 
 @strawberry.input(
@@ -141,59 +146,59 @@ class TagFilter:
     "`ne`, `notIn`, `not` and `isNull`."
 )
 class CallFilter:
-    id: Maybe[IDFilter] = _field("Our id.")
-    source_id: Maybe[StringFilter] = _field("The gateway's own id.")
-    started_at: Maybe[DateTimeFilter] = _field("When the call started.")
-    account: Maybe[StringFilter] = _field("The account's name.")
-    api_key: Maybe[StringFilter] = _field("The gateway's name of the key that was used.")
-    user: Maybe[UserFilter] = _field("Who called.")
-    model: Maybe[StringFilter] = _field("The model that was asked for.")
-    served_model: Maybe[StringFilter] = _field("The model that answered.")
-    provider: Maybe[StringFilter] = _field("Who runs the model.")
-    operation: Maybe[StringFilter] = _field("What was asked of the model, such as `chat`.")
-    status: Maybe[CallStatusFilter] = _field("How the call ended.")
-    streamed: Maybe[BooleanFilter] = _field("Whether the answer was streamed.")
-    input_tokens: Maybe[IntFilter] = _field("Input tokens, cache reads and writes included.")
-    output_tokens: Maybe[IntFilter] = _field("Output tokens, reasoning included.")
-    total_tokens: Maybe[TokenSumFilter] = _field("Input and output tokens together.")
-    amount: Maybe[DecimalFilter] = _field("What it cost. Compares within one currency: needs `currency.eq`.")
-    amount_unknown: Maybe[AmountUnknownFilter] = _field("Why the amount is not known.")
-    currency: Maybe[StringFilter] = _field("Currency of the amount.")
-    latency_ms: Maybe[IntFilter] = _field("Milliseconds from request to the end of the answer.")
-    time_to_first_token_ms: Maybe[IntFilter] = _field("Milliseconds from request to the first token.")
-    error_type: Maybe[StringFilter] = _field("Type of the error of a failed call.")
-    error_code: Maybe[StringFilter] = _field("Code of the error of a failed call.")
-    trace_id: Maybe[StringFilter] = _field("What a call has in common with its retries and fallbacks.")
-    session_id: Maybe[StringFilter] = _field("The conversation or session that the call is part of.")
-    attempt: Maybe[IntFilter] = _field("Which attempt it was, from 1.")
-    cache_hit: Maybe[BooleanFilter] = _field("Whether the gateway answered from its own cache.")
-    deployment: Maybe[StringFilter] = _field("The gateway's name of the deployment that it chose.")
-    team: Maybe[StringFilter] = _field("The gateway's name of the team that called.")
-    organization: Maybe[StringFilter] = _field("The gateway's name of the organization that called.")
-    normalized_error: Maybe[StringFilter] = _field("The gateway's own word for the kind of the error.")
-    provider_request_id: Maybe[StringFilter] = _field("The id under which the provider knows the request.")
-    tags: Maybe[list[TagFilter]] = _field("All of these tags must match.")
-    and_: Maybe[list["CallFilter"]] = _field("All of these must hold.", "and")
-    or_: Maybe[list["CallFilter"]] = _field("At least one of these must hold; an empty list matches nothing.", "or")
-    not_: Maybe["CallFilter"] = _field("This must not hold.", "not")
+    id: IDFilter | None = _optional("Our id.")
+    source_id: StringFilter | None = _optional("The gateway's own id.")
+    started_at: DateTimeFilter | None = _optional("When the call started.")
+    account: StringFilter | None = _optional("The account's name.")
+    api_key: StringFilter | None = _optional("The gateway's name of the key that was used.")
+    user: UserFilter | None = _optional("Who called.")
+    model: StringFilter | None = _optional("The model that was asked for.")
+    served_model: StringFilter | None = _optional("The model that answered.")
+    provider: StringFilter | None = _optional("Who runs the model.")
+    operation: StringFilter | None = _optional("What was asked of the model, such as `chat`.")
+    status: CallStatusFilter | None = _optional("How the call ended.")
+    streamed: BooleanFilter | None = _optional("Whether the answer was streamed.")
+    input_tokens: IntFilter | None = _optional("Input tokens, cache reads and writes included.")
+    output_tokens: IntFilter | None = _optional("Output tokens, reasoning included.")
+    total_tokens: TokenSumFilter | None = _optional("Input and output tokens together.")
+    amount: DecimalFilter | None = _optional("What it cost. Compares within one currency: needs `currency.eq`.")
+    amount_unknown: AmountUnknownFilter | None = _optional("Why the amount is not known.")
+    currency: StringFilter | None = _optional("Currency of the amount.")
+    latency_ms: IntFilter | None = _optional("Milliseconds from request to the end of the answer.")
+    time_to_first_token_ms: IntFilter | None = _optional("Milliseconds from request to the first token.")
+    error_type: StringFilter | None = _optional("Type of the error of a failed call.")
+    error_code: StringFilter | None = _optional("Code of the error of a failed call.")
+    trace_id: StringFilter | None = _optional("What a call has in common with its retries and fallbacks.")
+    session_id: StringFilter | None = _optional("The conversation or session that the call is part of.")
+    attempt: IntFilter | None = _optional("Which attempt it was, from 1.")
+    cache_hit: BooleanFilter | None = _optional("Whether the gateway answered from its own cache.")
+    deployment: StringFilter | None = _optional("The gateway's name of the deployment that it chose.")
+    team: StringFilter | None = _optional("The gateway's name of the team that called.")
+    organization: StringFilter | None = _optional("The gateway's name of the organization that called.")
+    normalized_error: StringFilter | None = _optional("The gateway's own word for the kind of the error.")
+    provider_request_id: StringFilter | None = _optional("The id under which the provider knows the request.")
+    tags: list[TagFilter] | None = _optional("All of these tags must match.")
+    and_: list["CallFilter"] | None = _optional("All of these must hold.", "and")
+    or_: list["CallFilter"] | None = _optional("At least one of these must hold; an empty list matches nothing.", "or")
+    not_: "CallFilter | None" = _optional("This must not hold.", "not")
 
 
 @strawberry.input(description="Chooses errors. All given fields must hold, as for calls.")
 class ErrorFilter:
-    id: Maybe[IDFilter] = _field("Our id.")
-    occurred_at: Maybe[DateTimeFilter] = _field("When the error occurred.")
-    account: Maybe[StringFilter] = _field("The account's name.")
-    api_key: Maybe[StringFilter] = _field("The gateway's name of the key that was used.")
-    user: Maybe[UserFilter] = _field("Who called.")
-    model: Maybe[StringFilter] = _field("The model that was asked for.")
-    provider: Maybe[StringFilter] = _field("Who runs the model.")
-    type: Maybe[StringFilter] = _field("Type of the error.")
-    code: Maybe[StringFilter] = _field("Code of the error.")
-    fingerprint: Maybe[IDFilter] = _field("What errors of one kind have in common.")
-    redacted_by: Maybe[StringFilter] = _field("A redaction rule that fired; `ne` and `notIn`: that did not.")
-    and_: Maybe[list["ErrorFilter"]] = _field("All of these must hold.", "and")
-    or_: Maybe[list["ErrorFilter"]] = _field("At least one of these must hold; an empty list matches nothing.", "or")
-    not_: Maybe["ErrorFilter"] = _field("This must not hold.", "not")
+    id: IDFilter | None = _optional("Our id.")
+    occurred_at: DateTimeFilter | None = _optional("When the error occurred.")
+    account: StringFilter | None = _optional("The account's name.")
+    api_key: StringFilter | None = _optional("The gateway's name of the key that was used.")
+    user: UserFilter | None = _optional("Who called.")
+    model: StringFilter | None = _optional("The model that was asked for.")
+    provider: StringFilter | None = _optional("Who runs the model.")
+    type: StringFilter | None = _optional("Type of the error.")
+    code: StringFilter | None = _optional("Code of the error.")
+    fingerprint: IDFilter | None = _optional("What errors of one kind have in common.")
+    redacted_by: StringFilter | None = _optional("A redaction rule that fired; `ne` and `notIn`: that did not.")
+    and_: list["ErrorFilter"] | None = _optional("All of these must hold.", "and")
+    or_: list["ErrorFilter"] | None = _optional("At least one of these must hold; an empty list matches nothing.", "or")
+    not_: "ErrorFilter | None" = _optional("This must not hold.", "not")
 
 
 @strawberry.input(
@@ -216,5 +221,5 @@ class ErrorGroupOrder:
     direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which end comes first.")
 
 
-FilterArgument = Annotated[Maybe[CallFilter], strawberry.argument(description="Which calls.")]
-ErrorFilterArgument = Annotated[Maybe[ErrorFilter], strawberry.argument(description="Which errors.")]
+FilterArgument = Annotated[CallFilter | None, strawberry.argument(description="Which calls.")]
+ErrorFilterArgument = Annotated[ErrorFilter | None, strawberry.argument(description="Which errors.")]

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 import strawberry
-from strawberry import Maybe
 
 from policies.roots import CEILINGS
 from service.api.connections import PageInfo
@@ -43,7 +42,7 @@ def _argument(description: str, name: str | None = None) -> Any:  # noqa: ANN401
     return strawberry.argument(description=description, name=name)
 
 
-Filter = Annotated[Maybe[LedgerFilter], _argument("Which entries.")]
+Filter = Annotated[LedgerFilter | None, _argument("Which entries.")]
 First = Annotated[int | None, _argument("How many: 1 to 200, 50 when not given.")]
 After = Annotated[str | None, _argument("Go on after this cursor.")]
 IssuedSize = Annotated[BigInt | None, _argument("How many entries it covers; the newest when not given.")]
@@ -59,17 +58,17 @@ class LedgerQuery:
 
     @strawberry.field(description="Ledger entries in ledger order.", directives=[*paged(), Cost(weight=10)])
     async def ledger(
-        self, info: Info, filter: Filter = None, first: First = UNSET, after: After = UNSET
-    ) -> LedgerEntryConnection:
+        self, info: Info, filter: Filter = UNSET, first: First = UNSET, after: After = UNSET
+    ) -> LedgerEntryConnection | None:
         refuse_bound(info.context, "ledger")
-        return await _entries(info, selection_of(filter.value if filter else None), first, after)
+        return await _entries(info, selection_of(filter or None), first, after)
 
     @strawberry.field(
         description="The newest signed checkpoint, or the one of a given size. None is signed for the asking: those "
         "that were issued can be had.",
         directives=[Cost(weight=5)],
     )
-    async def checkpoint(self, info: Info, size: IssuedSize = UNSET) -> Checkpoint:
+    async def checkpoint(self, info: Info, size: IssuedSize = UNSET) -> Checkpoint | None:
         checkpoints = Checkpoints(ledger_of(info.context))
         if size is UNSET or size is None:
             issued = await checkpoints.latest()
@@ -84,7 +83,7 @@ class LedgerQuery:
     @strawberry.field(
         description="Proof that entry `index` is in the tree of `size` entries.", directives=[Cost(weight=10)]
     )
-    async def inclusion_proof(self, info: Info, index: Index, size: Size) -> Proof:
+    async def inclusion_proof(self, info: Info, index: Index, size: Size) -> Proof | None:
         refuse_bound(info.context, "inclusionProof")
         return proof_node(await ledger_of(info.context).inclusion_proof(index, size))
 
@@ -92,7 +91,7 @@ class LedgerQuery:
         description="Proof that the tree of `to` entries extends the tree of `from` entries.",
         directives=[Cost(weight=10)],
     )
-    async def consistency_proof(self, info: Info, from_: From, to: To) -> Proof:
+    async def consistency_proof(self, info: Info, from_: From, to: To) -> Proof | None:
         refuse_bound(info.context, "consistencyProof")
         return proof_node(await ledger_of(info.context).consistency_proof(from_, to))
 
@@ -107,9 +106,9 @@ def selection_of(filter_: LedgerFilter | None) -> Selection:
     """The entries that a filter names: each of its fields narrows one half-open range or the kinds."""
     if filter_ is None:
         return Selection()
-    start, end = _indexes(filter_.index.value) if filter_.index else (0, INDEX_MAX)
-    earliest, latest = _moments(filter_.recorded_at.value) if filter_.recorded_at else (None, None)
-    return Selection(start, end, _kinds(filter_.kind.value) if filter_.kind else None, earliest, latest)
+    start, end = _indexes(filter_.index) if filter_.index else (0, INDEX_MAX)
+    earliest, latest = _moments(filter_.recorded_at) if filter_.recorded_at else (None, None)
+    return Selection(start, end, _kinds(filter_.kind) if filter_.kind else None, earliest, latest)
 
 
 def _indexes(wanted_: BigIntFilter) -> tuple[int, int]:

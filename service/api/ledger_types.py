@@ -101,9 +101,11 @@ class LedgerKindFilter:
 
 @strawberry.input(description="Chooses entries of the ledger. All given fields must hold.")
 class LedgerFilter:
-    kind: Maybe[LedgerKindFilter] = _field("What it records.")
-    recorded_at: Maybe[DateTimeFilter] = _field("When, compared as it is shown: to the millisecond.")
-    index: Maybe[BigIntFilter] = _field("Its place.")
+    kind: LedgerKindFilter | None = strawberry.field(default=strawberry.UNSET, description="What it records.")
+    recorded_at: DateTimeFilter | None = strawberry.field(
+        default=strawberry.UNSET, description="When, compared as it is shown: to the millisecond."
+    )
+    index: BigIntFilter | None = strawberry.field(default=strawberry.UNSET, description="Its place.")
 
 
 def entry_node(entry: ledger.Entry, *, note: bool) -> LedgerEntry:

@@ -1,7 +1,7 @@
 """Limits on one operation: tokens, depth, aliases; and on one key: cost by time."""
 
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Final
 
 from graphql import (
@@ -10,43 +10,79 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     InlineFragmentNode,
+    ListValueNode,
+    Node,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
 )
 
+from service.api.bounds import DEPTH_MAX as VALUE_DEPTH_MAX
+from service.api.bounds import OBJECTS_MAX
 from service.api.errors import Code, refused
 from service.query.document import fragments_of
 
 TOKENS_MAX: Final = 2_000
 DEPTH_MAX: Final = 10
 ALIASES_MAX: Final = 30
+PAIRS_MAX: Final = 12_000
+SPREADS_MAX: Final = 200
 _KEYS_MAX: Final = 10_000
 
 
-def check_shape(document: DocumentNode) -> GraphQLError | None:
-    """Refuse a document that nests too deep or names too many aliases; None when it may run."""
-    walk = _Walk(document)
-    for definition in document.definitions:
-        if isinstance(definition, OperationDefinitionNode):
-            walk.enter(definition.selection_set)
-    if walk.depth > DEPTH_MAX:
+def check_shape(shape: "Shape") -> GraphQLError | None:
+    """Refuse a document that nests too deep, repeats itself or names many aliases; None when it may be validated."""
+    if shape.depth > DEPTH_MAX:
         return refused(Code.QUERY_TOO_DEEP, f"the operation nests deeper than {DEPTH_MAX} fields")
-    if walk.aliases > ALIASES_MAX:
+    if shape.value_depth > VALUE_DEPTH_MAX:
+        return refused(Code.QUERY_TOO_DEEP, f"lists and objects of an argument nest at most {VALUE_DEPTH_MAX} deep")
+    if shape.aliases > ALIASES_MAX:
         return refused(Code.MAX_COST_EXCEEDED, f"the operation has more than {ALIASES_MAX} aliases")
+    if shape.objects > OBJECTS_MAX:
+        return refused(Code.MAX_COST_EXCEEDED, f"the document's arguments hold more than {OBJECTS_MAX} objects")
+    if shape.pairs > PAIRS_MAX or shape.spreads > SPREADS_MAX:
+        return refused(Code.MAX_COST_EXCEEDED, "the document asks for the same fields too often: say each once")
     return None
 
 
-class _Walk:
-    """Depth and aliases of a document. Validation has made sure that fragments do not go in circles."""
+class Shape:
+    """Depth, aliases and repetitions of a document, which need not be valid: fragments may go in circles.
+
+    `pairs`: of fields under one response key, anywhere in the document: as many as validation may have to compare.
+    """
 
     def __init__(self, document: DocumentNode) -> None:
         self._fragments = fragments_of(document)
         self._depths: dict[str, int] = {}
-        self.depth = 0
-        self.aliases = 0
+        self.depth = self.value_depth = self.aliases = self.spreads = self.objects = self.nodes = 0
+        keys: Counter[str] = Counter()
+        self._walk(document, keys)
+        self.pairs = sum(number * number for number in keys.values())
+        for definition in document.definitions:
+            if isinstance(definition, OperationDefinitionNode):
+                self.depth = max(self.depth, self._depth(definition.selection_set, 1))
 
-    def enter(self, selection_set: SelectionSetNode) -> None:
-        self.depth = max(self.depth, self._depth(selection_set, 1))
+    def _walk(self, document: DocumentNode, keys: Counter[str]) -> None:
+        """Count the nodes, by what they are. Introspection counts like anything else but for its depth."""
+        pending: list[tuple[Node, int]] = [(document, 0)]
+        while pending:
+            node, depth = pending.pop()
+            self.nodes += 1
+            if isinstance(node, FieldNode):
+                keys[node.alias.value if node.alias else node.name.value] += 1
+                self.aliases += node.alias is not None
+            elif isinstance(node, FragmentSpreadNode):
+                self.spreads += 1
+            elif isinstance(node, ListValueNode | ObjectValueNode):
+                depth += 1
+                self.value_depth = max(self.value_depth, depth)
+                self.objects += isinstance(node, ObjectValueNode)
+            for key in node.keys:
+                inner = getattr(node, key, None)
+                if isinstance(inner, Node):
+                    pending.append((inner, depth))
+                elif isinstance(inner, list | tuple):
+                    pending += [(item, depth) for item in inner if isinstance(item, Node)]
 
     def _depth(self, selection_set: SelectionSetNode, depth: int) -> int:
         deepest = depth - 1
@@ -55,7 +91,6 @@ class _Walk:
                 # Introspection has a depth rule of its own (MaxIntrospectionDepthRule), and tools need theirs.
                 if selection.name.value in ("__schema", "__type"):
                     continue
-                self.aliases += selection.alias is not None
                 below = selection.selection_set
                 deepest = max(deepest, self._depth(below, depth + 1) if below else depth)
             elif isinstance(selection, InlineFragmentNode):
@@ -86,18 +121,30 @@ class Bucket:
 
     @property
     def available(self) -> int:
-        now = time.monotonic()
-        level = self._level = min(self.capacity, self._level + (now - self._filled_at) * self.per_second)
-        self._filled_at = now
-        return int(level)
+        return max(0, int(self._now()))
+
+    @property
+    def overspent(self) -> bool:
+        """Whether nothing at all is left."""
+        return self.capacity > 0 and self._now() < 1
 
     def take(self, cost: int) -> bool:
         """Whether there is enough; if so it is taken."""
         capacity = self.capacity
-        if capacity and self.available < min(cost, capacity):
+        if capacity and self._now() < min(cost, capacity):
             return False
         self._level -= cost
         return True
+
+    def spend(self, cost: int) -> None:
+        """Take what cannot be refused any more, and go into debt for it, by what a minute restores at most."""
+        self._level = max(self._now() - cost, -self.capacity)
+
+    def _now(self) -> float:
+        now = time.monotonic()
+        level = self._level = min(self.capacity, self._level + (now - self._filled_at) * self.per_second)
+        self._filled_at = now
+        return level
 
     def give_back(self, cost: int) -> None:
         """What was taken and not spent."""
@@ -105,7 +152,7 @@ class Bucket:
 
     def seconds_until(self, cost: int) -> float:
         """Until `cost` can be taken."""
-        missing = min(cost, self.capacity) - self.available
+        missing = min(cost, self.capacity) - self._now()
         return max(0.0, missing / self.per_second) if self.capacity else 0.0
 
 

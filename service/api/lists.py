@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import strawberry
-from strawberry import Some
 
 from service.api.connections import (
     CallConnection,
@@ -57,12 +56,12 @@ class Slicing:
 
 
 def to_request(
-    filter_: Some[CallFilter] | Some[ErrorFilter] | None,
+    filter_: CallFilter | ErrorFilter | None,
     order_by: Sequence[CallOrder] | Sequence[ErrorOrder] | None,
     slicing: Slicing,
 ) -> PageRequest:
     """The page that the arguments of a connection ask for. Raises BadInputError."""
-    return PageRequest(to_predicate(filter_.value if filter_ else None), _terms(order_by), *slicing.page)
+    return PageRequest(to_predicate(filter_), _terms(order_by), *slicing.page)
 
 
 def tree_of(info: Info, types: frozenset[str] | None = None) -> Tree:
@@ -93,7 +92,7 @@ def wanted(tree: Tree) -> Wanted:
 
 
 async def resolve_calls(
-    info: Info, filter_: Some[CallFilter] | None, order_by: list[CallOrder] | None, slicing: Slicing
+    info: Info, filter_: CallFilter | None, order_by: list[CallOrder] | None, slicing: Slicing
 ) -> CallConnection:
     tree, context = tree_of(info), info.context
     request = to_request(filter_, order_by, slicing)
@@ -109,7 +108,7 @@ async def resolve_calls(
 
 
 async def resolve_errors(
-    info: Info, filter_: Some[ErrorFilter] | None, order_by: list[ErrorOrder] | None, slicing: Slicing
+    info: Info, filter_: ErrorFilter | None, order_by: list[ErrorOrder] | None, slicing: Slicing
 ) -> CallErrorConnection:
     tree, context = tree_of(info), info.context
     request = to_request(filter_, order_by, slicing)
@@ -125,11 +124,11 @@ async def resolve_errors(
 
 
 async def resolve_error_groups(
-    info: Info, filter_: Some[ErrorFilter] | None, order: ErrorGroupOrder | None, slicing: Slicing
+    info: Info, filter_: ErrorFilter | None, order: ErrorGroupOrder | None, slicing: Slicing
 ) -> ErrorGroupConnection:
     tree, context = tree_of(info), info.context
     request = GroupsRequest(
-        to_predicate(filter_.value if filter_ else None),
+        to_predicate(filter_),
         order.field.name if order else "LAST_SEEN",
         order is None or order.direction.name == "DESC",
         slicing.size,

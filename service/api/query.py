@@ -1,4 +1,4 @@
-"""The root of the schema."""
+"""The root of the schema. Every field of it may be null: one that fails leaves the others their data."""
 
 from typing import Annotated, Any
 
@@ -71,14 +71,14 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery):
     async def calls(
         self,
         info: Info,
-        filter: FilterArgument = None,
+        filter: FilterArgument = UNSET,
         order_by: CallOrders = UNSET,
         first: First = UNSET,
         after: After = UNSET,
         last: Last = UNSET,
         before: Before = UNSET,
-    ) -> CallConnection:
-        return await lists.resolve_calls(info, filter, _given(order_by), _slicing(first, after, last, before))
+    ) -> CallConnection | None:
+        return await lists.resolve_calls(info, _given(filter), _given(order_by), _slicing(first, after, last, before))
 
     @strawberry.field(
         description="Error details inside their window. For error types over the calls' whole window, filter calls by "
@@ -88,25 +88,25 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery):
     async def errors(
         self,
         info: Info,
-        filter: ErrorFilterArgument = None,
+        filter: ErrorFilterArgument = UNSET,
         order_by: ErrorOrders = UNSET,
         first: First = UNSET,
         after: After = UNSET,
         last: Last = UNSET,
         before: Before = UNSET,
-    ) -> CallErrorConnection:
-        return await lists.resolve_errors(info, filter, _given(order_by), _slicing(first, after, last, before))
+    ) -> CallErrorConnection | None:
+        return await lists.resolve_errors(info, _given(filter), _given(order_by), _slicing(first, after, last, before))
 
     @strawberry.field(description="Errors of one fingerprint as one row.", directives=[*paged(), Cost(weight=50)])
     async def error_groups(
         self,
         info: Info,
-        filter: ErrorFilterArgument = None,
+        filter: ErrorFilterArgument = UNSET,
         order_by: GroupOrder = UNSET,
         first: First = UNSET,
         after: After = UNSET,
-    ) -> ErrorGroupConnection:
-        return await lists.resolve_error_groups(info, filter, _given(order_by), _slicing(first, after))
+    ) -> ErrorGroupConnection | None:
+        return await lists.resolve_error_groups(info, _given(filter), _given(order_by), _slicing(first, after))
 
     @strawberry.field(
         description="Counts, tokens, money and latency. Refused with OUT_OF_RETENTION when the filter needs calls that "
@@ -116,17 +116,17 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery):
     async def costs(
         self,
         info: Info,
-        filter: FilterArgument = None,
+        filter: FilterArgument = UNSET,
         group_by: GroupBy = UNSET,
         group_by_tags: GroupByTags = UNSET,
         bucket: BucketArgument = UNSET,
         time_zone: Zone = UNSET,
         order_by: CostOrders = UNSET,
         first: FirstRows = UNSET,
-    ) -> CostReport:
+    ) -> CostReport | None:
         return await resolve_costs(
             info,
-            filter,
+            _given(filter),
             group_by=_given(group_by),
             group_by_tags=_given(group_by_tags),
             bucket=_given(bucket),
@@ -139,10 +139,10 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery):
     async def facets(
         self,
         info: Info,
-        filter: FilterArgument = None,
+        filter: FilterArgument = UNSET,
         first: FirstValues = UNSET,
-    ) -> Facets:
-        return await resolve_facets(info, filter, first=_given(first))
+    ) -> Facets | None:
+        return await resolve_facets(info, _given(filter), first=_given(first))
 
     @strawberry.field(description="One call by our id; null when unknown, out of scope or past its window.")
     async def call(self, info: Info, id: Id) -> Call | None:
@@ -162,7 +162,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery):
         return None if row is None else (await Mapper(context.reader, context.scope).errors([row], tree))[0]
 
     @strawberry.field(description="Who asks, what they may see, how long things are kept for them.")
-    async def viewer(self, info: Info) -> Viewer:
+    async def viewer(self, info: Info) -> Viewer | None:
         return await resolve_viewer(info.context)
 
     @strawberry.field(description="The policy in force, as an auditor or a frontend reads it.")

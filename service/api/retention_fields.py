@@ -126,7 +126,7 @@ class RetentionQuery:
     @strawberry.field(
         description="What is kept, for how long, and whether anything older is here now.", directives=[Cost(weight=100)]
     )
-    async def retention(self, info: Info, accounts: Accounts = UNSET) -> RetentionReport:
+    async def retention(self, info: Info, accounts: Accounts = UNSET) -> RetentionReport | None:
         context, means = info.context, means_of(info.context)
         numbers = await _numbers(context, accounts)
         async with reading(context) as connection:
@@ -141,7 +141,7 @@ class RetentionQuery:
         )
 
     @strawberry.field(description="Purges, newest first.", directives=[*paged(), Cost(weight=10)])
-    async def purge_runs(self, info: Info, first: First = UNSET, after: After = UNSET) -> PurgeRunConnection:
+    async def purge_runs(self, info: Info, first: First = UNSET, after: After = UNSET) -> PurgeRunConnection | None:
         refuse_bound(info.context, "purgeRuns")
         means = means_of(info.context)
         async with reading(info.context) as connection:
@@ -155,7 +155,7 @@ class RetentionQuery:
     @strawberry.field(description="Legal holds, lifted ones included.", directives=[*paged(), Cost(weight=10)])
     async def holds(
         self, info: Info, active: Active = UNSET, first: First = UNSET, after: After = UNSET
-    ) -> HoldConnection:
+    ) -> HoldConnection | None:
         context, accounts = info.context, info.context.scope.accounts
         wanted = None if active is UNSET else active
         async with reading(context) as connection:
@@ -172,7 +172,7 @@ class RetentionQuery:
     @strawberry.field(
         description="Requests to erase one person or one account.", directives=[*paged(), Cost(weight=10)]
     )
-    async def erasures(self, info: Info, first: First = UNSET, after: After = UNSET) -> ErasureConnection:
+    async def erasures(self, info: Info, first: First = UNSET, after: After = UNSET) -> ErasureConnection | None:
         context, accounts = info.context, info.context.scope.accounts
         async with reading(context) as connection:
 
@@ -186,7 +186,7 @@ class RetentionQuery:
         return ErasureConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
 
     @strawberry.field(description="Accounts with their tier.", directives=[*paged(), Cost(weight=10)])
-    async def accounts(self, info: Info, first: First = UNSET, after: After = UNSET) -> AccountConnection:
+    async def accounts(self, info: Info, first: First = UNSET, after: After = UNSET) -> AccountConnection | None:
         return await _accounts(info, first, after)
 
 

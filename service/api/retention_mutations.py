@@ -125,7 +125,7 @@ class RetentionMutation:
     )
     async def place_hold(
         self, info: Info, input: Annotated[PlaceHoldInput, strawberry.argument(description="What to keep, and why.")]
-    ) -> PlaceHoldPayload:
+    ) -> PlaceHoldPayload | None:
         context, scope = info.context, input.scope
         await account_in_scope(context, scope.account)
         ids = _given(scope.call_ids)
@@ -151,7 +151,7 @@ class RetentionMutation:
     @strawberry.mutation(description="Let go of a hold (compliance).", directives=[Cost(weight=50)])
     async def lift_hold(
         self, info: Info, input: Annotated[LiftHoldInput, strawberry.argument(description="Which hold, and why.")]
-    ) -> LiftHoldPayload:
+    ) -> LiftHoldPayload | None:
         context, means = info.context, means_of(info.context)
         hold_id = decode_id("hold", input.hold_id)
         async with reading(context) as connection:
@@ -169,7 +169,7 @@ class RetentionMutation:
     )
     async def plan_purge(
         self, info: Info, input: Annotated[PlanPurgeInput, strawberry.argument(description="What the plan is about.")]
-    ) -> PlanPurgePayload:
+    ) -> PlanPurgePayload | None:
         refuse_bound(info.context, "planPurge")
         means = means_of(info.context)
         class_, name = _given(input.class_), _given(input.tier)
@@ -189,7 +189,7 @@ class RetentionMutation:
     @strawberry.mutation(description="Ask the worker to carry out a plan.", directives=[Cost(weight=100)])
     async def request_purge(
         self, info: Info, input: Annotated[RequestPurgeInput, strawberry.argument(description="The plan to carry out.")]
-    ) -> RequestPurgePayload:
+    ) -> RequestPurgePayload | None:
         refuse_bound(info.context, "requestPurge")
         means = means_of(info.context)
         try:
@@ -205,7 +205,7 @@ class RetentionMutation:
         self,
         info: Info,
         input: Annotated[RequestErasureInput, strawberry.argument(description="Whom to erase, and why.")],
-    ) -> RequestErasurePayload:
+    ) -> RequestErasurePayload | None:
         context = info.context
         await account_in_scope(context, input.account)
         erasure = await erasures.request_erasure(

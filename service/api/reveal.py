@@ -1,8 +1,8 @@
 """`revealError`: opens one sealed error for a role that may, for a reason, into the ledger.
 
-No answer is without its entry: the entry is committed before the text is opened. The other way round there may be an
-entry without an answer, when the process ends in between, or the key in that moment: it says that somebody was let in,
-which is true.
+No answer is without its entry: the entry is committed before anything is opened, masked or not. The other way round
+there may be an entry without an answer, when the process ends in between, or the key in that moment: it says that
+somebody was let in, which is true.
 """
 
 from typing import Annotated, Any, Final
@@ -55,7 +55,7 @@ class RevealMutation:
     )
     async def reveal_error(
         self, info: Info, input: Annotated[RevealErrorInput, strawberry.argument(description="Which error, and why.")]
-    ) -> RevealErrorPayload:
+    ) -> RevealErrorPayload | None:
         return await resolve_reveal(info, input)
 
 
@@ -71,16 +71,17 @@ async def resolve_reveal(info: Info, wanted: RevealErrorInput) -> RevealErrorPay
     )
     if row is None:
         raise _not_found()
-    error = (await Mapper(context.reader, context.scope).errors([row], tree))[0]
     index = await _ledgered(context, wanted.error_id, row, reason)
+    # From here on and no earlier: mapping opens what is sealed too, of this row and of those that hang on it.
+    error = (await Mapper(context.reader, context.scope).errors([row], tree))[0]
     add_details(error, await context.reader.reveal(context.scope, row), list(tree))
     return RevealErrorPayload(error=error, ledger_index=BigInt(index))
 
 
 async def _ledgered(context: Context, error_id: str, row: Row, reason: str) -> int:
-    """The index of the entry, committed. Facts are ids and states: what can be opened at all, before it is."""
+    """The index of the entry, committed. Facts are ids and states: why nothing can be opened, or that it is sealed."""
     assert context.ledger is not None, "what serves requests has a ledger"
-    [before] = await context.reader.details(context.scope, [row])
+    before = await context.reader.outlook(context.scope, row)
     facts = {
         "error": error_id,
         "account": row["account_id"],

@@ -17,9 +17,11 @@ BigInt = NewType("BigInt", int)
 TimeZone = NewType("TimeZone", str)
 Digest = NewType("Digest", str)
 
-# RFC 3339, section 5.6; the letters may be lower case there.
+# RFC 3339, section 5.6; the letters may be lower case there. Hour 24 is refused here: `fromisoformat` takes it as the
+# next day's hour 0 from Python 3.14 on.
 _MOMENT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
+    r"(\d{4})-(\d\d)-(\d\d)[Tt]([01]\d|2[0-3]):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
 )
 _DECIMAL = re.compile(r"-?\d{1,30}(?:\.\d{1,12})?", re.ASCII)
 _INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)

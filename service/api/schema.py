@@ -1,31 +1,30 @@
 """The one schema of the process. `python -m service.api.schema` prints it as `schema.graphql` has it."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 from uuid import uuid4
 
 import strawberry
 from graphql import GraphQLError
-from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from service.api.bounds import check_variables, refusal_points
 from service.api.compiled import Operations
 from service.api.context import Context
-from service.api.errors import coded
-from service.api.gate import Gate
-from service.api.limits import TOKENS_MAX
+from service.api.documents import Documents, Preparation
+from service.api.errors import Code, coded, refused
+from service.api.gate import Gate, throttled
 from service.api.mutations import Mutation
 from service.api.query import Query
 from service.api.scalars import SCALARS
 from service.api.tracing import Tracing
 from service.api.types import Call, CallError
-
-_DOCUMENTS_KEPT = 256
+from service.query.errors import BadInputError
 
 
 class CalledgerSchema(strawberry.Schema):
@@ -38,6 +37,7 @@ class CalledgerSchema(strawberry.Schema):
     def __init__(self, *args: Any, compiled: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - Strawberry's
         super().__init__(*args, **kwargs)
         self.compiled = Operations(self) if compiled else None
+        self.documents = Documents()
         self.tracing = Tracing()
 
     async def execute(  # type: ignore[override]
@@ -54,9 +54,12 @@ class CalledgerSchema(strawberry.Schema):
             if answered is not None:
                 return answered
         begun = self.tracing.begin()
-        result = await super().execute(
-            query, variable_values, context_value, *args, operation_name=operation_name, **kwargs
-        )
+        result = _too_large(variable_values) or _overspent(context_value)
+        if result is None:
+            result = await super().execute(
+                query, variable_values, context_value, *args, operation_name=operation_name, **kwargs
+            )
+            _charge_refusal(result, query, variable_values, context_value)
         result = _coded(result, context_value)
         self.tracing.end(begun, "ordinary", result, context_value)
         return result
@@ -68,7 +71,7 @@ class CalledgerSchema(strawberry.Schema):
         if self.compiled is None:
             return None
         begun = self.tracing.begin()
-        result = await self.compiled.answer(query, name, variables, context)
+        result = _too_large(variables) or await self.compiled.answer(query, name, variables, context)
         if result is None:
             return None
         result = _coded(result, context)
@@ -79,11 +82,43 @@ class CalledgerSchema(strawberry.Schema):
         """Strawberry would log the query with its values here; `errors.py` logs what may be logged."""
 
 
+def _too_large(variables: object) -> ExecutionResult | None:
+    """The refusal of variables that are out of bounds, before anything else looks at them."""
+    if not variables or not isinstance(variables, dict):
+        return None
+    try:
+        check_variables(variables)
+    except BadInputError as error:
+        return ExecutionResult(None, [refused(Code.BAD_USER_INPUT, str(error))])
+    return None
+
+
+def _overspent(context: object) -> ExecutionResult | None:
+    """The refusal of a key that has nothing left, before its document is parsed."""
+    if not isinstance(context, Context) or not context.bucket.overspent:
+        return None
+    return ExecutionResult(None, [throttled(1, context)])
+
+
+def _charge_refusal(result: ExecutionResult, query: object, variables: object, context: object) -> None:
+    """What was refused before it had a price has been read all the same."""
+    if result.data is None and isinstance(context, Context) and not context.requested_cost:
+        context.bucket.spend(refusal_points(query, variables))
+
+
 def _coded(result: ExecutionResult, context: object) -> ExecutionResult:
     if result.errors:
         request_id = (context.request_id if isinstance(context, Context) else None) or str(uuid4())
-        result.errors = [coded(error, request_id) for error in result.errors]
+        result.errors = [coded(error, request_id) for error in _in_order(result.errors, result.data)]
     return result
+
+
+def _in_order(errors: list[GraphQLError], data: Mapping[str, Any] | None) -> list[GraphQLError]:
+    """Errors in the order of the root fields that they belong to, whichever of these failed first."""
+    if len(errors) == 1 or not data:
+        return errors
+    places = {key: place for place, key in enumerate(data)}
+    return sorted(errors, key=lambda error: places.get(str(error.path[0]) if error.path else "", -1))
 
 
 def _may_query(allowed: Iterable[OperationType] | None) -> bool:
@@ -98,9 +133,7 @@ def build_schema(*, compiled: bool = True) -> CalledgerSchema:
         mutation=Mutation,
         types=[Call, CallError],
         extensions=[
-            lambda: MaxTokensLimiter(max_token_count=TOKENS_MAX),
-            lambda: ParserCache(maxsize=_DOCUMENTS_KEPT),
-            lambda: ValidationCache(maxsize=_DOCUMENTS_KEPT),
+            Preparation,
             Gate,
         ],
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),

@@ -13,7 +13,7 @@ from service.api.scalars import parse_moment
 from service.commands.common import progress, quiet_runtime, run
 from service.commands.options import Data, noun, one_of
 from service.errors import RequestError
-from service.export import ENCODERS, KINDS, Format, exported_pages
+from service.export import ENCODERS, KINDS, Format, exported_pages, ledger_taken
 from service.runtime import Runtime
 
 app = noun("Write calls, errors or costs to standard output, oldest first.")
@@ -122,13 +122,21 @@ def _export(name: str, form: Format, wanted: _Wanted, data: Path | None) -> None
 
 async def _write(name: str, form: Format, wanted: _Wanted, data: Path | None) -> None:
     kind, encode = KINDS[name], ENCODERS[form]
+    filter_ = wanted.filter(kind.time_field)
     async with quiet_runtime(data) as runtime:
         await _refuse_unknown(runtime, wanted.accounts or [])
         with progress() as bar:
             task = bar.add_task(f"exporting {name}", total=None)
-            async for page in exported_pages(runtime, kind, wanted.filter(kind.time_field)):
+            entry, said, written = None, 0, 0
+            async for page in exported_pages(runtime, kind, filter_):
+                if entry is None:
+                    said = len(page.rows) if page.total is None else page.total
+                    entry = await ledger_taken(runtime, name, form.value, filter_, said)
+                written += len(page.rows)
                 sys.stdout.buffer.write(b"".join(map(encode, page.rows)))
                 bar.update(task, advance=len(page.rows), total=page.total)
+            if written != said:  # calls came meanwhile
+                await ledger_taken(runtime, name, form.value, filter_, written, instead_of=entry)
 
 
 async def _refuse_unknown(runtime: Runtime, accounts: list[str]) -> None:

@@ -23,6 +23,7 @@ from service.storage.notices import notify
 app = noun("Make, list and end API keys.")
 NAME_CHARS_MAX: Final = 200
 PARTNER_DAYS: Final = 90
+_HARMLESS: Final = re.compile(r"[\w .-]{1,20}")
 _DURATION: Final = re.compile(r"([0-9]{1,5})([hdw])", re.IGNORECASE)
 _HOURS: Final = {"h": 1, "d": 24, "w": 24 * 7}
 
@@ -50,7 +51,7 @@ def check_account(policy: Policy, name: str) -> None:
 
 def _quoted(name: str) -> str:
     """Only what is harmless to repeat: a name that was refused may be a secret that went astray."""
-    return f"`{name}`" if re.fullmatch(r"[\w .-]{1,20}", name) else "that"
+    return f"`{name}`" if _HARMLESS.fullmatch(name) else "that"
 
 
 async def create_key(

@@ -3,9 +3,20 @@
 An export of rows is a long GraphQL query: the same fields, views and masks, page by page.
 """
 
+from service.export.entries import ledger_taken
 from service.export.formats import ENCODERS, Format
 from service.export.held import HeldRows, held_rows
 from service.export.pages import KINDS, ExportRefusedError, exported_pages
 from service.export.setup import setup
 
-__all__ = ["ENCODERS", "KINDS", "ExportRefusedError", "Format", "HeldRows", "exported_pages", "held_rows", "setup"]
+__all__ = [
+    "ENCODERS",
+    "KINDS",
+    "ExportRefusedError",
+    "Format",
+    "HeldRows",
+    "exported_pages",
+    "held_rows",
+    "ledger_taken",
+    "setup",
+]

@@ -8,15 +8,14 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any, Final
 
 import asyncpg
 import orjson
 
-from service.api.export_types import encode_export_id
 from service.background import set_within
 from service.errors import CalledgerError
+from service.export.entries import export_facts
 from service.export.evidence import evidence_rows
 from service.export.folder import Draft, ExportFolder
 from service.export.rows import exported_rows
@@ -169,21 +168,6 @@ async def _fill(draft: Draft, parts: Rows) -> int:
             pending.clear()
     await asyncio.to_thread(draft.write, bytes(pending))
     return count
-
-
-def export_facts(record: ExportRecord, written: Written) -> dict[str, Any]:
-    """What the ledger is told: ids, counts and digests; of the filter too only the digest."""
-    filter_ = orjson.dumps(record.request["filter"], option=orjson.OPT_SORT_KEYS)
-    return {
-        "export": encode_export_id(record.id),
-        "kind": record.kind.value,
-        "format": record.request["format"],
-        "rows": written.rows,
-        "sha256": written.sha256,
-        "filter": "sha256:" + sha256(filter_).hexdigest(),
-        "role": record.role,
-        "accounts": None if record.accounts is None else list(record.accounts),
-    }
 
 
 def _reason(error: Exception) -> str:

@@ -7,18 +7,15 @@ from typing import Final
 
 from service.storage.accounts import EPOCH
 
-_FORM: Final = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,20}))?([Zz]|[+-][0-9]{2}:[0-9]{2})",
-    re.ASCII,
-)
+# Hours end at 23, as RFC 3339 has it: `datetime.fromisoformat` takes 24 as the next day's hour 0 from Python 3.14 on.
+_DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}"
+_FRACTION: Final = r"(?:\.([0-9]{1,20}))?"
+_OFFSET: Final = r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
+_FORM: Final = re.compile(f"({_DAY})[Tt]({_CLOCK}){_FRACTION}{_OFFSET}", re.ASCII)
 # What most gateways write, and `datetime` reads as it stands.
-_MILLISECONDS: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}(?:Z|\+00:00)", re.ASCII
-)
-_LOOSE: Final = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,20}))?([Zz]|[+-][0-9]{2}:[0-9]{2})?",
-    re.ASCII,
-)
+_MILLISECONDS: Final = re.compile(rf"{_DAY}T{_CLOCK}\.[0-9]{{3}}(?:Z|\+00:00)", re.ASCII)
+_LOOSE: Final = re.compile(f"({_DAY})[Tt ]({_CLOCK}){_FRACTION}{_OFFSET}?", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
 _LATEST_SECONDS: Final = 253_402_214_400  # 9999-12-31: as far as a datetime reaches
 

@@ -38,6 +38,7 @@ _Milliseconds: TypeAlias = (
     Annotated[int, Meta(ge=0, le=INTEGER_MAX)] | Annotated[float, Meta(ge=0, le=INTEGER_MAX)] | None
 )
 _CURRENCY: Final = r"^(?:[A-Z]{3,16})?\Z"
+_CURRENCY_FORM: Final = re.compile(_CURRENCY)
 _Currency: TypeAlias = Annotated[str, Meta(pattern=_CURRENCY)] | None
 _TagValue: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)] | int | float | bool | None
 
@@ -162,7 +163,7 @@ def _plain_facts(row: bytes | Raw) -> _Facts:
 
 @lru_cache(maxsize=256)
 def _is_currency(text: str | None) -> bool:
-    return text is None or re.search(_CURRENCY, text) is not None
+    return text is None or _CURRENCY_FORM.search(text) is not None
 
 
 def _second_look(row: bytes) -> tuple[_Facts, Mapping[str, Raw]]:

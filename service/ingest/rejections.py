@@ -10,7 +10,7 @@ from service.errors import RequestError
 from service.guard import guarded
 
 _SHOWN_CHARACTERS_MAX: Final = 40
-_PATH: Final = re.compile(r" - at `\$\.([a-z_]+)(?:[.\[].*)?`\Z", re.DOTALL)
+_PATH: Final = re.compile(r" - at `\$\.([a-z_]++)(?:[.\[][^`]*+)?+`\Z")
 _MISSING: Final = re.compile(r"Object missing required field `([a-z_]+)`")
 _SCALAR: Final = re.compile(rb'-?[0-9.eE+-]+|true|false|null|"[\x20-\x5b\x5d-\x7e]*"')
 

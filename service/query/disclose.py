@@ -51,23 +51,32 @@ class Discloser:
         return [await self.open(row) for row in rows]
 
     async def open(self, row: Row) -> Details:
-        if row["sealed"] is None:
-            return Details("NOT_KEPT")
-        if not self._may_read():
-            return SEALED
-        tier, account, moment = row["tier"], row["account_id"], row["occurred_at"]
-        cut = readable_cutoff(self._scope.policy, tier, DataClass.PERSONAL, Store.CALL_ERROR, self._now)
-        if moment < cut:
-            return Details("KEY_DESTROYED")
-        period = moment.strftime("%Y-%m-%d")
-        key = await self._key(tier, period, account)
+        key = await self._key_of(row)
         if isinstance(key, Details):
             return key
+        account, period = row["account_id"], _period(row)
         context = Context(account, Store.CALL_ERROR.value, UUID(row["id"]).bytes, period, DataClass.PERSONAL.value)
         try:
             return self._view(unpack_segments(envelope.open_sealed(row["sealed"], data_key=key, context=context)))
         except (OpenError, SegmentsError):
             return Details("KEY_LOST")
+
+    async def outlook(self, row: Row) -> Details:
+        """Why the row cannot be opened, or SEALED when it can; nothing is opened to find out."""
+        key = await self._key_of(row)
+        return key if isinstance(key, Details) else SEALED
+
+    async def _key_of(self, row: Row) -> DataKey | Details:
+        """The key of what the row has sealed, or why there is nothing to open."""
+        if row["sealed"] is None:
+            return Details("NOT_KEPT")
+        if not self._may_read():
+            return SEALED
+        tier, moment = row["tier"], row["occurred_at"]
+        cut = readable_cutoff(self._scope.policy, tier, DataClass.PERSONAL, Store.CALL_ERROR, self._now)
+        if moment < cut:
+            return Details("KEY_DESTROYED")
+        return await self._key(tier, _period(row), row["account_id"])
 
     def _may_read(self) -> bool:
         return any(
@@ -114,6 +123,11 @@ class Discloser:
             )
             for name, parameter in details.parameters.items()
         )
+
+
+def _period(row: Row) -> str:
+    """The day whose key the row's details are sealed with."""
+    return row["occurred_at"].strftime("%Y-%m-%d")
 
 
 def _is_clear(details: ErrorDetails, *, revealed_too: bool) -> bool:

@@ -143,6 +143,8 @@ def _check_field(schema: GraphQLSchema, type_: str, node: FieldNode, arguments: 
         return
     given = arguments(definition, node)
     for argument, value in given.items():
+        if value is None:
+            continue
         for field in ARGUMENTS.get(argument, ()):
             _check_choice(scope, field, argument)
         if argument in definition.args:
@@ -169,6 +171,8 @@ def _check_input(type_: GraphQLInputType, value: object, scope: Scope) -> None:
 def _check_object(type_: GraphQLInputObjectType, value: Mapping[str, object], scope: Scope) -> None:
     governed = INPUT_FIELDS.get(type_.name)
     for name, inner in value.items():
+        if inner is None:
+            continue  # not given
         if governed is not None and name not in _NAMELESS:
             # A filter that is new and not in the table is refused for everyone: less, never more.
             for field in governed.get(name, ("",)):

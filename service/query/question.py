@@ -7,7 +7,7 @@ apart before it knows the values, and only puts those in.
 from typing import Final, NamedTuple
 
 from service.query.fields import Table
-from service.query.predicate import EVERYTHING, And, Compare, Predicate, canonical, conjuncts, plain_users
+from service.query.predicate import EVERYTHING, And, Compare, Predicate, canonical, conjuncts, fields_of, plain_users
 from service.query.where import check_amounts
 
 _NARROWING: Final = frozenset(("eq", "in", "contains", "startsWith"))
@@ -17,7 +17,8 @@ class Question(NamedTuple):
     """What a list or a sum is asked. Every one of `times`, `accounts` and `ids` must hold, and `rest` as well.
 
     `accounts` are comparisons that say which accounts it can be, `ids` those of the calls' own ids (which `rest` holds
-    too), `rest` is what legs and spans do not say already. `users`: plain ids that the predicate names.
+    too), `rest` is what legs and spans do not say already. `users`: plain ids that the predicate names; `by_user`: it
+    looks at users, by whatever name.
     """
 
     times: tuple[Compare, ...]
@@ -26,6 +27,7 @@ class Question(NamedTuple):
     rest: Predicate
     users: frozenset[str]
     text: str
+    by_user: bool = False
 
 
 def question(table: Table, predicate: Predicate) -> Question:
@@ -46,4 +48,5 @@ def question(table: Table, predicate: Predicate) -> Question:
                 ids.append(part)
     users = frozenset(plain_users(predicate))
     left = And(tuple(rest)) if rest else EVERYTHING
-    return Question(tuple(times), tuple(accounts), tuple(ids), left, users, canonical(predicate))
+    text, by_user = canonical(predicate), "user" in fields_of(left)
+    return Question(tuple(times), tuple(accounts), tuple(ids), left, users, text, by_user)

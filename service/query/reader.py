@@ -22,6 +22,7 @@ from service.query.question import Question, question
 from service.query.scope import Scope
 from service.query.selection import Selection
 from service.query.totals import count_rows
+from service.query.usage_plan import TierSpan, refuse_unreadable
 from service.query.users import tokens_of
 from service.query.where import UserTokens
 from service.storage.accounts import Accounts
@@ -65,6 +66,9 @@ class Reader:
         place = self._places.known(scope, asked) or await self._places.find(scope, asked)
         span = span_of(table, asked)
         legs = [leg_of(scope, tier, accounts, table.store, now) for tier, accounts in place.tiers]
+        if asked.by_user and not asked.ids:
+            spans = [TierSpan(*entry) for entry in self.accounts.tier_spans(place.asked)]
+            refuse_unreadable(span, spans, scope.policy, table.store, now)
         users: Mapping[str, UserTokens] = _NOBODY
         if asked.users:
             users = {
@@ -124,6 +128,10 @@ class Reader:
     async def details(self, scope: Scope, rows: Sequence[Row]) -> list[Details]:
         """What is sealed of these rows, as far as the role may read it."""
         return await Discloser(self.keyring, scope, await self.clock.now()).open_all(rows)
+
+    async def outlook(self, scope: Scope, row: Row) -> Details:
+        """Whether one row could be opened for this scope; it is not."""
+        return await Discloser(self.keyring, scope, await self.clock.now()).outlook(row)
 
     async def reveal(self, scope: Scope, row: Row) -> Details:
         """What is sealed of one row, with what a rule took out of it and the policy kept.

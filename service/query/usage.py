@@ -57,12 +57,11 @@ class UsageReader:
         names = await names_in_scope(self.accounts, self.scope, asked)
         accounts = accounts_asked(self.scope, names, asked)
         wanted, rest = span_of(CALLS, asked), asked.rest
-        fields = set(fields_of(rest))
         windows = Windows(
             self.scope.policy,
             [TierSpan(*entry) for entry in self.accounts.tier_spans(accounts)],
             self.now,
-            users="user" in fields,
+            users=asked.by_user,
         )
         plan = plan_usage(
             wanted,

@@ -86,6 +86,15 @@ class Windows:
         """Nothing that was ever recorded from here on is gone."""
         return max((end for _, end in self._gaps(store)), default=_EPOCH)
 
+    def calls_from(self) -> datetime:
+        """As `complete_from` for calls, whoever made them."""
+        return Windows(self._policy, self._spans, self.now).complete_from(Store.CALL)
+
+    def readable_from(self) -> datetime | None:
+        """From when on users can be told apart; None when the filter asks for none, or the calls end no earlier."""
+        readable = self.complete_from(Store.CALL)
+        return readable if self._users and readable > self.calls_from() else None
+
     def holds(self, piece: Piece) -> bool:
         return not any(start < piece.end and piece.start < end for start, end in self._gaps(piece.store))
 
@@ -155,13 +164,42 @@ def _plan(
 
 def _refusal(windows: Windows, *, rollups: bool) -> str:
     calls = windows.complete_from(Store.CALL)
+    if not rollups and (users := windows.readable_from()) is not None:
+        return (
+            f"pseudonyms can be read from `{_text(users)}` on, and this filter asks for users: begin `startedAt` "
+            f"there; calls themselves are there from `{_text(windows.calls_from())}` on, without a filter by `user`"
+        )
     if not rollups:
-        return f"single calls are there from `{_text(calls)}` on, and this filter or grouping needs them"
+        return (
+            f"single calls are there from `{_text(calls)}` on, and this filter or grouping needs them: "
+            "begin `startedAt` there"
+        )
     fine, days = windows.complete_from(Store.USAGE_QUARTER), windows.complete_from(Store.USAGE_DAY)
     return (
         f"whole UTC days are there from `{_text(days)}` on, and anything finer from `{_text(fine)}` on: "
         "begin `startedAt` there; before that, begin and end at UTC midnights and cut buckets by UTC days"
     )
+
+
+def refuse_unreadable(wanted: Span, spans: Iterable[TierSpan], policy: Policy, store: Store, now: datetime) -> None:
+    """Raise OutOfRetentionError when a list of rows of some users would leave out rows that are there, unreadable.
+
+    A list that says from when it is asked for is held to it, as sums are; one that does not begins where users can be
+    told apart.
+    """
+    start, end = wanted.start or FAR_PAST, wanted.end or FAR_FUTURE
+    if start <= FAR_PAST:
+        return
+    ended = []
+    for span in spans:
+        readable = readable_cutoff(policy, span.tier, DataClass.PERSONAL, Store.CALL, now)
+        first = max(start, span.start, cutoff(policy, span.tier, store, now))
+        if first < min(end, span.end or FAR_FUTURE, readable):
+            ended.append(min(readable, span.end or FAR_FUTURE))
+    if ended:
+        raise OutOfRetentionError(
+            f"pseudonyms can be read from `{_text(max(ended))}` on, and this filter asks for users: begin there"
+        )
 
 
 def _text(moment: datetime) -> str:

@@ -162,3 +162,36 @@ async def test_unspent_cost_is_given_back(served: Served) -> None:
     assert cost["actualQueryCost"] < 20
     status = cost["throttleStatus"]
     assert status["maximumAvailable"] - status["currentlyAvailable"] <= 20
+
+
+async def test_an_operation_that_is_not_clear_is_not_run(served: Served) -> None:
+    """Several operations and no name, a name that none has, no operation at all: 400, and nothing of it is executed."""
+    key = await served.key()
+    two = 'query A { viewer { role } } mutation B { liftHold(input: {holdId: "x", reason: "y"}) { ledgerIndex } }'
+    asked = [
+        ({"query": two}, "several operations"),
+        ({"query": two, "operationName": None}, "several operations"),
+        ({"query": two, "operationName": ""}, "several operations"),
+        ({"query": "query A { viewer { role } } query B { viewer { role } }"}, "several operations"),
+        ({"query": two, "operationName": "C"}, "no operation `C`"),
+        ({"query": "query A { viewer { role } }", "operationName": "B"}, "no operation `B`"),
+        ({"query": "fragment F on Query { viewer { role } }"}, "no operation"),
+    ]
+    for body, words in asked:
+        status, answer, _ = await _post(served, body, key)
+        assert (status, answer["errors"][0]["extensions"]["code"]) == (400, "GRAPHQL_VALIDATION_FAILED"), body
+        assert words in answer["errors"][0]["message"]
+        assert "data" not in answer
+    for body in ({"query": ""}, {"query": "  "}, {"query": None}, {}, {"query": two, "operationName": 5}):
+        status, answer, _ = await _post(served, body, key)
+        assert status == 400
+        assert "data" not in answer
+    for _ in range(3):  # the second time it would be a compiled operation
+        status, answer, _ = await _post(served, {"query": two, "operationName": "A"}, key)
+        assert (status, answer["data"]) == (200, {"viewer": {"role": "ADMIN"}})
+        status, _, _ = await _post(served, {"query": two}, key)
+        assert status == 400
+    bearer = {"Authorization": f"Bearer {key}", "Accept": "application/graphql-response+json"}
+    for params, status in (({"query": two}, 400), ({"query": two, "operationName": "B"}, 405)):
+        async with served.session.get(served.url, params=params, headers=bearer) as response:
+            assert (response.status, response.headers.get("Allow")) == (status, "POST" if status == 405 else None)

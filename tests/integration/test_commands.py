@@ -1,5 +1,6 @@
 """Every command, as a shell sees it: on a ledger with calls, while the service runs and while it doesn't."""
 
+import base64
 import json
 import re
 import subprocess
@@ -269,6 +270,25 @@ def test_exports_hold_what_was_reported(service: RunningService) -> None:
     costs = lines(service.command("export", "costs", *acme))
     assert sum(int(row["calls"]) for row in costs) == 2
     assert {row["key"]["account"] for row in costs} == {"acme"}
+
+
+@pytest.mark.parametrize("kind", ["calls", "errors", "costs"])
+def test_rows_that_the_shell_takes_are_in_the_ledger(service: RunningService, kind: str) -> None:
+    """An export by command leaves an entry with who, what, how many, by which filter and in which format."""
+    auditor = service.new_key("auditor")
+    entries = "{ ledger(filter: {kind: {eq: EXPORTED}}, first: 200) { nodes { actor leaf } } }"
+    before = service.ask(auditor, entries)["data"]["ledger"]["nodes"]
+
+    rows = lines(service.command("export", kind, "--account", "acme"))
+    service.command("export", kind, "--since", (NOW + timedelta(hours=3)).isoformat())
+    after = service.ask(auditor, entries)["data"]["ledger"]["nodes"]
+
+    taken, nothing = after[len(before) :]
+    facts, none = [json.loads(base64.b64decode(entry["leaf"]))["facts"] for entry in (taken, nothing)]
+    assert (taken["actor"], facts["kind"], facts["format"], facts["rows"]) == ("cli", kind.upper(), "NDJSON", len(rows))
+    assert len(rows) > 0
+    assert none["rows"] == 0
+    assert facts["filter"] != none["filter"] and facts["filter"].startswith("sha256:")
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:

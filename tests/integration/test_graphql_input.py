@@ -7,12 +7,17 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from graphql import is_input_object_type
 from rows import Shelf, StoredCall, open_shelf
+from strawberry.types.base import StrawberryMaybe
 
 from policies.model import Role
 from service.api.limits import Bucket
+from service.api.schema import build_schema
+from service.ledger import Ledger
 
 TEXT_FIELDS = [
     *("sourceId", "account", "apiKey", "model", "servedModel", "provider", "operation", "currency"),
@@ -84,10 +89,7 @@ async def test_hostile_text_matches_nothing_and_breaks_nothing(shelf: Shelf) -> 
         '{ calls(after: "x") { totalCount } }',
         '{ calls(before: "") { totalCount } }',
         '{ errorGroups(after: "AAAA") { totalCount } }',
-        "{ calls(filter: null) { totalCount } }",
-        "{ calls(filter: {model: null}) { totalCount } }",
         "{ calls(filter: {model: {eq: null}}) { totalCount } }",
-        "{ calls(filter: {and: null}) { totalCount } }",
         "{ calls(filter: {and: [null]}) { totalCount } }",
         '{ calls(filter: {user: {id: "a", isNull: true}}) { totalCount } }',
         "{ calls(filter: {user: {}}) { totalCount } }",
@@ -117,8 +119,6 @@ async def test_nulls_and_wrong_values_by_variable(shelf: Shelf) -> None:
     """What a variable brings is held to the same."""
     query = "query($f: CallFilter, $n: Int) { calls(filter: $f, first: $n) { totalCount } }"
     for wrong in (
-        {"f": None},
-        {"f": {"model": None}},
         {"f": {"not": {"model": {"in": None}}}},
         {"f": {"startedAt": {"lt": "yesterday"}}},
         {"f": {"amount": {"eq": 0.1}, "currency": {"eq": "USD"}}},
@@ -128,6 +128,71 @@ async def test_nulls_and_wrong_values_by_variable(shelf: Shelf) -> None:
     ):
         assert await shelf.code(query, variables=wrong) == "BAD_USER_INPUT", wrong
     assert (await shelf.data(query, variables={"n": None}))["calls"]["totalCount"] == 8
+
+
+def _inputs(schema: Any) -> dict[str, Any]:
+    return {name: type_ for name, type_ in schema.type_map.items() if is_input_object_type(type_)}
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["ordinary", "compiled"])
+async def test_null_is_not_given(shelf: Shelf, compiled: bool) -> None:
+    """Clients send null for what is not set: an argument or a field of a filter that is null narrows nothing."""
+    filter_ = {"model": {"eq": "x"}, "or": [{"provider": {"isNull": True}}], "tags": [{"key": "team"}]}
+    nothing: dict[str, Any] = dict.fromkeys(build_schema()._schema.type_map["CallFilter"].fields)
+    query = """query($f: CallFilter, $o: [CallOrder!], $n: Int, $c: String, $t: TimeZone, $b: TimeBucket,
+          $g: [CostDimension!], $k: [String!], $r: [CostOrder!], $e: ErrorFilter, $p: ErrorOrder) {
+        calls(filter: $f, orderBy: $o, first: $n, after: $c, last: $n, before: $c) { totalCount }
+        costs(filter: $f, groupBy: $g, groupByTags: $k, bucket: $b, timeZone: $t, orderBy: $r, first: $n) {
+          totals { calls } } MORE }"""
+    more = """errors(filter: $e, orderBy: $q, first: $n) { totalCount } errorGroups(filter: $e, orderBy: $p) {
+        totalCount } facets(filter: $f, first: $n) { statuses { count } }"""
+    query = query.replace("MORE", "" if compiled else more).replace(
+        "$p: ErrorOrder", "$p: ErrorGroupOrder, $q: [ErrorOrder!]"
+    )
+    if compiled:
+        query = query.replace(", $e: ErrorFilter, $p: ErrorGroupOrder, $q: [ErrorOrder!]", "")
+    names = "fonctbgkr" if compiled else "fonctbgkrepq"
+    before = build_schema().compiled.answered
+    for filled in ({}, nothing, {"not": None, "and": [nothing]}, {"tags": None, "startedAt": {}}):
+        data = await shelf.data(query, variables=dict.fromkeys(names) | {"f": filled or None})
+        assert (data["calls"]["totalCount"], data["costs"]["totals"][0]["calls"]) == (8, "8")
+    for given in ({**nothing, **filter_}, {**filter_, "tags": [{"key": "team", "value": None}]}):
+        plain = await shelf.data(query, variables={"f": filter_})
+        assert await shelf.data(query, variables=dict.fromkeys(names) | {"f": given}) == plain
+    assert (build_schema().compiled.answered > before) is compiled
+    literal = "{ calls(filter: {model: null, and: null, tags: null, user: null}, after: null) { totalCount } }"
+    assert (await shelf.data(literal))["calls"]["totalCount"] == 8
+    assert (await shelf.data("{ calls(filter: null) { totalCount } }"))["calls"]["totalCount"] == 8
+    ledger = "query($f: LedgerFilter) { ledger(filter: $f, first: null, after: null) { totalCount } }"
+    for empty in (None, {"kind": None, "recordedAt": None, "index": None}):
+        result = await shelf.ask(ledger, variables={"f": empty}, ledger=Ledger(shelf.database, shelf.keyring, uuid4()))
+        assert (result.errors, result.data["ledger"]["totalCount"]) == (None, 0)
+
+
+def test_every_optional_input_takes_null() -> None:
+    """No field of any input is typed nullable and refuses null, but the operators, whose null would be compared."""
+    operators = {name for name in _inputs(build_schema()._schema) if name.endswith("Filter")} - {
+        *("CallFilter", "ErrorFilter", "LedgerFilter", "TagFilter")
+    }
+    refusing = [
+        f"{name}.{field.python_name}"
+        for name, type_ in _inputs(build_schema()._schema).items()
+        if name not in operators
+        for field in type_.extensions["strawberry-definition"].fields
+        if isinstance(field.type, StrawberryMaybe)
+    ]
+    assert refusing == []
+
+
+async def test_an_operator_takes_no_null(shelf: Shelf) -> None:
+    """`{eq: null}` is BAD_USER_INPUT by literal and by variable: it would be taken for `isNull`, or for no filter."""
+    for operator in ("eq", "ne", "in", "notIn", "contains", "startsWith", "isNull"):
+        assert (
+            await shelf.code(f"{{ calls(filter: {{model: {{{operator}: null}}}}) {{ totalCount }} }}")
+            == "BAD_USER_INPUT"
+        )
+        query = "query($f: CallFilter) { calls(filter: $f) { totalCount } }"
+        assert await shelf.code(query, variables={"f": {"model": {operator: None}}}) == "BAD_USER_INPUT"
 
 
 async def test_empty_lists_match_nothing(shelf: Shelf) -> None:

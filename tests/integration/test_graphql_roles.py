@@ -250,6 +250,16 @@ async def test_variables_are_looked_into(shelf: Shelf) -> None:
     assert (await shelf.data(whole, scope, {"f": {"model": {"ne": "x"}}}))["calls"]["totalCount"] == 1
 
 
+async def test_null_chooses_by_nothing(shelf: Shelf) -> None:
+    """Who may not filter by a field may leave it null, as clients do that name every field; groups by tags likewise."""
+    scope = _masking(shelf, "Call.apiKey", "Call.tags", view=View.DENIED)
+    query = """query($f: CallFilter, $g: [String!]) {
+        calls(filter: $f) { totalCount } costs(filter: $f, groupByTags: $g) { truncated } }"""
+    for filter_ in (None, {"apiKey": None, "tags": None}, {"or": [{"apiKey": None}]}):
+        assert (await shelf.data(query, scope, {"f": filter_, "g": None}))["calls"]["totalCount"] == 1
+    assert await shelf.code(query, scope, {"f": {"apiKey": {}}}) == "FORBIDDEN"
+
+
 @pytest.mark.parametrize(
     ("field", "query"),
     [

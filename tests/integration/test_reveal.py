@@ -12,8 +12,10 @@ import pytest
 from http_server import serve
 from rows import Shelf, StoredCall, StoredError, error_id, open_shelf
 
+from policies import envelope
 from policies.admission import Admission
 from policies.document import load_preset
+from policies.envelope import open_sealed
 from policies.evidence import read_leaf
 from policies.model import Role, View
 from policies.redaction import Redactor
@@ -89,6 +91,29 @@ async def _entries(ledger: Ledger) -> list[Any]:
     return await ledger.page(Selection(kinds=(LedgerKind.ERROR_REVEALED,)), first=1000)
 
 
+async def test_without_its_entry_nothing_is_opened(
+    shelf: Shelf, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the ledger cannot take the entry, no sealed blob is opened, masked or not; with the entry it is."""
+    _, id_ = await _stored(shelf)
+    opened: list[bytes] = []
+
+    def open_noted(sealed: bytes, **known: Any) -> bytes:
+        opened.append(sealed)
+        return open_sealed(sealed, **known)
+
+    monkeypatch.setattr(envelope, "open_sealed", open_noted)
+    await shelf.database.owner.execute("REVOKE INSERT ON ledger_entry FROM calledger_app_all")
+    variables = {"id": id_, "reason": REASON}
+    result = await shelf.ask(REVEAL, shelf.scope(Role.SUPPORT), variables, ledger=ledger)
+    before = list(opened)
+    await shelf.database.owner.execute("GRANT INSERT ON ledger_entry TO calledger_app_all")
+    await _revealed(shelf, ledger, id_, query=REVEAL)
+
+    assert result.errors is not None and SECRET not in str(result)
+    assert (before, len(opened) > 0) == ([], True)
+
+
 async def test_a_sealed_error_is_opened_into_the_ledger(shelf: Shelf, ledger: Ledger) -> None:
     """Message and parameters come with what is kept under seal; what is gone for good stays a mark, and says so. What
     hangs on the error is masked as ever."""
@@ -124,7 +149,7 @@ async def test_the_leaf_holds_ids_and_no_words(shelf: Shelf, ledger: Ledger) -> 
 
     [entry] = await _entries(ledger)
     leaf = read_leaf(entry.leaf)
-    assert leaf.facts == {"error": id_, "account": number, "role": "support", "disclosure": "MASKED"}
+    assert leaf.facts == {"error": id_, "account": number, "role": "support", "disclosure": "SEALED"}
     assert REASON.encode() not in entry.leaf
     assert await ledger.erase_notes([entry.index]) == 1
     [entry] = await _entries(ledger)
@@ -240,8 +265,8 @@ async def test_a_dead_key_reveals_nothing_and_says_so(shelf: Shelf, ledger: Ledg
         await connection.execute("UPDATE call_error SET sealed = set_byte(sealed, 90, get_byte(sealed, 90) # 1)")
     assert (await _revealed(shelf, ledger, lost))["error"] == {"disclosure": "KEY_LOST", **dead}
     facts = [read_leaf(entry.leaf).facts["disclosure"] for entry in await _entries(ledger)]
-    # The damaged record has its key: that it cannot be opened is found by opening.
-    assert facts == ["NOT_KEPT", "KEY_DESTROYED", "KEY_LOST"]
+    # The damaged record has its key: that it cannot be opened is found by opening, after the entry.
+    assert facts == ["NOT_KEPT", "KEY_DESTROYED", "SEALED"]
 
 
 async def test_keys_out_of_reach_cost_only_what_is_sealed(

@@ -1,0 +1,118 @@
+"""What a request may hold at most, counted before it is read, coerced, or looked at by what grows with it.
+
+A body is bounded by its marks before it is parsed as JSON, a document by its characters before its tokens, variables by
+a walk that stops at the first thing too many. Whatever comes later may take a few microseconds for each of these.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from service.query.errors import BadInputError
+
+BODY_BYTES_MAX: Final = 2**20
+DOCUMENT_CHARACTERS_MAX: Final = 2**15
+OBJECTS_MAX: Final = 250
+"""Objects in variables: each costs as much as some thirty plain values, for every field of its type is looked for."""
+VALUES_MAX: Final = 12_000
+"""Values in variables, those in lists and objects included; a hold names ten thousand calls."""
+TEXT_MAX: Final = 10_000
+"""Characters of one text."""
+NAME_MAX: Final = 200
+"""Characters of a name of a variable or a field."""
+DEPTH_MAX: Final = 20
+"""Lists and objects inside of each other."""
+
+_SMALL_BYTES: Final = 4096
+"""A body that is smaller cannot hold enough to be worth counting first."""
+_OPENED_MAX: Final = 4_000
+_ENTRIES_MAX: Final = 30_000
+"""Marks in a body: those of the document and of texts are among them, so they are more than the values."""
+_VALUE_POINTS: Final = 0.25
+_OBJECT_POINTS: Final = 10
+_FREE_POINTS: Final = 100
+_CHARACTERS_A_POINT: Final = 10
+
+
+def check_body(body: bytes | str) -> None:
+    """Raise BadInputError for a body that holds more values than a request may, before it is parsed."""
+    if len(body) < _SMALL_BYTES:
+        return
+    opening, entering = ("{", ",[") if isinstance(body, str) else (b"{", (b",", b"["))
+    if body.count(opening) > _OPENED_MAX or sum(body.count(mark) for mark in entering) > _ENTRIES_MAX:  # type: ignore[arg-type]
+        raise BadInputError(f"a request holds at most {VALUES_MAX} values and {OBJECTS_MAX} objects: ask in parts")
+
+
+def check_document(query: str) -> None:
+    """Raise BadInputError for a document that is longer than any that its tokens would be let pass of."""
+    if len(query) > DOCUMENT_CHARACTERS_MAX:
+        raise BadInputError(
+            f"a document has at most {DOCUMENT_CHARACTERS_MAX} characters: give values by `variables`, "
+            "and leave comments out"
+        )
+
+
+def check_variables(variables: Mapping[str, Any]) -> None:
+    """Raise BadInputError for the first thing too many, too long or too deep; what comes behind it is not looked at."""
+    count = _Count()
+    pending: list[tuple[Any, int]] = [(variables, 1)]
+    while pending:
+        value, depth = pending.pop()
+        if depth > DEPTH_MAX:
+            raise BadInputError(f"lists and objects of `variables` nest at most {DEPTH_MAX} deep")
+        inner = count.entries_of(value)
+        for item in inner:
+            kind = type(item)
+            if kind is str:
+                if len(item) > TEXT_MAX:
+                    raise BadInputError(f"a text of `variables` has at most {TEXT_MAX} characters")
+            elif kind is dict or kind is list:
+                pending.append((item, depth + 1))
+
+
+class _Count:
+    """How much was met so far."""
+
+    def __init__(self) -> None:
+        self._objects = 0
+        self._values = 0
+
+    def entries_of(self, value: Any) -> Any:  # noqa: ANN401 - a list or an object of JSON
+        """What is inside of it."""
+        self._values += len(value)
+        if self._values > VALUES_MAX:
+            raise BadInputError(f"`variables` hold at most {VALUES_MAX} values: ask in parts")
+        if isinstance(value, list):
+            return value
+        for name in value:
+            if len(name) > NAME_MAX:
+                raise BadInputError(f"a name in `variables` has at most {NAME_MAX} characters")
+        self._objects += 1
+        # The variables themselves are an object too.
+        if self._objects > OBJECTS_MAX + 1:
+            raise BadInputError(f"`variables` hold at most {OBJECTS_MAX} objects: ask in parts")
+        return value.values()
+
+
+def points_of(arguments: Mapping[str, Any]) -> int:
+    """What the coerced arguments of one field cost beside the field: what is converted, compared and looked up by them.
+
+    Nothing for what a usual filter holds.
+    """
+    points = 0.0
+    pending: list[Any] = [arguments]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list | tuple):
+            points += _VALUE_POINTS * len(value)
+            pending += [item for item in value if isinstance(item, list | tuple | dict)]
+        else:
+            points += _OBJECT_POINTS
+            pending += [item for item in value.values() if isinstance(item, list | tuple | dict)]
+    return max(0, int(points) - _FREE_POINTS)
+
+
+def refusal_points(query: object, variables: object) -> int:
+    """What an operation costs that was refused before it could be priced: it was parsed, perhaps validated."""
+    characters = len(query) if isinstance(query, str) else 0
+    values = points_of(variables) if isinstance(variables, dict) else 0
+    return 1 + min(characters, DOCUMENT_CHARACTERS_MAX) // _CHARACTERS_A_POINT + values

@@ -1,0 +1,112 @@
+"""From the text of a document to one operation that may be looked at: parsed, bounded, validated, and remembered.
+
+Bounds come before the work that they bound. Validation compares fields of one response key by pairs, and fragments with
+each other: what would make it long is counted first, in one walk over the document.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse, specified_rules, validate
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+from service.api.bounds import check_document
+from service.api.errors import Code, refused
+from service.api.limits import TOKENS_MAX, Shape, check_shape
+from service.query.errors import BadInputError
+
+NODES_KEPT: Final = 100_000
+"""Nodes of all documents that are remembered: a kilobyte each."""
+ERRORS_MAX: Final = 5
+"""Mistakes of a document that are told: each repeats a part of it."""
+_RULES: Final = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+
+
+@dataclass(slots=True, eq=False)
+class Prepared:
+    """A document that is within its bounds. `errors`: what validation says of it, once it was asked."""
+
+    document: DocumentNode
+    nodes: int
+    errors: list[GraphQLError] | None = None
+
+
+class Documents:
+    """The documents of one schema, the least recently used forgotten first."""
+
+    def __init__(self) -> None:
+        self._prepared: OrderedDict[str, Prepared] = OrderedDict()
+        self._nodes = 0
+
+    def prepared(self, query: str) -> Prepared:
+        """Raises GraphQLError for a text that is no document, or one that is out of bounds."""
+        found = self._prepared.get(query)
+        if found is not None:
+            self._prepared.move_to_end(query)
+            return found
+        found = _prepared(query)
+        self._prepared[query] = found
+        self._nodes += found.nodes
+        while self._nodes > NODES_KEPT:
+            self._nodes -= self._prepared.popitem(last=False)[1].nodes
+        return found
+
+
+def _prepared(query: str) -> Prepared:
+    try:
+        check_document(query)
+    except BadInputError as error:
+        raise refused(Code.BAD_USER_INPUT, str(error)) from None
+    document = parse(query, max_tokens=TOKENS_MAX)
+    shape = Shape(document)
+    if (refusal := check_shape(shape)) is not None:
+        raise refusal
+    return Prepared(document, shape.nodes)
+
+
+def operation_of(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+    """The operation that is meant. Raises GraphQLError when that is not clear (GetOperation of the specification).
+
+    An empty name is none: a form that is sent with an empty field has no other way to say so.
+    """
+    operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
+    if not operations:
+        raise refused(Code.GRAPHQL_VALIDATION_FAILED, "the document has no operation")
+    if not name:
+        if len(operations) > 1:
+            message = "the document has several operations: say by `operationName` which one is meant"
+            raise refused(Code.GRAPHQL_VALIDATION_FAILED, message)
+        return operations[0]
+    found = [one for one in operations if one.name is not None and one.name.value == name]
+    if not found:
+        raise refused(Code.GRAPHQL_VALIDATION_FAILED, f"the document has no operation `{name[:60]}`")
+    return found[0]
+
+
+class Preparation(SchemaExtension):
+    """Parses and validates, in place of Strawberry. Stands before the gate in the list of extensions."""
+
+    def __init__(self) -> None:
+        self._prepared: Prepared | None = None
+
+    def on_parse(self) -> Iterator[None]:
+        execution = self.execution_context
+        documents: Documents = execution.schema.documents  # type: ignore[attr-defined]
+        if execution.query:
+            self._prepared = documents.prepared(execution.query)
+            operation_of(self._prepared.document, execution._provided_operation_name)
+            execution.graphql_document = self._prepared.document
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        prepared, execution = self._prepared, self.execution_context
+        assert prepared is not None, "what is validated was parsed"
+        if prepared.errors is None:
+            schema: GraphQLSchema = execution.schema._schema  # type: ignore[attr-defined]
+            prepared.errors = validate(schema, prepared.document, _RULES, max_errors=ERRORS_MAX)
+        execution.pre_execution_errors = prepared.errors
+        yield

@@ -1,0 +1,59 @@
+"""What the ledger is told of rows that leave: ids, counts and digests; of the filter too only the digest."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from policies import Role
+from service.api.export_types import encode_export_id
+from service.ledger import LedgerKind
+from service.runtime import Runtime
+from service.storage.export_store import ExportRecord, Written
+
+
+def export_facts(record: ExportRecord, written: Written) -> dict[str, Any]:
+    """Of a file that a key asked for."""
+    return {
+        "export": encode_export_id(record.id),
+        "kind": record.kind.value,
+        "format": record.request["format"],
+        "rows": written.rows,
+        "sha256": written.sha256,
+        "filter": filter_digest(record.request["filter"]),
+        "role": record.role,
+        "accounts": None if record.accounts is None else list(record.accounts),
+    }
+
+
+async def ledger_taken(
+    runtime: Runtime,
+    kind: str,
+    form: str,
+    wanted: Mapping[str, Any] | None,
+    rows: int,
+    *,
+    instead_of: int | None = None,
+) -> int:
+    """Append EXPORTED for rows that the operator's shell takes; the entry's index, committed.
+
+    It is written before the first row leaves, with how many there are then. `instead_of`: the index of that entry,
+    where in the end it were more or fewer.
+    """
+    facts: dict[str, Any] = {
+        "kind": kind.upper(),
+        "format": form.upper(),
+        "rows": rows,
+        "filter": filter_digest(wanted),
+        "role": Role.ADMIN.value,
+        "accounts": None,
+    }
+    if instead_of is not None:
+        facts["instead_of"] = instead_of
+    return await runtime.ledger.append(LedgerKind.EXPORTED, facts, actor="cli")
+
+
+def filter_digest(wanted: Mapping[str, Any] | None) -> str:
+    """SHA-256 over a filter as GraphQL would have it, in canonical JSON."""
+    return "sha256:" + sha256(orjson.dumps(wanted, option=orjson.OPT_SORT_KEYS)).hexdigest()

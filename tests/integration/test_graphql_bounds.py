@@ -1,0 +1,200 @@
+"""What a request may hold is counted before it is worked on: the worst that a client sends costs others little."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from http_server import serve
+from rows import Shelf, StoredCall, open_shelf
+
+from policies.model import Role
+from service.api.bounds import check_body
+from service.api.limits import Bucket
+from service.query.errors import BadInputError
+
+CALLS = "query($f: CallFilter) { calls(filter: $f) { totalCount } }"
+THIRTY = "query($f: CallFilter) {" + " ".join(f"a{n}: calls(filter: $f) {{ totalCount }}" for n in range(30)) + "}"
+REFUSED_CPU_S = 0.005
+WORST_CPU_S = 0.1
+"""Twice what is measured, so that a busy machine fails nothing; without the bounds it is seconds."""
+
+
+def nested(opening: str, closing: str, depth: int, inside: str = "") -> Any:
+    return json.loads(opening * depth + inside + closing * depth)
+
+
+LARGE_BODIES = {
+    "a list of objects": {"f": {"or": [{}] * 200_000}},
+    "a list of texts": {"f": {"model": {"in": ["x"] * 200_000}}},
+    "an object of names": {f"v{n}": 1 for n in range(80_000)},
+    "lists of lists": {"f": [[[]] * 80_000]},
+}
+VARIABLES = {
+    "objects": {"f": {"or": [{}] * 251}},
+    "objects further down": {"f": {"and": [{"or": [{"not": {}}] * 50}] * 3}},
+    "values": {"f": {"model": {"in": ["x"] * 12_001}}},
+    "a long text": {"f": {"model": {"eq": "x" * 1_000_000}}},
+    "a long moment": {"f": {"startedAt": {"eq": "x" * 1_000_000}}},
+    "a long name": {"f": {"x" * 1_000_000: 1}},
+    "a deep object": {"f": nested('{"not":', "}", 900, "{}")},
+    "a deep list": {"f": nested("[", "]", 900)},
+}
+DOCUMENTS = {
+    "blanks": ("{ viewer { role } }" + " " * 1_000_000, "BAD_USER_INPUT"),
+    "a comment": ("{ viewer { role } } #" + "x" * 1_000_000, "BAD_USER_INPUT"),
+    "tokens": ("{" + "a " * 16_000 + "}", "GRAPHQL_PARSE_FAILED"),
+    "nested fields": ("{a" * 900 + "}" * 900, "GRAPHQL_PARSE_FAILED"),
+    "nested values": ("{calls(filter: {or: " + "[" * 30 + "]" * 30 + "}) {totalCount}}", "QUERY_TOO_DEEP"),
+    "objects": ("{calls(filter: {or: [" + "{}" * 900 + "]}) {totalCount}}", "MAX_COST_EXCEEDED"),
+    "the same field": ("{" + "viewer{role}" * 490 + "}", "MAX_COST_EXCEEDED"),
+    "the same name": ("{" + "__typename " * 1_990 + "}", "MAX_COST_EXCEEDED"),
+    "the same further down": ("{calls{nodes{" + "error{call{id}}" * 240 + "}}}", "MAX_COST_EXCEEDED"),
+    "the same alias": ("{" + "a:viewer{role}" * 330 + "}", "MAX_COST_EXCEEDED"),
+    "spreads": (
+        "{...F0}"
+        + "".join(f"fragment F{n} on Query{{{' '.join(f'...F{m}' for m in range(n + 1, 38))}}}" for n in range(37))
+        + "fragment F37 on Query{viewer{role}}",
+        "MAX_COST_EXCEEDED",
+    ),
+    "mistakes": ("{calls(filter: {" + "a: 1 " * 600 + "}) {totalCount}}", "BAD_USER_INPUT"),
+}
+
+
+@pytest.fixture
+async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
+    async with open_shelf(database_url, tmp_path) as shelf:
+        now = await shelf.now()
+        await shelf.put([StoredCall(now - timedelta(minutes=number), source_id=str(number)) for number in range(8)])
+        yield shelf
+
+
+@pytest.mark.parametrize("kind", LARGE_BODIES)
+def test_a_large_body_is_refused_before_it_is_parsed(kind: str) -> None:
+    """A megabyte of JSON that holds more than any request may costs a count of its marks."""
+    body = json.dumps({"query": CALLS, "variables": LARGE_BODIES[kind]}).encode()
+    took = []
+    for _ in range(5):
+        began = time.process_time()
+        with pytest.raises(BadInputError, match="at most"):
+            check_body(body)
+        took.append(time.process_time() - began)
+    assert min(took) < REFUSED_CPU_S, took
+
+
+@pytest.mark.parametrize("kind", VARIABLES)
+async def test_variables_are_bounded_before_they_are_coerced(shelf: Shelf, kind: str) -> None:
+    """Too many objects or values, too long a text or a name, too deep a nesting: BAD_USER_INPUT for nearly nothing."""
+    took = []
+    for _ in range(5):
+        began = time.process_time()
+        assert await shelf.code(CALLS, variables=VARIABLES[kind]) == "BAD_USER_INPUT"
+        took.append(time.process_time() - began)
+    assert min(took) < REFUSED_CPU_S, took
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS)
+async def test_a_document_is_bounded_before_it_is_validated(shelf: Shelf, kind: str) -> None:
+    """Characters, tokens, nesting, repetitions: each has its code, and none of them is worked on at length."""
+    query, code = DOCUMENTS[kind]
+    took = []
+    for _ in range(3):
+        began = time.process_time()
+        result = await shelf.ask(query)
+        took.append(time.process_time() - began)
+        assert result.errors[0].extensions["code"] == code
+        assert len(result.errors) <= 6
+    assert min(took) < WORST_CPU_S, took
+
+
+async def test_what_is_within_bounds_is_paid_for(shelf: Shelf) -> None:
+    """A usual filter costs nothing; one of many values more than its fields; thirty uses of it thirty times as much."""
+
+    async def cost(query: str, filter_: dict[str, Any]) -> int:
+        result = await shelf.ask(query, variables={"f": filter_})
+        assert result.errors is None, result.errors
+        return result.extensions["cost"]["requestedQueryCost"]
+
+    plain = await cost(CALLS, {})
+    usual = {"model": {"eq": "x"}, "or": [{"provider": {"in": ["a", "b"]}}, {"status": {"eq": "FAILED"}}]}
+    assert await cost(CALLS, usual) == plain
+    assert await cost(CALLS, {"model": {"in": ["x"] * 1_000}}) >= plain + 100
+    assert await cost(CALLS, {"or": [{"model": {"eq": "x"}}] * 40}) >= plain + 500
+    assert await cost(THIRTY, {"or": [{"model": {"eq": "x"}}] * 10}) >= 30 * plain + 30 * 50
+
+
+async def test_many_uses_of_a_large_value_are_refused(shelf: Shelf) -> None:
+    """A variable that fits once is not converted thirty times, nor walked once for each way through fragments."""
+    filter_ = {"or": [{"model": {"eq": "x"}}] * 49}
+    spread = "".join(
+        f"fragment F{n} on Query {{ ...F{n + 1} a{n}: calls(filter: $f) {{ totalCount }} }}" for n in range(25)
+    )
+    fragments = f"query($f: CallFilter) {{ ...F0 }} {spread} fragment F25 on Query {{ viewer {{ role }} }}"
+    for query in (THIRTY, fragments):
+        began = time.process_time()
+        assert await shelf.code(query, variables={"f": filter_}) == "MAX_COST_EXCEEDED"
+        assert time.process_time() - began < WORST_CPU_S
+
+
+async def test_the_worst_that_is_let_pass_is_no_burden(shelf: Shelf) -> None:
+    """The largest filters that may be asked take some tens of milliseconds of CPU."""
+    worst = [
+        (CALLS, {"or": [{}] * 240}),
+        (CALLS, {"or": [{"model": {"in": [f"x{n}" for n in range(1_000)]}}] * 11}),
+        (THIRTY, {"or": [{"model": {"eq": "x"}}] * 15}),
+    ]
+    for query, filter_ in worst:
+        took = []
+        for _ in range(3):
+            began = time.process_time()
+            result = await shelf.ask(query, shelf.scope(Role.PARTNER, 1), variables={"f": filter_})
+            took.append(time.process_time() - began)
+            assert result.errors is None, result.errors
+        assert min(took) < WORST_CPU_S, took
+
+
+async def test_refusals_are_paid_for(shelf: Shelf) -> None:
+    """Documents that fail validation spend the key's budget too; one that has nothing left is not even parsed."""
+    bucket = Bucket(1_000)
+    wrong = "{ calls { nodes { nonsense } } }" + " " * 3_000
+    codes = []
+    for _ in range(8):
+        result = await shelf.ask(wrong, bucket=bucket)
+        codes.append(result.errors[0].extensions["code"])
+    assert codes[:3] == ["GRAPHQL_VALIDATION_FAILED"] * 3
+    assert codes[-3:] == ["THROTTLED"] * 3
+    assert bucket.available == 0
+
+
+async def test_over_http_every_form_is_bounded(database_url: str, tmp_path: Path) -> None:
+    """POST, GET and what comes as `extensions` are refused with a documented code, and other requests go on."""
+    async with open_shelf(database_url, tmp_path) as shelf, serve(shelf) as served:
+        bearer = {"Authorization": f"Bearer {await served.key()}", "Accept": "application/graphql-response+json"}
+
+        async def post(**fields: Any) -> tuple[int, str]:
+            async with served.session.post(served.url, json=fields, headers=bearer) as response:
+                answer = await response.json(content_type=None)
+                return response.status, answer["errors"][0]["extensions"]["code"]
+
+        refused = (400, "BAD_USER_INPUT")
+        assert await post(query=CALLS, variables={"f": {"or": [{}] * 200_000}}) == refused
+        assert await post(query=CALLS, variables={"f": {"or": [{}] * 251}}) == refused
+        assert await post(query=CALLS, extensions={"a": [{}] * 200_000}) == refused
+        assert await post(query=CALLS, operationName=5) == refused
+        assert await post(query=CALLS, variables={"f": {"inputTokens": {"eq": int("9" * 4_000)}}}) == refused
+        many = json.dumps({"f": {"or": [{}] * 500}})
+        async with served.session.get(
+            served.url, params={"query": CALLS, "variables": many}, headers=bearer
+        ) as response:
+            answer = await response.json(content_type=None)
+            assert (response.status, answer["errors"][0]["extensions"]["code"]) == refused
+        deep = b'{"query": "{ viewer { role } }", "variables": {"f": ' + b"[" * 400_000 + b"]" * 400_000 + b"}}"
+        as_json = {**bearer, "Content-Type": "application/json"}
+        async with served.session.post(served.url, data=deep, headers=as_json) as response:
+            answer = await response.json(content_type=None)
+            assert (response.status, answer["errors"][0]["extensions"]["code"]) == refused
+        async with served.session.post(served.url, json={"query": "{ viewer { role } }"}, headers=bearer) as response:
+            assert response.status == 200
