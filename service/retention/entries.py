@@ -21,6 +21,8 @@ Kind = Literal[
     "KEY_LOST",
     "HOLD_PLACED",
     "HOLD_LIFTED",
+    "HOLD_RESTORED",
+    "API_KEY_REVOKED",
     "ERASURE_INTENT",
     "ERASURE_RESULT",
     "TIER_CHANGED",

@@ -118,6 +118,7 @@ _DELETE_DELTAS: Final = "DELETE FROM usage_delta WHERE account_id = $1"
 _END_KEYS: Final = """
     UPDATE api_key SET revoked_at = clock_timestamp()
     WHERE revoked_at IS NULL AND accounts = jsonb_build_array($1::integer)
+    RETURNING prefix
 """
 _UNBIND_KEYS: Final = """
     UPDATE api_key SET accounts = (
@@ -262,8 +263,7 @@ async def _erase_account(means: Means, erasure: Erasure) -> int:
     now: datetime = await means.owner.fetchval("SELECT clock_timestamp()")
     # First the name and the keys, so that nothing new comes in under them.
     renamed = _count(await means.owner.execute(_RENAME, number, f"erased:{erasure.id}"))
-    for statement in (_END_KEYS, _UNBIND_KEYS):
-        await means.owner.execute(statement, number)
+    await _end_keys(means, erasure)
     if renamed:
         await means.accounts.refresh()
         await notify(means.owner, "accounts")
@@ -280,6 +280,15 @@ async def _erase_account(means: Means, erasure: Erasure) -> int:
     unreadable = None if holds else now + timedelta(days=means.keyring_backup_days)
     await _note(means, erasure, rows, holds, unreadable)
     return rows
+
+
+async def _end_keys(means: Means, erasure: Erasure) -> None:
+    """End the keys that are bound to the account alone, each with its entry, and take the account from the others."""
+    async with means.owner.acquire() as connection, connection.transaction():
+        for (prefix,) in await connection.fetch(_END_KEYS, erasure.account_id):
+            facts, actor = {"key": prefix}, erasure.requested_by
+            await entries.append(means.ledger, "API_KEY_REVOKED", facts, actor=actor, connection=connection)
+        await connection.execute(_UNBIND_KEYS, erasure.account_id)
 
 
 async def _delete_some(means: Means, part: Partition, now: datetime, number: int) -> int:

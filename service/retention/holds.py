@@ -17,6 +17,7 @@ import orjson
 from policies.model import DataClass
 from service.retention import entries
 from service.retention.errors import HoldError
+from service.retention.hold_record import restore_holds
 from service.retention.means import Means
 from service.retention.runs import SYSTEM
 from service.storage.database import Queryable, uuid_of
@@ -209,7 +210,13 @@ async def lift_expired(means: Means) -> int:
 
 
 async def release_lifted(means: Means) -> int:
-    """Destroy the keys of lifted holds, then delete their copies in batches; how many rows. Can be repeated."""
+    """Destroy the keys of lifted holds, then delete their copies in batches; how many rows. Can be repeated.
+
+    A hold is lifted when the ledger says so: one that is lifted in the table alone is put back first.
+    """
+    async with means.owner.acquire() as connection, connection.transaction():
+        await lock_holds(connection)
+        await restore_holds(means, connection)
     deleted = 0
     for row in await means.owner.fetch(_UNRELEASED):
         hold = _hold(row)

@@ -20,6 +20,7 @@ from uuid import UUID
 
 import asyncpg
 
+from policies.evidence import moment
 from policies.model import Store
 from policies.retention import Partition, PurgePlan, period_bounds, plan
 from service.keyring import KeyringUnavailableError, PeriodKeyName
@@ -27,6 +28,7 @@ from service.retention import entries
 from service.retention.clock import GAP_MAX, WAIT
 from service.retention.errors import PurgeClockError, PurgeFailedError
 from service.retention.escrow import ACTIVE, Slice, copies, copy_held
+from service.retention.hold_record import restore_holds
 from service.retention.holds import holds_locked, lock_holds
 from service.retention.means import Means
 from service.retention.overall import forget_sums
@@ -69,6 +71,9 @@ async def run_purge(
             return []
         purge = _Purge(means, on_step)
         purge.now = await means.now()
+        async with means.owner.acquire() as connection, connection.transaction():
+            await lock_holds(connection)
+            await restore_holds(means, connection)
         ended = await purge.finish_earlier(plan_digest)
         if plan_digest is None or plan_digest not in [run.digest for run in ended]:
             ended += await purge.destroy_due(plan_digest, requested_by)
@@ -298,6 +303,7 @@ class _Purge:
             "rows": run.rows_dropped,
             "keys": run.keys_destroyed,
             "held": run.rows_held_back,
+            "finished_at": moment(self.now),
         }
         async with self._owner.acquire() as connection, connection.transaction():
             index = await entries.append(
