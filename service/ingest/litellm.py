@@ -5,12 +5,10 @@ nulls may come as the string `None`, money is a noisy float, times are epoch sec
 it, those of failures even where message logging is turned off: what is not read here is left out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
-
-from msgspec import Raw
 
 from policies import Attributes, ErrorReport, Json, Report
 from policies.redaction.identifiers import address_parts
@@ -21,6 +19,7 @@ from service.ingest.content import (
     remember_content,
     remember_values,
 )
+from service.ingest.left_out import FieldError, tell
 from service.ingest.litellm_bills import bill_of
 from service.ingest.litellm_costs import read_amount
 from service.ingest.litellm_fields import CONTENT, CONTENT_METADATA, NOT_KEPT, PERSONS, PRIVATE_PARAMETERS, READ
@@ -32,9 +31,9 @@ from service.ingest.litellm_response import Response
 from service.ingest.litellm_routing import read_routing
 from service.ingest.litellm_tokens import read_tokens, usages_of
 from service.ingest.litellm_units import read_units
-from service.ingest.native import ID_CHARACTERS_MAX, INTEGER_MAX
+from service.ingest.native_fields import ID_CHARACTERS_MAX, INTEGER_MAX
 from service.ingest.rejections import RowError
-from service.ingest.rows import Rejection, split_rows
+from service.ingest.rows import Rejection, Row, split_rows
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _ERROR_DELAY_MAX: Final = timedelta(hours=24)
@@ -49,15 +48,20 @@ _PLAIN: Final = frozenset(("chat", "text_completion", "embeddings", "responses",
 
 def read_litellm(body: bytes) -> Iterator[Report | Rejection]:
     """A report or a rejection for each entry, in order. Raises BodyError when the body cannot be read."""
-    return map(read_entry, split_rows(body))
+    return read_litellm_rows(split_rows(body), body)
 
 
-def read_entry(row: bytes | Raw) -> Report | Rejection:
+def read_litellm_rows(rows: Iterable[Row], body: bytes) -> Iterator[Report | Rejection]:  # noqa: ARG001 - as all formats
+    """As `read_litellm`, of the rows of `body`."""
+    return map(read_entry, rows)
+
+
+def read_entry(row: Row) -> Report | Rejection:
     """One StandardLoggingPayload as JSON text; never raises."""
     try:
         return _Entry(Payload.of(bytes(row))).report()
     except RowError as error:
-        return Rejection(str(error))
+        return Rejection(str(error), error.code)
 
 
 class _Entry:
@@ -157,7 +161,7 @@ class _Entry:
         read_amount(self._payload, report)
         if bill is None and report.operation == RETRIEVE_RESPONSE and report.amount:
             # Read again, an answer says once more what it cost when it was made.
-            self._payload.note("response_cost")
+            self._payload.note("response_cost", "was counted when the answer was made")
             report.amount, report.amount_parts = Decimal(0), None
 
     def _read_error(self, report: Report) -> None:
@@ -204,8 +208,7 @@ class _Entry:
         if report.error is not None:
             values += [(name, self._payload.parameters.get(name)) for name in PRIVATE_PARAMETERS if name != "user"]
             remember_values(report, values)
-        for name in self._payload.unreadable:
-            count_dropped(report, name)
+        tell(report, [FieldError(why, name) for name, why in self._payload.unreadable.items()])
         remember_content(report, contents)
 
     def _remember_names(self, report: Report) -> None:

@@ -14,7 +14,7 @@ from policies.report import Report
 from service.ingest.litellm_operations import BATCH, RESPONSES, RETRIEVE_BATCH, RETRIEVE_RESPONSE
 from service.ingest.litellm_payload import Payload, text_of
 from service.ingest.litellm_response import Response
-from service.ingest.native import ID_CHARACTERS_MAX
+from service.ingest.native_fields import ID_CHARACTERS_MAX
 
 _GRAIN: Final = timedelta(minutes=15)
 """The finest of the sums. Gateways that make up the time of a batch anew each time are off by seconds."""

@@ -42,7 +42,7 @@ def _reported(payload: Payload, breakdown: Object, report: Report) -> Decimal | 
         report.amount_unknown = "UNREADABLE"
         return None
     if amount is not None and amount < 0:
-        payload.note(name)
+        payload.note(name, "is negative")
         report.amount_unknown = "NEGATIVE"
         return None
     if amount:

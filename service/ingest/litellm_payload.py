@@ -10,9 +10,9 @@ from msgspec import Raw
 
 from service.ingest.moments import MomentError, moment_of_epoch, moment_of_loose_text
 from service.ingest.money import MoneyError, money_of_number, money_of_text
-from service.ingest.native import ID_CHARACTERS_MAX, INTEGER_MAX, TEXT_CHARACTERS_MAX
+from service.ingest.native_fields import ID_CHARACTERS_MAX, INTEGER_MAX, TEXT_CHARACTERS_MAX
 from service.ingest.rejections import RowError, wrong_json
-from service.ingest.rows import repair_surrogates
+from service.ingest.row_repair import repaired
 
 # Numbers with a point stay decimal text all the way.
 Value: TypeAlias = "bool | int | Decimal | str | list[Value] | dict[str, Value] | None"
@@ -37,15 +37,15 @@ def decode(raw: Raw) -> Value:
     try:
         return _VALUES.decode(raw)
     except ValueError:
-        return _VALUES.decode(repair_surrogates(bytes(raw)))
+        return _VALUES.decode(repaired(bytes(raw)))
 
 
 class Payload:
-    """The fields of one entry. `unreadable` names figures that were reported and are none."""
+    """The fields of one entry. `unreadable` says of figures that are left out why."""
 
     def __init__(self, fields: dict[str, Raw]) -> None:
         self.fields = fields
-        self.unreadable: set[str] = set()
+        self.unreadable: dict[str, str] = {}
         self.metadata = self.object("metadata")
         self.hidden = self.object("hidden_params")
         self.parameters = self.object("model_parameters")
@@ -58,7 +58,7 @@ class Payload:
         except (ValueError, RecursionError):
             pass
         try:
-            return cls(_FIELDS.decode(repair_surrogates(row)))
+            return cls(_FIELDS.decode(repaired(row)))
         except (ValueError, RecursionError) as error:
             raise wrong_json(row, error) from None
 
@@ -100,9 +100,9 @@ class Payload:
             self.note(name)
             return None
 
-    def note(self, name: str) -> None:
-        """Note a figure that cannot be read, however often it is asked for."""
-        self.unreadable.add(name)
+    def note(self, name: str, why: str = "cannot be read") -> None:
+        """Note a figure that is left out, however often it is asked for."""
+        self.unreadable.setdefault(name, f"`{name}` {why}")
 
     # Figures, whatever object they are in ----------------------------------------------------------------------------
 

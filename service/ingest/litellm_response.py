@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from service.ingest.litellm_payload import Value, decode, inside, text_of
 from service.ingest.moments import moment_of_epoch
-from service.ingest.native import ID_CHARACTERS_MAX
+from service.ingest.native_fields import ID_CHARACTERS_MAX
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 _LIST: Final = msgspec.json.Decoder(list[Raw])

@@ -5,8 +5,8 @@ from typing import Final
 
 from policies.report import Attributes, Report
 from service.ingest.litellm_payload import Payload, Value, text_of
-from service.ingest.native import ID_CHARACTERS_MAX
 from service.ingest.native_attributes import ATTEMPT_MAX
+from service.ingest.native_fields import ID_CHARACTERS_MAX
 
 _NOTHING: Final = Attributes()
 _RETRIES: Final = "x-litellm-attempted-retries"

@@ -9,6 +9,7 @@ from msgspec import Meta, Raw, Struct
 from policies.report import AmountPart, Attributes, Report
 from service.ingest.amount_parts import sums_to
 from service.ingest.content import count_dropped
+from service.ingest.left_out import FieldError, tell
 from service.ingest.money import MoneyError, money_of_json
 
 ATTEMPT_MAX: Final = 2**15 - 1
@@ -77,4 +78,4 @@ def take_parts(report: Report, parts: Iterable[AmountPart]) -> None:
     if sums_to(report.amount, found):
         report.amount_parts = found
     else:
-        count_dropped(report, "amount_parts")
+        tell(report, [FieldError("`amount_parts` do not sum to `amount`", "amount_parts")])

@@ -112,7 +112,7 @@ def test_what_belongs_to_a_call_is_there_and_found(posted: tuple[RunningService,
 
     proxied = stored["proxy"]
     assert (proxied["account"], proxied["organization"], proxied["team"]) == ("acme", "Acme Inc", "Search")
-    assert (proxied["model"], proxied["servedModel"]) == ("smart", "gpt-4o")
+    assert (proxied["apiKey"], proxied["model"], proxied["servedModel"]) == ("key-0cc410f6c1a1", "smart", "gpt-4o")
     assert stored["image"]["units"] == [{"name": "images", "quantity": "2"}]
     assert stored["cache hit"]["units"] == [{"name": "saved_usd", "quantity": "0.005"}]
     assert stored["stream that broke"]["streamed"] is True
@@ -121,6 +121,7 @@ def test_what_belongs_to_a_call_is_there_and_found(posted: tuple[RunningService,
         "failed attempt": (None, "500_X"),
         "fallback": (2, None),
     }
+    assert "[redacted" not in json.dumps(stored)
     assert set(calls(service, cacheHit={"eq": True})) == {"cache hit"}
 
 
