@@ -1,5 +1,6 @@
 """Every kind of entry that LiteLLM posts, against a running service: what is stored, and what it cost."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -84,6 +85,7 @@ def test_no_entry_is_refused(posted: tuple[RunningService, dict[str, Any]]) -> N
     statuses = {kind: result["status"] for kind, result in zip(KINDS, answer["results"], strict=True)}
     assert {kind: status for kind, status in statuses.items() if status != "accepted"} == {"batch again": "duplicate"}
     assert answer["dropped_fields"]["response_cost"] == 2
+    assert answer["results"][list(KINDS).index("negative")]["warnings"] == ["`response_cost` is negative: left out"]
     assert answer["dropped_fields"]["prompt_tokens"] == 1
     assert len(calls(service)) == len(KINDS) - 1
 
