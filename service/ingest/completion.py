@@ -6,10 +6,12 @@ complete it one after the other, in the order of their commits.
 """
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import asyncpg
 
+from service.ingest.correcting import corrected_before
 from service.ingest.prepared import Prepared
 from service.ingest.rows import Rejection
 from service.ingest.staging import Connection
@@ -79,6 +81,7 @@ async def complete(connection: Connection, calls: Sequence[Prepared]) -> None:
             judge(stored[place], call) if place in stored else Judgement(Status.DUPLICATE, {})
             for place, call in enumerate(calls)
         ]
+        await _refuse_below_zero(connection, calls, stored, judgements)
         changed = [place for place, judgement in enumerate(judgements) if judgement.changes]
         records = [_merged(stored[place], calls[place], judgements[place].changes) for place in changed]
         if records:
@@ -89,6 +92,25 @@ async def complete(connection: Connection, calls: Sequence[Prepared]) -> None:
     for place, (call, judgement) in enumerate(zip(calls, judgements, strict=True)):
         call.outcome = judgement.status
         call.stored_digest = call.digest if judgement.status is not Status.CONFLICT else stored[place]["digest"]
+
+
+async def _refuse_below_zero(
+    connection: Connection,
+    calls: Sequence[Prepared],
+    stored: Mapping[int, asyncpg.Record],
+    judgements: list[Judgement],
+) -> None:
+    """Let no amount take the place of an estimate of which corrections took back more, or in another currency."""
+    for place, judgement in enumerate(judgements):
+        if "amount" not in judgement.changes or stored[place]["amount"] is None:
+            continue
+        call = calls[place]
+        found = await corrected_before(connection, call.tier, [call.account_id], [call.started_at], [call.id])
+        if not found:
+            continue
+        left = Decimal(judgement.changes["amount"]) + sum(found.values(), Decimal(0))
+        if left < 0 or judgement.changes["currency"] != stored[place]["currency"]:
+            judgements[place] = Judgement(Status.CONFLICT, {})
 
 
 async def _by_tier(connection: Connection, statement: str, calls: Sequence[Prepared]) -> dict[int, asyncpg.Record]:

@@ -59,6 +59,7 @@ CALL_FILTERS = {
     "amountUnknown": ["Call.amountUnknown", "Call.amount"],
     "currency": ["Call.amount", "Amount.currency"],
     "tags": ["Call.tags", "Tag.key", "Tag.value"],
+    "isCorrection": ["Call.corrects"],
 }
 ERROR_FILTERS = {
     "id": ["CallError.id"],
@@ -139,7 +140,7 @@ PLACES = {
     "TimeBucket": {"costs": "query($x: TimeBucket!) { costs(bucket: $x) { __typename } }"},
 }
 # Enums of arguments that choose nothing by themselves, and inputs of duties, which hold no call data.
-HARMLESS = {"OrderDirection", "CallStatus", "ExportKind", "ExportFormat"}
+HARMLESS = {"CorrectionTime", "OrderDirection", "CallStatus", "ExportKind", "ExportFormat"}
 
 
 @pytest.fixture
