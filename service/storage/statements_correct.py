@@ -44,6 +44,9 @@ _INHERITED: Final[LiteralString] = (
     "failed, streamed, model, served_model, provider, operation, api_key, user_token, tags, error_type, error_code, "
     "cache_hit, attempt, trace_id, session_id, deployment, team, organization, normalized_error, provider_request_id"
 )
+INHERITED: Final = frozenset(_INHERITED.split(", "))
+"""Columns that a correction has from its call."""
+
 _OWN: Final[LiteralString] = (
     "account_id, tier, started_at, id, digest, source, source_id, amount, currency, amount_source, amount_parts, "
     "correction_of, corrected_at"

@@ -257,6 +257,20 @@ async def test_an_estimate_is_replaced_only_by_what_covers_its_corrections(billi
     await billing.assert_sums_are_right()
 
 
+async def test_what_a_correction_inherited_stays(billing: Billing) -> None:
+    """Names that come after a correction would part it from its call: figures come in, names do not."""
+    first = call("a", amount="10", model="made-up")
+    await billing.report(first)
+    await billing.report(correction("c", "a", "-4"))
+
+    named = first | {"provider": "openai", "operation": "chat"}
+    assert statuses(await billing.report(named, named | {"input_tokens": 5})) == [DUPLICATE, COMPLETED]
+    data = await billing.data("{ costs(groupBy: [PROVIDER]) { rows { key { provider } amount { amount } } } }")
+    assert data["costs"]["rows"] == [{"key": {"provider": None}, "amount": {"amount": "6"}}]
+    assert await billing.ingest.value("SELECT input_tokens FROM call WHERE source_id = 'a'") == 5
+    await billing.assert_sums_are_right()
+
+
 async def test_writers_together_never_take_back_more_than_was_billed(billing: Billing) -> None:
     """However many corrections of one call come at once, by two writers whose connections are cut again and again."""
     writers = [billing.ingest.writer, await billing.ingest.another_writer()]
