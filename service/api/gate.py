@@ -99,14 +99,19 @@ def charge(priced: Priced, context: Context) -> GraphQLError | None:
     if cost > context.max_cost:
         message = f"the operation costs {cost}, more than {context.max_cost}: ask for fewer fields or smaller pages"
         return refused(Code.MAX_COST_EXCEEDED, message)
-    return None if context.bucket.take(cost) else throttled(cost, context)
+    return None if context.bucket.take(cost) else overspent(cost, context)
 
 
-def throttled(cost: int, context: Context) -> GraphQLError:
+def overspent(cost: int, context: Context) -> GraphQLError:
     """The refusal of a key whose bucket does not hold `cost`; says when it will."""
     wait = max(1, round(context.bucket.seconds_until(cost) + 0.5))
-    context.http_headers["Retry-After"] = str(wait)
-    return refused(Code.THROTTLED, f"the key has spent its cost for now: try again in {wait} seconds")
+    return throttled(f"the key has spent its cost for now: try again in {wait} seconds", wait, context)
+
+
+def throttled(message: str, seconds: int, context: Context, **told: object) -> GraphQLError:
+    """A refusal that ends by itself: `Retry-After` says when, and the error too, for who sees no headers."""
+    context.http_headers["Retry-After"] = str(seconds)
+    return GraphQLError(message, extensions={"code": Code.THROTTLED.value, "retryAfterSeconds": seconds, **told})
 
 
 def settle(priced: Priced | None, context: Context, *, answered: bool) -> dict[str, Any]:

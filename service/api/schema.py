@@ -18,7 +18,7 @@ from service.api.compiled import Operations
 from service.api.context import Context
 from service.api.documents import Documents, Preparation
 from service.api.errors import Code, coded, refused
-from service.api.gate import Gate, throttled
+from service.api.gate import Gate, overspent
 from service.api.mutations import Mutation
 from service.api.query import Query
 from service.api.scalars import SCALARS
@@ -97,7 +97,7 @@ def _overspent(context: object) -> ExecutionResult | None:
     """The refusal of a key that has nothing left, before its document is parsed."""
     if not isinstance(context, Context) or not context.bucket.overspent:
         return None
-    return ExecutionResult(None, [throttled(1, context)])
+    return ExecutionResult(None, [overspent(1, context)])
 
 
 def _charge_refusal(result: ExecutionResult, query: object, variables: object, context: object) -> None:
