@@ -35,7 +35,7 @@ QUERIES = {
     "DataClass": "mutation { planPurge(input: {class: VALUE}) { digest } }",
     "ExportFormat": "mutation { createExport(input: {kind: CALLS, format: VALUE}) { export { id } } }",
     "ExportKind": "mutation { createExport(input: {kind: VALUE, format: CSV}) { export { id } } }",
-    "ErasureKind": """mutation { requestErasure(input: {kind: VALUE, account: "acme", reason: "r"PERSON}) {
+    "ErasureKind": """mutation { requestErasure(input: {kind: VALUE, account: "acme", reason: "r"WHOM}) {
         erasure { id } } }""",
 }
 
@@ -79,7 +79,7 @@ async def test_every_value_works(shelf: Shelf, enum: str) -> None:
     now = await shelf.now()
     moments = {"from": (now - timedelta(days=1)).isoformat(), "to": (now + timedelta(days=1)).isoformat()}
     for value in _written()[enum].values:
-        query = QUERIES[enum].replace("VALUE", value).replace("PERSON", ', userId: "u"' if value == "USER" else "")
+        query = QUERIES[enum].replace("VALUE", value).replace("WHOM", ', userId: "u"' if value == "USER" else "")
         variables: dict[str, Any] = moments if "$from" in query else {}
         await shelf.database.owner.execute("DELETE FROM export")
         context: dict[str, Any] = {"ledger": ledger, "services": {"means": means}}
