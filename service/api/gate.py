@@ -8,7 +8,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.extensions import SchemaExtension
 
 from service.api.context import Context
-from service.api.cost import Priced, Pricing, TooManyFieldsError
+from service.api.cost import TOO_MANY_VALUES, Priced, Pricing, TooManyFieldsError, points_max
 from service.api.documents import operation_of
 from service.api.errors import Code, refused
 from service.query.document import Document, fragments_of
@@ -39,6 +39,8 @@ class Gate(SchemaExtension):
         assert execution.graphql_document is not None
         operation = operation_of(execution.graphql_document, execution.operation_name)
         schema: GraphQLSchema = execution.schema._schema  # type: ignore[attr-defined]
+        if context.variable_points > points_max(operation):
+            return refused(Code.MAX_COST_EXCEEDED, TOO_MANY_VALUES)
         definitions = operation.variable_definitions or ()
         values = get_variable_values(schema, definitions, execution.variables or {}, max_errors=1)
         if isinstance(values, list):
