@@ -8,7 +8,7 @@ import asyncpg
 
 import policies
 from policies import Policy, Role
-from service.access.keys import new_key
+from service.access.keys import mac_digest, new_key
 from service.errors import OperatorError
 from service.keyring import Keyring, KeyringForeignError, create_kek_file, is_remote, open_keyring
 from service.keyring.patient import PatientKeyring
@@ -135,6 +135,7 @@ async def ensure_first_key(data: Path, pepper: bytes, ledger: Ledger) -> None:
     now = datetime.now(UTC)
     async with added_key(prefix=key.prefix, name="admin", role=Role.ADMIN, mac=key.mac, created_at=now) as connection:
         facts = {"key": key.prefix, "role": Role.ADMIN.value, "accounts": None, "expires_at": None}
+        facts["mac"] = mac_digest(key.mac)
         await ledger.append(LedgerKind.API_KEY_CREATED, facts, actor="system", connection=connection)
     log.info("the admin key was written", path=str(data / ADMIN_KEY_FILE))
 

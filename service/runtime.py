@@ -18,7 +18,7 @@ from service.installation import (
     refuse_empty_folder,
 )
 from service.keyring import Keyring, KeyringUnavailableError
-from service.ledger import Ledger, LedgerKeeper, LedgerKind
+from service.ledger import KeyRegister, Ledger, LedgerKeeper, LedgerKind
 from service.logs import get_logger
 from service.retention.means import Means
 from service.retention.tombstones import replay_tombstones
@@ -144,7 +144,7 @@ async def _assemble(settings: Settings, database: Database) -> Runtime:
         await ensure_first_key(settings.data, pepper, ledger)
     accounts = Accounts(applied.policy.tiers[applied.policy.default_tier].number)
     await accounts.refresh()
-    authenticator = Authenticator(pepper)
+    authenticator = Authenticator(pepper, KeyRegister(ledger))
     partitions = Partitions(database.owner)
     return Runtime(settings, database, accounts, applied, keyring, partitions, authenticator, ledger, keeper)
 

@@ -20,6 +20,7 @@ from service.loading import collector_resting
 from service.logs import get_logger
 from service.retention.folder import Folder
 from service.retention.maintenance import maintain_for_ever
+from service.retention.start_check import say_differences
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.storage.notices import listen_for_ever
@@ -133,7 +134,8 @@ def _housekeeping(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
         maintain_for_ever(runtime.means, wake=wake),
         Folder(runtime.database.owner, ensure=ensure).fold_for_ever(),
         runtime.keeper.keep_for_ever(),
-        listen_for_ever(runtime.database.url, reactions),
+        listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.heard}),
+        say_differences(runtime.means),
     ]
 
 

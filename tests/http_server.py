@@ -13,13 +13,14 @@ import aiohttp
 from aiohttp import web
 from rows import Shelf
 
+from policies.evidence import moment
 from policies.model import Role
 from service import api, export
 from service.access.authenticate import Authenticator
-from service.access.keys import new_key
+from service.access.keys import mac_digest, new_key
 from service.app import Runner
 from service.front import Front
-from service.ledger import Ledger, LedgerKeeper
+from service.ledger import KeyRegister, Ledger, LedgerKeeper, LedgerKind
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.models import ApiKey
@@ -46,6 +47,10 @@ class Served:
             created_at=datetime.now(UTC),
             **changes,
         )
+        ends = changes.get("expires_at")
+        facts = {"key": key.prefix, "role": role.value, "accounts": list(accounts) or None}
+        facts |= {"expires_at": ends and moment(ends), "mac": mac_digest(key.mac)}
+        await self.runtime.ledger.append(LedgerKind.API_KEY_CREATED, facts, actor="cli")
         return key.text
 
 
@@ -62,7 +67,7 @@ async def serve(shelf: Shelf, *, exports: bool = True, **settings: Any) -> Async
         await store_policy(shelf.database.owner, shelf.policy, applied_by="test"),
         shelf.keyring,
         shelf.partitions,
-        Authenticator(pepper),
+        Authenticator(pepper, KeyRegister(ledger)),
         ledger,
         await LedgerKeeper.start(ledger, Path(data.name)),
     )

@@ -10,13 +10,16 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 from policies import Role
-from service.access.keys import mac_of, prefix_of
+from policies.evidence.record import RecordedKey
+from service.access.keys import mac_digest, mac_of, prefix_of
 from service.access.principal import Principal
 from service.errors import RequestError
+from service.ledger import KeyRegister
 from service.logs import get_logger
 from service.storage.api_keys import KeyRecord, get_key, note_use
 
 log = get_logger()
+
 _KEPT_SECONDS = 30.0
 _KEPT_KEYS = 4_096
 _LAST_USE_STEP = timedelta(minutes=1)
@@ -49,10 +52,14 @@ class Authenticator:
 
     The memory is emptied by `forget`, which a NOTIFY calls on every running service. A header that was found good is
     remembered by a hash under a key of this process alone: nothing that could be a key is kept.
+
+    With a `register`, a key is what the ledger says of it, and never more: the table is only where its MAC lies. What
+    the ledger does not have, or has ended, is no key; role, accounts and expiry are the ledger's.
     """
 
-    def __init__(self, pepper: bytes) -> None:
+    def __init__(self, pepper: bytes, register: KeyRegister | None = None) -> None:
         self._pepper = pepper
+        self._register = register
         self._known: dict[str, tuple[KeyRecord, float]] = {}
         self._good: dict[bytes, tuple[Principal, float]] = {}
         self._hash_key = os.urandom(32)
@@ -81,7 +88,14 @@ class Authenticator:
         same = hmac.compare_digest(mac_of(text, self._pepper), record.mac if record else bytes(32))
         if record is None or not same or record.revoked_at:
             raise UnauthenticatedError
-        return Principal(record.prefix, Role(record.role), record.accounts, record.expires_at), until
+        if self._register is None:
+            return Principal(record.prefix, Role(record.role), record.accounts, record.expires_at), until
+        recorded = await self._register.find(record.prefix)
+        if recorded is None or recorded.ended is not None or recorded.mac not in (None, mac_digest(record.mac)):
+            # The key is right and the table is not: whoever keeps the service has to hear of it.
+            log.error("an API key is refused: the ledger does not have it as the table does", key=record.prefix)
+            raise UnauthenticatedError
+        return _recorded(record, recorded), until
 
     async def _record(self, prefix: str) -> tuple[KeyRecord | None, float]:
         """What the database has of a prefix, and until when that may be remembered."""
@@ -116,3 +130,14 @@ class Authenticator:
                 await self.note_uses()
             except Exception:  # a loop that has ended would leave every key as if it were never used again
                 log.exception("uses of API keys could not be written down")
+
+
+def _recorded(record: KeyRecord, recorded: RecordedKey) -> Principal:
+    """The principal of a key that both have: the ledger's role and accounts, less what the table takes from them."""
+    accounts = None if recorded.accounts is None else set(recorded.accounts)
+    if record.accounts is not None:
+        accounts = set(record.accounts) if accounts is None else accounts & set(record.accounts)
+    ends = [record.expires_at] if record.expires_at else []
+    ends += [datetime.fromisoformat(recorded.expires_at)] if recorded.expires_at else []
+    numbers = None if accounts is None else tuple(sorted(accounts))
+    return Principal(record.prefix, Role(recorded.role), numbers, min(ends, default=None))

@@ -43,6 +43,11 @@ def mac_of(text: str, pepper: bytes) -> bytes:
     return hmac.digest(pepper, b"calledger api key\x00" + text.encode(), hashlib.sha256)
 
 
+def mac_digest(mac: bytes) -> str:
+    """What the ledger holds of a key's MAC: enough to tell when another was put in its place."""
+    return "sha256:" + hashlib.sha256(mac).hexdigest()
+
+
 def new_key(pepper: bytes) -> NewKey:
     prefix = "".join(secrets.choice(_PREFIX_ALPHABET) for _ in range(8))
     secret = _base62(secrets.randbits(256), 43)

@@ -2,17 +2,17 @@
 
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from policies import ErrorReport, Report, Role
 from service.access.principal import Principal
 from service.commands.common import progress, say
-from service.commands.keys import create_key
+from service.commands.keys import create_key, revoke_key
 from service.errors import OperatorError
 from service.ingest import writer_of
 from service.runtime import Runtime
-from service.storage.api_keys import any_key, revoke_named
+from service.storage.api_keys import any_key, live_keys_named
 from service.storage.installed import any_account, installation, mark_as_demo
 
 CALLS = 6_000
@@ -124,7 +124,8 @@ async def load_demo(runtime: Runtime) -> None:
     # The keys come last: where there are none, a start was cut short, and what it loaded is loaded again as it was.
     if not await any_key(name_begins=_KEY_NAME):
         await _load_calls(runtime, installed.created_at)
-    await revoke_named(_KEY_NAME, datetime.now(UTC))
+    for key_id in await live_keys_named(_KEY_NAME):
+        await revoke_key(runtime, key_id)
     for role, accounts in DEMO_KEYS:
         text = await create_key(runtime, role, accounts=list(accounts), expires=None, name=f"{_KEY_NAME}{role}")
         say(f"{role:<8} {text}")

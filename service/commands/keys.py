@@ -7,14 +7,14 @@ from typing import Annotated, Final
 
 import typer
 
-from policies import Policy, Role
+from policies import Role
 from policies.evidence import moment
 from policies.redaction import RedactionError, Redactor
-from service.access.keys import new_key
+from service.access.keys import mac_digest, new_key
 from service.commands.common import quiet_runtime, run, say, table
 from service.commands.options import Data, noun, one_of
 from service.errors import RequestError
-from service.ledger import LedgerKind
+from service.ledger import KeyRegister, LedgerKind
 from service.runtime import Runtime
 from service.storage.api_keys import KeyRecord, added_key, get_key, revoked_key
 from service.storage.api_keys import list_keys as all_keys
@@ -36,16 +36,16 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(hours=int(match[1]) * _HOURS[match[2].lower()])
 
 
-def check_account(policy: Policy, name: str) -> None:
+def check_account(name: str) -> None:
     """Refuse a name that no report could use: admission takes account names only as they are."""
     try:
-        cleaned, _ = Redactor(national_ids=policy.national_ids).clean(name, max_chars=NAME_CHARS_MAX)
+        cleaned, _ = Redactor().for_identifiers().clean(name, max_chars=NAME_CHARS_MAX)
     except RedactionError:
         cleaned = ""
     if not name or cleaned != name:
         raise RequestError(
             f"an account cannot be called {_quoted(name)}: a name is one printable line of at most {NAME_CHARS_MAX} "
-            "characters that does not look like a secret or like personal data"
+            "characters that has not the format of a credential and holds no e-mail address"
         )
 
 
@@ -63,7 +63,7 @@ async def create_key(
     if role is Role.PARTNER and expires is None:
         expires = timedelta(days=PARTNER_DAYS)
     for account in accounts:
-        check_account(runtime.applied.policy, account)
+        check_account(account)
     numbers = sorted((await runtime.accounts.ensure(accounts)).values()) if accounts else None
     now = datetime.now(UTC)
     key = new_key(await runtime.keyring.secret("pepper"))
@@ -71,12 +71,17 @@ async def create_key(
     async with added_key(
         prefix=key.prefix, name=name, role=role, accounts=numbers, mac=key.mac, created_at=now, expires_at=ends
     ) as connection:
-        facts = {"key": key.prefix, "role": role.value, "accounts": numbers, "expires_at": ends and moment(ends)}
+        facts = {
+            "key": key.prefix,
+            "role": role.value,
+            "accounts": numbers,
+            "expires_at": ends and moment(ends),
+            "mac": mac_digest(key.mac),
+        }
         await runtime.ledger.append(
             LedgerKind.API_KEY_CREATED, facts, actor="cli", note=name or None, connection=connection
         )
     await notify(runtime.database.owner, "keys")
-    await notify(runtime.database.owner, "accounts")
     return key.text
 
 
@@ -190,6 +195,13 @@ def revoke(
     run(lambda: _revoke(key_id, data))
 
 
+async def revoke_key(runtime: Runtime, key_id: str) -> None:
+    """End a key, with its entry in the ledger, in every running service."""
+    async with revoked_key(key_id, datetime.now(UTC)) as connection:
+        await runtime.ledger.append(LedgerKind.API_KEY_REVOKED, {"key": key_id}, actor="cli", connection=connection)
+    await notify(runtime.database.owner, "keys")
+
+
 async def _revoke(key_id: str, data: Path | None) -> None:
     if key_id.startswith("cl_"):
         raise RequestError("that is a key, or its beginning: give only its id, the eight characters after `cl_`")
@@ -197,10 +209,8 @@ async def _revoke(key_id: str, data: Path | None) -> None:
         key = await get_key(key_id)
         if key is None:
             raise RequestError(f"no key has the id `{key_id[:40]}`: `calledger keys list` shows them")
-        if key.revoked_at is None:
-            async with revoked_key(key_id, datetime.now(UTC)) as connection:
-                await runtime.ledger.append(
-                    LedgerKind.API_KEY_REVOKED, {"key": key_id}, actor="cli", connection=connection
-                )
-            await notify(runtime.database.owner, "keys")
+        recorded = await KeyRegister(runtime.ledger).find(key_id)
+        # A key that ended in the table alone is ended in the ledger too: only there it is for good.
+        if key.revoked_at is None or (recorded is not None and recorded.ended is None):
+            await revoke_key(runtime, key_id)
     say(f"revoked {key_id}")

@@ -7,6 +7,7 @@ from service.commands.common import quiet_runtime, run, say
 from service.commands.options import Data, verb
 from service.ingest.price_file import PriceFileError, load_prices
 from service.retention.detached import detached_partitions
+from service.retention.start_check import differences_at_start
 from service.runtime import Runtime
 from service.storage.api_keys import count_keys
 from service.storage.installed import count_accounts, newest_purge, server_facts
@@ -53,6 +54,7 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
     means = runtime.means
     for one in await detached_partitions(means, await means.partitions.catalogue(sized=False)):
         facts.append(("detached", f"{one.describe()}: its rows are on the disk and shown to nobody"))
+    facts += [("differs", one) for one in await differences_at_start(means)]
     facts += [("wall missing", wall) for wall in runtime.database.missing_walls] or [("walls", "all there")]
     return facts
 

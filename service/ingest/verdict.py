@@ -5,13 +5,16 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from service.ingest.refusals import Refusal
+
 _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Status(StrEnum):
-    """The four ends that a row can meet."""
+    """The five ends that a row can meet."""
 
     ACCEPTED = "accepted"
+    COMPLETED = "completed"
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
     REJECTED = "rejected"
@@ -20,14 +23,18 @@ class Status(StrEnum):
 class Verdict(NamedTuple):
     """`id` is the outward id (`call_...`) of an accepted or known call; `reason` says why one was not taken.
 
-    A duplicate was stored before with the same content. A conflict has the id of a stored call and other content: it is
-    not stored. `dropped` counts the fields that were left out of the row.
+    A duplicate was stored before with the same content. What completes a call is stored into it. A conflict has the id
+    of a stored call and other content: it is not stored. `dropped` counts the fields that were left out of the row,
+    `warnings` say why some of them were. `code` is the reason from the closed list, of a call that was not stored and
+    is no duplicate.
     """
 
     status: Status
     id: str | None = None
     reason: str | None = None
     dropped: Mapping[str, int] = _NOTHING
+    warnings: tuple[str, ...] = ()
+    code: Refusal | None = None
 
 
 def tally_of(verdicts: Sequence[Verdict]) -> dict[Status, int]:

@@ -11,16 +11,19 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from policies import Admitted, Report, Source, Store, Whole
+from policies.admission import REJECTED_ACCOUNT, REJECTED_CURRENCY
 from service.access.principal import Principal
 from service.errors import ServiceError
 from service.ingest.addressee import Addressees
 from service.ingest.batch import BatchStore
+from service.ingest.completion import outcome_behind
 from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedError
 from service.ingest.identity import Identities
 from service.ingest.metrics import QUEUED_ROWS, count_rows
 from service.ingest.preparation import Preparation
 from service.ingest.prepared import Prepared, Rules
 from service.ingest.prices import Prices
+from service.ingest.refusals import Refusal
 from service.ingest.rows import Rejection
 from service.ingest.verdict import Status, Verdict, tally_of
 from service.keyring import Keyring
@@ -34,6 +37,7 @@ from service.storage.partitions import Partitions
 log = get_logger()
 _Row = TypeVar("_Row")
 
+_CODES: Final = {REJECTED_ACCOUNT: Refusal.ACCOUNT_UNUSABLE, REJECTED_CURRENCY: Refusal.FIELD_INVALID}
 _BREATH_ROWS: Final = 200
 """Rows prepared before other requests get their turn."""
 
@@ -115,7 +119,10 @@ class Writer:
             except ServiceError as error:
                 if not stored:
                     raise
-                outcomes = [row if isinstance(row, Rejection) else Rejection(_not_stored(error)) for row in part]
+                outcomes = [
+                    row if isinstance(row, Rejection) else Rejection(_not_stored(error), Refusal.NOT_STORED)
+                    for row in part
+                ]
             stored = stored or any(isinstance(outcome, Prepared) for outcome in outcomes)
             verdicts += _verdicts(part, outcomes)
         count_rows(source, tally_of(verdicts))
@@ -170,6 +177,8 @@ class Writer:
         # In one go what passes whole, as nearly every row does, while all of it is near at hand for the processor.
         for rows in _breaths(part):
             for row in rows:
+                if not isinstance(row, Rejection):
+                    addressees.drop_unused(row)
                 whole = None if isinstance(row, Rejection) else self._whole(rules, row)
                 account = None if whole is None else addressees.account_of(whole)
                 if whole is None or not isinstance(account, int):
@@ -218,7 +227,7 @@ class Writer:
         if whole is not None:
             return whole
         admitted = rules.admission.admit(report)
-        return Rejection(admitted.rejected) if admitted.rejected else admitted
+        return Rejection(admitted.rejected, _CODES[admitted.rejected]) if admitted.rejected else admitted
 
     async def _preparation(self, rules: Rules) -> Preparation:
         return Preparation(rules, self._accounts, self._keyring, self._identities, await self._store.now())
@@ -287,7 +296,7 @@ class Writer:
                 call.rules, call.error_at, call.record = rules, again.error_at, again.record
 
     async def _store_calls(self, calls: Sequence[Prepared]) -> None:
-        """Store each key once; further calls with it are duplicates of the first, or conflict with it."""
+        """Store each key once; further calls with it are duplicates if they say the same, or come after it."""
         while calls:
             first = {call.key: call for call in reversed(calls)}
             followers = [] if len(first) == len(calls) else [call for call in calls if first[call.key] is not call]
@@ -295,13 +304,12 @@ class Writer:
             calls = []
             for follower in followers:
                 leader = first[follower.key]
-                if isinstance(leader.outcome, Rejection):
-                    calls.append(follower)
-                elif isinstance(leader.outcome, ServiceError):
+                if isinstance(leader.outcome, ServiceError):
                     follower.outcome = leader.outcome
                 else:
-                    same = follower.digest == leader.stored_digest
-                    follower.outcome = Status.DUPLICATE if same else Status.CONFLICT
+                    follower.outcome = outcome_behind(leader, follower)
+                if follower.outcome is None:
+                    calls.append(follower)
 
 
 async def _learn(addressees: Addressees, reports: Iterable[Report] = ()) -> None:
@@ -332,7 +340,7 @@ def _settled(outcomes: list[Prepared | Rejection]) -> list[Prepared | Rejection]
     if failures and not stored:
         raise failures[0]
     return [
-        Rejection(_not_stored(outcome.outcome))
+        Rejection(_not_stored(outcome.outcome), Refusal.NOT_STORED)
         if isinstance(outcome, Prepared) and isinstance(outcome.outcome, ServiceError)
         else outcome.outcome
         if isinstance(outcome, Prepared) and isinstance(outcome.outcome, Rejection)
@@ -353,9 +361,10 @@ def _verdicts(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared | 
     calls = [(outcome.account_id, outcome.id) for outcome in outcomes if isinstance(outcome, Prepared)]
     ids = iter(encode_call_ids(calls))
     for row, outcome in zip(rows, outcomes, strict=True):
-        dropped = row.dropped if isinstance(row, Report) else {}
+        dropped, warnings = (row.dropped, row.warnings) if isinstance(row, Report) else ({}, ())
         if isinstance(outcome, Rejection):
-            yield Verdict(Status.REJECTED, None, outcome.reason, dropped)
+            yield Verdict(Status.REJECTED, None, outcome.reason, dropped, warnings, outcome.code)
         else:
             status = outcome.outcome if isinstance(outcome.outcome, Status) else Status.REJECTED
-            yield Verdict(status, next(ids), None, dropped)
+            code = Refusal.CONFLICT if status is Status.CONFLICT else None
+            yield Verdict(status, next(ids), None, dropped, warnings, code)

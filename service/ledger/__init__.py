@@ -8,6 +8,7 @@ from service.ledger.errors import LedgerDamagedError, LedgerMirrorError, LedgerR
 from service.ledger.handover import Handover, hand_over
 from service.ledger.keeping import LedgerKeeper
 from service.ledger.reconcile import reconcile
+from service.ledger.record import KeyRegister, read_record
 from service.ledger.store import Entry, Ledger, Proof, Selection
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Document",
     "Entry",
     "Handover",
+    "KeyRegister",
     "Ledger",
     "LedgerCheck",
     "LedgerDamagedError",
@@ -32,6 +34,7 @@ __all__ = [
     "check",
     "evidence_lines",
     "hand_over",
+    "read_record",
     "reconcile",
     "record_evidence",
     "span_of",

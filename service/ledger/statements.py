@@ -40,14 +40,16 @@ NODES: Final = """
     ORDER BY wanted.place
 """
 
+# Kinds and moments are those of the leaves: a column beside a leaf can be edited, and no hash would say so.
 _SELECTED: Final = """
     WHERE entry.index >= $1 AND entry.index < $2
-      AND ($3::text[] IS NULL OR entry.kind = ANY ($3))
-      AND ($4::timestamptz IS NULL OR entry.recorded_at >= $4) AND ($5::timestamptz IS NULL OR entry.recorded_at < $5)
+      AND ($3::text[] IS NULL OR calledger_leaf_kind(entry.leaf) = ANY ($3))
+      AND ($4::text IS NULL OR calledger_leaf_moment(entry.leaf) >= $4)
+      AND ($5::text IS NULL OR calledger_leaf_moment(entry.leaf) < $5)
 """
 
 PAGE: Final = f"""
-    SELECT entry.index, entry.recorded_at, entry.kind, entry.actor, entry.leaf, note.salt, note.text
+    SELECT entry.index, entry.leaf, note.salt, note.text
     FROM ledger_entry AS entry LEFT JOIN ledger_note AS note ON note.index = entry.index
     {_SELECTED}
     ORDER BY entry.index LIMIT $6
@@ -62,7 +64,14 @@ ROWS: Final = """
     WHERE index >= $1 AND index < $2 ORDER BY index
 """
 
-NEWEST_OF_KIND: Final = "SELECT index, leaf FROM ledger_entry WHERE kind = $1 ORDER BY index DESC LIMIT 1"
+NEWEST_OF_KIND: Final = """
+    SELECT index, leaf FROM ledger_entry WHERE calledger_leaf_kind(leaf) = $1 ORDER BY index DESC LIMIT 1
+"""
+
+OF_KINDS: Final = """
+    SELECT index, leaf FROM ledger_entry WHERE calledger_leaf_kind(leaf) = ANY ($1) AND index >= $2
+    ORDER BY index LIMIT $3
+"""
 
 ADD_CHECKPOINT: Final = """
     INSERT INTO ledger_checkpoint (size, issued_at, note, public_key)

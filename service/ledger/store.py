@@ -29,23 +29,20 @@ _SOME_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry as it is read. `note` is None when there was none or it was erased; `salt` goes with it."""
+    """One entry as its leaf says. `note` is None when there was none or it was erased; `salt` goes with it."""
 
     index: int
     recorded_at: datetime
     kind: LedgerKind
     actor: str
     leaf: bytes
+    facts: Mapping[str, Any]
     salt: bytes | None
     note: str | None
 
     @property
     def leaf_hash(self) -> bytes:
         return leaf_hash(self.leaf)
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        return evidence.read_leaf(self.leaf).facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class Selection:
 
     def parameters(self) -> tuple[Any, ...]:
         kinds = None if self.kinds is None else [kind.value for kind in self.kinds]
-        return self.start, self.end, kinds, self.recorded_from, self.recorded_to
+        return self.start, self.end, kinds, _bound(self.recorded_from), _bound(self.recorded_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +230,17 @@ def completed(leaf: bytes, index: int, peaks: Sequence[str | None]) -> list[byte
     return evidence.completed(leaf, index, known.__getitem__)
 
 
+def _bound(moment: datetime | None) -> str | None:
+    """A moment as leaves write it, for years of any length: such texts compare as the moments do."""
+    return moment and moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def _entry(row: asyncpg.Record) -> Entry:
+    """An entry as its leaf says. LedgerDamagedError when the leaf is none."""
+    try:
+        leaf = evidence.read_leaf(row["leaf"])
+    except evidence.EntryError:
+        raise LedgerDamagedError from None
     return Entry(
-        row["index"],
-        row["recorded_at"],
-        LedgerKind(row["kind"]),
-        row["actor"],
-        row["leaf"],
-        row["salt"],
-        row["text"],
+        row["index"], leaf.recorded_at, leaf.kind, leaf.actor, row["leaf"], leaf.facts, row["salt"], row["text"]
     )

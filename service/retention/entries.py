@@ -21,7 +21,10 @@ Kind = Literal[
     "KEY_LOST",
     "HOLD_PLACED",
     "HOLD_LIFTED",
+    "HOLD_RESTORED",
+    "API_KEY_REVOKED",
     "ERASURE_INTENT",
+    "ERASURE_RESTRICTED",
     "ERASURE_RESULT",
     "TIER_CHANGED",
 ]

@@ -18,6 +18,7 @@ from service.retention.fsck_keys import Result, check_erasures, check_holds, che
 from service.retention.fsck_record import check_record
 from service.retention.means import EarlierPolicyError, Means
 from service.retention.overall_check import OverallDifference, check_overall
+from service.retention.record_check import COMPARED, check_of
 from service.retention.runs import Runs
 
 _NAMED_MAX: Final = 5
@@ -207,6 +208,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "holds": _of("holds", check_holds),
     "erasures": _of("erasures", check_erasures),
     "record": _of("record", check_record),
+    **{what: _of(what, check_of(what)) for what in COMPARED},
     "errors": _errors,
     "usage": _usage,
 }

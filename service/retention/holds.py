@@ -17,8 +17,9 @@ import orjson
 from policies.model import DataClass
 from service.retention import entries
 from service.retention.errors import HoldError
+from service.retention.hold_record import restore_holds
 from service.retention.means import Means
-from service.retention.runs import SYSTEM
+from service.retention.runs import SYSTEM, Runs
 from service.storage.database import Queryable, uuid_of
 from service.storage.ids import IdError, decode_call_id
 from service.storage.notices import notify
@@ -200,8 +201,10 @@ async def lift_hold(means: Means, hold_id: UUID, *, reason: str, actor: str) -> 
 
 
 async def lift_expired(means: Means) -> int:
-    """Lift the holds whose time has come; how many."""
+    """Lift the holds whose time has come; how many. None while nothing vouches for the clock: a hold ends once."""
     now: datetime = await means.now()
+    if await Runs(means.owner).in_doubt(now):
+        return 0
     expired = [_hold(row) for row in await means.owner.fetch(_EXPIRED, now)]
     for hold in expired:
         await lift_hold(means, hold.id, reason="expired", actor=SYSTEM)
@@ -209,7 +212,13 @@ async def lift_expired(means: Means) -> int:
 
 
 async def release_lifted(means: Means) -> int:
-    """Destroy the keys of lifted holds, then delete their copies in batches; how many rows. Can be repeated."""
+    """Destroy the keys of lifted holds, then delete their copies in batches; how many rows. Can be repeated.
+
+    A hold is lifted when the ledger says so: one that is lifted in the table alone is put back first.
+    """
+    async with means.owner.acquire() as connection, connection.transaction():
+        await lock_holds(connection)
+        await restore_holds(means, connection)
     deleted = 0
     for row in await means.owner.fetch(_UNRELEASED):
         hold = _hold(row)

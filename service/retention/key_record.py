@@ -17,7 +17,7 @@ from service.retention.runs import SYSTEM
 
 _LOCK: Final = 0x63616C6C_0018
 _KINDS: Final = (LedgerKind.KEY_CREATED, LedgerKind.KEY_DESTROYED, LedgerKind.KEY_LOST)
-_LEAVES: Final = "SELECT kind, leaf FROM ledger_entry WHERE kind = ANY ($1) ORDER BY index"
+_LEAVES: Final = "SELECT leaf FROM ledger_entry WHERE calledger_leaf_kind(leaf) = ANY ($1) ORDER BY index"
 
 
 async def record_keys(means: Means) -> int:
@@ -56,5 +56,6 @@ def _is_ours(name: str, kind: str) -> bool:
 async def _known(connection: asyncpg.Connection) -> AsyncIterator[tuple[str, str]]:
     """The names of keys, each with what the ledger said of it last."""
     async for row in connection.cursor(_LEAVES, [kind.value for kind in _KINDS]):
-        for name in read_leaf(row["leaf"]).facts["keys"]:
-            yield name, row["kind"]
+        leaf = read_leaf(row["leaf"])
+        for name in leaf.facts["keys"]:
+            yield name, leaf.kind

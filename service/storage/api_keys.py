@@ -75,9 +75,9 @@ async def revoked_key(prefix: str, moment: datetime) -> AsyncIterator[asyncpg.Co
         yield connection
 
 
-async def revoke_named(name_begins: str, moment: datetime) -> None:
-    """Revoke every key of a name that begins like this."""
-    await ApiKey.filter(name__startswith=name_begins, revoked_at__isnull=True).update(revoked_at=moment)
+async def live_keys_named(name_begins: str) -> list[str]:
+    """The ids of the keys of a name that begins like this and that are not revoked."""
+    return [key.prefix for key in await ApiKey.filter(name__startswith=name_begins, revoked_at__isnull=True)]
 
 
 async def note_use(prefix: str, moment: datetime, step: timedelta) -> None:

@@ -16,6 +16,7 @@ import asyncpg
 from tortoise import connections
 
 from policies import Policy, PolicyError, Store, canonical, diff, digest, parse
+from policies.evidence import moment
 from policies.retention import after_purges
 from service.errors import OperatorError
 from service.storage.models import PolicyVersion
@@ -250,7 +251,11 @@ class PolicyDesk:
 
 def _facts(applied: AppliedPolicy, replaced: AppliedPolicy | None) -> dict[str, Any]:
     """What the ledger keeps of a change: digests and counts; a policy's name may be anybody's words."""
-    facts: dict[str, Any] = {"version": applied.version, "digest": applied.digest}
+    facts: dict[str, Any] = {
+        "version": applied.version,
+        "digest": applied.digest,
+        "applied_at": moment(applied.applied_at),
+    }
     if applied.approved_by is not None:
         facts["approved_by"] = applied.approved_by
     if replaced is not None:

@@ -253,14 +253,13 @@ async def test_an_erasure_ends_what_may_hold_the_erased(house: House) -> None:
 @pytest.mark.parametrize("change", ["revoked_at = now()", "accounts = '[1]'", "role = 'partner'"])
 async def test_a_key_that_is_another_by_then_gets_no_file(house: House, change: str) -> None:
     """Between the request and the writing the key was revoked or bound: nothing is written, nothing is ledgered."""
-    runtime, one = house.served.runtime, await house.reader()
+    runtime, one, admin = house.served.runtime, await house.reader(), await house.reader(Role.ADMIN)
     export, _ = await one.exported(fields=["id"])
     size = await runtime.ledger.size()
     owner, prefix = runtime.database.owner, one.key.split("_")[1]
     await owner.execute(f"UPDATE api_key SET {change} WHERE prefix = $1", prefix)
     await owner.execute("UPDATE export SET state = 'QUEUED'")
     runtime.export_asked.set()
-    admin = await house.reader(Role.ADMIN)
     failed = await admin.ended(export["id"])
     assert (failed["state"], "ask for it again" in failed["failure"]) == ("FAILED", True)
     assert await runtime.ledger.size() == size

@@ -25,7 +25,8 @@ from service.storage.partitions import Partitions
 NOW = datetime.now(UTC)
 POLICY = load_preset("default")
 CHECKS = [
-    *("clocks", "deadlines", "partitions", "purges", "rows", "keys", "holds", "erasures", "record", "errors", "usage"),
+    *("clocks", "deadlines", "partitions", "purges", "rows", "keys", "holds", "erasures", "record"),
+    *("api keys", "hold record", "erasure record", "purge record", "policies", "tiers", "errors", "usage"),
 ]
 DATABASE_ID = UUID("b7a9c2de-0000-4000-8000-000000000002")
 CALL = """

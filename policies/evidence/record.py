@@ -1,0 +1,172 @@
+"""What the ledger says is so now: its entries, folded in their order into the state that they describe.
+
+The database has tables of the same things, for speed and for what an entry must not hold (names, reasons). Whoever can
+write to the database can change a row; nobody can change an entry unseen. So the rows are held against this.
+
+Entries grew facts with time: what an older one does not say is None here, and is not compared.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+from policies.evidence.entry import Leaf, LedgerKind
+
+RECORDED: Final = (
+    *(LedgerKind.API_KEY_CREATED, LedgerKind.API_KEY_REVOKED, LedgerKind.ERASURE_INTENT, LedgerKind.ERASURE_RESULT),
+    *(LedgerKind.HOLD_PLACED, LedgerKind.HOLD_LIFTED, LedgerKind.PURGE_INTENT, LedgerKind.PURGE_RESULT),
+    *(LedgerKind.KEY_DESTROYED, LedgerKind.POLICY_APPLIED, LedgerKind.TIER_CHANGED),
+)
+"""Kinds of which a record is made; others change nothing in it."""
+KEY_KINDS: Final = (LedgerKind.API_KEY_CREATED, LedgerKind.API_KEY_REVOKED, LedgerKind.ERASURE_INTENT)
+"""Kinds that say which API keys there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedKey:
+    """An API key. `accounts` None: every account; `mac`: SHA-256 of the MAC that recognises it; `ended`: its entry."""
+
+    index: int
+    role: str
+    accounts: tuple[int, ...] | None
+    expires_at: str | None
+    mac: str | None
+    ended: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedHold:
+    """A hold as it was placed: the facts of its entry, and when that was written. `lifted`: the entry that ended it."""
+
+    index: int
+    actor: str
+    placed_at: datetime
+    facts: Mapping[str, Any]
+    lifted: int | None = None
+    lifted_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedErasure:
+    """An erasure. `rows` is None until it is done."""
+
+    index: int
+    actor: str
+    kind: str | None
+    account: int | None
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPurge:
+    """A purge: the digest of its plan, and the facts of its result (None: it has not ended)."""
+
+    index: int
+    actor: str
+    plan: str | None
+    result: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPolicy:
+    """A policy that was put in force, by whom and approved by whom."""
+
+    index: int
+    applied_by: str
+    version: int
+    digest: str
+    approved_by: str | None
+    applied_at: str | None
+
+
+@dataclass(slots=True)
+class Record:
+    """The state after the entries that were added, in their order."""
+
+    keys: dict[str, RecordedKey] = field(default_factory=dict)
+    holds: dict[str, RecordedHold] = field(default_factory=dict)
+    erasures: dict[str, RecordedErasure] = field(default_factory=dict)
+    purges: dict[str, RecordedPurge] = field(default_factory=dict)
+    policies: dict[int, RecordedPolicy] = field(default_factory=dict)
+    tiers: dict[tuple[int, str], int] = field(default_factory=dict)
+    first_tiers: dict[int, int] = field(default_factory=dict)
+    destroyed: set[str] = field(default_factory=set)
+
+    def add(self, index: int, leaf: Leaf) -> None:
+        """Take up an entry. KeyError or TypeError when its facts are not those of its kind."""
+        step = _STEPS.get(leaf.kind)
+        if step is not None:
+            step(self, index, leaf, leaf.facts)
+
+    def _key_created(self, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
+        accounts = None if facts["accounts"] is None else tuple(facts["accounts"])
+        self.keys[facts["key"]] = RecordedKey(index, facts["role"], accounts, facts["expires_at"], facts.get("mac"))
+
+    def _key_revoked(self, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
+        key = self.keys.get(facts["key"])
+        if key is not None and key.ended is None:
+            self.keys[facts["key"]] = replace(key, ended=index)
+
+    def _hold_placed(self, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+        self.holds[facts["hold"]] = RecordedHold(index, leaf.actor, leaf.recorded_at, facts)
+
+    def _hold_lifted(self, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+        hold = self.holds.get(facts["hold"])
+        if hold is not None and hold.lifted is None:
+            self.holds[facts["hold"]] = replace(hold, lifted=index, lifted_by=leaf.actor)
+
+    def _erasure_asked(self, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+        account, kind = facts["account"], facts["kind"]
+        self.erasures[facts["erasure"]] = RecordedErasure(index, leaf.actor, kind, account)
+        if kind == "ACCOUNT":
+            for name, key in self.keys.items():
+                self.keys[name] = _without(key, account, index)
+
+    def _erasure_done(self, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+        known = self.erasures.get(facts["erasure"]) or RecordedErasure(index, leaf.actor, None, None)
+        self.erasures[facts["erasure"]] = replace(known, rows=facts["rows"])
+
+    def _purge_begun(self, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+        self.purges[facts["run"]] = RecordedPurge(index, leaf.actor, facts["plan"])
+
+    def _purge_ended(self, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+        known = self.purges.get(facts["run"]) or RecordedPurge(index, leaf.actor, None)
+        self.purges[facts["run"]] = replace(known, result=facts)
+
+    def _keys_destroyed(self, _: int, __: Leaf, facts: Mapping[str, Any]) -> None:
+        self.destroyed.update(facts["keys"])
+
+    def _policy_applied(self, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+        version, digest = facts["version"], facts["digest"]
+        approved_by, applied_at = facts.get("approved_by"), facts.get("applied_at")
+        self.policies[version] = RecordedPolicy(index, leaf.actor, version, digest, approved_by, applied_at)
+
+    def _tier_changed(self, _: int, __: Leaf, facts: Mapping[str, Any]) -> None:
+        account = facts["account"]
+        if account not in self.first_tiers and facts["from_tier"] is not None:
+            self.first_tiers[account] = facts["from_tier"]
+        self.tiers[account, facts["from"]] = facts["to_tier"]
+
+
+def _without(key: RecordedKey, account: int, index: int) -> RecordedKey:
+    """A key when one of its accounts is erased; one that had no other ends."""
+    if key.ended is not None or key.accounts is None or account not in key.accounts:
+        return key
+    left = tuple(one for one in key.accounts if one != account)
+    return replace(key, accounts=left) if left else replace(key, ended=index)
+
+
+_STEPS: Final = {
+    LedgerKind.API_KEY_CREATED: Record._key_created,
+    LedgerKind.API_KEY_REVOKED: Record._key_revoked,
+    LedgerKind.HOLD_PLACED: Record._hold_placed,
+    LedgerKind.HOLD_LIFTED: Record._hold_lifted,
+    LedgerKind.ERASURE_INTENT: Record._erasure_asked,
+    LedgerKind.ERASURE_RESULT: Record._erasure_done,
+    LedgerKind.PURGE_INTENT: Record._purge_begun,
+    LedgerKind.PURGE_RESULT: Record._purge_ended,
+    LedgerKind.KEY_DESTROYED: Record._keys_destroyed,
+    LedgerKind.POLICY_APPLIED: Record._policy_applied,
+    LedgerKind.TIER_CHANGED: Record._tier_changed,
+}

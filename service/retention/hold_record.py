@@ -1,0 +1,138 @@
+"""Holds as the ledger has them: what a row may differ in, and how a row is put back that somebody took away.
+
+An entry has of the model and the API key that a hold names a digest alone, and of single calls a count and a digest. A
+hold that was deleted is put back with what is known: with an account and its times, and without the rest it names more
+than it did. That keeps too much until somebody lifts it, and never too little.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from policies.evidence.record import RecordedHold
+from service.ledger import Ledger, read_record
+from service.logs import get_logger
+from service.retention import entries
+from service.retention.means import Means
+from service.retention.runs import SYSTEM
+
+log = get_logger()
+
+_ROWS: Final = "SELECT * FROM hold WHERE id = ANY ($1) FOR UPDATE"
+_PUT_BACK: Final = """
+    INSERT INTO hold (
+        id, name, owner, reason, account_id, from_at, to_at, model, api_key, call_ids, classes, placed_at, placed_by,
+        expires_at, rows, ledger_index
+    ) VALUES ($1, $2, $3, NULL, $4, $5, $6, $7, $8, $9, $10, $14, $11, $12, (
+        SELECT count(*) FROM call_held WHERE account_id = $4 AND hold_id = $1
+    ) + (
+        SELECT count(*) FROM call_error_held WHERE account_id = $4 AND hold_id = $1
+    ), $13)
+    ON CONFLICT (id) DO UPDATE SET
+        account_id = excluded.account_id, from_at = excluded.from_at, to_at = excluded.to_at, model = excluded.model,
+        api_key = excluded.api_key, call_ids = excluded.call_ids, classes = excluded.classes,
+        placed_at = excluded.placed_at, placed_by = excluded.placed_by, expires_at = excluded.expires_at,
+        lifted_at = NULL, lifted_by = NULL, released_at = NULL, ledger_index = excluded.ledger_index
+"""
+_WAIT_MAX: Final = timedelta(days=1)
+_UNKNOWN: Final = "put back from the ledger"
+
+
+def hold_differences(known: RecordedHold, row: Mapping[str, Any]) -> Iterable[str]:
+    """In what a row of `hold` differs from its entries."""
+    name, facts = f"hold `{row['id']}`", known.facts
+    if known.lifted is None and row["lifted_at"] is not None:
+        yield f"{name} is in force in the ledger and lifted here"
+    if known.lifted is not None and row["lifted_at"] is None:
+        yield f"{name} was lifted by entry {known.lifted} and is in force here"
+    for column, ledgered, stored in _pairs(facts, row):
+        if ledgered != stored:
+            yield f"{name}: {column} is `{ledgered}` in the ledger and `{stored}` here"
+    if known.actor != row["placed_by"]:
+        yield f"{name}: placed_by is `{known.actor}` in the ledger and another here"
+    if known.lifted is not None and row["lifted_by"] not in (None, known.lifted_by):
+        yield f"{name}: lifted_by is `{known.lifted_by}` in the ledger and another here"
+    # The entry is written after what may have had to wait for a purge.
+    if not known.placed_at - _WAIT_MAX <= row["placed_at"] <= known.placed_at:
+        yield f"{name}: placed_at is `{known.placed_at.isoformat()}` in the ledger and another here"
+    note = row.get("note")
+    if note is not None and note != "\n".join((row["name"], row["owner"], row["reason"] or "")):
+        yield f"{name}: its name, owner or reason is not the one in the note of its entry"
+
+
+def _pairs(facts: Mapping[str, Any], row: Mapping[str, Any]) -> Iterable[tuple[str, object, object]]:
+    yield "account", facts["account"], row["account_id"]
+    yield "classes", ",".join(facts["classes"]), ",".join(map(str, _classes(row["classes"])))
+    for column, name in (("from_at", "from"), ("to_at", "to"), ("expires_at", "expires")):
+        yield column, facts[name], row[column] and row[column].isoformat()
+    yield "selection", facts["selection"], entries.text_digest(row["model"], row["api_key"])
+    ids = row["call_ids"]
+    calls = None if ids is None else {"count": len(ids), "digest": entries.ids_digest(list(ids))}
+    yield "calls", facts["calls"], calls
+
+
+def _classes(text: str) -> list[Any]:
+    found = json.loads(text)
+    return found if isinstance(found, list) else [found]
+
+
+async def restore_holds(means: Means, connection: asyncpg.Connection) -> list[str]:
+    """Put back every hold that the ledger has in force and the table has not, or has otherwise; what was done.
+
+    In the transaction of `connection`, which has the lock of holds: nothing is destroyed before it has ended.
+    """
+    if not isinstance(means.ledger, Ledger):
+        return []
+    active = {UUID(name): hold for name, hold in (await read_record(means.ledger)).holds.items() if hold.lifted is None}
+    rows = {row["id"]: row for row in await connection.fetch(_ROWS, list(active))}
+    done = []
+    for id_, known in active.items():
+        row = rows.get(id_)
+        if row is not None and _stands(known, row):
+            continue
+        await connection.execute(_PUT_BACK, *_values(id_, known, row))
+        facts = {"hold": str(id_), "entry": known.index}
+        await entries.append(means.ledger, "HOLD_RESTORED", facts, actor=SYSTEM, connection=connection)
+        done.append(f"hold `{id_}` was put back as entry {known.index} of the ledger has it")
+        log.error("a hold was not what the ledger says, and was put back", hold=str(id_), entry=known.index)
+    return done
+
+
+def _stands(known: RecordedHold, row: Mapping[str, Any]) -> bool:
+    """Whether a row keeps all that its entry names: it may name more, as one does that was put back."""
+    open_ended = {"selection": row["model"] is None and row["api_key"] is None, "calls": row["call_ids"] is None}
+    keeps = all(
+        ledgered == stored or open_ended.get(column, False) for column, ledgered, stored in _pairs(known.facts, row)
+    )
+    return keeps and row["lifted_at"] is None
+
+
+def _values(id_: UUID, known: RecordedHold, row: Mapping[str, Any] | None) -> tuple[Any, ...]:
+    """What is known of a hold. What only the row knew is kept where the entry's digest says that it is still that."""
+    facts = known.facts
+    same = {column for column, ledgered, stored in _pairs(facts, row) if ledgered == stored} if row else set()
+    selected = row is not None and "selection" in same
+    return (
+        id_,
+        row["name"] if row else _UNKNOWN,
+        row["owner"] if row else _UNKNOWN,
+        facts["account"],
+        _moment(facts["from"]),
+        _moment(facts["to"]),
+        row["model"] if row and selected else None,
+        row["api_key"] if row and selected else None,
+        row["call_ids"] if row and "calls" in same else None,
+        json.dumps(facts["classes"]),
+        known.actor,
+        _moment(facts["expires"]),
+        known.index,
+        known.placed_at,
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

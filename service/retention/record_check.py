@@ -1,0 +1,232 @@
+"""The tables held against the ledger: API keys, holds, erasures, purges, policies and tiers are what entries say.
+
+Each function answers what differs, in words: which row, what the ledger says, what the table says.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import asyncpg
+
+from policies.evidence import moment
+from policies.evidence.record import Record, RecordedErasure
+from service.access.keys import mac_digest
+from service.ledger import Ledger, read_record
+from service.retention.errors import PurgeFailedError
+from service.retention.hold_record import hold_differences
+from service.retention.means import Means
+from service.retention.runs import ENDED, PurgeState, decode
+
+Result = tuple[list[str], str]
+
+_KEYS: Final = "SELECT prefix, role, accounts, mac, expires_at, revoked_at FROM api_key ORDER BY created_at, prefix"
+_HOLDS: Final = """
+    SELECT hold.*, note.text AS note FROM hold LEFT JOIN ledger_note AS note ON note.index = hold.ledger_index
+    ORDER BY placed_at, id
+"""
+_ERASURES: Final = "SELECT id, kind, account_id, requested_by, finished_at, rows FROM erasure ORDER BY requested_at, id"
+_PURGES: Final = "SELECT * FROM purge_run ORDER BY planned_at, id"
+_POLICIES: Final = """
+    SELECT version, digest, applied_by, approved_by, applied_at FROM policy_version ORDER BY version
+"""
+_TIERS: Final = """
+    SELECT account_id, tier, from_at FROM account_tier ORDER BY account_id, from_at
+"""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+async def differences(means: Means) -> AsyncIterator[str]:
+    """Everything in which a table says something else than the ledger, in words."""
+    if not isinstance(means.ledger, Ledger):
+        return
+    record = await read_record(means.ledger)
+    for _, (statement, compare) in COMPARED.items():
+        for one in compare(record, await means.owner.fetch(statement)):
+            yield one
+
+
+def check_of(what: str) -> Callable[[Means, datetime], Any]:
+    """A check of fsck: one of `COMPARED`."""
+    statement, compare = COMPARED[what]
+
+    async def check(means: Means, _: datetime) -> Result:
+        if not isinstance(means.ledger, Ledger):
+            return [], "there is no ledger to compare with"
+        # The rows first: an entry is there before its row is seen, or with it.
+        rows = await means.owner.fetch(statement)
+        wrong = list(compare(await read_record(means.ledger), rows))
+        return wrong, f"{len(rows)} rows, as the ledger has them"
+
+    return check
+
+
+def _keys(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
+    for row in rows:
+        name, known = f"key `{row['prefix']}`", record.keys.get(row["prefix"])
+        if known is None:
+            if row["revoked_at"] is None:
+                yield f"{name} is in no entry of the ledger: it is refused; revoke it"
+            continue
+        accounts = None if row["accounts"] is None else tuple(json.loads(row["accounts"]))
+        if known.ended is None and row["revoked_at"] is not None:
+            yield f"{name} is live in the ledger and revoked here: it is refused"
+        if known.ended is not None and row["revoked_at"] is None:
+            yield f"{name} was revoked by entry {known.ended} and is live here: it is refused; revoke it again"
+        pairs = {
+            "role": (known.role, row["role"]),
+            "accounts": (known.accounts, accounts),
+            "expires_at": (known.expires_at, row["expires_at"] and moment(row["expires_at"])),
+        }
+        if known.mac is not None:
+            pairs["mac"] = (known.mac, mac_digest(row["mac"]))
+        if known.ended is None or row["revoked_at"] is None:
+            yield from _differing(name, pairs)
+    yield from _gone("key", record.keys, {row["prefix"] for row in rows}, lambda known: known.index)
+
+
+def _holds(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
+    for row in rows:
+        known = record.holds.get(str(row["id"]))
+        if known is None:
+            yield f"hold `{row['id']}` is in no entry of the ledger"
+        else:
+            yield from hold_differences(known, row)
+    yield from _gone("hold", record.holds, {str(row["id"]) for row in rows}, lambda known: known.index)
+
+
+def _erasures(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
+    for row in rows:
+        name, known = f"erasure `{row['id']}`", record.erasures.get(str(row["id"]))
+        if known is None:
+            yield f"{name} is in no entry of the ledger"
+            continue
+        if (known.rows is None) != (row["finished_at"] is None):
+            yield f"{name} is {_done(known.rows)} in the ledger and {_done(row['finished_at'])} here"
+        elif known.rows is not None and not _counted(known, row):
+            yield f"{name}: rows is `{known.rows}` in the ledger and `{row['rows']}` here"
+        pairs = {"kind": (known.kind, row["kind"]), "account": (known.account, row["account_id"])}
+        if known.kind is not None:
+            yield from _differing(name, pairs | {"requested_by": (known.actor, row["requested_by"])})
+    yield from _gone("erasure", record.erasures, {str(row["id"]) for row in rows}, lambda known: known.index)
+
+
+def _counted(known: RecordedErasure, row: asyncpg.Record) -> bool:
+    """An account is swept again behind its end: then more rows may have gone than its entry says."""
+    return row["rows"] == known.rows or (known.kind == "ACCOUNT" and row["rows"] > (known.rows or 0))
+
+
+def _purges(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
+    for row in rows:
+        name, known = f"purge `{row['id']}`", record.purges.get(str(row["id"]))
+        if known is None:
+            yield from _unledgered_purge(name, row)
+            continue
+        result = known.result or {}
+        ended = row["state"] in ENDED
+        if ended != (known.result is not None):
+            yield f"{name} has {'' if known.result else 'not '}ended in the ledger and is {row['state']} here"
+        pairs = {"plan_digest": (known.plan, row["plan_digest"])} if known.plan else {}
+        pairs["requested_by"] = (known.actor, row["requested_by"])
+        if ended and result:
+            pairs |= {
+                "state": (result["state"], row["state"]),
+                "rows_dropped": (result["rows"], row["rows_dropped"]),
+                "keys_destroyed": (result["keys"], row["keys_destroyed"]),
+                "rows_held_back": (result["held"], row["rows_held_back"]),
+            }
+            if "finished_at" in result:
+                pairs["finished_at"] = (result["finished_at"], row["finished_at"] and moment(row["finished_at"]))
+        yield from _differing(name, pairs)
+        yield from _plan_differences(name, row)
+    yield from _gone("purge", record.purges, {str(row["id"]) for row in rows}, lambda known: known.index)
+
+
+def _unledgered_purge(name: str, row: asyncpg.Record) -> Iterable[str]:
+    """One that finds nothing due has no entry, nor has one that has not said yet what it will do."""
+    if row["keys_destroyed"] or row["rows_dropped"] or row["rows_held_back"]:
+        yield f"{name} has destroyed something, and is in no entry of the ledger"
+
+
+def _plan_differences(name: str, row: asyncpg.Record) -> Iterable[str]:
+    try:
+        run = decode(row)
+    except PurgeFailedError:
+        yield f"{name}: its plan cannot be read"
+        return
+    if not run.spared and run.plan.digest() != run.digest:
+        yield f"{name}: its plan is not the one that its digest names"
+    counted = sum(part.rows_estimate for part in run.plan.partitions)
+    if run.state is PurgeState.DONE and counted != run.rows_dropped:
+        yield f"{name}: the partitions of its plan had {counted} rows, and {run.rows_dropped} are said to be dropped"
+
+
+def _policies(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
+    for row in rows:
+        name, known = f"policy version {row['version']}", record.policies.get(row["version"])
+        if known is None:
+            if record.policies:  # the very first may be older than its ledger
+                yield f"{name} is in no entry of the ledger"
+            continue
+        pairs = {
+            "digest": (known.digest, row["digest"]),
+            "applied_by": (known.applied_by, row["applied_by"]),
+            "approved_by": (known.approved_by, row["approved_by"]),
+        }
+        if known.applied_at is not None:
+            pairs["applied_at"] = (known.applied_at, moment(row["applied_at"]))
+        yield from _differing(name, pairs)
+    yield from _gone("policy version", record.policies, {row["version"] for row in rows}, lambda known: known.index)
+
+
+def _tiers(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
+    here = {(row["account_id"], row["from_at"].astimezone(UTC)): row["tier"] for row in rows}
+    moved = {(account, datetime.fromisoformat(day)): tier for (account, day), tier in record.tiers.items()}
+    for (account, start), tier in here.items():
+        name = f"account {account}"
+        if start == _EPOCH:
+            first = record.first_tiers.get(account)
+            if first is not None and first != tier:
+                yield f"{name} began in tier {first} by the ledger and in tier {tier} here"
+        elif (account, start) not in moved:
+            yield f"{name} is moved to tier {tier} from {start:%Y-%m-%d} on, and no entry of the ledger says so"
+        elif moved[account, start] != tier:
+            yield f"{name} is in tier {moved[account, start]} from {start:%Y-%m-%d} on by the ledger, in {tier} here"
+    for account, start in sorted(moved.keys() - here.keys()):
+        yield f"account {account} was moved to tier {moved[account, start]} from {start:%Y-%m-%d} on, and is not here"
+
+
+def _differing(name: str, pairs: Mapping[str, tuple[object, object]]) -> Iterable[str]:
+    for column, (ledgered, stored) in pairs.items():
+        if ledgered != stored:
+            yield f"{name}: {column} is `{_shown(ledgered)}` in the ledger and `{_shown(stored)}` here"
+
+
+def _gone(what: str, known: Mapping[Any, Any], here: set[Any], index: Callable[[Any], int]) -> Iterable[str]:
+    for name, entry in known.items():
+        if name not in here:
+            yield f"{what} `{name}` is in entry {index(entry)} of the ledger and not here"
+
+
+def _shown(value: object) -> str:
+    """In few characters; what somebody typed into the database may be anything."""
+    if isinstance(value, tuple):
+        value = ",".join(map(str, value))
+    text = "none" if value is None else str(value)
+    return "".join(char if char.isprintable() and char != "`" else "?" for char in text)[:80]
+
+
+def _done(value: object) -> str:
+    return "not done" if value is None else "done"
+
+
+COMPARED: Final = {
+    "api keys": (_KEYS, _keys),
+    "hold record": (_HOLDS, _holds),
+    "erasure record": (_ERASURES, _erasures),
+    "purge record": (_PURGES, _purges),
+    "policies": (_POLICIES, _policies),
+    "tiers": (_TIERS, _tiers),
+}
+"""What is compared, by the name of its check: the rows, and what is wrong with them."""

@@ -1,0 +1,26 @@
+"""What can be told at start without reading every row: the tables against the ledger, and the catalogue."""
+
+from service.logs import get_logger
+from service.retention.detached import described, detached_partitions
+from service.retention.means import Means
+from service.retention.record_check import differences
+
+log = get_logger()
+
+
+async def say_differences(means: Means) -> None:
+    """Log each difference once, as an error. It keeps nobody from being served: what is safer is in force anyway."""
+    try:
+        found = await differences_at_start(means)
+    except Exception:  # whatever it was: a service that cannot look says so and serves
+        log.exception("the database could not be held against the ledger")
+        return
+    for one in found:
+        log.error("the database is not as the ledger has it", difference=one)
+
+
+async def differences_at_start(means: Means) -> list[str]:
+    """Everything that is not as the ledger and the code have it, in words. `calledger fsck` looks at all the rest."""
+    outside = await detached_partitions(means, await means.partitions.catalogue(sized=False))
+    said = [f"partition {one}" for one in described(one for one in outside if not one.planned)]
+    return said + [one async for one in differences(means)]

@@ -1,0 +1,328 @@
+"""What somebody does behind our back, with the database's owner at hand, and which of us notices.
+
+Each manipulation is done to a ledger that is sound, by plain SQL or on the disk. `fsck` names it, the statement of
+`attest` fails by the same words, and what can be told without reading every row is said at start and by `status`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from http_server import Served, serve
+from ingesting import call
+from rows import open_shelf
+from steward import NOW, OLD, SHORT, Steward, failed, stewarding
+
+from policies import Role, digest
+from policies.evidence import LedgerKind
+from policies.model import DataClass
+from service.access.keys import mac_digest, new_key
+from service.ledger import Checkpoints
+from service.retention.attest import attest
+from service.retention.erasure import ErasureKind, request_erasure
+from service.retention.fsck import check_ledger
+from service.retention.holds import lift_hold, release_lifted
+from service.retention.start_check import differences_at_start
+from service.storage.policy_store import AppliedPolicy, store_policy
+
+KEY = "INSERT INTO api_key (prefix, role, accounts, mac, created_at) VALUES ($1, $2, NULL, $3, clock_timestamp())"
+
+
+@dataclass
+class Case:
+    """A sound ledger with something of everything."""
+
+    steward: Steward
+    live: str = ""
+    revoked: str = ""
+    hold: str = ""
+    lifted: str = ""
+
+    async def sql(self, statement: str, *values: object) -> None:
+        await self.steward.means.owner.execute(statement, *values)
+
+    async def without_triggers(self, statement: str) -> None:
+        """As somebody does it who knows that the ledger refuses changes, and puts the refusal back."""
+        for table in ("ledger_entry", "ledger_checkpoint"):
+            await self.sql(f"ALTER TABLE {table} DISABLE TRIGGER append_only")
+        await self.sql(statement)
+        for table in ("ledger_entry", "ledger_checkpoint"):
+            await self.sql(f"ALTER TABLE {table} ENABLE TRIGGER append_only")
+
+    async def fsck(self) -> dict[str, str]:
+        return {one.check: one.detail async for one in check_ledger(self.steward.means) if not one.ok}
+
+    async def attested(self) -> dict[str, str]:
+        """The requirements that the statement says are not met."""
+        await Checkpoints(self.steward.ledger).sign()
+        applied = AppliedPolicy(SHORT, 1, digest(SHORT), datetime.now(UTC), "cli")
+        said = await attest(self.steward.means, self.steward.ledger, applied, days=92, actor="cli")
+        return {one["title"]: one["finding"] for one in said["statement"]["checks"] if not one["holds"]}
+
+
+async def new_api_key(steward: Steward, role: Role) -> str:
+    key = new_key(b"pepper")
+    await steward.means.owner.execute(KEY, key.prefix, role.value, key.mac)
+    facts = {"key": key.prefix, "role": role.value, "accounts": None, "expires_at": None, "mac": mac_digest(key.mac)}
+    await steward.ledger.append(LedgerKind.API_KEY_CREATED, facts, actor="cli")
+    return key.prefix
+
+
+@pytest.fixture
+async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
+    """Calls of two ages, an error, two holds, an erasure, a purge, a policy, keys, and a move to another tier."""
+    async with stewarding(database_url, tmp_path) as steward:
+        case = Case(steward)
+        await store_policy(steward.means.owner, SHORT, applied_by="cli", approved_by="admin", ledger=steward.ledger)
+        await steward.report(call("old", started_at=OLD.isoformat(), account="acme"))
+        await steward.report(
+            failed("held", NOW - timedelta(days=2), user="u1"), failed("young", NOW - timedelta(days=1))
+        )
+        case.live = await new_api_key(steward, Role.AUDITOR)
+        case.revoked = await new_api_key(steward, Role.VIEWER)
+        await case.sql("UPDATE api_key SET revoked_at = now() WHERE prefix = $1", case.revoked)
+        await steward.ledger.append(LedgerKind.API_KEY_REVOKED, {"key": case.revoked}, actor="cli")
+        case.hold = str((await steward.hold(DataClass.OPERATIONAL, model="m")).id)
+        lifted = await steward.hold(account="acme")
+        await lift_hold(steward.means, lifted.id, reason="over", actor="cli")
+        case.lifted = str(lifted.id)
+        wanted = {"account": "acme", "user": "u1", "reason": "asked", "actor": "cli"}
+        await request_erasure(steward.means, kind=ErasureKind.USER, **wanted)
+        await steward.purge()
+        yield case
+
+
+async def test_a_sound_ledger_is_sound(case: Case) -> None:
+    """Nobody finds anything where nothing was done."""
+    assert await case.fsck() == {}
+    assert await differences_at_start(case.steward.means) == []
+    assert await case.attested() == {}
+
+
+async def revive_key(case: Case) -> None:
+    await case.sql("UPDATE api_key SET revoked_at = NULL WHERE prefix = $1", case.revoked)
+
+
+async def raise_role(case: Case) -> None:
+    await case.sql("UPDATE api_key SET role = 'admin' WHERE prefix = $1", case.live)
+
+
+async def bind_key(case: Case) -> None:
+    await case.sql("UPDATE api_key SET accounts = '[1]' WHERE prefix = $1", case.live)
+
+
+async def other_secret(case: Case) -> None:
+    await case.sql("UPDATE api_key SET mac = $2 WHERE prefix = $1", case.live, bytes(32))
+
+
+async def make_key(case: Case) -> None:
+    await case.sql(KEY, "smuggled", "admin", bytes(32))
+
+
+async def delete_key(case: Case) -> None:
+    await case.sql("DELETE FROM api_key WHERE prefix = $1", case.live)
+
+
+async def end_key_late(case: Case) -> None:
+    await case.sql("UPDATE api_key SET expires_at = now() + interval '9 years' WHERE prefix = $1", case.live)
+
+
+async def delete_hold(case: Case) -> None:
+    await case.sql("DELETE FROM hold WHERE id::text = $1", case.hold)
+    await case.sql("DELETE FROM call_held WHERE hold_id::text = $1", case.hold)
+
+
+async def lift_behind(case: Case) -> None:
+    await case.sql("UPDATE hold SET lifted_at = now(), lifted_by = 'cli' WHERE id::text = $1", case.hold)
+
+
+async def shorten_hold(case: Case) -> None:
+    await case.sql("UPDATE hold SET expires_at = now() WHERE id::text = $1", case.hold)
+
+
+async def narrow_hold(case: Case) -> None:
+    await case.sql("UPDATE hold SET model = 'another' WHERE id::text = $1", case.hold)
+
+
+async def other_owner(case: Case) -> None:
+    await case.sql("UPDATE hold SET owner = 'nobody' WHERE id::text = $1", case.hold)
+
+
+async def unlift_hold(case: Case) -> None:
+    await case.sql("UPDATE hold SET lifted_at = NULL, lifted_by = NULL WHERE id::text = $1", case.lifted)
+
+
+async def undo_erasure(case: Case) -> None:
+    await case.sql("UPDATE erasure SET finished_at = NULL")
+
+
+async def fewer_erased(case: Case) -> None:
+    await case.sql("UPDATE erasure SET rows = rows + 7")
+
+
+async def delete_erasure(case: Case) -> None:
+    await case.sql("DELETE FROM erasure")
+
+
+async def fewer_purged(case: Case) -> None:
+    await case.sql("UPDATE purge_run SET rows_dropped = 7 WHERE rows_dropped > 0")
+
+
+async def purged_earlier(case: Case) -> None:
+    await case.sql("UPDATE purge_run SET finished_at = finished_at - interval '9 days' WHERE rows_dropped > 0")
+
+
+async def other_plan(case: Case) -> None:
+    await case.sql("""UPDATE purge_run SET plan = jsonb_set(plan, '{partitions,0,rows}', '5') WHERE rows_dropped > 0""")
+
+
+async def delete_purge(case: Case) -> None:
+    await case.sql("DELETE FROM purge_run WHERE rows_dropped > 0")
+
+
+async def make_purge(case: Case) -> None:
+    await case.sql("INSERT INTO purge_run SELECT gen_random_uuid(), state, plan_digest, plan, planned_at, finished_at,"
+                   " requested_by, keys_destroyed, rows_dropped, failure, rows_held_back, ledger_index FROM purge_run"
+                   " WHERE rows_dropped > 0")  # fmt: skip
+
+
+async def applied_by_another(case: Case) -> None:
+    await case.sql(
+        "UPDATE policy_version SET applied_by = 'k7m2xq9p' WHERE version = (SELECT max(version) FROM policy_version)"
+    )
+
+
+async def approved_by_another(case: Case) -> None:
+    await case.sql("UPDATE policy_version SET approved_by = NULL")
+
+
+async def delete_policy(case: Case) -> None:
+    await case.sql("DELETE FROM policy_version WHERE version = (SELECT max(version) FROM policy_version)")
+
+
+async def other_tier(case: Case) -> None:
+    await case.sql("INSERT INTO account_tier (account_id, tier, from_at) VALUES (1, 9, '2031-01-01Z')")
+
+
+@pytest.mark.parametrize(
+    ("manipulate", "check", "says"),
+    [
+        (revive_key, "api keys", "was revoked by entry"),
+        (raise_role, "api keys", "role is `auditor` in the ledger and `admin` here"),
+        (bind_key, "api keys", "accounts is `none` in the ledger and `1` here"),
+        (other_secret, "api keys", "mac is `sha256:"),
+        (make_key, "api keys", "key `smuggled` is in no entry of the ledger"),
+        (delete_key, "api keys", "of the ledger and not here"),
+        (end_key_late, "api keys", "expires_at is `none` in the ledger"),
+        (delete_hold, "hold record", "of the ledger and not here"),
+        (lift_behind, "hold record", "is in force in the ledger and lifted here"),
+        (shorten_hold, "hold record", "expires_at is `None` in the ledger"),
+        (narrow_hold, "hold record", "selection is `sha256:"),
+        (other_owner, "hold record", "its name, owner or reason is not the one in the note"),
+        (unlift_hold, "hold record", "was lifted by entry"),
+        (undo_erasure, "erasure record", "is done in the ledger and not done here"),
+        (fewer_erased, "erasure record", "rows is"),
+        (delete_erasure, "erasure record", "of the ledger and not here"),
+        (fewer_purged, "purge record", "rows_dropped is `1` in the ledger and `7` here"),
+        (purged_earlier, "purge record", "finished_at is"),
+        (other_plan, "purge record", "the partitions of its plan had"),
+        (delete_purge, "purge record", "of the ledger and not here"),
+        (make_purge, "purge record", "has destroyed something, and is in no entry"),
+        (applied_by_another, "policies", "applied_by is `cli` in the ledger and `k7m2xq9p` here"),
+        (approved_by_another, "policies", "approved_by is `admin` in the ledger and `none` here"),
+        (delete_policy, "policies", "of the ledger and not here"),
+        (other_tier, "tiers", "account 1 is moved to tier 9"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+async def test_a_table_that_differs_from_the_ledger_is_named(
+    case: Case, manipulate: Callable[[Case], Awaitable[None]], check: str, says: str
+) -> None:
+    """The row is named with what the ledger says and what the table says: by fsck, by attest, and at start."""
+    await manipulate(case)
+    found, at_start, attested = await case.fsck(), await differences_at_start(case.steward.means), await case.attested()
+
+    assert says in found[check]
+    assert any(says in one for one in at_start), at_start
+    assert says in attested[f"fsck, {check}"]
+
+
+@pytest.fixture
+async def served(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
+    async with open_shelf(database_url, tmp_path) as shelf, serve(shelf) as served:
+        yield served
+
+
+async def role_of(served: Served, key: str) -> str | int:
+    """The role under which a key is served, or the status by which it is refused."""
+    served.runtime.authenticator.forget()
+    headers, body = {"Authorization": f"Bearer {key}"}, {"query": "{ viewer { role } }"}
+    async with served.session.post(served.url, json=body, headers=headers) as response:
+        return (await response.json())["data"]["viewer"]["role"] if response.status == 200 else response.status
+
+
+async def test_a_revoked_key_stays_revoked(served: Served) -> None:
+    """Whatever the table says afterwards: made live again, or put back by an older backup of it."""
+    key = await served.key(Role.VIEWER)
+    prefix, owner = key.split("_")[1], served.runtime.database.owner
+    assert await role_of(served, key) == "VIEWER"
+    await served.runtime.ledger.append(LedgerKind.API_KEY_REVOKED, {"key": prefix}, actor="cli")
+    assert await role_of(served, key) == 401
+    await owner.execute("UPDATE api_key SET revoked_at = NULL WHERE prefix = $1", prefix)
+    assert await role_of(served, key) == 401
+
+
+async def test_a_role_is_the_one_of_the_ledger(served: Served) -> None:
+    """An auditor who is made an admin in the table is an auditor; neither more accounts nor a longer life are had."""
+    ends = datetime.now(UTC) - timedelta(seconds=1)
+    owner = served.runtime.database.owner
+    auditor, expired = await served.key(Role.AUDITOR), await served.key(Role.VIEWER, expires_at=ends)
+    await owner.execute("UPDATE api_key SET role = 'admin', expires_at = NULL")
+    assert await role_of(served, auditor) == "AUDITOR"
+    assert await role_of(served, expired) == 401
+
+
+async def test_a_key_that_no_entry_made_is_none(served: Served) -> None:
+    """A row that somebody wrote into the table opens nothing, nor does another secret under a prefix that is known."""
+    key, other = new_key(served.pepper), new_key(served.pepper)
+    owner = served.runtime.database.owner
+    await owner.execute(KEY, key.prefix, "admin", key.mac)
+    assert await role_of(served, key.text) == 401
+    known = (await served.key(Role.VIEWER)).split("_")[1]
+    await owner.execute("DELETE FROM api_key WHERE prefix = $1", known)
+    await owner.execute(KEY, other.prefix, "viewer", other.mac)
+    facts = {"key": other.prefix, "role": "viewer", "accounts": None, "expires_at": None, "mac": mac_digest(bytes(32))}
+    await served.runtime.ledger.append(LedgerKind.API_KEY_CREATED, facts, actor="cli")
+    assert await role_of(served, other.text) == 401
+
+
+async def test_the_accounts_of_a_key_are_those_of_the_ledger(served: Served) -> None:
+    """A key that is unbound in the table sees no more accounts than it was made for."""
+    key = await served.key(Role.VIEWER, 1)
+    await served.runtime.database.owner.execute("UPDATE api_key SET accounts = NULL")
+    principal = await served.runtime.authenticator.authenticate(f"Bearer {key}")
+    assert principal.accounts == (1,)
+
+
+@pytest.mark.parametrize("manipulate", [delete_hold, lift_behind, shorten_hold, narrow_hold])
+async def test_a_hold_keeps_what_it_names_whatever_the_table_says(
+    case: Case, manipulate: Callable[[Case], Awaitable[None]]
+) -> None:
+    """The purge puts the hold back as the ledger has it before it destroys anything, and writes that down."""
+    steward = case.steward
+    await steward.report(call("older", started_at=(OLD - timedelta(days=30)).isoformat(), account="acme", model="m"))
+    await manipulate(case)
+    await release_lifted(steward.means)
+    await steward.purge()
+
+    kept = await steward.column("SELECT source_id FROM call_held WHERE hold_id::text = $1", case.hold)
+    assert "older" in kept
+    assert await steward.value(
+        "SELECT lifted_at IS NULL AND expires_at IS NULL FROM hold WHERE id::text = $1", case.hold
+    )
+    assert "HOLD_RESTORED" in await steward.kinds()
+    entries = len(await steward.kinds())
+    await steward.purge()
+    assert len(await steward.kinds()) == entries
