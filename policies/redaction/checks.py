@@ -98,6 +98,8 @@ def _short(data: bytes, start: int, end: int) -> Span | None:
 def _written(data: bytes, start: int, end: int) -> Span | None:
     """A key of a gateway that an operator wrote; neither one that is masked in part, nor an algorithm of SSH."""
     token = data[start:end]
+    if data[start - 1 : start] == b"-":
+        return None  # `eu-sk-01` is a place
     if data[end : end + 1] == b"*" or data[end : end + 3] in (b"...", b"\xe2\x80\xa6", b"\xe2\x80\xa2"):
         return None
     return None if token.startswith((b"sk-ssh", b"sk-ecdsa")) else _has_digit(data, start, end)
