@@ -161,13 +161,11 @@ class Admission:
         return None
 
     def _parts_pass(self, report: Report) -> bool:
-        """Whether the parts of the amount are kept as they are: those of an estimate, and others by known names."""
+        """Whether the parts of the amount are kept as they are: by known names, or those of our price lists."""
         if not self._keeps_parts or report.currency is None:
             return False
-        parts = report.amount_parts
-        return report.amount_source == "ESTIMATED" or (
-            bool(parts) and all(part.meter in _KEPT_METERS for part in parts)
-        )
+        parts = report.amount_parts or ()
+        return bool(parts) and all(part.meter in _KEPT_METERS or part.price_list is not None for part in parts)
 
     def admit(self, report: Report) -> Admitted:
         """What may be stored of `report`, which is left as it was. Never raises because of what a report says."""
