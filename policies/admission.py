@@ -19,14 +19,15 @@ from policies.redaction import Persons, Redactor
 from policies.report import AmountPart, AmountSource, AmountUnknown, Attributes, Report, Source
 
 NAME_CHARS_MAX: Final = 200
+ID_CHARS_MAX: Final = 512
 WORD_CHARS_MAX: Final = 100
 METERS: Final = frozenset(
     ("input", "output", "cache_read", "cache_write", "reasoning", "request", "discount", "margin")
 )
 OTHER_METER: Final = "other"
 REJECTED_ACCOUNT: Final = (
-    "the account's name looks like a secret or like personal data, is longer than 200 characters, or holds characters "
-    "that do not print; report the account under another name"
+    "the account's name has the format of a credential, holds an e-mail address, is longer than 200 characters, or "
+    "holds characters that do not print; report the account under another name"
 )
 REJECTED_CURRENCY: Final = "an amount needs a currency of 3 to 16 upper-case letters, such as `USD`"
 
@@ -158,7 +159,7 @@ class Admission:
     def admit(self, report: Report) -> Admitted:
         """What may be stored of `report`, which is left as it was. Never raises because of what a report says."""
         removed = dict(report.dropped)
-        optional, required = self._texts.optional, self._texts.required
+        identifier = self._texts.identifier
         persons = self._personal.persons(report)
         failure = self._failure(report, persons, removed)
         keeps_amount = self._keeps_amount and report.amount is not None
@@ -166,15 +167,15 @@ class Admission:
             source=report.source,
             source_id=self._source_id(report, persons, removed),
             started_at=report.started_at,
-            account=optional(report.account, NAME_CHARS_MAX, "account", removed),
-            api_key=self._keep_api_key(optional(report.api_key, NAME_CHARS_MAX, "api_key", removed)),
+            account=identifier(report.account, NAME_CHARS_MAX, "account", removed),
+            api_key=self._keep_api_key(identifier(report.api_key, NAME_CHARS_MAX, "api_key", removed)),
             user=(report.user or None) if self._hashes_user else None,
-            model=required(report.model, NAME_CHARS_MAX, "model", removed),
+            model=identifier(report.model, NAME_CHARS_MAX, "model", removed) or WITHHELD,
             served_model=self._keep_served_model(
-                optional(report.served_model, NAME_CHARS_MAX, "served_model", removed)
+                identifier(report.served_model, NAME_CHARS_MAX, "served_model", removed)
             ),
-            provider=self._keep_provider(optional(report.provider, WORD_CHARS_MAX, "provider", removed)),
-            operation=self._keep_operation(optional(report.operation, WORD_CHARS_MAX, "operation", removed)),
+            provider=self._keep_provider(identifier(report.provider, WORD_CHARS_MAX, "provider", removed)),
+            operation=self._keep_operation(identifier(report.operation, WORD_CHARS_MAX, "operation", removed)),
             failed=report.failed,
             streamed=report.streamed,
             input_tokens=report.input_tokens,
@@ -231,7 +232,7 @@ class Admission:
         of what was masked would let a guess be tried. That both are stored never depends on it (the writer derives a
         call's id from the original).
         """
-        clean = self._texts.source_id(report.source_id, NAME_CHARS_MAX, removed)
+        clean = self._texts.source_id(report.source_id, ID_CHARS_MAX, removed)
         if not self._personal.names_calls:
             clean = source_id_without(clean, persons, removed)
         shown = self._keep_source_id(clean) or WITHHELD
@@ -241,7 +242,7 @@ class Admission:
 
     def _corrects(self, corrects: str | None, removed: dict[str, int]) -> str | None:
         # A masked id names no call, or the wrong one.
-        clean = self._texts.optional(corrects, NAME_CHARS_MAX, "corrects", removed)
+        clean = self._texts.identifier(corrects, ID_CHARS_MAX, "corrects", removed)
         return clean if clean == corrects else None
 
     def _tags(self, tags: dict[str, str], removed: dict[str, int]) -> dict[str, str]:

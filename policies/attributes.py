@@ -9,6 +9,7 @@ from policies.model import Action, Policy
 from policies.report import Attributes
 
 NAME_CHARS_MAX: Final = 200
+ID_CHARS_MAX: Final = 512
 UNITS_MAX: Final = 16
 _UNIT: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _KNOWN_MAX: Final = 8192
@@ -25,6 +26,7 @@ _NAMES: Final = {
     "Call.organization": "organization",
     "Call.normalizedError": "normalized_error",
 }
+_FREE_TEXT: Final = "normalized_error"
 _FIGURES: Final = {"Call.attempt": "attempt", "Call.cacheHit": "cache_hit", "Call.units": "units"}
 
 
@@ -75,12 +77,13 @@ class AttributeAdmission:
     def _text(self, name: str, text: str, removed: dict[str, int]) -> str | None:
         # Part of an id is no id: it would join calls that have nothing to do with each other.
         if name in _IDS.values():
-            clean = self._texts.source_id(text, NAME_CHARS_MAX, removed)
+            clean = self._texts.source_id(text, ID_CHARS_MAX, removed)
             if clean != text:
                 count(removed, name)
                 return None
             return clean
-        return self._texts.optional(text, NAME_CHARS_MAX, name, removed)
+        admit = self._texts.optional if name == _FREE_TEXT else self._texts.identifier
+        return admit(text, NAME_CHARS_MAX, name, removed)
 
     def _remember(self, attributes: Attributes, admitted: Attributes) -> None:
         names = _names(admitted)

@@ -76,7 +76,8 @@ class Report:
     the content fields of the same report, `identifiers` the names of tools, models and addresses that stand in or
     beside them. All of these are looked for in the report's other texts, and then gone. `amount_unknown` says why there
     is no amount where one was reported and is none; what was not reported is estimated. `dropped` counts the fields
-    that the adapter left out: by name only when the name is known to us, else under `unknown`.
+    that the adapter left out: by name only when the name is known to us, else under `unknown`. `warnings` say why a
+    field was left out that was not as it should be.
     """
 
     source: Source
@@ -111,3 +112,4 @@ class Report:
     amount_unknown: AmountUnknown | None = None
     identifiers: tuple[str, ...] = field(default=(), repr=False)
     persons: tuple[str, ...] = field(default=(), repr=False)
+    warnings: tuple[str, ...] = ()

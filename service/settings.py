@@ -58,7 +58,7 @@ class Settings(BaseSettings):
         int,
         Field(ge=1, le=720, description="hours that an exported file can be fetched before it is removed"),
     ] = 24
-    max_body_bytes: Annotated[int, Field(ge=1024, description="largest body of a report, after gzip")] = 64 * 2**20
+    max_body_bytes: Annotated[int, Field(ge=1024, description="largest body of a report, after gzip")] = 128 * 2**20
     queue_rows: Annotated[int, Field(ge=1, description="calls that may wait for the writer before 503")] = 20_000
     batch_rows: Annotated[int, Field(ge=1, le=20_000, description="calls that one commit takes at most")] = 2_000
     read_connections: Annotated[int, Field(ge=1, le=200, description="database connections for queries, each role")] = 8

@@ -1,6 +1,7 @@
 """The redactor: views, one scan of each, echoes, spans, and a second look that must find nothing."""
 
 from collections.abc import Iterable
+from copy import copy
 from functools import lru_cache
 
 from policies.redaction.echo import ContentIndex
@@ -18,6 +19,7 @@ from policies.redaction.merge import (
     split,
 )
 from policies.redaction.model import Kind, Redaction
+from policies.redaction.named_formats import identifier_rules
 from policies.redaction.persons import PERSON_RULE
 from policies.redaction.rules import Rule, checked, shipped_rules
 from policies.redaction.scan import Scanner
@@ -58,6 +60,14 @@ class Redactor:
         )
         self._size_cap = size_cap
         self._clean = lru_cache(maxsize=_CLEAN_CACHE_ENTRIES)(self._cleaned)
+
+    def for_identifiers(self) -> "Redactor":
+        """One for names and ids, which takes out credentials of a named format and e-mail addresses alone."""
+        other = copy(self)
+        other.rules = identifier_rules(self.rules)
+        other._scanner = Scanner(other.rules)
+        other._clean = lru_cache(maxsize=_CLEAN_CACHE_ENTRIES)(other._cleaned)
+        return other
 
     def redact(self, text: str, *, content: ContentIndex | None = None) -> Redaction:
         """`text` in segments; longer texts are cut at the size cap first. Raises RedactionError, and nothing else."""

@@ -4,14 +4,15 @@ from collections.abc import Iterable
 
 from policies import Report
 from service.access.principal import Principal
+from service.ingest.refusals import Refusal
 from service.ingest.rows import Rejection
 from service.storage.accounts import DEFAULT_ACCOUNT, Accounts
 
 # What these gateways report as the account is an id of their own, not a name that someone chose here: it does not
 # contradict a key that is bound to one account.
 _GATEWAY_IDS = frozenset({"litellm"})
-NO_ACCOUNT = Rejection("`account` is required: the key is bound to several accounts")
-OTHER_ACCOUNT = Rejection("`account` is none of those that the key is bound to")
+NO_ACCOUNT = Rejection("`account` is required: the key is bound to several accounts", Refusal.FIELD_MISSING)
+OTHER_ACCOUNT = Rejection("`account` is none of those that the key is bound to", Refusal.ACCOUNT_NOT_ALLOWED)
 
 
 class Addressees:
@@ -21,6 +22,13 @@ class Addressees:
         self._accounts = accounts
         self._bound = principal.accounts
         self._numbers: dict[str, int] = {}
+
+    def drop_unused(self, report: Report) -> None:
+        """Take the account from a report whose account is the key's own whatever it says: then nobody judges it."""
+        if self._bound is None or len(self._bound) != 1 or report.source not in _GATEWAY_IDS:
+            return
+        if report.account not in self._numbers:
+            report.account = None
 
     async def learn(self, reports: Iterable[Report] = ()) -> None:
         """Look up, or make, the accounts that `account_of` is asked for next. Admission has passed their names."""

@@ -14,6 +14,7 @@ from service.errors import ServiceError
 from service.ingest.errors import CONNECTION_FAULTS, DATABASE_FAULTS
 from service.ingest.metrics import BATCH_ROWS, BISECTED
 from service.ingest.prepared import Prepared
+from service.ingest.refusals import Refusal
 from service.ingest.rows import Rejection
 from service.ingest.staging import Connection, create_staging, insert_new
 from service.ingest.verdict import Status
@@ -71,7 +72,9 @@ class BatchStore:
         except _RefusedError as refused:
             if len(calls) == 1:
                 log.warning("the database refused a call", sqlstate=refused.code)
-                calls[0].outcome = Rejection(f"the database refused the call (SQLSTATE {refused.code})")
+                calls[0].outcome = Rejection(
+                    f"the database refused the call (SQLSTATE {refused.code})", Refusal.DATABASE_REFUSED
+                )
                 return
             BISECTED.inc()
             middle = len(calls) // 2

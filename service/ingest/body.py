@@ -96,4 +96,7 @@ class Gunzip:
 
 
 def _too_large(max_bytes: int) -> str:
-    return f"the body is larger than {max_bytes} bytes: send fewer calls at a time"
+    return (
+        f"the body is larger than {max_bytes} bytes, and nothing of it was stored: send fewer calls at a time "
+        "(LiteLLM: set `DEFAULT_BATCH_SIZE` lower in its environment), or set `CALLEDGER_MAX_BODY_BYTES` higher here"
+    )

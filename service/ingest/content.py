@@ -11,13 +11,13 @@ import msgspec
 
 from policies.content import gather
 from policies.report import Json, Report
-from service.ingest.rows import repair_surrogates
+from service.ingest.row_repair import repaired
 
 
-def _finite(text: str) -> float:
+def _finite(text: str) -> float | None:
     # `1e999` is JSON; infinity is not, and could not be written back.
     number = float(text)
-    return number if isfinite(number) else 0.0
+    return number if isfinite(number) else None
 
 
 _VALUES: Final = msgspec.json.Decoder(float_hook=_finite)
@@ -28,13 +28,16 @@ class UnreadableContentError(ValueError):
 
 
 def decode_value(raw: bytes | msgspec.Raw) -> Json:
-    """Any JSON value; halves of surrogate pairs become U+FFFD. UnreadableContentError if even that does not help."""
+    """Any JSON value; halves of surrogate pairs become U+FFFD, and null what is no finite number.
+
+    UnreadableContentError if even that does not help.
+    """
     try:
         return _VALUES.decode(raw)
     except (ValueError, RecursionError):
         pass
     try:
-        return _VALUES.decode(repair_surrogates(bytes(raw)).decode("utf-8", "replace").encode())
+        return _VALUES.decode(repaired(bytes(raw)).decode("utf-8", "replace").encode())
     except (ValueError, RecursionError):
         raise UnreadableContentError from None
 

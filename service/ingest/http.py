@@ -1,7 +1,7 @@
 """The HTTP side of ingest: who may report, the body, and the answer with a verdict for each row."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,9 +14,9 @@ from service.access.principal import Principal
 from service.errors import CalledgerError, ServiceError
 from service.ingest.body import read_body
 from service.ingest.errors import DATABASE_FAULTS, BodyError, BodyTooLargeError, EncodingError, QueueFullError
-from service.ingest.litellm import read_litellm
-from service.ingest.native import read_native
-from service.ingest.rows import Rejection
+from service.ingest.litellm import read_litellm_rows
+from service.ingest.native import read_native_rows
+from service.ingest.rows import Rejection, Row, split_rows_in_turns
 from service.ingest.verdict import Status, Verdict, tally_of
 from service.ingest.writer import Writer
 from service.storage.errors import DatabaseAwayError
@@ -24,7 +24,8 @@ from service.storage.errors import DatabaseAwayError
 RETRY_AFTER_S: Final = 2
 _MAY_REPORT: Final = frozenset({Role.INGEST, Role.ADMIN})
 
-Adapter = Callable[[bytes], Iterator[Report | Rejection]]
+Adapter = Callable[[Iterable[Row], bytes], Iterator[Report | Rejection]]
+"""Rows, and the body that they are from, to reports; a bad row is a rejection."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -38,8 +39,8 @@ class Format:
 
 
 FORMATS: Final = (
-    Format("/v1/calls", "native", read_native),
-    Format("/v1/litellm", "litellm", read_litellm),
+    Format("/v1/calls", "native", read_native_rows),
+    Format("/v1/litellm", "litellm", read_litellm_rows),
 )
 
 
@@ -53,7 +54,8 @@ def _handler(form: Format, writer: Writer, authenticator: Authenticator, max_bod
         try:
             principal = await _reporter(request, authenticator)
             body = await read_body(request, max_bytes=max_body_bytes)
-            verdicts = await writer.submit(form.read(body), principal, source=form.source)
+            rows = form.read(await split_rows_in_turns(body), body)
+            verdicts = await writer.submit(rows, principal, source=form.source)
         except (BodyError, ForbiddenError, UnauthenticatedError, ServiceError) as error:
             return refusal(error)
         return _json(answer(verdicts))
@@ -89,12 +91,14 @@ def answer(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 def _result(index: int, verdict: Verdict) -> dict[str, Any]:
-    status, id_, reason, _ = verdict
+    status, id_, reason, _, warnings, _ = verdict
     result: dict[str, Any] = {"index": index, "status": status}
     if id_ is not None:
         result["id"] = id_
     if reason is not None:
         result["reason"] = reason
+    if warnings:
+        result["warnings"] = list(warnings)
     return result
 
 

@@ -5,7 +5,7 @@ nulls may come as the string `None`, money is a noisy float, times are epoch sec
 it, those of failures even where message logging is turned off: what is not read here is left out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final, TypeAlias
@@ -34,9 +34,10 @@ from service.ingest.litellm_fields import (
 )
 from service.ingest.moments import MomentError, moment_of_epoch, moment_of_loose_text
 from service.ingest.money import MoneyError, money_of_number, money_of_text
-from service.ingest.native import ID_CHARACTERS_MAX, INTEGER_MAX, TEXT_CHARACTERS_MAX
+from service.ingest.native_fields import ID_CHARACTERS_MAX, INTEGER_MAX, TEXT_CHARACTERS_MAX
 from service.ingest.rejections import RowError, wrong_json
-from service.ingest.rows import Rejection, repair_surrogates, split_rows
+from service.ingest.row_repair import repaired
+from service.ingest.rows import Rejection, Row, split_rows
 
 _CURRENCY: Final = "USD"
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -64,15 +65,20 @@ _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 
 def read_litellm(body: bytes) -> Iterator[Report | Rejection]:
     """A report or a rejection for each entry, in order. Raises BodyError when the body cannot be read."""
-    return map(read_entry, split_rows(body))
+    return read_litellm_rows(split_rows(body), body)
 
 
-def read_entry(row: bytes | Raw) -> Report | Rejection:
+def read_litellm_rows(rows: Iterable[Row], body: bytes) -> Iterator[Report | Rejection]:  # noqa: ARG001 - as all formats
+    """As `read_litellm`, of the rows of `body`."""
+    return map(read_entry, rows)
+
+
+def read_entry(row: Row) -> Report | Rejection:
     """One StandardLoggingPayload as JSON text; never raises."""
     try:
         return _Entry(_fields(bytes(row))).report()
     except RowError as error:
-        return Rejection(str(error))
+        return Rejection(str(error), error.code)
 
 
 def _fields(row: bytes) -> dict[str, Raw]:
@@ -81,7 +87,7 @@ def _fields(row: bytes) -> dict[str, Raw]:
     except (ValueError, RecursionError):
         pass
     try:
-        return _FIELDS.decode(repair_surrogates(row))
+        return _FIELDS.decode(repaired(row))
     except (ValueError, RecursionError) as error:
         raise wrong_json(row, error) from None
 
@@ -136,7 +142,7 @@ class _Entry:
         except (ValueError, RecursionError):
             pass
         try:
-            return _VALUES.decode(repair_surrogates(bytes(raw)))
+            return _VALUES.decode(repaired(bytes(raw)))
         except (ValueError, RecursionError):
             raise RowError(f"`{name}` cannot be read") from None
 

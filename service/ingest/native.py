@@ -5,107 +5,44 @@ good row costs little. Of two equal keys in one object the last one counts, as f
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Final
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from policies.report import AmountPart, ErrorReport, Json, Report
 from service.ingest.content import UnreadableContentError, count_dropped, decode_value, remember_content
+from service.ingest.left_out import FieldError, decode_rest, tell
 from service.ingest.moments import MomentError, moment_of_text
 from service.ingest.money import MoneyError, money_of_json, plain_money_of_json
-from service.ingest.native_attributes import AttributeFields, read_attributes, take_parts
-from service.ingest.rejections import RowError, reject, wrong_json
-from service.ingest.rows import Rejection, repair_surrogates, split_rows
+from service.ingest.native_attributes import read_attributes, take_parts
+from service.ingest.native_fields import CONTENT_FIELDS, CURRENCY, ErrorFields, Facts, OnlyFacts, Part
+from service.ingest.refusals import Refusal
+from service.ingest.rejections import ERROR_FORM, MOMENT_FORM, RowError, wrong_json
+from service.ingest.row_repair import repaired
+from service.ingest.rows import Rejection, Row, split_rows
 
-INTEGER_MAX: Final = 2**31 - 1
-TEXT_CHARACTERS_MAX: Final = 1024
-ID_CHARACTERS_MAX: Final = 512
 _DEFAULT_CURRENCY: Final = "USD"
 _NUL_ESCAPE: Final = b"\\u0000"
 _LOST: Final = "\ufffd"
+_LOOKED_THROUGH_BYTES_MAX: Final = 2**22
 # How JSON may write NUL and U+FFFD, with which a row is not taken unless it is looked at.
 _ODD_ESCAPES: Final = (_NUL_ESCAPE, b"\\uf", b"\\uF")
 
-_Required: TypeAlias = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
-_Text: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)] | None
-_Count: TypeAlias = Annotated[int, Meta(ge=0, le=INTEGER_MAX)] | None
-_Milliseconds: TypeAlias = (
-    Annotated[int, Meta(ge=0, le=INTEGER_MAX)] | Annotated[float, Meta(ge=0, le=INTEGER_MAX)] | None
-)
-_CURRENCY: Final = r"^(?:[A-Z]{3,16})?\Z"
-_CURRENCY_FORM: Final = re.compile(_CURRENCY)
-_Currency: TypeAlias = Annotated[str, Meta(pattern=_CURRENCY)] | None
-_TagValue: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)] | int | float | bool | None
+_CURRENCY_FORM: Final = re.compile(CURRENCY)
+_KNOWN: Final = frozenset(Facts.__struct_fields__)
+_ERROR_FIELDS: Final = frozenset(ErrorFields.__struct_fields__)
+_NEEDED: Final = frozenset({"id", "started_at", "model", "status", "account", "corrects"})
+"""What a call is found by, and whose it is: where one of these is at fault, the row is rejected."""
+_RAW: Final = frozenset({"amount", "error"})
 
-_CONTENT_NAMES: Final = """
-    messages message prompt prompts input inputs output outputs completion completions response request choices content
-    text system instructions tools tool_calls tool_choice functions function_call arguments documents query body
-"""
-CONTENT_FIELDS: Final = frozenset(_CONTENT_NAMES.split())
-"""Fields that hold prompts, answers and tool arguments: dropped, counted, never stored."""
-
-
-class _Part(Struct):
-    meter: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
-    name: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
-    quantity: Raw | UnsetType = UNSET
-    unit_price: Raw | UnsetType = UNSET
-    amount: Raw | UnsetType = UNSET
-
-
-class _Error(Struct):
-    type: _Text = None
-    code: Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)] | int | None = None
-    message: str | None = None
-    parameters: Raw | UnsetType = UNSET
-    occurred_at: str | None = None
-
-
-class _Facts(AttributeFields):
-    id: _Required
-    started_at: str
-    model: _Required
-    status: Literal["succeeded", "failed"]
-    account: Annotated[str, Meta(max_length=200)] | None = None
-    api_key: _Text = None
-    user: _Text = None
-    served_model: _Text = None
-    provider: _Text = None
-    operation: _Text = None
-    streamed: bool | None = None
-    input_tokens: _Count = None
-    output_tokens: _Count = None
-    cache_read_tokens: _Count = None
-    cache_write_tokens: _Count = None
-    reasoning_tokens: _Count = None
-    amount: Raw | UnsetType = UNSET
-    currency: _Currency = None
-    amount_parts: Annotated[list[_Part], Meta(max_length=64)] | None = None
-    corrects: _Text = None
-    latency_ms: _Milliseconds = None
-    time_to_first_token_ms: _Milliseconds = None
-    tags: Annotated[dict[Annotated[str, Meta(min_length=1, max_length=200)], _TagValue], Meta(max_length=64)] | None = (
-        None
-    )
-    error: Raw | UnsetType = UNSET
-
-
-class _OnlyFacts(_Facts, forbid_unknown_fields=True, gc=False):
-    # Without its pattern, which costs a third of a row's decoding: `_is_currency` remembers those few that there are.
-    currency: Annotated[str, Meta(max_length=16)] | None = None
-
-
-_KNOWN: Final = frozenset(_Facts.__struct_fields__)
-_ERROR_FIELDS: Final = frozenset(_Error.__struct_fields__)
-
-_PLAIN: Final = msgspec.json.Decoder(_OnlyFacts)
-_LENIENT: Final = msgspec.json.Decoder(_Facts)
-_ERROR: Final = msgspec.json.Decoder(_Error)
+_PLAIN: Final = msgspec.json.Decoder(OnlyFacts)
+_LENIENT: Final = msgspec.json.Decoder(Facts)
+_ERROR: Final = msgspec.json.Decoder(ErrorFields)
 _NO_OTHERS: Final[Mapping[str, Raw]] = {}
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 
@@ -115,8 +52,12 @@ def read_native(body: bytes) -> Iterator[Report | Rejection]:
 
     Raises BodyError, at once, when the body as a whole cannot be read.
     """
-    rows = split_rows(body)
-    return map(read_row if _may_be_odd(body) else _read_plain_row, rows)
+    return read_native_rows(split_rows(body), body)
+
+
+def read_native_rows(rows: Iterable[Row], body: bytes) -> Iterator[Report | Rejection]:
+    """As `read_native`, of the rows of `body`."""
+    return map(read_row if len(body) > _LOOKED_THROUGH_BYTES_MAX or _may_be_odd(body) else _read_plain_row, rows)
 
 
 def _may_be_odd(body: bytes) -> bool:
@@ -126,26 +67,30 @@ def _may_be_odd(body: bytes) -> bool:
     return b"\xef" in body and _LOST.encode() in body
 
 
-def read_row(row: bytes | Raw) -> Report | Rejection:
+def read_row(row: Row) -> Report | Rejection:
     """One row, as JSON text; never raises."""
     try:
         try:
-            facts, others = _plain_facts(row), _NO_OTHERS
+            facts, others, faults = _plain_facts(row), _NO_OTHERS, list[FieldError]()
         except (ValueError, RecursionError):
             row = bytes(row)
-            facts, others = _second_look(row)
+            facts, others, faults = _second_look(row)
         if _NUL_ESCAPE in bytes(row):
-            _refuse_nul(facts)
+            faults += _without_nul(facts)
         _refuse_lost_characters(facts)
-        report = _report(facts)
+        report = _report_without_faults(facts, faults)
     except RowError as error:
-        return Rejection(str(error))
+        return Rejection(str(error), error.code)
     if others:
         _drop(report, others)
+    tell(report, faults)
+    for fault in faults:
+        if "amount" in fault.fields:
+            report.amount_unknown = "NEGATIVE" if fault.negative else "UNREADABLE"
     return report
 
 
-def _read_plain_row(row: bytes | Raw) -> Report | Rejection:
+def _read_plain_row(row: Row) -> Report | Rejection:
     """As `read_row`, for rows of a body in which there is neither NUL nor U+FFFD."""
     try:
         return _report(_plain_facts(row))
@@ -153,7 +98,7 @@ def _read_plain_row(row: bytes | Raw) -> Report | Rejection:
         return read_row(row)
 
 
-def _plain_facts(row: bytes | Raw) -> _Facts:
+def _plain_facts(row: Row) -> Facts:
     """The facts of a row that is as it should be; a ValueError does not say what is wrong with it."""
     facts = _PLAIN.decode(row)
     if not _is_currency(facts.currency):
@@ -166,21 +111,38 @@ def _is_currency(text: str | None) -> bool:
     return text is None or _CURRENCY_FORM.search(text) is not None
 
 
-def _second_look(row: bytes) -> tuple[_Facts, Mapping[str, Raw]]:
-    """Facts and other fields of a row that has such, or halves of surrogate pairs; else the RowError that says why."""
-    row = repair_surrogates(row)
+def _second_look(row: bytes) -> tuple[Facts, Mapping[str, Raw], list[FieldError]]:
+    """Facts, other fields, and what was left out of the facts, of a row that is not quite as it should be."""
+    row = repaired(row)
     try:
         fields = _FIELDS.decode(row)
     except (ValueError, RecursionError) as error:
         raise wrong_json(row, error) from None
-    try:
-        facts = _LENIENT.decode(row)
-    except (ValueError, RecursionError) as error:
-        raise reject(fields, error) from None
-    return facts, {name: raw for name, raw in fields.items() if name not in _KNOWN}
+    known = {name: raw for name, raw in fields.items() if name in _KNOWN}
+    facts, faults = decode_rest(_LENIENT, known, needed=_NEEDED)
+    return facts, {name: raw for name, raw in fields.items() if name not in _KNOWN}, faults
 
 
-def _report(facts: _Facts) -> Report:
+def _report_without_faults(facts: Facts, faults: list[FieldError]) -> Report:
+    """The report of `facts`, less what of them cannot be read, which is added to `faults`."""
+    while True:
+        wrong = next((fault for fault in faults if "amount" in fault.fields), None)
+        if wrong is not None and facts.corrects:
+            raise RowError(f"{wrong}; a correction needs its amount", "amount", Refusal.CORRECTION_INVALID)
+        try:
+            return _report(facts)
+        except FieldError as fault:
+            faults.append(fault)
+            fault.fields = frozenset(name for name in fault.fields if getattr(facts, name) not in (None, UNSET))
+            _clear(facts, fault.fields)
+
+
+def _clear(facts: Facts, names: Iterable[str]) -> None:
+    for name in names:
+        setattr(facts, name, UNSET if name in _RAW else None)
+
+
+def _report(facts: Facts) -> Report:
     started_at = _moment("started_at", facts.started_at)
     _check_tokens(facts)
     amount = _amount(facts)
@@ -224,7 +186,7 @@ def _report(facts: _Facts) -> Report:
     return report
 
 
-def _has_attributes(facts: _Facts) -> bool:
+def _has_attributes(facts: Facts) -> bool:
     return (
         facts.trace_id is not None
         or facts.session_id is not None
@@ -243,36 +205,41 @@ def _whole(number: float | None) -> int | None:
     return None if number is None else round(number)
 
 
-def _check_tokens(facts: _Facts) -> None:
-    """RowError when parts of the tokens exceed the whole: input includes cache, output includes reasoning."""
+def _check_tokens(facts: Facts) -> None:
+    """FieldError when parts of the tokens exceed the whole: input includes cache, output includes reasoning.
+
+    The whole is what is billed, so that the parts give way.
+    """
     if facts.input_tokens is not None:
         cached = (facts.cache_read_tokens or 0) + (facts.cache_write_tokens or 0)
         if cached > facts.input_tokens:
-            raise RowError(
-                f"`input_tokens` is less than cache reads and writes together (`{cached}`): it includes them"
+            raise FieldError(
+                f"`input_tokens` is less than cache reads and writes together (`{cached}`)",
+                "cache_read_tokens",
+                "cache_write_tokens",
             )
     if facts.output_tokens is not None and (facts.reasoning_tokens or 0) > facts.output_tokens:
-        raise RowError("`output_tokens` is less than `reasoning_tokens`: it includes them")
+        raise FieldError("`output_tokens` is less than `reasoning_tokens`", "reasoning_tokens")
 
 
 def _moment(field: str, text: str) -> datetime:
     try:
         return moment_of_text(text)
     except MomentError:
-        raise RowError(f"`{field}` must be a time such as `2026-11-22T10:00:00.123Z`, with its offset") from None
+        raise RowError(f"`{field}` must be {MOMENT_FORM}", field) from None
 
 
 def _money(field: str, raw: Raw | UnsetType) -> Decimal | None:
-    """An amount as string or number, exactly; None for null."""
+    """An amount as string or number, exactly; None for null. FieldError."""
     if raw is UNSET:
         return None
     try:
         return money_of_json(raw)
     except MoneyError as error:
-        raise RowError(f"`{field}` {error}") from None
+        raise FieldError(f"`{field}` {error}", field.partition("[")[0]) from None
 
 
-def _amount(facts: _Facts) -> Decimal | None:
+def _amount(facts: Facts) -> Decimal | None:
     if facts.amount is UNSET:
         return None
     amount = plain_money_of_json(facts.amount)
@@ -280,18 +247,19 @@ def _amount(facts: _Facts) -> Decimal | None:
         return amount
     amount = _money("amount", facts.amount)
     if amount is not None and amount < 0 and not facts.corrects:
-        raise RowError("`amount` is negative: only a call with `corrects` may take money back")
+        message = "`amount` is negative: only a call with `corrects` may take money back"
+        raise FieldError(message, "amount", negative=True)
     return amount
 
 
-def _part(index: int, part: _Part) -> AmountPart:
+def _part(index: int, part: Part) -> AmountPart:
     where = f"amount_parts[{index}]"
     meter = part.meter or part.name
     amount = _money(f"{where}.amount", part.amount)
     if not isinstance(meter, str) or amount is None:
-        raise RowError(f"`{where}` needs `name` and `amount`")
+        raise FieldError(f"`{where}` needs `name` and `amount`", "amount_parts")
     if "\x00" in meter:
-        raise RowError(f"`{where}.name` holds a NUL character")
+        raise FieldError(f"`{where}.name` holds a NUL character", "amount_parts")
     quantity, unit_price = _money(f"{where}.quantity", part.quantity), _money(f"{where}.unit_price", part.unit_price)
     return AmountPart(meter, amount, quantity, unit_price)
 
@@ -313,19 +281,27 @@ def _read_error(report: Report, raw: Raw) -> None:
         count_dropped(report, "error")
         return
     try:
-        error = _ERROR.decode(raw)
-        unknown = len(_FIELDS.decode(raw).keys() - _ERROR_FIELDS)
-    except (ValueError, RecursionError) as wrong:
-        raise reject({}, wrong, inside="error") from None
+        fields = _FIELDS.decode(raw)
+    except (ValueError, RecursionError):
+        fields = {}
+        tell(report, [FieldError(f"`error` must be {ERROR_FORM}", "error")])
+    known = {name: value for name, value in fields.items() if name in _ERROR_FIELDS}
+    error, faults = decode_rest(_ERROR, known, needed=(), inside="error")
+    occurred_at = None
+    try:
+        occurred_at = None if error.occurred_at is None else moment_of_text(error.occurred_at)
+    except MomentError:
+        faults.append(FieldError(f"`error.occurred_at` must be {MOMENT_FORM}", "occurred_at"))
     report.error = ErrorReport(
         type=error.type or "unknown",
         code=None if error.code in (None, "") else str(error.code),
         message=error.message or None,
         parameters=_parameters(report, error.parameters),
-        occurred_at=None if error.occurred_at is None else _moment("error.occurred_at", error.occurred_at),
+        occurred_at=occurred_at,
     )
-    if unknown:
-        count_dropped(report, "unknown", unknown)
+    tell(report, faults, "error.")
+    if len(fields) > len(known):
+        count_dropped(report, "unknown", len(fields) - len(known))
 
 
 def _parameters(report: Report, raw: Raw | UnsetType) -> dict[str, Json]:
@@ -348,18 +324,23 @@ def _drop(report: Report, others: Mapping[str, Raw]) -> None:
     remember_content(report, [(name, raw) for name, raw in others.items() if name in CONTENT_FIELDS])
 
 
-def _refuse_lost_characters(facts: _Facts) -> None:
+def _refuse_lost_characters(facts: Facts) -> None:
     """Two calls or accounts must not become one because the same character stands for what was lost of each."""
     if _LOST not in facts.id and _LOST not in facts.model and (facts.account is None or _LOST not in facts.account):
         return
     name = "id" if _LOST in facts.id else "model" if _LOST in facts.model else "account"
-    raise RowError(f"`{name}` holds U+FFFD: characters of it were lost on the way")
+    raise RowError(f"`{name}` holds U+FFFD: characters of it were lost on the way", name)
 
 
-def _refuse_nul(facts: _Facts) -> None:
-    """PostgreSQL stores no NUL characters. Content may hold them, and error text, which is sealed."""
-    for name in _Facts.__struct_fields__:
+def _without_nul(facts: Facts) -> list[FieldError]:
+    """Leave out what PostgreSQL cannot store. Content may hold NUL characters, and error text, which is sealed."""
+    faults: list[FieldError] = []
+    for name in Facts.__struct_fields__:
         value = getattr(facts, name)
         texts = value.items() if isinstance(value, dict) else [(value,)]
         if any("\x00" in text for pair in texts for text in pair if isinstance(text, str)):
-            raise RowError(f"`{name}` holds a NUL character")
+            if name in _NEEDED:
+                raise RowError(f"`{name}` holds a NUL character", name)
+            faults.append(FieldError(f"`{name}` holds a NUL character", name))
+            _clear(facts, faults[-1].fields)
+    return faults

@@ -11,6 +11,7 @@ from policies.retention import cutoff, readable_cutoff
 from service.ingest.identity import Identities
 from service.ingest.keys import BatchKeys
 from service.ingest.prepared import Prepared, Rules
+from service.ingest.refusals import Refusal
 from service.ingest.rows import Rejection
 from service.ingest.sealing import Sealer
 from service.ingest.tokens import Tokens
@@ -23,7 +24,7 @@ FUTURE_MAX = timedelta(hours=24)
 """How far ahead of the database's clock a call may have started: a day allows for a clock in the wrong time zone."""
 ERROR_DELAY_MAX = timedelta(hours=24)
 
-_TOO_NEW = Rejection("`started_at` is more than 24 hours ahead: check the clock")
+_TOO_NEW = Rejection("`started_at` is more than 24 hours ahead: check the clock", Refusal.TOO_NEW)
 _EARLY_ERROR = Rejection("`error.occurred_at` must be between `started_at` and 24 hours later")
 _NO_DETAILS: tuple[None, ...] = (None,) * 6
 _NO_FAILURE: tuple[None, ...] = (None,) * 9
@@ -97,7 +98,7 @@ class Preparation:
     def _refusal(self, windows: "_Windows", started_at: datetime) -> Rejection:
         if started_at > self._latest:
             return _TOO_NEW
-        return Rejection(f"`started_at` is older than calls are kept ({windows.call_days} days)")
+        return Rejection(f"`started_at` is older than calls are kept ({windows.call_days} days)", Refusal.TOO_OLD)
 
     def _windows_of(self, tier: int) -> "_Windows":
         windows = self._windows[tier] = _Windows(self._rules.policy, tier, self._now)

@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from service.errors import RequestError
 from service.guard import guarded
+from service.ingest.refusals import Refusal
 
 _SHOWN_CHARACTERS_MAX: Final = 40
 _PATH: Final = re.compile(r" - at `\$\.([a-z_]++)(?:[.\[][^`]*+)?+`\Z")
@@ -16,17 +17,22 @@ _SCALAR: Final = re.compile(rb'-?[0-9.eE+-]+|true|false|null|"[\x20-\x5b\x5d-\x7
 
 _INTEGER: Final = "an integer from 0 to 2147483647"
 _MILLISECONDS: Final = "milliseconds, a number from 0 to 2147483647"
+MOMENT_FORM: Final = "a time such as `2026-11-22T10:00:00.123Z`, with its offset"
+CURRENCY_FORM: Final = "a code of 3 to 16 upper-case letters, such as `USD`"
+ERROR_FORM: Final = "an object with `type`, `code`, `message`, `parameters` and `occurred_at`"
 _FORMS: Final[Mapping[str, str]] = {
     "id": "a string of 1 to 512 characters",
     "model": "a string of 1 to 512 characters",
-    "started_at": "a time such as `2026-11-22T10:00:00.123Z`, with its offset",
+    "started_at": MOMENT_FORM,
     "status": "`succeeded` or `failed`",
     "account": "a string of up to 200 characters",
     "streamed": "true or false",
-    "currency": "a code of 3 to 16 upper-case letters, such as `USD`",
+    "currency": CURRENCY_FORM,
     "tags": "an object of at most 64 short strings, numbers or booleans",
     "amount_parts": "a list of at most 64 objects with `name`, `quantity`, `unit_price` and `amount`",
-    "error": "an object with `type`, `code`, `message`, `parameters` and `occurred_at`",
+    "error": ERROR_FORM,
+    "error.occurred_at": MOMENT_FORM,
+    "error.message": "a string",
     "input_tokens": _INTEGER,
     "output_tokens": _INTEGER,
     "cache_read_tokens": _INTEGER,
@@ -46,33 +52,42 @@ _QUOTABLE: Final = frozenset(_FORMS) - {"id", "model", "account", "tags", "amoun
 class RowError(RequestError):
     """the row cannot be taken as it stands"""
 
+    def __init__(self, message: str, field: str = "", code: Refusal = Refusal.FIELD_INVALID) -> None:
+        super().__init__(message)
+        self.field = field
+        self.code = code
+
 
 def reject(fields: Mapping[str, Raw], error: Exception, *, inside: str = "") -> RowError:
     """The reason that a decoder gave for `fields`, in our words. Its own would quote the input.
 
-    With `inside` everything is said about that field.
+    `inside` names the object that the fields are of.
     """
     message = str(error)
     if missing := _MISSING.match(message):
-        return RowError(f"`{missing[1]}` is required")
+        return RowError(f"`{missing[1]}` is required", code=Refusal.FIELD_MISSING)
     found = _PATH.search(message)
-    name = inside or (found[1] if found else "")
-    if not name:
-        return RowError("the row must be a JSON object, in UTF-8 and not nested too deeply")
-    return RowError(f"`{name}` must be {_FORMS.get(name, _TEXT_FORM)}{_shown(name, fields.get(name))}")
+    if found is None:
+        return _unreadable("the row must be a JSON object, in UTF-8 and not nested too deeply")
+    name = f"{inside}.{found[1]}" if inside else found[1]
+    return RowError(f"`{name}` must be {_FORMS.get(name, _TEXT_FORM)}{_shown(name, fields.get(name))}", found[1])
 
 
 def wrong_json(row: bytes, error: Exception) -> RowError:
     """The reason why a row is no JSON object at all."""
     if isinstance(error, RecursionError):
-        return RowError("the row is nested too deeply")
+        return _unreadable("the row is nested too deeply")
     if isinstance(error, UnicodeDecodeError):
-        return RowError("the row is not valid UTF-8")
+        return _unreadable("the row is not valid UTF-8")
     if row.strip() == b"null":
-        return RowError("the row is null")
+        return _unreadable("the row is null")
     if "at `$" in str(error) or str(error).startswith("Expected"):
-        return RowError("the row must be a JSON object")
-    return RowError("the row is not valid JSON")
+        return _unreadable("the row must be a JSON object")
+    return _unreadable("the row is not valid JSON")
+
+
+def _unreadable(message: str) -> RowError:
+    return RowError(message, code=Refusal.ROW_UNREADABLE)
 
 
 def _shown(name: str, raw: Raw | None) -> str:

@@ -1,25 +1,35 @@
-"""From a body to its rows, each still JSON text. The form is found by looking, never from Content-Type."""
+"""From a body to its rows, each still JSON text. The form is found by looking, never from Content-Type.
 
+A row is judged alone: one that is not JSON comes out as it is, for its own rejection. Bodies may be large, so that the
+work is cut into steps, between which other requests can have their turn.
+"""
+
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeAlias
 
 import msgspec
 
 from service.ingest.errors import BodyError
+from service.ingest.refusals import Refusal
+from service.ingest.row_repair import repaired
+from service.ingest.row_scanner import WINDOW_BYTES, RowScanner
+
+Row: TypeAlias = "bytes | msgspec.Raw"
 
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
 _ROWS_MAX: Final = 500_000
+_AT_ONCE_BYTES_MAX: Final = 2**19
+"""What msgspec may read in one go: at its worst, an array of empty arrays, that takes 8 ms."""
+
 _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY: Final = msgspec.json.Decoder(msgspec.Raw)
-_Row = TypeVar("_Row")
-_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
-# Every escape of a JSON string, so that an escaped backslash is never mistaken for the start of the next escape.
-_ESCAPE: Final = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
-)
+_FIRST: Final = (b"{", b"n")
+"""How a row begins: an object, or null."""
+_BEGINNING: Final = re.compile(rb'[ \t\r\n]*(\{[ \t\r\n]{0,40}"[^"\\]{1,40}")')
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,60 +37,159 @@ class Rejection:
     """Why one row was not taken. `reason` names the field and never quotes content."""
 
     reason: str
+    code: Refusal = Refusal.FIELD_INVALID
 
 
-def split_rows(body: bytes) -> Iterator[bytes | msgspec.Raw]:
+def split_rows(body: bytes) -> list[Row]:
     """The rows of one object, a JSON array or NDJSON, in order; blank lines are none.
 
-    A line that is not JSON comes out as it is, for its own rejection. Raises BodyError, before the first row, when
-    the body is in none of the three forms or holds more than half a million rows.
+    A row that is not JSON comes out as it is, for its own rejection. Raises BodyError, before the first row, when the
+    body is in none of the three forms or holds more than half a million rows.
     """
-    body = body.removeprefix(_BOM).strip(_BLANK)
-    if not body.startswith((b"[", b"{", b"null")):
-        raise BodyError
-    if body.startswith(b"["):
-        return iter(_bounded(_array(body)))
-    lines = [line for line in body.split(b"\n") if line.strip(_BLANK)]
-    if len(lines) > 1 and not is_json(lines[0]) and is_json(body):
-        return iter((body,))  # one object over several lines
-    if not any(is_json(line) for line in lines):
-        raise BodyError
-    return iter(_bounded(lines))
-
-
-def is_json(text: bytes) -> bool:
-    """Whether `text` is one JSON value, halves of surrogate pairs allowed; UTF-8 is not checked."""
-    return _is_json(text) or (_SURROGATE.search(text) is not None and _is_json(repair_surrogates(text)))
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        _ANY.decode(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def repair_surrogates(text: bytes) -> bytes:
-    """The same JSON with U+FFFD for halves of surrogate pairs, which JSON can write and UTF-8 cannot."""
-    return _ESCAPE.sub(lambda match: rb"\ufffd" if match[1] else match[0], text)
-
-
-def _array(body: bytes) -> list[msgspec.Raw]:
-    try:
+    steps = _steps(body)
+    while True:
         try:
-            return _ARRAY.decode(body)
-        except ValueError:
-            if not _SURROGATE.search(body):
-                raise
-            return _ARRAY.decode(repair_surrogates(body))
-    except RecursionError:
-        raise BodyError("the body cannot be read: it is nested too deeply") from None
-    except ValueError:
-        raise BodyError("the body cannot be read: it starts like a JSON array and is none") from None
+            next(steps)
+        except StopIteration as end:
+            rows: list[Row] = end.value
+            return rows
 
 
-def _bounded(rows: list[_Row]) -> list[_Row]:
+async def split_rows_in_turns(body: bytes) -> list[Row]:
+    """As `split_rows`; other requests have their turn every few milliseconds."""
+    steps = _steps(body)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            rows: list[Row] = end.value
+            return rows
+        await asyncio.sleep(0)
+
+
+def _steps(body: bytes) -> Generator[None, None, list[Row]]:
+    start = len(_BOM) if body.startswith(_BOM) else 0
+    if body[start : start + 1] not in (b"[", b"{") or body[-1:] in _BLANK:
+        body = yield from _stripped(body, start)
+    elif start:
+        body = body[start:]
+    rows = yield from (_array(body) if body.startswith(b"[") else _lines(body))
     if len(rows) > _ROWS_MAX:
         raise BodyError(f"the body holds more than {_ROWS_MAX} calls: send fewer at a time")
     return rows
+
+
+def _stripped(body: bytes, start: int) -> Generator[None, None, bytes]:
+    """The body without the blanks around it, looked for a window at a time."""
+    end = len(body)
+    while start < end and not (first := body[start : start + WINDOW_BYTES].lstrip(_BLANK)):
+        start += WINDOW_BYTES
+        yield
+    if start >= end:
+        raise BodyError
+    start = min(start + WINDOW_BYTES, end) - len(first)
+    while not (last := body[max(start, end - WINDOW_BYTES) : end].rstrip(_BLANK)):
+        end -= WINDOW_BYTES
+        yield
+    return body[start : max(start, end - WINDOW_BYTES) + len(last)]
+
+
+def _array(body: bytes) -> Generator[None, None, list[Row]]:
+    rows: list[Row] = []
+    at = yield from _well_formed(body, rows)
+    if at <= len(body):
+        scanner = RowScanner(body, at)
+        for _ in scanner.steps():
+            if len(rows) + len(scanner.rows) > _ROWS_MAX:
+                break
+            yield
+        rows += scanner.rows
+        if not (rows or body.endswith(b"]")) or not (yield from _any_readable(rows)):
+            raise BodyError("the body cannot be read: it starts like a JSON array and is none")
+    return rows
+
+
+def _well_formed(body: bytes, rows: list[Row]) -> Generator[None, None, int]:
+    """Take rows for as long as nothing is wrong. Returns where the next row begins; past the body when there is none.
+
+    A large array is read in windows that end where a row begins like the first one of all. That a window is an array by
+    itself proves that it was no place inside of a row.
+    """
+    at, beginning = 1, _BEGINNING.match(body, 1)
+    while True:
+        stop = len(body)
+        if stop - at > _AT_ONCE_BYTES_MAX:
+            start = body.rfind(beginning[1], at + 1, at + _AT_ONCE_BYTES_MAX) if beginning else -1
+            stop = body.rfind(b",", at, max(start, at))
+            if stop < 0:
+                return at
+        try:
+            rows += _ARRAY.decode(body if (at, stop) == (1, len(body)) else _window(body, at, stop))
+        except (ValueError, RecursionError):
+            return at
+        at = stop + 1
+        if at > len(body) or len(rows) > _ROWS_MAX:
+            return at
+        yield
+
+
+def _window(body: bytes, at: int, stop: int) -> bytes:
+    return b"[" + body[at:] if stop == len(body) else b"[" + body[at:stop] + b"]"
+
+
+def _lines(body: bytes) -> Generator[None, None, list[Row]]:
+    """NDJSON, or one object over several lines."""
+    line_end = body.find(b"\n")
+    if line_end >= 0 and not _is_readable(body[:line_end]):
+        whole = RowScanner(b"[" + body + b"]")
+        for _ in whole.steps():
+            if len(whole.rows) > 1:
+                break
+            yield
+        if len(whole.rows) == 1 and whole.rows[0].startswith(b"{") and _is_readable(whole.rows[0]):
+            return [*whole.rows]
+    lines: list[Row] = []
+    at = 0
+    while at < len(body):
+        # Windows end with a line, so that none is cut.
+        cut = body.rfind(b"\n", at, at + WINDOW_BYTES) + 1 or body.find(b"\n", at + WINDOW_BYTES) + 1 or len(body)
+        cut = cut if len(body) - at > WINDOW_BYTES else len(body)
+        lines += [line for line in body[at:cut].strip(_BLANK).split(b"\n") if line.strip(_BLANK)]
+        at = cut
+        if len(lines) > _ROWS_MAX:
+            break
+        yield
+    if not (yield from _any_readable(lines)):
+        raise BodyError
+    return lines
+
+
+def _any_readable(rows: Sequence[Row]) -> Generator[None, None, bool]:
+    looked_at = 0
+    for row in rows:
+        if _is_readable(row):
+            return True
+        looked_at += len(bytes(row)) + 100
+        if looked_at > WINDOW_BYTES:
+            looked_at = 0
+            yield
+    return False
+
+
+def _is_readable(row: Row) -> bool:
+    """Whether a row is JSON, or so large that its reader shall find out."""
+    text = bytes(row)
+    if text[:WINDOW_BYTES].lstrip(_BLANK)[:1] not in _FIRST:
+        return False
+    return len(text) > _AT_ONCE_BYTES_MAX or is_json(text) or is_json(repaired(text))
+
+
+def is_json(text: Row) -> bool:
+    """Whether `text` is one JSON value, however deeply nested; UTF-8 is not checked."""
+    try:
+        _ANY.decode(text)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True

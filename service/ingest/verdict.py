@@ -5,6 +5,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from service.ingest.refusals import Refusal
+
 _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
@@ -21,13 +23,16 @@ class Verdict(NamedTuple):
     """`id` is the outward id (`call_...`) of an accepted or known call; `reason` says why one was not taken.
 
     A duplicate was stored before with the same content. A conflict has the id of a stored call and other content: it is
-    not stored. `dropped` counts the fields that were left out of the row.
+    not stored. `dropped` counts the fields that were left out of the row, `warnings` say why some of them were. `code`
+    is the reason from the closed list, of a call that was not stored and is no duplicate.
     """
 
     status: Status
     id: str | None = None
     reason: str | None = None
     dropped: Mapping[str, int] = _NOTHING
+    warnings: tuple[str, ...] = ()
+    code: Refusal | None = None
 
 
 def tally_of(verdicts: Sequence[Verdict]) -> dict[Status, int]:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from policies import Admitted, Report, Source, Store, Whole
+from policies.admission import REJECTED_ACCOUNT, REJECTED_CURRENCY
 from service.access.principal import Principal
 from service.errors import ServiceError
 from service.ingest.addressee import Addressees
@@ -21,6 +22,7 @@ from service.ingest.metrics import QUEUED_ROWS, count_rows
 from service.ingest.preparation import Preparation
 from service.ingest.prepared import Prepared, Rules
 from service.ingest.prices import Prices
+from service.ingest.refusals import Refusal
 from service.ingest.rows import Rejection
 from service.ingest.verdict import Status, Verdict, tally_of
 from service.keyring import Keyring
@@ -34,6 +36,7 @@ from service.storage.partitions import Partitions
 log = get_logger()
 _Row = TypeVar("_Row")
 
+_CODES: Final = {REJECTED_ACCOUNT: Refusal.ACCOUNT_UNUSABLE, REJECTED_CURRENCY: Refusal.FIELD_INVALID}
 _BREATH_ROWS: Final = 200
 """Rows prepared before other requests get their turn."""
 
@@ -115,7 +118,10 @@ class Writer:
             except ServiceError as error:
                 if not stored:
                     raise
-                outcomes = [row if isinstance(row, Rejection) else Rejection(_not_stored(error)) for row in part]
+                outcomes = [
+                    row if isinstance(row, Rejection) else Rejection(_not_stored(error), Refusal.NOT_STORED)
+                    for row in part
+                ]
             stored = stored or any(isinstance(outcome, Prepared) for outcome in outcomes)
             verdicts += _verdicts(part, outcomes)
         count_rows(source, tally_of(verdicts))
@@ -170,6 +176,8 @@ class Writer:
         # In one go what passes whole, as nearly every row does, while all of it is near at hand for the processor.
         for rows in _breaths(part):
             for row in rows:
+                if not isinstance(row, Rejection):
+                    addressees.drop_unused(row)
                 whole = None if isinstance(row, Rejection) else self._whole(rules, row)
                 account = None if whole is None else addressees.account_of(whole)
                 if whole is None or not isinstance(account, int):
@@ -218,7 +226,7 @@ class Writer:
         if whole is not None:
             return whole
         admitted = rules.admission.admit(report)
-        return Rejection(admitted.rejected) if admitted.rejected else admitted
+        return Rejection(admitted.rejected, _CODES[admitted.rejected]) if admitted.rejected else admitted
 
     async def _preparation(self, rules: Rules) -> Preparation:
         return Preparation(rules, self._accounts, self._keyring, self._identities, await self._store.now())
@@ -332,7 +340,7 @@ def _settled(outcomes: list[Prepared | Rejection]) -> list[Prepared | Rejection]
     if failures and not stored:
         raise failures[0]
     return [
-        Rejection(_not_stored(outcome.outcome))
+        Rejection(_not_stored(outcome.outcome), Refusal.NOT_STORED)
         if isinstance(outcome, Prepared) and isinstance(outcome.outcome, ServiceError)
         else outcome.outcome
         if isinstance(outcome, Prepared) and isinstance(outcome.outcome, Rejection)
@@ -353,9 +361,10 @@ def _verdicts(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared | 
     calls = [(outcome.account_id, outcome.id) for outcome in outcomes if isinstance(outcome, Prepared)]
     ids = iter(encode_call_ids(calls))
     for row, outcome in zip(rows, outcomes, strict=True):
-        dropped = row.dropped if isinstance(row, Report) else {}
+        dropped, warnings = (row.dropped, row.warnings) if isinstance(row, Report) else ({}, ())
         if isinstance(outcome, Rejection):
-            yield Verdict(Status.REJECTED, None, outcome.reason, dropped)
+            yield Verdict(Status.REJECTED, None, outcome.reason, dropped, warnings, outcome.code)
         else:
             status = outcome.outcome if isinstance(outcome.outcome, Status) else Status.REJECTED
-            yield Verdict(status, next(ids), None, dropped)
+            code = Refusal.CONFLICT if status is Status.CONFLICT else None
+            yield Verdict(status, next(ids), None, dropped, warnings, code)

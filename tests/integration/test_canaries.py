@@ -128,7 +128,7 @@ def test_rejected_and_conflicting_rows_leave_no_trace(service: RunningService, c
     rows = [
         native(canary, 1) | {"status": "neither"},
         native(canary, 2) | {"started_at": "yesterday"},
-        native(canary, 3) | {"messages": canary, "input_tokens": -1},
+        native(canary, 3) | {"messages": canary, "account": 5},
         native(canary, 4),
         native(canary, 4) | {"amount": "3", "currency": "USD"},
     ]

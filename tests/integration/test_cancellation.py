@@ -1,12 +1,16 @@
 """Every loop in the background ends when it is cancelled, at whichever of its awaits the cancellation meets it."""
 
 import asyncio
+import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cancelling import ends_when_cancelled
+from running import surroundings
 
 from service.background import background, set_within
 from service.export.folder import ExportFolder
@@ -15,7 +19,6 @@ from service.keyring.postgres_ear import Ear
 from service.retention.folder import Folder
 from service.retention.maintenance import maintain_for_ever
 from service.runtime import Runtime, open_runtime
-from service.server import serve
 from service.settings import Settings
 from service.storage.notices import listen_for_ever, notify
 
@@ -122,11 +125,11 @@ async def test_work_that_ends_by_an_error_is_logged_while_the_block_goes_on(
 
 
 @pytest.mark.parametrize("at_answer", [False, True], ids=["while it waits", "at its answer"])
-async def test_serve_ends_at_every_await(database_url: str, tmp_path: Path, at_answer: bool) -> None:
+def test_serve_ends_at_every_await(database_url: str, tmp_path: Path, at_answer: bool) -> None:
     """From its first step to its ready line, a sample of awaits: the service ends, and gives its port back."""
-    settings = Settings(data=tmp_path, database_url=database_url, port=0)
-    for position in range(0, 2_000, 13):
-        work = serve(settings, lambda _: None, None)
-        if not await ends_when_cancelled(work, position, at_answer=at_answer):
-            break
-    assert position > 41
+    program = Path(__file__).parents[1] / "cancelled_service.py"
+    command = [sys.executable, program, database_url, tmp_path, str(at_answer)]
+    done = subprocess.run(command, env=surroundings(None), capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    awaits = int(re.search(r"ended at (\d+) awaits", done.stdout)[1])
+    assert awaits >= LEAST

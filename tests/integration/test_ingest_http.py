@@ -204,6 +204,70 @@ async def test_roles_that_read_may_not_report(gateway: Gateway, role: Role) -> N
     assert error_of(await gateway.post(body(call("a")))) == (403, "forbidden")
 
 
+async def test_a_broken_row_of_an_array_costs_no_other(gateway: Gateway) -> None:
+    """What one client sends through a gateway never decides over the calls of another, in an array as in NDJSON."""
+    broken = [b'{"id": "x"', b'{"id": NaN}', b'{"id": "cut', b'{"x": ' + b"[" * 9000 + b"]" * 9000 + b"}"]
+    for number, row in enumerate(broken):
+        good = [json.dumps(call(f"{number}-{name}")).encode() for name in "ab"]
+        _, answer, _ = await gateway.post(b"[" + b", ".join([good[0], row, good[1]]) + b"]")
+        assert [result["status"] for result in answer["results"]] == ["accepted", "rejected", "accepted"], row
+        _, answer, _ = await gateway.post(b"\n".join([good[0], row, good[1]]))
+        assert [result["status"] for result in answer["results"]] == ["duplicate", "rejected", "duplicate"], row
+
+
+async def test_what_python_writes_costs_the_figure_and_no_call(gateway: Gateway) -> None:
+    """Infinity in content is dropped with it; as an amount it is left out, said, and never estimated instead."""
+    usage = {"input_tokens": 5, "output_tokens": 5}
+    figures = [call("b", amount=float("inf"), **usage), call("c", amount="-1", **usage)]
+    content = call("a", messages=[float("nan")], metadata={"x": float("-inf")})
+
+    _, answer, _ = await gateway.post(json.dumps([content, *figures]).encode())
+
+    assert answer["accepted"] == 3
+    assert answer["results"][1]["warnings"] == ["`amount` must be below 10^15: left out"]
+    assert answer["dropped_fields"] == {"amount": 2, "messages": 1, "unknown": 1}
+    assert await gateway.ingest.value("SELECT count(*) FROM call WHERE amount IS NULL AND source_id <> 'a'") == 2
+
+
+async def test_litellm_rows_beside_infinity_are_stored(gateway: Gateway) -> None:
+    """The batch that LiteLLM writes when a client's metadata holds 1e999 loses nobody's call."""
+    rows = [payload("a"), payload("b", metadata={"requester_metadata": {"x": float("inf")}}), payload("c")]
+
+    _, answer, _ = await gateway.post(json.dumps(rows).encode(), "/v1/litellm")
+
+    assert answer["accepted"] == 3, answer
+
+
+async def test_random_looking_accounts_and_ids_are_kept(gateway: Gateway) -> None:
+    """Ids are as random as keys: they are stored as reported, and found again."""
+    ids = ["01ARZ3NDEKTSV4RRFFQ69G5FAV", "2NNEsZy9PVCDTZXEqLqfKYZ4aMD", "V1StGXR8_Z5jdHi6B-myT", "x" * 256, "x" * 512]
+    ids += ["tz4a98xxat96iws9zmbrgj3a", "q83vEjRWeJCrze8SNFZ4kA==", "4532015112830366", "team-8f14e45f"]
+    names = [id_ for id_ in ids if len(id_) <= 200]
+    names += ["org_2aBcDeFgHiJkLmNoPqRsTuVwXyZ", "8f14e45fceea167a5a36dedd4bea2543"]
+
+    _, first, _ = await gateway.post(body(*(call(id_) for id_ in ids)))
+    _, second, _ = await gateway.post(body(*(call(f"n-{n}", account=n, api_key=n, model=n) for n in names)))
+
+    assert (first["accepted"], second["accepted"]) == (len(ids), len(names)), (first, second)
+    assert await gateway.ingest.value("SELECT count(*) FROM call WHERE source_id = ANY ($1)", ids) == len(ids)
+    stored = await gateway.ingest.fetch(
+        "SELECT a.name, api_key, model FROM call JOIN account a ON a.id = account_id WHERE a.name <> 'default'"
+    )
+    assert sorted(tuple(row) for row in stored) == sorted((name,) * 3 for name in names)
+
+
+async def test_bound_key_does_not_judge_an_account_that_it_does_not_use(gateway: Gateway) -> None:
+    """LiteLLM's team is not the account of a call that a bound key reports, whatever it looks like."""
+    await gateway.use_key(Role.INGEST, ["acme"])
+    teams = ["8f14e45f-ceea-467f-a0e6-bd6bd9e5b3b1", "sk-proj-" + "Ab3" * 12, "bob@example.com", "x" * 300]
+
+    rows = [payload(f"t{n}", metadata={"user_api_key_team_id": team}) for n, team in enumerate(teams)]
+    _, answer, _ = await gateway.post(json.dumps(rows).encode(), "/v1/litellm")
+
+    assert answer["accepted"] == len(teams), answer
+    assert await gateway.ingest.value("SELECT name FROM call JOIN account a ON a.id = account_id GROUP BY 1") == "acme"
+
+
 async def test_bound_key_reports_for_its_account_only(gateway: Gateway) -> None:
     """A row for another account is rejected by itself, without a word on whether that account exists."""
     await gateway.ingest.accounts.ensure(["umbrella"])
@@ -223,6 +287,14 @@ async def test_gzip_body_is_taken(gateway: Gateway) -> None:
     for name, encoding in (("a", "gzip"), ("b", "x-gzip"), ("c", "GZIP")):
         status, answer, _ = await gateway.post(gzip.compress(body(call(name))), Content_Encoding=encoding)
         assert (status, answer["accepted"]) == (200, 1)
+
+
+async def test_the_answer_to_a_large_body_says_what_to_set(gateway: Gateway) -> None:
+    """Whoever reads it knows what to set on which side so that nothing is lost again."""
+    _, answer, _ = await gateway.post(io.BytesIO(b" " * (MAX_BODY_BYTES + 1)))
+
+    assert "`DEFAULT_BATCH_SIZE`" in answer["error"]["message"]
+    assert "`CALLEDGER_MAX_BODY_BYTES`" in answer["error"]["message"]
 
 
 async def test_large_bodies_are_413(gateway: Gateway) -> None:

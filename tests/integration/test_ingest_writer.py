@@ -288,10 +288,10 @@ async def test_equal_source_ids_of_two_accounts_are_two_calls(ingest: Ingest) ->
 
 async def test_bad_row_among_good_ones(ingest: Ingest) -> None:
     """A bad row is rejected in its place with a reason; its neighbours are stored."""
-    verdicts = await ingest.report(call("a"), call("b", input_tokens=-1), {"id": "c"}, call("d"))
+    verdicts = await ingest.report(call("a"), call("b", model=""), {"id": "c"}, call("d"))
 
     assert statuses(verdicts) == [ACCEPTED, REJECTED, REJECTED, ACCEPTED]
-    assert verdicts[1].reason == "`input_tokens` must be an integer from 0 to 2147483647, not `-1`"
+    assert verdicts[1].reason == "`model` must be a string of 1 to 512 characters"
     assert verdicts[2].reason == "`started_at` is required"
     assert await ingest.value("SELECT count(*) FROM call") == 2
 

@@ -8,6 +8,7 @@ import pytest
 
 from policies import Attributes, Report
 from service.ingest.native import read_native, read_row
+from service.ingest.rejections import CURRENCY_FORM, ERROR_FORM, MOMENT_FORM
 from service.ingest.rows import Rejection
 
 ROW = {"id": "a", "started_at": "2026-11-22T10:00:00Z", "model": "gpt-4o", "status": "failed"}
@@ -49,12 +50,32 @@ def test_required_fields(name: str) -> None:
         ({"model": None}, "`model` must be a string of 1 to 512 characters"),
         ({"status": "ok"}, '`status` must be `succeeded` or `failed`, not `"ok"`'),
         ({"status": "x" * 99}, '`status` must be `succeeded` or `failed`, not `"' + "x" * 39 + "...`"),
+        ({"started_at": "today"}, "`started_at` must be a time such as `2026-11-22T10:00:00.123Z`, with its offset"),
+        ({"started_at": 5}, "`started_at` must be a time such as `2026-11-22T10:00:00.123Z`, with its offset, not `5`"),
+        ({"account": 5}, "`account` must be a string of up to 200 characters"),
+        ({"corrects": 5}, "`corrects` must be a string of up to 1024 characters"),
+        (
+            {"corrects": "a", "amount": "x"},
+            "`amount` is not a decimal number; a correction needs its amount",
+        ),
+        (
+            {"corrects": "a", "amount": "1", "currency": 5},
+            f"`currency` must be {CURRENCY_FORM}, not `5`; a correction needs its amount",
+        ),
+    ],
+)
+def test_rejections_name_the_field_and_say_what_it_wants(facts: dict[str, Any], said: str) -> None:
+    """Every rejection says field and form, with the input cut short where it cannot be content."""
+    assert reason(read(**facts)) == said
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
         ({"streamed": 1}, "`streamed` must be true or false, not `1`"),
         ({"input_tokens": 2**31}, "`input_tokens` must be an integer from 0 to 2147483647, not `2147483648`"),
         ({"output_tokens": 1.5}, "`output_tokens` must be an integer from 0 to 2147483647, not `1.5`"),
         ({"latency_ms": -1}, "`latency_ms` must be milliseconds, a number from 0 to 2147483647, not `-1`"),
-        ({"started_at": "today"}, "`started_at` must be a time such as `2026-11-22T10:00:00.123Z`, with its offset"),
-        ({"started_at": 5}, "`started_at` must be a time such as `2026-11-22T10:00:00.123Z`, with its offset, not `5`"),
         ({"amount": "-1"}, "`amount` is negative: only a call with `corrects` may take money back"),
         ({"amount": "1.0000000000001"}, "`amount` has more than 12 decimal places"),
         ({"amount": True}, "`amount` is not a decimal number"),
@@ -64,17 +85,56 @@ def test_required_fields(name: str) -> None:
         ({"tags": {"a": []}}, "`tags` must be an object of at most 64 short strings, numbers or booleans"),
         (
             {"input_tokens": 5, "cache_read_tokens": 4, "cache_write_tokens": 2},
-            "`input_tokens` is less than cache reads and writes together (`6`): it includes them",
+            "`input_tokens` is less than cache reads and writes together (`6`)",
         ),
         (
             {"output_tokens": 5, "reasoning_tokens": 6},
-            "`output_tokens` is less than `reasoning_tokens`: it includes them",
+            "`output_tokens` is less than `reasoning_tokens`",
         ),
+        ({"amount": float("nan")}, "`amount` must be below 10^15"),
+        ({"amount": float("-inf")}, "`amount` must be below 10^15"),
+        (
+            {"input_tokens": float("inf")},
+            "`input_tokens` must be an integer from 0 to 2147483647, not `1e999`",
+        ),
+        ({"amount_parts": [{"name": "input", "amount": float("nan")}]}, "`amount_parts[0].amount` must be below 10^15"),
+        ({"user": ["x"]}, "`user` must be a string of up to 1024 characters"),
+        ({"api_key": "a\0b"}, "`api_key` holds a NUL character"),
+        ({"error": "text"}, f"`error` must be {ERROR_FORM}"),
+        ({"error": {"type": "E", "message": 5}}, "`error.message` must be a string"),
+        ({"error": {"occurred_at": "now"}}, f"`error.occurred_at` must be {MOMENT_FORM}"),
     ],
 )
-def test_rejections_name_the_field_and_say_what_it_wants(facts: dict[str, Any], said: str) -> None:
-    """Every rejection says field and form, with the input cut short where it cannot be content."""
-    assert reason(read(**facts)) == said
+def test_what_a_call_can_do_without_is_left_out_and_said(facts: dict[str, Any], said: str) -> None:
+    """A figure that cannot be read costs itself and not its call; the row's answer says which, and why."""
+    got = report(read(**facts))
+
+    assert got.warnings == (f"{said}: left out",)
+    assert got.source_id == "a"
+    name = next(iter(facts))
+    assert getattr(got, name) in (None, {}) or name in ("error", "input_tokens", "output_tokens")
+    assert got.dropped
+    assert got.amount_unknown == (
+        None if "amount" not in facts else "NEGATIVE" if facts["amount"] == "-1" else "UNREADABLE"
+    )
+
+
+def test_a_row_with_many_faults_is_taken_without_them() -> None:
+    """Each fault is left out by itself, and what is well stays."""
+    wrong = {"amount": "-1", "input_tokens": -1, "latency_ms": "long", "tags": 5, "api_key": ["k"]}
+    got = report(read(**wrong, output_tokens=7, provider="openai"))
+
+    assert (got.amount, got.input_tokens, got.latency_ms, got.tags, got.api_key) == (None, None, None, {}, None)
+    assert (got.output_tokens, got.provider, len(got.warnings)) == (7, "openai", 5)
+
+
+def test_invalid_utf8_costs_the_field_that_it_is_in() -> None:
+    """A name in Latin-1 is left out; in content it is nobody's affair."""
+    row = json.dumps(ROW)[:-1].encode()
+
+    assert report(read_row(row + b', "user": "Jos\xe9"}')).warnings == ("`user` is not valid UTF-8: left out",)
+    assert report(read_row(row + b', "messages": "Jos\xe9"}')).warnings == ()
+    assert reason(read_row(row.replace(b'"a"', b'"\xe9"') + b"}")) == "`id` is not valid UTF-8"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +156,9 @@ def test_rejections_name_the_field_and_say_what_it_wants(facts: dict[str, Any], 
 )
 def test_rejections_quote_no_content(facts: dict[str, Any]) -> None:
     """Whatever stands where it should not is not said again."""
-    assert "secret" not in reason(read(**facts))
+    outcome = read(**facts)
+
+    assert "secret" not in (" ".join(outcome.warnings) if isinstance(outcome, Report) else outcome.reason)
 
 
 def test_numbers_are_read_as_text() -> None:
@@ -155,9 +217,9 @@ def test_error_of_a_success_is_dropped() -> None:
     assert (got.error, got.dropped) == (None, {"error": 1})
 
 
-@pytest.mark.parametrize("name", ["id", "model", "account", "api_key", "corrects"])
+@pytest.mark.parametrize("name", ["id", "model", "account", "corrects"])
 def test_nul_characters_are_refused(name: str) -> None:
-    """PostgreSQL stores no NUL: a row that holds one where it would be stored is rejected by name."""
+    """PostgreSQL stores no NUL: a row that holds one where its call is found by is rejected by name."""
     assert reason(read(**{name: "a\0b"})) == f"`{name}` holds a NUL character"
 
 
@@ -176,9 +238,9 @@ def test_halves_of_surrogate_pairs() -> None:
         (b'"x"', "the row must be a JSON object"),
         (b"{", "the row is not valid JSON"),
         (b"{'id': 1}", "the row is not valid JSON"),
-        (b'{"id": NaN}', "the row is not valid JSON"),
+        (b'{"id": NaN}', "`id` must be a string of 1 to 512 characters"),
         (b'{"messages": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", "the row is nested too deeply"),
-        (b'{"id": "\xff"}', "the row must be a JSON object, in UTF-8 and not nested too deeply"),
+        (b'{"id": "\xff"}', "`id` is not valid UTF-8"),
     ],
 )
 def test_rows_that_are_no_objects(row: bytes, said: str) -> None:
@@ -235,8 +297,8 @@ def test_units_are_exact_and_one_that_cannot_be_read_is_left_out() -> None:
 
 @pytest.mark.parametrize("attempt", [0, -1, 32768, "1", 1.5])
 def test_an_attempt_is_counted_from_one(attempt: Any) -> None:
-    """What is no count of attempts is refused with the form that it wants."""
-    assert reason(read(attempt=attempt)).startswith("`attempt` must be an integer from 1 to 32767")
+    """What is no count of attempts is left out, with the form that it wants."""
+    assert report(read(attempt=attempt)).warnings[0].startswith("`attempt` must be an integer from 1 to 32767")
 
 
 def test_tags_become_text() -> None:

@@ -1,0 +1,194 @@
+"""Finds where the rows of a JSON array begin and end although the array, or a row of it, is not valid JSON.
+
+Only brackets and strings are looked at. Where they do not fit together the row is broken, and the next row is looked
+for after a comma. It counts only if everything from there on fits together up to the end of the body: an object inside
+of the broken row, which a user may have written, is never taken for a row. Each byte is looked at a few times at most.
+"""
+
+import re
+from collections.abc import Generator, Iterator
+from typing import Final
+
+WINDOW_BYTES: Final = 2**16
+"""How far one step looks ahead: about a millisecond of work."""
+
+_STEP_TOKENS: Final = 5000
+_STEP_ROWS: Final = 500
+_BLANKS: Final = rb"[ \t\r\n]*"
+_STRING: Final = rb'"[^"\\]*(?:\\.[^"\\]*)*"(?=[ \t\r\n]*[,:\]}])'
+# Up to the next bracket, or to a string that does not end in the window or is followed by what may not follow it.
+_PLAIN: Final = re.compile(rb'(?:[^"{}\[\]]+|' + _STRING + rb")*", re.DOTALL)
+_SCALAR: Final = re.compile(rb'(?:[^"{}\[\],]+|' + _STRING + rb")*", re.DOTALL)
+_STRING_REST: Final = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+_BETWEEN: Final = re.compile(rb"[ \t\r\n,]*")
+_BLANK: Final = re.compile(_BLANKS)
+_NEXT_ROW: Final = re.compile(rb"," + _BLANKS + rb"(?=\{" + _BLANKS + rb'")')
+_COMMA, _COLON, _QUOTE = b',:"'
+_OBJECT, _OBJECT_END, _ARRAY, _ARRAY_END = b"{}[]"
+_OPENING: Final = {_OBJECT_END: _OBJECT, _ARRAY_END: _ARRAY}
+_AFTER_STRING: Final = b",:]}"
+
+_Steps = Generator[None, None, int]
+"""Work in steps; its result is where it came to."""
+
+
+class _BrokenError(Exception):
+    """The brackets and strings of a row do not fit together, which shows at `at`."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+
+
+class _NoRowError(_BrokenError):
+    """What was taken for the rows after a broken one is something else."""
+
+
+class RowScanner:
+    """Scans one array, from its first row or from the one at `at`. `rows` are complete when `steps` has ended."""
+
+    def __init__(self, body: bytes, at: int = 1) -> None:
+        self.rows: list[bytes] = []
+        self._body = body
+        self._end = len(body)
+        self._at = at
+        # Up to here a broken row was searched for the next one: never twice, or time would grow with the square.
+        self._searched_to = 1
+        # Where the first broken row begins, and how many rows precede it, while it is not proved what follows it.
+        self._unproved: tuple[int, int] | None = None
+
+    def steps(self) -> Iterator[None]:
+        """Scan; each step takes a few milliseconds at most."""
+        rows = 0
+        while True:
+            start = yield from self._past(_BETWEEN, self._at)
+            if start >= self._end:
+                return self._give_up()
+            if self._body[start] == _ARRAY_END and (yield from self._past(_BLANK, start + 1)) >= self._end:
+                return None
+            try:
+                self._at = yield from self._value(start)
+                self.rows.append(self._body[start : self._at])
+            except _BrokenError as broken:
+                yield from self._recover(start, broken)
+            rows += 1
+            if rows % _STEP_ROWS == 0:
+                yield
+
+    def _give_up(self) -> None:
+        """The array has no end: what follows a broken row is not proved to be rows."""
+        if self._unproved is not None:
+            start, preceding = self._unproved
+            self.rows[preceding:] = [self._body[start:]]
+
+    def _past(self, pattern: re.Pattern[bytes], at: int) -> _Steps:
+        """Where that ends which `pattern` takes from `at` on."""
+        while True:
+            stop = _end_of(pattern.match(self._body, at, at + WINDOW_BYTES))
+            if stop < at + WINDOW_BYTES:
+                return stop
+            at = stop
+            yield
+
+    def _value(self, start: int) -> _Steps:
+        """The end of the value that begins at `start`. Raises _BrokenError."""
+        if self._body[start] in (_OBJECT, _ARRAY):
+            end = yield from self._nested(start)
+        elif self._unproved is not None:
+            raise _NoRowError(start)
+        else:
+            end = yield from self._scalar(start)
+        if self._unproved is not None:
+            after = yield from self._past(_BLANK, end)
+            if after < self._end and self._body[after] not in (_COMMA, _ARRAY_END):
+                raise _NoRowError(after)
+        return end
+
+    def _scalar(self, at: int) -> _Steps:
+        """The end of what is neither an object nor an array: what it is, the row's reader will say."""
+        if self._body[at] != _QUOTE:
+            at = yield from self._past(_SCALAR, at + 1)
+        while at < self._end and self._body[at] == _QUOTE:
+            at = yield from self._string(at)
+            at = yield from self._past(_SCALAR, at)
+        return at
+
+    def _nested(self, at: int) -> _Steps:
+        """The end of the object or array that begins at `at`."""
+        body, stack, tokens = self._body, bytearray(), 0
+        while at < self._end:
+            byte = body[at]
+            if byte == _QUOTE:
+                at = yield from self._string(at)
+            else:
+                if byte in _OPENING:
+                    if stack.pop() != _OPENING[byte]:
+                        raise _BrokenError(at)
+                    if not stack:
+                        return at + 1
+                elif stack and stack[-1] == _OBJECT and not self._follows_colon(at):
+                    raise _BrokenError(at)
+                else:
+                    stack.append(byte)
+                at += 1
+            tokens += 1
+            if tokens % _STEP_TOKENS == 0:
+                yield
+            stop = _end_of(_PLAIN.match(body, at, at + WINDOW_BYTES))
+            at = stop if stop < at + WINDOW_BYTES else (yield from self._past(_PLAIN, stop))
+        raise _BrokenError(self._end)
+
+    def _follows_colon(self, at: int) -> bool:
+        """Whether the bracket at `at`, inside of an object, stands where a value may stand."""
+        back = 1
+        while True:
+            before = self._body[max(0, at - back) : at].rstrip(b" \t\r\n")
+            if before:
+                return before[-1] == _COLON
+            back *= 2
+
+    def _string(self, at: int) -> _Steps:
+        """The end of the string that begins at `at`. Broken unless that follows which may follow a string."""
+        at += 1
+        while True:
+            at = _end_of(_STRING_REST.match(self._body, at, at + WINDOW_BYTES))
+            if at + 1 >= self._end:
+                raise _BrokenError(self._end)
+            if self._body[at] == _QUOTE:
+                break
+            yield
+        after = yield from self._past(_BLANK, at + 1)
+        if after >= self._end or self._body[after] not in _AFTER_STRING:
+            raise _BrokenError(after)
+        return at + 1
+
+    def _recover(self, start: int, broken: _BrokenError) -> Iterator[None]:
+        """Take the row at `start` for broken, and go on with what may be the next one."""
+        if self._unproved is None:
+            self._unproved = (start, len(self.rows))
+        elif isinstance(broken, _NoRowError):
+            start, preceding = self._unproved
+            del self.rows[preceding:]
+        searched_to = broken.at if isinstance(broken, _NoRowError) else self._searched_to
+        next_row = yield from self._next_row(max(start + 1, searched_to))
+        self._searched_to = max(self._searched_to, broken.at)
+        self.rows.append(self._body[start:next_row].rstrip(b", \t\r\n"))
+        self._at = next_row
+
+    def _next_row(self, at: int) -> _Steps:
+        """Where the next object begins after a comma; the end of the body when there is none."""
+        while at < self._end:
+            stop = min(at + WINDOW_BYTES, self._end)
+            match = _NEXT_ROW.search(self._body, at, stop)
+            if match is not None:
+                return match.end()
+            # A comma near the window's end may belong to a start that the window does not show whole.
+            comma = self._body.rfind(b",", at + 1, stop)
+            at = stop if comma < 0 or stop == self._end else comma
+            yield
+        return self._end
+
+
+def _end_of(match: re.Match[bytes] | None) -> int:
+    assert match is not None  # each of these patterns matches the empty text too
+    return match.end()

@@ -1,0 +1,150 @@
+"""A body's rows: found whatever is wrong with one of them, and never in a user's own text."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from service.ingest.errors import BodyError
+from service.ingest.row_repair import repair_numbers, repair_surrogates
+from service.ingest.rows import _steps, split_rows
+
+MEBIBYTE = 2**20
+
+
+def row(name: str) -> bytes:
+    """A row as gateways send them, with text that looks like the end of one."""
+    content = [{"role": "user", "content": 'a "quoted" }, {"id": "x"'}, {"parts": [1, {"n": []}]}]
+    return json.dumps({"id": name, "messages": content, "tags": {}}).encode()
+
+
+def rows(body: bytes) -> list[bytes]:
+    return [bytes(found) for found in split_rows(body)]
+
+
+BROKEN = [
+    b'{"id": oops}',
+    b'{"id": "cut off',
+    b'{"id": "cut off"',
+    b'{"id": "cut off", "messages": [{"role": "user"}',
+    b'{"id": "unquoted, "messages": [{"role": "user"}, {"id": "nested"}]}',
+    b'{"id": "x", "messages": [{"role": "user"}, {"id": "nested"}}',
+    b'{"messages": [{"role": "user"}, {"id": "nested"}], "cut',
+    b'{"id": NaN}',
+    b'{"a": [1}',
+    b'{"a": 1]}',
+    b'{"a": "b" "c"}',
+    b"{",
+    b"garbage",
+    b'{"a": "\xff\xfe"}',
+    b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=range(len(BROKEN)))
+def test_a_broken_row_of_an_array_costs_itself(broken: bytes) -> None:
+    """Its neighbours come out whole, and it comes out as one row, for its own rejection."""
+    good = [row("a"), row("b"), row("c"), row("d")]
+
+    assert rows(b"[" + b", ".join([*good[:2], broken, *good[2:]]) + b"]") == [*good[:2], broken, *good[2:]]
+
+
+@pytest.mark.parametrize("broken", [line for line in BROKEN if b"\n" not in line], ids=range(len(BROKEN)))
+def test_a_broken_line_costs_itself(broken: bytes) -> None:
+    """NDJSON is cut at its lines, also when the first one is the broken one."""
+    assert rows(b"\n".join([broken, row("a"), b"", row("b")])) == [broken, row("a"), row("b")]
+
+
+def test_two_broken_rows_cost_themselves() -> None:
+    """After one broken row another is found, and what stands between them."""
+    parts = [row("a"), BROKEN[4], row("b"), BROKEN[1], row("c")]
+
+    assert rows(b"[" + b",".join(parts) + b"]") == parts
+
+
+def test_nothing_inside_of_a_broken_row_becomes_one() -> None:
+    """An object that a user may have written into a row is no row, although the row around it is broken."""
+    nested = b'[{"id":"evil"},{"id":"evil"}]'
+    for broken in (b'{"id": "x, "m": ' + nested + b"}", b'{"m": ' + nested + b', "x": oops"}', b'{"m": ' + nested):
+        found = rows(b"[" + b",".join([row("a"), broken, row("b")]) + b"]")
+        assert not [one for one in found if one.startswith(b'{"id":"evil"')], broken
+        assert rows(b"[" + row("a") + b"," + broken)[0] == row("a")
+
+
+@pytest.mark.parametrize("size", [1, 100, 3000])
+def test_arrays_of_any_size_are_split_alike(size: int) -> None:
+    """Large arrays are read in windows, and broken or not the rows are the same."""
+    names = [f"r{n}" for n in range(size)]
+    good = [row(name) for name in names]
+    for separator in (b",", b", ", b",\n  "):
+        assert rows(b"[" + separator.join(good) + b"]\n") == good
+    broken = [*good[: size // 2], b'{"id": NaN}', *good[size // 2 :]]
+    assert rows(b"[" + b",".join(broken) + b"]") == broken
+
+
+@pytest.mark.parametrize("body", [b"", b" \n ", b"[", b"[oops]", b"{oops}", b"no\nrows", b'"text"', b"NaN", b"[1,"])
+def test_a_body_in_no_form_is_refused(body: bytes) -> None:
+    """Where no row can be made out the body is refused as a whole."""
+    with pytest.raises(BodyError):
+        split_rows(body)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), [float("nan")], {"x": float("inf")}])
+def test_what_python_writes_can_be_read(value: Any) -> None:
+    """Numbers that are none become numbers beyond all bounds; strings that spell them stay."""
+    text = 'NaN, -Infinity "Infinity" \\'
+
+    read = json.loads(repair_numbers(json.dumps({"a": value, "NaN": text, "b": [1, -2]}).encode()))
+
+    assert read["NaN"] == text
+    assert read["b"] == [1, -2]
+    assert "inf" in str(read["a"])
+
+
+def test_halves_of_pairs_are_told_from_pairs_and_from_text() -> None:
+    """Escaped backslashes before `u` are text."""
+    halves = rb'"\ud800 \\ud800 \ud83d\ude00 \udc00 \\\ud800 \ud800\ud83d\ude00\ude00"'
+
+    assert repair_surrogates(halves) == rb'"\ufffd \\ud800 \ud83d\ude00 \ufffd \\\ufffd \ufffd\ud83d\ude00\ufffd"'
+
+
+HOSTILE = {
+    "empty arrays": b"[" + b"[]," * (MEBIBYTE // 3) + b"1]",
+    "opened": b"[" * MEBIBYTE,
+    "opened objects": b"[" + b'{"x":[' * (MEBIBYTE // 6),
+    "escapes": b'["' + b'\\"' * (MEBIBYTE // 2),
+    "quotes": b"[" + b'"' * MEBIBYTE,
+    "no ends": b"[" + b'{"a":1,' * (MEBIBYTE // 7),
+    "mismatches": b"[" + b'{"a":,{"b":[1}},' * (MEBIBYTE // 16) + b"]",
+    "beginnings": b'[{"a' + b',{"' * (MEBIBYTE // 3),
+    "nested beginnings": b'[{"a' + b',{"":[' * (MEBIBYTE // 6),
+    "objects in a broken row": b'[{"x, "m":[' + b'{"a":1},' * (MEBIBYTE // 8) + b"]",
+    "blanks": b'[{"a":' + b" " * MEBIBYTE + b"{",
+    "blank lines": b"{" + b"\n" * MEBIBYTE + b"x",
+    "broken lines": b'{"x":1 \n' * (MEBIBYTE // 8),
+    "commas": b'[{"a' + b", " * (MEBIBYTE // 2),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_splitting_is_linear_and_in_short_steps(name: str) -> None:
+    """Four times the body takes about four times as long, and no step of it holds the others up."""
+
+    def took(body: bytes) -> tuple[float, float]:
+        begun = last = time.process_time()
+        longest, steps = 0.0, _steps(body)
+        try:
+            while True:
+                next(steps)
+                now = time.process_time()
+                longest, last = max(longest, now - last), now
+        except (StopIteration, BodyError):
+            return time.process_time() - begun, longest
+
+    body = HOSTILE[name]
+    quarter = took(body[: len(body) // 4])[0]
+    whole, longest = min(took(body) for _ in range(2))
+
+    assert whole < 8 * quarter + 0.2
+    assert longest < 0.1
