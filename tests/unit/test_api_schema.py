@@ -119,3 +119,11 @@ def test_every_filter_and_order_is_governed() -> None:
     for name, type_ in SCHEMA.type_map.items():
         if isinstance(type_, GraphQLEnumType) and (name.endswith("OrderField") or name == "CostDimension"):
             assert type_.values.keys() == ENUM_VALUES[name].keys(), name
+
+
+def test_every_kind_of_entry_can_be_shown() -> None:
+    """A kind that the ledger has and the schema lacks would be an entry that no list can show."""
+    from policies.evidence import LedgerKind
+    from service.api import ledger_types
+
+    assert [kind.name for kind in ledger_types.LedgerKind] == [kind.name for kind in LedgerKind]
