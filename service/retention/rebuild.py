@@ -42,16 +42,18 @@ _FORGOTTEN: Final = ", ".join(
 )
 # One statement and so one snapshot: a call that commits meanwhile is neither summed nor is its delta deleted.
 _REBUILD: Final = f"""
-    WITH deltas_gone AS (DELETE FROM usage_delta WHERE {_BUCKETS} RETURNING calls),
-    quarters_gone AS (DELETE FROM usage_quarter WHERE {_BUCKETS} RETURNING calls),
-    days_gone AS (DELETE FROM usage_day WHERE {_BUCKETS} RETURNING calls),
+    WITH deltas_gone AS (DELETE FROM usage_delta WHERE {_BUCKETS} RETURNING calls, amount),
+    quarters_gone AS (DELETE FROM usage_quarter WHERE {_BUCKETS} RETURNING calls, amount),
+    days_gone AS (DELETE FROM usage_day WHERE {_BUCKETS} RETURNING calls, amount),
     {_FORGOTTEN},
-    made AS ({deltas_of(_CALLS)} RETURNING calls)
-    SELECT (
-        SELECT coalesce(sum(calls), 0)::bigint FROM (
-            SELECT calls FROM deltas_gone UNION ALL SELECT calls FROM quarters_gone
-        ) AS summed
-    ) AS before, (SELECT coalesce(sum(calls), 0)::bigint FROM made) AS after
+    made AS ({deltas_of(_CALLS)} RETURNING calls, amount), was AS (
+        SELECT * FROM deltas_gone UNION ALL SELECT * FROM quarters_gone
+    )
+    SELECT
+        (SELECT coalesce(sum(calls), 0)::bigint FROM was) AS before,
+        (SELECT coalesce(sum(calls), 0)::bigint FROM made) AS after,
+        (SELECT coalesce(sum(amount), 0)::text FROM was) AS amount_before,
+        (SELECT coalesce(sum(amount), 0)::text FROM made) AS amount_after
 """  # noqa: S608
 
 
@@ -70,12 +72,14 @@ _REST_AGAIN: Final = {sums.table: _rest_again(store, sums) for store, resting in
 
 @dataclass(frozen=True, slots=True)
 class RebuiltDay:
-    """A UTC day of a tier whose sums were made anew. How many calls they said, and say now."""
+    """A UTC day of a tier whose sums were made anew: the calls and the amount (of all currencies) before and after."""
 
     tier: int
     day: datetime
     before: int
     after: int
+    amount_before: str
+    amount_after: str
 
 
 async def days_to_rebuild(means: Means) -> list[tuple[int, datetime]]:
@@ -102,9 +106,16 @@ async def rebuild_sums(means: Means, days: list[tuple[int, datetime]], *, actor:
         async with means.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
             await connection.execute(_LOCK, FOLD_LOCK)
             row = await connection.fetchrow(_REBUILD, tier, day, day + _DAY)
-            facts = {"tier": tier, "day": f"{day:%Y-%m-%d}", "calls_before": row["before"], "calls_after": row["after"]}
+            facts = {
+                "tier": tier,
+                "day": f"{day:%Y-%m-%d}",
+                "calls_before": row["before"],
+                "calls_after": row["after"],
+                "amount_before": row["amount_before"],
+                "amount_after": row["amount_after"],
+            }
             await entries.append(means.ledger, "SUMS_REBUILT", facts, actor=actor, connection=connection)
-        yield RebuiltDay(tier, day, row["before"], row["after"])
+        yield RebuiltDay(tier, day, *row)
 
 
 async def rest_again(means: Means) -> int:

@@ -86,8 +86,9 @@ async def test_the_ledger_says_what_the_sums_said_before(steward: Steward) -> No
     await steward.means.owner.execute("DELETE FROM call WHERE source_id = 'c1'")
     assert await rebuild(steward) == [(2, 1)]
     newest = await steward.ledger.entry(await steward.ledger.size() - 1)
+    amounts = {"amount_before": "2.5", "amount_after": "0.5"}
     facts = {"tier": 1, "day": f"{NOW - timedelta(days=3, minutes=5):%Y-%m-%d}", "calls_before": 2, "calls_after": 1}
-    assert (newest.kind, dict(newest.facts), newest.actor) == ("SUMS_REBUILT", facts, "cli")
+    assert (newest.kind, dict(newest.facts), newest.actor) == ("SUMS_REBUILT", facts | amounts, "cli")
 
 
 async def test_days_whose_calls_are_gone_keep_their_sums(steward: Steward) -> None:
