@@ -28,6 +28,7 @@ from service.query.scope import Scope
 from service.query.usage_check import check_usage
 from service.retention.folder import Folder
 from service.retention.overall_check import check_overall
+from service.storage.statements_write import deltas_of
 
 ACCEPTED, COMPLETED, DUPLICATE, CONFLICT, REJECTED = (
     Status.ACCEPTED,
@@ -36,6 +37,7 @@ ACCEPTED, COMPLETED, DUPLICATE, CONFLICT, REJECTED = (
     Status.CONFLICT,
     Status.REJECTED,
 )
+REBUILT = deltas_of("call", corrections=True)
 CALL_FIELDS = """
     sourceId amount { amount currency source } netAmount { amount currency source } correctedAt
     corrects { sourceId } corrections { sourceId correctedAt amount { amount } corrects { sourceId } }
@@ -318,3 +320,12 @@ async def test_exact_amounts_at_the_last_digit(billing: Billing) -> None:
     assert statuses(await billing.report(correction("c", "a", "-0.000000000001"))) == [ACCEPTED]
     assert "`0" in await billing.refusal(correction("d", "a", "-0.000000000001"))
     assert Decimal((await billing.costs(""))[0][2] or "1") == 0
+
+
+async def test_sums_that_are_made_anew_have_corrections(billing: Billing) -> None:
+    """Rebuilt from the calls, sums count what corrections add, and no call more."""
+    await billing.report(call("a", amount="10"), correction("c", "a", "-4"))
+    await billing.ingest.database.owner.execute(f"WITH gone AS (DELETE FROM usage_delta) {REBUILT}")
+
+    assert await billing.costs("") == [("gpt-4o", "1", "6", "6")]
+    await billing.assert_sums_are_right()
