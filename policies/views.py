@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Final
 
 from policies.errors import SchemaCoverageError
-from policies.fields import DATA_FIELDS, ERROR_RECORD, INTERFACES, ORIGINS, SEALED, SHOWN_MASKED, USER
-from policies.model import Action, DataClass, Policy, Role, RoleRule, View
+from policies.fields import DATA_FIELDS, ERROR_RECORD, INTERFACES, ORIGINS, SEALED, SHOWN_MASKED, STORES, USER
+from policies.model import Action, DataClass, Policy, Role, RoleRule, Store, View
 from policies.roots import PLAIN_USER_FILTER, ROOT_FIELDS, WITHOUT_CALLS
 
 ROOT_TYPES: Final = frozenset({"Query", "Mutation", "Subscription"})
@@ -33,6 +33,7 @@ STRUCTURAL_TYPES: Final = frozenset(
 """Types that hold no call data of their own: whoever may ask the root field sees them."""
 
 _RANK: Final = {View.DENIED: 0, View.MASKED: 1, View.SEE: 2}
+_ERROR: Final = "Call.error"
 _NOTHING: Final = RoleRule(Role.INGEST)
 
 
@@ -88,7 +89,7 @@ def _least(policy: Policy, rule: RoleRule, role: Role, field: str) -> View:
 
 def _is_withdrawn(policy: Policy, field: str) -> bool:
     """Whether the policy keeps no plain value of `field`. Without error records there are none to show anything of."""
-    if field not in SHOWN_MASKED and policy.action(ERROR_RECORD[0]) is Action.DROP:
+    if STORES.get(field) is Store.CALL_ERROR and field != _ERROR and policy.action(ERROR_RECORD[0]) is Action.DROP:
         return False
     return field != USER and field in policy.fields and policy.action(field) in (Action.DROP, Action.MASK)
 
