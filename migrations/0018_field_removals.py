@@ -1,0 +1,22 @@
+"""Which fields, no longer kept since which version of the policy, were removed from older rows."""
+
+from tortoise import migrations
+from tortoise.migrations import operations as ops
+
+TABLE = """
+CREATE TABLE field_removal (
+    field text COLLATE "C" NOT NULL,
+    version integer NOT NULL,
+    finished_at timestamptz NOT NULL,
+    rows bigint NOT NULL,
+    PRIMARY KEY (field, version)
+)
+"""
+
+
+class Migration(migrations.Migration):
+    """Create the table."""
+
+    dependencies = [("calledger", "0017_completions")]
+
+    operations = [ops.RunSQL([TABLE], reverse_sql=["DROP TABLE field_removal"])]
