@@ -5,11 +5,11 @@ from tortoise.migrations import operations as ops
 
 TABLE = """
 CREATE TABLE field_removal (
+    id uuid PRIMARY KEY,
     field text COLLATE "C" NOT NULL,
     version integer NOT NULL,
     finished_at timestamptz NOT NULL,
-    rows bigint NOT NULL,
-    PRIMARY KEY (field, version)
+    rows bigint NOT NULL
 )
 """
 

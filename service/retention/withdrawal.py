@@ -32,7 +32,10 @@ _LOCK: Final = 0x63616C6C_0021
 _BATCH_ROWS: Final = 5_000
 _VERSIONS: Final = "SELECT version, document, applied_at FROM policy_version ORDER BY version DESC"
 _DONE: Final = "SELECT field, version FROM field_removal"
-_RECORD: Final = "INSERT INTO field_removal (field, version, finished_at, rows) VALUES ($1, $2, clock_timestamp(), $3)"
+_RECORD: Final = """
+    INSERT INTO field_removal (id, field, version, finished_at, rows)
+    VALUES (gen_random_uuid(), $1, $2, clock_timestamp(), $3)
+"""
 _TIMES: Final = {Store.CALL: "started_at", Store.CALL_ERROR: "occurred_at"}
 _PLAIN: Final = (Action.KEEP, Action.HASH, Action.SEAL)
 
