@@ -28,6 +28,7 @@ Kind = Literal[
     "ERASURE_RESTRICTED",
     "ERASURE_RESULT",
     "TIER_CHANGED",
+    "SUMS_REBUILT",
 ]
 
 

@@ -254,3 +254,14 @@ class FieldRemoval(_Table):
 
     class Meta(Model.Meta):
         table = "field_removal"
+
+
+class SchemaProgram(_Table):
+    """Which version of calledger ran a migration here."""
+
+    migration = fields.CharField(max_length=100, primary_key=True)
+    program = fields.TextField()
+    applied_at = fields.DatetimeField()
+
+    class Meta(Model.Meta):
+        table = "schema_program"

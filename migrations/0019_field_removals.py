@@ -17,6 +17,6 @@ CREATE TABLE field_removal (
 class Migration(migrations.Migration):
     """Create the table."""
 
-    dependencies = [("calledger", "0017_completions")]
+    dependencies = [("calledger", "0018_schema_program")]
 
     operations = [ops.RunSQL([TABLE], reverse_sql=["DROP TABLE field_removal"])]
