@@ -35,7 +35,7 @@ CREATE = """
 class Migration(migrations.Migration):
     """Add the columns and the table."""
 
-    dependencies = [("calledger", "0018_schema_program")]
+    dependencies = [("calledger", "0019_field_removals")]
 
     operations = [
         ops.RunSQL(
