@@ -47,6 +47,7 @@ class LedgerKind(Enum):
     EVIDENCE_CREATED = _value("EVIDENCE_CREATED", "A bundle of evidence was made.")
     API_KEY_CREATED = _value("API_KEY_CREATED", "An API key was made.")
     API_KEY_REVOKED = _value("API_KEY_REVOKED", "An API key was ended.")
+    NOTES_ERASED = _value("NOTES_ERASED", "Notes were erased; the entry says whose.")
     TIER_CHANGED = _value("TIER_CHANGED", "An account was moved to another tier.")
     RESTORED = _value("RESTORED", "The database was restored from a backup.")
     ATTESTED = _value("ATTESTED", "A statement of attestation was made.")

@@ -9,12 +9,13 @@ from service.ledger.handover import Handover, hand_over
 from service.ledger.keeping import LedgerKeeper
 from service.ledger.reconcile import reconcile
 from service.ledger.record import KeyRegister, read_record
-from service.ledger.store import Entry, Ledger, Proof, Selection
+from service.ledger.store import Entry, ErasedNotes, Ledger, Proof, Selection
 
 __all__ = [
     "Checkpoints",
     "Document",
     "Entry",
+    "ErasedNotes",
     "Handover",
     "KeyRegister",
     "Ledger",

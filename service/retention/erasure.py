@@ -28,6 +28,7 @@ from service.retention.escrow import ACTIVE, NOT_COPIED, Slice, Whose, copy_held
 from service.retention.folder import LOCK as FOLD_LOCK
 from service.retention.holds import lock_holds
 from service.retention.means import Means
+from service.retention.notes import forget_in_notes, without
 from service.retention.overall import RESTING, forget_empty, take_with
 from service.retention.planning import all_partitions
 from service.storage.database import Queryable, uuid_of
@@ -195,6 +196,17 @@ async def request_erasure(
             await connection.execute(
                 "UPDATE erasure SET blocked_by = $2 WHERE id = $1", id_, orjson.dumps(blocking).decode()
             )
+        name = user or account
+        reason = without(reason, name)
+        await forget_in_notes(
+            means,
+            connection,
+            name,
+            account=number,
+            only_of_account=kind is ErasureKind.USER,
+            facts={"erasure": str(id_)},
+            actor=actor,
+        )
         facts = {"erasure": str(id_), "kind": kind.value, "account": number, "periods": len(tokens)}
         index = await entries.append(
             means.ledger, "ERASURE_INTENT", facts, actor=actor, note=reason, connection=connection
