@@ -82,6 +82,7 @@ def answer(verdicts: Sequence[Verdict]) -> dict[str, Any]:
             dropped.update(verdict.dropped)
     return {
         "accepted": tally[Status.ACCEPTED],
+        "completed": tally[Status.COMPLETED],
         "duplicates": tally[Status.DUPLICATE],
         "rejected": tally[Status.REJECTED],
         "conflicts": tally[Status.CONFLICT],
