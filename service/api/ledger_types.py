@@ -37,6 +37,7 @@ class LedgerKind(Enum):
     PURGE_RESULT = _value("PURGE_RESULT", "What a purge destroyed.")
     HOLD_PLACED = _value("HOLD_PLACED", "A legal hold was placed.")
     HOLD_LIFTED = _value("HOLD_LIFTED", "A legal hold was lifted.")
+    HOLD_RESTORED = _value("HOLD_RESTORED", "A hold that the database had lost or changed was put back.")
     ERASURE_INTENT = _value("ERASURE_INTENT", "What an erasure is about to erase.")
     ERASURE_RESTRICTED = _value(
         "ERASURE_RESTRICTED", "What a hold keeps of whom an erasure is about was taken from everybody but the hold."
@@ -47,8 +48,8 @@ class LedgerKind(Enum):
     EVIDENCE_CREATED = _value("EVIDENCE_CREATED", "A bundle of evidence was made.")
     API_KEY_CREATED = _value("API_KEY_CREATED", "An API key was made.")
     API_KEY_REVOKED = _value("API_KEY_REVOKED", "An API key was ended.")
-    NOTES_ERASED = _value("NOTES_ERASED", "Notes were erased; the entry says whose.")
     TIER_CHANGED = _value("TIER_CHANGED", "An account was moved to another tier.")
+    NOTES_ERASED = _value("NOTES_ERASED", "Notes were erased; the entry says whose.")
     RESTORED = _value("RESTORED", "The database was restored from a backup.")
     ATTESTED = _value("ATTESTED", "A statement of attestation was made.")
 
