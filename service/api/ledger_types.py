@@ -50,6 +50,7 @@ class LedgerKind(Enum):
     API_KEY_REVOKED = _value("API_KEY_REVOKED", "An API key was ended.")
     TIER_CHANGED = _value("TIER_CHANGED", "An account was moved to another tier.")
     NOTES_ERASED = _value("NOTES_ERASED", "Notes were erased; the entry says whose.")
+    MIRROR_RENEWED = _value("MIRROR_RENEWED", "The mirror was gone, and was written anew from the database.")
     RESTORED = _value("RESTORED", "The database was restored from a backup.")
     ATTESTED = _value("ATTESTED", "A statement of attestation was made.")
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -22,6 +22,9 @@ from service.keyring import Keyring
 from service.ledger import statements
 from service.ledger.errors import LedgerDamagedError, LedgerRangeError
 from service.storage.database import Database
+
+if TYPE_CHECKING:
+    from service.ledger.mirror import Mirror
 
 INDEX_MAX: Final = 2**62
 _CHUNK: Final = 2000
@@ -85,6 +88,7 @@ class Ledger:
         self.database = database
         self.keyring = keyring
         self.database_id = database_id
+        self.mirror: Mirror | None = None
 
     async def append(
         self,
