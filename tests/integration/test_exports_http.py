@@ -285,6 +285,16 @@ async def test_an_erasure_ends_what_may_hold_the_erased(house: House) -> None:
     assert (await of_globex.fetch(kept[0]["url"])).status == 200
 
 
+async def test_a_key_that_the_ledger_ended_gets_no_file(house: House) -> None:
+    """A key that is live in the table alone, as after a restore, gets nothing of what it had asked for."""
+    runtime, one, admin = house.served.runtime, await house.reader(), await house.reader(Role.ADMIN)
+    export, _ = await one.exported(fields=["id"])
+    await runtime.ledger.append(LedgerKind.API_KEY_REVOKED, {"key": one.key.split("_")[1]}, actor="cli")
+    await runtime.database.owner.execute("UPDATE export SET state = 'QUEUED'")
+    runtime.export_asked.set()
+    assert (await admin.ended(export["id"]))["state"] == "FAILED"
+
+
 @pytest.mark.parametrize("change", ["revoked_at = now()", "accounts = '[1]'", "role = 'partner'"])
 async def test_a_key_that_is_another_by_then_gets_no_file(house: House, change: str) -> None:
     """Between the request and the writing the key was revoked or bound: nothing is written, nothing is ledgered."""
