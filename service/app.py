@@ -11,6 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from service import api, console, export, ingest
 from service.api.timings import TIMINGS
 from service.front import Front, Handler, error_answer
+from service.keyring.watch import what_is_wrong
 from service.logs import get_logger
 from service.runtime import Runtime
 from service.shared import METRICS
@@ -72,12 +73,14 @@ async def _healthz(_: web.Request) -> web.Response:
 
 def _readyz(runtime: Runtime) -> Handler:
     async def ready(_: web.Request) -> web.Response:
-        """The database answers too."""
+        """The database answers too, and the keyring is there: without it calls are stored, and no details of errors."""
         try:
             await runtime.database.answers(within_s=2)
         except Exception:
             log.exception("not ready")
             return web.json_response({"status": "the database does not answer"}, status=503)
+        if await what_is_wrong(runtime.keyring) is not None:
+            return web.json_response({"status": "degraded", "missing": ["the keyring"]})
         return web.json_response({"status": "ok"})
 
     return ready
