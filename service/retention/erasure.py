@@ -199,15 +199,8 @@ async def request_erasure(
             )
         name = user or account
         reason = without(reason, name)
-        await forget_in_notes(
-            means,
-            connection,
-            name,
-            account=number,
-            only_of_account=kind is ErasureKind.USER,
-            facts={"erasure": str(id_)},
-            actor=actor,
-        )
+        told, whose = {"erasure": str(id_)}, {"account": number, "only_of_account": bool(user)}
+        await forget_in_notes(means, connection, name, facts=told, actor=actor, **whose)
         facts = {"erasure": str(id_), "kind": kind.value, "account": number, "periods": len(tokens)}
         index = await entries.append(
             means.ledger, "ERASURE_INTENT", facts, actor=actor, note=reason, connection=connection
