@@ -29,6 +29,7 @@ from service.retention.folder import LOCK as FOLD_LOCK
 from service.retention.holds import lock_holds
 from service.retention.means import Means
 from service.retention.named_rows import clear_names
+from service.retention.notes import forget_in_notes, without
 from service.retention.overall import RESTING, forget_empty, take_with
 from service.retention.planning import all_partitions
 from service.storage.database import Queryable, uuid_of
@@ -197,6 +198,10 @@ async def request_erasure(
             await connection.execute(
                 "UPDATE erasure SET blocked_by = $2 WHERE id = $1", id_, orjson.dumps(blocking).decode()
             )
+        name = user or account
+        reason = without(reason, name)
+        told, whose = {"erasure": str(id_)}, {"account": number, "only_of_account": bool(user)}
+        await forget_in_notes(means, connection, name, facts=told, actor=actor, **whose)
         facts = {"erasure": str(id_), "kind": kind.value, "account": number, "periods": len(tokens)}
         index = await entries.append(
             means.ledger, "ERASURE_INTENT", facts, actor=actor, note=reason, connection=connection
