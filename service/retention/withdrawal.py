@@ -152,7 +152,10 @@ async def _regroup(owner: asyncpg.Pool, part: Partition, key: str | None, figure
 
 async def _change_deltas(owner: asyncpg.Pool, key: str | None, figures: Sequence[str], value: str) -> None:
     if key is not None:
-        await owner.execute(f"UPDATE usage_delta SET {key} = $1 WHERE {key} NOT IN ('', $1)", value)  # noqa: S608
+        for table in ("usage_delta", "correction"):
+            await owner.execute(f"UPDATE {table} SET {key} = $1 WHERE {key} NOT IN ('', $1)", value)  # noqa: S608
     for figure in figures:
         new = "latency_buckets = '{}'" if figure == "latency" else f"{figure} = 0"
         await owner.execute(f"UPDATE usage_delta SET {new}")  # noqa: S608
+        if figure == "amount":
+            await owner.execute("UPDATE correction SET amount = 0")
