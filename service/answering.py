@@ -56,7 +56,8 @@ def _attention(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
         "policy": runtime.reload_policy,
         "accounts": runtime.accounts.refresh,
     }
-    return [listen_for_ever(runtime.database.url, reactions), runtime.authenticator.note_uses_for_ever()]
+    listening = listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.heard})
+    return [listening, runtime.authenticator.note_uses_for_ever()]
 
 
 async def _start(runner: web.AppRunner, listener: socket.socket) -> web.SockSite:

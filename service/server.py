@@ -134,7 +134,7 @@ def _housekeeping(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
         maintain_for_ever(runtime.means, wake=wake),
         Folder(runtime.database.owner, ensure=ensure).fold_for_ever(),
         runtime.keeper.keep_for_ever(),
-        listen_for_ever(runtime.database.url, reactions),
+        listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.heard}),
         say_differences(runtime.means),
     ]
 

@@ -15,7 +15,7 @@ from policies import views
 from service.api.connections import PageInfo
 from service.api.context import Context
 from service.api.directives import Cost, paged
-from service.api.lists import Slicing
+from service.api.lists import Slicing, tree_of
 from service.api.retention_types import (
     Account,
     AccountConnection,
@@ -224,8 +224,8 @@ async def _accounts(info: Info, first: Any, after: Any) -> AccountConnection:  #
         found = await page_accounts(connection, size + 1, behind=behind, accounts=scope)
         rows = found[:size]
         counts = await count_calls(connection, [row["id"] for row in rows])
-        total = await count_accounts(connection, scope)
-    await context.reader.accounts.refresh()
+        total = await count_accounts(connection, scope) if "totalCount" in tree_of(info) else 0
+    await context.reader.accounts.learn(row["id"] for row in rows)
     now = await context.reader.clock.now()
     nodes = [_account(context, row, counts.get(row["id"], 0), now) for row in rows]
     sealed = [cursors.seal((row["name"],), binding) for row in rows]

@@ -82,7 +82,6 @@ async def create_key(
             LedgerKind.API_KEY_CREATED, facts, actor="cli", note=name or None, connection=connection
         )
     await notify(runtime.database.owner, "keys")
-    await notify(runtime.database.owner, "accounts")
     return key.text
 
 

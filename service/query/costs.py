@@ -165,11 +165,13 @@ async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords
     reading = await reader.reading(request.predicate, rollups=rollups, bucket=request.bucket, zone=request.zone)
     records = await _fetch(reader, request, reading) if reading.plan.pieces else []
     rows = [record for record in records if record["kind"] == ROW]
+    if "ACCOUNT" in request.dimensions:
+        await reader.accounts.look_up(numbers={record["account"] for record in rows})
     return CostRecords(
         rows[: request.first],
         [record for record in records if record["kind"] != ROW],
         reading.plan.edges,
-        {number: name for name, number in reading.names.items()},
+        reader.accounts.names(),
         _coverage(reading, reader.now),
         len(rows) > request.first,
     )

@@ -78,10 +78,17 @@ async def _read(
     found: dict[str, list[FacetValue]] = {name: [] for name in facets}
     for facet, value, count in await _fetch(reader, reading, facets, first):
         found[facet].append(FacetValue(value, count))
-    names = {str(number): name for name, number in reading.names.items()}
     if "accounts" in found:
-        found["accounts"] = [FacetValue(names[v.value], v.count) for v in found["accounts"] if v.value in names]
+        found["accounts"] = await _named(reader, found["accounts"])
     return {name: sorted(values, key=_order)[:first] for name, values in found.items()}
+
+
+async def _named(reader: UsageReader, values: Sequence[FacetValue]) -> list[FacetValue]:
+    """Accounts by name instead of by number."""
+    counts = {int(one.value): one.count for one in values if one.value is not None}
+    await reader.accounts.look_up(numbers=counts)
+    names = reader.accounts.names()
+    return [FacetValue(names[number], count) for number, count in counts.items() if number in names]
 
 
 def _order(value: FacetValue) -> tuple[int, bool, str]:

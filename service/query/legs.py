@@ -49,9 +49,11 @@ class Leg(NamedTuple):
 
 
 async def names_in_scope(accounts: Accounts, scope: Scope, asked: Question) -> Mapping[str, int]:
-    """Accounts by name that the scope may know of. Asks the database once when a new one is named."""
-    if not accounts.names() or not all_known(accounts, scope, asked):
-        await accounts.refresh()
+    """Accounts by name that the scope may know of. What is not known of those that are named is looked up first."""
+    if scope.accounts is not None:
+        await accounts.look_up(numbers=scope.accounts)
+    else:
+        await accounts.look_up(names=_named(asked), numbers=_numbered(asked))
     return accounts.numbers(scope.accounts)
 
 
@@ -59,9 +61,15 @@ def all_known(accounts: Accounts, scope: Scope, asked: Question) -> bool:
     """Whether nothing in the scope can have been made elsewhere meanwhile. Names outside of it are not looked up."""
     if scope.accounts is not None:
         return len(accounts.numbers(scope.accounts)) == len(set(scope.accounts))
-    numbers = {call.account_id for part in asked.ids for call in _calls_of(part)}
-    named = {name for part in asked.accounts if part.operator in ("eq", "in") for name in _values(part)}
-    return accounts.names().keys() >= numbers and accounts.numbers(None).keys() >= named
+    return accounts.names().keys() >= _numbered(asked) and accounts.numbers(None).keys() >= _named(asked)
+
+
+def _named(asked: Question) -> set[str]:
+    return {name for part in asked.accounts if part.operator in ("eq", "in") for name in _values(part)}
+
+
+def _numbered(asked: Question) -> set[int]:
+    return {call.account_id for part in asked.ids for call in _calls_of(part)}
 
 
 def _calls_of(part: Compare) -> Iterator[CallKey]:
@@ -129,7 +137,7 @@ def tiers_of(accounts: Accounts, asked: tuple[int, ...] | None) -> list[tuple[in
     """Tier and accounts of each leg: one a tier and account while they are few, so that each is read in the order of
     its index; else one a tier.
     """
-    if asked is not None:
+    if asked is not None and len(asked) <= LEGS_MAX:
         pairs = [(tier, (number,)) for number in asked for tier in accounts.tiers((number,))]
         if len(pairs) <= LEGS_MAX:
             return [*pairs]

@@ -1,6 +1,6 @@
 """Pages of calls and errors: keyset, forward and backward, cut off at the window exactly."""
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -62,7 +62,8 @@ class Wanted:
 class Reading(NamedTuple):
     """A list, ready to be read: where its rows lie, and what they must satisfy there.
 
-    `asked`: numbers of the accounts that can have matches (None: any). `predicate` does not repeat what the legs and
+    `asked`: numbers of the accounts that can have matches (None: any); `erased`: of those whose erasure has begun, in
+    the scope or not. `predicate` does not repeat what the legs and
     the span say.
     """
 
@@ -76,6 +77,7 @@ class Reading(NamedTuple):
     users: Mapping[str, UserTokens]
     now: datetime
     binding: bytes
+    erased: Collection[int] = ()
 
     def condition(self, params: Params) -> statements.Condition:
         """The filter, for one leg."""

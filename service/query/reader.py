@@ -76,7 +76,9 @@ class Reader:
                 for user in asked.users
             }
         binding = Cursors.bound(f"({table.kind!r}, {place.scope}, {order!r}, {asked.text!r})")
-        return Reading(table, scope, place.asked, legs, span, asked.rest, place.names, users, now, binding)
+        return Reading(
+            table, scope, place.asked, legs, span, asked.rest, place.names, users, now, binding, self.accounts.erased
+        )
 
     async def call(self, scope: Scope, text: str, selection: Selection) -> Row | None:
         """One call by its outward id; None when it is unknown, out of scope or past its window."""
@@ -104,7 +106,7 @@ class Reader:
         if scope.accounts is not None and key.account_id not in scope.accounts:
             return None
         if key.account_id not in self.accounts.names():
-            await self.accounts.refresh()
+            await self.accounts.look_up(numbers=[key.account_id])
         leg = leg_of_call(scope, self.accounts, key, table.store, await self.clock.now())
         return None if leg is None else RowKey(key.account_id, leg.tier, key.started_at, str(key.uuid))
 

@@ -10,7 +10,6 @@ it still has are counted one by one, in the one statement: exact before, between
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 import asyncpg
 
@@ -23,9 +22,6 @@ from service.query.params import Params
 from service.query.usage_plan import Plan, TierSpan, Windows, pieces_of
 from service.query.usage_sql import Reading as UsageReading
 from service.query.usage_sql import UsageUnion, rollups_answer
-
-ERASED: Final = "erased:"
-"""How the name of an account begins from the first step of its erasure on, before any of its rows goes."""
 
 
 async def count_rows(connection: asyncpg.Connection, reading: Reading) -> int:
@@ -71,7 +67,7 @@ def _usage(reading: Reading, tier: int, cutoff: datetime) -> UsageReading:
         Windows(scope.policy, [TierSpan(tier, FAR_PAST, None)], reading.now),
         scope.policy,
         reading.asked,
-        dict(reading.names),
+        reading.names,
         reading.predicate,
         {},
     )
@@ -80,7 +76,6 @@ def _usage(reading: Reading, tier: int, cutoff: datetime) -> UsageReading:
 def _erased(reading: Reading) -> list[Leg]:
     """Where calls of erased accounts can be, as far as they are asked for."""
     asked = reading.asked
-    numbers = [number for name, number in reading.names.items() if name.startswith(ERASED)]
-    numbers = [number for number in numbers if asked is None or number in asked]
+    numbers = sorted(number for number in reading.erased if asked is None or number in asked)
     tiers = {leg.tier: leg for leg in reading.legs}
     return [leg._replace(accounts=tuple(numbers)) for leg in tiers.values()] if numbers else []

@@ -1,6 +1,6 @@
 """What costs and facets begin with: whose usage, which part of time, which stores."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -83,7 +83,7 @@ class UsageReader:
             raise ForbiddenError("this key may not filter by a user's plain id")
 
     async def _users(
-        self, predicate: Predicate, asked: tuple[int, ...] | None, accounts: Iterable[int], span: Span
+        self, predicate: Predicate, asked: tuple[int, ...] | None, accounts: Collection[int], span: Span
     ) -> dict[str, UserTokens]:
         users = set(plain_users(predicate))
         if not users:
@@ -91,6 +91,6 @@ class UsageReader:
         assert self.keyring is not None, "a filter by a plain user id needs the keyring"
         legs = legs_of(self.scope, self.accounts, asked, Store.CALL, self.now)
         return {
-            user: await tokens_of(self.keyring, self.scope.policy, user, legs, tuple(accounts), span, self.now)
+            user: await tokens_of(self.keyring, self.scope.policy, user, legs, accounts, span, self.now)
             for user in users
         }

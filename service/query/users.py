@@ -1,6 +1,6 @@
 """A user's plain id, hashed to the tokens that it has in a time range. It goes no further than this module."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import product
 
@@ -18,14 +18,22 @@ _TOKENS_MAX = 5_000
 
 
 async def tokens_of(
-    keyring: Keyring, policy: Policy, user: str, legs: Sequence[Leg], accounts: Iterable[int], span: Span, now: datetime
+    keyring: Keyring,
+    policy: Policy,
+    user: str,
+    legs: Sequence[Leg],
+    accounts: Collection[int],
+    span: Span,
+    now: datetime,
 ) -> UserTokens:
     """The tokens of `user` in every account, tier and period that the legs and the span reach."""
     oldest = min((leg.readable for leg in legs), default=now)
     periods = list(_periods(policy, max(span.start or oldest, oldest), min(span.end or now, now + timedelta(days=2))))
     tiers = sorted({leg.tier for leg in legs})
-    wanted = sorted({number for leg in legs for number in (accounts if leg.accounts is None else leg.accounts)})
-    if len(periods) * len(tiers) * len(wanted) > _TOKENS_MAX:
+    reached = [accounts if leg.accounts is None else leg.accounts for leg in legs]
+    most = max((len(numbers) for numbers in reached), default=0)
+    wanted = sorted({number for numbers in reached for number in numbers}) if most <= _TOKENS_MAX else ()
+    if len(periods) * len(tiers) * max(most, len(wanted)) > _TOKENS_MAX:
         raise BadInputError("a filter by a user's plain id reaches too far: name accounts or a shorter time range")
     found: dict[int, list[tuple[datetime, datetime, tuple[int, ...], tuple[int, ...]]]] = {tier: [] for tier in tiers}
     for tier, (label, start, end) in product(tiers, periods):

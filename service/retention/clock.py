@@ -6,6 +6,8 @@
    written down at once, and carried out an hour later at the earliest, by whichever process comes by then: an hour in
    which a clock that was set wrong is set right. If the clock has gone back behind the plan by then, the plan is
    dropped. A machine that was off is late by an hour or by one start, and never for ever.
+   A moment that was refused is no evidence of time, and neither is one that turned out to lie in the future, when its
+   time has come (`Runs.last_seen`). Holds do not expire meanwhile.
 3. Whoever names the plan's digest (`calledger purge --plan DIGEST`) has seen what will go, and does not wait.
 """
 

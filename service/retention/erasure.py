@@ -265,8 +265,8 @@ async def _erase_account(means: Means, erasure: Erasure) -> int:
     renamed = _count(await means.owner.execute(_RENAME, number, f"erased:{erasure.id}"))
     await _end_keys(means, erasure)
     if renamed:
-        await means.accounts.refresh()
-        await notify(means.owner, "accounts")
+        await means.accounts.learn([number])
+        await notify(means.owner, "accounts", str(number))
         await notify(means.owner, "keys")
     rows = _count(await means.owner.execute(_DELETE_DELTAS, number))
     for part in await all_partitions(means.partitions):

@@ -25,7 +25,7 @@ from policies.model import Store
 from policies.retention import Partition, PurgePlan, period_bounds, plan
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.retention import entries
-from service.retention.clock import GAP_MAX, WAIT
+from service.retention.clock import WAIT
 from service.retention.errors import PurgeClockError, PurgeFailedError
 from service.retention.escrow import ACTIVE, Slice, copies, copy_held
 from service.retention.hold_record import restore_holds
@@ -71,6 +71,7 @@ async def run_purge(
             return []
         purge = _Purge(means, on_step)
         purge.now = await means.now()
+        await purge.runs.doubt_later_than(purge.now)
         async with means.owner.acquire() as connection, connection.transaction():
             await lock_holds(connection)
             await restore_holds(means, connection)
@@ -78,7 +79,7 @@ async def run_purge(
         if plan_digest is None or plan_digest not in [run.digest for run in ended]:
             ended += await purge.destroy_due(plan_digest, requested_by)
         if not ended:
-            await purge.runs.note_nothing_due(purge.now, requested_by=requested_by)
+            await purge.note_nothing_due(requested_by)
         return ended
 
 
@@ -98,7 +99,9 @@ class _Purge:
         """Carry out the purges that were begun and not ended, but for one that has to wait for the clock."""
         ended = []
         for run in await self.runs.unfinished():
-            if not run.waits or plan_digest == run.digest:
+            if run.waits and not run.plan:
+                await self._settle_idle(run)
+            elif not run.waits or plan_digest == run.digest:
                 ended.append(await self._carry_out(run))
             elif plan_digest is not None:
                 await self._give_up(run, "another plan was carried out instead")
@@ -119,12 +122,29 @@ class _Purge:
         if not due:
             return []
         named = plan_digest is not None
-        jumped = not named and self.now - await self.runs.last_seen(self.now) > GAP_MAX
+        jumped = not named and await self.runs.in_doubt(self.now)
         run = await self.runs.begin(due, now=self.now, requested_by=requested_by, waits=jumped, named=named)
         self._on_step("planned")
         if jumped:
             raise _clock_jumped(run)
         return [await self._carry_out(run)]
+
+    async def note_nothing_due(self, requested_by: str) -> None:
+        """Record that nothing is due; where the clock has jumped, so that the moment is trusted an hour later."""
+        if not await self.runs.in_doubt(self.now):
+            await self.runs.note_nothing_due(self.now, requested_by=requested_by)
+        elif not any(run.waits and not run.plan for run in await self.runs.unfinished()):
+            await self.runs.begin(PurgePlan(), now=self.now, requested_by=requested_by, waits=True)
+
+    async def _settle_idle(self, run: Run) -> None:
+        """End a record that nothing was due at a moment nobody vouched for: an hour later that moment is trusted."""
+        if self.now < run.planned_at:
+            failure = "the clock had jumped and went back"
+            await self.runs.save(
+                run, expected=run.state, state=PurgeState.FAILED, finished_at=self.now, failure=failure
+            )
+        elif self.now >= run.planned_at + WAIT:
+            await self.runs.save(run, expected=run.state, state=PurgeState.DONE, finished_at=run.planned_at)
 
     async def _carry_out(self, run: Run) -> Run:
         steps = {

@@ -19,6 +19,7 @@ from policies.model import Store
 from policies.retention import KeyPeriod, Partition, PurgePlan
 from service.keyring import PeriodKeyName, parse_name
 from service.logs import get_logger
+from service.retention.clock import DIFFERENCE_MAX, GAP_MAX
 from service.retention.errors import PurgeFailedError
 from service.storage.database import Queryable, uuid_of
 from service.storage.partitions import named_by_us
@@ -60,6 +61,14 @@ _SAVE: Final = """
     RETURNING id
 """
 _UNFINISHED: Final = f"SELECT {_COLUMNS} FROM purge_run WHERE state <> ALL ($1::text[]) ORDER BY planned_at, id"  # noqa: S608
+_IDLE: Final = """
+    SELECT id FROM purge_run
+    WHERE state = 'DONE' AND finished_at <= $1 AND planned_at <= $1
+        AND plan -> 'partitions' = '[]' AND plan -> 'keys' = '[]'
+        AND NOT coalesce((plan -> 'waits')::boolean OR (plan -> 'doubted')::boolean, false)
+        AND planned_at = (SELECT max(planned_at) FROM purge_run WHERE planned_at <= $1)
+    LIMIT 1
+"""
 _NEWEST: Final = f"SELECT {_COLUMNS} FROM purge_run ORDER BY planned_at DESC, id DESC LIMIT 1"  # noqa: S608
 _ONE: Final = f"SELECT {_COLUMNS} FROM purge_run WHERE id = $1"  # noqa: S608
 _PAGE: Final = f"""
@@ -69,12 +78,23 @@ _PAGE: Final = f"""
 """  # noqa: S608
 _COUNT: Final = "SELECT count(*) FROM purge_run"
 _DESTROYED: Final = f"SELECT {_COLUMNS} FROM purge_run WHERE keys_destroyed > 0"  # noqa: S608
+# Of a purge that waited, the moment of its plan has stood for an hour, and that at which it ended has not; a purge that
+# was named was the doing of somebody who did not ask what time it is.
 _LAST_SEEN: Final = """
-    SELECT max(moment) FROM (
-        SELECT max(finished_at) AS moment FROM purge_run WHERE finished_at <= $1
-        UNION ALL SELECT max(planned_at) FROM purge_run WHERE planned_at <= $1
-        UNION ALL SELECT max(created_at) FROM installation WHERE created_at <= $1
+    WITH trusted AS (
+        SELECT state, planned_at, finished_at, coalesce((plan -> 'waits')::boolean, false) AS waited
+        FROM purge_run
+        WHERE NOT coalesce((plan -> 'doubted')::boolean OR (plan -> 'named')::boolean, false)
+    )
+    SELECT coalesce(max(moment), (SELECT max(created_at) FROM installation WHERE created_at <= $1)) FROM (
+        SELECT max(finished_at) AS moment FROM trusted WHERE finished_at <= $1 AND NOT waited
+        UNION ALL SELECT max(planned_at) FROM trusted
+            WHERE planned_at <= $1 AND NOT (waited AND state IN ('REQUESTED', 'PLANNED', 'FAILED'))
     ) AS seen
+"""
+_DOUBT: Final = """
+    UPDATE purge_run SET plan = plan || '{"doubted": true}'
+    WHERE (planned_at > $1 OR finished_at > $1) AND NOT coalesce((plan -> 'doubted')::boolean, false)
 """
 
 
@@ -82,7 +102,8 @@ _LAST_SEEN: Final = """
 class Run:
     """One purge as it is recorded. `partitions` carry their exact rows once they are counted, estimates before.
 
-    `waits` is set while the purge is put off because the clock had jumped; `spared` names what was planned and is no
+    `waits` is set for a purge that is, or was, put off because the clock had jumped; `doubted` when a moment of it
+    turned out to be wrong; `spared` names what was planned and is no
     longer due, since the policy changed under the purge; `named`: somebody named its digest, so that it does not wait
     for a change of policy to settle; `holds` are those that were active when they were checked.
     """
@@ -103,6 +124,7 @@ class Run:
     holds: tuple[str, ...] = ()
     rows_held_back: int = 0
     ledger_index: int | None = None
+    doubted: bool = False
 
 
 class Runs:
@@ -178,20 +200,27 @@ class Runs:
 
     async def note_nothing_due(self, now: datetime, *, requested_by: str) -> None:
         """Record that at `now` nothing was due."""
-        last = await self._owner.fetchrow(_NEWEST)
-        if last is not None and last["state"] == PurgeState.DONE and not decode(last).plan and last["finished_at"]:
-            statement = "UPDATE purge_run SET finished_at = $2 WHERE id = $1 AND finished_at < $2"
-            await self._owner.execute(statement, last["id"], now)
+        last = await self._owner.fetchval(_IDLE, now)
+        if last is not None:
+            await self._owner.execute("UPDATE purge_run SET finished_at = $2 WHERE id = $1", last, now)
             return
         run = await self.begin(PurgePlan(), now=now, requested_by=requested_by)
         await self.save(run, expected=PurgeState.PLANNED, state=PurgeState.DONE, finished_at=now)
 
     async def last_seen(self, now: datetime) -> datetime:
-        """The latest recorded moment that is not after `now`: of a purge, or of the installation; `now` without either.
+        """The latest trusted moment that is not after `now`: of a purge, else of the installation, else `now` itself.
 
-        What was recorded later than now was recorded by a clock that was wrong, then or now, and says nothing.
+        A moment that was refused, or found wrong, is none.
         """
         return await self._owner.fetchval(_LAST_SEEN, now) or now
+
+    async def in_doubt(self, now: datetime) -> bool:
+        """Whether nothing vouches for `now`: more than a day has passed since the latest trusted moment."""
+        return now - await self.last_seen(now) > GAP_MAX
+
+    async def doubt_later_than(self, now: datetime) -> None:
+        """Record of every moment after `now` that it was wrong: it will not be trusted when its time comes."""
+        await self._owner.execute(_DOUBT, now + DIFFERENCE_MAX)
 
     async def destroyed_keys(self) -> list[KeyPeriod]:
         """Every period key that a recorded purge has destroyed."""
@@ -240,6 +269,7 @@ def encode(run: Run) -> str:
         "spared": list(run.spared),
         "named": run.named,
         "holds": list(run.holds),
+        "doubted": run.doubted,
     }
     return json.dumps(stored)
 
@@ -251,6 +281,7 @@ def decode(row: Mapping[str, Any]) -> Run:
         plan = PurgePlan(tuple(_partitions(stored["partitions"])), tuple(KeyPeriod(*key) for key in stored["keys"]))
         waits, spared = bool(stored["waits"]), tuple(stored["spared"])
         named, holds = bool(stored.get("named", False)), tuple(stored.get("holds", ()))
+        doubted = bool(stored.get("doubted", False))
         state = PurgeState(row["state"])
         for key in plan.keys:
             parse_name(str(PeriodKeyName(*key)))
@@ -273,6 +304,7 @@ def decode(row: Mapping[str, Any]) -> Run:
         holds,
         row["rows_held_back"],
         row["ledger_index"],
+        doubted,
     )
 
 

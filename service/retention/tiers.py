@@ -62,8 +62,8 @@ async def move_account(means: Means, account: str, tier: str, *, day: date | Non
         until = await connection.fetchval(_LATER, number, from_at)
         facts = {"account": number, "from_tier": old, "to_tier": new.number, "from": from_at.isoformat()}
         index = await entries.append(means.ledger, "TIER_CHANGED", facts, actor=actor, connection=connection)
-    await means.accounts.refresh()
-    await notify(means.owner, "accounts")
+    await means.accounts.learn([number])
+    await notify(means.owner, "accounts", str(number))
     return Move(account, policy.tier_number(old), new, from_at, until, index)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Final, Literal
 
 import asyncpg
@@ -18,13 +19,20 @@ Topic = Literal["keys", "policy", "accounts", "purge", "ledger"]
 log = get_logger()
 
 
-async def notify(connection: asyncpg.Connection | asyncpg.Pool, topic: Topic) -> None:
-    """Tell every service that `topic` has changed."""
-    await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, topic)
+async def notify(connection: asyncpg.Connection | asyncpg.Pool, topic: Topic, detail: str = "") -> None:
+    """Tell every service that `topic` has changed, and what of it (`detail`; none: anything)."""
+    await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"{topic} {detail}".rstrip())
 
 
-async def listen_for_ever(url: str, reactions: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
-    """Run the reaction to each notice; after a lost connection all of them, since notices may have been missed."""
+Reactions = Mapping[str, Callable[[], Awaitable[None]]]
+Details = Mapping[str, Callable[[str], Awaitable[None]]]
+
+
+async def listen_for_ever(url: str, reactions: Reactions, details: Details = MappingProxyType({})) -> None:
+    """Run the reaction to each notice; after a lost connection all of them, since notices may have been missed.
+
+    `details`: what a notice that says what has changed is handed to instead.
+    """
     while True:
         lost = asyncio.Event()
         topics: asyncio.Queue[str] = asyncio.Queue()
@@ -38,7 +46,7 @@ async def listen_for_ever(url: str, reactions: Mapping[str, Callable[[], Awaitab
             await connection.add_listener(CHANNEL, lambda *args, queue=topics: queue.put_nowait(args[3]))
             for topic in reactions:
                 topics.put_nowait(topic)
-            await _react(topics, lost, reactions)
+            await _react(topics, lost, reactions, details)
         except _AWAY:
             await asyncio.sleep(_RETRY_S)
         finally:
@@ -46,9 +54,7 @@ async def listen_for_ever(url: str, reactions: Mapping[str, Callable[[], Awaitab
                 await connection.close(timeout=_CLOSE_TIMEOUT_S)
 
 
-async def _react(
-    topics: asyncio.Queue[str], lost: asyncio.Event, reactions: Mapping[str, Callable[[], Awaitable[None]]]
-) -> None:
+async def _react(topics: asyncio.Queue[str], lost: asyncio.Event, reactions: Reactions, details: Details) -> None:
     gone = asyncio.create_task(lost.wait())
     following: asyncio.Task[str] | None = None
     try:
@@ -56,18 +62,19 @@ async def _react(
             following = asyncio.create_task(topics.get())
             await asyncio.wait({gone, following}, return_when=asyncio.FIRST_COMPLETED)
             if following.done():
-                await _answer(following.result(), reactions)
+                await _answer(following.result(), reactions, details)
     finally:
         gone.cancel()
         if following is not None:
             following.cancel()
 
 
-async def _answer(topic: str, reactions: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
-    reaction = reactions.get(topic)
-    if reaction is None:
-        return
+async def _answer(notice: str, reactions: Reactions, details: Details) -> None:
+    topic, _, detail = notice.partition(" ")
     try:
-        await reaction()
+        if detail and topic in details:
+            await details[topic](detail)
+        elif topic in reactions:
+            await reactions[topic]()
     except Exception:  # a reaction that fails must not end the listening
         log.exception("a notice could not be acted on", topic=topic)

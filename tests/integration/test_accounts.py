@@ -1,4 +1,4 @@
-"""What is cached of accounts never tells of an account without its tier."""
+"""What is cached of accounts never tells of an account without its tier, and is looked up one account at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,8 +6,28 @@ from pathlib import Path
 
 import pytest
 from ingesting import RECENT, Ingest, call, ingesting
+from rows import Shelf, StoredCall, open_shelf
+from tortoise import connections
 
-from service.storage.accounts import Accounts
+from policies.model import Role
+from service.retention.means import Means
+from service.storage.accounts import EPOCH, Accounts
+
+MANY = 20_000
+FEW = 200
+"""Rows that a look-up of some accounts may read of twenty thousand, with what their indexes lead to."""
+_FILL = """
+    WITH made AS (
+        INSERT INTO account (name, created_at) SELECT 'account-' || n, now() FROM generate_series(1, $1::int) AS n
+        RETURNING id
+    )
+    INSERT INTO account_tier (account_id, tier, from_at) SELECT id, 1, $2 FROM made
+"""
+_READ = """
+    SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint AS rows,
+        sum(coalesce(seq_scan, 0) + coalesce(idx_scan, 0))::bigint AS scans
+    FROM pg_stat_user_tables WHERE relname IN ('account', 'account_tier')
+"""
 
 
 @pytest.fixture
@@ -39,3 +59,128 @@ async def test_many_new_accounts_at_once(ingest: Ingest) -> None:
 
     assert {verdict.status for answer in answers for verdict in answer} == {"accepted"}
     assert await ingest.value("SELECT count(*) FROM call") == 120
+
+
+@pytest.fixture
+async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
+    async with open_shelf(database_url, tmp_path) as shelf:
+        await shelf.database.owner.execute(_FILL, MANY, EPOCH)
+        await shelf.database.owner.execute("ANALYZE account, account_tier")
+        await shelf.accounts.refresh()
+        await shelf.put([StoredCall(await shelf.now(), account="account-1")])
+        yield shelf
+
+
+async def read(shelf: Shelf) -> tuple[int, int]:
+    """Rows of accounts and their tiers that the database has read so far, and how many scans that took."""
+    flush = "SELECT pg_stat_force_next_flush()"
+    control = connections.get("default")
+    await control.execute_query(flush)
+    await control.execute_query("SELECT 1")
+    async with shelf.database.reading(None) as connection:
+        await connection.execute(flush)
+        await connection.execute("SELECT 1")
+    await shelf.database.owner.execute(flush)
+    found = await shelf.database.owner.fetchrow(_READ)
+    return found["rows"], found["scans"]
+
+
+async def test_everything_is_read_in_parts(shelf: Shelf) -> None:
+    """Twenty thousand accounts are all known after a start, and none of them twice."""
+    assert len(shelf.accounts.names()) == MANY
+    assert len(shelf.accounts.numbers(None)) == MANY
+    assert shelf.accounts.tiers() == (1,)
+    assert shelf.accounts.tier_spans() == {(1, EPOCH, None)}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '{ calls(filter: {account: {eq: "nope"}}) { totalCount nodes { id } } }',
+        '{ calls(filter: {account: {in: ["nope", "nor-this"]}}) { nodes { id } } }',
+        '{ errors(filter: {account: {eq: "nope"}}) { nodes { id } } }',
+        '{ costs(filter: {account: {eq: "nope"}}) { totals { calls } } }',
+        '{ facets(filter: {account: {eq: "nope"}}) { models { value } } }',
+        '{ retention(accounts: ["nope"]) { asOf } }',
+    ],
+)
+async def test_an_unknown_account_is_looked_up_alone(shelf: Shelf, query: str) -> None:
+    """A query that names nobody reads no account, however often it is asked, and asks the database little."""
+    before = await read(shelf)
+    for _ in range(20):
+        await shelf.ask(query, shelf.scope(Role.ADMIN), services={"means": _means(shelf)})
+    rows, scans = await read(shelf)
+    assert rows - before[0] < FEW
+    assert scans - before[1] <= 20
+
+
+async def test_an_unknown_number_is_looked_up_alone(shelf: Shelf) -> None:
+    """The same of ids that name accounts which were never there."""
+    [known] = await shelf.put([StoredCall(await shelf.now(), account="account-2")])
+    number = await shelf.accounts.find("account-2")
+    from service.storage.ids import decode_call_id, encode_call_id
+
+    unknown = encode_call_id(number + MANY, decode_call_id(known).uuid)
+    before = await read(shelf)
+    for _ in range(20):
+        data = await shelf.data(
+            f'{{ call(id: "{unknown}") {{ id }} calls(filter: {{id: {{eq: "{unknown}"}}}}) {{ totalCount }} }}'
+        )
+        assert data == {"call": None, "calls": {"totalCount": 0}}
+    assert (await read(shelf))[0] - before[0] < FEW
+
+
+async def test_a_page_of_accounts_reads_a_page(shelf: Shelf) -> None:
+    """`accounts(first: 50)` reads fifty, as long as nobody asks how many there are."""
+    query = "{ accounts(first: 50) { nodes { name tier calls } pageInfo { hasNextPage } } }"
+    services = {"services": {"means": _means(shelf)}}
+    await shelf.ask(query.replace("50", "1"), **services)
+    before = await read(shelf)
+    data = (await shelf.ask(query, **services)).data
+    assert len(data["accounts"]["nodes"]) == 50
+    assert (await read(shelf))[0] - before[0] < 4 * FEW
+
+
+async def test_a_new_account_reads_no_others(shelf: Shelf) -> None:
+    """Its first call costs a look-up and three rows."""
+    before = await read(shelf)
+    numbers = await shelf.accounts.ensure({"new", "newer", "account-7"})
+    assert shelf.accounts.tier(numbers["new"], RECENT) == shelf.accounts.default_tier
+    assert (await read(shelf))[0] - before[0] < FEW
+
+
+async def test_what_happens_elsewhere_is_heard(shelf: Shelf) -> None:
+    """A notice of new accounts brings these alone, and a notice of one that has changed that one."""
+    elsewhere = Accounts(7)
+    numbers = await elsewhere.ensure([f"elsewhere-{n}" for n in range(5)])
+    await shelf.database.owner.execute("UPDATE account SET name = 'erased:x' WHERE name = 'account-3'")
+    erased = shelf.accounts.known("account-3")
+    before = await read(shelf)
+    await shelf.accounts.heard("made")
+    await shelf.accounts.heard(str(erased))
+    assert (await read(shelf))[0] - before[0] < 4 * FEW
+    assert {shelf.accounts.known(name) for name in numbers} == set(numbers.values())
+    assert shelf.accounts.tiers() == (1, 7)
+    assert (shelf.accounts.known("account-3"), shelf.accounts.known("erased:x")) == (None, erased)
+    assert shelf.accounts.erased == {erased}
+
+
+async def test_misses_are_bounded_and_expire(shelf: Shelf) -> None:
+    """That nobody has a name is remembered for a second, of ten thousand names at most; a notice ends it at once."""
+    assert await shelf.accounts.find("later") is None
+    numbers = await Accounts(1).ensure(["later"])
+    assert await shelf.accounts.find("later") is None
+    await asyncio.sleep(1.1)
+    assert await shelf.accounts.find("later") == numbers["later"]
+    assert await shelf.accounts.find("soon") is None
+    numbers = await Accounts(1).ensure(["soon"])
+    await shelf.accounts.heard("made")
+    assert await shelf.accounts.find("soon") == numbers["soon"]
+    await shelf.accounts.look_up(names=[f"nobody-{n}" for n in range(10_100)])
+    assert len(shelf.accounts._missed) == 10_000
+    for odd in ("", "x" * 1_000, "a\0b", "\ud800"):
+        assert await shelf.accounts.find(odd) is None
+
+
+def _means(shelf: Shelf) -> Means:
+    return Means(shelf.database, shelf.partitions, shelf.keyring, shelf.accounts, lambda: shelf.policy)

@@ -20,6 +20,7 @@ from service.retention.errors import HoldError
 from service.retention.escrow import open_held
 from service.retention.holds import lift_expired, lift_hold, page_holds
 from service.retention.maintenance import maintain
+from service.retention.runs import Runs
 from service.storage.ids import encode_call_id
 
 HELD_CALLS = "SELECT source_id FROM call_held ORDER BY 1"
@@ -240,6 +241,19 @@ async def test_a_report_retried_during_and_after_a_hold_is_never_stored_again(st
     await lift_hold(steward.means, hold.id, reason="settled", actor="cli")
     assert [one.status for one in await steward.report(row, policy=windows(60))] == [Status.REJECTED]
     assert await steward.value("SELECT count(*) FROM call") == 1
+
+
+async def test_no_hold_expires_while_the_clock_is_in_doubt(steward: Steward) -> None:
+    """A hold ends once and for all, so a clock that has jumped ends none before somebody vouches for it."""
+    await fill(steward)
+    await steward.hold(expires_at=NOW + timedelta(days=1))
+    await steward.ingest.database.owner.execute("UPDATE hold SET expires_at = now() - interval '1 second'")
+    runs, long_ago = Runs(steward.means.owner), NOW - timedelta(days=200)
+    await runs.note_nothing_due(long_ago, requested_by="system")
+    assert await lift_expired(steward.means) == 0
+
+    await runs.note_nothing_due(NOW - timedelta(hours=1), requested_by="system")
+    assert await lift_expired(steward.means) == 1
 
 
 async def test_an_expired_hold_ends_by_itself(steward: Steward) -> None:

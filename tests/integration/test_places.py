@@ -40,10 +40,11 @@ async def test_a_tier_that_was_added_is_found(shelf: Shelf) -> None:
 
 
 async def test_an_account_that_is_made_elsewhere_is_found_at_once(shelf: Shelf) -> None:
-    """That nobody is known by a name is not remembered."""
+    """That nobody is known by a name is remembered for a second at most, and no longer than until a notice comes."""
     places, elsewhere = Places(shelf.accounts), type(shelf.accounts)(shelf.accounts.default_tier)
     assert (await find(places, shelf, "initech")).asked == ()
     numbers = await elsewhere.ensure(["initech"])
+    await shelf.accounts.heard("made")
 
     assert (await find(places, shelf, "initech")).asked == (numbers["initech"],)
 

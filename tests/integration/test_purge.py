@@ -450,6 +450,93 @@ async def test_a_record_from_the_future_does_not_switch_the_guard_off(house: Hou
         await house.purge()
 
 
+async def time_passes(house: House, passed: timedelta) -> None:
+    """As if every record had been written that much earlier."""
+    for column in ("planned_at", "finished_at"):
+        await house.database.owner.execute(f"UPDATE purge_run SET {column} = {column} - $1::interval", passed)
+
+
+async def test_a_second_jump_of_the_clock_waits_as_the_first_one_did(house: House) -> None:
+    """Ahead by 200 days, right again, ahead by 200 days and 2 hours: the moment that was refused vouches for none."""
+    await house.fill()
+    await last_purge_was(house, NOW - timedelta(days=200))
+    with pytest.raises(PurgeClockError):
+        await house.purge()
+    await time_passes(house, -timedelta(days=200))
+    undue = house.policy
+    house.policy = longer(undue)
+    assert not await house.purge()
+    await time_passes(house, timedelta(days=200, hours=2))
+    house.policy = undue
+    before = await house.left()
+    with pytest.raises(PurgeClockError):
+        await house.purge()
+
+    assert await house.left() | {"runs": None} == before | {"runs": None}
+    assert (before["calls"], len(before["keys"])) == (4, 3)
+
+
+async def test_a_wrong_moment_at_which_nothing_was_due_vouches_for_none(house: House) -> None:
+    """That nothing was due is learned from a trusted moment only, or once the moment has stood for an hour."""
+    await last_purge_was(house, NOW - timedelta(days=200))
+    assert await house.purge() == await house.purge() == []
+    await time_passes(house, timedelta(minutes=30))
+    await house.fill()
+    before = await house.left()
+    with pytest.raises(PurgeClockError):
+        await house.purge()
+    assert await house.left() | {"runs": None} == before | {"runs": None}
+
+
+async def test_a_moment_that_stood_for_an_hour_vouches_for_itself_alone(house: House) -> None:
+    """A clock that jumps between the record of an idle purge and its confirmation is not vouched for by it."""
+    await last_purge_was(house, NOW - timedelta(days=200))
+    assert await house.purge() == []
+    await time_passes(house, timedelta(days=100))
+    await house.fill()
+    with pytest.raises(PurgeClockError):
+        await house.purge()
+
+
+async def test_a_waiting_purge_that_is_carried_out_late_takes_nothing_else_along(house: House) -> None:
+    """What was planned a while ago goes; what is due by another jump waits for itself."""
+    await house.fill()
+    await last_purge_was(house, NOW - timedelta(days=300))
+    with pytest.raises(PurgeClockError):
+        await house.purge()
+    await time_passes(house, timedelta(days=100))
+    moment = NOW - timedelta(days=90)
+    await house.partitions.ensure(house.policy, [(Store.CALL_ERROR, 1, moment)])
+    await house.database.owner.execute(INSERT_ERROR, moment)
+    with pytest.raises(PurgeClockError):
+        await house.purge()
+
+    (done,) = await house.runs(state="DONE", waits=True)
+    (waiting,) = await house.runs(state="PLANNED")
+    assert done.rows_dropped == 5
+    assert [part.store for part in waiting.plan.partitions] == [Store.CALL_ERROR]
+
+
+async def test_a_moment_that_turned_out_wrong_is_not_trusted_when_its_time_comes(house: House) -> None:
+    """Purges went on for hours by a wrong clock; when that time comes by another jump, it proves nothing."""
+    await last_purge_was(house, NOW + timedelta(days=200))
+    await last_purge_was(house, NOW - timedelta(hours=1))
+    assert await house.purge() == []
+    await time_passes(house, timedelta(days=200, hours=2))
+    await house.fill()
+    with pytest.raises(PurgeClockError):
+        await house.purge()
+
+
+async def test_a_running_service_is_trusted_an_hour_after_a_gap(house: House) -> None:
+    """After a day off, an idle purge and another an hour later: from then on what is due goes at once."""
+    await last_purge_was(house, NOW - timedelta(days=3))
+    assert await house.purge() == []
+    await time_passes(house, timedelta(hours=1))
+    await house.fill()
+    assert [run.rows_dropped for run in await house.purge()] == [5]
+
+
 async def test_a_new_installation_is_purged_at_once(house: House) -> None:
     """Without any purge before it, the installation's own date is what the clock is held against."""
     await house.fill()
