@@ -10,7 +10,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Make the table."""
 
-    dependencies = [("calledger", "0014_leaf_columns")]
+    dependencies = [("calledger", "0015_account_names")]
 
     operations = [
         ops.RunSQL(
