@@ -12,16 +12,12 @@ from service.storage.sources import SOURCE_NAMES
 
 ROWS_MAX: Final = 5000
 
+# One statement, so that rows and sum are of one moment.
 _REFUSED: Final = """
-    SELECT hour, account_id, source, reason, refused FROM ingest_refusal
+    SELECT hour, account_id, source, reason, refused, (sum(refused) OVER ())::bigint AS total FROM ingest_refusal
     WHERE hour >= date_trunc('hour', $1::timestamptz, 'UTC') AND hour < $2
         AND ($3::integer[] IS NULL OR account_id = ANY ($3))
     ORDER BY hour DESC, account_id, source, reason LIMIT $4
-"""
-_TOTAL: Final = """
-    SELECT coalesce(sum(refused), 0)::bigint FROM ingest_refusal
-    WHERE hour >= date_trunc('hour', $1::timestamptz, 'UTC') AND hour < $2
-        AND ($3::integer[] IS NULL OR account_id = ANY ($3))
 """
 
 
@@ -48,5 +44,5 @@ async def read_refusals(
         raise BadInputError(f"`since` to `until` is at most {2 * KEPT.days} days: counts are kept for {KEPT.days}")
     among = None if accounts is None else list(accounts)
     rows = await connection.fetch(_REFUSED, since, until, among, ROWS_MAX)
-    total = await connection.fetchval(_TOTAL, since, until, among)
-    return [Refused(row[0], row[1], SOURCE_NAMES[row[2]], row[3], row[4]) for row in rows], total
+    counts = [Refused(row[0], row[1], SOURCE_NAMES[row[2]], row[3], row[4]) for row in rows]
+    return counts, rows[0]["total"] if rows else 0
