@@ -10,7 +10,11 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Make the table."""
 
-    dependencies = [("calledger", "0015_account_names")]
+    dependencies = [
+        ("calledger", "0015_account_names"),
+        ("calledger", "0015_completions"),
+        ("calledger", "0015_restriction"),
+    ]
 
     operations = [
         ops.RunSQL(

@@ -22,7 +22,10 @@ NAME_CHARS_MAX: Final = 200
 ID_CHARS_MAX: Final = 512
 WORD_CHARS_MAX: Final = 100
 METERS: Final = frozenset(
-    ("input", "output", "cache_read", "cache_write", "reasoning", "request", "discount", "margin")
+    (
+        *("input", "output", "cache_read", "cache_write", "reasoning", "request", "tools", "guardrail", "discount"),
+        "margin",
+    )
 )
 OTHER_METER: Final = "other"
 REJECTED_ACCOUNT: Final = (

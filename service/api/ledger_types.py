@@ -38,6 +38,9 @@ class LedgerKind(Enum):
     HOLD_PLACED = _value("HOLD_PLACED", "A legal hold was placed.")
     HOLD_LIFTED = _value("HOLD_LIFTED", "A legal hold was lifted.")
     ERASURE_INTENT = _value("ERASURE_INTENT", "What an erasure is about to erase.")
+    ERASURE_RESTRICTED = _value(
+        "ERASURE_RESTRICTED", "What a hold keeps of whom an erasure is about was taken from everybody but the hold."
+    )
     ERASURE_RESULT = _value("ERASURE_RESULT", "What an erasure erased.")
     ERROR_REVEALED = _value("ERROR_REVEALED", "Somebody was let into a sealed error.")
     EXPORTED = _value("EXPORTED", "Rows were written to a file.")

@@ -52,6 +52,15 @@ PurgeState = strawberry.enum(
 ErasureKind = strawberry.enum(
     Enum("ErasureKind", {name: _value(name, text) for name, text in _KINDS.items()}), description="Whose data goes."
 )
+_STATES = {
+    "REQUESTED": "On record; the worker comes to it.",
+    "RESTRICTED": "Erased where everybody reads; what holds keep is in their own exports alone, until they end.",
+    "DONE": "Nothing is left to erase.",
+}
+ErasureState = strawberry.enum(
+    Enum("ErasureState", {name: _value(name, text) for name, text in _STATES.items()}),
+    description="How far an erasure is.",
+)
 
 
 @strawberry.type(description="What a hold names. What is null does not narrow it.")
@@ -114,9 +123,13 @@ class Erasure(Node):
     kind: ErasureKind = _field("Whose data goes.")  # type: ignore[valid-type]
     account: str = _field("The account; `erased:...` once its name is gone too.")
     requested_at: datetime = _field("When it was asked for.")
+    state: ErasureState = _field("How far it is.")  # type: ignore[valid-type]
+    restricted_at: datetime | None = _field(
+        "When what holds keep was taken from everybody: it is in their own exports alone, and goes when they end."
+    )
     finished_at: datetime | None = _field("When nothing was left to erase.")
     rows: BigInt = _field("Rows that were deleted or lost what was the person's.")
-    blocked_by_holds: list[strawberry.ID] = _field("Holds that keep the rest; it goes when they end.")
+    blocked_by_holds: list[strawberry.ID] = _field("Holds that keep copies for themselves; these go when they end.")
     unreadable_in_backups_at: datetime | None = _field(
         "From when no backup can be opened either: keys gone, and gone from the keyring's backups. Null while a hold "
         "keeps the account's key, and when nothing of the person was found."
@@ -149,7 +162,7 @@ class ClassRetention:
     oldest_served: datetime | None = _field("Oldest row that any query can return now.")
     overdue: BigInt = _field("Rows in partitions that should have been dropped by now: must be 0.")
     hidden: BigInt = _field("Rows hidden already and waiting for their partition's end.")
-    held: BigInt = _field("Rows past their window that holds keep.")
+    held: BigInt = _field("Rows that holds keep copies of: past their window, or taken from everybody else.")
     next_purge_at: datetime | None = _field("When the next of it is due.")
     keys: KeyCounts = _field("Its keys.")
 
@@ -297,6 +310,8 @@ def erasure_node(erasure: erasures.Erasure, account: str) -> Erasure:
         kind=ErasureKind[erasure.kind.name],
         account=account,
         requested_at=erasure.requested_at,
+        state=ErasureState[erasure.state],
+        restricted_at=erasure.restricted_at,
         finished_at=erasure.finished_at,
         rows=BigInt(erasure.rows),
         blocked_by_holds=[encode_id("hold", one) for one in erasure.blocked_by],

@@ -37,7 +37,8 @@ class Amount:
 @strawberry.type(description="One part of an amount: quantity x unit price.")
 class AmountPart:
     meter: str = _field(
-        "input, output, cache_read, cache_write, reasoning, request, discount or margin; or a unit of a price list."
+        "input, output, cache_read, cache_write, reasoning, request, tools, guardrail, discount, margin or other; or a "
+        "unit of a price list."
     )
     quantity: Decimal | None = _field("How many units.")
     unit_price: Decimal | None = _field("Price of one unit.")

@@ -22,7 +22,8 @@ def erase(
 ) -> None:
     """Erase one person's or one account's data (GDPR, article 17): live rows now, copies by their keys.
 
-    Says what is left to do. What a legal hold keeps stays until the hold ends, and then goes by itself.
+    Says what is left to do. What a legal hold keeps is from now on in its own export alone, and goes by itself when
+    the hold ends.
 
     \b
     Examples: calledger erase --account acme --user u-17 --reason "asked by letter"
@@ -48,7 +49,8 @@ def erase(
 
 def _lines(erasure: Erasure) -> list[str]:
     lines = [f"{erasure.rows} rows erased" + ("" if erasure.finished_at else ", not all")]
-    lines += [f"kept by {encode_id('hold', hold)}: goes when the hold ends" for hold in erasure.blocked_by]
+    kept = "for its export alone: goes when the hold ends"
+    lines += [f"kept by {encode_id('hold', hold)}, {kept}" for hold in erasure.blocked_by]
     if erasure.unreadable_at is not None:
         lines.append(f"copies in backups cannot be opened from {erasure.unreadable_at:%Y-%m-%d %H:%M} UTC on")
     if erasure.kind is ErasureKind.USER:

@@ -97,7 +97,7 @@ def export(
 
     What rules found in an error's text stays `[redacted:rule]`, unless --reveal.
     The ledger says that they were exported, and how many, before the first is read.
-    What no purge has come to yet is not copied: it is within its window, and in `calledger export`.
+    What neither a purge nor an erasure has come to is not copied: it is within its window, and in `calledger export`.
 
     \b
     Example: calledger hold export hold_... case-17.ndjson --reveal --reason "disclosure order of 12 May"

@@ -11,6 +11,7 @@ from typing import Final
 import asyncpg
 
 from service.errors import ServiceError
+from service.ingest.completion import complete, may_complete, stored_digests
 from service.ingest.errors import CONNECTION_FAULTS, DATABASE_FAULTS
 from service.ingest.metrics import BATCH_ROWS, BISECTED
 from service.ingest.prepared import Prepared
@@ -20,7 +21,7 @@ from service.ingest.staging import Connection, create_staging, insert_new
 from service.ingest.verdict import Status
 from service.logs import get_logger
 from service.storage.errors import DatabaseAwayError
-from service.storage.statements_write import DATABASE_STATE, DURABLE_COMMITS, STORED_DIGESTS
+from service.storage.statements_write import DATABASE_STATE, DURABLE_COMMITS
 
 log = get_logger()
 
@@ -151,11 +152,7 @@ class BatchStore:
                 known.append(call)
             else:
                 call.outcome, call.stored_digest = Status.ACCEPTED, call.digest
-        digests = await _stored_digests(connection, known)
-        for position, call in enumerate(known):
-            # A call that is gone by now was there a moment ago: purged between two statements.
-            call.stored_digest = digests.get(position, call.digest)
-            call.outcome = Status.DUPLICATE if call.stored_digest == call.digest else Status.CONFLICT
+        await _judge_known(connection, known)
 
     async def _insert_new(self, connection: Connection, calls: Sequence[Prepared]) -> set[tuple[int, str]]:
         try:
@@ -186,21 +183,15 @@ class BatchStore:
             await self._pool.release(connection)
 
 
-async def _stored_digests(connection: Connection, known: Sequence[Prepared]) -> dict[int, int]:
-    """Digests of the calls that are there already, by place in `known`; one statement a tier."""
-    digests: dict[int, int] = {}
-    for tier in {call.tier for call in known}:
-        wanted = [(position, call) for position, call in enumerate(known) if call.tier == tier]
-        moments = [call.started_at for _, call in wanted]
-        rows = await connection.fetch(
-            STORED_DIGESTS,
-            [position for position, _ in wanted],
-            [call.account_id for _, call in wanted],
-            moments,
-            [call.id for _, call in wanted],
-            tier,
-            min(moments),
-            max(moments),
-        )
-        digests |= {row["position"]: row["digest"] for row in rows}
-    return digests
+async def _judge_known(connection: Connection, known: Sequence[Prepared]) -> None:
+    """Give calls that are there already their outcomes, and complete those of which the report knows more."""
+    stored = await stored_digests(connection, known)
+    unsettled = []
+    for position, call in enumerate(known):
+        # A call that is gone by now was there a moment ago: purged between two statements.
+        if position in stored and may_complete(call, stored[position]):
+            unsettled.append(call)
+        else:
+            call.outcome, call.stored_digest = Status.DUPLICATE, call.digest
+    if unsettled:
+        await complete(connection, unsettled)

@@ -116,6 +116,7 @@ def answer(verdicts: Sequence[Verdict]) -> dict[str, Any]:
             refused[verdict.code.value] += 1
     return {
         "accepted": tally[Status.ACCEPTED],
+        "completed": tally[Status.COMPLETED],
         "duplicates": tally[Status.DUPLICATE],
         "rejected": tally[Status.REJECTED],
         "conflicts": tally[Status.CONFLICT],

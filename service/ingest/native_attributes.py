@@ -7,7 +7,9 @@ from typing import Annotated, Final, TypeAlias
 from msgspec import Meta, Raw, Struct
 
 from policies.report import AmountPart, Attributes, Report
+from service.ingest.amount_parts import sums_to
 from service.ingest.content import count_dropped
+from service.ingest.left_out import FieldError, tell
 from service.ingest.money import MoneyError, money_of_json
 
 ATTEMPT_MAX: Final = 2**15 - 1
@@ -73,7 +75,7 @@ def take_parts(report: Report, parts: Iterable[AmountPart]) -> None:
     found = list(parts)
     if not found:
         return
-    if report.amount is not None and sum(part.amount for part in found) == report.amount:
+    if sums_to(report.amount, found):
         report.amount_parts = found
     else:
-        count_dropped(report, "amount_parts")
+        tell(report, [FieldError("`amount_parts` do not sum to `amount`", "amount_parts")])

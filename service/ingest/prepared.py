@@ -10,7 +10,7 @@ from service.ingest.rows import Rejection
 from service.ingest.verdict import Status
 
 Outcome = Status | Rejection | ServiceError
-"""ACCEPTED, DUPLICATE or CONFLICT; why the row was refused; or why it is not known to be stored."""
+"""ACCEPTED, COMPLETED, DUPLICATE or CONFLICT; why the row was refused; or why it is not known to be stored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ _NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Status(StrEnum):
-    """The four ends that a row can meet."""
+    """The five ends that a row can meet."""
 
     ACCEPTED = "accepted"
+    COMPLETED = "completed"
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
     REJECTED = "rejected"
@@ -22,9 +23,10 @@ class Status(StrEnum):
 class Verdict(NamedTuple):
     """`id` is the outward id (`call_...`) of an accepted or known call; `reason` says why one was not taken.
 
-    A duplicate was stored before with the same content. A conflict has the id of a stored call and other content: it is
-    not stored. `dropped` counts the fields that were left out of the row, `warnings` say why some of them were. `code`
-    is the reason from the closed list, of a call that was not stored and is no duplicate.
+    A duplicate was stored before with the same content. What completes a call is stored into it. A conflict has the id
+    of a stored call and other content: it is not stored. `dropped` counts the fields that were left out of the row,
+    `warnings` say why some of them were. `code` is the reason from the closed list, of a call that was not stored and
+    is no duplicate.
     """
 
     status: Status

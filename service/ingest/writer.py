@@ -16,6 +16,7 @@ from service.access.principal import Principal
 from service.errors import ServiceError
 from service.ingest.addressee import Addressees
 from service.ingest.batch import BatchStore
+from service.ingest.completion import outcome_behind
 from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedError
 from service.ingest.identity import Identities
 from service.ingest.metrics import QUEUED_ROWS, count_rows
@@ -295,7 +296,7 @@ class Writer:
                 call.rules, call.error_at, call.record = rules, again.error_at, again.record
 
     async def _store_calls(self, calls: Sequence[Prepared]) -> None:
-        """Store each key once; further calls with it are duplicates of the first, or conflict with it."""
+        """Store each key once; further calls with it are duplicates if they say the same, or come after it."""
         while calls:
             first = {call.key: call for call in reversed(calls)}
             followers = [] if len(first) == len(calls) else [call for call in calls if first[call.key] is not call]
@@ -303,13 +304,12 @@ class Writer:
             calls = []
             for follower in followers:
                 leader = first[follower.key]
-                if isinstance(leader.outcome, Rejection):
-                    calls.append(follower)
-                elif isinstance(leader.outcome, ServiceError):
+                if isinstance(leader.outcome, ServiceError):
                     follower.outcome = leader.outcome
                 else:
-                    same = follower.digest == leader.stored_digest
-                    follower.outcome = Status.DUPLICATE if same else Status.CONFLICT
+                    follower.outcome = outcome_behind(leader, follower)
+                if follower.outcome is None:
+                    calls.append(follower)
 
 
 async def _learn(addressees: Addressees, reports: Iterable[Report] = ()) -> None:

@@ -112,10 +112,13 @@ class CostStatement:
         """In the order of SUMS, so that equal questions have equal statements."""
         asked = {*(self.row_sums or ()), *(self.total_sums or ())}
         asked |= {alias for field, _ in self.order for alias in ORDERS[field][1]}
-        return [name for name in (*SUMS, LATENCY) if name in asked] or ["calls"]
+        asked.add("calls")
+        return [name for name in (*SUMS, LATENCY) if name in asked]
 
     def _figure(self, wanted: Iterable[str]) -> str:
-        return f"SELECT {self._keys_and_sums(self.grouping.names, wanted)} FROM part GROUP BY {self.grouping.names}"  # noqa: S608
+        # Sums of calls that were completed under another key, such as a currency, are sums of none.
+        keys = self.grouping.names
+        return f"SELECT {self._keys_and_sums(keys, wanted)} FROM part GROUP BY {keys} HAVING sum(calls) <> 0"  # noqa: S608
 
     def _keys_and_sums(self, keys: str, wanted: Iterable[str]) -> str:
         return ", ".join([keys, *(f"sum({name}) AS {name}" for name in wanted if name != LATENCY)])

@@ -117,7 +117,7 @@ def _counts(facet: str, first: int, params: Params) -> str:
     value = "CASE WHEN statuses THEN 'FAILED' ELSE 'SUCCEEDED' END" if facet == "statuses" else f"{key}::text"
     counted = (
         f"SELECT {params.bind(facet, 'text')} AS facet, {value} AS value, sum(calls)::bigint AS count "  # noqa: S608
-        f"FROM part GROUP BY {key}"
+        f"FROM part GROUP BY {key} HAVING sum(calls) <> 0"
     )
     if facet in _NUMBERED:
         return f"({counted})"

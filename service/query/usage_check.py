@@ -41,7 +41,10 @@ _DIFFERENCES: Final = """
         WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3
         UNION ALL
         SELECT 1, {key}, {plain}, coalesce(
-            (SELECT {moments} FROM (SELECT bin, 1 AS entries FROM unnest(latency_buckets) AS bin) AS histogram), 0
+            (SELECT {moments} FROM (
+                SELECT greatest(bin, -1 - bin) AS bin, sign(bin + 0.5)::integer AS entries
+                FROM unnest(latency_buckets) AS bin
+            ) AS histogram), 0
         )
         FROM usage_delta
         WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3

@@ -21,10 +21,14 @@ from service.query.where import Branch, UserTokens, Where
 Select = Callable[[str, str], str]
 """A table and a condition -> the statement that reads it."""
 
-# A delta holds one entry a call; null: the call does not say how long it took.
+# A delta holds one entry per call, below zero (-1 for bucket 0) for one that is taken away; null: the call does not say
+# how long it took.
 _BINS: Final = {
     "usage": ("unnest(latency_buckets)", "unnest(latency_counts)"),
-    "usage_delta": ("unnest(latency_buckets)", "1"),
+    "usage_delta": (
+        "greatest(unnest(latency_buckets), -1 - unnest(latency_buckets))::smallint",
+        "sign(unnest(latency_buckets) + 0.5)::integer",
+    ),
     "call": ("CASE WHEN latency_ms IS NOT NULL THEN calledger_latency_bucket(latency_ms) END", "1"),
 }
 

@@ -24,6 +24,7 @@ Kind = Literal[
     "HOLD_RESTORED",
     "API_KEY_REVOKED",
     "ERASURE_INTENT",
+    "ERASURE_RESTRICTED",
     "ERASURE_RESULT",
     "TIER_CHANGED",
 ]

@@ -3,7 +3,10 @@
 A person is known by pseudonyms only, one a period. They are worked out once, from the plain id, and kept until the
 erasure is done, so that it survives a crash; the plain id goes nowhere. An account loses all its rows and its key:
 nothing sealed or hashed that was ever stored for it can be read again, in any copy. Its name goes with it: whoever
-reports under that name again begins a new account. Rows that a hold keeps wait for the hold's end.
+reports under that name again begins a new account.
+
+What a hold keeps is copied to it at once, and goes from where everybody reads: until the hold ends it is for the hold's
+export alone (article 18, restriction), and then the copies go too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +24,7 @@ from policies.retention import KeyPeriod, Partition, key_due_at, period_bounds
 from service.keyring import KeyGoneError
 from service.retention import entries
 from service.retention.errors import ErasureError
-from service.retention.escrow import ACTIVE, MATCHES, PERSONAL
+from service.retention.escrow import ACTIVE, NOT_COPIED, Slice, Whose, copy_held
 from service.retention.folder import LOCK as FOLD_LOCK
 from service.retention.holds import lock_holds
 from service.retention.means import Means
@@ -38,7 +41,7 @@ _BATCH_ROWS: Final = 5_000
 _REASON_MAX: Final = 1500
 _COLUMNS: Final = (
     "id, kind, account_id, tokens, requested_at, requested_by, finished_at, rows, blocked_by, unreadable_at, "
-    "ledger_index"
+    "ledger_index, restricted_at"
 )
 _INSERT: Final = """
     INSERT INTO erasure (id, kind, account_id, tokens, requested_at, requested_by, rows, blocked_by, unreadable_at)
@@ -60,35 +63,27 @@ _COUNT: Final = "SELECT count(*) FROM erasure WHERE $1::integer[] IS NULL OR acc
 _PROGRESS: Final = """
     UPDATE erasure SET rows = rows + $2, blocked_by = $3::jsonb, finished_at = coalesce(finished_at, $4),
         ledger_index = coalesce($5, ledger_index), tokens = CASE WHEN $4::timestamptz IS NULL THEN tokens END,
-        unreadable_at = coalesce($6, unreadable_at)
+        unreadable_at = coalesce($6, unreadable_at), restricted_at = coalesce(restricted_at, $7)
     WHERE id = $1
 """
 
-_HELD: Final = f"EXISTS (SELECT FROM hold AS held_by WHERE {ACTIVE} AND {MATCHES})"
-_HELD_PERSONAL: Final = f"EXISTS (SELECT FROM hold AS held_by WHERE {ACTIVE} AND {PERSONAL} AND {MATCHES})"
-_FORGET_CALLS: Final = f"""
-    UPDATE call AS kept SET user_token = NULL
-    WHERE account_id = $2 AND tier = $3 AND started_at >= $4 AND started_at < $5 AND user_token = $6
-        AND NOT {_HELD_PERSONAL}
-"""  # noqa: S608
+_FORGET_CALLS: Final = """
+    UPDATE call SET user_token = NULL
+    WHERE account_id = $1 AND tier = $2 AND started_at >= $3 AND started_at < $4 AND user_token = $5
+"""
 # An error of a person that is about to lose its sealed text: the period of a pseudonym is that of the call's start.
-_FORGET_ERRORS: Final = f"""
-    UPDATE call_error AS kept SET user_token = NULL, sealed = NULL
-    WHERE account_id = $2 AND tier = $3 AND started_at >= $4 AND started_at < $5 AND user_token = $6
-        AND occurred_at >= $4 AND occurred_at < $5::timestamptz + interval '1 day' AND NOT {_HELD_PERSONAL}
-"""  # noqa: S608
-_STILL_HELD: Final = f"""
-    SELECT DISTINCT held_by.id
-    FROM call AS kept JOIN hold AS held_by ON {MATCHES}
-    WHERE {ACTIVE} AND {PERSONAL} AND kept.account_id = $2 AND kept.tier = $3
-        AND kept.started_at >= $4 AND kept.started_at < $5 AND kept.user_token = $6
-    UNION
+_FORGET_ERRORS: Final = """
+    UPDATE call_error SET user_token = NULL, sealed = NULL
+    WHERE account_id = $1 AND tier = $2 AND started_at >= $3 AND started_at < $4 AND user_token = $5
+        AND occurred_at >= $3 AND occurred_at < $4::timestamptz + interval '1 day'
+"""
+_STILL_HELD: Final = """
     SELECT hold_id FROM call_held
-    WHERE account_id = $2 AND tier = $3 AND started_at >= $4 AND started_at < $5 AND user_token = $6 AND $1 IS NOT NULL
+    WHERE account_id = $1 AND tier = $2 AND started_at >= $3 AND started_at < $4 AND user_token = $5
     UNION
     SELECT hold_id FROM call_error_held
-    WHERE account_id = $2 AND tier = $3 AND started_at >= $4 AND started_at < $5 AND user_token = $6
-"""  # noqa: S608
+    WHERE account_id = $1 AND tier = $2 AND started_at >= $3 AND started_at < $4 AND user_token = $5
+"""
 _HOLDS_OF_ACCOUNT: Final = f"""
     SELECT id FROM hold AS held_by WHERE ({ACTIVE} OR released_at IS NULL AND lifted_at IS NOT NULL) AND account_id = $2
 """  # noqa: S608
@@ -102,7 +97,7 @@ _ROWS: Final = {
 
 def _delete(store: Store) -> str:
     time = _ROWS[store][0]
-    held = f"AND NOT {_HELD}" if store in (Store.CALL, Store.CALL_ERROR) else "AND $1::timestamptz IS NOT NULL"
+    held = f"AND NOT {NOT_COPIED[store]}" if store in NOT_COPIED else "AND $1::timestamptz IS NOT NULL"
     where = f"kept.account_id = $2 AND kept.tier = $3 AND kept.{time} >= $4 AND kept.{time} < $5"
     # The bounds are one partition's, and so a place (ctid) is one row's.
     return f"""
@@ -154,6 +149,14 @@ class Erasure:
     blocked_by: tuple[UUID, ...]
     unreadable_at: datetime | None
     ledger_index: int | None
+    restricted_at: datetime | None
+
+    @property
+    def state(self) -> str:
+        """`REQUESTED`, `RESTRICTED` while a hold keeps copies for itself, `DONE`."""
+        if self.finished_at is not None:
+            return "DONE"
+        return "REQUESTED" if self.restricted_at is None else "RESTRICTED"
 
 
 async def request_erasure(
@@ -166,7 +169,8 @@ async def request_erasure(
     actor: str,
     at_once: bool = True,
 ) -> Erasure:
-    """Erase a person's or an account's data, as far as no hold keeps it; what is held follows when the hold ends.
+    """Erase a person's or an account's data. What a hold keeps is from now on for the hold's export alone, and follows
+    when the hold ends.
 
     Not `at_once`: it is on record when this returns, and the worker of the service carries it out.
     ErasureError when the request makes no sense. The answer tells what is left to do.
@@ -249,8 +253,10 @@ async def _erase_user(means: Means, erasure: Erasure) -> int:
         start, end = period_bounds(period)
         async with means.owner.acquire() as connection, connection.transaction():
             await lock_holds(connection)
-            now = await connection.fetchval("SELECT now()")
-            values = (now, erasure.account_id, tier, start, end, number)
+            now, whose = await connection.fetchval("SELECT now()"), Whose(erasure.account_id, number)
+            for store, until in ((Store.CALL, end), (Store.CALL_ERROR, end + timedelta(days=1))):
+                await copy_held(connection, means.keyring, Slice(store, tier, start, until), now, whose)
+            values = (erasure.account_id, tier, start, end, number)
             for statement in (_FORGET_ERRORS, _FORGET_CALLS):
                 rows += _count(await connection.execute(statement, *values))
             holds |= {row[0] for row in await connection.fetch(_STILL_HELD, *values)}
@@ -270,6 +276,7 @@ async def _erase_account(means: Means, erasure: Erasure) -> int:
         await notify(means.owner, "keys")
     rows = _count(await means.owner.execute(_DELETE_DELTAS, number))
     for part in await all_partitions(means.partitions):
+        await _copy_held(means, part, now, number)
         while count := await _delete_some(means, part, now, number):
             rows += count
     async with means.owner.acquire() as connection, connection.transaction():
@@ -280,6 +287,15 @@ async def _erase_account(means: Means, erasure: Erasure) -> int:
     unreadable = None if holds else now + timedelta(days=means.keyring_backup_days)
     await _note(means, erasure, rows, holds, unreadable)
     return rows
+
+
+async def _copy_held(means: Means, part: Partition, now: datetime, number: int) -> None:
+    """Copy what holds name of the account in one partition, so that it can go from where everybody reads."""
+    if part.store in NOT_COPIED:
+        async with means.owner.acquire() as connection, connection.transaction():
+            await lock_holds(connection)
+            rows = Slice(part.store, part.tier, part.start, part.end)
+            await copy_held(connection, means.keyring, rows, now, Whose(number))
 
 
 async def _end_keys(means: Means, erasure: Erasure) -> None:
@@ -306,7 +322,12 @@ async def _delete_some(means: Means, part: Partition, now: datetime, number: int
 async def _note(means: Means, erasure: Erasure, rows: int, holds: set[UUID], unreadable_at: datetime | None) -> None:
     """Write down how far it came; its end is ledgered once."""
     async with means.owner.acquire() as connection, connection.transaction():
-        finished, index = None, None
+        finished, index, restricted = None, None, None
+        if holds and erasure.restricted_at is None:
+            restricted = await connection.fetchval("SELECT clock_timestamp()")
+            facts = {"erasure": str(erasure.id), "holds": entries.listed(sorted(map(str, holds)))}
+            actor = erasure.requested_by
+            await entries.append(means.ledger, "ERASURE_RESTRICTED", facts, actor=actor, connection=connection)
         if not holds and erasure.finished_at is None:
             finished = await connection.fetchval("SELECT clock_timestamp()")
             facts = {"erasure": str(erasure.id), "rows": erasure.rows + rows}
@@ -314,7 +335,7 @@ async def _note(means: Means, erasure: Erasure, rows: int, holds: set[UUID], unr
                 means.ledger, "ERASURE_RESULT", facts, actor=erasure.requested_by, connection=connection
             )
         blocked = orjson.dumps(sorted(str(hold) for hold in holds)).decode()
-        await connection.execute(_PROGRESS, erasure.id, rows, blocked, finished, index, unreadable_at)
+        await connection.execute(_PROGRESS, erasure.id, rows, blocked, finished, index, unreadable_at, restricted)
 
 
 async def _tokens(means: Means, account: int, user: str) -> list[tuple[int, str, int]]:
@@ -354,6 +375,7 @@ def _erasure(row: Mapping[str, Any]) -> Erasure:
         blocked_by=tuple(UUID(one) for one in orjson.loads(row["blocked_by"])),
         unreadable_at=row["unreadable_at"],
         ledger_index=row["ledger_index"],
+        restricted_at=row["restricted_at"],
     )
 
 

@@ -58,12 +58,30 @@ def _kept(columns: str) -> str:
     return ", ".join(f"kept.{name}" for name in columns.split(", "))
 
 
+_COPIED_CALL: Final = """EXISTS (
+    SELECT FROM call_held AS copy
+    WHERE copy.account_id = kept.account_id AND copy.hold_id = held_by.id AND copy.tier = kept.tier
+        AND copy.started_at = kept.started_at AND copy.id = kept.id
+)"""
+_COPIED_ERROR: Final = """EXISTS (
+    SELECT FROM call_error_held AS copy
+    WHERE copy.account_id = kept.account_id AND copy.hold_id = held_by.id AND copy.tier = kept.tier
+        AND copy.occurred_at = kept.occurred_at AND copy.id = kept.id
+)"""
+NOT_COPIED: Final = {
+    Store.CALL: f"EXISTS (SELECT FROM hold AS held_by WHERE {ACTIVE} AND {MATCHES} AND NOT {_COPIED_CALL})",
+    Store.CALL_ERROR: f"""EXISTS (
+        SELECT FROM hold AS held_by
+        WHERE {ACTIVE} AND {MATCHES} AND held_by.classes ?| ARRAY['operational', 'personal'] AND NOT {_COPIED_ERROR}
+    )""",
+}
+"""Whether a hold names the row and has no copy of it yet, by store."""
 _COPY_CALLS: Final = f"""
     WITH copied AS (
         INSERT INTO call_held ({_CALL}, user_token, hold_id)
         SELECT {_kept(_CALL)}, CASE WHEN {PERSONAL} THEN kept.user_token END, held_by.id
         FROM {{source}} AS kept JOIN hold AS held_by ON {MATCHES}
-        WHERE {ACTIVE} AND kept.tier = $2 AND kept.started_at >= $3 AND kept.started_at < $4
+        WHERE {ACTIVE} AND kept.tier = $2 AND kept.started_at >= $3 AND kept.started_at < $4 {{narrowed}}
         ON CONFLICT DO NOTHING
         RETURNING hold_id
     ), counted AS (
@@ -75,13 +93,9 @@ _FIND_ERRORS: Final = f"""
     SELECT kept.id, kept.account_id, kept.occurred_at, held_by.id AS hold_id,
            CASE WHEN {PERSONAL} THEN kept.sealed END AS sealed
     FROM {{source}} AS kept JOIN hold AS held_by ON {MATCHES}
-    WHERE {ACTIVE} AND kept.tier = $2 AND kept.occurred_at >= $3 AND kept.occurred_at < $4
+    WHERE {ACTIVE} AND kept.tier = $2 AND kept.occurred_at >= $3 AND kept.occurred_at < $4 {{narrowed}}
         AND held_by.classes ?| ARRAY['operational', 'personal']
-        AND NOT EXISTS (
-            SELECT FROM call_error_held AS copy
-            WHERE copy.account_id = kept.account_id AND copy.hold_id = held_by.id AND copy.tier = kept.tier
-                AND copy.occurred_at = kept.occurred_at AND copy.id = kept.id
-        )
+        AND NOT {_COPIED_ERROR}
 """  # noqa: S608
 # A sealed value whose record key could not be escrowed is not copied: nobody could ever open it.
 _COPY_ERRORS: Final = f"""
@@ -141,19 +155,41 @@ class Slice:
         return self.store.value if self.table is None else quoted(self.table)
 
 
-async def copy_held(connection: asyncpg.Connection, keyring: Keyring, rows: Slice, now: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Rows of one account; with a `token`, of one person in it, and for holds that keep who it was."""
+
+    account: int
+    token: int | None = None
+
+    @property
+    def condition(self) -> str:
+        """What it adds to a statement whose last parameter so far is $4."""
+        return "AND kept.account_id = $5" + ("" if self.token is None else f" AND kept.user_token = $6 AND {PERSONAL}")
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        return (self.account,) if self.token is None else (self.account, self.token)
+
+
+async def copy_held(
+    connection: asyncpg.Connection, keyring: Keyring, rows: Slice, now: datetime, whose: Whose | None = None
+) -> None:
     """Copy the rows of a slice that active holds name, each once a hold; sealed values with their record keys.
 
-    The caller has a transaction, and the lock of holds. Usage is sums, and never held.
+    `whose`: only rows of an account or a person. The caller has a transaction, and the lock of holds. Usage is sums,
+    and never held.
     """
     bounds = (rows.tier, rows.start, rows.end)
+    narrowed, values = ("", ()) if whose is None else (whose.condition, whose.values)
     if rows.store is Store.CALL:
-        await connection.execute(_COPY_CALLS.format(source=rows.source), now, *bounds)
+        statement = _COPY_CALLS.format(source=rows.source, narrowed=narrowed)
+        await connection.execute(statement, now, *bounds, *values)
     elif rows.store is Store.CALL_ERROR:
         escrow = _Escrow(keyring, rows.tier)
-        statement = _FIND_ERRORS.format(source=rows.source)
+        statement = _FIND_ERRORS.format(source=rows.source, narrowed=narrowed)
         # A page at a time: what is copied is not found again.
-        while found := await connection.fetch(f"{statement} LIMIT {_ROWS_AT_ONCE}", now, *bounds):
+        while found := await connection.fetch(f"{statement} LIMIT {_ROWS_AT_ONCE}", now, *bounds, *values):
             columns = await escrow.columns(found)
             await connection.execute(_COPY_ERRORS.format(source=rows.source), *columns, *bounds)
 

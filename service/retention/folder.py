@@ -78,8 +78,11 @@ def _merged(table: str, rows: str) -> str:
     )"""  # noqa: S608 - names of our own
 
 
-# A delta holds one histogram entry a call, unsorted; a rollup holds sorted buckets and their counts.
-_OF_DELTAS = "LATERAL (SELECT bin, 1 FROM unnest(latency_buckets) AS bin)"
+# A delta holds one histogram entry per call, unsorted, below zero (-1 for bucket 0) for one that is taken away; a
+# rollup holds sorted buckets and their counts.
+_OF_DELTAS = """LATERAL (
+    SELECT greatest(bin, -1 - bin)::smallint, sign(bin + 0.5)::integer FROM unnest(latency_buckets) AS bin
+)"""
 _OF_ROLLUPS = "unnest(latency_buckets, latency_counts)"
 _RESTING = ",".join(added(sums, "quarters") for resting in RESTING.values() for sums in resting)
 _FOLD: Final = f"""

@@ -169,6 +169,7 @@ class Erasure(_Table):
     blocked_by = fields.JSONField[list[str]]()
     unreadable_at = fields.DatetimeField(null=True)
     ledger_index = fields.BigIntField(null=True)
+    restricted_at = fields.DatetimeField(null=True)
 
     class Meta(Model.Meta):
         table = "erasure"

@@ -49,7 +49,8 @@ class Guard:
 
 
 GUARDS: Final = (
-    Guard("call", _ADD, _BY_ACCOUNT),
+    # A trigger lets it fill in what was unknown, and change nothing that is known.
+    Guard("call", _WRITE, _BY_ACCOUNT),
     Guard("call_error", _ADD, _BY_ACCOUNT),
     Guard("call_held", _READ, _BY_ACCOUNT),
     Guard("call_error_held", _READ, _BY_ACCOUNT),

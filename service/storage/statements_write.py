@@ -159,12 +159,3 @@ _GIVEN: Final[LiteralString] = f"SELECT * FROM json_to_recordset($1::json) AS gi
 
 STORE_GIVEN: Final[LiteralString] = f"WITH call_staged AS MATERIALIZED ({_GIVEN}), {_STORE}"
 """Stores the rows of one JSON array of objects, absent columns null: no temporary table, one round trip."""
-
-# One tier at a time, between the moments of the first and the last call: only so are partitions left out.
-STORED_DIGESTS: Final[LiteralString] = """
-SELECT wanted.position, call.digest
-FROM unnest($1::integer[], $2::integer[], $3::timestamptz[], $4::uuid[])
-    AS wanted (position, account_id, started_at, id)
-JOIN call ON call.account_id = wanted.account_id AND call.started_at = wanted.started_at AND call.id = wanted.id
-WHERE call.tier = $5 AND call.started_at >= $6 AND call.started_at <= $7
-"""

@@ -158,3 +158,62 @@ def test_reporting_the_same_batch_again_bills_nothing_twice(reported) -> None:
     assert first["results"][0]["id"] == again["results"][0]["id"]
     viewer = service.new_key("viewer", "default")
     assert service.ask(viewer, totals)["data"] == before
+
+
+ROUTER = Path(__file__).with_name("litellm_router.py")
+ROUTED = """
+{ calls(first: 50) { nodes { sourceId model servedModel operation status traceId attempt deployment normalizedError
+  providerRequestId amount { amount source } amountUnknown amountParts { meter amount quantity unitPrice }
+  units { name quantity } } } }
+"""
+
+
+@pytest.fixture(scope="module")
+def routed(litellm_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict]]:
+    """The calls of a router that fell back, of a model without a price, and of a batch that was polled twice."""
+    service = RunningService(tmp_path_factory.mktemp("router") / "data")
+    try:
+        done = subprocess.run(
+            [litellm_python, ROUTER, f"{service.url}/v1/litellm", service.new_key("ingest")],
+            check=False,
+            env={"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PATH": "/usr/bin:/bin", "HOME": str(service.data.parent)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        yield service.ask(service.admin_key, ROUTED)["data"]["calls"]["nodes"]
+    finally:
+        service.stop()
+
+
+def test_a_fallback_is_joined_to_what_failed_before_it(routed) -> None:
+    """Both failures and the answer have one trace; the answer names the model that gave it, and its attempt."""
+    [answer] = [call for call in routed if call["model"] == "backup"]
+    failures = [call for call in routed if call["traceId"] == answer["traceId"] and call is not answer]
+
+    assert (answer["status"], answer["servedModel"], answer["attempt"]) == ("SUCCEEDED", "gpt-4o-mini", 2)
+    assert [(call["model"], call["servedModel"], call["status"]) for call in failures] == [
+        ("primary", "gpt-4o", "FAILED")
+    ] * 2
+    assert {call["providerRequestId"] for call in failures} == {"req_7"}
+    assert {call["normalizedError"] for call in failures} == {"500_PROVIDER_INTERNAL_ERROR"}
+    assert {call["amount"]["amount"] for call in failures} == {"0"}
+    assert None not in {call["deployment"] for call in [answer, *failures]}
+
+
+def test_a_batch_that_is_polled_twice_is_billed_once(routed) -> None:
+    """One call by the provider's id, with the tokens' cost in parts that sum."""
+    [bill] = [call for call in routed if call["operation"] == "batch"]
+
+    assert (bill["sourceId"], bill["amount"]) == ("batch_conformance", {"amount": "0.00045", "source": "REPORTED"})
+    assert sum(Decimal(part["amount"]) for part in bill["amountParts"]) == Decimal("0.00045")
+    assert bill["units"] == [{"name": "requests", "quantity": "2"}]
+    assert sum(Decimal(call["amount"]["amount"]) for call in routed if call["operation"] == "files") == 0
+
+
+def test_a_model_without_a_price_has_no_amount(routed) -> None:
+    """LiteLLM writes a cost of zero; here it is unknown, and says why."""
+    [call] = [call for call in routed if call["model"] == "a-model-without-a-price"]
+
+    assert (call["amount"], call["amountUnknown"]) == (None, "NOT_PRICED")

@@ -109,12 +109,17 @@ async def test_an_erasure_outlives_a_crash_without_the_id(steward: Steward) -> N
 
 
 async def test_a_hold_blocks_what_it_names_and_is_named(steward: Steward) -> None:
-    """Held rows keep the person until the hold ends, the others lose it now; then the worker finishes."""
+    """All rows lose the person now; what the hold names is its copies alone until it ends; then the worker finishes."""
     await fill(steward)
     hold = await steward.hold(model="m1")
     erasure = await erase(steward)
-    assert await steward.column(TOKENS) == ["a", "c", "d"]
-    assert (erasure.blocked_by, erasure.finished_at, erasure.rows) == ((hold.id,), None, 2)
+    assert await steward.column(TOKENS) == ["c", "d"]
+    assert await steward.column(SEALED) == ["m3", "m4"]
+    assert await steward.column("SELECT model FROM call_error_held WHERE record_key IS NOT NULL") == ["m1"]
+    assert (erasure.blocked_by, erasure.finished_at, erasure.rows) == ((hold.id,), None, 4)
+    assert (erasure.state, erasure.restricted_at is not None) == ("RESTRICTED", True)
+    assert await maintain(steward.means)
+    assert await steward.findings() == {}
 
     await lift_hold(steward.means, hold.id, reason="settled", actor="cli")
     assert await maintain(steward.means)
@@ -149,13 +154,15 @@ async def test_an_account_is_erased_with_its_name_and_key(steward: Steward) -> N
 
 
 async def test_a_held_account_keeps_its_key_and_its_held_rows(steward: Steward) -> None:
-    """What a hold names stays with the key that opens it; the rest goes at once, and that when the hold is lifted."""
+    """What a hold names is its copies alone, with the key that opens them; all other rows go at once, and the copies
+    when the hold is lifted."""
     await fill(steward)
     number = await steward.means.accounts.find("acme")
     hold = await steward.hold(model="m1")
     erasure = await erase(steward, user=None)
     assert (erasure.blocked_by, erasure.finished_at, erasure.unreadable_at) == ((hold.id,), None, None)
-    assert await steward.column("SELECT source_id FROM call ORDER BY 1") == ["a", "d"]
+    assert await steward.column("SELECT source_id FROM call ORDER BY 1") == ["d"]
+    assert await steward.column("SELECT source_id FROM call_held") == ["a"]
     assert await steward.means.keyring.account_key(number, mint=False)
     assert await steward.findings() == {}
 

@@ -108,6 +108,7 @@ async def test_answer_has_a_verdict_for_each_row(gateway: Gateway) -> None:
     results = answer.pop("results")
     assert answer == {
         "accepted": 1,
+        "completed": 0,
         "duplicates": 1,
         "rejected": 1,
         "conflicts": 1,

@@ -66,10 +66,24 @@ async def test_a_partition_cannot_be_read_around_its_parent(database: Database) 
 
 
 async def test_the_writer_cannot_remove_or_change_a_call(database: Database) -> None:
-    """What was recorded stays as it was recorded: the service has no UPDATE and no DELETE on calls."""
-    for statement in ("DELETE FROM call", "UPDATE call SET amount = 0", "TRUNCATE call"):
+    """What is known stays as it was recorded: the service deletes nothing, and may only fill in what is unknown."""
+    known = "UPDATE call SET amount = 1, currency = 'USD', amount_source = 1, input_tokens = 3"
+    await database.writer.execute(known)
+    for statement in (
+        "DELETE FROM call",
+        "TRUNCATE call",
+        *(
+            f"UPDATE call SET {changed}"
+            for changed in (
+                *("amount = 0", "amount = NULL", "currency = 'EUR'", "amount_source = 3", "input_tokens = 4"),
+                *("model = 'x'", "failed = true", "user_token = 1", "account_id = 2", "source_id = 'y'", "tags = '{}'"),
+                "input_tokens = NULL",
+            )
+        ),
+    ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await database.writer.execute(statement)
+    await database.writer.execute("UPDATE call SET output_tokens = 1, digest = 7, digests = '{0}'")
 
 
 async def test_no_wall_is_missing_where_the_owner_may_make_roles(database: Database) -> None:

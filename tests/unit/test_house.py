@@ -149,8 +149,8 @@ MODELS = {
     if isinstance(node, ast.ClassDef)
 }
 SQL_ROOMS = ("query", "storage", "retention", "ledger", "keyring")
-# The way in runs the statements that `storage/statements_write.py` holds.
-RUNS_FOR_INGEST = {"service/ingest/staging.py", "service/ingest/batch.py"}
+# The way in runs the statements that `storage/statements_*.py` hold.
+RUNS_FOR_INGEST = {f"service/ingest/{name}.py" for name in ("staging", "batch", "completion", "correcting")}
 WITHOUT_SQL = [path for path in modules("service") if path.relative_to(ROOT / "service").parts[0] not in SQL_ROOMS]
 
 

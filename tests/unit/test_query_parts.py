@@ -39,7 +39,7 @@ def test_slices_make_up_the_range(start: datetime, end: datetime, newest_first: 
 
 
 CURSORS = Cursors(bytes(32))
-POSITIONS = st.lists(st.one_of(st.none(), st.integers(-(2**62), 2**62), st.text(max_size=40)), max_size=4).map(tuple)
+POSITIONS = st.lists(st.one_of(st.none(), st.integers(-(2**62), 2**62), st.text(max_size=12)), max_size=4).map(tuple)
 
 
 @given(POSITIONS, st.binary(min_size=1, max_size=40))

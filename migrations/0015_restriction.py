@@ -1,0 +1,14 @@
+"""When an erasure that a hold blocks took the person from everybody but the hold."""
+
+from tortoise import fields, migrations
+from tortoise.migrations import operations as ops
+
+
+class Migration(migrations.Migration):
+    """Add the column."""
+
+    dependencies = [("calledger", "0014_leaf_columns")]
+
+    operations = [
+        ops.AddField("Erasure", "restricted_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False))
+    ]
