@@ -10,11 +10,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Make the table."""
 
-    dependencies = [
-        ("calledger", "0015_account_names"),
-        ("calledger", "0015_completions"),
-        ("calledger", "0015_restriction"),
-    ]
+    dependencies = [("calledger", "0017_completions")]
 
     operations = [
         ops.RunSQL(

@@ -51,7 +51,7 @@ GUARD = [
 class Migration(migrations.Migration):
     """Add the column and the trigger."""
 
-    dependencies = [("calledger", "0014_leaf_columns")]
+    dependencies = [("calledger", "0016_restriction")]
 
     operations = [
         ops.RunSQL(
