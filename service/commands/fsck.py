@@ -1,6 +1,7 @@
 """`calledger fsck`: prove that the ledger is what it says."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -13,24 +14,28 @@ app = verb()
 
 
 @app.command()
-def fsck(data: Data = None) -> None:
+def fsck(
+    deep: Annotated[bool, typer.Option("--deep", help="Open everything that is sealed, and not a sample.")] = False,
+    data: Data = None,
+) -> None:
     """Prove that sums equal calls, and that nothing is kept past its time.
 
-    Also that every partition is where it belongs, and that what is sealed has its key.
+    Also that every partition is where it belongs, that what is sealed opens, that row-level security is there, and
+    that keys, holds, erasures, purges, policies, notes and the mirror are what the ledger says.
     Prints a line a check, `ok` or `FAIL`; the exit code is 1 when one fails.
     Changes nothing, and may run beside the service.
 
     \b
     Example: calledger fsck
     """
-    if not run(lambda: _check(data)):
+    if not run(lambda: _check(data, deep=deep)):
         raise typer.Exit(1)
 
 
-async def _check(data: Path | None) -> bool:
+async def _check(data: Path | None, *, deep: bool) -> bool:
     fine = True
     async with quiet_runtime(data) as runtime:
-        async for finding in check_ledger(runtime.means):
+        async for finding in check_ledger(runtime.means, deep=deep):
             say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.check}: {finding.detail}")
             fine = fine and finding.ok
         ledger = await check_entries(runtime.ledger)

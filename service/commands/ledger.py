@@ -16,7 +16,7 @@ from service.commands.common import quiet_runtime, run, say
 from service.commands.options import Data, UnusedData, noun
 from service.commands.verify import read_since
 from service.errors import OperatorError
-from service.ledger import bundle_lines, hand_over
+from service.ledger import accept_loss, bundle_lines, hand_over
 from service.runtime import Runtime
 
 app = noun("The record of what was done about privacy, and evidence of it.")
@@ -112,6 +112,26 @@ def rotate_signer(data: Data = None) -> None:
         say(f"old key  {done.old}")
         say(f"new key  {done.new}")
         say(f"give auditors the new key; with the old one they can check bundles that reach back to entry {done.index}")
+
+    run(lambda: _with_runtime(work, data))
+
+
+@app.command("accept-loss")
+def accept_lost_history(
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why: into the ledger, as an erasable note.")],
+    data: Data = None,
+) -> None:
+    """Go on with a ledger that is shorter than the keyring remembers, or that begins otherwise.
+
+    For a database that was restored without its mirror: `calledger fsck` fails at `history` until then.
+    An entry RESTORED says what was lost. Try the mirror's backup first: with it nothing is lost.
+
+    \b
+    Example: calledger ledger accept-loss --reason "restored from the backup of Monday, the mirror was on the same disk"
+    """
+
+    async def work(runtime: Runtime) -> None:
+        say(f"entry {await accept_loss(runtime.ledger, reason=reason, actor='cli')} says what was lost")
 
     run(lambda: _with_runtime(work, data))
 

@@ -4,7 +4,7 @@ keyring.json       format, id, salt for passphrases, and a check value wrapped b
 database           the id of the one database that it belongs to
 tombstones         the names of destroyed keys
 lock               held while a key is made or destroyed
-secrets/pepper     and cursor, signer; and successor, once the ledger was handed to another signer
+secrets/pepper     and cursor, signer; successor, once the ledger was handed over; head, once it was signed
 periods/1/personal/2026-11-22
 accounts/2a/42     the folder is the account number modulo 256
 holds/fb3e...      by the hold's id
@@ -17,7 +17,7 @@ from service.keyring.disk import SCRATCH_PREFIX, check_private_directory, locked
 from service.keyring.errors import KeyringDamagedError, KeyringMissingError
 from service.keyring.metadata import Metadata
 from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
-from service.keyring.protocol import SECRETS, SUCCESSOR
+from service.keyring.protocol import HEAD, SECRETS, SUCCESSOR
 
 
 class Layout:
@@ -44,7 +44,7 @@ class Layout:
         secret = name.removeprefix("secret/")
         if secret == name:
             return self.key_path(parse_name(name))
-        if secret not in (*SECRETS, SUCCESSOR):
+        if secret not in (*SECRETS, SUCCESSOR, HEAD):
             raise ValueError(f"a keyring has no secret `{secret}`")
         return f"{self._root_text}/secrets/{secret}"
 

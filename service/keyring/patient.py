@@ -85,6 +85,12 @@ class PatientKeyring:
     async def promote_successor(self) -> None:
         await (await self._opened()).promote_successor()
 
+    async def head(self) -> bytes | None:
+        return await (await self._opened()).head()
+
+    async def note_head(self, head: bytes) -> None:
+        await (await self._opened()).note_head(head)
+
     async def destroy_periods(self, keys: Iterable[PeriodKeyName]) -> int:
         return await (await self._opened()).destroy_periods(keys)
 

@@ -11,6 +11,8 @@ SECRETS: Final = ("pepper", "cursor", "signer")
 """Keys that a keyring has from its creation: of API keys (HMAC), of cursors (AEAD), of the ledger (Ed25519 seed)."""
 SUCCESSOR: Final = "successor"
 """The secret that is there once a successor of the ledger's signer was made."""
+HEAD: Final = "head"
+"""What lies beside the secrets once the ledger was signed: how long it was, and the beginning of its root hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,14 @@ class Keyring(Protocol):
 
     async def promote_successor(self) -> None:
         """Put the successor in the place of the ledger's signer, whose seed is gone from then on."""
+        ...
+
+    async def head(self) -> bytes | None:
+        """The 32 bytes that `note_head` put there last: what the ledger was when it was last signed."""
+        ...
+
+    async def note_head(self, head: bytes) -> None:
+        """Remember 32 bytes about the ledger, in the place of those before."""
         ...
 
     async def destroy_periods(self, keys: Iterable[PeriodKeyName]) -> int:

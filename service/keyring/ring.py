@@ -83,6 +83,12 @@ class Ring:
         await succession.promote(self._store, self._wrapping)
         self._cache.forget("signer")
 
+    async def head(self) -> bytes | None:
+        return await succession.head(self._store, self._wrapping)
+
+    async def note_head(self, head: bytes) -> None:
+        await succession.note_head(self._store, self._wrapping, head)
+
     async def destroy_periods(self, keys: Iterable[PeriodKeyName]) -> int:
         return await self._destroy(keys)
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from service.keyring.errors import KeyDamagedError, KeyringDamagedError, KeyringError
 from service.keyring.kek import open_kek
-from service.keyring.protocol import SECRETS, SUCCESSOR, OnStep, Rotation, nobody_watches
+from service.keyring.protocol import HEAD, SECRETS, SUCCESSOR, OnStep, Rotation, nobody_watches
 from service.keyring.store import KeyStore, kek_id_of
 from service.keyring.wrapping import Wrapping, new_record, opens
 
@@ -66,7 +66,9 @@ async def _take_up(store: KeyStore, wrapping: Wrapping, to: str) -> None:
 
 async def _pass(store: KeyStore, wrapping: Wrapping, on_step: OnStep, damaged: list[str]) -> int:
     """Rewrap what is not under the current key-encryption key. Returns how many entries that was."""
-    names = [f"secret/{name}" for name in (*SECRETS, SUCCESSOR)] + sorted(str(name) for name in await store.names())
+    names = [f"secret/{name}" for name in (*SECRETS, SUCCESSOR, HEAD)] + sorted(
+        str(name) for name in await store.names()
+    )
     waiting = iter(names)
     looked = done = 0
     damaged.clear()

@@ -11,12 +11,13 @@ import os
 from typing import Final
 
 from service.keyring.errors import KeyLostError, KeyringUnavailableError
-from service.keyring.protocol import SUCCESSOR
+from service.keyring.protocol import HEAD, SUCCESSOR
 from service.keyring.store import KeyStore, StaleKekError
 from service.keyring.wrapping import KEY_BYTES, Wrapping
 
 _SIGNER: Final = "secret/signer"
 _WAITING: Final = f"secret/{SUCCESSOR}"
+_HEAD: Final = f"secret/{HEAD}"
 _TRIES: Final = 5
 
 
@@ -41,6 +42,16 @@ async def promote(store: KeyStore, wrapping: Wrapping) -> None:
     if key is None:
         raise KeyLostError("no successor of the ledger's signer was made")
     await _put(store, wrapping, _SIGNER, key)
+
+
+async def head(store: KeyStore, wrapping: Wrapping) -> bytes | None:
+    """What was noted of the ledger, if ever anything was."""
+    return await _read(store, wrapping, _HEAD)
+
+
+async def note_head(store: KeyStore, wrapping: Wrapping, noted: bytes) -> None:
+    """Note what the ledger is, in the place of what it was."""
+    await _put(store, wrapping, _HEAD, noted)
 
 
 async def _read(store: KeyStore, wrapping: Wrapping, name: str) -> bytes | None:

@@ -6,10 +6,12 @@ from service.ledger.check import LedgerCheck, check
 from service.ledger.checkpoints import Checkpoints, SignedCheckpoint
 from service.ledger.errors import LedgerDamagedError, LedgerMirrorError, LedgerRangeError, LedgerSignerError
 from service.ledger.handover import Handover, hand_over
+from service.ledger.heads import accept_loss, history_problem
 from service.ledger.keeping import LedgerKeeper
 from service.ledger.reconcile import reconcile
 from service.ledger.record import KeyRegister, read_record
 from service.ledger.store import Entry, Ledger, Proof, Selection
+from service.ledger.surroundings import check_columns, check_mirror, check_notes
 
 __all__ = [
     "Checkpoints",
@@ -29,11 +31,16 @@ __all__ = [
     "Selection",
     "SignedCheckpoint",
     "Span",
+    "accept_loss",
     "ask_evidence",
     "bundle_lines",
     "check",
+    "check_columns",
+    "check_mirror",
+    "check_notes",
     "evidence_lines",
     "hand_over",
+    "history_problem",
     "read_record",
     "reconcile",
     "record_evidence",

@@ -7,6 +7,7 @@ from typing import Final
 
 from service.errors import CalledgerError
 from service.ledger.checkpoints import Checkpoints
+from service.ledger.heads import note_newest
 from service.ledger.mirror import Mirror
 from service.ledger.reconcile import catch_up, reconcile
 from service.ledger.store import Ledger
@@ -24,11 +25,13 @@ class LedgerKeeper:
         self.checkpoints = Checkpoints(ledger)
         self._mirror = mirror
         self._turn = asyncio.Lock()
+        self._noted = 0
 
     @classmethod
     async def start(cls, ledger: Ledger, data: Path) -> "LedgerKeeper":
         """Reconcile the database with the mirror in `data`/ledger, and keep them so."""
-        return cls(ledger, await reconcile(ledger, data / "ledger"))
+        mirror = ledger.mirror = await reconcile(ledger, data / "ledger")
+        return cls(ledger, mirror)
 
     async def mirror(self) -> None:
         """Mirror what was committed, now. Raises LedgerMirrorError."""
@@ -43,10 +46,18 @@ class LedgerKeeper:
                 await catch_up(self.ledger, self._mirror)
                 if await self.checkpoints.sign_if_due():
                     await catch_up(self.ledger, self._mirror)
+                await self._note_head()
             except CalledgerError as error:
                 log.error("the ledger could not be mirrored or signed", reason=str(error))
             except Exception:  # a loop that has ended would leave the ledger unsigned
                 log.exception("the ledger could not be mirrored or signed")
+
+    async def _note_head(self) -> None:
+        """Have the keyring remember the newest checkpoint: once each."""
+        latest = await self.checkpoints.latest()
+        if latest is not None and latest.size != self._noted:
+            await note_newest(self.ledger)
+            self._noted = latest.size
 
     async def keep_for_ever(self) -> None:
         """Settle now and then, until cancelled; entries announce themselves besides (the notice `ledger`)."""

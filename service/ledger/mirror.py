@@ -36,12 +36,16 @@ class MirroredEntry:
 
 
 class Mirror:
-    """The folder of one origin. Its methods block; several processes may use it at once."""
+    """The folder of one origin. Its methods block; several processes may use it at once.
+
+    `missing`: so many entries were in the database, and none here, when it was opened; they were written anew.
+    """
 
     def __init__(self, root: Path, number: int) -> None:
         self.number = number
         self._root = root
         self.folder = root / str(number)
+        self.missing = 0
 
     def size(self) -> int:
         """How many entries are mirrored. Raises LedgerMirrorError when the last cannot be read."""

@@ -50,8 +50,25 @@ async def reconcile(ledger: Ledger, root: Path) -> Mirror:
         mirror = await _new_origin(ledger, root, mirror)
     elif mirrored > size:
         await _replay(ledger, mirror, size, mirrored)
+    elif size and not mirrored and await _was_mirrored(ledger):
+        await _renew(ledger, mirror, size)
     await catch_up(ledger, mirror)
     return mirror
+
+
+async def _was_mirrored(ledger: Ledger) -> bool:
+    """Whether there ever was a mirror: the keyring remembers only what was mirrored before."""
+    try:
+        return await ledger.keyring.head() is not None
+    except KeyringUnavailableError:
+        return False
+
+
+async def _renew(ledger: Ledger, mirror: Mirror, size: int) -> None:
+    """That the mirror is gone is written down; what the database has is mirrored anew by the caller."""
+    await ledger.append(LedgerKind.MIRROR_RENEWED, {"entries": size}, actor="system")
+    mirror.missing = size
+    log.error("the mirror of the ledger was gone: it is written anew from the database", entries=size)
 
 
 async def catch_up(ledger: Ledger, mirror: Mirror) -> None:

@@ -64,6 +64,24 @@ ROWS: Final = """
     WHERE index >= $1 AND index < $2 ORDER BY index
 """
 
+# Entries of which a column beside the leaf says something else, and entries that have a note or had one.
+OTHER_COLUMNS: Final = """
+    SELECT index FROM ledger_entry
+    WHERE kind IS DISTINCT FROM calledger_leaf_kind(leaf)
+        OR actor IS DISTINCT FROM substring(encode(leaf, 'escape') FROM '^{"actor":"([^"]*)"')
+        OR to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+            IS DISTINCT FROM calledger_leaf_moment(leaf)
+    ORDER BY index LIMIT 5
+"""
+
+NOTED: Final = """
+    SELECT entry.index, entry.leaf, note.salt, note.text
+    FROM ledger_entry AS entry LEFT JOIN ledger_note AS note ON note.index = entry.index
+    WHERE entry.index >= $1
+        AND (note.index IS NOT NULL OR position(convert_to('"note":"hmac-sha256:', 'UTF8') IN entry.leaf) > 0)
+    ORDER BY entry.index LIMIT $2
+"""
+
 NEWEST_OF_KIND: Final = """
     SELECT index, leaf FROM ledger_entry WHERE calledger_leaf_kind(leaf) = $1 ORDER BY index DESC LIMIT 1
 """

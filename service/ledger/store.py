@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -21,6 +21,9 @@ from service.keyring import Keyring
 from service.ledger import statements
 from service.ledger.errors import LedgerDamagedError, LedgerRangeError
 from service.storage.database import Database
+
+if TYPE_CHECKING:
+    from service.ledger.mirror import Mirror
 
 INDEX_MAX: Final = 2**62
 _CHUNK: Final = 2000
@@ -76,6 +79,7 @@ class Ledger:
         self.database = database
         self.keyring = keyring
         self.database_id = database_id
+        self.mirror: Mirror | None = None
 
     async def append(
         self,
@@ -182,10 +186,17 @@ class Ledger:
         """The hashes of the largest complete subtrees of the first `size` entries, left to right."""
         return (await self._proof(size, [Range(0, size)], nodes_only=True))[1]
 
-    async def erase_notes(self, indexes: Sequence[int]) -> int:
-        """Erase the free text of entries for good; their leaves stay. Returns how many notes there were."""
-        async with self.database.owner.acquire() as connection:
-            return await connection.fetchval(statements.ERASE_NOTES, list(indexes))
+    async def erase_notes(self, indexes: Sequence[int], *, actor: str) -> int:
+        """Erase the free text of entries for good; their leaves stay. Returns how many notes there were.
+
+        An entry NOTES_ERASED says whose: a note that is missing without one was taken away behind our back.
+        """
+        async with self.database.owner.acquire() as connection, connection.transaction():
+            erased: int = await connection.fetchval(statements.ERASE_NOTES, list(indexes))
+            if erased:
+                facts = {"entries": sorted(set(indexes))}
+                await self._append(connection, LedgerKind.NOTES_ERASED, facts, actor, None)
+            return erased
 
     async def _proof(self, size: int, parts: list[Range], *, nodes_only: bool = False) -> tuple[bytes, list[bytes]]:
         if not 0 <= size <= INDEX_MAX:

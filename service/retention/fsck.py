@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -14,8 +15,16 @@ from service.errors import CalledgerError
 from service.query.usage_check import UsageDifference, check_usage
 from service.retention.detached import described, detached_partitions
 from service.retention.errors import PurgeClockError
+from service.retention.fsck_catalogue import (
+    check_catalogue,
+    check_history,
+    check_ledger_columns,
+    check_ledger_mirror,
+    check_ledger_notes,
+)
 from service.retention.fsck_keys import Result, check_erasures, check_holds, check_keys
 from service.retention.fsck_record import check_record
+from service.retention.fsck_sealed import check_keyring, check_sealed
 from service.retention.means import EarlierPolicyError, Means
 from service.retention.overall_check import OverallDifference, check_overall
 from service.retention.record_check import COMPARED, check_of
@@ -70,13 +79,16 @@ class Finding:
 Check = Callable[[Means, datetime], Awaitable[Finding]]
 
 
-async def check_ledger(means: Means) -> AsyncIterator[Finding]:
+async def check_ledger(means: Means, *, deep: bool = False) -> AsyncIterator[Finding]:
     """Every check in turn, each yielded when it is done. Changes nothing; the service may run meanwhile.
+
+    `deep`: everything that is sealed is opened, and not a sample.
 
     A check that cannot look (the keyring is away, a table is locked for long) says so, and the others go on.
     """
     now: datetime = await means.owner.fetchval("SELECT clock_timestamp()")
-    for name, check in CHECKS.items():
+    deeper = {"sealed": _of("sealed", partial(check_sealed, deep=True))} if deep else {}
+    for name, check in {**CHECKS, **deeper}.items():
         yield await _looked(name, check, means, now)
 
 
@@ -209,6 +221,13 @@ CHECKS: Final[Mapping[str, Check]] = {
     "erasures": _of("erasures", check_erasures),
     "record": _of("record", check_record),
     **{what: _of(what, check_of(what)) for what in COMPARED},
+    "row security": _of("row security", check_catalogue),
+    "history": _of("history", check_history),
+    "columns": _of("columns", check_ledger_columns),
+    "notes": _of("notes", check_ledger_notes),
+    "mirror": _of("mirror", check_ledger_mirror),
+    "keyring": _of("keyring", check_keyring),
+    "sealed": _of("sealed", check_sealed),
     "errors": _errors,
     "usage": _usage,
 }

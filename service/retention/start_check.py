@@ -2,6 +2,7 @@
 
 from service.logs import get_logger
 from service.retention.detached import described, detached_partitions
+from service.retention.fsck_catalogue import check_catalogue, check_history, check_ledger_columns
 from service.retention.means import Means
 from service.retention.record_check import differences
 
@@ -22,5 +23,8 @@ async def say_differences(means: Means) -> None:
 async def differences_at_start(means: Means) -> list[str]:
     """Everything that is not as the ledger and the code have it, in words. `calledger fsck` looks at all the rest."""
     outside = await detached_partitions(means, await means.partitions.catalogue(sized=False))
+    now = await means.owner.fetchval("SELECT clock_timestamp()")
     said = [f"partition {one}" for one in described(one for one in outside if not one.planned)]
+    for check in (check_catalogue, check_history, check_ledger_columns):
+        said += (await check(means, now))[0]
     return said + [one async for one in differences(means)]

@@ -4,6 +4,7 @@ Each manipulation is done to a ledger that is sound, by plain SQL or on the disk
 `attest` fails by the same words, and what can be told without reading every row is said at start and by `status`.
 """
 
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from policies import Role, digest
 from policies.evidence import LedgerKind
 from policies.model import DataClass
 from service.access.keys import mac_digest, new_key
-from service.ledger import Checkpoints
+from service.ledger import Checkpoints, LedgerKeeper, Selection, accept_loss
 from service.retention.attest import attest
 from service.retention.erasure import ErasureKind, request_erasure
 from service.retention.fsck import check_ledger
@@ -35,10 +36,17 @@ class Case:
     """A sound ledger with something of everything."""
 
     steward: Steward
+    folder: Path
     live: str = ""
     revoked: str = ""
     hold: str = ""
     lifted: str = ""
+
+    async def start(self) -> None:
+        """Open the mirror and sign, as a start of the service does."""
+        keeper = await LedgerKeeper.start(self.steward.ledger, self.folder / "data")
+        await keeper.checkpoints.sign()
+        await keeper.settle()
 
     async def sql(self, statement: str, *values: object) -> None:
         await self.steward.means.owner.execute(statement, *values)
@@ -74,11 +82,14 @@ async def new_api_key(steward: Steward, role: Role) -> str:
 async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
     """Calls of two ages, an error, two holds, an erasure, a purge, a policy, keys, and a move to another tier."""
     async with stewarding(database_url, tmp_path) as steward:
-        case = Case(steward)
+        case = Case(steward, tmp_path)
+        await steward.ledger.append(LedgerKind.STARTED, {"policy": digest(SHORT)}, actor="system")
         await store_policy(steward.means.owner, SHORT, applied_by="cli", approved_by="admin", ledger=steward.ledger)
         await steward.report(call("old", started_at=OLD.isoformat(), account="acme"))
         await steward.report(
-            failed("held", NOW - timedelta(days=2), user="u1"), failed("young", NOW - timedelta(days=1))
+            failed("held", NOW - timedelta(days=2), user="u1"),
+            failed("young", NOW - timedelta(days=1)),
+            failed("other", NOW - timedelta(days=2), user="u2"),
         )
         case.live = await new_api_key(steward, Role.AUDITOR)
         case.revoked = await new_api_key(steward, Role.VIEWER)
@@ -91,6 +102,7 @@ async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
         wanted = {"account": "acme", "user": "u1", "reason": "asked", "actor": "cli"}
         await request_erasure(steward.means, kind=ErasureKind.USER, **wanted)
         await steward.purge()
+        await case.start()
         yield case
 
 
@@ -247,6 +259,195 @@ async def test_a_table_that_differs_from_the_ledger_is_named(
     assert says in found[check]
     assert any(says in one for one in at_start), at_start
     assert says in attested[f"fsck, {check}"]
+
+
+async def edit_kind(case: Case) -> None:
+    await case.without_triggers("UPDATE ledger_entry SET kind = 'STARTED' WHERE index = 1")
+
+
+async def edit_actor(case: Case) -> None:
+    await case.without_triggers("UPDATE ledger_entry SET actor = 'system' WHERE index = 1")
+
+
+async def edit_moment(case: Case) -> None:
+    await case.without_triggers("UPDATE ledger_entry SET recorded_at = recorded_at - interval '1 s' WHERE index = 1")
+
+
+async def no_row_security(case: Case) -> None:
+    await case.sql("ALTER TABLE call DISABLE ROW LEVEL SECURITY")
+
+
+async def no_policy(case: Case) -> None:
+    await case.sql("DROP POLICY scoped ON call_error")
+
+
+async def open_policy(case: Case) -> None:
+    await case.sql("ALTER POLICY scoped ON call USING (true)")
+
+
+async def more_grants(case: Case) -> None:
+    await case.sql("GRANT DELETE ON call TO calledger_app_all")
+
+
+async def a_granted_partition(case: Case) -> None:
+    name = await case.steward.value("SELECT name FROM calledger_partitions('{call}') LIMIT 1")
+    await case.sql(f"GRANT SELECT ON {name} TO calledger_app")
+
+
+async def no_trigger(case: Case) -> None:
+    await case.sql("ALTER TABLE ledger_entry DISABLE TRIGGER append_only")
+
+
+async def dropped_trigger(case: Case) -> None:
+    await case.sql("DROP TRIGGER append_only ON ledger_checkpoint")
+
+
+async def detach_live(case: Case) -> None:
+    name = await case.steward.value("SELECT name FROM calledger_partitions('{call}') ORDER BY start_at LIMIT 1")
+    await case.sql(f"ALTER TABLE call DETACH PARTITION {name}")
+
+
+@pytest.mark.parametrize(
+    ("manipulate", "check", "says"),
+    [
+        (edit_kind, "columns", "entry 1 of the ledger: its columns say something else"),
+        (edit_actor, "columns", "entry 1 of the ledger: its columns say something else"),
+        (edit_moment, "columns", "entry 1 of the ledger: its columns say something else"),
+        (no_row_security, "row security", "row-level security of `call` is switched off"),
+        (no_policy, "row security", "the policy `scoped` of `call_error` is missing"),
+        (open_policy, "row security", "the policy `scoped` of `call` shows other rows"),
+        (more_grants, "row security", "has the privilege DELETE on `call`, which it must not have"),
+        (a_granted_partition, "row security", "has the privilege SELECT on `call_t1_"),
+        (no_trigger, "row security", "the trigger `append_only` of `ledger_entry` is switched off"),
+        (dropped_trigger, "row security", "the trigger `append_only` of `ledger_checkpoint` is missing"),
+        (detach_live, "partitions", "(detached and not dropped)"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+async def test_what_the_catalogue_and_the_columns_lie_about_is_named(
+    case: Case, manipulate: Callable[[Case], Awaitable[None]], check: str, says: str
+) -> None:
+    """What guards the rows and the ledger is looked at in the catalogue: by fsck, by attest, and at start."""
+    await manipulate(case)
+    found, at_start, attested = await case.fsck(), await differences_at_start(case.steward.means), await case.attested()
+
+    assert says in found[check]
+    assert any(says in one for one in at_start), at_start
+    assert says in attested[f"fsck, {check}"]
+
+
+async def drop_live(case: Case) -> None:
+    name = await case.steward.value("SELECT name FROM calledger_partitions('{call}') ORDER BY start_at DESC LIMIT 1")
+    await case.sql(f"DROP TABLE {name}")
+
+
+async def delete_calls(case: Case) -> None:
+    await case.sql("DELETE FROM call WHERE source_id = 'young'")
+
+
+async def other_model(case: Case) -> None:
+    await case.sql("UPDATE call SET model = 'cheaper' WHERE source_id = 'young'")
+
+
+async def delete_note(case: Case) -> None:
+    await case.sql("DELETE FROM ledger_note WHERE index = (SELECT max(index) FROM ledger_note)")
+
+
+async def edit_note(case: Case) -> None:
+    await case.sql("UPDATE ledger_note SET text = 'another reason'")
+
+
+async def add_note(case: Case) -> None:
+    await case.sql("INSERT INTO ledger_note (index, salt, text) VALUES (0, $1, 'never written')", bytes(32))
+
+
+async def swap_sealed(case: Case) -> None:
+    await case.sql("""
+        UPDATE call_error AS one SET sealed = other.sealed FROM call_error AS other
+        WHERE one.id <> other.id AND one.sealed IS NOT NULL AND other.sealed IS NOT NULL
+    """)
+
+
+async def overwrite_key(case: Case) -> None:
+    [path, *_] = sorted(case.folder.glob("keyring/periods/*/*/*"))
+    path.write_bytes(bytes(len(path.read_bytes())))
+
+
+async def edit_mirror(case: Case) -> None:
+    [path] = case.folder.glob("data/ledger/1/entries-*.ndjson")
+    path.write_bytes(path.read_bytes().replace(b'"index":2,', b'"index":3,'))
+
+
+async def empty_mirror(case: Case) -> None:
+    [path] = case.folder.glob("data/ledger/1/entries-*.ndjson")
+    path.write_bytes(b"")
+
+
+async def delete_mirror(case: Case) -> None:
+    shutil.rmtree(case.folder / "data" / "ledger")
+    await case.start()
+
+
+async def cut_tail(case: Case) -> None:
+    shutil.rmtree(case.folder / "data" / "ledger")
+    size = await case.steward.ledger.size() - 2
+    await case.without_triggers(f"DELETE FROM ledger_checkpoint WHERE size > {size}")
+    await case.without_triggers(f"DELETE FROM ledger_entry WHERE index >= {size}")
+
+
+@pytest.mark.parametrize(
+    ("manipulate", "check", "says"),
+    [
+        (drop_live, "usage", "differ from their calls"),
+        (delete_calls, "usage", "differ from their calls"),
+        (other_model, "usage", "differ from their calls"),
+        (delete_note, "notes", "is gone, and no entry says that it was erased"),
+        (edit_note, "notes", "is not the one that was written"),
+        (add_note, "notes", "the note of entry 0 is not the one that was written"),
+        (swap_sealed, "sealed", "does not open: it, or its key, is another"),
+        (overwrite_key, "keyring", "does not open"),
+        (edit_mirror, "mirror", "the mirror of the ledger is damaged"),
+        (empty_mirror, "mirror", "it ends after 0 entries"),
+        (delete_mirror, "mirror", "it was gone, with"),
+        (cut_tail, "history", "history was cut: the keyring remembers"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+async def test_what_only_a_long_look_finds_is_in_the_statement(
+    case: Case, manipulate: Callable[[Case], Awaitable[None]], check: str, says: str
+) -> None:
+    """Rows, notes, sealed details, keys and the mirror: fsck names what was done, and attest says the same."""
+    await manipulate(case)
+    found, attested = await case.fsck(), await case.attested()
+
+    assert says in found[check], found
+    assert any(says in finding for finding in attested.values()), attested
+
+
+async def test_a_history_that_was_cut_is_said_until_somebody_answers_for_it(case: Case) -> None:
+    """Signing on does not make the keyring forget; accepting the loss does, with an entry that says what was lost."""
+    await cut_tail(case)
+    await case.start()
+    assert any("history was cut" in one for one in await differences_at_start(case.steward.means))
+    for _ in range(4):
+        await case.steward.ledger.append(LedgerKind.STARTED, {"policy": digest(SHORT)}, actor="system")
+    await case.start()
+    assert "history was rewritten" in (await case.fsck())["history"]
+    index = await accept_loss(case.steward.ledger, reason="an old backup", actor="cli")
+    await case.start()
+    entry = await case.steward.ledger.entry(index)
+    assert (entry.kind, "old_size" in entry.facts, entry.note) == (LedgerKind.RESTORED, True, "an old backup")
+    assert "history" not in await case.fsck()
+
+
+async def test_the_ledger_is_served_by_its_leaves(case: Case) -> None:
+    """Whoever edits the columns beside a leaf changes neither what is shown nor what a filter by kind finds."""
+    ledger = case.steward.ledger
+    before = [(one.kind, one.actor) for one in await ledger.page(Selection(), first=50)]
+    await case.without_triggers("UPDATE ledger_entry SET kind = 'STARTED', actor = 'system', recorded_at = 'epoch'")
+    assert [(one.kind, one.actor) for one in await ledger.page(Selection(), first=50)] == before
+    applied = Selection(kinds=(LedgerKind.POLICY_APPLIED,), recorded_from=NOW - timedelta(days=1))
+    assert [one.kind for one in await ledger.page(applied, first=50)] == [LedgerKind.POLICY_APPLIED]
 
 
 @pytest.fixture

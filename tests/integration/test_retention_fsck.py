@@ -12,6 +12,8 @@ import pytest
 from policies.document import load_preset
 from policies.model import Store
 from policies.retention import PurgePlan
+from policies.segments import ErrorDetails, pack_segments
+from service.ingest.sealing import Sealer
 from service.keyring import Keyring, PeriodKeyName, create_kek_file, open_keyring
 from service.retention.clock import Clock, machine_clock
 from service.retention.fsck import Finding, check_ledger
@@ -26,7 +28,8 @@ NOW = datetime.now(UTC)
 POLICY = load_preset("default")
 CHECKS = [
     *("clocks", "deadlines", "partitions", "purges", "rows", "keys", "holds", "erasures", "record"),
-    *("api keys", "hold record", "erasure record", "purge record", "policies", "tiers", "errors", "usage"),
+    *("api keys", "hold record", "erasure record", "purge record", "policies", "tiers"),
+    *("row security", "history", "columns", "notes", "mirror", "keyring", "sealed", "errors", "usage"),
 ]
 DATABASE_ID = UUID("b7a9c2de-0000-4000-8000-000000000002")
 CALL = """
@@ -36,7 +39,7 @@ CALL = """
 ERROR = """
     INSERT INTO call_error
         (occurred_at, started_at, id, fingerprint, account_id, tier, model, error_type, rules, rule_counts, sealed)
-    VALUES ($2, $1, $3, 1, 1, $4, 'm', 'E', '{}', '{}', 'sealed')
+    VALUES ($2, $1, $3, 1, 1, $4, 'm', 'E', '{}', '{}', $5)
 """
 DELTA = """
     INSERT INTO usage_delta (
@@ -71,9 +74,9 @@ class Ledger:
         await self.sql(DELTA, moment, tier, error)
         if error_at is not None:
             await self.partitions.ensure(POLICY, [(Store.CALL_ERROR, tier, error_at)])
-            await self.sql(ERROR, moment, error_at, call, tier)
-            await self.keyring.period_key(tier, "personal", f"{error_at:%Y-%m-%d}", mint=True)
-            await self.keyring.account_key(1, mint=True)
+            where = {"account_id": 1, "tier": tier, "record": call, "moment": error_at}
+            sealed = await Sealer(self.keyring).seal(pack_segments(ErrorDetails(None, ())), **where)
+            await self.sql(ERROR, moment, error_at, call, tier, sealed)
         return call
 
     async def failed(self) -> dict[str, str]:
@@ -155,7 +158,7 @@ async def row_of_nobody(ledger: Ledger) -> None:
 
 async def lost_key(ledger: Ledger) -> None:
     await ledger.partitions.ensure(POLICY, [(Store.CALL_ERROR, 1, NOW - timedelta(days=9))])
-    await ledger.sql(ERROR, NOW - timedelta(days=9), NOW - timedelta(days=9), uuid4(), 1)
+    await ledger.sql(ERROR, NOW - timedelta(days=9), NOW - timedelta(days=9), uuid4(), 1, b"sealed")
 
 
 async def lost_error(ledger: Ledger) -> None:

@@ -1,0 +1,77 @@
+"""The catalogue (row-level security, triggers, roles), and what lies beside the ledger (columns, notes, mirror)."""
+
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from service.ledger import Ledger, check_columns, check_mirror, check_notes, history_problem
+from service.retention.means import Means
+from service.storage import row_security
+
+Result = tuple[list[str], str]
+
+_ROLES: Final = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND (rolsuper OR rolbypassrls) ORDER BY 1"
+_TRIGGERS: Final = """
+    SELECT c.relname AS table, t.tgname AS name, t.tgenabled::text AS state, p.prosrc AS body
+    FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_proc AS p ON p.oid = t.tgfoid
+    WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace
+"""
+_ENABLED: Final = ("O", "A")
+_APPEND_ONLY: Final = ("ledger_entry", "ledger_checkpoint")
+
+
+async def check_catalogue(means: Means, _: datetime) -> Result:
+    """Row-level security, its policies, privileges, roles and triggers are what the code says."""
+    async with means.owner.acquire() as connection:
+        wrong = [gap.said for gap in await row_security.gaps(connection)]
+        wrong += await _roles(connection)
+        wrong += await _triggers(connection)
+    return wrong, "policies, privileges, roles and triggers are as they were made"
+
+
+async def _roles(connection: asyncpg.Connection) -> list[str]:
+    rows = await connection.fetch(_ROLES, list(row_security.ROLES))
+    return [f"the role `{row['rolname']}` passes by row-level security" for row in rows]
+
+
+async def _triggers(connection: asyncpg.Connection) -> list[str]:
+    there = {(row["table"], row["name"]): row for row in await connection.fetch(_TRIGGERS)}
+    wrong = [
+        f"the trigger `{name}` of `{table}` is switched off"
+        for (table, name), row in sorted(there.items())
+        if row["state"] not in _ENABLED
+    ]
+    for table in _APPEND_ONLY:
+        row = there.get((table, "append_only"))
+        if row is None:
+            wrong.append(f"the trigger `append_only` of `{table}` is missing: the ledger can be changed")
+        elif "RAISE EXCEPTION" not in row["body"]:
+            wrong.append(f"the trigger `append_only` of `{table}` no longer refuses changes")
+    return wrong
+
+
+async def check_ledger_columns(means: Means, _: datetime) -> Result:
+    """The columns beside each leaf say what the leaf says."""
+    if not isinstance(means.ledger, Ledger):
+        return [], "there is no ledger"
+    return await check_columns(means.ledger), "what stands beside the leaves is what they say"
+
+
+async def check_ledger_notes(means: Means, _: datetime) -> Result:
+    """Every note is the one that was written, or was erased on record."""
+    return await check_notes(means.ledger) if isinstance(means.ledger, Ledger) else ([], "there is no ledger")
+
+
+async def check_ledger_mirror(means: Means, _: datetime) -> Result:
+    """The mirror is whole, and the same as the database."""
+    return await check_mirror(means.ledger) if isinstance(means.ledger, Ledger) else ([], "there is no ledger")
+
+
+async def check_history(means: Means, _: datetime) -> Result:
+    """The ledger still begins with what the keyring remembers of it."""
+    if not isinstance(means.ledger, Ledger):
+        return [], "there is no ledger"
+    problem = await history_problem(means.ledger)
+    wrong = [] if problem is None else [f"{problem}; restore the mirror, or `calledger ledger accept-loss`"]
+    return wrong, "the ledger begins with what the keyring remembers of it"

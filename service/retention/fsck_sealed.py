@@ -1,0 +1,114 @@
+"""What is sealed opens: every key of the keyring unwraps, and sealed details open under the keys of their row.
+
+A sealed value is bound to its row by associated data: one that was put into another row, or whose key was replaced,
+does not open. All of them are opened by `calledger fsck --deep`; otherwise one for each account, tier and day.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from policies.envelope import Context, DataKey, OpenError, data_key, open_sealed
+from policies.model import DataClass, Store
+from policies.segments import SegmentsError, unpack_segments
+from service.keyring import (
+    AccountKeyName,
+    HoldKeyName,
+    KeyDestroyedError,
+    KeyGoneError,
+    KeyName,
+    KeyringUnavailableError,
+)
+from service.retention.means import Means
+
+Result = tuple[list[str], str]
+
+_AT_ONCE: Final = 500
+_COLUMNS: Final = "id, account_id, tier, occurred_at, sealed"
+_ALL: Final = f"SELECT {_COLUMNS} FROM call_error WHERE sealed IS NOT NULL"  # noqa: S608 - our own
+_SOME: Final = f"""
+    SELECT DISTINCT ON (account_id, tier, date_trunc('day', occurred_at, 'UTC')) {_COLUMNS}
+    FROM call_error WHERE sealed IS NOT NULL
+"""  # noqa: S608
+_COUNT: Final = "SELECT count(*) FROM call_error WHERE sealed IS NOT NULL"
+
+
+async def check_keyring(means: Means, _: datetime) -> Result:
+    """Every key that is here can be unwrapped, from what lies in the keyring now and not from memory."""
+    means.keyring.forget()
+    names, wrong = await means.keyring.names(), []
+    for name in names:
+        try:
+            await _fetched(means, name)
+        except KeyDestroyedError:
+            continue  # destroyed while we looked
+        except (KeyGoneError, KeyringUnavailableError) as error:
+            wrong.append(f"{name} does not open: {error}")
+    return wrong, f"{len(names)} keys, each of them unwrapped"
+
+
+async def _fetched(means: Means, name: KeyName) -> bytes:
+    match name:
+        case AccountKeyName(account):
+            return await means.keyring.account_key(account, mint=False)
+        case HoldKeyName(hold):
+            return await means.keyring.hold_key(hold, mint=False)
+        case _:
+            return await means.keyring.period_key(*name, mint=False)
+
+
+async def check_sealed(means: Means, _: datetime, *, deep: bool = False) -> Result:
+    """Sealed details open in the row in which they lie; those whose key was destroyed on purpose are left out."""
+    opener, wrong, opened = _Opener(means), list[str](), 0
+    there = await means.owner.fetchval(_COUNT)
+    async for rows in _chunks(means.owner, _ALL if deep else _SOME):
+        for row in rows:
+            key = await opener.key(row)
+            if key is not None:
+                opened += 1
+                if not _opens(row, key):
+                    wrong.append(f"what is sealed of error `{row['id']}` does not open: it, or its key, is another")
+        await asyncio.sleep(0)  # others have the loop between chunks
+    said = f"{opened} of {there} sealed records opened"
+    return wrong, said if deep else f"{said}; `calledger fsck --deep` opens all"
+
+
+class _Opener:
+    """Data keys by tier, day and account, each fetched once."""
+
+    def __init__(self, means: Means) -> None:
+        self._keyring = means.keyring
+        self._keys: dict[tuple[int, str, int], DataKey | None] = {}
+
+    async def key(self, row: asyncpg.Record) -> DataKey | None:
+        """The data key of a row; None when there is none: the checks of keys say whether that is right."""
+        name = (row["tier"], f"{row['occurred_at']:%Y-%m-%d}", row["account_id"])
+        if name not in self._keys:
+            tier, period, account = name
+            try:
+                period_key = await self._keyring.period_key(tier, DataClass.PERSONAL.value, period, mint=False)
+                account_key = await self._keyring.account_key(account, mint=False)
+                self._keys[name] = data_key(period_key, account_key)
+            except (KeyGoneError, KeyringUnavailableError):
+                self._keys[name] = None
+        return self._keys[name]
+
+
+def _opens(row: asyncpg.Record, key: DataKey) -> bool:
+    period = f"{row['occurred_at']:%Y-%m-%d}"
+    where = Context(row["account_id"], Store.CALL_ERROR.value, row["id"].bytes, period, DataClass.PERSONAL.value)
+    try:
+        unpack_segments(open_sealed(row["sealed"], data_key=key, context=where))
+    except (OpenError, SegmentsError):
+        return False
+    return True
+
+
+async def _chunks(owner: asyncpg.Pool, statement: str) -> AsyncIterator[list[asyncpg.Record]]:
+    async with owner.acquire() as connection, connection.transaction(readonly=True):
+        cursor = await connection.cursor(statement)
+        while rows := await cursor.fetch(_AT_ONCE):
+            yield rows
