@@ -10,6 +10,7 @@ from service import api, console, export, ingest
 from service.front import Front, Handler, error_answer
 from service.logs import get_logger
 from service.runtime import Runtime
+from service.storage.readiness import Readiness
 
 log = get_logger()
 
@@ -67,14 +68,13 @@ async def _healthz(_: web.Request) -> web.Response:
 
 
 def _readyz(runtime: Runtime) -> Handler:
+    data = runtime.settings.data if runtime.settings.database_url is None else None
+    readiness = Readiness(runtime.database.owner, data)
+
     async def ready(_: web.Request) -> web.Response:
-        """The database answers too."""
-        try:
-            await runtime.database.answers(within_s=2)
-        except Exception:
-            log.exception("not ready")
-            return web.json_response({"status": "the database does not answer"}, status=503)
-        return web.json_response({"status": "ok"})
+        """The database answers too, and can be written."""
+        missing = await readiness.missing()
+        return web.json_response({"status": missing or "ok"}, status=503 if missing else 200)
 
     return ready
 

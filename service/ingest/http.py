@@ -1,7 +1,8 @@
 """The HTTP side of ingest: who may report, the body, and the answer with a verdict for each row."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,20 +15,22 @@ from service.access.principal import Principal
 from service.errors import CalledgerError, ServiceError
 from service.ingest.body import read_body
 from service.ingest.errors import CUT_OFF, DATABASE_FAULTS, BodyError, BodyTooLargeError, EncodingError, QueueFullError
-from service.ingest.litellm import read_litellm_rows
-from service.ingest.native import read_native_rows
+from service.ingest.litellm import litellm_reader
+from service.ingest.native import native_reader
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
-from service.ingest.rows import Rejection, Row, split_rows_in_turns
-from service.ingest.verdict import Status, Verdict, tally_of
+from service.ingest.rows import Rejection, Row, splitting
+from service.ingest.turns import in_turns
+from service.ingest.verdict import Status, Verdict
 from service.ingest.writer import Writer
 from service.storage.errors import DatabaseAwayError
 
 RETRY_AFTER_S: Final = 2
+_SLICE_ROWS: Final = 2000
 _MAY_REPORT: Final = frozenset({Role.INGEST, Role.ADMIN})
 
-Adapter = Callable[[Iterable[Row], bytes], Iterator[Report | Rejection]]
-"""Rows, and the body that they are from, to reports; a bad row is a rejection."""
+Reader = Callable[[Row], Report | Rejection]
+"""A row to its report; a bad row is a rejection."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -37,12 +40,12 @@ class Format:
 
     path: str
     source: Source
-    read: Adapter
+    reader: Callable[[bytes], Reader]
 
 
 FORMATS: Final = (
-    Format("/v1/calls", "native", read_native_rows),
-    Format("/v1/litellm", "litellm", read_litellm_rows),
+    Format("/v1/calls", "native", native_reader),
+    Format("/v1/litellm", "litellm", litellm_reader),
 )
 
 
@@ -86,12 +89,10 @@ class Desk:
         if principal.role not in _MAY_REPORT:
             raise ForbiddenError("reporting calls needs a key of the role `ingest` or `admin`")
         body = await read_body(request, max_bytes=self._max_body_bytes)
-        rows = form.read(await split_rows_in_turns(body), body)
-        verdicts = await self._writer.submit(rows, principal, source=form.source)
-        document = answer(verdicts)
-        if document["refused"]:
-            await self._refusals.refuse_rows(form.source, principal, verdicts)
-        return _json(document)
+        texts = await in_turns(splitting(body))
+        verdicts = await self._writer.submit_texts(texts, form.reader(body), principal, source=form.source)
+        await self._refusals.refuse_rows(form.source, principal, verdicts)
+        return web.Response(body=await answer(verdicts), content_type="application/json")
 
     async def _principal(self, request: web.Request) -> Principal:
         try:
@@ -104,26 +105,34 @@ class Desk:
         self._refusals.refuse_request(form.source, principal, reason, bytes=request.content_length)
 
 
-def answer(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """The body of a 200: counts, why rows were refused, the fields that were left out, and a result for each row."""
-    tally = tally_of(verdicts)
-    dropped: Counter[str] = Counter()
-    refused: Counter[str] = Counter()
-    for verdict in verdicts:
-        if verdict.dropped:
-            dropped.update(verdict.dropped)
-        if verdict.code is not None:
-            refused[verdict.code.value] += 1
-    return {
-        "accepted": tally[Status.ACCEPTED],
-        "completed": tally[Status.COMPLETED],
-        "duplicates": tally[Status.DUPLICATE],
-        "rejected": tally[Status.REJECTED],
-        "conflicts": tally[Status.CONFLICT],
+async def answer(verdicts: Sequence[Verdict]) -> bytes:
+    """The body of a 200: counts, why rows were refused, the fields that were left out, and a result for each row.
+
+    Made in slices: there may be half a million rows.
+    """
+    statuses, dropped, refused = Counter[Status](), Counter[str](), Counter[str]()
+    results: list[bytes] = []
+    for at in range(0, len(verdicts), _SLICE_ROWS):
+        if at:
+            await asyncio.sleep(0)
+        some = verdicts[at : at + _SLICE_ROWS]
+        statuses.update(verdict.status for verdict in some)
+        for verdict in some:
+            if verdict.dropped:
+                dropped.update(verdict.dropped)
+            if verdict.code is not None:
+                refused[verdict.code.value] += 1
+        results.append(orjson.dumps([_result(at + index, verdict) for index, verdict in enumerate(some)])[1:-1])
+    head = {
+        "accepted": statuses[Status.ACCEPTED],
+        "completed": statuses[Status.COMPLETED],
+        "duplicates": statuses[Status.DUPLICATE],
+        "rejected": statuses[Status.REJECTED],
+        "conflicts": statuses[Status.CONFLICT],
         "refused": dict(sorted(refused.items())),
         "dropped_fields": dict(sorted(dropped.items())),
-        "results": [_result(index, verdict) for index, verdict in enumerate(verdicts)],
     }
+    return b"".join([orjson.dumps(head)[:-1], b',"results":[', b",".join(results), b"]}"])
 
 
 def _result(index: int, verdict: Verdict) -> dict[str, Any]:

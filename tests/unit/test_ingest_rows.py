@@ -8,7 +8,7 @@ import pytest
 
 from service.ingest.errors import BodyError
 from service.ingest.row_repair import repair_numbers, repair_surrogates
-from service.ingest.rows import _steps, split_rows
+from service.ingest.rows import split_rows, splitting
 
 MEBIBYTE = 2**20
 
@@ -133,7 +133,7 @@ def test_splitting_is_linear_and_in_short_steps(name: str) -> None:
 
     def took(body: bytes) -> tuple[float, float]:
         begun = last = time.process_time()
-        longest, steps = 0.0, _steps(body)
+        longest, steps = 0.0, splitting(body)
         try:
             while True:
                 next(steps)
