@@ -73,14 +73,14 @@ async def test_long_error_texts_leave_the_loop_free(ingest: Ingest, kind: str) -
 
 
 async def test_many_rows_leave_the_loop_free(ingest: Ingest) -> None:
-    """A hundred thousand rows that are nothing are split, refused and answered in slices."""
-    body = b"[" + b",".join([b"{}"] * 100_000) + b"]"
+    """Two hundred thousand rows that are nothing are split, refused and answered in slices."""
+    body = b"[" + b",".join([b"{}"] * 200_000) + b"]"
 
     async with watched() as gaps:
         verdicts = await reported(ingest, body)
         document = json.loads(await answer(verdicts))
 
-    assert document["rejected"] == document["refused"]["field_missing"] == len(document["results"]) == 100_000
+    assert document["rejected"] == document["refused"]["field_missing"] == len(document["results"]) == 200_000
     assert max(gaps) < 0.1
 
 
