@@ -35,6 +35,8 @@ def _redaction(result: dict[str, Any]) -> Found:
     steepest = max(result["doubling"], key=result["doubling"].get)
     return [
         Figure("redaction/message", result["message_us"][slowest], slowest),
+        Figure("redaction/url", max(result["url_us"].values())),
+        Figure("redaction/cap", max(result["cap_ms"].values()), max(result["cap_ms"], key=result["cap_ms"].get)),
         Figure("redaction/doubling", result["doubling"][steepest], steepest),
     ]
 

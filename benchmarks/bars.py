@@ -46,6 +46,10 @@ BARS: Final = {
     "memory/file": Bar("growth of the service while a key's export is written", "MB", 50, 20, more=False),
     "disk/call": Bar("disk per call with its indexes", "bytes", 350, 250, more=False),
     "redaction/message": Bar("redacting a 500-character error message, the slowest kind", "us", 150, 80, more=False),
+    "redaction/url": Bar(
+        "the same with a URL, its user and its password, the slowest kind", "us", 300, 150, more=False
+    ),
+    "redaction/cap": Bar("redacting 64 KiB of the slowest adversarial text", "ms", 200, 50, more=False),
     "redaction/doubling": Bar("redaction when the input doubles, adversarial text", "x time", 2.2, 2.0, more=False),
     "purge/stall": Bar("purging calls while readers and writers run: worst stall", "ms", 50, 20, more=False),
     "purge/delete": Bar("purging until no statement reads the calls, against DELETE", "x faster", 100, 1000),

@@ -41,6 +41,18 @@ def _header(rnd: random.Random) -> str:
     )
 
 
+def _url(rnd: random.Random) -> str:
+    return f"could not connect to postgresql://app:{_token(rnd, 14)}@db-{_token(rnd, 4).lower()}.internal:5432/calls"
+
+
+def _long_userinfo(rnd: random.Random) -> str:
+    return f"proxy https://{_token(rnd, 60)}:{_token(rnd, 150)}@proxy.internal:3128/v1 refused the connection"
+
+
+def _chinese(rnd: random.Random) -> str:
+    return f"渠道「备用」(密钥【sk-{_token(rnd, 40)}】)被自动禁用, 原因: 401"
+
+
 KINDS: dict[str, Callable[[random.Random], str]] = {
     "clean": _clean,
     "one key": _key,
@@ -48,11 +60,19 @@ KINDS: dict[str, Callable[[random.Random], str]] = {
     "JSON with a header": _header,
 }
 
+# With a URL in which a user and a password stand, or a key in another script; they have a bar of their own.
+URL_KINDS: dict[str, Callable[[random.Random], str]] = {
+    "URL and userinfo": _url,
+    "URL and long userinfo": _long_userinfo,
+    "a key in Chinese words": _chinese,
+}
+
 
 def fresh(kind: str, number: int, seed: int) -> list[str]:
     """`number` messages of one kind; the same seed gives the same messages, another one gives others."""
     rnd = random.Random(f"{kind} {seed}")
-    return [(KINDS[kind](rnd) + " " + PAD)[:MESSAGE_CHARS] for _ in range(number)]
+    made = (KINDS | URL_KINDS)[kind]
+    return [(made(rnd) + " " + PAD)[:MESSAGE_CHARS] for _ in range(number)]
 
 
 def mixed(number: int, seed: int) -> list[str]:

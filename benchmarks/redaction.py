@@ -5,7 +5,8 @@
 No message is timed twice: each has ids, keys and addresses of its own, as errors have. The engine has read some
 thousand others before, as one at work has. The same text again, which caches answer, is printed beside it.
 
-Bars: 150 us a new message (aim 80); at most 2.2 times the time when the input doubles, from 1 KiB to 1 MiB,
+Bars: 150 us a new message (aim 80), 300 us one with a URL and userinfo (aim 150); 200 ms for any text of 64 KiB (aim
+50), which is what is read of a longer one; at most 2.2 times the time when the input doubles, from 1 KiB to 1 MiB,
 adversarial text included. The size cap is lifted for the growth, so that the engine itself is measured.
 Beside it, in the same run, LiteLLM's redactor and Presidio's pattern recognisers (not with `--alone`).
 """
@@ -20,11 +21,12 @@ from collections.abc import Callable, Iterable
 from itertools import repeat
 from pathlib import Path
 
-from benchmarks.error_texts import KINDS, PAD, fresh, mixed
+from benchmarks.error_texts import KINDS, PAD, URL_KINDS, fresh, mixed
 from benchmarks.rivals import compare
-from policies.redaction import ContentIndex, Redactor
+from policies.redaction import SIZE_CAP_CHARS, ContentIndex, Redactor
 
 BAR_US, AIM_US, BAR_RATIO = 150.0, 80.0, 2.2
+URL_BAR_US, URL_AIM_US, CAP_BAR_MS, CAP_AIM_MS = 300.0, 150.0, 200.0, 50.0
 WARM_TEXTS, TIMED_TEXTS = 6000, 1000
 SIZES = [1 << power for power in range(10, 21)]
 
@@ -50,6 +52,12 @@ ADVERSARIAL = {
     "marks": "[redacted:email] ",
     "xox": "xoxb-1-",
     "quotes": "\"'`\\",
+    "backslashes": "\\",
+    "Authorization": "Authorization: ",
+    "set-cookie": "set-cookie: ",
+    "long userinfo": "http://" + "a" * 300 + ":",
+    "full width key": "ｋｅｙ：",
+    "many private keys": "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\n-----END PRIVATE KEY-----\n",
     "base64 of text": "YXBpX2tleT1oNHJib3VyLWxhbnRlcm4tMjI= ",
     "service names": "zenrows uploadcare ",
     "token for": "token for ",
@@ -72,7 +80,9 @@ def _median_us(work: Callable[[str], object], texts: Iterable[str]) -> float:
 def messages(redactor: Redactor) -> dict[str, tuple[float, float]]:
     """Median microseconds by kind of message: of messages that were never seen, and of one that is seen again."""
     content = ["Tell me about the rivers of Norway, and name the longest of them. " * 40]
-    works: dict[str, tuple[str, Callable[[str], object]]] = {kind: (kind, redactor.redact) for kind in KINDS}
+    works: dict[str, tuple[str, Callable[[str], object]]] = {
+        kind: (kind, redactor.redact) for kind in KINDS | URL_KINDS
+    }
     works["one key, held against 2.6 KB of content"] = (
         "one key",
         # each failed call has content of its own, so what is made of it is made for each message
@@ -99,6 +109,12 @@ def _seconds(redactor: Redactor, text: str) -> float:
     return best
 
 
+def at_cap() -> dict[str, float]:
+    """Milliseconds for 64 KiB of each adversarial text, as the service reads it."""
+    redactor = Redactor()
+    return {name: 1e3 * _seconds(redactor, unit * (SIZE_CAP_CHARS // len(unit))) for name, unit in ADVERSARIAL.items()}
+
+
 def growth(redactor: Redactor, unit: str) -> tuple[float, float]:
     """The mean ratio of times from one size to its double, and the seconds for 1 MiB."""
     times = [_seconds(redactor, unit * (size // len(unit))) for size in SIZES]
@@ -116,8 +132,14 @@ def main() -> int:
     speed = messages(redactor)
     print(f"{'a message of 500 characters':46} {'new us':>8} {'again':>8}   bar {BAR_US:.0f}, aim {AIM_US:.0f}")
     for name, (new, again) in speed.items():
-        verdict = "aim met" if new <= AIM_US else "met" if new <= BAR_US else "MISSED"
+        bar, aim = (URL_BAR_US, URL_AIM_US) if name in URL_KINDS else (BAR_US, AIM_US)
+        verdict = "aim met" if new <= aim else "met" if new <= bar else "MISSED"
         print(f"  {name:44} {new:8.1f} {again:8.1f}   {verdict}")
+    capped = at_cap()
+    worst = max(capped, key=capped.__getitem__)
+    print(
+        f"  64 KiB of the slowest text ({worst}): {capped[worst]:.0f} ms   bar {CAP_BAR_MS:.0f}, aim {CAP_AIM_MS:.0f}"
+    )
     ratios = {}
     print(f"{'input doubled, 16 KiB to 1 MiB':46} {'times':>8}   bar {BAR_RATIO}")
     for name, unit in {"clean text": PAD, **ADVERSARIAL}.items():
@@ -128,11 +150,18 @@ def main() -> int:
     if chosen.json:
         chosen.json.write_text(
             json.dumps(
-                {"message_us": {name: new for name, (new, _) in speed.items()}, "doubling": ratios, "rivals": rivals},
+                {
+                    "message_us": {name: new for name, (new, _) in speed.items() if name not in URL_KINDS},
+                    "url_us": {name: new for name, (new, _) in speed.items() if name in URL_KINDS},
+                    "cap_ms": capped,
+                    "doubling": ratios,
+                    "rivals": rivals,
+                },
                 indent=1,
             )
         )
-    return int(max(speed.values())[0] > BAR_US or max(ratios.values()) > BAR_RATIO)
+    slow = any(new > (URL_BAR_US if name in URL_KINDS else BAR_US) for name, (new, _) in speed.items())
+    return int(slow or max(ratios.values()) > BAR_RATIO or capped[worst] > CAP_BAR_MS)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ METERS: Final = frozenset(
     )
 )
 OTHER_METER: Final = "other"
+_KEPT_METERS: Final = METERS | {OTHER_METER}
 REJECTED_ACCOUNT: Final = (
     "the account's name has the format of a credential, holds an e-mail address, is longer than 200 characters, or "
     "holds characters that do not print; report the account under another name"
@@ -146,7 +147,7 @@ class Admission:
             self._keeps_all
             and not report.failed
             and report.error is None
-            and (report.amount_parts is None or (self._keeps_parts and report.amount_source == "ESTIMATED"))
+            and (report.amount_parts is None or self._parts_pass(report))
             and report.corrects is None
             and report.user != ""
             and (report.amount is None) is (report.currency is None) is (report.amount_source is None)
@@ -158,6 +159,13 @@ class Admission:
         ):
             return Whole(report)
         return None
+
+    def _parts_pass(self, report: Report) -> bool:
+        """Whether the parts of the amount are kept as they are: by known names, or those of our price lists."""
+        if not self._keeps_parts or report.currency is None:
+            return False
+        parts = report.amount_parts or ()
+        return bool(parts) and all(part.meter in _KEPT_METERS or part.price_list is not None for part in parts)
 
     def admit(self, report: Report) -> Admitted:
         """What may be stored of `report`, which is left as it was. Never raises because of what a report says."""

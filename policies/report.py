@@ -77,7 +77,8 @@ class Report:
     beside them. All of these are looked for in the report's other texts, and then gone. `amount_unknown` says why there
     is no amount where one was reported and is none; what was not reported is estimated. `dropped` counts the fields
     that the adapter left out: by name only when the name is known to us, else under `unknown`. `warnings` say why a
-    field was left out that was not as it should be.
+    field was left out that was not as it should be. `billed_once`: the id stands for one bill, whenever its reports say
+    that it began.
     """
 
     source: Source
@@ -113,3 +114,4 @@ class Report:
     identifiers: tuple[str, ...] = field(default=(), repr=False)
     persons: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
+    billed_once: bool = False

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from policies.redaction.checks import is_harmless, is_harmless_there, looks_credential
+from policies.redaction.harmless import is_harmless, is_harmless_there, looks_credential, looks_generated
 from policies.redaction.keys import Trust, trust
 from policies.redaction.merge import NEUTRAL
 from policies.redaction.patterns import Pattern
@@ -19,7 +19,13 @@ _VALUE_BYTES = 8192
 _QUOTES = b"\"'`"
 _OBJECT_STARTS = (b'{"', b"{'", b"{ ", b"{\n", b"{\\")
 
-_OPENING = re.compile(rb"(?:[ \t]*[(\[]){0,2}[ \t\r\n]*(?:[bBuUfFrR@$]{1,2}(?=[\"'`]))?")
+# What stands between a key and its value: brackets, a YAML block, anchor or tag, a wrapper of Rust or PHP, a prefix.
+_OPENING = re.compile(
+    rb"(?:[ \t]{0,8}+[(\[]){0,2}+(?:[|>][+-]?[0-9]?[ \t]{0,8}+\r?\n)?+[ \t\r\n]*+"
+    rb"(?:(?:&[\w-]{1,40}+|!!str)[ \t]{1,8}+)?"
+    rb"(?:(?:Some|Ok|Just|Secret\w{0,12}|[Ss]tr(?:ing)?)\((?:[0-9]{1,6}\)[ \t]{0,4}+|(?=[\"'`\\])))?+"
+    rb"(?:[bBuUfFrR@$]{1,2}(?=[\"'`]))?"
+)
 _ESCAPED_QUOTE = re.compile(rb"\\+[\"'`]")
 # A bare value is judged by its beginning, so that a refusal costs little however long the run is.
 _BARE_JUDGED_BYTES = 128
@@ -28,6 +34,8 @@ _AROUND_BYTES = 192
 _BEYOND_BYTES = 16
 _BARE = re.compile(rb"[^\s\"'`,;&<>\x00-\x1f]+")
 _BARE_CERTAIN = re.compile(rb"[^\s\"'`,;\x00-\x1f]+")
+# A password goes on behind a comma or a semicolon, unless the next field begins there.
+_BARE_ON = re.compile(rb"[,;](?![\w .\-]{1,32}[=:])[^\s\"'`,;\x00-\x1f]{1,128}")
 _LINE = re.compile(rb"[^\r\n\"'`]{1,8192}")
 _TOKEN = re.compile(rb"[^\s\"'`]{1,8192}")
 _SCHEME = re.compile(
@@ -43,14 +51,14 @@ _CHALLENGE = re.compile(rb"(?i)(?:realm|error|charset|scope|resource_metadata)="
 _PROSE_AFTER = re.compile(rb"[.,:;!?)]? +[A-Za-z(]")
 
 _REFERENCE = re.compile(
-    rb"(?i)\$\{?[a-z_][\w.:-]*\}?|\$\([^)]*\)|\$\$?\{.*|\{\{.*|\{[a-z_][\w.]*\}|<[^<>]*>|&lt;.*"
+    rb"(?i)\$\{?[a-z_][\w.:-]*\}?|\$\([^)]*\)|\$\$?\{.*|\{\{.*|\{[^{}\"']{0,64}\}(?:[/:]\{[^{}\"']{0,64}\}){0,4}|<[^<>]*>|&lt;.*"
     rb"|%\(?[a-z_]*\)?[sd]|%[a-z_]+%|os\.(?:environ|getenv).*|(?:process\.)?env[.(\[].*|getenv.*"
     rb"|secrets\.[a-z_.]+|var\.[a-z_.]+|local\.[a-z_.]+|data\.[a-z_.]+|!ref.*|self\.[a-z_.]+"
     rb"|(?:config|settings|options|args|params|request|req|this|cls|ctx)[.\[(].*|(?P<call>[a-z_][\w.]*)\(.*|arn:.*|projects/.*"
 )
 _FILLER = re.compile(
     rb"(?i)[x*.\-_#\xe2\x80\xa2\xa6?0 ]*|\.{2,}.*|\*{3,}\S{0,6}"
-    rb"|[\[<]?redacted[\]>]?|\[?filtered\]?|\(?hidden\)?|masked|\*+|(?:your|my)[_-][a-z_-]+"
+    rb"|[\[<]?redacted[\]>]?|\[?filtered\]?|\(?hidden\)?|masked|\*+|your[_-][a-z_-]+"
 )
 _WORDS = re.compile(rb"[A-Za-z]++(?:['-][A-Za-z]++)*+[.,:;!?)]*+")
 _ABOUT = frozenset(
@@ -142,6 +150,8 @@ def _strings(data: bytes, value: Value, level: Trust) -> Iterator[tuple[int, int
 def _judged(data: bytes, at: int, value: Value, level: Trust, glue: bytes) -> Iterator[tuple[int, int]]:
     text = _unmarked(data[value.start : value.end])
     tight = b" " not in glue and b"=" in glue
+    if _names(data, at, value, glue, text):
+        return
     if (
         tight
         and level is Trust.certain
@@ -151,6 +161,9 @@ def _judged(data: bytes, at: int, value: Value, level: Trust, glue: bytes) -> It
         and len(text) > 3
     ):
         yield value.start, value.end
+        return
+    if value.quoted and level is Trust.certain and b"=" in glue and len(text.split()) > 2:
+        yield value.start, value.end  # an assignment of several words; what a validator says stands after a colon
         return
     if _is_placeholder(text) or (not value.quoted and _is_prose(data, value, tight=tight)):
         return
@@ -162,6 +175,33 @@ def _judged(data: bytes, at: int, value: Value, level: Trust, glue: bytes) -> It
             return
         value = _whole(data, value, level)
         yield value.start, value.end
+
+
+def _names(data: bytes, at: int, value: Value, glue: bytes, text: bytes) -> bool:
+    """Whether a key without a sign after it is a word of a sentence, and what stands in quotes after it is a name.
+
+    "Pass `stream=True`", "one of `api_key`, `base_url`", 'secret "openai-credentials" not found'.
+    """
+    if b"=" in glue or b":" in glue or not (value.quoted or glue.endswith((b'"', b"'", b"`"))):
+        return False
+    if b"," in glue:
+        return _NAME.fullmatch(text) is not None
+    if not glue.strip(b" \t\"'`\\)]}"):
+        word = _last_name(data, at - len(glue))
+        if word == b"pass":
+            return True
+        if word in _HELD_BY_NAME:
+            return not looks_generated(text) and not (text.isalnum() and looks_credential(text))
+    return False
+
+
+_NAME = re.compile(rb"[A-Za-z]++(?:[_.-][A-Za-z0-9]{1,24}+)*+(?:=.{0,64}+)?+")
+_HELD_BY_NAME = (b"secret", b"secrets", b"credential", b"credentials", b"key", b"token")
+
+
+def _last_name(data: bytes, end: int) -> bytes:
+    before = data[max(0, end - 24) : end].lower()
+    return before[len(before.rstrip(_NAME_CHARS)) :]
 
 
 def _unmarked(text: bytes) -> bytes:
@@ -192,7 +232,15 @@ def value_at(data: bytes, at: int, level: Trust) -> Value | None:
     if data[start] in _QUOTES:
         return _until(data, start + 1, data[start : start + 1])
     bare = (_BARE_CERTAIN if level is Trust.certain else _BARE).match(data, start, start + _BARE_JUDGED_BYTES)
-    return _trimmed(data, start, bare.end()) if bare else None
+    if bare is None:
+        return None
+    end = bare.end()
+    if level is Trust.certain and data[at - 1 : at] == b"=":
+        on = _BARE_ON.match(data, end)
+        while on and end < start + _BARE_JUDGED_BYTES:
+            end = on.end()
+            on = _BARE_ON.match(data, end)
+    return _trimmed(data, start, end)
 
 
 def _container(data: bytes, start: int, opening: bytes) -> bytes:

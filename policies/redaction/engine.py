@@ -1,6 +1,6 @@
 """The redactor: views, one scan of each, echoes, spans, and a second look that must find nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import lru_cache
 
@@ -15,6 +15,7 @@ from policies.redaction.merge import (
     neutral,
     outside_marks,
     read_again,
+    repeated,
     segments,
     split,
 )
@@ -25,7 +26,7 @@ from policies.redaction.rules import Rule, checked, shipped_rules
 from policies.redaction.scan import Scanner
 from policies.redaction.text import bounded, plain
 from policies.redaction.values import FIELD_RULE, JSONSegments, JSONValue, redact_value
-from policies.redaction.views import View, decode, encode, folded, unescaped
+from policies.redaction.views import View, decode, encode, folded, rejoined, unescaped
 
 SIZE_CAP_CHARS = 64 * 1024
 _LOOKS_MAX = 5
@@ -58,6 +59,7 @@ class Redactor:
         self._marks = frozenset(
             rule_id.encode() for rule_id in (_ECHO.gone.rule, PERSON_RULE, FIELD_RULE, *(rule.id for rule in given))
         )
+        self._forms = frozenset(rule.id for rule in self.rules if rule.kind is Kind.secret and _is_form(rule))
         self._size_cap = size_cap
         self._clean = lru_cache(maxsize=_CLEAN_CACHE_ENTRIES)(self._cleaned)
 
@@ -119,7 +121,7 @@ class Redactor:
         if not spans:
             return Redaction((kept,) if kept else (), {}, truncated)
         data = encode(kept)
-        pieces = self._settled(split([clear(data)], outside_marks(joined(spans), data, self._marks)))
+        pieces = self._settled(split([clear(data)], self._taken(spans, data)))
         counts: dict[str, int] = {}
         for piece in pieces:
             if piece.hidden is not None:
@@ -137,10 +139,32 @@ class Redactor:
         view = folded(text)
         data = neutral(view.data, self._marks)
         found = self._scanner.find(data)
+        found += self._broken(data)
         opened = unescaped(data)
         if opened is not None:
-            found += [_moved(span, opened) for span in self._scanner.find(opened.data)]
+            found += [_moved(span, opened) for span in self._opened(opened.data)]
         return [_moved(span, view) for span in found] if view.starts else found
+
+    def _opened(self, data: bytes) -> list[Span]:
+        """What the rules take out of `data`, in which one layer of escapes is open, and of a second layer."""
+        found = [*self._scanner.find(data), *self._broken(data)]
+        again = unescaped(data)
+        return found if again is None else [*found, *(_moved(span, again) for span in self._scanner.find(again.data))]
+
+    def _broken(self, data: bytes) -> list[Span]:
+        """Keys that are broken in `data` and show by their own form when they are whole."""
+        whole = rejoined(data)
+        if whole is None:
+            return []
+        spans = [span for span in self._scanner.find(whole.data) if span.reason.gone.rule in self._forms]
+        moved = [(_moved(span, whole), span) for span in spans]
+        return [there for there, here in moved if there.end - there.start > here.end - here.start]
+
+    def _taken(self, spans: list[Span], data: bytes) -> Sequence[Span]:
+        """`spans` joined, with every other place where their secrets stand, and without the marks in `data`."""
+        whole = joined(spans)
+        again = repeated(whole, data)
+        return outside_marks(joined([*whole, *again]) if again else whole, data, self._marks)
 
     def _settled(self, pieces: list[Piece]) -> list[Piece]:
         """`pieces` after looking at the masked text again until there is nothing more to take out."""
@@ -149,11 +173,16 @@ class Redactor:
             if not found:
                 return pieces
             masked = b"".join([piece.shown for piece in pieces])
-            spans = outside_marks(joined(found), masked, self._marks)
+            spans = self._taken(found, masked)
             if not spans:
                 return pieces
             pieces = split(pieces, spans)
         raise RedactionError("the text does not settle")
+
+
+def _is_form(rule: Rule) -> bool:
+    """Whether the rule knows a key by its own form, wherever it stands."""
+    return not (rule.guess or rule.finder or rule.family == "words" or rule.check in ("said", "service", "credential"))
 
 
 def _moved(span: Span, view: View) -> Span:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from policies.redaction.assigned import assigned
-from policies.redaction.checks import CHECKS, is_harmless, is_harmless_there, looks_generated
+from policies.redaction.checks import CHECKS
+from policies.redaction.harmless import is_harmless, is_harmless_there, looks_generated
 from policies.redaction.patterns import Pattern
 from policies.redaction.randomness import bits_per_char
 from policies.redaction.reading import Reading
@@ -36,10 +37,11 @@ def generated(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
 @lru_cache(maxsize=2048)
 def _generated_parts(token: bytes) -> tuple[tuple[int, int], ...]:
     """What of a token looks made by chance: all of it, or some of the parts that slashes make of it."""
-    if looks_generated(token):
+    parts = token.split(b"/") if b"/" in token else []
+    if looks_generated(token) and not any(map(is_harmless, parts)):
         return () if is_harmless(token) else ((0, len(token)),)
     start, found = 0, []
-    for part in token.split(b"/") if b"/" in token else ():
+    for part in parts:
         if len(part) >= _PART_MIN_BYTES and looks_generated(part) and not is_harmless(part):
             found.append((start, start + len(part)))
         start += len(part) + 1
@@ -114,6 +116,85 @@ def group(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
         yield max(match[1:])
 
 
+def _checked(name: str) -> Finder:
+    """Whichever group took part in the match, as a check confirms it."""
+
+    def find(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
+        check = CHECKS[name]
+        for match in pattern.matches(reading.data):
+            start, end = max(match[1:])
+            if not reading.is_taken(start, end) and (span := check(reading.data, start, end)) is not None:
+                yield span
+
+    return find
+
+
+_SLASHES = re.compile(rb"(?i).:(?:/|\\/|%2f){2}")
+_AUTHORITY = re.compile(rb"[^\s/\"'<>]{1,800}+")
+_USER = re.compile(rb"[^\s/?#\"'`<>@\\:\[\]]{0,200}+")
+_USER_ALONE_BYTES_MIN = 16  # a shorter one without a password is a name, as in `git@host`
+
+
+def userinfo(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
+    """User and password between the slashes of a URL and the last `@` before its host's end."""
+    data, done = reading.data, 0
+    for start, _ in pattern.spans(data, 0):
+        slashes = _SLASHES.match(data, start)
+        at = slashes.end() if slashes else start
+        authority = _AUTHORITY.match(data, at)
+        if authority is None or at < done:
+            continue
+        end = _userinfo_end(authority[0])
+        if end and _is_userinfo(authority[0][:end]):
+            done = at + end
+            yield at, done
+
+
+def _userinfo_end(authority: bytes) -> int:
+    """Where the sign stands that the host begins after; 0 when there is none."""
+    first = authority.find(b"@")
+    if first >= 0:
+        beyond = [place for sign in (b"?", b"#", b",") if (place := authority.find(sign, first)) >= 0]
+        end = authority.rfind(b"@", 0, min(beyond, default=len(authority)))
+        return end if end + 1 < len(authority) else 0
+    end = authority.rfind(b"%40")
+    return max(end, 0) if end + 3 < len(authority) else 0
+
+
+def _is_userinfo(text: bytes) -> bool:
+    lowered = text.lower()
+    colon, coded = text.find(b":"), lowered.find(b"%3a")
+    split = min([place for place in (colon, coded) if place >= 0], default=-1)
+    user = text if split < 0 else text[:split]
+    if _USER.fullmatch(user) is None:
+        return False
+    return len(user) >= _USER_ALONE_BYTES_MIN if split < 0 else len(text) > split + (1 if split == colon else 3)
+
+
+_SAID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_\-.~+/]{5,255}+={0,2}")
+_OF_KEY = re.compile(rb"(?i)(?:key|token)[^\n]{0,48}\Z")
+
+
+def said(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
+    """What stands at the end of each match, when it is what a sentence says a key is."""
+    check = CHECKS["said"]
+    for _, at in pattern.spans(reading.data, 0):
+        value = _SAID.match(reading.data, at)
+        if value is None or reading.is_taken(at, value.end()):
+            continue
+        span = check(reading.data, at, value.end())
+        if span is not None:
+            yield span
+
+
+def said_of_key(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
+    """The same, when keys or tokens are what the sentence is about."""
+    data = reading.data
+    for start, end in said(pattern, reading):
+        if _OF_KEY.search(data, max(0, start - 72), start):
+            yield start, end
+
+
 ENCODED = "encoded"
 FINDERS: dict[str, Finder] = {
     "assigned": assigned,
@@ -121,5 +202,10 @@ FINDERS: dict[str, Finder] = {
     "pem": pem,
     "short": short,
     "group": group,
+    "said": said,
+    "userinfo": userinfo,
+    "said-of-key": said_of_key,
+    "phone": _checked("phone"),
+    "host-ip": _checked("host-ip"),
     ENCODED: _encoded,
 }

@@ -20,13 +20,16 @@ _HEADER = re.compile(
     r"(?:proxy|xamz)?authorization|(?:set)?cookies?2?|xauthorization|xforwardedauthorization|wwwauthenticate"
 )
 _CERTAIN = re.compile(
-    r"passw(?:or)?d|passwd|passphrase|passcode|pwd|(?<!by)(?<!com)(?<!tres)(?<!sur)pass(?:secure)?$"
+    r"passw(?:or)?d|passwd|passphrase|passcode|pwd|bindpw$|^otp$|^totp$|twofactor(?:code)?$|(?:otp|mfa|2fa|verification|sms|onetime)code$|(?<!by)(?<!com)(?<!tres)(?<!sur)pass(?:secure)?$"
     r"|clientsecret|secretkey|appsecret|consumersecret|privatekey(?!id)|secret$|secrets$|^secrete?|credentials?$|mnemonic|seedphrase"
     r"|recoverycode|totpseed|otpsecret|secretaccesskey"
 )
 _STRONG = re.compile(
     r"apikey|api_?token|accesskey|accesstoken|authtoken|authkey|refreshtoken|idtoken|sessiontoken|bearertoken|securitytoken"
     r"|secret|signingkey|encryptionkey|masterkey|accountkey|storagekey|sharedkey|servicekey|privatekeyid|licensekey|webhooktoken"
+    r"|(?:litellm|openai|anthropic|claude|azure|xai|grok|groq|gemini|vertex|bedrock|mistral|cohere|deepseek|openrouter"
+    r"|together|fireworks|perplexity|replicate|huggingface|hf|nvidia|nim|zhipu|dashscope|qwen|moonshot|kimi|minimax|ark"
+    r"|volc(?:engine)?|cerebras|sambanova|exa|tavily|jina|voyage|runpod|vendor|provider|upstream|channel)(?:ai)?key$"
     r"|deploytoken|personalaccesstoken|connectionstring|sharedaccess|sastoken|cred(?:ential)?s?$|xapikey|subscriptionkey"
     r"|functionskey|appkey|instrumentationkey|oauthtoken|csrftoken|xsrftoken|jsessionid|phpsessid|sessionid|sessid|virtualkey"
     r"|^(?:sig|signature|sas|cvv|cvc|pin)$|密码|密碼|密钥|金鑰|口令|令牌|秘钥|凭证|パスワード|비밀번호|암호|пароль"
@@ -40,7 +43,7 @@ _HARMLESS = re.compile(
     r"(?:max|min|num|total|prompt|completion|input|output|cached|reasoning|used|remaining|limit|budget|avg|audio|text|image)[a-z]*tokens?"
     r"|(?<!access)(?<!auth)(?<!api)(?<!refresh)tokens$|tokens?(?:count|limit|usage|type|budget|ids?|izer|name|url|uri|endpoint|length"
     r"|path|file|expir|ttl|lifetime|index|price|cost|details|perminute)"
-    r"|(?:cache|primary|foreign|public|sort|partition|routing|group|index|hash|dict|map|cursor|shard|idempotency|dedup|unique"
+    r"|(?:cache|caching|primary|foreign|public|sort|partition|routing|group|index|hash|dict|map|cursor|shard|idempotency|dedup|unique"
     r"|composite|row|column|object|registry|translation|hot|arrow|parent|child|lookup|message|event|sentence|question|answer)keys?$"
     r"|(?:key|secret|password|passwd|pwd|token|credentials?|auth|cookie|session|login)s?"
     r"(?:name|alias|type|count|limit|length|size|id(?!token)|policy|hint|field|path|file|filename|dir|url|uri|endpoint|provider|method|mode"

@@ -1,7 +1,7 @@
 """Spans to segments: overlaps joined, the stricter kind wins, marks already there are left alone."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from policies.redaction.model import Hidden, Kind, Segments
@@ -103,6 +103,42 @@ def _with_substance(span: Span, start: int, end: int, data: bytes) -> list[Span]
     if not any(byte > 0x7F or chr(byte).isalnum() for byte in data[start:end]):
         return []
     return [Span(start, end, span.reason)]
+
+
+_REPEATED_BYTES_MIN = 6
+_PLAIN_BYTES_MAX = 12
+# Looking for one value reads the whole text; a text within the size cap may hold some thousand.
+_REPEATED_WORK_BYTES = 16 << 20
+
+
+def repeated(spans: Sequence[Span], data: bytes) -> list[Span]:
+    """Where else in `data` the secrets of `spans` (joined) stand, as a whole word.
+
+    A word of letters alone may be a password and still be a word everywhere else; only a long one is looked for.
+    """
+    found: list[Span] = []
+    budget = _REPEATED_WORK_BYTES
+    for value, reason in {data[span.start : span.end]: span.reason for span in spans if _is_telling(span)}.items():
+        if len(value) < _REPEATED_BYTES_MIN or (value.isalpha() and len(value) < _PLAIN_BYTES_MAX):
+            continue
+        budget -= len(data)
+        if budget < 0:
+            break
+        found += _occurrences(value, reason, data)
+    return found
+
+
+def _is_telling(span: Span) -> bool:
+    return not span.reason.guess and not span.reason.kept and span.reason.gone.kind is Kind.secret
+
+
+def _occurrences(value: bytes, reason: Reason, data: bytes) -> Iterator[Span]:
+    at = data.find(value)
+    while at >= 0:
+        end = at + len(value)
+        if not (data[at - 1 : at].isalnum() or data[end : end + 1].isalnum()):
+            yield Span(at, end, reason)
+        at = data.find(value, end)
 
 
 class Piece(NamedTuple):

@@ -10,13 +10,14 @@ from policies.redaction.model import Kind
 from policies.redaction.rules import Rule
 
 # Checks that look for a digit or for a placeholder, and not for randomness.
-_PLAIN_CHECKS = frozenset({"", "digit", "digit-or-filler"})
-_PLAIN_FINDERS = frozenset({"", "pem"})
+_PLAIN_CHECKS = frozenset({"", "digit", "digit-or-filler", "written"})
+_PLAIN_FINDERS = frozenset({"", "pem", "userinfo"})
 _ALSO = frozenset({"email", "authorization"})
 # So short a prefix that one random id in a thousand has it.
 _TOO_COMMON = frozenset(
     {
         "jfrog-key",
+        "key-with-uuid",
         "pagerduty-key",
         "lark-app-id",
         "yandex-key",

@@ -1,5 +1,6 @@
 """Rules as data: what `rules*.toml` may say, and the refusals."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ _FILES = ("rules_named.toml", "rules_services.toml", "rules_provider.toml", "rul
 # Rules that no literal gives away, by what their automata read; each family is read in one pass (see `sieve`).
 FAMILIES = frozenset({"tokens", "numbers", "words", "national"})
 _MARK_ID = re2.compile(r"[a-z0-9][a-z0-9-]{1,47}")
+
+_LIST = re.compile(r"<<([a-z]{1,20})>>")
 
 # How a service's name and its credential stand together: environment, JSON, YAML, XML, arrows, headers, prose.
 _AFTER_NAME = (
@@ -84,10 +87,32 @@ def _pattern_of(entry: Mapping[str, Any]) -> tuple[str, int]:
     raise _refuse(entry, "needs either `pattern` or both of `name` and `value`")
 
 
+@cache
+def _words() -> Mapping[str, str]:
+    """The lists of `words.toml`, each as one alternative of a pattern; the longer words first."""
+    text = (resources.files("policies.redaction") / "words.toml").read_text("utf-8")
+    return {
+        name: "(?:" + "|".join(sorted({word for words in by_language.values() for word in words}, key=_longest)) + ")"
+        for name, by_language in tomllib.loads(text).items()
+    }
+
+
+def _longest(word: str) -> tuple[int, str]:
+    return -len(word), word
+
+
+def _with_words(entry: Mapping[str, Any], pattern: str) -> str:
+    unknown = sorted(set(_LIST.findall(pattern)) - set(_words()))
+    if unknown:
+        raise _refuse(entry, f"names the list of words `{unknown[0]}`; known are {', '.join(sorted(_words()))}")
+    return _LIST.sub(lambda match: _words()[match[1]], pattern)
+
+
 def parse(entry: Mapping[str, Any]) -> Rule:
     """One table of a rules file as a rule. Raises RuleError, saying what to change."""
     _checked_types(entry)
     pattern, group = _pattern_of(entry)
+    pattern = _with_words(entry, pattern)
     if not _MARK_ID.fullmatch(entry.get("id", "")):
         raise _refuse(entry, "needs an id of lower-case letters, digits and dashes")
     if entry.get("kind") not in set(Kind):
@@ -110,7 +135,7 @@ def parse(entry: Mapping[str, Any]) -> Rule:
         check=entry.get("check", ""),
         finder=entry.get("finder", ""),
         family=entry.get("family", ""),
-        hint=entry.get("hint", ""),
+        hint=_with_words(entry, entry.get("hint", "")),
         national=bool(entry.get("national", False)),
         guess=bool(entry.get("guess", False)),
         positives=tuple(entry["positives"]),

@@ -10,6 +10,8 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 
+import re2
+
 Piece = tuple[int, int, int]  # bytes of a view, and the span of the original that they stand for
 
 _INVISIBLE = (
@@ -52,15 +54,40 @@ _TO_FOLD = re.compile(
 )
 _UTF8_BYTES = _Sizes()
 
+# What a terminal shows in colour; the letter at its end would make the token after it another one.
+_COLOUR = re.compile(r"\x1b\[[0-9;]{0,16}[A-Za-z]")
+# Cyrillic and Greek letters that look like Latin ones, among Latin letters and digits: `sk-\u043er-v1-...`.
+# In a word of their own script they stay, for rules look for such words.
+_LATIN = dict(
+    zip(
+        "\u0430\u0432\u0435\u043a\u043c\u043d\u043e\u0440\u0441\u0442\u0443\u0445\u0456\u0458\u0455\u04cf\u0501\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0406\u0408\u0405"
+        "\u03bf\u03c1\u03b1\u03bd\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7",
+        "aBekmHopcTyxijsldABEKMHOPCTYXIJSopavABEZHIKMNOPTYX",
+        strict=True,
+    )
+)
+_TO_LATIN = str.maketrans(_LATIN)
+_LOOKS_LATIN = re.compile("[" + "".join(_LATIN) + "]")
+_OWN_SCRIPT = "\u0370-\u03ff\u0400-\u052f"
+_TO_FOLD_MORE = re.compile(
+    f"{_TO_FOLD.pattern}|{_COLOUR.pattern}"
+    f"|(?:(?<=[A-Za-z0-9_-])|(?<![{_OWN_SCRIPT}])(?=[{''.join(_LATIN)}]{{1,8}}[A-Za-z0-9_-]))"
+    f"[{''.join(_LATIN)}]{{1,8}}+(?![{_OWN_SCRIPT}])"
+)
+
 # A run of backslashes is looked at from its beginning alone, and never twice, so that a text of nothing else is read
 # in one pass.
 _ESCAPE = re.compile(
-    rb"(?<!\\)\\++(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([nrtbf\"'/]))|%([0-9A-Fa-f]{2})"
-    rb"|&(quot|apos|amp|lt|gt|#39|#34|#x27);"
+    rb"(?<!\\)\\++(?:(u001[bB]\[[0-9;]{0,16}[A-Za-z]|x1[bB]\[[0-9;]{0,16}[A-Za-z]|(?:033|e)\[[0-9;]{0,16}[A-Za-z])"
+    rb"|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([nrtbf\"'/]))|%([0-9A-Fa-f]{2})"
+    rb"|&(?:#x([0-9A-Fa-f]{1,6})|#([0-9]{1,7})|(quot|apos|amp|lt|gt|commat|colon|sol|lowbar|hyphen|dash|period|equals"
+    rb"|plus|nbsp));"
 )
 _SIMPLE = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b" ", b"f": b" ", b'"': b'"', b"'": b"'", b"/": b"/"}
-_ENTITIES = {b"quot": b'"', b"apos": b"'", b"amp": b"&", b"lt": b"<", b"gt": b">", b"#39": b"'", b"#34": b'"',
-             b"#x27": b"'"}  # fmt: skip
+_ENTITIES = {b"quot": b'"', b"apos": b"'", b"amp": b"&", b"lt": b"<", b"gt": b">", b"commat": b"@", b"colon": b":",
+             b"sol": b"/", b"lowbar": b"_", b"hyphen": b"-", b"dash": b"-", b"period": b".", b"equals": b"=",
+             b"plus": b"+", b"nbsp": b" "}  # fmt: skip
+_CODE_MAX = 0x10FFFF
 
 
 Pieces = tuple[list[int], list[tuple[int, int]]]
@@ -127,43 +154,64 @@ def decode(data: bytes) -> str:
 
 def folded(text: str) -> View:
     """`text` with compatibility forms as ASCII and invisible characters gone (Unicode UAX #15, NFKC)."""
-    if text.isascii() or _TO_FOLD.search(text) is None:
-        return View(encode(text))
-    return View(encode(_TO_FOLD.sub(_fold, text)), lambda: _folded_pieces(text))
+    if text.isascii():
+        return _recoloured(text, _COLOUR) if "\x1b[" in text else View(encode(text))
+    if "\x1b[" in text or _LOOKS_LATIN.search(text) is not None:
+        return _recoloured(text, _TO_FOLD_MORE)
+    return View(encode(text)) if _TO_FOLD.search(text) is None else _recoloured(text, _TO_FOLD)
+
+
+def _recoloured(text: str, what: re.Pattern[str]) -> View:
+    return View(encode(what.sub(_fold, text)), lambda: _folded_pieces(text, what))
 
 
 def _fold(match: re.Match[str]) -> str:
-    char = match[0]
-    return _FOLDED.get(char, char if "\uffff" < char < "\U000e0000" else "")
+    found = match[0]
+    if found in _FOLDED:
+        return _FOLDED[found]
+    if found.startswith("\x1b"):
+        return " "
+    if found[0] in _LATIN:
+        return found.translate(_TO_LATIN)
+    return found if "\uffff" < found < "\U000e0000" else ""
 
 
-def _folded_pieces(text: str) -> Iterator[Piece]:
+def _folded_pieces(text: str, what: re.Pattern[str]) -> Iterator[Piece]:
     last = at = 0
-    for match in _TO_FOLD.finditer(text):
+    for match in what.finditer(text):
         start = match.start()
         if start > last:
             clear = len(encode(text[last:start]))
             yield clear, at, at + clear
             at += clear
-        last = start + 1
-        char = match[0]
-        size = _UTF8_BYTES[char]
-        yield len(encode(_fold(match))), at, at + size
+        last = match.end()
+        found, form = match[0], encode(_fold(match))
+        if found[0] in _LATIN:  # letter by letter, for a span may end between two of them
+            for char in found:
+                yield 1, at, at + _UTF8_BYTES[char]
+                at += _UTF8_BYTES[char]
+            continue
+        size = len(encode(found))
+        yield len(form), at, at + size
         at += size
     clear = len(encode(text[last:]))
     yield clear, at, at + clear
 
 
 def _opened_escape(match: re.Match[bytes]) -> bytes:
-    code, short, simple, percent, entity = match.groups()
+    colour, code, short, simple, percent, hexadecimal, decimal, entity = match.groups()
     if code is not None:
         return encode(chr(int(code, 16)))
+    if hexadecimal or decimal:
+        number = int(hexadecimal, 16) if hexadecimal else int(decimal)
+        return encode(chr(number)) if number <= _CODE_MAX else b"?"
+    if colour is not None:
+        return b" "
     if simple is not None:
         return _SIMPLE[simple]
     if entity is not None:
         return _ENTITIES[entity]
-    byte = bytes([int(short or percent, 16)])
-    return byte if byte.isascii() else b"?"
+    return bytes([int(short or percent, 16)])  # a part of a character in UTF-8, with its neighbours
 
 
 def unescaped(data: bytes) -> View | None:
@@ -180,6 +228,48 @@ def _unescaped_pieces(data: bytes) -> Iterator[Piece]:
         start, end = match.span()
         yield start - last, last, start
         yield len(_opened_escape(match)), start, end
+        last = end
+    yield len(data) - last, last, len(data)
+
+
+_TOKEN_SIGN = rb"[A-Za-z0-9_\-]"
+_BREAK = re.compile(
+    rb"(?<=%(sign)s)(?:\\?\r?\n|[\"'] ?[+.&] ?[\"'])(?=%(sign)s)"
+    rb"|(?<!%(sign)s)%(sign)s{4}(?: %(sign)s{4}){4,64}+(?: %(sign)s{1,4}(?!%(sign)s))?+" % {b"sign": _TOKEN_SIGN}
+)
+
+
+# Whether there may be one; `_BREAK` looks around at every sign, which takes as long as all rules.
+_MAY_BREAK = re2.compile(
+    rb"%(sign)s(?:\\?\r?\n|[\"'] ?[+.&] ?[\"'])%(sign)s|(?:^|[^A-Za-z0-9_\-])%(sign)s{4}(?: %(sign)s{4}){4}"
+    % {b"sign": _TOKEN_SIGN}
+)
+
+
+def rejoined(data: bytes) -> View | None:
+    """`data` with tokens whole that a line's end, a sum of literals or blanks after each four signs broke, or None."""
+    if _MAY_BREAK.search(data) is None:
+        return None
+    joined, number = _BREAK.subn(_without_breaks, data)
+    return View(joined, lambda: _rejoined_pieces(data)) if number else None
+
+
+def _without_breaks(match: re.Match[bytes]) -> bytes:
+    return match[0].replace(b" ", b"") if _is_row(match[0]) else b""
+
+
+def _is_row(found: bytes) -> bool:
+    return len(found) > 4 and found[4:5] == b" " and found[:1].isascii() and found[:4].strip(b" \"'+.&") == found[:4]
+
+
+def _rejoined_pieces(data: bytes) -> Iterator[Piece]:
+    last = 0
+    for match in _BREAK.finditer(data):
+        start, end = match.span()
+        yield start - last, last, start
+        if _is_row(match[0]):
+            for at in range(start, end, 5):
+                yield min(4, end - at), at, min(at + 4, end)
         last = end
     yield len(data) - last, last, len(data)
 

@@ -157,7 +157,7 @@ class _Entry:
         bill = bill_of(self._payload, report, response)
         if bill is not None:
             report.source_id, report.started_at = storable("id", bill.id), bill.started_at
-            report.operation, report.latency_ms = bill.operation, None
+            report.operation, report.latency_ms, report.billed_once = bill.operation, None, True
         read_amount(self._payload, report)
         if bill is None and report.operation == RETRIEVE_RESPONSE and report.amount:
             # Read again, an answer says once more what it cost when it was made.

@@ -42,8 +42,7 @@ def bill_of(payload: Payload, report: Report, response: Response) -> Bill | None
     # What was not made in the background has its bill already, from the call that asked for it.
     if report.operation == RETRIEVE_RESPONSE and response.value("background") is not True:
         return None
-    cost = payload.value("response_cost")
-    costs = isinstance(cost, str) or (cost is not None and not isinstance(cost, (bool, list, dict)) and cost != 0)
+    costs = payload.money("response_cost", payload.value("response_cost"))
     id_ = text_of(payload.value("id"), ID_CHARACTERS_MAX)
     if id_ is None or id_ == payload.value("litellm_call_id") or not (report.input_tokens or costs):
         return None

@@ -73,7 +73,7 @@ def _costs_nothing(payload: Payload, report: Report) -> bool:
 def _rates(prices: Object) -> Mapping[str, Decimal | int]:
     """All prices that LiteLLM knows of the model, by name."""
     values = prices.get("model_map_value")
-    if not isinstance(values, Mapping):
+    if not isinstance(values, dict):
         return {}
     return {
         name: value
@@ -118,7 +118,7 @@ def _costs(breakdown: Object) -> Iterator[tuple[str, object]]:
     for name, _ in _BESIDE:
         yield name, breakdown.get(name)
     additional = breakdown.get("additional_costs")
-    for name, value in additional.items() if isinstance(additional, Mapping) else ():
+    for name, value in additional.items() if isinstance(additional, dict) else ():
         yield f"other.{name}", value
 
 

@@ -77,6 +77,6 @@ def _model(payload: Payload) -> str | None:
 def _models_of_batch(payload: Payload) -> list[str]:
     """The models of a batch, each once."""
     used = inside(payload.metadata, "usage_object", "batch_usage_by_model")
-    listed = list(used) if isinstance(used, Mapping) else payload.hidden.get("batch_models")
+    listed = list(used) if isinstance(used, dict) else payload.hidden.get("batch_models")
     texts = [text_of(name) for name in listed] if isinstance(listed, list) else []
     return list(dict.fromkeys(text for text in texts if text and text != payload.text("id")))

@@ -18,6 +18,7 @@ from service.ingest.row_repair import repaired
 Value: TypeAlias = "bool | int | Decimal | str | list[Value] | dict[str, Value] | None"
 Object: TypeAlias = Mapping[str, Value]
 
+_ZERO: Final = Decimal(0)
 _NOTHING: Final = ("", "None")
 
 
@@ -46,6 +47,7 @@ class Payload:
     def __init__(self, fields: dict[str, Raw]) -> None:
         self.fields = fields
         self.unreadable: dict[str, str] = {}
+        self._values: dict[str, Value] = {}
         self.metadata = self.object("metadata")
         self.hidden = self.object("hidden_params")
         self.parameters = self.object("model_parameters")
@@ -64,6 +66,13 @@ class Payload:
 
     def value(self, name: str) -> Value:
         """The field's value; None for one that is absent, or cannot be read and is noted."""
+        try:
+            return self._values[name]
+        except KeyError:
+            value = self._values[name] = self._decoded(name)
+            return value
+
+    def _decoded(self, name: str) -> Value:
         raw = self.fields.get(name)
         if raw is None:
             return None
@@ -110,6 +119,8 @@ class Payload:
         """The amount that `value` is; None for nothing, or for what is no amount and is noted under `name`."""
         if value is None or value in _NOTHING:
             return None
+        if value == 0 and value is not False:
+            return _ZERO
         try:
             if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
                 return money_of_number(str(value))
@@ -164,7 +175,7 @@ def storable(name: str, value: str) -> str:
 def inside(value: Any, *path: str) -> Value:  # noqa: ANN401 - any JSON value
     """What stands at the end of a path of names; None when there is no such path."""
     for name in path:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             return None
         value = value.get(name)
     return value

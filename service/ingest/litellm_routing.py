@@ -4,11 +4,12 @@ import re
 from typing import Final
 
 from policies.report import Attributes, Report
-from service.ingest.litellm_payload import Payload, Value, text_of
+from service.ingest.litellm_payload import Object, Payload, Value, text_of
 from service.ingest.native_attributes import ATTEMPT_MAX
 from service.ingest.native_fields import ID_CHARACTERS_MAX
 
 _NOTHING: Final = Attributes()
+_NO_HEADERS: Final[Object] = {}
 _RETRIES: Final = "x-litellm-attempted-retries"
 _FALLBACKS: Final = "x-litellm-attempted-fallbacks"
 # LiteLLM makes ids of answers for providers that have none in its form.
@@ -25,16 +26,17 @@ def read_routing(payload: Payload, report: Report) -> Attributes | None:
     """The attributes of a call, without its units; None for none."""
     data = payload.metadata
     error = payload.object("error_information") if report.failed else {}
+    headers = _headers(payload)
     attributes = Attributes(
         trace_id=payload.text("trace_id", ID_CHARACTERS_MAX),
         session_id=payload.text("session_id", ID_CHARACTERS_MAX),
-        attempt=_attempt(payload),
+        attempt=_attempt(payload, headers),
         cache_hit=payload.flag("cache_hit"),
         deployment=payload.text("model_id") or text_of(payload.hidden.get("model_id")),
         team=_first(data.get("user_api_key_team_alias"), data.get("user_api_key_team_id"), data.get("team_alias")),
         organization=_first(data.get("user_api_key_org_alias"), data.get("user_api_key_org_id")),
         normalized_error=text_of(error.get("normalized_error")),
-        provider_request_id=_provider_request_id(payload, report, error.get("error_provider_request_id")),
+        provider_request_id=_provider_request_id(payload, report, headers, error.get("error_provider_request_id")),
     )
     return None if attributes == _NOTHING else attributes
 
@@ -43,16 +45,15 @@ def _first(*values: Value) -> str | None:
     return next((text for value in values if (text := text_of(value)) is not None), None)
 
 
-def _headers(payload: Payload) -> dict[str, Value]:
+def _headers(payload: Payload) -> Object:
     headers = payload.hidden.get("additional_headers")
-    if not isinstance(headers, dict):
-        return {}
+    if not isinstance(headers, dict) or not headers:
+        return _NO_HEADERS
     return {name.lower().replace("_", "-"): value for name, value in headers.items()}
 
 
-def _attempt(payload: Payload) -> int | None:
+def _attempt(payload: Payload, headers: Object) -> int | None:
     """1 and the retries and fallbacks before it; None where LiteLLM says neither, as of most attempts that failed."""
-    headers = _headers(payload)
     counts = [_count(headers.get(_RETRIES)), _count(headers.get(_FALLBACKS))]
     if counts == [None, None]:
         counts = [_count(payload.metadata.get("attempted_retries"))]
@@ -66,14 +67,13 @@ def _count(value: Value) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _provider_request_id(payload: Payload, report: Report, reported: Value) -> str | None:
+def _provider_request_id(payload: Payload, report: Report, headers: Object, reported: Value) -> str | None:
     """The provider's own id: of the request where a header has it, else of the answer."""
     if payload.value("cache_hit") is True:
         return None
     found = _first(reported)
     if found is None:
-        headers = _headers(payload)
-        found = _first(*(headers.get(name) for name in _REQUEST_IDS))
+        found = _first(*(headers[name] for name in _REQUEST_IDS if name in headers))
     answer = payload.text("id", ID_CHARACTERS_MAX)
     if found is None and answer is not None and not _LITELLMS_ID.fullmatch(answer):
         found = answer if answer not in (report.source_id, payload.text("litellm_call_id")) else None

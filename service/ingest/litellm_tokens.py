@@ -75,4 +75,4 @@ def _part(payload: Payload, name: str, usages: Usages, paths: Sequence[Sequence[
 
 
 def _all(usages: Usages, paths: Sequence[Sequence[str]]) -> list[Value]:
-    return [value for path in paths for value in stated(usages, *path)]
+    return [value for usage in usages for path in paths if (value := inside(usage, *path)) is not None]

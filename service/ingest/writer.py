@@ -16,6 +16,7 @@ from service.access.principal import Principal
 from service.errors import ServiceError
 from service.ingest.addressee import Addressees
 from service.ingest.batch import BatchStore
+from service.ingest.bills import Bills
 from service.ingest.completion import outcome_behind
 from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedError
 from service.ingest.identity import Identities
@@ -39,6 +40,9 @@ log = get_logger()
 _Row = TypeVar("_Row")
 
 _CODES: Final = {REJECTED_ACCOUNT: Refusal.ACCOUNT_UNUSABLE, REJECTED_CURRENCY: Refusal.FIELD_INVALID}
+_BILLING: Final = frozenset({"litellm"})
+"""Sources that report work which is billed under one id, poll by poll."""
+
 _BREATH_ROWS: Final = 200
 """Rows prepared before other requests get their turn."""
 
@@ -73,6 +77,7 @@ class Writer:
         self._rules = rules
         self._queue_rows = queue_rows
         self._batch_rows = batch_rows
+        self._bills = Bills(database.writer, accounts)
         self._store = BatchStore(database.writer, self._ensure_partitions)
         self._identities: Identities  # from `start` on
         self._queue: deque[_Job] = deque()
@@ -136,6 +141,8 @@ class Writer:
         stored = False
         async for part in parts:
             try:
+                if source in _BILLING:
+                    await self._bills.settle((row for row in part if isinstance(row, Report)), addressees)
                 outcomes = await self._submit_part(part, addressees, patient=patient or stored)
             except ServiceError as error:
                 if not stored:

@@ -159,3 +159,12 @@ _GIVEN: Final[LiteralString] = f"SELECT * FROM json_to_recordset($1::json) AS gi
 
 STORE_GIVEN: Final[LiteralString] = f"WITH call_staged AS MATERIALIZED ({_GIVEN}), {_STORE}"
 """Stores the rows of one JSON array of objects, absent columns null: no temporary table, one round trip."""
+
+# One account in one tier, from a moment on: only so are partitions left out.
+BILLED_AT: Final[LiteralString] = """
+SELECT source_id, min(started_at) AS started_at
+FROM call
+WHERE account_id = $1 AND tier = $2 AND started_at >= $3 AND source = $4 AND source_id = ANY($5::text[])
+GROUP BY source_id
+"""
+"""When the calls of these ids of a source began."""

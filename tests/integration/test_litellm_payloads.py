@@ -36,7 +36,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "bad count": PRICED | {"prompt_tokens": -1},
     "batch made": UNPRICED | BATCH | {"call_type": "acreate_batch", "response_cost": 0.0, **NO_TOKENS},
     "batch": BATCH,
-    "batch again": BATCH | {"startTime": NOW + 60},
+    "batch again": BATCH | {"startTime": NOW + 60, "response": {"created_at": int(NOW) - 5000}},
     "file": UNPRICED | {"call_type": "afile_content", "model": "", **NO_TOKENS},
     "answer read": {"call_type": "aget_responses", "model": "", "response_cost": 0.0, "response": {"model": "gpt-4o"}},
     "image": {"call_type": "aimage_generation", "response_cost": 0.16, "usage": {"output_image_count": 2}},
@@ -134,3 +134,17 @@ def test_posted_again_nothing_is_billed_twice(posted: tuple[RunningService, dict
     again = service.report(service.new_key("ingest"), *map(entry, KINDS), path="/v1/litellm")
 
     assert {result["status"] for result in again["results"]} == {"duplicate"}
+
+
+@pytest.mark.parametrize("created", [-5000, 0, 3000, 6000])
+def test_a_batch_is_one_bill_whenever_it_says_that_it_was_made(
+    posted: tuple[RunningService, dict[str, Any]], created: int
+) -> None:
+    """A gateway that works the time out anew at each poll, and a key that is bound to the account: the same call."""
+    service, answer = posted
+    poll = entry("batch") | {"startTime": NOW + 7000, "litellm_call_id": f"poll {created}"}
+    poll |= {"response": {"created_at": int(NOW) + created}}
+
+    [result] = service.report(service.new_key("ingest", "default"), poll, path="/v1/litellm")["results"]
+
+    assert (result["status"], result["id"]) == ("duplicate", answer["results"][list(KINDS).index("batch")]["id"])

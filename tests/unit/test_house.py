@@ -150,7 +150,7 @@ MODELS = {
 }
 SQL_ROOMS = ("query", "storage", "retention", "ledger", "keyring")
 # The way in runs the statements that `storage/statements_*.py` hold.
-RUNS_FOR_INGEST = {f"service/ingest/{name}.py" for name in ("staging", "batch", "completion", "correcting")}
+RUNS_FOR_INGEST = {f"service/ingest/{name}.py" for name in ("staging", "batch", "bills", "completion", "correcting")}
 WITHOUT_SQL = [path for path in modules("service") if path.relative_to(ROOT / "service").parts[0] not in SQL_ROOMS]
 
 

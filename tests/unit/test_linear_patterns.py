@@ -30,7 +30,7 @@ RATIO_BAR = 2.2
 SMALL = 16 * 1024
 # A pattern whose work grows with the square takes tens of seconds for 256 KiB, so one that takes this is none.
 NEGLIGIBLE_S = 0.003
-DEAR_S, SLOW_S = 0.1, 0.5
+DEAR_S, SLOW_S = 0.03, 0.3
 # These judge the name of a field, which is cut before (see the last test), and an operator's pattern, which is short.
 BOUNDED = {
     f"policies.redaction.keys.{name}" for name in ("_HEADER", "_CERTAIN", "_STRONG", "_WEAK", "_HARMLESS", "_ODD")

@@ -82,11 +82,11 @@ def test_signs_and_openers(unit: str) -> None:
     assert _is_linear(_redact, unit, SIZE_CAP_CHARS, 2)
 
 
-@pytest.mark.parametrize("part", [1.0, 0.6])
-def test_every_rule(part: float) -> None:
-    """The first example of each rule, whole and broken off, over and over."""
+def test_every_rule() -> None:
+    """The first example of each rule, whole or broken off, over and over."""
     slow = []
-    for rule in shipped_rules():
+    for turn, rule in enumerate(shipped_rules()):
+        part = (1.0, 0.6, 0.8)[turn % 3]
         example = rule.positives[0]
         unit = example + " " if part == 1.0 else example[: max(1, int(len(example) * part))]
         if not _is_linear(_redact, unit, SIZE_CAP_CHARS, 2):
@@ -108,7 +108,8 @@ VIEWS: dict[str, Callable[[str], object]] = {
 @pytest.mark.parametrize("name", VIEWS)
 def test_every_view(name: str) -> None:
     """Views and cuts over 16 KiB to 1 MiB, for which the redactor's size cap is no excuse."""
-    units = SIGNS if name in ("folded", "plain") else SIGNS + OPENERS  # they know single characters alone
+    alone = name in ("folded", "plain")  # these know single characters alone
+    units = [sign for sign in SIGNS if len(sign) == 1] if alone else SIGNS + OPENERS
     slow = [unit for unit in units if not _is_linear(VIEWS[name], unit, 1 << 20, 6)]
     assert slow == []
 
