@@ -37,6 +37,7 @@ BARS: Final = {
     "costs/days/clickhouse": Bar("cost by model, against ClickHouse", "x faster", 1, 5),
     "costs/zone/clickhouse": Bar("by local day, against ClickHouse", "x faster", 1, 5),
     "costs/growth": Bar("cost by model when the calls grow ten-fold in the same days", "x CPU", 1.3, 1.1, more=False),
+    "freeze/graphql": Bar("others beside the worst GraphQL requests of one key, p99", "ms", 50, 20, more=False),
     "phoenix/ingest": Bar("ingest over HTTP until stored, against Arize Phoenix", "x rows/s", 1, 10),
     "phoenix/summary": Bar("tokens, money and median latency of everything, against Phoenix", "x faster", 1, 10),
     "startup/first": Bar("first start to ready, embedded", "s", 6, 3, more=False),

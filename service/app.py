@@ -1,15 +1,19 @@
 """The HTTP application: what is mounted where."""
 
+import os
 from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
-from prometheus_client import REGISTRY, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from service import api, console, export, ingest
+from service.api.timings import TIMINGS
 from service.front import Front, Handler, error_answer
 from service.logs import get_logger
 from service.runtime import Runtime
+from service.shared import METRICS
 from service.storage.readiness import Readiness
 
 log = get_logger()
@@ -94,5 +98,10 @@ def _checkpoint(runtime: Runtime) -> Handler:
 
 
 async def _metrics(_: web.Request) -> web.Response:
-    """Prometheus text format; no label carries a client's text."""
-    return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": "text/plain; version=0.0.4"})
+    """Prometheus text format, of all processes that answer together; no label carries a client's text."""
+    registry = REGISTRY
+    if METRICS in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(TIMINGS)
+    return web.Response(body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"})

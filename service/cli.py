@@ -33,6 +33,7 @@ COMMANDS: Final = (
     Entry("hold", "hold", "Keep rows past their window for a legal case, and let go of them.", is_noun=True),
     Entry("erase", "erase", "Erase one person's data, or one account's."),
     Entry("fsck", "fsck", "Prove that sums equal calls, and that nothing is kept past its time."),
+    Entry("rebuild-sums", "rebuild", "Make sums that differ from their calls anew, while the service runs."),
     Entry("ledger", "ledger", "The record of what was done about privacy, and evidence of it.", is_noun=True),
     Entry("attest", "attest", "Write the periodic statement of retention."),
     Entry("verify", "verify", "Check a bundle of evidence. Needs neither server nor database."),

@@ -139,7 +139,7 @@ async def _assemble(settings: Settings, database: Database) -> Runtime:
         ledger = Ledger(database, keyring, installed.database_id)
         keeper = await LedgerKeeper.start(ledger, settings.data)
         applied = await policy_in_force(settings, database.owner, ledger)
-        await _bury_again(database, keyring)
+        await _bury_again(database, keyring, ledger)
         pepper = await keyring.secret("pepper")
         await ensure_first_key(settings.data, pepper, ledger)
     accounts = Accounts(applied.policy.tiers[applied.policy.default_tier].number)
@@ -149,10 +149,10 @@ async def _assemble(settings: Settings, database: Database) -> Runtime:
     return Runtime(settings, database, accounts, applied, keyring, partitions, authenticator, ledger, keeper)
 
 
-async def _bury_again(database: Database, keyring: Keyring) -> None:
+async def _bury_again(database: Database, keyring: Keyring, ledger: Ledger) -> None:
     """Before anything is served: what an older keyring brought back is destroyed again."""
     try:
-        await replay_tombstones(database.owner, keyring)
+        await replay_tombstones(database.owner, keyring, ledger)
     except KeyringUnavailableError as error:
         # Nothing opens without it, and maintenance replays in every round.
         log.warning("tombstones are replayed when the keyring is back", reason=str(error))

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -23,6 +23,7 @@ from service.retention.maintenance import maintain_for_ever
 from service.retention.start_check import say_differences
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
+from service.shared import shared_memory
 from service.storage.notices import listen_for_ever
 from service.storage.partitions import Need
 from service.storage.policy_store import refuse_unledgered
@@ -153,7 +154,15 @@ async def _workers(settings: Settings, url: str, listener: socket.socket, stop: 
 
     A worker that ends by itself takes the service down, with ServiceError: whoever supervises us starts it whole again.
     """
-    processes = await _start_workers(settings, url, listener.getsockname()[1])
+    with shared_memory(settings.workers) as (memory, environments):
+        processes = await _start_workers(settings, url, listener.getsockname()[1], memory, environments)
+        async with _watched(processes, stop):
+            yield
+
+
+@asynccontextmanager
+async def _watched(processes: Sequence[asyncio.subprocess.Process], stop: asyncio.Event) -> AsyncIterator[None]:
+    """Until the end of the block all of them answer; `stop` is set when one ends. They are ended with the block."""
     watchers = [asyncio.create_task(_stop_when_ended(process, stop)) for process in processes]
     try:
         for process in processes:
@@ -169,7 +178,10 @@ async def _workers(settings: Settings, url: str, listener: socket.socket, stop: 
         await asyncio.gather(*map(_end, processes))
 
 
-async def _start_workers(settings: Settings, url: str, port: int) -> list[asyncio.subprocess.Process]:
+async def _start_workers(
+    settings: Settings, url: str, port: int, memory: int, environments: Iterable[Mapping[str, str]]
+) -> list[asyncio.subprocess.Process]:
+    """A process for each of `environments`; `memory`: the open file of what they share."""
     environment = os.environ | {
         "CALLEDGER_WORKER_URL": url,
         "CALLEDGER_DATA": str(settings.data),
@@ -179,9 +191,14 @@ async def _start_workers(settings: Settings, url: str, port: int) -> list[asynci
     pipe = asyncio.subprocess.PIPE
     return [
         await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "service", "work", stdin=pipe, stdout=pipe, env=environment
+            sys.executable,
+            *("-m", "service", "work"),
+            stdin=pipe,
+            stdout=pipe,
+            env=environment | own,
+            pass_fds=(memory,),
         )
-        for _ in range(settings.workers)
+        for own in environments
     ]
 
 

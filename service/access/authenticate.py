@@ -86,16 +86,23 @@ class Authenticator:
         record, until = await self._record(prefix) if prefix else (None, 0.0)
         # The comparison runs in every case, so that time does not tell whether the prefix exists.
         same = hmac.compare_digest(mac_of(text, self._pepper), record.mac if record else bytes(32))
-        if record is None or not same or record.revoked_at:
+        principal = await self.principal_of(record) if record is not None and same else None
+        if principal is None:
             raise UnauthenticatedError
+        return principal, until
+
+    async def principal_of(self, record: KeyRecord) -> Principal | None:
+        """Who a key of the table stands for by the ledger; None when it was revoked, or is not the ledger's."""
+        if record.revoked_at:
+            return None
         if self._register is None:
-            return Principal(record.prefix, Role(record.role), record.accounts, record.expires_at), until
+            return Principal(record.prefix, Role(record.role), record.accounts, record.expires_at)
         recorded = await self._register.find(record.prefix)
         if recorded is None or recorded.ended is not None or recorded.mac not in (None, mac_digest(record.mac)):
             # The key is right and the table is not: whoever keeps the service has to hear of it.
             log.error("an API key is refused: the ledger does not have it as the table does", key=record.prefix)
-            raise UnauthenticatedError
-        return _recorded(record, recorded), until
+            return None
+        return _recorded(record, recorded)
 
     async def _record(self, prefix: str) -> tuple[KeyRecord | None, float]:
         """What the database has of a prefix, and until when that may be remembered."""

@@ -19,7 +19,9 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
     from service.api.http import LedgerView
     from service.api.limits import Buckets
     from service.api.schema import build_schema
+    from service.api.timings import TIMINGS
     from service.query.enforcement import check_schema
+    from service.shared import worker_memory
 
     schema = build_schema()
 
@@ -28,6 +30,9 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
 
     check(runtime.applied.policy)
     runtime.check_policy = check
-    view = LedgerView(schema, runtime, Buckets(runtime.settings.rate_limit_per_minute))
+    shared = worker_memory()
+    if shared is not None:
+        TIMINGS.share(shared)
+    view = LedgerView(schema, runtime, Buckets(runtime.settings.rate_limit_per_minute, shared))
     app.router.add_route("*", "/graphql", view)
     app[GRAPHQL] = view

@@ -27,9 +27,12 @@ _SMALL_BYTES: Final = 4096
 _OPENED_MAX: Final = 4_000
 _ENTRIES_MAX: Final = 30_000
 """Marks in a body: those of the document and of texts are among them, so they are more than the values."""
-_VALUE_POINTS: Final = 0.25
-_OBJECT_POINTS: Final = 10
+VALUE_POINTS: Final = 0.5
+OBJECT_POINTS: Final = 10
 _FREE_POINTS: Final = 100
+QUERY_POINTS_MAX: Final = 2_000
+"""Of variables, and of all arguments together: two hundred objects, or four thousand values."""
+MUTATION_POINTS_MAX: Final = 10_000
 _CHARACTERS_A_POINT: Final = 10
 
 
@@ -51,8 +54,11 @@ def check_document(query: str) -> None:
         )
 
 
-def check_variables(variables: Mapping[str, Any]) -> None:
-    """Raise BadInputError for the first thing too many, too long or too deep; what comes behind it is not looked at."""
+def check_variables(variables: Mapping[str, Any]) -> int:
+    """What they cost to coerce, in points; nothing is free here.
+
+    Raises BadInputError for the first thing too many, too long or too deep; what comes behind it is not looked at.
+    """
     count = _Count()
     pending: list[tuple[Any, int]] = [(variables, 1)]
     while pending:
@@ -67,6 +73,7 @@ def check_variables(variables: Mapping[str, Any]) -> None:
                     raise BadInputError(f"a text of `variables` has at most {TEXT_MAX} characters")
             elif kind is dict or kind is list:
                 pending.append((item, depth + 1))
+    return count.points
 
 
 class _Count:
@@ -75,6 +82,10 @@ class _Count:
     def __init__(self) -> None:
         self._objects = 0
         self._values = 0
+
+    @property
+    def points(self) -> int:
+        return int(self._objects * OBJECT_POINTS + self._values * VALUE_POINTS)
 
     def entries_of(self, value: Any) -> Any:  # noqa: ANN401 - a list or an object of JSON
         """What is inside of it."""
@@ -94,25 +105,27 @@ class _Count:
 
 
 def points_of(arguments: Mapping[str, Any]) -> int:
-    """What the coerced arguments of one field cost beside the field: what is converted, compared and looked up by them.
-
-    Nothing for what a usual filter holds.
-    """
+    """What the coerced arguments of one field cost: what is converted, compared and looked up by them."""
     points = 0.0
     pending: list[Any] = [arguments]
     while pending:
         value = pending.pop()
         if isinstance(value, list | tuple):
-            points += _VALUE_POINTS * len(value)
+            points += VALUE_POINTS * len(value)
             pending += [item for item in value if isinstance(item, list | tuple | dict)]
         else:
-            points += _OBJECT_POINTS
+            points += OBJECT_POINTS
             pending += [item for item in value.values() if isinstance(item, list | tuple | dict)]
-    return max(0, int(points) - _FREE_POINTS)
+    return int(points)
+
+
+def charged(points: int) -> int:
+    """What of it is paid for, beside the field: nothing for what a usual filter holds."""
+    return max(0, points - _FREE_POINTS)
 
 
 def refusal_points(query: object, variables: object) -> int:
     """What an operation costs that was refused before it could be priced: it was parsed, perhaps validated."""
     characters = len(query) if isinstance(query, str) else 0
-    values = points_of(variables) if isinstance(variables, dict) else 0
+    values = charged(points_of(variables)) if isinstance(variables, dict) else 0
     return 1 + min(characters, DOCUMENT_CHARACTERS_MAX) // _CHARACTERS_A_POINT + values

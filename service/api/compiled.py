@@ -30,7 +30,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.types.execution import ExecutionResult
 
 from policies.model import Policy, View
-from service.api.bounds import points_of
+from service.api.bounds import QUERY_POINTS_MAX, points_of
 from service.api.compiled_arguments import Arguments, signature
 from service.api.compiled_plan import Connection, Root, Shaping, root_field
 from service.api.compiled_templates import NoTemplateError, Scalars, Template
@@ -95,7 +95,8 @@ class Operations:
         """The answer, or None: take the ordinary path."""
         if not isinstance(query, str) or not isinstance(name, _NAME) or not isinstance(variables, _VARIABLES):
             return None
-        document = None if context.ordinary else self._documents.get(query)
+        large = context.variable_points > QUERY_POINTS_MAX
+        document = None if context.ordinary or large else self._documents.get(query)
         if document is None:
             return None
         self._documents.move_to_end(query)

@@ -16,8 +16,8 @@ class Context:
     """One request: who asks, what reads for them, and what they have spent.
 
     `ordinary`: a compiled operation has had no answer, and need not be asked again. `sizes` notes how many entries each
-    list really had, for the actual cost. `request_id` is made when an error first needs it. `export_asked` tells who
-    writes exports that there is one to write.
+    list really had, for the actual cost, `variable_points` how much the variables hold (`bounds.py`). `request_id` is
+    made when an error first needs it. `export_asked` tells who writes exports that there is one to write.
     """
 
     scope: Scope
@@ -31,5 +31,6 @@ class Context:
     services: dict[str, Any] = field(default_factory=dict[str, Any])
     sizes: dict[tuple[str | int, ...], int] = field(default_factory=dict[tuple[str | int, ...], int])
     requested_cost: int = 0
+    variable_points: int = 0
     ordinary: bool = False
     http_headers: dict[str, str] = field(default_factory=dict[str, str])

@@ -4,19 +4,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from graphql import FieldNode, GraphQLSchema, OperationDefinitionNode, get_named_type
+from graphql import FieldNode, GraphQLSchema, OperationDefinitionNode, OperationType, get_named_type
 
-from service.api.bounds import points_of
+from service.api.bounds import MUTATION_POINTS_MAX, QUERY_POINTS_MAX, charged, points_of
 from service.api.directives import Cost, ListSize
 from service.query.document import Document
 from service.query.pages import PAGE_MAX
 
 SIZED: Final = ("edges", "nodes")
 FIELDS_MAX: Final = 20_000
-ARGUMENT_POINTS_MAX: Final = 10_000
+TOO_MANY_VALUES: Final = "the arguments hold too many values: ask in parts"
 _SPENT_MAX: Final = 512
 Arguments = Callable[[Any, FieldNode], Mapping[str, Any]]
 _DEFINITION: Final = "strawberry-definition"
+
+
+def points_max(operation: OperationDefinitionNode) -> int:
+    """How much variables and arguments may hold: whoever may change something names more than whoever reads."""
+    return MUTATION_POINTS_MAX if operation.operation is OperationType.MUTATION else QUERY_POINTS_MAX
 
 
 class TooManyFieldsError(Exception):
@@ -69,7 +74,7 @@ class Pricing:
         """The price of an operation, root field by root field. TooManyFieldsError before the walk gets long."""
         root = self._schema.get_root_type(operation.operation)
         assert root is not None
-        walk = _Walk(self, document, arguments)
+        walk = _Walk(self, document, arguments, points_max(operation))
         priced = Priced(own=0)
         for type_, node in document.fields(operation.selection_set, root.name):
             name = node.alias.value if node.alias else node.name.value
@@ -100,11 +105,12 @@ class Pricing:
 class _Walk:
     """One walk over one operation."""
 
-    def __init__(self, pricing: Pricing, document: Document, arguments: Arguments) -> None:
+    def __init__(self, pricing: Pricing, document: Document, arguments: Arguments, points_max: int) -> None:
         self._pricing = pricing
         self._document = document
         self._arguments = arguments
         self._argument_points = 0
+        self._points_max = points_max
         self._visited = 0
 
     def field(self, parent: str, node: FieldNode) -> Priced:
@@ -133,9 +139,9 @@ class _Walk:
         """What the arguments of one field cost. Bounded over all: whatever they hold is walked for each use again."""
         points = points_of(given)
         self._argument_points += points
-        if self._argument_points > ARGUMENT_POINTS_MAX:
-            raise TooManyFieldsError("the arguments hold too many values: ask in parts")
-        return points
+        if self._argument_points > self._points_max:
+            raise TooManyFieldsError(TOO_MANY_VALUES)
+        return charged(points)
 
     def _size(self, list_size: ListSize | None, given: Mapping[str, Any]) -> int:
         if list_size is None:

@@ -21,7 +21,7 @@ from service.query.errors import BadInputError
 
 NODES_KEPT: Final = 100_000
 """Nodes of all documents that are remembered: a kilobyte each."""
-ERRORS_MAX: Final = 5
+ERRORS_MAX: Final = 3
 """Mistakes of a document that are told: each repeats a part of it."""
 _RULES: Final = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 

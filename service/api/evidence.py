@@ -12,7 +12,7 @@ import strawberry
 
 from service.api.context import Context
 from service.api.directives import Cost
-from service.api.export_types import Export, decode_export_id, encode_export_id, export_node
+from service.api.export_types import Export, decode_export_id, encode_export_id, export_node, told_when_busy
 from service.api.ledger_fields import ledger_of
 from service.api.ledger_types import Checkpoint, checkpoint_node
 from service.api.retention_fields import reading, refuse_bound
@@ -106,7 +106,8 @@ async def _create_evidence(context: Context, wanted: CreateEvidenceInput) -> Cre
     )
     applied = await applied_policy()
     digest = "" if applied is None else applied.digest
-    record, issued = await ask_evidence(ledger, span, id_, encode_export_id(id_), context.scope, digest)
+    with told_when_busy(context):
+        record, issued = await ask_evidence(ledger, span, id_, encode_export_id(id_), context.scope, digest)
     context.export_asked()
     return CreateEvidencePayload(export=export_node(record), checkpoint=checkpoint_node(issued))
 

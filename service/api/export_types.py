@@ -1,5 +1,7 @@
 """Exports as the schema shows them: how far a file is, and where it is fetched. Nothing of what is in it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -7,10 +9,12 @@ from uuid import UUID
 
 import strawberry
 
+from service.api.context import Context
+from service.api.gate import throttled
 from service.api.retention_types import decode_id, encode_id
 from service.api.scalars import BigInt, Digest
 from service.api.types import Node
-from service.storage.export_store import ExportRecord
+from service.storage.export_store import ExportBusyError, ExportRecord
 from service.storage.export_store import ExportState as StoredState
 
 PREFIX = "exp"
@@ -56,6 +60,16 @@ def encode_export_id(id_: UUID) -> strawberry.ID:
 def decode_export_id(text: str) -> UUID | None:
     """The id in `text`; None when it is none of an export."""
     return decode_id(PREFIX, text)
+
+
+@contextmanager
+def told_when_busy(context: Context) -> Iterator[None]:
+    """THROTTLED with the export that is under way, and when it is worth asking again."""
+    try:
+        yield
+    except ExportBusyError as error:
+        told: dict[str, object] = {} if error.running is None else {"export": encode_export_id(error.running)}
+        raise throttled(str(error), error.seconds, context, **told) from error
 
 
 def export_node(record: ExportRecord) -> Export:

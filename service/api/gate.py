@@ -8,7 +8,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.extensions import SchemaExtension
 
 from service.api.context import Context
-from service.api.cost import Priced, Pricing, TooManyFieldsError
+from service.api.cost import TOO_MANY_VALUES, Priced, Pricing, TooManyFieldsError, points_max
 from service.api.documents import operation_of
 from service.api.errors import Code, refused
 from service.query.document import Document, fragments_of
@@ -39,6 +39,8 @@ class Gate(SchemaExtension):
         assert execution.graphql_document is not None
         operation = operation_of(execution.graphql_document, execution.operation_name)
         schema: GraphQLSchema = execution.schema._schema  # type: ignore[attr-defined]
+        if context.variable_points > points_max(operation):
+            return refused(Code.MAX_COST_EXCEEDED, TOO_MANY_VALUES)
         definitions = operation.variable_definitions or ()
         values = get_variable_values(schema, definitions, execution.variables or {}, max_errors=1)
         if isinstance(values, list):
@@ -99,14 +101,19 @@ def charge(priced: Priced, context: Context) -> GraphQLError | None:
     if cost > context.max_cost:
         message = f"the operation costs {cost}, more than {context.max_cost}: ask for fewer fields or smaller pages"
         return refused(Code.MAX_COST_EXCEEDED, message)
-    return None if context.bucket.take(cost) else throttled(cost, context)
+    return None if context.bucket.take(cost) else overspent(cost, context)
 
 
-def throttled(cost: int, context: Context) -> GraphQLError:
+def overspent(cost: int, context: Context) -> GraphQLError:
     """The refusal of a key whose bucket does not hold `cost`; says when it will."""
     wait = max(1, round(context.bucket.seconds_until(cost) + 0.5))
-    context.http_headers["Retry-After"] = str(wait)
-    return refused(Code.THROTTLED, f"the key has spent its cost for now: try again in {wait} seconds")
+    return throttled(f"the key has spent its cost for now: try again in {wait} seconds", wait, context)
+
+
+def throttled(message: str, seconds: int, context: Context, **told: object) -> GraphQLError:
+    """A refusal that ends by itself: `Retry-After` says when, and the error too, for who sees no headers."""
+    context.http_headers["Retry-After"] = str(seconds)
+    return GraphQLError(message, extensions={"code": Code.THROTTLED.value, "retryAfterSeconds": seconds, **told})
 
 
 def settle(priced: Priced | None, context: Context, *, answered: bool) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class LedgerKind(Enum):
     PURGE_RESULT = _value("PURGE_RESULT", "What a purge destroyed.")
     HOLD_PLACED = _value("HOLD_PLACED", "A legal hold was placed.")
     HOLD_LIFTED = _value("HOLD_LIFTED", "A legal hold was lifted.")
+    HOLD_RESTORED = _value("HOLD_RESTORED", "A hold that was deleted, lifted or narrowed behind our back was put back.")
     ERASURE_INTENT = _value("ERASURE_INTENT", "What an erasure is about to erase.")
     ERASURE_RESTRICTED = _value(
         "ERASURE_RESTRICTED", "What a hold keeps of whom an erasure is about was taken from everybody but the hold."
@@ -48,7 +49,10 @@ class LedgerKind(Enum):
     API_KEY_CREATED = _value("API_KEY_CREATED", "An API key was made.")
     API_KEY_REVOKED = _value("API_KEY_REVOKED", "An API key was ended.")
     TIER_CHANGED = _value("TIER_CHANGED", "An account was moved to another tier.")
-    RESTORED = _value("RESTORED", "The database was restored from a backup.")
+    NOTES_ERASED = _value("NOTES_ERASED", "Notes of entries were erased.")
+    MIRROR_RENEWED = _value("MIRROR_RENEWED", "The mirror was gone, and was written anew from the database.")
+    SUMS_REBUILT = _value("SUMS_REBUILT", "The sums of a day were made anew from its calls.")
+    RESTORED = _value("RESTORED", "The database was restored from a backup, or lost entries were given up.")
     ATTESTED = _value("ATTESTED", "A statement of attestation was made.")
 
 

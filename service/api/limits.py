@@ -21,11 +21,12 @@ from service.api.bounds import DEPTH_MAX as VALUE_DEPTH_MAX
 from service.api.bounds import OBJECTS_MAX
 from service.api.errors import Code, refused
 from service.query.document import fragments_of
+from service.shared import Level, Shared
 
 TOKENS_MAX: Final = 2_000
 DEPTH_MAX: Final = 10
 ALIASES_MAX: Final = 30
-PAIRS_MAX: Final = 12_000
+PAIRS_MAX: Final = 9_500
 SPREADS_MAX: Final = 200
 _KEYS_MAX: Final = 10_000
 
@@ -156,18 +157,49 @@ class Bucket:
         return max(0.0, missing / self.per_second) if self.capacity else 0.0
 
 
-class Buckets:
-    """One bucket a key. A key that has not asked for long has a full bucket, so the oldest can be forgotten."""
+class SharedBucket(Bucket):
+    """A bucket that every process of the service takes from."""
 
-    def __init__(self, per_minute: int) -> None:
+    __slots__ = ("_shared",)
+
+    def __init__(self, level: Level, capacity: int) -> None:
+        super().__init__(capacity)
+        self._shared = level
+
+    def take(self, cost: int) -> bool:
+        return self._shared.change(cost, min(cost, self.capacity))[1]
+
+    def spend(self, cost: int) -> None:
+        self._shared.change(cost)
+
+    def give_back(self, cost: int) -> None:
+        self._shared.change(-cost)
+
+    def _now(self) -> float:
+        return self._shared.change(0)[0]
+
+
+class Buckets:
+    """One bucket a key. A key that has not asked for long has a full bucket, so the oldest can be forgotten.
+
+    `shared`: where several processes answer, a key has one budget for all of them.
+    """
+
+    def __init__(self, per_minute: int, shared: Shared | None = None) -> None:
         self._per_minute = per_minute
+        self._shared = shared if per_minute else None
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
     def of(self, key_id: str) -> Bucket:
         bucket = self._buckets.get(key_id)
         if bucket is None:
-            bucket = self._buckets[key_id] = Bucket(self._per_minute)
+            bucket = self._buckets[key_id] = self._new(key_id)
             while len(self._buckets) > _KEYS_MAX:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(key_id)
         return bucket
+
+    def _new(self, key_id: str) -> Bucket:
+        if self._shared is None:
+            return Bucket(self._per_minute)
+        return SharedBucket(self._shared.level(key_id, self._per_minute), self._per_minute)

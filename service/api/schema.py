@@ -18,7 +18,7 @@ from service.api.compiled import Operations
 from service.api.context import Context
 from service.api.documents import Documents, Preparation
 from service.api.errors import Code, coded, refused
-from service.api.gate import Gate, throttled
+from service.api.gate import Gate, overspent
 from service.api.mutations import Mutation
 from service.api.query import Query
 from service.api.scalars import SCALARS
@@ -54,7 +54,7 @@ class CalledgerSchema(strawberry.Schema):
             if answered is not None:
                 return answered
         begun = self.tracing.begin()
-        result = _too_large(variable_values) or _overspent(context_value)
+        result = _too_large(variable_values, context_value) or _overspent(context_value)
         if result is None:
             result = await super().execute(
                 query, variable_values, context_value, *args, operation_name=operation_name, **kwargs
@@ -71,7 +71,7 @@ class CalledgerSchema(strawberry.Schema):
         if self.compiled is None:
             return None
         begun = self.tracing.begin()
-        result = _too_large(variables) or await self.compiled.answer(query, name, variables, context)
+        result = _too_large(variables, context) or await self.compiled.answer(query, name, variables, context)
         if result is None:
             return None
         result = _coded(result, context)
@@ -82,14 +82,16 @@ class CalledgerSchema(strawberry.Schema):
         """Strawberry would log the query with its values here; `errors.py` logs what may be logged."""
 
 
-def _too_large(variables: object) -> ExecutionResult | None:
+def _too_large(variables: object, context: object) -> ExecutionResult | None:
     """The refusal of variables that are out of bounds, before anything else looks at them."""
     if not variables or not isinstance(variables, dict):
         return None
     try:
-        check_variables(variables)
+        points = check_variables(variables)
     except BadInputError as error:
         return ExecutionResult(None, [refused(Code.BAD_USER_INPUT, str(error))])
+    if isinstance(context, Context):
+        context.variable_points = points
     return None
 
 
@@ -97,7 +99,7 @@ def _overspent(context: object) -> ExecutionResult | None:
     """The refusal of a key that has nothing left, before its document is parsed."""
     if not isinstance(context, Context) or not context.bucket.overspent:
         return None
-    return ExecutionResult(None, [throttled(1, context)])
+    return ExecutionResult(None, [overspent(1, context)])
 
 
 def _charge_refusal(result: ExecutionResult, query: object, variables: object, context: object) -> None:

@@ -28,14 +28,21 @@ def ndjson(row: Row) -> bytes:
 ENCODERS: Final[Mapping[Format, Callable[[Row], bytes]]] = {Format.NDJSON: ndjson}
 
 # What a spreadsheet takes for the beginning of a formula, full-width forms included.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA: Final = "=+\\-@\uff1d\uff0b\uff0d\uff20"
+# What begins a cell for a reader of another locale, or of no quotes: separators other than ours, and ends of lines.
+_BEGINS: Final = ";|\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029"
+# What readers leave out before the first character of a cell. The apostrophe is among them, so that ours can be undone.
+_SKIPPED: Final = " '\"\x1f\xa0\u1680\u2000-\u200f\u202f\u205f\u2060\u3000\ufeff"
+# Each run of what is skipped is looked at from one place alone: no character of it begins a cell.
+_UNGUARDED: Final = re.compile(rf"\A(?=[{_SKIPPED}]*[{_FORMULA}\t\r\n])|(?<=[{_BEGINS}])(?=[{_SKIPPED}]*[{_FORMULA}])")
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 class Csv:
     """RFC 4180, UTF-8, with a header. Parts of an object have columns of their own, `amount.currency`; lists are JSON.
 
-    A text that a spreadsheet would run as a formula begins with `'`; a number stays one.
+    Wherever some spreadsheet could take a text, or what follows a `;`, `|`, tab or end of line in it, for the beginning
+    of a formula, `'` stands before it; a number stays one. In lists `;` and `|` are written as JSON can: `\\u003b`.
     """
 
     def __init__(self, fields: Fields) -> None:
@@ -73,7 +80,7 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - a value of GraphQL's
         case bool():
             return "true" if value else "false"
         case list() | dict():
-            return orjson.dumps(value).decode()
+            return orjson.dumps(value).decode().replace(";", "\\u003b").replace("|", "\\u007c")
         case str():
-            return f"'{value}" if value.startswith(_FORMULA) and not _NUMBER.fullmatch(value) else value
+            return value if _NUMBER.fullmatch(value) else _UNGUARDED.sub("'", value)
     return str(value)

@@ -56,11 +56,11 @@ async def _parts(
         csv = Csv(fields)
         encode = csv.row
         yield csv.header(), 0
-    await _refuse_ended(record)
+    await _refuse_ended(runtime, record)
     pages = exported_pages(runtime, kind_of(shape, fields), record.request["filter"], lambda _: _scope(runtime, record))
     async for page in pages:
         yield b"".join(map(encode, page.rows)), len(page.rows)
-        await _refuse_ended(record)
+        await _refuse_ended(runtime, record)
 
 
 def _scope(runtime: Runtime, record: ExportRecord) -> Scope:
@@ -71,10 +71,11 @@ def _scope(runtime: Runtime, record: ExportRecord) -> Scope:
     return Scope(record.requested_by, role, record.accounts, policy, view_table(policy, role))
 
 
-async def _refuse_ended(record: ExportRecord) -> None:
-    """Raises ExportEndedError when the key was revoked, has expired, or is not what it was."""
+async def _refuse_ended(runtime: Runtime, record: ExportRecord) -> None:
+    """Raises ExportEndedError when the key was revoked, or is not what it was, by the table or by the ledger."""
     key = await get_key(record.requested_by)
-    if key is None or key.revoked_at is not None:
+    principal = None if key is None else await runtime.authenticator.principal_of(key)
+    if key is None or principal is None or principal.role != record.role:
         raise ExportEndedError
     if (key.role, key.accounts) != (record.role, record.accounts):
         raise ExportEndedError

@@ -8,7 +8,7 @@ from service.ingest.refusals import Refusal
 from service.ingest.verdict import Status
 
 _ROWS = Counter("calledger_ingest_rows", "Reported calls by what became of them", ["source", "status"])
-QUEUED_ROWS = Gauge("calledger_ingest_queued_rows", "Calls that wait to be stored")
+QUEUED_ROWS = Gauge("calledger_ingest_queued_rows", "Calls that wait to be stored", multiprocess_mode="sum")
 BATCH_ROWS = Histogram(
     "calledger_ingest_batch_rows", "Calls stored by one commit", buckets=(1, 10, 50, 100, 250, 500, 1000, 2000, 5000)
 )

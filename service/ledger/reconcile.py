@@ -25,6 +25,7 @@ from policies.evidence import (
     read_leaf,
     read_rotation,
 )
+from service.errors import CalledgerError
 from service.keyring import KeyringUnavailableError
 from service.ledger import statements
 from service.ledger.checkpoints import Checkpoints, SignedCheckpoint, first_origin
@@ -60,7 +61,7 @@ async def _was_mirrored(ledger: Ledger) -> bool:
     """Whether there ever was a mirror: the keyring remembers only what was mirrored before."""
     try:
         return await ledger.keyring.head() is not None
-    except KeyringUnavailableError:
+    except CalledgerError:  # a keyring that is away or lost says nothing
         return False
 
 

@@ -27,6 +27,7 @@ Kind = Literal[
     "ERASURE_RESTRICTED",
     "ERASURE_RESULT",
     "TIER_CHANGED",
+    "SUMS_REBUILT",
 ]
 
 

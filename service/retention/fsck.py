@@ -59,6 +59,7 @@ _LEADS_NOWHERE: Final = """
     )
 """
 _FORGOTTEN: Final = "attach what is within its window to its store again, drop what is past it"
+_REBUILD: Final = "if the calls are right, `calledger rebuild-sums` makes the sums anew from them"
 _TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
 _HALF_ERASED: Final = "SELECT account_id FROM erasure WHERE kind = 'ACCOUNT' AND finished_at IS NULL"
 
@@ -187,10 +188,12 @@ async def _usage(means: Means, _: datetime) -> Finding:
     half_erased = {number for (number,) in await owner.fetch(_HALF_ERASED)}
     wrong = [_difference(found) async for found in check_usage(owner, policy) if found.account_id not in half_erased]
     if wrong:
-        return Finding("usage", False, f"{len(wrong)} days differ from their calls: {_some(wrong)}")
+        return Finding("usage", False, f"{len(wrong)} days differ from their calls: {_some(wrong)}; {_REBUILD}")
     wrong = [_overall_difference(found) async for found in check_overall(owner, policy)]
     if wrong:
-        return Finding("usage", False, f"{len(wrong)} days of sums differ from their rollup: {_some(wrong)}")
+        return Finding(
+            "usage", False, f"{len(wrong)} days of sums differ from their rollup: {_some(wrong)}; {_REBUILD}"
+        )
     return Finding("usage", True, "rollups and deltas are the sums of the calls")
 
 

@@ -68,7 +68,7 @@ async def maintain(means: Means) -> bool:
             log.info("an index was packed", index=index)
 
     work = {
-        "tombstones replayed": lambda: replay_tombstones(means.owner, means.keyring),
+        "tombstones replayed": lambda: replay_tombstones(means.owner, means.keyring, means.ledger),
         "partitions made ahead": ahead,
         "holds": holds,
         "erasures": lambda: carry_out_erasures(means),

@@ -1,14 +1,19 @@
 """A keyring restored from its backup has keys again that were destroyed since: they are destroyed again.
 
 What counts as destroyed is what the owner of the database wrote: ended purges, lifted holds, erased accounts. The
-service's own roles can write none of these.
+service's own roles can write none of these. A hold and an account are gone when the ledger says so too, which knows of
+those that an older database does not.
 """
 
+from collections.abc import Iterator
 from typing import Final
+from uuid import UUID
 
 import asyncpg
 
+from policies.evidence.record import Record
 from service.keyring import AccountKeyName, HoldKeyName, Keyring, PeriodKeyName
+from service.ledger import Ledger, LedgerDamagedError, read_record
 from service.logs import get_logger
 from service.retention.runs import Runs
 
@@ -18,13 +23,13 @@ _LIFTED: Final = "SELECT id FROM hold WHERE lifted_at IS NOT NULL"
 _ERASED: Final = "SELECT account_id FROM erasure WHERE kind = 'ACCOUNT' AND finished_at IS NOT NULL"
 
 
-async def replay_tombstones(owner: asyncpg.Pool, keyring: Keyring) -> int:
+async def replay_tombstones(owner: asyncpg.Pool, keyring: Keyring, ledger: object = None) -> int:
     """Destroy every key that is on record as destroyed and that the keyring does not know to be. How many were here.
 
     Call it at start, before anything is served.
     """
     known = set(await keyring.tombstones())
-    forgotten = [name for name in await _destroyed(owner) if name not in known]
+    forgotten = [name for name in await _destroyed(owner, ledger) if name not in known]
     if not forgotten:
         return 0
     destroyed = await keyring.replay(forgotten)
@@ -32,7 +37,23 @@ async def replay_tombstones(owner: asyncpg.Pool, keyring: Keyring) -> int:
     return destroyed
 
 
-async def _destroyed(owner: asyncpg.Pool) -> list[str]:
+async def _destroyed(owner: asyncpg.Pool, ledger: object) -> list[str]:
     names = [str(PeriodKeyName(*key)) for key in await Runs(owner).destroyed_keys()]
+    if isinstance(ledger, Ledger):
+        try:
+            return sorted({*names, *_ended(await read_record(ledger))})
+        except LedgerDamagedError as error:
+            log.error("destroyed keys are taken from the tables alone", reason=str(error))
     names += [str(HoldKeyName(row["id"])) for row in await owner.fetch(_LIFTED)]
     return names + [str(AccountKeyName(row["account_id"])) for row in await owner.fetch(_ERASED)]
+
+
+def _ended(record: Record) -> Iterator[str]:
+    """The keys that the ledger says were destroyed, or that went with what it says was ended."""
+    yield from record.destroyed
+    for erasure in record.erasures.values():
+        if erasure.kind == "ACCOUNT" and erasure.rows is not None and erasure.account is not None:
+            yield str(AccountKeyName(erasure.account))
+    for name, hold in record.holds.items():
+        if hold.lifted is not None:
+            yield str(HoldKeyName(UUID(name)))

@@ -20,6 +20,8 @@ from policies.views import may_ask
 from service.errors import RequestError
 from service.storage.database import Database, Queryable, uuid_of
 
+BUSY_S: Final = 5
+"""After which it is worth asking whether an export is done."""
 KEPT_MAX: Final = 20
 """Files that one key has at a time."""
 REMEMBERED: Final = timedelta(days=30)
@@ -45,7 +47,11 @@ _ADD: Final = """
     INSERT INTO export (id, kind, state, requested_by, role, accounts, policy, request, requested_at)
     VALUES ($1, $2, 'QUEUED', $3, $4, $5, $6, $7, clock_timestamp())
 """
-_KEPT_BY: Final = f"SELECT count(*) FROM export WHERE requested_by = $1 AND state = 'READY' AND NOT {_OVER}"  # noqa: S608
+_KEPT_BY: Final = f"""
+    SELECT count(*) AS number, ceil(extract(epoch FROM min(expires_at) - clock_timestamp()))::integer AS seconds
+    FROM export WHERE requested_by = $1 AND state = 'READY' AND NOT {_OVER}
+"""  # noqa: S608 - names of our own
+_UNDER_WAY: Final = "SELECT id FROM export WHERE requested_by = $1 AND state IN ('QUEUED', 'RUNNING')"
 _ONE: Final = f"SELECT {_COLUMNS} FROM export WHERE id = $1"  # noqa: S608 - names of our own
 _CLAIM: Final = f"""
     UPDATE export SET state = 'RUNNING', worker = $1 WHERE id = (
@@ -116,6 +122,11 @@ ROOTS: Final[Mapping[ExportKind, tuple[str, ...]]] = {
 class ExportBusyError(RequestError):
     """the key has an export under way: ask again when it is done"""
 
+    def __init__(self, message: str | None = None, *, seconds: int = BUSY_S, running: UUID | None = None) -> None:
+        """`seconds` until it is worth asking again; `running`: the export that is under way."""
+        super().__init__(*(() if message is None else (message,)))
+        self.seconds, self.running = seconds, running
+
 
 class Asker(Protocol):
     """Whoever asks: a principal or a scope."""
@@ -179,15 +190,18 @@ async def add_export(
 
     Raises ExportBusyError while another one of the key is under way, or too many of its files are kept.
     """
-    if await connection.fetchval(_KEPT_BY, asker.key_id) >= KEPT_MAX:
-        raise ExportBusyError(f"{KEPT_MAX} exports of the key are kept: ask again when one has expired")
+    kept = await connection.fetchrow(_KEPT_BY, asker.key_id)
+    if kept["number"] >= KEPT_MAX:
+        message = f"{KEPT_MAX} exports of the key are kept: ask again when one has expired"
+        raise ExportBusyError(message, seconds=max(1, kept["seconds"]))
     accounts = None if asker.accounts is None else orjson.dumps(list(asker.accounts)).decode()
     try:
-        await connection.execute(
-            _ADD, id_, kind, asker.key_id, asker.role, accounts, policy, orjson.dumps(request).decode()
-        )
+        async with connection.transaction():  # a savepoint: which one is under way is asked after it
+            await connection.execute(
+                _ADD, id_, kind, asker.key_id, asker.role, accounts, policy, orjson.dumps(request).decode()
+            )
     except asyncpg.UniqueViolationError:
-        raise ExportBusyError from None
+        raise ExportBusyError(running=await connection.fetchval(_UNDER_WAY, asker.key_id)) from None
     record = await get_export(connection, id_)
     assert record is not None
     return record

@@ -6,6 +6,7 @@ from tortoise.migrations.api import migrate as tortoise_migrate
 
 from service.storage import row_security
 from service.storage.errors import DatabaseError
+from service.storage.schema_guard import record_program, refuse_newer
 from service.storage.tortoise import APP, tortoise_config
 
 # Tortoise takes no lock of its own: two runners on an empty database would race each other's CREATE TABLE.
@@ -20,7 +21,8 @@ async def migrate(url: str, *, repair: bool = False) -> list[str]:
     Privileges and row-level security are put in force when a migration has run or a role has just been made, and with
     `repair` at any time. What somebody had changed and is put right is returned, in words.
 
-    Raises DatabaseError when the server cannot be reached or is older than PostgreSQL 15. The connection is tried
+    Raises DatabaseError when the server cannot be reached or is older than PostgreSQL 15, NewerSchemaError when a later
+    program has migrated the database. The connection is tried
     here first, because Tortoise reads a failed look at its own records as an empty database.
     """
     try:
@@ -34,9 +36,11 @@ async def migrate(url: str, *, repair: bool = False) -> list[str]:
         if version.major * 10_000 < LEAST_VERSION:
             raise DatabaseError(f"the database is PostgreSQL {version.major}; calledger needs 15 or later")
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await refuse_newer(connection)
         # In a context of its own, which closes the connections that Tortoise opens and then forgets.
         async with TortoiseContext():
             await tortoise_migrate(config=tortoise_config(url, max_connections=1), app_labels=[APP])
+        await record_program(connection)
         applied = await connection.fetchval(_APPLIED)
         if await row_security.is_due(connection, applied):
             await row_security.put_in_force(connection, applied)

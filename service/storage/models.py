@@ -241,3 +241,14 @@ class Export(_Table):
     class Meta(Model.Meta):
         table = "export"
         indexes = (Index(fields=("requested_by",), name="export_requested_by"),)
+
+
+class SchemaProgram(_Table):
+    """Which version of calledger ran a migration here."""
+
+    migration = fields.CharField(max_length=100, primary_key=True)
+    program = fields.TextField()
+    applied_at = fields.DatetimeField()
+
+    class Meta(Model.Meta):
+        table = "schema_program"

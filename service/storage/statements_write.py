@@ -91,10 +91,33 @@ SELECT
     OR coalesce(current_setting('pgaudit.log_parameter', true), 'off') <> 'off' AS logs_parameters
 """
 
+
+def deltas_of(rows: LiteralString) -> LiteralString:
+    """An INSERT of what calls add to the sums: a delta for each key and quarter hour. `rows` has columns of `call`."""
+    return f"""
+    INSERT INTO usage_delta (
+        bucket_at, account_id, tier, failed, model, provider, api_key, currency, calls, input_tokens, output_tokens,
+        cache_read_tokens, cache_write_tokens, reasoning_tokens, priced, amount, estimated, latency_buckets
+    )
+    SELECT
+        date_bin('15 minutes', started_at, '1970-01-01 00:00:00+00') AS bucket_at, account_id, tier, failed, model,
+        coalesce(provider, '') AS provider, coalesce(api_key, '') AS api_key, coalesce(currency, '') AS currency,
+        count(*), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
+        coalesce(sum(cache_read_tokens), 0), coalesce(sum(cache_write_tokens), 0),
+        coalesce(sum(reasoning_tokens), 0), count(amount), coalesce(sum(amount), 0),
+        coalesce(sum(amount) FILTER (WHERE amount_source = 3), 0),
+        coalesce(
+            array_agg(calledger_latency_bucket(latency_ms)) FILTER (WHERE latency_ms IS NOT NULL), '{{}}'
+        )
+    FROM {rows}
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+"""  # noqa: S608 - names of our own
+
+
 # Stores what is new and answers the keys of what is not. The deltas are summed over what RETURNING gave, never
 # over what was sent: that is what keeps a retried call from being counted twice. The order of the rows is the same
 # for every writer, so that two that bring the same calls wait for each other and do not deadlock.
-_STORE: Final[LiteralString] = """
+_STORE: Final[LiteralString] = f"""
 stored AS (
     INSERT INTO call (
         started_at, error_at, id, digest, user_token, account_id, input_tokens, output_tokens, cache_read_tokens,
@@ -128,29 +151,13 @@ stored AS (
     JOIN stored ON stored.account_id = staged.account_id AND stored.id = staged.id
     WHERE staged.error_at IS NOT NULL
 ), deltas AS (
-    INSERT INTO usage_delta (
-        bucket_at, account_id, tier, failed, model, provider, api_key, currency, calls, input_tokens, output_tokens,
-        cache_read_tokens, cache_write_tokens, reasoning_tokens, priced, amount, estimated, latency_buckets
-    )
-    SELECT
-        date_bin('15 minutes', started_at, '1970-01-01 00:00:00+00') AS bucket_at, account_id, tier, failed, model,
-        coalesce(provider, '') AS provider, coalesce(api_key, '') AS api_key, coalesce(currency, '') AS currency,
-        count(*), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
-        coalesce(sum(cache_read_tokens), 0), coalesce(sum(cache_write_tokens), 0),
-        coalesce(sum(reasoning_tokens), 0), count(amount), coalesce(sum(amount), 0),
-        coalesce(sum(amount) FILTER (WHERE amount_source = 3), 0),
-        coalesce(
-            array_agg(calledger_latency_bucket(latency_ms)) FILTER (WHERE latency_ms IS NOT NULL), '{}'
-        )
-    FROM stored
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
-)
+{deltas_of("stored")})
 SELECT staged.account_id, staged.id
 FROM call_staged AS staged
 WHERE NOT EXISTS (
     SELECT FROM stored WHERE stored.account_id = staged.account_id AND stored.id = staged.id
 )
-"""
+"""  # noqa: S608 - our own text
 
 STORE_STAGED: Final[LiteralString] = f"WITH {_STORE}"
 """Stores what was copied into `STAGED_TABLE`."""

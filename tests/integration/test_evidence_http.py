@@ -170,13 +170,18 @@ async def test_it_is_in_the_ledger_before_it_is_answered(served: Served) -> None
 async def test_a_refused_request_leaves_nothing(served: Served) -> None:
     """What is not put into the queue is not in the ledger either."""
     one = await auditor(served)
+    running = uuid4()
     await served.runtime.database.owner.execute(
         "INSERT INTO export (id, kind, state, requested_by, role, policy, request, requested_at) "
         "VALUES ($1, 'EVIDENCE', 'RUNNING', $2, 'auditor', '', '{}', now())",
-        uuid4(), one.key.split("_")[1],
+        running, one.key.split("_")[1],
     )  # fmt: skip
     size = await served.runtime.ledger.size()
-    assert await one.code(CREATE_ID, **{"in": {}}) == "THROTTLED"
+    body = {"query": CREATE_ID, "variables": {"in": {}}}
+    async with served.session.post(served.url, json=body, headers={"Authorization": f"Bearer {one.key}"}) as response:
+        [error] = (await response.json())["errors"]
+    told = {"code": "THROTTLED", "retryAfterSeconds": 5, "export": encode_export_id(running)}
+    assert (error["extensions"], response.headers["Retry-After"]) == (told, "5")
     assert await served.runtime.ledger.size() == size
 
 
@@ -206,7 +211,11 @@ async def test_a_key_keeps_a_bounded_number_of_files(served: Served) -> None:
         "FROM export, generate_series(2, $1)",
         KEPT_MAX,
     )
-    assert await one.code(CREATE_ID, **{"in": {}}) == "THROTTLED"
+    body = {"query": CREATE_ID, "variables": {"in": {}}}
+    async with served.session.post(served.url, json=body, headers={"Authorization": f"Bearer {one.key}"}) as response:
+        [error] = (await response.json())["errors"]
+    assert error["extensions"]["code"] == "THROTTLED"
+    assert 23 * 3600 < int(response.headers["Retry-After"]) == error["extensions"]["retryAfterSeconds"] <= 24 * 3600
 
 
 async def test_the_answer_can_be_kept_by_nobody_between(served: Served) -> None:

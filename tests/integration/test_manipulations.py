@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 from http_server import Served, serve
@@ -20,12 +22,14 @@ from policies import Role, digest
 from policies.evidence import LedgerKind
 from policies.model import DataClass
 from service.access.keys import mac_digest, new_key
+from service.keyring import KeyringUnavailableError
 from service.ledger import Checkpoints, LedgerKeeper, Selection, accept_loss
 from service.retention.attest import attest
 from service.retention.erasure import ErasureKind, request_erasure
 from service.retention.fsck import check_ledger
 from service.retention.holds import lift_hold, release_lifted
 from service.retention.start_check import differences_at_start
+from service.retention.tombstones import replay_tombstones
 from service.storage.policy_store import AppliedPolicy, store_policy
 
 KEY = "INSERT INTO api_key (prefix, role, accounts, mac, created_at) VALUES ($1, $2, NULL, $3, clock_timestamp())"
@@ -438,6 +442,29 @@ async def test_a_history_that_was_cut_is_said_until_somebody_answers_for_it(case
     entry = await case.steward.ledger.entry(index)
     assert (entry.kind, "old_size" in entry.facts, entry.note) == (LedgerKind.RESTORED, True, "an old backup")
     assert "history" not in await case.fsck()
+
+
+async def test_a_hold_that_is_lifted_in_the_table_alone_keeps_its_key(case: Case) -> None:
+    """What is destroyed again at start is what the ledger says was ended: of a forged row no key dies."""
+    steward = case.steward
+    await steward.means.keyring.hold_key(UUID(case.hold), mint=True)
+    await lift_behind(case)
+    await replay_tombstones(steward.means.owner, steward.means.keyring, steward.ledger)
+    assert await steward.means.keyring.hold_key(UUID(case.hold), mint=False)
+
+
+async def test_without_its_keyring_a_start_says_what_it_did_not_look_at(case: Case) -> None:
+    """The history that the keyring remembers cannot be compared while it is away; all the rest is."""
+    await revive_key(case)
+
+    class Away:
+        def __getattr__(self, _: str) -> Any:
+            raise KeyringUnavailableError
+
+    case.steward.ledger.keyring = Away()  # type: ignore[assignment] - a keyring whose home does not answer
+    said = await differences_at_start(case.steward.means)
+    assert any(one.startswith("history was not looked at") for one in said)
+    assert any("was revoked by entry" in one for one in said)
 
 
 async def test_the_ledger_is_served_by_its_leaves(case: Case) -> None:

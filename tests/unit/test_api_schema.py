@@ -119,3 +119,19 @@ def test_every_filter_and_order_is_governed() -> None:
     for name, type_ in SCHEMA.type_map.items():
         if isinstance(type_, GraphQLEnumType) and (name.endswith("OrderField") or name == "CostDimension"):
             assert type_.values.keys() == ENUM_VALUES[name].keys(), name
+
+
+def test_every_kind_of_entry_can_be_shown() -> None:
+    """A kind that the ledger has and the schema lacks would be an entry that no list can show."""
+    from policies.evidence import LedgerKind
+    from service.api import ledger_types
+
+    assert [kind.name for kind in ledger_types.LedgerKind] == [kind.name for kind in LedgerKind]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_a_preset_grants_is_there(preset: str) -> None:
+    """No role is granted a root field that the schema lacks."""
+    roots = {*SCHEMA.query_type.fields, *SCHEMA.mutation_type.fields}
+    granted = {(role, root) for role, rule in load_preset(preset).roles.items() for root in rule.ask}
+    assert {(role, root) for role, root in granted if root not in roots} == set()

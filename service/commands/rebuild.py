@@ -1,0 +1,40 @@
+"""`calledger rebuild-sums`: make the sums anew from the calls."""
+
+from pathlib import Path
+
+from service.commands.common import progress, quiet_runtime, run, say
+from service.commands.options import Data, verb
+from service.retention.folder import Folder
+from service.retention.rebuild import days_to_rebuild, rebuild_sums, rest_again
+
+app = verb()
+
+
+@app.command("rebuild-sums")
+def rebuild(data: Data = None) -> None:
+    """Make sums that differ from their calls anew, day by day, while the service runs.
+
+    For what `calledger fsck` names under `usage`. A day changes in one transaction, with an entry SUMS_REBUILT in the
+    ledger that says how many calls and what amount its sums said before and say now. Killed at any moment, run it
+    again to go on.
+    Days whose calls were purged are in the sums alone: they stay as they are.
+
+    \b
+    Example: calledger fsck; calledger rebuild-sums
+    """
+    run(lambda: _rebuild(data))
+
+
+async def _rebuild(data: Path | None) -> None:
+    async with quiet_runtime(data) as runtime:
+        means = runtime.means
+        days = await days_to_rebuild(means)
+        with progress() as bar:
+            task = bar.add_task("making sums anew", total=len(days))
+            async for one in rebuild_sums(means, days, actor="cli"):
+                bar.advance(task)
+                was, are = (f"{one.before} calls, {one.amount_before}", f"{one.after} calls, {one.amount_after}")
+                say(f"tier {one.tier} {one.day:%Y-%m-%d}: {are} (before: {was})")
+        await Folder(means.owner, ensure=lambda needs: means.partitions.ensure(means.policy(), needs)).fold_all()
+        rested = await rest_again(means)
+    say(f"{len(days)} days made anew from their calls, {rested} days of sums from their rollup; the others are right")

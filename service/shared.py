@@ -1,0 +1,135 @@
+"""Memory that the processes of one service share: what keys may still spend, and what each process has counted.
+
+`serve` with several workers makes it and hands it to them as an open file without a name: it ends with them. Levels
+are changed under a lock of the kernel on the few bytes that they are, which a process that dies lets go of.
+"""
+
+import fcntl
+import math
+import os
+import struct
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from mmap import mmap
+from typing import Final
+
+FD: Final = "CALLEDGER_WORKER_MEMORY"
+NUMBER: Final = "CALLEDGER_WORKER_NUMBER"
+METRICS: Final = "PROMETHEUS_MULTIPROC_DIR"
+
+_SLOTS: Final = 2**14
+"""Keys that can have spent something of their budget at a time."""
+_PROBES: Final = 32
+_LEVEL: Final = struct.Struct("=Qdd")
+_LEVELS_BYTES: Final = _SLOTS * _LEVEL.size
+_COUNTS: Final = 256
+"""Figures that each process has room for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """One process's view of it. `worker`: which of `workers` it is, from 0."""
+
+    memory: mmap
+    fd: int
+    worker: int
+    workers: int
+
+    @classmethod
+    def inherited(cls, environment: Mapping[str, str]) -> "Shared | None":
+        """What a parent has handed down; None when there is no such parent."""
+        if FD not in environment:
+            return None
+        fd, (worker, workers) = int(environment[FD]), map(int, environment[NUMBER].split("/"))
+        return cls(mmap(fd, _size(workers)), fd, worker, workers)
+
+    def level(self, key: str, capacity: int) -> "Level":
+        """What is left of the budget of `key`, the same for all processes."""
+        return Level(self, key, capacity)
+
+    def counts(self, worker: int | None = None) -> memoryview:
+        """The figures of one process (None: this one), as doubles. Only the process itself writes them."""
+        start = _LEVELS_BYTES + (self.worker if worker is None else worker) * _COUNTS * 8
+        return memoryview(self.memory)[start : start + _COUNTS * 8].cast("d")
+
+    @contextmanager
+    def locked(self, slot: int) -> Iterator[None]:
+        """No other process is in here for the same slot (-1: to give slots out)."""
+        place = _size(self.workers) if slot < 0 else slot * _LEVEL.size
+        fcntl.lockf(self.fd, fcntl.LOCK_EX, _LEVEL.size, place)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self.fd, fcntl.LOCK_UN, _LEVEL.size, place)
+
+
+class Level:
+    """A level that falls by what is spent and rises to `capacity` within a minute, whichever process asks."""
+
+    __slots__ = ("_capacity", "_hash", "_shared", "_slot")
+
+    def __init__(self, shared: Shared, key: str, capacity: int) -> None:
+        self._shared = shared
+        self._capacity = capacity
+        self._hash = int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) | 1
+        self._slot = self._found()
+
+    def change(self, cost: float, least: float = -math.inf) -> tuple[float, bool]:
+        """Take `cost` (negative: give it back) if the level is `least` before. The level then, and whether it was.
+
+        A debt is at most what a minute restores.
+        """
+        while True:
+            with self._shared.locked(self._slot):
+                place = self._slot * _LEVEL.size
+                owner, level, filled_at = _LEVEL.unpack_from(self._shared.memory, place)
+                if owner == self._hash:
+                    now = time.monotonic()
+                    level = min(self._capacity, level + (now - filled_at) * self._capacity / 60)
+                    enough = level >= least
+                    if enough:
+                        level = max(-self._capacity, min(self._capacity, level - cost))
+                    _LEVEL.pack_into(self._shared.memory, place, owner, level, now)
+                    return level, enough
+            self._slot = self._found()  # it was given to another key while this one's budget was full
+
+    def _found(self) -> int:
+        """The slot of the key: its own, a free one, or that of the key which has asked for nothing for longest."""
+        memory, now = self._shared.memory, time.monotonic()
+        with self._shared.locked(-1):
+            oldest, oldest_at = -1, math.inf
+            for probe in range(_PROBES):
+                slot = (self._hash // 2 + probe) % _SLOTS
+                owner, _, filled_at = _LEVEL.unpack_from(memory, slot * _LEVEL.size)
+                if owner == self._hash:
+                    return slot
+                if owner == 0:
+                    oldest = slot
+                    break
+                if filled_at < oldest_at:
+                    oldest, oldest_at = slot, filled_at
+            with self._shared.locked(oldest):
+                _LEVEL.pack_into(memory, oldest * _LEVEL.size, self._hash, float(self._capacity), now)
+            return oldest
+
+
+@contextmanager
+def shared_memory(workers: int) -> Iterator[tuple[int, Sequence[Mapping[str, str]]]]:
+    """The memory of `workers` processes, as a descriptor to pass on, and what the environment of each says of it."""
+    with tempfile.TemporaryFile() as file, tempfile.TemporaryDirectory(prefix="calledger-metrics-") as metrics:
+        file.truncate(_size(workers))
+        fd = file.fileno()
+        yield fd, [{FD: str(fd), NUMBER: f"{n}/{workers}", METRICS: metrics} for n in range(workers)]
+
+
+def _size(workers: int) -> int:
+    return _LEVELS_BYTES + workers * _COUNTS * 8
+
+
+def worker_memory() -> Shared | None:
+    """As `Shared.inherited`, of this process's environment."""
+    return Shared.inherited(os.environ)

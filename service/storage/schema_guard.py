@@ -1,0 +1,72 @@
+"""Which program made the schema: an older one must not work on it.
+
+Each migration is recorded with the version of the program that ran it. A program that finds one that it does not know
+is older than the database: its statements would leave out what later ones keep, sums among it. It stops, and names the
+version to install.
+"""
+
+from collections.abc import Iterable
+from importlib import resources
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+import asyncpg
+
+from service.storage.errors import DatabaseError
+from service.storage.tortoise import APP
+
+_THERE: Final = "SELECT to_regclass('tortoise_migrations') IS NOT NULL"
+_RECORDED: Final = "SELECT to_regclass('schema_program') IS NOT NULL"
+_APPLIED: Final = "SELECT name FROM tortoise_migrations WHERE app = $1 ORDER BY name"
+_PROGRAM: Final = "SELECT program FROM schema_program WHERE migration = ANY ($1) ORDER BY applied_at DESC LIMIT 1"
+_RECORD: Final = """
+    INSERT INTO schema_program (migration, program, applied_at)
+    SELECT name, $2, clock_timestamp() FROM tortoise_migrations WHERE app = $1
+    ON CONFLICT (migration) DO NOTHING
+"""
+
+
+class NewerSchemaError(DatabaseError):
+    """the database has the schema of a newer calledger"""
+
+
+def own_version() -> str:
+    """The version of this program; `unknown` where it was not installed."""
+    try:
+        return version("calledger")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def known_migrations() -> frozenset[str]:
+    """The names of the migrations that this program has."""
+    files = resources.files("migrations").iterdir()
+    return frozenset(file.name.removesuffix(".py") for file in files if file.name[:4].isdigit())
+
+
+async def refuse_newer(connection: asyncpg.Connection) -> None:
+    """Raises NewerSchemaError when a migration was run here that this program does not know."""
+    if not await connection.fetchval(_THERE):
+        return
+    unknown = sorted({row["name"] for row in await connection.fetch(_APPLIED, APP)} - known_migrations())
+    if unknown:
+        raise NewerSchemaError(
+            f"the database has the schema of a newer calledger ({_some(unknown)}), and this is calledger "
+            f"{own_version()}: install {await _maker(connection, unknown)} or later, or restore the database from a "
+            "backup of before the upgrade"
+        )
+
+
+async def record_program(connection: asyncpg.Connection) -> None:
+    """Note that this program has run the migrations that no program is noted for."""
+    await connection.execute(_RECORD, APP, own_version())
+
+
+async def _maker(connection: asyncpg.Connection, unknown: list[str]) -> str:
+    """The version that ran these, in words."""
+    program = await connection.fetchval(_PROGRAM, unknown) if await connection.fetchval(_RECORDED) else None
+    return f"calledger {program}" if program else "the version that was installed last"
+
+
+def _some(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in list(names)[:3])

@@ -1,0 +1,87 @@
+"""No value of an enum is there that cannot be used: each that a caller may write is asked for once, end to end."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from graphql import GraphQLEnumType, get_named_type, is_input_object_type
+from rows import Shelf, StoredCall, StoredError, open_shelf
+
+from service.api.schema import build_schema
+from service.ledger import Ledger
+from service.retention.means import Means
+from service.storage.policy_store import store_policy
+
+SCHEMA = build_schema()._schema
+RANGE = "startedAt: {gte: $from, lt: $to}"
+QUERIES = {
+    "CallStatus": "{ calls(filter: {status: {eq: VALUE}}) { totalCount } }",
+    "AmountUnknownReason": "{ calls(filter: {amountUnknown: {eq: VALUE}}) { totalCount } }",
+    "CallOrderField": f"""query($from: DateTime, $to: DateTime) {{
+        calls(filter: {{{RANGE}, currency: {{eq: "USD"}}}}, orderBy: [{{field: VALUE}}]) {{ nodes {{ id }} }} }}""",
+    "ErrorOrderField": """query($from: DateTime, $to: DateTime) {
+        errors(filter: {occurredAt: {gte: $from, lt: $to}}, orderBy: [{field: VALUE}]) { nodes { id } } }""",
+    "ErrorGroupOrderField": "{ errorGroups(orderBy: {field: VALUE}) { nodes { count } } }",
+    "OrderDirection": "{ calls(orderBy: [{field: STARTED_AT, direction: VALUE}]) { nodes { id } } }",
+    "CostDimension": f"""query($from: DateTime, $to: DateTime) {{
+        costs(filter: {{{RANGE}}}, groupBy: [VALUE]) {{ rows {{ calls }} }} }}""",
+    "CostOrderField": """{ costs(filter: {currency: {eq: "USD"}}, bucket: DAY, orderBy: [{field: VALUE}]) {
+        rows { calls } } }""",
+    "TimeBucket": "{ costs(bucket: VALUE) { rows { calls } } }",
+    "LedgerKind": "{ ledger(filter: {kind: {eq: VALUE}}) { totalCount } }",
+    "DataClass": "mutation { planPurge(input: {class: VALUE}) { digest } }",
+    "ExportFormat": "mutation { createExport(input: {kind: CALLS, format: VALUE}) { export { id } } }",
+    "ExportKind": "mutation { createExport(input: {kind: VALUE, format: CSV}) { export { id } } }",
+    "ErasureKind": """mutation { requestErasure(input: {kind: VALUE, account: "acme", reason: "r"WHOM}) {
+        erasure { id } } }""",
+}
+
+
+def _written() -> dict[str, GraphQLEnumType]:
+    """The enums that arguments take, directly or in inputs."""
+    roots = [*SCHEMA.query_type.fields.values(), *SCHEMA.mutation_type.fields.values()]
+    pending = [get_named_type(argument.type) for root in roots for argument in root.args.values()]
+    found: dict[str, GraphQLEnumType] = {}
+    seen = set()
+    while pending:
+        type_ = pending.pop()
+        if type_.name in seen:
+            continue
+        seen.add(type_.name)
+        if isinstance(type_, GraphQLEnumType):
+            found[type_.name] = type_
+        elif is_input_object_type(type_):
+            pending += [get_named_type(field.type) for field in type_.fields.values()]
+    return found
+
+
+@pytest.fixture
+async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
+    async with open_shelf(database_url, tmp_path) as shelf:
+        await store_policy(shelf.database.owner, shelf.policy, applied_by="test")
+        await shelf.put([StoredCall(await shelf.now(), account="acme", failed=True, error=StoredError())])
+        yield shelf
+
+
+def test_every_enum_that_is_written_is_tried() -> None:
+    """An enum that is new to arguments has to say here how it is used."""
+    assert set(_written()) == set(QUERIES)
+
+
+@pytest.mark.parametrize("enum", QUERIES)
+async def test_every_value_works(shelf: Shelf, enum: str) -> None:
+    """Each value is answered without an error."""
+    means = Means(shelf.database, shelf.partitions, shelf.keyring, shelf.accounts, lambda: shelf.policy)
+    ledger = Ledger(shelf.database, shelf.keyring, uuid4())
+    now = await shelf.now()
+    moments = {"from": (now - timedelta(days=1)).isoformat(), "to": (now + timedelta(days=1)).isoformat()}
+    for value in _written()[enum].values:
+        query = QUERIES[enum].replace("VALUE", value).replace("WHOM", ', userId: "u"' if value == "USER" else "")
+        variables: dict[str, Any] = moments if "$from" in query else {}
+        await shelf.database.owner.execute("DELETE FROM export")
+        context: dict[str, Any] = {"ledger": ledger, "services": {"means": means}}
+        result = await shelf.ask(query, variables=variables, **context)
+        assert result.errors is None, (value, result.errors)

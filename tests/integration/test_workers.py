@@ -1,0 +1,81 @@
+"""Several processes behind one port are one service: one budget a key, and one set of figures."""
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from running import RunningService
+
+from service.shared import Shared, shared_memory
+
+WORKERS = 2
+BUDGET = 3_000
+QUERY = "{ %s }" % " ".join(f"a{n}: calls(first: 1) {{ totalCount }}" for n in range(5))
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    data = tmp_path_factory.mktemp("workers") / "data"
+    environment = {"CALLEDGER_RATE_LIMIT_PER_MINUTE": str(BUDGET)}
+    service = RunningService(data, "--workers", str(WORKERS), environment=environment)
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+def figure(service: RunningService, name: str) -> float:
+    """The sum of all samples of a name."""
+    _, _, body = service.request("GET", "/metrics")
+    return sum(float(found) for found in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", body.decode(), re.MULTILINE))
+
+
+def test_a_key_has_one_budget(service: RunningService) -> None:
+    """What one process has answered another does not answer again: together they give what a minute restores."""
+    key, began = service.new_key("viewer"), time.monotonic()
+    answers = [service.ask(key, QUERY) for _ in range(40)]
+    spent = sum(a["extensions"]["cost"]["actualQueryCost"] for a in answers if "errors" not in a)
+    refused = [a["errors"][0]["extensions"]["code"] for a in answers if "errors" in a]
+    assert refused
+    assert set(refused) == {"THROTTLED"}
+    assert BUDGET * 0.8 < spent <= BUDGET * (1 + (time.monotonic() - began) / 60) + 1
+    assert "errors" not in service.ask(service.new_key("viewer"), QUERY), "another key has a budget of its own"
+
+
+def test_metrics_do_not_jump(service: RunningService) -> None:
+    """Whichever process is asked tells of all of them: what was counted stays, and adds up."""
+    key = service.new_key("ingest")
+    call = {"model": "m", "status": "succeeded", "account": "acme"}
+    before = figure(service, "calledger_ingest_rows_total")
+    asked = figure(service, "calledger_graphql_seconds_count")
+    for number in range(20):
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        service.report(key, {**call, "id": f"w{number}", "started_at": moment})
+        service.ask(service.admin_key, "{ viewer { role } }")
+    rows = {figure(service, "calledger_ingest_rows_total") for _ in range(20)}
+    operations = {figure(service, "calledger_graphql_seconds_count") for _ in range(20)}
+    assert rows == {before + 20}
+    assert operations == {asked + 20}
+    assert figure(service, "calledger_ingest_batch_rows_count") >= 20
+
+
+def test_a_level_is_the_same_for_all() -> None:
+    """Two views of one memory see one level; what is given back comes back; a debt ends where a minute restores it."""
+    with shared_memory(2) as (_, environments):
+        one, other = (Shared.inherited(environment).level("key", 600) for environment in environments)
+        assert one.change(500, 500)[1]
+        assert not other.change(200, 200)[1]
+        assert other.change(-500)[0] == pytest.approx(600, abs=1)
+        assert one.change(5_000)[0] == -600
+        assert Shared.inherited(environments[1]).level("another", 600).change(600, 600)[1]
+
+
+def test_many_keys_share_the_memory() -> None:
+    """Keys beyond the room take that of who has asked for nothing for longest, and each has its own level meanwhile."""
+    with shared_memory(1) as (_, [environment]):
+        shared = Shared.inherited(environment)
+        levels = [shared.level(f"key-{n}", 100) for n in range(20_000)]
+        for level in levels:
+            assert level.change(60, 60)[1]
+        assert sum(level.change(60, 60)[1] for level in levels[-10_000:]) < 4_000
