@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 
 from policies.errors import PolicyError
-from policies.fields import DATA_FIELDS, ORIGINS, SEALED
+from policies.fields import DATA_FIELDS, ORIGINS, REMOVED, SEALED
 from policies.model import Action, DataClass, Policy, PseudonymPeriod, Role, Store, Tier, View
 from policies.views import filterable, view, view_table
 
@@ -64,12 +64,27 @@ class Explanation:
             f"  store   {self.store}",
         ]
         lines += [f"  window  {line}" for line in self._window_lines()]
+        older = self._older()
+        if older is not None:
+            lines.append(f"  before  {older}")
         for role, seen in self.views.items():
             note = ", may be filtered by" if role in self.filterable_by else ""
             lines.append(f"  view    {role}: {seen}{note}")
         if self.origins:
             lines.append(f"  seen at most as {', '.join(self.origins)}")
         return lines
+
+    def _older(self) -> str | None:
+        """What becomes of values from before, when an earlier policy kept them."""
+        if self.action not in (Action.DROP, Action.MASK) or self.field in SEALED:
+            return None
+        shown = "shown to nobody" if self.action is Action.DROP else "shown masked"
+        if self.field not in REMOVED:
+            return f"older values are {shown} from the moment the policy is applied, and end with their row"
+        return (
+            f"older values are {shown} from the moment the policy is applied, and removed CALLEDGER_PURGE_DELAY hours "
+            "(72) later, within the hour"
+        )
 
     def _window_lines(self) -> Iterator[str]:
         for window in self.windows:

@@ -6,7 +6,7 @@ to start.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from policies.model import Action, Store
 
@@ -197,3 +197,46 @@ def _actions(field: str) -> frozenset[Action]:
 
 ACTIONS: Final[Mapping[str, frozenset[Action]]] = {field: _actions(field) for field in DATA_FIELDS}
 """What a policy may do to each field."""
+
+
+class Removal(NamedTuple):
+    """Where values of a field lie in clear, beside the answers that are made from them: columns of calls and of errors,
+    a column that sums are grouped by, and figures that are added up."""
+
+    call: tuple[str, ...] = ()
+    error: tuple[str, ...] = ()
+    key: str | None = None
+    figures: tuple[str, ...] = ()
+
+
+REMOVED: Final[Mapping[str, Removal]] = {
+    "Call.user": Removal(("user_token",), ("user_token",)),
+    "Call.apiKey": Removal(("api_key",), ("api_key",), "api_key"),
+    "Call.servedModel": Removal(("served_model",)),
+    "Call.provider": Removal(("provider",), ("provider",), "provider"),
+    "Call.operation": Removal(("operation",)),
+    "Call.streamed": Removal(("streamed",)),
+    "Call.inputTokens": Removal(("input_tokens",), figures=("input_tokens",)),
+    "Call.outputTokens": Removal(("output_tokens",), figures=("output_tokens",)),
+    "Call.cacheReadTokens": Removal(("cache_read_tokens",), figures=("cache_read_tokens",)),
+    "Call.cacheWriteTokens": Removal(("cache_write_tokens",), figures=("cache_write_tokens",)),
+    "Call.reasoningTokens": Removal(("reasoning_tokens",), figures=("reasoning_tokens",)),
+    "Call.latencyMs": Removal(("latency_ms",), figures=("latency",)),
+    "Call.timeToFirstTokenMs": Removal(("time_to_first_token_ms",)),
+    "Call.amountParts": Removal(("amount_parts",)),
+    "Call.tags": Removal(("tags",)),
+    "Call.errorType": Removal(("error_type",)),
+    "Call.errorCode": Removal(("error_code",)),
+    "CallError.code": Removal(error=("error_code",)),
+    "Call.traceId": Removal(("trace_id",)),
+    "Call.sessionId": Removal(("session_id",)),
+    "Call.providerRequestId": Removal(("provider_request_id",)),
+    "Call.attempt": Removal(("attempt",)),
+    "Call.cacheHit": Removal(("cache_hit",)),
+    "Call.deployment": Removal(("deployment",)),
+    "Call.team": Removal(("team",)),
+    "Call.organization": Removal(("organization",)),
+    "Call.normalizedError": Removal(("normalized_error",)),
+    "Call.units": Removal(("units",)),
+}
+"""Fields whose older values are removed once the policy keeps them no more. Those of all others end with their row."""

@@ -14,7 +14,7 @@ TEXT_LENGTH_MAX: Final = 1000
 PATTERN_LENGTH_MAX: Final = 200
 DEPTH_MAX: Final = 5
 
-_PATH: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}+(\[\])?+(\.[A-Za-z_][A-Za-z0-9_]{0,63}+(\[\])?+)*+", re.ASCII)
+_PATH: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}+(\[\])?(\.[A-Za-z_][A-Za-z0-9_]{0,63}+(\[\])?)*", re.ASCII)
 # Backslash pairs and character classes are one unit, so that an escaped `*` or one in a class is not a repetition.
 _UNIT: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d+,\}|.", re.DOTALL)
 

@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import Final
 
 from policies.errors import SchemaCoverageError
-from policies.fields import DATA_FIELDS, INTERFACES, ORIGINS, SEALED, SHOWN_MASKED, USER
-from policies.model import DataClass, Policy, Role, RoleRule, View
+from policies.fields import DATA_FIELDS, ERROR_RECORD, INTERFACES, ORIGINS, SEALED, SHOWN_MASKED, STORES, USER
+from policies.model import Action, DataClass, Policy, Role, RoleRule, Store, View
 from policies.roots import PLAIN_USER_FILTER, ROOT_FIELDS, WITHOUT_CALLS
 
 ROOT_TYPES: Final = frozenset({"Query", "Mutation", "Subscription"})
@@ -33,6 +33,7 @@ STRUCTURAL_TYPES: Final = frozenset(
 """Types that hold no call data of their own: whoever may ask the root field sees them."""
 
 _RANK: Final = {View.DENIED: 0, View.MASKED: 1, View.SEE: 2}
+_ERROR: Final = "Call.error"
 _NOTHING: Final = RoleRule(Role.INGEST)
 
 
@@ -78,9 +79,19 @@ def _least(policy: Policy, rule: RoleRule, role: Role, field: str) -> View:
     # What is sealed is opened by revealError alone, which is ledgered.
     if field in SEALED and own is View.SEE:
         own = View.MASKED
+    # What older rows hold of it in clear is on the disk until it is removed, and shown to nobody.
+    if own is View.SEE and _is_withdrawn(policy, field):
+        own = View.MASKED
     views = [own, *(_least(policy, rule, role, origin) for origin in ORIGINS.get(field, ()))]
     least = min(views, key=_RANK.__getitem__)
     return View.DENIED if least is View.MASKED and field not in SHOWN_MASKED else least
+
+
+def _is_withdrawn(policy: Policy, field: str) -> bool:
+    """Whether the policy keeps no plain value of `field`. Without error records there are none to show anything of."""
+    if STORES.get(field) is Store.CALL_ERROR and field != _ERROR and policy.action(ERROR_RECORD[0]) is Action.DROP:
+        return False
+    return field != USER and field in policy.fields and policy.action(field) in (Action.DROP, Action.MASK)
 
 
 def may_ask(policy: Policy, role: Role, root_field: str) -> bool:
@@ -90,10 +101,12 @@ def may_ask(policy: Policy, role: Role, root_field: str) -> bool:
 
 
 def filterable(policy: Policy, role: Role, field: str) -> bool:
-    """Whether `role` may filter, order, group, facet or export by `field`: only by what it sees in clear.
+    """Whether `role` may filter, order, group, facet or export by `field`: only by what it sees in clear, and is kept.
 
     The user is excepted: by pseudonym, who is masked may be filtered by. By plain id: `may_filter_by_plain_user`.
     """
+    if policy.action(field) is Action.DROP:
+        return False
     seen = view(policy, role, field)
     if field == USER:
         return seen is not View.DENIED

@@ -11,6 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from service import api, console, export, ingest
 from service.api.timings import TIMINGS
 from service.front import Front, Handler, error_answer
+from service.keyring.watch import what_is_wrong
 from service.logs import get_logger
 from service.runtime import Runtime
 from service.shared import METRICS
@@ -76,9 +77,13 @@ def _readyz(runtime: Runtime) -> Handler:
     readiness = Readiness(runtime.database.owner, data)
 
     async def ready(_: web.Request) -> web.Response:
-        """The database answers too, and can be written."""
+        """The database answers and can be written; without the keyring calls are stored, and no details of errors."""
         missing = await readiness.missing()
-        return web.json_response({"status": missing or "ok"}, status=503 if missing else 200)
+        if missing is not None:
+            return web.json_response({"status": missing}, status=503)
+        if await what_is_wrong(runtime.keyring) is not None:
+            return web.json_response({"status": "degraded", "missing": ["the keyring"]})
+        return web.json_response({"status": "ok"})
 
     return ready
 

@@ -14,6 +14,7 @@ from typing import Any
 from service.background import background
 from service.errors import ServiceError
 from service.keyring import KeyringUnavailableError
+from service.keyring.watch import watch_for_ever
 from service.ledger import LedgerKind
 from service.listening import address_host, bound, listen
 from service.loading import collector_resting
@@ -137,6 +138,7 @@ def _housekeeping(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
         runtime.keeper.keep_for_ever(),
         listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.heard}),
         say_differences(runtime.means),
+        watch_for_ever(runtime.keyring),
     ]
 
 

@@ -19,11 +19,12 @@ _VALUE_BYTES = 8192
 _QUOTES = b"\"'`"
 _OBJECT_STARTS = (b'{"', b"{'", b"{ ", b"{\n", b"{\\")
 
+# No group here is possessive: CPython 3.11.2 does not give back what a failed try of such a group has read.
 # What stands between a key and its value: brackets, a YAML block, anchor or tag, a wrapper of Rust or PHP, a prefix.
 _OPENING = re.compile(
-    rb"(?:[ \t]{0,8}+[(\[]){0,2}+(?:[|>][+-]?[0-9]?[ \t]{0,8}+\r?\n)?+[ \t\r\n]*+"
-    rb"(?:(?:&[\w-]{1,40}+|!!str)[ \t]{1,8}+)?"
-    rb"(?:(?:Some|Ok|Just|Secret\w{0,12}|[Ss]tr(?:ing)?)\((?:[0-9]{1,6}\)[ \t]{0,4}+|(?=[\"'`\\])))?+"
+    rb"(?:[ \t]{0,8}[(\[]){0,2}(?:[|>][+-]?[0-9]?[ \t]{0,8}\r?\n)?[ \t\r\n]*"
+    rb"(?:(?:&[\w-]{1,40}|!!str)[ \t]{1,8})?"
+    rb"(?:(?:Some|Ok|Just|Secret\w{0,12}|[Ss]tr(?:ing)?)\((?:[0-9]{1,6}\)[ \t]{0,4}|(?=[\"'`\\])))?"
     rb"(?:[bBuUfFrR@$]{1,2}(?=[\"'`]))?"
 )
 _ESCAPED_QUOTE = re.compile(rb"\\+[\"'`]")
@@ -60,7 +61,7 @@ _FILLER = re.compile(
     rb"(?i)[x*.\-_#\xe2\x80\xa2\xa6?0 ]*|\.{2,}.*|\*{3,}\S{0,6}"
     rb"|[\[<]?redacted[\]>]?|\[?filtered\]?|\(?hidden\)?|masked|\*+|your[_-][a-z_-]+"
 )
-_WORDS = re.compile(rb"[A-Za-z]++(?:['-][A-Za-z]++)*+[.,:;!?)]*+")
+_WORDS = re.compile(rb"[A-Za-z]++(?:['-][A-Za-z]++)*[.,:;!?)]*+")
 _ABOUT = frozenset(
     b"""a an and any are as at auth authentication authorization available bad bearer been being blank but by bytes
     can cannot check contains correct could default denied deprecated did does doesn't empty enabled disabled
@@ -195,7 +196,7 @@ def _names(data: bytes, at: int, value: Value, glue: bytes, text: bytes) -> bool
     return False
 
 
-_NAME = re.compile(rb"[A-Za-z]++(?:[_.-][A-Za-z0-9]{1,24}+)*+(?:=.{0,64}+)?+")
+_NAME = re.compile(rb"[A-Za-z]++(?:[_.-][A-Za-z0-9]{1,24})*(?:=.{0,64})?")
 _HELD_BY_NAME = (b"secret", b"secrets", b"credential", b"credentials", b"key", b"token")
 
 

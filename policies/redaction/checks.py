@@ -64,11 +64,11 @@ def _said(data: bytes, start: int, end: int) -> Span | None:
     return start, end
 
 
-_SNAKE = re.compile(rb"[a-z]++(?:[_.][a-z]++)++\d{0,2}")  # the name of a field
+_SNAKE = re.compile(rb"[a-z]++(?:[_.][a-z]++)+\d{0,2}")  # the name of a field
 # A name of a model, a version or a date: what else a sentence about keys names.
 _MODEL = re.compile(
     rb"(?i)(?:gpt|claude|gemini|llama|meta|mistral|mixtral|qwen|deepseek|grok|command|text|o[134]|dall|whisper|tts|v?\d{1,4}[.-]\d"
-    rb"|http|us-|eu-|ap-|azure/|openai/|anthropic/|vertex)[\w./:-]{0,80}+\Z"
+    rb"|http|sha|md5|bcrypt|argon|pbkdf|scrypt|base64|utf|oauth|us-|eu-|ap-|azure/|openai/|anthropic/|vertex)[\w./:-]{0,80}+\Z"
 )
 
 

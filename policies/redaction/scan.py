@@ -87,8 +87,8 @@ def _confirmed(rule: Rule, spans: Spans, reading: Reading) -> Iterator[tuple[int
     check = CHECKS[rule.check] if rule.check else None
     data = reading.data
     for start, end in spans:
-        if reading.is_taken(start, end):
-            continue
+        if reading.is_taken(start, end if rule.check != "email" else start + 1):
+            continue  # the name before an `@` that is taken out leaves the name of a host, which stays
         if rule.entropy and not has_entropy(data[start:end], rule.entropy):
             continue
         span = check(data, start, end) if check else (start, end)

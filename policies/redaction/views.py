@@ -235,7 +235,7 @@ def _unescaped_pieces(data: bytes) -> Iterator[Piece]:
 _TOKEN_SIGN = rb"[A-Za-z0-9_\-]"
 _BREAK = re.compile(
     rb"(?<=%(sign)s)(?:\\?\r?\n|[\"'] ?[+.&] ?[\"'])(?=%(sign)s)"
-    rb"|(?<!%(sign)s)%(sign)s{4}(?: %(sign)s{4}){4,64}+(?: %(sign)s{1,4}(?!%(sign)s))?+" % {b"sign": _TOKEN_SIGN}
+    rb"|(?<!%(sign)s)%(sign)s{4}(?: %(sign)s{4}){4,64}(?: %(sign)s{1,4}(?!%(sign)s))?" % {b"sign": _TOKEN_SIGN}
 )
 
 

@@ -35,6 +35,7 @@ class LedgerKind(Enum):
     SIGNER_ROTATED = _value("SIGNER_ROTATED", "The ledger was handed over to another signer, by the old one.")
     PURGE_INTENT = _value("PURGE_INTENT", "What a purge is about to destroy.")
     PURGE_RESULT = _value("PURGE_RESULT", "What a purge destroyed.")
+    FIELD_REMOVED = _value("FIELD_REMOVED", "Older values of a field that the policy no longer keeps were removed.")
     HOLD_PLACED = _value("HOLD_PLACED", "A legal hold was placed.")
     HOLD_LIFTED = _value("HOLD_LIFTED", "A legal hold was lifted.")
     HOLD_RESTORED = _value("HOLD_RESTORED", "A hold that was deleted, lifted or narrowed behind our back was put back.")

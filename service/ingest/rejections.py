@@ -11,7 +11,7 @@ from service.guard import guarded
 from service.ingest.refusals import Refusal
 
 _SHOWN_CHARACTERS_MAX: Final = 40
-_PATH: Final = re.compile(r" - at `\$\.([a-z_]++)(?:[.\[][^`]*+)?+`\Z")
+_PATH: Final = re.compile(r" - at `\$\.([a-z_]++)(?:[.\[][^`]*+)?`\Z")
 _MISSING: Final = re.compile(r"Object missing required field `([a-z_]+)`")
 _SCALAR: Final = re.compile(rb'-?[0-9.eE+-]+|true|false|null|"[\x20-\x5b\x5d-\x7e]*"')
 

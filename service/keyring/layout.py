@@ -55,7 +55,7 @@ class Layout:
     def metadata(self) -> Metadata:
         """`KeyringMissingError` if no keyring is here, `KeyringDamagedError` if its metadata is unreadable."""
         if not self.exists():
-            raise KeyringMissingError(f"no keyring is at `{self.root}`: name the right one, or allow one to be made")
+            raise KeyringMissingError(f"no keyring is at `{self.root}`: set CALLEDGER_KEYRING, or restore its backup")
         check_private_directory(self.root)
         try:
             metadata = Metadata.decode(read_private(self.metadata_path))

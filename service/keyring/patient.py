@@ -67,6 +67,9 @@ class PatientKeyring:
     async def hold_key(self, hold: UUID, *, mint: bool) -> bytes:
         return await (await self._opened()).hold_key(hold, mint=mint)
 
+    async def check(self) -> None:
+        await (await self._opened()).check()
+
     async def secret(self, name: str) -> bytes:
         try:
             return await (await self._opened()).secret(name)

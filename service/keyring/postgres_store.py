@@ -63,7 +63,7 @@ async def open_postgres_store(address: str, *, apart_from: str | None) -> "Postg
             await _refuse_same(connection, address, apart_from)
         if not await connection.fetchval(sql.IS_THERE) or await connection.fetchval(sql.METADATA) is None:
             raise KeyringMissingError(
-                f"no keyring is at {place_of(address)}: name the right one, or allow one to be made"
+                f"no keyring is at {place_of(address)}: set CALLEDGER_KEYRING, or restore its backup"
             )
         # What a restored copy may have brought back beside its own tombstone.
         await connection.execute(sql.REMOVE_BURIED)

@@ -80,6 +80,10 @@ class Keyring(Protocol):
         """The key of a legal hold; made if absent and `mint`. `KeyDestroyedError`, `KeyLostError`."""
         ...
 
+    async def check(self) -> None:
+        """Nothing, while the keyring is where it was opened; else the `KeyringError` or `KeyringUnavailableError`."""
+        ...
+
     async def secret(self, name: str) -> bytes:
         """One of `SECRETS`; `KeyLostError` when it is gone."""
         ...

@@ -59,6 +59,9 @@ class Ring:
     async def hold_key(self, hold: UUID, *, mint: bool) -> bytes:
         return await self._key(HoldKeyName(hold), mint)
 
+    async def check(self) -> None:
+        await self._store.metadata()
+
     async def secret(self, name: str) -> bytes:
         if name not in SECRETS:
             raise ValueError(f"a keyring has no secret `{name}`")

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from policies import envelope
 from policies.envelope import Context, DataKey, OpenError
-from policies.model import DataClass, Store, View
+from policies.model import Action, DataClass, Store, View
 from policies.retention import readable_cutoff
 from policies.segments import ErrorDetails, ParameterAction, SegmentsError, masked, revealed, unpack_segments
 from service.keyring.errors import KeyDestroyedError, KeyGoneError, KeyringUnavailableError
@@ -32,6 +32,7 @@ class Details:
 
 SEALED = Details("SEALED")
 _MESSAGE = "CallError.message"
+_VALUE = "ErrorParameter.value"
 _WHOLE_WHEN_REVEALED = {ParameterAction.KEPT, ParameterAction.MASKED, ParameterAction.SEALED}
 
 
@@ -39,8 +40,10 @@ class Discloser:
     """Opens rows of one request; a data key is derived once for all rows that it opens."""
 
     def __init__(self, keyring: Keyring, scope: Scope, now: datetime, *, reveal: bool = False) -> None:
-        self._text = revealed if reveal else masked
-        self._reveal = reveal
+        # What was sealed under an earlier policy is shown by the one in force: it may keep nothing personal any more.
+        self._message_text = revealed if reveal and scope.policy.action(_MESSAGE) is Action.SEAL else masked
+        self._value_text = revealed if reveal and scope.policy.action(_VALUE) is Action.SEAL else masked
+        self._reveal = reveal and self._message_text is self._value_text is revealed
         self._keyring = keyring
         self._scope = scope
         self._now = now
@@ -103,10 +106,10 @@ class Discloser:
 
     def _view(self, details: ErrorDetails) -> Details:
         seen = self._scope.views
-        message_seen = seen.get(_MESSAGE, View.DENIED) is not View.DENIED
-        parameters_seen = seen.get("CallError.parameters") is View.SEE
+        message_seen = seen.get(_MESSAGE, View.DENIED) is not View.DENIED and self._keeps(_MESSAGE)
+        parameters_seen = seen.get("CallError.parameters") is View.SEE and self._keeps("CallError.parameters")
         whole = message_seen and parameters_seen and _is_clear(details, revealed_too=self._reveal)
-        message = self._text(details.message) if message_seen and details.message is not None else None
+        message = self._message_text(details.message) if message_seen and details.message is not None else None
         return Details(
             "CLEAR" if whole else "MASKED" if message_seen or parameters_seen else "SEALED",
             message,
@@ -114,15 +117,18 @@ class Discloser:
         )
 
     def _parameters(self, details: ErrorDetails) -> tuple[tuple[str, str | None, str], ...]:
-        shown = self._scope.views.get("ErrorParameter.value", View.DENIED) is not View.DENIED
+        shown = self._scope.views.get(_VALUE, View.DENIED) is not View.DENIED and self._keeps(_VALUE)
         return tuple(
             (
                 name,
-                self._text(parameter.value) if shown and parameter.value is not None else None,
+                self._value_text(parameter.value) if shown and parameter.value is not None else None,
                 parameter.action.value,
             )
             for name, parameter in details.parameters.items()
         )
+
+    def _keeps(self, field: str) -> bool:
+        return self._scope.policy.action(field) is not Action.DROP
 
 
 def _period(row: Row) -> str:

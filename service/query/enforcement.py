@@ -23,7 +23,7 @@ from graphql import (
 )
 
 from policies import views
-from policies.model import Policy, View
+from policies.model import Action, Policy, View
 from service.query.document import Document
 from service.query.errors import ForbiddenError
 from service.query.fields import CALLS, ERRORS, Filterable, Sortable
@@ -185,6 +185,8 @@ def _check_object(type_: GraphQLInputObjectType, value: Mapping[str, object], sc
 
 
 def _check_choice(scope: Scope, field: str, name: str) -> None:
+    if field in scope.policy.fields and scope.policy.action(field) is Action.DROP:
+        raise ForbiddenError(f"nobody may filter, order or group by `{name}`: the policy does not keep `{field}`")
     if not views.filterable(scope.policy, scope.role, field):
         raise ForbiddenError(f"the role `{scope.role}` may not filter, order or group by `{name}` (`{field}`)")
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, cast
 
-from policies.model import DataClass, Policy, Store
+from policies.fields import ERROR_RECORD
+from policies.model import Action, DataClass, Policy, Store
 from policies.retention import cutoff, readable_cutoff
 from service.query.errors import BadInputError
 from service.query.fields import ERRORS, Table
@@ -150,6 +151,9 @@ def legs_of(scope: Scope, accounts: Accounts, asked: tuple[int, ...] | None, sto
 
 
 def leg_of(scope: Scope, tier: int, numbers: tuple[int, ...] | None, store: Store, now: datetime) -> Leg:
+    if store is Store.CALL_ERROR and scope.policy.action(ERROR_RECORD[0]) is Action.DROP:
+        # What an earlier policy kept is served no more; it goes with its partition.
+        return Leg(tier, numbers, FAR_FUTURE, now, scope.policy)
     return Leg(tier, numbers, cutoff(scope.policy, tier, store, now), now, scope.policy)
 
 

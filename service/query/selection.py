@@ -106,6 +106,6 @@ def _readable(sql: str, params: Params, leg: Leg) -> str:
 
 
 def _masked(sql: str, field: str, scope: Scope, params: Params) -> str:
-    if scope.views.get(field, View.DENIED) is View.DENIED:
+    if scope.views.get(field, View.DENIED) is View.DENIED or scope.policy.action(field) is Action.DROP:
         return "NULL::text"
     return f"CASE WHEN {sql} IS NOT NULL THEN {params.bind(views.masked_text(scope.policy, field), 'text')} END"

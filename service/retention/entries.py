@@ -16,6 +16,7 @@ NAMES_MAX: Final = 500
 Kind = Literal[
     "PURGE_INTENT",
     "PURGE_RESULT",
+    "FIELD_REMOVED",
     "KEY_CREATED",
     "KEY_DESTROYED",
     "KEY_LOST",

@@ -28,6 +28,7 @@ from service.retention.escrow import ACTIVE, NOT_COPIED, Slice, Whose, copy_held
 from service.retention.folder import LOCK as FOLD_LOCK
 from service.retention.holds import lock_holds
 from service.retention.means import Means
+from service.retention.named_rows import clear_names
 from service.retention.overall import RESTING, forget_empty, take_with
 from service.retention.planning import all_partitions
 from service.storage.database import Queryable, uuid_of
@@ -200,6 +201,10 @@ async def request_erasure(
             means.ledger, "ERASURE_INTENT", facts, actor=actor, note=reason, connection=connection
         )
         await connection.execute("UPDATE erasure SET ledger_index = $2 WHERE id = $1", id_, index)
+    if user:
+        # Now or never: nothing keeps the plain id, by which these are found.
+        named = await clear_names(means, number, user)
+        await means.owner.execute("UPDATE erasure SET rows = rows + $2 WHERE id = $1", id_, named)
     if at_once:
         await carry_out_erasures(means)
     else:

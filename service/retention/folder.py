@@ -95,6 +95,22 @@ _FOLD: Final = f"""
     {_merged("usage_quarter", "quarters")}, {_merged("usage_day", "days")}, {_RESTING}
     SELECT count(*) FROM gone
 """  # noqa: S608 - names of our own
+
+
+def regrouped(store: Store, column: str) -> str:
+    """A statement that gives one column of a rollup's key the value $4, in the time of a partition ($1, $2, $3)."""
+    table = store.value
+    key = _KEY.replace(column, f'$4::text COLLATE "C" AS {column}')
+    moved = f"SELECT bucket_at, {key}, {_ALL_SUMS}, latency_buckets, latency_counts FROM gone"  # noqa: S608
+    return f"""
+        WITH gone AS (
+            DELETE FROM {table} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 AND {column} NOT IN ('', $4)
+            RETURNING *
+        ), moved AS ({moved}), {_grouped("joined", "bucket_at", "moved", _OF_ROLLUPS)}, {_merged(table, "joined")}
+        SELECT count(*) FROM gone
+    """  # noqa: S608 - names of our own
+
+
 _WANTED = "SELECT DISTINCT tier, date_trunc('day', bucket_at, 'UTC') AS day FROM usage_delta ORDER BY tier, day"
 
 

@@ -16,6 +16,7 @@ from service.retention.key_record import record_keys
 from service.retention.means import Means
 from service.retention.purge import run_purge
 from service.retention.tombstones import replay_tombstones
+from service.retention.withdrawal import remove_withdrawn
 from service.storage.packing import pack
 from service.storage.refusal_store import forget_refusals
 
@@ -73,6 +74,7 @@ async def maintain(means: Means) -> bool:
         "holds": holds,
         "erasures": lambda: carry_out_erasures(means),
         "purge": purge,
+        "fields removed": lambda: remove_withdrawn(means),
         "indexes packed": packing,
         "keys on record": lambda: record_keys(means),
         "refusals forgotten": lambda: forget_refusals(means.owner),

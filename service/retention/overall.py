@@ -4,7 +4,7 @@ the purge forgets them, and fsck proves them.
 Each statement changes rollup and sums together, so that no reader and no crash can come between them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -99,6 +99,29 @@ def take_with(store: Store, delete: str) -> str:
     ctes = [f"gone AS ({delete} RETURNING *)"]
     ctes += [taken(sums, "gone") for sums in RESTING.get(store, ())]
     return f"WITH {', '.join(ctes)} SELECT count(*) FROM gone"  # noqa: S608 - names of our own
+
+
+def resting_regrouped(store: Store, column: str) -> Iterator[str]:
+    """Statements that give one column of the keys of the sums that rest on a rollup the value $4, in a partition's
+    time ($1, $2, $3)."""
+    for sums in RESTING.get(store, ()):
+        names = sums.key.split(", ")
+        if column not in names:
+            continue
+        key = ", ".join(f'$4::text COLLATE "C" AS {name}' if name == column else name for name in names)
+        others = ", ".join(["bucket_at", *(name for name in names if name != column)])
+        added_up = ", ".join(f"sum({name})" for name in sums.names)
+        both = ", ".join(f"{name} = {sums.table}.{name} + excluded.{name}" for name in sums.names)
+        yield f"""
+            WITH gone AS (
+                DELETE FROM {sums.table}
+                WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 AND {column} NOT IN ('', $4)
+                RETURNING *
+            )
+            INSERT INTO {sums.table} (bucket_at, {sums.key}, {", ".join(sums.names)})
+            SELECT bucket_at, {key}, {added_up} FROM gone GROUP BY {others}
+            ON CONFLICT (bucket_at, {sums.key}) DO UPDATE SET {both}
+        """  # noqa: S608 - names of our own
 
 
 async def forget_empty(connection: asyncpg.Connection, part: Partition) -> None:

@@ -243,6 +243,19 @@ class Export(_Table):
         indexes = (Index(fields=("requested_by",), name="export_requested_by"),)
 
 
+class FieldRemoval(_Table):
+    """That older values of a field were removed, which is not kept since a version of the policy."""
+
+    id = fields.UUIDField(primary_key=True)
+    field = fields.TextField()
+    version = fields.IntField()
+    finished_at = fields.DatetimeField()
+    rows = fields.BigIntField()
+
+    class Meta(Model.Meta):
+        table = "field_removal"
+
+
 class SchemaProgram(_Table):
     """Which version of calledger ran a migration here."""
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
+import orjson
 import pytest
 from steward import NOW, SHORT, YOUNG, Steward, failed, stewarding
 
@@ -86,6 +87,50 @@ async def test_the_persons_id_is_nowhere(steward: Steward) -> None:
         "SELECT call::text FROM call UNION ALL SELECT call_error::text FROM call_error",
     ):
         assert not any("mallory" in row for row in await steward.column(statement))
+
+
+NAMED = """
+    UPDATE call SET error_type = 'UserBudgetExceeded u-mallory', error_code = 'budget:U-Mallory',
+        source_id = 'u-mallory/1', tags = '{"team": "desk of u-mallory", "app": "x"}', team = 'u-mallory',
+        trace_id = 't-u-mallory'
+    WHERE source_id = 'c'
+"""
+NAMED_ERROR = "UPDATE call_error SET error_type = 'UserBudgetExceeded u-mallory', error_code = 'x' WHERE model = 'm3'"
+IN_CLEAR = """
+    SELECT (SELECT string_agg(call::text, '') FROM call JOIN account ON account_id = account.id WHERE name = 'acme')
+        || (SELECT string_agg(call_error::text, '') FROM call_error)
+"""
+
+
+async def test_what_older_rows_say_of_the_person_in_clear_goes_too(steward: Steward) -> None:
+    """Type, code, tags, labels and ids of rows from before reports were looked through: cleared and counted."""
+    await fill(steward)
+    owner = steward.ingest.database.owner
+    await owner.execute(NAMED)
+    await owner.execute(NAMED_ERROR)
+    erasure = await erase(steward)
+
+    assert "mallory" not in (await steward.value(IN_CLEAR)).lower()
+    assert erasure.rows == 6  # two calls and two errors of the person, and one of each that named them
+    row = await owner.fetchrow("SELECT error_type, error_code, tags, team, trace_id FROM call WHERE model = 'm3'")
+    mark = "[redacted:reported-person]"
+    assert tuple(row)[:2] == (f"UserBudgetExceeded {mark}", f"budget:{mark}")
+    assert orjson.loads(row["tags"]) == {"team": f"desk of {mark}", "app": "x"}
+    assert (row["team"], row["trace_id"]) == (mark, None)
+    assert await steward.value("SELECT count(*) FROM call WHERE source_id LIKE '%redacted:reported-person]/1~%'") == 1
+    assert await steward.findings() == {}
+
+
+async def test_a_row_that_only_resembles_is_left_alone(steward: Steward) -> None:
+    """At the edges of words only, in the account that was named, and for the service's worker as for the command."""
+    await fill(steward)
+    owner = steward.ingest.database.owner
+    await owner.execute("UPDATE call SET error_type = 'u-mallory2 xu-mallory' WHERE model = 'm3'")
+    await owner.execute("UPDATE call SET error_code = 'u-mallory'")
+    await erase(steward, at_once=False)
+
+    assert await steward.value("SELECT error_type FROM call WHERE model = 'm3'") == "u-mallory2 xu-mallory"
+    assert await steward.value("SELECT string_agg(model, '' ) FROM call WHERE error_code = 'u-mallory'") == "m4"
 
 
 async def test_a_retried_report_of_an_erased_person_is_a_duplicate(steward: Steward) -> None:

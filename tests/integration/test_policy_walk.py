@@ -22,8 +22,8 @@ from rows import Shelf, StoredCall, StoredError, open_shelf
 
 from policies import views
 from policies.document import PRESETS, load_preset
-from policies.fields import DATA_FIELDS, SEALED, SHOWN_MASKED, USER
-from policies.model import Policy, Role, View
+from policies.fields import ACTIONS, DATA_FIELDS, ERROR_RECORD, SEALED, SHOWN_MASKED, USER
+from policies.model import Action, Policy, Role, View
 from policies.roots import WITHOUT_CALLS
 from policies.segments import ErrorDetails, Parameter, ParameterAction
 from service.api.export_kinds import SHAPES, chosen_fields
@@ -139,7 +139,7 @@ PLACES = {
     "TimeBucket": {"costs": "query($x: TimeBucket!) { costs(bucket: $x) { __typename } }"},
 }
 # Enums of arguments that choose nothing by themselves, and inputs of duties, which hold no call data.
-HARMLESS = {"OrderDirection", "CallStatus", "ExportKind", "ExportFormat"}
+HARMLESS = {"OrderDirection", "CallStatus", "ExportKind", "ExportFormat", "AmountUnknownReason"}
 
 
 @pytest.fixture
@@ -342,12 +342,17 @@ async def forbidden(shelf: Shelf, query: str, value: Any, scope: Scope) -> bool:
 
 
 def allowed(policy: Policy, role: Role, root: str, governed: Sequence[str], query: str = "") -> bool:
-    """By the policy's own words, field by field. Whoever exports a list must be able to ask for it too."""
+    """By the policy's own words, field by field. Whoever exports a list must be able to ask for it too, and what is not
+    kept is chosen by nobody."""
     exported = [kind.lower() for kind in re.findall(r"kind: ([A-Z]+)", query)]
-    return all(views.may_ask(policy, role, one) for one in (root, *exported)) and all(
-        views.view(policy, role, field) is View.SEE
-        or (field == USER and views.view(policy, role, field) is View.MASKED)
-        for field in governed
+    return (
+        all(views.may_ask(policy, role, one) for one in (root, *exported))
+        and all(
+            views.view(policy, role, field) is View.SEE
+            or (field == USER and views.view(policy, role, field) is View.MASKED)
+            for field in governed
+        )
+        and not any(policy.action(field) is Action.DROP for field in governed)
     )
 
 
@@ -429,6 +434,46 @@ async def test_what_is_taken_away_is_nowhere_in_the_answer(shelf: Shelf, view: V
         if field == "Amount.amount":
             answer = answer.replace(f'"unitPrice":"{canary}"', "")
         assert canary not in answer, field
+
+
+def acting(policy: Policy, field: str, action: Action) -> Policy:
+    """The policy with another action for one field."""
+    return replace(policy, fields={**policy.fields, field: replace(policy.fields[field], action=action)})
+
+
+@pytest.mark.parametrize("action", [Action.DROP, Action.MASK])
+async def test_what_the_policy_no_longer_keeps_is_served_no_more(shelf: Shelf, action: Action) -> None:
+    """Each field dropped, or masked, by itself: from that moment no answer holds what older rows have of it."""
+    for field, canary in CANARIES.items():
+        if action not in ACTIONS[field] or (action is Action.MASK and field in SEALED):
+            continue
+        policy = acting(shelf.policy, field, action)
+        for role in (Role.VIEWER, Role.ADMIN):
+            scope = shelf.scope(role, policy=policy)
+            answer = orjson.dumps(await shelf.data(everything(scope), scope)).decode()
+            assert canary not in answer, (field, role)
+
+
+async def test_what_the_policy_no_longer_keeps_is_chosen_by_nobody(shelf: Shelf) -> None:
+    """No filter, order, group or facet by a dropped field, plain, nested or negated."""
+    for name, governed, _, query, value in choices():
+        for field in governed:
+            if Action.DROP not in ACTIONS[field] or field in ERROR_RECORD:
+                continue  # an error record is kept as a whole or not at all
+            scope = shelf.scope(Role.ADMIN, policy=acting(shelf.policy, field, Action.DROP))
+            assert await forbidden(shelf, query, value, scope), (name, field)
+
+
+async def test_error_records_that_are_no_longer_kept_are_served_no_more(shelf: Shelf) -> None:
+    """A policy without error records shows none of those that an earlier one kept, and answers all the same."""
+    policy = shelf.policy
+    for field in DATA_FIELDS:
+        if field.partition(".")[0] in ("CallError", "ErrorGroup") and Action.DROP in ACTIONS[field]:
+            policy = acting(policy, field, Action.DROP)
+    scope = shelf.scope(Role.VIEWER, policy=policy)
+    data = await shelf.data("{ errors { totalCount nodes { id } } errorGroups { totalCount } }", scope)
+
+    assert data == {"errors": {"totalCount": 0, "nodes": []}, "errorGroups": {"totalCount": 0}}
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.ADMIN])

@@ -6,7 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,26 @@ def test_a_second_service_is_refused(tmp_path: Path) -> None:
     assert f"process {service.process.pid}" in done.stderr
     assert service.request("GET", "/readyz")[0] == 200
     service.stop()
+
+
+def test_a_keyring_that_goes_away_is_noticed(tmp_path: Path) -> None:
+    """Within seconds: an error in the log, and `/readyz` says that the service is degraded; and that it is back."""
+    service = RunningService(tmp_path / "data")
+    keyring, away = service.data / "keyring", service.data / "moved"
+
+    keyring.rename(away)
+    assert json.loads(service.request("GET", "/readyz")[2]) == {"status": "degraded", "missing": ["the keyring"]}
+    until(lambda: "the keyring is gone" in service.log.read_text())
+    away.rename(keyring)
+    until(lambda: "the keyring is back" in service.log.read_text())
+    assert json.loads(service.request("GET", "/readyz")[2]) == {"status": "ok"}
+    service.stop()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for what happens."""
+    while not holds():
+        time.sleep(0.1)
 
 
 def demo_keys(service: RunningService) -> dict[str, str]:

@@ -82,6 +82,8 @@ def test_disguises_are_opened(disguised: str) -> None:
         ('{\\"client_secret\\": \\"lantern-22\\"}', "lantern-22"),
         ("GET /v1?api_key=lantern22&x=1", "lantern22"),
         ("password = lantern", "lantern"),
+        # how far an optional opening (`Str(`) reaches is given back when it is none
+        ("Data Source=db;Pwd=Str0ng,Lantern;", "Str"),
         ("PGPASSWORD=lantern psql", "lantern"),
         ("Cookie: session=ab12; theme=dark", "session=ab12"),
         ('"passwords": ["lantern", "harbour"]', "harbour"),

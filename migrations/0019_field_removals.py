@@ -1,0 +1,22 @@
+"""Which fields, no longer kept since which version of the policy, were removed from older rows."""
+
+from tortoise import migrations
+from tortoise.migrations import operations as ops
+
+TABLE = """
+CREATE TABLE field_removal (
+    id uuid PRIMARY KEY,
+    field text COLLATE "C" NOT NULL,
+    version integer NOT NULL,
+    finished_at timestamptz NOT NULL,
+    rows bigint NOT NULL
+)
+"""
+
+
+class Migration(migrations.Migration):
+    """Create the table."""
+
+    dependencies = [("calledger", "0018_schema_program")]
+
+    operations = [ops.RunSQL([TABLE], reverse_sql=["DROP TABLE field_removal"])]

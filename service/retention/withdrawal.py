@@ -1,0 +1,158 @@
+"""What older rows have of a field that the policy no longer keeps: removed, once the purge delay is over.
+
+Reads are cut at once (`policies.views`). The removal waits as every destruction does that follows from a change of
+the policy, for a change can be a typo; a policy that is put back within the delay has cost nothing. It goes by
+partition, in batches, can be killed anywhere, and is done when it is on record. Copies that a hold keeps stay the
+hold's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from policies import parse
+from policies.errors import PolicyError
+from policies.fields import REMOVED
+from policies.model import Action, Policy, Store
+from policies.retention import Partition
+from policies.views import masked_text
+from service.retention import entries
+from service.retention.folder import LOCK as FOLD_LOCK
+from service.retention.folder import regrouped
+from service.retention.means import Means
+from service.retention.overall import RESTING, resting_regrouped
+from service.retention.planning import all_partitions
+from service.retention.runs import SYSTEM, Runs
+from service.storage.notices import notify
+
+_LOCK: Final = 0x63616C6C_0021
+_BATCH_ROWS: Final = 5_000
+_VERSIONS: Final = "SELECT version, document, applied_at FROM policy_version ORDER BY version DESC"
+_DONE: Final = "SELECT field, version FROM field_removal"
+_RECORD: Final = """
+    INSERT INTO field_removal (id, field, version, finished_at, rows)
+    VALUES (gen_random_uuid(), $1, $2, clock_timestamp(), $3)
+"""
+_TIMES: Final = {Store.CALL: "started_at", Store.CALL_ERROR: "occurred_at"}
+_PLAIN: Final = (Action.KEEP, Action.HASH, Action.SEAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A field that is not kept any more since a version of the policy; `mask` takes the place of its values."""
+
+    field: str
+    version: int
+    mask: str | None
+
+
+async def remove_withdrawn(means: Means) -> int:
+    """Remove what is due; how many rows were changed. Nothing while nothing vouches for the clock."""
+    now = await means.now()
+    if await Runs(means.owner).in_doubt(now):
+        return 0
+    async with means.owner.acquire() as lock:
+        if not await lock.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+            return 0
+        try:
+            return sum([await _remove(means, one) for one in await withdrawn(means, now)])
+        finally:
+            if not lock.is_closed():
+                await lock.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+
+
+async def withdrawn(means: Means, now: datetime) -> list[Withdrawal]:
+    """Fields whose older values are to be removed by now, and are not yet."""
+    done = {(row["field"], row["version"]) for row in await means.owner.fetch(_DONE)}
+    versions = await means.owner.fetch(_VERSIONS)
+    found = []
+    for field in REMOVED:
+        one = _since(field, means.policy(), versions)
+        if one is None or (field, one[0]) in done or one[1] + means.purge_delay > now:
+            continue
+        masks = means.policy().action(field) is Action.MASK
+        found.append(Withdrawal(field, one[0], masked_text(means.policy(), field) if masks else None))
+    return found
+
+
+def _since(field: str, policy: Policy, versions: Sequence[asyncpg.Record]) -> tuple[int, datetime] | None:
+    """Since which version, and when, a field is not kept; None when it is, or never was."""
+    action = policy.action(field)
+    if action in _PLAIN:
+        return None
+    since: tuple[int, datetime] | None = None
+    for row in versions:
+        try:
+            earlier = parse(row["document"])
+        except PolicyError:
+            return since
+        if earlier.action(field) is not action:
+            return since
+        since = row["version"], row["applied_at"]
+    return None  # under the first policy of all: there is nothing from before
+
+
+async def _remove(means: Means, one: Withdrawal) -> int:
+    removal, rows = REMOVED[one.field], 0
+    for part in await all_partitions(means.partitions):
+        columns = {Store.CALL: removal.call, Store.CALL_ERROR: removal.error}.get(part.store, ())
+        if columns:
+            rows += await _clear(means.owner, part, columns, one.mask)
+        elif part.store in RESTING and (removal.key or removal.figures):
+            await _regroup(means.owner, part, removal.key, removal.figures, one.mask or "")
+    await _change_deltas(means.owner, removal.key, removal.figures, one.mask or "")
+    async with means.owner.acquire() as connection, connection.transaction():
+        facts = {"field": one.field, "version": one.version, "rows": rows}
+        await entries.append(means.ledger, "FIELD_REMOVED", facts, actor=SYSTEM, connection=connection)
+        await connection.execute(_RECORD, one.field, one.version, rows)
+    await notify(means.owner, "purge")
+    return rows
+
+
+async def _clear(owner: asyncpg.Pool, part: Partition, columns: Sequence[str], mask: str | None) -> int:
+    time, table = _TIMES[part.store], part.store.value
+    where = f"tier = $1 AND {time} >= $2 AND {time} < $3"
+    left = " OR ".join(f"{column} IS DISTINCT FROM $5 AND {column} IS NOT NULL" for column in columns)
+    new = ", ".join(f"{column} = $5" for column in columns)
+    if mask is None:
+        left, new = left.replace(" IS DISTINCT FROM $5 AND ", " IS NOT NULL AND "), new.replace("$5", "NULL")
+    # The bounds are one partition's, and so a place (ctid) is one row's.
+    statement = f"""
+        UPDATE {table} SET {new}
+        WHERE {where} AND ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {where} AND ({left}) LIMIT $4))
+    """  # noqa: S608 - names of our own
+    rows = 0
+    values = (part.tier, part.start, part.end, _BATCH_ROWS, *([] if mask is None else [mask]))
+    while count := int((await owner.execute(statement, *values)).rpartition(" ")[2]):
+        rows += count
+    return rows
+
+
+async def _regroup(owner: asyncpg.Pool, part: Partition, key: str | None, figures: Sequence[str], value: str) -> None:
+    """Take a column out of the sums of one partition's time, and of those that rest on it, in one transaction."""
+    bounds = (part.tier, part.start, part.end)
+    where = "tier = $1 AND bucket_at >= $2 AND bucket_at < $3"
+    async with owner.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", FOLD_LOCK)
+        if key is not None:
+            await connection.execute(regrouped(part.store, key), *bounds, value)
+            for statement in resting_regrouped(part.store, key):
+                await connection.execute(statement, *bounds, value)
+        for figure in figures:
+            histogram = "latency_buckets = '{}', latency_counts = '{}'"
+            new = histogram if figure == "latency" else f"{figure} = 0"
+            await connection.execute(f"UPDATE {part.store.value} SET {new} WHERE {where}", *bounds)  # noqa: S608
+            for sums in RESTING[part.store]:
+                if figure in sums.names:
+                    await connection.execute(f"UPDATE {sums.table} SET {figure} = 0 WHERE {where}", *bounds)  # noqa: S608
+
+
+async def _change_deltas(owner: asyncpg.Pool, key: str | None, figures: Sequence[str], value: str) -> None:
+    if key is not None:
+        await owner.execute(f"UPDATE usage_delta SET {key} = $1 WHERE {key} NOT IN ('', $1)", value)  # noqa: S608
+    for figure in figures:
+        new = "latency_buckets = '{}'" if figure == "latency" else f"{figure} = 0"
+        await owner.execute(f"UPDATE usage_delta SET {new}")  # noqa: S608
