@@ -18,7 +18,8 @@ _TYPES: Final[Mapping[str, str]] = {
     "Call": (
         "id sourceId source startedAt account apiKey user model servedModel provider operation status streamed "
         "inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency amount "
-        "amountUnknown amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error traceId sessionId "
+        "amountUnknown amountParts netAmount corrects corrections correctedAt "
+        "latencyMs timeToFirstTokenMs tags errorType errorCode error traceId sessionId "
         "attempt cacheHit deployment team organization normalizedError providerRequestId units"
     ),
     "Amount": "amount currency source",
@@ -87,6 +88,7 @@ def _of(name: str, fields: str) -> frozenset[str]:
 SHOWN_MASKED: Final = (
     _of("Call", "sourceId source account apiKey user model servedModel provider operation streamed inputTokens")
     | _of("Call", "outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency amount")
+    | _of("Call", "netAmount corrects corrections correctedAt")
     | _of("Call", "amountUnknown amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error")
     | _of("Call", "traceId sessionId attempt cacheHit deployment team organization normalizedError providerRequestId")
     | _of("Call", "units")
@@ -149,6 +151,9 @@ ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
     "Call.totalTokens": ("Call.inputTokens", "Call.outputTokens"),
     "Call.tokenEfficiency": ("Call.inputTokens", "Call.outputTokens"),
     "Call.amountUnknown": ("Call.amount",),
+    "Call.netAmount": ("Call.amount",),
+    "Call.corrections": ("Call.corrects",),
+    "Call.correctedAt": ("Call.corrects",),
     **{f"Amount.{field}": ("Call.amount",) for field in _TYPES["Amount"].split()},
     **{f"AmountPart.{field}": ("Call.amountParts",) for field in _TYPES["AmountPart"].split()},
     **{f"Tag.{field}": ("Call.tags",) for field in _TYPES["Tag"].split()},

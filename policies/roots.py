@@ -11,7 +11,7 @@ _EVIDENCE: Final = frozenset(
     {"policy", "retention", "purgeRuns", "holds", "erasures", "ledger", "checkpoint", "inclusionProof"}
     | {"consistencyProof", "createEvidence", "export"}
 )
-_DUTIES: Final = frozenset({"placeHold", "liftHold", "planPurge", "requestPurge", "requestErasure"})
+_DUTIES: Final = frozenset({"placeHold", "liftHold", "planPurge", "requestPurge", "requestErasure", "eraseNotes"})
 _KEYS: Final = frozenset({"apiKeys", "createApiKey", "revokeApiKey"})
 _REFUSALS: Final = frozenset({"ingestReport"})
 _READING: Final = _CALLS | _EXPORTS | {"viewer", "policy", "retention", "sources"}

@@ -17,8 +17,8 @@ from policies.roots import PLAIN_USER_FILTER, ROOT_FIELDS, WITHOUT_CALLS
 ROOT_TYPES: Final = frozenset({"Query", "Mutation", "Subscription"})
 _NODES: Final = "Call CallError ErrorGroup PurgeRun Hold Erasure LedgerEntry ApiKey Account"
 _PAYLOADS: Final = (
-    "PlaceHold LiftHold PlanPurge RequestPurge RequestErasure RevealError CreateApiKey RevokeApiKey CreateExport "
-    "CreateEvidence"
+    "PlaceHold LiftHold PlanPurge RequestPurge RequestErasure EraseNotes RevealError CreateApiKey RevokeApiKey "
+    "CreateExport CreateEvidence"
 )
 _FACTS: Final = (
     "Node PageInfo Viewer FieldView RateLimit Policy PolicyField RoleView PolicyWindow RetentionReport ClassRetention "

@@ -31,6 +31,14 @@ class TimeBucket(Enum):
     MONTH = _value("MONTH", "From the first to the first.")
 
 
+@strawberry.enum(description="In which period a correction counts.")
+class CorrectionTime(Enum):
+    BY_CALL_TIME = _value(
+        "BY_CALL_TIME", "In that of the call that it corrects: what the calls of a period cost in the end."
+    )
+    BY_OWN_TIME = _value("BY_OWN_TIME", "In that in which it was made: a period that was closed stays as it was.")
+
+
 @strawberry.enum(description="Where figures were read. Rollups outlive calls.")
 class CostSource(Enum):
     ROLLUPS = _value("ROLLUPS", "Sums that are kept beside the calls.")

@@ -10,7 +10,7 @@ import strawberry
 from policies import views
 from policies.model import View
 from service.api.context import Context as RequestContext
-from service.api.cost_inputs import CostDimension, CostOrder, CostSource, TimeBucket
+from service.api.cost_inputs import CorrectionTime, CostDimension, CostOrder, CostSource, TimeBucket
 from service.api.enums import CallStatus
 from service.api.filters import to_predicate
 from service.api.inputs import CallFilter
@@ -123,6 +123,13 @@ CostOrders = Annotated[
     list[CostOrder] | None,
     strawberry.argument(description="Order; by bucket, then the most calls first, when not given."),
 ]
+Corrections = Annotated[
+    CorrectionTime | None,
+    strawberry.argument(
+        description="In which period corrections count; BY_CALL_TIME when not given. BY_OWN_TIME is answered by sums "
+        "alone: from quarter hour to quarter hour, without filters or groups that need single calls."
+    ),
+]
 FirstRows = Annotated[
     int | None, strawberry.argument(description="How many rows: 1 to 10,000, 1,000 when not given; see truncated.")
 ]
@@ -138,6 +145,7 @@ async def resolve_costs(
     time_zone: str | None = None,
     order_by: Sequence[CostOrder] | None = None,
     first: int | None = None,
+    corrections: CorrectionTime | None = None,
 ) -> CostReport:
     """The report for the one who asks; what is not selected is not worked out."""
     tree, context = tree_of(info), info.context
@@ -150,6 +158,7 @@ async def resolve_costs(
         time_zone=time_zone,
         order_by=order_by,
         first=first,
+        corrections=corrections,
     )
     return report(await query.read_costs(await usage_reader(context), request), request, context.scope)
 
@@ -175,6 +184,7 @@ def to_request(
     time_zone: str | None = None,
     order_by: Sequence[CostOrder] | None = None,
     first: int | None = None,
+    corrections: CorrectionTime | None = None,
 ) -> query.CostRequest:
     """What the arguments ask for, of the figures that are selected. Raises BadInputError."""
     return query.CostRequest(
@@ -187,6 +197,7 @@ def to_request(
         first=query.FIRST_DEFAULT if first is None else first,
         row_figures=_figures(tree["rows"]) if "rows" in tree else _figures({}) if "truncated" in tree else None,
         total_figures=_figures(tree["totals"]) if "totals" in tree else None,
+        corrections_moved=corrections is CorrectionTime.BY_OWN_TIME,
     )
 
 
@@ -252,7 +263,8 @@ class _Shower:
 
     def _money(self, figures: query.Figures) -> Money | None:
         shown = self._scope.views.get("Money.amount") is View.SEE
-        if not figures.sums["priced"] or figures.currency is None or not shown:
+        some = figures.sums["priced"] or figures.sums["amount"]
+        if not some or figures.currency is None or not shown:
             return None
         currency = _currency(figures.currency, self._scope, "Money.currency")
         return None if currency is None else Money(amount=exact(figures.sums["amount"]), currency=currency)

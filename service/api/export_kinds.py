@@ -50,9 +50,12 @@ SHAPES: Final[Mapping[str, Shape]] = {
         _fields(
             "id sourceId source startedAt account apiKey user model servedModel provider operation status streamed "
             "inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency "
-            "amount* amountUnknown amountParts* latencyMs timeToFirstTokenMs tags* errorType errorCode traceId "
+            "amount* amountUnknown amountParts* netAmount* correctedAt corrects* "
+            "latencyMs timeToFirstTokenMs tags* errorType errorCode traceId "
             "sessionId attempt cacheHit deployment team organization normalizedError providerRequestId units*",
             amount=("Amount", "amount currency source"),
+            netAmount=("Amount", "amount currency source"),
+            corrects=("Call", "id sourceId"),
             amountParts=("AmountPart", "meter quantity unitPrice amount priceList"),
             tags=("Tag", "key value"),
             units=("Unit", "name quantity"),
@@ -87,7 +90,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     ),
 }
 _ORDERS: Final = {"calls": "STARTED_AT", "errors": "OCCURRED_AT"}
-_COMPUTED: Final = frozenset({"totalTokens", "tokenEfficiency"})
+_COMPUTED: Final = frozenset({"totalTokens", "tokenEfficiency", "netAmount", "correctedAt", "corrects"})
 """Left out unless they are named: they follow from the others."""
 
 

@@ -178,6 +178,10 @@ class CallFilter:
     normalized_error: StringFilter | None = _optional("The gateway's own word for the kind of the error.")
     provider_request_id: StringFilter | None = _optional("The id under which the provider knows the request.")
     tags: list[TagFilter] | None = _optional("All of these tags must match.")
+    is_correction: BooleanFilter | None = _optional(
+        "Whether it corrects a call. Lists leave corrections out unless this is given; costs and facets have them with "
+        "their calls: money, and no counts."
+    )
     and_: list["CallFilter"] | None = _optional("All of these must hold.", "and")
     or_: list["CallFilter"] | None = _optional("At least one of these must hold; an empty list matches nothing.", "or")
     not_: "CallFilter | None" = _optional("This must not hold.", "not")

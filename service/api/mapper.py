@@ -41,6 +41,12 @@ class Mapper:
         calls = [Call(**{_ATTRIBUTES[field]: self._value(field, row, names) for field in fields}) for row in rows]
         if "error" in fields:
             await self._add_errors(rows, calls, selection["error"])
+        if "corrects" in fields:
+            await self._add_corrected(rows, calls, selection["corrects"])
+        if "corrections" in fields:
+            await self._add_corrections(rows, calls, selection["corrections"])
+        if "netAmount" in fields:
+            await self._add_net_amounts(rows, calls)
         return calls
 
     async def errors(self, rows: Sequence[Row], selection: Selection) -> list[CallError]:
@@ -72,6 +78,31 @@ class Mapper:
         for row, call in zip(rows, calls, strict=True):
             call.error = errors.get((row["account_id"], row["id"]))
 
+    async def _add_corrected(self, rows: Sequence[Row], calls: Sequence[Call], selection: Selection) -> None:
+        keys = [
+            RowKey(row["account_id"], row["tier"], row["started_at"], str(row["correction_of"]))
+            for row in rows
+            if row["correction_of"] is not None
+        ]
+        found = await self._reader.rows(self._scope, CALLS, keys, selection)
+        corrected = dict(zip(found, await self.calls(list(found.values()), selection), strict=True))
+        for row, call in zip(rows, calls, strict=True):
+            call.corrects = corrected.get((row["account_id"], str(row["correction_of"])))
+
+    async def _add_corrections(self, rows: Sequence[Row], calls: Sequence[Call], selection: Selection) -> None:
+        found = await self._reader.corrections(self._scope, _call_keys(rows), selection)
+        corrections = iter(await self.calls([row for of_one in found.values() for row in of_one], selection))
+        shown = {key: [next(corrections) for _ in of_one] for key, of_one in found.items()}
+        for row, call in zip(rows, calls, strict=True):
+            call.corrections = shown.get((row["account_id"], str(row["id"])), [])
+
+    async def _add_net_amounts(self, rows: Sequence[Row], calls: Sequence[Call]) -> None:
+        found = await self._reader.corrected_by(self._scope, _call_keys(rows))
+        for row, call in zip(rows, calls, strict=True):
+            call.net_amount = _amount(row)
+            if call.net_amount is not None:
+                call.net_amount.amount += found.get((row["account_id"], str(row["id"])), Decimal(0))
+
     async def _add_calls(self, rows: Sequence[Row], errors: Sequence[CallError], selection: Selection) -> None:
         keys = [RowKey(row["account_id"], row["tier"], row["started_at"], row["id"]) for row in rows]
         found = await self._reader.rows(self._scope, CALLS, keys, selection)
@@ -91,6 +122,10 @@ class Mapper:
             period = period_label(self._scope.policy, row["started_at"])
             return None if token is None else strawberry.ID(pseudonym.outward(token, period))
         return _CALL_VALUES[field](row)
+
+
+def _call_keys(rows: Sequence[Row]) -> list[RowKey]:
+    return [RowKey(row["account_id"], row["tier"], row["started_at"], str(row["id"])) for row in rows]
 
 
 def _column(name: str) -> Callable[[Row], Any]:
@@ -168,6 +203,10 @@ _CALL_VALUES: Final[Mapping[str, Callable[[Row], Any]]] = {
         None if row["amount_unknown"] is None else AmountUnknownReason[AMOUNT_UNKNOWN_NAMES[row["amount_unknown"]]]
     ),
     "amountParts": _amount_parts,
+    "netAmount": lambda _: None,
+    "corrects": lambda _: None,
+    "corrections": lambda _: None,
+    "correctedAt": _column("corrected_at"),
     "latencyMs": _column("latency_ms"),
     "timeToFirstTokenMs": _column("time_to_first_token_ms"),
     "tags": _tags,

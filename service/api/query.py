@@ -9,6 +9,7 @@ from service.api.connections import CallConnection, CallErrorConnection, ErrorGr
 from service.api.context import Context
 from service.api.cost_types import (
     BucketArgument,
+    Corrections,
     CostOrders,
     CostReport,
     FirstRows,
@@ -124,6 +125,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
         time_zone: Zone = UNSET,
         order_by: CostOrders = UNSET,
         first: FirstRows = UNSET,
+        corrections: Corrections = UNSET,
     ) -> CostReport | None:
         return await resolve_costs(
             info,
@@ -134,6 +136,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
             time_zone=_given(time_zone),
             order_by=_given(order_by),
             first=_given(first),
+            corrections=_given(corrections),
         )
 
     @strawberry.field(description="Values with counts, for filter menus.", directives=[Cost(weight=100)])

@@ -25,7 +25,7 @@ from service.api.retention_types import (
 from service.api.scalars import BigInt, Digest
 from service.query.errors import BadInputError
 from service.retention import erasure as erasures
-from service.retention import holds
+from service.retention import holds, notes
 from service.retention.errors import PurgePlanError
 from service.retention.planning import counted, held_back, plan_purge, request_purge
 
@@ -114,6 +114,18 @@ class RequestErasureInput:
 @strawberry.type(description="The erasure that was asked for.")
 class RequestErasurePayload:
     erasure: Erasure = _field("A person's rows are erased by now but for what a hold keeps; an account's, soon.")
+
+
+@strawberry.input(description="Which notes to erase.")
+class EraseNotesInput:
+    indexes: list[BigInt] = _field("Entries of the ledger: 1 to 500.")
+    reason: str = _field("Why; it is a note itself, and names nobody at best.")
+
+
+@strawberry.type(description="The notes that were erased.")
+class EraseNotesPayload:
+    erased: list[BigInt] = _field("Entries that had a note until now.")
+    ledger_index: BigInt = _field("The ledger's entry of it.")
 
 
 @strawberry.type
@@ -218,6 +230,22 @@ class RetentionMutation:
             at_once=input.kind is ErasureKind.USER,
         )
         return RequestErasurePayload(erasure=erasure_node(erasure, input.account))
+
+    @strawberry.mutation(
+        description="Erase notes of the ledger for good: people's words, and what holds and keys repeat of them "
+        "(compliance). The leaves stay.",
+        directives=[Cost(weight=50)],
+    )
+    async def erase_notes(
+        self, info: Info, input: Annotated[EraseNotesInput, strawberry.argument(description="Whose, and why.")]
+    ) -> EraseNotesPayload:
+        refuse_bound(info.context, "eraseNotes")
+        indexes = [int(one) for one in input.indexes]
+        done = await notes.erase_notes(
+            means_of(info.context), indexes, reason=input.reason, actor=info.context.scope.key_id
+        )
+        erased = [BigInt(index) for index in done.indexes]
+        return EraseNotesPayload(erased=erased, ledger_index=done.ledger_index)
 
 
 def _given(value: Any) -> Any:  # noqa: ANN401 - an input as given

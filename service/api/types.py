@@ -84,6 +84,17 @@ class Call(Node):
     amount: Amount | None = _field("Null when it is not known: see amountUnknown.")
     amount_unknown: AmountUnknownReason | None = _field("Why there is no amount; null of a call that has one.")
     amount_parts: list[AmountPart] | None = _field("How the amount came about (`detailed billing explanations`).")
+    net_amount: Amount | None = _field(
+        "The amount with all corrections of the call; of a correction its own amount.", weight=2
+    )
+    corrects: "Call | None" = _field("Of a correction, the call that it corrects.", weight=2)
+    corrections: list["Call"] | None = _field(
+        "The call's corrections in the order in which they were made, a hundred at most; netAmount has all of them.",
+        weight=5,
+    )
+    corrected_at: datetime | None = _field(
+        "Of a correction, when it was made; its startedAt is that of the call. Null of a call."
+    )
     latency_ms: int | None = _field("Milliseconds from request to the end of the answer.")
     time_to_first_token_ms: int | None = _field("Milliseconds from request to the first token.")
     tags: list[Tag] | None = _field("Labels of the call.")

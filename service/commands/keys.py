@@ -14,6 +14,7 @@ from service.access.keys import mac_digest, new_key
 from service.commands.common import quiet_runtime, run, say, table
 from service.commands.options import Data, noun, one_of
 from service.errors import RequestError
+from service.guard import without_secrets
 from service.ledger import KeyRegister, LedgerKind
 from service.runtime import Runtime
 from service.storage.api_keys import KeyRecord, added_key, get_key, revoked_key
@@ -66,6 +67,7 @@ async def create_key(
         check_account(account)
     numbers = sorted((await runtime.accounts.ensure(accounts)).values()) if accounts else None
     now = datetime.now(UTC)
+    name = without_secrets(name) if name else name
     key = new_key(await runtime.keyring.secret("pepper"))
     ends = now + expires if expires else None
     async with added_key(

@@ -17,6 +17,7 @@ from service.commands.options import Data, UnusedData, noun
 from service.commands.verify import read_since
 from service.errors import OperatorError
 from service.ledger import accept_loss, bundle_lines, hand_over
+from service.retention.notes import erase_notes, erase_notes_naming
 from service.runtime import Runtime
 
 app = noun("The record of what was done about privacy, and evidence of it.")
@@ -148,6 +149,37 @@ def checkpoint(data: Data = None) -> None:
 
     async def work(runtime: Runtime) -> None:
         sys.stdout.write((await runtime.keeper.checkpoints.sign()).note)
+
+    run(lambda: _with_runtime(work, data))
+
+
+@app.command("erase-notes")
+def erase_notes_command(
+    reason: Annotated[str, typer.Option(help="Why; it is a note itself, and names nobody at best.")],
+    indexes: Annotated[list[int] | None, typer.Argument(metavar="INDEX...", help="Entries of the ledger.")] = None,
+    naming: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Every note that has this as a word of its own instead.")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Erase notes for good: reasons and names that people wrote, and what holds and keys repeat of them.
+
+    The entries stay, with the salted hash of what they said; an entry NOTES_ERASED says whose notes went.
+    `calledger erase` does so by itself with notes that name the person or the account.
+
+    \b
+    Examples: calledger ledger erase-notes 17 42 --reason "asked by letter of 3 May"
+              calledger ledger erase-notes --naming jane@example.com --reason "asked by letter of 3 May"
+    """
+    if bool(indexes) == bool(naming):
+        raise typer.BadParameter("give either entries or --naming TEXT")
+
+    async def work(runtime: Runtime) -> None:
+        if naming:
+            done = await erase_notes_naming(runtime.means, naming, reason=reason, actor="cli")
+        else:
+            done = await erase_notes(runtime.means, indexes or [], reason=reason, actor="cli")
+        say(f"{len(done.indexes)} notes erased: entries {', '.join(map(str, done.indexes))}")
 
     run(lambda: _with_runtime(work, data))
 

@@ -104,9 +104,17 @@ def _call(row: asyncpg.Record) -> dict[str, Any]:
         "amountUnknown": AMOUNT_UNKNOWN_NAMES.get(row["amount_unknown"]),
         "amountParts": None if parts is None else [{_camel(name): part[name] for name in part} for part in parts],
         "tags": None if row["tags"] is None else orjson.loads(row["tags"]),
-        "corrects": _plain(row["corrects"]),
+        "corrects": _corrected(row),
+        "correctedAt": None if row["corrected_at"] is None else moment(row["corrected_at"]),
         "units": None if row["units"] is None else orjson.loads(row["units"]),
     }
+
+
+def _corrected(row: asyncpg.Record) -> str | None:
+    """The id of the call that the row corrects; of rows before corrections were bound to calls, as it was reported."""
+    if row["correction_of"] is None:
+        return _plain(row["corrects"])
+    return encode_call_id(row["account_id"], row["correction_of"])
 
 
 def _error(row: asyncpg.Record, details: ErrorDetails | None, text: Callable[[Segments], str]) -> dict[str, Any]:

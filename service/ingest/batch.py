@@ -12,6 +12,7 @@ import asyncpg
 
 from service.errors import ServiceError
 from service.ingest.completion import complete, may_complete, stored_digests
+from service.ingest.correcting import correct
 from service.ingest.errors import CONNECTION_FAULTS, DATABASE_FAULTS
 from service.ingest.metrics import BATCH_ROWS, BISECTED
 from service.ingest.prepared import Prepared
@@ -144,6 +145,25 @@ class BatchStore:
         """Give each call its outcome; those that are stored have theirs although what follows fails."""
         connection = await self._ready()
         missing = [call for call in calls if call.outcome is None]
+        corrections = [call for call in missing if call.correction is not None]
+        if corrections:
+            # After the calls of the same batch, which they may correct.
+            missing = [call for call in missing if call.correction is None]
+            await self._store_calls_once(connection, missing)
+            while unsettled := [call for call in corrections if call.outcome is None]:
+                await self._correct(connection, unsettled)
+        else:
+            await self._store_calls_once(connection, missing)
+
+    async def _correct(self, connection: Connection, corrections: Sequence[Prepared]) -> None:
+        try:
+            await correct(connection, corrections)
+        except (ValueError, TypeError, OverflowError) as error:  # the driver could not encode a value
+            raise _RefusedError("22000") from error
+
+    async def _store_calls_once(self, connection: Connection, missing: Sequence[Prepared]) -> None:
+        if not missing:
+            return
         keys = await self._insert_new(connection, missing)
         BATCH_ROWS.observe(len(missing))
         known = []

@@ -6,16 +6,19 @@ complete it one after the other, in the order of their commits.
 """
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import asyncpg
 
+from service.ingest.correcting import corrected_before
 from service.ingest.prepared import Prepared
 from service.ingest.rows import Rejection
 from service.ingest.staging import Connection
 from service.ingest.verdict import Status
 from service.storage.sources import AMOUNT_SOURCE_NUMBERS
 from service.storage.statements_complete import AMOUNT, AMOUNT_OPEN, COMPLETE, FILLED, LOCK_STORED, STORED_DIGESTS
+from service.storage.statements_correct import INHERITED
 from service.storage.statements_write import STAGED_COLUMNS, STAGED_TABLE
 
 _ESTIMATED: Final = AMOUNT_SOURCE_NUMBERS["ESTIMATED"]
@@ -79,6 +82,7 @@ async def complete(connection: Connection, calls: Sequence[Prepared]) -> None:
             judge(stored[place], call) if place in stored else Judgement(Status.DUPLICATE, {})
             for place, call in enumerate(calls)
         ]
+        await _mind_corrections(connection, calls, stored, judgements)
         changed = [place for place, judgement in enumerate(judgements) if judgement.changes]
         records = [_merged(stored[place], calls[place], judgements[place].changes) for place in changed]
         if records:
@@ -89,6 +93,42 @@ async def complete(connection: Connection, calls: Sequence[Prepared]) -> None:
     for place, (call, judgement) in enumerate(zip(calls, judgements, strict=True)):
         call.outcome = judgement.status
         call.stored_digest = call.digest if judgement.status is not Status.CONFLICT else stored[place]["digest"]
+
+
+async def _mind_corrections(
+    connection: Connection,
+    calls: Sequence[Prepared],
+    stored: Mapping[int, asyncpg.Record],
+    judgements: list[Judgement],
+) -> None:
+    """Where a call was corrected, keep what its corrections inherited from it, and let no amount take the place of an
+    estimate of which they took back more, or in another currency.
+    """
+    for tier in sorted({call.tier for call in calls}):
+        places = [place for place, call in enumerate(calls) if call.tier == tier and judgements[place].changes]
+        some = [calls[place] for place in places]
+        if not some:
+            continue
+        found = await corrected_before(
+            connection,
+            tier,
+            [call.account_id for call in some],
+            [call.started_at for call in some],
+            [call.id for call in some],
+        )
+        for place in places:
+            if calls[place].id in found:
+                judgements[place] = _beside_corrections(judgements[place], stored[place], found[calls[place].id])
+
+
+def _beside_corrections(judgement: Judgement, stored: Mapping[str, Any], corrected: Decimal) -> Judgement:
+    changes = {name: value for name, value in judgement.changes.items() if name not in INHERITED}
+    if "amount" in changes:
+        # A call without an amount has no corrections: this one has an estimate.
+        left = Decimal(changes["amount"]) + corrected
+        if left < 0 or changes["currency"] != stored["currency"]:
+            return Judgement(Status.CONFLICT, {})
+    return Judgement(Status.COMPLETED if changes else Status.DUPLICATE, changes)
 
 
 async def _by_tier(connection: Connection, statement: str, calls: Sequence[Prepared]) -> dict[int, asyncpg.Record]:

@@ -10,14 +10,14 @@ from policies import Admitted, AdmittedError, AmountPart, Attributes, DataClass,
 from policies.retention import cutoff, readable_cutoff
 from service.ingest.identity import Identities
 from service.ingest.keys import BatchKeys
-from service.ingest.prepared import Prepared, Rules
+from service.ingest.prepared import Correction, Prepared, Rules
 from service.ingest.refusals import Refusal
 from service.ingest.rows import Rejection
 from service.ingest.sealing import Sealer
 from service.ingest.tokens import Tokens
 from service.keyring import Keyring
 from service.storage.accounts import Accounts
-from service.storage.ids import call_uuid_hex
+from service.storage.ids import IdError, call_uuid_hex, correction_key_hex, decode_call_id
 from service.storage.sources import AMOUNT_SOURCE_NUMBERS, AMOUNT_UNKNOWN_NUMBERS, SOURCE_NUMBERS
 
 FUTURE_MAX = timedelta(hours=24)
@@ -26,6 +26,10 @@ ERROR_DELAY_MAX = timedelta(hours=24)
 
 _TOO_NEW = Rejection("`started_at` is more than 24 hours ahead: check the clock", Refusal.TOO_NEW)
 _EARLY_ERROR = Rejection("`error.occurred_at` must be between `started_at` and 24 hours later")
+_CORRECTS_ITSELF = Rejection(
+    "`corrects` names the correction itself: a correction has an `id` of its own", Refusal.CORRECTION_INVALID
+)
+_OTHER_ACCOUNT = Rejection("`corrects` names a call of another account", Refusal.CORRECTION_INVALID)
 _NO_DETAILS: tuple[None, ...] = (None,) * 6
 _NO_FAILURE: tuple[None, ...] = (None,) * 9
 """The columns of STAGED_COLUMNS from `error_type` to `sealed`."""
@@ -90,10 +94,31 @@ class Preparation:
         if admitted.user is not None and started_at >= windows.token:
             place = (account_id, tier, started_at.toordinal())
             user_token = (self._tokens.get(place) or await self._tokens_of(call)).of_user(admitted.user)
+        if report.corrects is not None:
+            call.correction = self._correction(report, account_id)
+            call.id = call.correction.key
         failure = await self._failure(call, admitted, windows) if isinstance(admitted, Admitted) else _NO_FAILURE
         attributes = _NO_ATTRIBUTES if admitted.attributes is None else _attributes(admitted.attributes)
         call.record = (account_id, tier, started_at, id_, digest, *_facts(admitted, user_token), *failure, *attributes)
         return call
+
+    def _correction(self, report: Report, account_id: int) -> Correction:
+        """What the report says of the call that it corrects: our id of it, or else the gateway's."""
+        key = correction_key_hex(account_id, report.source, report.source_id)
+        text = report.corrects or ""
+        if text == report.source_id:
+            return Correction(key, refusal=_CORRECTS_ITSELF)
+        try:
+            named = decode_call_id(text)
+        except IdError:
+            return Correction(key, source_id=text)
+        if named.account_id != account_id:
+            return Correction(key, refusal=_OTHER_ACCOUNT)
+        try:
+            started_at = named.started_at
+        except OverflowError:
+            return Correction(key, source_id=text)
+        return Correction(key, place=(self._accounts.tier(account_id, started_at), started_at, named.uuid.hex))
 
     def _refusal(self, windows: "_Windows", started_at: datetime) -> Rejection:
         if started_at > self._latest:

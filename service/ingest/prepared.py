@@ -21,6 +21,20 @@ class Rules:
     admission: Admission
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """That a report corrects a call. `key`: its identity, which does not depend on its time, in 32 hexadecimal digits.
+
+    `place`: tier, time and id of the call where the report names it by our id; else `source_id` is the gateway's. With
+    a `refusal` neither is known.
+    """
+
+    key: str
+    place: tuple[int, datetime, str] | None = None
+    source_id: str | None = None
+    refusal: Rejection | None = None
+
+
 @dataclass(slots=True)
 class Prepared:
     """`record` is what is staged, without its position; `id` is a UUID in 32 hexadecimal digits.
@@ -40,6 +54,7 @@ class Prepared:
     record: tuple[Any, ...] = field(default=(), repr=False)
     outcome: Outcome | None = None
     stored_digest: int | None = None
+    correction: Correction | None = None
 
     @property
     def key(self) -> tuple[int, str]:

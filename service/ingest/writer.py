@@ -326,6 +326,7 @@ class Writer:
                 call.outcome = again
             else:
                 call.rules, call.error_at, call.record = rules, again.error_at, again.record
+                call.correction = again.correction
 
     async def _store_calls(self, calls: Sequence[Prepared]) -> None:
         """Store each key once; further calls with it are duplicates if they say the same, or come after it."""

@@ -10,13 +10,14 @@ from service.ledger.heads import accept_loss, history_problem
 from service.ledger.keeping import LedgerKeeper
 from service.ledger.reconcile import reconcile
 from service.ledger.record import KeyRegister, read_record
-from service.ledger.store import Entry, Ledger, Proof, Selection
+from service.ledger.store import Entry, ErasedNotes, Ledger, Proof, Selection
 from service.ledger.surroundings import check_columns, check_mirror, check_notes
 
 __all__ = [
     "Checkpoints",
     "Document",
     "Entry",
+    "ErasedNotes",
     "Handover",
     "KeyRegister",
     "Ledger",

@@ -29,9 +29,7 @@ ADD_REPLAYED: Final = """
     INSERT INTO ledger_entry (index, recorded_at, kind, actor, leaf, hashes) VALUES ($1, $2, $3, $4, $5, $6)
 """
 
-ERASE_NOTES: Final = (
-    "WITH erased AS (DELETE FROM ledger_note WHERE index = ANY ($1) RETURNING 1) SELECT count(*) FROM erased"
-)
+ERASE_NOTES: Final = "DELETE FROM ledger_note WHERE index = ANY ($1) RETURNING index"
 
 NODES: Final = """
     SELECT substring(entry.hashes FROM wanted.level * 32 + 1 FOR 32) AS hash

@@ -17,6 +17,7 @@ import asyncpg
 from policies import evidence
 from policies.evidence import Leaf, LedgerKind, Node, Range, leaf_bytes, leaf_hash
 from service.errors import RequestError
+from service.guard import without_secrets
 from service.keyring import Keyring
 from service.ledger import statements
 from service.ledger.errors import LedgerDamagedError, LedgerRangeError
@@ -72,6 +73,14 @@ class Proof:
     hashes: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ErasedNotes:
+    """The entries whose notes were erased, and the index of the entry that says so (None: there were none)."""
+
+    indexes: tuple[int, ...]
+    ledger_index: int | None
+
+
 class Ledger:
     """The ledger of one database. Any number of processes may hold one."""
 
@@ -110,6 +119,9 @@ class Ledger:
             raise ValueError("an entry is appended in a transaction: its lock must last until the commit")
         if note is not None and (not note or len(note) > evidence.NOTE_CHARACTERS_MAX or "\0" in note):
             raise RequestError(f"a note has 1 to {evidence.NOTE_CHARACTERS_MAX} characters")
+        if note is not None:
+            # A credential that was typed as a reason would be kept for as long as the ledger.
+            note = without_secrets(note)[: evidence.NOTE_CHARACTERS_MAX]
         salt = os.urandom(evidence.SALT_BYTES)
         digest = None if note is None else evidence.note_hash(salt, note)
         # Judged before the lock is taken: a refused entry keeps nobody waiting.
@@ -186,17 +198,29 @@ class Ledger:
         """The hashes of the largest complete subtrees of the first `size` entries, left to right."""
         return (await self._proof(size, [Range(0, size)], nodes_only=True))[1]
 
-    async def erase_notes(self, indexes: Sequence[int], *, actor: str) -> int:
-        """Erase the free text of entries for good; their leaves stay. Returns how many notes there were.
+    async def erase_notes(
+        self,
+        indexes: Sequence[int],
+        *,
+        actor: str,
+        note: str | None = None,
+        facts: Mapping[str, Any] | None = None,
+        connection: asyncpg.Connection | None = None,
+    ) -> ErasedNotes:
+        """Erase the free text of entries for good, in the transaction of `connection` if given; their leaves stay.
 
-        An entry NOTES_ERASED says whose: a note that is missing without one was taken away behind our back.
+        An entry NOTES_ERASED says whose, with `facts` besides, and why, as its own `note`: a note that is missing
+        without one was taken away behind our back. `service.retention.notes` erases what else repeats the words.
         """
-        async with self.database.owner.acquire() as connection, connection.transaction():
-            erased: int = await connection.fetchval(statements.ERASE_NOTES, list(indexes))
-            if erased:
-                facts = {"entries": sorted(set(indexes))}
-                await self._append(connection, LedgerKind.NOTES_ERASED, facts, actor, None)
-            return erased
+        if connection is None:
+            async with self.database.owner.acquire() as own, own.transaction():
+                return await self.erase_notes(indexes, actor=actor, note=note, facts=facts, connection=own)
+        erased = sorted(row["index"] for row in await connection.fetch(statements.ERASE_NOTES, list(indexes)))
+        if not erased:
+            return ErasedNotes((), None)
+        told = {"entries": erased, **(facts or {})}
+        index = await self.append(LedgerKind.NOTES_ERASED, told, actor=actor, note=note, connection=connection)
+        return ErasedNotes(tuple(erased), index)
 
     async def _proof(self, size: int, parts: list[Range], *, nodes_only: bool = False) -> tuple[bytes, list[bytes]]:
         if not 0 <= size <= INDEX_MAX:

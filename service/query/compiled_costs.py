@@ -25,7 +25,7 @@ _WHOLE: Final = frozenset({"callsWithoutAmount"})
 _PLAIN: Final = '(c_amount.rstrip("0").rstrip(".") if "." in c_amount else c_amount)'
 _PARTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "amount": (
-        '(None if c_priced == "0" or not c_currency else {entries})',
+        '(None if c_priced == "0" and not Decimal(c_amount) or not c_currency else {entries})',
         {"amount": _PLAIN, "currency": "c_currency"},
     ),
     "latencyMs": (

@@ -34,7 +34,7 @@ def _per_thousand(sums: Mapping[str, Decimal]) -> Decimal | None:
 
 
 def _wasted(sums: Mapping[str, Decimal]) -> Decimal | None:
-    return exact(sums["wasted"]) if sums["priced"] else None
+    return exact(sums["wasted"]) if sums["priced"] or sums["wasted"] else None
 
 
 def _estimated_share(sums: Mapping[str, Decimal]) -> float | None:

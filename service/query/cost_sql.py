@@ -20,10 +20,13 @@ def _sum(name: str, rollup: str, call: str) -> Column:
 
 
 SUMS: Final[Mapping[str, Column]] = {
-    "calls": _sum("calls", "calls", "1::bigint"),
-    "errors": _sum("errors", "CASE WHEN failed THEN calls ELSE 0 END", "failed::integer::bigint"),
+    # A correction is no call: it adds to amounts, and to nothing else.
+    "calls": _sum("calls", "calls", "(correction_of IS NULL)::integer::bigint"),
+    "errors": _sum(
+        "errors", "CASE WHEN failed THEN calls ELSE 0 END", "(failed AND correction_of IS NULL)::integer::bigint"
+    ),
     **{name: _sum(name, name, f"coalesce({name}, 0)::bigint") for name in _TOKENS},
-    "priced": _sum("priced", "priced", "(amount IS NOT NULL)::integer::bigint"),
+    "priced": _sum("priced", "priced", "(amount IS NOT NULL AND correction_of IS NULL)::integer::bigint"),
     "amount": _sum("amount", "amount", _AMOUNT),
     "estimated": _sum("estimated", "estimated", f"CASE WHEN amount_source = 3 THEN {_AMOUNT} ELSE 0 END"),
     "wasted": _sum("wasted", "CASE WHEN failed THEN amount ELSE 0 END", f"CASE WHEN failed THEN {_AMOUNT} ELSE 0 END"),
@@ -44,7 +47,7 @@ _TEXT: Final = frozenset({"MODEL", "PROVIDER", "API_KEY", "OPERATION", "SERVED_M
 
 # By what a row can be ordered, over the aliases of sums; an amount that nothing has is null, and nulls are last.
 ORDERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
-    "AMOUNT": ("CASE WHEN priced > 0 THEN amount END", ("amount", "priced")),
+    "AMOUNT": ("CASE WHEN priced > 0 OR amount <> 0 THEN amount END", ("amount", "priced")),
     "CALLS": ("calls", ("calls",)),
     "ERRORS": ("errors", ("errors",)),
     "TOTAL_TOKENS": ("input_tokens + output_tokens", ("input_tokens", "output_tokens")),
@@ -89,13 +92,17 @@ def grouping(
 
 @dataclass(frozen=True, slots=True)
 class CostStatement:
-    """What is wanted of a report. `row_sums` and `total_sums` are aliases of SUMS, or LATENCY; None: not wanted."""
+    """What is wanted of a report. `row_sums` and `total_sums` are aliases of SUMS, or LATENCY; None: not wanted.
+
+    `money_alone`: a row may hold corrections and no calls.
+    """
 
     grouping: Grouping
     row_sums: frozenset[str] | None
     total_sums: frozenset[str] | None
     order: Sequence[tuple[str, bool]]
     limit: int
+    money_alone: bool = False
 
     def sql(self, reading: Reading, params: Params) -> str:
         """Columns: `kind` (ROW or TOTAL), the keys (null in totals), every sum of either, and the histogram."""
@@ -112,13 +119,13 @@ class CostStatement:
         """In the order of SUMS, so that equal questions have equal statements."""
         asked = {*(self.row_sums or ()), *(self.total_sums or ())}
         asked |= {alias for field, _ in self.order for alias in ORDERS[field][1]}
-        asked.add("calls")
+        asked |= {"calls", "amount"} if self.money_alone else {"calls"}
         return [name for name in (*SUMS, LATENCY) if name in asked]
 
     def _figure(self, wanted: Iterable[str]) -> str:
         # Sums of calls that were completed under another key, such as a currency, are sums of none.
-        keys = self.grouping.names
-        return f"SELECT {self._keys_and_sums(keys, wanted)} FROM part GROUP BY {keys} HAVING sum(calls) <> 0"  # noqa: S608
+        keys, some = self.grouping.names, "sum(calls) <> 0" + (" OR sum(amount) <> 0" if self.money_alone else "")
+        return f"SELECT {self._keys_and_sums(keys, wanted)} FROM part GROUP BY {keys} HAVING {some}"  # noqa: S608
 
     def _keys_and_sums(self, keys: str, wanted: Iterable[str]) -> str:
         return ", ".join([keys, *(f"sum({name}) AS {name}" for name in wanted if name != LATENCY)])

@@ -15,7 +15,7 @@ from service.query.cost_sql import DIMENSIONS, LATENCY, ORDERS, ROW, CostStateme
 from service.query.errors import BadInputError, QueryTimeoutError
 from service.query.params import Params
 from service.query.percentiles import histogram_of
-from service.query.predicate import EVERYTHING, Predicate
+from service.query.predicate import EVERYTHING, Predicate, fields_of
 from service.query.usage import UsageReader
 from service.query.usage_sql import Reading
 from service.query.where import single_currency
@@ -61,6 +61,12 @@ ORDERED_BY: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
+_ONLY_SUMS: Final = (
+    "corrections by their own time are in the sums alone: begin and end `startedAt` at quarter hours, and filter and "
+    "group by nothing but account, API key, model, provider, status and currency"
+)
+
+
 class CostSource(StrEnum):
     """What figures rest on."""
 
@@ -73,7 +79,8 @@ class CostSource(StrEnum):
 class CostRequest:
     """Names are GraphQL's. `row_figures` and `total_figures`: what of rows and totals is asked for; None: nothing.
 
-    `order` is (field, descending). Only what is asked for is worked out.
+    `order` is (field, descending). `corrections_moved`: corrections count when they were made. Only what is asked for
+    is worked out.
     """
 
     predicate: Predicate = EVERYTHING
@@ -85,6 +92,7 @@ class CostRequest:
     first: int = FIRST_DEFAULT
     row_figures: frozenset[str] | None = frozenset()
     total_figures: frozenset[str] | None = None
+    corrections_moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +170,15 @@ async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords
     """
     _check(reader, request)
     rollups = not request.tags and all(DIMENSIONS[name].rollup is not None for name in request.dimensions)
-    reading = await reader.reading(request.predicate, rollups=rollups, bucket=request.bucket, zone=request.zone)
+    reading = await reader.reading(
+        request.predicate,
+        rollups=rollups,
+        bucket=request.bucket,
+        zone=request.zone,
+        corrections_moved=request.corrections_moved,
+    )
+    if request.corrections_moved and Store.CALL in reading.plan.stores():
+        raise BadInputError(_ONLY_SUMS)
     records = await _fetch(reader, request, reading) if reading.plan.pieces else []
     rows = [record for record in records if record["kind"] == ROW]
     if "ACCOUNT" in request.dimensions:
@@ -214,7 +230,12 @@ async def _fetch(reader: UsageReader, request: CostRequest, reading: Reading) ->
     params = Params()
     keys = grouping(request.dimensions, request.tags, reading.plan.edges, params)
     statement = CostStatement(
-        keys, _sums(request.row_figures), _sums(request.total_figures), _order(request), request.first + 1
+        keys,
+        _sums(request.row_figures),
+        _sums(request.total_figures),
+        _order(request),
+        request.first + 1,
+        money_alone=request.corrections_moved or "isCorrection" in fields_of(request.predicate),
     )
     if statement.row_sums is None and statement.total_sums is None:
         return []

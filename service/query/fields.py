@@ -126,6 +126,7 @@ CALL_FILTERS: Final[Mapping[str, Filterable]] = {
     "normalizedError": _call("normalizedError", "normalized_error", Kind.TEXT),
     "providerRequestId": _call("providerRequestId", "provider_request_id", Kind.TEXT),
     "tags": Filterable("tags", Kind.TAGS, ("Call.tags", "Tag.key", "Tag.value")),
+    "isCorrection": Filterable("(correction_of IS NOT NULL)", Kind.FLAG, ("Call.corrects",)),
 }
 
 ERROR_FILTERS: Final[Mapping[str, Filterable]] = {
@@ -155,6 +156,8 @@ def _value(*names: str) -> Selectable:
     return Selectable(_columns(*names))
 
 
+_PLACE: Final = _columns("account_id", "tier", "started_at", "id")
+
 CALL_FIELDS: Final[Mapping[str, Selectable]] = {
     "id": _value("account_id", "id"),
     "sourceId": _text("source_id"),
@@ -179,6 +182,12 @@ CALL_FIELDS: Final[Mapping[str, Selectable]] = {
     "amount": Selectable({"amount": PLAIN_AMOUNT, "currency": "currency", "amount_source": "amount_source"}),
     "amountUnknown": _value("amount_unknown"),
     "amountParts": _value("amount_parts"),
+    "netAmount": Selectable(
+        {"amount": PLAIN_AMOUNT, "currency": "currency", "amount_source": "amount_source", **_PLACE}
+    ),
+    "corrects": _value(*_PLACE, "correction_of"),
+    "corrections": _value(*_PLACE),
+    "correctedAt": _value("corrected_at"),
     "latencyMs": _value("latency_ms"),
     "timeToFirstTokenMs": _value("time_to_first_token_ms"),
     "tags": _value("tags"),

@@ -10,11 +10,11 @@ import asyncpg
 from service.query import statements
 from service.query.cursor import Cursors, Position
 from service.query.errors import BadInputError
-from service.query.fields import Table
+from service.query.fields import CALLS, Table
 from service.query.legs import TICK, Leg, by_account, earliest
 from service.query.ordering import Bound, Ordering, OrderTerm, ordering_of
 from service.query.params import Params
-from service.query.predicate import EVERYTHING, Predicate, Span
+from service.query.predicate import EVERYTHING, Predicate, Span, fields_of
 from service.query.question import Question
 from service.query.scope import Scope
 from service.query.selection import Projection, Selection, project
@@ -79,6 +79,13 @@ class Reading(NamedTuple):
     binding: bytes
     erased: Collection[int] = ()
 
+    @property
+    def only(self) -> list[statements.Condition]:
+        """What a list leaves out unless it is asked for: a correction is no call."""
+        if self.table is not CALLS or "isCorrection" in fields_of(self.predicate):
+            return []
+        return [_no_correction]
+
     def condition(self, params: Params) -> statements.Condition:
         """The filter, for one leg."""
 
@@ -87,6 +94,10 @@ class Reading(NamedTuple):
             return Where(self.table.filters, params, branch).render(self.predicate)
 
         return render
+
+
+def _no_correction(_: Leg) -> str:
+    return "correction_of IS NULL"
 
 
 class Page(NamedTuple):
@@ -230,6 +241,7 @@ class _Fetcher:
     ) -> tuple[str, Sequence[object]]:
         params = Params()
         conditions = [] if self._reading.predicate is EVERYTHING else [self._reading.condition(params)]
+        conditions += self._reading.only
         for bound in bounds:
             text = self._ordering.beyond(bound, params)
             conditions.append(lambda _, text=text: text)  # type: ignore[misc]
@@ -248,7 +260,7 @@ class _Fetcher:
         if text is None:
             order_by = self._ordering.order_by(backward=backward)
             text = self._wanted.texts[place] = statements.page(
-                self._reading.table, [leg], span, self._texts_of, [], order_by, 0, Params()
+                self._reading.table, [leg], span, self._texts_of, self._reading.only, order_by, 0, Params()
             )
         return text
 

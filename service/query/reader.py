@@ -1,6 +1,7 @@
 """The one way out for rows: every list and look-up is asked for here, with the scope of the one who asks."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
@@ -14,7 +15,7 @@ from service.query.errors import QueryTimeoutError
 from service.query.fields import CALLS, ERRORS, Table
 from service.query.groups import GroupsPage, GroupsRequest, read_groups
 from service.query.legs import leg_of, leg_of_call, span_of
-from service.query.lookups import RowKey, rows_by_key
+from service.query.lookups import RowKey, corrections_by_call, corrections_summed, rows_by_key
 from service.query.pages import Page, PageRequest, Reading, Row, Wanted, read_page
 from service.query.places import Places
 from service.query.predicate import Predicate
@@ -126,6 +127,24 @@ class Reader:
         now = await self.clock.now()
         async with self.connection(scope) as connection:
             return await rows_by_key(connection, table, keys, selection, scope, self.accounts, now)
+
+    async def corrections(
+        self, scope: Scope, keys: Sequence[RowKey], selection: Selection
+    ) -> Mapping[tuple[int, str], list[Row]]:
+        """The corrections of some calls, by the call's (account, id), in the order in which they were made."""
+        if not keys:
+            return {}
+        now = await self.clock.now()
+        async with self.connection(scope) as connection:
+            return await corrections_by_call(connection, keys, selection, scope, self.accounts, now)
+
+    async def corrected_by(self, scope: Scope, keys: Sequence[RowKey]) -> Mapping[tuple[int, str], Decimal]:
+        """What all corrections of each call add to its amount, by the call's (account, id)."""
+        if not keys:
+            return {}
+        now = await self.clock.now()
+        async with self.connection(scope) as connection:
+            return await corrections_summed(connection, keys, scope, self.accounts, now)
 
     async def details(self, scope: Scope, rows: Sequence[Row]) -> list[Details]:
         """What is sealed of these rows, as far as the role may read it."""

@@ -22,6 +22,7 @@ Selection = Mapping[str, Any]
 TYPES: Final = {"calls": "Call", "errors": "CallError"}
 _PARTS: Final = {
     "Call.amount": "Amount",
+    "Call.netAmount": "Amount",
     "Call.amountParts": "AmountPart",
     "Call.tags": "Tag",
     "Call.units": "Unit",
@@ -93,7 +94,7 @@ def _columns(field: str, selectable: Selectable, seen: View, scope: Scope, param
     columns = {alias: _readable(sql, params, leg) for alias, sql in selectable.columns.items()}
     if seen is View.MASKED and selectable.text:
         return {alias: _masked(sql, field, scope, params) for alias, sql in columns.items()}
-    if field == "Call.amount" and scope.views.get("Amount.currency") is not View.SEE:
+    if field in ("Call.amount", "Call.netAmount") and scope.views.get("Amount.currency") is not View.SEE:
         columns["currency"] = _masked("currency", "Amount.currency", scope, params)
     if field == "Call.tags" and scope.views.get("Tag.value") is not View.SEE:
         mask = params.bind(views.masked_text(scope.policy, "Tag.value"), "text")

@@ -34,7 +34,7 @@ async def count_rows(connection: asyncpg.Connection, reading: Reading) -> int:
 
 
 def _one_by_one(reading: Reading, legs: Sequence[Leg], params: Params) -> str:
-    return statements.count(reading.table, legs, reading.span, [reading.condition(params)], params)
+    return statements.count(reading.table, legs, reading.span, [reading.condition(params), *reading.only], params)
 
 
 def _by_rollups(reading: Reading, params: Params) -> str | None:

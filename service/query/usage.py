@@ -46,6 +46,7 @@ class UsageReader:
         bucket: TimeBucket | None = None,
         zone: str = "UTC",
         calls_at_most: timedelta | None = None,
+        corrections_moved: bool = False,
     ) -> Reading:
         """Where the usage that matches lies. `rollups`: what is grouped by is in them; for the rest see `plan_usage`.
 
@@ -72,7 +73,7 @@ class UsageReader:
             calls_at_most=calls_at_most,
         )
         users = await self._users(rest, accounts, names.values(), Span(plan.start, plan.end))
-        return Reading(plan, windows, self.scope.policy, accounts, names, rest, users)
+        return Reading(plan, windows, self.scope.policy, accounts, names, rest, users, corrections_moved)
 
     def _refuse_filter(self, predicate: Predicate) -> None:
         governed = (CALLS.filters[field].governed_by for field in fields_of(predicate) if field in CALLS.filters)

@@ -51,9 +51,11 @@ _DIFFERENCES: Final = """
         UNION ALL
         SELECT
             -1, account_id, tier, model, coalesce(provider, ''), coalesce(api_key, ''), failed, coalesce(currency, ''),
-            count(*), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
+            count(*) FILTER (WHERE correction_of IS NULL),
+            coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
             coalesce(sum(cache_read_tokens), 0), coalesce(sum(cache_write_tokens), 0),
-            coalesce(sum(reasoning_tokens), 0), count(amount), coalesce(sum(amount), 0),
+            coalesce(sum(reasoning_tokens), 0),
+            count(amount) FILTER (WHERE correction_of IS NULL), coalesce(sum(amount), 0),
             coalesce(sum(amount) FILTER (WHERE amount_source = 3), 0),
             coalesce(sum(1 + bin::bigint * 1000 + bin::bigint * bin * 1000000), 0)
         FROM call, LATERAL (

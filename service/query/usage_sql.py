@@ -4,7 +4,7 @@ One statement sees one snapshot, so a fold between two reads cannot lose or doub
 is the empty string in every column here, as the rollups have it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -31,6 +31,20 @@ _BINS: Final = {
     ),
     "call": ("CASE WHEN latency_ms IS NOT NULL THEN calledger_latency_bucket(latency_ms) END", "1"),
 }
+
+
+# Corrections where they were made instead of where their calls were: taken away there, and added here. As the deltas of
+# usage, with which they share their columns.
+_MOVED: Final = """(
+    SELECT bucket_at, tier, -amount AS amount, account_id, failed, model, provider, api_key, currency, 0 AS calls,
+        0 AS input_tokens, 0 AS output_tokens, 0 AS cache_read_tokens, 0 AS cache_write_tokens, 0 AS reasoning_tokens,
+        0 AS priced, 0 AS estimated
+    FROM correction
+    UNION ALL
+    SELECT own_bucket_at, own_tier, amount, account_id, failed, model, provider, api_key, currency,
+        0, 0, 0, 0, 0, 0, 0, 0
+    FROM correction
+) AS moved"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,10 @@ def rollups_answer(predicate: Predicate) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is read of whom: `accounts` numbers (None: every account), `names` numbers by name, for the filter."""
+    """What is read of whom: `accounts` numbers (None: every account), `names` numbers by name, for the filter.
+
+    `corrections_moved`: corrections count in the period in which they were made, not in that of their calls.
+    """
 
     plan: Plan
     windows: Windows
@@ -90,6 +107,7 @@ class Reading:
     names: Mapping[str, int]
     predicate: Predicate
     users: Mapping[str, UserTokens]
+    corrections_moved: bool = False
 
     @property
     def overall(self) -> bool:
@@ -126,7 +144,8 @@ class UsageUnion:
             places = ", ".join(str(place + 1) for place in range(len(self._keys)))
             return f"SELECT {keys}{sums} FROM {table} WHERE {condition} GROUP BY {places}"  # noqa: S608 - our own names
 
-        return self._union(select, self._tables((*self._keys.values(), *columns.values())))
+        moved = self._moved() if self._reading.corrections_moved else ()
+        return self._union(select, self._tables((*self._keys.values(), *columns.values())), moved)
 
     def histograms(self) -> str:
         """The keys and `latency`: a histogram as one number (`percentiles.histogram_of`), which is added up outside."""
@@ -155,9 +174,9 @@ class UsageUnion:
             return overall.OVERALL
         return overall.BY_KEY if self._reading.by_key and all(column.by_key for column in columns) else None
 
-    def _union(self, select: Select, tables: overall.Tables | None) -> str:
+    def _union(self, select: Select, tables: overall.Tables | None, more: Iterable[tuple[str, str]] = ()) -> str:
         stores = self._stores() if tables is None else self._sums(tables)
-        branches = [select(table, condition) for table, condition in (*stores, *self._deltas())]
+        branches = [select(table, condition) for table, condition in (*stores, *self._deltas(), *more)]
         return "\nUNION ALL\n".join(branches or [select("call", "false")])
 
     def _stores(self) -> Iterator[tuple[str, str]]:
@@ -188,6 +207,9 @@ class UsageUnion:
                     ranges.setdefault(tier, []).append(f"({self._range('bucket_at', start, piece.end)})")
         for tier, alternatives in ranges.items():
             yield "usage_delta", self._condition("usage_delta", tier, f"({' OR '.join(alternatives)})")
+
+    def _moved(self) -> Iterator[tuple[str, str]]:
+        return ((_MOVED, condition) for _, condition in self._deltas())
 
     def _condition(self, table: str, tier: int, times: str) -> str:
         """Equality on tier and both ends of the time, as pruning needs them; then the accounts, then the filter."""

@@ -29,6 +29,7 @@ from service.retention.folder import LOCK as FOLD_LOCK
 from service.retention.holds import lock_holds
 from service.retention.means import Means
 from service.retention.named_rows import clear_names
+from service.retention.notes import forget_in_notes, without
 from service.retention.overall import RESTING, forget_empty, take_with
 from service.retention.planning import all_partitions
 from service.storage.database import Queryable, uuid_of
@@ -111,6 +112,7 @@ def _delete(store: Store) -> str:
 
 _DELETE: Final = {store: take_with(store, _delete(store)) for store in Store}
 _DELETE_DELTAS: Final = "DELETE FROM usage_delta WHERE account_id = $1"
+_DELETE_CORRECTIONS: Final = "DELETE FROM correction WHERE account_id = $1"
 _END_KEYS: Final = """
     UPDATE api_key SET revoked_at = clock_timestamp()
     WHERE revoked_at IS NULL AND accounts = jsonb_build_array($1::integer)
@@ -196,6 +198,10 @@ async def request_erasure(
             await connection.execute(
                 "UPDATE erasure SET blocked_by = $2 WHERE id = $1", id_, orjson.dumps(blocking).decode()
             )
+        name = user or account
+        reason = without(reason, name)
+        told, whose = {"erasure": str(id_)}, {"account": number, "only_of_account": bool(user)}
+        await forget_in_notes(means, connection, name, facts=told, actor=actor, **whose)
         facts = {"erasure": str(id_), "kind": kind.value, "account": number, "periods": len(tokens)}
         index = await entries.append(
             means.ledger, "ERASURE_INTENT", facts, actor=actor, note=reason, connection=connection
@@ -280,6 +286,7 @@ async def _erase_account(means: Means, erasure: Erasure) -> int:
         await notify(means.owner, "accounts", str(number))
         await notify(means.owner, "keys")
     rows = _count(await means.owner.execute(_DELETE_DELTAS, number))
+    await means.owner.execute(_DELETE_CORRECTIONS, number)
     for part in await all_partitions(means.partitions):
         await _copy_held(means, part, now, number)
         while count := await _delete_some(means, part, now, number):

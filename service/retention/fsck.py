@@ -12,6 +12,7 @@ import asyncpg
 from policies.model import Store
 from policies.retention import GRACE, Earlier, cutoff, deadline, due_at
 from service.errors import CalledgerError
+from service.query.correction_check import check_corrections
 from service.query.usage_check import UsageDifference, check_usage
 from service.retention.detached import described, detached_partitions
 from service.retention.errors import PurgeClockError
@@ -194,6 +195,10 @@ async def _usage(means: Means, _: datetime) -> Finding:
         return Finding(
             "usage", False, f"{len(wrong)} days of sums differ from their rollup: {_some(wrong)}; {_REBUILD}"
         )
+    short = [account async for account in check_corrections(owner, policy) if account not in half_erased]
+    if short:
+        named = _some([f"account {account}" for account in sorted(set(short))])
+        return Finding("usage", False, f"corrections by their own time differ from those beside their calls: {named}")
     return Finding("usage", True, "rollups and deltas are the sums of the calls")
 
 

@@ -15,6 +15,7 @@ import asyncpg
 import orjson
 
 from policies.model import DataClass
+from service.guard import without_secrets
 from service.retention import entries
 from service.retention.errors import HoldError
 from service.retention.hold_record import restore_holds
@@ -159,6 +160,10 @@ async def place_hold(
         ("reason", reason, _REASON_MAX),
     ):
         _check_text(f"a hold needs a {what}", text, longest)
+    name, owner, reason = (without_secrets(text) for text in (name, owner, reason))
+    note = "\n".join((name, owner, reason))
+    if without_secrets(note) != note:
+        raise HoldError("a hold's name, owner and reason hold no credential: leave it out")
     _check(scope, classes, expires_at, now)
     values = (
         uuid4(), name, owner, reason, account, scope.start, scope.end, scope.model, scope.api_key,
@@ -168,7 +173,6 @@ async def place_hold(
         await lock_holds(connection)
         await connection.execute(_INSERT, *values)
         hold = _hold(await connection.fetchrow(_ONE, values[0]))
-        note = "\n".join((name, owner, reason))
         index = await entries.append(
             means.ledger, "HOLD_PLACED", hold.facts(), actor=actor, note=note, connection=connection
         )

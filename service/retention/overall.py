@@ -101,6 +101,22 @@ def take_with(store: Store, delete: str) -> str:
     return f"WITH {', '.join(ctes)} SELECT count(*) FROM gone"  # noqa: S608 - names of our own
 
 
+# When corrections were made is known as finely, and as long, as there are sums of that time.
+_CORRECTIONS: Final[Mapping[Store, tuple[str, ...]]] = {
+    Store.USAGE_QUARTER: (
+        """
+        UPDATE correction SET bucket_at = date_trunc('day', bucket_at, 'UTC')
+        WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3
+        """,
+        """
+        UPDATE correction SET own_bucket_at = date_trunc('day', own_bucket_at, 'UTC')
+        WHERE own_tier = $1 AND own_bucket_at >= $2 AND own_bucket_at < $3
+        """,
+    ),
+    Store.USAGE_DAY: ("DELETE FROM correction WHERE own_tier = $1 AND own_bucket_at >= $2 AND own_bucket_at < $3",),
+}
+
+
 def resting_regrouped(store: Store, column: str) -> Iterator[str]:
     """Statements that give one column of the keys of the sums that rest on a rollup the value $4, in a partition's
     time ($1, $2, $3)."""
@@ -132,6 +148,8 @@ async def forget_empty(connection: asyncpg.Connection, part: Partition) -> None:
 async def forget_sums(connection: asyncpg.Connection, part: Partition) -> None:
     """Delete the sums of the partition's time, as the partition itself goes."""
     await _delete(connection, part, "")
+    for statement in _CORRECTIONS.get(part.store, ()):
+        await connection.execute(statement, part.tier, part.start, part.end)
 
 
 async def _delete(connection: asyncpg.Connection, part: Partition, which: str) -> None:

@@ -46,7 +46,7 @@ _REBUILD: Final = f"""
     quarters_gone AS (DELETE FROM usage_quarter WHERE {_BUCKETS} RETURNING calls, amount),
     days_gone AS (DELETE FROM usage_day WHERE {_BUCKETS} RETURNING calls, amount),
     {_FORGOTTEN},
-    made AS ({deltas_of(_CALLS)} RETURNING calls, amount), was AS (
+    made AS ({deltas_of(_CALLS, corrections=True)} RETURNING calls, amount), was AS (
         SELECT * FROM deltas_gone UNION ALL SELECT * FROM quarters_gone
     )
     SELECT

@@ -1,8 +1,8 @@
 """How many rows a partition that is due holds, exactly, and without reading it where its days were summed.
 
 Every call is counted in `usage_day`, or in a delta on its way there, by the transaction that stored it, and a partition
-of `call` begins and ends at UTC midnights: its rows are the sum of its days. The sums are asked only where they can
-answer. They cannot
+of `call` begins and ends at UTC midnights: its rows are the sum of its days, and the corrections of its calls. The sums
+are asked only where they can answer. They cannot
 
     for an account whose erasure was asked for: its sums are gone, and its held calls are not. Its rows are counted, by
     the partition's primary key;
@@ -28,7 +28,7 @@ _ERASED: Final = "ARRAY(SELECT account_id FROM erasure WHERE kind = 'ACCOUNT')"
 # One statement, so that neither a fold nor an erasure comes between its parts. Moments of a plan are all written in UTC
 # and in one form, so that they compare as text.
 _SUMMED: Final = f"""
-    SELECT days.calls + deltas.calls AS summed, counted.calls AS counted, EXISTS (
+    SELECT days.calls + deltas.calls + corrections.calls AS summed, counted.calls AS counted, EXISTS (
         SELECT FROM purge_run
         WHERE id IS DISTINCT FROM $4 AND jsonb_path_exists(
             plan,
@@ -43,6 +43,9 @@ _SUMMED: Final = f"""
         SELECT coalesce(sum(calls), 0)::bigint AS calls FROM usage_delta
         WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 AND account_id <> ALL ({_ERASED})
     ) AS deltas, (
+        SELECT count(*) AS calls FROM correction
+        WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 AND account_id <> ALL ({_ERASED})
+    ) AS corrections, (
         SELECT count(*) AS calls FROM {{table}} WHERE account_id = ANY ({_ERASED})
     ) AS counted
 """  # noqa: S608 - names of our own

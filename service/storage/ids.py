@@ -71,6 +71,14 @@ def call_uuid_hex(account_id: int, source: str, source_id: str, started_at: date
     return (moment[2:] + bytes((version, bits[7], variant)) + bits[9:16]).hex()
 
 
+def correction_key_hex(account_id: int, source: str, source_id: str) -> str:
+    """What a correction is known by, as 32 hexadecimal digits of a UUIDv8: whenever it is reported, it is the same."""
+    text = source_id.encode("utf-8", "surrogatepass")
+    bits = sha256(_reporter(account_id, f"correction:{source}") + len(text).to_bytes(4, "big") + text).digest()
+    version, variant = bits[6] & 0x0F | 0x80, bits[8] & 0x3F | 0x80
+    return (bits[:6] + bytes((version, bits[7], variant)) + bits[9:16]).hex()
+
+
 @lru_cache(maxsize=4096)
 def _reporter(account_id: int, source: str) -> bytes:
     """The first two parts of a call's identity; each part is led by its length, so that none runs into the next."""

@@ -92,8 +92,12 @@ SELECT
 """
 
 
-def deltas_of(rows: LiteralString) -> LiteralString:
-    """An INSERT of what calls add to the sums: a delta for each key and quarter hour. `rows` has columns of `call`."""
+def deltas_of(rows: LiteralString, *, corrections: bool = False) -> LiteralString:
+    """An INSERT of what calls add to the sums: a delta for each key and quarter hour. `rows` has columns of `call`.
+
+    `corrections`: there may be some among them, which add to amounts alone.
+    """
+    calls: LiteralString = " FILTER (WHERE correction_of IS NULL)" if corrections else ""
     return f"""
     INSERT INTO usage_delta (
         bucket_at, account_id, tier, failed, model, provider, api_key, currency, calls, input_tokens, output_tokens,
@@ -102,9 +106,9 @@ def deltas_of(rows: LiteralString) -> LiteralString:
     SELECT
         date_bin('15 minutes', started_at, '1970-01-01 00:00:00+00') AS bucket_at, account_id, tier, failed, model,
         coalesce(provider, '') AS provider, coalesce(api_key, '') AS api_key, coalesce(currency, '') AS currency,
-        count(*), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
+        count(*){calls}, coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
         coalesce(sum(cache_read_tokens), 0), coalesce(sum(cache_write_tokens), 0),
-        coalesce(sum(reasoning_tokens), 0), count(amount), coalesce(sum(amount), 0),
+        coalesce(sum(reasoning_tokens), 0), count(amount){calls}, coalesce(sum(amount), 0),
         coalesce(sum(amount) FILTER (WHERE amount_source = 3), 0),
         coalesce(
             array_agg(calledger_latency_bucket(latency_ms)) FILTER (WHERE latency_ms IS NOT NULL), '{{}}'

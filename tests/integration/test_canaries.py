@@ -129,7 +129,7 @@ def test_rejected_and_conflicting_rows_leave_no_trace(service: RunningService, c
         native(canary, 1) | {"status": "neither"},
         native(canary, 2) | {"started_at": "yesterday"},
         native(canary, 3) | {"messages": canary, "account": 5},
-        native(canary, 4),
+        native(canary, 4) | {"amount": "2", "currency": "USD"},
         native(canary, 4) | {"amount": "3", "currency": "USD"},
     ]
     answer = service.report(key, *rows)

@@ -113,7 +113,8 @@ async def test_an_erased_note_is_gone_and_its_entry_stays(desk: Desk) -> None:
     await desk.fill(4)
     before, root = (await desk.ask(WHOLE))["ledger"]["nodes"], await desk.ledger.root(4)
     await desk.ledger.erase_notes([1], actor="cli")
-    after = (await desk.ask(WHOLE))["ledger"]["nodes"]
+    *after, said = (await desk.ask(WHOLE))["ledger"]["nodes"]
+    assert said["kind"] == "NOTES_ERASED"
     assert after == [{**node, "note": None} if node["index"] == "1" else node for node in before]
     assert await desk.ledger.root(4) == root
 

@@ -151,7 +151,7 @@ async def test_the_leaf_holds_ids_and_no_words(shelf: Shelf, ledger: Ledger) -> 
     leaf = read_leaf(entry.leaf)
     assert leaf.facts == {"error": id_, "account": number, "role": "support", "disclosure": "SEALED"}
     assert REASON.encode() not in entry.leaf
-    assert await ledger.erase_notes([entry.index], actor="cli") == 1
+    assert (await ledger.erase_notes([entry.index], actor="cli")).indexes == (entry.index,)
     [entry] = await _entries(ledger)
     assert entry.note is None
 

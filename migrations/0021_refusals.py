@@ -10,7 +10,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Make the table."""
 
-    dependencies = [("calledger", "0019_field_removals")]
+    dependencies = [("calledger", "0020_corrections")]
 
     operations = [
         ops.RunSQL(

@@ -1,0 +1,155 @@
+"""Erasing people's words: the notes beside the ledger, and what holds and API keys repeat of them.
+
+A leaf stays, with the salted hash of its note; without text and salt nobody can try names against it. Which notes went,
+and why, is an entry of its own: a note that is missing without one was taken away behind our back.
+"""
+
+import unicodedata
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Any, Final
+
+import asyncpg
+
+from policies.evidence import LedgerKind, read_leaf
+from service.errors import RequestError
+from service.ledger import ErasedNotes, Ledger
+from service.retention.means import Means
+from service.storage.notices import notify
+
+ERASED: Final = "[erased]"
+INDEXES_MAX: Final = 500
+"""How many notes one entry names, and one request erases."""
+
+_REASON_MAX: Final = 1500
+_READ_AT_ONCE: Final = 2000
+_NOTES: Final = """
+    SELECT note.index, note.text, entry.kind, entry.leaf
+    FROM ledger_note AS note JOIN ledger_entry AS entry ON entry.index = note.index
+    WHERE note.index > $1 ORDER BY note.index LIMIT $2
+"""
+_IN_FORCE: Final = "SELECT ledger_index FROM hold WHERE lifted_at IS NULL AND ledger_index IS NOT NULL"
+_BLANK_HOLDS: Final = "UPDATE hold SET name = $2, owner = $2, reason = NULL WHERE ledger_index = ANY ($1)"
+_MADE_KEYS: Final = "SELECT leaf FROM ledger_entry WHERE index = ANY ($1) AND kind = 'API_KEY_CREATED'"
+_BLANK_KEYS: Final = "UPDATE api_key SET name = NULL WHERE prefix = ANY ($1)"
+
+
+class NotesError(RequestError):
+    """notes cannot be erased as it was asked"""
+
+
+async def erase_notes(means: Means, indexes: Collection[int], *, reason: str, actor: str) -> ErasedNotes:
+    """Erase the notes of these entries, and the words of holds and keys that they repeat. Done and ledgered on return.
+
+    Raises NotesError when there are none, too many, or no reason is given.
+    """
+    if not reason.strip() or len(reason) > _REASON_MAX or "\0" in reason:
+        raise NotesError(f"erasing notes needs a `reason` of 1 to {_REASON_MAX} characters")
+    if not 1 <= len(set(indexes)) <= INDEXES_MAX:
+        raise NotesError(f"name 1 to {INDEXES_MAX} entries whose notes are to go")
+    async with means.owner.acquire() as connection, connection.transaction():
+        done = await _erase(means, connection, sorted(set(indexes)), {}, actor=actor, note=reason)
+        if not done.indexes:
+            raise NotesError("none of these entries has a note, or it was erased before")
+    await notify(means.owner, "keys")
+    return done
+
+
+async def erase_notes_naming(means: Means, name: str, *, reason: str, actor: str) -> ErasedNotes:
+    """Erase the notes that name somebody, whatever they are about: `name` as a word of its own, in any case."""
+    if not name.strip():
+        raise NotesError("say whom the notes name")
+    async with means.owner.acquire() as connection:
+        found = [row["index"] async for row in _notes(connection) if mentions(row["text"], name)]
+    if not found:
+        raise NotesError("no note names them")
+    done = [
+        await erase_notes(means, found[start : start + INDEXES_MAX], reason=reason, actor=actor)
+        for start in range(0, len(found), INDEXES_MAX)
+    ]
+    return ErasedNotes(tuple(index for one in done for index in one.indexes), done[-1].ledger_index)
+
+
+async def forget_in_notes(
+    means: Means,
+    connection: asyncpg.Connection,
+    name: str,
+    *,
+    account: int,
+    only_of_account: bool,
+    facts: dict[str, Any],
+    actor: str,
+) -> int:
+    """Erase every note that names an erased person or account, in the transaction of their erasure; how many.
+
+    `only_of_account`: notes that are about other accounts are left, for a person's id is theirs within one account.
+    Holds in force keep their words: these are for a legal claim, and can be erased by their index when it ends.
+    """
+    in_force = {row[0] for row in await connection.fetch(_IN_FORCE)}
+    found = [
+        row["index"]
+        async for row in _notes(connection)
+        if row["index"] not in in_force
+        and mentions(row["text"], name)
+        and not (only_of_account and _of_others(row["leaf"], account))
+    ]
+    count = 0
+    for start in range(0, len(found), INDEXES_MAX):
+        some = found[start : start + INDEXES_MAX]
+        count += len((await _erase(means, connection, some, facts, actor=actor, note=None)).indexes)
+    return count
+
+
+def mentions(text: str, name: str) -> bool:
+    """Whether `text` has `name` as a word of its own, whatever the case and the width of its letters."""
+    text, name = _folded(text), _folded(name)
+    start = text.find(name)
+    while start >= 0:
+        end = start + len(name)
+        if not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()):
+            return True
+        start = text.find(name, end)
+    return False
+
+
+def without(text: str, name: str) -> str:
+    """`text`, or nothing of it when it names them: it is about to be stored."""
+    return ERASED if mentions(text, name) else text
+
+
+async def _notes(connection: asyncpg.Connection) -> AsyncIterator[asyncpg.Record]:
+    last = -1
+    while rows := await connection.fetch(_NOTES, last, _READ_AT_ONCE):
+        for row in rows:
+            yield row
+        last = rows[-1]["index"]
+
+
+async def _erase(
+    means: Means,
+    connection: asyncpg.Connection,
+    indexes: Sequence[int],
+    facts: dict[str, Any],
+    *,
+    actor: str,
+    note: str | None,
+) -> ErasedNotes:
+    if not isinstance(means.ledger, Ledger):
+        return ErasedNotes((), None)
+    done = await means.ledger.erase_notes(indexes, actor=actor, note=note, facts=facts, connection=connection)
+    erased = list(done.indexes)
+    await connection.execute(_BLANK_HOLDS, erased, ERASED)
+    keys = [read_leaf(row["leaf"]).facts["key"] for row in await connection.fetch(_MADE_KEYS, erased)]
+    await connection.execute(_BLANK_KEYS, keys)
+    return done
+
+
+def _of_others(leaf: bytes, account: int) -> bool:
+    """Whether an entry says that it is about other accounts than this one."""
+    read = read_leaf(leaf)
+    named = read.facts.get("accounts") if read.kind is LedgerKind.API_KEY_CREATED else read.facts.get("account")
+    numbers = named if isinstance(named, list | tuple) else [named]
+    return named is not None and account not in numbers
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold().strip()

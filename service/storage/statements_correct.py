@@ -1,0 +1,99 @@
+"""The statements that correct stored calls: find and lock the call, see what was corrected before, store corrections.
+
+A call is found by its id, whose time and tier leave partitions out, or by its source id, for which all are asked.
+"""
+
+from typing import Final, LiteralString
+
+# In the order in which every writer takes its locks, so that two that bring the same calls do not deadlock.
+LOCK_CORRECTED: Final[LiteralString] = """
+SELECT
+    wanted.position, call.account_id, call.tier, call.started_at, call.id, call.source, call.source_id, call.amount,
+    call.currency, call.correction_of
+FROM unnest($1::integer[], $2::integer[], $3::timestamptz[], $4::uuid[])
+    AS wanted (position, account_id, started_at, id)
+JOIN call ON call.account_id = wanted.account_id AND call.started_at = wanted.started_at AND call.id = wanted.id
+WHERE call.tier = $5 AND call.started_at >= $6 AND call.started_at <= $7
+ORDER BY call.account_id, call.started_at, call.id
+FOR UPDATE OF call
+"""
+
+CALLS_OF_SOURCE_ID: Final[LiteralString] = """
+SELECT tier, started_at, id FROM call
+WHERE account_id = $1 AND source = $2 AND source_id = $3 AND correction_of IS NULL
+LIMIT 2
+"""
+
+CORRECTED_BEFORE: Final[LiteralString] = """
+SELECT call.correction_of AS id, sum(call.amount) AS amount
+FROM call
+WHERE call.tier = $1 AND call.account_id = ANY ($2::integer[]) AND call.started_at = ANY ($3::timestamptz[])
+    AND call.correction_of = ANY ($4::uuid[])
+GROUP BY call.correction_of
+"""
+"""What all corrections of some calls of one tier add up to, by the call's id."""
+
+CORRECTIONS_KNOWN: Final[LiteralString] = """
+SELECT wanted.position, correction.digest, correction.call_id
+FROM unnest($1::integer[], $2::integer[], $3::uuid[]) AS wanted (position, account_id, key)
+JOIN correction ON correction.account_id = wanted.account_id AND correction.key = wanted.key
+"""
+
+# A correction is found, filtered and summed by what its call is; of its own it has amount, time and id.
+_INHERITED: Final[LiteralString] = (
+    "failed, streamed, model, served_model, provider, operation, api_key, user_token, tags, error_type, error_code, "
+    "cache_hit, attempt, trace_id, session_id, deployment, team, organization, normalized_error, provider_request_id"
+)
+INHERITED: Final = frozenset(_INHERITED.split(", "))
+"""Columns that a correction has from its call."""
+
+_OWN: Final[LiteralString] = (
+    "account_id, tier, started_at, id, digest, source, source_id, amount, currency, amount_source, amount_parts, "
+    "correction_of, corrected_at"
+)
+_FROM_CALL: Final[LiteralString] = "corrected." + _INHERITED.replace(", ", ", corrected.")
+
+STORE_CORRECTIONS: Final[LiteralString] = f"""
+WITH given AS (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::smallint[], $5::uuid[])
+        AS given (id, correction_of, corrected_at, own_tier, key)
+), whole AS MATERIALIZED (
+    SELECT
+        staged.account_id, staged.tier, staged.started_at, staged.id, staged.digest, staged.source, staged.source_id,
+        staged.amount::numeric AS amount, staged.currency, staged.amount_source, staged.amount_parts,
+        given.correction_of, given.corrected_at, given.own_tier, given.key, {_FROM_CALL},
+        date_bin('15 minutes', staged.started_at, '1970-01-01 00:00:00+00') AS bucket_at
+    FROM call_staged AS staged
+    JOIN given ON given.id = staged.id
+    JOIN call AS corrected ON corrected.account_id = staged.account_id AND corrected.tier = staged.tier
+        AND corrected.started_at = staged.started_at AND corrected.id = given.correction_of
+), kept AS (
+    INSERT INTO correction (
+        key, bucket_at, own_bucket_at, digest, call_id, account_id, tier, own_tier, failed, amount, model, provider,
+        api_key, currency
+    )
+    SELECT
+        key, bucket_at, date_bin('15 minutes', corrected_at, '1970-01-01 00:00:00+00'), digest, correction_of,
+        account_id, tier, own_tier, failed, amount, model, coalesce(provider, ''), coalesce(api_key, ''), currency
+    FROM whole
+    ORDER BY account_id, key
+    ON CONFLICT DO NOTHING
+    RETURNING account_id, key
+), stored AS (
+    INSERT INTO call ({_OWN}, {_INHERITED})
+    SELECT {_OWN}, {_INHERITED} FROM whole JOIN kept USING (account_id, key)
+    RETURNING account_id, id
+), deltas AS (
+    INSERT INTO usage_delta (
+        bucket_at, account_id, tier, failed, model, provider, api_key, currency, calls, input_tokens, output_tokens,
+        cache_read_tokens, cache_write_tokens, reasoning_tokens, priced, amount, estimated, latency_buckets
+    )
+    SELECT
+        bucket_at, account_id, tier, failed, model, coalesce(provider, ''), coalesce(api_key, ''), currency,
+        0, 0, 0, 0, 0, 0, 0, sum(amount), 0, '{{}}'
+    FROM whole JOIN kept USING (account_id, key)
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+)
+SELECT account_id, id FROM stored
+"""  # noqa: S608 - our own text
+"""Stores what was copied into the staging table, and answers what was new: the others had been corrected so before."""

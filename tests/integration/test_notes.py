@@ -1,0 +1,161 @@
+"""People's words beside the ledger: without credentials from the first, and erased with whom they name."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rows import Shelf
+from steward import SHORT, YOUNG, Steward, failed, stewarding
+
+from policies import Role
+from policies.evidence import read_leaf
+from service.ledger import LedgerKind, Selection
+from service.query.reader import Reader
+from service.retention import notes
+from service.retention.erasure import ErasureKind, request_erasure
+from service.retention.holds import get_hold, lift_hold
+from service.retention.notes import ERASED, NotesError, erase_notes, erase_notes_naming
+
+KEY = "sk-proj-" + "Zt9qLw3Xv7Rk2Np5" * 3
+ERASE = """mutation($in: EraseNotesInput!) { eraseNotes(input: $in) { erased ledgerIndex } }"""
+
+
+@pytest.fixture
+async def steward(database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
+    async with stewarding(database_url, tmp_path) as steward:
+        await steward.report(failed("a", YOUNG, user="u-17"), failed("b", YOUNG, user="u-17", account="other"))
+        yield steward
+
+
+async def texts(steward: Steward) -> list[str]:
+    return await steward.column("SELECT text FROM ledger_note ORDER BY index")
+
+
+async def shelf_of(steward: Steward) -> Shelf:
+    means = steward.means
+    reader = await Reader.open(means.database, means.accounts, means.keyring)
+    return Shelf(means.database, means.accounts, means.keyring, SHORT, means.partitions, reader)
+
+
+async def noted(steward: Steward, note: str, **facts: Any) -> int:
+    return await steward.ledger.append(LedgerKind.ERROR_REVEALED, facts, actor="cli", note=note)
+
+
+async def test_a_credential_typed_as_a_reason_is_not_kept(steward: Steward) -> None:
+    """Reasons of reveals, holds, lifts and erasures, and names of holds, lose it before they are stored; words stay."""
+    await noted(steward, f"ticket 4711, key {KEY}")
+    hold = await steward.hold()
+    await lift_hold(steward.means, hold.id, reason=f"settled, token {KEY}", actor="cli")
+    await request_erasure(
+        steward.means, kind=ErasureKind.USER, account="acme", user="u-9", reason=f"asked, {KEY}", actor="cli"
+    )
+
+    kept = await texts(steward)
+    assert not any(KEY in text for text in kept)
+    assert [text.split(",")[0] for text in kept if "[redacted:" in text] == ["ticket 4711", "settled", "asked"]
+    rows = await steward.column("SELECT hold::text || erasure::text FROM hold, erasure")
+    assert not any(KEY in row for row in rows)
+
+
+async def test_a_hold_repeats_no_credential(steward: Steward) -> None:
+    """What the table of holds repeats of its note has lost the credential too, and is what the note says."""
+    shelf = await shelf_of(steward)
+    place = """mutation($reason: String!) { placeHold(input: {name: "case 17", owner: "counsel", reason: $reason,
+        scope: {account: "acme"}, classes: [OPERATIONAL]}) { hold { reason } } }"""
+    services = {"means": steward.means}
+    result = await shelf.ask(place, shelf.scope(Role.COMPLIANCE), {"reason": f"suit, {KEY}"}, services=services)
+
+    assert result.errors is None, result.errors
+    reason = result.data["placeHold"]["hold"]["reason"]
+    assert reason.startswith("suit, [redacted:")
+    assert await texts(steward) == [f"case 17\ncounsel\n{reason}"]
+    assert await steward.findings() == {}
+
+
+async def test_erasing_notes_is_ledgered_and_reaches_what_repeats_them(steward: Steward) -> None:
+    """Text and salt are gone, the hold's own copy too; the leaves stay, and an entry says whose notes went, and why."""
+    hold = await steward.hold()
+    index = await noted(steward, "Ms. Example asked")
+    assert hold.ledger_index is not None
+    root = await steward.ledger.root(2)
+    done = await erase_notes(steward.means, [hold.ledger_index, index], reason="asked by letter", actor="cli")
+
+    assert done.indexes == (hold.ledger_index, index)
+    after = await get_hold(steward.means.owner, hold.id)
+    assert after is not None and (after.name, after.owner, after.reason) == (ERASED, ERASED, None)
+    (entry,) = await steward.ledger.page(Selection(kinds=(LedgerKind.NOTES_ERASED,)), first=9)
+    assert (entry.index, dict(entry.facts)) == (done.ledger_index, {"entries": list(done.indexes)})
+    assert await texts(steward) == ["asked by letter"]
+    assert await steward.ledger.root(2) == root
+    assert await steward.findings() == {}
+    with pytest.raises(NotesError, match="none of these entries"):
+        await erase_notes(steward.means, done.indexes, reason="again", actor="cli")
+
+
+async def test_compliance_erases_notes_and_others_do_not(steward: Steward) -> None:
+    """`eraseNotes` is for compliance keys that are bound to no account, and for admins; its answer says which went."""
+    first, second = await noted(steward, "Ms. Example asked"), await noted(steward, "Mr. Other asked")
+    shelf, services = await shelf_of(steward), {"means": steward.means}
+    wanted = {"in": {"indexes": [str(first)], "reason": "asked by letter"}}
+    for scope in (shelf.scope(Role.AUDITOR), shelf.scope(Role.SUPPORT), shelf.scope(Role.COMPLIANCE, 1)):
+        refused = await shelf.ask(ERASE, scope, wanted, services=services)
+        assert refused.errors[0].extensions["code"] == "FORBIDDEN"
+    result = await shelf.ask(ERASE, shelf.scope(Role.COMPLIANCE), wanted, services=services)
+
+    assert result.errors is None, result.errors
+    assert result.data["eraseNotes"] == {"erased": [str(first)], "ledgerIndex": str(second + 1)}
+    assert await texts(steward) == ["Mr. Other asked", "asked by letter"]
+
+
+async def test_erasing_a_person_erases_the_notes_that_name_them(steward: Steward) -> None:
+    """Notes with the id as a word of its own go, but for those about another account and those of holds in force."""
+    acme, other = [await steward.means.accounts.find(name) for name in ("acme", "other")]
+    await noted(steward, "why did U-17's call fail?", account=acme)
+    await noted(steward, "u-17 of another account", account=other)
+    await noted(steward, "u-171 is somebody else", account=acme)
+    await steward.hold(model="nothing")
+    await request_erasure(
+        steward.means, kind=ErasureKind.USER, account="acme", user="u-17", reason="u-17 wrote to us", actor="cli"
+    )
+
+    left = await texts(steward)
+    assert left == ["u-17 of another account", "u-171 is somebody else", "case 17\ncounsel\nsuit", ERASED]
+    assert "NOTES_ERASED" in await steward.kinds()
+    leaf = await steward.value("SELECT leaf FROM ledger_entry WHERE kind = 'NOTES_ERASED'")
+    assert "erasure" in read_leaf(leaf).facts
+    assert await steward.findings() == {}
+
+
+async def test_erasing_an_account_erases_the_notes_that_name_it(steward: Steward) -> None:
+    """The account's name is in no note afterwards, the reason of the erasure included."""
+    await noted(steward, "Acme, by its counsel")
+    await noted(steward, "acmeists have nothing to do with it")
+    await request_erasure(
+        steward.means, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="acme left us", actor="cli"
+    )
+
+    assert await texts(steward) == ["acmeists have nothing to do with it", ERASED]
+
+
+async def test_notes_are_found_by_what_they_name(steward: Steward) -> None:
+    """Without an index, by a word of its own in any case and width; who names nobody is told so."""
+    await noted(steward, "for JANE@example.com, urgently")
+    await noted(steward, "for mjane@example.com")
+    done = await erase_notes_naming(steward.means, "jane@example.com", reason="asked", actor="cli")
+
+    assert done.indexes == (0,)
+    assert (await texts(steward))[0] == "for mjane@example.com"
+    with pytest.raises(NotesError, match="no note names them"):
+        await erase_notes_naming(steward.means, "nobody", reason="asked", actor="cli")
+
+
+@pytest.mark.parametrize(
+    ("indexes", "reason"), [([], "r"), ([0], " "), ([0], "x" * 1501), (range(notes.INDEXES_MAX + 1), "r"), ([7], "r")]
+)
+async def test_what_makes_no_sense_is_refused(steward: Steward, indexes: list[int], reason: str) -> None:
+    """No entry, too many, one without a note, or no reason: nothing is erased and nothing ledgered."""
+    await noted(steward, "stays")
+    with pytest.raises(NotesError):
+        await erase_notes(steward.means, indexes, reason=reason, actor="cli")
+    assert (await texts(steward), await steward.kinds()) == (["stays"], ["ERROR_REVEALED"])
