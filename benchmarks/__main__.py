@@ -73,6 +73,7 @@ PROGRAMS: Final = {
     "ledger": Program(quick=("20000",), to_file=False, figures=_ledger),
     "purge": Program(),
     "exports": Program(),
+    "freeze": Program(),
     "freeze_graphql": Program(),
 }
 

@@ -13,18 +13,19 @@ _EVIDENCE: Final = frozenset(
 )
 _DUTIES: Final = frozenset({"placeHold", "liftHold", "planPurge", "requestPurge", "requestErasure", "eraseNotes"})
 _KEYS: Final = frozenset({"apiKeys", "createApiKey", "revokeApiKey"})
+_REFUSALS: Final = frozenset({"ingestReport"})
 _READING: Final = _CALLS | _EXPORTS | {"viewer", "policy", "retention", "sources"}
 
-ROOT_FIELDS: Final = _READING | _EVIDENCE | _DUTIES | _KEYS | {"accounts", "revealError"}
+ROOT_FIELDS: Final = _READING | _REFUSALS | _EVIDENCE | _DUTIES | _KEYS | {"accounts", "revealError"}
 """Every field of Query, Mutation and Subscription."""
 
 CEILINGS: Final[Mapping[Role, frozenset[str]]] = {
     Role.INGEST: frozenset({"viewer"}),
     Role.VIEWER: _READING,
     Role.PARTNER: _READING,
-    Role.SUPPORT: _READING | {"revealError"},
-    Role.AUDITOR: _EVIDENCE | {"viewer", "accounts", "sources"},
-    Role.COMPLIANCE: _EVIDENCE | _DUTIES | {"viewer", "accounts"},
+    Role.SUPPORT: _READING | _REFUSALS | {"revealError"},
+    Role.AUDITOR: _EVIDENCE | _REFUSALS | {"viewer", "accounts", "sources"},
+    Role.COMPLIANCE: _EVIDENCE | _REFUSALS | _DUTIES | {"viewer", "accounts"},
     Role.ADMIN: ROOT_FIELDS,
 }
 """What each role can be granted at most: a role means the same under every policy."""

@@ -15,6 +15,7 @@ from service.keyring.watch import what_is_wrong
 from service.logs import get_logger
 from service.runtime import Runtime
 from service.shared import METRICS
+from service.storage.readiness import Readiness
 
 log = get_logger()
 
@@ -72,13 +73,14 @@ async def _healthz(_: web.Request) -> web.Response:
 
 
 def _readyz(runtime: Runtime) -> Handler:
+    data = runtime.settings.data if runtime.settings.database_url is None else None
+    readiness = Readiness(runtime.database.owner, data)
+
     async def ready(_: web.Request) -> web.Response:
-        """The database answers too, and the keyring is there: without it calls are stored, and no details of errors."""
-        try:
-            await runtime.database.answers(within_s=2)
-        except Exception:
-            log.exception("not ready")
-            return web.json_response({"status": "the database does not answer"}, status=503)
+        """The database answers and can be written; without the keyring calls are stored, and no details of errors."""
+        missing = await readiness.missing()
+        if missing is not None:
+            return web.json_response({"status": missing}, status=503)
         if await what_is_wrong(runtime.keyring) is not None:
             return web.json_response({"status": "degraded", "missing": ["the keyring"]})
         return web.json_response({"status": "ok"})

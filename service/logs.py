@@ -31,6 +31,7 @@ _OURS = frozenset(
     (
         *("event", "level", "timestamp", "error", "at", "library", "place", "type", "request_id", "method", "route"),
         *("topic", "work", "run", "version", "digest", "wall", "path", "mirror", "status", "duration_ms", "policy"),
+        *("source", "refusal", "key_id"),
     )
 )
 

@@ -10,15 +10,17 @@ import traceback
 from enum import StrEnum
 from typing import Final
 
+import asyncpg
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.exceptions import StrawberryInputCoercionError
 
 from policies.errors import PolicyError
 from service.access.authenticate import ForbiddenError, UnauthenticatedError
-from service.errors import RequestError
+from service.errors import RequestError, ServiceError
 from service.guard import guarded
 from service.logs import get_logger
 from service.query.errors import OutOfRetentionError, QueryTimeoutError
+from service.storage.errors import is_away
 from service.storage.export_store import ExportBusyError
 
 log = get_logger()
@@ -38,6 +40,7 @@ class Code(StrEnum):
     QUERY_TOO_DEEP = "QUERY_TOO_DEEP"
     OUT_OF_RETENTION = "OUT_OF_RETENTION"
     TIMEOUT = "TIMEOUT"
+    UNAVAILABLE = "UNAVAILABLE"
     INTERNAL = "INTERNAL"
 
 
@@ -45,11 +48,14 @@ _CODES: Final[tuple[tuple[type[Exception], Code], ...]] = (
     (OutOfRetentionError, Code.OUT_OF_RETENTION),
     (QueryTimeoutError, Code.TIMEOUT),
     (ExportBusyError, Code.THROTTLED),
+    (asyncpg.QueryCanceledError, Code.TIMEOUT),
     (ForbiddenError, Code.FORBIDDEN),
     (UnauthenticatedError, Code.UNAUTHENTICATED),
     (RequestError, Code.BAD_USER_INPUT),
     (StrawberryInputCoercionError, Code.BAD_USER_INPUT),
+    (ServiceError, Code.UNAVAILABLE),
 )
+AWAY: Final = "the database does not answer, or cannot be written; try again"
 _NULL_INPUT: Final = "nothing compares with null: leave the operator out, or use `isNull`"
 # graphql-core tells a wrong value from a wrong document by its words only.
 _VALUE: Final = re.compile(
@@ -72,6 +78,8 @@ def coded(error: GraphQLError, request_id: str) -> GraphQLError:
     code = code_of(error)
     if code is Code.INTERNAL:
         return _masked(error, request_id)
+    if code is Code.UNAVAILABLE:
+        return _rebuilt(error, _away(error), {"code": code.value})
     return _rebuilt(error, _message(error), {"code": code.value})
 
 
@@ -83,6 +91,8 @@ def code_of(error: GraphQLError) -> Code:
     for type_, code in _CODES:
         if isinstance(original, type_):
             return code
+    if is_away(original):
+        return Code.UNAVAILABLE
     if error.path is None and (original is None or isinstance(original, GraphQLError | ValueError)):
         return Code.BAD_USER_INPUT if _VALUE.match(error.message) else Code.GRAPHQL_VALIDATION_FAILED
     if original is None and error.path is not None and _VALUE.match(error.message):
@@ -94,6 +104,12 @@ def _message(error: GraphQLError) -> str:
     if "explicitly set to null" in error.message:
         return _NULL_INPUT
     return guarded(error.message)
+
+
+def _away(error: GraphQLError) -> str:
+    original = error.original_error
+    log.error("a field could not be answered", type=type(original).__name__)
+    return guarded(str(original)) if isinstance(original, ServiceError) else AWAY
 
 
 def _masked(error: GraphQLError, request_id: str) -> GraphQLError:

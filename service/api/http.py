@@ -26,11 +26,16 @@ from service.api.context import Context
 from service.api.errors import Code
 from service.api.limits import Buckets
 from service.api.schema import CalledgerSchema
+from service.errors import ServiceError
 from service.guard import guarded
+from service.logs import get_logger
 from service.query.errors import BadInputError
 from service.query.reader import Reader
 from service.query.scope import Scope
 from service.runtime import Runtime
+from service.storage.errors import DatabaseAwayError, is_away
+
+log = get_logger()
 
 # The specification's text says 422 by now, its audit suite still 400. Both are client errors, which is the MUST.
 VALIDATION_STATUS: Final = 400
@@ -42,8 +47,10 @@ _CONTENT_TYPES: Final = {name: f"{name}; charset=utf-8" for name in (JSON, GRAPH
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _SCOPES_MAX: Final = 4096
 _PLAIN_POSTS_MAX: Final = 256
-_REFUSALS: Final = (UnauthenticatedError, web.HTTPRequestEntityTooLarge, HTTPException, BadInputError)
-_STATUSES: Final = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429, Code.FORBIDDEN: 403}
+_REFUSALS: Final = (UnauthenticatedError, web.HTTPRequestEntityTooLarge, HTTPException, BadInputError, ServiceError)
+_STATUSES: Final = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429, Code.FORBIDDEN: 403, Code.UNAVAILABLE: 503}
+_AGAIN: Final = {"Retry-After": "2"}
+"""With a 503: when to ask again, in seconds."""
 
 
 @dataclass(slots=True)
@@ -143,7 +150,8 @@ class LedgerView(GraphQLView[Context, None]):
             if result is not None:
                 answer, status = _body_of(result)
                 headers = {"Content-Type": _CONTENT_TYPES[media_type], **_NO_STORE, **context.http_headers}
-                status = status if media_type == GRAPHQL_JSON else 200
+                status = status if media_type == GRAPHQL_JSON or status == 503 else 200
+                headers |= _AGAIN if status == 503 else {}
                 return web.Response(body=_encoded(answer), status=status, headers=headers)
         request[_EXCHANGE] = _Exchange(media_type, headers=context.http_headers)
         return self._finished(request, await self.run(request=request, context=context))
@@ -156,10 +164,15 @@ class LedgerView(GraphQLView[Context, None]):
 
     async def _context(self, request: web.Request) -> Context:
         runtime = self._runtime
-        principal = await self._authenticate(request.headers.get(hdrs.AUTHORIZATION))
+        try:
+            principal = await self._authenticate(request.headers.get(hdrs.AUTHORIZATION))
+            if self._reader is None:
+                self._reader = await Reader.open(runtime.database, runtime.accounts, runtime.keyring)
+        except Exception as error:
+            if is_away(error):
+                raise DatabaseAwayError from error
+            raise
         scope = self._scope_of(principal, runtime.applied.policy)
-        if self._reader is None:
-            self._reader = await Reader.open(runtime.database, runtime.accounts, runtime.keyring)
         bucket = self._buckets.of(principal.key_id)
         return Context(scope, self._reader, bucket, self._max_cost, principal.expires_at, **self._services)
 
@@ -198,8 +211,10 @@ class LedgerView(GraphQLView[Context, None]):
         """An answer of Strawberry's view, with our media type, status and headers."""
         exchange = request[_EXCHANGE]
         response.content_type, response.charset = exchange.media_type, "utf-8"
-        if exchange.media_type == GRAPHQL_JSON:
+        if exchange.media_type == GRAPHQL_JSON or exchange.status == 503:
             response.set_status(exchange.status)
+        if exchange.status == 503:
+            response.headers.update(_AGAIN)
         response.headers.update(exchange.headers | _NO_STORE)
         return response
 
@@ -209,6 +224,9 @@ class LedgerView(GraphQLView[Context, None]):
 
 def _refused(error: Exception, media_type: str) -> web.Response:
     """The answer to a request that was given up before there was a result."""
+    if isinstance(error, ServiceError):
+        log.error("a request could not be answered", type=type(error).__name__)
+        return _answer(503, Code.UNAVAILABLE, str(error), media_type, _AGAIN)
     if isinstance(error, UnauthenticatedError):
         headers = {"WWW-Authenticate": 'Bearer realm="calledger"'}
         return _answer(401, Code.UNAUTHENTICATED, str(error), media_type, headers)
@@ -288,9 +306,19 @@ def _status(answer: Mapping[str, Any], errors: list[GraphQLError]) -> int:
     if "data" not in answer:
         code = Code((errors[0].extensions or {}).get("code", Code.INTERNAL))
         return 500 if code is Code.INTERNAL else _STATUSES.get(code, VALIDATION_STATUS)
+    if _all_unavailable(answer["data"], errors):
+        return 503
     # Executed, and some of it failed. Drafts of the specification name a code of their own for it, 294, which proxies
     # and clients do not know: those published say 200.
     return 200
+
+
+def _all_unavailable(data: Any, errors: list[GraphQLError]) -> bool:  # noqa: ANN401 - the answer's data
+    """Whether nothing could be answered, and for no other reason: then proxies and clients are told to ask again."""
+    if data is not None and any(value is not None for value in data.values()):
+        return False
+    codes = {(error.extensions or {}).get("code") for error in errors}
+    return codes == {Code.UNAVAILABLE.value}
 
 
 def _body_refusal(request: web.Request) -> tuple[int, Code, str] | None:

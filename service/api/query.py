@@ -31,6 +31,7 @@ from service.api.inputs import (
 from service.api.ledger_fields import LedgerQuery
 from service.api.mapper import Mapper
 from service.api.policy_types import Policy, resolve_policy
+from service.api.refusal_fields import RefusalQuery
 from service.api.retention_fields import RetentionQuery, retention_node
 from service.api.scalars import Digest, TimeZone
 from service.api.types import Call, Node
@@ -65,7 +66,7 @@ def _slicing(first: Any, after: Any = None, last: Any = None, before: Any = None
 
 
 @strawberry.type(description="What can be asked.")
-class Query(RetentionQuery, LedgerQuery, ExportQuery):
+class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
     @strawberry.field(
         description="Calls, newest first unless ordered otherwise.", directives=[*paged(), Cost(weight=10)]
     )

@@ -3,14 +3,18 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from service.commands.common import quiet_runtime, run, say
+from service.commands.common import quiet_runtime, run, say, settings_for
 from service.commands.options import Data, verb
+from service.errors import CalledgerError, ServiceError
 from service.ingest.price_file import PriceFileError, load_prices
 from service.retention.detached import detached_partitions
 from service.retention.start_check import differences_at_start
 from service.runtime import Runtime
+from service.settings import Settings
 from service.storage.api_keys import count_keys
+from service.storage.errors import DatabaseError, is_away
 from service.storage.installed import count_accounts, newest_purge, server_facts
+from service.storage.readiness import free_bytes
 
 app = verb()
 
@@ -28,9 +32,25 @@ def status(data: Data = None) -> None:
 
 
 async def _status(data: Path | None) -> None:
-    async with quiet_runtime(data) as runtime:
-        for name, value in await _facts(runtime):
-            say(f"{name:<12} {value}")
+    try:
+        async with quiet_runtime(data) as runtime:
+            for name, value in await _facts(runtime):
+                say(f"{name:<12} {value}")
+    except Exception as error:
+        if isinstance(error, DatabaseError | ServiceError) or is_away(error):
+            for name, value in _facts_without_database(settings_for(data), error):
+                say(f"{name:<12} {value}")
+        raise
+
+
+def _facts_without_database(settings: Settings, error: Exception) -> list[tuple[str, str]]:
+    """What can be said while the database is away, or cannot be written."""
+    reason = str(error) if isinstance(error, CalledgerError) else type(error).__name__
+    facts = [("data", str(settings.data))]
+    if settings.data.exists():
+        facts.append(("disk", f"{free_bytes(settings.data) // 2**20} MB free"))
+    whose = "CALLEDGER_DATABASE_URL" if settings.database_url else "embedded"
+    return [*facts, ("database", f"{whose}, cannot be used now: {reason}")]
 
 
 async def _facts(runtime: Runtime) -> list[tuple[str, str]]:

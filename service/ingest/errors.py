@@ -12,6 +12,8 @@ ServiceError
 from typing import Final
 
 import asyncpg
+from aiohttp import ClientPayloadError, web
+from aiohttp.http_exceptions import HttpProcessingError
 from tortoise.exceptions import BaseORMException
 
 from service.errors import RequestError, ServiceError
@@ -21,6 +23,10 @@ CONNECTION_FAULTS: Final = (OSError, TimeoutError, asyncpg.InterfaceError, async
 
 DATABASE_FAULTS: Final = (*CONNECTION_FAULTS, asyncpg.PostgresError, BaseORMException)
 """What a database that is away shows itself as, through asyncpg or through Tortoise."""
+
+
+CUT_OFF: Final = (ConnectionError, web.RequestPayloadError, ClientPayloadError, HttpProcessingError)
+"""What a body whose connection ended before it, or whose framing is broken, shows itself as."""
 
 
 class BodyError(RequestError):

@@ -1,7 +1,8 @@
 """The HTTP side of ingest: who may report, the body, and the answer with a verdict for each row."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,19 +14,23 @@ from service.access.authenticate import Authenticator, ForbiddenError, Unauthent
 from service.access.principal import Principal
 from service.errors import CalledgerError, ServiceError
 from service.ingest.body import read_body
-from service.ingest.errors import DATABASE_FAULTS, BodyError, BodyTooLargeError, EncodingError, QueueFullError
-from service.ingest.litellm import read_litellm_rows
-from service.ingest.native import read_native_rows
-from service.ingest.rows import Rejection, Row, split_rows_in_turns
-from service.ingest.verdict import Status, Verdict, tally_of
+from service.ingest.errors import CUT_OFF, DATABASE_FAULTS, BodyError, BodyTooLargeError, EncodingError, QueueFullError
+from service.ingest.litellm import litellm_reader
+from service.ingest.native import native_reader
+from service.ingest.refusal_log import RefusalLog
+from service.ingest.refusals import Refusal
+from service.ingest.rows import Rejection, Row, splitting
+from service.ingest.turns import in_turns
+from service.ingest.verdict import Status, Verdict
 from service.ingest.writer import Writer
 from service.storage.errors import DatabaseAwayError
 
 RETRY_AFTER_S: Final = 2
+_SLICE_ROWS: Final = 2000
 _MAY_REPORT: Final = frozenset({Role.INGEST, Role.ADMIN})
 
-Adapter = Callable[[Iterable[Row], bytes], Iterator[Report | Rejection]]
-"""Rows, and the body that they are from, to reports; a bad row is a rejection."""
+Reader = Callable[[Row], Report | Rejection]
+"""A row to its report; a bad row is a rejection."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -35,67 +40,108 @@ class Format:
 
     path: str
     source: Source
-    read: Adapter
+    reader: Callable[[bytes], Reader]
 
 
 FORMATS: Final = (
-    Format("/v1/calls", "native", read_native_rows),
-    Format("/v1/litellm", "litellm", read_litellm_rows),
+    Format("/v1/calls", "native", native_reader),
+    Format("/v1/litellm", "litellm", litellm_reader),
 )
 
 
-def routes(writer: Writer, authenticator: Authenticator, *, max_body_bytes: int) -> list[web.RouteDef]:
+def routes(
+    writer: Writer, authenticator: Authenticator, refusals: RefusalLog, *, max_body_bytes: int
+) -> list[web.RouteDef]:
     """A POST route for each format. The server must not decode bodies by itself (`auto_decompress=False`)."""
-    return [web.post(form.path, _handler(form, writer, authenticator, max_body_bytes)) for form in FORMATS]
+    desk = Desk(writer, authenticator, refusals, max_body_bytes)
+    return [web.post(form.path, desk.handler(form)) for form in FORMATS]
 
 
-def _handler(form: Format, writer: Writer, authenticator: Authenticator, max_body_bytes: int) -> Handler:
-    async def report(request: web.Request) -> web.StreamResponse:
+class Desk:
+    """Where reports come in. What is not stored is counted, whoever sent it."""
+
+    def __init__(self, writer: Writer, authenticator: Authenticator, refusals: RefusalLog, max_body_bytes: int) -> None:
+        self._writer = writer
+        self._authenticator = authenticator
+        self._refusals = refusals
+        self._max_body_bytes = max_body_bytes
+
+    def handler(self, form: Format) -> Handler:
+        """What answers requests of one format."""
+
+        async def report(request: web.Request) -> web.StreamResponse:
+            known: list[Principal] = []
+            try:
+                return await self._report(request, form, known)
+            except (BodyError, ForbiddenError, UnauthenticatedError, ServiceError) as error:
+                self._refuse(request, form, known, Refusal(_status_of(error)[1]))
+                return refusal(error)
+            except Exception as error:
+                ended = isinstance(error, CUT_OFF)
+                self._refuse(request, form, known, Refusal.BODY_INCOMPLETE if ended else Refusal.INTERNAL)
+                raise
+
+        return report
+
+    async def _report(self, request: web.Request, form: Format, known: list[Principal]) -> web.StreamResponse:
+        principal = await self._principal(request)
+        known.append(principal)
+        if principal.role not in _MAY_REPORT:
+            raise ForbiddenError("reporting calls needs a key of the role `ingest` or `admin`")
+        body = await read_body(request, max_bytes=self._max_body_bytes)
+        texts = await in_turns(splitting(body))
+        verdicts = await self._writer.submit_texts(texts, form.reader(body), principal, source=form.source)
+        await self._refusals.refuse_rows(form.source, principal, verdicts)
+        return web.Response(body=await answer(verdicts), content_type="application/json")
+
+    async def _principal(self, request: web.Request) -> Principal:
         try:
-            principal = await _reporter(request, authenticator)
-            body = await read_body(request, max_bytes=max_body_bytes)
-            rows = form.read(await split_rows_in_turns(body), body)
-            verdicts = await writer.submit(rows, principal, source=form.source)
-        except (BodyError, ForbiddenError, UnauthenticatedError, ServiceError) as error:
-            return refusal(error)
-        return _json(answer(verdicts))
+            return await self._authenticator.authenticate(request.headers.get("Authorization"))
+        except DATABASE_FAULTS as error:
+            raise DatabaseAwayError from error
 
-    return report
+    def _refuse(self, request: web.Request, form: Format, known: Sequence[Principal], reason: Refusal) -> None:
+        principal = known[0] if known else None
+        self._refusals.refuse_request(form.source, principal, reason, bytes=request.content_length)
 
 
-async def _reporter(request: web.Request, authenticator: Authenticator) -> Principal:
-    try:
-        principal = await authenticator.authenticate(request.headers.get("Authorization"))
-    except DATABASE_FAULTS as error:
-        raise DatabaseAwayError from error
-    if principal.role not in _MAY_REPORT:
-        raise ForbiddenError("reporting calls needs a key of the role `ingest` or `admin`")
-    return principal
+async def answer(verdicts: Sequence[Verdict]) -> bytes:
+    """The body of a 200: counts, why rows were refused, the fields that were left out, and a result for each row.
 
-
-def answer(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """The body of a 200: counts, the fields that were left out, and a result for each row."""
-    tally = tally_of(verdicts)
-    dropped: Counter[str] = Counter()
-    for verdict in verdicts:
-        if verdict.dropped:
-            dropped.update(verdict.dropped)
-    return {
-        "accepted": tally[Status.ACCEPTED],
-        "completed": tally[Status.COMPLETED],
-        "duplicates": tally[Status.DUPLICATE],
-        "rejected": tally[Status.REJECTED],
-        "conflicts": tally[Status.CONFLICT],
+    Made in slices: there may be half a million rows.
+    """
+    statuses, dropped, refused = Counter[Status](), Counter[str](), Counter[str]()
+    results: list[bytes] = []
+    for at in range(0, len(verdicts), _SLICE_ROWS):
+        if at:
+            await asyncio.sleep(0)
+        some = verdicts[at : at + _SLICE_ROWS]
+        statuses.update(verdict.status for verdict in some)
+        for verdict in some:
+            if verdict.dropped:
+                dropped.update(verdict.dropped)
+            if verdict.code is not None:
+                refused[verdict.code.value] += 1
+        results.append(orjson.dumps([_result(at + index, verdict) for index, verdict in enumerate(some)])[1:-1])
+    head = {
+        "accepted": statuses[Status.ACCEPTED],
+        "completed": statuses[Status.COMPLETED],
+        "duplicates": statuses[Status.DUPLICATE],
+        "rejected": statuses[Status.REJECTED],
+        "conflicts": statuses[Status.CONFLICT],
+        "refused": dict(sorted(refused.items())),
         "dropped_fields": dict(sorted(dropped.items())),
-        "results": [_result(index, verdict) for index, verdict in enumerate(verdicts)],
     }
+    return b"".join([orjson.dumps(head)[:-1], b',"results":[', b",".join(results), b"]}"])
 
 
 def _result(index: int, verdict: Verdict) -> dict[str, Any]:
-    status, id_, reason, _, warnings, _ = verdict
+    status, id_, reason, _, warnings, code = verdict
     result: dict[str, Any] = {"index": index, "status": status}
     if id_ is not None:
         result["id"] = id_
+    if code is not None:
+        result["code"] = code.value
     if reason is not None:
         result["reason"] = reason
     if warnings:
@@ -117,13 +163,17 @@ _STATUSES: Final[Sequence[tuple[type[CalledgerError], int, str]]] = (
 
 def refusal(error: CalledgerError) -> web.Response:
     """The answer when nothing of a body was taken."""
-    status, code = next((status, code) for kind, status, code in _STATUSES if isinstance(error, kind))
+    status, code = _status_of(error)
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="calledger"'
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     return _json({"error": {"code": code, "message": str(error)}}, status=status, headers=headers)
+
+
+def _status_of(error: CalledgerError) -> tuple[int, str]:
+    return next((status, code) for kind, status, code in _STATUSES if isinstance(error, kind))
 
 
 def _json(value: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

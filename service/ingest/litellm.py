@@ -5,7 +5,7 @@ nulls may come as the string `None`, money is a noisy float, times are epoch sec
 it, those of failures even where message logging is turned off: what is not read here is left out.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -48,12 +48,12 @@ _PLAIN: Final = frozenset(("chat", "text_completion", "embeddings", "responses",
 
 def read_litellm(body: bytes) -> Iterator[Report | Rejection]:
     """A report or a rejection for each entry, in order. Raises BodyError when the body cannot be read."""
-    return read_litellm_rows(split_rows(body), body)
+    return map(read_entry, split_rows(body))
 
 
-def read_litellm_rows(rows: Iterable[Row], body: bytes) -> Iterator[Report | Rejection]:  # noqa: ARG001 - as all formats
-    """As `read_litellm`, of the rows of `body`."""
-    return map(read_entry, rows)
+def litellm_reader(_: bytes) -> Callable[[Row], Report | Rejection]:
+    """What reads the rows of a body."""
+    return read_entry
 
 
 def read_entry(row: Row) -> Report | Rejection:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from service.ingest.refusals import Refusal
 from service.ingest.verdict import Status
 
 _ROWS = Counter("calledger_ingest_rows", "Reported calls by what became of them", ["source", "status"])
@@ -13,6 +14,20 @@ BATCH_ROWS = Histogram(
 )
 UNSEALED = Counter("calledger_ingest_unsealed", "Values not kept because their key is gone or out of reach")
 BISECTED = Counter("calledger_ingest_bisected", "Batches that the database refused and that were cut in two")
+
+
+_REFUSED = Counter(
+    "calledger_ingest_refused", "Calls, and requests as a whole, that were refused, by why", ["source", "reason"]
+)
+# From the start, so that the first refusal is an increase.
+for _source in ("native", "litellm"):
+    for _reason in Refusal:
+        _REFUSED.labels(_source, _reason.value)
+
+
+def count_refused(source: str, reason: Refusal, count: int) -> None:
+    """Add up what was refused, by source and reason."""
+    _REFUSED.labels(source, reason.value).inc(count)
 
 
 def count_rows(source: str, tally: Mapping[Status, int]) -> None:

@@ -5,7 +5,7 @@ good row costs little. Of two equal keys in one object the last one counts, as f
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -52,12 +52,12 @@ def read_native(body: bytes) -> Iterator[Report | Rejection]:
 
     Raises BodyError, at once, when the body as a whole cannot be read.
     """
-    return read_native_rows(split_rows(body), body)
+    return map(native_reader(body), split_rows(body))
 
 
-def read_native_rows(rows: Iterable[Row], body: bytes) -> Iterator[Report | Rejection]:
-    """As `read_native`, of the rows of `body`."""
-    return map(read_row if len(body) > _LOOKED_THROUGH_BYTES_MAX or _may_be_odd(body) else _read_plain_row, rows)
+def native_reader(body: bytes) -> Callable[[Row], Report | Rejection]:
+    """What reads the rows of `body`."""
+    return read_row if len(body) > _LOOKED_THROUGH_BYTES_MAX or _may_be_odd(body) else _read_plain_row
 
 
 def _may_be_odd(body: bytes) -> bool:

@@ -19,6 +19,7 @@ class Refusal(StrEnum):
     NOT_STORED = "not_stored"
     BODY_UNREADABLE = "body_unreadable"
     BODY_TOO_LARGE = "body_too_large"
+    BODY_INCOMPLETE = "body_incomplete"
     ENCODING_NOT_SUPPORTED = "encoding_not_supported"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
@@ -31,6 +32,7 @@ OF_BODIES = frozenset(
     {
         Refusal.BODY_UNREADABLE,
         Refusal.BODY_TOO_LARGE,
+        Refusal.BODY_INCOMPLETE,
         Refusal.ENCODING_NOT_SUPPORTED,
         Refusal.UNAUTHENTICATED,
         Refusal.FORBIDDEN,

@@ -9,11 +9,11 @@ import re
 from collections.abc import Generator, Iterator
 from typing import Final
 
-WINDOW_BYTES: Final = 2**16
+WINDOW_BYTES: Final = 2**15
 """How far one step looks ahead: about a millisecond of work."""
 
-_STEP_TOKENS: Final = 5000
-_STEP_ROWS: Final = 500
+_STEP_TOKENS: Final = 1000
+_STEP_ROWS: Final = 200
 _BLANKS: Final = rb"[ \t\r\n]*"
 _STRING: Final = rb'"[^"\\]*(?:\\.[^"\\]*)*"(?=[ \t\r\n]*[,:\]}])'
 # Up to the next bracket, or to a string that does not end in the window or is followed by what may not follow it.

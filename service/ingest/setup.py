@@ -10,28 +10,36 @@ from service.guard import shared_redactor
 from service.ingest.http import routes
 from service.ingest.prepared import Rules
 from service.ingest.price_file import load_prices
+from service.ingest.refusal_log import RefusalLog
 from service.ingest.writer import Writer
 from service.runtime import Runtime
 from service.storage.policy_store import AppliedPolicy
 
 _WRITER = web.AppKey("calledger_writer", Writer)
+_REFUSALS = web.AppKey("calledger_refusals", RefusalLog)
 
 
 def setup(app: web.Application, runtime: Runtime) -> None:
     """Mount the routes, and start a writer with the application. `close_writer` ends it, after the last request."""
     writer = writer_of(runtime)
-    app[_WRITER] = writer
-    app.add_routes(routes(writer, runtime.authenticator, max_body_bytes=runtime.settings.max_body_bytes))
+    refusals = RefusalLog(runtime.database.writer)
+    app[_WRITER], app[_REFUSALS] = writer, refusals
+    limit = runtime.settings.max_body_bytes
+    app.add_routes(routes(writer, runtime.authenticator, refusals, max_body_bytes=limit))
 
     async def start(_: web.Application) -> None:
         await writer.start()
+        await refusals.start()
 
     app.on_startup.append(start)
 
 
 async def close_writer(app: web.Application) -> None:
     """Store what waits, and end the writer."""
-    await app[_WRITER].close()
+    try:
+        await app[_WRITER].close()
+    finally:
+        await app[_REFUSALS].close()
 
 
 def writer_of(runtime: Runtime) -> Writer:

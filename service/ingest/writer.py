@@ -5,9 +5,9 @@ This is one of the two places where the policy is enforced: nothing is stored bu
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from typing import Final, TypeVar
 
 from policies import Admitted, Report, Source, Store, Whole
@@ -21,18 +21,19 @@ from service.ingest.completion import outcome_behind
 from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedError
 from service.ingest.identity import Identities
 from service.ingest.metrics import QUEUED_ROWS, count_rows
+from service.ingest.outcomes import not_stored, settled, verdicts_of
 from service.ingest.preparation import Preparation
 from service.ingest.prepared import Prepared, Rules
 from service.ingest.prices import Prices
 from service.ingest.refusals import Refusal
-from service.ingest.rows import Rejection
-from service.ingest.verdict import Status, Verdict, tally_of
+from service.ingest.rows import Rejection, Row
+from service.ingest.turns import LONG_TEXT_BYTES, Aside, Turn, in_parts, is_long_to_admit
+from service.ingest.verdict import Verdict, tally_of
 from service.keyring import Keyring
 from service.logs import get_logger
 from service.storage.accounts import Accounts
 from service.storage.database import Database
 from service.storage.errors import DatabaseAwayError
-from service.storage.ids import encode_call_ids
 from service.storage.partitions import Partitions
 
 log = get_logger()
@@ -84,6 +85,7 @@ class Writer:
         self._arrived = asyncio.Event()
         self._left = asyncio.Event()
         self._closing = False
+        self._aside = Aside()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -104,6 +106,7 @@ class Writer:
         if self._task is not None:
             await self._task
         await self._store.close()
+        self._aside.close()
 
     async def submit(
         self, rows: Iterable[Report | Rejection], principal: Principal, *, source: Source, patient: bool = False
@@ -114,11 +117,29 @@ class Writer:
         QueueFullError when too many calls wait already (`patient` waits instead), DatabaseAwayError. Whoever is
         cancelled while waiting has submitted all the same.
         """
+        parts = in_parts(rows, _same, self._batch_rows, aside=self._aside, is_long=_never)
+        return await self.submit_parts(parts, principal, source=source, patient=patient)
+
+    async def submit_texts(
+        self, texts: Iterable[Row], read: Callable[[Row], Report | Rejection], principal: Principal, *, source: Source
+    ) -> list[Verdict]:
+        """As `submit`, of rows that are still to be read."""
+        parts = in_parts(texts, read, self._batch_rows, aside=self._aside, is_long=_is_long)
+        return await self.submit_parts(parts, principal, source=source)
+
+    async def submit_parts(
+        self,
+        parts: AsyncIterator[list[Report | Rejection]],
+        principal: Principal,
+        *,
+        source: Source,
+        patient: bool = False,
+    ) -> list[Verdict]:
+        """As `submit`, of rows that come in parts."""
         verdicts: list[Verdict] = []
         addressees = Addressees(self._accounts, principal)
-        remaining = iter(rows)
         stored = False
-        while part := list(islice(remaining, self._batch_rows)):
+        async for part in parts:
             try:
                 if source in _BILLING:
                     await self._bills.settle((row for row in part if isinstance(row, Report)), addressees)
@@ -126,12 +147,9 @@ class Writer:
             except ServiceError as error:
                 if not stored:
                     raise
-                outcomes = [
-                    row if isinstance(row, Rejection) else Rejection(_not_stored(error), Refusal.NOT_STORED)
-                    for row in part
-                ]
+                outcomes = [row if isinstance(row, Rejection) else not_stored(error) for row in part]
             stored = stored or any(isinstance(outcome, Prepared) for outcome in outcomes)
-            verdicts += _verdicts(part, outcomes)
+            verdicts += verdicts_of(part, outcomes)
         count_rows(source, tally_of(verdicts))
         return verdicts
 
@@ -154,7 +172,7 @@ class Writer:
         finally:
             self._free(reserved)
         await job.done
-        return _settled(outcomes)
+        return settled(outcomes)
 
     async def _reserve(self, rows: int, *, patient: bool) -> None:
         # One part always passes when nothing else waits, however small the queue is.
@@ -208,26 +226,33 @@ class Writer:
         """Give the rows of `part` that have no outcome yet theirs: what must be looked at, or is of a new account."""
         others = [(place, row) for place, row in enumerate(part) if outcomes[place] is None and isinstance(row, Report)]
         gated: list[tuple[int, Report, Admitted | Whole]] = []
-        for rows in _breaths(others):
-            for place, row in rows:
-                admitted = self._admit(rules, row)
-                if isinstance(admitted, Rejection):
-                    outcomes[place] = admitted
-                else:
-                    gated.append((place, row, admitted))
-            await _breathe(rows)
+        turn = Turn()
+        for place, row in others:
+            admitted = await self._admitted(rules, row)
+            if isinstance(admitted, Rejection):
+                outcomes[place] = admitted
+            else:
+                gated.append((place, row, admitted))
+            if turn.is_over:
+                await turn.next()
         await _learn(addressees, (report for _, report, _ in gated))
-        for entries in _breaths(gated):
-            for place, report, admitted in entries:
-                account = addressees.account_of(report)
-                refused = not isinstance(account, int)
-                outcomes[place] = account if refused else await preparation.prepare(report, account, admitted)
-            await _breathe(entries)
+        for place, report, admitted in gated:
+            account = addressees.account_of(report)
+            refused = not isinstance(account, int)
+            outcomes[place] = account if refused else await preparation.prepare(report, account, admitted)
+            if turn.is_over:
+                await turn.next()
 
     def _whole(self, rules: Rules, report: Report) -> Whole | None:
         if report.amount is None:
             self._prices.estimate(report)
         return rules.admission.whole(report)
+
+    async def _admitted(self, rules: Rules, report: Report) -> Admitted | Whole | Rejection:
+        """As `_admit`, in the thread if it may take long."""
+        if is_long_to_admit(report):
+            return await self._aside.run(partial(self._admit, rules), report)
+        return self._admit(rules, report)
 
     def _admit(self, rules: Rules, report: Report) -> Admitted | Whole | Rejection:
         whole = self._whole(rules, report)
@@ -294,7 +319,7 @@ class Writer:
             return
         preparation = await self._preparation(rules)
         for call in outdated:
-            admitted = self._admit(rules, call.report)
+            admitted = await self._admitted(rules, call.report)
             refused = isinstance(admitted, Rejection)
             again = admitted if refused else await preparation.prepare(call.report, call.account_id, admitted)
             if isinstance(again, Rejection):
@@ -320,6 +345,18 @@ class Writer:
                     calls.append(follower)
 
 
+def _same(row: Report | Rejection) -> Report | Rejection:
+    return row
+
+
+def _never(_: object) -> bool:
+    return False
+
+
+def _is_long(text: Row) -> bool:
+    return len(text) > LONG_TEXT_BYTES
+
+
 async def _learn(addressees: Addressees, reports: Iterable[Report] = ()) -> None:
     try:
         await addressees.learn(reports)
@@ -338,41 +375,5 @@ async def _breathe(rows: Sequence[object]) -> None:
         await asyncio.sleep(0)
 
 
-def _settled(outcomes: list[Prepared | Rejection]) -> list[Prepared | Rejection]:
-    """Outcomes in place of calls that were not stored. Raises ServiceError when nothing was stored because of one."""
-    calls = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
-    stored = [call for call in calls if isinstance(call.outcome, Status)]
-    if len(stored) == len(calls):
-        return outcomes
-    failures = [call.outcome for call in calls if isinstance(call.outcome, ServiceError)]
-    if failures and not stored:
-        raise failures[0]
-    return [
-        Rejection(_not_stored(outcome.outcome), Refusal.NOT_STORED)
-        if isinstance(outcome, Prepared) and isinstance(outcome.outcome, ServiceError)
-        else outcome.outcome
-        if isinstance(outcome, Prepared) and isinstance(outcome.outcome, Rejection)
-        else outcome
-        for outcome in outcomes
-    ]
-
-
-def _not_stored(error: ServiceError) -> str:
-    return f"not stored: {error}"
-
-
 def _as_service_error(error: Exception) -> ServiceError:
     return error if isinstance(error, ServiceError) else ServiceError()
-
-
-def _verdicts(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared | Rejection]) -> Iterator[Verdict]:
-    calls = [(outcome.account_id, outcome.id) for outcome in outcomes if isinstance(outcome, Prepared)]
-    ids = iter(encode_call_ids(calls))
-    for row, outcome in zip(rows, outcomes, strict=True):
-        dropped, warnings = (row.dropped, row.warnings) if isinstance(row, Report) else ({}, ())
-        if isinstance(outcome, Rejection):
-            yield Verdict(Status.REJECTED, None, outcome.reason, dropped, warnings, outcome.code)
-        else:
-            status = outcome.outcome if isinstance(outcome.outcome, Status) else Status.REJECTED
-            code = Refusal.CONFLICT if status is Status.CONFLICT else None
-            yield Verdict(status, next(ids), None, dropped, warnings, code)

@@ -18,6 +18,7 @@ from service.retention.purge import run_purge
 from service.retention.tombstones import replay_tombstones
 from service.retention.withdrawal import remove_withdrawn
 from service.storage.packing import pack
+from service.storage.refusal_store import forget_refusals
 
 log = get_logger()
 
@@ -76,6 +77,7 @@ async def maintain(means: Means) -> bool:
         "fields removed": lambda: remove_withdrawn(means),
         "indexes packed": packing,
         "keys on record": lambda: record_keys(means),
+        "refusals forgotten": lambda: forget_refusals(means.owner),
     }
     # One that fails must not keep the others from their turn.
     return all([await _done(name, run) for name, run in work.items()])

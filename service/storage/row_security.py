@@ -62,6 +62,7 @@ GUARDS: Final = (
     Guard("usage_quarter_all", _READ),
     Guard("usage_hour_all", _READ),
     Guard("usage_day_all", _READ),
+    Guard("ingest_refusal", _WRITE, _BY_ACCOUNT),
     Guard("account", _ADD, f"id = ANY ({_ACCOUNTS})"),
     Guard("account_tier", _ADD, _BY_ACCOUNT),
     Guard("hold", _READ, _BY_ACCOUNT),

@@ -67,6 +67,34 @@ def reported(
         service.stop()
 
 
+def test_the_sample_of_the_docs_runs_as_it_stands(litellm_python: Path, tmp_path: Path) -> None:
+    """The script that docs/reporting.md prints reports its one call; only the service's address is another here."""
+    page = (ROOT / "docs" / "reporting.md").read_text()
+    sample = page.split("## LiteLLM")[1].split("```python\n")[1].split("```")[0]
+    service = RunningService(tmp_path / "data")
+    try:
+        done = subprocess.run(
+            [litellm_python, "-c", sample.replace("http://127.0.0.1:8790", service.url)],
+            check=False,
+            env={
+                "INGEST": service.new_key("ingest"),
+                "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                "PATH": "/usr/bin:/bin",
+                "HOME": str(tmp_path),
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        calls = service.ask(service.admin_key, CALLS, first=5)["data"]["calls"]["nodes"]
+        assert [(call["source"], call["model"], call["status"]) for call in calls] == [
+            ("litellm", "gpt-4o", "SUCCEEDED")
+        ]
+    finally:
+        service.stop()
+
+
 def test_every_call_can_be_read_back_as_litellm_saw_it(reported) -> None:
     """Model, tokens, status and error type of successes, failures and a stream come back unchanged."""
     service, _, witnessed = reported

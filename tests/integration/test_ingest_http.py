@@ -20,6 +20,7 @@ from ingesting import RECENT, Ingest, body, call, eventually, ingesting
 from policies import Role
 from service.access.keys import new_key
 from service.ingest.http import routes
+from service.ingest.refusal_log import RefusalLog
 from service.ingest.writer import Writer
 from service.storage.ids import decode_call_id
 from service.storage.models import ApiKey
@@ -60,7 +61,8 @@ class Gateway:
 async def gateway_to(ingest: Ingest, **options: Any) -> AsyncIterator[Gateway]:
     app = web.Application()
     writer = await ingest.another_writer(**options) if options else ingest.writer
-    app.add_routes(routes(writer, ingest.authenticator, max_body_bytes=MAX_BODY_BYTES))
+    refusals = RefusalLog(ingest.database.writer)
+    app.add_routes(routes(writer, ingest.authenticator, refusals, max_body_bytes=MAX_BODY_BYTES))
     runner = web.AppRunner(app, access_log=None, auto_decompress=False)
     await runner.setup()
     try:
@@ -110,11 +112,17 @@ async def test_answer_has_a_verdict_for_each_row(gateway: Gateway) -> None:
         "duplicates": 1,
         "rejected": 1,
         "conflicts": 1,
+        "refused": {"conflict": 1, "field_missing": 1},
         "dropped_fields": {"messages": 1, "unknown": 1},
     }
     assert [result["index"] for result in results] == [0, 1, 2, 3]
     assert [result["status"] for result in results] == ["accepted", "duplicate", "rejected", "conflict"]
-    assert results[2] == {"index": 2, "status": "rejected", "reason": "`started_at` is required"}
+    assert results[2] == {
+        "index": 2,
+        "status": "rejected",
+        "code": "field_missing",
+        "reason": "`started_at` is required",
+    }
     assert decode_call_id(results[0]["id"]).started_at == RECENT
 
 

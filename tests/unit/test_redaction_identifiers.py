@@ -13,7 +13,7 @@ from policies.redaction import Redactor
 IDENTIFIERS = Redactor().for_identifiers()
 CHANCE = random.Random(7)
 ALPHANUMERIC = string.ascii_letters + string.digits
-TRIES = 400
+TRIES = 200
 
 
 def of(letters: str, length: int, prefix: str = "") -> Callable[[], str]:

@@ -1,0 +1,95 @@
+"""The event loop is everybody's: what one request brings does not keep the others waiting."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ingesting import ANYONE, Ingest, call, ingesting
+
+from service.ingest.http import answer
+from service.ingest.native import native_reader
+from service.ingest.rows import splitting
+from service.ingest.turns import in_turns
+from service.ingest.verdict import Status, Verdict
+
+CHARS = 64 * 1024
+WORST = {
+    "full-width keys": "ｐａｓｓｗｏｒｄ＝ａ ",  # noqa: RUF001
+    "addresses": "a@b.co ",
+    "headers": "Authorization: ",
+}
+
+
+@pytest.fixture
+async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
+    async with ingesting(database_url, tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def watched() -> AsyncIterator[list[float]]:
+    """How long the loop was away from others, in seconds, each time; of the process's own CPU: others are on it too."""
+    gaps: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            begun = time.process_time()
+            await asyncio.sleep(0)
+            gaps.append(time.process_time() - begun)
+
+    task = asyncio.create_task(tick())
+    try:
+        yield gaps
+    finally:
+        task.cancel()
+
+
+def failed(name: str, text: str, **facts: Any) -> dict[str, Any]:
+    return call(name, status="failed", error={"type": "E", "message": text[:CHARS]}, **facts)
+
+
+async def reported(ingest: Ingest, body: bytes) -> list[Verdict]:
+    texts = await in_turns(splitting(body))
+    return await ingest.writer.submit_texts(texts, native_reader(body), ANYONE, source="native")
+
+
+@pytest.mark.parametrize("kind", WORST)
+async def test_long_error_texts_leave_the_loop_free(ingest: Ingest, kind: str) -> None:
+    """Forty of the worst texts of 64 KiB take seconds; no piece of it keeps the loop for a tenth of one."""
+    rows = [failed(f"r{n}", f"{n} {WORST[kind] * CHARS}"[:CHARS]) for n in range(40)]
+    begun = time.process_time()
+
+    async with watched() as gaps:
+        verdicts = await reported(ingest, json.dumps(rows, default=str).encode())
+
+    assert {verdict.status for verdict in verdicts} == {Status.ACCEPTED}
+    whole = time.process_time() - begun
+    assert max(gaps) < max(0.1, whole / 8), whole
+
+
+async def test_many_rows_leave_the_loop_free(ingest: Ingest) -> None:
+    """Two hundred thousand rows that are nothing are split, refused and answered in slices."""
+    body = b"[" + b",".join([b"{}"] * 200_000) + b"]"
+
+    async with watched() as gaps:
+        verdicts = await reported(ingest, body)
+        document = json.loads(await answer(verdicts))
+
+    assert document["rejected"] == document["refused"]["field_missing"] == len(document["results"]) == 200_000
+    assert max(gaps) < 0.1
+
+
+async def test_a_batch_in_parts_keeps_its_order_and_its_verdicts(ingest: Ingest) -> None:
+    """Long errors are stored a few at a time; each row has its own verdict, in its place."""
+    rows = [failed(f"r{n}", "x y " * CHARS) if n % 3 else call(f"r{n}", model="" if n % 2 else "m") for n in range(30)]
+
+    verdicts = await reported(ingest, json.dumps(rows, default=str).encode())
+
+    expected = [Status.ACCEPTED if n % 3 or n % 2 == 0 else Status.REJECTED for n in range(30)]
+    assert [verdict.status for verdict in verdicts] == expected
+    assert await ingest.value("SELECT count(*) FROM call") == expected.count(Status.ACCEPTED)
