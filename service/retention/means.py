@@ -14,8 +14,8 @@ from service.errors import OperatorError
 from service.keyring import Keyring
 from service.retention.clock import Clock, machine_clock, trusted_now
 from service.storage.accounts import Accounts
-from service.storage.connection import Connection
-from service.storage.database import Database, Queryable
+from service.storage.connection import Connection, Queryable
+from service.storage.database import Database
 from service.storage.partitions import Partitions
 
 PURGE_DELAY: Final = timedelta(hours=72)
