@@ -60,7 +60,7 @@ class Selection:
     recorded_from: datetime | None = None
     recorded_to: datetime | None = None
 
-    def parameters(self) -> tuple[Any, ...]:
+    def parameters(self) -> tuple[object, ...]:
         kinds = None if self.kinds is None else [kind.value for kind in self.kinds]
         return self.start, self.end, kinds, _bound(self.recorded_from), _bound(self.recorded_to)
 

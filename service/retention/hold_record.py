@@ -76,7 +76,7 @@ def _pairs(facts: Mapping[str, Any], row: asyncpg.Record) -> Iterable[tuple[str,
     yield "calls", facts["calls"], calls
 
 
-def _classes(text: str) -> list[Any]:
+def _classes(text: str) -> list[object]:
     found = json.loads(text)
     return found if isinstance(found, list) else [found]
 
@@ -112,7 +112,7 @@ def _stands(known: RecordedHold, row: asyncpg.Record) -> bool:
     return keeps and row["lifted_at"] is None
 
 
-def _values(id_: UUID, known: RecordedHold, row: asyncpg.Record | None) -> tuple[Any, ...]:
+def _values(id_: UUID, known: RecordedHold, row: asyncpg.Record | None) -> tuple[object, ...]:
     """What is known of a hold. What only the row knew is kept where the entry's digest says that it is still that."""
     facts = known.facts
     same = {column for column, ledgered, stored in _pairs(facts, row) if ledgered == stored} if row else set()

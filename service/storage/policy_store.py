@@ -63,7 +63,7 @@ class LedgerWriter(Protocol):
 
     async def append(
         self,
-        kind: Any,  # noqa: ANN401 - a kind of the ledger's, by name
+        kind: str,
         facts: Mapping[str, Any],
         *,
         actor: str,
