@@ -26,6 +26,7 @@ from service.retention.escrow import open_held
 from service.retention.held_copies import count_copies, held_calls, held_errors
 from service.retention.holds import Hold
 from service.runtime import Runtime
+from service.storage.connection import Connection
 from service.storage.ids import encode_call_id, encode_error_id
 from service.storage.sources import AMOUNT_SOURCE_NAMES, AMOUNT_UNKNOWN_NAMES, SOURCE_NAMES
 
@@ -49,7 +50,7 @@ class HeldRows:
 
 
 async def held_rows(
-    runtime: Runtime, connection: asyncpg.Connection, hold: Hold, *, reveal: bool, reason: str | None, actor: str
+    runtime: Runtime, connection: Connection, hold: Hold, *, reveal: bool, reason: str | None, actor: str
 ) -> HeldRows:
     """What `hold` keeps, once the ledger says that somebody got it: EXPORTED, with the hold and how many rows.
 
@@ -76,7 +77,7 @@ async def held_rows(
 
 
 async def _lines(
-    runtime: Runtime, connection: asyncpg.Connection, hold: Hold, text: Callable[[Segments], str]
+    runtime: Runtime, connection: Connection, hold: Hold, text: Callable[[Segments], str]
 ) -> AsyncIterator[bytes]:
     account = await runtime.accounts.name(hold.account_id)
 

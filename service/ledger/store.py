@@ -21,6 +21,7 @@ from service.guard import without_secrets
 from service.keyring import Keyring
 from service.ledger import statements
 from service.ledger.errors import LedgerDamagedError, LedgerRangeError
+from service.storage.connection import Connection
 from service.storage.database import Database
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Ledger:
         *,
         actor: str,
         note: str | None = None,
-        connection: asyncpg.Connection | None = None,
+        connection: Connection | None = None,
     ) -> int:
         """Append an entry and return its index.
 
@@ -113,7 +114,7 @@ class Ledger:
             return await self._append(own, LedgerKind(kind), facts, actor, note)
 
     async def _append(
-        self, connection: asyncpg.Connection, kind: LedgerKind, facts: Mapping[str, Any], actor: str, note: str | None
+        self, connection: Connection, kind: LedgerKind, facts: Mapping[str, Any], actor: str, note: str | None
     ) -> int:
         if not connection.is_in_transaction():
             raise ValueError("an entry is appended in a transaction: its lock must last until the commit")
@@ -205,7 +206,7 @@ class Ledger:
         actor: str,
         note: str | None = None,
         facts: Mapping[str, Any] | None = None,
-        connection: asyncpg.Connection | None = None,
+        connection: Connection | None = None,
     ) -> ErasedNotes:
         """Erase the free text of entries for good, in the transaction of `connection` if given; their leaves stay.
 
@@ -234,7 +235,7 @@ class Ledger:
 
 
 async def prove(
-    connection: asyncpg.Connection, size: int, parts: list[Range], *, nodes_only: bool = False
+    connection: Connection, size: int, parts: list[Range], *, nodes_only: bool = False
 ) -> tuple[bytes, list[bytes]]:
     """The root hash of `size` entries and the hashes of `parts` of them (with `nodes_only`, of all their nodes).
 

@@ -11,14 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
-
 from policies.evidence.record import RecordedHold
 from service.ledger import Ledger, read_record
 from service.logs import get_logger
 from service.retention import entries
 from service.retention.means import Means
 from service.retention.runs import SYSTEM
+from service.storage.connection import Connection
 
 log = get_logger()
 
@@ -80,7 +79,7 @@ def _classes(text: str) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
-async def restore_holds(means: Means, connection: asyncpg.Connection) -> list[str]:
+async def restore_holds(means: Means, connection: Connection) -> list[str]:
     """Put back every hold that the ledger has in force and the table has not, or has otherwise; what was done.
 
     In the transaction of `connection`, which has the lock of holds: nothing is destroyed before it has ended.

@@ -21,6 +21,7 @@ from service.retention.errors import HoldError
 from service.retention.hold_record import restore_holds
 from service.retention.means import Means
 from service.retention.runs import SYSTEM, Runs
+from service.storage.connection import Connection
 from service.storage.database import Queryable, uuid_of
 from service.storage.ids import IdError, decode_call_id
 from service.storage.notices import notify
@@ -122,7 +123,7 @@ class Hold:
 
 
 @asynccontextmanager
-async def holds_locked(owner: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+async def holds_locked(owner: asyncpg.Pool) -> AsyncIterator[Connection]:
     """Nobody places or lifts a hold, and no purge copies for one, until the block ends. Yields the connection."""
     async with owner.acquire() as connection:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
@@ -133,7 +134,7 @@ async def holds_locked(owner: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]
                 await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
 
 
-async def lock_holds(connection: asyncpg.Connection) -> None:
+async def lock_holds(connection: Connection) -> None:
     """The same until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
 

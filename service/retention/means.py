@@ -14,6 +14,7 @@ from service.errors import OperatorError
 from service.keyring import Keyring
 from service.retention.clock import Clock, machine_clock, trusted_now
 from service.storage.accounts import Accounts
+from service.storage.connection import Connection
 from service.storage.database import Database, Queryable
 from service.storage.partitions import Partitions
 
@@ -36,7 +37,7 @@ class LedgerWriter(Protocol):
         *,
         actor: str,
         note: str | None = None,
-        connection: asyncpg.Connection | None = None,
+        connection: Connection | None = None,
     ) -> int:
         """Append an entry, in the transaction of `connection` when one is given; its index."""
         ...

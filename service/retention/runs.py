@@ -13,14 +13,13 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-import asyncpg
-
 from policies.model import Store
 from policies.retention import KeyPeriod, Partition, PurgePlan
 from service.keyring import PeriodKeyName, parse_name
 from service.logs import get_logger
 from service.retention.clock import DIFFERENCE_MAX, GAP_MAX
 from service.retention.errors import PurgeFailedError
+from service.storage.connection import Connection
 from service.storage.database import Queryable, uuid_of
 from service.storage.partitions import named_by_us
 
@@ -154,7 +153,7 @@ class Runs:
         run: Run,
         *,
         expected: PurgeState,
-        connection: asyncpg.Connection | None = None,
+        connection: Connection | None = None,
         **changes: Any,  # noqa: ANN401 - fields of Run
     ) -> Run:
         """Write `changes` of `run`. PurgeFailedError when the record has left the state `expected`: somebody is at it.
