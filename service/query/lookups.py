@@ -67,7 +67,7 @@ async def corrections_by_call(
     for leg, inside in _by_leg(keys, scope, accounts, now):
         params = Params()
         condition = _of_calls(inside, params)
-        columns = _project(CALLS, selection, scope, params, leg).columns | _PLACE
+        columns = {**_project(CALLS, selection, scope, params, leg).columns, **_PLACE}
         sql = statements.union(CALLS, [leg], _span(inside), _listed(columns), [lambda _, c=condition: c], params)  # type: ignore[misc]
         for row in await connection.fetch(f"{sql} ORDER BY corrected_at, id", *params.values):
             of_one = found.setdefault((row["account_id"], str(row["correction_of"])), [])
