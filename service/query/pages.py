@@ -245,7 +245,7 @@ class _Fetcher:
         conditions += self._reading.only
         for bound in bounds:
             text = self._ordering.beyond(bound, params)
-            conditions.append(lambda _, text=text: text)  # type: ignore[misc]
+            conditions.append(lambda _, text=text: text)
 
         def columns(leg: Leg) -> Mapping[str, str]:
             return {**self._project(params, leg).columns, **self._ordering.columns()}
