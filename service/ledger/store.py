@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from service.ledger.mirror import Mirror
 
 INDEX_MAX: Final = 2**62
-_CHUNK: Final = 2000
+_CHUNK: Final = 1000
 _SOME_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
