@@ -59,7 +59,8 @@ def gather(values: Mapping[str, object] | Iterable[tuple[str, object]], *, value
     short word that stands where the API expects one of its own: `"role": "assistant"`.
     """
     found = Gathered()
-    pending: list[tuple[str, object]] = list(values.items() if isinstance(values, Mapping) else values)
+    pairs = cast("Mapping[str, object]", values).items() if isinstance(values, Mapping) else values
+    pending: list[tuple[str, object]] = list(pairs)
     walked = 0
     while pending:
         walked += 1

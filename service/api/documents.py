@@ -95,7 +95,8 @@ class Preparation(SchemaExtension):
 
     def on_parse(self) -> Iterator[None]:
         execution = self.execution_context
-        documents: Documents = execution.schema.documents  # type: ignore[attr-defined]
+        # CalledgerSchema has them; its module imports this one.
+        documents: Documents = execution.schema.documents  # pyright: ignore[reportAttributeAccessIssue]
         if execution.query:
             self._prepared = documents.prepared(execution.query)
             operation_of(self._prepared.document, execution._provided_operation_name)
@@ -106,7 +107,7 @@ class Preparation(SchemaExtension):
         prepared, execution = self._prepared, self.execution_context
         assert prepared is not None, "what is validated was parsed"
         if prepared.errors is None:
-            schema: GraphQLSchema = execution.schema._schema  # type: ignore[attr-defined]
+            schema: GraphQLSchema = execution.schema._schema
             prepared.errors = validate(schema, prepared.document, _RULES, max_errors=ERRORS_MAX)
         execution.pre_execution_errors = prepared.errors
         yield

@@ -38,7 +38,7 @@ class Gate(SchemaExtension):
         context: Context = execution.context
         assert execution.graphql_document is not None
         operation = operation_of(execution.graphql_document, execution.operation_name)
-        schema: GraphQLSchema = execution.schema._schema  # type: ignore[attr-defined]
+        schema: GraphQLSchema = execution.schema._schema
         if context.variable_points > points_max(operation):
             return refused(Code.MAX_COST_EXCEEDED, TOO_MANY_VALUES)
         definitions = operation.variable_definitions or ()
