@@ -6,14 +6,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from service.commands.memory import YOUNG_MAX
-
 
 @asynccontextmanager
 async def watched() -> AsyncIterator[list[float]]:
     """How long the loop was away each time, in seconds of the process's own CPU: others are on the machine too.
 
-    The garbage collector is set as where the service runs, and leaves alone what was there before.
+    The garbage collector leaves alone what was there before, as it does where the service runs.
     """
     gaps: list[float] = []
 
@@ -25,8 +23,6 @@ async def watched() -> AsyncIterator[list[float]]:
 
     gc.collect()
     gc.freeze()
-    threshold = gc.get_threshold()
-    gc.set_threshold(YOUNG_MAX, *threshold[1:])
     task = asyncio.create_task(tick())
     await asyncio.sleep(0)
     try:
@@ -34,5 +30,4 @@ async def watched() -> AsyncIterator[list[float]]:
         await asyncio.sleep(0)
     finally:
         task.cancel()
-        gc.set_threshold(*threshold)
         gc.unfreeze()
