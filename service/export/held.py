@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -38,6 +38,7 @@ _CALL_COLUMNS: Final = (
     *("cache_hit", "deployment", "team", "organization", "normalized_error", "provider_request_id"),
 )
 _ERROR_COLUMNS: Final = ("occurred_at", "started_at", "model", "provider", "api_key")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def _camel(name: str) -> str:
     return first + "".join(word.title() for word in others)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - a column's value
+def _plain(value: _Value) -> _Value | str:
     match value:
         case datetime():
             return moment(value)

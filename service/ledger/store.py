@@ -21,14 +21,14 @@ from service.guard import without_secrets
 from service.keyring import Keyring
 from service.ledger import statements
 from service.ledger.errors import LedgerDamagedError, LedgerRangeError
-from service.storage.connection import Connection
+from service.storage.connection import Connection, one_row
 from service.storage.database import Database
 
 if TYPE_CHECKING:
     from service.ledger.mirror import Mirror
 
 INDEX_MAX: Final = 2**62
-_CHUNK: Final = 2000
+_CHUNK: Final = 1000
 _SOME_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -60,7 +60,7 @@ class Selection:
     recorded_from: datetime | None = None
     recorded_to: datetime | None = None
 
-    def parameters(self) -> tuple[Any, ...]:
+    def parameters(self) -> tuple[object, ...]:
         kinds = None if self.kinds is None else [kind.value for kind in self.kinds]
         return self.start, self.end, kinds, _bound(self.recorded_from), _bound(self.recorded_to)
 
@@ -127,7 +127,7 @@ class Ledger:
         digest = None if note is None else evidence.note_hash(salt, note)
         # Judged before the lock is taken: a refused entry keeps nobody waiting.
         leaf_bytes(Leaf(kind, _SOME_TIME, actor, facts, digest))
-        head = await connection.fetchrow(statements.HEAD, statements.LEDGER_LOCK)
+        head = await one_row(connection, statements.HEAD, statements.LEDGER_LOCK)
         index, now = head["size"], head["now"]
         data = leaf_bytes(Leaf(kind, now, actor, facts, digest))
         hashes = completed(data, index, head["peaks"])

@@ -16,7 +16,7 @@ from policies.model import Store
 from policies.retention import Partition, partition_bounds
 from service.retention.means import Means
 from service.retention.runs import Runs
-from service.storage.connection import Connection
+from service.storage.connection import Connection, one_row
 from service.storage.partitions import Catalogue, quoted
 
 TIMES: Final = {
@@ -68,7 +68,7 @@ async def detached_rows(connection: Connection, partition: Partition, accounts: 
     statement = _ROWS.format(time=TIMES[partition.store], table=quoted(partition.name))
     try:
         async with connection.transaction():
-            row = await connection.fetchrow(statement, None if accounts is None else list(accounts))
+            row = await one_row(connection, statement, None if accounts is None else list(accounts))
     except asyncpg.UndefinedTableError:
         return DetachedRows(0, None)
     return DetachedRows(row["rows"], row["oldest"])

@@ -6,8 +6,8 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from service.keyring import PeriodKeyName
-from service.retention.means import LedgerWriter
 from service.storage.connection import Connection
+from service.storage.policy_store import LedgerWriter
 
 NAMES_MAX: Final = 500
 """How many names one entry lists."""

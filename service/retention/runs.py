@@ -13,14 +13,16 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+import asyncpg
+
 from policies.model import Store
 from policies.retention import KeyPeriod, Partition, PurgePlan
 from service.keyring import PeriodKeyName, parse_name
 from service.logs import get_logger
 from service.retention.clock import DIFFERENCE_MAX, GAP_MAX
 from service.retention.errors import PurgeFailedError
-from service.storage.connection import Connection
-from service.storage.database import Queryable, uuid_of
+from service.storage.connection import Connection, Queryable
+from service.storage.database import uuid_of
 from service.storage.partitions import named_by_us
 
 log = get_logger()
@@ -273,7 +275,7 @@ def encode(run: Run) -> str:
     return json.dumps(stored)
 
 
-def decode(row: Mapping[str, Any]) -> Run:
+def decode(row: asyncpg.Record) -> Run:
     """A run from its record. PurgeFailedError when the record is not one that we wrote."""
     try:
         stored: Mapping[str, Any] = json.loads(row["plan"])

@@ -18,8 +18,8 @@ import orjson
 from policies import Policy, Role
 from policies.views import may_ask
 from service.errors import RequestError
-from service.storage.connection import Connection
-from service.storage.database import Database, Queryable, uuid_of
+from service.storage.connection import Connection, Queryable, one_row
+from service.storage.database import Database, uuid_of
 
 BUSY_S: Final = 5
 """After which it is worth asking whether an export is done."""
@@ -191,7 +191,7 @@ async def add_export(
 
     Raises ExportBusyError while another one of the key is under way, or too many of its files are kept.
     """
-    kept = await connection.fetchrow(_KEPT_BY, asker.key_id)
+    kept = await one_row(connection, _KEPT_BY, asker.key_id)
     if kept["number"] >= KEPT_MAX:
         message = f"{KEPT_MAX} exports of the key are kept: ask again when one has expired"
         raise ExportBusyError(message, seconds=max(1, kept["seconds"]))

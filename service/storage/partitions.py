@@ -19,7 +19,7 @@ import asyncpg
 
 from policies.model import Policy, Store
 from policies.retention import Partition, partition_bounds
-from service.storage.connection import Connection
+from service.storage.connection import Connection, one_row
 from service.storage.errors import DatabaseError, PartitionsBusyError
 
 Need = tuple[Store, int, datetime]
@@ -249,7 +249,7 @@ class Partitions:
         async with self._owner.acquire() as connection:
             try:
                 # CONCURRENTLY runs outside a transaction, so the timeout cannot be local to one.
-                before = await connection.fetchrow(_BEFORE_DETACH, store, quoted(name))
+                before = await one_row(connection, _BEFORE_DETACH, store, quoted(name))
                 if before["pending"]:
                     await _finalise(connection, store, name)
                 elif before["pending"] is not None:
@@ -261,7 +261,7 @@ class Partitions:
         """Drop one index, or the table when it has none left; whether there is more to drop."""
         table = quoted(partition.name)
         async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
-            there = await connection.fetchrow(_BEFORE_DROP, table)
+            there = await one_row(connection, _BEFORE_DROP, table)
             if there["attached"]:
                 raise DatabaseError(f"the partition `{partition.name}` is still attached: it is not dropped")
             if there["attached"] is None:

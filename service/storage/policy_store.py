@@ -63,7 +63,7 @@ class LedgerWriter(Protocol):
 
     async def append(
         self,
-        kind: Any,  # noqa: ANN401 - a kind of the ledger's, by name
+        kind: str,
         facts: Mapping[str, Any],
         *,
         actor: str,
@@ -270,7 +270,7 @@ async def policy_desk(owner: asyncpg.Pool) -> AsyncIterator[PolicyDesk]:
     """One transaction as the owner: all of what is done on the desk holds, or none of it."""
     async with owner.acquire() as connection, connection.transaction():
         await connection.execute(_LOCK, _LOCK_ID)
-        yield PolicyDesk(connection)  # type: ignore[arg-type] - a pool lends proxies
+        yield PolicyDesk(connection)
 
 
 def refuse_other(applied: AppliedPolicy, wanted: Policy) -> None:

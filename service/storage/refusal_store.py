@@ -6,8 +6,7 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from service.storage.connection import Connection
-from service.storage.database import Queryable
+from service.storage.connection import Connection, Queryable
 
 KEPT: Final = timedelta(days=31)
 """How long counts of refused reports are kept."""
