@@ -25,13 +25,14 @@ from policies.redaction.comparing import (
 from policies.redaction.identifiers import (
     IDENTIFIERS_MAX,
     in_words,
+    is_model,
     made_ids,
     occurrences,
     reads_as_sentence,
     without,
 )
 from policies.redaction.persons import Persons
-from policies.redaction.views import encode
+from policies.redaction.views import decode, encode
 
 RUN_LETTERS: Final = 15
 """Latin letters of the shortest run that is an echo: with the blanks between its words, about 18 characters."""
@@ -50,6 +51,7 @@ _FEW_BLOCKS: Final = 4
 _FEW_STRINGS: Final = 64
 _CHECKED_WINDOWS: Final = 64
 _GROWTH_MAX: Final = 4  # bytes a character: what UTF-8 takes at most
+_MARK: Final = b"[redacted:content-echo]"
 _NO_PERSONS: Final = Persons(())
 
 Spans = list[tuple[int, int]]
@@ -94,6 +96,19 @@ class ContentIndex:
     def person_spans(self, text: str) -> Spans:
         """Byte spans (UTF-8) of `text` that name a person of the report; in order, joined."""
         return self.persons.byte_spans(text)
+
+    def masked_label(self, text: str) -> str:
+        """The name of something with a mark in place of each echo; one that has the form of a name says nothing more.
+
+        Unless it is a sentence that the content says too.
+        """
+        if not self._strings or (is_model(text) and not self._is_sentence(text)):
+            return text
+        data, last, parts = encode(text), 0, []
+        for start, end in self.spans(text):
+            parts += (data[last:start], _MARK)
+            last = end
+        return decode(b"".join((*parts, data[last:])))
 
     def _echoes(self, text: str, comparison: Comparison) -> Iterator[tuple[int, int]]:
         """Character spans of the text that one reading of it shows to be echoes."""

@@ -14,6 +14,7 @@ on which a price is in force, `until` the first on which it no longer is.
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -25,7 +26,7 @@ from typing import Any, Final, NoReturn, cast
 
 from service.errors import OperatorError
 from service.ingest.money import PLACES
-from service.ingest.prices import Price, PriceList, Prices
+from service.ingest.prices import TOKENS, Price, PriceList, Prices
 
 BYTES_MAX: Final = 4 * 2**20
 _DIGEST_DIGITS: Final = 12
@@ -36,8 +37,7 @@ _PRICE: Final = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,12})?", re.ASCII)
 _MILLION: Final = Decimal(1_000_000)
 _TOKEN_PLACES: Final = PLACES - 6  # of a million tokens, so that one token's price is exact
 _LIST_KEYS: Final = frozenset(("name", "currency", "prices"))
-_TOKENS: Final = ("input", "output", "cache_read", "cache_write", "reasoning")
-_ENTRY_KEYS: Final = frozenset(("model", "provider", "from", "until", "request", "units", *_TOKENS))
+_ENTRY_KEYS: Final = frozenset(("model", "provider", "from", "until", "request", "units", "batch", *TOKENS))
 
 
 class PriceFileError(OperatorError):
@@ -106,7 +106,7 @@ class _Entry:
         start, end = self._day("from", datetime.min.replace(tzinfo=UTC)), self._day("until", _LAST)
         if start >= end:
             self._refuse("`until` must be later than `from`")
-        return Price(
+        price = Price(
             model=self._text("model") or self._refuse("`model` is required"),
             input=full,
             output=output,
@@ -119,6 +119,19 @@ class _Entry:
             start=start,
             end=end,
         )
+        return replace(price, batch=self._share_of(price))
+
+    def _share_of(self, price: Price) -> Decimal | None:
+        """What a batch takes of the tokens' prices; the price of one token stays exact."""
+        if "batch" not in self._fields:
+            return None
+        share = self._decimal("batch", self._fields["batch"], PLACES)
+        if share > 1:
+            self._refuse('`batch` is the share that a batch takes of the prices, such as "0.5": 1 at most')
+        prices = [getattr(price, name) * share for name in TOKENS]
+        if any(one != round(one, PLACES) for one in prices):
+            self._refuse(f"`batch` leaves prices of a million tokens with more than {_TOKEN_PLACES} decimal places")
+        return share
 
     def _text(self, key: str) -> str | None:
         value = self._fields.get(key)
