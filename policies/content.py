@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from policies.errors import PolicyError
-from policies.redaction.identifiers import address_parts, is_model, is_name
+from policies.redaction.identifiers import address_parts, is_call_id, is_enum_value, is_model, is_name
 
 _KEY: Final = re.compile(r"\w{0,64}", re.ASCII)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/+-]{1,40}", re.ASCII)
@@ -42,6 +42,13 @@ _TOOL_ROLES: Final = frozenset(("tool", "function"))
 _MODEL_KEYS: Final = frozenset(
     ("model", "deployment", "deployment_id", "azure_deployment", "engine", "model_id", "model_name")
 )
+_CALL_ID_KEYS: Final = frozenset(("tool_call_id", "call_id", "tool_use_id"))
+# What takes one word out of a list of the API's own: which one it refused is what one debugs with.
+_ENUM_NAMES: Final = """
+    quality size voice tool_choice style response_format service_tier reasoning_effort verbosity encoding_format
+    background moderation output_format output_compression truncation modalities audio_format input_fidelity
+"""
+_ENUM_KEYS: Final = frozenset(_ENUM_NAMES.split())
 _ADDRESS_KEYS: Final = frozenset(
     ("api_base", "base_url", "azure_endpoint", "api_host", "endpoint", "url", "host", "hostname", "server_url")
 )
@@ -109,7 +116,7 @@ def _open(found: Gathered, pending: list[tuple[str, object]], key: str, value: d
         if not _KEY.fullmatch(inner):
             _take(found, "content", inner)
         if not (named and inner == "name"):
-            pending.append((inner, item))
+            pending.append(("tool_call_id" if inner == "id" and key == "tool_calls" else inner, item))
 
 
 def _is_tool(key: str, value: dict[str, object]) -> bool:
@@ -119,7 +126,11 @@ def _is_tool(key: str, value: dict[str, object]) -> bool:
 def _take(found: Gathered, key: str, text: str) -> None:
     if len(text) <= (_SHORT_LATIN_MAX if text.isascii() else _SHORT_MAX):
         return
-    if key in _MODEL_KEYS and is_model(text):
+    if (
+        (key in _MODEL_KEYS and is_model(text))
+        or (key in _ENUM_KEYS and is_enum_value(text))
+        or (key in _CALL_ID_KEYS and is_call_id(text))
+    ):
         found.identifiers.append(text)
         return
     if key in _ADDRESS_KEYS:

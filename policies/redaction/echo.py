@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import compress, count, islice, pairwise
 from typing import Final
 
+from policies.redaction.beginnings import beginnings
 from policies.redaction.comparing import (
     END,
     LETTER,
@@ -25,6 +26,7 @@ from policies.redaction.comparing import (
 from policies.redaction.identifiers import (
     IDENTIFIERS_MAX,
     in_words,
+    is_call_id,
     is_model,
     made_ids,
     occurrences,
@@ -86,6 +88,7 @@ class ContentIndex:
                 # Nothing but signs that stand for whole phrases: to compare it would take too long.
                 return [(0, len(encode(text)))]
             found += self._echoes(text, comparison)
+            found += beginnings(text, reading, self._content())
         if not found:
             return []
         exempt = self._exempt(text)
@@ -174,7 +177,10 @@ class ContentIndex:
     def _is_sentence(self, identifier: str) -> bool:
         if self._words is None:
             self._words = in_words(self._strings)
-        return reads_as_sentence(identifier, self._words)
+        if reads_as_sentence(identifier, self._words):
+            return True
+        # Of a tool call's id the letters are looked for, since nothing parts its words.
+        return is_call_id(identifier) and compared(identifier.rpartition("_")[2]) in self._content()
 
 
 def _echoed(data: bytes, content: bytes, places: Iterable[int]) -> set[bytes]:
