@@ -321,9 +321,8 @@ def verify_attestation(data: bytes, *, key: str | None = None, since: bytes | No
     """Check a statement of `attest`; what holds, for the reader. Raises EvidenceError saying what does not."""
     try:
         said = json.loads(data)
-        if not isinstance(said, dict) or said["format"] != ATTESTATION:
+        if not isinstance(said, dict) or (said := cast("dict[str, Any]", said))["format"] != ATTESTATION:
             raise EvidenceError(f"the statement is not of format {ATTESTATION}")
-        said = cast("dict[str, Any]", said)
         return _attested(said["statement"], said["evidence"], key, since)
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise EvidenceError("the file is not a statement of `attest`, or it was altered or cut off") from error
