@@ -282,7 +282,8 @@ class _Bundle:
 
 
 def _cut(since: Checkpoint, now: Checkpoint) -> str:
-    return f"history was cut: your checkpoint covers {since.size} entries, and the ledger now ends after {now.size}"
+    either = "either it is older than the checkpoint, or history was cut; ask for a new one"
+    return f"it ends after {now.size} entries, and your checkpoint covers {since.size}: {either}"
 
 
 def verify(lines: Iterable[bytes], *, key: str | None = None, since: bytes | None = None) -> Verdict:
