@@ -74,7 +74,6 @@ PROGRAMS: Final = {
     "purge": Program(),
     "exports": Program(),
     "freeze": Program(),
-    "freeze_graphql": Program(),
 }
 
 

@@ -1,13 +1,15 @@
-"""How late another client's ingest and `/healthz` are while one client posts the worst that it can think of.
+"""How late others' ingest, pages and `/healthz` are while one client posts the worst that it can think of.
 
 Each scenario is one entry of `SCENARIOS`: where its bodies go, with a key of which role, and how they are made. They
-are posted by a process of its own, two at a time and without a pause, while this one times the other client: small
-batches and `/healthz`, in turn, each after a pause. Beside each figure stands the same without anybody else.
+are posted by a process of its own, two at a time and without a pause, while this one times the others: small batches,
+a page by GraphQL and `/healthz`, in turn, each after a pause. Right before each scenario the same is timed with nobody
+else: the ratio of the two is what a busy machine bends least.
 """
 
 import asyncio
 import itertools
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -28,18 +30,25 @@ from benchmarks.processes import machine
 
 ATTACKERS: Final = 2
 PAUSE_S: Final = 0.01
+WARM_UP_S: Final = 1.5
 CHARS: Final = 64 * 1024
+SMALL: Final = 10
+PAGE_ROWS: Final = 50
+PAGE: Final = "{ calls(first: 50) { nodes { id startedAt model provider status inputTokens outputTokens latencyMs } } }"
 
 Bodies = Iterator[bytes]
+Taken = dict[str, list[float]]
+"""Milliseconds by what was asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`bodies(seed)` makes bodies for `path` without end; the poster's key has `role`."""
+    """`bodies(seed)` makes bodies for `path` without end; the poster's key has `role`, for `accounts` alone if any."""
 
     path: str
     role: str
     bodies: Callable[[int], Bodies]
+    accounts: tuple[str, ...] = ()
 
 
 def _failed(seed: int, number: int, text: str, **facts: Any) -> dict[str, Any]:
@@ -83,26 +92,77 @@ def _rows(row: bytes, count: int) -> Callable[[int], Bodies]:
     return lambda _: itertools.repeat(b"[" + b",".join([row] * count) + b"]")
 
 
+def _asked(query: str, **variables: Any) -> Scenario:
+    """One GraphQL request over and over. Without variables each has a text that was not met before."""
+
+    def bodies(seed: int) -> Bodies:
+        for number in itertools.count():
+            text = query if variables else f"{query} # {seed}-{number}"
+            yield json.dumps({"query": text, "variables": variables}).encode()
+
+    return Scenario("/graphql", "partner", bodies, ("acme",))
+
+
+def _reported(bodies: Callable[[int], Bodies]) -> Scenario:
+    return Scenario("/v1/calls", "ingest", bodies)
+
+
+def _han(turn: int) -> str:
+    return "".join(map(chr, random.Random(turn).choices(range(0x4E00, 0x9FA5), k=CHARS)))
+
+
+def _echoed_han(seed: int) -> Bodies:
+    """A megabyte of content, and an error text that is a part of it."""
+    for number in itertools.count():
+        text = _han(number % 8)
+        content = [{"content": text + _han(100 + n)} for n in range(3)]
+        yield json.dumps([_failed(seed, number, text, messages=content)], ensure_ascii=False).encode()
+
+
 _ECHO: Final = "the quick brown fox jumps over the lazy dog " * 400
+_CALLS: Final = "query($f: CallFilter) { calls(filter: $f) { totalCount } }"
+_THIRTY: Final = (
+    "query($f: CallFilter) {" + " ".join(f"a{n}: calls(filter: $f) {{ totalCount }}" for n in range(30)) + "}"
+)
+_MISTAKES: Final = "".join(f"x{n} " for n in range(1_900))
+_IN: Final = '"a" ' * 950
 
 SCENARIOS: Final = {
-    "backslashes": Scenario("/v1/calls", "ingest", _errors(_repeated("\\" * 65_000))),
-    "headers": Scenario("/v1/calls", "ingest", _errors(_repeated("Authorization: " * 5000))),
-    "userinfo": Scenario("/v1/calls", "ingest", _errors(_repeated("https://" + "u" * 64_000 + ":p@host/"))),
-    "full-width keys": Scenario("/v1/calls", "ingest", _errors(_repeated("ｐａｓｓｗｏｒｄ＝ａ " * 5000))),  # noqa: RUF001
-    "addresses": Scenario("/v1/calls", "ingest", _errors(_repeated("a@b.co " * 9000))),
-    "chance": Scenario("/v1/calls", "ingest", _errors(_random_texts)),
-    "many texts": Scenario("/v1/calls", "ingest", _errors(_many_texts)),
-    "echoes": Scenario("/v1/calls", "ingest", _errors(_repeated(_ECHO), messages=[{"content": _ECHO * 20}])),
-    "broken array": Scenario("/v1/calls", "ingest", _rows(b'{"a":[1}', 200_000)),
-    "empty rows": Scenario("/v1/calls", "ingest", _rows(b"{}", 400_000)),
-    "deep row": Scenario("/v1/calls", "ingest", lambda _: itertools.repeat(b"[" + b"[" * 2_000_000)),
+    "backslashes": _reported(_errors(_repeated("\\" * 65_000))),
+    "headers": _reported(_errors(_repeated("Authorization: " * 5000))),
+    "userinfo": _reported(_errors(_repeated("https://" + "u" * 64_000 + ":p@host/"))),
+    "full-width keys": _reported(_errors(_repeated("ｐａｓｓｗｏｒｄ＝ａ " * 5000))),  # noqa: RUF001
+    "addresses": _reported(_errors(_repeated("a@b.co " * 9000))),
+    "chance": _reported(_errors(_random_texts)),
+    "many texts": _reported(_errors(_many_texts)),
+    "echoes": _reported(_errors(_repeated(_ECHO), messages=[{"content": _ECHO * 20}])),
+    "echoes of Han": _reported(_echoed_han),
+    "broken array": _reported(_rows(b'{"a":[1}', 200_000)),
+    "empty rows": _reported(_rows(b"{}", 400_000)),
+    "deep row": _reported(lambda _: itertools.repeat(b"[" + b"[" * 2_000_000)),
+    "objects of JSON": _asked(_CALLS, f={"or": [{}] * 250_000}),
+    "objects": _asked(_CALLS, f={"or": [{}] * 180}),
+    "objects too many": _asked(_CALLS, f={"or": [{}] * 240}),
+    "values": _asked(_CALLS, f={"or": [{"model": {"in": [f"m{n}" for n in range(1_000)]}}] * 3}),
+    "values too many": _asked(_CALLS, f={"or": [{"model": {"in": [f"m{n}" for n in range(1_000)]}}] * 11}),
+    "one filter thirty times": _asked(_THIRTY, f={"or": [{"model": {"eq": "x"}}] * 2}),
+    "one filter too often": _asked(_THIRTY, f={"or": [{"model": {"eq": "x"}}] * 15}),
+    "one text": _asked(_CALLS, f={"model": {"eq": "x" * 1_000_000}}),
+    "no such account": _asked(_CALLS, f={"account": {"eq": "nope"}}),
+    "new: repetitions": _asked("{" + "viewer{role}" * 490 + "}"),
+    "new: allowed repetitions": _asked("{" + "viewer{role}" * 75 + "}"),
+    "new: unknown inputs": _asked("{calls(filter: {" + "a: 1 " * 600 + "}) {totalCount}}"),
+    "new: unknown fields": _asked("{calls{nodes{" + _MISTAKES + "}}}"),
+    "new: listed values": _asked(
+        f"{{calls(filter: {{or: [{{model: {{in: [{_IN}]}}}} {{model: {{in: [{_IN}]}}}}]}}) {{totalCount}}}}"
+    ),
+    "new: short ones": _asked("{calls{nodes{" + "".join(f"x{n} " for n in range(100)) + "}}}"),
 }
 
 
 async def _post_for_ever(url: str, key: str, scenario: Scenario) -> None:
     """What the poster's process does."""
-    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as session:
+    async with aiohttp.ClientSession(headers=_headers(key)) as session:
 
         async def one(seed: int) -> None:
             for body in scenario.bodies(seed):
@@ -112,49 +172,77 @@ async def _post_for_ever(url: str, key: str, scenario: Scenario) -> None:
         await asyncio.gather(*(one(seed) for seed in range(ATTACKERS)))
 
 
-async def _timed(url: str, key: str, seconds: float) -> dict[str, list[float]]:
-    """Milliseconds that each of the other client's requests took."""
-    taken: dict[str, list[float]] = {"ingest": [], "healthz": []}
-    headers = {"Authorization": f"Bearer {key}"}
-    async with aiohttp.ClientSession(headers=headers) as session:
-        end = time.perf_counter() + seconds
-        for number in itertools.count():
-            if time.perf_counter() > end:
-                return taken
-            started = datetime.now(UTC) - timedelta(minutes=1)
-            rows = [
-                {"id": f"other-{time.time_ns()}-{number}-{n}", "started_at": started.isoformat(), "model": "gpt-4o",
-                 "status": "succeeded", "input_tokens": 100}
-                for n in range(10)
-            ]  # fmt: skip
-            begun = time.perf_counter()
-            async with session.post(f"{url}/v1/calls", data=json.dumps(rows)) as answer:
-                assert (await answer.json())["accepted"] == len(rows)
-            taken["ingest"].append((time.perf_counter() - begun) * 1000)
+def _headers(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+
+async def _timed(url: str, ingest: str, viewer: str, seconds: float) -> Taken:
+    """Milliseconds that each of the others' requests took."""
+    taken: Taken = {"ingest": [], "page": [], "healthz": []}
+    end = time.perf_counter() + seconds
+    async with aiohttp.ClientSession() as session:
+
+        async def ask(kind: str, path: str, key: str = "", body: bytes | None = None) -> Any:
             await asyncio.sleep(PAUSE_S)
             begun = time.perf_counter()
-            async with session.get(f"{url}/healthz") as answer:
-                assert answer.status == 200
-            taken["healthz"].append((time.perf_counter() - begun) * 1000)
-            await asyncio.sleep(PAUSE_S)
+            method, headers = ("POST", _headers(key)) if body else ("GET", {})
+            async with session.request(method, url + path, data=body, headers=headers) as answer:
+                found = await answer.read()
+                assert answer.status == 200, found
+            taken[kind].append((time.perf_counter() - begun) * 1000)
+            return found
+
+        while time.perf_counter() < end:
+            stored = json.loads(await ask("ingest", "/v1/calls", ingest, _small_batch()))
+            assert stored["accepted"] == SMALL, stored
+            page = json.loads(await ask("page", "/graphql", viewer, json.dumps({"query": PAGE}).encode()))
+            assert len(page["data"]["calls"]["nodes"]) == PAGE_ROWS, page
+            await ask("healthz", "/healthz")
     return taken
+
+
+def _small_batch() -> bytes:
+    moment, number = (datetime.now(UTC) - timedelta(minutes=1)).isoformat(), time.time_ns()
+    row = {"started_at": moment, "model": "gpt-4o", "status": "succeeded", "input_tokens": 100, "account": "acme"}
+    return json.dumps([{"id": f"other-{number}-{n}", **row} for n in range(SMALL)]).encode()
 
 
 def _p99(values: Sequence[float]) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[98]
 
 
-def _line(name: str, taken: dict[str, list[float]]) -> str:
-    cells = [
-        f"{kind} p50 {statistics.median(values):6.1f}  p99 {_p99(values):6.1f}  worst {max(values):6.1f} ms"
-        for kind, values in taken.items()
-    ]
-    return f"{name:<16} {'   '.join(cells)}   ({len(taken['healthz'])} rounds)"
+def _all(taken: Taken) -> list[float]:
+    return [value for values in taken.values() for value in values]
+
+
+def _line(name: str, alone: Taken, beside: Taken) -> str:
+    cells = [f"{kind} {statistics.median(values):5.1f} {_p99(values):6.1f}" for kind, values in beside.items()]
+    before, now = _p99(_all(alone)), _p99(_all(beside))
+    rounds = len(beside["healthz"])
+    return f"{name:<24} {'  '.join(cells)}  all {now:6.1f}  alone {before:6.1f}  x {now / before:4.1f}  ({rounds})"
+
+
+def _measured(house: Calledger, name: str, keys: tuple[str, str], seconds: float) -> tuple[Taken, Taken]:
+    """What the others' requests took with nobody else, and beside one scenario."""
+    scenario = SCENARIOS[name]
+    alone = asyncio.run(_timed(house.url, *keys, seconds / 2))
+    key = house.new_key(scenario.role, *scenario.accounts)
+    command = [sys.executable, "-m", "benchmarks.freeze", "--post", house.url, key, name]
+    poster = subprocess.Popen(command, cwd=ROOT)
+    try:
+        time.sleep(WARM_UP_S)
+        beside = asyncio.run(_timed(house.url, *keys, seconds))
+        if poster.poll() is not None:
+            raise SystemExit(f"the poster of `{name}` has ended; its message is above")
+    finally:
+        poster.kill()
+        poster.wait()
+    return alone, beside
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser(__doc__)
-    options.add_argument("--only", choices=SCENARIOS, help="one scenario alone")
+    options.add_argument("--only", choices=SCENARIOS, action="append", help="this scenario alone; may be repeated")
     options.add_argument("--seconds", type=float, default=10.0, help="how long each scenario lasts")
     options.add_argument("--post", nargs=3, metavar=("URL", "KEY", "NAME"), help="be the poster of a scenario")
     chosen = options.parse_args(arguments)
@@ -162,40 +250,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         url, key, name = chosen.post
         asyncio.run(_post_for_ever(url, key, SCENARIOS[name]))
     seconds = min(chosen.seconds, 3.0) if chosen.quick else chosen.seconds
-    say(machine())
-    results: dict[str, dict[str, list[float]]] = {}
+    say(f"{machine()}; load {os.getloadavg()[0]:.1f}")
+    print("milliseconds: median and 99th percentile of each, then the percentile of all of them")
+    results: dict[str, dict[str, Taken]] = {}
     with Calledger(FOLDER / "freeze") as house:
-        other = house.new_key("ingest")
-        asyncio.run(_timed(house.url, other, 2.0))
-        results["nobody else"] = asyncio.run(_timed(house.url, other, seconds))
-        print(_line("nobody else", results["nobody else"]))
-        for name in [chosen.only] if chosen.only else SCENARIOS:
-            scenario = SCENARIOS[name]
-            command = [
-                sys.executable,
-                "-m",
-                "benchmarks.freeze",
-                "--post",
-                house.url,
-                house.new_key(scenario.role),
-                name,
-            ]
-            poster = subprocess.Popen(command, cwd=ROOT)
-            try:
-                time.sleep(1.5)
-                results[name] = asyncio.run(_timed(house.url, other, seconds))
-                if poster.poll() is not None:
-                    raise SystemExit(f"the poster of `{name}` has ended; its message is above")
-            finally:
-                poster.kill()
-                poster.wait()
-            print(_line(name, results[name]), flush=True)
-    worst = {
-        kind: max((name for name in results if name != "nobody else"), key=lambda name: _p99(results[name][kind]))
-        for kind in ("ingest", "healthz")
-    }
-    figures = [Figure(f"freeze/{kind}", _p99(results[name][kind]), name) for kind, name in worst.items()]
-    return conclude(figures, results, chosen.json)
+        keys = house.new_key("ingest"), house.new_key("viewer")
+        asyncio.run(_filled(house.url, keys[0]))
+        asyncio.run(_timed(house.url, *keys, 2.0))
+        for name in chosen.only or SCENARIOS:
+            alone, beside = _measured(house, name, keys, seconds)
+            results[name] = {"alone": alone, "beside": beside}
+            print(_line(name, alone, beside), flush=True)
+    worst = max(results, key=lambda name: _p99(_all(results[name]["beside"])))
+    before = _p99([value for found in results.values() for value in _all(found["alone"])])
+    note = f"{worst}; alone {before:.1f} ms; load {os.getloadavg()[0]:.1f}"
+    return conclude([Figure("freeze/others", _p99(_all(results[worst]["beside"])), note)], results, chosen.json)
+
+
+async def _filled(url: str, key: str) -> None:
+    """A page's worth of calls."""
+    async with aiohttp.ClientSession(headers=_headers(key)) as session:
+        for _ in range(PAGE_ROWS // SMALL):
+            async with session.post(f"{url}/v1/calls", data=_small_batch()) as answer:
+                assert answer.status == 200
 
 
 if __name__ == "__main__":

@@ -158,11 +158,11 @@ class ErrorAdmission:
             if without_echoes.counts:
                 count(removed, name)
             text = without_echoes.masked
-        elif name == "error_code":
-            text = code_without(text, content.persons, removed)
-        else:
-            text = without_persons(text, content.persons, name, removed)
-        return self._texts.optional(text, limit, name, removed)
+        # What is invisible is gone from what is stored, so that persons are looked for in that.
+        clean = self._texts.optional(text, limit, name, removed)
+        if name == "error_code":
+            return code_without(clean, content.persons, removed)
+        return without_persons(clean, content.persons, name, removed)
 
     def _type_only(self, error: ErrorReport, persons: Persons, removed: dict[str, int]) -> _Details:
         # Text that cannot be held against the content is not kept; a name can.

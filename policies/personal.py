@@ -83,7 +83,7 @@ class PersonalTexts:
         named = report.persons if report.user is None else (report.user, *report.persons)
         if not any(fold(value).partition(" ")[0] in shown for value in named):
             return True
-        return not Persons(named).spans(shown)
+        return not Persons(named).label_spans(shown)
 
     def hide(self, admitted: "Admitted", persons: Persons) -> None:
         """Put marks for `persons` into the clear texts of `admitted`. Never raises: what fails is not kept."""
@@ -115,7 +115,7 @@ def without_persons(text: str | None, persons: Persons, name: str, removed: dict
     if not text:
         return text
     try:
-        hidden = persons.masked(text)
+        hidden = persons.masked_label(text)
     except Exception:  # whatever failed, the text may name somebody
         hidden = WITHHELD
     if hidden == text:

@@ -67,5 +67,6 @@ async def _start(runner: web.AppRunner, listener: socket.socket) -> web.SockSite
     try:
         await site.start()
     except OSError as error:
-        raise cannot_listen(*listener.getsockname()[:2], error) from None
+        host, port = listener.getsockname()[:2]
+        raise cannot_listen(host, port, error) from None
     return site

@@ -34,7 +34,7 @@ def build_app(runtime: Runtime) -> web.Application:
     return app
 
 
-class _Connection(RequestHandler):  # type: ignore[type-arg] - aiohttp's, generic for its own checks only
+class _Connection(RequestHandler):
     """One connection. What cannot be read as HTTP is refused in our words: aiohttp's quote what was sent."""
 
     __slots__ = ()
@@ -45,8 +45,8 @@ class _Connection(RequestHandler):  # type: ignore[type-arg] - aiohttp's, generi
         return super().handle_error(request, status, exc, "the request cannot be read" if message else None)
 
 
-class _Server(web.Server):  # type: ignore[type-arg]
-    def __call__(self) -> RequestHandler:  # type: ignore[type-arg]
+class _Server(web.Server):
+    def __call__(self) -> RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
 
@@ -59,7 +59,7 @@ class Runner(web.AppRunner):
         super().__init__(app, **options)
         self._front = front
 
-    async def _make_server(self) -> web.Server:  # type: ignore[type-arg]
+    async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         server.request_handler = self._front.before(server.request_handler)
         # aiohttp has no parameter for the class of its connections.
@@ -107,6 +107,6 @@ async def _metrics(_: web.Request) -> web.Response:
     registry = REGISTRY
     if METRICS in os.environ:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry)
         registry.register(TIMINGS)
     return web.Response(body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"})

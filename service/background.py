@@ -40,4 +40,5 @@ async def set_within(event: asyncio.Event, seconds: float) -> bool:
 
 def _log_failure(task: "asyncio.Task[None]") -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("work in the background has ended", task=task.get_coro().__qualname__, exc_info=error)
+        name = getattr(task.get_coro(), "__qualname__", task.get_name())
+        log.error("work in the background has ended", task=name, exc_info=error)

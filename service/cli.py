@@ -52,14 +52,18 @@ class _LazyGroup(TyperGroup):
             self.add_command(TyperCommand(entry.name, help=entry.help, hidden=entry.hidden, callback=None))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - Typer keeps these types to itself
-        name, command, rest = super().resolve_command(ctx, args)
-        return name, command and _load(_MODULES[command.name]), rest
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else _load(_MODULES[name]), rest
 
 
 def _load(entry: Entry) -> TyperCommand | TyperGroup:
     with collector_resting():
         module = import_module(f"service.commands.{entry.module}")
-    return typer.main.get_group(module.app) if entry.is_noun else typer.main.get_command(module.app)
+    if entry.is_noun:
+        return typer.main.get_group(module.app)
+    command = typer.main.get_command(module.app)
+    assert isinstance(command, TyperCommand | TyperGroup), "Typer makes no others of an app"
+    return command
 
 
 def _show_version(wanted: bool) -> None:

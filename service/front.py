@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 
 from service.logs import get_logger, log_request
 
-Handler = Callable[[Any], Awaitable[web.StreamResponse]]
+Handler = Callable[[Any], Awaitable[web.StreamResponse]]  # aiohttp says `BaseRequest` of what it gives as a `Request`
 log = get_logger()
 
 _PATIENCE_S: Final = 20.0

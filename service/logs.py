@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from select import PIPE_BUF
-from typing import Any, TextIO
+from typing import TextIO
 
 import orjson
 import structlog
@@ -36,11 +36,11 @@ _OURS = frozenset(
 )
 
 
-def _guard(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:  # noqa: ANN401
+def _guard(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
     return {key: value if key in _OURS else _guarded(value) for key, value in event.items()}
 
 
-def _guarded(value: Any) -> Any:  # noqa: ANN401 - whatever somebody logs
+def _guarded(value: object) -> object:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, list | tuple):
@@ -48,7 +48,7 @@ def _guarded(value: Any) -> Any:  # noqa: ANN401 - whatever somebody logs
     return guarded(value if isinstance(value, str) else repr(value))
 
 
-def _escape_control(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:  # noqa: ANN401
+def _escape_control(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
     return {key: _on_one_line(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
@@ -56,11 +56,11 @@ def _on_one_line(text: str) -> str:
     return text if text.isprintable() else text.translate(_CONTROL)
 
 
-def _json(event: structlog.types.EventDict, **_: Any) -> str:  # noqa: ANN401
+def _json(event: structlog.types.EventDict, **_: object) -> str:
     return orjson.dumps(event, default=repr).decode()
 
 
-def _name_exception(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:  # noqa: ANN401
+def _name_exception(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
     """An exception is logged by class and place: its message may quote a row, and a traceback its values."""
     error = event.pop("exc_info", None)
     if error is True:
@@ -154,7 +154,7 @@ def _write_soon() -> None:
         _requests.loop, _requests.timer = loop, loop.call_later(_TOGETHER_S, write_requests)
 
 
-def _in_order(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:  # noqa: ANN401
+def _in_order(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
     """What happened before stands before."""
     write_requests()
     return event

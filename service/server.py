@@ -197,7 +197,7 @@ async def _start_workers(
             *("-m", "service", "work"),
             stdin=pipe,
             stdout=pipe,
-            env=environment | own,
+            env={**environment, **own},
             pass_fds=(memory,),
         )
         for own in environments

@@ -1,7 +1,7 @@
 """Every setting of the service, in one place. Each is read from the environment as `CALLEDGER_<NAME>`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
 from pydantic import Field, ValidationError
@@ -89,7 +89,9 @@ def load_settings(**overrides: object) -> Settings:
     Raises OperatorError naming the first setting that is wrong.
     """
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+        # Of any type: it is pydantic that judges them.
+        given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
+        return Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()

@@ -51,7 +51,7 @@ class Shared:
         """What is left of the budget of `key`, the same for all processes."""
         return Level(self, key, capacity)
 
-    def counts(self, worker: int | None = None) -> memoryview:
+    def counts(self, worker: int | None = None) -> "memoryview[float]":
         """The figures of one process (None: this one), as doubles. Only the process itself writes them."""
         start = _LEVELS_BYTES + (self.worker if worker is None else worker) * _COUNTS * 8
         return memoryview(self.memory)[start : start + _COUNTS * 8].cast("d")

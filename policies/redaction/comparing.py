@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
+from policies.redaction.invisible import FILLERS
+
 LETTER: Final = 4
 """The information of a Latin letter or a digit, in the unit of `weight`."""
 
@@ -27,7 +29,7 @@ _LOWER: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmno
 _SIGNS: Final = bytes(byte for byte in range(0x80) if not chr(byte).isalnum())
 _SEPARATED: Final = _LOWER.replace(SEPARATOR.encode(), END, 1)
 _SIGNS_BUT_SEPARATORS: Final = _SIGNS.replace(SEPARATOR.encode(), b"")
-_FOREIGN_SIGNS: Final = re.compile(r"[^\w\x00-\x7f]+")
+_FOREIGN_SIGNS: Final = re.compile(rf"(?:[^\w\x00-\x7f]|[{FILLERS}])+")
 # Repeats are bounded: a text of nothing but backslashes is walked once, not once a backslash.
 _ESCAPES: Final = re.compile(
     r"(?:\\{1,8}u[0-9A-Fa-f]{4})+|(?:\\{1,8}x[0-9A-Fa-f]{2})+|\\{1,8}[nrtbfv\"'/]|(?:%[0-9A-Fa-f]{2})+"

@@ -33,7 +33,8 @@ _FREE_POINTS: Final = 100
 QUERY_POINTS_MAX: Final = 2_000
 """Of variables, and of all arguments together: two hundred objects, or four thousand values."""
 MUTATION_POINTS_MAX: Final = 10_000
-_CHARACTERS_A_POINT: Final = 10
+_CHARACTERS_A_POINT: Final = 4
+"""Of a document: about a token."""
 
 
 def check_body(body: bytes | str) -> None:
@@ -125,7 +126,8 @@ def charged(points: int) -> int:
 
 
 def refusal_points(query: object, variables: object) -> int:
-    """What an operation costs that was refused before it could be priced: it was parsed, perhaps validated."""
-    characters = len(query) if isinstance(query, str) else 0
-    values = charged(points_of(variables)) if isinstance(variables, dict) else 0
-    return 1 + min(characters, DOCUMENT_CHARACTERS_MAX) // _CHARACTERS_A_POINT + values
+    """What reading costs, in points: of a document, and of the variables of what is refused before it has a price."""
+    points = charged(points_of(variables)) if isinstance(variables, dict) else 0
+    if isinstance(query, str):
+        points += 1 + min(len(query), DOCUMENT_CHARACTERS_MAX) // _CHARACTERS_A_POINT
+    return points

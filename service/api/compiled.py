@@ -44,6 +44,8 @@ from service.query.errors import QueryTimeoutError
 from service.query.scope import Scope
 
 DOCUMENTS_MAX: Final = 256
+NODES_MAX: Final = 40_000
+"""Nodes of all documents together: 256 of the usual size, and ten of the largest."""
 DOCUMENT_CHARACTERS_MAX: Final = 16_384
 _VARIANTS_MAX: Final = 32
 _ADMITTED_MAX: Final = 64
@@ -82,14 +84,16 @@ class Operations:
         self._schema: GraphQLSchema = schema._schema  # graphql-core's schema has no public name
         self._arguments = Arguments(schema)
         self._documents: OrderedDict[str, _Document] = OrderedDict()
+        self._nodes = 0
         self.answered = 0
 
-    def offer(self, query: str, document: DocumentNode) -> None:
-        """A document that was validated and let pass."""
+    def offer(self, query: str, document: DocumentNode, nodes: int) -> None:
+        """A document of so many nodes that was validated and let pass."""
         if len(query) <= DOCUMENT_CHARACTERS_MAX and query not in self._documents:
-            self._documents[query] = _Document(document)
-            while len(self._documents) > DOCUMENTS_MAX:
-                self._documents.popitem(last=False)
+            self._documents[query] = _Document(document, nodes)
+            self._nodes += nodes
+            while len(self._documents) > DOCUMENTS_MAX or self._nodes > NODES_MAX:
+                self._nodes -= self._documents.popitem(last=False)[1].nodes
 
     async def answer(self, query: object, name: object, variables: object, context: Context) -> ExecutionResult | None:
         """The answer, or None: take the ordinary path."""
@@ -110,8 +114,9 @@ class Operations:
 class _Document:
     """One document and its operations by name."""
 
-    def __init__(self, document: DocumentNode) -> None:
+    def __init__(self, document: DocumentNode, nodes: int) -> None:
         self._document = document
+        self.nodes = nodes
         self._operations: dict[str | None, _Operation | None] = {}
 
     def operation(self, name: str | None, schema: GraphQLSchema, arguments: Arguments) -> "_Operation | None":

@@ -1,12 +1,14 @@
 """From the text of a document to one operation that may be looked at: parsed, bounded, validated, and remembered.
 
 Bounds come before the work that they bound. Validation compares fields of one response key by pairs, and fragments with
-each other: what would make it long is counted first, in one walk over the document.
+each other: what would make it long is counted first, in one walk over the document. What is long within its bounds
+takes tens of milliseconds the first time, and so a thread reads it, and not the event loop.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse, specified_rules, validate
@@ -14,15 +16,18 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from service.api.bounds import check_document
+from service.api.bounds import DOCUMENT_CHARACTERS_MAX, check_document
 from service.api.errors import Code, refused
 from service.api.limits import TOKENS_MAX, Shape, check_shape
+from service.aside import Aside
 from service.query.errors import BadInputError
 
-NODES_KEPT: Final = 100_000
-"""Nodes of all documents that are remembered: a kilobyte each."""
+NODES_KEPT: Final = 20_000
+"""Nodes of all documents that are remembered: a kilobyte each. The garbage collector walks them, in one piece."""
 ERRORS_MAX: Final = 3
 """Mistakes of a document that are told: each repeats a part of it."""
+SHORT_CHARACTERS: Final = 500
+"""A document up to this size is read on the event loop: it takes a few milliseconds at worst."""
 _RULES: Final = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
 
@@ -41,6 +46,24 @@ class Documents:
     def __init__(self) -> None:
         self._prepared: OrderedDict[str, Prepared] = OrderedDict()
         self._nodes = 0
+        self._aside = Aside()
+
+    def is_news(self, query: object) -> bool:
+        """Whether this is a long document that is still to be read."""
+        return (
+            isinstance(query, str)
+            and SHORT_CHARACTERS < len(query) <= DOCUMENT_CHARACTERS_MAX
+            and query not in self._prepared
+        )
+
+    def nodes_of(self, query: str) -> int:
+        """How many nodes a document has; 0 when it is forgotten already."""
+        found = self._prepared.get(query)
+        return found.nodes if found is not None else 0
+
+    async def read(self, query: str, schema: GraphQLSchema) -> None:
+        """Read a document in the thread, and remember it. Raises GraphQLError as `prepared` does."""
+        self._keep(query, await self._aside.run(partial(_read, schema), query))
 
     def prepared(self, query: str) -> Prepared:
         """Raises GraphQLError for a text that is no document, or one that is out of bounds."""
@@ -49,11 +72,28 @@ class Documents:
             self._prepared.move_to_end(query)
             return found
         found = _prepared(query)
-        self._prepared[query] = found
-        self._nodes += found.nodes
+        self._keep(query, found)
+        return found
+
+    def _keep(self, query: str, prepared: Prepared) -> None:
+        before = self._prepared.pop(query, None)
+        self._prepared[query] = prepared
+        self._nodes += prepared.nodes - (before.nodes if before is not None else 0)
         while self._nodes > NODES_KEPT:
             self._nodes -= self._prepared.popitem(last=False)[1].nodes
-        return found
+
+
+def _read(schema: GraphQLSchema, query: str) -> Prepared:
+    prepared = _prepared(query)
+    _validate(schema, prepared)
+    return prepared
+
+
+def _validate(schema: GraphQLSchema, prepared: Prepared) -> list[GraphQLError]:
+    """What is wrong with it; looked for once."""
+    if prepared.errors is None:
+        prepared.errors = validate(schema, prepared.document, _RULES, max_errors=ERRORS_MAX)
+    return prepared.errors
 
 
 def _prepared(query: str) -> Prepared:
@@ -62,10 +102,19 @@ def _prepared(query: str) -> Prepared:
     except BadInputError as error:
         raise refused(Code.BAD_USER_INPUT, str(error)) from None
     document = parse(query, max_tokens=TOKENS_MAX)
+    _unlink(document)
     shape = Shape(document)
     if (refusal := check_shape(shape)) is not None:
         raise refusal
     return Prepared(document, shape.nodes)
+
+
+def _unlink(document: DocumentNode) -> None:
+    """Take the tokens of a document apart: while each knows its neighbours, only the garbage collector frees them."""
+    token = document.loc.start_token if document.loc is not None else None
+    while token is not None:
+        following, token.prev, token.next = token.next, None, None
+        token = following
 
 
 def operation_of(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
@@ -105,8 +154,5 @@ class Preparation(SchemaExtension):
     def on_validate(self) -> Iterator[None]:
         prepared, execution = self._prepared, self.execution_context
         assert prepared is not None, "what is validated was parsed"
-        if prepared.errors is None:
-            schema: GraphQLSchema = execution.schema._schema  # type: ignore[attr-defined]
-            prepared.errors = validate(schema, prepared.document, _RULES, max_errors=ERRORS_MAX)
-        execution.pre_execution_errors = prepared.errors
+        execution.pre_execution_errors = _validate(execution.schema._schema, prepared)  # type: ignore[attr-defined]
         yield

@@ -56,7 +56,7 @@ _CODES: Final[tuple[tuple[type[Exception], Code], ...]] = (
     (ServiceError, Code.UNAVAILABLE),
 )
 AWAY: Final = "the database does not answer, or cannot be written; try again"
-_NULL_INPUT: Final = "nothing compares with null: leave the operator out, or use `isNull`"
+_NULL_INPUT: Final = "nothing equals null: leave `eq` or `ne` out, or use `isNull`"
 # graphql-core tells a wrong value from a wrong document by its words only.
 _VALUE: Final = re.compile(
     r"Expected value of |Variable '\$\w+' (has invalid value|of required|of non-null)|OneOf Input Object|"

@@ -50,7 +50,8 @@ class Gate(SchemaExtension):
             return found
         compiled = getattr(execution.schema, "compiled", None)
         if compiled is not None and execution.query is not None:
-            compiled.offer(execution.query, execution.graphql_document)
+            nodes = execution.schema.documents.nodes_of(execution.query)  # type: ignore[attr-defined]
+            compiled.offer(execution.query, execution.graphql_document, nodes)
         refusal = charge(found, context)
         self._priced = None if refusal is not None else found
         return refusal

@@ -1,7 +1,7 @@
 """Filters and orders as a caller writes them. `filters.py` makes predicates of them.
 
-A field of a filter that is null is not given: clients send null for every variable that they do not set. What is
-compared with is never null, and `Maybe` refuses it there: nothing equals null, and "no filter" is not what was meant.
+What is null in a filter is not given: clients send null for every variable that they do not set, such as an open bound
+of a range. `eq` and `ne` alone refuse it, by `Maybe`: nothing equals null, and "no filter" is not what was meant.
 """
 
 from datetime import datetime
@@ -34,17 +34,17 @@ def _optional(description: str, name: str | None = None) -> Any:  # noqa: ANN401
 class StringFilter:
     eq: Maybe[str] = _field("Equal.")
     ne: Maybe[str] = _field("Not equal; also what was not reported.")
-    in_: Maybe[list[str]] = _field("One of these; an empty list matches nothing.", "in")
-    not_in: Maybe[list[str]] = _field("None of these; also what was not reported.", "notIn")
-    contains: Maybe[str] = _field("Contains this text.")
-    starts_with: Maybe[str] = _field("Starts with this text.")
-    is_null: Maybe[bool] = _field("Was not reported (true), or was (false).")
+    in_: list[str] | None = _optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[str] | None = _optional("None of these; also what was not reported.", "notIn")
+    contains: str | None = _optional("Contains this text.")
+    starts_with: str | None = _optional("Starts with this text.")
+    is_null: bool | None = _optional("Was not reported (true), or was (false).")
 
 
 @strawberry.input(description="Compares ids.")
 class IDFilter:
     eq: Maybe[strawberry.ID] = _field("Equal.")
-    in_: Maybe[list[strawberry.ID]] = _field("One of these; an empty list matches nothing.", "in")
+    in_: list[strawberry.ID] | None = _optional("One of these; an empty list matches nothing.", "in")
 
 
 @strawberry.input(
@@ -61,78 +61,78 @@ class UserFilter:
 class IntFilter:
     eq: Maybe[int] = _field("Equal.")
     ne: Maybe[int] = _field("Not equal; also what was not reported.")
-    in_: Maybe[list[int]] = _field("One of these; an empty list matches nothing.", "in")
-    not_in: Maybe[list[int]] = _field("None of these; also what was not reported.", "notIn")
-    lt: Maybe[int] = _field("Less than.")
-    lte: Maybe[int] = _field("At most.")
-    gt: Maybe[int] = _field("More than.")
-    gte: Maybe[int] = _field("At least.")
-    is_null: Maybe[bool] = _field("Was not reported (true), or was (false).")
+    in_: list[int] | None = _optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[int] | None = _optional("None of these; also what was not reported.", "notIn")
+    lt: int | None = _optional("Less than.")
+    lte: int | None = _optional("At most.")
+    gt: int | None = _optional("More than.")
+    gte: int | None = _optional("At least.")
+    is_null: bool | None = _optional("Was not reported (true), or was (false).")
 
 
 @strawberry.input(description="Compares 64-bit whole numbers. All given operators must hold.")
 class BigIntFilter:
     eq: Maybe[BigInt] = _field("Equal.")
-    lt: Maybe[BigInt] = _field("Less than.")
-    lte: Maybe[BigInt] = _field("At most.")
-    gt: Maybe[BigInt] = _field("More than.")
-    gte: Maybe[BigInt] = _field("At least.")
+    lt: BigInt | None = _optional("Less than.")
+    lte: BigInt | None = _optional("At most.")
+    gt: BigInt | None = _optional("More than.")
+    gte: BigInt | None = _optional("At least.")
 
 
 @strawberry.input(description="Compares sums of tokens, 64-bit whole numbers. All given operators must hold.")
 class TokenSumFilter:
     eq: Maybe[BigInt] = _field("Equal.")
     ne: Maybe[BigInt] = _field("Not equal; also what was not reported.")
-    in_: Maybe[list[BigInt]] = _field("One of these; an empty list matches nothing.", "in")
-    not_in: Maybe[list[BigInt]] = _field("None of these; also what was not reported.", "notIn")
-    lt: Maybe[BigInt] = _field("Less than.")
-    lte: Maybe[BigInt] = _field("At most.")
-    gt: Maybe[BigInt] = _field("More than.")
-    gte: Maybe[BigInt] = _field("At least.")
-    is_null: Maybe[bool] = _field("Was not reported (true), or was (false).")
+    in_: list[BigInt] | None = _optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[BigInt] | None = _optional("None of these; also what was not reported.", "notIn")
+    lt: BigInt | None = _optional("Less than.")
+    lte: BigInt | None = _optional("At most.")
+    gt: BigInt | None = _optional("More than.")
+    gte: BigInt | None = _optional("At least.")
+    is_null: bool | None = _optional("Was not reported (true), or was (false).")
 
 
 @strawberry.input(description="Compares exact decimals. All given operators must hold.")
 class DecimalFilter:
     eq: Maybe[Decimal] = _field("Equal.")
     ne: Maybe[Decimal] = _field("Not equal; also what was not reported.")
-    lt: Maybe[Decimal] = _field("Less than.")
-    lte: Maybe[Decimal] = _field("At most.")
-    gt: Maybe[Decimal] = _field("More than.")
-    gte: Maybe[Decimal] = _field("At least.")
-    is_null: Maybe[bool] = _field("Was not reported (true), or was (false).")
+    lt: Decimal | None = _optional("Less than.")
+    lte: Decimal | None = _optional("At most.")
+    gt: Decimal | None = _optional("More than.")
+    gte: Decimal | None = _optional("At least.")
+    is_null: bool | None = _optional("Was not reported (true), or was (false).")
 
 
 @strawberry.input(description="Compares moments. `gte` and `lt` together make a half-open range.")
 class DateTimeFilter:
     eq: Maybe[datetime] = _field("At exactly this moment.")
-    lt: Maybe[datetime] = _field("Before.")
-    lte: Maybe[datetime] = _field("Not after.")
-    gt: Maybe[datetime] = _field("After.")
-    gte: Maybe[datetime] = _field("Not before.")
+    lt: datetime | None = _optional("Before.")
+    lte: datetime | None = _optional("Not after.")
+    gt: datetime | None = _optional("After.")
+    gte: datetime | None = _optional("Not before.")
 
 
 @strawberry.input(description="Compares yes and no.")
 class BooleanFilter:
     eq: Maybe[bool] = _field("Equal.")
-    is_null: Maybe[bool] = _field("Was not reported (true), or was (false).")
+    is_null: bool | None = _optional("Was not reported (true), or was (false).")
 
 
 @strawberry.input(description="Compares how calls ended.")
 class CallStatusFilter:
     eq: Maybe[CallStatus] = _field("Equal.")
     ne: Maybe[CallStatus] = _field("Not equal.")
-    in_: Maybe[list[CallStatus]] = _field("One of these; an empty list matches nothing.", "in")
-    not_in: Maybe[list[CallStatus]] = _field("None of these.", "notIn")
+    in_: list[CallStatus] | None = _optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[CallStatus] | None = _optional("None of these.", "notIn")
 
 
 @strawberry.input(description="Compares why amounts are not known.")
 class AmountUnknownFilter:
     eq: Maybe[AmountUnknownReason] = _field("Equal.")
     ne: Maybe[AmountUnknownReason] = _field("Not equal; also where the amount is known.")
-    in_: Maybe[list[AmountUnknownReason]] = _field("One of these; an empty list matches nothing.", "in")
-    not_in: Maybe[list[AmountUnknownReason]] = _field("None of these; also where the amount is known.", "notIn")
-    is_null: Maybe[bool] = _field("There is no such reason (true), or there is one (false).")
+    in_: list[AmountUnknownReason] | None = _optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[AmountUnknownReason] | None = _optional("None of these; also where the amount is known.", "notIn")
+    is_null: bool | None = _optional("There is no such reason (true), or there is one (false).")
 
 
 @strawberry.input(description="Matches calls that carry a tag.")

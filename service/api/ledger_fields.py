@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 import strawberry
+from strawberry import Some
 
 from policies.roots import CEILINGS
 from service.api.connections import PageInfo
@@ -121,8 +122,9 @@ def _indexes(wanted_: BigIntFilter) -> tuple[int, int]:
         (wanted_.gt, starts, 1),
         (wanted_.gte, starts, 0),
     ):
-        if given is not None:
-            bounds.append(given.value + offset)
+        value = _value(given)
+        if value is not None:
+            bounds.append(value + offset)
     return min(max(starts), INDEX_MAX), max(min(ends), 0)
 
 
@@ -137,9 +139,15 @@ def _moments(wanted_: DateTimeFilter) -> tuple[datetime | None, datetime | None]
         (wanted_.gt, starts, _past),
         (wanted_.gte, starts, _not_before),
     ):
-        if given is not None:
-            bounds.append(bound(given.value))
+        value = _value(given)
+        if value is not None:
+            bounds.append(bound(value))
     return max(starts, default=None), min(ends, default=None)
+
+
+def _value(given: Any) -> Any:  # noqa: ANN401 - what an operator compares with
+    """None for what is not given."""
+    return None if given is UNSET else given.value if isinstance(given, Some) else given
 
 
 def _past(moment: datetime) -> datetime:
@@ -157,8 +165,8 @@ def _kinds(wanted_: LedgerKindFilter) -> tuple[LedgerKind, ...] | None:
     found = list(LedgerKind)
     if wanted_.eq is not None:
         found = [kind for kind in found if kind.name == wanted_.eq.value.name]
-    if wanted_.in_ is not None:
-        names = {kind.name for kind in wanted_.in_.value}
+    if wanted_.in_ is not None and wanted_.in_ is not UNSET:
+        names = {kind.name for kind in wanted_.in_}
         found = [kind for kind in found if kind.name in names]
     return None if len(found) == len(LedgerKind) else tuple(found)
 

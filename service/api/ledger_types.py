@@ -105,7 +105,9 @@ class Proof:
 @strawberry.input(description="Compares kinds of entries.")
 class LedgerKindFilter:
     eq: Maybe[LedgerKind] = _field("Equal.")
-    in_: Maybe[list[LedgerKind]] = _field("One of these; an empty list matches nothing.", name="in")
+    in_: list[LedgerKind] | None = strawberry.field(
+        default=strawberry.UNSET, description="One of these; an empty list matches nothing.", name="in"
+    )
 
 
 @strawberry.input(description="Chooses entries of the ledger. All given fields must hold.")

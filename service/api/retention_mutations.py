@@ -238,7 +238,7 @@ class RetentionMutation:
     )
     async def erase_notes(
         self, info: Info, input: Annotated[EraseNotesInput, strawberry.argument(description="Whose, and why.")]
-    ) -> EraseNotesPayload:
+    ) -> EraseNotesPayload | None:
         refuse_bound(info.context, "eraseNotes")
         indexes = [int(one) for one in input.indexes]
         done = await notes.erase_notes(

@@ -56,13 +56,25 @@ class CalledgerSchema(strawberry.Schema):
         begun = self.tracing.begin()
         result = _too_large(variable_values, context_value) or _overspent(context_value)
         if result is None:
-            result = await super().execute(
+            is_news = self.documents.is_news(query)
+            result = await self._unreadable(query, context_value) if is_news else None
+            result = result or await super().execute(
                 query, variable_values, context_value, *args, operation_name=operation_name, **kwargs
             )
-            _charge_refusal(result, query, variable_values, context_value)
+            _charge_refusal(result, None if is_news else query, variable_values, context_value)
         result = _coded(result, context_value)
         self.tracing.end(begun, "ordinary", result, context_value)
         return result
+
+    async def _unreadable(self, query: str, context: object) -> ExecutionResult | None:
+        """The refusal of a long text that is no document, or one out of bounds. It is paid for before it is read."""
+        if isinstance(context, Context):
+            context.bucket.spend(refusal_points(query, None))
+        try:
+            await self.documents.read(query, self._schema)
+        except GraphQLError as error:
+            return ExecutionResult(None, [error])
+        return None
 
     async def answer_compiled(
         self, query: object, variables: object, context: Context, name: object

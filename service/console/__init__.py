@@ -13,7 +13,7 @@ _HEADERS = {
 
 def setup(app: web.Application) -> None:
     """Serve the page."""
-    page = resources.files(__package__).joinpath("index.html").read_bytes()
+    page = resources.files("service.console").joinpath("index.html").read_bytes()
 
     async def index(_: web.Request) -> web.Response:
         return web.Response(body=page, content_type="text/html", charset="utf-8", headers=_HEADERS)

@@ -58,7 +58,7 @@ class Csv:
     def row(self, row: Row) -> bytes:
         return _line(map(_cell, self._values(row)))
 
-    def _values(self, row: Row) -> Iterator[Any]:
+    def _values(self, row: Row) -> Iterator[object]:
         for field, parts in self._fields:
             value = row[field]
             if parts and field not in LISTS:
@@ -73,7 +73,7 @@ def _line(cells: Iterator[str]) -> bytes:
     return text.getvalue().encode("utf-8", "backslashreplace")
 
 
-def _cell(value: Any) -> str:  # noqa: ANN401 - a value of GraphQL's
+def _cell(value: object) -> str:
     match value:
         case None:
             return ""

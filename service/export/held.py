@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -26,6 +26,7 @@ from service.retention.escrow import open_held
 from service.retention.held_copies import count_copies, held_calls, held_errors
 from service.retention.holds import Hold
 from service.runtime import Runtime
+from service.storage.connection import Connection
 from service.storage.ids import encode_call_id, encode_error_id
 from service.storage.sources import AMOUNT_SOURCE_NAMES, AMOUNT_UNKNOWN_NAMES, SOURCE_NAMES
 
@@ -37,6 +38,7 @@ _CALL_COLUMNS: Final = (
     *("cache_hit", "deployment", "team", "organization", "normalized_error", "provider_request_id"),
 )
 _ERROR_COLUMNS: Final = ("occurred_at", "started_at", "model", "provider", "api_key")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class HeldRows:
 
 
 async def held_rows(
-    runtime: Runtime, connection: asyncpg.Connection, hold: Hold, *, reveal: bool, reason: str | None, actor: str
+    runtime: Runtime, connection: Connection, hold: Hold, *, reveal: bool, reason: str | None, actor: str
 ) -> HeldRows:
     """What `hold` keeps, once the ledger says that somebody got it: EXPORTED, with the hold and how many rows.
 
@@ -76,7 +78,7 @@ async def held_rows(
 
 
 async def _lines(
-    runtime: Runtime, connection: asyncpg.Connection, hold: Hold, text: Callable[[Segments], str]
+    runtime: Runtime, connection: Connection, hold: Hold, text: Callable[[Segments], str]
 ) -> AsyncIterator[bytes]:
     account = await runtime.accounts.name(hold.account_id)
 
@@ -155,7 +157,7 @@ def _camel(name: str) -> str:
     return first + "".join(word.title() for word in others)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - a column's value
+def _plain(value: _Value) -> _Value | str:
     match value:
         case datetime():
             return moment(value)

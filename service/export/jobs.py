@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-import asyncpg
 import orjson
 
 from service.background import set_within
@@ -23,6 +22,7 @@ from service.guard import guarded
 from service.ledger import LedgerKind
 from service.logs import get_logger
 from service.runtime import Runtime
+from service.storage.connection import Connection
 from service.storage.export_store import (
     ExportKind,
     ExportRecord,
@@ -60,7 +60,7 @@ class ExportWriter:
         self._owner = runtime.database.owner
         self._folder = folder
         self._worker = 0
-        self._alive: asyncpg.Connection | None = None
+        self._alive: Connection | None = None
         self._jobs: set[asyncio.Task[None]] = set()
 
     async def write_for_ever(self) -> None:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
+from service.ingest.metrics import STEEP_CORRECTIONS
 from service.ingest.prepared import Correction, Prepared
 from service.ingest.refusals import Refusal
 from service.ingest.rows import Rejection
@@ -38,6 +39,10 @@ A_CORRECTION: Final = "`corrects` names a correction: name the call that it corr
 NO_AMOUNT: Final = "a correction needs an `amount`: what is added to the call's, below zero to take back"
 UNPRICED: Final = "the call has no amount to correct: report its amount under its own `id`, which completes it"
 NOT_KEPT: Final = "the policy keeps no amounts: there is nothing to correct"
+_REMARKABLE: Final = 10
+_GROWTH_MAX: Final = 1_000_000
+_LEAST: Final = Decimal(1)
+"""Less was billed than one of the currency: what it may grow to is measured by one."""
 EARLIER: Final = "`started_at` of a correction is when it was made: it must not be earlier than the call"
 
 
@@ -60,7 +65,7 @@ class _Target:
 async def correct(connection: Connection, calls: Sequence[Prepared]) -> None:
     """Give each of `calls`, which are corrections with different keys, its outcome, in one transaction."""
     async with connection.transaction():
-        places = [await _place(connection, call) for call in calls]
+        places = [await _place(connection, call, calls) for call in calls]
         targets = await _targets(connection, calls, places)
         known = await _known(connection, calls)
         outcomes: list[Status | Rejection] = []
@@ -81,6 +86,8 @@ async def correct(connection: Connection, calls: Sequence[Prepared]) -> None:
             continue  # another writer was quicker: it is asked again, and is known then
         call.outcome = outcome
         call.stored_digest = call.digest
+        if call.warnings:
+            STEEP_CORRECTIONS.inc()
 
 
 def call_id(correction: Correction | None, started_at: datetime) -> str:
@@ -89,7 +96,9 @@ def call_id(correction: Correction | None, started_at: datetime) -> str:
     return milliseconds(started_at).to_bytes(6, "big").hex() + correction.key[12:]
 
 
-async def _place(connection: Connection, call: Prepared) -> tuple[int, datetime, str] | Rejection:
+async def _place(
+    connection: Connection, call: Prepared, calls: Sequence[Prepared]
+) -> tuple[int, datetime, str] | Rejection:
     """Tier, time and id of the call that is corrected, as far as the report says."""
     correction = call.correction
     assert correction is not None
@@ -99,9 +108,25 @@ async def _place(connection: Connection, call: Prepared) -> tuple[int, datetime,
         return correction.place
     values = (call.account_id, call.record[_PLACES["source"]], correction.source_id)
     rows = await connection.fetch(CALLS_OF_SOURCE_ID, *values)
-    if len(rows) != 1:
-        return _refused(SEVERAL_CALLS if rows else UNKNOWN_CALL)
+    if not rows or rows[0]["is_correction"]:
+        return _refused(_without_call(call, calls) if not rows else A_CORRECTION)
+    if len(rows) > 1 and not rows[1]["is_correction"]:
+        return _refused(SEVERAL_CALLS)
     return rows[0]["tier"], rows[0]["started_at"], rows[0]["id"].hex
+
+
+def _without_call(call: Prepared, calls: Sequence[Prepared]) -> str:
+    """Why nothing is stored under the gateway's id that `call` names, where it may be among `calls`."""
+    assert call.correction is not None
+    named = (call.account_id, call.record[_PLACES["source"]], call.correction.source_id)
+    if _names(call) == named:
+        return ITSELF
+    return A_CORRECTION if any(_names(other) == named for other in calls) else UNKNOWN_CALL
+
+
+def _names(call: Prepared) -> tuple[int, object, object]:
+    """Account, source and the gateway's id."""
+    return call.account_id, call.record[_PLACES["source"]], call.record[_PLACES["source_id"]]
 
 
 async def _targets(
@@ -166,12 +191,28 @@ def _judge(
     assert target.amount is not None
     amount = Decimal(call.record[_PLACES["amount"]])
     left = target.amount + target.corrected + taken.get(target.id, Decimal(0))
-    if left + amount < 0:
-        return _refused(
-            f"the correction takes back more than was billed: `{left:f}` `{target.currency}` is left of the amount"
-        )
+    refusal, call.warnings = _weighed(amount, left, target)
+    if refusal is not None:
+        return _refused(refusal)
     taken[target.id] = taken.get(target.id, Decimal(0)) + amount
     return Status.ACCEPTED
+
+
+def _weighed(amount: Decimal, left: Decimal, target: _Target) -> tuple[str | None, tuple[str, ...]]:
+    """Why a correction of `amount` is refused, of a call of which `left` is left; what is said of it if it is not.
+
+    A wrong price is put right by a factor of hundreds or thousands; by more than a million it was a wrong unit.
+    """
+    assert target.amount is not None
+    billed, currency = target.amount, target.currency
+    net = left + amount
+    if net < 0:
+        return f"the correction takes back more than was billed: `{left:f}` `{currency}` is left of the amount", ()
+    if amount <= 0 or net <= billed * _REMARKABLE:
+        return None, ()
+    if net > max(billed, _LEAST) * _GROWTH_MAX:
+        return f"the correction makes more than a million times as much of the `{billed:f}` `{currency}` billed", ()
+    return None, (f"the call is now `{net:f}` `{currency}`, more than ten times the `{billed:f}` that was billed",)
 
 
 def _refused(reason: str) -> Rejection:

@@ -12,6 +12,9 @@ QUEUED_ROWS = Gauge("calledger_ingest_queued_rows", "Calls that wait to be store
 BATCH_ROWS = Histogram(
     "calledger_ingest_batch_rows", "Calls stored by one commit", buckets=(1, 10, 50, 100, 250, 500, 1000, 2000, 5000)
 )
+STEEP_CORRECTIONS = Counter(
+    "calledger_ingest_steep_corrections", "Corrections that made a call's amount more than ten times what was billed"
+)
 UNSEALED = Counter("calledger_ingest_unsealed", "Values not kept because their key is gone or out of reach")
 BISECTED = Counter("calledger_ingest_bisected", "Batches that the database refused and that were cut in two")
 

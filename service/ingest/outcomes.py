@@ -46,4 +46,4 @@ def verdicts_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared 
         else:
             status = outcome.outcome if isinstance(outcome.outcome, Status) else Status.REJECTED
             code = Refusal.CONFLICT if status is Status.CONFLICT else None
-            yield Verdict(status, next(ids), None, dropped, warnings, code)
+            yield Verdict(status, next(ids), None, dropped, warnings + outcome.warnings, code)

@@ -40,7 +40,8 @@ class Prepared:
     """`record` is what is staged, without its position; `id` is a UUID in 32 hexadecimal digits.
 
     `report` is kept until the row is stored, to admit it anew should the policy change before that. `stored_digest` is
-    the digest of the call that is in the database under this key, once the row has its outcome.
+    the digest of the call that is in the database under this key, once the row has its outcome. `warnings` are of what
+    was stored, beside the report's own.
     """
 
     report: Report = field(repr=False)
@@ -55,6 +56,7 @@ class Prepared:
     outcome: Outcome | None = None
     stored_digest: int | None = None
     correction: Correction | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[int, str]:

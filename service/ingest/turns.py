@@ -1,19 +1,14 @@
-"""The event loop's time, shared: what takes long is done in slices, and what takes long in one piece, in a thread.
-
-A thread shares the interpreter with the loop: it hands over every millisecond, and so the loop waits a millisecond and
-not the piece. One thread: two would only take turns with each other.
-"""
+"""The event loop's time, shared: what takes long is done in slices, and what takes long in one piece, in a thread."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from time import perf_counter as _clock
 from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from policies import Report
+from service.aside import Aside
 from service.ingest.rows import Rejection
 
 SLICE_S: Final = 0.002
@@ -25,7 +20,6 @@ LONG_TEXT_BYTES: Final = 2**16
 ERROR_CHARS_MAX: Final = 2**18
 """Error text that one request stores at a time."""
 
-_SWITCH_S: Final = 0.001
 _LONG_ERROR_CHARS: Final = 2000
 _FEW_STRINGS: Final = 32
 
@@ -59,24 +53,6 @@ class Turn:
         await lane.acquire()
         loop.call_soon(lane.release)
         self.until = _clock() + SLICE_S
-
-
-class Aside:
-    """The thread for what takes long in one piece. `close` it after use."""
-
-    def __init__(self) -> None:
-        self._thread: ThreadPoolExecutor | None = None
-
-    async def run(self, work: Callable[[_Item], _Made], item: _Item) -> _Made:
-        """`work(item)`, done in the thread."""
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="calledger-aside")
-            sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_S))
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, item)
-
-    def close(self) -> None:
-        if self._thread is not None:
-            self._thread.shutdown(wait=False)
 
 
 async def in_parts(

@@ -25,8 +25,8 @@ class Verdict(NamedTuple):
 
     A duplicate was stored before with the same content. What completes a call is stored into it. A conflict has the id
     of a stored call and other content: it is not stored. `dropped` counts the fields that were left out of the row,
-    `warnings` say why some of them were. `code` is the reason from the closed list, of a call that was not stored and
-    is no duplicate.
+    `warnings` say why some of them were, and what is remarkable of a correction. `code` is the reason from the closed
+    list, of a call that was not stored and is no duplicate.
     """
 
     status: Status

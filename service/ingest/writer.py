@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from policies import Admitted, Report, Source, Store, Whole
 from policies.admission import REJECTED_ACCOUNT, REJECTED_CURRENCY
 from service.access.principal import Principal
+from service.aside import Aside
 from service.errors import ServiceError
 from service.ingest.addressee import Addressees
 from service.ingest.batch import BatchStore
@@ -27,7 +28,7 @@ from service.ingest.prepared import Prepared, Rules
 from service.ingest.prices import Prices
 from service.ingest.refusals import Refusal
 from service.ingest.rows import Rejection, Row
-from service.ingest.turns import LONG_TEXT_BYTES, Aside, Turn, in_parts, is_long_to_admit
+from service.ingest.turns import LONG_TEXT_BYTES, Turn, in_parts, is_long_to_admit
 from service.ingest.verdict import Verdict, tally_of
 from service.keyring import Keyring
 from service.logs import get_logger

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from service.keyring import postgres_schema as sql
 from service.keyring.errors import (
@@ -179,7 +180,7 @@ class PostgresStore:
         self._pool.terminate()
 
     @asynccontextmanager
-    async def _acquired(self) -> AsyncIterator[asyncpg.Connection]:
+    async def _acquired(self) -> AsyncIterator[PoolConnectionProxy]:
         async with _as_away(self._address), self._pool.acquire(timeout=COMMAND_S) as connection:
             yield connection
 

@@ -10,12 +10,11 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-import asyncpg
-
 from policies.evidence import BundleWriter, LedgerKind, moment
 from service.ledger.checkpoints import Checkpoints, SignedCheckpoint
 from service.ledger.errors import LedgerRangeError, LedgerSignerError
 from service.ledger.store import Ledger, Selection
+from service.storage.connection import Connection
 from service.storage.export_store import Asker, ExportKind, ExportRecord, add_export
 
 _CLOCK: Final = "SELECT clock_timestamp()"
@@ -77,7 +76,7 @@ async def _first_at(ledger: Ledger, at: datetime) -> int | None:
 
 
 async def record_evidence(
-    ledger: Ledger, span: Span, facts: Mapping[str, Any], *, actor: str, connection: asyncpg.Connection
+    ledger: Ledger, span: Span, facts: Mapping[str, Any], *, actor: str, connection: Connection
 ) -> SignedCheckpoint:
     """Append EVIDENCE_CREATED in the transaction of `connection`; the checkpoint that the bundle ends at.
 

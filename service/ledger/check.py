@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from policies import evidence
 from policies.evidence import (
@@ -67,7 +67,7 @@ async def check(ledger: Ledger) -> LedgerCheck:
     return LedgerCheck(tree.size, tree.root(), len(issued), tuple(problems))
 
 
-async def _rows(ledger: Ledger) -> AsyncIterator[dict[str, object]]:
+async def _rows(ledger: Ledger) -> AsyncIterator[dict[str, Any]]:
     start, size = 0, await ledger.size()
     while start < size:
         async with ledger.database.reading(None) as connection:
@@ -77,17 +77,17 @@ async def _rows(ledger: Ledger) -> AsyncIterator[dict[str, object]]:
         start += _CHUNK
 
 
-def _problem(row: dict[str, object], index: int, peaks: dict[Node, bytes]) -> str | None:
+def _problem(row: dict[str, Any], index: int, peaks: dict[Node, bytes]) -> str | None:
     """What is wrong with one entry, given the peaks before it."""
     if row["index"] != index:
         return "is missing"
     try:
-        leaf = read_leaf(row["leaf"])  # type: ignore[arg-type] - a column of bytes
+        leaf = read_leaf(row["leaf"])
     except EntryError:
         return "its leaf is not one"
     if (leaf.kind.value, leaf.actor, leaf.recorded_at) != (row["kind"], row["actor"], row["recorded_at"]):
         return "its leaf says something else than its columns"
-    if b"".join(completed(row["leaf"], index, peaks.__getitem__)) != row["hashes"]:  # type: ignore[arg-type]
+    if b"".join(completed(row["leaf"], index, peaks.__getitem__)) != row["hashes"]:
         return "its stored hashes are not those of the tree"
     return None
 

@@ -15,6 +15,7 @@ from policies.evidence import LedgerKind, Signer, read_key
 from service.ledger import statements
 from service.ledger.errors import LedgerSignerError
 from service.ledger.store import Ledger, prove
+from service.storage.connection import Connection, one_row
 
 ENTRIES_MAX: Final = 100
 AGE_MAX: Final = timedelta(minutes=5)
@@ -71,7 +72,7 @@ class Checkpoints:
     async def near(self, size: int) -> tuple[int | None, int | None]:
         """The nearest sizes, smaller and larger, that one was issued of."""
         async with self._database.reading(None) as connection:
-            row = await connection.fetchrow(statements.NEAR_CHECKPOINTS, size)
+            row = await one_row(connection, statements.NEAR_CHECKPOINTS, size)
         return row["smaller"], row["larger"]
 
     async def sign(self) -> SignedCheckpoint:
@@ -80,21 +81,19 @@ class Checkpoints:
         await self.signer()
         async with self._database.writer.acquire() as connection, connection.transaction():
             # Under the ledger's lock, so that it is not handed over meanwhile.
-            head = await connection.fetchrow(statements.HEAD, statements.LEDGER_LOCK)
+            head = await one_row(connection, statements.HEAD, statements.LEDGER_LOCK)
             return await self.issue(connection, head["size"], await self.signer())
 
     async def sign_if_due(self) -> bool:
         """Sign when 100 entries, or one for five minutes, have no checkpoint."""
         async with self._database.reading(None) as connection:
-            row = await connection.fetchrow(statements.UNSIGNED)
+            row = await one_row(connection, statements.UNSIGNED)
         due = row["entries"] >= ENTRIES_MAX or (row["entries"] > 0 and row["age"] >= AGE_MAX)
         if due:
             await self.sign()
         return due
 
-    async def rotate_signer(
-        self, successor_seed: bytes, *, actor: str, connection: asyncpg.Connection | None = None
-    ) -> int:
+    async def rotate_signer(self, successor_seed: bytes, *, actor: str, connection: Connection | None = None) -> int:
         """Hand the ledger over to another signer, in a transaction on `connection` where one is given: an entry by
         which the old one names the new, and a checkpoint signed by both. Returns the entry's index.
 
@@ -115,13 +114,11 @@ class Checkpoints:
             await self.issue(connection, index + 1, successor, signer)
         return index
 
-    async def covering(self, connection: asyncpg.Connection, size: int, signer: Signer) -> SignedCheckpoint | None:
+    async def covering(self, connection: Connection, size: int, signer: Signer) -> SignedCheckpoint | None:
         """The first that `signer` issued of at least `size` entries."""
         return _checkpoint(await connection.fetchrow(statements.COVERING_CHECKPOINT, size, str(signer.key)))
 
-    async def issue(
-        self, connection: asyncpg.Connection, size: int, signer: Signer, *others: Signer
-    ) -> SignedCheckpoint:
+    async def issue(self, connection: Connection, size: int, signer: Signer, *others: Signer) -> SignedCheckpoint:
         """The checkpoint of `size` entries that `connection` sees, issued in its transaction if it was not yet."""
         issued = _checkpoint(await connection.fetchrow(statements.CHECKPOINT, size))
         if issued is not None:

@@ -33,6 +33,7 @@ from service.ledger.errors import LedgerMirrorError
 from service.ledger.mirror import Mirror, MirroredEntry, newest_mirror
 from service.ledger.store import Ledger, completed
 from service.logs import get_logger
+from service.storage.connection import one_row
 
 log = get_logger()
 _CHUNK: Final = 2000
@@ -122,7 +123,7 @@ async def _replay(ledger: Ledger, mirror: Mirror, start: int, end: int) -> None:
     await _check(ledger, mirror)
     async with ledger.database.owner.acquire() as connection, connection.transaction():
         for entry in await asyncio.to_thread(lambda: [*islice(mirror.entries(start), end - start)]):
-            head = await connection.fetchrow(statements.HEAD, statements.LEDGER_LOCK)
+            head = await one_row(connection, statements.HEAD, statements.LEDGER_LOCK)
             try:
                 leaf = read_leaf(entry.leaf)
             except EntryError:
@@ -167,10 +168,11 @@ async def _check(ledger: Ledger, mirror: Mirror) -> None:
         tree = await asyncio.to_thread(_grown, mirror, issued.size)
         signers = await asyncio.to_thread(_signers, mirror)
         keys = own.union(signers) if own.intersection(signers) else own
-        holds = any(checkpoint.signed_by(Key(checkpoint.origin, public)) for public in keys)
+        signed = any(checkpoint.signed_by(Key(checkpoint.origin, public)) for public in keys)
+        holds = signed and (tree.size, tree.root()) == (checkpoint.size, checkpoint.root)
     except (EntryError, EvidenceError):
         holds = False
-    if not holds or (tree.size, tree.root()) != (checkpoint.size, checkpoint.root):
+    if not holds:
         raise LedgerMirrorError(
             f"the mirror `{mirror.folder}` contradicts its own checkpoint of {issued.size} entries: it was altered. "
             "Keep it for whoever asks, restore it from its backup or move it away, and start again"

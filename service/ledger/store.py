@@ -21,13 +21,14 @@ from service.guard import without_secrets
 from service.keyring import Keyring
 from service.ledger import statements
 from service.ledger.errors import LedgerDamagedError, LedgerRangeError
+from service.storage.connection import Connection, one_row
 from service.storage.database import Database
 
 if TYPE_CHECKING:
     from service.ledger.mirror import Mirror
 
 INDEX_MAX: Final = 2**62
-_CHUNK: Final = 2000
+_CHUNK: Final = 1000
 _SOME_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -59,7 +60,7 @@ class Selection:
     recorded_from: datetime | None = None
     recorded_to: datetime | None = None
 
-    def parameters(self) -> tuple[Any, ...]:
+    def parameters(self) -> tuple[object, ...]:
         kinds = None if self.kinds is None else [kind.value for kind in self.kinds]
         return self.start, self.end, kinds, _bound(self.recorded_from), _bound(self.recorded_to)
 
@@ -97,7 +98,7 @@ class Ledger:
         *,
         actor: str,
         note: str | None = None,
-        connection: asyncpg.Connection | None = None,
+        connection: Connection | None = None,
     ) -> int:
         """Append an entry and return its index.
 
@@ -113,7 +114,7 @@ class Ledger:
             return await self._append(own, LedgerKind(kind), facts, actor, note)
 
     async def _append(
-        self, connection: asyncpg.Connection, kind: LedgerKind, facts: Mapping[str, Any], actor: str, note: str | None
+        self, connection: Connection, kind: LedgerKind, facts: Mapping[str, Any], actor: str, note: str | None
     ) -> int:
         if not connection.is_in_transaction():
             raise ValueError("an entry is appended in a transaction: its lock must last until the commit")
@@ -126,7 +127,7 @@ class Ledger:
         digest = None if note is None else evidence.note_hash(salt, note)
         # Judged before the lock is taken: a refused entry keeps nobody waiting.
         leaf_bytes(Leaf(kind, _SOME_TIME, actor, facts, digest))
-        head = await connection.fetchrow(statements.HEAD, statements.LEDGER_LOCK)
+        head = await one_row(connection, statements.HEAD, statements.LEDGER_LOCK)
         index, now = head["size"], head["now"]
         data = leaf_bytes(Leaf(kind, now, actor, facts, digest))
         hashes = completed(data, index, head["peaks"])
@@ -205,7 +206,7 @@ class Ledger:
         actor: str,
         note: str | None = None,
         facts: Mapping[str, Any] | None = None,
-        connection: asyncpg.Connection | None = None,
+        connection: Connection | None = None,
     ) -> ErasedNotes:
         """Erase the free text of entries for good, in the transaction of `connection` if given; their leaves stay.
 
@@ -234,7 +235,7 @@ class Ledger:
 
 
 async def prove(
-    connection: asyncpg.Connection, size: int, parts: list[Range], *, nodes_only: bool = False
+    connection: Connection, size: int, parts: list[Range], *, nodes_only: bool = False
 ) -> tuple[bytes, list[bytes]]:
     """The root hash of `size` entries and the hashes of `parts` of them (with `nodes_only`, of all their nodes).
 

@@ -5,6 +5,8 @@ from typing import Final
 
 import asyncpg
 
+from service.storage.connection import Connection
+
 _PAGE: Final = """
     SELECT id, name, created_at FROM account
     WHERE name COLLATE "C" > $1 AND name NOT LIKE 'erased:%' AND ($2::integer[] IS NULL OR id = ANY ($2))
@@ -23,21 +25,21 @@ _NUMBER: Final = "SELECT id FROM account WHERE name = $1"
 
 
 async def page_accounts(
-    connection: asyncpg.Connection, size: int, *, behind: str, accounts: Sequence[int] | None
+    connection: Connection, size: int, *, behind: str, accounts: Sequence[int] | None
 ) -> list[asyncpg.Record]:
     """At most `size` accounts (`id`, `name`, `created_at`) whose names come after `behind`."""
     return await connection.fetch(_PAGE, behind, None if accounts is None else list(accounts), size)
 
 
-async def count_accounts(connection: asyncpg.Connection, accounts: Sequence[int] | None) -> int:
+async def count_accounts(connection: Connection, accounts: Sequence[int] | None) -> int:
     return await connection.fetchval(_COUNT, None if accounts is None else list(accounts))
 
 
-async def count_calls(connection: asyncpg.Connection, accounts: Sequence[int]) -> Mapping[int, int]:
+async def count_calls(connection: Connection, accounts: Sequence[int]) -> Mapping[int, int]:
     """Calls by account; one without any is left out."""
     return {row["account_id"]: row["calls"] for row in await connection.fetch(_CALLS, list(accounts))}
 
 
-async def account_number(connection: asyncpg.Connection, name: str) -> int | None:
+async def account_number(connection: Connection, name: str) -> int | None:
     """The number of the account, if the connection sees it."""
     return await connection.fetchval(_NUMBER, name)

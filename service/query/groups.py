@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import asyncpg
-
 from policies.model import View
 from service.query import statements
 from service.query.cursor import Cursors, Position
@@ -14,6 +12,7 @@ from service.query.pages import PAGE_DEFAULT, Reading, Row
 from service.query.params import Params
 from service.query.predicate import EVERYTHING, Predicate
 from service.query.selection import Selection
+from service.storage.connection import Connection
 
 MODELS_MAX: Final = 100
 _COLUMNS: Final = {
@@ -69,7 +68,7 @@ class GroupsPage:
 
 
 async def read_groups(
-    connection: asyncpg.Connection,
+    connection: Connection,
     reading: Reading,
     request: GroupsRequest,
     selection: Selection,
@@ -94,7 +93,7 @@ async def read_groups(
 
 
 async def _fetch(
-    connection: asyncpg.Connection,
+    connection: Connection,
     reading: Reading,
     request: GroupsRequest,
     selection: Selection,
@@ -120,9 +119,7 @@ def _shown(reading: Reading, field: str) -> bool:
     return reading.scope.views.get(f"ErrorGroup.{field}", View.DENIED) is View.SEE
 
 
-async def _any_before(
-    connection: asyncpg.Connection, reading: Reading, request: GroupsRequest, after: Position
-) -> bool:
+async def _any_before(connection: Connection, reading: Reading, request: GroupsRequest, after: Position) -> bool:
     params = Params()
     hits = _hits(reading, _NEEDED, params)
     past = _past(request, after, ">=" if request.descending else "<=", params)
@@ -142,7 +139,7 @@ def _past(request: GroupsRequest, after: Position, operator: str, params: Params
     return f"(order_0, fingerprint) {operator} ({value}, {params.bind(fingerprint, 'bigint')})"
 
 
-async def _samples(connection: asyncpg.Connection, reading: Reading, rows: Sequence[Row]) -> dict[int, Row]:
+async def _samples(connection: Connection, reading: Reading, rows: Sequence[Row]) -> dict[int, Row]:
     params = Params()
     chosen = f"fingerprint = ANY ({params.bind(tuple(row['fingerprint'] for row in rows), 'bigint[]')})"
     select = "fingerprint, account_id, tier, occurred_at, id, sealed"
@@ -151,7 +148,7 @@ async def _samples(connection: asyncpg.Connection, reading: Reading, rows: Seque
     return {row["fingerprint"]: row for row in found}
 
 
-async def _count(connection: asyncpg.Connection, reading: Reading) -> int:
+async def _count(connection: Connection, reading: Reading) -> int:
     if not reading.legs:
         return 0
     params = Params()

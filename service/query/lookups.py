@@ -6,8 +6,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-import asyncpg
-
 from service.query import statements
 from service.query.fields import CALLS, Table
 from service.query.legs import FAR_FUTURE, TICK, Leg, legs_of
@@ -17,6 +15,7 @@ from service.query.predicate import Span
 from service.query.scope import Scope
 from service.query.selection import Projection, Selection, project
 from service.storage.accounts import Accounts
+from service.storage.connection import Connection
 
 CORRECTIONS_MAX: Final = 100
 _PLACE: Final = {
@@ -35,7 +34,7 @@ class RowKey:
 
 
 async def rows_by_key(
-    connection: asyncpg.Connection,
+    connection: Connection,
     table: Table,
     keys: Iterable[RowKey],
     selection: Selection,
@@ -56,7 +55,7 @@ async def rows_by_key(
 
 
 async def corrections_by_call(
-    connection: asyncpg.Connection,
+    connection: Connection,
     keys: Iterable[RowKey],
     selection: Selection,
     scope: Scope,
@@ -78,7 +77,7 @@ async def corrections_by_call(
 
 
 async def corrections_summed(
-    connection: asyncpg.Connection, keys: Iterable[RowKey], scope: Scope, accounts: Accounts, now: datetime
+    connection: Connection, keys: Iterable[RowKey], scope: Scope, accounts: Accounts, now: datetime
 ) -> Mapping[tuple[int, str], Decimal]:
     """What the corrections of the calls at `keys` add up to, by the call's (account, id)."""
     found: dict[tuple[int, str], Decimal] = {}
@@ -130,7 +129,7 @@ def _project(table: Table, selection: Selection, scope: Scope, params: Params, l
 
 
 async def _fetch(
-    connection: asyncpg.Connection,
+    connection: Connection,
     table: Table,
     leg: Leg,
     keys: Sequence[RowKey],

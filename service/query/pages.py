@@ -20,6 +20,7 @@ from service.query.scope import Scope
 from service.query.selection import Projection, Selection, project
 from service.query.slices import slices
 from service.query.where import Branch, UserTokens, Where, single_currency
+from service.storage.connection import Connection
 
 PAGE_MAX: Final = 200
 PAGE_DEFAULT: Final = 50
@@ -120,12 +121,12 @@ class Page(NamedTuple):
 
 
 async def read_page(
-    connection: asyncpg.Connection,
+    connection: Connection,
     reading: Reading,
     request: PageRequest,
     wanted: Wanted,
     cursors: Cursors,
-    count_rows: Callable[[asyncpg.Connection, Reading], Awaitable[int]],
+    count_rows: Callable[[Connection, Reading], Awaitable[int]],
 ) -> Page:
     """The page that `request` asks for; `count_rows` says how many rows the list has in all.
 
@@ -185,7 +186,7 @@ class _Fetcher:
 
     def __init__(
         self,
-        connection: asyncpg.Connection,
+        connection: Connection,
         reading: Reading,
         ordering: Ordering,
         wanted: Wanted,

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-import asyncpg
-
 from service.query.errors import BadInputError
+from service.storage.connection import Connection
 from service.storage.refusal_store import KEPT
 from service.storage.sources import SOURCE_NAMES
 
@@ -32,7 +31,7 @@ class Refused(NamedTuple):
 
 
 async def read_refusals(
-    connection: asyncpg.Connection, since: datetime, until: datetime, accounts: Sequence[int] | None
+    connection: Connection, since: datetime, until: datetime, accounts: Sequence[int] | None
 ) -> tuple[list[Refused], int]:
     """Counts of the hours that touch `since` to `until`, newest first, `ROWS_MAX` at most, and the sum of all of them.
 

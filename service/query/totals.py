@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-import asyncpg
-
 from service.query import statements
 from service.query.cost_sql import CURRENCY, SUMS
 from service.query.fields import CALLS
@@ -22,9 +20,10 @@ from service.query.params import Params
 from service.query.usage_plan import Plan, TierSpan, Windows, pieces_of
 from service.query.usage_sql import Reading as UsageReading
 from service.query.usage_sql import UsageUnion, rollups_answer
+from service.storage.connection import Connection
 
 
-async def count_rows(connection: asyncpg.Connection, reading: Reading) -> int:
+async def count_rows(connection: Connection, reading: Reading) -> int:
     """How many rows the list has in all; the statement timeout bounds the wait."""
     if not reading.legs:
         return 0

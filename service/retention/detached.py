@@ -16,6 +16,7 @@ from policies.model import Store
 from policies.retention import Partition, partition_bounds
 from service.retention.means import Means
 from service.retention.runs import Runs
+from service.storage.connection import Connection, one_row
 from service.storage.partitions import Catalogue, quoted
 
 TIMES: Final = {
@@ -62,14 +63,12 @@ async def detached_partitions(means: Means, there: Catalogue) -> list[Detached]:
     return sorted(found, key=lambda one: one.partition.name)
 
 
-async def detached_rows(
-    connection: asyncpg.Connection, partition: Partition, accounts: Sequence[int] | None
-) -> DetachedRows:
+async def detached_rows(connection: Connection, partition: Partition, accounts: Sequence[int] | None) -> DetachedRows:
     """Count the rows of these accounts (None: all) in the table itself; one that was dropped meanwhile has none."""
     statement = _ROWS.format(time=TIMES[partition.store], table=quoted(partition.name))
     try:
         async with connection.transaction():
-            row = await connection.fetchrow(statement, None if accounts is None else list(accounts))
+            row = await one_row(connection, statement, None if accounts is None else list(accounts))
     except asyncpg.UndefinedTableError:
         return DetachedRows(0, None)
     return DetachedRows(row["rows"], row["oldest"])

@@ -5,10 +5,9 @@ from hashlib import sha256
 from typing import Any, Final, Literal
 from uuid import UUID
 
-import asyncpg
-
 from service.keyring import PeriodKeyName
-from service.retention.means import LedgerWriter
+from service.storage.connection import Connection
+from service.storage.policy_store import LedgerWriter
 
 NAMES_MAX: Final = 500
 """How many names one entry lists."""
@@ -39,7 +38,7 @@ async def append(
     *,
     actor: str,
     note: str | None = None,
-    connection: asyncpg.Connection,
+    connection: Connection,
 ) -> int | None:
     """One entry, in the transaction of `connection`: it is there exactly when what it says is. None without a ledger.
 

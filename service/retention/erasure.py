@@ -9,13 +9,14 @@ What a hold keeps is copied to it at once, and goes from where everybody reads: 
 export alone (article 18, restriction), and then the copies go too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
+import asyncpg
 import orjson
 
 from policies.model import DataClass, Store
@@ -32,7 +33,8 @@ from service.retention.named_rows import clear_names
 from service.retention.notes import forget_in_notes, without
 from service.retention.overall import RESTING, forget_empty, take_with
 from service.retention.planning import all_partitions
-from service.storage.database import Queryable, uuid_of
+from service.storage.connection import Queryable
+from service.storage.database import uuid_of
 from service.storage.notices import notify
 
 SWEEP: Final = timedelta(days=2)
@@ -374,7 +376,7 @@ def _unreadable_at(means: Means, tokens: Sequence[tuple[int, str, int]]) -> date
     return max(ends) + timedelta(days=means.keyring_backup_days) if ends else None
 
 
-def _erasure(row: Mapping[str, Any]) -> Erasure:
+def _erasure(row: asyncpg.Record) -> Erasure:
     return Erasure(
         id=uuid_of(row["id"]),
         kind=ErasureKind(row["kind"]),

@@ -24,6 +24,7 @@ from policies.model import DataClass, Store
 from policies.segments import ErrorDetails, unpack_segments
 from service.keyring import KeyGoneError, Keyring
 from service.retention.errors import HeldCopyError
+from service.storage.connection import Connection
 from service.storage.partitions import quoted
 
 ACTIVE: Final = "held_by.lifted_at IS NULL AND (held_by.expires_at IS NULL OR held_by.expires_at > $1::timestamptz)"
@@ -173,7 +174,7 @@ class Whose:
 
 
 async def copy_held(
-    connection: asyncpg.Connection, keyring: Keyring, rows: Slice, now: datetime, whose: Whose | None = None
+    connection: Connection, keyring: Keyring, rows: Slice, now: datetime, whose: Whose | None = None
 ) -> None:
     """Copy the rows of a slice that active holds name, each once a hold; sealed values with their record keys.
 
@@ -194,7 +195,7 @@ async def copy_held(
             await connection.execute(_COPY_ERRORS.format(source=rows.source), *columns, *bounds)
 
 
-async def copies(connection: asyncpg.Connection | asyncpg.Pool, rows: Slice) -> int:
+async def copies(connection: Connection | asyncpg.Pool, rows: Slice) -> int:
     """How many rows of a slice are kept by holds."""
     statement = _COPIES.get(rows.store)
     return 0 if statement is None else await connection.fetchval(statement, rows.tier, rows.start, rows.end)

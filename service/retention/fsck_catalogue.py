@@ -3,11 +3,10 @@
 from datetime import datetime
 from typing import Final
 
-import asyncpg
-
 from service.ledger import Ledger, check_columns, check_mirror, check_notes, history_problem
 from service.retention.means import Means
 from service.storage import row_security
+from service.storage.connection import Connection
 
 Result = tuple[list[str], str]
 
@@ -30,12 +29,12 @@ async def check_catalogue(means: Means, _: datetime) -> Result:
     return wrong, "policies, privileges, roles and triggers are as they were made"
 
 
-async def _roles(connection: asyncpg.Connection) -> list[str]:
+async def _roles(connection: Connection) -> list[str]:
     rows = await connection.fetch(_ROLES, list(row_security.ROLES))
     return [f"the role `{row['rolname']}` passes by row-level security" for row in rows]
 
 
-async def _triggers(connection: asyncpg.Connection) -> list[str]:
+async def _triggers(connection: Connection) -> list[str]:
     there = {(row["table"], row["name"]): row for row in await connection.fetch(_TRIGGERS)}
     wrong = [
         f"the trigger `{name}` of `{table}` is switched off"

@@ -19,6 +19,7 @@ from service.logs import get_logger
 from service.retention import entries
 from service.retention.means import Means
 from service.retention.runs import SYSTEM
+from service.storage.connection import Connection
 
 log = get_logger()
 
@@ -42,7 +43,7 @@ _WAIT_MAX: Final = timedelta(days=1)
 _UNKNOWN: Final = "put back from the ledger"
 
 
-def hold_differences(known: RecordedHold, row: Mapping[str, Any]) -> Iterable[str]:
+def hold_differences(known: RecordedHold, row: asyncpg.Record) -> Iterable[str]:
     """In what a row of `hold` differs from its entries."""
     name, facts = f"hold `{row['id']}`", known.facts
     if known.lifted is None and row["lifted_at"] is not None:
@@ -64,7 +65,7 @@ def hold_differences(known: RecordedHold, row: Mapping[str, Any]) -> Iterable[st
         yield f"{name}: its name, owner or reason is not the one in the note of its entry"
 
 
-def _pairs(facts: Mapping[str, Any], row: Mapping[str, Any]) -> Iterable[tuple[str, object, object]]:
+def _pairs(facts: Mapping[str, Any], row: asyncpg.Record) -> Iterable[tuple[str, object, object]]:
     yield "account", facts["account"], row["account_id"]
     yield "classes", ",".join(facts["classes"]), ",".join(map(str, _classes(row["classes"])))
     for column, name in (("from_at", "from"), ("to_at", "to"), ("expires_at", "expires")):
@@ -75,12 +76,12 @@ def _pairs(facts: Mapping[str, Any], row: Mapping[str, Any]) -> Iterable[tuple[s
     yield "calls", facts["calls"], calls
 
 
-def _classes(text: str) -> list[Any]:
+def _classes(text: str) -> list[object]:
     found = json.loads(text)
     return found if isinstance(found, list) else [found]
 
 
-async def restore_holds(means: Means, connection: asyncpg.Connection) -> list[str]:
+async def restore_holds(means: Means, connection: Connection) -> list[str]:
     """Put back every hold that the ledger has in force and the table has not, or has otherwise; what was done.
 
     In the transaction of `connection`, which has the lock of holds: nothing is destroyed before it has ended.
@@ -102,7 +103,7 @@ async def restore_holds(means: Means, connection: asyncpg.Connection) -> list[st
     return done
 
 
-def _stands(known: RecordedHold, row: Mapping[str, Any]) -> bool:
+def _stands(known: RecordedHold, row: asyncpg.Record) -> bool:
     """Whether a row keeps all that its entry names: it may name more, as one does that was put back."""
     open_ended = {"selection": row["model"] is None and row["api_key"] is None, "calls": row["call_ids"] is None}
     keeps = all(
@@ -111,7 +112,7 @@ def _stands(known: RecordedHold, row: Mapping[str, Any]) -> bool:
     return keeps and row["lifted_at"] is None
 
 
-def _values(id_: UUID, known: RecordedHold, row: Mapping[str, Any] | None) -> tuple[Any, ...]:
+def _values(id_: UUID, known: RecordedHold, row: asyncpg.Record | None) -> tuple[object, ...]:
     """What is known of a hold. What only the row knew is kept where the entry's digest says that it is still that."""
     facts = known.facts
     same = {column for column, ledgered, stored in _pairs(facts, row) if ledgered == stored} if row else set()

@@ -4,7 +4,7 @@ Placing moves nothing: from then on a purge copies what the hold names before it
 hold's key at once, and with it everything sealed that was kept for it; the copies are deleted in batches after that.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,8 @@ from service.retention.errors import HoldError
 from service.retention.hold_record import restore_holds
 from service.retention.means import Means
 from service.retention.runs import SYSTEM, Runs
-from service.storage.database import Queryable, uuid_of
+from service.storage.connection import Connection, Queryable, one_row
+from service.storage.database import uuid_of
 from service.storage.ids import IdError, decode_call_id
 from service.storage.notices import notify
 
@@ -122,7 +123,7 @@ class Hold:
 
 
 @asynccontextmanager
-async def holds_locked(owner: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+async def holds_locked(owner: asyncpg.Pool) -> AsyncIterator[Connection]:
     """Nobody places or lifts a hold, and no purge copies for one, until the block ends. Yields the connection."""
     async with owner.acquire() as connection:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
@@ -133,7 +134,7 @@ async def holds_locked(owner: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]
                 await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
 
 
-async def lock_holds(connection: asyncpg.Connection) -> None:
+async def lock_holds(connection: Connection) -> None:
     """The same until the transaction ends."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
 
@@ -172,12 +173,12 @@ async def place_hold(
     async with means.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
         await connection.execute(_INSERT, *values)
-        hold = _hold(await connection.fetchrow(_ONE, values[0]))
+        hold = _hold(await one_row(connection, _ONE, values[0]))
         index = await entries.append(
             means.ledger, "HOLD_PLACED", hold.facts(), actor=actor, note=note, connection=connection
         )
         await connection.execute("UPDATE hold SET ledger_index = $2 WHERE id = $1", hold.id, index)
-        return _hold(await connection.fetchrow(_ONE, hold.id))
+        return _hold(await one_row(connection, _ONE, hold.id))
 
 
 async def lift_hold(means: Means, hold_id: UUID, *, reason: str, actor: str) -> tuple[Hold, int | None]:
@@ -293,7 +294,7 @@ def _uuids(texts: Sequence[str] | None, account: int) -> list[UUID] | None:
     return found
 
 
-def _hold(row: Mapping[str, Any]) -> Hold:
+def _hold(row: asyncpg.Record) -> Hold:
     return Hold(
         id=uuid_of(row["id"]),
         name=row["name"],

@@ -8,13 +8,12 @@ destroys itself; the keys of erased accounts and lifted holds are written down h
 from collections.abc import AsyncIterator
 from typing import Final
 
-import asyncpg
-
 from policies.evidence import LedgerKind, read_leaf
 from service.logs import get_logger
 from service.retention import entries
 from service.retention.means import Means
 from service.retention.runs import SYSTEM
+from service.storage.connection import Connection
 
 log = get_logger()
 
@@ -58,7 +57,7 @@ def _is_ours(name: str, kind: str) -> bool:
     return kind != LedgerKind.KEY_DESTROYED and not name.startswith("period/")
 
 
-async def _known(connection: asyncpg.Connection) -> AsyncIterator[tuple[str, str]]:
+async def _known(connection: Connection) -> AsyncIterator[tuple[str, str]]:
     """The names of keys, each with what the ledger said of it last."""
     async for row in connection.cursor(_LEAVES, [kind.value for kind in _KINDS]):
         leaf = read_leaf(row["leaf"])

@@ -1,9 +1,9 @@
 """What retention works with, in one value: the ledger's rooms, the policy in force, and the operator's settings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Final
 
 import asyncpg
 
@@ -14,8 +14,10 @@ from service.errors import OperatorError
 from service.keyring import Keyring
 from service.retention.clock import Clock, machine_clock, trusted_now
 from service.storage.accounts import Accounts
-from service.storage.database import Database, Queryable
+from service.storage.connection import Queryable
+from service.storage.database import Database
 from service.storage.partitions import Partitions
+from service.storage.policy_store import LedgerWriter
 
 PURGE_DELAY: Final = timedelta(hours=72)
 _VERSIONS_MAX: Final = 1000
@@ -24,22 +26,6 @@ _VERSIONS: Final = "SELECT version, document, applied_at FROM policy_version ORD
 
 class EarlierPolicyError(OperatorError):
     """a policy that was in force before cannot be read"""
-
-
-class LedgerWriter(Protocol):
-    """What retention needs of the ledger."""
-
-    async def append(
-        self,
-        kind: Any,  # noqa: ANN401 - a kind of the ledger's, by name
-        facts: Mapping[str, Any],
-        *,
-        actor: str,
-        note: str | None = None,
-        connection: asyncpg.Connection | None = None,
-    ) -> int:
-        """Append an entry, in the transaction of `connection` when one is given; its index."""
-        ...
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from policies.evidence import LedgerKind, read_leaf
 from service.errors import RequestError
 from service.ledger import ErasedNotes, Ledger
 from service.retention.means import Means
+from service.storage.connection import Connection
 from service.storage.notices import notify
 
 ERASED: Final = "[erased]"
@@ -71,7 +72,7 @@ async def erase_notes_naming(means: Means, name: str, *, reason: str, actor: str
 
 async def forget_in_notes(
     means: Means,
-    connection: asyncpg.Connection,
+    connection: Connection,
     name: str,
     *,
     account: int,
@@ -116,7 +117,7 @@ def without(text: str, name: str) -> str:
     return ERASED if mentions(text, name) else text
 
 
-async def _notes(connection: asyncpg.Connection) -> AsyncIterator[asyncpg.Record]:
+async def _notes(connection: Connection) -> AsyncIterator[asyncpg.Record]:
     last = -1
     while rows := await connection.fetch(_NOTES, last, _READ_AT_ONCE):
         for row in rows:
@@ -126,7 +127,7 @@ async def _notes(connection: asyncpg.Connection) -> AsyncIterator[asyncpg.Record
 
 async def _erase(
     means: Means,
-    connection: asyncpg.Connection,
+    connection: Connection,
     indexes: Sequence[int],
     facts: dict[str, Any],
     *,

@@ -7,10 +7,9 @@ Each statement changes rollup and sums together, so that no reader and no crash 
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-import asyncpg
-
 from policies.model import Store
 from policies.retention import Partition
+from service.storage.connection import Connection
 
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _PLAIN: Final = ("calls", "errors", *_TOKENS, "priced", "amount", "estimated", "wasted")
@@ -140,19 +139,19 @@ def resting_regrouped(store: Store, column: str) -> Iterator[str]:
         """  # noqa: S608 - names of our own
 
 
-async def forget_empty(connection: asyncpg.Connection, part: Partition) -> None:
+async def forget_empty(connection: Connection, part: Partition) -> None:
     """Delete the sums of the partition's time of which nothing is left."""
     await _delete(connection, part, "AND calls = 0")
 
 
-async def forget_sums(connection: asyncpg.Connection, part: Partition) -> None:
+async def forget_sums(connection: Connection, part: Partition) -> None:
     """Delete the sums of the partition's time, as the partition itself goes."""
     await _delete(connection, part, "")
     for statement in _CORRECTIONS.get(part.store, ()):
         await connection.execute(statement, part.tier, part.start, part.end)
 
 
-async def _delete(connection: asyncpg.Connection, part: Partition, which: str) -> None:
+async def _delete(connection: Connection, part: Partition, which: str) -> None:
     for sums in RESTING.get(part.store, ()):
         await connection.execute(
             f"DELETE FROM {sums.table} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 {which}",  # noqa: S608

@@ -35,6 +35,7 @@ from service.retention.overall import forget_sums
 from service.retention.planning import named_plan, what_is_due
 from service.retention.runs import SYSTEM, PurgeState, Run, Runs
 from service.retention.tally import count_rows
+from service.storage.connection import Connection
 from service.storage.errors import DatabaseError, PartitionsBusyError
 from service.storage.notices import notify
 
@@ -228,7 +229,7 @@ class _Purge:
                 keys_destroyed=len(names),
             )
 
-    async def _escrow(self, connection: asyncpg.Connection, name: PeriodKeyName) -> None:
+    async def _escrow(self, connection: Connection, name: PeriodKeyName) -> None:
         start, end = period_bounds(name.period)
         async with connection.transaction():
             await copy_held(connection, self._keyring, Slice(Store.CALL_ERROR, name.tier, start, end), self.now)
@@ -273,7 +274,7 @@ class _Purge:
         early = await self._keep_early(part, rows)
         self._on_step("held rows copied")
 
-        async def keep(connection: asyncpg.Connection) -> None:
+        async def keep(connection: Connection) -> None:
             await forget_sums(connection, part)
             await self._keep(connection, rows, early)
 
@@ -287,7 +288,7 @@ class _Purge:
         async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
             return await self._keep(connection, rows, frozenset())
 
-    async def _keep(self, connection: asyncpg.Connection, rows: Slice, kept: frozenset[UUID]) -> frozenset[UUID]:
+    async def _keep(self, connection: Connection, rows: Slice, kept: frozenset[UUID]) -> frozenset[UUID]:
         """Copy what holds name, if there are others than `kept`, for which it was copied; those that it is copied for.
 
         Nobody places another until the transaction ends.

@@ -22,6 +22,7 @@ from service.retention.folder import LOCK as FOLD_LOCK
 from service.retention.means import Means
 from service.retention.overall import RESTING, Sums, summed
 from service.retention.overall_check import check_overall
+from service.storage.connection import one_row
 from service.storage.statements_write import deltas_of
 
 _DAY: Final = timedelta(days=1)
@@ -105,7 +106,7 @@ async def rebuild_sums(means: Means, days: list[tuple[int, datetime]], *, actor:
     for tier, day in days:
         async with means.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
             await connection.execute(_LOCK, FOLD_LOCK)
-            row = await connection.fetchrow(_REBUILD, tier, day, day + _DAY)
+            row = await one_row(connection, _REBUILD, tier, day, day + _DAY)
             facts = {
                 "tier": tier,
                 "day": f"{day:%Y-%m-%d}",

@@ -4,9 +4,9 @@ Each function answers what differs, in words: which row, what the ledger says, w
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import asyncpg
 
@@ -20,6 +20,8 @@ from service.retention.means import Means
 from service.retention.runs import ENDED, PurgeState, decode
 
 Result = tuple[list[str], str]
+_Name = TypeVar("_Name", str, int)
+_Known = TypeVar("_Known")
 
 _KEYS: Final = "SELECT prefix, role, accounts, mac, expires_at, revoked_at FROM api_key ORDER BY created_at, prefix"
 _HOLDS: Final = """
@@ -47,7 +49,7 @@ async def differences(means: Means) -> AsyncIterator[str]:
             yield one
 
 
-def check_of(what: str) -> Callable[[Means, datetime], Any]:
+def check_of(what: str) -> Callable[[Means, datetime], Awaitable[Result]]:
     """A check of fsck: one of `COMPARED`."""
     statement, compare = COMPARED[what]
 
@@ -203,7 +205,7 @@ def _differing(name: str, pairs: Mapping[str, tuple[object, object]]) -> Iterabl
             yield f"{name}: {column} is `{_shown(ledgered)}` in the ledger and `{_shown(stored)}` here"
 
 
-def _gone(what: str, known: Mapping[Any, Any], here: set[Any], index: Callable[[Any], int]) -> Iterable[str]:
+def _gone(what: str, known: Mapping[_Name, _Known], here: set[_Name], index: Callable[[_Known], int]) -> Iterable[str]:
     for name, entry in known.items():
         if name not in here:
             yield f"{what} `{name}` is in entry {index(entry)} of the ledger and not here"

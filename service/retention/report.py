@@ -32,6 +32,7 @@ from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.retention.detached import TIMES, Detached, DetachedRows, described, detached_partitions, detached_rows
 from service.retention.lost_keys import given_up
 from service.retention.means import EarlierPolicyError, Means
+from service.storage.connection import Connection
 from service.storage.partitions import catalogue_of
 
 
@@ -130,7 +131,7 @@ class Report:
 
 
 async def report(
-    means: Means, accounts: Sequence[int] | None = None, *, connection: asyncpg.Connection | None = None
+    means: Means, accounts: Sequence[int] | None = None, *, connection: Connection | None = None
 ) -> Report:
     """The state of everything that is kept, of these accounts (None: all), as `connection` sees it (None: the owner).
 
@@ -170,7 +171,7 @@ class _Survey:
 
     def __init__(
         self,
-        connection: asyncpg.Connection,
+        connection: Connection,
         owner: asyncpg.Pool,
         policy: Policy,
         now: datetime,
@@ -290,7 +291,7 @@ class _Keys:
 
     async def counts(
         self,
-        connection: asyncpg.Connection,
+        connection: Connection,
         window: Window,
         tier: int,
         parts: Sequence[Partition],
@@ -305,7 +306,7 @@ class _Keys:
             held = await connection.fetchval(_ESCROWED, tier, accounts)
         return Keys(len(live), self.destroyed.get(group, 0), lost, held)
 
-    async def _lost(self, connection: asyncpg.Connection, tier: int, parts: Sequence[Partition], live: set[str]) -> int:
+    async def _lost(self, connection: Connection, tier: int, parts: Sequence[Partition], live: set[str]) -> int:
         lost = 0
         for day in (day for part in parts for day in _days(part)):
             name = str(PeriodKeyName(tier, DataClass.PERSONAL.value, day))

@@ -21,7 +21,8 @@ from service.keyring import PeriodKeyName, parse_name
 from service.logs import get_logger
 from service.retention.clock import DIFFERENCE_MAX, GAP_MAX
 from service.retention.errors import PurgeFailedError
-from service.storage.database import Queryable, uuid_of
+from service.storage.connection import Connection, Queryable
+from service.storage.database import uuid_of
 from service.storage.partitions import named_by_us
 
 log = get_logger()
@@ -154,7 +155,7 @@ class Runs:
         run: Run,
         *,
         expected: PurgeState,
-        connection: asyncpg.Connection | None = None,
+        connection: Connection | None = None,
         **changes: Any,  # noqa: ANN401 - fields of Run
     ) -> Run:
         """Write `changes` of `run`. PurgeFailedError when the record has left the state `expected`: somebody is at it.
@@ -274,7 +275,7 @@ def encode(run: Run) -> str:
     return json.dumps(stored)
 
 
-def decode(row: Mapping[str, Any]) -> Run:
+def decode(row: asyncpg.Record) -> Run:
     """A run from its record. PurgeFailedError when the record is not one that we wrote."""
     try:
         stored: Mapping[str, Any] = json.loads(row["plan"])

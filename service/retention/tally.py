@@ -21,6 +21,7 @@ import asyncpg
 
 from policies.model import Store
 from policies.retention import Partition
+from service.storage.connection import one_row
 from service.storage.partitions import Catalogue, quoted
 
 _COUNT: Final = "SELECT count(*) FROM {table}"
@@ -61,7 +62,7 @@ async def count_rows(owner: asyncpg.Pool, run: UUID | None, part: Partition, the
         if _days_are_whole(part, there):
             bounds = [moment.astimezone(UTC).isoformat() for moment in (part.start, part.end)]
             values = (part.tier, part.start, part.end, run, *bounds)
-            row = await owner.fetchrow(_SUMMED.format(table=table), *values)
+            row = await one_row(owner, _SUMMED.format(table=table), *values)
             if row["summed"] and not row["taken"]:
                 return row["summed"] + row["counted"]
         return await owner.fetchval(_COUNT.format(table=table))

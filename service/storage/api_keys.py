@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import asyncpg
-
+from service.storage.connection import Connection
 from service.storage.models import ApiKey
 from service.storage.tortoise import control_transaction
 
@@ -60,7 +59,7 @@ async def added_key(
     created_at: datetime,
     accounts: Sequence[int] | None = None,
     expires_at: datetime | None = None,
-) -> AsyncIterator[asyncpg.Connection]:
+) -> AsyncIterator[Connection]:
     """Add a key, in one transaction with what the block does with the connection."""
     facts: dict[str, Any] = {"name": name, "role": role, "mac": mac, "created_at": created_at, "expires_at": expires_at}
     async with control_transaction() as (models, connection):
@@ -70,7 +69,7 @@ async def added_key(
 
 
 @asynccontextmanager
-async def revoked_key(prefix: str, moment: datetime) -> AsyncIterator[asyncpg.Connection]:
+async def revoked_key(prefix: str, moment: datetime) -> AsyncIterator[Connection]:
     """Revoke a key, in one transaction with what the block does with the connection."""
     async with control_transaction() as (models, connection):
         await ApiKey.filter(prefix=prefix).using_db(models).update(revoked_at=moment)

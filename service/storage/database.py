@@ -10,9 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 from tortoise.context import TortoiseContext, get_current_context
 
 from service.storage import row_security
+from service.storage.connection import Connection
 from service.storage.errors import DatabaseError
 from service.storage.row_security import SCOPED_ROLE, UNSCOPED_ROLE
 from service.storage.tortoise import tortoise_config
@@ -21,16 +23,12 @@ _USABLE_ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_ha
 _BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
 
 
-Queryable = asyncpg.Pool | asyncpg.Connection
-"""What a statement can be given to."""
-
-
 def uuid_of(value: UUID | str) -> UUID:
     """A uuid of a row: connections for reading give it as text."""
     return value if isinstance(value, UUID) else UUID(value)
 
 
-class ScopedConnection(asyncpg.Connection):  # type: ignore[type-arg]
+class ScopedConnection(asyncpg.Connection):
     """A connection that remembers whose rows it may see."""
 
     __slots__ = ("_accounts",)
@@ -53,7 +51,7 @@ async def _no_reset(_: object) -> None:
     """Connections carry no state between requests but the scope, which is set anew; a reset would be a round trip."""
 
 
-async def _text_codecs(connection: asyncpg.Connection) -> None:
+async def _text_codecs(connection: Connection) -> None:
     for name in ("numeric", "uuid"):
         await connection.set_type_codec(name, schema="pg_catalog", encoder=str, decoder=str, format="text")
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=str, format="text")
@@ -126,28 +124,29 @@ class Readers:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._idle: list[tuple[tuple[int, ...] | None, asyncpg.Connection]] = []
+        self._idle: list[tuple[tuple[int, ...] | None, PoolConnectionProxy]] = []
         self._waiting = 0
 
-    def at_hand(self, accounts: tuple[int, ...] | None) -> asyncpg.Connection | None:
+    def at_hand(self, accounts: tuple[int, ...] | None) -> PoolConnectionProxy | None:
         """The connection that was given back last, if it sees just these accounts."""
         if self._idle and self._idle[-1][0] == accounts:
             connection = self._idle.pop()[1]
             return connection if _alive(connection) else None
         return None
 
-    async def take(self, accounts: tuple[int, ...] | None) -> asyncpg.Connection:
+    async def take(self, accounts: tuple[int, ...] | None) -> PoolConnectionProxy:
         """Any connection, made to see these accounts (None: what its role sees)."""
         connection = await self._any(accounts)
         if accounts is not None:
             try:
-                await connection.see_only(accounts)
+                # The proxy hands this on to our ScopedConnection.
+                await connection.see_only(accounts)  # pyright: ignore[reportAttributeAccessIssue]
             except BaseException:
                 await self._pool.release(connection)
                 raise
         return connection
 
-    async def _any(self, accounts: tuple[int, ...] | None) -> asyncpg.Connection:
+    async def _any(self, accounts: tuple[int, ...] | None) -> PoolConnectionProxy:
         self._idle.sort(key=lambda idle: idle[0] == accounts)
         while self._idle:
             connection = self._idle.pop()[1]
@@ -159,14 +158,14 @@ class Readers:
         finally:
             self._waiting -= 1
 
-    def keep(self, connection: asyncpg.Connection, accounts: tuple[int, ...] | None) -> bool:
+    def keep(self, connection: PoolConnectionProxy, accounts: tuple[int, ...] | None) -> bool:
         """Keep it at hand, as one that sees these accounts; not when somebody waits for one."""
         if self._waiting:
             return False
         self._idle.append((accounts, connection))
         return True
 
-    async def give_back(self, connection: asyncpg.Connection) -> None:
+    async def give_back(self, connection: PoolConnectionProxy) -> None:
         """Have the pool look after it: something failed on it, or somebody waits."""
         await self._pool.release(connection)
 
@@ -176,7 +175,7 @@ class Readers:
         await self._pool.close()
 
 
-def _alive(connection: asyncpg.Connection) -> bool:
+def _alive(connection: PoolConnectionProxy) -> bool:
     """Whether it can be used; one that the server ended has left the pool by itself."""
     try:
         return not connection.is_closed()
@@ -193,7 +192,7 @@ class Lent:
         self._readers = database.readers(accounts)
         self._accounts = accounts
 
-    async def __aenter__(self) -> asyncpg.Connection:
+    async def __aenter__(self) -> Connection:
         connection = self._readers.at_hand(self._accounts)
         if connection is None:
             connection = await self._readers.take(self._accounts)

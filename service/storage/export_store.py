@@ -18,7 +18,8 @@ import orjson
 from policies import Policy, Role
 from policies.views import may_ask
 from service.errors import RequestError
-from service.storage.database import Database, Queryable, uuid_of
+from service.storage.connection import Connection, Queryable, one_row
+from service.storage.database import Database, uuid_of
 
 BUSY_S: Final = 5
 """After which it is worth asking whether an export is done."""
@@ -184,13 +185,13 @@ class Written:
 
 
 async def add_export(
-    connection: asyncpg.Connection, id_: UUID, kind: ExportKind, asker: Asker, policy: str, request: Mapping[str, Any]
+    connection: Connection, id_: UUID, kind: ExportKind, asker: Asker, policy: str, request: Mapping[str, Any]
 ) -> ExportRecord:
     """Put an export into the queue, in the transaction of `connection`. `policy`: digest of the one in force.
 
     Raises ExportBusyError while another one of the key is under way, or too many of its files are kept.
     """
-    kept = await connection.fetchrow(_KEPT_BY, asker.key_id)
+    kept = await one_row(connection, _KEPT_BY, asker.key_id)
     if kept["number"] >= KEPT_MAX:
         message = f"{KEPT_MAX} exports of the key are kept: ask again when one has expired"
         raise ExportBusyError(message, seconds=max(1, kept["seconds"]))
@@ -221,7 +222,7 @@ async def get_export(source: Queryable, id_: UUID) -> ExportRecord | None:
     return None if row is None else _record(row)
 
 
-async def live_writer(url: str) -> tuple[asyncpg.Connection, int]:
+async def live_writer(url: str) -> tuple[Connection, int]:
     """A connection that holds the lock of one process that writes exports, for as long as it lives, and its number."""
     connection, worker = await asyncpg.connect(url), secrets.randbits(62)
     try:
@@ -238,9 +239,7 @@ async def claim_export(owner: asyncpg.Pool, worker: int) -> ExportRecord | None:
     return None if row is None else _record(row)
 
 
-async def finish_export(
-    connection: asyncpg.Connection, id_: UUID, worker: int, written: Written, lifetime: timedelta
-) -> bool:
+async def finish_export(connection: Connection, id_: UUID, worker: int, written: Written, lifetime: timedelta) -> bool:
     """The file is there; False when the export is not this process's any more, and the file must go."""
     values = (written.rows, written.bytes, written.sha256, written.manifest, lifetime)
     return await connection.fetchval(_FINISH, id_, worker, *values) is not None

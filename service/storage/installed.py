@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from service.storage.connection import one_row
 from service.storage.models import Account, Installation, PurgeRun
 
 _START_LOCK: Final = 0x63616C6C_0030
@@ -57,7 +58,7 @@ async def newest_purge() -> PurgeRun | None:
 
 async def server_facts(owner: asyncpg.Pool) -> tuple[str, str]:
     """Version of the server, and size of the database for people."""
-    version, size = await owner.fetchrow(_FACTS)
+    version, size = await one_row(owner, _FACTS)
     return version.split()[0], size
 
 

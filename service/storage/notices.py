@@ -9,6 +9,7 @@ from typing import Final, Literal
 import asyncpg
 
 from service.logs import get_logger
+from service.storage.connection import Connection
 
 CHANNEL = "calledger_control"
 _RETRY_S: Final = 1.0
@@ -19,7 +20,7 @@ Topic = Literal["keys", "policy", "accounts", "purge", "ledger"]
 log = get_logger()
 
 
-async def notify(connection: asyncpg.Connection | asyncpg.Pool, topic: Topic, detail: str = "") -> None:
+async def notify(connection: Connection | asyncpg.Pool, topic: Topic, detail: str = "") -> None:
     """Tell every service that `topic` has changed, and what of it (`detail`; none: anything)."""
     await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"{topic} {detail}".rstrip())
 

@@ -12,6 +12,7 @@ from typing import Final
 import asyncpg
 
 from policies.model import Store
+from service.storage.connection import Connection
 from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import Partitions, quoted
 
@@ -59,7 +60,7 @@ async def pack(owner: asyncpg.Pool, partitions: Partitions, now: datetime) -> li
                 await connection.fetchval("SELECT pg_advisory_unlock($1)", _LOCK)
 
 
-async def _pack(connection: asyncpg.Connection, partitions: Partitions, now: datetime) -> list[str]:
+async def _pack(connection: Connection, partitions: Partitions, now: datetime) -> list[str]:
     packed: list[str] = []
     for store in PACKED_STORES:
         for partition in await partitions.list(store):

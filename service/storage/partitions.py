@@ -19,12 +19,13 @@ import asyncpg
 
 from policies.model import Policy, Store
 from policies.retention import Partition, partition_bounds
+from service.storage.connection import Connection, one_row
 from service.storage.errors import DatabaseError, PartitionsBusyError
 
 Need = tuple[Store, int, datetime]
 """A row that wants a partition: its store, its tier and the time that the store is cut by."""
 
-InTransaction = Callable[[asyncpg.Connection], Awaitable[None]]
+InTransaction = Callable[[Connection], Awaitable[None]]
 _Found = TypeVar("_Found")
 
 AHEAD: Final = 2
@@ -248,7 +249,7 @@ class Partitions:
         async with self._owner.acquire() as connection:
             try:
                 # CONCURRENTLY runs outside a transaction, so the timeout cannot be local to one.
-                before = await connection.fetchrow(_BEFORE_DETACH, store, quoted(name))
+                before = await one_row(connection, _BEFORE_DETACH, store, quoted(name))
                 if before["pending"]:
                     await _finalise(connection, store, name)
                 elif before["pending"] is not None:
@@ -260,7 +261,7 @@ class Partitions:
         """Drop one index, or the table when it has none left; whether there is more to drop."""
         table = quoted(partition.name)
         async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
-            there = await connection.fetchrow(_BEFORE_DROP, table)
+            there = await one_row(connection, _BEFORE_DROP, table)
             if there["attached"]:
                 raise DatabaseError(f"the partition `{partition.name}` is still attached: it is not dropped")
             if there["attached"] is None:
@@ -305,7 +306,7 @@ class Ranges:
 
 
 async def catalogue_of(
-    source: asyncpg.Pool | asyncpg.Connection, stores: Iterable[Store] = Store, *, sized: bool = True
+    source: asyncpg.Pool | Connection, stores: Iterable[Store] = Store, *, sized: bool = True
 ) -> Catalogue:
     """As `Partitions.catalogue`, by any connection: it is in the catalogue, which everybody may read."""
     rows = await source.fetch(_SIZED if sized else _UNSIZED, [store.value for store in stores])
@@ -327,24 +328,24 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-async def _ranges(connection: asyncpg.Connection, stores: Iterable[Store]) -> list[asyncpg.Record]:
+async def _ranges(connection: Connection, stores: Iterable[Store]) -> list[asyncpg.Record]:
     return await connection.fetch(_RANGES, [store.value for store in stores])
 
 
-async def _finalise(connection: asyncpg.Connection, store: str, name: str) -> None:
+async def _finalise(connection: Connection, store: str, name: str) -> None:
     async with connection.transaction(isolation="read_committed"):
         await connection.execute("SET LOCAL lock_timeout = '2s'")
         await connection.execute(f"ALTER TABLE {store} DETACH PARTITION {quoted(name)} FINALIZE")
 
 
-async def _read(connection: asyncpg.Connection, stores: Iterable[Store]) -> dict[tuple[Store, int], Ranges]:
+async def _read(connection: Connection, stores: Iterable[Store]) -> dict[tuple[Store, int], Ranges]:
     found: dict[tuple[Store, int], Ranges] = {}
     for row in await _ranges(connection, stores):
         found.setdefault((Store(row["store"]), row["tier"]), Ranges()).add(row["start_at"], row["end_at"])
     return found
 
 
-async def _create(connection: asyncpg.Connection, store: Store, tier: int, start: datetime, end: datetime) -> None:
+async def _create(connection: Connection, store: Store, tier: int, start: datetime, end: datetime) -> None:
     name = await _free_name(connection, f"{store.value}_t{tier}_{start.astimezone(UTC):%Y%m%d}")
     await connection.execute(
         f"CREATE TABLE {name} "
@@ -357,7 +358,7 @@ async def _create(connection: asyncpg.Connection, store: Store, tier: int, start
     )
 
 
-async def _free_name(connection: asyncpg.Connection, name: str) -> str:
+async def _free_name(connection: Connection, name: str) -> str:
     # A table of that name may be waiting for its drop; a purge finds what it drops by name, so it is never reused.
     free, number = name, 1
     while await connection.fetchval(_EXISTS, free):
@@ -366,6 +367,6 @@ async def _free_name(connection: asyncpg.Connection, name: str) -> str:
     return free
 
 
-async def _reset(connection: asyncpg.Connection) -> None:
+async def _reset(connection: Connection) -> None:
     if not connection.is_closed():
         await connection.execute("RESET lock_timeout")

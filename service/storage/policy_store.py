@@ -19,6 +19,7 @@ from policies import Policy, PolicyError, Store, canonical, diff, digest, parse
 from policies.evidence import moment
 from policies.retention import after_purges
 from service.errors import OperatorError
+from service.storage.connection import Connection
 from service.storage.models import PolicyVersion
 from service.storage.notices import notify
 
@@ -62,12 +63,12 @@ class LedgerWriter(Protocol):
 
     async def append(
         self,
-        kind: Any,  # noqa: ANN401 - a kind of the ledger's, by name
+        kind: str,
         facts: Mapping[str, Any],
         *,
         actor: str,
         note: str | None = None,
-        connection: asyncpg.Connection | None = None,
+        connection: Connection | None = None,
     ) -> int:
         """Append an entry in the transaction of `connection`; its index."""
         ...
@@ -197,7 +198,7 @@ async def store_policy(
 class PolicyDesk:
     """The policy and its proposals, held still in one transaction. Whoever changes the policy holds it alone."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
     async def in_force(self) -> AppliedPolicy | None:
@@ -269,7 +270,7 @@ async def policy_desk(owner: asyncpg.Pool) -> AsyncIterator[PolicyDesk]:
     """One transaction as the owner: all of what is done on the desk holds, or none of it."""
     async with owner.acquire() as connection, connection.transaction():
         await connection.execute(_LOCK, _LOCK_ID)
-        yield PolicyDesk(connection)  # type: ignore[arg-type] - a pool lends proxies
+        yield PolicyDesk(connection)
 
 
 def refuse_other(applied: AppliedPolicy, wanted: Policy) -> None:

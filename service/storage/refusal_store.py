@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
-from service.storage.database import Queryable
+from service.storage.connection import Connection, Queryable
 
 KEPT: Final = timedelta(days=31)
 """How long counts of refused reports are kept."""
@@ -41,6 +41,6 @@ async def add_refusals(connection: Queryable, counts: Iterable[RefusalCount]) ->
     await connection.execute(_ADD, *(list(column) for column in columns))
 
 
-async def forget_refusals(connection: "asyncpg.Pool | asyncpg.Connection") -> None:
+async def forget_refusals(connection: "asyncpg.Pool | Connection") -> None:
     """Delete what is older than it is kept."""
     await connection.execute(_FORGET, KEPT)

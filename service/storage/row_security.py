@@ -11,6 +11,8 @@ from typing import Final
 
 import asyncpg
 
+from service.storage.connection import Connection
+
 SCOPED_ROLE: Final = "calledger_app"
 UNSCOPED_ROLE: Final = "calledger_app_all"
 ROLES: Final = (SCOPED_ROLE, UNSCOPED_ROLE)
@@ -115,7 +117,7 @@ class Gap:
     repair: tuple[str, ...]
 
 
-async def gaps(connection: asyncpg.Connection) -> list[Gap]:
+async def gaps(connection: Connection) -> list[Gap]:
     """Every difference between the catalogue and the list, for those of the two roles that exist."""
     roles = await _roles(connection)
     found = [gap for role in roles for gap in await _surroundings(connection, role)]
@@ -132,7 +134,7 @@ async def gaps(connection: asyncpg.Connection) -> list[Gap]:
     return found
 
 
-async def put_in_force(connection: asyncpg.Connection, migrations: int) -> list[str]:
+async def put_in_force(connection: Connection, migrations: int) -> list[str]:
     """End every difference, and note for how many migrations. What was ended, in words; nothing when there was none."""
     ended = []
     for gap in await gaps(connection):
@@ -144,7 +146,7 @@ async def put_in_force(connection: asyncpg.Connection, migrations: int) -> list[
     return ended
 
 
-async def is_due(connection: asyncpg.Connection, migrations: int) -> bool:
+async def is_due(connection: Connection, migrations: int) -> bool:
     """Whether the list was not put in force since the last of so many migrations, or one of the roles exists and has
     nothing at all yet: somebody made it after the tables.
     """
@@ -156,11 +158,11 @@ async def is_due(connection: asyncpg.Connection, migrations: int) -> bool:
     return not granted >= set(roles)
 
 
-async def _roles(connection: asyncpg.Connection) -> list[str]:
+async def _roles(connection: Connection) -> list[str]:
     return sorted(row["rolname"] for row in await connection.fetch(_ROLES_THERE, list(ROLES)))
 
 
-async def _surroundings(connection: asyncpg.Connection, role: str) -> Iterable[Gap]:
+async def _surroundings(connection: Connection, role: str) -> Iterable[Gap]:
     """What the role needs besides tables."""
     found = []
     if not await connection.fetchval(_SCHEMA, role):

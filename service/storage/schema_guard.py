@@ -10,8 +10,7 @@ from importlib import resources
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-import asyncpg
-
+from service.storage.connection import Connection
 from service.storage.errors import DatabaseError
 from service.storage.tortoise import APP
 
@@ -44,7 +43,7 @@ def known_migrations() -> frozenset[str]:
     return frozenset(file.name.removesuffix(".py") for file in files if file.name[:4].isdigit())
 
 
-async def refuse_newer(connection: asyncpg.Connection) -> None:
+async def refuse_newer(connection: Connection) -> None:
     """Raises NewerSchemaError when a migration was run here that this program does not know."""
     if not await connection.fetchval(_THERE):
         return
@@ -57,12 +56,12 @@ async def refuse_newer(connection: asyncpg.Connection) -> None:
         )
 
 
-async def record_program(connection: asyncpg.Connection) -> None:
+async def record_program(connection: Connection) -> None:
     """Note that this program has run the migrations that no program is noted for."""
     await connection.execute(_RECORD, APP, own_version())
 
 
-async def _maker(connection: asyncpg.Connection, unknown: list[str]) -> str:
+async def _maker(connection: Connection, unknown: list[str]) -> str:
     """The version that ran these, in words."""
     program = await connection.fetchval(_PROGRAM, unknown) if await connection.fetchval(_RECORDED) else None
     return f"calledger {program}" if program else "the version that was installed last"

@@ -25,14 +25,14 @@ _FILLED: Final[tuple[LiteralString, ...]] = (
     "provider_request_id",
     "units",
 )
-FILLED: Final = tuple(_FILLED)
+FILLED: Final[tuple[str, ...]] = tuple(_FILLED)
 """Columns that a later report may fill in where they are null."""
 
 _AMOUNT: Final[tuple[LiteralString, ...]] = ("amount", "currency", "amount_source", "amount_parts", "amount_unknown")
-AMOUNT: Final = tuple(_AMOUNT)
+AMOUNT: Final[tuple[str, ...]] = tuple(_AMOUNT)
 """Columns that a later report may give a value together, where there is no amount, or an estimate of ours."""
 
-_OPEN: Final[LiteralString] = " + ".join(
+_OPEN: Final = " + ".join(
     f"CASE WHEN call.{name} IS NULL THEN {1 << place} ELSE 0 END" for place, name in enumerate(_FILLED)
 )
 AMOUNT_OPEN: Final = 1 << len(FILLED)
@@ -45,7 +45,7 @@ JOIN call ON call.account_id = wanted.account_id AND call.started_at = wanted.st
 WHERE call.tier = $5 AND call.started_at >= $6 AND call.started_at <= $7
 """
 
-STORED_DIGESTS: Final[LiteralString] = f"""
+STORED_DIGESTS: Final = f"""
 SELECT
     wanted.position, call.digest, call.digests,
     {_OPEN} + CASE WHEN call.amount IS NULL OR call.amount_source = 3 THEN {AMOUNT_OPEN} ELSE 0 END AS open

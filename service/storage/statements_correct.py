@@ -19,10 +19,12 @@ FOR UPDATE OF call
 """
 
 CALLS_OF_SOURCE_ID: Final[LiteralString] = """
-SELECT tier, started_at, id FROM call
-WHERE account_id = $1 AND source = $2 AND source_id = $3 AND correction_of IS NULL
+SELECT tier, started_at, id, correction_of IS NOT NULL AS is_correction FROM call
+WHERE account_id = $1 AND source = $2 AND source_id = $3
+ORDER BY is_correction
 LIMIT 2
 """
+"""Calls before corrections: two rows, of which the second is a call, are several calls."""
 
 CORRECTED_BEFORE: Final[LiteralString] = """
 SELECT call.correction_of AS id, sum(call.amount) AS amount

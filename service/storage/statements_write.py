@@ -60,7 +60,7 @@ _STAGED: Final[dict[LiteralString, LiteralString]] = {
     "units": "jsonb",
 }
 
-STAGED_COLUMNS: Final = tuple(_STAGED)
+STAGED_COLUMNS: Final[tuple[str, ...]] = tuple(_STAGED)
 """What one staged row is made of, in order. From `detail_type` to `sealed`: the error record, null unless
 `error_at` is set."""
 

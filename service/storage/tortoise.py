@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import asyncpg
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.transactions import in_transaction
+
+from service.storage.connection import Connection
 
 APP = "calledger"
 
@@ -45,8 +46,8 @@ def tortoise_config(url: str, *, role: str | None = None, max_connections: int =
 
 
 @asynccontextmanager
-async def control_transaction() -> AsyncIterator[tuple[BaseDBAsyncClient, asyncpg.Connection]]:
+async def control_transaction() -> AsyncIterator[tuple[BaseDBAsyncClient, Connection]]:
     """A transaction on the control tables: what the models take as `using_db`, and the connection beneath it."""
     async with in_transaction() as transaction:
-        connection: asyncpg.Connection = transaction._connection
+        connection: Connection = transaction._connection
         yield transaction, connection

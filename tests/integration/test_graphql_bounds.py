@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 from http_server import serve
 from rows import Shelf, StoredCall, open_shelf
+from watching import watched
 
 from policies.model import Role
 from service.api.bounds import check_body
+from service.api.compiled import NODES_MAX
+from service.api.documents import NODES_KEPT
 from service.api.limits import Bucket
+from service.api.schema import build_schema
 from service.query.errors import BadInputError
 
 CALLS = "query($f: CallFilter) { calls(filter: $f) { totalCount } }"
@@ -21,6 +25,8 @@ THIRTY = "query($f: CallFilter) {" + " ".join(f"a{n}: calls(filter: $f) {{ total
 REFUSED_CPU_S = 0.005
 WORST_CPU_S = 0.06
 """Twice what is measured, so that a busy machine fails nothing; without the bounds it is seconds."""
+HELD_CPU_S = 0.015
+"""How long a new document may keep the event loop; it is read in 20 to 40 milliseconds."""
 
 
 def nested(opening: str, closing: str, depth: int, inside: str = "") -> Any:
@@ -61,6 +67,14 @@ DOCUMENTS = {
         "MAX_COST_EXCEEDED",
     ),
     "mistakes": ("{calls(filter: {" + "a: 1 " * 600 + "}) {totalCount}}", "BAD_USER_INPUT"),
+}
+
+LISTED = "{calls(filter: {or: [" + ("{model: {in: [" + '"a" ' * 900 + "]}} ") * 2 + "]}) {totalCount}}"
+NEWS = {
+    "unknown fields": "{calls{nodes{" + "".join(f"x{n} " for n in range(1_900)) + "}}}",
+    "unknown inputs": DOCUMENTS["mistakes"][0],
+    "repetitions": DOCUMENTS["the same name"][0],
+    "listed values": LISTED,
 }
 
 
@@ -159,7 +173,7 @@ async def test_the_worst_that_is_let_pass_is_no_burden(shelf: Shelf) -> None:
 
 async def test_refusals_are_paid_for(shelf: Shelf) -> None:
     """Documents that fail validation spend the key's budget too; one that has nothing left is not even parsed."""
-    bucket = Bucket(1_000)
+    bucket = Bucket(2_500)
     wrong = "{ calls { nodes { nonsense } } }" + " " * 3_000
     codes = []
     for _ in range(8):
@@ -168,6 +182,41 @@ async def test_refusals_are_paid_for(shelf: Shelf) -> None:
     assert codes[:3] == ["GRAPHQL_VALIDATION_FAILED"] * 3
     assert codes[-3:] == ["THROTTLED"] * 3
     assert bucket.available == 0
+
+
+@pytest.mark.parametrize("kind", NEWS)
+async def test_new_documents_leave_the_loop_free(shelf: Shelf, kind: str) -> None:
+    """A long document that is another each time is read beside the loop, which goes on meanwhile."""
+    held = []
+    for number in range(5):
+        async with watched() as gaps:
+            await shelf.ask(f"{NEWS[kind]} # {number}")
+        held.append(max(gaps))
+    assert min(held) < HELD_CPU_S, held
+
+
+async def test_reading_a_new_document_is_paid_for_once(shelf: Shelf) -> None:
+    """A long document costs a point for four characters the first time, whether it is refused or not."""
+    for query in (LISTED + " # paid", NEWS["unknown fields"] + " # paid"):
+        spent = []
+        for _ in range(2):
+            bucket = Bucket(100_000)
+            bucket.per_second = 0
+            await shelf.ask(query, bucket=bucket)
+            spent.append(100_000 - bucket.available)
+        refused = query.startswith(NEWS["unknown fields"])
+        assert spent[0] - (0 if refused else spent[1]) == 1 + len(query) // 4
+
+
+async def test_remembered_documents_are_few(shelf: Shelf) -> None:
+    """What is remembered is bounded by what it holds: memory, and what the garbage collector has to walk."""
+    schema = build_schema()
+    for number in range(30):
+        await shelf.data(f"{LISTED} # kept {number}")
+    for kept, limit in ((schema.documents._prepared, NODES_KEPT), (schema.compiled._documents, NODES_MAX)):
+        assert 0 < sum(document.nodes for document in kept.values()) <= limit
+    last = next(reversed(schema.documents._prepared.values()))
+    assert last.document.loc.start_token.next is None, "tokens that hold each other are not freed by themselves"
 
 
 async def test_over_http_every_form_is_bounded(database_url: str, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ QUERIES = {
         costs(filter: {{{RANGE}}}, groupBy: [VALUE]) {{ rows {{ calls }} }} }}""",
     "CostOrderField": """{ costs(filter: {currency: {eq: "USD"}}, bucket: DAY, orderBy: [{field: VALUE}]) {
         rows { calls } } }""",
+    "CorrectionTime": "{ costs(bucket: DAY, corrections: VALUE) { rows { calls } } }",
     "TimeBucket": "{ costs(bucket: VALUE) { rows { calls } } }",
     "LedgerKind": "{ ledger(filter: {kind: {eq: VALUE}}) { totalCount } }",
     "DataClass": "mutation { planPurge(input: {class: VALUE}) { digest } }",

@@ -119,7 +119,7 @@ async def test_nulls_and_wrong_values_by_variable(shelf: Shelf) -> None:
     """What a variable brings is held to the same."""
     query = "query($f: CallFilter, $n: Int) { calls(filter: $f, first: $n) { totalCount } }"
     for wrong in (
-        {"f": {"not": {"model": {"in": None}}}},
+        {"f": {"not": {"model": {"ne": None}}}},
         {"f": {"startedAt": {"lt": "yesterday"}}},
         {"f": {"amount": {"eq": 0.1}, "currency": {"eq": "USD"}}},
         {"f": {"user": {"id": "a", "pseudonym": []}}},
@@ -170,29 +170,62 @@ async def test_null_is_not_given(shelf: Shelf, compiled: bool) -> None:
 
 
 def test_every_optional_input_takes_null() -> None:
-    """No field of any input is typed nullable and refuses null, but the operators, whose null would be compared."""
-    operators = {name for name in _inputs(build_schema()._schema) if name.endswith("Filter")} - {
-        *("CallFilter", "ErrorFilter", "LedgerFilter", "TagFilter")
-    }
-    refusing = [
-        f"{name}.{field.python_name}"
+    """No field of any input is typed nullable and refuses null, but equality, whose null would be compared."""
+    refusing = {
+        field.python_name
         for name, type_ in _inputs(build_schema()._schema).items()
-        if name not in operators
+        if name != "UserFilter"  # exactly one of its fields is given
         for field in type_.extensions["strawberry-definition"].fields
         if isinstance(field.type, StrawberryMaybe)
-    ]
-    assert refusing == []
+    }
+    assert refusing == {"eq", "ne"}
 
 
-async def test_an_operator_takes_no_null(shelf: Shelf) -> None:
+async def test_equality_takes_no_null(shelf: Shelf) -> None:
     """`{eq: null}` is BAD_USER_INPUT by literal and by variable: it would be taken for `isNull`, or for no filter."""
-    for operator in ("eq", "ne", "in", "notIn", "contains", "startsWith", "isNull"):
+    for operator in ("eq", "ne"):
         assert (
             await shelf.code(f"{{ calls(filter: {{model: {{{operator}: null}}}}) {{ totalCount }} }}")
             == "BAD_USER_INPUT"
         )
         query = "query($f: CallFilter) { calls(filter: $f) { totalCount } }"
         assert await shelf.code(query, variables={"f": {"model": {operator: None}}}) == "BAD_USER_INPUT"
+
+
+async def test_every_other_operator_that_is_null_is_not_given(shelf: Shelf) -> None:
+    """What a search form leaves empty narrows nothing, and what stands beside it holds."""
+    query = "query($f: CallFilter) { calls(filter: $f) { totalCount } }"
+    empty = dict.fromkeys(("in", "notIn", "contains", "startsWith", "isNull"))
+    bounds = dict.fromkeys(("lt", "lte", "gt", "gte"))
+    for filter_, count in (
+        ({"model": empty, "status": {"in": None}, "isCorrection": {"isNull": None}}, 8),
+        ({"model": {**empty, "eq": "nothing"}}, 0),
+        ({"latencyMs": {**bounds, "in": None, "isNull": None}, "totalTokens": bounds, "startedAt": bounds}, 8),
+        ({"latencyMs": {**bounds, "gte": 5}}, 3),
+        ({"amount": {**bounds, "lt": "3"}, "currency": {"eq": "USD"}}, 3),
+        ({"not": {"latencyMs": bounds}}, 0),
+    ):
+        assert (await shelf.data(query, variables={"f": filter_}))["calls"]["totalCount"] == count, filter_
+    literal = "{ calls(filter: {model: {in: null}, latencyMs: {gte: null, lt: 2}}) { totalCount } }"
+    assert (await shelf.data(literal))["calls"]["totalCount"] == 2
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["ordinary", "compiled"])
+async def test_a_bound_that_is_null_is_open(shelf: Shelf, compiled: bool) -> None:
+    """`{startedAt: {gte: $a, lt: $b}}` with either, both or neither of them set, on both paths."""
+    query = f"""query($a: DateTime, $b: DateTime, $m: [String!]) {{
+        calls(filter: {{startedAt: {{gte: $a, lt: $b}}, model: {{in: $m}}}}) {{ totalCount }}
+        costs(filter: {{startedAt: {{gte: $a, lt: $b}}, model: {{in: $m}}}}) {{ totals {{ calls }} }}
+        {"" if compiled else "viewer { role }"} }}"""
+    calls = await shelf.data("{ calls { nodes { startedAt } } }")
+    third = calls["calls"]["nodes"][2]["startedAt"]
+    before = build_schema().compiled.answered
+    for a, b, count in ((None, None, 8), (third, None, 3), (None, third, 5), (third, third, 0), (None, None, 8)):
+        for given in ({"a": a, "b": b, "m": None}, {"a": a, "b": b}):
+            data = await shelf.data(query, variables=given)
+            totals = [row["calls"] for row in data["costs"]["totals"]]
+            assert (data["calls"]["totalCount"], totals or ["0"]) == (count, [str(count)]), given
+    assert (build_schema().compiled.answered > before) is compiled
 
 
 async def test_empty_lists_match_nothing(shelf: Shelf) -> None:

@@ -293,6 +293,9 @@ async def test_what_the_ledger_does_not_have_is_the_callers_mistake(desk: Desk) 
     assert (nothing["hashes"], raw(nothing["rootHash"])) == ([], await desk.ledger.root(3))
     assert (await desk.refused('{ ledger(filter: {index: {eq: "1.5"}}) { totalCount } }'))[0] == "BAD_USER_INPUT"
     assert (await desk.refused("{ ledger(filter: {kind: {eq: null}}) { totalCount } }"))[0] == "BAD_USER_INPUT"
+    open_ = {"kind": {"in": None}, "recordedAt": {"gte": None, "lt": None}, "index": {"gt": None, "lte": None}}
+    everything = (await desk.ask(PAGE))["ledger"]["totalCount"]
+    assert everything and (await desk.ask(PAGE, f=open_))["ledger"]["totalCount"] == everything
 
 
 ROOTS = {

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ingesting import ANYONE, RECENT, Ingest, body, call, ingesting
+from prometheus_client import REGISTRY
 
 from policies import Role
 from policies.views import view_table
@@ -191,6 +192,7 @@ async def test_what_cannot_be_corrected_is_refused(billing: Billing) -> None:
         (correction("x", "x", "-1"), "names the correction itself"),
         (correction("a", stored.id, "-1", started_at=later(1)), "names the correction itself"),
         (correction("x", taken.id, "-1"), "names a correction"),
+        (correction("x", "c", "-1"), "names a correction"),
         (correction("x", "a", "-1", currency="EUR"), "is in `USD`"),
         (correction("x", unpriced.id, "1"), "has no amount to correct"),
         (correction("x", "twin", "-1"), "names several calls"),
@@ -202,6 +204,48 @@ async def test_what_cannot_be_corrected_is_refused(billing: Billing) -> None:
     litellm = await billing.ingest.value("UPDATE call SET source = 2 WHERE source_id = 'u' RETURNING 1")
     assert litellm == 1
     assert "another gateway" in await billing.refusal(correction("x", unpriced.id, "1"))
+
+
+async def test_a_correction_of_a_correction_of_one_request_is_named_so(billing: Billing) -> None:
+    """What arrives together is told the same as what arrives later; a call's id wins over a correction's."""
+    [_, first, second, itself] = await billing.report(
+        call("a", amount="10"), correction("c", "a", "-1"), correction("d", "c", "-1"), correction("e", "e", "-1")
+    )
+    assert first.status is ACCEPTED
+    assert (second.status, "names a correction" in (second.reason or "")) == (REJECTED, True)
+    assert (itself.status, "names the correction itself" in (itself.reason or "")) == (REJECTED, True)
+    await billing.report(call("c", amount="5"))
+    assert statuses(await billing.report(correction("f", "c", "-5"))) == [ACCEPTED]
+    await billing.assert_sums_are_right()
+
+
+async def test_what_a_correction_adds_is_never_without_a_word(billing: Billing) -> None:
+    """Up to ten times what was billed is quiet, beyond it both amounts are said and counted, alone or in sum, and
+    beyond a million times it is refused; what was billed below one may grow to a million."""
+    count = "calledger_ingest_steep_corrections_total"
+    before = REGISTRY.get_sample_value(count) or 0.0
+    await billing.report(call("a", amount="1"), call("free", amount="0"), call("big", amount="20"))
+    quiet, sum_, steep = await billing.report(
+        correction("c", "a", "9"), correction("d", "a", "0.5"), correction("e", "a", "989.5")
+    )
+    assert [(verdict.status, len(verdict.warnings)) for verdict in (quiet, sum_, steep)] == [
+        (ACCEPTED, 0),
+        (ACCEPTED, 1),
+        (ACCEPTED, 1),
+    ]
+    assert steep.warnings == ("the call is now `1000.0` `USD`, more than ten times the `1` that was billed",)
+    [back] = await billing.report(correction("f", "a", "-999"))
+    assert (back.status, back.warnings) == (ACCEPTED, ())
+    assert "a million times" in await billing.refusal(correction("g", "a", "999999999999999"))
+    assert "a million times" in await billing.refusal(correction("h", "big", "19999980.000000000001"))
+    [edge, free] = await billing.report(correction("i", "big", "19999980"), correction("j", "free", "1000000"))
+    assert [(verdict.status, len(verdict.warnings)) for verdict in (edge, free)] == [(ACCEPTED, 1)] * 2
+    [again] = await billing.report(correction("j", "free", "1000000"))
+    assert (again.status, again.warnings) == (DUPLICATE, ())
+    assert "a million times" in await billing.refusal(correction("k", "free", "0.000000000001"))
+    assert (REGISTRY.get_sample_value(count) or 0.0) - before == 4
+    assert await billing.ingest.value("SELECT sum(amount) FROM call") == 1 + 20_000_000 + 1_000_000
+    await billing.assert_sums_are_right()
 
 
 async def test_corrections_count_in_the_period_that_is_asked_for(billing: Billing) -> None:

@@ -1,15 +1,14 @@
 """The event loop is everybody's: what one request brings does not keep the others waiting."""
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ingesting import ANYONE, Ingest, call, ingesting
+from watching import watched
 
 from service.ingest.http import answer
 from service.ingest.native import native_reader
@@ -29,24 +28,6 @@ WORST = {
 async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
     async with ingesting(database_url, tmp_path) as made:
         yield made
-
-
-@asynccontextmanager
-async def watched() -> AsyncIterator[list[float]]:
-    """How long the loop was away from others, in seconds, each time; of the process's own CPU: others are on it too."""
-    gaps: list[float] = []
-
-    async def tick() -> None:
-        while True:
-            begun = time.process_time()
-            await asyncio.sleep(0)
-            gaps.append(time.process_time() - begun)
-
-    task = asyncio.create_task(tick())
-    try:
-        yield gaps
-    finally:
-        task.cancel()
 
 
 def failed(name: str, text: str, **facts: Any) -> dict[str, Any]:
@@ -78,8 +59,9 @@ async def test_many_rows_leave_the_loop_free(ingest: Ingest) -> None:
 
     async with watched() as gaps:
         verdicts = await reported(ingest, body)
-        document = json.loads(await answer(verdicts))
+        told = await answer(verdicts)
 
+    document = json.loads(told)
     assert document["rejected"] == document["refused"]["field_missing"] == len(document["results"]) == 200_000
     assert max(gaps) < 0.1
 

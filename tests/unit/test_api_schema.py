@@ -12,6 +12,7 @@ from graphql import (
     GraphQLSchema,
     build_schema,
     is_introspection_type,
+    is_non_null_type,
     is_specified_scalar_type,
 )
 from graphql.utilities import find_breaking_changes
@@ -135,3 +136,10 @@ def test_what_a_preset_grants_is_there(preset: str) -> None:
     roots = {*SCHEMA.query_type.fields, *SCHEMA.mutation_type.fields}
     granted = {(role, root) for role, rule in load_preset(preset).roles.items() for root in rule.ask}
     assert {(role, root) for role, root in granted if root not in roots} == set()
+
+
+def test_every_root_field_may_be_null() -> None:
+    """One field that fails leaves the others their data: what a mutation before it has done is told."""
+    roots = [type_ for type_ in (SCHEMA.query_type, SCHEMA.mutation_type) if type_ is not None]
+    fields = {f"{root.name}.{name}": field.type for root in roots for name, field in root.fields.items()}
+    assert [name for name, type_ in fields.items() if is_non_null_type(type_)] == []

@@ -2,6 +2,7 @@
 # ruff: noqa: RUF001  # full-width letters and other scripts are what is looked for
 
 import json
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from policies import Admission, Admitted, Attributes, ErrorReport, Policy, Report, load_preset, parse, preset_text
 from policies.redaction import Persons, Redactor
+from policies.redaction.invisible import INVISIBLE
+from policies.redaction.text import plain
 from policies.segments import masked, revealed, unpack_segments
 from service.ingest.litellm import read_entry
 from service.ingest.native import read_row
@@ -213,3 +216,68 @@ def test_all_that_litellm_says_of_a_person_is_cut(named: dict[str, Any]) -> None
     admitted = DEFAULT.admit(report)
     assert "7741" not in stored(admitted)
     assert f"End User={MARK} over budget" in message_of(admitted)
+
+
+@pytest.mark.parametrize(
+    "sign",
+    ["\u200b", "\u00ad", "\u2060", "\ufeff", "\u200d", "\u034f", "\u061c", "\u180e", "\ufe0f", "\U000e0041", "\u202e",
+     "\0", "\x7f", "\x08", "\u3164", "\ue000", "\x1b[31m"],
+)  # fmt: skip
+def test_what_nobody_sees_hides_no_name(sign: str) -> None:
+    """An invisible character inside of the id is gone from what is stored, and the id with it, in every text."""
+    written = f"emplo{sign}yee-7741"
+    report = failed(
+        f"m {written}",
+        error={"type": f"E {written}", "code": f"c {written}"},
+        tags={"team": written},
+        api_key=written,
+        source_id=f"x {written}",
+        attributes=Attributes(session_id=written, deployment=written, team=written, normalized_error=f"n {written}"),
+    )
+
+    admitted = DEFAULT.admit(report)
+
+    assert "7741" not in stored(admitted)
+    assert admitted.error_type == f"E {MARK}"
+
+
+def test_no_character_is_stripped_that_names_are_told_apart_by() -> None:
+    """What clear texts lose is what persons are compared without: every character that is assigned."""
+    lost = [chr(code) for code in range(0x110000) if plain(f"a{chr(code)}b") == "ab"]
+
+    assert not [char for char in lost if unicodedata.category(char) != "Cn" and not INVISIBLE.fullmatch(char)]
+
+
+@pytest.mark.parametrize("dash", "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d")
+def test_all_dashes_are_one(dash: str) -> None:
+    """Editors write other dashes than keyboards."""
+    assert Persons([USER]).masked(f"over: Employee{dash}7741.") == f"over: {MARK}."
+    assert Persons([f"employee{dash}7741"]).masked(f"over: {USER}.") == f"over: {MARK}."
+
+
+@pytest.mark.parametrize("user", ["prod", "default", "admin", "default_user_id", "test", "1", "ab", "007"])
+def test_a_common_word_takes_nothing_from_names_of_other_things(user: str) -> None:
+    """A team called as many callers fill the user's id stays whole, unless the name says that it is a user's."""
+    report = failed(
+        f"end user {user} is over",
+        user=user,
+        tags={"team": user, "project": f"user: {user}"},
+        api_key=f"{user}-key",
+        source_id=f"req/{user}/x",
+        error={"code": user},
+        attributes=Attributes(team=user, deployment=f"eu-{user}", session_id=f"s-{user}", organization=user),
+    )
+
+    admitted = DEFAULT.admit(report)
+    kept = admitted.attributes
+
+    assert (admitted.tags, admitted.api_key) == ({"team": user, "project": f"user: {MARK}"}, f"{user}-key")
+    assert (admitted.source_id, admitted.error_code) == (f"req/{user}/x", user)
+    assert kept == Attributes(team=user, deployment=f"eu-{user}", session_id=f"s-{user}", organization=user)
+    assert message_of(admitted) == f"end user {MARK} is over"
+
+
+@pytest.mark.parametrize("user", ["alice", "u-1017", "ada@lab", "prod-7741", "Ada Lovelace", "田中"])
+def test_what_may_be_a_persons_name_is_taken_from_names_of_other_things(user: str) -> None:
+    """Only known words are spared: a short first name is a person's."""
+    assert DEFAULT.admit(failed(user=user, tags={"team": f"team {user}"})).tags == {"team": f"team {MARK}"}
