@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-import asyncpg
-
 from policies import DataClass, Role
 from policies.evidence import Key
 from service.access.keys import NewKey, mac_digest, new_key
@@ -52,6 +50,7 @@ from service.ledger import KnownKeys, Ledger, LedgerKeeper, LedgerKind, record_r
 from service.settings import Settings
 from service.storage import address
 from service.storage.api_keys import added_key, revoke_every_key
+from service.storage.connection import Connection
 from service.storage.database import Database
 from service.storage.installed import installation, starting_alone
 from service.storage.migrate import migrate
@@ -199,7 +198,7 @@ async def _record(ledger: Ledger, data: Path, reason: str | None, *, all_new: bo
 @asynccontextmanager
 async def _transaction(
     ledger: Ledger, data: Path, pepper: bytes | None
-) -> AsyncIterator[tuple[asyncpg.Connection, NewKey | None]]:
+) -> AsyncIterator[tuple[Connection, NewKey | None]]:
     """A transaction; with a new pepper, in which a new admin key is made and left in `data`."""
     if pepper is None:
         async with ledger.database.owner.acquire() as connection, connection.transaction():
@@ -212,7 +211,7 @@ async def _transaction(
         yield connection, key
 
 
-async def _reset_api_keys(ledger: Ledger, admin: NewKey, connection: asyncpg.Connection) -> int:
+async def _reset_api_keys(ledger: Ledger, admin: NewKey, connection: Connection) -> int:
     """No key from before can be checked any more: each ends, in the ledger too. How many they were."""
     revoked = await revoke_every_key(connection, datetime.now(UTC), but=admin.prefix)
     for prefix in revoked:

@@ -13,6 +13,7 @@ from service.keyring import Keyring, KeyringReplacedError
 from service.ledger import statements
 from service.ledger.checkpoints import Checkpoints
 from service.ledger.store import Ledger
+from service.storage.connection import Connection
 
 
 async def keyring_in_force(owner: asyncpg.Pool, database_id: UUID) -> tuple[UUID, int | None]:
@@ -33,7 +34,7 @@ async def refuse_replaced(owner: asyncpg.Pool, keyring: Keyring, database_id: UU
 
 
 async def record_replacement(
-    ledger: Ledger, *, api_keys: int, keys: int, reason: str | None, actor: str, connection: asyncpg.Connection
+    ledger: Ledger, *, api_keys: int, keys: int, reason: str | None, actor: str, connection: Connection
 ) -> int:
     """Append the entry by which the keyring of `ledger` takes the place of the lost one, with a checkpoint over it.
 

@@ -76,7 +76,7 @@ async def revoked_key(prefix: str, moment: datetime) -> AsyncIterator[Connection
         yield connection
 
 
-async def revoke_every_key(connection: asyncpg.Connection, moment: datetime, *, but: str) -> list[str]:
+async def revoke_every_key(connection: Connection, moment: datetime, *, but: str) -> list[str]:
     """Revoke all keys but one, in the transaction of `connection`; the ids of those that were not yet."""
     return [row["prefix"] for row in await connection.fetch(_REVOKE_EVERY, moment, but)]
 
