@@ -11,6 +11,7 @@ from typing import Final, NewType, TypeAlias
 
 from policies.attributes import AttributeAdmission
 from policies.clear_text import WITHHELD, BoundedSet, ClearText, Keeper, count, is_made_id
+from policies.echoing_names import hide_echoes
 from policies.error_admission import AdmittedError, AdmittedFailure, ErrorAdmission
 from policies.fields import USER
 from policies.model import Action, Policy
@@ -38,7 +39,7 @@ REJECTED_CURRENCY: Final = "an amount needs a currency of 3 to 16 upper-case let
 _CURRENCY: Final = re.compile(r"[A-Z]{3,16}", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_NO_FAILURE: Final = AdmittedFailure(None, None, None)
+_NO_FAILURE: Final = AdmittedFailure(None, None, None, None)
 _KNOWN_MAX: Final = 8192
 _Names: TypeAlias = tuple[str | None, ...]
 
@@ -210,6 +211,8 @@ class Admission:
             amount_unknown=report.amount_unknown if self._keeps_amount else None,
         )
         self._personal.hide(admitted, persons)
+        if failure is not _NO_FAILURE:
+            hide_echoes(admitted, failure.content)
         self._drop(report, admitted)
         admitted.rejected = _rejection(report, admitted)
         if admitted.rejected is REJECTED_ACCOUNT:

@@ -10,17 +10,24 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from policies.errors import PolicyError
-from policies.redaction.identifiers import address_parts, is_model, is_name
+from policies.redaction.identifiers import address_parts, is_call_id, is_enum_value, is_model, is_name
 
 _KEY: Final = re.compile(r"\w{0,64}", re.ASCII)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/+-]{1,40}", re.ASCII)
+# What a gateway says under a name that we don't know is often an id, a host or a version of its own: longer than that,
+# and no sentence. What it says of the error once more is no content, or there would be nothing left of the error.
+_OTHER_TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/+@=-]{1,128}", re.ASCII)
+_WORD: Final = re.compile(r"[A-Za-z][a-z]{1,40}|[A-Z]{2,40}")
+_WORDS_OF_A_SENTENCE: Final = 4
+_ERROR_KEY: Final = re.compile(r"error|exception|traceback|stack_?trace|errmsg", re.IGNORECASE)
 _TOKEN_LETTERS_MAX: Final = 14
 _SHORT_LATIN_MAX: Final = 6
 _SHORT_MAX: Final = 2
 _TEXT_NAMES: Final = """
     content text prompt prompts input inputs output outputs completion completions arguments instructions system
     query question answer description refusal reasoning thinking summary transcript documents document value data
-    title subject body message messages response choices request
+    title subject body message messages response choices request contents parts candidates questions history
+    chat_history conversation request_body raw_request context payload texts prediction
 """
 _TEXT_KEYS: Final = frozenset(_TEXT_NAMES.split())
 """Keys under which a single word may be all that somebody said."""
@@ -35,8 +42,15 @@ _TOOL_ROLES: Final = frozenset(("tool", "function"))
 _MODEL_KEYS: Final = frozenset(
     ("model", "deployment", "deployment_id", "azure_deployment", "engine", "model_id", "model_name")
 )
+_CALL_ID_KEYS: Final = frozenset(("tool_call_id", "call_id", "tool_use_id"))
+# What takes one word out of a list of the API's own: which one it refused is what one debugs with.
+_ENUM_NAMES: Final = """
+    quality size voice tool_choice style response_format service_tier reasoning_effort verbosity encoding_format
+    background moderation output_format output_compression truncation modalities audio_format input_fidelity
+"""
+_ENUM_KEYS: Final = frozenset(_ENUM_NAMES.split())
 _ADDRESS_KEYS: Final = frozenset(
-    ("api_base", "base_url", "azure_endpoint", "api_host", "endpoint", "url", "host", "server_url")
+    ("api_base", "base_url", "azure_endpoint", "api_host", "endpoint", "url", "host", "hostname", "server_url")
 )
 
 
@@ -52,20 +66,26 @@ class Gathered:
     identifiers: list[str] = field(default_factory=list[str], repr=False)
 
 
-def gather(values: Mapping[str, object] | Iterable[tuple[str, object]], *, values_max: int | None = None) -> Gathered:
+def gather(
+    values: Mapping[str, object] | Iterable[tuple[str, object]], *, values_max: int | None = None, known: bool = True
+) -> Gathered:
     """Walk `values`, each under the name of its field, at whatever depth. ContentSizeError beyond `values_max`.
 
     Keys of objects count as content too, unless they are plain names: `max_completion_tokens` is none. Nor is a single
-    short word that stands where the API expects one of its own: `"role": "assistant"`.
+    short word that stands where the API expects one of its own: `"role": "assistant"`. Where it is not `known` that the
+    fields hold content, names of the gateway's own and what is said of the error once more are none either.
     """
     found = Gathered()
-    pending: list[tuple[str, object]] = list(values.items() if isinstance(values, Mapping) else values)
+    pairs = cast("Mapping[str, object]", values).items() if isinstance(values, Mapping) else values
+    pending: list[tuple[str, object]] = list(pairs)
     walked = 0
     while pending:
         walked += 1
         if values_max is not None and walked > values_max:
             raise ContentSizeError
         key, value = pending.pop()
+        if not known and _is_the_gateways(key, value):
+            continue
         if isinstance(value, str):
             _take(found, key, value)
         elif isinstance(value, dict):
@@ -73,6 +93,18 @@ def gather(values: Mapping[str, object] | Iterable[tuple[str, object]], *, value
         elif isinstance(value, list):
             pending.extend([(key, item) for item in cast("list[object]", value)])
     return found
+
+
+def _is_the_gateways(key: str, value: object) -> bool:
+    if key in _TEXT_KEYS or key in _MODEL_KEYS or key in _ADDRESS_KEYS:
+        return False
+    if _ERROR_KEY.search(key):
+        return True
+    return (
+        isinstance(value, str)
+        and _OTHER_TOKEN.fullmatch(value) is not None
+        and len(_WORD.findall(value)) < _WORDS_OF_A_SENTENCE
+    )
 
 
 def _open(found: Gathered, pending: list[tuple[str, object]], key: str, value: dict[str, object]) -> None:
@@ -84,7 +116,7 @@ def _open(found: Gathered, pending: list[tuple[str, object]], key: str, value: d
         if not _KEY.fullmatch(inner):
             _take(found, "content", inner)
         if not (named and inner == "name"):
-            pending.append((inner, item))
+            pending.append(("tool_call_id" if inner == "id" and key == "tool_calls" else inner, item))
 
 
 def _is_tool(key: str, value: dict[str, object]) -> bool:
@@ -94,7 +126,11 @@ def _is_tool(key: str, value: dict[str, object]) -> bool:
 def _take(found: Gathered, key: str, text: str) -> None:
     if len(text) <= (_SHORT_LATIN_MAX if text.isascii() else _SHORT_MAX):
         return
-    if key in _MODEL_KEYS and is_model(text):
+    if (
+        (key in _MODEL_KEYS and is_model(text))
+        or (key in _ENUM_KEYS and is_enum_value(text))
+        or (key in _CALL_ID_KEYS and is_call_id(text))
+    ):
         found.identifiers.append(text)
         return
     if key in _ADDRESS_KEYS:

@@ -14,7 +14,7 @@ from policies.clear_text import WITHHELD, ClearText, Keeper, count
 from policies.fields import ERROR_RECORD
 from policies.fingerprint import fingerprint_basis
 from policies.model import Action, Policy
-from policies.parameters import ParameterList
+from policies.parameters import ParameterList, Sorted
 from policies.personal import code_without, without_persons
 from policies.redaction import ContentIndex, Kind, Persons, Redactor
 from policies.redaction.identifiers import is_model
@@ -58,11 +58,15 @@ class AdmittedError:
 
 @dataclass(slots=True)
 class AdmittedFailure:
-    """What a failed call keeps: type and code on the call itself, and its error record."""
+    """What a failed call keeps: type and code on the call itself, and its error record.
+
+    `content` is what the call's other names are held against; None when it could not be gathered.
+    """
 
     type: str | None
     code: str | None
     record: AdmittedError | None
+    content: ContentIndex | None
 
 
 @dataclass(slots=True)
@@ -97,8 +101,12 @@ class ErrorAdmission:
         """What may be kept of `error`, the error of `report`. Never raises: fails closed to the error's type."""
         rules: Counter[str] = Counter()
         blob: bytes | None = None
+        content: ContentIndex | None = None
         try:
-            details = self._details(report, error, persons, rules, removed)
+            listed = self._allowed.sort(error.parameters)
+            identifiers = [*_names(report), *report.identifiers, *self._allowed.names, *listed.identifiers]
+            content = ContentIndex([*report.content, *listed.strings], identifiers, persons)
+            details = self._details(error, listed, content, rules, removed)
             if self._keeps_message or self._keeps_parameters:
                 blob = pack_segments(ErrorDetails(details.message, details.parameters))
         except Exception:  # the redactor's, or parameters too large to walk: whatever it is, no detail may stay
@@ -110,6 +118,7 @@ class ErrorAdmission:
             self._keep_type(details.type),
             self._keep_code(details.code),
             self._record(details, error, blob, rules) if self._keeps_record else None,
+            content,
         )
 
     def _record(self, details: _Details, error: ErrorReport, blob: bytes | None, rules: Counter[str]) -> AdmittedError:
@@ -120,11 +129,8 @@ class ErrorAdmission:
         return AdmittedError(type_, code, error.occurred_at, blob, basis, dict(rules))
 
     def _details(
-        self, report: Report, error: ErrorReport, persons: Persons, rules: Counter[str], removed: dict[str, int]
+        self, error: ErrorReport, listed: Sorted, content: ContentIndex, rules: Counter[str], removed: dict[str, int]
     ) -> _Details:
-        listed = self._allowed.sort(error.parameters)
-        identifiers = [*_names(report), *report.identifiers, *self._allowed.names, *listed.identifiers]
-        content = ContentIndex([*report.content, *listed.strings], identifiers, persons)
         type_ = self._word(error.type, TYPE_CHARS_MAX, "error_type", content, removed) or WITHHELD
         code = self._word(error.code, CODE_CHARS_MAX, "error_code", content, removed)
         message: Segments | None = None

@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from service import api, console, export, ingest
+from service.api.bounds import BODY_BYTES_MAX
 from service.api.timings import TIMINGS
 from service.front import Front, Handler, error_answer
 from service.keyring.watch import what_is_wrong
@@ -22,7 +23,8 @@ log = get_logger()
 
 def build_app(runtime: Runtime) -> web.Application:
     """The application of one process. It takes the runtime as open, and does not close it."""
-    app = web.Application(client_max_size=runtime.settings.max_body_bytes)
+    # Each way in has a bound of its own: that of reports, which may be set, is none of the others'.
+    app = web.Application(client_max_size=max(runtime.settings.max_body_bytes, BODY_BYTES_MAX))
     ingest.setup(app, runtime)
     api.setup(app, runtime)
     export.setup(app, runtime)

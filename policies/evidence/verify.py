@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -75,8 +75,8 @@ def read_canonical(line: bytes, what: str) -> dict[str, Any]:
     """The object that `line` says, if it says it in the one way that it may be said."""
     with suppress(ValueError, RecursionError):
         value = json.loads(line)
-        if isinstance(value, dict) and canonical(value) == line:
-            return value
+        if isinstance(value, dict) and canonical(said := cast("dict[str, Any]", value)) == line:
+            return said
     raise EvidenceError(f"{what} is not canonical JSON: it was altered or cut off")
 
 
@@ -161,16 +161,15 @@ class Verdict:
     key_checked: bool
     since: Checkpoint | None
     replaced: int | None = None
-    kinds: Counter[str] = field(default_factory=Counter)
-    documents: dict[str, str] = field(default_factory=dict)
+    kinds: Counter[str] = field(default_factory=Counter[str])
+    documents: dict[str, str] = field(default_factory=dict[str, str])
 
     def lines(self) -> list[str]:
         c, since = self.checkpoint, self.since
         said = ["verified: signed by the key you gave" if self.key_checked else "consistent; signer not checked"]
         if since is not None:
             said.append(f"nothing was changed or removed that your checkpoint of {since.size} entries covers")
-        if self.replaced is not None:
-            said.append(f"entry {self.replaced} {LOST}")
+        said += [] if self.replaced is None else [f"entry {self.replaced} {LOST}"]
         said += [f"ledger      {c.origin}", f"checkpoint  {c.size} entries, root {base64.b64encode(c.root).decode()}"]
         said.append(f"entries     {self.kinds.total()} here" + "".join(f", {k} {n}" for k, n in self.kinds.items()))
         said += [f"document    {name}, {digest}" for name, digest in self.documents.items()]
@@ -189,7 +188,7 @@ class _Bundle:
 
     def take(self, line: bytes) -> None:
         said = read_canonical(line[:-1] if line.endswith(b"\n") else b"", "a line of the bundle")
-        kind = said.get("type")
+        kind = said.get("type", "")
         if kind not in AFTER.get(self.seen, ()):
             raise EvidenceError(f"a line of the bundle is out of place after its `{self.seen}`")
         try:
@@ -205,8 +204,7 @@ class _Bundle:
             raise EvidenceError(f"the bundle is not of format {FORMAT}, or its key is not of its ledger")
         self.tree = Tree(said["from"], [read_base64(peak, "a hash of the header", 32) for peak in said["peaks"]])
         self._compare()
-        self.trusted.add(self.yours.public if self.yours else self.signer.public)
-        self.origins.add(self.signer.name)
+        self.trusted, self.origins = {self.yours.public if self.yours else self.signer.public}, {self.signer.name}
 
     def checkpoint(self, said: dict[str, Any]) -> None:
         c = read_checkpoint(said["note"].encode())
@@ -291,7 +289,8 @@ class _Bundle:
 
 
 def _cut(since: Checkpoint, now: Checkpoint) -> str:
-    return f"history was cut: your checkpoint covers {since.size} entries, and the ledger now ends after {now.size}"
+    either = "either it is older than the checkpoint, or history was cut; ask for a new one"
+    return f"it ends after {now.size} entries, and your checkpoint covers {since.size}: {either}"
 
 
 def verify(lines: Iterable[bytes], *, key: str | None = None, since: bytes | None = None) -> Verdict:
@@ -326,7 +325,7 @@ def verify_attestation(data: bytes, *, key: str | None = None, since: bytes | No
     """Check a statement of `attest`; what holds, for the reader. Raises EvidenceError saying what does not."""
     try:
         said = json.loads(data)
-        if not isinstance(said, dict) or said["format"] != ATTESTATION:
+        if not isinstance(said, dict) or (said := cast("dict[str, Any]", said))["format"] != ATTESTATION:
             raise EvidenceError(f"the statement is not of format {ATTESTATION}")
         return _attested(said["statement"], said["evidence"], key, since)
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
@@ -388,9 +387,10 @@ if __name__ == "__main__":
     import sys
 
     parser = argparse.ArgumentParser(description="Verify a bundle of evidence, or a statement of `attest`.")
-    parser.add_argument("file", type=argparse.FileType("rb"))
+    read = argparse.FileType("rb")  # pyright: ignore[reportDeprecated] - in 3.14 only, and `-` is to stay stdin
+    parser.add_argument("file", type=read)
     parser.add_argument("--key", help="the verifier key that you trust")
-    parser.add_argument("--since", type=argparse.FileType("rb"), help="file with a checkpoint that you kept")
+    parser.add_argument("--since", type=read, help="file with a checkpoint that you kept")
     given = parser.parse_args()
     try:
         found = verify_file(given.file, key=given.key, since=given.since and given.since.read())

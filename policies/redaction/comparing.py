@@ -35,9 +35,11 @@ _ESCAPES: Final = re.compile(
     r"(?:\\{1,8}u[0-9A-Fa-f]{4})+|(?:\\{1,8}x[0-9A-Fa-f]{2})+|\\{1,8}[nrtbfv\"'/]|(?:%[0-9A-Fa-f]{2})+"
     r"|&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
 )
-_WITHOUT_BLANKS: Final = re.compile(
+WITHOUT_BLANKS: Final = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
 )
+"""A letter of a script that puts no blanks between words."""
+
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 # First code point above each script's range, and the information of one of its letters. Scripts without vowels, or
 # with a sign a syllable or a word, say more a letter.
@@ -188,7 +190,7 @@ def clusters(text: str) -> Iterator[tuple[int, int]]:
 
 def is_edge(outer: str, inner: str) -> bool:
     """Whether a word ends between two characters; scripts that put no blanks between words end anywhere."""
-    return not (outer.isalnum() and inner.isalnum()) or _WITHOUT_BLANKS.match(inner) is not None
+    return not (outer.isalnum() and inner.isalnum()) or WITHOUT_BLANKS.match(inner) is not None
 
 
 def _joins(char: str) -> bool:
@@ -200,7 +202,8 @@ def _aligned(text: str, size: int) -> tuple[list[int], list[int]]:
     if text.isascii():
         starts = [at for at, char in enumerate(text) if char.isalnum()]
         return starts, [at + 1 for at in starts]
-    starts, ends = [], []
+    starts: list[int] = []
+    ends: list[int] = []
     for start, end in clusters(text):
         length = len(compared(text[start:end]))
         starts += [start] * length

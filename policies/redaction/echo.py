@@ -7,9 +7,10 @@ Identifiers of the request are no content (`identifiers`).
 
 import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import compress, count, islice, pairwise
+from itertools import compress, count, islice
 from typing import Final
 
+from policies.redaction.beginnings import beginnings
 from policies.redaction.comparing import (
     END,
     LETTER,
@@ -25,13 +26,15 @@ from policies.redaction.comparing import (
 from policies.redaction.identifiers import (
     IDENTIFIERS_MAX,
     in_words,
+    is_call_id,
+    is_model,
     made_ids,
     occurrences,
     reads_as_sentence,
     without,
 )
 from policies.redaction.persons import Persons
-from policies.redaction.views import encode
+from policies.redaction.views import decode, encode
 
 RUN_LETTERS: Final = 15
 """Latin letters of the shortest run that is an echo: with the blanks between its words, about 18 characters."""
@@ -50,6 +53,7 @@ _FEW_BLOCKS: Final = 4
 _FEW_STRINGS: Final = 64
 _CHECKED_WINDOWS: Final = 64
 _GROWTH_MAX: Final = 4  # bytes a character: what UTF-8 takes at most
+_MARK: Final = b"[redacted:content-echo]"
 _NO_PERSONS: Final = Persons(())
 
 Spans = list[tuple[int, int]]
@@ -84,6 +88,7 @@ class ContentIndex:
                 # Nothing but signs that stand for whole phrases: to compare it would take too long.
                 return [(0, len(encode(text)))]
             found += self._echoes(text, comparison)
+            found += beginnings(text, reading, self._content())
         if not found:
             return []
         exempt = self._exempt(text)
@@ -94,6 +99,20 @@ class ContentIndex:
     def person_spans(self, text: str) -> Spans:
         """Byte spans (UTF-8) of `text` that name a person of the report; in order, joined."""
         return self.persons.byte_spans(text)
+
+    def masked_label(self, text: str) -> str:
+        """The name of something with a mark in place of each echo; one that has the form of a name says nothing more.
+
+        Unless it is a sentence that the content says too.
+        """
+        if not self._strings or (is_model(text) and not self._is_sentence(text)):
+            return text
+        data, last = encode(text), 0
+        parts: list[bytes] = []
+        for start, end in self.spans(text):
+            parts += (data[last:start], _MARK)
+            last = end
+        return decode(b"".join((*parts, data[last:])))
 
     def _echoes(self, text: str, comparison: Comparison) -> Iterator[tuple[int, int]]:
         """Character spans of the text that one reading of it shows to be echoes."""
@@ -159,7 +178,10 @@ class ContentIndex:
     def _is_sentence(self, identifier: str) -> bool:
         if self._words is None:
             self._words = in_words(self._strings)
-        return reads_as_sentence(identifier, self._words)
+        if reads_as_sentence(identifier, self._words):
+            return True
+        # Of a tool call's id the letters are looked for, since nothing parts its words.
+        return is_call_id(identifier) and compared(identifier.rpartition("_")[2]) in self._content()
 
 
 def _echoed(data: bytes, content: bytes, places: Iterable[int]) -> set[bytes]:
@@ -242,9 +264,8 @@ def _runs(data: bytes, echoed: set[bytes]) -> Iterator[tuple[int, int]]:
     if not echoed:
         return
     start = end = -1
-    for at in range(len(data) - _RUN_BYTES + 1):
-        if data[at : at + _RUN_BYTES] not in echoed:
-            continue
+    windows = [data[at : at + _RUN_BYTES] for at in range(len(data) - _RUN_BYTES + 1)]
+    for at in compress(count(), map(echoed.__contains__, windows)):
         if at > end:
             if end > start:
                 yield start, end
@@ -269,23 +290,25 @@ def _goes_on(byte: int) -> bool:
 
 def _telling(data: bytes, start: int, end: int, content: bytes) -> Iterator[tuple[int, int]]:
     """The parts of a run that say enough in one piece of the content; a long one is taken as it is."""
-    windows = sorted(set(_shortest(data, start, end)))
-    if len(windows) > _CHECKED_WINDOWS:
-        yield start, end
-        return
-    for low, high in windows:
+    windows: set[tuple[int, int]] = set()
+    for window in _shortest(data, start, end):
+        windows.add(window)
+        if len(windows) > _CHECKED_WINDOWS:
+            yield start, end
+            return
+    for low, high in sorted(windows):
         if content.find(data[low:high]) >= 0:
             yield low, high
 
 
 def _shortest(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Stretches that say enough, and no more than that: the shortest one to and from each character."""
-    edges = [start]
-    while edges[-1] < end:
-        edges.append(_next_character(data, edges[-1]))
-    said = [weight(data[low:high]) for low, high in pairwise(edges)]
+    edges, said = [start], []
     first = total = 0
-    for last, more in enumerate(said):
+    while edges[-1] < end:
+        last = len(said)
+        edges.append(_next_character(data, edges[-1]))
+        said.append(more := weight(data[edges[-2] : edges[-1]]))
         total += more
         while total >= _RUN_WEIGHT:
             yield edges[first], edges[last + 1]

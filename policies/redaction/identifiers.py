@@ -27,11 +27,13 @@ _DEPLOYMENT: Final = re.compile(
 )
 # Ids as providers make them: a word for what it is, then what no person wrote.
 _MADE_ID: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:(?:call|fc|ctc|resp|msg|toolu|srvtoolu|mcptoolu|mcp|chatcmpl|cmpl|gen|run|thread|asst|step|file"
+    r"(?<![A-Za-z0-9])(?:(?:call|chatcmpl-tool|fc|ctc|resp|msg|toolu|srvtoolu|mcptoolu|mcp|chatcmpl|cmpl|gen|run|thread|asst|step|file"
     r"|batch|msgbatch|ws|rs|req|item|vs|ftjob|conv|embd|trace)[_-])(?:[A-Za-z0-9]{6,64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}"
     r"-[0-9a-f]{12})(?![A-Za-z0-9])|(?<![A-Za-z0-9])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![A-Za-z0-9])",
     re.ASCII,
 )
+# OpenAI's, whose 24 letters may have no digit among them.
+_CALL_ID: Final = re.compile(r"call_[A-Za-z0-9]{24}", re.ASCII)
 _WRITTEN: Final = re.compile(r"[a-z]{11}")
 _DIGITS_MIN: Final = 2
 _WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
@@ -48,6 +50,11 @@ def is_name(text: str) -> bool:
 def is_model(text: str) -> bool:
     """Whether `text` has the form of a model's or a deployment's name."""
     return _MODEL.fullmatch(text) is not None
+
+
+def is_call_id(text: str) -> bool:
+    """Whether `text` has the form of a tool call's id, digits or not."""
+    return _CALL_ID.fullmatch(text) is not None
 
 
 def is_enum_value(text: str) -> bool:
@@ -107,7 +114,7 @@ def _in_word(char: str) -> bool:
 def without(span: tuple[int, int], exempt: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """`span` without what is exempt (in order, joined)."""
     start, end = span
-    left = []
+    left: list[tuple[int, int]] = []
     for low, high in exempt:
         if high <= start:
             continue

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
 from policies.redaction.comparing import clusters, is_edge, opened_readings
-from policies.redaction.invisible import INVISIBLE, all_visible, with_plain_dashes
+from policies.redaction.invisible import INVISIBLE, all_visible, visible, with_plain_dashes
 from policies.redaction.views import encode
 
 PERSON_RULE: Final = "reported-person"
@@ -94,7 +94,7 @@ def fold(text: str) -> str:
     """`text` without what tells no names apart: case, width, the kind of dash, and what nobody sees."""
     if all_visible(text):
         return text.lower()
-    return with_plain_dashes(unicodedata.normalize("NFKC", INVISIBLE.sub("", text))).casefold()
+    return with_plain_dashes(unicodedata.normalize("NFKC", visible(text))).casefold()
 
 
 class _Folded:

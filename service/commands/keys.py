@@ -148,7 +148,8 @@ def list_keys(data: Data = None) -> None:
     """List keys, without their secrets.
 
     A table on a terminal; in a pipe a line a key, tab-separated: id, role, accounts, name, created, expires, last
-    used, state.
+    used, state. The state is that by which services go: `refused` is a key that the table has as live and the ledger
+    has not.
 
     \b
     Example: calledger keys list | grep live
@@ -158,7 +159,7 @@ def list_keys(data: Data = None) -> None:
 
 async def _list(data: Path | None) -> None:
     async with quiet_runtime(data) as runtime:
-        names = runtime.accounts.names()
+        names, register = runtime.accounts.names(), KeyRegister(runtime.ledger)
         rows = [
             (
                 key.prefix,
@@ -168,16 +169,24 @@ async def _list(data: Path | None) -> None:
                 key.created_at,
                 key.expires_at,
                 key.last_used_at,
-                _state(key),
+                await _state(key, register),
             )
             for key in await all_keys()
         ]
     table(("id", "role", "accounts", "name", "created", "expires", "last used", "state"), rows)
 
 
-def _state(key: KeyRecord) -> str:
+async def _state(key: KeyRecord, register: KeyRegister) -> str:
     if key.revoked_at:
         return "revoked"
+    # What the table has and the ledger has not is refused: after a restore, say, of a key that was revoked since.
+    recorded = await register.find(key.prefix)
+    if recorded is None:
+        return "refused: in no entry of the ledger"
+    if recorded.ended is not None:
+        return f"refused: revoked by entry {recorded.ended}"
+    if recorded.mac not in (None, mac_digest(key.mac)):
+        return "refused: another key than in the ledger"
     return "expired" if key.expires_at and key.expires_at <= datetime.now(UTC) else "live"
 
 

@@ -23,6 +23,11 @@ class Addressees:
         self._bound = principal.accounts
         self._numbers: dict[str, int] = {}
 
+    @property
+    def bound(self) -> tuple[int, ...] | None:
+        """The accounts that may be written to; None: all."""
+        return self._bound
+
     def drop_unused(self, report: Report) -> None:
         """Take the account from a report whose account is the key's own whatever it says: then nobody judges it."""
         if self._bound is None or len(self._bound) != 1 or report.source not in _GATEWAY_IDS:

@@ -1,12 +1,13 @@
-"""Work that is billed under one id of its source, whatever time each of its reports says that it began.
+"""Work that is billed under one id of its source, whoever asks for it and whatever time each of its reports gives.
 
-Gateways say of a batch at each poll when it was made, and some work that time out anew. A report that bills takes the
-time of the call that is stored under its id, so that it is found to be the same call.
+Gateways say of a batch at each poll when it was made, and some work that time out anew; and a poll by another team, or
+by an administrator without one, is a report of another account. A report that bills takes account and time of the call
+that is stored under its id, so that it is found to be the same call, as far as its key may write to that account.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple
 
 import asyncpg
 
@@ -19,7 +20,14 @@ from service.storage.sources import SOURCE_NUMBERS
 from service.storage.statements_write import BILLED_AT
 
 _AGE_MAX: Final = timedelta(days=60)
-_Key: TypeAlias = tuple[int | None, str]
+
+
+class _Place(NamedTuple):
+    """Where a bill is stored, or is to be; `account` is None for one that is still to be made."""
+
+    account: int | None
+    name: str
+    started_at: datetime
 
 
 class Bills:
@@ -30,7 +38,7 @@ class Bills:
         self._accounts = accounts
 
     async def settle(self, reports: Iterable[Report], addressees: Addressees) -> None:
-        """Give each report that bills the time of the call that has its id, or of the first among `reports`.
+        """Give each report that bills account and time of the call that has its id, or of the first among `reports`.
 
         Raises DatabaseAwayError.
         """
@@ -38,41 +46,45 @@ class Bills:
         if not bills:
             return
         try:
-            keyed = [(await self._account(report, addressees), report) for report in bills]
-            known = await self._known(keyed)
+            asked = [(report, await self._asked(report, addressees)) for report in bills]
+            known = await self._known(bills, addressees.bound)
         except DATABASE_FAULTS as error:
             raise DatabaseAwayError from error
-        for account, report in keyed:
-            report.started_at = known.setdefault((account, report.source_id), report.started_at)
+        # An account that exists before one that is new, whose name may yet be refused.
+        for report, place in sorted(asked, key=lambda one: one[1] is None or one[1].account is None):
+            if place is None:
+                continue
+            there = known.setdefault(report.source_id, [place])
+            kept = next((one for one in there if one.name == place.name), there[0])
+            report.started_at = kept.started_at
+            if kept.name != place.name:
+                report.account = kept.name
 
-    async def _account(self, report: Report, addressees: Addressees) -> int | None:
-        """The account's number; None for one that is new, or not the key's."""
+    async def _asked(self, report: Report, addressees: Addressees) -> _Place | None:
+        """What the report itself says; None for an account that is not the key's, or not to be told."""
         await addressees.learn()
         addressees.drop_unused(report)
         account = addressees.account_of(report)
         if account is None:
-            return await self._accounts.find(report.account or DEFAULT_ACCOUNT)
-        return account if isinstance(account, int) else None
+            name = report.account or DEFAULT_ACCOUNT
+            return _Place(await self._accounts.find(name), name, report.started_at)
+        if not isinstance(account, int):
+            return None
+        return _Place(account, await self._accounts.name(account), report.started_at)
 
-    async def _known(self, bills: Iterable[tuple[int | None, Report]]) -> dict[_Key, datetime]:
-        known: dict[_Key, datetime] = {}
-        for account, first, reports in _by_account(bills):
-            rows = await self._pool.fetch(
-                BILLED_AT,
-                account,
-                self._accounts.tier(account, first),
-                first - _AGE_MAX,
-                SOURCE_NUMBERS[reports[0].source],
-                [report.source_id for report in reports],
-            )
-            known |= {(account, row["source_id"]): row["started_at"] for row in rows}
+    async def _known(self, bills: Sequence[Report], bound: tuple[int, ...] | None) -> dict[str, list[_Place]]:
+        """Where bills are stored, by their ids, the earliest first."""
+        rows = await self._pool.fetch(
+            BILLED_AT,
+            bound,
+            min(report.started_at for report in bills) - _AGE_MAX,
+            SOURCE_NUMBERS[bills[0].source],
+            [report.source_id for report in bills],
+        )
+        known: dict[str, list[_Place]] = {}
+        for row in rows:
+            account = row["account_id"]
+            name = await self._accounts.name(account)
+            if account not in self._accounts.erased:
+                known.setdefault(row["source_id"], []).append(_Place(account, name, row["started_at"]))
         return known
-
-
-def _by_account(bills: Iterable[tuple[int | None, Report]]) -> Iterable[tuple[int, datetime, list[Report]]]:
-    """Accounts that there are, each with its oldest bill's time and its bills."""
-    grouped: dict[int, list[Report]] = {}
-    for account, report in bills:
-        if account is not None:
-            grouped.setdefault(account, []).append(report)
-    return [(account, min(report.started_at for report in reports), reports) for account, reports in grouped.items()]

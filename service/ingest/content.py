@@ -1,5 +1,6 @@
 """Content fields: what a prompt or an answer travels in. They are counted and dropped; their text is never stored.
 
+A field that we don't know may be one of them.
 Of a failed call the strings are kept in memory until admission has looked for their echoes in the error's text.
 """
 
@@ -42,24 +43,26 @@ def decode_value(raw: bytes | msgspec.Raw) -> Json:
         raise UnreadableContentError from None
 
 
-def remember_content(report: Report, fields: Iterable[tuple[str, bytes | msgspec.Raw]]) -> None:
+def remember_content(report: Report, fields: Iterable[tuple[str, bytes | msgspec.Raw]], *, known: bool = True) -> None:
     """Keep the strings of content fields, named and as JSON, on the report of a failed call.
+
+    Fields that are dropped because we don't know them may hold content as well: these are not `known` (`gather`).
 
     When they cannot be read, echoes of them cannot be found either: message and parameters are dropped then.
     """
     if report.error is None:
         return
     try:
-        remember_values(report, [(name, decode_value(raw)) for name, raw in fields])
+        remember_values(report, [(name, decode_value(raw)) for name, raw in fields], known=known)
     except UnreadableContentError:
         report.error.message = None
         report.error.parameters = {}
         count_dropped(report, "error.message")
 
 
-def remember_values(report: Report, fields: Iterable[tuple[str, object]]) -> None:
+def remember_values(report: Report, fields: Iterable[tuple[str, object]], *, known: bool = True) -> None:
     """As `remember_content`, for values that are decoded."""
-    found = gather(fields)
+    found = gather(fields, known=known)
     report.content.extend(found.strings)
     report.identifiers += tuple(found.identifiers)
 

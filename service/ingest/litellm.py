@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from msgspec import Raw
+
 from policies import Attributes, ErrorReport, Json, Report
 from policies.redaction.identifiers import address_parts
 from service.ingest.content import (
@@ -192,7 +194,8 @@ class _Entry:
 
     def _drop(self, report: Report) -> None:
         """Count what is left out; remember content of a failed call until its echoes are found."""
-        contents = []
+        contents: list[tuple[str, Raw]] = []
+        others: list[tuple[str, Raw]] = []
         for name in self._payload.fields.keys() - READ:
             raw = self._payload.fields[name]
             if bytes(raw) == b"null":
@@ -200,7 +203,9 @@ class _Entry:
             count_dropped(report, name if name in NOT_KEPT or name in CONTENT else "unknown")
             if name in CONTENT:
                 contents.append((name, raw))
-        values = []
+            elif name not in NOT_KEPT:
+                others.append((name, raw))
+        values: list[tuple[str, object]] = []
         for name in CONTENT_METADATA:
             if value := self._payload.metadata.get(name):
                 count_dropped(report, f"metadata.{name}")
@@ -208,8 +213,11 @@ class _Entry:
         if report.error is not None:
             values += [(name, self._payload.parameters.get(name)) for name in PRIVATE_PARAMETERS if name != "user"]
             remember_values(report, values)
+            metadata = [entry for entry in self._payload.metadata.items() if not _is_fact_of_metadata(entry[0])]
+            remember_values(report, [*metadata, *self._payload.hidden.items()], known=False)
         tell(report, [FieldError(why, name) for name, why in self._payload.unreadable.items()])
         remember_content(report, contents)
+        remember_content(report, others, known=False)
 
     def _remember_names(self, report: Report) -> None:
         """Remember all ids of persons that the error's text and labels may repeat, and names that it may keep."""
@@ -225,6 +233,11 @@ class _Entry:
             address = payload.text("api_base") or text_of(payload.hidden.get("api_base"))
             names = (payload.text("model"), payload.text("model_id"))
             report.identifiers += (*filter(None, names), *(address_parts(address) if address else ()))
+
+
+def _is_fact_of_metadata(name: str) -> bool:
+    """Whether it says whose the key is, or is looked through already."""
+    return name.startswith("user_api_key") or name in CONTENT_METADATA
 
 
 def _milliseconds(start: datetime, end: datetime | None) -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -36,6 +36,9 @@ _ODD_ESCAPES: Final = (_NUL_ESCAPE, b"\\uf", b"\\uF")
 _CURRENCY_FORM: Final = re.compile(CURRENCY)
 _KNOWN: Final = frozenset(Facts.__struct_fields__)
 _ERROR_FIELDS: Final = frozenset(ErrorFields.__struct_fields__)
+_CONTENT_OF_ERRORS: Final = CONTENT_FIELDS - {"message", "response", "body", "text", "content"} | {"request_body"}
+"""Of an error, a body or a response is mostly its own text once more."""
+
 _NEEDED: Final = frozenset({"id", "started_at", "model", "status", "account", "corrects"})
 """What a call is found by, and whose it is: where one of these is at fault, the row is rejected."""
 _RAW: Final = frozenset({"amount", "error"})
@@ -302,6 +305,8 @@ def _read_error(report: Report, raw: Raw) -> None:
     tell(report, faults, "error.")
     if len(fields) > len(known):
         count_dropped(report, "unknown", len(fields) - len(known))
+        others = [(name, value) for name, value in fields.items() if name in _CONTENT_OF_ERRORS]
+        remember_content(report, others)
 
 
 def _parameters(report: Report, raw: Raw | UnsetType) -> dict[str, Json]:
@@ -318,10 +323,11 @@ def _parameters(report: Report, raw: Raw | UnsetType) -> dict[str, Json]:
 
 
 def _drop(report: Report, others: Mapping[str, Raw]) -> None:
-    """Count the fields that are no facts of a call, and look into those that hold content for echoes."""
+    """Count the fields that are no facts of a call, and look into them for what the error's text may echo."""
     for name in others:
         count_dropped(report, name if name in CONTENT_FIELDS else "unknown")
     remember_content(report, [(name, raw) for name, raw in others.items() if name in CONTENT_FIELDS])
+    remember_content(report, [(name, raw) for name, raw in others.items() if name not in CONTENT_FIELDS], known=False)
 
 
 def _refuse_lost_characters(facts: Facts) -> None:
@@ -337,7 +343,7 @@ def _without_nul(facts: Facts) -> list[FieldError]:
     faults: list[FieldError] = []
     for name in Facts.__struct_fields__:
         value = getattr(facts, name)
-        texts = value.items() if isinstance(value, dict) else [(value,)]
+        texts = cast("dict[str, object]", value).items() if isinstance(value, dict) else [(value,)]
         if any("\x00" in text for pair in texts for text in pair if isinstance(text, str)):
             if name in _NEEDED:
                 raise RowError(f"`{name}` holds a NUL character", name)

@@ -14,6 +14,7 @@ on which a price is in force, `until` the first on which it no longer is.
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -21,11 +22,11 @@ from hashlib import sha256
 from importlib.resources import files
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from service.errors import OperatorError
 from service.ingest.money import PLACES
-from service.ingest.prices import Price, PriceList, Prices
+from service.ingest.prices import TOKENS, Price, PriceList, Prices
 
 BYTES_MAX: Final = 4 * 2**20
 _DIGEST_DIGITS: Final = 12
@@ -36,8 +37,7 @@ _PRICE: Final = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,12})?", re.ASCII)
 _MILLION: Final = Decimal(1_000_000)
 _TOKEN_PLACES: Final = PLACES - 6  # of a million tokens, so that one token's price is exact
 _LIST_KEYS: Final = frozenset(("name", "currency", "prices"))
-_TOKENS: Final = ("input", "output", "cache_read", "cache_write", "reasoning")
-_ENTRY_KEYS: Final = frozenset(("model", "provider", "from", "until", "request", "units", *_TOKENS))
+_ENTRY_KEYS: Final = frozenset(("model", "provider", "from", "until", "request", "units", "batch", *TOKENS))
 
 
 class PriceFileError(OperatorError):
@@ -76,12 +76,19 @@ def read_price_list(data: bytes, where: str) -> PriceList:
         _refuse(where, "", "`name` must be 1 to 64 letters, digits, dots, underscores or hyphens")
     if not isinstance(currency, str) or not _CURRENCY.fullmatch(currency):
         _refuse(where, "", "`currency` must be 3 to 16 upper-case letters, such as `USD`")
-    entries = document.get("prices")
-    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+    entries = _tables(document.get("prices"))
+    if not entries:
         _refuse(where, "", "it needs one table `[[prices]]` or more")
     prices = [_Entry(where, number, entry).price() for number, entry in enumerate(entries, start=1)]
     _refuse_overlaps(prices, where)
     return PriceList(f"{name}@{sha256(data).hexdigest()[:_DIGEST_DIGITS]}", currency, prices)
+
+
+def _tables(value: object) -> list[dict[str, Any]]:
+    """The tables of an array; none when it holds anything else, or is no array."""
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    tables = [cast("dict[str, Any]", item) for item in items if isinstance(item, dict)]
+    return tables if len(tables) == len(items) else []
 
 
 class _Entry:
@@ -99,7 +106,7 @@ class _Entry:
         start, end = self._day("from", datetime.min.replace(tzinfo=UTC)), self._day("until", _LAST)
         if start >= end:
             self._refuse("`until` must be later than `from`")
-        return Price(
+        price = Price(
             model=self._text("model") or self._refuse("`model` is required"),
             input=full,
             output=output,
@@ -112,6 +119,19 @@ class _Entry:
             start=start,
             end=end,
         )
+        return replace(price, batch=self._share_of(price))
+
+    def _share_of(self, price: Price) -> Decimal | None:
+        """What a batch takes of the tokens' prices; the price of one token stays exact."""
+        if "batch" not in self._fields:
+            return None
+        share = self._decimal("batch", self._fields["batch"], PLACES)
+        if share > 1:
+            self._refuse('`batch` is the share that a batch takes of the prices, such as "0.5": 1 at most')
+        prices = [getattr(price, name) * share for name in TOKENS]
+        if any(one != round(one, PLACES) for one in prices):
+            self._refuse(f"`batch` leaves prices of a million tokens with more than {_TOKEN_PLACES} decimal places")
+        return share
 
     def _text(self, key: str) -> str | None:
         value = self._fields.get(key)
@@ -130,8 +150,9 @@ class _Entry:
         return otherwise
 
     def _units(self) -> dict[str, Decimal]:
-        units = self._fields.get("units", {})
-        if not isinstance(units, dict) or not all(_UNIT.fullmatch(name) for name in units):
+        given = self._fields.get("units", {})
+        units = cast("dict[str, object]", given) if isinstance(given, dict) else None
+        if units is None or not all(_UNIT.fullmatch(name) for name in units):
             self._refuse("`units` must be a table of prices by name, such as `images`")
         return {name: self._decimal(f"units.{name}", value, PLACES) for name, value in units.items()}
 

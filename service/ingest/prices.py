@@ -6,7 +6,7 @@ call starts. Where there is no price there is no amount, and the report says why
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
@@ -15,6 +15,10 @@ from policies.report import AmountPart, AmountUnknown, Report
 from service.ingest.model_names import names_of
 from service.ingest.money import AMOUNT_LIMIT, PLACES
 
+TOKENS: Final = ("input", "output", "cache_read", "cache_write", "reasoning")
+"""Kinds of tokens, as fields of a price."""
+
+_BATCH: Final = "batch"
 _EVER: Final = datetime.min.replace(tzinfo=UTC)
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _KNOWN_MAX: Final = 4096
@@ -25,7 +29,8 @@ _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
 @dataclass(frozen=True, slots=True)
 class Price:
     """What one model's use costs from `start` until `end`, not included: of one token of each kind, of one call, and of
-    one of each unit. `provider` None: of any.
+    one of each unit. `provider` None: of any. `batch`: the share of the tokens' prices that a batch takes, None where
+    it is not known.
     """
 
     model: str
@@ -36,6 +41,7 @@ class Price:
     reasoning: Decimal
     request: Decimal = Decimal(0)
     units: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
+    batch: Decimal | None = None
     provider: str | None = None
     start: datetime = _EVER
     end: datetime = _NEVER
@@ -103,6 +109,10 @@ class Prices:
             price = prices.price(report)
             if price is None:
                 continue
+            if report.operation == _BATCH:
+                price = _of_batch(price)
+                if price is None:
+                    return "NOT_PRICED"
             parts = parts_of(price, report, prices.version)
             if not parts:
                 return "NOT_REPORTED"
@@ -115,6 +125,14 @@ class Prices:
             report.amount_parts = parts
             return None
         return "NOT_PRICED"
+
+
+def _of_batch(price: Price) -> Price | None:
+    """What the same use costs in a batch; None where that is not known: the full price would be wrong."""
+    share = price.batch
+    if share is None:
+        return None
+    return replace(price, **{name: getattr(price, name) * share for name in TOKENS})
 
 
 def parts_of(price: Price, report: Report, version: str) -> list[AmountPart]:
@@ -161,4 +179,4 @@ def _units(price: Price, report: Report) -> Iterator[tuple[str, Decimal, Decimal
 def _product(quantity: Decimal, unit_price: Decimal) -> Decimal:
     """To twelve places, without needless zeros and without an exponent."""
     amount = _EXACT.multiply(quantity, unit_price).quantize(_QUANTUM, context=_EXACT).normalize(_EXACT)
-    return amount.quantize(Decimal(1)) if amount.as_tuple().exponent > 0 else amount  # type: ignore[operator] - finite
+    return amount.quantize(Decimal(1)) if amount.as_tuple().exponent > 0 else amount  # pyright: ignore[reportOperatorIssue] - finite

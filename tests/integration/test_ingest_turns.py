@@ -10,6 +10,7 @@ import pytest
 from ingesting import ANYONE, Ingest, call, ingesting
 from watching import watched
 
+from service.guard import shared_redactor
 from service.ingest.http import answer
 from service.ingest.native import native_reader
 from service.ingest.rows import splitting
@@ -26,6 +27,7 @@ WORST = {
 
 @pytest.fixture
 async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
+    shared_redactor()  # compiled once a process
     async with ingesting(database_url, tmp_path) as made:
         yield made
 

@@ -136,6 +136,37 @@ def test_posted_again_nothing_is_billed_twice(posted: tuple[RunningService, dict
     assert {result["status"] for result in again["results"]} == {"duplicate"}
 
 
+def test_a_batch_is_one_bill_whoever_polls_it(posted: tuple[RunningService, dict[str, Any]]) -> None:
+    """By two teams, without one, together or one after the other, at other times of its making: the first account that
+    has it keeps it. A key that is bound to another account bills there, for it may not know of the first."""
+    service, _ = posted
+    polls = [
+        entry("batch") | {"id": "batch_shared", "litellm_call_id": f"shared {number}", "metadata": metadata}
+        for number, team in enumerate(("poll-a", "poll-a", None, "poll-b"))
+        for metadata in [{"usage_object": USAGE, "user_api_key_team_id": team}]
+    ]
+    polls[3] |= {"response": {"created_at": int(NOW) - 4000}}
+    key = service.new_key("ingest")
+
+    results = [service.report(key, poll, path="/v1/litellm")["results"][0] for poll in polls]
+    together = [poll | {"id": "batch_together"} for poll in (polls[3], polls[2], polls[0])]
+    at_once = service.report(key, *together, path="/v1/litellm")["results"]
+    new = [
+        poll | {"id": "batch_new", "metadata": {"user_api_key_team_id": f"poll-new-{number}", "usage_object": USAGE}}
+        for number, poll in enumerate(polls)
+    ]
+    of_new = service.report(key, *new, path="/v1/litellm")["results"]
+    [bound] = service.report(service.new_key("ingest", "default"), polls[0], path="/v1/litellm")["results"]
+
+    assert [result["status"] for result in results] == ["accepted", "duplicate", "duplicate", "duplicate"]
+    assert len({result["id"] for result in results}) == 1
+    assert sorted(result["status"] for result in at_once) == ["accepted", "duplicate", "duplicate"]
+    assert sorted(result["status"] for result in of_new) == ["accepted", "duplicate", "duplicate", "duplicate"]
+    [shared] = calls(service, sourceId={"eq": "batch_shared"}, account={"ne": "default"}).values()
+    assert (shared["account"], shared["amount"]["amount"]) == ("poll-a", "0.00045")
+    assert (bound["status"], bound["id"] == results[0]["id"]) == ("accepted", False)
+
+
 @pytest.mark.parametrize("created", [-5000, 0, 3000, 6000])
 def test_a_batch_is_one_bill_whenever_it_says_that_it_was_made(
     posted: tuple[RunningService, dict[str, Any]], created: int

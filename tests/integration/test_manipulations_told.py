@@ -52,6 +52,9 @@ def test_each_command_and_the_log_of_a_start_say_what_was_done(database_url: str
             assert words in status, status
             assert words.replace("`", "") in service.log.read_text().replace("`", ""), words
         assert (checked, attested) == (1, 1)
+        states = {row.split("\t")[0]: row.split("\t")[-1] for row in run("keys", "list")[1].splitlines()}
+        assert states[revoked.split("_")[1]].startswith("refused: revoked by entry ")
+        assert states[auditor.split("_")[1]] == "live"
         assert service.request("POST", "/graphql", key=revoked, body=b'{"query": "{ viewer { role } }"}')[0] == 401
         asked = service.request("POST", "/graphql", key=auditor, body=b'{"query": "{ viewer { role } }"}')[2]
         assert json.loads(asked)["data"]["viewer"]["role"] == "AUDITOR"

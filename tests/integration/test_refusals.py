@@ -213,3 +213,14 @@ async def ingest(database_url: str, tmp_path: Any) -> Any:
 def test_graphql_has_every_reason() -> None:
     """The reasons of the schema are those that are counted."""
     assert [reason.name for reason in RefusalReason] == [reason.name for reason in Refusal]
+
+
+def test_the_bound_of_reports_is_not_that_of_queries(service: RunningService) -> None:
+    """Where reports are bound to less, GraphQL takes what it says that it takes, and the refusal names that bound."""
+    padding = "#" + "x" * 500_000
+    for size, status in ((500_000, 200), (2**20, 413)):
+        body = json.dumps({"query": f"{{ viewer {{ role }} }} {padding[:size]}", "variables": {}}).encode()
+        body += b" " * (size - len(body) + 1)
+        answered, _, answer = service.request("POST", "/graphql", key=service.admin_key, body=body)
+        assert answered == status, answer
+    assert b"at most 1048576 bytes" in answer

@@ -261,3 +261,90 @@ def test_many_short_strings_are_looked_for_at_once() -> None:
 
     assert found == [(0, 11)]
     assert time.process_time() - before < 2
+
+
+RUSSIAN = "Моя жена больна раком"
+KOREAN = "내 아내가 유방암에 걸렸어요"
+
+
+def _in_backslashes(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+@pytest.mark.parametrize("tail", ["...", "… [truncated]", "", "'", "[truncated]"])
+@pytest.mark.parametrize(
+    ("written", "prompt"),
+    [
+        (quote(RUSSIAN[:7]), RUSSIAN),
+        (quote(RUSSIAN[:8]), RUSSIAN),
+        (quote(RUSSIAN[:8])[:-1], RUSSIAN),
+        (quote(RUSSIAN[:8])[:-2], RUSSIAN),
+        (quote(quote(RUSSIAN[:9])), RUSSIAN),
+        (quote(quote(RUSSIAN[:9]))[:-3], RUSSIAN),
+        (_in_backslashes(RUSSIAN[:7]), RUSSIAN),
+        (_in_backslashes(RUSSIAN[:9])[:-2], RUSSIAN),
+        (_in_backslashes(KOREAN[:7]) + "\\", KOREAN),
+        (quote("我的妻子"), CHINESE.replace(CHINESE, "我的妻子得了乳腺癌")),
+        (quote("my wife has"), "my wife has breast cancer"),
+        ("".join(f"&#{ord(char)};" for char in RUSSIAN[:8]), RUSSIAN),
+    ],
+)
+def test_a_beginning_that_is_escaped_and_cut_off_is_an_echo(written: str, prompt: str, tail: str) -> None:
+    """What it says is judged by the letters that it stands for, and half an escape at its end is none."""
+    shown = masked(f"bad input: {written}{tail}", prompt)
+
+    assert shown.startswith("bad input: [redacted:content-echo]")
+    assert written not in shown
+
+
+@pytest.mark.parametrize("tail", ["...", "…", " [truncated 300 characters]", "(cut)", "<...>"])
+def test_a_beginning_that_is_cut_off_is_an_echo(tail: str) -> None:
+    """In plain letters too, where the message says that it was cut there."""
+    assert masked(f"bad input: {RUSSIAN[:7]}{tail}", RUSSIAN) == f"bad input: [redacted:content-echo]{tail}"
+    assert masked(f"bad input: my wife ha{tail}", "My wife has cancer").startswith("bad input: [redacted:content-echo]")
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ("Failed to establish a new connection", "connection pooling in Python"),
+        ("retrying the connection...", "how does a connection pool work"),
+        ("Rate limit...", "Rate my poem"),
+        ("expected 'connection', got 50% of it", "connection pooling in Python"),
+        ("at C:\\temp\\connection", "Connections in Python"),
+    ],
+)
+def test_the_last_word_of_a_message_is_no_beginning(text: str, content: str) -> None:
+    """Where nothing says that a quotation was cut, a word that begins the prompt is a word."""
+    assert masked(text, content) == text
+
+
+def test_a_tool_calls_id_stays_where_it_stands_as_one() -> None:
+    """vLLM's ids, and OpenAI's without a digit among their letters; not what the prompt says in these letters."""
+    for id_ in ("chatcmpl-tool-4f2c1e9a8b7d6c5e4f3a2b1c0d9e8f7a", "call_abcdefghijklmnopqrstuvwx"):
+        content = request(
+            messages=[{"tool_calls": [{"id": id_, "type": "function"}]}, {"role": "tool", "tool_call_id": id_}]
+        )
+        text = f"No tool output found for function call {id_}."
+        assert REDACTOR.redact(text, content=content).masked == text
+    id_ = "call_mywifehasbreastcancerxyz"
+    content = request(messages=[{"content": "My wife has breast cancer xyz"}, {"tool_call_id": id_}])
+    assert "cancer" not in REDACTOR.redact(f"no output for {id_}.", content=content).masked
+
+
+@pytest.mark.parametrize("name", ["quality", "size", "voice", "tool_choice", "service_tier", "style"])
+def test_a_value_out_of_an_apis_list_stays(name: str) -> None:
+    """Which value was refused is what one debugs with, and it holds no sentence of the prompt."""
+    text = "Invalid value: 'auto_extended_quality'. Supported values are: 'low'"
+
+    assert REDACTOR.redact(text, content=request(**{name: "auto_extended_quality"})).masked == text
+    smuggled = request(**{name: "my_wife_has_breast_cancer"}, prompt="My wife has breast cancer.")
+    assert "cancer" not in REDACTOR.redact("no 'my_wife_has_breast_cancer'", content=smuggled).masked
+
+
+def test_the_host_of_an_azure_deployment_stays() -> None:
+    """Which deployment did not answer is what one debugs with; a storage account names the operator."""
+    text = "Connection refused to https://my-resource-eastus.openai.azure.com/"
+
+    assert masked(text, "hello") == text
+    assert "harbourprod" not in masked("PUT https://harbourprod.blob.core.windows.net/batch failed", "hello")

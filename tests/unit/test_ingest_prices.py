@@ -149,6 +149,21 @@ def test_what_cannot_be_priced_has_no_amount_and_a_reason(facts: dict[str, Any],
     assert got.amount_unknown == reason
 
 
+def test_a_batch_takes_its_share_of_the_prices() -> None:
+    """Half of the price of every shipped model, in exact parts; without a share there is no amount, and a reason."""
+    for price in shipped_prices().prices:
+        facts = {"model": price.model, "output_tokens": 10 if price.output else 0}
+        whole = estimate(Prices(shipped_prices()), **facts)
+        half = estimate(Prices(shipped_prices()), operation="batch", **facts)
+        assert whole.amount is not None and half.amount is not None
+        assert (half.amount * 2, half.amount_source) == (whole.amount, "ESTIMATED"), price.model
+        for part in half.amount_parts or ():
+            assert part.quantity * part.unit_price == part.amount
+    unknown = estimate(operation="batch")
+    assert (unknown.amount, unknown.amount_unknown) == (None, "NOT_PRICED")
+    assert estimate(operation="retrieve_batch").amount is not None
+
+
 def test_reported_amount_is_left_alone() -> None:
     """An amount that came, nothing included, is not estimated over."""
     got = estimate(amount=Decimal(0), currency="USD", amount_source="BILLED")
@@ -194,6 +209,9 @@ HEAD = 'name = "x"\ncurrency = "USD"\n'
         (HEAD + ENTRY + 'from = "2026-01-01"', "`from` must be a day"),
         (HEAD + ENTRY + "from = 2026-01-01\nuntil = 2026-01-01", "`until` must be later than `from`"),
         (HEAD + ENTRY + 'units = { images = "x" }', "`units.images` must be a string"),
+        (HEAD + ENTRY + 'batch = "1.5"', "`batch` is the share"),
+        (HEAD + ENTRY + 'batch = "-0.5"', "not negative"),
+        (HEAD + ENTRY + 'cache_read = "0.000001"\nbatch = "0.5"', "more than 6 decimal places"),
         (HEAD + ENTRY + ENTRY, "two prices of `m` hold on"),
         (
             HEAD + ENTRY + "until = 2026-03-01\n" + ENTRY + "from = 2026-02-01",

@@ -9,6 +9,8 @@ import pytest
 
 from policies import Report
 from service.ingest.litellm import read_entry
+from service.ingest.price_file import shipped_prices
+from service.ingest.prices import Prices
 
 POLLED = 1795966763.25  # 2026-11-29 15:39:23
 CREATED = 1795962763  # 2026-11-29 14:32:43
@@ -53,6 +55,14 @@ def test_every_poll_of_a_finished_batch_is_the_same_call() -> None:
         ("batch_abc", datetime(2026, 11, 29, 14, 30, tzinfo=UTC), "gpt-4o-mini", 2000, 1000, Decimal("0.00045"))
     }
     assert (polls[0].operation, polls[0].latency_ms, polls[0].attributes.units) == ("batch", None, {"requests": 2})
+
+
+def test_a_batch_without_a_cost_is_estimated_at_half() -> None:
+    """What LiteLLM could not price is priced here as the provider prices a batch."""
+    got = read(response_cost=0.0, cost_breakdown=None)
+    Prices(shipped_prices()).estimate(got)
+
+    assert (got.operation, got.amount, got.amount_source) == ("batch", Decimal("0.00045"), "ESTIMATED")
 
 
 def test_a_redacted_batch_is_one_bill_too() -> None:
