@@ -77,7 +77,8 @@ def gather(
     fields hold content, names of the gateway's own and what is said of the error once more are none either.
     """
     found = Gathered()
-    pending: list[tuple[str, object]] = list(values.items() if isinstance(values, Mapping) else values)
+    pairs = cast("Mapping[str, object]", values).items() if isinstance(values, Mapping) else values
+    pending: list[tuple[str, object]] = list(pairs)
     walked = 0
     while pending:
         walked += 1

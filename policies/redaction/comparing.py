@@ -212,7 +212,8 @@ def _aligned(text: str, size: int) -> tuple[list[int], list[int]]:
     if text.isascii():
         starts = [at for at, char in enumerate(text) if char.isalnum()]
         return starts, [at + 1 for at in starts]
-    starts, ends = [], []
+    starts: list[int] = []
+    ends: list[int] = []
     for start, end in clusters(text):
         length = len(compared(text[start:end]))
         starts += [start] * length

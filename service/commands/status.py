@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from service.commands.common import quiet_runtime, run, say, settings_for
 from service.commands.options import Data, verb
@@ -15,6 +16,9 @@ from service.storage.api_keys import count_keys
 from service.storage.errors import DatabaseError, is_away
 from service.storage.installed import count_accounts, newest_purge, server_facts
 from service.storage.readiness import free_bytes
+
+_APART_HOURS: Final = 0.1
+"""So far are the clocks of two machines apart that are right."""
 
 app = verb()
 
@@ -90,7 +94,14 @@ async def _last_purge() -> str:
     last = await newest_purge()
     if last is None:
         return "never"
-    hours = (datetime.now(UTC) - last.planned_at).total_seconds() / 3600
-    return f"{last.state.lower()}, {hours:.1f} hours ago, {last.rows_dropped} rows" + (
+    return f"{last.state.lower()}, {since(last.planned_at, datetime.now(UTC))}, {last.rows_dropped} rows" + (
         f": {last.failure}" if last.failure else ""
     )
+
+
+def since(planned_at: datetime, now: datetime) -> str:
+    """How long ago that was; of a time to come, that a clock was wrong."""
+    hours = (now - planned_at).total_seconds() / 3600
+    if hours < -_APART_HOURS:
+        return f"planned at {planned_at:%Y-%m-%d %H:%M}Z by a clock that was ahead"
+    return f"{max(hours, 0.0):.1f} hours ago"
