@@ -107,7 +107,8 @@ class ContentIndex:
         """
         if not self._strings or (is_model(text) and not self._is_sentence(text)):
             return text
-        data, last, parts = encode(text), 0, []
+        data, last = encode(text), 0
+        parts: list[bytes] = []
         for start, end in self.spans(text):
             parts += (data[last:start], _MARK)
             last = end
