@@ -19,10 +19,12 @@ test-pythons: .venv/installed-for-tests
 	sh .ci/postgresql
 	PYTEST_ARGS="$(PYTEST_ARGS)" PYTHONS="$(PYTHONS)" sh .ci/test-pythons
 
+# Left to itself, pyright asks npm for a newer one, and reads a pyrightconfig.json of the folders above.
 lint: .venv/installed-for-tests
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/lint-imports
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 .venv/bin/python -m pyright --project pyproject.toml
 
 # The contract that frontends and partners build on; a test compares it with the code.
 schema: .venv/installed

@@ -35,6 +35,7 @@ VERSION_MAX: Final = 2**31 - 1
 
 _Key = TypeVar("_Key", bound=StrEnum)
 _Item = TypeVar("_Item")
+_Value = TypeVar("_Value")
 
 
 class _DefaultAction(StrEnum):
@@ -180,7 +181,7 @@ def _role(role: Role, table: Table) -> RoleRule:
     return rule
 
 
-def _frozen(values: Mapping[_Item, object]) -> Mapping:
+def _frozen(values: Mapping[_Item, _Value]) -> Mapping[_Item, _Value]:
     return MappingProxyType(dict(values))
 
 

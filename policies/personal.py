@@ -8,7 +8,7 @@ and scoped by them, and a caller who chooses the user's id must not choose what 
 """
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from policies.clear_text import WITHHELD, count
 from policies.fields import USER
@@ -138,11 +138,13 @@ def code_without(text: str | None, persons: Persons, removed: dict[str, int]) ->
     return without_persons(text, persons, "error_code", removed)
 
 
-def _named_in(parameters: dict[str, object] | object) -> list[str]:
+def _named_in(parameters: object) -> list[str]:
     if not isinstance(parameters, dict):
         return []
-    found = [parameters.get(name) for name in _PARAMETERS]
-    inner = parameters.get("metadata")
+    said = cast("dict[str, object]", parameters)
+    found = [said.get(name) for name in _PARAMETERS]
+    inner = said.get("metadata")
     if isinstance(inner, dict):
-        found += [inner.get(name) for name in _PARAMETERS]
+        within = cast("dict[str, object]", inner)
+        found += [within.get(name) for name in _PARAMETERS]
     return [value for value in found if isinstance(value, str)]

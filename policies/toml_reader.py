@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Final, NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar, cast
 
 from policies.errors import PolicyDocumentError
 
@@ -52,8 +52,8 @@ def _path(line: str) -> tuple[str, ...]:
     except tomllib.TOMLDecodeError:
         return ()
     path: list[str] = []
-    while isinstance(table, dict) and len(table) == 1:
-        key, table = next(iter(table.items()))
+    while isinstance(table, dict) and len(inner := cast("dict[str, object]", table)) == 1:
+        key, table = next(iter(inner.items()))
         path.append(key)
     return tuple(path)
 
@@ -113,7 +113,7 @@ class Table:
         """A list of different strings; empty when the key is not there."""
         if not self.has(key):
             return []
-        values: list[object] = self._typed(key, list, "")
+        values = cast("list[object]", self._typed(key, list, ""))
         texts = [value for value in values if isinstance(value, str)]
         if len(texts) != len(values):
             self.fail("must be a list of strings", key=key)
@@ -146,7 +146,7 @@ class Table:
 
     def table(self, key: str, *, advice: str = "") -> "Table":
         """A table that must be there."""
-        values = self._typed(key, dict, advice)
+        values = cast("dict[str, object]", self._typed(key, dict, advice))
         return Table(values, (*self.path, key), self.lines)
 
     def done(self) -> None:

@@ -6,11 +6,11 @@ goes into a note beside the tree, which can be erased; the leaf holds the note's
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from policies.evidence.errors import EntryError
 from policies.evidence.verify import EvidenceError, canonical, read_canonical
@@ -72,7 +72,7 @@ class Leaf:
 def leaf_bytes(leaf: Leaf) -> bytes:
     """The leaf as canonical JSON. Raises EntryError when a fact could carry text of a person, or is too long."""
     _check("actor", leaf.actor)
-    _check_facts(leaf.facts)
+    _check_facts(leaf.facts.items())
     document = {
         "actor": leaf.actor,
         "facts": leaf.facts,
@@ -110,8 +110,8 @@ def moment(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _check_facts(facts: Mapping[str, Any]) -> None:
-    for name, value in facts.items():
+def _check_facts(facts: Iterable[tuple[object, object]]) -> None:
+    for name, value in facts:
         if not isinstance(name, str) or _NAME.fullmatch(name) is None:
             raise EntryError(f"a fact cannot be called `{str(name)[:64]}`: lower-case words joined by `_`")
         _check(name, value)
@@ -126,11 +126,11 @@ def _check(name: str, value: object) -> None:
         case str():
             fits = _TEXT.fullmatch(value) is not None
         case list() | tuple():
-            for item in value:
+            for item in cast("Sequence[object]", value):
                 _check(name, item)
             return
         case Mapping():
-            _check_facts(value)
+            _check_facts(cast("Mapping[object, object]", value).items())
             return
         case _:
             fits = False

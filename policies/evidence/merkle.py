@@ -33,7 +33,8 @@ class Range(NamedTuple):
 
     def nodes(self) -> list[Node]:
         """The complete subtrees that it consists of, left to right."""
-        found, start = [], self.start
+        found: list[Node] = []
+        start = self.start
         while start < self.end:
             level = (self.end - start).bit_length() - 1
             found.append(Node(level, start >> level))
@@ -78,7 +79,8 @@ def inclusion(index: int, size: int) -> list[Range]:
     """
     if not 0 <= index < size:
         raise ValueError(f"there is no leaf {index} in a tree of {size}")
-    path, start, end = [], 0, size
+    path: list[Range] = []
+    start, end = 0, size
     while end - start > 1:
         middle = start + _largest_power_below(end - start)
         if index < middle:
@@ -99,7 +101,8 @@ def consistency(first: int, second: int) -> list[Range]:
         raise ValueError(f"a tree of {second} leaves does not begin with one of {first}")
     if first in (0, second):
         return []
-    path, start, end, known = [], 0, second, True
+    path: list[Range] = []
+    start, end, known = 0, second, True
     while first != end:
         middle = start + _largest_power_below(end - start)
         if first <= middle:

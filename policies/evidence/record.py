@@ -84,14 +84,14 @@ class RecordedPolicy:
 class Record:
     """The state after the entries that were added, in their order."""
 
-    keys: dict[str, RecordedKey] = field(default_factory=dict)
-    holds: dict[str, RecordedHold] = field(default_factory=dict)
-    erasures: dict[str, RecordedErasure] = field(default_factory=dict)
-    purges: dict[str, RecordedPurge] = field(default_factory=dict)
-    policies: dict[int, RecordedPolicy] = field(default_factory=dict)
-    tiers: dict[tuple[int, str], int] = field(default_factory=dict)
-    first_tiers: dict[int, int] = field(default_factory=dict)
-    destroyed: set[str] = field(default_factory=set)
+    keys: dict[str, RecordedKey] = field(default_factory=dict[str, RecordedKey])
+    holds: dict[str, RecordedHold] = field(default_factory=dict[str, RecordedHold])
+    erasures: dict[str, RecordedErasure] = field(default_factory=dict[str, RecordedErasure])
+    purges: dict[str, RecordedPurge] = field(default_factory=dict[str, RecordedPurge])
+    policies: dict[int, RecordedPolicy] = field(default_factory=dict[int, RecordedPolicy])
+    tiers: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
+    first_tiers: dict[int, int] = field(default_factory=dict[int, int])
+    destroyed: set[str] = field(default_factory=set[str])
 
     def add(self, index: int, leaf: Leaf) -> None:
         """Take up an entry. KeyError or TypeError when its facts are not those of its kind."""
@@ -99,54 +99,65 @@ class Record:
         if step is not None:
             step(self, index, leaf, leaf.facts)
 
-    def _key_created(self, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
-        accounts = None if facts["accounts"] is None else tuple(facts["accounts"])
-        self.keys[facts["key"]] = RecordedKey(index, facts["role"], accounts, facts["expires_at"], facts.get("mac"))
 
-    def _key_revoked(self, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
-        key = self.keys.get(facts["key"])
-        if key is not None and key.ended is None:
-            self.keys[facts["key"]] = replace(key, ended=index)
+def _key_created(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
+    accounts = None if facts["accounts"] is None else tuple(facts["accounts"])
+    record.keys[facts["key"]] = RecordedKey(index, facts["role"], accounts, facts["expires_at"], facts.get("mac"))
 
-    def _hold_placed(self, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
-        self.holds[facts["hold"]] = RecordedHold(index, leaf.actor, leaf.recorded_at, facts)
 
-    def _hold_lifted(self, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
-        hold = self.holds.get(facts["hold"])
-        if hold is not None and hold.lifted is None:
-            self.holds[facts["hold"]] = replace(hold, lifted=index, lifted_by=leaf.actor)
+def _key_revoked(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
+    key = record.keys.get(facts["key"])
+    if key is not None and key.ended is None:
+        record.keys[facts["key"]] = replace(key, ended=index)
 
-    def _erasure_asked(self, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
-        account, kind = facts["account"], facts["kind"]
-        self.erasures[facts["erasure"]] = RecordedErasure(index, leaf.actor, kind, account)
-        if kind == "ACCOUNT":
-            for name, key in self.keys.items():
-                self.keys[name] = _without(key, account, index)
 
-    def _erasure_done(self, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
-        known = self.erasures.get(facts["erasure"]) or RecordedErasure(index, leaf.actor, None, None)
-        self.erasures[facts["erasure"]] = replace(known, rows=facts["rows"])
+def _hold_placed(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+    record.holds[facts["hold"]] = RecordedHold(index, leaf.actor, leaf.recorded_at, facts)
 
-    def _purge_begun(self, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
-        self.purges[facts["run"]] = RecordedPurge(index, leaf.actor, facts["plan"])
 
-    def _purge_ended(self, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
-        known = self.purges.get(facts["run"]) or RecordedPurge(index, leaf.actor, None)
-        self.purges[facts["run"]] = replace(known, result=facts)
+def _hold_lifted(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+    hold = record.holds.get(facts["hold"])
+    if hold is not None and hold.lifted is None:
+        record.holds[facts["hold"]] = replace(hold, lifted=index, lifted_by=leaf.actor)
 
-    def _keys_destroyed(self, _: int, __: Leaf, facts: Mapping[str, Any]) -> None:
-        self.destroyed.update(facts["keys"])
 
-    def _policy_applied(self, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
-        version, digest = facts["version"], facts["digest"]
-        approved_by, applied_at = facts.get("approved_by"), facts.get("applied_at")
-        self.policies[version] = RecordedPolicy(index, leaf.actor, version, digest, approved_by, applied_at)
+def _erasure_asked(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+    account, kind = facts["account"], facts["kind"]
+    record.erasures[facts["erasure"]] = RecordedErasure(index, leaf.actor, kind, account)
+    if kind == "ACCOUNT":
+        for name, key in record.keys.items():
+            record.keys[name] = _without(key, account, index)
 
-    def _tier_changed(self, _: int, __: Leaf, facts: Mapping[str, Any]) -> None:
-        account = facts["account"]
-        if account not in self.first_tiers and facts["from_tier"] is not None:
-            self.first_tiers[account] = facts["from_tier"]
-        self.tiers[account, facts["from"]] = facts["to_tier"]
+
+def _erasure_done(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+    known = record.erasures.get(facts["erasure"]) or RecordedErasure(index, leaf.actor, None, None)
+    record.erasures[facts["erasure"]] = replace(known, rows=facts["rows"])
+
+
+def _purge_begun(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+    record.purges[facts["run"]] = RecordedPurge(index, leaf.actor, facts["plan"])
+
+
+def _purge_ended(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+    known = record.purges.get(facts["run"]) or RecordedPurge(index, leaf.actor, None)
+    record.purges[facts["run"]] = replace(known, result=facts)
+
+
+def _keys_destroyed(record: Record, _: int, __: Leaf, facts: Mapping[str, Any]) -> None:
+    record.destroyed.update(facts["keys"])
+
+
+def _policy_applied(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+    version, digest = facts["version"], facts["digest"]
+    approved_by, applied_at = facts.get("approved_by"), facts.get("applied_at")
+    record.policies[version] = RecordedPolicy(index, leaf.actor, version, digest, approved_by, applied_at)
+
+
+def _tier_changed(record: Record, _: int, __: Leaf, facts: Mapping[str, Any]) -> None:
+    account = facts["account"]
+    if account not in record.first_tiers and facts["from_tier"] is not None:
+        record.first_tiers[account] = facts["from_tier"]
+    record.tiers[account, facts["from"]] = facts["to_tier"]
 
 
 def _without(key: RecordedKey, account: int, index: int) -> RecordedKey:
@@ -158,15 +169,15 @@ def _without(key: RecordedKey, account: int, index: int) -> RecordedKey:
 
 
 _STEPS: Final = {
-    LedgerKind.API_KEY_CREATED: Record._key_created,
-    LedgerKind.API_KEY_REVOKED: Record._key_revoked,
-    LedgerKind.HOLD_PLACED: Record._hold_placed,
-    LedgerKind.HOLD_LIFTED: Record._hold_lifted,
-    LedgerKind.ERASURE_INTENT: Record._erasure_asked,
-    LedgerKind.ERASURE_RESULT: Record._erasure_done,
-    LedgerKind.PURGE_INTENT: Record._purge_begun,
-    LedgerKind.PURGE_RESULT: Record._purge_ended,
-    LedgerKind.KEY_DESTROYED: Record._keys_destroyed,
-    LedgerKind.POLICY_APPLIED: Record._policy_applied,
-    LedgerKind.TIER_CHANGED: Record._tier_changed,
+    LedgerKind.API_KEY_CREATED: _key_created,
+    LedgerKind.API_KEY_REVOKED: _key_revoked,
+    LedgerKind.HOLD_PLACED: _hold_placed,
+    LedgerKind.HOLD_LIFTED: _hold_lifted,
+    LedgerKind.ERASURE_INTENT: _erasure_asked,
+    LedgerKind.ERASURE_RESULT: _erasure_done,
+    LedgerKind.PURGE_INTENT: _purge_begun,
+    LedgerKind.PURGE_RESULT: _purge_ended,
+    LedgerKind.KEY_DESTROYED: _keys_destroyed,
+    LedgerKind.POLICY_APPLIED: _policy_applied,
+    LedgerKind.TIER_CHANGED: _tier_changed,
 }

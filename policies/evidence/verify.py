@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -74,8 +74,8 @@ def read_canonical(line: bytes, what: str) -> dict[str, Any]:
     """The object that `line` says, if it says it in the one way that it may be said."""
     with suppress(ValueError, RecursionError):
         value = json.loads(line)
-        if isinstance(value, dict) and canonical(value) == line:
-            return value
+        if isinstance(value, dict) and canonical(said := cast("dict[str, Any]", value)) == line:
+            return said
     raise EvidenceError(f"{what} is not canonical JSON: it was altered or cut off")
 
 
@@ -159,8 +159,8 @@ class Verdict:
     checkpoint: Checkpoint
     key_checked: bool
     since: Checkpoint | None
-    kinds: Counter[str] = field(default_factory=Counter)
-    documents: dict[str, str] = field(default_factory=dict)
+    kinds: Counter[str] = field(default_factory=Counter[str])
+    documents: dict[str, str] = field(default_factory=dict[str, str])
 
     def lines(self) -> list[str]:
         c, since = self.checkpoint, self.since
@@ -185,7 +185,7 @@ class _Bundle:
 
     def take(self, line: bytes) -> None:
         said = read_canonical(line[:-1] if line.endswith(b"\n") else b"", "a line of the bundle")
-        kind = said.get("type")
+        kind = said.get("type", "")
         if kind not in AFTER.get(self.seen, ()):
             raise EvidenceError(f"a line of the bundle is out of place after its `{self.seen}`")
         try:
@@ -321,7 +321,7 @@ def verify_attestation(data: bytes, *, key: str | None = None, since: bytes | No
     """Check a statement of `attest`; what holds, for the reader. Raises EvidenceError saying what does not."""
     try:
         said = json.loads(data)
-        if not isinstance(said, dict) or said["format"] != ATTESTATION:
+        if not isinstance(said, dict) or (said := cast("dict[str, Any]", said))["format"] != ATTESTATION:
             raise EvidenceError(f"the statement is not of format {ATTESTATION}")
         return _attested(said["statement"], said["evidence"], key, since)
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
@@ -387,9 +387,10 @@ if __name__ == "__main__":
     import sys
 
     parser = argparse.ArgumentParser(description="Verify a bundle of evidence, or a statement of `attest`.")
-    parser.add_argument("file", type=argparse.FileType("rb"))
+    read = argparse.FileType("rb")  # pyright: ignore[reportDeprecated] - in 3.14 only, and `-` is to stay stdin
+    parser.add_argument("file", type=read)
     parser.add_argument("--key", help="the verifier key that you trust")
-    parser.add_argument("--since", type=argparse.FileType("rb"), help="file with a checkpoint that you kept")
+    parser.add_argument("--since", type=read, help="file with a checkpoint that you kept")
     given = parser.parse_args()
     try:
         found = verify_file(given.file, key=given.key, since=given.since and given.since.read())

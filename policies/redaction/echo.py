@@ -7,7 +7,7 @@ Identifiers of the request are no content (`identifiers`).
 
 import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import compress, count, islice, pairwise
+from itertools import compress, count, islice
 from typing import Final
 
 from policies.redaction.beginnings import beginnings
@@ -107,7 +107,8 @@ class ContentIndex:
         """
         if not self._strings or (is_model(text) and not self._is_sentence(text)):
             return text
-        data, last, parts = encode(text), 0, []
+        data, last = encode(text), 0
+        parts: list[bytes] = []
         for start, end in self.spans(text):
             parts += (data[last:start], _MARK)
             last = end
@@ -263,9 +264,8 @@ def _runs(data: bytes, echoed: set[bytes]) -> Iterator[tuple[int, int]]:
     if not echoed:
         return
     start = end = -1
-    for at in range(len(data) - _RUN_BYTES + 1):
-        if data[at : at + _RUN_BYTES] not in echoed:
-            continue
+    windows = [data[at : at + _RUN_BYTES] for at in range(len(data) - _RUN_BYTES + 1)]
+    for at in compress(count(), map(echoed.__contains__, windows)):
         if at > end:
             if end > start:
                 yield start, end
@@ -290,23 +290,25 @@ def _goes_on(byte: int) -> bool:
 
 def _telling(data: bytes, start: int, end: int, content: bytes) -> Iterator[tuple[int, int]]:
     """The parts of a run that say enough in one piece of the content; a long one is taken as it is."""
-    windows = sorted(set(_shortest(data, start, end)))
-    if len(windows) > _CHECKED_WINDOWS:
-        yield start, end
-        return
-    for low, high in windows:
+    windows: set[tuple[int, int]] = set()
+    for window in _shortest(data, start, end):
+        windows.add(window)
+        if len(windows) > _CHECKED_WINDOWS:
+            yield start, end
+            return
+    for low, high in sorted(windows):
         if content.find(data[low:high]) >= 0:
             yield low, high
 
 
 def _shortest(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Stretches that say enough, and no more than that: the shortest one to and from each character."""
-    edges = [start]
-    while edges[-1] < end:
-        edges.append(_next_character(data, edges[-1]))
-    said = [weight(data[low:high]) for low, high in pairwise(edges)]
+    edges, said = [start], []
     first = total = 0
-    for last, more in enumerate(said):
+    while edges[-1] < end:
+        last = len(said)
+        edges.append(_next_character(data, edges[-1]))
+        said.append(more := weight(data[edges[-2] : edges[-1]]))
         total += more
         while total >= _RUN_WEIGHT:
             yield edges[first], edges[last + 1]

@@ -40,7 +40,8 @@ def _generated_parts(token: bytes) -> tuple[tuple[int, int], ...]:
     parts = token.split(b"/") if b"/" in token else []
     if looks_generated(token) and not any(map(is_harmless, parts)):
         return () if is_harmless(token) else ((0, len(token)),)
-    start, found = 0, []
+    start = 0
+    found: list[tuple[int, int]] = []
     for part in parts:
         if len(part) >= _PART_MIN_BYTES and looks_generated(part) and not is_harmless(part):
             found.append((start, start + len(part)))

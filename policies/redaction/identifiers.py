@@ -114,7 +114,7 @@ def _in_word(char: str) -> bool:
 def without(span: tuple[int, int], exempt: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """`span` without what is exempt (in order, joined)."""
     start, end = span
-    left = []
+    left: list[tuple[int, int]] = []
     for low, high in exempt:
         if high <= start:
             continue

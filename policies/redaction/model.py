@@ -51,7 +51,7 @@ class Redaction:
     """
 
     segments: Segments
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
     truncated: bool = False
 
     @property

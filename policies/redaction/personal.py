@@ -47,7 +47,8 @@ _IBAN_CHARS_MIN = 15
 def _mod_97_stops(text: str) -> list[int]:
     """Where the prefixes of `text` end whose check digits hold (ISO 7064, Mod 97-10), whatever their country."""
     head = int("".join([str(int(char, 36)) for char in text[:4]]))
-    stops, rest = [], 0
+    stops: list[int] = []
+    rest = 0
     for stop, char in enumerate(text[4:], 5):
         if char in " -":
             continue

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
 import re2
 
@@ -72,7 +72,7 @@ def _checked_types(entry: Mapping[str, Any]) -> None:
         raise _refuse(entry, "has a key that wants a string")
     for key in ("positives", "negatives"):
         examples = entry.get(key, [])
-        if not isinstance(examples, list) or not all(isinstance(text, str) for text in examples):
+        if not isinstance(examples, list) or not all(isinstance(text, str) for text in cast("list[object]", examples)):
             raise _refuse(entry, f"wants a list of strings as `{key}`")
     if not entry.get("positives"):
         raise _refuse(entry, "has no positives; give at least one text in which it must hide something")

@@ -27,7 +27,7 @@ _FOLDING_RANGES = ((0xA0, 0x2100), (0x2100, 0x2500), (0x3000, 0x3400), (0xFB00, 
 
 def _foldings() -> dict[str, str]:
     """Characters whose NFKC form is plain ASCII (full-width letters, mathematical alphabets), by that form."""
-    folded = {}
+    folded: dict[str, str] = {}
     for first, last in _FOLDING_RANGES:
         for code in range(first, last):
             char = chr(code)

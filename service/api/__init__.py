@@ -1,15 +1,16 @@
 """GraphQL: the schema, its limits, and its place in the HTTP application."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
 from policies import Policy
 
 if TYPE_CHECKING:
+    from service.api.http import LedgerView
     from service.runtime import Runtime
 
-GRAPHQL: Final = web.AppKey("graphql", Any)
+GRAPHQL: Final["web.AppKey[LedgerView]"] = web.AppKey("graphql")
 """The handler of `/graphql`."""
 
 

@@ -90,6 +90,7 @@ class Template:
             self._slicing = Slicing(*(given.pop(name, None) for name in _SLICING))
             self.sized = any(_marked(getattr(self._slicing, name)) for name in _SLICING)
             request = arguments.request(table, given)
+            assert not isinstance(request.predicate, Question)
             self._question = _asker(table, request.predicate)
             self._page = (0, False, None, None) if self.sized else self._slicing.page
         except Exception as error:  # whoever asks is told when the list is read, by the resolver's own words
@@ -120,7 +121,9 @@ def _asker(table: Table, predicate: Predicate) -> Callable[[Values], Predicate |
         # Which plain ids it names is known with the values only.
         return _filler(predicate)
     asked = question(table, predicate)
-    times, accounts, ids = ([_filler(part) for part in parts] for parts in (asked.times, asked.accounts, asked.ids))
+    times, accounts, ids = (
+        [_compare_filler(part) for part in parts] for parts in (asked.times, asked.accounts, asked.ids)
+    )
     rest, text = _filler(asked.rest), _text_filler(asked.text)
 
     def ask(values: Values) -> Question:
@@ -150,12 +153,20 @@ def _marked(part: Any) -> bool:  # noqa: ANN401 - any value of a predicate
     return isinstance(part, Mark) or (isinstance(part, tuple) and any(_marked(item) for item in part))
 
 
-def _filler(predicate: Predicate) -> Callable[[Values], Predicate]:
-    match predicate:
+def _compare_filler(compare: Compare) -> Callable[[Values], Compare]:
+    match compare:
         case Compare(field, operator, Mark(name)):
             return lambda values: Compare(field, operator, values[name])
         case Compare(field, operator, tuple(items)) if _marked(items):
             return lambda values: Compare(field, operator, tuple(_filled(item, values) for item in items))
+        case _:
+            return lambda _: compare
+
+
+def _filler(predicate: Predicate) -> Callable[[Values], Predicate]:
+    match predicate:
+        case Compare():
+            return _compare_filler(predicate)
         case TagMatch(key, conditions):
             return _tag_filler(key, conditions)
         case And(parts) | Or(parts) if parts:
@@ -170,5 +181,5 @@ def _filler(predicate: Predicate) -> Callable[[Values], Predicate]:
 
 
 def _tag_filler(key: Any, conditions: tuple[Compare, ...]) -> Callable[[Values], Predicate]:  # noqa: ANN401
-    fillers = [_filler(condition) for condition in conditions]
-    return lambda values: TagMatch(_filled(key, values), tuple(filler(values) for filler in fillers))  # type: ignore[misc]
+    fillers = [_compare_filler(condition) for condition in conditions]
+    return lambda values: TagMatch(_filled(key, values), tuple(filler(values) for filler in fillers))

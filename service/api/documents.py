@@ -9,12 +9,13 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeGuard
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse, specified_rules, validate
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+from strawberry.types import ExecutionContext
 
 from service.api.bounds import DOCUMENT_CHARACTERS_MAX, check_document
 from service.api.errors import Code, refused
@@ -48,7 +49,7 @@ class Documents:
         self._nodes = 0
         self._aside = Aside()
 
-    def is_news(self, query: object) -> bool:
+    def is_news(self, query: object) -> TypeGuard[str]:
         """Whether this is a long document that is still to be read."""
         return (
             isinstance(query, str)
@@ -136,6 +137,12 @@ def operation_of(document: DocumentNode, name: str | None) -> OperationDefinitio
     return found[0]
 
 
+def documents_of(execution: ExecutionContext) -> Documents:
+    """The documents of the schema that executes."""
+    # CalledgerSchema has them; its module imports this one.
+    return execution.schema.documents  # pyright: ignore[reportAttributeAccessIssue]
+
+
 class Preparation(SchemaExtension):
     """Parses and validates, in place of Strawberry. Stands before the gate in the list of extensions."""
 
@@ -144,9 +151,8 @@ class Preparation(SchemaExtension):
 
     def on_parse(self) -> Iterator[None]:
         execution = self.execution_context
-        documents: Documents = execution.schema.documents  # type: ignore[attr-defined]
         if execution.query:
-            self._prepared = documents.prepared(execution.query)
+            self._prepared = documents_of(execution).prepared(execution.query)
             operation_of(self._prepared.document, execution._provided_operation_name)
             execution.graphql_document = self._prepared.document
         yield
@@ -154,5 +160,5 @@ class Preparation(SchemaExtension):
     def on_validate(self) -> Iterator[None]:
         prepared, execution = self._prepared, self.execution_context
         assert prepared is not None, "what is validated was parsed"
-        execution.pre_execution_errors = _validate(execution.schema._schema, prepared)  # type: ignore[attr-defined]
+        execution.pre_execution_errors = _validate(execution.schema._schema, prepared)
         yield

@@ -7,11 +7,12 @@ place, and nothing of the query.
 
 import re
 import traceback
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Final
 
 import asyncpg
-from graphql import GraphQLError, GraphQLSyntaxError
+from graphql import GraphQLError, GraphQLSyntaxError, Node
 from strawberry.exceptions import StrawberryInputCoercionError
 
 from policies.errors import PolicyError
@@ -65,9 +66,9 @@ _VALUE: Final = re.compile(
 )
 
 
-def refused(code: Code, message: str, nodes: object = None) -> GraphQLError:
+def refused(code: Code, message: str, nodes: Collection[Node] | Node | None = None) -> GraphQLError:
     """An error of ours, before anything is executed."""
-    return GraphQLError(message, nodes=nodes, extensions={"code": code.value})  # type: ignore[arg-type]
+    return GraphQLError(message, nodes=nodes, extensions={"code": code.value})
 
 
 def coded(error: GraphQLError, request_id: str) -> GraphQLError:

@@ -12,7 +12,7 @@ import strawberry
 from service.api.context import Context
 from service.api.gate import throttled
 from service.api.retention_types import decode_id, encode_id
-from service.api.scalars import BigInt, Digest
+from service.api.scalars import BigInt, Digest, big_int
 from service.api.types import Node
 from service.storage.export_store import ExportBusyError, ExportRecord
 from service.storage.export_store import ExportState as StoredState
@@ -77,15 +77,11 @@ def export_node(record: ExportRecord) -> Export:
     return Export(
         id=id_,
         state=ExportState[record.state.name],
-        rows=_big(record.rows),
-        bytes=_big(record.bytes),
+        rows=big_int(record.rows),
+        bytes=big_int(record.bytes),
         url=f"/v1/exports/{id_}" if ready else None,
         sha256=None if record.sha256 is None else Digest(record.sha256),
         manifest=record.manifest if ready else None,
         expires_at=record.expires_at,
         failure=record.failure,
     )
-
-
-def _big(number: int | None) -> BigInt | None:
-    return None if number is None else BigInt(number)

@@ -29,6 +29,7 @@ _OPERATORS: Final[dict[str, Operator]] = {
     "starts_with": "startsWith",
     "is_null": "isNull",
 }
+_USER_OPERATORS: Final[dict[str, Operator]] = {"id": "eq", "pseudonym": "in", "is_null": "isNull"}
 _NAMES: Final[dict[str, str]] = {
     python: "".join([head, *map(str.title, tail)])
     for filter_type in (CallFilter, ErrorFilter)
@@ -128,8 +129,7 @@ def _tag(tag: TagFilter) -> TagMatch:
 
 def _user(value: UserFilter) -> Iterator[Compare]:
     for name, given in _given(value):
-        operator: Operator = {"id": "eq", "pseudonym": "in", "is_null": "isNull"}[name]  # type: ignore[assignment]
-        yield Compare("user", operator, _plain(given))
+        yield Compare("user", _USER_OPERATORS[name], _plain(given))
 
 
 def _check_size(values: list[object]) -> None:

@@ -9,7 +9,7 @@ from strawberry.extensions import SchemaExtension
 
 from service.api.context import Context
 from service.api.cost import TOO_MANY_VALUES, Priced, Pricing, TooManyFieldsError, points_max
-from service.api.documents import operation_of
+from service.api.documents import documents_of, operation_of
 from service.api.errors import Code, refused
 from service.query.document import Document, fragments_of
 from service.query.enforcement import enforce
@@ -38,7 +38,7 @@ class Gate(SchemaExtension):
         context: Context = execution.context
         assert execution.graphql_document is not None
         operation = operation_of(execution.graphql_document, execution.operation_name)
-        schema: GraphQLSchema = execution.schema._schema  # type: ignore[attr-defined]
+        schema: GraphQLSchema = execution.schema._schema
         if context.variable_points > points_max(operation):
             return refused(Code.MAX_COST_EXCEEDED, TOO_MANY_VALUES)
         definitions = operation.variable_definitions or ()
@@ -50,7 +50,7 @@ class Gate(SchemaExtension):
             return found
         compiled = getattr(execution.schema, "compiled", None)
         if compiled is not None and execution.query is not None:
-            nodes = execution.schema.documents.nodes_of(execution.query)  # type: ignore[attr-defined]
+            nodes = documents_of(execution).nodes_of(execution.query)
             compiled.offer(execution.query, execution.graphql_document, nodes)
         refusal = charge(found, context)
         self._priced = None if refusal is not None else found

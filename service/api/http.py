@@ -139,7 +139,7 @@ class LedgerView(GraphQLView[Context, None]):
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401, ARG002 - Strawberry's adapter
         return False
 
-    async def _posted(self, request: web.Request, media_type: str) -> web.Response:
+    async def _posted(self, request: web.Request, media_type: str) -> web.StreamResponse:
         """The answer of a compiled operation, without Strawberry's view around it where that has nothing to add."""
         context = await self._context(request)
         asked = _asked(await request.read())
@@ -201,13 +201,13 @@ class LedgerView(GraphQLView[Context, None]):
 
     async def process_result(self, request: web.Request, result: ExecutionResult) -> GraphQLHTTPResponse:
         answer, request[_EXCHANGE].status = _body_of(result)
-        return answer  # type: ignore[return-value]
+        return answer
 
     def create_response(self, response_data: Any, sub_response: web.Response) -> web.Response:  # noqa: ANN401
         sub_response.body = _encoded(response_data)
         return sub_response
 
-    def _finished(self, request: web.Request, response: web.Response) -> web.Response:
+    def _finished(self, request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
         """An answer of Strawberry's view, with our media type, status and headers."""
         exchange = request[_EXCHANGE]
         response.content_type, response.charset = exchange.media_type, "utf-8"
@@ -288,9 +288,10 @@ def _decoded(data: str | bytes) -> object:
     return orjson.loads(data)
 
 
-def _body_of(result: ExecutionResult) -> tuple[dict[str, Any], int]:
+def _body_of(result: ExecutionResult) -> tuple[GraphQLHTTPResponse, int]:
     """The answer's body, and its status. A request that was refused as a whole has no `data` entry."""
-    errors, answer = result.errors, {}
+    errors = result.errors
+    answer: GraphQLHTTPResponse = {}
     if not errors:
         answer = {"data": result.data}
     else:
@@ -302,7 +303,7 @@ def _body_of(result: ExecutionResult) -> tuple[dict[str, Any], int]:
     return answer, _status(answer, errors) if errors else 200
 
 
-def _status(answer: Mapping[str, Any], errors: list[GraphQLError]) -> int:
+def _status(answer: GraphQLHTTPResponse, errors: list[GraphQLError]) -> int:
     if "data" not in answer:
         code = Code((errors[0].extensions or {}).get("code", Code.INTERNAL))
         return 500 if code is Code.INTERNAL else _STATUSES.get(code, VALIDATION_STATUS)

@@ -140,7 +140,8 @@ def _amount(row: Row) -> Amount | None:
     return Amount(
         amount=Decimal(row["amount"]),
         currency=row["currency"],
-        source=None if source is None else AmountSource[AMOUNT_SOURCE_NAMES[source]],  # type: ignore[arg-type]
+        # None is never read: whoever reads it has asked for it.
+        source=None if source is None else AmountSource[AMOUNT_SOURCE_NAMES[source]],  # pyright: ignore[reportArgumentType]
     )
 
 

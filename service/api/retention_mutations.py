@@ -17,6 +17,7 @@ from service.api.retention_types import (
     PurgedPartition,
     PurgeRun,
     decode_id,
+    entry_index,
     erasure_node,
     hold_node,
     partition_node,
@@ -103,7 +104,7 @@ class RequestPurgePayload:
 
 @strawberry.input(description="Whom to erase.")
 class RequestErasureInput:
-    kind: ErasureKind = _field("A person or the whole account.")  # type: ignore[valid-type]
+    kind: ErasureKind = _field("A person or the whole account.")
     account: str = _field("The account.")
     user_id: str | None = _field(
         "Plain id of the person, for USER; hashed here, never stored or logged.", optional=True
@@ -158,7 +159,7 @@ class RetentionMutation:
             expires_at=_given(input.expires_at),
             actor=context.scope.key_id,
         )
-        return PlaceHoldPayload(hold=hold_node(hold, scope.account), ledger_index=hold.ledger_index)
+        return PlaceHoldPayload(hold=hold_node(hold, scope.account), ledger_index=entry_index(hold.ledger_index))
 
     @strawberry.mutation(description="Let go of a hold (compliance).", directives=[Cost(weight=50)])
     async def lift_hold(
@@ -174,7 +175,7 @@ class RetentionMutation:
         if context.scope.accounts is not None and found.account_id not in context.scope.accounts:
             raise BadInputError("there is no such hold")
         hold, index = await holds.lift_hold(means, hold_id, reason=input.reason, actor=context.scope.key_id)
-        return LiftHoldPayload(hold=hold_node(hold, account), ledger_index=index)
+        return LiftHoldPayload(hold=hold_node(hold, account), ledger_index=entry_index(index))
 
     @strawberry.mutation(
         description="What a purge would do now, with the digest that requestPurge wants.", directives=[Cost(weight=100)]
@@ -245,7 +246,7 @@ class RetentionMutation:
             means_of(info.context), indexes, reason=input.reason, actor=info.context.scope.key_id
         )
         erased = [BigInt(index) for index in done.indexes]
-        return EraseNotesPayload(erased=erased, ledger_index=done.ledger_index)
+        return EraseNotesPayload(erased=erased, ledger_index=entry_index(done.ledger_index))
 
 
 def _given(value: Any) -> Any:  # noqa: ANN401 - an input as given

@@ -14,7 +14,7 @@ from policies.retention import PARTITION_CLASSES, Partition
 from service.api.connections import PageInfo
 from service.api.directives import Cost
 from service.api.enums import DataClass, Store
-from service.api.scalars import BigInt, Digest
+from service.api.scalars import BigInt, Digest, big_int
 from service.api.types import Node
 from service.retention import erasure as erasures
 from service.retention import holds, report, runs
@@ -31,36 +31,33 @@ def _field(description: str, *, name: str | None = None, weight: int | None = No
     return strawberry.field(description=description, name=name, directives=directives)
 
 
-_STATES = {
-    "REQUESTED": "Asked for by its digest; the worker takes it up.",
-    "PLANNED": "What goes is decided.",
-    "HOLDS_CHECKED": "The holds in force are noted.",
-    "INTENT_LEDGERED": "The ledger says what will be destroyed.",
-    "KEYS_DESTROYED": "Period keys are destroyed, the record keys of held rows in escrow.",
-    "DETACHED": "No query can reach the partitions.",
-    "DROPPED": "Held rows are copied, and the partitions are gone.",
-    "VERIFIED": "Seen to be gone from the catalogue and the keyring.",
-    "DONE": "The ledger says what was destroyed.",
-    "FAILED": "Ended before its end; `failure` says why.",
-}
-_KINDS = {"USER": "One person's, in one account.", "ACCOUNT": "All of an account."}
+@strawberry.enum(description="How far a purge came, in this order.")
+class PurgeState(Enum):
+    REQUESTED = _value("REQUESTED", "Asked for by its digest; the worker takes it up.")
+    PLANNED = _value("PLANNED", "What goes is decided.")
+    HOLDS_CHECKED = _value("HOLDS_CHECKED", "The holds in force are noted.")
+    INTENT_LEDGERED = _value("INTENT_LEDGERED", "The ledger says what will be destroyed.")
+    KEYS_DESTROYED = _value("KEYS_DESTROYED", "Period keys are destroyed, the record keys of held rows in escrow.")
+    DETACHED = _value("DETACHED", "No query can reach the partitions.")
+    DROPPED = _value("DROPPED", "Held rows are copied, and the partitions are gone.")
+    VERIFIED = _value("VERIFIED", "Seen to be gone from the catalogue and the keyring.")
+    DONE = _value("DONE", "The ledger says what was destroyed.")
+    FAILED = _value("FAILED", "Ended before its end; `failure` says why.")
 
-PurgeState = strawberry.enum(
-    Enum("PurgeState", {name: _value(name, text) for name, text in _STATES.items()}),
-    description="How far a purge came, in this order.",
-)
-ErasureKind = strawberry.enum(
-    Enum("ErasureKind", {name: _value(name, text) for name, text in _KINDS.items()}), description="Whose data goes."
-)
-_STATES = {
-    "REQUESTED": "On record; the worker comes to it.",
-    "RESTRICTED": "Erased where everybody reads; what holds keep is in their own exports alone, until they end.",
-    "DONE": "Nothing is left to erase.",
-}
-ErasureState = strawberry.enum(
-    Enum("ErasureState", {name: _value(name, text) for name, text in _STATES.items()}),
-    description="How far an erasure is.",
-)
+
+@strawberry.enum(description="Whose data goes.")
+class ErasureKind(Enum):
+    USER = _value("USER", "One person's, in one account.")
+    ACCOUNT = _value("ACCOUNT", "All of an account.")
+
+
+@strawberry.enum(description="How far an erasure is.")
+class ErasureState(Enum):
+    REQUESTED = _value("REQUESTED", "On record; the worker comes to it.")
+    RESTRICTED = _value(
+        "RESTRICTED", "Erased where everybody reads; what holds keep is in their own exports alone, until they end."
+    )
+    DONE = _value("DONE", "Nothing is left to erase.")
 
 
 @strawberry.type(description="What a hold names. What is null does not narrow it.")
@@ -102,7 +99,7 @@ class PurgedPartition:
 @strawberry.type(description="One purge: what it was to destroy, and how far it came.")
 class PurgeRun(Node):
     id: strawberry.ID = _field("Opaque id.")
-    state: PurgeState = _field("How far it came.")  # type: ignore[valid-type]
+    state: PurgeState = _field("How far it came.")
     plan_digest: Digest = _field("Digest of what was planned.")
     planned_at: datetime = _field("When it was planned, or asked for.")
     finished_at: datetime | None = _field("When it ended.")
@@ -120,10 +117,10 @@ class PurgeRun(Node):
 @strawberry.type(description="A request to erase one person or one account.")
 class Erasure(Node):
     id: strawberry.ID = _field("Opaque id.")
-    kind: ErasureKind = _field("Whose data goes.")  # type: ignore[valid-type]
+    kind: ErasureKind = _field("Whose data goes.")
     account: str = _field("The account; `erased:...` once its name is gone too.")
     requested_at: datetime = _field("When it was asked for.")
-    state: ErasureState = _field("How far it is.")  # type: ignore[valid-type]
+    state: ErasureState = _field("How far it is.")
     restricted_at: datetime | None = _field(
         "When what holds keep was taken from everybody: it is in their own exports alone, and goes when they end."
     )
@@ -269,8 +266,14 @@ def hold_node(hold: holds.Hold, account: str) -> Hold:
         expires_at=hold.expires_at,
         lifted_at=hold.lifted_at,
         rows=BigInt(hold.copies),
-        ledger_index=hold.ledger_index,
+        ledger_index=entry_index(hold.ledger_index),
     )
+
+
+def entry_index(index: int | None) -> BigInt:
+    """The entry of something that the ledger holds: whoever answers requests has a ledger."""
+    assert index is not None
+    return BigInt(index)
 
 
 def partition_node(means: Means, part: Partition) -> PurgedPartition:
@@ -298,7 +301,7 @@ def purge_node(means: Means, run: runs.Run) -> PurgeRun:
         partitions=[partition_node(means, part) for part in run.plan.partitions],
         keys_destroyed=BigInt(run.keys_destroyed),
         rows_held_back=BigInt(run.rows_held_back),
-        ledger_index=run.ledger_index,
+        ledger_index=big_int(run.ledger_index),
         failure=run.failure,
         unreadable_in_backups_at=gone and gone + timedelta(days=means.keyring_backup_days),
     )
@@ -316,7 +319,7 @@ def erasure_node(erasure: erasures.Erasure, account: str) -> Erasure:
         rows=BigInt(erasure.rows),
         blocked_by_holds=[encode_id("hold", one) for one in erasure.blocked_by],
         unreadable_in_backups_at=erasure.unreadable_at,
-        ledger_index=erasure.ledger_index,
+        ledger_index=big_int(erasure.ledger_index),
     )
 
 

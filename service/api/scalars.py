@@ -73,6 +73,11 @@ def parse_big_int(text: object) -> int:
     return number
 
 
+def big_int(number: int | None) -> BigInt | None:
+    """As the schema types a whole number that may be missing."""
+    return None if number is None else BigInt(number)
+
+
 def parse_zone(text: object) -> str:
     if not isinstance(text, str) or text not in _ZONES:
         raise ValueError("a TimeZone is an IANA name such as `Europe/Berlin`")

@@ -40,7 +40,7 @@ class CalledgerSchema(strawberry.Schema):
         self.documents = Documents()
         self.tracing = Tracing()
 
-    async def execute(  # type: ignore[override]
+    async def execute(
         self,
         query: str | None,
         variable_values: dict[str, Any] | None = None,

@@ -1,6 +1,5 @@
 """How long operations took, as `/metrics` tells it."""
 
-from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
@@ -26,7 +25,7 @@ class Timings(Collector):
 
     def __init__(self) -> None:
         self._keys = [(path, failed) for path in PATHS for failed in (False, True)]
-        self._processes = [self._rows(memoryview(array("d", bytes(8 * _ROW * len(self._keys)))))]
+        self._processes = [self._rows(memoryview(bytearray(8 * _ROW * len(self._keys))).cast("d"))]
         self._own = self._processes[0]
 
     def share(self, shared: Shared) -> None:
@@ -34,7 +33,7 @@ class Timings(Collector):
         self._processes = [self._rows(shared.counts(worker)) for worker in range(shared.workers)]
         self._own = self._processes[shared.worker]
 
-    def _rows(self, view: memoryview) -> dict[tuple[str, bool], memoryview]:
+    def _rows(self, view: "memoryview[float]") -> dict[tuple[str, bool], "memoryview[float]"]:
         """By path and outcome: how many took up to each of the bounds, and seconds in all."""
         return {key: view[place * _ROW : (place + 1) * _ROW] for place, key in enumerate(self._keys)}
 

@@ -52,6 +52,7 @@ def span(trace: Trace) -> None:
         "calledger.rows": trace.rows,
         "calledger.errors": trace.codes,
     }
+    assert _TRACER is not None, "there is no such hook without OpenTelemetry"
     _TRACER.start_span("graphql", start_time=trace.began_ns, attributes=attributes).end(
         trace.began_ns + round(trace.seconds * 1e9)
     )

@@ -53,4 +53,4 @@ def _part(portion: Portion, amount: Decimal) -> AmountPart:
 def _plain(value: Decimal) -> Decimal:
     """Without zeros at its end and without an exponent."""
     value = value.normalize(_EXACT)
-    return value.quantize(Decimal(1)) if value.as_tuple().exponent > 0 else value  # type: ignore[operator] - finite
+    return value.quantize(Decimal(1)) if value.as_tuple().exponent > 0 else value  # pyright: ignore[reportOperatorIssue] - finite

@@ -93,6 +93,7 @@ class BatchStore:
             with suppress(*DATABASE_FAULTS):
                 async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                     state = await self._pool.fetchrow(DATABASE_STATE)
+                assert state is not None
                 self._ahead = state["now"] - datetime.now(UTC)
                 self._logs_parameters = state["logs_parameters"]
                 self._state_read_at = local
@@ -166,7 +167,7 @@ class BatchStore:
             return
         keys = await self._insert_new(connection, missing)
         BATCH_ROWS.observe(len(missing))
-        known = []
+        known: list[Prepared] = []
         for call in missing:
             if call.key in keys:
                 known.append(call)
@@ -206,7 +207,7 @@ class BatchStore:
 async def _judge_known(connection: Connection, known: Sequence[Prepared]) -> None:
     """Give calls that are there already their outcomes, and complete those of which the report knows more."""
     stored = await stored_digests(connection, known)
-    unsettled = []
+    unsettled: list[Prepared] = []
     for position, call in enumerate(known):
         # A call that is gone by now was there a moment ago: purged between two statements.
         if position in stored and may_complete(call, stored[position]):

@@ -32,7 +32,7 @@ class Judgement(NamedTuple):
     """What the report is, and what of the stored call changes by it."""
 
     status: Status
-    changes: Mapping[str, Any]
+    changes: dict[str, Any]
 
 
 async def stored_digests(connection: Connection, known: Sequence[Prepared]) -> dict[int, asyncpg.Record]:
@@ -121,7 +121,7 @@ async def _mind_corrections(
                 judgements[place] = _beside_corrections(judgements[place], stored[place], found[calls[place].id])
 
 
-def _beside_corrections(judgement: Judgement, stored: Mapping[str, Any], corrected: Decimal) -> Judgement:
+def _beside_corrections(judgement: Judgement, stored: asyncpg.Record, corrected: Decimal) -> Judgement:
     changes = {name: value for name, value in judgement.changes.items() if name not in INHERITED}
     if "amount" in changes:
         # A call without an amount has no corrections: this one has an estimate.
@@ -151,9 +151,9 @@ async def _by_tier(connection: Connection, statement: str, calls: Sequence[Prepa
     return found
 
 
-def judge(stored: Mapping[str, Any], call: Prepared) -> Judgement:
+def judge(stored: asyncpg.Record, call: Prepared) -> Judgement:
     """What `call` is to the row that is stored under its key: pure."""
-    new = dict(zip(STAGED_COLUMNS, call.record, strict=True))
+    new: dict[str, Any] = dict(zip(STAGED_COLUMNS, call.record, strict=True))
     known = call.digest == stored["digest"] or call.digest in (stored["digests"] or ())
     if not known and (_contradicts(stored, new) or _withholds(call, new)):
         return Judgement(Status.CONFLICT, {})
@@ -165,7 +165,7 @@ def judge(stored: Mapping[str, Any], call: Prepared) -> Judgement:
     return Judgement(Status.COMPLETED if changes else Status.DUPLICATE, changes)
 
 
-def _contradicts(stored: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+def _contradicts(stored: asyncpg.Record, new: Mapping[str, Any]) -> bool:
     if (stored["failed"], stored["model"]) != (new["failed"], new["model"]):
         return True
     if any(None not in (stored[name], new[name]) and stored[name] != new[name] for name in _TOKENS[:2]):
@@ -198,7 +198,7 @@ def _fit(tokens: Mapping[str, int | None]) -> bool:
     return tokens["output_tokens"] is None or (tokens["reasoning_tokens"] or 0) <= tokens["output_tokens"]
 
 
-def _has_better_amount(stored: Mapping[str, Any], new: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
+def _has_better_amount(stored: asyncpg.Record, new: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
     """A reported amount takes the place of none and of an estimate; an estimate only that of one from fewer tokens."""
     if new["amount"] is None or (stored["amount"] is not None and stored["amount_source"] != _ESTIMATED):
         return False
@@ -212,9 +212,9 @@ def _plain(amount: str) -> str:
     return amount.rstrip("0").rstrip(".") if "." in amount else amount
 
 
-def _merged(stored: Mapping[str, Any], call: Prepared, changes: Mapping[str, Any]) -> tuple[Any, ...]:
+def _merged(stored: asyncpg.Record, call: Prepared, changes: dict[str, Any]) -> tuple[Any, ...]:
     """The staged row that completes the call: of what may change, the stored values with the changes."""
-    new = dict(zip(STAGED_COLUMNS, call.record, strict=True))
+    new: dict[str, Any] = dict(zip(STAGED_COLUMNS, call.record, strict=True))
     new |= {name: stored[name] for name in (*FILLED, *AMOUNT)} | changes
     known = call.digest in (stored["digests"] or ())
     new["amount"] = None if new["amount"] is None else str(new["amount"])

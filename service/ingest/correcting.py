@@ -5,12 +5,14 @@ again at another moment it is a duplicate. It is judged while the call is locked
 take back more than was billed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
+
+import asyncpg
 
 from service.ingest.metrics import STEEP_CORRECTIONS
 from service.ingest.prepared import Correction, Prepared
@@ -73,9 +75,10 @@ async def correct(connection: Connection, calls: Sequence[Prepared]) -> None:
         for position, call in enumerate(calls):
             place = places[position]
             target = targets.get(position)
-            unknown = isinstance(place, Rejection) and position not in known
-            outcome = place if unknown else _judge(call, target, known.get(position), taken)
-            outcomes.append(outcome)
+            if isinstance(place, Rejection) and position not in known:
+                outcomes.append(place)
+            else:
+                outcomes.append(_judge(call, target, known.get(position), taken))
             if target is not None:
                 call.id = call_id(call.correction, target.started_at)
         accepted = [position for position, outcome in enumerate(outcomes) if outcome is Status.ACCEPTED]
@@ -169,7 +172,7 @@ async def corrected_before(
     return {row["id"].hex: row["amount"] for row in rows}
 
 
-async def _known(connection: Connection, calls: Sequence[Prepared]) -> dict[int, Mapping[str, Any]]:
+async def _known(connection: Connection, calls: Sequence[Prepared]) -> dict[int, asyncpg.Record]:
     """Corrections that were taken before under the keys of `calls`, by place."""
     keys = [call.correction.key for call in calls if call.correction is not None]
     rows = await connection.fetch(CORRECTIONS_KNOWN, list(range(len(calls))), [c.account_id for c in calls], keys)
@@ -177,7 +180,7 @@ async def _known(connection: Connection, calls: Sequence[Prepared]) -> dict[int,
 
 
 def _judge(
-    call: Prepared, target: _Target | None, known: Mapping[str, Any] | None, taken: dict[str, Decimal]
+    call: Prepared, target: _Target | None, known: asyncpg.Record | None, taken: dict[str, Decimal]
 ) -> Status | Rejection:
     """What becomes of one correction; `taken` is what earlier ones of the same batch add, by the call's id."""
     if known is not None:
@@ -243,7 +246,7 @@ async def _store(connection: Connection, accepted: Sequence[tuple[Prepared, _Tar
     """Store corrections beside their calls; the ids of those that were new."""
     if not accepted:
         return set()
-    records = []
+    records: list[tuple[Any, ...]] = []
     for call, target in accepted:
         record = list(call.record)
         own = {"tier": target.tier, "started_at": target.started_at, "id": call.id, "corrects": None}

@@ -164,7 +164,7 @@ _STATUSES: Final[Sequence[tuple[type[CalledgerError], int, str]]] = (
 def refusal(error: CalledgerError) -> web.Response:
     """The answer when nothing of a body was taken."""
     status, code = _status_of(error)
-    headers = {}
+    headers: dict[str, str] = {}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="calledger"'
     if status == 503:

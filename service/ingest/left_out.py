@@ -27,7 +27,7 @@ class FieldError(RowError):
 
     def __init__(self, message: str, *fields: str, negative: bool = False) -> None:
         super().__init__(message)
-        self.fields = frozenset().union(*(WITH_THEM.get(field, {field}) for field in fields))
+        self.fields = frozenset[str]().union(*(WITH_THEM.get(field, {field}) for field in fields))
         self.negative = negative
 
 

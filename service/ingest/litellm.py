@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from msgspec import Raw
+
 from policies import Attributes, ErrorReport, Json, Report
 from policies.redaction.identifiers import address_parts
 from service.ingest.content import (
@@ -192,7 +194,8 @@ class _Entry:
 
     def _drop(self, report: Report) -> None:
         """Count what is left out; remember content of a failed call until its echoes are found."""
-        contents, others = [], []
+        contents: list[tuple[str, Raw]] = []
+        others: list[tuple[str, Raw]] = []
         for name in self._payload.fields.keys() - READ:
             raw = self._payload.fields[name]
             if bytes(raw) == b"null":
@@ -200,9 +203,9 @@ class _Entry:
             count_dropped(report, name if name in NOT_KEPT or name in CONTENT else "unknown")
             if name in CONTENT:
                 contents.append((name, raw))
-            elif name not in NOT_KEPT:
+            elif name not in NOT_KEPT or name == "standard_built_in_tools_params":
                 others.append((name, raw))
-        values = []
+        values: list[tuple[str, object]] = []
         for name in CONTENT_METADATA:
             if value := self._payload.metadata.get(name):
                 count_dropped(report, f"metadata.{name}")

@@ -9,7 +9,7 @@ from typing import Final
 from policies.report import AmountPart, Report
 from service.ingest.amount_parts import Portion, parts_of
 from service.ingest.litellm_operations import UNBILLED
-from service.ingest.litellm_payload import Object, Payload, inside, text_of
+from service.ingest.litellm_payload import Object, Payload, Value, inside, text_of
 
 _CURRENCY: Final = "USD"
 _FREE_SUFFIX: Final = ":free"
@@ -111,7 +111,7 @@ def _parts(payload: Payload, breakdown: Object, report: Report, amount: Decimal)
     return None
 
 
-def _costs(breakdown: Object) -> Iterator[tuple[str, object]]:
+def _costs(breakdown: Object) -> Iterator[tuple[str, Value]]:
     """Name and value of each cost, those of `additional_costs` as `other.NAME`."""
     for name in ("input_cost", "cache_read_cost", "cache_creation_cost", "output_cost", "reasoning_cost"):
         yield name, breakdown.get(name)

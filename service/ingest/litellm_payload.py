@@ -174,8 +174,9 @@ def storable(name: str, value: str) -> str:
 
 def inside(value: Any, *path: str) -> Value:  # noqa: ANN401 - any JSON value
     """What stands at the end of a path of names; None when there is no such path."""
+    found: Value = value
     for name in path:
-        if not isinstance(value, dict):
+        if not isinstance(found, dict):
             return None
-        value = value.get(name)
-    return value
+        found = found.get(name)
+    return found

@@ -25,7 +25,7 @@ _REQUEST_IDS: Final = tuple(
 def read_routing(payload: Payload, report: Report) -> Attributes | None:
     """The attributes of a call, without its units; None for none."""
     data = payload.metadata
-    error = payload.object("error_information") if report.failed else {}
+    error: Object = payload.object("error_information") if report.failed else {}
     headers = _headers(payload)
     attributes = Attributes(
         trace_id=payload.text("trace_id", ID_CHARACTERS_MAX),

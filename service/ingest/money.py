@@ -32,7 +32,7 @@ def money_of_text(text: str) -> Decimal:
     if _PLAIN.fullmatch(text):
         return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
     value = _decimal(text)
-    if value.normalize(_WIDE).as_tuple().exponent < -PLACES:  # type: ignore[operator] - finite, as _FORM says
+    if value.normalize(_WIDE).as_tuple().exponent < -PLACES:  # pyright: ignore[reportOperatorIssue] - finite, as _FORM says
         raise MoneyError(f"has more than {PLACES} decimal places")
     return _fixed(value)
 
@@ -81,4 +81,4 @@ def _fixed(value: Decimal) -> Decimal:
     value = value.normalize(_WIDE)
     if not value:
         return Decimal(0)
-    return value.quantize(Decimal(1)) if value.as_tuple().exponent > 0 else value  # type: ignore[operator]
+    return value.quantize(Decimal(1)) if value.as_tuple().exponent > 0 else value  # pyright: ignore[reportOperatorIssue] - finite

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -343,7 +343,7 @@ def _without_nul(facts: Facts) -> list[FieldError]:
     faults: list[FieldError] = []
     for name in Facts.__struct_fields__:
         value = getattr(facts, name)
-        texts = value.items() if isinstance(value, dict) else [(value,)]
+        texts = cast("dict[str, object]", value).items() if isinstance(value, dict) else [(value,)]
         if any("\x00" in text for pair in texts for text in pair if isinstance(text, str)):
             if name in _NEEDED:
                 raise RowError(f"`{name}` holds a NUL character", name)

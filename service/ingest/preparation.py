@@ -232,7 +232,7 @@ def _attributes(attributes: Attributes) -> tuple[Any, ...]:
 
 def _parts_json(amount_parts: list[AmountPart]) -> str:
     """A list of `{"meter", "quantity", "unit_price", "amount", "price_list"}`; decimals as strings, absent left out."""
-    parts = []
+    parts: list[dict[str, str]] = []
     for part in amount_parts:
         figures = {"quantity": part.quantity, "unit_price": part.unit_price, "amount": part.amount}
         parts.append(

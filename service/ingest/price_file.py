@@ -22,7 +22,7 @@ from hashlib import sha256
 from importlib.resources import files
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from service.errors import OperatorError
 from service.ingest.money import PLACES
@@ -76,12 +76,19 @@ def read_price_list(data: bytes, where: str) -> PriceList:
         _refuse(where, "", "`name` must be 1 to 64 letters, digits, dots, underscores or hyphens")
     if not isinstance(currency, str) or not _CURRENCY.fullmatch(currency):
         _refuse(where, "", "`currency` must be 3 to 16 upper-case letters, such as `USD`")
-    entries = document.get("prices")
-    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+    entries = _tables(document.get("prices"))
+    if not entries:
         _refuse(where, "", "it needs one table `[[prices]]` or more")
     prices = [_Entry(where, number, entry).price() for number, entry in enumerate(entries, start=1)]
     _refuse_overlaps(prices, where)
     return PriceList(f"{name}@{sha256(data).hexdigest()[:_DIGEST_DIGITS]}", currency, prices)
+
+
+def _tables(value: object) -> list[dict[str, Any]]:
+    """The tables of an array; none when it holds anything else, or is no array."""
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    tables = [cast("dict[str, Any]", item) for item in items if isinstance(item, dict)]
+    return tables if len(tables) == len(items) else []
 
 
 class _Entry:
@@ -143,8 +150,9 @@ class _Entry:
         return otherwise
 
     def _units(self) -> dict[str, Decimal]:
-        units = self._fields.get("units", {})
-        if not isinstance(units, dict) or not all(_UNIT.fullmatch(name) for name in units):
+        given = self._fields.get("units", {})
+        units = cast("dict[str, object]", given) if isinstance(given, dict) else None
+        if units is None or not all(_UNIT.fullmatch(name) for name in units):
             self._refuse("`units` must be a table of prices by name, such as `images`")
         return {name: self._decimal(f"units.{name}", value, PLACES) for name, value in units.items()}
 

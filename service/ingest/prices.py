@@ -179,4 +179,4 @@ def _units(price: Price, report: Report) -> Iterator[tuple[str, Decimal, Decimal
 def _product(quantity: Decimal, unit_price: Decimal) -> Decimal:
     """To twelve places, without needless zeros and without an exponent."""
     amount = _EXACT.multiply(quantity, unit_price).quantize(_QUANTUM, context=_EXACT).normalize(_EXACT)
-    return amount.quantize(Decimal(1)) if amount.as_tuple().exponent > 0 else amount  # type: ignore[operator] - finite
+    return amount.quantize(Decimal(1)) if amount.as_tuple().exponent > 0 else amount  # pyright: ignore[reportOperatorIssue] - finite

@@ -69,7 +69,7 @@ def splitting(body: bytes) -> Generator[None, None, list[Row]]:
 
 def _stripped(body: bytes, start: int) -> Generator[None, None, bytes]:
     """The body without the blanks around it, looked for a window at a time."""
-    end = len(body)
+    end, first = len(body), b""
     while start < end and not (first := body[start : start + WINDOW_BYTES].lstrip(_BLANK)):
         start += WINDOW_BYTES
         yield

@@ -121,7 +121,7 @@ class RowLoop:
         if field not in PARTS:
             raise IneligibleError
         around, sources = PARTS[field]
-        entries = []
+        entries: list[str] = []
         for entry in shape.entries:
             if entry.field != "__typename" and (entry.below is not None or entry.field not in sources):
                 raise IneligibleError
@@ -160,7 +160,7 @@ class Rows:
         self, reader: Reader, scope: Scope, rows: Sequence[Row], account: int | None = None
     ) -> list[list[Any]]:
         """For each shape, in step, one dict a row. `account`: whose all rows are, where they do not say it."""
-        names = await self._names(reader, rows) if self._named else {}
+        names: Mapping[int, str] = await self._names(reader, rows) if self._named else {}
         beside: dict[str, Sequence[Any]] = {}
         if self._identified:
             beside["own_id"] = _ids(rows, account)
@@ -169,7 +169,8 @@ class Rows:
         if self._opens:
             beside["details"] = await reader.details(scope, rows)
         below = await self._below(reader, scope, rows) if self._other is not None else []
-        answers, used = [], 0
+        answers: list[list[Any]] = []
+        used = 0
         for loop in self._loops:
             own = below[used : used + len(loop.below)]
             used += len(loop.below)

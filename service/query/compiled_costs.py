@@ -115,7 +115,7 @@ class _Source:
 
     def object(self, shape: Shape, value: Callable[[Entry], str]) -> str:
         """A dict display; `value` says what stands for an entry."""
-        parts = []
+        parts: list[str] = []
         for entry in shape.entries:
             found = self._constant(shape.type) if entry.field == "__typename" else value(entry)
             parts.append(f"{self._constant(entry.key)}: {found}")
@@ -148,7 +148,7 @@ class _Source:
 
     def _tags(self, shape: Shape) -> str:
         count = sum(column.startswith("tag") for column in self._layout)
-        parts = []
+        parts: list[str] = []
         for place in range(count):
             sources = {"key": f"tags[{place}]", "value": f"(c_tag{place} or None)"}
             parts.append(self.object(shape, lambda inner, sources=sources: sources[inner.field]))

@@ -289,7 +289,7 @@ def _coverage(reading: Reading, now: datetime) -> Coverage:
     if Store.CALL not in stores:
         source = CostSource.ROLLUPS
     else:
-        source = CostSource.CALLS if stores == {Store.CALL} else CostSource.BOTH
+        source = CostSource.CALLS if stores == frozenset((Store.CALL,)) else CostSource.BOTH
     return Coverage(plan.start, max(min(plan.end, now), plan.start), source)
 
 

@@ -5,18 +5,19 @@ and group by what it may filter by. Filters are not an oracle: what a role does 
 the user excepted, by pseudonym.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias, cast
 
 from graphql import (
     FieldNode,
     GraphQLEnumType,
     GraphQLInputObjectType,
-    GraphQLInputType,
     GraphQLInterfaceType,
     GraphQLList,
+    GraphQLNamedType,
     GraphQLNonNull,
     GraphQLObjectType,
+    GraphQLScalarType,
     GraphQLSchema,
     OperationDefinitionNode,
     get_named_type,
@@ -28,6 +29,11 @@ from service.query.document import Document
 from service.query.errors import ForbiddenError
 from service.query.fields import CALLS, ERRORS, Filterable, Sortable
 from service.query.scope import Scope
+
+InputType: TypeAlias = (
+    "GraphQLScalarType | GraphQLEnumType | GraphQLInputObjectType | GraphQLList[Any] | GraphQLNonNull[Any]"
+)
+"""GraphQLInputType, which nobody can check: graphql-core does not say there what it is a list of."""
 
 Arguments = Callable[[Any, FieldNode], Mapping[str, Any]]
 
@@ -131,7 +137,8 @@ def _walk(
             yield type_, node
             if node.selection_set is not None:
                 definition = getattr(schema.type_map[type_], "fields", {})[node.name.value]
-                pending.append((node.selection_set, get_named_type(definition.type).name))
+                named = cast("GraphQLNamedType", get_named_type(definition.type))
+                pending.append((node.selection_set, named.name))
 
 
 def _check_field(schema: GraphQLSchema, type_: str, node: FieldNode, arguments: Arguments, scope: Scope) -> None:
@@ -151,17 +158,17 @@ def _check_field(schema: GraphQLSchema, type_: str, node: FieldNode, arguments: 
             _check_input(definition.args[argument].type, value, scope)
 
 
-def _check_input(type_: GraphQLInputType, value: object, scope: Scope) -> None:
+def _check_input(type_: InputType, value: object, scope: Scope) -> None:
     """Everything that an argument chooses by, in filters within filters and lists of them."""
     if value is None:
         return
     if isinstance(type_, GraphQLNonNull):
         _check_input(type_.of_type, value, scope)
     elif isinstance(type_, GraphQLList):
-        for item in value if isinstance(value, list | tuple) else [value]:
+        for item in cast("Sequence[object]", value) if isinstance(value, list | tuple) else [value]:
             _check_input(type_.of_type, item, scope)
     elif isinstance(type_, GraphQLInputObjectType) and isinstance(value, Mapping):
-        _check_object(type_, value, scope)
+        _check_object(type_, cast("Mapping[str, object]", value), scope)
     elif isinstance(type_, GraphQLEnumType):
         name = getattr(value, "name", str(value))
         for field in ENUM_VALUES.get(type_.name, {}).get(name, ()):

@@ -78,7 +78,9 @@ async def read_groups(
 ) -> GroupsPage:
     """One page of groups. Raises BadInputError for a cursor that does not fit."""
     after = cursors.open(request.after, reading.binding) if request.after is not None else None
-    rows = await _fetch(connection, reading, request, selection, after, request.size + 1) if reading.legs else []
+    rows: Sequence[Row] = []
+    if reading.legs:
+        rows = await _fetch(connection, reading, request, selection, after, request.size + 1)
     shown = rows[: request.size]
     samples = await _samples(connection, reading, shown) if "sampleMessage" in selection and shown else {}
     return GroupsPage(
@@ -157,5 +159,7 @@ async def _count(connection: Connection, reading: Reading) -> int:
 
 
 def _hits(reading: Reading, select: str, params: Params, chosen: str | None = None) -> str:
-    conditions = [reading.condition(params), *([lambda _: chosen] if chosen else [])]
-    return statements.union(reading.table, reading.legs, reading.span, select, conditions, params)  # type: ignore[arg-type]
+    conditions = [reading.condition(params)]
+    if chosen:
+        conditions.append(lambda _: chosen)
+    return statements.union(reading.table, reading.legs, reading.span, select, conditions, params)

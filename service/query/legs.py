@@ -13,7 +13,7 @@ from policies.model import Action, DataClass, Policy, Store
 from policies.retention import cutoff, readable_cutoff
 from service.query.errors import BadInputError
 from service.query.fields import ERRORS, Table
-from service.query.predicate import Compare, Span
+from service.query.predicate import Compare, Span, operands
 from service.query.question import Question
 from service.query.scope import Scope
 from service.query.where import accounts_matching
@@ -83,7 +83,7 @@ def accounts_asked(scope: Scope, names: Mapping[str, int], asked: Question) -> t
     matching += [{call.account_id for call in _calls_of(part)} for part in asked.ids]
     if scope.accounts is not None:
         matching.append(set(scope.accounts))
-    return tuple(sorted(set.intersection(*matching))) if matching else None
+    return tuple(sorted(matching[0].intersection(*matching[1:]))) if matching else None
 
 
 def span_of(table: Table, asked: Question) -> Span:
@@ -117,7 +117,7 @@ def _range(compare: Compare) -> tuple[datetime, datetime]:
 
 
 def _values(compare: Compare) -> tuple[str, ...]:
-    return cast("tuple[str, ...]", compare.value if isinstance(compare.value, tuple) else (compare.value,))
+    return cast("tuple[str, ...]", operands(compare))
 
 
 def _moment(table: Table, text: str) -> datetime:

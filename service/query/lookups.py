@@ -67,8 +67,8 @@ async def corrections_by_call(
     for leg, inside in _by_leg(keys, scope, accounts, now):
         params = Params()
         condition = _of_calls(inside, params)
-        columns = _project(CALLS, selection, scope, params, leg).columns | _PLACE
-        sql = statements.union(CALLS, [leg], _span(inside), _listed(columns), [lambda _, c=condition: c], params)  # type: ignore[misc]
+        columns = {**_project(CALLS, selection, scope, params, leg).columns, **_PLACE}
+        sql = statements.union(CALLS, [leg], _span(inside), _listed(columns), [lambda _, c=condition: c], params)
         for row in await connection.fetch(f"{sql} ORDER BY corrected_at, id", *params.values):
             of_one = found.setdefault((row["account_id"], str(row["correction_of"])), [])
             if len(of_one) < CORRECTIONS_MAX:
@@ -85,7 +85,7 @@ async def corrections_summed(
         params = Params()
         condition = _of_calls(inside, params)
         select = "account_id, correction_of, sum(amount)::text AS amount"
-        sql = statements.union(CALLS, [leg], _span(inside), select, [lambda _, c=condition: c], params)  # type: ignore[misc]
+        sql = statements.union(CALLS, [leg], _span(inside), select, [lambda _, c=condition: c], params)
         for row in await connection.fetch(f"{sql} GROUP BY account_id, correction_of", *params.values):
             found[row["account_id"], str(row["correction_of"])] = Decimal(row["amount"])
     return found

@@ -116,7 +116,8 @@ class Ordering:
         )
 
     def _beyond_terms(self, bound: Bound, params: Params) -> str:
-        cases, same = [], []
+        cases: list[list[str]] = []
+        same: list[str] = []
         for (term, descending), value in zip(self.terms, bound.position, strict=False):
             name = params.bind(_value(value, term.type), term.type) if value is not None else None
             cases.append([*same, _past(term.sql, name, smaller=descending == bound.after, nulls=bound.after)])

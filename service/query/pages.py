@@ -143,7 +143,7 @@ async def read_page(
     fetcher = _Fetcher(connection, reading, ordering, wanted)
     if wanted.rows or (wanted.has_previous if from_end else wanted.has_next):
         rows = await fetcher.fetch(bounds, size + 1, backward=from_end)
-    probe = _Fetcher(connection, reading, ordering, Wanted()) if bounds else None
+    probe = _Fetcher(connection, reading, ordering, Wanted())
     more = len(rows) > size
     rows = rows[:size][::-1] if from_end else rows[:size]
     return Page(
@@ -245,7 +245,7 @@ class _Fetcher:
         conditions += self._reading.only
         for bound in bounds:
             text = self._ordering.beyond(bound, params)
-            conditions.append(lambda _, text=text: text)  # type: ignore[misc]
+            conditions.append(lambda _, text=text: text)
 
         def columns(leg: Leg) -> Mapping[str, str]:
             return {**self._project(params, leg).columns, **self._ordering.columns()}

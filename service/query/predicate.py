@@ -9,7 +9,7 @@ A status is `SUCCEEDED` or `FAILED`; ids and pseudonyms are text as given out; `
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 Operator = Literal["eq", "ne", "in", "notIn", "lt", "lte", "gt", "gte", "contains", "startsWith", "isNull"]
 
@@ -53,6 +53,12 @@ class Not:
 
 Predicate = Compare | TagMatch | And | Or | Not
 EVERYTHING = And(())
+
+
+def operands(compare: Compare) -> tuple[object, ...]:
+    """What is compared with: the values of `in` and `notIn`, the one value of any other operator."""
+    value = compare.value
+    return cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
 
 
 def conjuncts(predicate: Predicate) -> Iterator[Predicate]:

@@ -33,18 +33,22 @@ class Question(NamedTuple):
 def question(table: Table, predicate: Predicate) -> Question:
     """Take a predicate apart. BadInputError when it compares amounts without one currency."""
     check_amounts(predicate)
-    times, accounts, ids, rest = [], [], [], []
+    times: list[Compare] = []
+    accounts: list[Compare] = []
+    ids: list[Compare] = []
+    rest: list[Predicate] = []
     for part in conjuncts(predicate):
-        compared = part.field if isinstance(part, Compare) else ""
-        if compared == table.time_field and part.operator != "ne":
+        if not isinstance(part, Compare):
+            rest.append(part)
+        elif part.field == table.time_field and part.operator != "ne":
             times.append(part)
-        elif compared == "account" and part.operator in _NARROWING:
+        elif part.field == "account" and part.operator in _NARROWING:
             # Said by the legs, and not once more: said twice, it hides from PostgreSQL how few rows there are, and
             # every page is planned anew.
             accounts.append(part)
         else:
             rest.append(part)
-            if compared == "id":
+            if part.field == "id":
                 ids.append(part)
     users = frozenset(plain_users(predicate))
     left = And(tuple(rest)) if rest else EVERYTHING

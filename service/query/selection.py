@@ -49,7 +49,7 @@ def project(
     """The columns for `fields` in one leg."""
     type_ = TYPES[table.kind]
     columns: dict[str, str] = {}
-    shown = set()
+    shown: set[str] = set()
     for field in fields:
         seen = scope.views.get(f"{type_}.{field}", View.DENIED)
         selectable = table.fields.get(field)

@@ -37,7 +37,7 @@ def page(
 
 def values_of(leg: Leg, span: Span, limit: int) -> list[object]:
     """What `page` binds for one leg without conditions, in order: its text is the same for every such leg."""
-    values = [limit, leg.tier, max(span.start or leg.cutoff, leg.cutoff), span.end]
+    values: list[object] = [limit, leg.tier, max(span.start or leg.cutoff, leg.cutoff), span.end]
     if leg.accounts is not None:
         values.append(leg.accounts[0] if len(leg.accounts) == 1 else leg.accounts)
     return values

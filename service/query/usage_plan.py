@@ -190,7 +190,7 @@ def refuse_unreadable(wanted: Span, spans: Iterable[TierSpan], policy: Policy, s
     start, end = wanted.start or FAR_PAST, wanted.end or FAR_FUTURE
     if start <= FAR_PAST:
         return
-    ended = []
+    ended: list[datetime] = []
     for span in spans:
         readable = readable_cutoff(policy, span.tier, DataClass.PERSONAL, Store.CALL, now)
         first = max(start, span.start, cutoff(policy, span.tier, store, now))

@@ -48,7 +48,7 @@ async def _tokens(keyring: Keyring, tier: int, period: str, user: str, accounts:
         period_key = await keyring.period_key(tier, DataClass.PERSONAL, period, mint=False)
     except KeyGoneError:
         return {}
-    tokens = {}
+    tokens: dict[int, int] = {}
     for account in accounts:
         try:
             account_key = await keyring.account_key(account, mint=False)

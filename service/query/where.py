@@ -15,7 +15,7 @@ from policies.retention import period_bounds
 from service.query.errors import BadInputError
 from service.query.fields import Filterable, Kind
 from service.query.params import Params, storable
-from service.query.predicate import And, Compare, Not, Operator, Or, Predicate, TagMatch, conjuncts
+from service.query.predicate import And, Compare, Not, Operator, Or, Predicate, TagMatch, conjuncts, operands
 from service.storage.ids import IdError, decode_call_id, decode_error_id
 
 FALSE: Final = "false"
@@ -113,15 +113,12 @@ class Where:
                 raise BadInputError("numbers have no such comparison")
 
     def status(self, sql: str, compare: Compare) -> str:
-        value = compare.value
-        values = value if isinstance(value, tuple) else (value,)
-        flags = tuple(sorted({item == "FAILED" for item in values}))
+        flags = tuple(sorted({item == "FAILED" for item in operands(compare)}))
         positive = f"{sql} = ANY ({self._params.bind(flags, 'boolean[]')})"
         return f"NOT ({positive})" if compare.operator in ("ne", "notIn") else positive
 
     def ids(self, compare: Compare, *, errors: bool) -> str:
-        values = compare.value if isinstance(compare.value, tuple) else (compare.value,)
-        matches = [self._id(cast("str", value), errors=errors) for value in values]
+        matches = [self._id(cast("str", value), errors=errors) for value in operands(compare)]
         return " OR ".join(f"({match})" for match in matches) or FALSE
 
     def _id(self, text: str, *, errors: bool) -> str:
@@ -140,8 +137,7 @@ class Where:
         )
 
     def fingerprint(self, sql: str, compare: Compare) -> str:
-        values = compare.value if isinstance(compare.value, tuple) else (compare.value,)
-        numbers = tuple(parse_fingerprint(cast("str", value)) for value in values)
+        numbers = tuple(parse_fingerprint(cast("str", value)) for value in operands(compare))
         return f"{sql} = ANY ({self._params.bind(numbers, 'bigint[]')})"
 
     def account(self, sql: str, compare: Compare) -> str:
