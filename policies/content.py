@@ -20,6 +20,7 @@ _OTHER_TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/+@=-]{1,128}", re.ASCII)
 _WORD: Final = re.compile(r"[A-Za-z][a-z]{1,40}|[A-Z]{2,40}")
 _WORDS_OF_A_SENTENCE: Final = 4
 _ERROR_KEY: Final = re.compile(r"error|exception|traceback|stack_?trace|errmsg", re.IGNORECASE)
+_ASKED_KEY: Final = re.compile(r"prompt|input|request|question|query|content|text", re.IGNORECASE)
 _TOKEN_LETTERS_MAX: Final = 14
 _SHORT_LATIN_MAX: Final = 6
 _SHORT_MAX: Final = 2
@@ -98,7 +99,7 @@ def gather(
 def _is_the_gateways(key: str, value: object) -> bool:
     if key in _TEXT_KEYS or key in _MODEL_KEYS or key in _ADDRESS_KEYS:
         return False
-    if _ERROR_KEY.search(key):
+    if _ERROR_KEY.search(key) and not _ASKED_KEY.search(key):
         return True
     return (
         isinstance(value, str)

@@ -1,7 +1,7 @@
 """Beginnings of the content that a gateway cut off: too short for a run, and told by where they end.
 
 Gateways cut long messages, and what they quote with them. A beginning counts where dots or a word for it say that it is
-cut, and in escapes at the end of the text or of a quotation too: nobody writes so but to quote.
+cut, and in escapes wherever these end: nobody writes so but to quote.
 """
 
 import re
@@ -32,9 +32,10 @@ def beginnings(text: str, reading: Reading, content: bytes) -> Iterator[tuple[in
     """Character spans of `text` that are beginnings in `content`, as one reading of the text shows them."""
     read = reading.text
     opened = read is not text
-    for match in islice((_CUT_OF_OPENED if opened else _CUT).finditer(read), _CUTS_MAX):
-        end = len(read[max(0, match.start() - _REACH_CHARS) : match.start()].rstrip())
-        end += max(0, match.start() - _REACH_CHARS)
+    cuts = [match.start() for match in islice((_CUT_OF_OPENED if opened else _CUT).finditer(read), _CUTS_MAX)]
+    for cut in (*cuts, *islice(reading.escape_ends(), _CUTS_MAX)):
+        low = max(0, cut - _REACH_CHARS)
+        end = low + len(read[low:cut].rstrip())
         start = _start_of(read, end, content)
         if start < 0:
             continue

@@ -145,6 +145,16 @@ class Reading:
             return start, end
         return self._below.origin(*_before_opening(self._below.text, start, end))
 
+    def escape_ends(self) -> Iterator[int]:
+        """Where in `text` a stretch of the escapes ends that were opened for it, and no letter follows."""
+        below = "" if self._below is None else self._below.text
+        shift = 0
+        for match in _ESCAPES.finditer(below):
+            end = match.end()
+            shift += end - match.start() - len(_opened_escape(match[0]))
+            if end == len(below) or not below[end].isalnum():
+                yield end - shift
+
 
 class Comparison:
     """The compared form of a reading, and where each part of it stands: worked out when it is first asked for."""

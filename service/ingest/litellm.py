@@ -203,7 +203,7 @@ class _Entry:
             count_dropped(report, name if name in NOT_KEPT or name in CONTENT else "unknown")
             if name in CONTENT:
                 contents.append((name, raw))
-            elif name not in NOT_KEPT:
+            elif name not in NOT_KEPT or name == "standard_built_in_tools_params":
                 others.append((name, raw))
         values: list[tuple[str, object]] = []
         for name in CONTENT_METADATA:

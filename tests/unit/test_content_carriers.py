@@ -46,7 +46,8 @@ def message_of(admitted: Admitted) -> str:
 @pytest.mark.parametrize(
     "name",
     ["question", "chat_history", "conversation", "history", "request_body", "raw_request", "context", "data", "payload",
-     "texts", "thinking", "reasoning", "transcript", "prediction", "proxy_server_request", "candidates", "x", "notes"],
+     "texts", "thinking", "reasoning", "transcript", "prediction", "proxy_server_request", "candidates", "x", "notes",
+     "standard_built_in_tools_params", "error_input"],
 )  # fmt: skip
 @pytest.mark.parametrize("value", [PROMPT, [PROMPT], {"a": [{"b": PROMPT}]}, json.dumps({"q": PROMPT})])
 def test_a_field_that_nobody_knows_may_hold_the_prompt(name: str, value: Any) -> None:

@@ -271,7 +271,7 @@ def _in_backslashes(text: str) -> str:
     return json.dumps(text)[1:-1]
 
 
-@pytest.mark.parametrize("tail", ["...", "… [truncated]", "", "'", "[truncated]"])
+@pytest.mark.parametrize("tail", ["...", "… [truncated]", "", "'", "[truncated]", " is bad"])
 @pytest.mark.parametrize(
     ("written", "prompt"),
     [
@@ -285,7 +285,7 @@ def _in_backslashes(text: str) -> str:
         (_in_backslashes(RUSSIAN[:9])[:-2], RUSSIAN),
         (_in_backslashes(KOREAN[:7]) + "\\", KOREAN),
         (quote("我的妻子"), CHINESE.replace(CHINESE, "我的妻子得了乳腺癌")),
-        (quote("my wife has"), "my wife has breast cancer"),
+        ("".join(f"%{ord(char):02X}" for char in "my wife has"), "my wife has breast cancer"),
         ("".join(f"&#{ord(char)};" for char in RUSSIAN[:8]), RUSSIAN),
     ],
 )
