@@ -18,6 +18,8 @@ from service.ingest.turns import in_turns
 from service.ingest.verdict import Status, Verdict
 
 CHARS = 64 * 1024
+# Far above what is measured (benchmarks/freeze.py), far below what one piece would take: CI has neighbours.
+HELD_CPU_S = 0.4
 WORST = {
     "full-width keys": "ｐａｓｓｗｏｒｄ＝ａ ",  # noqa: RUF001
     "addresses": "a@b.co ",
@@ -43,7 +45,7 @@ async def reported(ingest: Ingest, body: bytes) -> list[Verdict]:
 
 @pytest.mark.parametrize("kind", WORST)
 async def test_long_error_texts_leave_the_loop_free(ingest: Ingest, kind: str) -> None:
-    """Forty of the worst texts of 64 KiB take seconds; no piece of it keeps the loop for a tenth of one."""
+    """Forty of the worst texts of 64 KiB take seconds; no piece of it keeps the loop for long."""
     rows = [failed(f"r{n}", f"{n} {WORST[kind] * CHARS}"[:CHARS]) for n in range(40)]
     begun = time.process_time()
 
@@ -52,7 +54,7 @@ async def test_long_error_texts_leave_the_loop_free(ingest: Ingest, kind: str) -
 
     assert {verdict.status for verdict in verdicts} == {Status.ACCEPTED}
     whole = time.process_time() - begun
-    assert max(gaps) < max(0.1, whole / 8), whole
+    assert max(gaps) < max(HELD_CPU_S, whole / 8), whole
 
 
 async def test_many_rows_leave_the_loop_free(ingest: Ingest) -> None:
@@ -65,7 +67,7 @@ async def test_many_rows_leave_the_loop_free(ingest: Ingest) -> None:
 
     document = json.loads(told)
     assert document["rejected"] == document["refused"]["field_missing"] == len(document["results"]) == 200_000
-    assert max(gaps) < 0.1
+    assert max(gaps) < HELD_CPU_S
 
 
 async def test_a_batch_in_parts_keeps_its_order_and_its_verdicts(ingest: Ingest) -> None:
