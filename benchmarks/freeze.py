@@ -225,6 +225,7 @@ def _line(name: str, alone: Taken, beside: Taken) -> str:
 def _measured(house: Calledger, name: str, keys: tuple[str, str], seconds: float) -> tuple[Taken, Taken]:
     """What the others' requests took with nobody else, and beside one scenario."""
     scenario = SCENARIOS[name]
+    time.sleep(WARM_UP_S)  # what the scenario before has left is answered meanwhile
     alone = asyncio.run(_timed(house.url, *keys, seconds / 2))
     key = house.new_key(scenario.role, *scenario.accounts)
     command = [sys.executable, "-m", "benchmarks.freeze", "--post", house.url, key, name]

@@ -12,6 +12,7 @@ from service.app import Runner, build_app
 from service.background import background
 from service.front import Front
 from service.ingest import close_writer
+from service.keyring.watch import what_is_wrong
 from service.listening import cannot_listen
 from service.logs import write_requests
 from service.runtime import Runtime
@@ -49,6 +50,7 @@ def _attention(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
 
     async def forget_data_keys() -> None:
         runtime.keyring.forget()
+        await what_is_wrong(runtime.keyring)  # another may lie in its place by now
 
     reactions = {
         "keys": forget_keys,

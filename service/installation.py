@@ -8,12 +8,12 @@ import asyncpg
 
 import policies
 from policies import Policy, Role
-from service.access.keys import mac_digest, new_key
+from service.access.keys import NewKey, mac_digest, new_key
 from service.errors import OperatorError
-from service.keyring import Keyring, KeyringForeignError, create_kek_file, is_remote, open_keyring
+from service.keyring import Keyring, KeyringForeignError, create_kek_file, open_keyring
 from service.keyring.patient import PatientKeyring
 from service.keyring.standby import KEPT, Standby
-from service.ledger import Ledger, LedgerKind
+from service.ledger import Ledger, LedgerKind, refuse_replaced
 from service.logs import get_logger
 from service.settings import Settings
 from service.storage.api_keys import added_key, any_key
@@ -50,11 +50,12 @@ async def refuse_empty_database(url: str) -> None:
         )
 
 
-async def open_installed_keyring(settings: Settings, database_url: str) -> Keyring:
+async def open_installed_keyring(settings: Settings, database_url: str, owner: asyncpg.Pool) -> Keyring:
     """The keyring of this ledger, whose database is at `database_url`.
 
-    Keys are minted for an empty database only. A ledger whose keyring is missing or foreign is refused: new keys
-    would hide that the old ones are lost. One that is only away is opened when it is back.
+    Keys are minted for an empty database only: new ones would hide that the old ones are lost. A ledger whose keyring
+    is away, lost or foreign is served without it, as long as this host has its fallback secrets; it is opened when it
+    is back.
     """
     installed = await installation()
     if installed is None:
@@ -65,13 +66,12 @@ async def open_installed_keyring(settings: Settings, database_url: str) -> Keyri
         keyring = await open_keyring(settings.keyring_url, settings.kek_url, create=False, apart_from=database_url)
         try:
             await keyring.bind(database_id)
+            await refuse_replaced(owner, keyring, database_id)
         except BaseException:
             await keyring.close()
             raise
         return keyring
 
-    if not is_remote(settings.keyring_url, settings.kek_url):
-        return await open_now()
     patient = PatientKeyring(open_now, Standby(settings.data / STANDBY_FILE, database_id), database_id)
     await patient.start()
     return patient
@@ -86,9 +86,7 @@ async def _new_keyring(settings: Settings, database_url: str) -> Keyring:
     await keyring.bind(database_id)
     # Last, so that a first start that is cut short begins again.
     await install(database_id, datetime.now(UTC))
-    if is_remote(settings.keyring_url, settings.kek_url):
-        secrets = {name: await keyring.secret(name) for name in KEPT}
-        Standby(settings.data / STANDBY_FILE, database_id).write(secrets)
+    Standby(settings.data / STANDBY_FILE, database_id).write({name: await keyring.secret(name) for name in KEPT})
     return keyring
 
 
@@ -131,7 +129,7 @@ async def ensure_first_key(data: Path, pepper: bytes, ledger: Ledger) -> None:
         return
     key = new_key(pepper)
     # The file first, and on disk: a key that nobody knows would keep the next start from making another.
-    _write_private(data / ADMIN_KEY_FILE, key.text + "\n")
+    keep_admin_key(data, key)
     now = datetime.now(UTC)
     async with added_key(prefix=key.prefix, name="admin", role=Role.ADMIN, mac=key.mac, created_at=now) as connection:
         facts = {"key": key.prefix, "role": Role.ADMIN.value, "accounts": None, "expires_at": None}
@@ -140,9 +138,10 @@ async def ensure_first_key(data: Path, pepper: bytes, ledger: Ledger) -> None:
     log.info("the admin key was written", path=str(data / ADMIN_KEY_FILE))
 
 
-def _write_private(path: Path, text: str) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(path, text)
+def keep_admin_key(data: Path, key: NewKey) -> None:
+    """Leave a key in `DATA/admin.key`, in the place of one that may be there."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(data / ADMIN_KEY_FILE, key.text + "\n")
 
 
 def _reason(error: OSError) -> str:

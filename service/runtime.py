@@ -20,6 +20,7 @@ from service.installation import (
 from service.keyring import Keyring, KeyringUnavailableError
 from service.ledger import KeyRegister, Ledger, LedgerKeeper, LedgerKind
 from service.logs import get_logger
+from service.retention.key_minting import KeyMinting
 from service.retention.means import Means
 from service.retention.tombstones import replay_tombstones
 from service.settings import Settings
@@ -133,12 +134,13 @@ async def open_runtime(settings: Settings, *, serving: bool = False, existing: b
 
 async def _assemble(settings: Settings, database: Database) -> Runtime:
     async with starting_alone(database.owner):
-        keyring = await open_installed_keyring(settings, database.url)
+        keyring = await open_installed_keyring(settings, database.url, database.owner)
         installed = await installation()
         assert installed is not None, "an opened keyring is bound to a ledger"
         ledger = Ledger(database, keyring, installed.database_id)
         keeper = await LedgerKeeper.start(ledger, settings.data)
         applied = await policy_in_force(settings, database.owner, ledger)
+        keyring.before_minting(KeyMinting(ledger).before)
         await _bury_again(database, keyring, ledger)
         pepper = await keyring.secret("pepper")
         await ensure_first_key(settings.data, pepper, ledger)

@@ -13,7 +13,7 @@ from typing import Any
 
 from service.background import background
 from service.errors import ServiceError
-from service.keyring import KeyringUnavailableError
+from service.keyring import KeyGoneError, KeyringUnavailableError
 from service.keyring.watch import watch_for_ever
 from service.ledger import LedgerKind
 from service.listening import address_host, bound, listen
@@ -75,7 +75,7 @@ async def _begin(runtime: Runtime) -> None:
     facts: dict[str, object] = {"policy": runtime.applied.digest, "version": version("calledger"), "signer": None}
     try:
         facts["signer"] = str((await runtime.keeper.checkpoints.signer()).key)
-    except KeyringUnavailableError as error:
+    except (KeyringUnavailableError, KeyGoneError) as error:
         # All but sealed fields is served without it; the next round that has it signs what is written meanwhile.
         log.warning("the ledger is signed when the keyring is back", reason=str(error))
     await runtime.ledger.append(LedgerKind.STARTED, facts, actor="system")

@@ -27,6 +27,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FORMAT, ATTESTATION = "calledger-evidence/1", "calledger-attestation/1"
+LOST = "says that the keyring was lost, and names a signer that the one before it did not name"
 SHOWN = ("kind", "actor", "recorded_at", "facts")
 ED25519 = b"\x01"
 NAME, BASE64 = "[^\0-\x20+]+", "[0-9A-Za-z+/]+={0,2}"
@@ -159,6 +160,7 @@ class Verdict:
     checkpoint: Checkpoint
     key_checked: bool
     since: Checkpoint | None
+    replaced: int | None = None
     kinds: Counter[str] = field(default_factory=Counter[str])
     documents: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -167,6 +169,7 @@ class Verdict:
         said = ["verified: signed by the key you gave" if self.key_checked else "consistent; signer not checked"]
         if since is not None:
             said.append(f"nothing was changed or removed that your checkpoint of {since.size} entries covers")
+        said += [] if self.replaced is None else [f"entry {self.replaced} {LOST}"]
         said += [f"ledger      {c.origin}", f"checkpoint  {c.size} entries, root {base64.b64encode(c.root).decode()}"]
         said.append(f"entries     {self.kinds.total()} here" + "".join(f", {k} {n}" for k, n in self.kinds.items()))
         said += [f"document    {name}, {digest}" for name, digest in self.documents.items()]
@@ -180,7 +183,7 @@ class _Bundle:
         self.yours = read_key(key) if key is not None else None
         self.since = read_checkpoint(since) if since is not None else None
         self.since_root: bytes | None = None
-        self.hash, self.seen = hashlib.sha256(), ""
+        self.hash, self.seen, self.former = hashlib.sha256(), "", set[bytes]()
         self.trusted, self.origins, self.policies, self.signers = set[bytes](), set[str](), set[str](), list[bytes]()
 
     def take(self, line: bytes) -> None:
@@ -201,8 +204,7 @@ class _Bundle:
             raise EvidenceError(f"the bundle is not of format {FORMAT}, or its key is not of its ledger")
         self.tree = Tree(said["from"], [read_base64(peak, "a hash of the header", 32) for peak in said["peaks"]])
         self._compare()
-        self.trusted.add(self.yours.public if self.yours else self.signer.public)
-        self.origins.add(self.signer.name)
+        self.trusted, self.origins = {self.yours.public if self.yours else self.signer.public}, {self.signer.name}
 
     def checkpoint(self, said: dict[str, Any]) -> None:
         c = read_checkpoint(said["note"].encode())
@@ -236,6 +238,9 @@ class _Bundle:
             if self.signers[-1:] not in ([], [old]) or not Key("", old).verifies(signature, statement):
                 raise EvidenceError(f"entry {index} hands the ledger to a signer that the old one did not name")
             self.signers = [*(self.signers or [old]), new]
+        if kind == "KEYRING_REPLACED":
+            self.former.update(self.signers or ([bytes.fromhex(facts["old"])] if facts["old"] else []))
+            self.signers, self.verdict.replaced = [bytes.fromhex(facts["new"])], index
         if kind == "RESTORED" and "old_origin" in facts:
             self.origins.add(facts["old_origin"])
         if kind in ("POLICY_APPLIED", "STARTED"):
@@ -259,10 +264,12 @@ class _Bundle:
         if self.signers and self.signers[-1] != self.signer.public:
             raise EvidenceError("the bundle is signed by a key that had handed the ledger to another")
         self.trusted.update(self.signers if self.trusted.intersection(self.signers) else ())
+        if self.signer.public in self.trusted:
+            self.trusted |= self.former  # who signed what you kept; from them nothing leads to the signer
+        elif self.trusted & self.former:
+            raise EvidenceError(f"entry {self.verdict.replaced} {LOST}: get the new key by the way that yours came")
         if self.yours and (self.signer.public not in self.trusted or self.yours.name not in self.origins):
-            raise EvidenceError(
-                "the bundle is signed by another key than yours, and nothing here leads from yours to it"
-            )
+            raise EvidenceError("the bundle is signed by another key than yours, and nothing leads from yours to it")
         if since is not None:
             self._hold_against(since, c)
 
@@ -287,10 +294,7 @@ def _cut(since: Checkpoint, now: Checkpoint) -> str:
 
 
 def verify(lines: Iterable[bytes], *, key: str | None = None, since: bytes | None = None) -> Verdict:
-    """Check a bundle line by line. `key` is the verifier key that you trust, `since` a checkpoint that you kept.
-
-    Raises EvidenceError saying what does not hold.
-    """
+    """Check a bundle line by line. `key`: the verifier key that you trust, `since`: a checkpoint that you kept."""
     bundle = _Bundle(key, since)
     for line in lines:
         bundle.take(line)
@@ -337,10 +341,9 @@ def _attested(statement: dict[str, Any], proofs: dict[str, Any], key: str | None
         raise EvidenceError("the checkpoint is not signed by the key that the attestation names")
     if kept is not None and (kept.origin != c.origin or not kept.signed_by(signer)):
         raise EvidenceError("the checkpoint that you kept is not one that this ledger signed")
-    if kept is not None and kept.size > c.size:
-        raise EvidenceError(_cut(kept, c))
     if kept is not None:
-        raise EvidenceError("a statement proves single entries: ask for a bundle to compare it with your checkpoint")
+        other = "a statement proves single entries: ask for a bundle to compare it with your checkpoint"
+        raise EvidenceError(_cut(kept, c) if kept.size > c.size else other)
     leaves = [_included(item, c) for item in (proofs["statement"], *proofs["items"])]
     digest = "sha256:" + hashlib.sha256(canonical(statement)).hexdigest()
     if leaves[0]["kind"] != "ATTESTED" or leaves[0]["facts"]["statement"] != digest:
@@ -355,10 +358,7 @@ def _attested(statement: dict[str, Any], proofs: dict[str, Any], key: str | None
         f"statement   of {statement['as_of']}, entry {proofs['statement']['index']} of the ledger",
         f"ledger      {c.origin}",
         f"entries     {len(proved)} listed, each proved",
-        *(
-            f"{'holds' if one['holds'] else 'FAILS':<11} {one['title']}: {one['finding']}"
-            for one in statement["checks"]
-        ),
+        *(f"{'holds' if x['holds'] else 'FAILS':<11} {x['title']}: {x['finding']}" for x in statement["checks"]),
         f"signer      {signer}",
     ]
 

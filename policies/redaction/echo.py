@@ -304,7 +304,8 @@ def _telling(data: bytes, start: int, end: int, content: bytes) -> Iterator[tupl
 
 def _shortest(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Stretches that say enough, and no more than that: the shortest one to and from each character."""
-    edges, said = [start], []
+    edges = [start]
+    said: list[int] = []
     first = total = 0
     while edges[-1] < end:
         last = len(said)

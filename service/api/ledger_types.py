@@ -32,6 +32,7 @@ class LedgerKind(Enum):
     KEY_DESTROYED = _value("KEY_DESTROYED", "Keys of the keyring were destroyed.")
     KEY_LOST = _value("KEY_LOST", "A key is gone, and not by a destruction of ours.")
     KEYRING_ROTATED = _value("KEYRING_ROTATED", "The keyring was wrapped anew.")
+    KEYRING_REPLACED = _value("KEYRING_REPLACED", "The keyring was lost, and a new one, with a new signer, begun.")
     SIGNER_ROTATED = _value("SIGNER_ROTATED", "The ledger was handed over to another signer, by the old one.")
     PURGE_INTENT = _value("PURGE_INTENT", "What a purge is about to destroy.")
     PURGE_RESULT = _value("PURGE_RESULT", "What a purge destroyed.")

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from policies import DataClass
-from service.commands.common import progress, quiet_runtime, run, say, table
+from service.commands.common import progress, quiet_runtime, run, say, settings_for, table
 from service.commands.options import Data, noun
-from service.keyring import KeyCounts, Keyring, PeriodKeyName
+from service.keyring import KeyCounts
 from service.ledger import LedgerKind
-from service.runtime import Runtime
-from service.storage.sealed import sealed_with
+from service.logs import configure_logs
+from service.replacement import replace_keyring
+from service.retention.lost_keys import lost_keys
 
 app = noun("See the keys that seal, and change what wraps them.")
 
@@ -21,12 +21,13 @@ def status(data: Data = None) -> None:
     """Say where the keys are, what wraps them, and how many are live, destroyed and lost.
 
     Lost are keys that something stored was sealed with, and that are neither in the keyring nor destroyed on record:
-    restore the keyring from its backup. Exit code 1 when there are any.
+    restore the keyring from its backup. Those in whose place others were made stay lost. Exit code 1 when there are
+    any.
     """
 
     async def work() -> bool:
         async with quiet_runtime(data) as runtime:
-            lost = await lost_keys(runtime)
+            lost = list(await lost_keys(runtime.means))
             counts = await runtime.keyring.counts()
             say(f"keyring  {runtime.keyring.describe()}")
             table(("keys of", "live", "destroyed", "lost"), _rows(counts.periods, counts.accounts, counts.holds, lost))
@@ -67,18 +68,54 @@ def rotate(
     run(work)
 
 
-async def lost_keys(runtime: Runtime) -> list[str]:
-    """The names of keys that stored details were sealed with, and that are neither there nor destroyed on record."""
-    # The rows first: a key that was made for a row is there before the row is.
-    wanted = await sealed_with(runtime.database.owner)
-    names = {str(PeriodKeyName(tier, DataClass.PERSONAL.value, day)) for tier, day, _ in wanted}
-    names |= {f"account/{account}" for _, _, account in wanted}
-    known = await _known(runtime.keyring)
-    return sorted(names - known)
+@app.command()
+def replace(
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="What the lost keys sealed can then never be read again: yes.")
+    ] = False,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Why: into the ledger, as an erasable note.")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Begin a new keyring in the place of one that is lost.
 
+    Look for a backup of the keyring, and of what wraps it, first: with both nothing is lost. A keyring that still opens
+    is not replaced, nor one that is only away for now.
 
-async def _known(keyring: Keyring) -> set[str]:
-    return {str(name) for name in await keyring.names()} | set(await keyring.tombstones())
+    Calls, costs and the ledger stay. What was sealed until now (messages and parameters of failed calls) answers
+    KEY_LOST, users' pseudonyms begin anew, and copies of legal holds do not open. The ledger names every lost key, and
+    goes on under a new signer: give auditors its key by a way that nobody can tamper with.
+    API keys go on as they are if `DATA/standby` is there. If it is lost too, every API key is revoked, and a new one
+    of role admin is written to `DATA/admin.key`.
+    What is left of the old keyring is moved aside, not deleted. Running services take up the new one; where API keys
+    were revoked, start them again.
+
+    \b
+    Example: calledger keyring replace --accept-loss --reason "the volume of the keyring was deleted, no backup"
+    Then:    calledger ledger key
+    """
+    if not accept_loss:
+        raise typer.BadParameter("what the lost keys sealed is given up for good: add --accept-loss if it may be")
+
+    async def work() -> None:
+        settings = settings_for(data)
+        if "log_level" not in settings.model_fields_set:
+            configure_logs(level="warning", form=settings.log_format)
+        done = await replace_keyring(settings, reason=reason)
+        say(f"entry    {done.index} says that the keyring was lost, and the entries before it name {done.keys} keys")
+        say(f"keyring  {done.keyring}")
+        say(f"signer   {done.signer}")
+        if done.aside is not None:
+            say(f"aside    {done.aside}: what was left of the old keyring")
+        if done.admin_key is None:
+            say("API keys go on as they are")
+        else:
+            say(f"{done.api_keys} API keys were revoked: they cannot be checked any more")
+            say(f"a new key of role admin is in {done.admin_key}; start running services again")
+        say("back up the new keyring, and give auditors the new signer's key")
+
+    run(work)
 
 
 def _rows(

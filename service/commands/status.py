@@ -8,7 +8,10 @@ from service.commands.common import quiet_runtime, run, say, settings_for
 from service.commands.options import Data, verb
 from service.errors import CalledgerError, ServiceError
 from service.ingest.price_file import PriceFileError, load_prices
+from service.keyring import KeyringUnavailableError
 from service.retention.detached import detached_partitions
+from service.retention.lost_keys import lost_on_record
+from service.retention.means import Means
 from service.retention.start_check import differences_at_start
 from service.runtime import Runtime
 from service.settings import Settings
@@ -17,6 +20,7 @@ from service.storage.errors import DatabaseError, is_away
 from service.storage.installed import count_accounts, newest_purge, server_facts
 from service.storage.readiness import free_bytes
 
+_LOST_MAX: Final = 5
 _APART_HOURS: Final = 0.1
 """So far are the clocks of two machines apart that are right."""
 
@@ -78,9 +82,20 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
     means = runtime.means
     for one in await detached_partitions(means, await means.partitions.catalogue(sized=False)):
         facts.append(("detached", f"{one.describe()}: its rows are on the disk and shown to nobody"))
+    facts += await _lost(means)
     facts += [("differs", one) for one in await differences_at_start(means)]
     facts += [("wall missing", wall) for wall in runtime.database.missing_walls] or [("walls", "all there")]
     return facts
+
+
+async def _lost(means: Means) -> list[tuple[str, str]]:
+    """The first keys that the ledger has as lost, one a line; a keyring that is away has said so."""
+    try:
+        lost = await lost_on_record(means, _LOST_MAX + 1)
+    except KeyringUnavailableError:
+        return []
+    more = [("key lost", "and others: `calledger keyring status`")] if len(lost) > _LOST_MAX else []
+    return [("key lost", said) for said in lost[:_LOST_MAX]] + more
 
 
 def _prices(runtime: Runtime) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 from policies import DataClass, Store
 from policies.envelope import SALT_BYTES, Context, DataKey, data_key, seal
 from service.ingest.keys import BatchKeys
-from service.ingest.metrics import UNSEALED
+from service.ingest.unsealed import count_unsealed
 from service.keyring import KeyGoneError, Keyring, KeyringUnavailableError
 
 _CLASS = DataClass.PERSONAL.value
@@ -32,7 +32,7 @@ class Sealer:
             self._data_keys[place] = data_key(*keys) if keys else None
         key = self._data_keys[place]
         if key is None:
-            UNSEALED.inc()
+            count_unsealed()
             return None
         context = Context(account_id, Store.CALL_ERROR.value, record.bytes, day, _CLASS)
         return seal(details, data_key=key, context=context, salt=os.urandom(SALT_BYTES))

@@ -5,7 +5,7 @@ from datetime import datetime
 from policies import DataClass, PseudonymPeriod
 from policies.pseudonym import Tokenizer, pseudonym_key
 from service.ingest.keys import BatchKeys
-from service.ingest.metrics import UNSEALED
+from service.ingest.unsealed import count_unsealed
 from service.keyring import KeyGoneError, KeyringUnavailableError
 
 _CLASS = DataClass.PERSONAL.value
@@ -41,7 +41,7 @@ class Tokens:
         if known is not None:
             return known
         if self._tokenizer is None:
-            UNSEALED.inc()
+            count_unsealed()
             return None
         known = self._known[user] = self._tokenizer.token(user)
         return known

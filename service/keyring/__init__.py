@@ -11,13 +11,14 @@ from service.keyring.errors import (
     KeyringExposedError,
     KeyringForeignError,
     KeyringMissingError,
+    KeyringReplacedError,
     KeyringSameClusterError,
     KeyringUnavailableError,
 )
 from service.keyring.kek import Kek
 from service.keyring.kek_file import create_kek_file
 from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
-from service.keyring.opening import is_remote, open_keyring
+from service.keyring.opening import open_keyring, replace_keyring_home
 from service.keyring.protocol import SECRETS, KeyCounts, Keyring, KeyringCounts, OnStep, Rotation
 
 __all__ = [
@@ -39,13 +40,14 @@ __all__ = [
     "KeyringExposedError",
     "KeyringForeignError",
     "KeyringMissingError",
+    "KeyringReplacedError",
     "KeyringSameClusterError",
     "KeyringUnavailableError",
     "OnStep",
     "PeriodKeyName",
     "Rotation",
     "create_kek_file",
-    "is_remote",
     "open_keyring",
     "parse_name",
+    "replace_keyring_home",
 ]

@@ -4,6 +4,7 @@ OperatorError
 └── KeyringError            the keyring cannot be used as it is set up
     ├── KeyringMissingError    no keyring is there, and none may be made
     ├── KeyringForeignError    it belongs to another database
+    │   └── KeyringReplacedError    it belonged to this one, which has begun another since
     ├── KeyringDamagedError    its own files do not fit together
     ├── KeyringExposedError    others than its owner can read it
     ├── KeyringSameClusterError    it is in the PostgreSQL that holds what its keys seal
@@ -24,11 +25,15 @@ class KeyringError(OperatorError):
 
 
 class KeyringMissingError(KeyringError):
-    """no keyring is there: name the right one, or allow a new one to be made"""
+    """no keyring is there: name the right one with CALLEDGER_KEYRING, or restore its backup"""
 
 
 class KeyringForeignError(KeyringError):
     """the keyring belongs to another database"""
+
+
+class KeyringReplacedError(KeyringForeignError):
+    """the keyring is not the one that this ledger works with now"""
 
 
 class KeyringDamagedError(KeyringError):

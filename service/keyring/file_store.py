@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 from service.keyring.disk import erase, locked, make_directory, publish, read_private, replace, sync_directory
-from service.keyring.errors import KeyringUnavailableError
+from service.keyring.errors import KeyringError, KeyringUnavailableError
 from service.keyring.layout import Layout
 from service.keyring.metadata import KekRecord, Metadata
 from service.keyring.names import KeyName, parse_name
@@ -24,6 +24,29 @@ R = TypeVar("R")
 async def create_file_store(root: Path, metadata: Metadata, secrets: Mapping[str, bytes]) -> None:
     """Make a keyring in `root`, unless another process makes it first."""
     await _in_thread(Layout(root).create, metadata, secrets)
+
+
+async def set_files_aside(root: Path, suffix: str) -> str | None:
+    """Move what is left of a lost keyring to a folder beside it, named with `suffix`; its path, None without any.
+
+    `KeyringError` when it cannot be moved.
+    """
+    return await asyncio.to_thread(_set_aside, root, root.with_name(f"{root.name}.{suffix}"))
+
+
+def _set_aside(root: Path, aside: Path) -> str | None:
+    try:
+        if not root.is_dir() or not any(root.iterdir()):
+            return None
+        root.rename(aside)
+        sync_directory(root.parent)
+    except OSError as error:
+        reason = (error.strerror or "no reason given").lower()
+        raise KeyringError(
+            f"what is left of the keyring `{root}` cannot be moved to `{aside}` ({reason}): move it away, or set"
+            " CALLEDGER_KEYRING to another place"
+        ) from None
+    return str(aside)
 
 
 async def open_file_store(root: Path) -> "FileStore":

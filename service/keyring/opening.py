@@ -4,14 +4,20 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from uuid import uuid4
 
 from service.keyring.disk import path_of_url
 from service.keyring.errors import KeyringError, KeyringMissingError, KeyringUnavailableError
-from service.keyring.file_store import create_file_store, open_file_store
-from service.keyring.kek import is_local, open_kek
+from service.keyring.file_store import create_file_store, open_file_store, set_files_aside
+from service.keyring.kek import open_kek
 from service.keyring.metadata import SALT_BYTES, Metadata
-from service.keyring.postgres_store import address_of_url, create_postgres_store, open_postgres_store
+from service.keyring.postgres_store import (
+    address_of_url,
+    create_postgres_store,
+    open_postgres_store,
+    set_postgres_aside,
+)
 from service.keyring.protocol import SECRETS
 from service.keyring.ring import Ring
 from service.keyring.store import KeyStore
@@ -27,6 +33,7 @@ class _Home:
 
     open: Callable[[], Awaitable[KeyStore]]
     create: Callable[[Metadata, Mapping[str, bytes]], Awaitable[None]]
+    set_aside: Callable[[str], Awaitable[str | None]]
 
 
 async def open_keyring(url: str, kek: str, *, create: bool, apart_from: str | None = None) -> Ring:
@@ -55,9 +62,19 @@ async def open_keyring(url: str, kek: str, *, create: bool, apart_from: str | No
     return ring
 
 
-def is_remote(url: str, kek: str) -> bool:
-    """Whether a keyring, or what wraps it, can be away while this host is well."""
-    return path_of_url(url) is None or not is_local(kek)
+async def replace_keyring_home(
+    url: str, kek: str, *, secrets: Mapping[str, bytes], apart_from: str, suffix: str
+) -> tuple[Ring, str | None]:
+    """Make a new keyring at `url`, with these `secrets` by name and others new, and open it.
+
+    What is there is moved aside, under a name that ends with `suffix`; where it is now, None if there was nothing. The
+    key-encryption key is used first: without it everything stays as it is.
+    """
+    home = _home(url, apart_from)
+    made = await _new_keyring(kek, secrets)
+    aside = await home.set_aside(suffix)
+    await home.create(*made)
+    return await open_keyring(url, kek, create=False, apart_from=apart_from), aside
 
 
 def _home(url: str, apart_from: str | None) -> _Home:
@@ -67,21 +84,31 @@ def _home(url: str, apart_from: str | None) -> _Home:
         return _Home(
             lambda: open_postgres_store(address, apart_from=apart_from),
             lambda metadata, secrets: create_postgres_store(address, metadata, secrets),
+            lambda suffix: set_postgres_aside(address, suffix),
         )
     raise KeyringError("a keyring is named as `file:DIR`, or as `postgres:URL` in another PostgreSQL than the calls'")
 
 
 def _files(root: Path) -> _Home:
-    return _Home(lambda: open_file_store(root), lambda metadata, secrets: create_file_store(root, metadata, secrets))
+    return _Home(
+        lambda: open_file_store(root),
+        lambda metadata, secrets: create_file_store(root, metadata, secrets),
+        lambda suffix: set_files_aside(root, suffix),
+    )
 
 
-async def _new_keyring(kek_url: str) -> tuple[Metadata, dict[str, bytes]]:
+async def _new_keyring(
+    kek_url: str, given: Mapping[str, bytes] = MappingProxyType({})
+) -> tuple[Metadata, dict[str, bytes]]:
     keyring_id, salt = uuid4(), os.urandom(SALT_BYTES)
     kek = await open_kek(kek_url, salt=salt)
     record = await new_record(kek, kek_url, keyring_id)
     secrets = {
-        name: entry_of(record.id, await kek.wrap(os.urandom(KEY_BYTES), context=context_of(keyring_id, name)))
-        for name in (f"secret/{secret}" for secret in SECRETS)
+        f"secret/{name}": entry_of(
+            record.id,
+            await kek.wrap(given.get(name) or os.urandom(KEY_BYTES), context=context_of(keyring_id, f"secret/{name}")),
+        )
+        for name in SECRETS
     }
     return Metadata(keyring_id, salt, (record,)), secrets
 

@@ -1,4 +1,4 @@
-"""A keyring that may be away when the service starts: all but sealed fields is served, and it is opened later."""
+"""A keyring that may be away or lost at the start: all but sealed fields is served, and it is opened later."""
 
 import asyncio
 import time
@@ -6,15 +6,28 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 from uuid import UUID
 
-from service.keyring.errors import KeyringError, KeyringUnavailableError
+from service.keyring.errors import (
+    KeyGoneError,
+    KeyringError,
+    KeyringExposedError,
+    KeyringForeignError,
+    KeyringSameClusterError,
+    KeyringUnavailableError,
+)
 from service.keyring.names import KeyName, PeriodKeyName
-from service.keyring.protocol import Keyring, KeyringCounts, OnStep, Rotation, nobody_watches
+from service.keyring.protocol import BeforeMinting, Keyring, KeyringCounts, OnStep, Rotation, nobody_watches
 from service.keyring.standby import KEPT, Standby
 from service.logs import get_logger
 
 log = get_logger()
 
 PAUSE_S: Final = 5.0
+# Not a loss, and less safe if it were served on: the operator mends it in a minute.
+_REFUSED: Final = (KeyringExposedError, KeyringSameClusterError)
+_BEGIN_AGAIN: Final = (
+    "without the keyring, and without `{standby}`, API keys cannot be checked. Restore either; or begin again with"
+    " `calledger keyring replace --accept-loss`, which revokes every API key and writes a new admin key"
+)
 
 Open = Callable[[], Awaitable[Keyring]]
 
@@ -30,23 +43,38 @@ class PatientKeyring:
         self._id = database_id
         self._clock = clock
         self._keyring: Keyring | None = None
+        self._before_minting: BeforeMinting | None = None
         self._opening = asyncio.Lock()
         self._not_before: float | None = None
         self._reason = ""
 
     async def start(self) -> None:
-        """Open it, or make do without it for now.
+        """Open it, or make do without it for now, whether it is away, lost, or another's.
 
-        `KeyringUnavailableError` when this host never started with it, and so cannot tell one API key from another.
+        Raises what is wrong when this host has no fallback secrets, and so cannot tell one API key from another.
         """
         try:
             secrets = {name: await (await self._opened()).secret(name) for name in KEPT}
-        except KeyringUnavailableError as error:
+        except _REFUSED:
+            raise
+        except (KeyringError, KeyringUnavailableError, KeyGoneError) as error:
             if not await asyncio.to_thread(self._standby.read):
-                raise
-            log.warning("everything but sealed fields is served until the keyring is back", reason=str(error))
+                raise self._refusal(error) from error
+            self.put_off(error)
+            log.error(
+                "the keyring is gone: everything but sealed fields and pseudonyms is served until it is back; details"
+                " of failed calls are not kept meanwhile",
+                reason=str(error),
+            )
         else:
             await asyncio.to_thread(self._standby.write, secrets)
+
+    def _refusal(self, error: KeyringError | KeyringUnavailableError | KeyGoneError) -> Exception:
+        """What is away comes back; what is lost needs to be told what there is to do."""
+        if isinstance(error, KeyringUnavailableError):
+            return error
+        kind = type(error) if isinstance(error, KeyringError) else KeyringError
+        return kind(f"{error}. {_BEGIN_AGAIN.format(standby=self._standby.path)}")
 
     @property
     def id(self) -> UUID:
@@ -68,12 +96,20 @@ class PatientKeyring:
         return await (await self._opened()).hold_key(hold, mint=mint)
 
     async def check(self) -> None:
-        await (await self._opened()).check()
+        opened = await self._opened()
+        try:
+            await opened.check()
+        except KeyringForeignError as error:
+            # Another is in its place: what we have of the old one would seal what nobody opens again.
+            self._keyring = None
+            self.put_off(error)
+            await opened.close()
+            raise
 
     async def secret(self, name: str) -> bytes:
         try:
             return await (await self._opened()).secret(name)
-        except KeyringUnavailableError:
+        except (KeyringUnavailableError, KeyGoneError):
             kept = await asyncio.to_thread(self._standby.read)
             if name in kept:
                 return kept[name]
@@ -121,6 +157,11 @@ class PatientKeyring:
     async def rotate(self, to: str, *, on_step: OnStep = nobody_watches) -> Rotation:
         return await (await self._opened()).rotate(to, on_step=on_step)
 
+    def before_minting(self, ask: BeforeMinting) -> None:
+        self._before_minting = ask
+        if self._keyring:
+            self._keyring.before_minting(ask)
+
     def forget(self, keys: Iterable[PeriodKeyName] = (), accounts: Iterable[int] = ()) -> None:
         if self._keyring:
             self._keyring.forget(keys, accounts)
@@ -134,6 +175,8 @@ class PatientKeyring:
             async with self._opening:
                 if self._keyring is None:
                     self._keyring = await self._try()
+                    if self._before_minting is not None:
+                        self._keyring.before_minting(self._before_minting)
         return self._keyring
 
     async def _try(self) -> Keyring:
@@ -146,5 +189,9 @@ class PatientKeyring:
             # At the start a wrong keyring is refused; once we serve without it, it is only not used.
             if isinstance(error, KeyringError) and not started:
                 raise
-            self._reason, self._not_before = str(error), self._clock() + PAUSE_S
+            self.put_off(error)
             raise KeyringUnavailableError(self._reason) from error
+
+    def put_off(self, error: Exception) -> None:
+        """Not to be tried again before a while."""
+        self._reason, self._not_before = str(error), self._clock() + PAUSE_S

@@ -36,6 +36,10 @@ IS_THERE: Final = """
 IS_USED: Final = """
     SELECT EXISTS (SELECT FROM calledger_keyring.entry) OR EXISTS (SELECT FROM calledger_keyring.tombstone)
 """
+SCHEMA: Final = "calledger_keyring"
+ANY_SCHEMA: Final = "SELECT to_regnamespace('calledger_keyring') IS NOT NULL"
+# `aside` is a name of our own: a prefix and a moment.
+RENAME: Final = "ALTER SCHEMA calledger_keyring RENAME TO {aside}"
 BEGIN_CREATION: Final = "SELECT pg_advisory_xact_lock($1)"
 PUT_METADATA: Final = "INSERT INTO calledger_keyring.keyring (metadata) VALUES ($1)"
 METADATA: Final = "SELECT metadata FROM calledger_keyring.keyring"

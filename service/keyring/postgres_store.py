@@ -54,6 +54,17 @@ async def create_postgres_store(address: str, metadata: Metadata, secrets: Mappi
         await connection.execute(sql.PUT_METADATA, metadata.encode())
 
 
+async def set_postgres_aside(address: str, suffix: str) -> str | None:
+    """Rename the schema of a lost keyring; its name then, None if there is none."""
+    aside = f"{sql.SCHEMA}_{suffix}".replace("-", "_")
+    async with _connection(address) as connection, connection.transaction():
+        await connection.execute(sql.BEGIN_CREATION, sql.CREATION_LOCK)
+        if not await connection.fetchval(sql.ANY_SCHEMA):
+            return None
+        await connection.execute(sql.RENAME.format(aside=aside))
+    return f"the schema {aside} of PostgreSQL at {place_of(address)}"
+
+
 async def open_postgres_store(address: str, *, apart_from: str | None) -> "PostgresStore":
     """The home at `address`, which must be another PostgreSQL than the one at `apart_from`.
 

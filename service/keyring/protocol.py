@@ -1,6 +1,6 @@
 """What every keyring does, wherever its keys live."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 from uuid import UUID
@@ -40,6 +40,8 @@ class Rotation:
     rewrapped: int
 
 
+BeforeMinting = Callable[[KeyName, bool], Awaitable[None]]
+"""Called before a key is made, with whether this process has used one of that name; what it raises keeps it unmade."""
 OnStep = Callable[[int, int], None]
 """Called with how many keys were looked at, and how many there are."""
 
@@ -145,6 +147,10 @@ class Keyring(Protocol):
 
         `KekError` if it is unfit, `KeyringDamagedError` when there are keys that nothing unwraps.
         """
+        ...
+
+    def before_minting(self, ask: BeforeMinting) -> None:
+        """Have `ask` called before a key is made, from now on."""
         ...
 
     def forget(self, keys: Iterable[PeriodKeyName] = (), accounts: Iterable[int] = ()) -> None:

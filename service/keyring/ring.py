@@ -17,7 +17,7 @@ from service.keyring.errors import (
     KeyringUnavailableError,
 )
 from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
-from service.keyring.protocol import SECRETS, KeyCounts, KeyringCounts, OnStep, Rotation, nobody_watches
+from service.keyring.protocol import SECRETS, BeforeMinting, KeyCounts, KeyringCounts, OnStep, Rotation, nobody_watches
 from service.keyring.rotation import rotate
 from service.keyring.store import KeyStore, StaleKekError
 from service.keyring.wrapping import KEY_BYTES, Wrapping
@@ -32,6 +32,8 @@ class Ring:
         self._store = store
         self._wrapping = wrapping
         self._cache = KeyCache()
+        self._before_minting: BeforeMinting | None = None
+        self._vanished: set[KeyName] = set()
         self._fetching: dict[tuple[KeyName, bool], asyncio.Task[bytes]] = {}
         store.watch(self._cache.clear)
 
@@ -60,7 +62,9 @@ class Ring:
         return await self._key(HoldKeyName(hold), mint)
 
     async def check(self) -> None:
-        await self._store.metadata()
+        if (await self._store.metadata()).id != self.id:
+            raise KeyringForeignError(f"another keyring lies at {self._store.place} by now: start the service again")
+        await self._wrapping.verify()
 
     async def secret(self, name: str) -> bytes:
         if name not in SECRETS:
@@ -129,6 +133,9 @@ class Ring:
         self._cache.clear()
         return rotation
 
+    def before_minting(self, ask: BeforeMinting) -> None:
+        self._before_minting = ask
+
     def forget(self, keys: Iterable[PeriodKeyName] = (), accounts: Iterable[int] = ()) -> None:
         names = [*keys, *(AccountKeyName(account) for account in accounts)]
         for name in names:
@@ -155,6 +162,7 @@ class Ring:
             if self._store.still_there(name):
                 return key
             self._cache.forget(name)
+            self._vanished.add(name)
             # There was a key: whatever became of it, another one would not open what it has sealed.
             mint = False
         task = self._fetching.get((name, mint))
@@ -192,6 +200,9 @@ class Ring:
         return key
 
     async def _mint(self, name: KeyName) -> bytes | None:
+        if self._before_minting is not None:
+            await self._before_minting(name, name in self._vanished)
+        self._vanished.discard(name)
         for _ in range(_PUBLISH_TRIES):
             entry = await self._wrapping.wrap(str(name), os.urandom(KEY_BYTES))
             try:

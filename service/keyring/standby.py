@@ -1,8 +1,7 @@
-"""What this host needs to start while the keyring, or what wraps it, is away: the pepper and the cursor key.
+"""What this host needs to start while the keyring, or what wraps it, is away or lost: the pepper and the cursor key.
 
 They lie in one file of mode 0600 in the data directory, beside the admin's key. Neither opens anything that is sealed,
-and neither signs the ledger: the signer and all data keys stay in the keyring alone. The file is written only where the
-keyring, or what wraps it, lives elsewhere.
+and neither signs the ledger: the signer and all data keys stay in the keyring alone.
 """
 
 import json
@@ -25,6 +24,11 @@ class Standby:
     def __init__(self, path: Path, database_id: UUID) -> None:
         self._path = path
         self._database_id = database_id
+
+    @property
+    def path(self) -> Path:
+        """Where the file is, or would be."""
+        return self._path
 
     def read(self) -> dict[str, bytes]:
         """The kept secrets by name; empty if there is no file, or one of another database.

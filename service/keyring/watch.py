@@ -27,8 +27,8 @@ async def what_is_wrong(keyring: Checked) -> str | None:
 
 
 async def watch_for_ever(keyring: Checked, *, every_s: float = EVERY_S) -> None:
-    """Log when the keyring goes away and when it is back, until cancelled."""
-    known: str | None = None
+    """Log when the keyring goes away and when it is back, until cancelled; the start has said what was so then."""
+    known = await what_is_wrong(keyring)
     while True:
         wrong = await what_is_wrong(keyring)
         if wrong is not None and known is None:

@@ -8,8 +8,10 @@ from service.ledger.errors import LedgerDamagedError, LedgerMirrorError, LedgerR
 from service.ledger.handover import Handover, hand_over
 from service.ledger.heads import accept_loss, history_problem
 from service.ledger.keeping import LedgerKeeper
+from service.ledger.known_keys import KnownKeys, is_final
 from service.ledger.reconcile import reconcile
 from service.ledger.record import KeyRegister, read_record
+from service.ledger.replacement import record_replacement, refuse_replaced
 from service.ledger.store import Entry, ErasedNotes, Ledger, Proof, Selection
 from service.ledger.surroundings import check_columns, check_mirror, check_notes
 
@@ -20,6 +22,7 @@ __all__ = [
     "ErasedNotes",
     "Handover",
     "KeyRegister",
+    "KnownKeys",
     "Ledger",
     "LedgerCheck",
     "LedgerDamagedError",
@@ -42,8 +45,11 @@ __all__ = [
     "evidence_lines",
     "hand_over",
     "history_problem",
+    "is_final",
     "read_record",
     "reconcile",
     "record_evidence",
+    "record_replacement",
+    "refuse_replaced",
     "span_of",
 ]

@@ -51,6 +51,8 @@ async def check(ledger: Ledger) -> LedgerCheck:
             break
         tree.append(row["leaf"])
         peaks = dict(zip(evidence.peaks(tree.size), tree.peaks, strict=True))
+        if row["kind"] == LedgerKind.KEYRING_REPLACED.value:
+            signer = bytes.fromhex(read_leaf(row["leaf"]).facts["new"])
         if row["kind"] == LedgerKind.SIGNER_ROTATED.value:
             signer, problem = _handed_over(row["leaf"], signer)
             problems += [f"entry {index}: {problem}"] * (problem is not None)

@@ -1,8 +1,8 @@
 """Signed checkpoints: what the ledger said at a size, in a form that others keep and compare.
 
 The origin names the ledger: `calledger/<database id>`, and with `/2` and so on behind it where a restored database and
-the mirror had gone different ways. The signer is the keyring's; only a SIGNER_ROTATED entry, signed by the old one,
-brings in another.
+the mirror had gone different ways. The signer is the keyring's; a SIGNER_ROTATED entry, signed by the old one,
+brings in another, and where the keyring was lost a KEYRING_REPLACED entry, which nobody could sign.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Checkpoints:
 
         Raises LedgerSignerError when the keyring has not the signer of this ledger.
         """
-        origin, known = await self.origin(), await self._known_key()
+        origin, known = await self.origin(), await self.known_key()
         signer = Signer(origin, await self._ledger.keyring.secret("signer"))
         if known in (None, signer.key.public):
             return signer
@@ -130,12 +130,15 @@ class Checkpoints:
         assert stored is not None
         return stored
 
-    async def _known_key(self) -> bytes | None:
-        """The public key that signs now, as the ledger itself says."""
-        rotated = await self._ledger.newest(LedgerKind.SIGNER_ROTATED)
+    async def known_key(self) -> bytes | None:
+        """The public key that signs now, as the ledger itself says; None before anything was signed."""
+        kinds = (LedgerKind.SIGNER_ROTATED, LedgerKind.KEYRING_REPLACED)
+        named = [newest for kind in kinds if (newest := await self._ledger.newest(kind)) is not None]
         latest = await self.latest()
-        if rotated is not None and (latest is None or rotated[0] >= latest.size):
-            return bytes.fromhex(rotated[1].facts["new"])
+        if named:
+            index, leaf = max(named, key=lambda newest: newest[0])
+            if latest is None or index >= latest.size:
+                return bytes.fromhex(leaf.facts["new"])
         return None if latest is None else read_key(latest.public_key).public
 
 

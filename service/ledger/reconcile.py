@@ -189,6 +189,8 @@ def _signers(mirror: Mirror) -> list[bytes]:
             if signers[-1:] not in ([], [old]):
                 raise EvidenceError("the ledger is handed over by another than its signer")
             signers = [*(signers or [old]), new]
+        if leaf.kind is LedgerKind.KEYRING_REPLACED:
+            signers.append(bytes.fromhex(leaf.facts["new"]))
     return signers
 
 

@@ -15,6 +15,7 @@ from policies.evidence.attestation import ATTESTATION, statement_digest
 from service.ledger import Checkpoints, Entry, Ledger, Selection, check
 from service.ledger.check import LedgerCheck
 from service.retention.fsck import check_ledger
+from service.retention.lost_keys import lost_keys
 from service.retention.means import Means
 from service.retention.report import ClassState, Report, report
 from service.retention.runs import Runs
@@ -22,6 +23,7 @@ from service.storage.policy_store import AppliedPolicy
 
 PERIOD_DAYS: Final = 92
 POPULATION: Final = tuple(kind for kind in LedgerKind if kind not in (LedgerKind.STARTED, LedgerKind.ATTESTED))
+_NAMED_MAX: Final = 10
 STORAGE: Final = ("clocks", "deadlines", "partitions", "purges", "rows")
 """The checks of fsck without which nobody can say that nothing is past its time."""
 _LAST_PURGE: Final = "SELECT max(finished_at) FROM purge_run WHERE state = 'DONE'"
@@ -96,9 +98,10 @@ async def _checks(means: Means, found: Report, checked: LedgerCheck, days: int) 
         f"outside their store: {', '.join(found.detached)}" if found.detached else "no partition is outside its store"
     )
     yield _finding("partitions, none detached or half detached", not found.detached, said)
-    lost = sum(one.keys.lost for one in found.classes)
-    said = f"{lost} keys are neither here nor destroyed by us" if found.keys_known else "not looked at: no keyring"
-    yield _finding("keys, here or destroyed on record", found.keys_known and lost == 0, said)
+    lost = list(await lost_keys(means)) if found.keys_known else []
+    named = f": {', '.join(lost[:_NAMED_MAX])}{', ...' if len(lost) > _NAMED_MAX else ''}" if lost else ""
+    said = f"{len(lost)} keys are lost, not destroyed by us{named}" if found.keys_known else "not looked at: no keyring"
+    yield _finding("keys, here or destroyed on record", found.keys_known and not lost, said)
     problems = "; ".join(checked.problems) or f"all {checked.size} entries and {checked.checkpoints} checkpoints hold"
     yield _finding("ledger, derived again from its entries", not checked.problems, problems)
     for one in looked:

@@ -11,6 +11,7 @@ from policies.model import DataClass, PseudonymPeriod, Store
 from policies.retention import readable_cutoff
 from service.keyring import AccountKeyName, KeyDestroyedError, KeyGoneError, PeriodKeyName
 from service.retention.escrow import unopenable
+from service.retention.lost_keys import lost_keys
 from service.retention.means import Means
 
 Result = tuple[list[str], str]
@@ -69,7 +70,8 @@ async def check_keys(means: Means, now: datetime) -> Result:
     lost = sorted({name for name in names if name not in live and name not in on_record})
     lost += await _lost_accounts(means, {account for _, _, accounts in wanted for account in accounts})
     destroyed = sum(name in on_record for name in names[:sealed])
-    wrong = [f"{name} is neither there nor destroyed on record: restore the keyring" for name in lost]
+    said = {name: f"{name} is neither there nor destroyed on record: restore the keyring" for name in lost}
+    wrong = list((await lost_keys(means) | said).values())
     return wrong, f"{sealed} seal what is stored, {destroyed} of them destroyed on record"
 
 

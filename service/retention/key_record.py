@@ -9,10 +9,13 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from policies.evidence import LedgerKind, read_leaf
+from service.logs import get_logger
 from service.retention import entries
 from service.retention.means import Means
 from service.retention.runs import SYSTEM
 from service.storage.connection import Connection
+
+log = get_logger()
 
 _LOCK: Final = 0x63616C6C_0018
 _KINDS: Final = (LedgerKind.KEY_CREATED, LedgerKind.KEY_DESTROYED, LedgerKind.KEY_LOST)
@@ -41,6 +44,8 @@ async def record_keys(means: Means) -> int:
         }
         for kind, changed in changes.items():
             names = sorted(changed)
+            if names and kind == "KEY_LOST":
+                log.error("keys are gone that nobody destroyed: restore the keyring", keys=names[:5], count=len(names))
             for first in range(0, len(names), entries.NAMES_MAX):
                 facts = {"keys": names[first : first + entries.NAMES_MAX]}
                 await entries.append(means.ledger, kind, facts, actor=SYSTEM, connection=connection)

@@ -149,6 +149,7 @@ def _unledgered_purge(name: str, row: asyncpg.Record) -> Iterable[str]:
     """One that finds nothing due has no entry, nor has one that has not said yet what it will do."""
     if row["keys_destroyed"] or row["rows_dropped"] or row["rows_held_back"]:
         yield f"{name} has destroyed something, and is in no entry of the ledger"
+    yield from _plan_differences(name, row)
 
 
 def _plan_differences(name: str, row: asyncpg.Record) -> Iterable[str]:

@@ -6,7 +6,7 @@ is pending, or that is detached and not dropped, is counted in its own table, fo
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
@@ -30,6 +30,7 @@ from policies.retention import (
 )
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.retention.detached import TIMES, Detached, DetachedRows, described, detached_partitions, detached_rows
+from service.retention.lost_keys import given_up
 from service.retention.means import EarlierPolicyError, Means
 from service.storage.connection import Connection
 from service.storage.partitions import catalogue_of
@@ -271,6 +272,7 @@ class _Keys:
     periods: Sequence[KeyPeriod]
     destroyed: Mapping[tuple[int, str], int]
     tombstones: frozenset[str]
+    given_up: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
 
     @classmethod
     async def read(cls, means: Means) -> "_Keys":
@@ -280,6 +282,7 @@ class _Keys:
             [KeyPeriod(*name) for name in await means.keyring.periods()],
             {group: count.destroyed for group, count in counts.periods.items()},
             frozenset(await means.keyring.tombstones()),
+            await given_up(means.owner),
         )
 
     @property
@@ -307,8 +310,11 @@ class _Keys:
         lost = 0
         for day in (day for part in parts for day in _days(part)):
             name = str(PeriodKeyName(tier, DataClass.PERSONAL.value, day))
-            if day not in live and name not in self.tombstones:
-                lost += await connection.fetchval(_ANY_SEALED, tier, *period_bounds(day))
+            start, end = period_bounds(day)
+            if day in live:  # perhaps in the place of one that is lost, with what that one sealed
+                end = min(end, self.given_up.get(name, start))
+            if start < end and name not in self.tombstones:
+                lost += await connection.fetchval(_ANY_SEALED, tier, start, end)
         return lost
 
     def next_due(self, window: Window, tier: int, policy: Policy, earlier: Sequence[Earlier]) -> datetime | None:

@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from service.storage.connection import Connection
 from service.storage.models import ApiKey
 from service.storage.tortoise import control_transaction
+
+_REVOKE_EVERY: Final = "UPDATE api_key SET revoked_at = $1 WHERE revoked_at IS NULL AND prefix <> $2 RETURNING prefix"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,11 @@ async def revoked_key(prefix: str, moment: datetime) -> AsyncIterator[Connection
     async with control_transaction() as (models, connection):
         await ApiKey.filter(prefix=prefix).using_db(models).update(revoked_at=moment)
         yield connection
+
+
+async def revoke_every_key(connection: Connection, moment: datetime, *, but: str) -> list[str]:
+    """Revoke all keys but one, in the transaction of `connection`; the ids of those that were not yet."""
+    return [row["prefix"] for row in await connection.fetch(_REVOKE_EVERY, moment, but)]
 
 
 async def live_keys_named(name_begins: str) -> list[str]:

@@ -20,8 +20,8 @@ from vault_server import TOKEN, TransitKey, VaultServer
 import service.keyring.patient
 from service.errors import OperatorError
 from service.keyring import (
-    KekError,
     KeyDestroyedError,
+    KeyringExposedError,
     KeyringForeignError,
     KeyringMissingError,
     KeyringSameClusterError,
@@ -51,16 +51,23 @@ def place(database_url: str, tmp_path: Path) -> Place:
     return Place(database_url, tmp_path / "data")
 
 
-class TestRefused:
+async def refuses_keys(runtime: Runtime) -> None:
+    """It works without its keyring: API keys are told apart, and no key is there or is made."""
+    assert len(await runtime.keyring.secret("pepper")) == 32
+    for ask in (runtime.keyring.account_key(1, mint=True), runtime.keyring.secret("signer"), runtime.keyring.check()):
+        with pytest.raises(KeyringUnavailableError):
+            await ask
+
+
+class TestWithout:
     async def test_missing(self, place: Place) -> None:
-        """A ledger whose keyring is gone is refused, and no new keyring is made."""
+        """A ledger whose keyring is gone works without it, and no new keyring is made."""
         async with place.open():
             pass
         shutil.move(place.data / "keyring", place.data / "elsewhere")
 
-        with pytest.raises(KeyringMissingError):
-            async with place.open():
-                pass
+        async with place.open() as runtime:
+            await refuses_keys(runtime)
 
         assert not (place.data / "keyring").exists()
         shutil.move(place.data / "elsewhere", place.data / "keyring")
@@ -68,7 +75,7 @@ class TestRefused:
             pass
 
     async def test_foreign(self, place: Place, embedded_18: Server, tmp_path: Path) -> None:
-        """The keyring of another ledger is refused, and stays that ledger's."""
+        """The keyring of another ledger is not used, and stays that ledger's."""
         with embedded_18.database(template=embedded_18.template()) as url:
             other = Place(url, tmp_path / "other")
             for ledger in (place, other):
@@ -76,9 +83,9 @@ class TestRefused:
                     pass
             theirs = {"keyring": f"file:{other.data / 'keyring'}", "kek": f"file:{other.data / 'kek'}"}
 
-            with pytest.raises(KeyringForeignError, match="belongs to database"):
-                async with place.open(**theirs):
-                    pass
+            async with place.open(**theirs) as runtime:
+                assert "belongs to database" in runtime.keyring.describe()
+                await refuses_keys(runtime)
 
             async with other.open():
                 pass
@@ -92,13 +99,35 @@ class TestRefused:
                 pass
 
     async def test_wrong_kek(self, place: Place, tmp_path: Path) -> None:
-        """Another key-encryption key is refused before anything is served."""
+        """With another key-encryption key nothing is sealed or opened."""
         async with place.open():
             pass
         create_kek_file(tmp_path / "another")
 
-        with pytest.raises(KekError):
-            async with place.open(kek=f"file:{tmp_path / 'another'}"):
+        async with place.open(kek=f"file:{tmp_path / 'another'}") as runtime:
+            assert "set CALLEDGER_KEK to it" in runtime.keyring.describe()
+            await refuses_keys(runtime)
+
+    async def test_exposed(self, place: Place) -> None:
+        """A keyring that others can enter is refused: that is mended in a minute, and less safe if it goes on."""
+        async with place.open():
+            pass
+        (place.data / "keyring").chmod(0o755)
+
+        with pytest.raises(KeyringExposedError, match="chmod 700"):
+            async with place.open():
+                pass
+
+    async def test_no_fallback(self, place: Place) -> None:
+        """Without the fallback secrets no API key can be checked: refused, in words that name what there is to do."""
+        async with place.open():
+            pass
+        assert (place.data / "standby").stat().st_mode & 0o777 == 0o600
+        shutil.move(place.data / "keyring", place.data / "elsewhere")
+        (place.data / "standby").unlink()
+
+        with pytest.raises(KeyringMissingError, match="calledger keyring replace --accept-loss"):
+            async with place.open():
                 pass
 
     async def test_same_cluster(self, place: Place, embedded_18: Server) -> None:
@@ -186,14 +215,6 @@ class TestPostgresKeyring:
         with pytest.raises(KeyringUnavailableError):
             async with place.open(keyring=keyring):
                 pass
-
-
-async def test_no_standby_for_files(place: Place) -> None:
-    """Where keyring and key-encryption key are files of this host, no secret is kept beside them."""
-    async with place.open():
-        pass
-
-    assert not (place.data / "standby").exists()
 
 
 async def test_first_start_without_kms(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

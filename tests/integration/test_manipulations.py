@@ -111,7 +111,9 @@ async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
 
 
 async def test_a_sound_ledger_is_sound(case: Case) -> None:
-    """Nobody finds anything where nothing was done."""
+    """Nobody finds anything where nothing was done, nor after a purge that found nothing due."""
+    assert await case.fsck() == {}
+    await case.steward.purge()
     assert await case.fsck() == {}
     assert await differences_at_start(case.steward.means) == []
     assert await case.attested() == {}
@@ -204,6 +206,16 @@ async def make_purge(case: Case) -> None:
                    " WHERE rows_dropped > 0")  # fmt: skip
 
 
+async def empty_idle_plan(case: Case) -> None:
+    await case.steward.purge()
+    await case.sql("UPDATE purge_run SET plan = '{}' WHERE rows_dropped = 0")
+
+
+async def other_idle_plan(case: Case) -> None:
+    await case.steward.purge()
+    await case.sql("UPDATE purge_run SET plan_digest = 'sha256:0' WHERE rows_dropped = 0")
+
+
 async def applied_by_another(case: Case) -> None:
     await case.sql(
         "UPDATE policy_version SET applied_by = 'k7m2xq9p' WHERE version = (SELECT max(version) FROM policy_version)"
@@ -246,6 +258,8 @@ async def other_tier(case: Case) -> None:
         (other_plan, "purge record", "the partitions of its plan had"),
         (delete_purge, "purge record", "of the ledger and not here"),
         (make_purge, "purge record", "has destroyed something, and is in no entry"),
+        (empty_idle_plan, "purge record", "its plan cannot be read"),
+        (other_idle_plan, "purge record", "its plan is not the one that its digest names"),
         (applied_by_another, "policies", "applied_by is `cli` in the ledger and `k7m2xq9p` here"),
         (approved_by_another, "policies", "approved_by is `admin` in the ledger and `none` here"),
         (delete_policy, "policies", "of the ledger and not here"),

@@ -1,0 +1,66 @@
+"""Which keys the keyring has by the ledger: made, and neither destroyed nor given up for another."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from policies.evidence import EntryError, LedgerKind, read_leaf
+from service.ledger import statements
+from service.ledger.errors import LedgerDamagedError
+from service.ledger.store import Ledger
+
+_KINDS: Final = (LedgerKind.KEY_CREATED, LedgerKind.KEY_DESTROYED, LedgerKind.KEY_LOST)
+_ACCOUNT: Final = "account/"
+# An entry names up to 500 keys: few at once, so that others have the loop between them.
+_CHUNK: Final = 20
+
+
+def is_final(kind: LedgerKind, facts: Mapping[str, Any]) -> bool:
+    """Whether an entry ends its keys for good: destroyed, or lost and another made in their place."""
+    return kind is LedgerKind.KEY_DESTROYED or (kind is LedgerKind.KEY_LOST and facts.get("replaced") is True)
+
+
+class KnownKeys:
+    """Names of keys, kept up by reading what was added since; of accounts, of which there are many, the id alone."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._names: set[str | int] = set()
+        self._next = 0
+
+    def __contains__(self, name: str) -> bool:
+        return _short(name) in self._names
+
+    def names(self) -> list[str]:
+        """All of them."""
+        return [f"{_ACCOUNT}{name}" if isinstance(name, int) else name for name in self._names]
+
+    def forget(self, name: str) -> None:
+        """Take one for ended, until an entry says that it was made again."""
+        self._names.discard(_short(name))
+
+    async def follow(self) -> None:
+        """Read what was added. LedgerDamagedError when an entry cannot be read."""
+        kinds = [kind.value for kind in _KINDS]
+        while True:
+            async with self._ledger.database.reading(None) as connection:
+                rows = await connection.fetch(statements.OF_KINDS, kinds, self._next, _CHUNK)
+            for row in rows:
+                self._add(row["leaf"])
+                self._next = row["index"] + 1
+            if len(rows) < _CHUNK:
+                return
+
+    def _add(self, data: bytes) -> None:
+        try:
+            leaf = read_leaf(data)
+            names = {_short(name) for name in leaf.facts["keys"]}
+        except (EntryError, KeyError, TypeError, ValueError):
+            raise LedgerDamagedError from None
+        if is_final(leaf.kind, leaf.facts):
+            self._names -= names
+        else:
+            self._names |= names
+
+
+def _short(name: str) -> str | int:
+    return int(name.removeprefix(_ACCOUNT)) if name.startswith(_ACCOUNT) else name
