@@ -36,7 +36,6 @@ ROWS: list[dict[str, Any]] = [
     call("micro", started_at=(RECENT + timedelta(microseconds=1)).isoformat(), streamed=False),
     call("attributes", trace_id=AWKWARD, attempt=32767, cache_hit=True, units={"images": 2, "seconds": "0.5"}),
     call("attribute", team="search"),
-    call("correction", amount="-1.5", currency="USD", corrects="amounts"),
     call(
         "failed",
         status="failed",
