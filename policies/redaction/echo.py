@@ -52,6 +52,7 @@ _FEW_CANDIDATES: Final = 64
 _FEW_BLOCKS: Final = 4
 _FEW_STRINGS: Final = 64
 _CHECKED_WINDOWS: Final = 64
+_IDENTIFIER_CHARS_MIN: Final = 3  # the parameter `n` is a letter of any prompt, and would part its run
 _GROWTH_MAX: Final = 4  # bytes a character: what UTF-8 takes at most
 _MARK: Final = b"[redacted:content-echo]"
 _NO_PERSONS: Final = Persons(())
@@ -171,7 +172,7 @@ class ContentIndex:
         """Character spans of `text` that are identifiers; in order, joined."""
         found = list(made_ids(text))
         for identifier in self._identifiers:
-            if identifier in text and not self._is_sentence(identifier):
+            if len(identifier) >= _IDENTIFIER_CHARS_MIN and identifier in text and not self._is_sentence(identifier):
                 found.extend(occurrences(text, identifier))
         return _joined(found)
 

@@ -29,6 +29,7 @@ from service.keyring import (
     PeriodKeyName,
     create_kek_file,
 )
+from service.replacement import replace_keyring
 from service.runtime import Runtime, open_runtime
 from service.settings import load_settings
 
@@ -189,6 +190,25 @@ class TestPostgresKeyring:
                     await ask
             debian_15.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
             assert await runtime.keyring.account_key(1, mint=False) == key
+
+    async def test_replaced(self, place: Place, keys: str) -> None:
+        """A keyring in PostgreSQL whose key-encryption key is gone is moved aside for a new one; API keys go on."""
+        keyring = f"postgres:{keys}"
+        async with place.open(keyring=keyring) as runtime:
+            await runtime.keyring.account_key(1, mint=True)
+            pepper = await runtime.keyring.secret("pepper")
+        (place.data / "kek").unlink()
+
+        settings = load_settings(data=place.data, database_url=place.url, keyring=keyring)
+        done = await replace_keyring(settings, reason=None)
+
+        assert done.aside is not None
+        assert "calledger_keyring_given_up_" in done.aside
+        assert done.admin_key is None
+        async with place.open(keyring=keyring) as runtime:
+            await runtime.keyring.check()
+            assert await runtime.keyring.secret("pepper") == pepper
+            assert await runtime.keyring.names() == []
 
     async def test_never_started_here(self, place: Place, keys: str, debian_15: Server) -> None:
         """A host that never started with the keyring does not start without it."""

@@ -348,3 +348,10 @@ def test_the_host_of_an_azure_deployment_stays() -> None:
 
     assert masked(text, "hello") == text
     assert "harbourprod" not in masked("PUT https://harbourprod.blob.core.windows.net/batch failed", "hello")
+
+
+def test_a_letter_that_is_a_parameters_name_parts_no_run() -> None:
+    """`n` is the name of a parameter and a letter of any prompt: a run goes on across it."""
+    assert (
+        masked("bad: n abcdefg hijklmn", "in n abcdefg hijklmn o", identifiers=("n",)) == "bad: [redacted:content-echo]"
+    )
