@@ -12,6 +12,7 @@ from policies import canonical, digest
 from policies.model import DataClass, Policy, Store
 from policies.retention import TIER_NOTICE, tier_may_move_from
 from service.ingest.verdict import Status
+from service.ledger import LedgerKind
 from service.retention.errors import PurgePlanError, TierError
 from service.retention.maintenance import maintain
 from service.retention.means import EarlierPolicyError
@@ -183,6 +184,8 @@ async def test_across_a_move_a_retry_is_still_a_duplicate(steward: Steward) -> N
         "INSERT INTO account_tier (account_id, tier, from_at) SELECT id, 2, $1 FROM account WHERE name = 'acme'",
         midnight,
     )
+    facts = {"account": 1, "from_tier": 1, "to_tier": 2, "from": midnight.isoformat()}
+    await steward.ledger.append(LedgerKind.TIER_CHANGED, facts, actor="cli")
     await steward.means.accounts.refresh()
     rows = [failed("before", before, user="u1"), failed("after", after, user="u1")]
     assert [one.status for one in await steward.report(*rows, policy=tiers)] == [Status.DUPLICATE, Status.ACCEPTED]

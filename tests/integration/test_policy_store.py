@@ -15,7 +15,7 @@ from http_server import Served, serve
 from rows import Shelf, open_shelf
 
 from policies import Policy, canonical, digest, load_preset
-from policies.evidence import read_leaf
+from policies.evidence import moment, read_leaf
 from policies.model import Role, Store
 from service.ledger import Ledger, LedgerKind
 from service.storage.policy_store import (
@@ -61,9 +61,11 @@ async def test_a_policy_and_its_entry_are_there_together(shelf: Shelf, ledger: L
     assert await applied_policy() == applied
     index, leaf = await ledger.newest(LedgerKind.POLICY_APPLIED) or (None, None)
     assert leaf is not None
+    row = await shelf.database.owner.fetchrow("SELECT * FROM policy_version ORDER BY version DESC LIMIT 1")
     assert (leaf.actor, leaf.facts) == (
         "keyaaaaa",
         {
+            "applied_at": moment(row["applied_at"]),
             "version": 2,
             "digest": digest(second),
             "approved_by": "keybbbbb",
@@ -71,7 +73,6 @@ async def test_a_policy_and_its_entry_are_there_together(shelf: Shelf, ledger: L
             "changes": {"other": 1, "purges": 2},
         },
     )
-    row = await shelf.database.owner.fetchrow("SELECT * FROM policy_version ORDER BY version DESC LIMIT 1")
     assert (row["document"].encode(), row["ledger_index"]) == (canonical(second), index)
 
 

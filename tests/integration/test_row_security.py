@@ -36,6 +36,7 @@ QUESTIONS = {
     "checkpoint": "{ checkpoint { note } }",
     "inclusionProof": "{ inclusionProof(index: 0, size: 1) { hashes } }",
     "consistencyProof": "{ consistencyProof(from: 1, to: 2) { hashes } }",
+    "ingestReport": '{ ingestReport(since: "2026-01-01T00:00:00Z") { refused rows { account } } }',
     "export": '{ export(id: "%(export)s") { id } }',
     "calls": "{ calls { nodes { id account model sourceId } } }",
     "errors": "{ errors { nodes { id message call { account model } } } }",
