@@ -2,6 +2,7 @@
 
 OperatorError
 └── KeyringError            the keyring cannot be used as it is set up
+    ├── KeyringAddressError    its address is of no known kind: the setting is wrong
     ├── KeyringMissingError    no keyring is there, and none may be made
     ├── KeyringForeignError    it belongs to another database
     │   └── KeyringReplacedError    it belonged to this one, which has begun another since
@@ -9,6 +10,7 @@ OperatorError
     ├── KeyringExposedError    others than its owner can read it
     ├── KeyringSameClusterError    it is in the PostgreSQL that holds what its keys seal
     └── KekError               the key-encryption key is absent, unfit, or another one
+        └── KekAddressError        its address is of no known kind: the setting is wrong
 ServiceError
 ├── KeyringUnavailableError    it cannot be reached now; try again
 └── KeyGoneError               one key cannot be had; nothing sealed with it opens
@@ -22,6 +24,10 @@ from service.errors import OperatorError, ServiceError
 
 class KeyringError(OperatorError):
     """the keyring cannot be used as it is set up"""
+
+
+class KeyringAddressError(KeyringError):
+    """a keyring is named as `file:DIR`, or as `postgres:URL` in another PostgreSQL than the calls'"""
 
 
 class KeyringMissingError(KeyringError):
@@ -50,6 +56,10 @@ class KeyringSameClusterError(KeyringError):
 
 class KekError(KeyringError):
     """the key-encryption key does not open this keyring: is it the one that the keyring was made with?"""
+
+
+class KekAddressError(KekError):
+    """the address of the key-encryption key is of no known kind"""
 
 
 class KeyringUnavailableError(ServiceError):

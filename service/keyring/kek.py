@@ -2,7 +2,7 @@
 
 from typing import Final, Protocol
 
-from service.keyring.errors import KekError
+from service.keyring.errors import KekAddressError
 
 FORMS: Final = "`file:PATH`, `aws:KEY_ARN`, `vault:ADDRESS/KEY` or `gcp:RESOURCE`"
 
@@ -59,7 +59,7 @@ async def open_kek(url: str, *, salt: bytes) -> Kek:
             from service.keyring.kek_gcp import GcpKek
 
             return GcpKek(url)
-    raise KekError(f"a key-encryption key is named as {FORMS}")
+    raise KekAddressError(f"a key-encryption key is named as {FORMS}")
 
 
 def is_local(url: str) -> bool:

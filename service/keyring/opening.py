@@ -8,7 +8,7 @@ from types import MappingProxyType
 from uuid import uuid4
 
 from service.keyring.disk import path_of_url
-from service.keyring.errors import KeyringError, KeyringMissingError, KeyringUnavailableError
+from service.keyring.errors import KeyringAddressError, KeyringMissingError, KeyringUnavailableError
 from service.keyring.file_store import create_file_store, open_file_store, set_files_aside
 from service.keyring.kek import open_kek
 from service.keyring.metadata import SALT_BYTES, Metadata
@@ -86,7 +86,7 @@ def _home(url: str, apart_from: str | None) -> _Home:
             lambda metadata, secrets: create_postgres_store(address, metadata, secrets),
             lambda suffix: set_postgres_aside(address, suffix),
         )
-    raise KeyringError("a keyring is named as `file:DIR`, or as `postgres:URL` in another PostgreSQL than the calls'")
+    raise KeyringAddressError
 
 
 def _files(root: Path) -> _Home:

@@ -7,7 +7,9 @@ from typing import Final
 from uuid import UUID
 
 from service.keyring.errors import (
+    KekAddressError,
     KeyGoneError,
+    KeyringAddressError,
     KeyringError,
     KeyringExposedError,
     KeyringForeignError,
@@ -23,7 +25,7 @@ log = get_logger()
 
 PAUSE_S: Final = 5.0
 # Not a loss, and less safe if it were served on: the operator mends it in a minute.
-_REFUSED: Final = (KeyringExposedError, KeyringSameClusterError)
+_REFUSED: Final = (KekAddressError, KeyringAddressError, KeyringExposedError, KeyringSameClusterError)
 _BEGIN_AGAIN: Final = (
     "without the keyring, and without `{standby}`, API keys cannot be checked. Restore either; or begin again with"
     " `calledger keyring replace --accept-loss`, which revokes every API key and writes a new admin key"

@@ -15,6 +15,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from service.keyring import postgres_schema as sql
 from service.keyring.errors import (
+    KeyringAddressError,
     KeyringDamagedError,
     KeyringError,
     KeyringMissingError,
@@ -214,7 +215,7 @@ async def _connection(address: str) -> AsyncIterator[asyncpg.Connection]:
         try:
             connection = await asyncpg.connect(address, timeout=CONNECT_S, command_timeout=COMMAND_S)
         except ValueError:
-            raise KeyringError("CALLEDGER_KEYRING is no address of a PostgreSQL") from None
+            raise KeyringAddressError("CALLEDGER_KEYRING is no address of a PostgreSQL") from None
         except _REFUSALS:
             raise KeyringError(
                 f"the keyring's PostgreSQL at {place_of(address)} refuses this user or database"

@@ -110,7 +110,7 @@ class Wrapping:
         try:
             kek = await open_kek(self._url, salt=self.metadata.salt)
         except KekError as error:
-            raise KekError(f"{error}{self._hint(current)}") from None
+            raise type(error)(f"{error}{self._hint(current)}") from None
         for record in self.metadata.keks:
             if await opens(kek, record, self.metadata.id):
                 self._opened[record.id] = kek
