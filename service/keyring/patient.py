@@ -82,6 +82,11 @@ class PatientKeyring:
     def id(self) -> UUID:
         return self._keyring.id if self._keyring else self._id
 
+    @property
+    def away(self) -> str | None:
+        """Why it could not be opened yet; None once it was."""
+        return None if self._keyring else self._reason
+
     def describe(self) -> str:
         return self._keyring.describe() if self._keyring else f"away: {self._reason}"
 

@@ -62,6 +62,11 @@ class Keyring(Protocol):
         """The keyring's own id, from its creation."""
         ...
 
+    @property
+    def away(self) -> str | None:
+        """Why it could not be opened yet; None once it was."""
+        ...
+
     def describe(self) -> str:
         """Where the keys live and what wraps them, in words for `status`; never a secret."""
         ...

@@ -41,6 +41,10 @@ class Ring:
     def id(self) -> UUID:
         return self._wrapping.metadata.id
 
+    @property
+    def away(self) -> None:
+        return None
+
     def describe(self) -> str:
         return f"{self._store.place}, wrapped by {self._wrapping.describe()}"
 

@@ -14,6 +14,9 @@ EVERY_S: Final = 5.0
 class Checked(Protocol):
     """What is watched."""
 
+    @property
+    def away(self) -> str | None: ...
+
     async def check(self) -> None: ...
 
 
@@ -28,7 +31,7 @@ async def what_is_wrong(keyring: Checked) -> str | None:
 
 async def watch_for_ever(keyring: Checked, *, every_s: float = EVERY_S) -> None:
     """Log when the keyring goes away and when it is back, until cancelled; the start has said what was so then."""
-    known = await what_is_wrong(keyring)
+    known = keyring.away
     while True:
         wrong = await what_is_wrong(keyring)
         if wrong is not None and known is None:

@@ -19,7 +19,7 @@ from service.api.export_kinds import SHAPES, Fields, operation_of
 from service.api.limits import Bucket
 from service.api.schema import build_schema
 from service.export.formats import Csv, ndjson
-from service.ingest.native import INTEGER_MAX
+from service.ingest.native_fields import INTEGER_MAX
 from service.ingest.verdict import Status
 from service.query.reader import Reader
 from service.query.scope import Scope

@@ -44,6 +44,12 @@ class WholeSet:
         return [rank for rank in ranks if rank != self._always]
 
 
+def gone_of(spans: list[Span]) -> set[int]:
+    """The bytes that secrets take out, as joined spans; what is only masked gives way to them, here or there."""
+    secrets = [span for span in spans if not span.reason.kept]
+    return {place for span in joined(secrets) for place in range(span.start, span.end)}
+
+
 SCANNER, ORACLE = Scanner(RULES), Scanner(RULES)
 ORACLE._sieve = WholeSet(RULES)  # type: ignore[assignment]
 
@@ -61,14 +67,14 @@ def everything(data: bytes) -> list[Span]:
 def same(text: str) -> None:
     """Both find the same spans by the same rules in `text`, folded, and in what its escapes hide.
 
-    And they are joined to what the spans of all rules are joined to: what nobody confirms would change nothing.
+    And secrets take out the bytes that the secrets of all rules take out: what nobody confirms would change nothing.
     """
     data = folded(text).data
     opened = unescaped(data)
     for view in (encode(text), data, opened.data if opened else b""):
         found = SCANNER.find(view)
         assert sorted(found) == sorted(ORACLE.find(view)), view
-        assert joined(found) == joined(everything(view)), view
+        assert gone_of(found) == gone_of(everything(view)), view
 
 
 def test_examples() -> None:
