@@ -301,8 +301,9 @@ def test_a_lost_account_key_stays_named(service: RunningService, running: bool) 
         assert service.report(ingest, failed(id_))["accepted"] == 1
     assert account_key(service).exists()
 
-    (lost,) = facts(service, "KEY_LOST")
-    assert lost == {"keys": ["account/1"], "replaced": True}
+    lost = facts(service, "KEY_LOST")
+    # Where the round of maintenance at the start came first, it has said so too.
+    assert [one for one in lost if one != {"keys": ["account/1"]}] == [{"keys": ["account/1"], "replaced": True}]
     assert len(logged(service, "a key is lost, and another is made in its place")) == 1
     shown = disclosed(service)
     assert (None, "KEY_LOST") in shown
