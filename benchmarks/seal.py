@@ -13,8 +13,8 @@ from benchmarks.bars import Figure, conclude
 from benchmarks.options import parser
 from benchmarks.places import say
 from benchmarks.processes import machine
+from policies.admission.segments import ErrorDetails, Parameter, ParameterAction, pack_segments, unpack_segments
 from policies.envelope import SALT_BYTES, Context, DataKey, open_sealed, seal
-from policies.segments import ErrorDetails, Parameter, ParameterAction, pack_segments, unpack_segments
 
 _ADVICE: Final = (
     " should try again in 3.1s. Visit the account's rate limits page to learn more. No fallback model group was found "

@@ -5,16 +5,26 @@ operator's, or a source of randomness.
     views      role x field -> view            explain    what a policy does, and what a change of it would
 
 This module is the public door. Sealing, pseudonyms, redaction and retention have their own: `policies.envelope`,
-`policies.segments`, `policies.pseudonym`, `policies.redaction`, `policies.retention`.
+`policies.admission.segments`, `policies.pseudonym`, `policies.redaction`, `policies.retention`.
 """
 
-from policies.admission import Admission, Admitted, AdmittedError, Whole
-from policies.change import check_change
-from policies.document import PRESETS, canonical, digest, load_preset, parse, preset_text
+from policies.admission.call import Admission, Admitted, AdmittedError, Whole
+from policies.admission.report import (
+    AmountPart,
+    AmountSource,
+    AmountUnknown,
+    Attributes,
+    ErrorReport,
+    Json,
+    Report,
+    Source,
+)
 from policies.errors import PolicyChangeError, PolicyDocumentError, PolicyError, SchemaCoverageError, UnknownPresetError
-from policies.explain import Change, Difference, Effect, Explanation, UnknownFieldError, diff, explain
-from policies.fields import DATA_FIELDS, DATA_TYPES
-from policies.model import (
+from policies.policy.change import check_change
+from policies.policy.document import PRESETS, canonical, digest, load_preset, parse, preset_text
+from policies.policy.explain import Change, Difference, Effect, Explanation, UnknownFieldError, diff, explain
+from policies.policy.fields import DATA_FIELDS, DATA_TYPES
+from policies.policy.model import (
     Action,
     DataClass,
     FieldRule,
@@ -29,9 +39,8 @@ from policies.model import (
     View,
     Window,
 )
-from policies.report import AmountPart, AmountSource, AmountUnknown, Attributes, ErrorReport, Json, Report, Source
-from policies.roots import ROOT_FIELDS
-from policies.views import (
+from policies.policy.roots import ROOT_FIELDS
+from policies.policy.views import (
     STRUCTURAL_TYPES,
     check_schema,
     filterable,

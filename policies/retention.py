@@ -22,7 +22,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import NamedTuple
 
-from policies.model import DataClass, Policy, PseudonymPeriod, Store, Tier
+from policies.policy.model import DataClass, Policy, PseudonymPeriod, Store, Tier
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GRACE = timedelta(days=1)

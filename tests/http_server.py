@@ -14,7 +14,7 @@ from aiohttp import web
 from rows import Shelf
 
 from policies.evidence import moment
-from policies.model import Role
+from policies.policy.model import Role
 from service import api, export
 from service.access.authenticate import Authenticator
 from service.access.keys import mac_digest, new_key

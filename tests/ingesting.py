@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from policies import Role, load_preset
 from policies.envelope import Context, data_key, open_sealed
-from policies.model import Policy
+from policies.policy.model import Policy
 from service.access.authenticate import Authenticator
 from service.access.principal import Principal
 from service.ingest.native import read_native

@@ -12,10 +12,10 @@ from uuid import UUID
 import orjson
 
 from policies import envelope, pseudonym
-from policies.document import load_preset
-from policies.model import Policy, Role, Store
-from policies.segments import ErrorDetails, pack_segments
-from policies.views import view_table
+from policies.admission.segments import ErrorDetails, pack_segments
+from policies.policy.document import load_preset
+from policies.policy.model import Policy, Role, Store
+from policies.policy.views import view_table
 from service.api.context import Context
 from service.api.limits import Bucket
 from service.api.schema import build_schema

@@ -11,7 +11,7 @@ from uuid import uuid4
 from ingesting import Ingest, call, ingesting
 
 from policies import load_preset
-from policies.model import DataClass, Policy, Store
+from policies.policy.model import DataClass, Policy, Store
 from service.ingest.verdict import Verdict
 from service.ledger import Ledger
 from service.retention.fsck import check_ledger

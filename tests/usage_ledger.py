@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 import orjson
 
-from policies.document import load_preset
-from policies.model import Policy, Role, Store, Tier
-from policies.views import view_table
+from policies.policy.document import load_preset
+from policies.policy.model import Policy, Role, Store, Tier
+from policies.policy.views import view_table
 from service.query.scope import Scope
 from service.query.usage import UsageReader
 from service.retention.folder import Folder

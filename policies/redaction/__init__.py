@@ -4,13 +4,13 @@
 `ContentIndex` what a report's own content is to it.
 """
 
-from policies.redaction.echo import ContentIndex
+from policies.redaction.echoes.echo import ContentIndex
+from policies.redaction.echoes.persons import PERSON_RULE, Persons
 from policies.redaction.engine import SIZE_CAP_CHARS, Redactor
 from policies.redaction.errors import RedactionError, RuleError
+from policies.redaction.json_values import JSONSegments, JSONValue, masked_value, revealed_value
 from policies.redaction.model import Hidden, Kind, Redaction, Segments, mask, reveal
-from policies.redaction.persons import PERSON_RULE, Persons
-from policies.redaction.rules import Rule, load, shipped_rules
-from policies.redaction.values import JSONSegments, JSONValue, masked_value, revealed_value
+from policies.redaction.rules.loader import Rule, load, shipped_rules
 
 __all__ = [
     "PERSON_RULE",

@@ -4,9 +4,16 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 from functools import lru_cache
 
-from policies.redaction.echo import ContentIndex
+from policies.redaction.echoes.echo import ContentIndex
+from policies.redaction.echoes.persons import PERSON_RULE
 from policies.redaction.errors import RedactionError, RuleError
-from policies.redaction.merge import (
+from policies.redaction.json_values import FIELD_RULE, JSONSegments, JSONValue, redact_value
+from policies.redaction.model import Kind, Redaction
+from policies.redaction.normalization import View, decode, encode, folded, rejoined, unescaped
+from policies.redaction.rules.loader import Rule, checked, shipped_rules
+from policies.redaction.rules.named_formats import identifier_rules
+from policies.redaction.scanner import Scanner
+from policies.redaction.spans import (
     Piece,
     Reason,
     Span,
@@ -19,14 +26,7 @@ from policies.redaction.merge import (
     segments,
     split,
 )
-from policies.redaction.model import Kind, Redaction
-from policies.redaction.named_formats import identifier_rules
-from policies.redaction.persons import PERSON_RULE
-from policies.redaction.rules import Rule, checked, shipped_rules
-from policies.redaction.scan import Scanner
 from policies.redaction.text import bounded, plain
-from policies.redaction.values import FIELD_RULE, JSONSegments, JSONValue, redact_value
-from policies.redaction.views import View, decode, encode, folded, rejoined, unescaped
 
 SIZE_CAP_CHARS = 64 * 1024
 _LOOKS_MAX = 5

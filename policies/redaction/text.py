@@ -2,7 +2,7 @@
 
 import re
 
-from policies.redaction.merge import MARK
+from policies.redaction.spans import MARK
 
 # Marks that change how the character before them looks; str.isprintable lets them pass.
 _SELECTORS = frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0), 0x034F, 0x115F, 0x1160, 0x3164)))

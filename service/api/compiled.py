@@ -29,7 +29,7 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.types.execution import ExecutionResult
 
-from policies.model import Policy, View
+from policies.policy.model import Policy, View
 from service.api.bounds import QUERY_POINTS_MAX, points_of
 from service.api.compiled_arguments import Arguments, signature
 from service.api.compiled_plan import Connection, Root, Shaping, root_field

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 
 import strawberry
 
-from policies import views
-from policies.model import View
+from policies.policy import views
+from policies.policy.model import View
 from service.api.context import Context as RequestContext
 from service.api.cost_inputs import CorrectionTime, CostDimension, CostOrder, CostSource, TimeBucket
 from service.api.enums import CallStatus

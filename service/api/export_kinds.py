@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from policies.model import Store, View
+from policies.policy.model import Store, View
 from service.query.errors import BadInputError, ForbiddenError
 from service.query.scope import Scope
 

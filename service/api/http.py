@@ -17,8 +17,8 @@ from strawberry.aiohttp.views import GraphQLView
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.types.execution import ExecutionResult
 
-from policies.model import Policy, Role, View
-from policies.views import view_table
+from policies.policy.model import Policy, Role, View
+from policies.policy.views import view_table
 from service.access.authenticate import UnauthenticatedError
 from service.access.principal import Principal
 from service.api.bounds import BODY_BYTES_MAX, check_body

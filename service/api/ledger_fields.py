@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import strawberry
 from strawberry import Some
 
-from policies.roots import CEILINGS
+from policies.policy.roots import CEILINGS
 from service.api.connections import PageInfo
 from service.api.context import Context
 from service.api.directives import Cost, paged

@@ -8,8 +8,8 @@ import orjson
 import strawberry
 
 from policies import pseudonym
-from policies.model import View
-from policies.views import masked_text
+from policies.policy.model import View
+from policies.policy.views import masked_text
 from service.api.enums import AmountSource, AmountUnknownReason, CallStatus, Disclosure, ParameterAction
 from service.api.types import Amount, AmountPart, Call, CallError, ErrorGroup, ErrorParameter, Redaction, Tag, Unit
 from service.query.disclose import Details

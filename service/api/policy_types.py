@@ -8,7 +8,7 @@ import strawberry
 from policies import Policy as LawfulPolicy
 from policies import Role as LawfulRole
 from policies import digest as digest_of
-from policies.views import view_table
+from policies.policy.views import view_table
 from service.api.context import Context
 from service.api.directives import Cost
 from service.api.enums import DataClass, PolicyAction, Role, Store, View

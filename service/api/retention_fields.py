@@ -11,7 +11,7 @@ from uuid import UUID
 
 import strawberry
 
-from policies import views
+from policies.policy import views
 from service.api.connections import PageInfo
 from service.api.context import Context
 from service.api.directives import Cost, paged

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import strawberry
 
-from policies.model import DataClass as LawfulClass
+from policies.policy.model import DataClass as LawfulClass
 from service.api.context import Context
 from service.api.directives import Cost
 from service.api.enums import DataClass

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import strawberry
 
-from policies.model import DataClass as LawfulClass
+from policies.policy.model import DataClass as LawfulClass
 from policies.retention import PARTITION_CLASSES, Partition
 from service.api.connections import PageInfo
 from service.api.directives import Cost

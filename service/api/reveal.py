@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import strawberry
 from graphql import GraphQLError
 
-from policies.model import View
+from policies.policy.model import View
 from service.api.context import Context
 from service.api.directives import Cost
 from service.api.errors import Code, refused

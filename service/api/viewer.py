@@ -5,7 +5,7 @@ from typing import Any
 
 import strawberry
 
-from policies import fields as policy_fields
+from policies.policy import fields as policy_fields
 from service.api.context import Context
 from service.api.enums import Role, View
 from service.query.enforcement import choosable

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from policies.model import Tier
+from policies.policy.model import Tier
 from service.commands.common import quiet_runtime, run, say, table
 from service.commands.options import Data, noun
 from service.retention.tiers import Move, move_account

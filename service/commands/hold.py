@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from policies.model import DataClass
+from policies.policy.model import DataClass
 from service.api.retention_types import decode_id, encode_id
 from service.commands.common import progress, quiet_runtime, run, say, table
 from service.commands.export import parse_bound

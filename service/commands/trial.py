@@ -4,7 +4,7 @@ import json
 from typing import Final
 
 from policies import Action, Policy
-from policies.error_admission import FAILURE_RULE, SIZE_CAP_RULE
+from policies.admission.error import FAILURE_RULE, SIZE_CAP_RULE
 from policies.redaction import Kind, Redaction, RedactionError, Redactor
 
 DROPPED_RULE: Final = "dropped"

@@ -15,8 +15,8 @@ import asyncpg
 import orjson
 
 from policies import pseudonym
+from policies.admission.segments import ErrorDetails, Segments, masked, revealed
 from policies.evidence import moment
-from policies.segments import ErrorDetails, Segments, masked, revealed
 from service.export.formats import ndjson
 from service.ledger import LedgerKind
 from service.query.users import period_label

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
-from policies.report import AmountPart
+from policies.admission.report import AmountPart
 from service.ingest.money import PLACES
 
 _QUANTUM: Final = Decimal(1).scaleb(-PLACES)

@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from policies.content import gather
-from policies.report import Json, Report
+from policies.admission.content import gather
+from policies.admission.report import Json, Report
 from service.ingest.row_repair import repaired
 
 

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Raw
 
-from policies.report import Report
+from policies.admission.report import Report
 from service.ingest.content import count_dropped
 from service.ingest.rejections import RowError, reject
 

@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Raw
 
 from policies import Attributes, ErrorReport, Json, Report
-from policies.redaction.identifiers import address_parts
+from policies.redaction.echoes.identifiers import address_parts
 from service.ingest.content import (
     UnreadableContentError,
     count_dropped,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from policies.report import Report
+from policies.admission.report import Report
 from service.ingest.litellm_operations import BATCH, RESPONSES, RETRIEVE_BATCH, RETRIEVE_RESPONSE
 from service.ingest.litellm_payload import Payload, text_of
 from service.ingest.litellm_response import Response

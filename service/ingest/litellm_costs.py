@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
-from policies.report import AmountPart, Report
+from policies.admission.report import AmountPart, Report
 from service.ingest.amount_parts import Portion, parts_of
 from service.ingest.litellm_operations import UNBILLED
 from service.ingest.litellm_payload import Object, Payload, Value, inside, text_of

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from policies.report import Report
+from policies.admission.report import Report
 from service.ingest.litellm_payload import Object, Payload, storable, text_of, whole_text
 
 # What LiteLLM knows of a key in place of the key itself.

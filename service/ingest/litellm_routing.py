@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from policies.report import Attributes, Report
+from policies.admission.report import Attributes, Report
 from service.ingest.litellm_payload import Object, Payload, Value, text_of
 from service.ingest.native_attributes import ATTEMPT_MAX
 from service.ingest.native_fields import ID_CHARACTERS_MAX

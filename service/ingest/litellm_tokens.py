@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from policies.report import Report
+from policies.admission.report import Report
 from service.ingest.litellm_payload import Object, Payload, Value, inside
 
 Usages: TypeAlias = Sequence[Object]

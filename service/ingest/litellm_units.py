@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Final
 
-from policies.report import Report
+from policies.admission.report import Report
 from service.ingest.litellm_operations import BATCH
 from service.ingest.litellm_payload import Payload, Value, inside
 from service.ingest.litellm_response import Response

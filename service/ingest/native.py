@@ -14,7 +14,7 @@ from typing import Final, cast
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from policies.report import AmountPart, ErrorReport, Json, Report
+from policies.admission.report import AmountPart, ErrorReport, Json, Report
 from service.ingest.content import UnreadableContentError, count_dropped, decode_value, remember_content
 from service.ingest.left_out import FieldError, decode_rest, tell
 from service.ingest.moments import MomentError, moment_of_text

@@ -6,7 +6,7 @@ from typing import Annotated, Final, TypeAlias
 
 from msgspec import Meta, Raw, Struct
 
-from policies.report import AmountPart, Attributes, Report
+from policies.admission.report import AmountPart, Attributes, Report
 from service.ingest.amount_parts import sums_to
 from service.ingest.content import count_dropped
 from service.ingest.left_out import FieldError, tell

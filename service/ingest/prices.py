@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
-from policies.report import AmountPart, AmountUnknown, Report
+from policies.admission.report import AmountPart, AmountUnknown, Report
 from service.ingest.model_names import names_of
 from service.ingest.money import AMOUNT_LIMIT, PLACES
 

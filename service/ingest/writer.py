@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from policies import Admitted, Report, Source, Store, Whole
-from policies.admission import REJECTED_ACCOUNT, REJECTED_CURRENCY
+from policies.admission.call import REJECTED_ACCOUNT, REJECTED_CURRENCY
 from service.access.principal import Principal
 from service.aside import Aside
 from service.errors import ServiceError

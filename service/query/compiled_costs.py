@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from policies.model import View
+from policies.policy.model import View
 from service.query.compiled import Entry, IneligibleError, Shape
 from service.query.compiled_rows import decimal, moment_texts, real
 from service.query.cost_figures import WORKED_OUT

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 import orjson
 
 from policies import pseudonym
-from policies.model import Policy
+from policies.policy.model import Policy
 from service.query.users import period_label
 from service.query.where import fingerprint_text
 from service.storage.ids import encode_error_id

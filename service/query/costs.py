@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from policies.model import Store
+from policies.policy.model import Store
 from service.query.buckets import TimeBucket
 from service.query.cost_sql import DIMENSIONS, LATENCY, ORDERS, ROW, CostStatement, grouping
 from service.query.errors import BadInputError, QueryTimeoutError

@@ -11,10 +11,10 @@ from datetime import datetime
 from uuid import UUID
 
 from policies import envelope
+from policies.admission.segments import ErrorDetails, ParameterAction, SegmentsError, masked, revealed, unpack_segments
 from policies.envelope import Context, DataKey, OpenError
-from policies.model import Action, DataClass, Store, View
+from policies.policy.model import Action, DataClass, Store, View
 from policies.retention import readable_cutoff
-from policies.segments import ErrorDetails, ParameterAction, SegmentsError, masked, revealed, unpack_segments
 from service.keyring.errors import KeyDestroyedError, KeyGoneError, KeyringUnavailableError
 from service.keyring.protocol import Keyring
 from service.query.pages import Row

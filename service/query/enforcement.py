@@ -23,8 +23,8 @@ from graphql import (
     get_named_type,
 )
 
-from policies import views
-from policies.model import Action, Policy, View
+from policies.policy import views
+from policies.policy.model import Action, Policy, View
 from service.query.document import Document
 from service.query.errors import ForbiddenError
 from service.query.fields import CALLS, ERRORS, Filterable, Sortable

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from policies.model import Store
+from policies.policy.model import Store
 from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
 
 

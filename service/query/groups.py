@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from policies.model import View
+from policies.policy.model import View
 from service.query import statements
 from service.query.cursor import Cursors, Position
 from service.query.ordering import from_microseconds, microseconds

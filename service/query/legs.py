@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, cast
 
-from policies.fields import ERROR_RECORD
-from policies.model import Action, DataClass, Policy, Store
+from policies.policy.fields import ERROR_RECORD
+from policies.policy.model import Action, DataClass, Policy, Store
 from policies.retention import cutoff, readable_cutoff
 from service.query.errors import BadInputError
 from service.query.fields import ERRORS, Table

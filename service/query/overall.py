@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from policies.model import Store
+from policies.policy.model import Store
 from service.query.params import Params
 from service.query.usage_plan import Piece, ceil_to, floor_to
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from policies.model import Policy, Role, View
+from policies.policy.model import Policy, Role, View
 
 
 @dataclass(frozen=True, slots=True)

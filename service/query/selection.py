@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from policies import fields as policy_fields
-from policies import views
-from policies.model import Action, View
+from policies.policy import fields as policy_fields
+from policies.policy import views
+from policies.policy.model import Action, View
 from service.query.fields import Selectable, Table
 from service.query.legs import Leg
 from service.query.params import Params

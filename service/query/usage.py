@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from policies import views
-from policies.model import Store
+from policies.policy import views
+from policies.policy.model import Store
 from service.access.authenticate import ForbiddenError
 from service.keyring.protocol import Keyring
 from service.query.buckets import TimeBucket

@@ -7,7 +7,7 @@ from typing import Final
 
 import asyncpg
 
-from policies.model import Policy, Store
+from policies.policy.model import Policy, Store
 from policies.retention import cutoff
 from service.query.usage_plan import ceil_to
 

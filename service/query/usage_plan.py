@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from policies.model import DataClass, Policy, Store
+from policies.policy.model import DataClass, Policy, Store
 from policies.retention import cutoff, readable_cutoff
 from service.query.buckets import BucketError, TimeBucket, edges
 from service.query.errors import BadInputError, OutOfRetentionError

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from policies.model import DataClass, Policy, Store
+from policies.policy.model import DataClass, Policy, Store
 from policies.retention import readable_cutoff
 from service.query import overall
 from service.query.fields import CALL_FILTERS, Filterable, Kind

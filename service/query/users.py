@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import product
 
 from policies import pseudonym
-from policies.model import DataClass, Policy, PseudonymPeriod
+from policies.policy.model import DataClass, Policy, PseudonymPeriod
 from policies.retention import Width, bounds
 from service.keyring.errors import KeyGoneError
 from service.keyring.protocol import Keyring

@@ -12,7 +12,7 @@ from typing import Final
 
 import asyncpg
 
-from policies.model import Store
+from policies.policy.model import Store
 from policies.retention import Partition, partition_bounds
 from service.retention.means import Means
 from service.retention.runs import Runs

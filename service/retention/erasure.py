@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import orjson
 
-from policies.model import DataClass, Store
+from policies.policy.model import DataClass, Store
 from policies.pseudonym import pseudonym_key, token
 from policies.retention import KeyPeriod, Partition, key_due_at, period_bounds
 from service.keyring import KeyGoneError

@@ -19,9 +19,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from policies import PolicyError
+from policies.admission.segments import ErrorDetails, unpack_segments
 from policies.envelope import Context, DataKey, data_key, open_with_record_key, record_key
-from policies.model import DataClass, Store
-from policies.segments import ErrorDetails, unpack_segments
+from policies.policy.model import DataClass, Store
 from service.keyring import KeyGoneError, Keyring
 from service.retention.errors import HeldCopyError
 from service.storage.connection import Connection

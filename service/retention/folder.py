@@ -11,7 +11,7 @@ from typing import Final
 
 import asyncpg
 
-from policies.model import Store
+from policies.policy.model import Store
 from service.logs import get_logger
 from service.retention.overall import RESTING, added
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import asyncpg
 
-from policies.model import Store
+from policies.policy.model import Store
 from policies.retention import GRACE, Earlier, cutoff, deadline, due_at
 from service.errors import CalledgerError
 from service.query.correction_check import check_corrections

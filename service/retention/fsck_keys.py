@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from policies.model import DataClass, PseudonymPeriod, Store
+from policies.policy.model import DataClass, PseudonymPeriod, Store
 from policies.retention import readable_cutoff
 from service.keyring import AccountKeyName, KeyDestroyedError, KeyGoneError, PeriodKeyName
 from service.retention.escrow import unopenable

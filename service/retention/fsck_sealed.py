@@ -11,9 +11,9 @@ from typing import Final
 
 import asyncpg
 
+from policies.admission.segments import SegmentsError, unpack_segments
 from policies.envelope import Context, DataKey, OpenError, data_key, open_sealed
-from policies.model import DataClass, Store
-from policies.segments import SegmentsError, unpack_segments
+from policies.policy.model import DataClass, Store
 from service.keyring import (
     AccountKeyName,
     HoldKeyName,

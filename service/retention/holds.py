@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import orjson
 
-from policies.model import DataClass
+from policies.policy.model import DataClass
 from service.guard import without_secrets
 from service.retention import entries
 from service.retention.errors import HoldError

@@ -8,7 +8,7 @@ from typing import Final
 import asyncpg
 
 from policies import PolicyError, parse
-from policies.model import Policy
+from policies.policy.model import Policy
 from policies.retention import Earlier
 from service.errors import OperatorError
 from service.keyring import Keyring

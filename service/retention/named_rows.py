@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import orjson
 
-from policies.model import Store
-from policies.personal import code_without, source_id_without, without_persons
+from policies.admission.personal import code_without, source_id_without, without_persons
+from policies.policy.model import Store
 from policies.redaction import Persons
 from policies.retention import Partition
 from service.retention.escrow import Slice, Whose, copy_held

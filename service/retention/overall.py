@@ -7,7 +7,7 @@ Each statement changes rollup and sums together, so that no reader and no crash 
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from policies.model import Store
+from policies.policy.model import Store
 from policies.retention import Partition
 from service.storage.connection import Connection
 

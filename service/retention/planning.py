@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from policies.model import DataClass, Policy, Store
+from policies.policy.model import DataClass, Policy, Store
 from policies.retention import KeyPeriod, Partition, PurgePlan, plan
 from service.retention.errors import PurgePlanError
 from service.retention.escrow import Slice, count_held

@@ -21,7 +21,7 @@ from uuid import UUID
 import asyncpg
 
 from policies.evidence import moment
-from policies.model import Store
+from policies.policy.model import Store
 from policies.retention import Partition, PurgePlan, period_bounds, plan
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.retention import entries

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from policies.model import Policy, Store
+from policies.policy.model import Policy, Store
 from policies.retention import cutoff
 from service.query.usage_check import check_usage
 from service.query.usage_plan import ceil_to

@@ -13,8 +13,8 @@ from typing import Final
 
 import asyncpg
 
-from policies.fields import SEALED
-from policies.model import Action, DataClass, Policy, Store, Window
+from policies.policy.fields import SEALED
+from policies.policy.model import Action, DataClass, Policy, Store, Window
 from policies.retention import (
     GRACE,
     Earlier,

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from policies.model import Store
+from policies.policy.model import Store
 from policies.retention import KeyPeriod, Partition, PurgePlan
 from service.keyring import PeriodKeyName, parse_name
 from service.logs import get_logger

@@ -19,7 +19,7 @@ from uuid import UUID
 
 import asyncpg
 
-from policies.model import Store
+from policies.policy.model import Store
 from policies.retention import Partition
 from service.storage.connection import one_row
 from service.storage.partitions import Catalogue, quoted

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Final
 
-from policies.model import Policy, Tier
+from policies.policy.model import Policy, Tier
 from policies.retention import tier_may_move_from
 from service.retention import entries
 from service.retention.errors import TierError

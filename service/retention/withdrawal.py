@@ -1,6 +1,6 @@
 """What older rows have of a field that the policy no longer keeps: removed, once the purge delay is over.
 
-Reads are cut at once (`policies.views`). The removal waits as every destruction does that follows from a change of
+Reads are cut at once (`policies.policy.views`). The removal waits as every destruction does that follows from a change of
 the policy, for a change can be a typo; a policy that is put back within the delay has cost nothing. It goes by
 partition, in batches, can be killed anywhere, and is done when it is on record. Copies that a hold keeps stay the
 hold's.
@@ -15,10 +15,10 @@ import asyncpg
 
 from policies import parse
 from policies.errors import PolicyError
-from policies.fields import REMOVED
-from policies.model import Action, Policy, Store
+from policies.policy.fields import REMOVED
+from policies.policy.model import Action, Policy, Store
+from policies.policy.views import masked_text
 from policies.retention import Partition
-from policies.views import masked_text
 from service.retention import entries
 from service.retention.folder import LOCK as FOLD_LOCK
 from service.retention.folder import regrouped

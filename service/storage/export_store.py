@@ -16,7 +16,7 @@ import asyncpg
 import orjson
 
 from policies import Policy, Role
-from policies.views import may_ask
+from policies.policy.views import may_ask
 from service.errors import RequestError
 from service.storage.connection import Connection, Queryable, one_row
 from service.storage.database import Database, uuid_of

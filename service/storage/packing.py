@@ -11,7 +11,7 @@ from typing import Final
 
 import asyncpg
 
-from policies.model import Store
+from policies.policy.model import Store
 from service.storage.connection import Connection
 from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import Partitions, quoted

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import asyncpg
 
-from policies.model import Policy, Store
+from policies.policy.model import Policy, Store
 from policies.retention import Partition, partition_bounds
 from service.storage.connection import Connection, one_row
 from service.storage.errors import DatabaseError, PartitionsBusyError

@@ -14,7 +14,7 @@ from http_server import Served, serve
 from rows import open_shelf
 from yarl import URL
 
-from policies.model import Role
+from policies.policy.model import Role
 
 AUDIT_PACKAGES = ("graphql-http@1.23.1", "graphql@16")
 AUDIT = """

@@ -9,7 +9,7 @@ from ingesting import RECENT, Ingest, call, ingesting
 from rows import Shelf, StoredCall, open_shelf
 from tortoise import connections
 
-from policies.model import Role
+from policies.policy.model import Role
 from service.retention.means import Means
 from service.storage.accounts import EPOCH, Accounts
 

@@ -12,7 +12,7 @@ from ingesting import call
 from steward import NOW, OLD, SHORT, Killed, Steward, stewarding
 
 from policies import digest
-from policies.model import DataClass, Store
+from policies.policy.model import DataClass, Store
 from service.keyring import KeyringUnavailableError
 from service.ledger import Checkpoints
 from service.retention.attest import attest

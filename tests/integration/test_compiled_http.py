@@ -10,7 +10,7 @@ import pytest
 from http_server import Served, serve
 from rows import Shelf, StoredCall, open_shelf
 
-from policies.model import Role
+from policies.policy.model import Role
 from service.api.compiled import DOCUMENT_CHARACTERS_MAX, DOCUMENTS_MAX
 from service.api.limits import Bucket
 from service.api.schema import build_schema

@@ -10,8 +10,8 @@ import pytest
 from compiled_operations import same_answer
 from rows import EPOCH, StoredCall, open_shelf
 
-from policies.document import load_preset
-from policies.model import Role, Store, Tier
+from policies.policy.document import load_preset
+from policies.policy.model import Role, Store, Tier
 
 SHORT = Tier("short", 2, {Store.CALL: 20, Store.CALL_ERROR: 5, Store.USAGE_QUARTER: 20, Store.USAGE_DAY: 60}, {})
 QUERY = """query($size: Int!) { calls(first: $size, filter: {account: {eq: "acme"}}) {

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from usage_ledger import Ledger, Reported, open_ledger
 
-from policies.model import Role
+from policies.policy.model import Role
 from service.query.buckets import BucketError, TimeBucket
 from service.query.cost_sql import DIMENSIONS
 from service.query.costs import NEEDS, CostRequest, CostRow, CostSource, read_costs

@@ -11,7 +11,7 @@ import pytest
 from rows import Shelf, open_shelf
 from usage_ledger import Ledger, Reported
 
-from policies.model import Role, View
+from policies.policy.model import Role, View
 from service.retention.folder import Folder
 
 

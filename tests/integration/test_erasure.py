@@ -11,8 +11,8 @@ import orjson
 import pytest
 from steward import NOW, SHORT, YOUNG, Steward, failed, stewarding
 
-from policies.model import DataClass, Role
-from policies.views import view_table
+from policies.policy.model import DataClass, Role
+from policies.policy.views import view_table
 from service.ingest.verdict import Status
 from service.keyring import KeyDestroyedError, open_keyring
 from service.query.fields import CALLS

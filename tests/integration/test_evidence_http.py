@@ -21,10 +21,10 @@ from evidence import Auditor, exports_folder
 from http_server import Served, serve
 from rows import open_shelf
 
-from policies.document import load_preset
 from policies.evidence import read_leaf, verify
 from policies.evidence.verify import read_base64
-from policies.model import Role
+from policies.policy.document import load_preset
+from policies.policy.model import Role
 from service.api.export_types import decode_export_id, encode_export_id
 from service.export.folder import ExportFolder
 from service.export.jobs import ExportWriter

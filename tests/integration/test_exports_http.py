@@ -22,8 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rows import Shelf, StoredCall, StoredError, open_shelf
 
-from policies.model import Role, View
-from policies.segments import ErrorDetails
+from policies.admission.segments import ErrorDetails
+from policies.policy.model import Role, View
 from service.export.folder import ExportFolder
 from service.export.formats import Csv
 from service.export.jobs import ExportWriter

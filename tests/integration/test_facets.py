@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from usage_ledger import Ledger, Reported, open_ledger
 
-from policies.model import Role
+from policies.policy.model import Role
 from service.query.errors import BadInputError, ForbiddenError, OutOfRetentionError
 from service.query.facets import FACETS, FacetValue, read_facets
 from service.query.predicate import EVERYTHING, And, Compare

@@ -12,7 +12,7 @@ from http_server import serve
 from rows import Shelf, StoredCall, open_shelf
 from watching import watched
 
-from policies.model import Role
+from policies.policy.model import Role
 from service.api.bounds import check_body
 from service.api.compiled import NODES_MAX
 from service.api.documents import NODES_KEPT

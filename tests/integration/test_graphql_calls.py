@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rows import Shelf, StoredCall, open_shelf
 
-from policies.model import Role
+from policies.policy.model import Role
 from service.api.schema import build_schema
 from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
 

@@ -8,8 +8,8 @@ from types import MappingProxyType
 import pytest
 from rows import Shelf, StoredCall, StoredError, error_id, open_shelf
 
-from policies.model import Role, View
-from policies.segments import ErrorDetails, Parameter, ParameterAction
+from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
+from policies.policy.model import Role, View
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.query.scope import Scope
 

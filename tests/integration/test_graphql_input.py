@@ -14,7 +14,7 @@ from graphql import is_input_object_type
 from rows import Shelf, StoredCall, open_shelf
 from strawberry.types.base import StrawberryMaybe
 
-from policies.model import Role
+from policies.policy.model import Role
 from service.api.limits import Bucket
 from service.api.schema import build_schema
 from service.ledger import Ledger

@@ -24,7 +24,7 @@ from policies.evidence import (
     verify_consistency,
     verify_inclusion,
 )
-from policies.model import Role
+from policies.policy.model import Role
 from service.api.ledger_types import LedgerKind as ShownKind
 from service.ledger import Checkpoints, Ledger, Selection
 from service.query.scope import Scope

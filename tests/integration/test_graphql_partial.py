@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from rows import Shelf, StoredCall, open_shelf
 
-from policies.model import DataClass, Role, Store
+from policies.policy.model import DataClass, Role, Store
 from policies.retention import cutoff, readable_cutoff
 from service.api.schema import build_schema
 from service.ledger import Ledger

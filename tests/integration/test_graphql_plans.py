@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from rows import EPOCH, Shelf, StoredCall, StoredError, open_shelf
 
-from policies.model import Role, Store
-from policies.segments import ErrorDetails
+from policies.admission.segments import ErrorDetails
+from policies.policy.model import Role, Store
 from service.query.fields import CALLS, ERRORS
 from service.query.ordering import OrderTerm
 from service.query.pages import PageRequest, Wanted

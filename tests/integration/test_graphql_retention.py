@@ -9,7 +9,7 @@ import pytest
 from rows import Shelf
 from steward import NOW, OLD, SHORT, YOUNG, Steward, failed, stewarding
 
-from policies.model import Role
+from policies.policy.model import Role
 from service.query.reader import Reader
 from service.retention.maintenance import maintain
 

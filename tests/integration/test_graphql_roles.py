@@ -12,10 +12,10 @@ import pytest
 from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 from rows import Shelf, StoredCall, StoredError, open_shelf
 
-from policies import views
-from policies.fields import DATA_FIELDS, SEALED
-from policies.model import DataClass, Role, RoleRule, View
-from policies.segments import ErrorDetails, Parameter, ParameterAction
+from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
+from policies.policy import views
+from policies.policy.fields import DATA_FIELDS, SEALED
+from policies.policy.model import DataClass, Role, RoleRule, View
 from service.api.schema import build_schema
 from service.query.scope import Scope
 

@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 from rows import Shelf, StoredCall, StoredError, error_id, open_shelf
 
-from policies.model import Role
-from policies.segments import ErrorDetails
+from policies.admission.segments import ErrorDetails
+from policies.policy.model import Role
 from service.query import legs
 from service.query.fields import CALLS
 from service.query.pages import PageRequest, Wanted

@@ -11,7 +11,7 @@ import pytest
 from ingesting import call
 from steward import OLD, YOUNG, Steward, failed, stewarding
 
-from policies.model import DataClass
+from policies.policy.model import DataClass
 from service.access.authenticate import Authenticator
 from service.commands.ledger import write_lines
 from service.export import held_rows

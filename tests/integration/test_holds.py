@@ -11,8 +11,8 @@ import pytest
 from ingesting import call
 from steward import NOW, OLD, SHORT, YOUNG, Killed, Steward, failed, kill_at, stewarding, windows
 
-from policies.model import DataClass, Store
-from policies.segments import masked
+from policies.admission.segments import masked
+from policies.policy.model import DataClass, Store
 from service.ingest.verdict import Status
 from service.keyring import KeyDestroyedError
 from service.retention.erasure import ErasureKind, request_erasure

@@ -14,8 +14,8 @@ import pytest
 from ingesting import ANYONE, RECENT, Ingest, body, call, eventually, ingesting
 
 from policies import Role
-from policies.model import Action
-from policies.views import view_table
+from policies.policy.model import Action
+from policies.policy.views import view_table
 from service.errors import ServiceError
 from service.ingest.native import read_native
 from service.ingest.verdict import Status, Verdict

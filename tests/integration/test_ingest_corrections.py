@@ -15,7 +15,7 @@ from ingesting import ANYONE, RECENT, Ingest, body, call, ingesting
 from prometheus_client import REGISTRY
 
 from policies import Role
-from policies.views import view_table
+from policies.policy.views import view_table
 from service.api.context import Context
 from service.api.limits import Bucket
 from service.api.schema import build_schema

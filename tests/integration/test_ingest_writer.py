@@ -15,7 +15,7 @@ import pytest
 from ingesting import ANYONE, DELTA_SUMS, RAW_SUMS, RECENT, Ingest, body, call, eventually, ingesting
 
 from policies import PRESETS, Role, Store, load_preset
-from policies.model import Action
+from policies.policy.model import Action
 from service.access.principal import Principal
 from service.ingest.errors import QueueFullError, WriterClosedError
 from service.ingest.native import read_native

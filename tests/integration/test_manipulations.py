@@ -20,7 +20,7 @@ from steward import NOW, OLD, SHORT, Steward, failed, stewarding
 
 from policies import Role, digest
 from policies.evidence import LedgerKind
-from policies.model import DataClass
+from policies.policy.model import DataClass
 from service.access.keys import mac_digest, new_key
 from service.keyring import KeyringUnavailableError
 from service.ledger import Checkpoints, LedgerKeeper, Selection, accept_loss

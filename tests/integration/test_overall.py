@@ -12,7 +12,7 @@ import pytest
 from steward import NOW, OLD, SHORT, YOUNG, Steward, failed, stewarding
 from usage_ledger import Ledger, Reported, open_ledger
 
-from policies.model import Store
+from policies.policy.model import Store
 from service.query.buckets import TimeBucket
 from service.query.cost_sql import CURRENCY
 from service.query.costs import CostRequest, read_costs

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from policies.document import load_preset
-from policies.model import Store
+from policies.policy.document import load_preset
+from policies.policy.model import Store
 from policies.retention import Partition, partition_bounds
 from service.storage.packing import pack
 from service.storage.partitions import Partitions

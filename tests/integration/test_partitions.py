@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from policies.document import load_preset
-from policies.model import Policy, Store
+from policies.policy.document import load_preset
+from policies.policy.model import Policy, Store
 from policies.retention import partition_bounds
 from service.storage.errors import DatabaseError, PartitionsBusyError
 from service.storage.partitions import Partitions

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rows import Shelf, open_shelf
 
-from policies.model import Role
+from policies.policy.model import Role
 from service.query.fields import CALLS
 from service.query.places import Place, Places
 from service.query.predicate import Compare

@@ -9,7 +9,7 @@ import pytest
 from steward import LONG, NOW, SHORT, Steward, failed, stewarding, windows
 
 from policies import canonical, digest
-from policies.model import DataClass, Policy, Store
+from policies.policy.model import DataClass, Policy, Store
 from policies.retention import TIER_NOTICE, tier_may_move_from
 from service.ingest.verdict import Status
 from service.ledger import LedgerKind

@@ -16,7 +16,7 @@ from rows import Shelf, open_shelf
 
 from policies import Policy, canonical, digest, load_preset
 from policies.evidence import moment, read_leaf
-from policies.model import Role, Store
+from policies.policy.model import Role, Store
 from service.ledger import Ledger, LedgerKind
 from service.storage.policy_store import (
     StoredPolicyError,

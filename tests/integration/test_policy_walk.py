@@ -20,12 +20,12 @@ from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLNonNull, get
 from http_server import serve
 from rows import Shelf, StoredCall, StoredError, open_shelf
 
-from policies import views
-from policies.document import PRESETS, load_preset
-from policies.fields import ACTIONS, DATA_FIELDS, ERROR_RECORD, SEALED, SHOWN_MASKED, USER
-from policies.model import Action, Policy, Role, View
-from policies.roots import WITHOUT_CALLS
-from policies.segments import ErrorDetails, Parameter, ParameterAction
+from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
+from policies.policy import views
+from policies.policy.document import PRESETS, load_preset
+from policies.policy.fields import ACTIONS, DATA_FIELDS, ERROR_RECORD, SEALED, SHOWN_MASKED, USER
+from policies.policy.model import Action, Policy, Role, View
+from policies.policy.roots import WITHOUT_CALLS
 from service.api.export_kinds import SHAPES, chosen_fields
 from service.api.schema import build_schema
 from service.export.pages import KINDS, ExportRefusedError, exported_pages

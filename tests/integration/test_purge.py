@@ -14,8 +14,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from policies.document import load_preset
-from policies.model import Policy, Store
+from policies.policy.document import load_preset
+from policies.policy.model import Policy, Store
 from policies.retention import KeyPeriod, PurgePlan, partition_bounds
 from service.keyring import KeyDestroyedError, Keyring, PeriodKeyName, create_kek_file, open_keyring
 from service.retention import runs

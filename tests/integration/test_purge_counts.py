@@ -9,7 +9,7 @@ import pytest
 from ingesting import call
 from steward import LONG, OLD, SHORT, YOUNG, Killed, Steward, failed, stewarding, windows
 
-from policies.model import Store
+from policies.policy.model import Store
 from service.retention.erasure import ErasureKind, request_erasure
 from service.retention.folder import Folder
 from service.retention.runs import Run

@@ -11,7 +11,7 @@ import pytest
 from ingesting import call
 from steward import OLD, Killed, Steward, stewarding
 
-from policies.model import Store
+from policies.policy.model import Store
 from service.retention.holds import holds_locked, page_holds
 from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import Partitions, quoted

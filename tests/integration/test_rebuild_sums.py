@@ -10,7 +10,7 @@ import pytest
 from ingesting import call
 from steward import NOW, SHORT, Killed, Steward, stewarding
 
-from policies.model import Store
+from policies.policy.model import Store
 from service.retention.folder import Folder
 from service.retention.rebuild import days_to_rebuild, rebuild_sums, rest_again
 

@@ -16,8 +16,8 @@ from rows import Shelf
 from steward import NOW, SHORT, YOUNG, Steward, failed, stewarding
 
 from policies.envelope import Context, OpenError, data_key, open_sealed
-from policies.model import Role
-from policies.views import view_table
+from policies.policy.model import Role
+from policies.policy.views import view_table
 from service.keyring import KeyDestroyedError, PeriodKeyName, open_keyring
 from service.query.reader import Reader
 from service.query.scope import Scope

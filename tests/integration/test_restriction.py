@@ -11,7 +11,7 @@ from rows import Shelf
 from steward import SHORT, YOUNG, Steward, failed, stewarding
 
 from policies import Role
-from policies.segments import masked
+from policies.admission.segments import masked
 from service.query.reader import Reader
 from service.retention.erasure import Erasure, ErasureKind, request_erasure
 from service.retention.escrow import open_held

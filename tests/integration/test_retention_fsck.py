@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from policies.document import load_preset
-from policies.model import Store
+from policies.admission.segments import ErrorDetails, pack_segments
+from policies.policy.document import load_preset
+from policies.policy.model import Store
 from policies.retention import PurgePlan
-from policies.segments import ErrorDetails, pack_segments
 from service.ingest.sealing import Sealer
 from service.keyring import Keyring, PeriodKeyName, create_kek_file, open_keyring
 from service.retention.clock import Clock, machine_clock

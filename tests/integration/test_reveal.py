@@ -13,14 +13,14 @@ from http_server import serve
 from rows import Shelf, StoredCall, StoredError, error_id, open_shelf
 
 from policies import envelope
-from policies.admission import Admission
-from policies.document import load_preset
+from policies.admission.call import Admission
+from policies.admission.report import ErrorReport, Report
+from policies.admission.segments import ErrorDetails, Parameter, ParameterAction, unpack_segments
 from policies.envelope import open_sealed
 from policies.evidence import read_leaf
-from policies.model import Role, View
+from policies.policy.document import load_preset
+from policies.policy.model import Role, View
 from policies.redaction import Redactor
-from policies.report import ErrorReport, Report
-from policies.segments import ErrorDetails, Parameter, ParameterAction, unpack_segments
 from service.api.limits import Bucket
 from service.api.reveal import REASON_CHARS_MAX, REVEAL_COST
 from service.keyring import KeyringUnavailableError, PeriodKeyName

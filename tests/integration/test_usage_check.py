@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from usage_ledger import Ledger, Reported, open_ledger
 
-from policies.model import Store
+from policies.policy.model import Store
 from service.query.usage_check import UsageDifference, check_usage
 
 

@@ -9,7 +9,7 @@ import pytest
 from steward import NOW, YOUNG, Steward, failed, stewarding
 
 from policies import canonical, digest
-from policies.model import Action, Policy
+from policies.policy.model import Action, Policy
 from service.retention.folder import Folder
 from service.retention.maintenance import maintain
 from service.retention.withdrawal import remove_withdrawn

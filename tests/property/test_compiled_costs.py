@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rows import Shelf, open_shelf
 from usage_ledger import Ledger, Reported
 
-from policies.model import Role, View
+from policies.policy.model import Role, View
 from service.query.scope import Scope
 from service.retention.folder import Folder
 

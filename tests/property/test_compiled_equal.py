@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from hypothesis_graphql import queries
 from rows import Shelf, StoredCall, StoredError, open_shelf
 
-from policies.model import Policy, Role, View
-from policies.segments import ErrorDetails, Parameter, ParameterAction
+from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
+from policies.policy.model import Policy, Role, View
 from service.api.schema import sdl
 from service.query.scope import Scope
 

@@ -9,9 +9,17 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from policies.admission.segments import (
+    ErrorDetails,
+    Parameter,
+    ParameterAction,
+    masked,
+    pack_segments,
+    revealed,
+    unpack_segments,
+)
 from policies.envelope import Context, DataKey, OpenError, open_sealed, open_with_record_key, record_key, seal
 from policies.pseudonym import outward, parse
-from policies.segments import ErrorDetails, Parameter, ParameterAction, masked, pack_segments, revealed, unpack_segments
 
 SECRETS = st.binary(min_size=32, max_size=32)
 KEYS = SECRETS.map(DataKey)

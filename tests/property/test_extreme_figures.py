@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ingesting import Ingest, call, ingesting
 
 from policies import Role
-from policies.views import view_table
+from policies.policy.views import view_table
 from service.api.context import Context
 from service.api.export_kinds import SHAPES, Fields, operation_of
 from service.api.limits import Bucket

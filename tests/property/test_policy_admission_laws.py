@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies import Admission, AmountPart, Attributes, ErrorReport, Report, load_preset, parameters
+from policies import Admission, AmountPart, Attributes, ErrorReport, Report, load_preset
+from policies.admission import parameters
+from policies.admission.report import Json
+from policies.admission.segments import masked, revealed, unpack_segments
 from policies.redaction import RedactionError, Redactor
-from policies.report import Json
-from policies.segments import masked, revealed, unpack_segments
 
 RUN = 16
 POLICY = load_preset("default")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis_graphql import queries
 from rows import Shelf, StoredCall, StoredError, open_shelf
 
-from policies.model import Role
-from policies.segments import ErrorDetails
+from policies.admission.segments import ErrorDetails
+from policies.policy.model import Role
 from service.api.errors import Code
 from service.api.schema import sdl
 

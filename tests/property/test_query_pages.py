@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rows import EPOCH, Shelf, StoredCall, open_shelf
 
-from policies.document import load_preset
-from policies.model import Role, Store, Tier
+from policies.policy.document import load_preset
+from policies.policy.model import Role, Store, Tier
 from service.query.fields import CALLS
 from service.query.ordering import OrderTerm
 from service.query.pages import PageRequest, Wanted

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from stdnum import iban
 
 from policies.redaction import ContentIndex, Hidden, Kind, RedactionError, Redactor
-from policies.redaction.checks import CHECKS
-from policies.redaction.comparing import LETTER, compared, is_edge, weight
-from policies.redaction.echo import RUN_LETTERS, WHOLE_LETTERS
-from policies.redaction.merge import MARK
-from policies.redaction.randomness import entropy, has_entropy
-from policies.redaction.views import encode, folded, unescaped
+from policies.redaction.echoes.comparing import LETTER, compared, is_edge, weight
+from policies.redaction.echoes.echo import RUN_LETTERS, WHOLE_LETTERS
+from policies.redaction.normalization import encode, folded, unescaped
+from policies.redaction.spans import MARK
+from policies.redaction.validators.checks import CHECKS
+from policies.redaction.validators.randomness import entropy, has_entropy
 
 REDACTOR = Redactor()
 SECRETS = ["sk-proj-q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs", "AKIAQ7XW2LK9ZT4RV8BN", "ghp_q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6HsAbCdEfGhIjKl"]

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.redaction import Rule, shipped_rules
-from policies.redaction.merge import Span, joined
-from policies.redaction.patterns import options
-from policies.redaction.reading import Reading
-from policies.redaction.scan import Scanner
-from policies.redaction.sieve import Sieve
-from policies.redaction.views import encode, folded, unescaped
+from policies.redaction.normalization import encode, folded, unescaped
+from policies.redaction.rules.prefilter import Sieve
+from policies.redaction.scan_state import Reading
+from policies.redaction.scanner import Scanner
+from policies.redaction.spans import Span, joined
+from policies.redaction.validators.patterns import options
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "redaction-cases"
 RULES = shipped_rules()  # those that a policy may choose by country too

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.document import load_preset
-from policies.model import DataClass, Policy, PseudonymPeriod, Store, Tier
+from policies.policy.document import load_preset
+from policies.policy.model import DataClass, Policy, PseudonymPeriod, Store, Tier
 from policies.retention import (
     EPOCH,
     GRACE,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rows import Shelf, open_shelf
 from usage_ledger import Ledger, Reported
 
-from policies.model import Role
+from policies.policy.model import Role
 from service.query.fields import CALLS
 from service.query.pages import PageRequest, Wanted
 from service.query.predicate import EVERYTHING, And, Compare, Not, Or, Predicate

@@ -17,10 +17,10 @@ from graphql import (
 )
 from graphql.utilities import find_breaking_changes
 
-from policies.document import PRESETS, load_preset
 from policies.errors import SchemaCoverageError
-from policies.model import Role, View
-from policies.views import view
+from policies.policy.document import PRESETS, load_preset
+from policies.policy.model import Role, View
+from policies.policy.views import view
 from service.api.schema import build_schema as build_ours
 from service.api.schema import sdl
 from service.query.enforcement import ENUM_VALUES, INPUT_FIELDS, check_schema

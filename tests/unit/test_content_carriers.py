@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from policies import Admission, Admitted, Report, load_preset
+from policies.admission.segments import masked, unpack_segments
 from policies.redaction import Redactor
-from policies.segments import masked, unpack_segments
 from service.ingest.litellm import read_entry
 from service.ingest.native import read_row
 

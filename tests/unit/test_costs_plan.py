@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from policies.document import load_preset
-from policies.model import Store
+from policies.policy.document import load_preset
+from policies.policy.model import Store
 from service.query.buckets import TimeBucket
 from service.query.errors import OutOfRetentionError
 from service.query.predicate import Span

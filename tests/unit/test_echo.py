@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from policies.content import gather
+from policies.admission.content import gather
 from policies.redaction import ContentIndex, Redactor
 
 REDACTOR = Redactor()

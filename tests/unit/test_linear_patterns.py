@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from policies.redaction.keys import trust
+from policies.redaction.key_names import trust
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("policies", "service")
@@ -33,9 +33,9 @@ NEGLIGIBLE_S = 0.003
 DEAR_S, SLOW_S = 0.03, 0.3
 # These judge the name of a field, which is cut before (see the last test), and an operator's pattern, which is short.
 BOUNDED = {
-    f"policies.redaction.keys.{name}" for name in ("_HEADER", "_CERTAIN", "_STRONG", "_WEAK", "_HARMLESS", "_ODD")
+    f"policies.redaction.key_names.{name}" for name in ("_HEADER", "_CERTAIN", "_STRONG", "_WEAK", "_HARMLESS", "_ODD")
 }
-BOUNDED.add("policies.parameter_rules._UNIT")
+BOUNDED.add("policies.policy.parameter_rules._UNIT")
 ENDS = ("", "\x00")
 ALWAYS = ("\\", "a", "0", " ", "=", "'", "%", "\u200b", "a@", "a.", "Ab1-", "\\u")
 

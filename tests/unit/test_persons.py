@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from policies import Admission, Admitted, Attributes, ErrorReport, Policy, Report, load_preset, parse, preset_text
+from policies.admission.segments import masked, revealed, unpack_segments
 from policies.redaction import Persons, Redactor
-from policies.redaction.invisible import INVISIBLE
+from policies.redaction.echoes.invisible import INVISIBLE
 from policies.redaction.text import plain
-from policies.segments import masked, revealed, unpack_segments
 from service.ingest.litellm import read_entry
 from service.ingest.native import read_row
 

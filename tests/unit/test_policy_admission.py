@@ -16,10 +16,10 @@ from policies import (
     parse,
     preset_text,
 )
-from policies.admission import REJECTED_ACCOUNT, REJECTED_CURRENCY
-from policies.parameters import VALUES_MAX
+from policies.admission.call import REJECTED_ACCOUNT, REJECTED_CURRENCY
+from policies.admission.parameters import VALUES_MAX
+from policies.admission.segments import Parameter, ParameterAction, masked, revealed, unpack_segments
 from policies.redaction import RedactionError, Redactor
-from policies.segments import Parameter, ParameterAction, masked, revealed, unpack_segments
 
 REDACTOR = Redactor()
 DEFAULT = Admission(load_preset("default"), REDACTOR)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import pytest
 
 from policies import Policy, PolicyChangeError, Tier, check_change, diff, load_preset
-from policies.model import Action, FieldRule, PseudonymPeriod, Store
+from policies.policy.model import Action, FieldRule, PseudonymPeriod, Store
 
 DEFAULT = load_preset("default")
 STANDARD = DEFAULT.tiers["standard"]

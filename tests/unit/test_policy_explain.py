@@ -2,7 +2,8 @@
 
 import pytest
 
-from policies import Effect, UnknownFieldError, diff, explain, load_preset, parse, preset_text
+from policies import Effect, UnknownFieldError, diff, load_preset, parse, preset_text
+from policies.policy import explain
 
 TEXT = preset_text("default")
 DEFAULT = load_preset("default")

@@ -20,8 +20,8 @@ from policies import (
     view,
     view_table,
 )
-from policies.fields import ORIGINS, SEALED
-from policies.roots import CEILINGS
+from policies.policy.fields import ORIGINS, SEALED
+from policies.policy.roots import CEILINGS
 
 POLICY = load_preset("default")
 READERS = (Role.VIEWER, Role.PARTNER, Role.SUPPORT, Role.ADMIN)

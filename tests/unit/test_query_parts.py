@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.document import load_preset
+from policies.policy.document import load_preset
 from service.api.limits import Bucket, Buckets
 from service.query import statements
 from service.query.cursor import CursorError, Cursors

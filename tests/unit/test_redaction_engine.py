@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from policies.redaction import ContentIndex, Hidden, Kind, RedactionError, Redactor, masked_value, revealed_value
-from policies.redaction.patterns import Pattern
-from policies.redaction.sieve import ALWAYS
+from policies.redaction.rules.prefilter import ALWAYS
+from policies.redaction.validators.patterns import Pattern
 
 REDACTOR = Redactor()
 KEY = "sk-proj-q7Xw2Lk9Zt4Rv8Bn5Mc1Pd6Hs"

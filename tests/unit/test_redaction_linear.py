@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from policies.redaction import SIZE_CAP_CHARS, RedactionError, Redactor, shipped_rules
-from policies.redaction.merge import MARK, neutral
+from policies.redaction.normalization import encode, folded, opened_base64, unescaped
+from policies.redaction.spans import MARK, neutral
 from policies.redaction.text import bounded, plain
-from policies.redaction.views import encode, folded, opened_base64, unescaped
 
 NATIONAL = frozenset(rule.id for rule in shipped_rules() if rule.national)
 REDACTOR = Redactor(national_ids=NATIONAL)

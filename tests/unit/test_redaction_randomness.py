@@ -2,7 +2,7 @@
 
 import pytest
 
-from policies.redaction.randomness import bits_per_char
+from policies.redaction.validators.randomness import bits_per_char
 
 
 @pytest.mark.parametrize(

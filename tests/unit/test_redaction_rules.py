@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from policies.redaction import Kind, Redactor, Rule, RuleError, load, shipped_rules
-from policies.redaction.national import NATIONAL
+from policies.redaction.validators.national import NATIONAL
 
 RULES = shipped_rules()
 PLAIN = Redactor()
@@ -32,7 +32,9 @@ def test_examples(rule: Rule) -> None:
 
 def test_number_of_credential_services() -> None:
     """At least 150 rules are for the credentials of services."""
-    general = {rule.id for rule in load((Path(__file__).parents[2] / "policies/redaction/rules.toml").read_text())}
+    general = {
+        rule.id for rule in load((Path(__file__).parents[2] / "policies/redaction/rules/rules.toml").read_text())
+    }
     assert len([rule for rule in RULES if rule.kind is Kind.secret and rule.id not in general]) >= 150
 
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from policies.document import load_preset
-from policies.model import PseudonymPeriod, Store
+from policies.policy.document import load_preset
+from policies.policy.model import PseudonymPeriod, Store
 from policies.retention import (
     EPOCH,
     KeyPeriod,

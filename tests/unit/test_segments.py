@@ -2,7 +2,7 @@
 
 import pytest
 
-from policies.segments import (
+from policies.admission.segments import (
     ErrorDetails,
     Parameter,
     ParameterAction,

@@ -1,0 +1,150 @@
+"""What a report names as a person's x policy -> its clear texts without it.
+
+The user of a report is personal, and so is each field that the policy classes so. Such a value is looked for in the
+other texts of the same report. In clear texts a mark takes its place; in the error's text it is under seal, or gone, as
+the policy says of that text. Ids that only join calls are dropped whole: a part of an id would join strangers.
+Account, model, served model, provider, operation and the id of a corrected call are left alone: calls are found, priced
+and scoped by them, and a caller who chooses the user's id must not choose what becomes of those.
+"""
+
+import re
+from typing import TYPE_CHECKING, Final, cast
+
+from policies.admission.clear_text import WITHHELD, count
+from policies.admission.report import Attributes, Report
+from policies.policy.fields import USER
+from policies.policy.model import DataClass, Policy
+from policies.redaction.echoes.persons import Persons, fold
+from policies.redaction.text import bounded
+
+if TYPE_CHECKING:
+    from policies.admission.call import Admitted
+
+_TEXT_CHARS_MAX: Final = 200
+# Attributes of a report that hold text, by the field that the policy names.
+_TEXTS: Final = {
+    "Call.sourceId": "source_id",
+    "Call.account": "account",
+    "Call.apiKey": "api_key",
+}
+_MORE_TEXTS: Final = {
+    "Call.traceId": "trace_id",
+    "Call.sessionId": "session_id",
+    "Call.providerRequestId": "provider_request_id",
+    "Call.deployment": "deployment",
+    "Call.team": "team",
+    "Call.organization": "organization",
+    "Call.normalizedError": "normalized_error",
+}
+_JOINING: Final = ("trace_id", "session_id", "provider_request_id")
+_LABELS: Final = ("deployment", "team", "organization", "normalized_error")
+_PARAMETERS: Final = ("user", "user_id", "end_user", "end_user_id", "safety_identifier")
+# A short value that is part of such an id is there by chance.
+_RANDOM_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16}|[0-9a-f]{32}", re.ASCII)
+_HTTP_STATUS: Final = re.compile(r"[1-5][0-9]{2}", re.ASCII)
+
+
+class PersonalTexts:
+    """One policy's look for persons in the texts of a report."""
+
+    def __init__(self, policy: Policy) -> None:
+        personal = {name for name, rule in policy.fields.items() if rule.data_class is DataClass.PERSONAL} | {USER}
+        self._texts = tuple(text for name, text in _TEXTS.items() if name in personal)
+        self._more_texts = tuple(text for name, text in _MORE_TEXTS.items() if name in personal)
+        self._tags = "Tag.value" in personal
+        self.names_calls = "source_id" in self._texts
+        self._users_alone = not (self._texts or self._more_texts or self._tags)
+
+    def persons(self, report: Report) -> Persons:
+        """Everything that `report` says of a person, to be looked for."""
+        values = [report.user, *report.persons]
+        if report.error is not None:
+            values += _named_in(report.error.parameters)
+        if not self._users_alone:
+            values += [getattr(report, name) for name in self._texts]
+            if report.attributes is not None:
+                values += [getattr(report.attributes, name) for name in self._more_texts]
+            if self._tags:
+                values += report.tags.values()
+        return Persons(values)
+
+    def may_pass(self, report: Report) -> bool:
+        """Whether no clear text of a report without an error names its user; False where that is not certain."""
+        if not self._users_alone:
+            return False
+        if report.user is None and not report.persons:
+            return True
+        shown = f"{report.api_key}\n{report.source_id}\n" + "\n".join(report.tags.values())
+        if report.attributes is not None:
+            shown += "\n".join([getattr(report.attributes, name) or "" for name in (*_JOINING, *_LABELS)])
+        if not shown.isascii() or "%" in shown or "\\" in shown or "&" in shown:
+            return False
+        shown = shown.lower()
+        named = report.persons if report.user is None else (report.user, *report.persons)
+        if not any(fold(value).partition(" ")[0] in shown for value in named):
+            return True
+        return not Persons(named).label_spans(shown)
+
+    def hide(self, admitted: "Admitted", persons: Persons) -> None:
+        """Put marks for `persons` into the clear texts of `admitted`. Never raises: what fails is not kept."""
+        if not persons:
+            return
+        removed = admitted.removed
+        own = frozenset(self._texts)
+        if "api_key" not in own:
+            admitted.api_key = without_persons(admitted.api_key, persons, "api_key", removed)
+        admitted.tags = {
+            key: value if self._tags else without_persons(value, persons, "tag", removed) or ""
+            for key, value in admitted.tags.items()
+        }
+        if admitted.attributes is not None:
+            self._hide_more(admitted.attributes, persons, removed)
+
+    def _hide_more(self, attributes: Attributes, persons: Persons, removed: dict[str, int]) -> None:
+        for name in (*_JOINING, *_LABELS):
+            text = getattr(attributes, name)
+            if not text or name in self._more_texts or _RANDOM_ID.fullmatch(text):
+                continue
+            hidden = without_persons(text, persons, name, removed)
+            if hidden != text:
+                setattr(attributes, name, None if name in _JOINING else hidden)
+
+
+def without_persons(text: str | None, persons: Persons, name: str, removed: dict[str, int]) -> str | None:
+    """A clear text with marks in place of persons, as long as a clear text may be; counted under `name`."""
+    if not text:
+        return text
+    try:
+        hidden = persons.masked_label(text)
+    except Exception:  # whatever failed, the text may name somebody
+        hidden = WITHHELD
+    if hidden == text:
+        return text
+    count(removed, name)
+    return bounded(hidden, _TEXT_CHARS_MAX)
+
+
+def source_id_without(text: str, persons: Persons, removed: dict[str, int]) -> str:
+    """A gateway's id of a call with marks in place of persons."""
+    if _RANDOM_ID.fullmatch(text):
+        return text
+    return without_persons(text, persons, "source_id", removed) or WITHHELD
+
+
+def code_without(text: str | None, persons: Persons, removed: dict[str, int]) -> str | None:
+    """An error's code with marks in place of persons. A status of HTTP is none, whoever is called so."""
+    if text is not None and _HTTP_STATUS.fullmatch(text):
+        return text
+    return without_persons(text, persons, "error_code", removed)
+
+
+def _named_in(parameters: object) -> list[str]:
+    if not isinstance(parameters, dict):
+        return []
+    said = cast("dict[str, object]", parameters)
+    found = [said.get(name) for name in _PARAMETERS]
+    inner = said.get("metadata")
+    if isinstance(inner, dict):
+        within = cast("dict[str, object]", inner)
+        found += [within.get(name) for name in _PARAMETERS]
+    return [value for value in found if isinstance(value, str)]

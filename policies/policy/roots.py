@@ -1,0 +1,37 @@
+"""Root fields of the schema, and the most that a policy may let each role ask."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from policies.policy.model import Role
+
+_CALLS: Final = frozenset({"calls", "errors", "errorGroups", "costs", "call", "facets", "node", "callRecorded"})
+_EXPORTS: Final = frozenset({"createExport", "export"})
+_EVIDENCE: Final = frozenset(
+    {"policy", "retention", "purgeRuns", "holds", "erasures", "ledger", "checkpoint", "inclusionProof"}
+    | {"consistencyProof", "createEvidence", "export"}
+)
+_DUTIES: Final = frozenset({"placeHold", "liftHold", "planPurge", "requestPurge", "requestErasure", "eraseNotes"})
+_KEYS: Final = frozenset({"apiKeys", "createApiKey", "revokeApiKey"})
+_REFUSALS: Final = frozenset({"ingestReport"})
+_READING: Final = _CALLS | _EXPORTS | {"viewer", "policy", "retention", "sources"}
+
+ROOT_FIELDS: Final = _READING | _REFUSALS | _EVIDENCE | _DUTIES | _KEYS | {"accounts", "revealError"}
+"""Every field of Query, Mutation and Subscription."""
+
+CEILINGS: Final[Mapping[Role, frozenset[str]]] = {
+    Role.INGEST: frozenset({"viewer"}),
+    Role.VIEWER: _READING,
+    Role.PARTNER: _READING,
+    Role.SUPPORT: _READING | _REFUSALS | {"revealError"},
+    Role.AUDITOR: _EVIDENCE | _REFUSALS | {"viewer", "accounts", "sources"},
+    Role.COMPLIANCE: _EVIDENCE | _REFUSALS | _DUTIES | {"viewer", "accounts"},
+    Role.ADMIN: ROOT_FIELDS,
+}
+"""What each role can be granted at most: a role means the same under every policy."""
+
+WITHOUT_CALLS: Final = frozenset({Role.INGEST, Role.AUDITOR, Role.COMPLIANCE})
+"""Roles that are never shown call data, whatever a policy says."""
+
+PLAIN_USER_FILTER: Final = frozenset({Role.VIEWER, Role.SUPPORT, Role.ADMIN})
+"""Roles that a policy may let filter by a user's plain id."""

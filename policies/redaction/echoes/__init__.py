@@ -1,0 +1,1 @@
+"""What an error text repeats of its own report: content, persons, and the identifiers that may stay."""

@@ -1,0 +1,241 @@
+"""How texts are compared: by their letters and digits alone, with case, width and escapes folded, and by what they say.
+
+Blanks, line breaks, signs and invisible characters tell no two texts apart, and neither does the way in which they are
+escaped. What is compared is UTF-8, in which a character takes the more bytes the more it says.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+from policies.redaction.echoes.invisible import FILLERS
+
+LETTER: Final = 4
+"""The information of a Latin letter or a digit, in the unit of `weight`."""
+
+LAYERS_MAX: Final = 3
+"""Layers of escapes that are opened."""
+
+SEPARATOR: Final = "\x00"
+"""Stands between texts that are compared in one go; no text may hold it."""
+
+END: Final = b"\xff"
+"""Stands between their compared forms: no UTF-8 has it."""
+
+_LOWER: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
+_SIGNS: Final = bytes(byte for byte in range(0x80) if not chr(byte).isalnum())
+_SEPARATED: Final = _LOWER.replace(SEPARATOR.encode(), END, 1)
+_SIGNS_BUT_SEPARATORS: Final = _SIGNS.replace(SEPARATOR.encode(), b"")
+_FOREIGN_SIGNS: Final = re.compile(rf"(?:[^\w\x00-\x7f]|[{FILLERS}])+")
+# Repeats are bounded: a text of nothing but backslashes is walked once, not once a backslash.
+_ESCAPES: Final = re.compile(
+    r"(?:\\{1,8}u[0-9A-Fa-f]{4})+|(?:\\{1,8}x[0-9A-Fa-f]{2})+|\\{1,8}[nrtbfv\"'/]|(?:%[0-9A-Fa-f]{2})+"
+    r"|&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
+)
+WITHOUT_BLANKS: Final = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
+)
+"""A letter of a script that puts no blanks between words."""
+
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+# First code point above each script's range, and the information of one of its letters. Scripts without vowels, or
+# with a sign a syllable or a word, say more a letter.
+_SCRIPTS: Final = (
+    (0x0370, LETTER),  # Latin
+    (0x0590, 5),  # Greek, Cyrillic, Armenian
+    (0x1000, 6),  # Hebrew, Arabic, the scripts of India, Thai, Lao, Tibetan
+    (0x1100, 5),  # Georgian, Burmese
+    (0x1200, LETTER),  # single letters of Hangul
+    (0x1E00, 6),  # Ethiopic, Khmer, Mongolian
+    (0x2E80, LETTER),  # Latin with many accents, Greek of old
+    (0x3040, 10),  # parts of Han characters
+    (0x3130, 7),  # hiragana, katakana, bopomofo
+    (0x3190, LETTER),
+    (0xA000, 10),  # Han
+    (0xAC00, 6),
+    (0xD7B0, 9),  # Hangul by the syllable
+    (0xF900, 6),
+    (0xFB00, 10),
+    (0x20000, 6),
+    (0x110000, 10),
+)
+
+
+class _Weights(dict[str, int]):
+    def __missing__(self, char: str) -> int:
+        code = ord(char)
+        self[char] = found = next(each for limit, each in _SCRIPTS if code < limit)
+        return found
+
+
+_WEIGHTS: Final = _Weights()
+
+
+def compared(text: str) -> bytes:
+    """The letters and digits of `text` (NFKC, case folded) as UTF-8, nothing between them."""
+    if not text.isascii():
+        text = _FOREIGN_SIGNS.sub("", unicodedata.normalize("NFKC", text).casefold())
+    return text.encode().translate(_LOWER, _SIGNS)
+
+
+def compared_all(texts: str) -> bytes:
+    """As `compared`, of texts with a separator between them: with `END` between their compared forms."""
+    if not texts.isascii():
+        texts = _FOREIGN_SIGNS.sub("", unicodedata.normalize("NFKC", texts).casefold())
+    return texts.encode().translate(_SEPARATED, _SIGNS_BUT_SEPARATORS)
+
+
+def weight(data: bytes) -> int:
+    """How much compared text says: 4 a Latin letter or digit, 5 to 9 a letter of other scripts, 10 a Han character."""
+    if data.isascii():
+        return LETTER * len(data)
+    return sum(map(_WEIGHTS.__getitem__, data.decode()))
+
+
+def opened(text: str) -> str | None:
+    """`text` with one layer of backslash, percent and entity escapes opened; None when there is none."""
+    if not ("\\" in text or "%" in text or "&" in text):
+        return None
+    found, number = _ESCAPES.subn(_open, text)
+    return found if number else None
+
+
+@lru_cache(maxsize=1024)
+def _opened_escape(escape: str) -> str:
+    if escape[0] == "&":
+        return _sound(html.unescape(escape))
+    if escape[0] == "%":
+        return bytes.fromhex(escape.replace("%", "")).decode("utf-8", "replace")
+    digits = escape.replace("\\", "")
+    if digits[0] == "u" and len(digits) > 1:
+        units = bytes.fromhex(digits.replace("u", ""))
+        return units.decode("utf-16-be", "replace")
+    if digits[0] == "x" and len(digits) > 1:
+        data = bytes.fromhex(digits.replace("x", ""))
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return data.decode("latin-1")
+    return " "
+
+
+def _open(match: re.Match[str]) -> str:
+    return _opened_escape(match[0])
+
+
+def _sound(text: str) -> str:
+    return _SURROGATES.sub("\ufffd", text)
+
+
+class Reading:
+    """One way to read a text: as it is, or with escapes opened; `origin` leads back to the text."""
+
+    __slots__ = ("_below", "text")
+
+    def __init__(self, text: str, below: "Reading | None" = None) -> None:
+        self.text = text
+        self._below = below
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """The characters of the text that these characters of this reading stand for."""
+        if self._below is None:
+            return start, end
+        return self._below.origin(*_before_opening(self._below.text, start, end))
+
+    def escape_ends(self) -> Iterator[int]:
+        """Where in `text` a stretch of the escapes ends that were opened for it, and no letter follows."""
+        below = "" if self._below is None else self._below.text
+        shift = 0
+        for match in _ESCAPES.finditer(below):
+            end = match.end()
+            shift += end - match.start() - len(_opened_escape(match[0]))
+            if end == len(below) or not below[end].isalnum():
+                yield end - shift
+
+
+class Comparison:
+    """The compared form of a reading, and where each part of it stands: worked out when it is first asked for."""
+
+    __slots__ = ("_edges", "_reading", "data")
+
+    def __init__(self, reading: Reading) -> None:
+        self.data = compared(reading.text)
+        self._reading = reading
+        self._edges: tuple[list[int], list[int]] | None = None
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """The characters of the text that `data[start:end]` stands for, rounded outwards."""
+        if self._edges is None:
+            self._edges = _aligned(self._reading.text, len(self.data))
+        starts, ends = self._edges
+        return self._reading.origin(starts[start], ends[end - 1])
+
+
+def opened_readings(text: str) -> Iterator[Reading]:
+    """`text` as it is, then with one layer of escapes opened after the other."""
+    reading = Reading(text)
+    yield reading
+    for _ in range(LAYERS_MAX):
+        further = opened(reading.text)
+        if further is None:
+            return
+        reading = Reading(further, reading)
+        yield reading
+
+
+def clusters(text: str) -> Iterator[tuple[int, int]]:
+    """Each character of `text` with the marks that belong to it."""
+    start = 0
+    for at in range(1, len(text)):
+        char = text[at]
+        if char.isascii() or not _joins(char):
+            yield start, at
+            start = at
+    if text:
+        yield start, len(text)
+
+
+def is_edge(outer: str, inner: str) -> bool:
+    """Whether a word ends between two characters; scripts that put no blanks between words end anywhere."""
+    return not (outer.isalnum() and inner.isalnum()) or WITHOUT_BLANKS.match(inner) is not None
+
+
+def _joins(char: str) -> bool:
+    return unicodedata.combining(char) != 0 or "\u1160" <= char <= "\u11ff" or char in "\uff9e\uff9f"
+
+
+def _aligned(text: str, size: int) -> tuple[list[int], list[int]]:
+    """For each of the `size` bytes that `text` is compared by, where its character begins and ends."""
+    if text.isascii():
+        starts = [at for at, char in enumerate(text) if char.isalnum()]
+        return starts, [at + 1 for at in starts]
+    starts: list[int] = []
+    ends: list[int] = []
+    for start, end in clusters(text):
+        length = len(compared(text[start:end]))
+        starts += [start] * length
+        ends += [end] * length
+    if len(starts) == size:
+        return starts, ends
+    # Composed otherwise as a whole than in parts: nobody can say where, so it is everywhere.
+    return [0] * size, [len(text)] * size
+
+
+def _before_opening(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span of `text` that `start:end` of its opened form stands for, rounded outwards; `start` is before `end`."""
+    low = high = -1
+    shift = 0  # how much longer the text is than its opened form, up to the escape that is looked at
+    for match in _ESCAPES.finditer(text):
+        first, last = match.span()
+        size = len(_opened_escape(match[0]))
+        at = first - shift
+        if low < 0 and start < at + size:
+            low = min(start + shift, first)
+        if end <= at + size:
+            high = last if end > at else end + shift
+            break
+        shift += last - first - size
+    return (start + shift if low < 0 else low), (end + shift if high < 0 else high)

@@ -1,0 +1,215 @@
+"""What a report itself names as a person's: looked for in the other texts of that report, and personal there too."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeAlias
+
+from policies.redaction.echoes.comparing import clusters, is_edge, opened_readings
+from policies.redaction.echoes.invisible import INVISIBLE, all_visible, visible, with_plain_dashes
+from policies.redaction.normalization import encode
+
+PERSON_RULE: Final = "reported-person"
+"""The rule that a span is taken out by because its report says that it is a person's."""
+
+VALUES_MAX: Final = 64
+"""Values of one report that are looked for."""
+
+_MARK: Final = f"[redacted:{PERSON_RULE}]"
+# Such a value is also a word or a figure. It is a person's where somebody names it as one: `user=1`, `'a'`, `budget:1`,
+# `user 1`.
+_SHORT: Final = re.compile(r"[a-z0-9]{1,2}|[0-9]{3}", re.ASCII)
+_OPENING: Final = frozenset("=:\"'`([{</#@|\u201c\u2018\u00ab")
+_NAMING: Final = "(?:user|customer|client|member|employee|person|subject|owner|id|named?|benutzer|nutzer|kunde)"
+_TITLE: Final = re.compile(rf"{_NAMING}[ \t]{{1,3}}\Z")
+_TITLE_OR_KEY: Final = re.compile(rf"{_NAMING}[ \t:=]{{1,3}}\Z")
+_TITLE_CHARS: Final = 16
+_PARTS: Final = re.compile(r"[\W_]+")
+_COMMON_NAMES: Final = """
+    admin administrator agent all anonymous any api app application backend base batch bot chat ci client cron
+    customer debug default demo dev developer development eval example false frontend gateway gpt guest id internal
+    job key live llm local localhost main master member model monitor name nil no none not null openai operator org
+    other owner person playground prod production proxy public qa root sandbox server service set shared stage staging
+    subject superuser support svc sys system task team temp test tester testing tests tmp true uat undefined unknown
+    user username users web worker
+"""
+COMMON_WORDS: Final = frozenset(_COMMON_NAMES.split())
+"""Words that are no person's, though many callers fill the user's id with them: `default_user_id`, `prod`, `admin`."""
+
+_GLUE: Final = frozenset(" \t\r\n\u3000+")
+
+
+class Persons:
+    """The values of one report that its policy classes personal."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Iterable[str | None]) -> None:
+        found = dict.fromkeys(" ".join(fold(value).split()) for value in values if value)
+        found.pop("", None)
+        self._values = tuple(list(found)[:VALUES_MAX])
+
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where `text` names one, in characters; in order, joined."""
+        return self._spans(text, _in_text)
+
+    def byte_spans(self, text: str) -> list[tuple[int, int]]:
+        """As `spans`, in bytes of UTF-8."""
+        return [(len(encode(text[:start])), len(encode(text[:end]))) for start, end in self.spans(text)]
+
+    def label_spans(self, text: str) -> list[tuple[int, int]]:
+        """As `spans`, in the name of something else: a team called `prod` is no person's, whoever calls himself so."""
+        return self._spans(text, _in_label)
+
+    def masked(self, text: str) -> str:
+        """`text` with a mark in place of each person that it names."""
+        return _masked(text, self.spans(text))
+
+    def masked_label(self, text: str) -> str:
+        """As `masked`, for the name of something else."""
+        return _masked(text, self.label_spans(text))
+
+    def _spans(self, text: str, places: "_Finder") -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        if self._values and text:
+            for reading in opened_readings(text):
+                found += [reading.origin(*span) for span in self._named(reading.text, places)]
+        return _joined(sorted(found))
+
+    def _named(self, text: str, places: "_Finder") -> Iterator[tuple[int, int]]:
+        shown = fold(text)
+        present = [value for value in self._values if value.partition(" ")[0] in shown]
+        if not present:
+            return
+        folded = _Folded(text)
+        for value in present:
+            for span in places(folded, value):
+                yield folded.origin(*span)
+
+
+def fold(text: str) -> str:
+    """`text` without what tells no names apart: case, width, the kind of dash, and what nobody sees."""
+    if all_visible(text):
+        return text.lower()
+    return with_plain_dashes(unicodedata.normalize("NFKC", visible(text))).casefold()
+
+
+class _Folded:
+    """A folded text, and for each of its characters where it comes from."""
+
+    __slots__ = ("_edges", "text")
+
+    def __init__(self, text: str) -> None:
+        self._edges: list[tuple[int, int]] | None = None
+        self.text = text.lower()
+        if all_visible(text):
+            return
+        places = list(_visible(text))
+        seen = "".join([text[at] for at in places])
+        parts: list[str] = []
+        self._edges = []
+        for start, end in clusters(seen):
+            part = fold(seen[start:end])
+            parts.append(part)
+            self._edges += [(places[start], places[end - 1] + 1)] * len(part)
+        self.text = "".join(parts)
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        return (self._edges[start][0], self._edges[end - 1][1]) if self._edges else (start, end)
+
+    def stands_alone(self, start: int, end: int) -> bool:
+        """Whether words begin and end there: invisible characters may part them too."""
+        return self._is_edge(start, 0) and self._is_edge(end, -1)
+
+    def _is_edge(self, at: int, inner: int) -> bool:
+        text = self.text
+        if at in (0, len(text)):
+            return True
+        outside, inside = text[at - 1 - inner], text[at + inner]
+        if is_edge(outside, inside):
+            return True
+        return self._edges is not None and self._edges[at - 1][1] < self._edges[at][0]
+
+
+_Finder: TypeAlias = Callable[[_Folded, str], Iterator[tuple[int, int]]]
+
+
+def _visible(text: str) -> Iterator[int]:
+    last = 0
+    for match in INVISIBLE.finditer(text):
+        yield from range(last, match.start())
+        last = match.end()
+    yield from range(last, len(text))
+
+
+def _in_text(folded: _Folded, value: str) -> Iterator[tuple[int, int]]:
+    """Where a sentence names `value`."""
+    short = _SHORT.fullmatch(value) is not None
+    for start, end in _places(folded, value):
+        if not short or _is_named(folded.text, start, end):
+            yield start, end
+
+
+def _in_label(folded: _Folded, value: str) -> Iterator[tuple[int, int]]:
+    """Where a name of something else names `value` for certain."""
+    common = _is_common(value)
+    for start, end in _places(folded, value):
+        if not common or _TITLE_OR_KEY.search(folded.text, max(0, start - _TITLE_CHARS), start):
+            yield start, end
+
+
+def _is_common(value: str) -> bool:
+    return _SHORT.fullmatch(value) is not None or COMMON_WORDS.issuperset(filter(None, _PARTS.split(value)))
+
+
+def _places(folded: _Folded, value: str) -> Iterator[tuple[int, int]]:
+    text = folded.text
+    first, *others = value.split(" ")
+    at = text.find(first)
+    while at >= 0:
+        end = _end_of(text, at + len(first), others)
+        if end and folded.stands_alone(at, end):
+            yield at, end
+            at = text.find(first, end)
+        else:
+            at = text.find(first, at + 1)
+
+
+def _end_of(text: str, end: int, others: list[str]) -> int:
+    """Where the words that follow the first one end; 0 when it is something else that follows."""
+    for word in others:
+        begin = end
+        while begin < len(text) and text[begin] in _GLUE:
+            begin += 1
+        if begin == end or not text.startswith(word, begin):
+            return 0
+        end = begin + len(word)
+    return end
+
+
+def _is_named(text: str, start: int, end: int) -> bool:
+    if start == 0:
+        return end == len(text)
+    return text[start - 1] in _OPENING or _TITLE.search(text, max(0, start - _TITLE_CHARS), start) is not None
+
+
+def _masked(text: str, spans: list[tuple[int, int]]) -> str:
+    parts: list[str] = []
+    last = 0
+    for start, end in spans:
+        parts += (text[last:start], _MARK)
+        last = end
+    return "".join((*parts, text[last:])) if parts else text
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for start, end in spans:
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((start, end))
+    return joined

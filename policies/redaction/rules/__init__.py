@@ -1,0 +1,1 @@
+"""The rules of redaction: their TOML data, what loads them, and the prefilter over all of them."""

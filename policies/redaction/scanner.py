@@ -1,0 +1,96 @@
+"""The rules that may find something in a text, each asked for what it takes out."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from policies.redaction.matchers import ENCODED, FINDERS
+from policies.redaction.normalization import opened_base64
+from policies.redaction.rules.loader import Rule
+from policies.redaction.rules.prefilter import Sieve
+from policies.redaction.scan_state import Reading
+from policies.redaction.spans import Reason, Span
+from policies.redaction.validators.checks import CHECKS
+from policies.redaction.validators.patterns import Pattern
+from policies.redaction.validators.randomness import has_entropy
+
+Spans = Iterable[tuple[int, int]]
+_ENCODED_BYTES_MIN = 24
+
+
+class Scanner:
+    """All rules compiled together. Immutable once made, but for patterns that compile on first use."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = tuple(rules)
+        self._patterns: dict[str, Pattern] = {}
+        self._sieve = Sieve(self._rules)
+        self._reasons = [Reason.of(rule.id, rule.kind, rank, guess=rule.guess) for rank, rule in enumerate(rules)]
+        self._turns = _turns(self._reasons)
+
+    def find(self, data: bytes) -> list[Span]:
+        """The spans that rules take out of `data`, but for some that `merge.joined` would drop.
+
+        Raises RedactionError when out of memory.
+        """
+        found: list[Span] = []
+        reading = Reading(data)
+        for rank in sorted(self._sieve.candidates(data), key=self._turns.__getitem__):
+            spans = [span for span in self._spans(rank, reading) if span[1] > span[0]]
+            if spans:
+                reason = self._reasons[rank]
+                found += [Span(start, end, reason) for start, end in spans]
+                if not reason.guess:
+                    reading.take(spans)
+        return found
+
+    def _spans(self, rank: int, reading: Reading) -> Spans:
+        rule = self._rules[rank]
+        pattern = self._patterns.get(rule.pattern)
+        if pattern is None:
+            pattern = self._patterns[rule.pattern] = Pattern(rule.pattern)
+        if rule.finder == ENCODED:
+            return self._encoded(pattern, reading)
+        if rule.finder:
+            return FINDERS[rule.finder](pattern, reading)
+        spans = pattern.spans(reading.data, rule.group)
+        return _confirmed(rule, spans, reading) if spans and (rule.entropy or rule.check) else spans
+
+    def _encoded(self, pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
+        """Tokens that are base64 of a text in which a rule that does not guess finds something; one layer deep."""
+        for start, end in reading.spans(pattern):
+            token = reading.data[start:end].rstrip(b"=")
+            if len(token) < _ENCODED_BYTES_MIN or reading.is_taken(start, end):
+                continue
+            opened = opened_base64(token)
+            if opened is not None and self._holds_secret(opened):
+                yield start, end
+
+    def _holds_secret(self, data: bytes) -> bool:
+        reading = Reading(data)
+        return any(True for rank in self._sure(data) for _ in self._spans(rank, reading))
+
+    def _sure(self, data: bytes) -> Iterator[int]:
+        for rank in self._sieve.candidates(data):
+            if not self._rules[rank].guess and self._rules[rank].finder != ENCODED:
+                yield rank
+
+
+def _turns(reasons: Sequence[Reason]) -> list[int]:
+    """When the rule of each rank is asked: after all whose reason outranks its own."""
+    turns = [0] * len(reasons)
+    for turn, reason in enumerate(sorted(reasons)):
+        turns[reason.rank] = turn
+    return turns
+
+
+def _confirmed(rule: Rule, spans: Spans, reading: Reading) -> Iterator[tuple[int, int]]:
+    """Those of `spans` that the rule's floor of entropy and its check leave, as the check delimits them."""
+    check = CHECKS[rule.check] if rule.check else None
+    data = reading.data
+    for start, end in spans:
+        if reading.is_taken(start, end if rule.check != "email" else start + 1):
+            continue  # the name before an `@` that is taken out leaves the name of a host, which stays
+        if rule.entropy and not has_entropy(data[start:end], rule.entropy):
+            continue
+        span = check(data, start, end) if check else (start, end)
+        if span is not None:
+            yield span

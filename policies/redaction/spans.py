@@ -1,0 +1,226 @@
+"""Spans to segments: overlaps joined, the stricter kind wins, marks already there are left alone."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from policies.redaction.model import Hidden, Kind, Segments
+from policies.redaction.normalization import decode
+
+MARK = re.compile(rb"\[redacted:([a-z0-9][a-z0-9-]{1,47})\]")
+# Stands for each byte of a mark while a text is scanned: no rule looks for it, and it ends no value.
+NEUTRAL = b"\x7f"
+
+
+class Reason(NamedTuple):
+    """Why bytes are taken out, and what stands in their place.
+
+    The least of reasons outranks the others: what is gone for good before what may be kept, what is sure before a
+    guess, then the more particular rule, which has the lower rank.
+    """
+
+    kept: bool
+    guess: bool
+    rank: int
+    gone: Hidden
+    mark: bytes
+
+    @classmethod
+    def of(cls, rule: str, kind: Kind, rank: int, *, guess: bool = False) -> "Reason":
+        """The reason that the rule with the id `rule` gives."""
+        gone = Hidden(rule, kind)
+        return cls(kind is Kind.personal, guess, rank, gone, gone.mark.encode())
+
+
+class Span(NamedTuple):
+    """Bytes `start:end` of a text are taken out."""
+
+    start: int
+    end: int
+    reason: Reason
+
+
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """`spans` in order without overlaps: what overlaps becomes one, for the reason that outranks the others."""
+    merged: list[Span] = []
+    for span in sorted(spans, key=_order):
+        if merged and span.start < merged[-1].end:
+            merged[-1] = _union(merged[-1], span)
+        else:
+            merged.append(span)
+    return merged
+
+
+def _order(span: Span) -> tuple[int, int]:
+    return span[0], -span[1]
+
+
+def _union(a: Span, b: Span) -> Span:
+    """One span for two that overlap, `a` being the earlier or the longer one."""
+    if b.reason.guess and b.end <= a.end:
+        return a
+    if a.reason.guess and (b.start, b.end) == (a.start, a.end):
+        return b
+    lead = a if a.reason <= b.reason else b
+    end = max(a.end, b.end)
+    return a if lead is a and end == a.end else Span(a.start, end, lead.reason)
+
+
+def neutral(data: bytes, known: frozenset[bytes]) -> bytes:
+    """`data` with the marks of `known` rules made unreadable at the same length, so that no rule sees words in them."""
+    if b"[redacted:" not in data:
+        return data
+    return MARK.sub(lambda match: NEUTRAL * len(match[0]) if match[1] in known else match[0], data)
+
+
+def outside_marks(spans: Sequence[Span], data: bytes, known: frozenset[bytes]) -> Sequence[Span]:
+    """`spans` (joined) without the marks of `known` rules that stand in `data`: a mark is never taken out again.
+
+    A mark of a rule that nobody knows is text like any other, for whoever wrote the text may have forged it.
+    """
+    if not spans or b"[redacted:" not in data:
+        return spans
+    marks = [match.span() for match in MARK.finditer(data) if match[1] in known]
+    kept: list[Span] = []
+    first = 0
+    for span in spans:
+        while first < len(marks) and marks[first][1] <= span.start:
+            first += 1
+        at, near = span.start, first
+        while near < len(marks) and marks[near][0] < span.end:
+            kept.extend(_with_substance(span, at, marks[near][0], data))
+            at = marks[near][1]
+            near += 1
+        if at == span.start:
+            kept.append(span)
+        else:
+            kept.extend(_with_substance(span, at, span.end, data))
+    return kept
+
+
+def _with_substance(span: Span, start: int, end: int, data: bytes) -> list[Span]:
+    """The part of a span beside a mark, unless only punctuation is left of it."""
+    if not any(byte > 0x7F or chr(byte).isalnum() for byte in data[start:end]):
+        return []
+    return [Span(start, end, span.reason)]
+
+
+_REPEATED_BYTES_MIN = 6
+_PLAIN_BYTES_MAX = 12
+# Looking for one value reads the whole text; a text within the size cap may hold some thousand.
+_REPEATED_WORK_BYTES = 16 << 20
+
+
+def repeated(spans: Sequence[Span], data: bytes) -> list[Span]:
+    """Where else in `data` the secrets of `spans` (joined) stand, as a whole word.
+
+    A word of letters alone may be a password and still be a word everywhere else; only a long one is looked for.
+    """
+    found: list[Span] = []
+    budget = _REPEATED_WORK_BYTES
+    for value, reason in {data[span.start : span.end]: span.reason for span in spans if _is_telling(span)}.items():
+        if len(value) < _REPEATED_BYTES_MIN or (value.isalpha() and len(value) < _PLAIN_BYTES_MAX):
+            continue
+        budget -= len(data)
+        if budget < 0:
+            break
+        found += _occurrences(value, reason, data)
+    return found
+
+
+def _is_telling(span: Span) -> bool:
+    return not span.reason.guess and not span.reason.kept and span.reason.gone.kind is Kind.secret
+
+
+def _occurrences(value: bytes, reason: Reason, data: bytes) -> Iterator[Span]:
+    at = data.find(value)
+    while at >= 0:
+        end = at + len(value)
+        if not (data[at - 1 : at].isalnum() or data[end : end + 1].isalnum()):
+            yield Span(at, end, reason)
+        at = data.find(value, end)
+
+
+class Piece(NamedTuple):
+    """A stretch of the original text, in clear or hidden, and what stands for it in the masked text."""
+
+    data: bytes
+    shown: bytes
+    hidden: Hidden | None = None
+
+
+def read_again(pieces: Iterable[Piece]) -> bytes:
+    """The masked text as rules read it: like `neutral`, with what stands for hidden pieces."""
+    return b"".join([piece.data if piece.hidden is None else NEUTRAL * len(piece.shown) for piece in pieces])
+
+
+def split(pieces: Sequence[Piece], spans: Sequence[Span]) -> list[Piece]:
+    """`pieces` after hiding `spans` (joined, in bytes of the masked text)."""
+    result: list[Piece] = []
+    at = 0
+    queue = list(reversed(spans))
+    for piece in pieces:
+        shown = piece.shown
+        stop = at + len(shown)
+        inside: list[Span] = []
+        while queue and queue[-1].start < stop:
+            inside.append(queue[-1])
+            if queue[-1].end > stop:
+                break
+            queue.pop()
+        if piece.hidden is not None:
+            result.append(_sterner(piece, inside))
+        else:
+            result.extend(_cut(piece.data, at, inside))
+        at = stop
+    return result
+
+
+def _sterner(piece: Piece, spans: Sequence[Span]) -> Piece:
+    """A personal span that turns out to stand inside a secret one is gone for good too."""
+    hidden = piece.hidden
+    if hidden is None or hidden.text is None or all(span.reason.kept for span in spans):
+        return piece
+    return Piece(piece.data, piece.shown, Hidden(hidden.rule, Kind.secret))
+
+
+def _cut(data: bytes, offset: int, spans: Sequence[Span]) -> list[Piece]:
+    pieces: list[Piece] = []
+    at = 0
+    for span in spans:
+        start, end = max(0, span.start - offset), min(len(data), span.end - offset)
+        if start > at:
+            pieces.append(clear(data[at:start]))
+        if end > start:
+            pieces.append(_hidden(data[start:end], span.reason))
+        at = end
+    if at < len(data):
+        pieces.append(clear(data[at:]))
+    return pieces
+
+
+def clear(data: bytes) -> Piece:
+    """A stretch that stays as it is."""
+    return Piece(data, data)
+
+
+def _hidden(data: bytes, reason: Reason) -> Piece:
+    gone = reason.gone
+    return Piece(data, reason.mark, Hidden(gone.rule, gone.kind, decode(data)) if reason.kept else gone)
+
+
+def segments(pieces: Iterable[Piece]) -> Segments:
+    """Pieces as the segments of a Redaction, neighbouring clear ones joined."""
+    result: list[str | Hidden] = []
+    kept: list[bytes] = []
+    for piece in pieces:
+        if piece.hidden is None:
+            kept.append(piece.data)
+            continue
+        if kept:
+            result.append(decode(b"".join(kept)))
+            kept = []
+        result.append(piece.hidden)
+    if kept:
+        result.append(decode(b"".join(kept)))
+    return tuple(result)

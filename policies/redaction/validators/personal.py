@@ -1,0 +1,189 @@
+"""Confirmations of what is personal: check sums, ranges, and what an address or a number must not be."""
+
+import ipaddress
+import re
+
+from stdnum import bitcoin, iban, luhn
+
+from policies.redaction.validators.harmless import holds_digit, is_harmless_there
+
+Span = tuple[int, int]
+NOT_DIGIT = bytes(set(range(256)) - set(b"0123456789"))
+
+
+def card_span(data: bytes, start: int, end: int) -> Span | None:
+    digits = data[start:end].translate(None, NOT_DIGIT).decode()
+    if not 12 <= len(digits) <= 19 or digits[0] not in "123456" or len(set(digits)) < 2:
+        return None
+    return (start, end) if _is_card_number(digits) and luhn.is_valid(digits) else None
+
+
+_CARD_STARTS = re.compile(
+    r"4|5[0-8]|6[0-9]|3[0-9]|2[2-7]|2131|1800|2014|2149|22|1946"
+)  # ISO/IEC 7812 major industries 3 to 6, Mir and the two-series of Mastercard, the old JCB and enRoute ranges
+
+
+def _is_card_number(digits: str) -> bool:
+    if not _CARD_STARTS.match(digits) and digits[0] != "2":
+        return False
+    # a time in milliseconds or microseconds begins with 1 and is no card; only JCB's 1800 range does
+    return digits[0] != "1" or digits.startswith(("1800", "1946"))
+
+
+def iban_span(data: bytes, start: int, end: int) -> Span | None:
+    """ISO 13616: the longest prefix that holds, for a bank's number may be followed by a word in capitals."""
+    text, _, _ = data[start:end].decode("ascii", "replace").partition("\ufffd")
+    if len(text) < _IBAN_CHARS_MIN:
+        return None
+    for stop in reversed(_mod_97_stops(text)):
+        if iban.is_valid(text[:stop], check_country=False):
+            return start, start + stop
+    return None
+
+
+_IBAN_CHARS_MIN = 15
+
+
+def _mod_97_stops(text: str) -> list[int]:
+    """Where the prefixes of `text` end whose check digits hold (ISO 7064, Mod 97-10), whatever their country."""
+    head = int("".join([str(int(char, 36)) for char in text[:4]]))
+    stops: list[int] = []
+    rest = 0
+    for stop, char in enumerate(text[4:], 5):
+        if char in " -":
+            continue
+        value = int(char, 36)
+        rest = (rest * (10 if value < 10 else 100) + value) % 97
+        if (rest * 1_000_000 + head) % 97 == 1:
+            stops.append(stop)
+    return stops
+
+
+_VERSION_WORDS = (b"version", b"ver", b"release", b"build", b"chrome", b"safari", b"firefox", b"edg", b"v")
+_COMPARISONS = (b">=", b"<=", b"==", b"~=", b"!=", b"^", b"~>")
+_VERSION_GLUE = b" :=/\"'"
+
+
+def _is_version_there(data: bytes, start: int) -> bool:
+    """Whether the word before `start` says that a version follows."""
+    before = data[max(0, start - 16) : start].lower().removesuffix(b"\n")
+    if before.rstrip(b" ").endswith(_COMPARISONS):
+        return True
+    word = before.rstrip(_VERSION_GLUE)
+    return len(before) - len(word) <= 3 and word.endswith(_VERSION_WORDS)
+
+
+def ipv4_span(data: bytes, start: int, end: int) -> Span | None:
+    numbers = list(map(int, data[start:end].partition(b"/")[0].split(b".")))
+    if max(numbers) > 255 or numbers[0] == 127 or not any(numbers):
+        return None  # no address, the machine itself, or any address
+    return None if _is_version_there(data, start) else (start, end)
+
+
+def host_ip_span(data: bytes, start: int, end: int) -> Span | None:
+    return (start, end) if max(map(int, data[start:end].split(b"-"))) <= 255 else None
+
+
+def ipv6_span(data: bytes, start: int, end: int) -> Span | None:
+    """RFC 4291 text form, with an optional zone and prefix length."""
+    text = data[start:end].decode("ascii", "replace")
+    address, _, _ = text.partition("/")
+    bare = address.partition("%")[0].rstrip(":") if not address.endswith("::") else address
+    try:
+        ipaddress.IPv6Address(bare)
+    except ValueError:
+        return None
+    if (len(bare) < 3 or bare == "::1") and "/" not in text:
+        return None  # any address, or the machine itself
+    if not any(char.isdigit() for char in text) and bare.count(":") < 4:
+        return None  # a path in C++ or Rust
+    return start, end if address.partition("%")[0] == bare else start + len(bare)
+
+
+def mac_span(data: bytes, start: int, end: int) -> Span | None:
+    text = data[start:end]
+    return (start, end) if text.translate(None, _NOT_HEX) != b"0" * 12 else None
+
+
+_NOT_HEX = bytes(set(range(256)) - set(b"0123456789abcdefABCDEF"))
+
+
+def ssn_span(data: bytes, start: int, end: int) -> Span | None:
+    """United States: area not 000, 666 or 9xx, group not 00, serial not 0000 (SSA, POMS RM 10201.035)."""
+    digits = data[start:end].translate(None, NOT_DIGIT)
+    if b"." in data[start:end] and _is_version_there(data, start):
+        return None
+    wrong = digits[:3] in (b"000", b"666") or digits[:1] == b"9" or digits[3:5] == b"00" or digits[5:] == b"0000"
+    return None if wrong or len(digits) != 9 else (start, end)
+
+
+def phone_span(data: bytes, start: int, end: int) -> Span | None:
+    """ITU-T E.164 allows 15 digits; a date, a time or a decimal number is none."""
+    text = data[start:end]
+    digits = text.translate(None, NOT_DIGIT)
+    if not 6 <= len(digits) <= 16 or len(set(digits)) < 2:
+        return None
+    if digits == text and is_harmless_there(data, start):
+        return None
+    if _DATE.match(text.lstrip(b"(+")) or (_PAIRS.fullmatch(text) and _is_row_of_pairs(data, start, end)):
+        return None
+    return start, end
+
+
+_PAIRS = re.compile(rb"\d{2}(?: \d{2}){3}")
+
+
+def _is_row_of_pairs(data: bytes, start: int, end: int) -> bool:
+    """Whether more numbers stand in the row: then it is no telephone number of four pairs."""
+    return data[end : end + 2].strip(b" ,").isdigit() or data[max(0, start - 2) : start].strip(b" ,").isdigit()
+
+
+def wallet_span(data: bytes, start: int, end: int) -> Span | None:
+    """Bitcoin's addresses hold a check sum; one of 64 hexadecimal trace ids looks like one and does not."""
+    token = data[start:end]
+    if token.startswith((b"1", b"3")):
+        return (start, end) if bitcoin.is_valid(token.decode()) else None
+    return (start, end) if holds_digit(token) else None
+
+
+def document_span(data: bytes, start: int, end: int) -> Span | None:
+    """A licence's number: mostly digits, or in capitals with some, and no year."""
+    words = data[start:end].split(b" ")
+    while len(words) > 1 and not holds_digit(words[-1]):
+        words.pop()
+    token = b" ".join(words)
+    end = start + len(token)
+    digits = len(token.translate(None, NOT_DIGIT))
+    written = token.upper() == token or digits * 2 >= len(token)
+    return (start, end) if written and digits >= 4 and len(token) >= 6 else None
+
+
+def project_span(data: bytes, start: int, end: int) -> Span | None:
+    """Google's project ids: several words, or a word with digits."""
+    token = data[start:end]
+    return (start, end) if b"-" in token or holds_digit(token) else None
+
+
+_BEFORE_APOSTROPHE = re.compile(rb"(?<![A-Za-z0-9])([A-Za-z]{2,30}+)'\Z")
+
+
+def email_span(data: bytes, start: int, end: int) -> Span | None:
+    """A path or a query before an encoded address is none of it; a name like O'Brien is."""
+    name = _BEFORE_APOSTROPHE.search(data, max(0, start - 32), start)
+    if name and data[name.end() : name.end() + 1].isalpha():
+        start = name.start(1)
+    local = data[start:end].rpartition(b"@")[0]
+    cut = max(local.rfind(b"/"), local.rfind(b"="), local.rfind(b"?"), local.rfind(b"&")) + 1
+    return (start + cut, end) if cut < len(local) else (start, end)
+
+
+_DATE = re.compile(rb"(?:19|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ](?:0?[1-9]|[12]\d|3[01])(?:\D|$)")
+
+
+_SHARED_HOMES = frozenset(
+    b"runner root app user users ubuntu ec2-user node work vsts shared public default site jovyan admin".split()
+)
+
+
+def person_span(data: bytes, start: int, end: int) -> Span | None:
+    return None if data[start:end].lower() in _SHARED_HOMES else (start, end)
