@@ -19,9 +19,9 @@ from uuid import uuid4
 from policies.evidence import Leaf, LedgerKind, Node, completed, leaf_bytes, leaf_hash, verify_inclusion
 from service.keyring import create_kek_file, open_keyring
 from service.ledger import Checkpoints, Ledger
-from service.storage import address
 from service.storage.database import Database
-from service.storage.migrate import migrate
+from service.storage.embedded import connection as address
+from service.storage.schema.migrate import migrate
 
 ENTRIES = 1_000_000
 ROUNDS = 500

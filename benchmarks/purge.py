@@ -53,7 +53,7 @@ from service.ingest.writer import Writer
 from service.retention.purge import run_purge
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
-from service.storage.cluster import Cluster
+from service.storage.embedded.data_directory import Cluster
 from service.storage.packing import pack
 
 READERS: Final = 8

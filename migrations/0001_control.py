@@ -1,4 +1,4 @@
-"""The small control tables, as `service.storage.models` describes them."""
+"""The small control tables, as `service.storage.schema.models` describes them."""
 
 from uuid import uuid4
 

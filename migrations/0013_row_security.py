@@ -1,6 +1,6 @@
 """Row-level security on every table that says something of accounts, not on calls and sums alone.
 
-Privileges and policies are in `service.storage.row_security`, which is put in force after every migration, and again
+Privileges and policies are in `service.storage.schema.row_security`, which is put in force after every migration, and again
 when an operator makes the roles later. Here stands what holds without any role.
 """
 

@@ -16,10 +16,10 @@ from service.keyring.standby import KEPT, Standby
 from service.ledger import Ledger, LedgerKind, refuse_replaced
 from service.logs import get_logger
 from service.settings import Settings
-from service.storage.api_keys import added_key, any_key
-from service.storage.cluster import Cluster, write_private
-from service.storage.installed import has_ledger, install, installation
-from service.storage.policy_store import AppliedPolicy, LedgerWriter, applied_policy, refuse_other, store_policy
+from service.storage.control.api_keys import added_key, any_key
+from service.storage.control.policies import AppliedPolicy, LedgerWriter, applied_policy, refuse_other, store_policy
+from service.storage.embedded.data_directory import Cluster, write_private
+from service.storage.schema.installed import has_ledger, install, installation
 
 log = get_logger()
 ADMIN_KEY_FILE = "admin.key"

@@ -48,13 +48,13 @@ from service.keyring.patient import PatientKeyring
 from service.keyring.standby import KEPT, Standby
 from service.ledger import KnownKeys, Ledger, LedgerKeeper, LedgerKind, record_replacement, refuse_replaced
 from service.settings import Settings
-from service.storage import address
-from service.storage.api_keys import added_key, revoke_every_key
 from service.storage.connection import Connection
+from service.storage.control.api_keys import added_key, revoke_every_key
 from service.storage.database import Database
-from service.storage.installed import installation, starting_alone
-from service.storage.migrate import migrate
+from service.storage.embedded import connection as address
 from service.storage.notices import notify
+from service.storage.schema.installed import installation, starting_alone
+from service.storage.schema.migrate import migrate
 from service.storage.sealed import sealed_with
 
 _NAMES_MAX: Final = 500

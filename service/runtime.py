@@ -24,13 +24,13 @@ from service.retention.key_minting import KeyMinting
 from service.retention.means import Means
 from service.retention.tombstones import replay_tombstones
 from service.settings import Settings
-from service.storage import address
-from service.storage.accounts import Accounts
+from service.storage.control.accounts import Accounts
+from service.storage.control.policies import AppliedPolicy, applied_policy, refuse_unledgered
 from service.storage.database import Database
-from service.storage.installed import installation, starting_alone
-from service.storage.migrate import migrate
+from service.storage.embedded import connection as address
 from service.storage.partitions import Partitions
-from service.storage.policy_store import AppliedPolicy, applied_policy, refuse_unledgered
+from service.storage.schema.installed import installation, starting_alone
+from service.storage.schema.migrate import migrate
 
 log = get_logger()
 

@@ -25,9 +25,9 @@ from service.retention.start_check import say_differences
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.shared import shared_memory
+from service.storage.control.policies import refuse_unledgered
 from service.storage.notices import listen_for_ever
 from service.storage.partitions import Need
-from service.storage.policy_store import refuse_unledgered
 
 log = get_logger()
 # Twice what a worker itself takes for the requests that are under way.

@@ -25,8 +25,8 @@ import pytest
 from folders import IN_MEMORY, SHORT_FOLDER
 from time_limits import pytest_runtest_protocol, pytest_timeout_set_timer  # noqa: F401 - hooks
 
-from service.storage import processes
-from service.storage.migrate import migrate
+from service.storage.embedded import processes
+from service.storage.schema.migrate import migrate
 
 for _name in list(os.environ):
     # PG* would bend every connection that leaves something unsaid.

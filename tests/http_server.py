@@ -23,8 +23,8 @@ from service.front import Front
 from service.ledger import KeyRegister, Ledger, LedgerKeeper, LedgerKind
 from service.runtime import Runtime
 from service.settings import Settings
-from service.storage.models import ApiKey
-from service.storage.policy_store import store_policy
+from service.storage.control.policies import store_policy
+from service.storage.schema.models import ApiKey
 
 
 @dataclass(slots=True)

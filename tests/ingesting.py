@@ -23,10 +23,10 @@ from service.ingest.setup import rules_in_force
 from service.ingest.verdict import Verdict
 from service.ingest.writer import Writer
 from service.keyring import Keyring, create_kek_file, open_keyring
-from service.storage.accounts import Accounts
+from service.storage.control.accounts import Accounts
+from service.storage.control.policies import AppliedPolicy
 from service.storage.database import Database
 from service.storage.partitions import Partitions
-from service.storage.policy_store import AppliedPolicy
 
 ANYONE = Principal("testkey2", Role.INGEST, None)
 RECENT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)

@@ -23,11 +23,11 @@ from service.keyring import Keyring, create_kek_file, open_keyring
 from service.query.reader import Reader
 from service.query.scope import Scope
 from service.query.users import period_label
-from service.storage.accounts import Accounts
+from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.ids import call_uuid, encode_call_id, encode_error_id
-from service.storage.models import Account, AccountTier
 from service.storage.partitions import Partitions
+from service.storage.schema.models import Account, AccountTier
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SALT = bytes(range(24))

@@ -16,12 +16,12 @@ from policies.policy.views import view_table
 from service.query.scope import Scope
 from service.query.usage import UsageReader
 from service.retention.folder import Folder
-from service.storage.accounts import Accounts
+from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.ids import call_uuid
-from service.storage.models import Account, AccountTier
 from service.storage.partitions import Partitions
-from service.storage.statements_write import CREATE_STAGED, STAGED_COLUMNS, STAGED_TABLE, STORE_STAGED
+from service.storage.schema.models import Account, AccountTier
+from service.storage.statements.write import CREATE_STAGED, STAGED_COLUMNS, STAGED_TABLE, STORE_STAGED
 
 _numbers = itertools.count()
 QUARTER = timedelta(minutes=15)

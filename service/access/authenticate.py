@@ -16,7 +16,7 @@ from service.access.principal import Principal
 from service.errors import RequestError
 from service.ledger import KeyRegister
 from service.logs import get_logger
-from service.storage.api_keys import KeyRecord, get_key, note_use
+from service.storage.control.api_keys import KeyRecord, get_key, note_use
 
 log = get_logger()
 

@@ -21,8 +21,8 @@ from service.errors import RequestError, ServiceError
 from service.guard import guarded
 from service.logs import get_logger
 from service.query.errors import OutOfRetentionError, QueryTimeoutError
+from service.storage.control.exports import ExportBusyError
 from service.storage.errors import is_away
-from service.storage.export_store import ExportBusyError
 
 log = get_logger()
 

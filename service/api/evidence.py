@@ -18,8 +18,8 @@ from service.api.ledger_types import Checkpoint, checkpoint_node
 from service.api.retention_fields import reading, refuse_bound
 from service.api.scalars import BigInt
 from service.ledger import ask_evidence, span_of
-from service.storage.export_store import get_export
-from service.storage.policy_store import applied_policy
+from service.storage.control.exports import get_export
+from service.storage.control.policies import applied_policy
 
 EVIDENCE_COST: Final = 1_000
 Info = strawberry.Info[Context, Any]

@@ -14,8 +14,8 @@ from service.api.gate import throttled
 from service.api.retention_types import decode_id, encode_id
 from service.api.scalars import BigInt, Digest, big_int
 from service.api.types import Node
-from service.storage.export_store import ExportBusyError, ExportRecord
-from service.storage.export_store import ExportState as StoredState
+from service.storage.control.exports import ExportBusyError, ExportRecord
+from service.storage.control.exports import ExportState as StoredState
 
 PREFIX = "exp"
 

@@ -17,9 +17,9 @@ from service.api.filters import written_filter
 from service.api.inputs import CallFilter, ErrorFilter
 from service.api.limits import Bucket
 from service.query.errors import BadInputError
-from service.storage.export_store import ExportKind as StoredKind
-from service.storage.export_store import ask_export
-from service.storage.policy_store import applied_policy
+from service.storage.control.exports import ExportKind as StoredKind
+from service.storage.control.exports import ask_export
+from service.storage.control.policies import applied_policy
 
 EXPORT_COST: Final = 1_000
 _MAX_COST: Final = 1_000_000

@@ -14,7 +14,7 @@ from service.api.directives import Cost
 from service.api.enums import DataClass, PolicyAction, Role, Store, View
 from service.api.errors import Code, refused
 from service.api.scalars import Digest
-from service.storage.policy_store import StoredPolicy, StoredPolicyError, policy_of_digest
+from service.storage.control.policies import StoredPolicy, StoredPolicyError, policy_of_digest
 
 _FIELDS_WEIGHT: Final = 50
 Info = strawberry.Info[Context, Any]

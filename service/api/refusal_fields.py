@@ -10,7 +10,7 @@ from service.api.context import Context
 from service.api.directives import Cost
 from service.api.scalars import BigInt
 from service.query.refusals import ROWS_MAX, read_refusals
-from service.storage.refusal_store import NO_ACCOUNT
+from service.storage.control.refusals import NO_ACCOUNT
 
 Info = strawberry.Info[Context, Any]
 UNSET: Any = strawberry.UNSET

@@ -45,7 +45,7 @@ from service.retention import erasure as erasures
 from service.retention import holds, report
 from service.retention.means import Means
 from service.retention.runs import Runs
-from service.storage.policy_store import applied_policy
+from service.storage.control.policies import applied_policy
 
 Info = strawberry.Info[Context, Any]
 UNSET: Any = strawberry.UNSET

@@ -10,7 +10,7 @@ from policies.policy.model import Tier
 from service.commands.common import quiet_runtime, run, say, table
 from service.commands.options import Data, noun
 from service.retention.tiers import Move, move_account
-from service.storage.installed import list_accounts as all_accounts
+from service.storage.schema.installed import list_accounts as all_accounts
 
 app = noun("Show accounts and their tiers.")
 

@@ -12,8 +12,8 @@ from service.commands.keys import create_key, revoke_key
 from service.errors import OperatorError
 from service.ingest import writer_of
 from service.runtime import Runtime
-from service.storage.api_keys import any_key, live_keys_named
-from service.storage.installed import any_account, installation, mark_as_demo
+from service.storage.control.api_keys import any_key, live_keys_named
+from service.storage.schema.installed import any_account, installation, mark_as_demo
 
 CALLS = 6_000
 DAYS = 30

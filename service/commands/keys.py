@@ -17,8 +17,8 @@ from service.errors import RequestError
 from service.guard import without_secrets
 from service.ledger import KeyRegister, LedgerKind
 from service.runtime import Runtime
-from service.storage.api_keys import KeyRecord, added_key, get_key, revoked_key
-from service.storage.api_keys import list_keys as all_keys
+from service.storage.control.api_keys import KeyRecord, added_key, get_key, revoked_key
+from service.storage.control.api_keys import list_keys as all_keys
 from service.storage.notices import notify
 
 app = noun("Make, list and end API keys.")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from service.commands.common import run, say, settings_for
 from service.commands.options import Data, verb
-from service.storage import address
-from service.storage.migrate import migrate as run_migrations
+from service.storage.embedded import connection as address
+from service.storage.schema.migrate import migrate as run_migrations
 
 app = verb()
 

@@ -17,7 +17,7 @@ from service.errors import OperatorError, RequestError
 from service.installation import ADMIN_KEY_FILE
 from service.query.enforcement import check_schema
 from service.runtime import Runtime
-from service.storage.policy_store import AppliedPolicy, PolicyDesk, agrees, policy_desk
+from service.storage.control.policies import AppliedPolicy, PolicyDesk, agrees, policy_desk
 
 SHELL: Final = "cli"
 """Who acts when no key is named: whoever has the operator's shell, one person as far as anybody can tell."""

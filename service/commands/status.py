@@ -15,10 +15,10 @@ from service.retention.means import Means
 from service.retention.start_check import differences_at_start
 from service.runtime import Runtime
 from service.settings import Settings
-from service.storage.api_keys import count_keys
+from service.storage.control.api_keys import count_keys
 from service.storage.errors import DatabaseError, is_away
-from service.storage.installed import count_accounts, newest_purge, server_facts
 from service.storage.readiness import free_bytes
+from service.storage.schema.installed import count_accounts, newest_purge, server_facts
 
 _LOST_MAX: Final = 5
 _APART_HOURS: Final = 0.1

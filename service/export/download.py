@@ -16,8 +16,8 @@ from service.export.folder import ExportFolder
 from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.http import refusal
 from service.runtime import Runtime
+from service.storage.control.exports import ExportRecord, ExportState, get_export
 from service.storage.errors import DatabaseAwayError
-from service.storage.export_store import ExportRecord, ExportState, get_export
 
 PATH: Final = "/v1/exports/{id}"
 _CHUNK_BYTES: Final = 2**17

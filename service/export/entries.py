@@ -10,7 +10,7 @@ from policies import Role
 from service.api.export_types import encode_export_id
 from service.ledger import LedgerKind
 from service.runtime import Runtime
-from service.storage.export_store import ExportRecord, Written
+from service.storage.control.exports import ExportRecord, Written
 
 
 def export_facts(record: ExportRecord, written: Written) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from policies.evidence.verify import FORMAT
 from service.errors import ServiceError
 from service.ledger import Checkpoints, SignedCheckpoint, evidence_lines
 from service.runtime import Runtime
-from service.storage.export_store import ExportRecord
+from service.storage.control.exports import ExportRecord
 
 # Members stand in sorted order, so a line ends with its type.
 _ENTRY: Final = b'"type":"entry"}\n'

@@ -23,7 +23,7 @@ from service.ledger import LedgerKind
 from service.logs import get_logger
 from service.runtime import Runtime
 from service.storage.connection import Connection
-from service.storage.export_store import (
+from service.storage.control.exports import (
     ExportKind,
     ExportRecord,
     Written,

@@ -14,8 +14,8 @@ from service.export.pages import exported_pages, kind_of
 from service.query.clock import DatabaseClock
 from service.query.scope import Scope
 from service.runtime import Runtime
-from service.storage.api_keys import get_key
-from service.storage.export_store import ExportRecord
+from service.storage.control.api_keys import get_key
+from service.storage.control.exports import ExportRecord
 
 
 class ExportEndedError(RequestError):

@@ -6,7 +6,7 @@ from policies import Report
 from service.access.principal import Principal
 from service.ingest.refusals import Refusal
 from service.ingest.rows import Rejection
-from service.storage.accounts import DEFAULT_ACCOUNT, Accounts
+from service.storage.control.accounts import DEFAULT_ACCOUNT, Accounts
 
 # What these gateways report as the account is an id of their own, not a name that someone chose here: it does not
 # contradict a key that is bound to one account.

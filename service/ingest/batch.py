@@ -22,7 +22,7 @@ from service.ingest.staging import Connection, create_staging, insert_new
 from service.ingest.verdict import Status
 from service.logs import get_logger
 from service.storage.errors import DatabaseAwayError
-from service.storage.statements_write import DATABASE_STATE, DURABLE_COMMITS
+from service.storage.statements.write import DATABASE_STATE, DURABLE_COMMITS
 
 log = get_logger()
 

@@ -14,10 +14,10 @@ import asyncpg
 from policies import Report
 from service.ingest.addressee import Addressees
 from service.ingest.errors import DATABASE_FAULTS
-from service.storage.accounts import DEFAULT_ACCOUNT, Accounts
+from service.storage.control.accounts import DEFAULT_ACCOUNT, Accounts
 from service.storage.errors import DatabaseAwayError
 from service.storage.sources import SOURCE_NUMBERS
-from service.storage.statements_write import BILLED_AT
+from service.storage.statements.write import BILLED_AT
 
 _AGE_MAX: Final = timedelta(days=60)
 

@@ -17,9 +17,9 @@ from service.ingest.rows import Rejection
 from service.ingest.staging import Connection
 from service.ingest.verdict import Status
 from service.storage.sources import AMOUNT_SOURCE_NUMBERS
-from service.storage.statements_complete import AMOUNT, AMOUNT_OPEN, COMPLETE, FILLED, LOCK_STORED, STORED_DIGESTS
-from service.storage.statements_correct import INHERITED
-from service.storage.statements_write import STAGED_COLUMNS, STAGED_TABLE
+from service.storage.statements.complete import AMOUNT, AMOUNT_OPEN, COMPLETE, FILLED, LOCK_STORED, STORED_DIGESTS
+from service.storage.statements.correct import INHERITED
+from service.storage.statements.write import STAGED_COLUMNS, STAGED_TABLE
 
 _ESTIMATED: Final = AMOUNT_SOURCE_NUMBERS["ESTIMATED"]
 _PLACES: Final = {name: place for place, name in enumerate(STAGED_COLUMNS)}

@@ -21,14 +21,14 @@ from service.ingest.rows import Rejection
 from service.ingest.staging import Connection
 from service.ingest.verdict import Status
 from service.storage.ids import milliseconds
-from service.storage.statements_correct import (
+from service.storage.statements.correct import (
     CALLS_OF_SOURCE_ID,
     CORRECTED_BEFORE,
     CORRECTIONS_KNOWN,
     LOCK_CORRECTED,
     STORE_CORRECTIONS,
 )
-from service.storage.statements_write import STAGED_COLUMNS, STAGED_TABLE
+from service.storage.statements.write import STAGED_COLUMNS, STAGED_TABLE
 
 _PLACES: Final = {name: place for place, name in enumerate(STAGED_COLUMNS)}
 UNKNOWN_CALL: Final = (

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
-from service.storage.accounts import EPOCH
+from service.storage.control.accounts import EPOCH
 
 # Hours end at 23, as RFC 3339 has it: `datetime.fromisoformat` takes 24 as the next day's hour 0 from Python 3.14 on.
 _DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"

@@ -16,7 +16,7 @@ from service.ingest.rows import Rejection
 from service.ingest.sealing import Sealer
 from service.ingest.tokens import Tokens
 from service.keyring import Keyring
-from service.storage.accounts import Accounts
+from service.storage.control.accounts import Accounts
 from service.storage.ids import IdError, call_uuid_hex, correction_key_hex, decode_call_id
 from service.storage.sources import AMOUNT_SOURCE_NUMBERS, AMOUNT_UNKNOWN_NUMBERS, SOURCE_NUMBERS
 

@@ -19,7 +19,7 @@ from service.ingest.metrics import count_refused
 from service.ingest.refusals import Refusal
 from service.ingest.verdict import Verdict
 from service.logs import get_logger
-from service.storage.refusal_store import NO_ACCOUNT, RefusalCount, add_refusals
+from service.storage.control.refusals import NO_ACCOUNT, RefusalCount, add_refusals
 from service.storage.sources import SOURCE_NUMBERS
 
 log = get_logger()

@@ -13,7 +13,7 @@ from service.ingest.price_file import load_prices
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.writer import Writer
 from service.runtime import Runtime
-from service.storage.policy_store import AppliedPolicy
+from service.storage.control.policies import AppliedPolicy
 
 _WRITER = web.AppKey("calledger_writer", Writer)
 _REFUSALS = web.AppKey("calledger_refusals", RefusalLog)

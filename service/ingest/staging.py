@@ -12,7 +12,7 @@ import orjson
 from asyncpg.pool import PoolConnectionProxy
 
 from service.ingest.prepared import Prepared
-from service.storage.statements_write import CREATE_STAGED, STAGED_COLUMNS, STAGED_TABLE, STORE_GIVEN, STORE_STAGED
+from service.storage.statements.write import CREATE_STAGED, STAGED_COLUMNS, STAGED_TABLE, STORE_GIVEN, STORE_STAGED
 
 FEW_MAX: Final = 50
 

@@ -32,7 +32,7 @@ from service.ingest.turns import LONG_TEXT_BYTES, Turn, in_parts, is_long_to_adm
 from service.ingest.verdict import Verdict, tally_of
 from service.keyring import Keyring
 from service.logs import get_logger
-from service.storage.accounts import Accounts
+from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.errors import DatabaseAwayError
 from service.storage.partitions import Partitions

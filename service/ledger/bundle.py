@@ -15,7 +15,7 @@ from service.ledger.checkpoints import Checkpoints, SignedCheckpoint
 from service.ledger.errors import LedgerRangeError, LedgerSignerError
 from service.ledger.store import Ledger, Selection
 from service.storage.connection import Connection
-from service.storage.export_store import Asker, ExportKind, ExportRecord, add_export
+from service.storage.control.exports import Asker, ExportKind, ExportRecord, add_export
 
 _CLOCK: Final = "SELECT clock_timestamp()"
 _POLICIES: Final = "SELECT version, digest, document FROM policy_version WHERE digest = ANY ($1) ORDER BY version"

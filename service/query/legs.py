@@ -17,7 +17,7 @@ from service.query.predicate import Compare, Span, operands
 from service.query.question import Question
 from service.query.scope import Scope
 from service.query.where import accounts_matching
-from service.storage.accounts import Accounts
+from service.storage.control.accounts import Accounts
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
 
 LEGS_MAX: Final = 8

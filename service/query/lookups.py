@@ -14,8 +14,8 @@ from service.query.params import Params
 from service.query.predicate import Span
 from service.query.scope import Scope
 from service.query.selection import Projection, Selection, project
-from service.storage.accounts import Accounts
 from service.storage.connection import Connection
+from service.storage.control.accounts import Accounts
 
 CORRECTIONS_MAX: Final = 100
 _PLACE: Final = {

@@ -11,7 +11,7 @@ from service.query.legs import accounts_asked, all_known, names_in_scope, tiers_
 from service.query.predicate import Compare
 from service.query.question import Question
 from service.query.scope import Scope
-from service.storage.accounts import Accounts
+from service.storage.control.accounts import Accounts
 
 _PLACES_MAX: Final = 4096
 _Key = tuple[tuple[int, ...] | None, tuple[Compare, ...]]

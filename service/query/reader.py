@@ -26,7 +26,7 @@ from service.query.totals import count_rows
 from service.query.usage_plan import TierSpan, refuse_unreadable
 from service.query.users import tokens_of
 from service.query.where import UserTokens
-from service.storage.accounts import Accounts
+from service.storage.control.accounts import Accounts
 from service.storage.database import Database, Lent
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from service.query.errors import BadInputError
 from service.storage.connection import Connection
-from service.storage.refusal_store import KEPT
+from service.storage.control.refusals import KEPT
 from service.storage.sources import SOURCE_NAMES
 
 ROWS_MAX: Final = 5000

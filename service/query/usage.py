@@ -18,7 +18,7 @@ from service.query.usage_plan import TierSpan, Windows, plan_usage
 from service.query.usage_sql import Reading, rollups_answer
 from service.query.users import tokens_of
 from service.query.where import UserTokens
-from service.storage.accounts import Accounts
+from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 
 

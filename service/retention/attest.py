@@ -19,7 +19,7 @@ from service.retention.lost_keys import lost_keys
 from service.retention.means import Means
 from service.retention.report import ClassState, Report, report
 from service.retention.runs import Runs
-from service.storage.policy_store import AppliedPolicy
+from service.storage.control.policies import AppliedPolicy
 
 PERIOD_DAYS: Final = 92
 POPULATION: Final = tuple(kind for kind in LedgerKind if kind not in (LedgerKind.STARTED, LedgerKind.ATTESTED))

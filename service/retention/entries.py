@@ -7,7 +7,7 @@ from uuid import UUID
 
 from service.keyring import PeriodKeyName
 from service.storage.connection import Connection
-from service.storage.policy_store import LedgerWriter
+from service.storage.control.policies import LedgerWriter
 
 NAMES_MAX: Final = 500
 """How many names one entry lists."""

@@ -5,8 +5,8 @@ from typing import Final
 
 from service.ledger import Ledger, check_columns, check_mirror, check_notes, history_problem
 from service.retention.means import Means
-from service.storage import row_security
 from service.storage.connection import Connection
+from service.storage.schema import row_security
 
 Result = tuple[list[str], str]
 

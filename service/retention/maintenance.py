@@ -17,8 +17,8 @@ from service.retention.means import Means
 from service.retention.purge import run_purge
 from service.retention.tombstones import replay_tombstones
 from service.retention.withdrawal import remove_withdrawn
+from service.storage.control.refusals import forget_refusals
 from service.storage.packing import pack
-from service.storage.refusal_store import forget_refusals
 
 log = get_logger()
 

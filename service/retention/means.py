@@ -13,11 +13,11 @@ from policies.retention import Earlier
 from service.errors import OperatorError
 from service.keyring import Keyring
 from service.retention.clock import Clock, machine_clock, trusted_now
-from service.storage.accounts import Accounts
 from service.storage.connection import Queryable
+from service.storage.control.accounts import Accounts
+from service.storage.control.policies import LedgerWriter
 from service.storage.database import Database
 from service.storage.partitions import Partitions
-from service.storage.policy_store import LedgerWriter
 
 PURGE_DELAY: Final = timedelta(hours=72)
 _VERSIONS_MAX: Final = 1000

@@ -23,7 +23,7 @@ from service.retention.means import Means
 from service.retention.overall import RESTING, Sums, summed
 from service.retention.overall_check import check_overall
 from service.storage.connection import one_row
-from service.storage.statements_write import deltas_of
+from service.storage.statements.write import deltas_of
 
 _DAY: Final = timedelta(days=1)
 _LOCK: Final = "SELECT pg_advisory_xact_lock($1)"

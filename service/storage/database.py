@@ -13,11 +13,11 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from tortoise.context import TortoiseContext, get_current_context
 
-from service.storage import row_security
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseError
-from service.storage.row_security import SCOPED_ROLE, UNSCOPED_ROLE
-from service.storage.tortoise import tortoise_config
+from service.storage.schema import row_security
+from service.storage.schema.row_security import SCOPED_ROLE, UNSCOPED_ROLE
+from service.storage.schema.tortoise import tortoise_config
 
 _USABLE_ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(current_user, oid, $2)"
 _BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"

@@ -11,7 +11,7 @@ from tortoise import connections
 
 from policies.policy.model import Role
 from service.retention.means import Means
-from service.storage.accounts import EPOCH, Accounts
+from service.storage.control.accounts import EPOCH, Accounts
 
 MANY = 20_000
 FEW = 200

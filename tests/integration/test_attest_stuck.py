@@ -17,9 +17,9 @@ from service.keyring import KeyringUnavailableError
 from service.ledger import Checkpoints
 from service.retention.attest import attest
 from service.retention.report import ClassState, report
+from service.storage.control.policies import AppliedPolicy
 from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import Partitions, quoted
-from service.storage.policy_store import AppliedPolicy
 
 
 @pytest.fixture

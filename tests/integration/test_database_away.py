@@ -10,8 +10,9 @@ import pytest
 from conftest import Server, running_server
 from running import RunningService, command
 
-from service.storage import processes, readiness
+from service.storage import readiness
 from service.storage.database import Database
+from service.storage.embedded import processes
 
 CALLS = json.dumps({"query": "{ calls { nodes { id } } }"}).encode()
 REPORT = json.dumps({"id": "a"}).encode()

@@ -17,15 +17,15 @@ import asyncpg
 import pytest
 from folders import SHORT_FOLDER
 
-from service.storage import processes
-from service.storage.embedded import EmbeddedPostgres
+from service.storage.embedded import processes
+from service.storage.embedded.supervisor import EmbeddedPostgres
 from service.storage.errors import EmbeddedDatabaseBusyError, EmbeddedDatabaseError
 
 # What a parent does that a test kills: starts the database, says where it is, and waits to die.
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from service.storage.embedded import EmbeddedPostgres
+from service.storage.embedded.supervisor import EmbeddedPostgres
 
 async def main():
     print(await EmbeddedPostgres(Path(sys.argv[1])).start(), flush=True)
@@ -258,7 +258,7 @@ async def test_killed_server_comes_back_with_its_rows(data: Path) -> None:
 
 async def test_server_that_keeps_ending_is_given_up(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that ends again and again is not restarted for ever: the watch ends with the reason."""
-    monkeypatch.setattr("service.storage.embedded.RESTARTS_MAX", 1)
+    monkeypatch.setattr("service.storage.embedded.supervisor.RESTARTS_MAX", 1)
     async with running(data) as (postgres, _):
         watch = asyncio.create_task(postgres.watch())
         for _ in range(2):

@@ -14,10 +14,10 @@ import asyncpg
 import pytest
 from folders import SHORT_FOLDER
 
-from service.storage import processes
-from service.storage.address import database
-from service.storage.cluster import Cluster
-from service.storage.embedded import EmbeddedPostgres
+from service.storage.embedded import processes
+from service.storage.embedded.connection import database
+from service.storage.embedded.data_directory import Cluster
+from service.storage.embedded.supervisor import EmbeddedPostgres
 from service.storage.errors import DatabaseError, EmbeddedDatabaseBusyError, EmbeddedDatabaseError
 
 # A command: uses the database until its standard input ends, and says what it used.
@@ -25,7 +25,7 @@ COMMAND = """
 import asyncio, sys
 from pathlib import Path
 import asyncpg
-from service.storage.address import database
+from service.storage.embedded.connection import database
 
 async def main():
     async with database(data=Path(sys.argv[1]), database_url=None) as url:
@@ -250,7 +250,7 @@ async def serve_for_a_moment(data: Path) -> int:
 
 async def test_second_service_on_a_folder_is_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two services never share a folder; the second is told who has it."""
-    monkeypatch.setattr("service.storage.embedded.LOCK_PATIENCE_S", 0)
+    monkeypatch.setattr("service.storage.embedded.supervisor.LOCK_PATIENCE_S", 0)
     async with database(data=data, database_url=None, serving=True):
         with pytest.raises(EmbeddedDatabaseBusyError, match=str(os.getpid())):
             await serve_for_a_moment(data)
@@ -278,7 +278,7 @@ async def value_or_none(url: str, statement: str) -> object | None:
 
 async def test_service_ends_when_its_database_cannot_be_kept(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When restarting the server is no use any more, whatever waits inside is ended with the reason."""
-    monkeypatch.setattr("service.storage.embedded.RESTARTS_MAX", 0)
+    monkeypatch.setattr("service.storage.embedded.supervisor.RESTARTS_MAX", 0)
 
     with pytest.raises(EmbeddedDatabaseError, match="killed by signal 9"):
         async with database(data=data, database_url=None, serving=True):

@@ -13,16 +13,16 @@ from tempfile import mkdtemp
 import pytest
 from folders import SHORT_FOLDER
 
-from service.storage import processes
-from service.storage.embedded import EmbeddedPostgres
+from service.storage.embedded import processes
+from service.storage.embedded.processes import Identity
+from service.storage.embedded.supervisor import EmbeddedPostgres
 from service.storage.errors import EmbeddedDatabaseError
-from service.storage.processes import Identity
 
 START = """
 import asyncio, os, sys
 from pathlib import Path
 from service.errors import OperatorError
-from service.storage.embedded import EmbeddedPostgres
+from service.storage.embedded.supervisor import EmbeddedPostgres
 
 async def main():
     postgres = EmbeddedPostgres(Path(sys.argv[1]))

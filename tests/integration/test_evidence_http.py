@@ -29,7 +29,7 @@ from service.api.export_types import decode_export_id, encode_export_id
 from service.export.folder import ExportFolder
 from service.export.jobs import ExportWriter
 from service.ledger import LedgerKind
-from service.storage.export_store import KEPT_MAX, ExportBusyError, ExportKind, add_export, claim_export
+from service.storage.control.exports import KEPT_MAX, ExportBusyError, ExportKind, add_export, claim_export
 
 ROOT = Path(__file__).parents[2]
 ABSENT = (

@@ -28,7 +28,7 @@ from service.export.folder import ExportFolder
 from service.export.formats import Csv
 from service.export.jobs import ExportWriter
 from service.ledger import LedgerKind
-from service.storage.policy_store import store_policy
+from service.storage.control.policies import store_policy
 
 PERSON = "jane@example.com"
 

@@ -13,7 +13,7 @@ from rows import Shelf, StoredCall, StoredError, open_shelf
 from service.api.schema import build_schema
 from service.ledger import Ledger
 from service.retention.means import Means
-from service.storage.policy_store import store_policy
+from service.storage.control.policies import store_policy
 
 SCHEMA = build_schema()._schema
 RANGE = "startedAt: {gte: $from, lt: $to}"

@@ -26,7 +26,7 @@ from service.query.usage_check import check_usage
 from service.retention.folder import Folder
 from service.retention.overall_check import check_overall
 from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
-from service.storage.statements_complete import AMOUNT, FILLED
+from service.storage.statements.complete import AMOUNT, FILLED
 
 ACCEPTED, COMPLETED, DUPLICATE, CONFLICT = Status.ACCEPTED, Status.COMPLETED, Status.DUPLICATE, Status.CONFLICT
 KILL_COMPLETIONS = """

@@ -29,7 +29,7 @@ from service.query.scope import Scope
 from service.query.usage_check import check_usage
 from service.retention.folder import Folder
 from service.retention.overall_check import check_overall
-from service.storage.statements_write import deltas_of
+from service.storage.statements.write import deltas_of
 
 ACCEPTED, COMPLETED, DUPLICATE, CONFLICT, REJECTED = (
     Status.ACCEPTED,

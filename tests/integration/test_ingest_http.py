@@ -23,7 +23,7 @@ from service.ingest.http import routes
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.writer import Writer
 from service.storage.ids import decode_call_id
-from service.storage.models import ApiKey
+from service.storage.schema.models import ApiKey
 
 MAX_BODY_BYTES = 4 * 2**20
 PACKED = gzip.compress(b"[]")

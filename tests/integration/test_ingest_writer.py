@@ -23,7 +23,7 @@ from service.ingest.price_file import shipped_prices
 from service.ingest.verdict import Status, Verdict
 from service.storage.errors import DatabaseAwayError
 from service.storage.ids import decode_call_id
-from service.storage.models import AccountTier
+from service.storage.schema.models import AccountTier
 from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
 
 ACCEPTED, DUPLICATE, CONFLICT, REJECTED = Status.ACCEPTED, Status.DUPLICATE, Status.CONFLICT, Status.REJECTED

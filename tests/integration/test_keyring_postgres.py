@@ -34,7 +34,7 @@ from service.keyring import (
 )
 from service.keyring.postgres_ear import TRUST_S, Ear
 from service.keyring.postgres_store import PostgresStore, address_of_url, place_of
-from service.storage import processes
+from service.storage.embedded import processes
 
 SPAWN = multiprocessing.get_context("spawn")
 DAYS = [PeriodKeyName(1, "personal", f"2026-11-{day:02}") for day in range(1, 29)]

@@ -30,7 +30,7 @@ from service.retention.fsck import check_ledger
 from service.retention.holds import lift_hold, release_lifted
 from service.retention.start_check import differences_at_start
 from service.retention.tombstones import replay_tombstones
-from service.storage.policy_store import AppliedPolicy, store_policy
+from service.storage.control.policies import AppliedPolicy, store_policy
 
 KEY = "INSERT INTO api_key (prefix, role, accounts, mac, created_at) VALUES ($1, $2, NULL, $3, clock_timestamp())"
 

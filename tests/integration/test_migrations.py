@@ -9,8 +9,8 @@ from tortoise.context import TortoiseContext
 
 from migrations import __path__ as migration_folders
 from service.query.overall import BY_KEY, OVER_ALL_ACCOUNTS
-from service.storage.migrate import migrate
-from service.storage.tortoise import tortoise_config
+from service.storage.schema.migrate import migrate
+from service.storage.schema.tortoise import tortoise_config
 
 COLUMNS = """
 SELECT table_name || '.' || column_name AS place,
@@ -89,7 +89,7 @@ async def test_two_runners_at_once_both_succeed(any_empty_database_url: str) -> 
     assert [runner.returncode for runner in runners] == [0, 0], outcomes
 
 
-MIGRATE = "import asyncio, sys; from service.storage.migrate import migrate; asyncio.run(migrate(sys.argv[1]))"
+MIGRATE = "import asyncio, sys; from service.storage.schema.migrate import migrate; asyncio.run(migrate(sys.argv[1]))"
 
 
 async def test_migrating_again_changes_nothing(any_database_url: str) -> None:

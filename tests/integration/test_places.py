@@ -12,7 +12,7 @@ from service.query.fields import CALLS
 from service.query.places import Place, Places
 from service.query.predicate import Compare
 from service.query.question import question
-from service.storage.models import AccountTier
+from service.storage.schema.models import AccountTier
 
 
 @pytest.fixture

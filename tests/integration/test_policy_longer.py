@@ -11,7 +11,7 @@ from ingesting import call, ingesting
 from policies import Store, load_preset
 from policies.retention import after_purges, cutoff
 from service.ingest.verdict import Status
-from service.storage.policy_store import applied_policy, store_policy
+from service.storage.control.policies import applied_policy, store_policy
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 PURGED = NOW - timedelta(days=50)

@@ -18,7 +18,7 @@ from policies import Policy, canonical, digest, load_preset
 from policies.evidence import moment, read_leaf
 from policies.policy.model import Role, Store
 from service.ledger import Ledger, LedgerKind
-from service.storage.policy_store import (
+from service.storage.control.policies import (
     StoredPolicyError,
     applied_policy,
     policy_desk,

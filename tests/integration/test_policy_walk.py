@@ -32,7 +32,7 @@ from service.export.pages import KINDS, ExportRefusedError, exported_pages
 from service.ledger import Ledger
 from service.query.errors import ForbiddenError
 from service.query.scope import Scope
-from service.storage.policy_store import store_policy
+from service.storage.control.policies import store_policy
 
 SCHEMA = build_schema()._schema
 VALUES = {

@@ -27,7 +27,7 @@ from service.retention.planning import plan_purge
 from service.retention.purge import run_purge
 from service.retention.runs import PurgeState, Run, Runs
 from service.retention.tombstones import replay_tombstones
-from service.storage.accounts import Accounts
+from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import Partitions

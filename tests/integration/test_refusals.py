@@ -17,7 +17,7 @@ from service.api.refusal_fields import RefusalReason
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
 from service.ingest.verdict import Status, Verdict
-from service.storage.refusal_store import forget_refusals
+from service.storage.control.refusals import forget_refusals
 
 REPORT = """
 query ($since: DateTime!, $until: DateTime) {

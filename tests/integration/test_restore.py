@@ -28,7 +28,7 @@ from service.retention.means import Means
 from service.retention.planning import plan_purge
 from service.retention.purge import run_purge
 from service.retention.tombstones import replay_tombstones
-from service.storage.accounts import Accounts
+from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.partitions import Partitions
 

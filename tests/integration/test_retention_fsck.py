@@ -20,7 +20,7 @@ from service.retention.fsck import Finding, check_ledger
 from service.retention.means import Means
 from service.retention.purge import run_purge
 from service.retention.runs import Runs
-from service.storage.accounts import Accounts
+from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.partitions import Partitions
 

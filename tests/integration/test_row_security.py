@@ -19,10 +19,10 @@ from service.api.schema import build_schema
 from service.query.reader import Reader
 from service.query.scope import Scope
 from service.retention.erasure import ErasureKind, request_erasure
-from service.storage import row_security
+from service.storage.control.exports import ExportKind, ask_export
 from service.storage.database import Database, Lent
-from service.storage.export_store import ExportKind, ask_export
-from service.storage.migrate import migrate
+from service.storage.schema import row_security
+from service.storage.schema.migrate import migrate
 
 READERS = [role for role in Role if role is not Role.INGEST]
 # One question for every root field: what it shows of the accounts `mine` and `theirs`, whose texts all hold the name.

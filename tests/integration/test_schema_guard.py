@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 from running import bare_command
 
-from service.storage.migrate import migrate
-from service.storage.schema_guard import NewerSchemaError, known_migrations
+from service.storage.schema.guard import NewerSchemaError, known_migrations
+from service.storage.schema.migrate import migrate
 
 NEWER = "0999_what_comes_later"
 

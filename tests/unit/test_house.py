@@ -116,7 +116,7 @@ def sql(tree: ast.AST) -> Iterator[str]:
             if not receiver.endswith(("schema", "schema()", "super()", "page")):
                 yield f".{node.attr} at line {node.lineno}"
         if isinstance(node, ast.ImportFrom) and (
-            node.module == "service.storage.models"
+            node.module == "service.storage.schema.models"
             or (
                 (node.module == "tortoise" or (node.module or "").startswith("tortoise."))
                 and node.module != "tortoise.exceptions"
@@ -145,7 +145,7 @@ RUNS_STATEMENTS = {
 RUNS_STATEMENTS |= {"copy_from_query", "prepare_statement", "execute_query", "execute_query_dict", "execute_script"}
 MODELS = {
     node.name
-    for node in ast.parse((ROOT / "service/storage/models.py").read_text("utf-8")).body
+    for node in ast.parse((ROOT / "service/storage/schema/models.py").read_text("utf-8")).body
     if isinstance(node, ast.ClassDef)
 }
 SQL_ROOMS = ("query", "storage", "retention", "ledger", "keyring")
@@ -176,10 +176,10 @@ def test_sql_stays_in_its_rooms(path: Path) -> None:
         "run = connection.fetchrow",
         "await connection.execute(x)",
         "connection.cursor(x)",
-        "from service.storage.models import Hold",
-        "from service.storage.api_keys import ApiKey",
+        "from service.storage.schema.models import Hold",
+        "from service.storage.control.api_keys import ApiKey",
         "from tortoise import connections",
-        "from service.storage.tortoise import control_transaction",
+        "from service.storage.schema.tortoise import control_transaction",
     ],
 )
 def test_the_check_of_sql_bites(source: str) -> None:

@@ -23,8 +23,8 @@ def refused(_):
     raise RuntimeError("a model's source was read")
 
 inspect.getsource = refused
-import service.storage.models
-print(service.storage.models.Hold._meta.db_table)
+import service.storage.schema.models
+print(service.storage.schema.models.Hold._meta.db_table)
 """
 
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from service.storage.connection import Connection
-from service.storage.models import ApiKey
-from service.storage.tortoise import control_transaction
+from service.storage.schema.models import ApiKey
+from service.storage.schema.tortoise import control_transaction
 
 _REVOKE_EVERY: Final = "UPDATE api_key SET revoked_at = $1 WHERE revoked_at IS NULL AND prefix <> $2 RETURNING prefix"
 

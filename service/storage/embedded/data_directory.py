@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
+from service.storage.embedded.processes import MAJOR, Identity, run
 from service.storage.errors import EmbeddedDatabaseError
-from service.storage.processes import MAJOR, Identity, run
 
 OWNER = "calledger_owner"
 SUPERUSER = "postgres"

@@ -20,8 +20,8 @@ from policies.evidence import moment
 from policies.retention import after_purges
 from service.errors import OperatorError
 from service.storage.connection import Connection
-from service.storage.models import PolicyVersion
 from service.storage.notices import notify
+from service.storage.schema.models import PolicyVersion
 
 _LOCK_ID: Final = 0x63616C6C_0007
 _LOCK: Final = "SELECT pg_advisory_xact_lock($1)"

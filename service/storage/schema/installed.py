@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from service.storage.connection import one_row
-from service.storage.models import Account, Installation, PurgeRun
+from service.storage.schema.models import Account, Installation, PurgeRun
 
 _START_LOCK: Final = 0x63616C6C_0030
 _HAS_LEDGER: Final = "SELECT to_regclass('installation') IS NOT NULL"

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from service.logs import get_logger
-from service.storage.cluster import Cluster
-from service.storage.embedded import EmbeddedPostgres
+from service.storage.embedded.data_directory import Cluster
+from service.storage.embedded.locks import FileLock
+from service.storage.embedded.supervisor import EmbeddedPostgres
 from service.storage.errors import DatabaseError, EmbeddedDatabaseBusyError
-from service.storage.locks import FileLock
 
 log = get_logger()
 

@@ -35,7 +35,7 @@ def tortoise_config(url: str, *, role: str | None = None, max_connections: int =
         "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}},
         "apps": {
             APP: {
-                "models": ["service.storage.models"],
+                "models": ["service.storage.schema.models"],
                 "migrations": "migrations",
                 "default_connection": "default",
             }

@@ -12,7 +12,7 @@ from typing import Final
 
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseError
-from service.storage.tortoise import APP
+from service.storage.schema.tortoise import APP
 
 _THERE: Final = "SELECT to_regclass('tortoise_migrations') IS NOT NULL"
 _RECORDED: Final = "SELECT to_regclass('schema_program') IS NOT NULL"

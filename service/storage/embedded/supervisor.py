@@ -12,8 +12,8 @@ from pathlib import Path
 import asyncpg
 
 from service.logs import get_logger
-from service.storage import processes
-from service.storage.cluster import (
+from service.storage.embedded import processes
+from service.storage.embedded.data_directory import (
     DATABASE,
     OWNER,
     SUPERUSER,
@@ -23,9 +23,9 @@ from service.storage.cluster import (
     remove_tree,
     write_private,
 )
+from service.storage.embedded.locks import FileLock
+from service.storage.embedded.processes import Identity
 from service.storage.errors import EmbeddedDatabaseBusyError, EmbeddedDatabaseError
-from service.storage.locks import FileLock
-from service.storage.processes import Identity
 
 log = get_logger()
 

@@ -4,10 +4,10 @@ import asyncpg
 from tortoise.context import TortoiseContext
 from tortoise.migrations.api import migrate as tortoise_migrate
 
-from service.storage import row_security
 from service.storage.errors import DatabaseError
-from service.storage.schema_guard import record_program, refuse_newer
-from service.storage.tortoise import APP, tortoise_config
+from service.storage.schema import row_security
+from service.storage.schema.guard import record_program, refuse_newer
+from service.storage.schema.tortoise import APP, tortoise_config
 
 # Tortoise takes no lock of its own: two runners on an empty database would race each other's CREATE TABLE.
 _LOCK = 0x63616C6C_0001

@@ -1,0 +1,1 @@
+"""The control tables as models, the migrations' runner, and what guards the schema."""

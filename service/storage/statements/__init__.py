@@ -1,0 +1,1 @@
+"""The statements of the writer: store calls, complete them, correct them."""
