@@ -2,18 +2,18 @@
 
 from policies.evidence import LedgerKind
 from service.ledger.bundle import Document, Span, ask_evidence, bundle_lines, evidence_lines, record_evidence, span_of
-from service.ledger.check import LedgerCheck, check
 from service.ledger.checkpoints import Checkpoints, SignedCheckpoint
+from service.ledger.checks.check import LedgerCheck, check
+from service.ledger.checks.known_keys import KnownKeys, is_final
+from service.ledger.checks.record import KeyRegister, read_record
+from service.ledger.checks.surroundings import check_columns, check_mirror, check_notes
 from service.ledger.errors import LedgerDamagedError, LedgerMirrorError, LedgerRangeError, LedgerSignerError
 from service.ledger.handover import Handover, hand_over
 from service.ledger.heads import accept_loss, history_problem
 from service.ledger.keeping import LedgerKeeper
-from service.ledger.known_keys import KnownKeys, is_final
 from service.ledger.reconcile import reconcile
-from service.ledger.record import KeyRegister, read_record
 from service.ledger.replacement import record_replacement, refuse_replaced
 from service.ledger.store import Entry, ErasedNotes, Ledger, Proof, Selection
-from service.ledger.surroundings import check_columns, check_mirror, check_notes
 
 __all__ = [
     "Checkpoints",

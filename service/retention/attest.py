@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from policies.evidence import LedgerKind, moment
 from policies.evidence.attestation import ATTESTATION, statement_digest
-from service.ledger import Checkpoints, Entry, Ledger, Selection, check
-from service.ledger.check import LedgerCheck
+from service.ledger import Checkpoints, Entry, Ledger, Selection
+from service.ledger.checks import check
+from service.ledger.checks.check import LedgerCheck
 from service.retention.fsck import check_ledger
 from service.retention.lost_keys import lost_keys
 from service.retention.means import Means
