@@ -11,8 +11,8 @@ from policies import Policy, Role
 from service.access.keys import NewKey, mac_digest, new_key
 from service.errors import OperatorError
 from service.keyring import Keyring, KeyringForeignError, create_kek_file, open_keyring
-from service.keyring.patient import PatientKeyring
-from service.keyring.standby import KEPT, Standby
+from service.keyring.deferred import PatientKeyring
+from service.keyring.fallback_secrets import KEPT, Standby
 from service.ledger import Ledger, LedgerKind, refuse_replaced
 from service.logs import get_logger
 from service.settings import Settings

@@ -44,8 +44,8 @@ from service.keyring import (
     open_keyring,
     replace_keyring_home,
 )
-from service.keyring.patient import PatientKeyring
-from service.keyring.standby import KEPT, Standby
+from service.keyring.deferred import PatientKeyring
+from service.keyring.fallback_secrets import KEPT, Standby
 from service.ledger import KnownKeys, Ledger, LedgerKeeper, LedgerKind, record_replacement, refuse_replaced
 from service.settings import Settings
 from service.storage.connection import Connection

@@ -15,10 +15,10 @@ from service.keyring.errors import (
     KeyringSameClusterError,
     KeyringUnavailableError,
 )
-from service.keyring.kek import Kek
-from service.keyring.kek_file import create_kek_file
+from service.keyring.factory import open_keyring, replace_keyring_home
+from service.keyring.kek.factory import Kek
+from service.keyring.kek.file import create_kek_file
 from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
-from service.keyring.opening import open_keyring, replace_keyring_home
 from service.keyring.protocol import SECRETS, KeyCounts, Keyring, KeyringCounts, OnStep, Rotation
 
 __all__ = [

@@ -15,9 +15,9 @@ from itertools import islice
 from typing import Final
 
 from service.keyring.errors import KeyDamagedError, KeyringDamagedError, KeyringError
-from service.keyring.kek import open_kek
+from service.keyring.kek.factory import open_kek
 from service.keyring.protocol import HEAD, SECRETS, SUCCESSOR, OnStep, Rotation, nobody_watches
-from service.keyring.store import KeyStore, kek_id_of
+from service.keyring.stores.protocol import KeyStore, kek_id_of
 from service.keyring.wrapping import Wrapping, new_record, opens
 
 _AT_ONCE: Final = 8

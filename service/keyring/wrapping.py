@@ -8,9 +8,9 @@ from typing import Final
 from uuid import UUID
 
 from service.keyring.errors import KekError, KeyDamagedError, KeyringError, KeyringUnavailableError
-from service.keyring.kek import Kek, UnwrapError, open_kek
+from service.keyring.kek.factory import Kek, UnwrapError, open_kek
 from service.keyring.metadata import KEK_ID_BYTES, KekRecord, Metadata
-from service.keyring.store import ENTRY_FORMAT, HEADER_BYTES, KeyStore, kek_id_of
+from service.keyring.stores.protocol import ENTRY_FORMAT, HEADER_BYTES, KeyStore, kek_id_of
 
 KEY_BYTES: Final = 32
 _CHECK: Final = b"calledger keyring check value v1"

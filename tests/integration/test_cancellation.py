@@ -15,7 +15,7 @@ from running import surroundings
 from service.background import background, set_within
 from service.export.folder import ExportFolder
 from service.export.jobs import ExportWriter
-from service.keyring.postgres_ear import Ear
+from service.keyring.stores.postgres_listener import Ear
 from service.retention.folder import Folder
 from service.retention.maintenance import maintain_for_ever
 from service.runtime import Runtime, open_runtime

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.keyring import KekError, KeyringExposedError, create_kek_file, open_keyring
-from service.keyring.kek import UnwrapError, open_kek
+from service.keyring.kek.factory import UnwrapError, open_kek
 
 SALT = bytes(16)
 

@@ -11,8 +11,8 @@ import pytest
 from keks import KINDS, KekHome, kek_home
 
 from service.keyring import KekError, KeyringUnavailableError, open_keyring
-from service.keyring.kek import UnwrapError, open_kek
-from service.keyring.kek_remote import PAUSE_S, AwayError, RemoteKek
+from service.keyring.kek.factory import UnwrapError, open_kek
+from service.keyring.kek.remote import PAUSE_S, AwayError, RemoteKek
 
 SALT = bytes(16)
 KEY = bytes(range(32))
@@ -340,7 +340,7 @@ def test_package_missing(package: str, extra: str, url: str) -> None:
     """Without its package, a kind of key says which extra to install; the others work without it."""
     program = (
         f"import asyncio, sys; sys.modules[{package!r}] = None\n"
-        "from service.keyring.kek import open_kek\n"
+        "from service.keyring.kek.factory import open_kek\n"
         f"asyncio.run(open_kek({url!r}, salt=bytes(16)))"
     )
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60)

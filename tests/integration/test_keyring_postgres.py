@@ -32,8 +32,8 @@ from service.keyring import (
     create_kek_file,
     open_keyring,
 )
-from service.keyring.postgres_ear import TRUST_S, Ear
-from service.keyring.postgres_store import PostgresStore, address_of_url, place_of
+from service.keyring.stores.postgres import PostgresStore, address_of_url, place_of
+from service.keyring.stores.postgres_listener import TRUST_S, Ear
 from service.storage.embedded import processes
 
 SPAWN = multiprocessing.get_context("spawn")

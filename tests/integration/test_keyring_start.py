@@ -17,7 +17,7 @@ from keks import kek_home
 from running import RunningService, command
 from vault_server import TOKEN, TransitKey, VaultServer
 
-import service.keyring.patient
+import service.keyring.deferred
 from service.errors import OperatorError
 from service.keyring import (
     KeyDestroyedError,
@@ -174,7 +174,7 @@ class TestPostgresKeyring:
         self, place: Place, keys: str, debian_15: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A keyring that is away lets its ledger start, gives out no key, and is used when it is back."""
-        monkeypatch.setattr(service.keyring.patient, "PAUSE_S", 0.0)
+        monkeypatch.setattr(service.keyring.deferred, "PAUSE_S", 0.0)
         keyring = f"postgres:{keys}"
         async with place.open(keyring=keyring) as runtime:
             key = await runtime.keyring.account_key(1, mint=True)

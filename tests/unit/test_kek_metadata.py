@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from service.keyring import KeyringExposedError
+from service.keyring.fallback_secrets import KEPT, Standby
 from service.keyring.metadata import KekRecord, Metadata
-from service.keyring.standby import KEPT, Standby
 
 METADATA = Metadata(
     UUID(int=7),

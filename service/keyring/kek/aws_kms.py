@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from service.keyring.errors import KekError
-from service.keyring.kek import UnwrapError
-from service.keyring.kek_remote import CONNECT_S, READ_S, AwayError, RemoteKek, optional_module
+from service.keyring.kek.factory import UnwrapError
+from service.keyring.kek.remote import CONNECT_S, READ_S, AwayError, RemoteKek, optional_module
 
 # The key itself and no alias: an alias can be made to point at another key.
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]{1,32}):\d{12}:key/[A-Za-z0-9-]{1,64}", re.ASCII)

@@ -16,9 +16,9 @@ from service.keyring.errors import (
     KeyringSameClusterError,
     KeyringUnavailableError,
 )
+from service.keyring.fallback_secrets import KEPT, Standby
 from service.keyring.names import KeyName, PeriodKeyName
 from service.keyring.protocol import BeforeMinting, Keyring, KeyringCounts, OnStep, Rotation, nobody_watches
-from service.keyring.standby import KEPT, Standby
 from service.logs import get_logger
 
 log = get_logger()

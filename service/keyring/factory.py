@@ -7,20 +7,20 @@ from pathlib import Path
 from types import MappingProxyType
 from uuid import uuid4
 
-from service.keyring.disk import path_of_url
 from service.keyring.errors import KeyringAddressError, KeyringMissingError, KeyringUnavailableError
-from service.keyring.file_store import create_file_store, open_file_store, set_files_aside
-from service.keyring.kek import open_kek
+from service.keyring.kek.factory import open_kek
+from service.keyring.keyring import Ring
 from service.keyring.metadata import SALT_BYTES, Metadata
-from service.keyring.postgres_store import (
+from service.keyring.protocol import SECRETS
+from service.keyring.stores.file import create_file_store, open_file_store, set_files_aside
+from service.keyring.stores.postgres import (
     address_of_url,
     create_postgres_store,
     open_postgres_store,
     set_postgres_aside,
 )
-from service.keyring.protocol import SECRETS
-from service.keyring.ring import Ring
-from service.keyring.store import KeyStore
+from service.keyring.stores.private_files import path_of_url
+from service.keyring.stores.protocol import KeyStore
 from service.keyring.wrapping import KEY_BYTES, Wrapping, context_of, entry_of, new_record
 from service.logs import get_logger
 

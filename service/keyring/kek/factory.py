@@ -44,19 +44,19 @@ async def open_kek(url: str, *, salt: bytes) -> Kek:
     # Each kind brings its own package, which only those who use it have to install and wait for.
     match url.partition(":")[0]:
         case "file":
-            from service.keyring.kek_file import open_file_kek
+            from service.keyring.kek.file import open_file_kek
 
             return await open_file_kek(url, salt=salt)
         case "aws":
-            from service.keyring.kek_aws import AwsKek
+            from service.keyring.kek.aws_kms import AwsKek
 
             return AwsKek(url)
         case "vault":
-            from service.keyring.kek_vault import VaultKek
+            from service.keyring.kek.vault import VaultKek
 
             return VaultKek(url)
         case "gcp":
-            from service.keyring.kek_gcp import GcpKek
+            from service.keyring.kek.gcp_kms import GcpKek
 
             return GcpKek(url)
     raise KekAddressError(f"a key-encryption key is named as {FORMS}")

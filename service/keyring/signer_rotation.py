@@ -12,7 +12,7 @@ from typing import Final
 
 from service.keyring.errors import KeyLostError, KeyringUnavailableError
 from service.keyring.protocol import HEAD, SUCCESSOR
-from service.keyring.store import KeyStore, StaleKekError
+from service.keyring.stores.protocol import KeyStore, StaleKekError
 from service.keyring.wrapping import KEY_BYTES, Wrapping
 
 _SIGNER: Final = "secret/signer"

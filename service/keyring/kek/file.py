@@ -10,9 +10,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from service.keyring.disk import path_of_url, publish
 from service.keyring.errors import KekError, KeyringExposedError
-from service.keyring.kek import UnwrapError
+from service.keyring.kek.factory import UnwrapError
+from service.keyring.stores.private_files import path_of_url, publish
 
 KEY_BYTES: Final = 32
 PASSPHRASE_CHARACTERS_MIN: Final = 12

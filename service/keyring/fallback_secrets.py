@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from service.keyring.disk import make_directory, publish, read_private, replace
+from service.keyring.stores.private_files import make_directory, publish, read_private, replace
 from service.keyring.wrapping import KEY_BYTES
 
 KEPT: Final = ("pepper", "cursor")

@@ -13,7 +13,6 @@ from uuid import UUID
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from service.keyring import postgres_schema as sql
 from service.keyring.errors import (
     KeyringAddressError,
     KeyringDamagedError,
@@ -24,8 +23,9 @@ from service.keyring.errors import (
 )
 from service.keyring.metadata import KekRecord, Metadata
 from service.keyring.names import KeyName, parse_name
-from service.keyring.postgres_ear import AWAY, Ear
-from service.keyring.store import StaleKekError, kek_id_of
+from service.keyring.stores import postgres_schema as sql
+from service.keyring.stores.postgres_listener import AWAY, Ear
+from service.keyring.stores.protocol import StaleKekError, kek_id_of
 
 CONNECT_S: Final = 5.0
 COMMAND_S: Final = 10.0

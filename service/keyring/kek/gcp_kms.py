@@ -9,8 +9,8 @@ import re
 from typing import Any, Final
 
 from service.keyring.errors import KekError
-from service.keyring.kek import UnwrapError
-from service.keyring.kek_remote import READ_S, AwayError, RemoteKek, optional_module
+from service.keyring.kek.factory import UnwrapError
+from service.keyring.kek.remote import READ_S, AwayError, RemoteKek, optional_module
 
 _RESOURCE: Final = re.compile(
     r"(?:(https?)://([A-Za-z0-9.:\[\]-]+)/)?"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from uuid import UUID
 
-from service.keyring import succession
+from service.keyring import signer_rotation as succession
 from service.keyring.cache import KeyCache
 from service.keyring.errors import (
     KeyDamagedError,
@@ -19,7 +19,7 @@ from service.keyring.errors import (
 from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
 from service.keyring.protocol import SECRETS, BeforeMinting, KeyCounts, KeyringCounts, OnStep, Rotation, nobody_watches
 from service.keyring.rotation import rotate
-from service.keyring.store import KeyStore, StaleKekError
+from service.keyring.stores.protocol import KeyStore, StaleKekError
 from service.keyring.wrapping import KEY_BYTES, Wrapping
 
 _PUBLISH_TRIES = 5

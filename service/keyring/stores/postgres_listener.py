@@ -9,7 +9,7 @@ from typing import Final
 import asyncpg
 
 from service.background import set_within
-from service.keyring import postgres_schema as sql
+from service.keyring.stores import postgres_schema as sql
 
 PULSE_S: Final = 10.0
 TRUST_S: Final = 30.0

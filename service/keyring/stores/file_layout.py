@@ -13,11 +13,18 @@ holds/fb3e...      by the hold's id
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from service.keyring.disk import SCRATCH_PREFIX, check_private_directory, locked, make_directory, publish, read_private
 from service.keyring.errors import KeyringDamagedError, KeyringMissingError
 from service.keyring.metadata import Metadata
 from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
 from service.keyring.protocol import HEAD, SECRETS, SUCCESSOR
+from service.keyring.stores.private_files import (
+    SCRATCH_PREFIX,
+    check_private_directory,
+    locked,
+    make_directory,
+    publish,
+    read_private,
+)
 
 
 class Layout:

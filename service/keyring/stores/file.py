@@ -9,13 +9,21 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
-from service.keyring.disk import erase, locked, make_directory, publish, read_private, replace, sync_directory
 from service.keyring.errors import KeyringError, KeyringUnavailableError
-from service.keyring.layout import Layout
 from service.keyring.metadata import KekRecord, Metadata
 from service.keyring.names import KeyName, parse_name
-from service.keyring.store import StaleKekError, kek_id_of
-from service.keyring.tombstones import Tombstones
+from service.keyring.stores.file_layout import Layout
+from service.keyring.stores.private_files import (
+    erase,
+    locked,
+    make_directory,
+    publish,
+    read_private,
+    replace,
+    sync_directory,
+)
+from service.keyring.stores.protocol import StaleKekError, kek_id_of
+from service.keyring.stores.tombstones import Tombstones
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -11,9 +11,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from service.keyring.disk import append
 from service.keyring.errors import KeyringDamagedError, KeyringExposedError
 from service.keyring.names import KeyName, parse_name
+from service.keyring.stores.private_files import append
 
 _FATES: Final = {"destroyed": True, "barred": False}
 

@@ -1,0 +1,1 @@
+"""What wraps the keyring's keys: a file, AWS KMS, Google Cloud KMS, Vault."""

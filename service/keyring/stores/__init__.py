@@ -1,0 +1,1 @@
+"""Where wrapped keys lie: files of one host, or another PostgreSQL."""
