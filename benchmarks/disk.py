@@ -14,7 +14,7 @@ from benchmarks.calledger import Calledger
 from benchmarks.options import calls_of, parser
 from benchmarks.places import say
 from benchmarks.processes import machine
-from service.retention.overall import RESTING
+from service.retention.rollups.totals import RESTING
 
 # Partitions without rows are left out: each has a few pages of its own, whatever it holds.
 _SIZES: Final = """

@@ -26,7 +26,7 @@ from policies import Admission, ErrorReport, Report, Store
 from policies.redaction import Redactor
 from service.ingest.identity import Identities
 from service.ingest.sealing import Sealer
-from service.retention.overall import RESTING, added
+from service.retention.rollups.totals import RESTING, added
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.storage.packing import pack

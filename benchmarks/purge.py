@@ -50,7 +50,7 @@ from service.ingest.native import read_native
 from service.ingest.price_file import load_prices
 from service.ingest.setup import rules_in_force
 from service.ingest.writer import Writer
-from service.retention.purge import run_purge
+from service.retention.purge.runner import run_purge
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.storage.embedded.data_directory import Cluster

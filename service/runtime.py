@@ -20,9 +20,9 @@ from service.installation import (
 from service.keyring import Keyring, KeyringUnavailableError
 from service.ledger import KeyRegister, Ledger, LedgerKeeper, LedgerKind
 from service.logs import get_logger
+from service.retention.context import Means
 from service.retention.key_minting import KeyMinting
-from service.retention.means import Means
-from service.retention.tombstones import replay_tombstones
+from service.retention.replay import replay_tombstones
 from service.settings import Settings
 from service.storage.control.accounts import Accounts
 from service.storage.control.policies import AppliedPolicy, applied_policy, refuse_unledgered

@@ -19,9 +19,9 @@ from service.ledger import LedgerKind
 from service.listening import address_host, bound, listen
 from service.loading import collector_resting
 from service.logs import get_logger
-from service.retention.folder import Folder
+from service.retention.audit.start_check import say_differences
 from service.retention.maintenance import maintain_for_ever
-from service.retention.start_check import say_differences
+from service.retention.rollups.compaction import Folder
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.shared import shared_memory

@@ -14,11 +14,11 @@ from policies import load_preset
 from policies.policy.model import DataClass, Policy, Store
 from service.ingest.verdict import Verdict
 from service.ledger import Ledger
-from service.retention.fsck import check_ledger
-from service.retention.holds import HOLDABLE, Hold, Scope, place_hold
-from service.retention.means import Means
-from service.retention.purge import OnStep, nobody_watches, run_purge
-from service.retention.runs import Run
+from service.retention.audit.fsck import check_ledger
+from service.retention.context import Means
+from service.retention.holds.holds import HOLDABLE, Hold, Scope, place_hold
+from service.retention.purge.runner import OnStep, nobody_watches, run_purge
+from service.retention.purge_runs import Run
 
 SHORT = load_preset("default")
 NOW = datetime.now(UTC).replace(microsecond=0)

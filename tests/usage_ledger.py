@@ -15,7 +15,7 @@ from policies.policy.model import Policy, Role, Store, Tier
 from policies.policy.views import view_table
 from service.query.scope import Scope
 from service.query.usage import UsageReader
-from service.retention.folder import Folder
+from service.retention.rollups.compaction import Folder
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.ids import call_uuid

@@ -41,10 +41,11 @@ from service.query.account_list import account_number, count_accounts, count_cal
 from service.query.cursor import CursorError, Cursors
 from service.query.errors import BadInputError, ForbiddenError
 from service.query.reader import TimedReading
-from service.retention import erasure as erasures
-from service.retention import holds, report
-from service.retention.means import Means
-from service.retention.runs import Runs
+from service.retention.audit import report
+from service.retention.context import Means
+from service.retention.erasure import erasure as erasures
+from service.retention.holds import holds
+from service.retention.purge_runs import Runs
 from service.storage.control.policies import applied_policy
 
 Info = strawberry.Info[Context, Any]

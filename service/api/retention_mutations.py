@@ -25,10 +25,11 @@ from service.api.retention_types import (
 )
 from service.api.scalars import BigInt, Digest
 from service.query.errors import BadInputError
-from service.retention import erasure as erasures
-from service.retention import holds, notes
+from service.retention.erasure import erasure as erasures
+from service.retention.erasure import notes
 from service.retention.errors import PurgePlanError
-from service.retention.planning import counted, held_back, plan_purge, request_purge
+from service.retention.holds import holds
+from service.retention.purge.planning import counted, held_back, plan_purge, request_purge
 
 Info = strawberry.Info[Context, Any]
 UNSET: Any = strawberry.UNSET

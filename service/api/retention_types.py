@@ -16,9 +16,11 @@ from service.api.directives import Cost
 from service.api.enums import DataClass, Store
 from service.api.scalars import BigInt, Digest, big_int
 from service.api.types import Node
-from service.retention import erasure as erasures
-from service.retention import holds, report, runs
-from service.retention.means import Means
+from service.retention import purge_runs as runs
+from service.retention.audit import report
+from service.retention.context import Means
+from service.retention.erasure import erasure as erasures
+from service.retention.holds import holds
 from service.storage.ids import encode_call_id
 
 

@@ -10,9 +10,9 @@ import typer
 from service.commands.common import quiet_runtime, run, say
 from service.commands.ledger import write_lines
 from service.commands.options import Data, verb
-from service.retention.attest import PERIOD_DAYS
-from service.retention.attest import attest as make_attestation
-from service.retention.attest_page import page
+from service.retention.audit.attestation import PERIOD_DAYS
+from service.retention.audit.attestation import attest as make_attestation
+from service.retention.audit.attestation_page import page
 
 app = verb()
 

@@ -15,7 +15,7 @@ from service.commands.ledger import write_lines
 from service.commands.options import Data, noun
 from service.errors import RequestError
 from service.export import HeldRows, held_rows
-from service.retention.holds import HOLDABLE, Hold, Scope, get_hold, lift_hold, page_holds, place_hold
+from service.retention.holds.holds import HOLDABLE, Hold, Scope, get_hold, lift_hold, page_holds, place_hold
 
 app = noun("Keep rows past their window for a legal case, and let go of them.")
 _LISTED_MAX = 200

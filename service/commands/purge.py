@@ -9,9 +9,9 @@ import typer
 from policies.retention import PurgePlan
 from service.commands.common import quiet_runtime, run, say, table
 from service.commands.options import Data, verb
-from service.retention.planning import Due, counted, held_back, what_is_due
-from service.retention.purge import OnStep, nobody_watches, run_purge
-from service.retention.runs import Run
+from service.retention.purge.planning import Due, counted, held_back, what_is_due
+from service.retention.purge.runner import OnStep, nobody_watches, run_purge
+from service.retention.purge_runs import Run
 
 app = verb()
 

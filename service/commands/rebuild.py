@@ -4,8 +4,8 @@ from pathlib import Path
 
 from service.commands.common import progress, quiet_runtime, run, say
 from service.commands.options import Data, verb
-from service.retention.folder import Folder
-from service.retention.rebuild import days_to_rebuild, rebuild_sums, rest_again
+from service.retention.rollups.compaction import Folder
+from service.retention.rollups.rebuild import days_to_rebuild, rebuild_sums, rest_again
 
 app = verb()
 

@@ -9,10 +9,10 @@ from service.commands.options import Data, verb
 from service.errors import CalledgerError, ServiceError
 from service.ingest.price_file import PriceFileError, load_prices
 from service.keyring import KeyringUnavailableError
-from service.retention.detached import detached_partitions
+from service.retention.audit.start_check import differences_at_start
+from service.retention.context import Means
 from service.retention.lost_keys import lost_on_record
-from service.retention.means import Means
-from service.retention.start_check import differences_at_start
+from service.retention.purge.detached import detached_partitions
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.control.api_keys import count_keys

@@ -22,9 +22,9 @@ from service.ledger import LedgerKind
 from service.query.users import period_label
 from service.query.where import fingerprint_text
 from service.retention.errors import HoldError
-from service.retention.escrow import open_held
-from service.retention.held_copies import count_copies, held_calls, held_errors
-from service.retention.holds import Hold
+from service.retention.holds.escrow import open_held
+from service.retention.holds.held_copies import count_copies, held_calls, held_errors
+from service.retention.holds.holds import Hold
 from service.runtime import Runtime
 from service.storage.connection import Connection
 from service.storage.ids import encode_call_id, encode_error_id

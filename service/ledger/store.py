@@ -211,7 +211,7 @@ class Ledger:
         """Erase the free text of entries for good, in the transaction of `connection` if given; their leaves stay.
 
         An entry NOTES_ERASED says whose, with `facts` besides, and why, as its own `note`: a note that is missing
-        without one was taken away behind our back. `service.retention.notes` erases what else repeats the words.
+        without one was taken away behind our back. `service.retention.erasure.notes` erases what else repeats the words.
         """
         if connection is None:
             async with self.database.owner.acquire() as own, own.transaction():

@@ -15,7 +15,7 @@ from policies.evidence import read_leaf
 from policies.retention import period_bounds
 from service.keyring import AccountKeyName, PeriodKeyName, parse_name
 from service.ledger import is_final
-from service.retention.means import Means
+from service.retention.context import Means
 
 _LEAVES: Final = "SELECT leaf FROM ledger_entry WHERE calledger_leaf_kind(leaf) = 'KEY_LOST' ORDER BY index"
 _SEALED: Final = """

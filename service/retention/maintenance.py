@@ -10,12 +10,12 @@ from typing import Final
 from service.background import set_within
 from service.errors import CalledgerError
 from service.logs import get_logger
-from service.retention.erasure import carry_out_erasures
-from service.retention.holds import lift_expired, release_lifted
-from service.retention.key_record import record_keys
-from service.retention.means import Means
-from service.retention.purge import run_purge
-from service.retention.tombstones import replay_tombstones
+from service.retention.audit.key_record import record_keys
+from service.retention.context import Means
+from service.retention.erasure.erasure import carry_out_erasures
+from service.retention.holds.holds import lift_expired, release_lifted
+from service.retention.purge.runner import run_purge
+from service.retention.replay import replay_tombstones
 from service.retention.withdrawal import remove_withdrawn
 from service.storage.control.refusals import forget_refusals
 from service.storage.packing import pack

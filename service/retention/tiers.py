@@ -10,9 +10,9 @@ from typing import Final
 
 from policies.policy.model import Policy, Tier
 from policies.retention import tier_may_move_from
-from service.retention import entries
+from service.retention import ledger_entries as entries
+from service.retention.context import Means
 from service.retention.errors import TierError
-from service.retention.means import Means
 from service.storage.notices import notify
 
 _LOCK: Final = 0x63616C6C_0017

@@ -19,13 +19,13 @@ from policies.policy.fields import REMOVED
 from policies.policy.model import Action, Policy, Store
 from policies.policy.views import masked_text
 from policies.retention import Partition
-from service.retention import entries
-from service.retention.folder import LOCK as FOLD_LOCK
-from service.retention.folder import regrouped
-from service.retention.means import Means
-from service.retention.overall import RESTING, resting_regrouped
-from service.retention.planning import all_partitions
-from service.retention.runs import SYSTEM, Runs
+from service.retention import ledger_entries as entries
+from service.retention.context import Means
+from service.retention.purge.planning import all_partitions
+from service.retention.purge_runs import SYSTEM, Runs
+from service.retention.rollups.compaction import LOCK as FOLD_LOCK
+from service.retention.rollups.compaction import regrouped
+from service.retention.rollups.totals import RESTING, resting_regrouped
 from service.storage.notices import notify
 
 _LOCK: Final = 0x63616C6C_0021

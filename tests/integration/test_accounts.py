@@ -10,7 +10,7 @@ from rows import Shelf, StoredCall, open_shelf
 from tortoise import connections
 
 from policies.policy.model import Role
-from service.retention.means import Means
+from service.retention.context import Means
 from service.storage.control.accounts import EPOCH, Accounts
 
 MANY = 20_000

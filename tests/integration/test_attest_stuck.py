@@ -15,8 +15,8 @@ from policies import digest
 from policies.policy.model import DataClass, Store
 from service.keyring import KeyringUnavailableError
 from service.ledger import Checkpoints
-from service.retention.attest import attest
-from service.retention.report import ClassState, report
+from service.retention.audit.attestation import attest
+from service.retention.audit.report import ClassState, report
 from service.storage.control.policies import AppliedPolicy
 from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import Partitions, quoted

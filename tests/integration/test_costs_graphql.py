@@ -12,7 +12,7 @@ from rows import Shelf, open_shelf
 from usage_ledger import Ledger, Reported
 
 from policies.policy.model import Role, View
-from service.retention.folder import Folder
+from service.retention.rollups.compaction import Folder
 
 
 @pytest.fixture

@@ -20,13 +20,13 @@ from service.query.pages import PageRequest, Wanted
 from service.query.predicate import EVERYTHING, Compare, Predicate
 from service.query.reader import Reader
 from service.query.scope import Scope
-from service.retention.erasure import ErasureKind, carry_out_erasures, get_erasure, request_erasure
+from service.retention.erasure.erasure import ErasureKind, carry_out_erasures, get_erasure, request_erasure
 from service.retention.errors import ErasureError
-from service.retention.folder import LOCK as FOLD_LOCK
-from service.retention.folder import Folder
-from service.retention.holds import lift_hold
+from service.retention.holds.holds import lift_hold
 from service.retention.maintenance import maintain
-from service.retention.tombstones import replay_tombstones
+from service.retention.replay import replay_tombstones
+from service.retention.rollups.compaction import LOCK as FOLD_LOCK
+from service.retention.rollups.compaction import Folder
 
 TOKENS = "SELECT source_id FROM call WHERE user_token IS NOT NULL ORDER BY 1"
 SEALED = "SELECT model FROM call_error WHERE sealed IS NOT NULL ORDER BY 1"

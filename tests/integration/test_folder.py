@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from usage_ledger import Ledger, Reported, open_ledger
 
-from service.retention.folder import Folder
+from service.retention.rollups.compaction import Folder
 
 START = datetime(2026, 11, 20, 23, 50, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from rows import Shelf, StoredCall, StoredError, open_shelf
 
 from service.api.schema import build_schema
 from service.ledger import Ledger
-from service.retention.means import Means
+from service.retention.context import Means
 from service.storage.control.policies import store_policy
 
 SCHEMA = build_schema()._schema

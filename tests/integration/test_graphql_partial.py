@@ -54,7 +54,7 @@ async def test_a_mutation_keeps_what_was_done(shelf: Shelf) -> None:
 
 
 def _means(shelf: Shelf) -> object:
-    from service.retention.means import Means
+    from service.retention.context import Means
 
     return Means(shelf.database, shelf.partitions, shelf.keyring, shelf.accounts, lambda: shelf.policy)
 

@@ -17,7 +17,7 @@ from service.commands.ledger import write_lines
 from service.export import held_rows
 from service.ledger import LedgerKeeper, LedgerKind
 from service.retention.errors import HoldError
-from service.retention.holds import Hold, get_hold, lift_hold
+from service.retention.holds.holds import Hold, get_hold, lift_hold
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.ids import encode_call_id

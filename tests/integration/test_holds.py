@@ -15,12 +15,12 @@ from policies.admission.segments import masked
 from policies.policy.model import DataClass, Store
 from service.ingest.verdict import Status
 from service.keyring import KeyDestroyedError
-from service.retention.erasure import ErasureKind, request_erasure
+from service.retention.erasure.erasure import ErasureKind, request_erasure
 from service.retention.errors import HoldError
-from service.retention.escrow import open_held
-from service.retention.holds import lift_expired, lift_hold, page_holds
+from service.retention.holds.escrow import open_held
+from service.retention.holds.holds import lift_expired, lift_hold, page_holds
 from service.retention.maintenance import maintain
-from service.retention.runs import Runs
+from service.retention.purge_runs import Runs
 from service.storage.ids import encode_call_id
 
 HELD_CALLS = "SELECT source_id FROM call_held ORDER BY 1"

@@ -23,8 +23,8 @@ from service.query.costs import NEEDS, CostRequest, Costs, read_costs
 from service.query.scope import Scope
 from service.query.usage import UsageReader
 from service.query.usage_check import check_usage
-from service.retention.folder import Folder
-from service.retention.overall_check import check_overall
+from service.retention.rollups.compaction import Folder
+from service.retention.rollups.totals_check import check_overall
 from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
 from service.storage.statements.complete import AMOUNT, FILLED
 

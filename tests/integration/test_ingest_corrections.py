@@ -27,8 +27,8 @@ from service.query.correction_check import check_corrections
 from service.query.reader import Reader
 from service.query.scope import Scope
 from service.query.usage_check import check_usage
-from service.retention.folder import Folder
-from service.retention.overall_check import check_overall
+from service.retention.rollups.compaction import Folder
+from service.retention.rollups.totals_check import check_overall
 from service.storage.statements.write import deltas_of
 
 ACCEPTED, COMPLETED, DUPLICATE, CONFLICT, REJECTED = (

@@ -9,8 +9,8 @@ import pytest
 from steward import NOW, YOUNG, Steward, failed, stewarding
 
 from policies.evidence import read_leaf
-from service.retention.erasure import ErasureKind, request_erasure
-from service.retention.key_record import record_keys
+from service.retention.audit.key_record import record_keys
+from service.retention.erasure.erasure import ErasureKind, request_erasure
 from service.retention.maintenance import maintain
 
 PAST = NOW - timedelta(days=100)

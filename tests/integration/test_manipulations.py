@@ -24,12 +24,12 @@ from policies.policy.model import DataClass
 from service.access.keys import mac_digest, new_key
 from service.keyring import KeyringUnavailableError
 from service.ledger import Checkpoints, LedgerKeeper, Selection, accept_loss
-from service.retention.attest import attest
-from service.retention.erasure import ErasureKind, request_erasure
-from service.retention.fsck import check_ledger
-from service.retention.holds import lift_hold, release_lifted
-from service.retention.start_check import differences_at_start
-from service.retention.tombstones import replay_tombstones
+from service.retention.audit.attestation import attest
+from service.retention.audit.fsck import check_ledger
+from service.retention.audit.start_check import differences_at_start
+from service.retention.erasure.erasure import ErasureKind, request_erasure
+from service.retention.holds.holds import lift_hold, release_lifted
+from service.retention.replay import replay_tombstones
 from service.storage.control.policies import AppliedPolicy, store_policy
 
 KEY = "INSERT INTO api_key (prefix, role, accounts, mac, created_at) VALUES ($1, $2, NULL, $3, clock_timestamp())"

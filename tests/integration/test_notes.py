@@ -12,10 +12,10 @@ from policies import Role
 from policies.evidence import read_leaf
 from service.ledger import LedgerKind, Selection
 from service.query.reader import Reader
-from service.retention import notes
-from service.retention.erasure import ErasureKind, request_erasure
-from service.retention.holds import get_hold, lift_hold
-from service.retention.notes import ERASED, NotesError, erase_notes, erase_notes_naming
+from service.retention.erasure import notes
+from service.retention.erasure.erasure import ErasureKind, request_erasure
+from service.retention.erasure.notes import ERASED, NotesError, erase_notes, erase_notes_naming
+from service.retention.holds.holds import get_hold, lift_hold
 
 KEY = "sk-proj-" + "Zt9qLw3Xv7Rk2Np5" * 3
 ERASE = """mutation($in: EraseNotesInput!) { eraseNotes(input: $in) { erased ledgerIndex } }"""

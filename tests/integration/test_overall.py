@@ -22,9 +22,9 @@ from service.query.params import Params
 from service.query.predicate import EVERYTHING, And, Compare, Predicate
 from service.query.usage_plan import Piece
 from service.query.usage_sql import UsageUnion
-from service.retention.erasure import ErasureKind, request_erasure
-from service.retention.folder import Folder
-from service.retention.overall_check import OverallDifference, check_overall
+from service.retention.erasure.erasure import ErasureKind, request_erasure
+from service.retention.rollups.compaction import Folder
+from service.retention.rollups.totals_check import OverallDifference, check_overall
 
 TABLES = sorted([*OVER_ALL_ACCOUNTS, BY_KEY.several])
 MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)

@@ -13,11 +13,11 @@ from policies.policy.model import DataClass, Policy, Store
 from policies.retention import TIER_NOTICE, tier_may_move_from
 from service.ingest.verdict import Status
 from service.ledger import LedgerKind
+from service.retention.context import EarlierPolicyError
 from service.retention.errors import PurgePlanError, TierError
 from service.retention.maintenance import maintain
-from service.retention.means import EarlierPolicyError
-from service.retention.planning import named_plan, plan_purge, request_purge, what_is_due
-from service.retention.runs import PurgeState, Runs
+from service.retention.purge.planning import named_plan, plan_purge, request_purge, what_is_due
+from service.retention.purge_runs import PurgeState, Runs
 from service.retention.tiers import move_account
 
 APPLY = """

@@ -18,15 +18,15 @@ from policies.policy.document import load_preset
 from policies.policy.model import Policy, Store
 from policies.retention import KeyPeriod, PurgePlan, partition_bounds
 from service.keyring import KeyDestroyedError, Keyring, PeriodKeyName, create_kek_file, open_keyring
-from service.retention import runs
-from service.retention.clock import Clock, machine_clock
+from service.retention import purge_runs as runs
+from service.retention.clock_guard import Clock, machine_clock
+from service.retention.context import Means
 from service.retention.errors import PurgeClockError, PurgeFailedError, PurgePlanError
 from service.retention.maintenance import maintain, maintain_for_ever
-from service.retention.means import Means
-from service.retention.planning import plan_purge
-from service.retention.purge import run_purge
-from service.retention.runs import PurgeState, Run, Runs
-from service.retention.tombstones import replay_tombstones
+from service.retention.purge.planning import plan_purge
+from service.retention.purge.runner import run_purge
+from service.retention.purge_runs import PurgeState, Run, Runs
+from service.retention.replay import replay_tombstones
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.errors import PartitionsBusyError

@@ -10,9 +10,9 @@ from ingesting import call
 from steward import LONG, OLD, SHORT, YOUNG, Killed, Steward, failed, stewarding, windows
 
 from policies.policy.model import Store
-from service.retention.erasure import ErasureKind, request_erasure
-from service.retention.folder import Folder
-from service.retention.runs import Run
+from service.retention.erasure.erasure import ErasureKind, request_erasure
+from service.retention.purge_runs import Run
+from service.retention.rollups.compaction import Folder
 
 # What is stored, partition by partition.
 ROWS = " UNION ALL ".join(

@@ -12,7 +12,7 @@ from ingesting import call
 from steward import OLD, Killed, Steward, stewarding
 
 from policies.policy.model import Store
-from service.retention.holds import holds_locked, page_holds
+from service.retention.holds.holds import holds_locked, page_holds
 from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import Partitions, quoted
 

@@ -11,8 +11,8 @@ from ingesting import call
 from steward import NOW, SHORT, Killed, Steward, stewarding
 
 from policies.policy.model import Store
-from service.retention.folder import Folder
-from service.retention.rebuild import days_to_rebuild, rebuild_sums, rest_again
+from service.retention.rollups.compaction import Folder
+from service.retention.rollups.rebuild import days_to_rebuild, rebuild_sums, rest_again
 
 AMOUNT = """
     SELECT coalesce(sum(amount), 0)

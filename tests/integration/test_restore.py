@@ -21,13 +21,13 @@ from policies.policy.views import view_table
 from service.keyring import KeyDestroyedError, PeriodKeyName, open_keyring
 from service.query.reader import Reader
 from service.query.scope import Scope
+from service.retention.context import Means
 from service.retention.errors import PurgeClockError
-from service.retention.holds import lift_hold
+from service.retention.holds.holds import lift_hold
 from service.retention.maintenance import maintain
-from service.retention.means import Means
-from service.retention.planning import plan_purge
-from service.retention.purge import run_purge
-from service.retention.tombstones import replay_tombstones
+from service.retention.purge.planning import plan_purge
+from service.retention.purge.runner import run_purge
+from service.retention.replay import replay_tombstones
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.partitions import Partitions

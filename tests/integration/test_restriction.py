@@ -13,10 +13,10 @@ from steward import SHORT, YOUNG, Steward, failed, stewarding
 from policies import Role
 from policies.admission.segments import masked
 from service.query.reader import Reader
-from service.retention.erasure import Erasure, ErasureKind, request_erasure
-from service.retention.escrow import open_held
-from service.retention.held_copies import count_copies, held_calls, held_errors
-from service.retention.holds import Hold, lift_hold
+from service.retention.erasure.erasure import Erasure, ErasureKind, request_erasure
+from service.retention.holds.escrow import open_held
+from service.retention.holds.held_copies import count_copies, held_calls, held_errors
+from service.retention.holds.holds import Hold, lift_hold
 from service.retention.maintenance import maintain
 
 BY_USER = '{user: {id: "u-mallory"}}'

@@ -15,11 +15,11 @@ from policies.policy.model import Store
 from policies.retention import PurgePlan
 from service.ingest.sealing import Sealer
 from service.keyring import Keyring, PeriodKeyName, create_kek_file, open_keyring
-from service.retention.clock import Clock, machine_clock
-from service.retention.fsck import Finding, check_ledger
-from service.retention.means import Means
-from service.retention.purge import run_purge
-from service.retention.runs import Runs
+from service.retention.audit.fsck import Finding, check_ledger
+from service.retention.clock_guard import Clock, machine_clock
+from service.retention.context import Means
+from service.retention.purge.runner import run_purge
+from service.retention.purge_runs import Runs
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.partitions import Partitions

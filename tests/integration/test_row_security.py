@@ -18,7 +18,7 @@ from service.api.retention_types import encode_id
 from service.api.schema import build_schema
 from service.query.reader import Reader
 from service.query.scope import Scope
-from service.retention.erasure import ErasureKind, request_erasure
+from service.retention.erasure.erasure import ErasureKind, request_erasure
 from service.storage.control.exports import ExportKind, ask_export
 from service.storage.database import Database, Lent
 from service.storage.schema import row_security

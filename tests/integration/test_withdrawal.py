@@ -10,8 +10,8 @@ from steward import NOW, YOUNG, Steward, failed, stewarding
 
 from policies import canonical, digest
 from policies.policy.model import Action, Policy
-from service.retention.folder import Folder
 from service.retention.maintenance import maintain
+from service.retention.rollups.compaction import Folder
 from service.retention.withdrawal import remove_withdrawn
 
 LEFT = "SELECT count(*) FROM {table} WHERE {column} IS NOT NULL AND {column}::text <> '[redacted:operational]'"

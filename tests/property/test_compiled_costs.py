@@ -19,7 +19,7 @@ from usage_ledger import Ledger, Reported
 
 from policies.policy.model import Role, View
 from service.query.scope import Scope
-from service.retention.folder import Folder
+from service.retention.rollups.compaction import Folder
 
 DAY, KOLKATA = timedelta(days=1), timedelta(hours=18, minutes=30)
 FIGURES = [

@@ -17,7 +17,7 @@ from usage_ledger import Ledger, Reported, open_ledger
 from service.query.buckets import TimeBucket
 from service.query.costs import NEEDS, CostRequest, CostRow, Costs, Figures, read_costs
 from service.query.predicate import And, Compare, Not, Or, Predicate, TagMatch
-from service.retention.folder import Folder
+from service.retention.rollups.compaction import Folder
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, 250_000, tzinfo=UTC)
 MONEY = frozenset(NEEDS)

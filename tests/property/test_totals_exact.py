@@ -15,7 +15,7 @@ from policies.policy.model import Role
 from service.query.fields import CALLS
 from service.query.pages import PageRequest, Wanted
 from service.query.predicate import EVERYTHING, And, Compare, Not, Or, Predicate
-from service.retention.folder import Folder
+from service.retention.rollups.compaction import Folder
 
 WINDOW = timedelta(days=400)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)

@@ -10,9 +10,9 @@ from typing import Final
 
 from policies.evidence import LedgerKind, read_leaf
 from service.logs import get_logger
-from service.retention import entries
-from service.retention.means import Means
-from service.retention.runs import SYSTEM
+from service.retention import ledger_entries as entries
+from service.retention.context import Means
+from service.retention.purge_runs import SYSTEM
 from service.storage.connection import Connection
 
 log = get_logger()

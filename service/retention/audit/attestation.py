@@ -15,11 +15,11 @@ from policies.evidence.attestation import ATTESTATION, statement_digest
 from service.ledger import Checkpoints, Entry, Ledger, Selection
 from service.ledger.checks import check
 from service.ledger.checks.check import LedgerCheck
-from service.retention.fsck import check_ledger
+from service.retention.audit.fsck import check_ledger
+from service.retention.audit.report import ClassState, Report, report
+from service.retention.context import Means
 from service.retention.lost_keys import lost_keys
-from service.retention.means import Means
-from service.retention.report import ClassState, Report, report
-from service.retention.runs import Runs
+from service.retention.purge_runs import Runs
 from service.storage.control.policies import AppliedPolicy
 
 PERIOD_DAYS: Final = 92

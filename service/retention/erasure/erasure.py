@@ -23,16 +23,16 @@ from policies.policy.model import DataClass, Store
 from policies.pseudonym import pseudonym_key, token
 from policies.retention import KeyPeriod, Partition, key_due_at, period_bounds
 from service.keyring import KeyGoneError
-from service.retention import entries
+from service.retention import ledger_entries as entries
+from service.retention.context import Means
+from service.retention.erasure.named_rows import clear_names
+from service.retention.erasure.notes import forget_in_notes, without
 from service.retention.errors import ErasureError
-from service.retention.escrow import ACTIVE, NOT_COPIED, Slice, Whose, copy_held
-from service.retention.folder import LOCK as FOLD_LOCK
-from service.retention.holds import lock_holds
-from service.retention.means import Means
-from service.retention.named_rows import clear_names
-from service.retention.notes import forget_in_notes, without
-from service.retention.overall import RESTING, forget_empty, take_with
-from service.retention.planning import all_partitions
+from service.retention.holds.escrow import ACTIVE, NOT_COPIED, Slice, Whose, copy_held
+from service.retention.holds.holds import lock_holds
+from service.retention.purge.planning import all_partitions
+from service.retention.rollups.compaction import LOCK as FOLD_LOCK
+from service.retention.rollups.totals import RESTING, forget_empty, take_with
 from service.storage.connection import Queryable
 from service.storage.database import uuid_of
 from service.storage.notices import notify

@@ -14,8 +14,8 @@ import asyncpg
 
 from policies.policy.model import Store
 from policies.retention import Partition, partition_bounds
-from service.retention.means import Means
-from service.retention.runs import Runs
+from service.retention.context import Means
+from service.retention.purge_runs import Runs
 from service.storage.connection import Connection, one_row
 from service.storage.partitions import Catalogue, quoted
 

@@ -24,17 +24,17 @@ from policies.evidence import moment
 from policies.policy.model import Store
 from policies.retention import Partition, PurgePlan, period_bounds, plan
 from service.keyring import KeyringUnavailableError, PeriodKeyName
-from service.retention import entries
-from service.retention.clock import WAIT
+from service.retention import ledger_entries as entries
+from service.retention.clock_guard import WAIT
+from service.retention.context import Means
 from service.retention.errors import PurgeClockError, PurgeFailedError
-from service.retention.escrow import ACTIVE, Slice, copies, copy_held
-from service.retention.hold_record import restore_holds
-from service.retention.holds import holds_locked, lock_holds
-from service.retention.means import Means
-from service.retention.overall import forget_sums
-from service.retention.planning import named_plan, what_is_due
-from service.retention.runs import SYSTEM, PurgeState, Run, Runs
-from service.retention.tally import count_rows
+from service.retention.holds.escrow import ACTIVE, Slice, copies, copy_held
+from service.retention.holds.hold_record import restore_holds
+from service.retention.holds.holds import holds_locked, lock_holds
+from service.retention.purge.planning import named_plan, what_is_due
+from service.retention.purge.row_count import count_rows
+from service.retention.purge_runs import SYSTEM, PurgeState, Run, Runs
+from service.retention.rollups.totals import forget_sums
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseError, PartitionsBusyError
 from service.storage.notices import notify
@@ -64,7 +64,7 @@ async def run_purge(
 
     While another runner is at work it waits its turn, or returns at once without `wait`. With `plan_digest` nothing
     but that plan is carried out: PurgePlanError when what is due differs. PurgeClockError when the clock cannot be
-    trusted (see `service.retention.clock`); PartitionsBusyError and KeyringUnavailableError leave the purge where it
+    trusted (see `service.retention.clock_guard`); PartitionsBusyError and KeyringUnavailableError leave the purge where it
     is, for the next call.
     """
     async with _alone(means.owner, wait=wait) as ours:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from service.ledger import Ledger, check_columns, check_mirror, check_notes, history_problem
-from service.retention.means import Means
+from service.retention.context import Means
 from service.storage.connection import Connection
 from service.storage.schema import row_security
 

@@ -19,7 +19,7 @@ from policies.policy.model import Store
 from policies.retention import KeyPeriod, Partition, PurgePlan
 from service.keyring import PeriodKeyName, parse_name
 from service.logs import get_logger
-from service.retention.clock import DIFFERENCE_MAX, GAP_MAX
+from service.retention.clock_guard import DIFFERENCE_MAX, GAP_MAX
 from service.retention.errors import PurgeFailedError
 from service.storage.connection import Connection, Queryable
 from service.storage.database import uuid_of

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from policies.policy.model import DataClass, Policy, Store
 from policies.retention import KeyPeriod, Partition, PurgePlan, plan
+from service.retention.context import Means
 from service.retention.errors import PurgePlanError
-from service.retention.escrow import Slice, count_held
-from service.retention.means import Means
-from service.retention.runs import PurgeState, Run, Runs
-from service.retention.tally import count_rows
+from service.retention.holds.escrow import Slice, count_held
+from service.retention.purge.row_count import count_rows
+from service.retention.purge_runs import PurgeState, Run, Runs
 from service.storage.notices import notify
 from service.storage.partitions import Partitions
 

@@ -14,10 +14,10 @@ from policies.evidence import moment
 from policies.evidence.record import Record, RecordedErasure
 from service.access.keys import mac_digest
 from service.ledger import Ledger, read_record
+from service.retention.context import Means
 from service.retention.errors import PurgeFailedError
-from service.retention.hold_record import hold_differences
-from service.retention.means import Means
-from service.retention.runs import ENDED, PurgeState, decode
+from service.retention.holds.hold_record import hold_differences
+from service.retention.purge_runs import ENDED, PurgeState, decode
 
 Result = tuple[list[str], str]
 _Name = TypeVar("_Name", str, int)

@@ -12,10 +12,10 @@ from policies.admission.personal import code_without, source_id_without, without
 from policies.policy.model import Store
 from policies.redaction import Persons
 from policies.retention import Partition
-from service.retention.escrow import Slice, Whose, copy_held
-from service.retention.holds import lock_holds
-from service.retention.means import Means
-from service.retention.planning import all_partitions
+from service.retention.context import Means
+from service.retention.holds.escrow import Slice, Whose, copy_held
+from service.retention.holds.holds import lock_holds
+from service.retention.purge.planning import all_partitions
 
 _LABELS: Final = ("error_type", "deployment", "team", "organization", "normalized_error")
 _IDS: Final = ("trace_id", "session_id", "provider_request_id")

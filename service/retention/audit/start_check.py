@@ -4,10 +4,10 @@ from typing import Final
 
 from service.errors import CalledgerError
 from service.logs import get_logger
-from service.retention.detached import described, detached_partitions
-from service.retention.fsck_catalogue import check_catalogue, check_history, check_ledger_columns
-from service.retention.means import Means
-from service.retention.record_check import differences
+from service.retention.audit.fsck_catalogue import check_catalogue, check_history, check_ledger_columns
+from service.retention.audit.record_check import differences
+from service.retention.context import Means
+from service.retention.purge.detached import described, detached_partitions
 
 log = get_logger()
 

@@ -22,7 +22,7 @@ from service.keyring import (
     KeyName,
     KeyringUnavailableError,
 )
-from service.retention.means import Means
+from service.retention.context import Means
 
 Result = tuple[list[str], str]
 

@@ -14,22 +14,22 @@ from policies.retention import GRACE, Earlier, cutoff, deadline, due_at
 from service.errors import CalledgerError
 from service.query.correction_check import check_corrections
 from service.query.usage_check import UsageDifference, check_usage
-from service.retention.detached import described, detached_partitions
-from service.retention.errors import PurgeClockError
-from service.retention.fsck_catalogue import (
+from service.retention.audit.fsck_catalogue import (
     check_catalogue,
     check_history,
     check_ledger_columns,
     check_ledger_mirror,
     check_ledger_notes,
 )
-from service.retention.fsck_keys import Result, check_erasures, check_holds, check_keys
-from service.retention.fsck_record import check_record
-from service.retention.fsck_sealed import check_keyring, check_sealed
-from service.retention.means import EarlierPolicyError, Means
-from service.retention.overall_check import OverallDifference, check_overall
-from service.retention.record_check import COMPARED, check_of
-from service.retention.runs import Runs
+from service.retention.audit.fsck_keys import Result, check_erasures, check_holds, check_keys
+from service.retention.audit.fsck_record import check_record
+from service.retention.audit.fsck_sealed import check_keyring, check_sealed
+from service.retention.audit.record_check import COMPARED, check_of
+from service.retention.context import EarlierPolicyError, Means
+from service.retention.errors import PurgeClockError
+from service.retention.purge.detached import described, detached_partitions
+from service.retention.purge_runs import Runs
+from service.retention.rollups.totals_check import OverallDifference, check_overall
 
 _NAMED_MAX: Final = 5
 

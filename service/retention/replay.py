@@ -15,7 +15,7 @@ from policies.evidence.record import Record
 from service.keyring import AccountKeyName, HoldKeyName, Keyring, PeriodKeyName
 from service.ledger import Ledger, LedgerDamagedError, read_record
 from service.logs import get_logger
-from service.retention.runs import Runs
+from service.retention.purge_runs import Runs
 
 log = get_logger()
 

@@ -5,7 +5,7 @@ from typing import Final
 import asyncpg
 from asyncpg.cursor import CursorFactory
 
-from service.retention.holds import Hold
+from service.retention.holds.holds import Hold
 from service.storage.connection import Connection
 
 _READ_AT_ONCE: Final = 500

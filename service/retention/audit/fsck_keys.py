@@ -10,9 +10,9 @@ from uuid import UUID
 from policies.policy.model import DataClass, PseudonymPeriod, Store
 from policies.retention import readable_cutoff
 from service.keyring import AccountKeyName, KeyDestroyedError, KeyGoneError, PeriodKeyName
-from service.retention.escrow import unopenable
+from service.retention.context import Means
+from service.retention.holds.escrow import unopenable
 from service.retention.lost_keys import lost_keys
-from service.retention.means import Means
 
 Result = tuple[list[str], str]
 

@@ -13,7 +13,7 @@ import asyncpg
 from policies.evidence import LedgerKind, read_leaf
 from service.errors import RequestError
 from service.ledger import ErasedNotes, Ledger
-from service.retention.means import Means
+from service.retention.context import Means
 from service.storage.connection import Connection
 from service.storage.notices import notify
 

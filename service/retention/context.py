@@ -12,7 +12,7 @@ from policies.policy.model import Policy
 from policies.retention import Earlier
 from service.errors import OperatorError
 from service.keyring import Keyring
-from service.retention.clock import Clock, machine_clock, trusted_now
+from service.retention.clock_guard import Clock, machine_clock, trusted_now
 from service.storage.connection import Queryable
 from service.storage.control.accounts import Accounts
 from service.storage.control.policies import LedgerWriter

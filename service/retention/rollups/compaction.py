@@ -13,7 +13,7 @@ import asyncpg
 
 from policies.policy.model import Store
 from service.logs import get_logger
-from service.retention.overall import RESTING, added
+from service.retention.rollups.totals import RESTING, added
 
 log = get_logger()
 

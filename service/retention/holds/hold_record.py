@@ -16,9 +16,9 @@ import asyncpg
 from policies.evidence.record import RecordedHold
 from service.ledger import Ledger, read_record
 from service.logs import get_logger
-from service.retention import entries
-from service.retention.means import Means
-from service.retention.runs import SYSTEM
+from service.retention import ledger_entries as entries
+from service.retention.context import Means
+from service.retention.purge_runs import SYSTEM
 from service.storage.connection import Connection
 
 log = get_logger()

@@ -17,11 +17,11 @@ from policies.policy.model import Policy, Store
 from policies.retention import cutoff
 from service.query.usage_check import check_usage
 from service.query.usage_plan import ceil_to
-from service.retention import entries
-from service.retention.folder import LOCK as FOLD_LOCK
-from service.retention.means import Means
-from service.retention.overall import RESTING, Sums, summed
-from service.retention.overall_check import check_overall
+from service.retention import ledger_entries as entries
+from service.retention.context import Means
+from service.retention.rollups.compaction import LOCK as FOLD_LOCK
+from service.retention.rollups.totals import RESTING, Sums, summed
+from service.retention.rollups.totals_check import check_overall
 from service.storage.connection import one_row
 from service.storage.statements.write import deltas_of
 

@@ -29,9 +29,16 @@ from policies.retention import (
     readable_cutoff,
 )
 from service.keyring import KeyringUnavailableError, PeriodKeyName
-from service.retention.detached import TIMES, Detached, DetachedRows, described, detached_partitions, detached_rows
+from service.retention.context import EarlierPolicyError, Means
 from service.retention.lost_keys import given_up
-from service.retention.means import EarlierPolicyError, Means
+from service.retention.purge.detached import (
+    TIMES,
+    Detached,
+    DetachedRows,
+    described,
+    detached_partitions,
+    detached_rows,
+)
 from service.storage.connection import Connection
 from service.storage.partitions import catalogue_of
 

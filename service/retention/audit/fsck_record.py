@@ -9,7 +9,7 @@ from typing import Final
 from policies.evidence import EntryError, LedgerKind, read_leaf
 from service.ledger import Ledger
 from service.ledger.store import Selection
-from service.retention.means import Means
+from service.retention.context import Means
 
 Result = tuple[list[str], str]
 

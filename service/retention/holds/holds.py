@@ -16,11 +16,11 @@ import orjson
 
 from policies.policy.model import DataClass
 from service.guard import without_secrets
-from service.retention import entries
+from service.retention import ledger_entries as entries
+from service.retention.context import Means
 from service.retention.errors import HoldError
-from service.retention.hold_record import restore_holds
-from service.retention.means import Means
-from service.retention.runs import SYSTEM, Runs
+from service.retention.holds.hold_record import restore_holds
+from service.retention.purge_runs import SYSTEM, Runs
 from service.storage.connection import Connection, Queryable, one_row
 from service.storage.database import uuid_of
 from service.storage.ids import IdError, decode_call_id

@@ -1,0 +1,1 @@
+"""Erasing a person or an account, and the notes and rows that name them."""

@@ -1,0 +1,1 @@
+"""Usage sums: deltas compacted into rollups, totals over all accounts, and sums made anew."""
