@@ -7,7 +7,7 @@ import orjson
 from rows import Shelf
 
 from service.api.schema import build_schema
-from service.query.scope import Scope
+from service.query.model.scope import Scope
 
 ORDINARY = build_schema(compiled=False)
 COMPILED = build_schema()

@@ -20,9 +20,9 @@ from service.api.context import Context
 from service.api.limits import Bucket
 from service.api.schema import build_schema
 from service.keyring import Keyring, create_kek_file, open_keyring
+from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.scope import Scope
-from service.query.users import period_label
+from service.query.scan.user_tokens import period_label
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.ids import call_uuid, encode_call_id, encode_error_id

@@ -13,8 +13,8 @@ import orjson
 from policies.policy.document import load_preset
 from policies.policy.model import Policy, Role, Store, Tier
 from policies.policy.views import view_table
-from service.query.scope import Scope
-from service.query.usage import UsageReader
+from service.query.model.scope import Scope
+from service.query.usage.source import UsageReader
 from service.retention.rollups.compaction import Folder
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database

@@ -21,7 +21,7 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
     from service.api.limits import Buckets
     from service.api.schema import build_schema
     from service.api.timings import TIMINGS
-    from service.query.enforcement import check_schema
+    from service.query.authorization.enforcement import check_schema
     from service.shared import worker_memory
 
     schema = build_schema()

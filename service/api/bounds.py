@@ -7,7 +7,7 @@ a walk that stops at the first thing too many. Whatever comes later may take a f
 from collections.abc import Mapping
 from typing import Any, Final
 
-from service.query.errors import BadInputError
+from service.query.model.errors import BadInputError
 
 BODY_BYTES_MAX: Final = 2**20
 DOCUMENT_CHARACTERS_MAX: Final = 2**15

@@ -1,7 +1,7 @@
 """Compiled operations: what an operation asks is worked out once, and then only its variables differ.
 
 The ordinary path parses, validates and runs a document for the first time, and the gate offers it here once it has let
-it pass. From then on the operation is answered by `service/query/compiled.py`: the same coercion, the same enforcement
+it pass. From then on the operation is answered by `service/query/rendering/row_renderer.py`: the same coercion, the same enforcement
 and pricing (remembered by everything they depend on), the same reading; only graphql-core's walk over every field
 of every row is left out. `None` instead of an answer means: take the ordinary path. It then decides as if nothing
 had been tried, so a mistake of a caller is refused, coded and placed there.
@@ -38,10 +38,10 @@ from service.api.context import Context
 from service.api.cost import Priced
 from service.api.gate import admitted, charge, settle
 from service.errors import RequestError
-from service.query.compiled import IneligibleError
-from service.query.document import Document, fragments_of
-from service.query.errors import QueryTimeoutError
-from service.query.scope import Scope
+from service.query.authorization.selection_set import Document, fragments_of
+from service.query.model.errors import QueryTimeoutError
+from service.query.model.scope import Scope
+from service.query.rendering.row_renderer import IneligibleError
 
 DOCUMENTS_MAX: Final = 256
 NODES_MAX: Final = 40_000

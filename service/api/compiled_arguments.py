@@ -8,8 +8,8 @@ from strawberry import UNSET
 from strawberry.types.arguments import convert_arguments
 
 from service.api.lists import Slicing, to_request
-from service.query.fields import CALLS, Table
-from service.query.pages import PageRequest
+from service.query.model.catalog import CALLS, Table
+from service.query.records.page import PageRequest
 
 
 class Arguments:

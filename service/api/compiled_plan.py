@@ -22,13 +22,13 @@ from service.api.compiled_arguments import Arguments
 from service.api.compiled_report import Report, report
 from service.api.context import Context
 from service.api.lists import row_selection, wanted
-from service.query.compiled import Entry, IneligibleError, Rows, Shape
-from service.query.compiled_rows import whole
-from service.query.document import Document
-from service.query.fields import CALLS, ERRORS, Table
-from service.query.pages import Page, PageRequest, Wanted
-from service.query.scope import Scope
-from service.query.selection import fixed_projection
+from service.query.authorization.selection_set import Document
+from service.query.model.catalog import CALLS, ERRORS, Table
+from service.query.model.scope import Scope
+from service.query.records.page import Page, PageRequest, Wanted
+from service.query.records.projection import fixed_projection
+from service.query.rendering.field_expressions import whole
+from service.query.rendering.row_renderer import Entry, IneligibleError, Rows, Shape
 
 TABLES: Final[Mapping[str, Table]] = {"calls": CALLS, "errors": ERRORS}
 _CONNECTION: Final = frozenset({"__typename", "nodes", "edges", "pageInfo", "totalCount"})

@@ -9,12 +9,12 @@ from graphql import FieldNode
 from service.api.compiled_arguments import Arguments
 from service.api.context import Context
 from service.api.cost_types import to_request, usage_reader
-from service.query.compiled import Entry, IneligibleError, Shape
-from service.query.compiled_costs import FiguresLoop, Surroundings
-from service.query.compiled_rows import moment_texts
-from service.query.costs import CostRequest, Coverage, read_records
-from service.query.document import Tree
-from service.query.scope import Scope
+from service.query.authorization.selection_set import Tree
+from service.query.model.scope import Scope
+from service.query.rendering.field_expressions import moment_texts
+from service.query.rendering.report_renderer import FiguresLoop, Surroundings
+from service.query.rendering.row_renderer import Entry, IneligibleError, Shape
+from service.query.usage.report import CostRequest, Coverage, read_records
 
 _REPORT: Final = frozenset({"__typename", "rows", "totals", "coverage", "truncated"})
 

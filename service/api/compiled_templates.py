@@ -22,10 +22,10 @@ from graphql.execution.values import VariableValues
 
 from service.api.compiled_arguments import Arguments
 from service.api.lists import Slicing
-from service.query.fields import Table
-from service.query.pages import PageRequest
-from service.query.predicate import And, Compare, Not, Or, Predicate, TagMatch, fields_of
-from service.query.question import Question, question
+from service.query.filters.decomposition import Question, question
+from service.query.model.catalog import Table
+from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch, fields_of
+from service.query.records.page import PageRequest
 
 Values = Mapping[str, Any]
 _SLICING: Final = ("first", "after", "last", "before")

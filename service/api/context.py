@@ -7,8 +7,8 @@ from typing import Any
 
 from service.api.limits import Bucket
 from service.ledger import Ledger
+from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.scope import Scope
 
 
 @dataclass(slots=True)

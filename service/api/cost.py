@@ -8,8 +8,8 @@ from graphql import FieldNode, GraphQLSchema, OperationDefinitionNode, Operation
 
 from service.api.bounds import MUTATION_POINTS_MAX, QUERY_POINTS_MAX, charged, points_of
 from service.api.directives import Cost, ListSize
-from service.query.document import Document
-from service.query.pages import PAGE_MAX
+from service.query.authorization.selection_set import Document
+from service.query.records.page import PAGE_MAX
 
 SIZED: Final = ("edges", "nodes")
 FIELDS_MAX: Final = 20_000

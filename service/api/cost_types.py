@@ -17,13 +17,13 @@ from service.api.inputs import CallFilter
 from service.api.lists import tree_of
 from service.api.scalars import BigInt
 from service.api.types import Tag
-from service.query import costs as query
-from service.query.buckets import TimeBucket as Bucket
-from service.query.cost_figures import WORKED_OUT, exact
-from service.query.document import Tree
-from service.query.percentiles import percentile_ms
-from service.query.scope import Scope
-from service.query.usage import UsageReader
+from service.query.authorization.selection_set import Tree
+from service.query.model.scope import Scope
+from service.query.usage import report as query
+from service.query.usage.derived_figures import WORKED_OUT, exact
+from service.query.usage.percentiles import percentile_ms
+from service.query.usage.source import UsageReader
+from service.query.usage.time_buckets import TimeBucket as Bucket
 
 Info = strawberry.Info[RequestContext, Any]
 _PYTHON_NAMES: Final = {

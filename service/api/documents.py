@@ -21,7 +21,7 @@ from service.api.bounds import DOCUMENT_CHARACTERS_MAX, check_document
 from service.api.errors import Code, refused
 from service.api.limits import TOKENS_MAX, Shape, check_shape
 from service.aside import Aside
-from service.query.errors import BadInputError
+from service.query.model.errors import BadInputError
 
 NODES_KEPT: Final = 20_000
 """Nodes of all documents that are remembered: a kilobyte each. The garbage collector walks them, in one piece."""

@@ -20,7 +20,7 @@ from service.access.authenticate import ForbiddenError, UnauthenticatedError
 from service.errors import RequestError, ServiceError
 from service.guard import guarded
 from service.logs import get_logger
-from service.query.errors import OutOfRetentionError, QueryTimeoutError
+from service.query.model.errors import OutOfRetentionError, QueryTimeoutError
 from service.storage.control.exports import ExportBusyError
 from service.storage.errors import is_away
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from policies.policy.model import Store, View
-from service.query.errors import BadInputError, ForbiddenError
-from service.query.scope import Scope
+from service.query.model.errors import BadInputError, ForbiddenError
+from service.query.model.scope import Scope
 
 Fields = tuple[tuple[str, tuple[str, ...]], ...]
 """Fields to select, in order, each with the fields to select of what it is (none of a plain value)."""

@@ -16,7 +16,7 @@ from service.api.export_types import Export, export_node, told_when_busy
 from service.api.filters import written_filter
 from service.api.inputs import CallFilter, ErrorFilter
 from service.api.limits import Bucket
-from service.query.errors import BadInputError
+from service.query.model.errors import BadInputError
 from service.storage.control.exports import ExportKind as StoredKind
 from service.storage.control.exports import ask_export
 from service.storage.control.policies import applied_policy

@@ -9,8 +9,8 @@ from service.api.filters import to_predicate
 from service.api.inputs import CallFilter
 from service.api.lists import tree_of
 from service.api.scalars import BigInt
-from service.query.facets import FACETS, FIRST_DEFAULT, read_facets
-from service.query.usage import UsageReader
+from service.query.usage.facets import FACETS, FIRST_DEFAULT, read_facets
+from service.query.usage.source import UsageReader
 
 Info = strawberry.Info[Context, Any]
 

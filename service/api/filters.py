@@ -9,8 +9,8 @@ from typing import Any, Final
 from strawberry import UNSET, Some
 
 from service.api.inputs import CallFilter, ErrorFilter, TagFilter, UserFilter
-from service.query.errors import BadInputError
-from service.query.predicate import And, Compare, Not, Operator, Or, Predicate, TagMatch
+from service.query.model.errors import BadInputError
+from service.query.model.predicate import And, Compare, Not, Operator, Or, Predicate, TagMatch
 
 DEPTH_MAX: Final = 4
 LEAVES_MAX: Final = 50

@@ -11,10 +11,10 @@ from service.api.context import Context
 from service.api.cost import TOO_MANY_VALUES, Priced, Pricing, TooManyFieldsError, points_max
 from service.api.documents import documents_of, operation_of
 from service.api.errors import Code, refused
-from service.query.document import Document, fragments_of
-from service.query.enforcement import enforce
-from service.query.errors import ForbiddenError
-from service.query.scope import Scope
+from service.query.authorization.enforcement import enforce
+from service.query.authorization.selection_set import Document, fragments_of
+from service.query.model.errors import ForbiddenError
+from service.query.model.scope import Scope
 
 _PRICINGS: Final[dict[int, Pricing]] = {}
 

@@ -29,9 +29,9 @@ from service.api.schema import CalledgerSchema
 from service.errors import ServiceError
 from service.guard import guarded
 from service.logs import get_logger
-from service.query.errors import BadInputError
+from service.query.model.errors import BadInputError
+from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.scope import Scope
 from service.runtime import Runtime
 from service.storage.errors import DatabaseAwayError, is_away
 

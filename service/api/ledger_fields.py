@@ -31,7 +31,7 @@ from service.api.retention_fields import refuse_bound
 from service.api.scalars import BigInt
 from service.ledger import Checkpoints, Ledger, LedgerKind, LedgerRangeError, Selection
 from service.ledger.store import INDEX_MAX
-from service.query.cursor import CursorError, Cursors
+from service.query.records.cursor import CursorError, Cursors
 
 Info = strawberry.Info[Context, Any]
 UNSET: Any = strawberry.UNSET

@@ -20,7 +20,7 @@ from graphql import (
 from service.api.bounds import DEPTH_MAX as VALUE_DEPTH_MAX
 from service.api.bounds import OBJECTS_MAX
 from service.api.errors import Code, refused
-from service.query.document import fragments_of
+from service.query.authorization.selection_set import fragments_of
 from service.shared import Level, Shared
 
 TOKENS_MAX: Final = 2_000

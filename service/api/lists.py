@@ -19,12 +19,12 @@ from service.api.context import Context
 from service.api.filters import to_predicate
 from service.api.inputs import CallFilter, CallOrder, ErrorFilter, ErrorGroupOrder, ErrorOrder
 from service.api.mapper import Mapper
-from service.query.document import Document, Tree
-from service.query.errors import BadInputError
-from service.query.fields import CALLS, ERRORS
-from service.query.groups import GroupsRequest
-from service.query.ordering import OrderTerm
-from service.query.pages import PAGE_DEFAULT, PAGE_MAX, PageRequest, Wanted
+from service.query.authorization.selection_set import Document, Tree
+from service.query.model.catalog import CALLS, ERRORS
+from service.query.model.errors import BadInputError
+from service.query.records.error_groups import GroupsRequest
+from service.query.records.ordering import OrderTerm
+from service.query.records.page import PAGE_DEFAULT, PAGE_MAX, PageRequest, Wanted
 
 Info = strawberry.Info[Context, Any]
 _ROWS: Final = ("edges", "nodes")

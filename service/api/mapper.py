@@ -12,16 +12,16 @@ from policies.policy.model import View
 from policies.policy.views import masked_text
 from service.api.enums import AmountSource, AmountUnknownReason, CallStatus, Disclosure, ParameterAction
 from service.api.types import Amount, AmountPart, Call, CallError, ErrorGroup, ErrorParameter, Redaction, Tag, Unit
-from service.query.disclose import Details
-from service.query.fields import CALLS, ERRORS
-from service.query.groups import GroupsPage
-from service.query.lookups import RowKey, shown
-from service.query.pages import Row
+from service.query.filters.to_sql import fingerprint_text
+from service.query.model.catalog import CALLS, ERRORS
+from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.scope import Scope
-from service.query.selection import Selection
-from service.query.users import period_label
-from service.query.where import fingerprint_text
+from service.query.records.by_key import RowKey, shown
+from service.query.records.decryption import Details
+from service.query.records.error_groups import GroupsPage
+from service.query.records.page import Row
+from service.query.records.projection import Selection
+from service.query.scan.user_tokens import period_label
 from service.storage.ids import encode_call_id, encode_error_id
 from service.storage.sources import AMOUNT_SOURCE_NAMES, AMOUNT_UNKNOWN_NAMES, SOURCE_NAMES
 

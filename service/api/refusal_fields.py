@@ -9,7 +9,7 @@ import strawberry
 from service.api.context import Context
 from service.api.directives import Cost
 from service.api.scalars import BigInt
-from service.query.refusals import ROWS_MAX, read_refusals
+from service.query.records.refusals import ROWS_MAX, read_refusals
 from service.storage.control.refusals import NO_ACCOUNT
 
 Info = strawberry.Info[Context, Any]

@@ -37,10 +37,10 @@ from service.api.retention_types import (
 )
 from service.api.scalars import BigInt, Digest
 from service.api.types import Node
-from service.query.account_list import account_number, count_accounts, count_calls, page_accounts
-from service.query.cursor import CursorError, Cursors
-from service.query.errors import BadInputError, ForbiddenError
+from service.query.model.errors import BadInputError, ForbiddenError
 from service.query.reader import TimedReading
+from service.query.records.account_list import account_number, count_accounts, count_calls, page_accounts
+from service.query.records.cursor import CursorError, Cursors
 from service.retention.audit import report
 from service.retention.context import Means
 from service.retention.erasure import erasure as erasures

@@ -24,7 +24,7 @@ from service.api.retention_types import (
     purge_node,
 )
 from service.api.scalars import BigInt, Digest
-from service.query.errors import BadInputError
+from service.query.model.errors import BadInputError
 from service.retention.erasure import erasure as erasures
 from service.retention.erasure import notes
 from service.retention.errors import PurgePlanError

@@ -19,9 +19,9 @@ from service.api.mapper import Mapper, add_details
 from service.api.scalars import BigInt
 from service.api.types import CallError
 from service.ledger import LedgerKind
-from service.query.errors import BadInputError, ForbiddenError
-from service.query.pages import Row
-from service.query.scope import Scope
+from service.query.model.errors import BadInputError, ForbiddenError
+from service.query.model.scope import Scope
+from service.query.records.page import Row
 
 REASON_CHARS_MAX: Final = 500
 REVEAL_COST: Final = 1_000

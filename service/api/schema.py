@@ -24,7 +24,7 @@ from service.api.query import Query
 from service.api.scalars import SCALARS
 from service.api.tracing import Tracing
 from service.api.types import Call, CallError
-from service.query.errors import BadInputError
+from service.query.model.errors import BadInputError
 
 
 class CalledgerSchema(strawberry.Schema):

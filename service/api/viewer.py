@@ -8,7 +8,7 @@ import strawberry
 from policies.policy import fields as policy_fields
 from service.api.context import Context
 from service.api.enums import Role, View
-from service.query.enforcement import choosable
+from service.query.authorization.enforcement import choosable
 
 
 @strawberry.type(description="What the role gets of one field.")

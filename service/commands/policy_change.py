@@ -15,7 +15,7 @@ from service.api.schema import build_schema
 from service.commands.common import quiet_runtime, say, table
 from service.errors import OperatorError, RequestError
 from service.installation import ADMIN_KEY_FILE
-from service.query.enforcement import check_schema
+from service.query.authorization.enforcement import check_schema
 from service.runtime import Runtime
 from service.storage.control.policies import AppliedPolicy, PolicyDesk, agrees, policy_desk
 

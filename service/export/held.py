@@ -19,8 +19,8 @@ from policies.admission.segments import ErrorDetails, Segments, masked, revealed
 from policies.evidence import moment
 from service.export.formats import ndjson
 from service.ledger import LedgerKind
-from service.query.users import period_label
-from service.query.where import fingerprint_text
+from service.query.filters.to_sql import fingerprint_text
+from service.query.scan.user_tokens import period_label
 from service.retention.errors import HoldError
 from service.retention.holds.escrow import open_held
 from service.retention.holds.held_copies import count_copies, held_calls, held_errors

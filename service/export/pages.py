@@ -14,8 +14,8 @@ from service.api.export_kinds import SHAPES, Fields, Shape, all_fields, operatio
 from service.api.limits import Bucket
 from service.api.schema import build_schema
 from service.errors import RequestError
+from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.scope import Scope
 from service.runtime import Runtime
 
 PAGE: Final = 200

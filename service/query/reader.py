@@ -8,24 +8,24 @@ from typing import Final
 import asyncpg
 
 from service.keyring.protocol import Keyring
-from service.query.clock import DatabaseClock
-from service.query.cursor import Cursors
-from service.query.disclose import Details, Discloser
-from service.query.errors import QueryTimeoutError
-from service.query.fields import CALLS, ERRORS, Table
-from service.query.groups import GroupsPage, GroupsRequest, read_groups
-from service.query.legs import leg_of, leg_of_call, span_of
-from service.query.lookups import RowKey, corrections_by_call, corrections_summed, rows_by_key
-from service.query.pages import Page, PageRequest, Reading, Row, Wanted, read_page
-from service.query.places import Places
-from service.query.predicate import Predicate
-from service.query.question import Question, question
-from service.query.scope import Scope
-from service.query.selection import Selection
-from service.query.totals import count_rows
-from service.query.usage_plan import TierSpan, refuse_unreadable
-from service.query.users import tokens_of
-from service.query.where import UserTokens
+from service.query.filters.decomposition import Question, question
+from service.query.filters.to_sql import UserTokens
+from service.query.model.catalog import CALLS, ERRORS, Table
+from service.query.model.errors import QueryTimeoutError
+from service.query.model.predicate import Predicate
+from service.query.model.scope import Scope
+from service.query.records.by_key import RowKey, corrections_by_call, corrections_summed, rows_by_key
+from service.query.records.cursor import Cursors
+from service.query.records.decryption import Details, Discloser
+from service.query.records.error_groups import GroupsPage, GroupsRequest, read_groups
+from service.query.records.page import Page, PageRequest, Reading, Row, Wanted, read_page
+from service.query.records.projection import Selection
+from service.query.scan.database_clock import DatabaseClock
+from service.query.scan.range_cache import Places
+from service.query.scan.ranges import leg_of, leg_of_call, span_of
+from service.query.scan.user_tokens import tokens_of
+from service.query.usage.plan import TierSpan, refuse_unreadable
+from service.query.usage.total_count import count_rows
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database, Lent
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id

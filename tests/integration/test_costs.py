@@ -8,12 +8,12 @@ import pytest
 from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.policy.model import Role
-from service.query.buckets import BucketError, TimeBucket
-from service.query.cost_sql import DIMENSIONS
-from service.query.costs import NEEDS, CostRequest, CostRow, CostSource, read_costs
-from service.query.errors import BadInputError, ForbiddenError, OutOfRetentionError
-from service.query.percentiles import percentile_ms
-from service.query.predicate import And, Compare, Predicate, TagMatch
+from service.query.model.errors import BadInputError, ForbiddenError, OutOfRetentionError
+from service.query.model.predicate import And, Compare, Predicate, TagMatch
+from service.query.usage.percentiles import percentile_ms
+from service.query.usage.report import NEEDS, CostRequest, CostRow, CostSource, read_costs
+from service.query.usage.report_sql import DIMENSIONS
+from service.query.usage.time_buckets import BucketError, TimeBucket
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, tzinfo=UTC)
 DAY = timedelta(days=1)

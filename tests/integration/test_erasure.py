@@ -15,11 +15,11 @@ from policies.policy.model import DataClass, Role
 from policies.policy.views import view_table
 from service.ingest.verdict import Status
 from service.keyring import KeyDestroyedError, open_keyring
-from service.query.fields import CALLS
-from service.query.pages import PageRequest, Wanted
-from service.query.predicate import EVERYTHING, Compare, Predicate
+from service.query.model.catalog import CALLS
+from service.query.model.predicate import EVERYTHING, Compare, Predicate
+from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.scope import Scope
+from service.query.records.page import PageRequest, Wanted
 from service.retention.erasure.erasure import ErasureKind, carry_out_erasures, get_erasure, request_erasure
 from service.retention.errors import ErasureError
 from service.retention.holds.holds import lift_hold

@@ -7,9 +7,9 @@ import pytest
 from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.policy.model import Role
-from service.query.errors import BadInputError, ForbiddenError, OutOfRetentionError
-from service.query.facets import FACETS, FacetValue, read_facets
-from service.query.predicate import EVERYTHING, And, Compare
+from service.query.model.errors import BadInputError, ForbiddenError, OutOfRetentionError
+from service.query.model.predicate import EVERYTHING, And, Compare
+from service.query.usage.facets import FACETS, FacetValue, read_facets
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -18,7 +18,7 @@ from service.api.compiled import NODES_MAX
 from service.api.documents import NODES_KEPT
 from service.api.limits import Bucket
 from service.api.schema import build_schema
-from service.query.errors import BadInputError
+from service.query.model.errors import BadInputError
 
 CALLS = "query($f: CallFilter) { calls(filter: $f) { totalCount } }"
 THIRTY = "query($f: CallFilter) {" + " ".join(f"a{n}: calls(filter: $f) {{ totalCount }}" for n in range(30)) + "}"

@@ -11,7 +11,7 @@ from rows import Shelf, StoredCall, StoredError, error_id, open_shelf
 from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
 from policies.policy.model import Role, View
 from service.keyring import KeyringUnavailableError, PeriodKeyName
-from service.query.scope import Scope
+from service.query.model.scope import Scope
 
 SECRET = "canary-5521"
 DETAILS = ErrorDetails(

@@ -27,7 +27,7 @@ from policies.evidence import (
 from policies.policy.model import Role
 from service.api.ledger_types import LedgerKind as ShownKind
 from service.ledger import Checkpoints, Ledger, Selection
-from service.query.scope import Scope
+from service.query.model.scope import Scope
 
 READERS = (Role.AUDITOR, Role.COMPLIANCE, Role.ADMIN)
 ENTRIES = "query($f: LedgerFilter) { ledger(filter: $f, first: 200) { totalCount nodes { index } } }"

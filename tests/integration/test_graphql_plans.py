@@ -12,11 +12,11 @@ from rows import EPOCH, Shelf, StoredCall, StoredError, open_shelf
 
 from policies.admission.segments import ErrorDetails
 from policies.policy.model import Role, Store
-from service.query.fields import CALLS, ERRORS
-from service.query.ordering import OrderTerm
-from service.query.pages import PageRequest, Wanted
-from service.query.predicate import And, Compare
-from service.query.scope import Scope
+from service.query.model.catalog import CALLS, ERRORS
+from service.query.model.predicate import And, Compare
+from service.query.model.scope import Scope
+from service.query.records.ordering import OrderTerm
+from service.query.records.page import PageRequest, Wanted
 
 
 class Spied:

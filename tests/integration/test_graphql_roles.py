@@ -17,7 +17,7 @@ from policies.policy import views
 from policies.policy.fields import DATA_FIELDS, SEALED
 from policies.policy.model import DataClass, Role, RoleRule, View
 from service.api.schema import build_schema
-from service.query.scope import Scope
+from service.query.model.scope import Scope
 
 SCHEMA = build_schema()._schema
 USER = "Call.user"

@@ -11,10 +11,10 @@ from rows import Shelf, StoredCall, StoredError, error_id, open_shelf
 
 from policies.admission.segments import ErrorDetails
 from policies.policy.model import Role
-from service.query import legs
-from service.query.fields import CALLS
-from service.query.pages import PageRequest, Wanted
-from service.query.scope import Scope
+from service.query.model.catalog import CALLS
+from service.query.model.scope import Scope
+from service.query.records.page import PageRequest, Wanted
+from service.query.scan import ranges as legs
 
 
 @dataclass(slots=True)
@@ -136,7 +136,7 @@ async def test_a_pseudonym_is_of_one_account(two: Two) -> None:
 async def test_the_database_holds_when_the_query_forgets(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the scope left out of the statement by mistake, row-level security still shows own rows only."""
     monkeypatch.setattr(legs, "accounts_asked", lambda *_: None)
-    monkeypatch.setattr("service.query.places.accounts_asked", lambda *_: None)
+    monkeypatch.setattr("service.query.scan.range_cache.accounts_asked", lambda *_: None)
 
     page = await two.shelf.reader.page(two.scope, CALLS, PageRequest(), Wanted(selection={"account": {}}))
 

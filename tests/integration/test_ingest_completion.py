@@ -19,10 +19,10 @@ from policies.policy.views import view_table
 from service.errors import ServiceError
 from service.ingest.native import read_native
 from service.ingest.verdict import Status, Verdict
-from service.query.costs import NEEDS, CostRequest, Costs, read_costs
-from service.query.scope import Scope
-from service.query.usage import UsageReader
-from service.query.usage_check import check_usage
+from service.query.model.scope import Scope
+from service.query.usage.consistency import check_usage
+from service.query.usage.report import NEEDS, CostRequest, Costs, read_costs
+from service.query.usage.source import UsageReader
 from service.retention.rollups.compaction import Folder
 from service.retention.rollups.totals_check import check_overall
 from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS

@@ -23,10 +23,10 @@ from service.errors import ServiceError
 from service.ingest.native import read_native
 from service.ingest.refusals import Refusal
 from service.ingest.verdict import Status, Verdict
-from service.query.correction_check import check_corrections
+from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.scope import Scope
-from service.query.usage_check import check_usage
+from service.query.usage.consistency import check_usage
+from service.query.usage.correction_check import check_corrections
 from service.retention.rollups.compaction import Folder
 from service.retention.rollups.totals_check import check_overall
 from service.storage.statements.write import deltas_of

@@ -8,7 +8,7 @@ import asyncpg
 from tortoise.context import TortoiseContext
 
 from migrations import __path__ as migration_folders
-from service.query.overall import BY_KEY, OVER_ALL_ACCOUNTS
+from service.query.usage.rollup_tables import BY_KEY, OVER_ALL_ACCOUNTS
 from service.storage.schema.migrate import migrate
 from service.storage.schema.tortoise import tortoise_config
 

@@ -13,15 +13,15 @@ from steward import NOW, OLD, SHORT, YOUNG, Steward, failed, stewarding
 from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.policy.model import Store
-from service.query.buckets import TimeBucket
-from service.query.cost_sql import CURRENCY
-from service.query.costs import CostRequest, read_costs
-from service.query.facets import read_facets
-from service.query.overall import BY_KEY, CUT_MAX, OVER_ALL_ACCOUNTS, OVERALL, Tables, ranges
-from service.query.params import Params
-from service.query.predicate import EVERYTHING, And, Compare, Predicate
-from service.query.usage_plan import Piece
-from service.query.usage_sql import UsageUnion
+from service.query.model.parameters import Params
+from service.query.model.predicate import EVERYTHING, And, Compare, Predicate
+from service.query.usage.facets import read_facets
+from service.query.usage.plan import Piece
+from service.query.usage.report import CostRequest, read_costs
+from service.query.usage.report_sql import CURRENCY
+from service.query.usage.rollup_tables import BY_KEY, CUT_MAX, OVER_ALL_ACCOUNTS, OVERALL, Tables, ranges
+from service.query.usage.time_buckets import TimeBucket
+from service.query.usage.union_sql import UsageUnion
 from service.retention.erasure.erasure import ErasureKind, request_erasure
 from service.retention.rollups.compaction import Folder
 from service.retention.rollups.totals_check import OverallDifference, check_overall

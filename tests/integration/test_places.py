@@ -8,10 +8,10 @@ import pytest
 from rows import Shelf, open_shelf
 
 from policies.policy.model import Role
-from service.query.fields import CALLS
-from service.query.places import Place, Places
-from service.query.predicate import Compare
-from service.query.question import question
+from service.query.filters.decomposition import question
+from service.query.model.catalog import CALLS
+from service.query.model.predicate import Compare
+from service.query.scan.range_cache import Place, Places
 from service.storage.schema.models import AccountTier
 
 

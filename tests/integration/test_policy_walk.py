@@ -30,8 +30,8 @@ from service.api.export_kinds import SHAPES, chosen_fields
 from service.api.schema import build_schema
 from service.export.pages import KINDS, ExportRefusedError, exported_pages
 from service.ledger import Ledger
-from service.query.errors import ForbiddenError
-from service.query.scope import Scope
+from service.query.model.errors import ForbiddenError
+from service.query.model.scope import Scope
 from service.storage.control.policies import store_policy
 
 SCHEMA = build_schema()._schema

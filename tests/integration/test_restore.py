@@ -19,8 +19,8 @@ from policies.envelope import Context, OpenError, data_key, open_sealed
 from policies.policy.model import Role
 from policies.policy.views import view_table
 from service.keyring import KeyDestroyedError, PeriodKeyName, open_keyring
+from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.scope import Scope
 from service.retention.context import Means
 from service.retention.errors import PurgeClockError
 from service.retention.holds.holds import lift_hold

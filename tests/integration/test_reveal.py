@@ -25,7 +25,7 @@ from service.api.limits import Bucket
 from service.api.reveal import REASON_CHARS_MAX, REVEAL_COST
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.ledger import Ledger, LedgerKind, Selection
-from service.query.scope import Scope
+from service.query.model.scope import Scope
 
 SECRET = "canary-5521@example.org"
 REASON = "ticket 4711: the customer asked what was wrong"

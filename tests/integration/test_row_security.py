@@ -16,8 +16,8 @@ from policies import Role, digest
 from service.api.export_types import encode_export_id
 from service.api.retention_types import encode_id
 from service.api.schema import build_schema
+from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.scope import Scope
 from service.retention.erasure.erasure import ErasureKind, request_erasure
 from service.storage.control.exports import ExportKind, ask_export
 from service.storage.database import Database, Lent

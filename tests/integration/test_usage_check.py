@@ -8,7 +8,7 @@ import pytest
 from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.policy.model import Store
-from service.query.usage_check import UsageDifference, check_usage
+from service.query.usage.consistency import UsageDifference, check_usage
 
 
 @pytest.fixture

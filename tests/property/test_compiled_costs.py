@@ -18,7 +18,7 @@ from rows import Shelf, open_shelf
 from usage_ledger import Ledger, Reported
 
 from policies.policy.model import Role, View
-from service.query.scope import Scope
+from service.query.model.scope import Scope
 from service.retention.rollups.compaction import Folder
 
 DAY, KOLKATA = timedelta(days=1), timedelta(hours=18, minutes=30)

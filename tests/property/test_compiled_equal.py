@@ -22,7 +22,7 @@ from rows import Shelf, StoredCall, StoredError, open_shelf
 from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
 from policies.policy.model import Policy, Role, View
 from service.api.schema import sdl
-from service.query.scope import Scope
+from service.query.model.scope import Scope
 
 DETAILS = ErrorDetails(
     ("limit for ", ("email", "canary@example.org"), ' "ä" \\ 😀 \u2028'),

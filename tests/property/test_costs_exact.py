@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from usage_ledger import Ledger, Reported, open_ledger
 
-from service.query.buckets import TimeBucket
-from service.query.costs import NEEDS, CostRequest, CostRow, Costs, Figures, read_costs
-from service.query.predicate import And, Compare, Not, Or, Predicate, TagMatch
+from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch
+from service.query.usage.report import NEEDS, CostRequest, CostRow, Costs, Figures, read_costs
+from service.query.usage.time_buckets import TimeBucket
 from service.retention.rollups.compaction import Folder
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, 250_000, tzinfo=UTC)

@@ -21,8 +21,8 @@ from service.api.schema import build_schema
 from service.export.formats import Csv, ndjson
 from service.ingest.native_fields import INTEGER_MAX
 from service.ingest.verdict import Status
+from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.scope import Scope
 
 LARGEST = "999999999999999.999999999999"
 COST_FIELDS = """

@@ -6,9 +6,9 @@ from uuid import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.query.compiled_rows import moment_texts
-from service.query.fields import CALLS
-from service.query.ordering import MOMENT, ordering_of
+from service.query.model.catalog import CALLS
+from service.query.records.ordering import MOMENT, ordering_of
+from service.query.rendering.field_expressions import moment_texts
 from service.storage.database import Database
 
 ORDERING = ordering_of(CALLS, ())

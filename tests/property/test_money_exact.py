@@ -21,10 +21,10 @@ from service.api.limits import Bucket
 from service.api.schema import build_schema
 from service.ingest.native import read_native
 from service.ingest.writer import Writer
-from service.query.correction_check import check_corrections
+from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.scope import Scope
-from service.query.usage_check import check_usage
+from service.query.usage.consistency import check_usage
+from service.query.usage.correction_check import check_corrections
 from service.retention.rollups.compaction import Folder
 from service.retention.rollups.totals_check import check_overall
 

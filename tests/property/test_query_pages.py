@@ -16,10 +16,10 @@ from rows import EPOCH, Shelf, StoredCall, open_shelf
 
 from policies.policy.document import load_preset
 from policies.policy.model import Role, Store, Tier
-from service.query.fields import CALLS
-from service.query.ordering import OrderTerm
-from service.query.pages import PageRequest, Wanted
-from service.query.predicate import And, Compare, Not, Or, Predicate, TagMatch
+from service.query.model.catalog import CALLS
+from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch
+from service.query.records.ordering import OrderTerm
+from service.query.records.page import PageRequest, Wanted
 from service.storage.ids import call_uuid
 
 SHORT = Tier("short", 2, {Store.CALL: 20, Store.CALL_ERROR: 5, Store.USAGE_QUARTER: 20, Store.USAGE_DAY: 60}, {})

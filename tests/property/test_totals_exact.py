@@ -12,9 +12,9 @@ from rows import Shelf, open_shelf
 from usage_ledger import Ledger, Reported
 
 from policies.policy.model import Role
-from service.query.fields import CALLS
-from service.query.pages import PageRequest, Wanted
-from service.query.predicate import EVERYTHING, And, Compare, Not, Or, Predicate
+from service.query.model.catalog import CALLS
+from service.query.model.predicate import EVERYTHING, And, Compare, Not, Or, Predicate
+from service.query.records.page import PageRequest, Wanted
 from service.retention.rollups.compaction import Folder
 
 WINDOW = timedelta(days=400)

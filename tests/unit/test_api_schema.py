@@ -23,7 +23,7 @@ from policies.policy.model import Role, View
 from policies.policy.views import view
 from service.api.schema import build_schema as build_ours
 from service.api.schema import sdl
-from service.query.enforcement import ENUM_VALUES, INPUT_FIELDS, check_schema
+from service.query.authorization.enforcement import ENUM_VALUES, INPUT_FIELDS, check_schema
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = build_ours()._schema

@@ -7,10 +7,10 @@ import pytest
 
 from policies.policy.document import load_preset
 from policies.policy.model import Store
-from service.query.buckets import TimeBucket
-from service.query.errors import OutOfRetentionError
-from service.query.predicate import Span
-from service.query.usage_plan import PIECES_MAX, Piece, Plan, TierSpan, Windows, plan_usage
+from service.query.model.errors import OutOfRetentionError
+from service.query.model.predicate import Span
+from service.query.usage.plan import PIECES_MAX, Piece, Plan, TierSpan, Windows, plan_usage
+from service.query.usage.time_buckets import TimeBucket
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

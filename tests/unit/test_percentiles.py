@@ -4,7 +4,7 @@ from math import ceil, log
 
 import pytest
 
-from service.query.percentiles import bucket_middle_ms, histogram_of, percentile_ms
+from service.query.usage.percentiles import bucket_middle_ms, histogram_of, percentile_ms
 
 
 def bucket_of(latency_ms: int) -> int:

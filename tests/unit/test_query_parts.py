@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from policies.policy.document import load_preset
 from service.api.limits import Bucket, Buckets
-from service.query import statements
-from service.query.cursor import CursorError, Cursors
-from service.query.fields import CALLS
-from service.query.legs import Leg
-from service.query.params import Params, storable
-from service.query.predicate import And, Compare, Not, Or, Predicate, Span, TagMatch, canonical
-from service.query.slices import slices
-from service.query.where import fingerprint_text, parse_fingerprint
+from service.query.filters.to_sql import fingerprint_text, parse_fingerprint
+from service.query.model.catalog import CALLS
+from service.query.model.parameters import Params, storable
+from service.query.model.predicate import And, Compare, Not, Or, Predicate, Span, TagMatch, canonical
+from service.query.records.cursor import CursorError, Cursors
+from service.query.scan import statements
+from service.query.scan.ranges import Leg
+from service.query.scan.time_windows import slices
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 POLICY = load_preset("default")

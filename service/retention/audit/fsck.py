@@ -12,8 +12,8 @@ import asyncpg
 from policies.policy.model import Store
 from policies.retention import GRACE, Earlier, cutoff, deadline, due_at
 from service.errors import CalledgerError
-from service.query.correction_check import check_corrections
-from service.query.usage_check import UsageDifference, check_usage
+from service.query.usage.consistency import UsageDifference, check_usage
+from service.query.usage.correction_check import check_corrections
 from service.retention.audit.fsck_catalogue import (
     check_catalogue,
     check_history,

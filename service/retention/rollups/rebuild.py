@@ -15,8 +15,8 @@ from typing import Final
 
 from policies.policy.model import Policy, Store
 from policies.retention import cutoff
-from service.query.usage_check import check_usage
-from service.query.usage_plan import ceil_to
+from service.query.usage.consistency import check_usage
+from service.query.usage.plan import ceil_to
 from service.retention import ledger_entries as entries
 from service.retention.context import Means
 from service.retention.rollups.compaction import LOCK as FOLD_LOCK

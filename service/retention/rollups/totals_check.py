@@ -9,7 +9,7 @@ import asyncpg
 
 from policies.policy.model import Policy, Store
 from policies.retention import cutoff
-from service.query.usage_plan import ceil_to
+from service.query.usage.plan import ceil_to
 from service.retention.rollups.totals import RESTING, Sums, summed
 
 _DAY: Final = timedelta(days=1)

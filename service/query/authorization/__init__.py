@@ -1,0 +1,1 @@
+"""The enforcement point on reads: which role may ask for what."""

@@ -1,0 +1,152 @@
+"""Rows by their keys: one call, one error, and the rows that belong to those of a page, all at once."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from service.query.model.catalog import CALLS, Table
+from service.query.model.parameters import Params
+from service.query.model.predicate import Span
+from service.query.model.scope import Scope
+from service.query.records.page import Row
+from service.query.records.projection import Projection, Selection, project
+from service.query.scan import statements
+from service.query.scan.ranges import FAR_FUTURE, TICK, Leg, legs_of
+from service.storage.connection import Connection
+from service.storage.control.accounts import Accounts
+
+CORRECTIONS_MAX: Final = 100
+_PLACE: Final = {
+    name: name for name in ("account_id", "tier", "started_at", "id", "correction_of", "corrected_at", "amount_source")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RowKey:
+    """Where a row lies: account, tier, the table's time, and the call's UUID as text."""
+
+    account_id: int
+    tier: int
+    moment: datetime
+    id: str
+
+
+async def rows_by_key(
+    connection: Connection,
+    table: Table,
+    keys: Iterable[RowKey],
+    selection: Selection,
+    scope: Scope,
+    accounts: Accounts,
+    now: datetime,
+) -> Mapping[tuple[int, str], Row]:
+    """The rows of `keys` that the scope reaches and whose window has not passed, by (account, id)."""
+    found: dict[tuple[int, str], Row] = {}
+    wanted = {key for key in keys if scope.accounts is None or key.account_id in scope.accounts}
+    for leg in legs_of(scope, accounts, tuple(sorted({key.account_id for key in wanted})), table.store, now):
+        assert leg.accounts is not None
+        inside = [key for key in wanted if key.tier == leg.tier and key.account_id in leg.accounts]
+        if inside:
+            rows = await _fetch(connection, table, leg, inside, selection, scope)
+            found |= {(row["account_id"], row["id"]): row for row in rows}
+    return found
+
+
+async def corrections_by_call(
+    connection: Connection,
+    keys: Iterable[RowKey],
+    selection: Selection,
+    scope: Scope,
+    accounts: Accounts,
+    now: datetime,
+) -> Mapping[tuple[int, str], list[Row]]:
+    """Corrections of the calls at `keys`, the first CORRECTIONS_MAX of each, by the call's (account, id)."""
+    found: dict[tuple[int, str], list[Row]] = {}
+    for leg, inside in _by_leg(keys, scope, accounts, now):
+        params = Params()
+        condition = _of_calls(inside, params)
+        columns = {**_project(CALLS, selection, scope, params, leg).columns, **_PLACE}
+        sql = statements.union(CALLS, [leg], _span(inside), _listed(columns), [lambda _, c=condition: c], params)
+        for row in await connection.fetch(f"{sql} ORDER BY corrected_at, id", *params.values):
+            of_one = found.setdefault((row["account_id"], str(row["correction_of"])), [])
+            if len(of_one) < CORRECTIONS_MAX:
+                of_one.append(row)
+    return found
+
+
+async def corrections_summed(
+    connection: Connection, keys: Iterable[RowKey], scope: Scope, accounts: Accounts, now: datetime
+) -> Mapping[tuple[int, str], Decimal]:
+    """What the corrections of the calls at `keys` add up to, by the call's (account, id)."""
+    found: dict[tuple[int, str], Decimal] = {}
+    for leg, inside in _by_leg(keys, scope, accounts, now):
+        params = Params()
+        condition = _of_calls(inside, params)
+        select = "account_id, correction_of, sum(amount)::text AS amount"
+        sql = statements.union(CALLS, [leg], _span(inside), select, [lambda _, c=condition: c], params)
+        for row in await connection.fetch(f"{sql} GROUP BY account_id, correction_of", *params.values):
+            found[row["account_id"], str(row["correction_of"])] = Decimal(row["amount"])
+    return found
+
+
+def _by_leg(
+    keys: Iterable[RowKey], scope: Scope, accounts: Accounts, now: datetime
+) -> Iterator[tuple[Leg, list[RowKey]]]:
+    wanted = {key for key in keys if scope.accounts is None or key.account_id in scope.accounts}
+    for leg in legs_of(scope, accounts, tuple(sorted({key.account_id for key in wanted})), CALLS.store, now):
+        assert leg.accounts is not None
+        inside = [key for key in wanted if key.tier == leg.tier and key.account_id in leg.accounts]
+        if inside:
+            yield leg, inside
+
+
+def _span(keys: Sequence[RowKey]) -> Span:
+    moments = [key.moment for key in keys]
+    return Span(min(moments), max(moments) + TICK)
+
+
+def _of_calls(keys: Sequence[RowKey], params: Params) -> str:
+    moments, ids = tuple(sorted({key.moment for key in keys})), tuple(sorted({key.id for key in keys}))
+    return (
+        f"started_at = ANY ({params.bind(moments, 'timestamptz[]')}) "
+        f"AND correction_of = ANY ({params.bind(ids, 'uuid[]')})"
+    )
+
+
+def _listed(columns: Mapping[str, str]) -> str:
+    return ", ".join(name if name == sql else f"{sql} AS {name}" for name, sql in columns.items())
+
+
+def shown(table: Table, selection: Selection, scope: Scope) -> frozenset[str]:
+    """The fields whose values this role gets."""
+    return _project(table, selection, scope, Params(), Leg(0, None, FAR_FUTURE, FAR_FUTURE, scope.policy)).shown
+
+
+def _project(table: Table, selection: Selection, scope: Scope, params: Params, leg: Leg) -> Projection:
+    return project(table, selection, selection, scope, params, leg)
+
+
+async def _fetch(
+    connection: Connection,
+    table: Table,
+    leg: Leg,
+    keys: Sequence[RowKey],
+    selection: Selection,
+    scope: Scope,
+) -> Sequence[Row]:
+    params = Params()
+    moments = tuple(sorted({key.moment for key in keys}))
+    span = Span(moments[0], moments[-1] + TICK)
+    condition = (
+        f"{table.time} = ANY ({params.bind(moments, 'timestamptz[]')}) "
+        f"AND id = ANY ({params.bind(tuple(sorted({key.id for key in keys})), 'uuid[]')})"
+    )
+
+    def columns(_: Leg) -> dict[str, str]:
+        selected = _project(table, selection, scope, params, leg).columns
+        return {**selected, "account_id": "account_id", table.time: table.time, "id": "id"}
+
+    sql = statements.page(table, [leg], span, columns, [lambda _: condition], f"{table.time}, id", len(keys), params)
+    return await connection.fetch(sql, *params.values)

@@ -1,0 +1,165 @@
+"""Errors of one fingerprint as one row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from policies.policy.model import View
+from service.query.model.parameters import Params
+from service.query.model.predicate import EVERYTHING, Predicate
+from service.query.records.cursor import Cursors, Position
+from service.query.records.ordering import from_microseconds, microseconds
+from service.query.records.page import PAGE_DEFAULT, Reading, Row
+from service.query.records.projection import Selection
+from service.query.scan import statements
+from service.storage.connection import Connection
+
+MODELS_MAX: Final = 100
+_COLUMNS: Final = {
+    "type": "min(error_type) AS type",
+    "count": "count(*) AS count",
+    "firstSeen": "min(occurred_at) AS first_seen",
+    "lastSeen": "max(occurred_at) AS last_seen",
+    "models": f"(array_agg(DISTINCT model))[1:{MODELS_MAX}] AS models",
+}
+_ORDERS: Final = {
+    "COUNT": ("count", "count(*)"),
+    "LAST_SEEN": ("last_seen", "max(occurred_at)"),
+    "FIRST_SEEN": ("first_seen", "min(occurred_at)"),
+}
+_NEEDED: Final = "fingerprint, occurred_at, error_type, model"
+_SAMPLES: Final = (
+    "SELECT DISTINCT ON (fingerprint) fingerprint, account_id, tier, occurred_at, id, sealed FROM ({hits}) AS hits "
+    "ORDER BY fingerprint, occurred_at DESC, id DESC"
+)
+_GROUPS: Final = (
+    "SELECT * FROM (SELECT fingerprint, {key} AS order_0{columns} FROM ({hits}) AS hits GROUP BY fingerprint) AS found "
+    "WHERE {past} ORDER BY order_0 {direction}, fingerprint {direction} LIMIT {limit}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsRequest:
+    """A page of groups as asked for; `order` is COUNT, LAST_SEEN or FIRST_SEEN."""
+
+    predicate: Predicate = EVERYTHING
+    order: str = "LAST_SEEN"
+    descending: bool = True
+    size: int = PAGE_DEFAULT
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsPage:
+    """Groups in the asked order; `samples` holds the newest row of each that is shown, by fingerprint."""
+
+    rows: Sequence[Row]
+    samples: Mapping[int, Row]
+    has_next: bool
+    has_previous: bool
+    total: int | None
+    cursors: Cursors
+    binding: bytes
+
+    def cursor(self, row: Row) -> str:
+        key = row["order_0"]
+        value = key if isinstance(key, int) else microseconds(key)
+        return self.cursors.seal((value, row["fingerprint"]), self.binding)
+
+
+async def read_groups(
+    connection: Connection,
+    reading: Reading,
+    request: GroupsRequest,
+    selection: Selection,
+    cursors: Cursors,
+    *,
+    total: bool,
+) -> GroupsPage:
+    """One page of groups. Raises BadInputError for a cursor that does not fit."""
+    after = cursors.open(request.after, reading.binding) if request.after is not None else None
+    rows: Sequence[Row] = []
+    if reading.legs:
+        rows = await _fetch(connection, reading, request, selection, after, request.size + 1)
+    shown = rows[: request.size]
+    samples = await _samples(connection, reading, shown) if "sampleMessage" in selection and shown else {}
+    return GroupsPage(
+        shown,
+        samples,
+        len(rows) > request.size,
+        after is not None and bool(reading.legs) and await _any_before(connection, reading, request, after),
+        await _count(connection, reading) if total else None,
+        cursors,
+        reading.binding,
+    )
+
+
+async def _fetch(
+    connection: Connection,
+    reading: Reading,
+    request: GroupsRequest,
+    selection: Selection,
+    after: Position | None,
+    limit: int,
+) -> Sequence[Row]:
+    params = Params()
+    hits = _hits(reading, _NEEDED, params)
+    past = _past(request, after, "<" if request.descending else ">", params) if after else "true"
+    columns = [column for name, column in _COLUMNS.items() if name in selection and _shown(reading, name)]
+    sql = _GROUPS.format(
+        key=_ORDERS[request.order][1],
+        columns="".join(f", {column}" for column in columns),
+        hits=hits,
+        past=past,
+        direction="DESC" if request.descending else "ASC",
+        limit=params.bind(limit, "bigint"),
+    )
+    return await connection.fetch(sql, *params.values)
+
+
+def _shown(reading: Reading, field: str) -> bool:
+    return reading.scope.views.get(f"ErrorGroup.{field}", View.DENIED) is View.SEE
+
+
+async def _any_before(connection: Connection, reading: Reading, request: GroupsRequest, after: Position) -> bool:
+    params = Params()
+    hits = _hits(reading, _NEEDED, params)
+    past = _past(request, after, ">=" if request.descending else "<=", params)
+    sql = _GROUPS.format(
+        key=_ORDERS[request.order][1], columns="", hits=hits, past=past, direction="ASC", limit=params.bind(1, "bigint")
+    )
+    return bool(await connection.fetch(sql, *params.values))
+
+
+def _past(request: GroupsRequest, after: Position, operator: str, params: Params) -> str:
+    key, fingerprint = after
+    if request.order == "COUNT":
+        value = params.bind(key, "bigint")
+    else:
+        assert isinstance(key, int)
+        value = params.bind(from_microseconds(key), "timestamptz")
+    return f"(order_0, fingerprint) {operator} ({value}, {params.bind(fingerprint, 'bigint')})"
+
+
+async def _samples(connection: Connection, reading: Reading, rows: Sequence[Row]) -> dict[int, Row]:
+    params = Params()
+    chosen = f"fingerprint = ANY ({params.bind(tuple(row['fingerprint'] for row in rows), 'bigint[]')})"
+    select = "fingerprint, account_id, tier, occurred_at, id, sealed"
+    hits = _hits(reading, select, params, chosen)
+    found = await connection.fetch(_SAMPLES.format(hits=hits), *params.values)
+    return {row["fingerprint"]: row for row in found}
+
+
+async def _count(connection: Connection, reading: Reading) -> int:
+    if not reading.legs:
+        return 0
+    params = Params()
+    hits = _hits(reading, "fingerprint", params)
+    return await connection.fetchval(f"SELECT count(DISTINCT fingerprint) FROM ({hits}) AS hits", *params.values)  # noqa: S608
+
+
+def _hits(reading: Reading, select: str, params: Params, chosen: str | None = None) -> str:
+    conditions = [reading.condition(params)]
+    if chosen:
+        conditions.append(lambda _: chosen)
+    return statements.union(reading.table, reading.legs, reading.span, select, conditions, params)

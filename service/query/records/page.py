@@ -1,0 +1,282 @@
+"""Pages of calls and errors: keyset, forward and backward, cut off at the window exactly."""
+
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+
+from service.query.filters.decomposition import Question
+from service.query.filters.to_sql import Branch, UserTokens, Where, single_currency
+from service.query.model.catalog import CALLS, Table
+from service.query.model.errors import BadInputError
+from service.query.model.parameters import Params
+from service.query.model.predicate import EVERYTHING, Predicate, Span, fields_of
+from service.query.model.scope import Scope
+from service.query.records.cursor import Cursors, Position
+from service.query.records.ordering import Bound, Ordering, OrderTerm, ordering_of
+from service.query.records.projection import Projection, Selection, project
+from service.query.scan import statements
+from service.query.scan.ranges import TICK, Leg, by_account, earliest
+from service.query.scan.time_windows import slices
+from service.storage.connection import Connection
+
+PAGE_MAX: Final = 200
+PAGE_DEFAULT: Final = 50
+# A month of local time can be an hour longer than its days.
+UNORDERED_RANGE_MAX: Final = timedelta(days=31, hours=2)
+
+Row = asyncpg.Record
+
+
+class PageRequest(NamedTuple):
+    """A page as asked for. `from_end`: the last `size` rows instead of the first."""
+
+    predicate: Predicate | Question = EVERYTHING
+    terms: tuple[OrderTerm, ...] = ()
+    size: int = PAGE_DEFAULT
+    from_end: bool = False
+    after: str | None = None
+    before: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of the connection is asked for. Nothing else is worked out.
+
+    `projection`: the selection's columns, where they are known beforehand (`fixed_projection`). `texts`: statements
+    with these columns that were put together before, by everything else that their text depends on. `texts_only`: time
+    and id of a row are only written on, and rows may have them as `ordering.MOMENT` and `ordering.RAW_ID`.
+    """
+
+    rows: bool = True
+    has_next: bool = True
+    has_previous: bool = True
+    total: bool = False
+    selection: Selection = field(default_factory=dict[str, Any])
+    projection: Projection | None = None
+    texts_only: bool = False
+    texts: dict[Hashable, str] = field(default_factory=dict[Hashable, str], compare=False)
+
+
+class Reading(NamedTuple):
+    """A list, ready to be read: where its rows lie, and what they must satisfy there.
+
+    `asked`: numbers of the accounts that can have matches (None: any); `erased`: of those whose erasure has begun, in
+    the scope or not. `predicate` does not repeat what the legs and
+    the span say.
+    """
+
+    table: Table
+    scope: Scope
+    asked: tuple[int, ...] | None
+    legs: Sequence[Leg]
+    span: Span
+    predicate: Predicate
+    names: Mapping[str, int]
+    users: Mapping[str, UserTokens]
+    now: datetime
+    binding: bytes
+    erased: Collection[int] = ()
+
+    @property
+    def only(self) -> list[statements.Condition]:
+        """What a list leaves out unless it is asked for: a correction is no call."""
+        if self.table is not CALLS or "isCorrection" in fields_of(self.predicate):
+            return []
+        return [_no_correction]
+
+    def condition(self, params: Params) -> statements.Condition:
+        """The filter, for one leg."""
+
+        def render(leg: Leg) -> str:
+            branch = Branch(leg.tier, leg.readable, self.names, self.users)
+            return Where(self.table.filters, params, branch).render(self.predicate)
+
+        return render
+
+
+def _no_correction(_: Leg) -> str:
+    return "correction_of IS NULL"
+
+
+class Page(NamedTuple):
+    """Rows in the asked order, what of them may be shown, and how to go on. `account`: whose all of them are, if known;
+    rows with texts only do not say it again.
+    """
+
+    rows: Sequence[Row]
+    shown: frozenset[str]
+    has_next: bool | None
+    has_previous: bool | None
+    total: int | None
+    ordering: Ordering
+    cursors: Cursors
+    binding: bytes
+    account: int | None
+
+    def cursor(self, row: Row) -> str:
+        return self.cursors.seal(self.ordering.position(row), self.binding)
+
+
+async def read_page(
+    connection: Connection,
+    reading: Reading,
+    request: PageRequest,
+    wanted: Wanted,
+    cursors: Cursors,
+    count_rows: Callable[[Connection, Reading], Awaitable[int]],
+) -> Page:
+    """The page that `request` asks for; `count_rows` says how many rows the list has in all.
+
+    Raises BadInputError for a cursor or an order that does not fit.
+    """
+    ordering = ordering_of(reading.table, request.terms)
+    if not ordering.by_time:
+        _check_order(reading, ordering)
+    size, from_end = request.size, request.from_end
+    after = None if request.after is None else Bound(cursors.open(request.after, reading.binding), after=True)
+    before = None if request.before is None else Bound(cursors.open(request.before, reading.binding), after=False)
+    bounds = [bound for bound in (after, before) if bound is not None]
+    rows: list[Row] = []
+    fetcher = _Fetcher(connection, reading, ordering, wanted)
+    if wanted.rows or (wanted.has_previous if from_end else wanted.has_next):
+        rows = await fetcher.fetch(bounds, size + 1, backward=from_end)
+    probe = _Fetcher(connection, reading, ordering, Wanted())
+    more = len(rows) > size
+    rows = rows[:size][::-1] if from_end else rows[:size]
+    return Page(
+        rows,
+        wanted.projection.shown if wanted.projection else shown_fields(reading, wanted.selection),
+        (more and not from_end) or (before is not None and wanted.has_next and await probe.exists_past(before)),
+        (more and from_end) or (after is not None and wanted.has_previous and await probe.exists_past(after)),
+        await count_rows(connection, reading) if wanted.total else None,
+        ordering,
+        cursors,
+        reading.binding,
+        fetcher.account,
+    )
+
+
+def _check_order(reading: Reading, ordering: Ordering) -> None:
+    """Orders other than by time: they sort what they read."""
+    if any(term == "AMOUNT" for term, _ in ordering.names) and single_currency(reading.predicate) is None:
+        raise BadInputError("an order by `AMOUNT` compares within one currency: add `currency: {eq: ...}`")
+    start, end = _limits(reading)
+    if min(end, reading.now) - start > UNORDERED_RANGE_MAX:
+        raise BadInputError(
+            f"an order other than by time wants a `{reading.table.time_field}` range of 31 days or less"
+        )
+
+
+def _limits(reading: Reading) -> tuple[datetime, datetime]:
+    oldest = earliest(reading.legs)
+    return max(reading.span.start or oldest, oldest), reading.span.end or reading.now
+
+
+def shown_fields(reading: Reading, selection: Selection) -> frozenset[str]:
+    if not reading.legs:
+        return frozenset()
+    return project(reading.table, selection, selection, reading.scope, Params(), reading.legs[0]).shown
+
+
+class _Fetcher:
+    """Reads one list in one order."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        reading: Reading,
+        ordering: Ordering,
+        wanted: Wanted,
+    ) -> None:
+        self._wanted = wanted
+        self._connection = connection
+        self._reading = reading
+        self._ordering = ordering
+        self.account = reading.legs[0].account if len(reading.legs) == 1 else None
+        # Of the whole reading: all rows of a page have the same columns.
+        self._bare = len(reading.legs) == 1 and reading.predicate is EVERYTHING and wanted.projection is not None
+
+    async def fetch(self, bounds: Sequence[Bound], limit: int, *, backward: bool) -> list[Row]:
+        """The first `limit` rows inside the bounds, from the asked end."""
+        rows: list[Row] = []
+        for span in self._spans(bounds, backward=backward):
+            legs = [leg for leg in self._reading.legs if span.end is None or leg.cutoff < span.end]
+            if not legs:
+                continue
+            asked = limit - len(rows)
+            if self._bare and not bounds:
+                text, values = self._text_of(legs[0], span, backward), statements.values_of(legs[0], span, asked)
+            else:
+                text, values = self._statement(legs, span, bounds, asked, backward=backward)
+            rows += await self._connection.fetch(text, *values)
+            if len(rows) >= limit:
+                break
+        return rows
+
+    async def exists_past(self, bound: Bound) -> bool:
+        """Whether there is a row on the far side of the page's end, the row that the cursor was made of included."""
+        far = Bound(bound.position, not bound.after, inclusive=True)
+        return bool(await self.fetch([far], 1, backward=bound.after))
+
+    def _spans(self, bounds: Sequence[Bound], *, backward: bool) -> Iterable[Span]:
+        reading, ordering = self._reading, self._ordering
+        start, end = _limits(reading)
+        if not ordering.by_time:
+            return [Span(start, end)] if start < end else []
+        for bound in bounds:
+            moment = ordering.time_of(bound.position)
+            # The redundant bound that lets partitions be pruned: a row compare alone does not.
+            if moment is not None and ordering.descending == bound.after:
+                end = min(end, moment + TICK)
+            elif moment is not None:
+                start = max(start, moment)
+        newest_first = ordering.descending != backward
+        ordered = self.account is not None or by_account(reading.legs)
+        return slices(start, end, reading.now, newest_first=newest_first, ordered=ordered)
+
+    def _statement(
+        self, legs: Sequence[Leg], span: Span, bounds: Sequence[Bound], limit: int, *, backward: bool
+    ) -> tuple[str, Sequence[object]]:
+        params = Params()
+        conditions = [] if self._reading.predicate is EVERYTHING else [self._reading.condition(params)]
+        conditions += self._reading.only
+        for bound in bounds:
+            text = self._ordering.beyond(bound, params)
+            conditions.append(lambda _, text=text: text)
+
+        def columns(leg: Leg) -> Mapping[str, str]:
+            return {**self._project(params, leg).columns, **self._ordering.columns()}
+
+        order_by = self._ordering.order_by(backward=backward)
+        text = statements.page(self._reading.table, legs, span, columns, conditions, order_by, limit, params)
+        return text, params.values
+
+    def _text_of(self, leg: Leg, span: Span, backward: bool) -> str:
+        """The statement for one leg with nothing more to ask: most pages. It is put together once."""
+        place = (self._ordering.names, backward, leg.accounts is None, self.account is None)
+        text = self._wanted.texts.get(place)
+        if text is None:
+            order_by = self._ordering.order_by(backward=backward)
+            text = self._wanted.texts[place] = statements.page(
+                self._reading.table, [leg], span, self._texts_of, self._reading.only, order_by, 0, Params()
+            )
+        return text
+
+    def _texts_of(self, leg: Leg) -> Mapping[str, str]:
+        columns, texts = dict(self._project(Params(), leg).columns), self._wanted.texts_only
+        if texts and self._ordering.by_time:
+            for name in (self._reading.table.time, "id", *(("account_id",) if self.account is not None else ())):
+                columns.pop(name, None)
+        return columns | self._ordering.columns(texts=texts)
+
+    def _project(self, params: Params, leg: Leg) -> Projection:
+        if self._wanted.projection is not None:
+            return self._wanted.projection
+        reading, selection = self._reading, self._wanted.selection
+        return project(reading.table, selection, selection, reading.scope, params, leg)
+
+
+__all__ = ["PAGE_DEFAULT", "PAGE_MAX", "Page", "PageRequest", "Position", "Reading", "Row", "Wanted", "read_page"]

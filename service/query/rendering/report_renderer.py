@@ -1,0 +1,160 @@
+"""Rows and totals of a cost report as JSON values, by loops that are generated once for a selection.
+
+As `compiled.py` does it for lists: every name in a loop's source is one of ours, and what the ordinary path would have
+to be asked about is IneligibleError.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import asyncpg
+
+from policies.policy.model import View
+from service.query.model.scope import Scope
+from service.query.rendering.field_expressions import decimal, moment_texts, real
+from service.query.rendering.row_renderer import Entry, IneligibleError, Shape
+from service.query.usage.derived_figures import WORKED_OUT
+from service.query.usage.percentiles import histogram_of, percentile_ms
+from service.query.usage.report import NEEDS, CostRecords
+
+_LAYOUTS_MAX: Final = 16
+_REALS: Final = frozenset({"tokenEfficiency", "estimatedShare"})
+_WHOLE: Final = frozenset({"callsWithoutAmount"})
+_PLAIN: Final = '(c_amount.rstrip("0").rstrip(".") if "." in c_amount else c_amount)'
+_PARTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
+    "amount": (
+        '(None if c_priced == "0" and not Decimal(c_amount) or not c_currency else {entries})',
+        {"amount": _PLAIN, "currency": "c_currency"},
+    ),
+    "latencyMs": (
+        "({entries} if (histogram := histogram_of(c_latency))[0] else None)",
+        {f"p{percent}": f"percentile_ms(*histogram, {percent})" for percent in (50, 95, 99)},
+    ),
+}
+# Field of a key -> the column that it needs, and what stands for it; without the column it is null.
+_KEY: Final[Mapping[str, tuple[str, str]]] = {
+    "model": ("model", "(c_model or None)"),
+    "provider": ("provider", "(c_provider or None)"),
+    "account": ("account", "names.get(c_account)"),
+    "apiKey": ("api_key", "(c_api_key or None)"),
+    "status": ("status", '("FAILED" if c_status else "SUCCEEDED")'),
+    "operation": ("operation", "(c_operation or None)"),
+    "servedModel": ("served_model", "(c_served_model or None)"),
+    "currency": ("currency", "(c_currency or None)"),
+    "bucketStart": ("bucket", "starts[c_bucket]"),
+    "bucketEnd": ("bucket", "ends[c_bucket]"),
+}
+_SEEN_WHOLE: Final = ("Money.amount", "Money.currency", "CostKey.currency")
+Loop = Callable[..., list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the loops look up beside the columns: accounts by number, tag keys, and the moments of buckets by place."""
+
+    names: Mapping[int, str]
+    tags: Sequence[str]
+    starts: Sequence[str]
+    ends: Sequence[str]
+
+    @classmethod
+    def of(cls, found: CostRecords, tags: Sequence[str]) -> "Surroundings":
+        edges = moment_texts(found.edges or ())
+        return cls(found.names, tags, ["", *edges[:-1]], edges)
+
+
+class FiguresLoop:
+    """Answers the records of one kind, CostRow or CostFigures, in one shape."""
+
+    def __init__(self, shape: Shape, scope: Scope) -> None:
+        if any(scope.views.get(field, View.DENIED) is not View.SEE for field in _SEEN_WHOLE):
+            raise IneligibleError
+        self._shape = shape
+        self._shown = {name for name in NEEDS if scope.views.get(f"{shape.type}.{name}") is View.SEE}
+        self._loops: dict[tuple[str, ...], Loop] = {}
+        self._loop(())  # what is not covered is known before anything is read
+
+    def answer(self, records: Sequence[asyncpg.Record], around: Surroundings) -> list[dict[str, Any]]:
+        """One dict a record. Raises DoubtError for a value that the schema might refuse."""
+        if not records:
+            return []
+        layout = tuple(records[0].keys())
+        loop = self._loops.get(layout)
+        if loop is None:
+            if len(self._loops) >= _LAYOUTS_MAX:
+                self._loops.clear()
+            loop = self._loops[layout] = self._loop(layout)
+        return loop(records, around.names, around.tags, around.starts, around.ends)
+
+    def _loop(self, layout: tuple[str, ...]) -> Loop:
+        source = _Source(layout, self._shown)
+        display = source.object(self._shape, source.figure)
+        columns = "".join(f"c_{column}, " for column in layout) or "*_, "
+        text = f"def loop(rows, names, tags, starts, ends):\n    return [{display} for ({columns}) in rows]\n"
+        namespace = source.namespace
+        exec(compile(text, "<compiled report>", "exec"), namespace)  # noqa: S102 - of our own names, see above
+        return namespace["loop"]
+
+
+class _Source:
+    """Writes the source of one loop for one layout of columns."""
+
+    def __init__(self, layout: Sequence[str], shown: set[str]) -> None:
+        self.namespace: dict[str, Any] = {
+            "Decimal": Decimal,
+            "decimal": decimal,
+            "real": real,
+            "histogram_of": histogram_of,
+            "percentile_ms": percentile_ms,
+            **{f"work_out_{name}": work_out for name, work_out in WORKED_OUT.items()},
+        }
+        self._layout = layout
+        self._shown = shown
+
+    def object(self, shape: Shape, value: Callable[[Entry], str]) -> str:
+        """A dict display; `value` says what stands for an entry."""
+        parts: list[str] = []
+        for entry in shape.entries:
+            found = self._constant(shape.type) if entry.field == "__typename" else value(entry)
+            parts.append(f"{self._constant(entry.key)}: {found}")
+        return "{" + ", ".join(parts) + "}"
+
+    def figure(self, entry: Entry) -> str:
+        name = entry.field
+        if name == "key" and entry.below is not None:
+            return self.object(entry.below, self._key)
+        if name not in self._shown:
+            # Not for this role. Where the schema promises a value, graphql-core says what is wrong.
+            if entry.required:
+                raise IneligibleError
+            return "None"
+        if name in WORKED_OUT:
+            sums = ", ".join(f'"{alias}": Decimal(c_{alias})' for alias in NEEDS[name])
+            answered = "str" if name in _WHOLE else "real" if name in _REALS else "decimal"
+            return f"{answered}(work_out_{name}({{{sums}}}))"
+        if name in _PARTS and entry.below is not None:
+            around, sources = _PARTS[name]
+            return around.replace("{entries}", self.object(entry.below, lambda inner: sources[inner.field]))
+        (alias,) = NEEDS[name]
+        return f"c_{alias}"
+
+    def _key(self, entry: Entry) -> str:
+        if entry.field == "tags" and entry.below is not None:
+            return self._tags(entry.below)
+        column, source = _KEY[entry.field]
+        return source if column in self._layout else "None"
+
+    def _tags(self, shape: Shape) -> str:
+        count = sum(column.startswith("tag") for column in self._layout)
+        parts: list[str] = []
+        for place in range(count):
+            sources = {"key": f"tags[{place}]", "value": f"(c_tag{place} or None)"}
+            parts.append(self.object(shape, lambda inner, sources=sources: sources[inner.field]))
+        return f"[{', '.join(parts)}]" if parts else "None"
+
+    def _constant(self, value: str) -> str:
+        name = f"k{len(self.namespace)}"
+        self.namespace[name] = value
+        return name

@@ -1,0 +1,117 @@
+"""Proof that usage is right: rollups and deltas together are the sums of the calls. Part of `calledger fsck`."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from policies.policy.model import Policy, Store
+from policies.retention import cutoff
+from service.query.usage.plan import ceil_to
+
+_DAY: Final = timedelta(days=1)
+_KEY: Final = "account_id, tier, model, provider, api_key, failed, currency"
+_SUMS: Final = (
+    "calls",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "priced",
+    "amount",
+    "estimated",
+    "latencies",
+)
+_PLAIN: Final = ", ".join(_SUMS[:-1])
+_EQUAL: Final = " AND ".join(f"sum(side * {name}) = 0" for name in _SUMS)
+# Two histograms with equal counts, first and second moments are taken as equal.
+_MOMENTS: Final = "sum(entries * (1 + bin::bigint * 1000 + bin::bigint * bin * 1000000))"
+
+# One row a key whose sums differ, of one UTC day and one tier. Every side is read in one statement, so that neither a
+# fold nor a writer can come between them.
+_DIFFERENCES: Final = """
+    WITH sides AS (
+        SELECT 1 AS side, {key}, {plain}, coalesce(
+            (SELECT {moments} FROM unnest(latency_buckets, latency_counts) AS histogram (bin, entries)), 0
+        ) AS latencies
+        FROM {store}
+        WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3
+        UNION ALL
+        SELECT 1, {key}, {plain}, coalesce(
+            (SELECT {moments} FROM (
+                SELECT greatest(bin, -1 - bin) AS bin, sign(bin + 0.5)::integer AS entries
+                FROM unnest(latency_buckets) AS bin
+            ) AS histogram), 0
+        )
+        FROM usage_delta
+        WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3
+        UNION ALL
+        SELECT
+            -1, account_id, tier, model, coalesce(provider, ''), coalesce(api_key, ''), failed, coalesce(currency, ''),
+            count(*) FILTER (WHERE correction_of IS NULL),
+            coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
+            coalesce(sum(cache_read_tokens), 0), coalesce(sum(cache_write_tokens), 0),
+            coalesce(sum(reasoning_tokens), 0),
+            count(amount) FILTER (WHERE correction_of IS NULL), coalesce(sum(amount), 0),
+            coalesce(sum(amount) FILTER (WHERE amount_source = 3), 0),
+            coalesce(sum(1 + bin::bigint * 1000 + bin::bigint * bin * 1000000), 0)
+        FROM call, LATERAL (
+            SELECT CASE WHEN latency_ms IS NOT NULL THEN calledger_latency_bucket(latency_ms) END AS bin
+        ) AS latency
+        WHERE tier = $1 AND started_at >= $2 AND started_at < $3
+        GROUP BY 2, 3, 4, 5, 6, 7, 8
+    ), wrong AS (
+        SELECT {key} FROM sides GROUP BY {key} HAVING NOT ({equal})
+    )
+    SELECT account_id, count(DISTINCT ({key})) AS keys,
+           (sum(calls) FILTER (WHERE side = 1))::text AS calls_summed,
+           (sum(calls) FILTER (WHERE side = -1))::text AS calls_stored,
+           (sum(amount) FILTER (WHERE side = 1))::text AS amount_summed,
+           (sum(amount) FILTER (WHERE side = -1))::text AS amount_stored
+    FROM wrong JOIN sides USING ({key})
+    GROUP BY account_id ORDER BY account_id
+"""
+_STATEMENTS: Final = {
+    store: _DIFFERENCES.format(key=_KEY, plain=_PLAIN, moments=_MOMENTS, equal=_EQUAL, store=store.value)
+    for store in (Store.USAGE_QUARTER, Store.USAGE_DAY)
+}
+_TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
+
+
+@dataclass(frozen=True, slots=True)
+class UsageDifference:
+    """One account and UTC day of which a rollup does not say what the calls say.
+
+    `keys`: how many combinations of model, provider, key, status and currency differ. Counts and amounts (of all
+    currencies, only to show the size of it) are those of the keys that differ; None: there is nothing on that side.
+    """
+
+    store: Store
+    account_id: int
+    tier: int
+    day: datetime
+    keys: int
+    calls_summed: str | None
+    calls_stored: str | None
+    amount_summed: str | None
+    amount_stored: str | None
+
+
+async def check_usage(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[UsageDifference]:
+    """Compare every UTC day of which all calls are still there, day by day: memory does not grow with the calls.
+
+    Later days than tomorrow are compared at once. Nothing is yielded when everything is right.
+    """
+    now: datetime = await owner.fetchval("SELECT now()")
+    tomorrow = ceil_to(now.astimezone(UTC), _DAY)
+    for (tier,) in await owner.fetch(_TIERS):
+        start = ceil_to(cutoff(policy, tier, Store.CALL, now), _DAY)
+        while start <= tomorrow:
+            end = start + _DAY if start < tomorrow else datetime.max.replace(tzinfo=UTC)
+            for store, statement in _STATEMENTS.items():
+                for row in await owner.fetch(statement, tier, start, end):
+                    yield UsageDifference(store=store, tier=tier, day=start, **dict(row))
+            start += _DAY

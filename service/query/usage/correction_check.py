@@ -1,0 +1,35 @@
+"""Proof that the record of corrections is right: it is that of those that lie beside their calls. Part of fsck."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from policies.policy.model import Policy, Store
+from policies.retention import cutoff
+from service.query.usage.plan import ceil_to
+
+_TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
+_DIFFERENCES: Final = """
+    WITH sides AS (
+        SELECT 1 AS side, account_id, call_id, failed, model, currency, amount FROM correction
+        WHERE tier = $1 AND bucket_at >= $2
+        UNION ALL
+        SELECT -1, account_id, correction_of, failed, model, currency, amount FROM call
+        WHERE tier = $1 AND started_at >= $2 AND correction_of IS NOT NULL
+    )
+    SELECT DISTINCT account_id FROM (
+        SELECT account_id FROM sides GROUP BY account_id, call_id, failed, model, currency
+        HAVING sum(side) <> 0 OR sum(side * amount) <> 0
+    ) AS wrong ORDER BY account_id
+"""
+
+
+async def check_corrections(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[int]:
+    """The accounts whose corrections differ, of the UTC days of which all calls are still there."""
+    now: datetime = await owner.fetchval("SELECT now()")
+    for (tier,) in await owner.fetch(_TIERS):
+        start = ceil_to(cutoff(policy, tier, Store.CALL, now).astimezone(UTC), timedelta(days=1))
+        for (account,) in await owner.fetch(_DIFFERENCES, tier, start):
+            yield account

@@ -1,0 +1,267 @@
+"""Which store answers which part of a time range, so that sums are exact and as few rows as possible are read.
+
+Whole UTC days come from `usage_day`, whole quarter hours around them from `usage_quarter`, what is left from `call`.
+Each is asked only for what it still holds whole: a range that needs more is refused, never silently undercounted.
+Pure but for the values that it is given.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from policies.policy.model import DataClass, Policy, Store
+from policies.retention import cutoff, readable_cutoff
+from service.query.model.errors import BadInputError, OutOfRetentionError
+from service.query.model.predicate import Span
+from service.query.scan.ranges import FAR_FUTURE, FAR_PAST
+from service.query.usage.time_buckets import BucketError, TimeBucket, edges
+
+PIECES_MAX: Final = 24
+"""Statements grow with the pieces; beyond this, quarter hours take the place of the days between them."""
+
+AHEAD: Final = timedelta(days=2)
+"""How far from today's end calls with a wrong clock can lie: later ones are not taken in."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_GRAIN: Final = {
+    Store.CALL: timedelta(microseconds=1),
+    Store.USAGE_QUARTER: timedelta(minutes=15),
+    Store.USAGE_DAY: timedelta(days=1),
+}
+
+
+class TierSpan(NamedTuple):
+    """Some account is of `tier` from `start` (the first: from ever) until `end`, not included (None: for good)."""
+
+    tier: int
+    start: datetime
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of the range, half-open, and the store that answers for it."""
+
+    store: Store
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is read: adjoining pieces from `start` to `end`, and the edges of the buckets over them (None: no buckets).
+
+    `end` may lie in the future. No pieces: the range is empty.
+    """
+
+    pieces: tuple[Piece, ...]
+    start: datetime
+    end: datetime
+    edges: tuple[datetime, ...] | None = None
+
+    def stores(self) -> frozenset[Store]:
+        return frozenset(piece.store for piece in self.pieces)
+
+
+class Windows:
+    """What the stores still hold whole of the accounts that are asked about, by their tiers, at one moment."""
+
+    def __init__(self, policy: Policy, spans: Iterable[TierSpan], now: datetime, *, users: bool = False) -> None:
+        """`users`: the filter looks at pseudonyms, which end before their calls do."""
+        self.now = now
+        self._policy = policy
+        self._users = users
+        self._spans = tuple(spans) or (TierSpan(policy.tiers[policy.default_tier].number, _EPOCH, None),)
+
+    def visible_from(self, tier: int, store: Store) -> datetime:
+        """Rows of this tier are served from here on: a row that is partly past its window is not."""
+        moment = cutoff(self._policy, tier, store, self.now)
+        if self._users and store is Store.CALL:
+            moment = max(moment, readable_cutoff(self._policy, tier, DataClass.PERSONAL, store, self.now))
+        return ceil_to(moment, _GRAIN[store])
+
+    def complete_from(self, store: Store) -> datetime:
+        """Nothing that was ever recorded from here on is gone."""
+        return max((end for _, end in self._gaps(store)), default=_EPOCH)
+
+    def calls_from(self) -> datetime:
+        """As `complete_from` for calls, whoever made them."""
+        return Windows(self._policy, self._spans, self.now).complete_from(Store.CALL)
+
+    def readable_from(self) -> datetime | None:
+        """From when on users can be told apart; None when the filter asks for none, or the calls end no earlier."""
+        readable = self.complete_from(Store.CALL)
+        return readable if self._users and readable > self.calls_from() else None
+
+    def holds(self, piece: Piece) -> bool:
+        return not any(start < piece.end and piece.start < end for start, end in self._gaps(piece.store))
+
+    def tiers(self, piece: Piece) -> Iterator[tuple[int, datetime]]:
+        """The tiers that rows of this piece can have, each with the first moment that is served of it."""
+        for tier in sorted({span.tier for span in self._spans if _overlap(span, piece)}):
+            start = max(piece.start, self.visible_from(tier, piece.store))
+            if start < piece.end:
+                yield tier, start
+
+    def _gaps(self, store: Store) -> Iterator[tuple[datetime, datetime]]:
+        for span in self._spans:
+            start = FAR_PAST if span.start <= _EPOCH else span.start
+            end = min(span.end or FAR_FUTURE, self.visible_from(span.tier, store))
+            if start < end:
+                yield start, end
+
+
+def _overlap(span: TierSpan, piece: Piece) -> bool:
+    # A day's row may hold calls from before a move of tier, which takes effect at a UTC midnight.
+    return span.start < piece.end and (span.end is None or piece.start < span.end)
+
+
+def plan_usage(
+    wanted: Span,
+    windows: Windows,
+    *,
+    rollups: bool,
+    bucket: TimeBucket | None = None,
+    zone: str = "UTC",
+    calls_at_most: timedelta | None = None,
+) -> Plan:
+    """How to answer for `wanted`; an open start means from the oldest moment since which nothing is gone.
+
+    `rollups`: the sums can be read from the rollups; where they cannot, an open start reaches back `calls_at_most`.
+    Raises OutOfRetentionError when what is asked for is partly gone, and BucketError for too many buckets.
+    """
+    start, end = wanted.start or FAR_PAST, wanted.end or FAR_FUTURE
+    end = min(end, floor_to(windows.now, _GRAIN[Store.USAGE_DAY]) + AHEAD + _GRAIN[Store.USAGE_DAY])
+    if start > FAR_PAST and start >= end:
+        return Plan((), start, start, () if bucket else None)
+    tries = [store for store in (Store.USAGE_DAY, Store.USAGE_QUARTER, Store.CALL) if rollups or store is Store.CALL]
+    refusal: BadInputError | OutOfRetentionError | None = None
+    for store in tries:
+        begin = start if start > FAR_PAST else windows.complete_from(store)
+        if start <= FAR_PAST and store is Store.CALL and calls_at_most is not None:
+            begin = max(begin, min(end, windows.now) - calls_at_most)
+        try:
+            return _plan(begin, end, windows, rollups=store is not Store.CALL, bucket=bucket, zone=zone)
+        except (OutOfRetentionError, BucketError) as error:
+            refusal = refusal or error if start > FAR_PAST else error
+    assert refusal is not None, "there is always something to try"
+    raise refusal
+
+
+def _plan(
+    start: datetime, end: datetime, windows: Windows, *, rollups: bool, bucket: TimeBucket | None, zone: str
+) -> Plan:
+    if start >= end:
+        raise OutOfRetentionError(_refusal(windows, rollups=rollups))
+    cuts = tuple(edges(bucket, zone, start, end)) if bucket else None
+    pieces = _pieces(start, end, cuts) if rollups else (Piece(Store.CALL, start, end),)
+    if not all(windows.holds(piece) for piece in pieces):
+        raise OutOfRetentionError(_refusal(windows, rollups=rollups))
+    return Plan(pieces, start, end, cuts)
+
+
+def _refusal(windows: Windows, *, rollups: bool) -> str:
+    calls = windows.complete_from(Store.CALL)
+    if not rollups and (users := windows.readable_from()) is not None:
+        return (
+            f"pseudonyms can be read from `{_text(users)}` on, and this filter asks for users: begin `startedAt` "
+            f"there; calls themselves are there from `{_text(windows.calls_from())}` on, without a filter by `user`"
+        )
+    if not rollups:
+        return (
+            f"single calls are there from `{_text(calls)}` on, and this filter or grouping needs them: "
+            "begin `startedAt` there"
+        )
+    fine, days = windows.complete_from(Store.USAGE_QUARTER), windows.complete_from(Store.USAGE_DAY)
+    return (
+        f"whole UTC days are there from `{_text(days)}` on, and anything finer from `{_text(fine)}` on: "
+        "begin `startedAt` there; before that, begin and end at UTC midnights and cut buckets by UTC days"
+    )
+
+
+def refuse_unreadable(wanted: Span, spans: Iterable[TierSpan], policy: Policy, store: Store, now: datetime) -> None:
+    """Raise OutOfRetentionError when a list of rows of some users would leave out rows that are there, unreadable.
+
+    A list that says from when it is asked for is held to it, as sums are; one that does not begins where users can be
+    told apart.
+    """
+    start, end = wanted.start or FAR_PAST, wanted.end or FAR_FUTURE
+    if start <= FAR_PAST:
+        return
+    ended: list[datetime] = []
+    for span in spans:
+        readable = readable_cutoff(policy, span.tier, DataClass.PERSONAL, Store.CALL, now)
+        first = max(start, span.start, cutoff(policy, span.tier, store, now))
+        if first < min(end, span.end or FAR_FUTURE, readable):
+            ended.append(min(readable, span.end or FAR_FUTURE))
+    if ended:
+        raise OutOfRetentionError(
+            f"pseudonyms can be read from `{_text(max(ended))}` on, and this filter asks for users: begin there"
+        )
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _pieces(start: datetime, end: datetime, cuts: Sequence[datetime] | None) -> tuple[Piece, ...]:
+    bounds = [start, *(cut for cut in cuts or () if start < cut < end), end]
+    pieces = tuple(_merged(piece for first, last in pairwise(bounds) for piece in _split(first, last)))
+    return pieces if len(pieces) <= PIECES_MAX else tuple(_merged(_coarser(pieces)))
+
+
+def pieces_of(start: datetime, end: datetime) -> tuple[Piece, ...]:
+    """What answers for one range that nothing cuts; no pieces when it is empty."""
+    return tuple(_merged(_split(start, end)))
+
+
+def _split(start: datetime, end: datetime) -> Iterator[Piece]:
+    """One range with nothing to cut inside it: calls, quarter hours, days, quarter hours, calls."""
+    quarter, day = Store.USAGE_QUARTER, Store.USAGE_DAY
+    first, last = ceil_to(start, _GRAIN[quarter]), floor_to(end, _GRAIN[quarter])
+    if first >= last:
+        yield Piece(Store.CALL, start, end)
+        return
+    first_day, last_day = ceil_to(first, _GRAIN[day]), floor_to(last, _GRAIN[day])
+    if first_day >= last_day:
+        first_day = last_day = last
+    yield Piece(Store.CALL, start, first)
+    yield Piece(quarter, first, first_day)
+    yield Piece(day, first_day, last_day)
+    yield Piece(quarter, last_day, last)
+    yield Piece(Store.CALL, last, end)
+
+
+def _merged(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Without the empty ones, neighbours of one store made one."""
+    held: Piece | None = None
+    for piece in pieces:
+        if piece.start >= piece.end:
+            continue
+        if held is not None and held.store is piece.store:
+            held = Piece(held.store, held.start, piece.end)
+        else:
+            if held is not None:
+                yield held
+            held = piece
+    if held is not None:
+        yield held
+
+
+def _coarser(pieces: Sequence[Piece]) -> Iterator[Piece]:
+    """Quarter hours for the days that lie between quarter hours: more rows, and one piece."""
+    places = [place for place, piece in enumerate(pieces) if piece.store is Store.USAGE_QUARTER]
+    for place, piece in enumerate(pieces):
+        between = piece.store is Store.USAGE_DAY and places and places[0] < place < places[-1]
+        yield Piece(Store.USAGE_QUARTER, piece.start, piece.end) if between else piece
+
+
+def floor_to(moment: datetime, grain: timedelta) -> datetime:
+    """The last multiple of `grain` since 1970, UTC, that is not after `moment`."""
+    return moment - (moment - _EPOCH) % grain
+
+
+def ceil_to(moment: datetime, grain: timedelta) -> datetime:
+    return moment + (_EPOCH - moment) % grain

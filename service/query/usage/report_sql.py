@@ -1,0 +1,173 @@
+"""The statement of a cost report: the union of what is read, grouped once, as rows, totals, or both."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from service.query.model.errors import BadInputError
+from service.query.model.parameters import Params, storable
+from service.query.usage.union_sql import Column, Reading, UsageUnion
+
+ROW, TOTAL = 0, 1
+LATENCY: Final = "latency"
+
+_TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_AMOUNT: Final = "coalesce(amount, 0)"
+
+
+def _sum(name: str, rollup: str, call: str) -> Column:
+    return Column(rollup, call, name, name)
+
+
+SUMS: Final[Mapping[str, Column]] = {
+    # A correction is no call: it adds to amounts, and to nothing else.
+    "calls": _sum("calls", "calls", "(correction_of IS NULL)::integer::bigint"),
+    "errors": _sum(
+        "errors", "CASE WHEN failed THEN calls ELSE 0 END", "(failed AND correction_of IS NULL)::integer::bigint"
+    ),
+    **{name: _sum(name, name, f"coalesce({name}, 0)::bigint") for name in _TOKENS},
+    "priced": _sum("priced", "priced", "(amount IS NOT NULL AND correction_of IS NULL)::integer::bigint"),
+    "amount": _sum("amount", "amount", _AMOUNT),
+    "estimated": _sum("estimated", "estimated", f"CASE WHEN amount_source = 3 THEN {_AMOUNT} ELSE 0 END"),
+    "wasted": _sum("wasted", "CASE WHEN failed THEN amount ELSE 0 END", f"CASE WHEN failed THEN {_AMOUNT} ELSE 0 END"),
+}
+"""What is added up, by alias."""
+
+DIMENSIONS: Final[Mapping[str, Column]] = {
+    "MODEL": Column("model", "model", "model"),
+    "PROVIDER": Column("provider", "coalesce(provider, '')", "provider"),
+    "ACCOUNT": Column("account_id", "account_id", by_key="account_id"),
+    "API_KEY": Column("api_key", "coalesce(api_key, '')", by_key="api_key"),
+    "STATUS": Column("failed", "failed"),
+    "OPERATION": Column(None, "coalesce(operation, '')"),
+    "SERVED_MODEL": Column(None, "coalesce(served_model, '')"),
+}
+CURRENCY: Final = Column("currency", "coalesce(currency, '')", "currency", "currency")
+_TEXT: Final = frozenset({"MODEL", "PROVIDER", "API_KEY", "OPERATION", "SERVED_MODEL"})
+
+# By what a row can be ordered, over the aliases of sums; an amount that nothing has is null, and nulls are last.
+ORDERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "AMOUNT": ("CASE WHEN priced > 0 OR amount <> 0 THEN amount END", ("amount", "priced")),
+    "CALLS": ("calls", ("calls",)),
+    "ERRORS": ("errors", ("errors",)),
+    "TOTAL_TOKENS": ("input_tokens + output_tokens", ("input_tokens", "output_tokens")),
+    "BUCKET_START": ("bucket", ()),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """The keys of a row by alias, in the order that breaks ties; `currency` is always one, and the last."""
+
+    columns: Mapping[str, Column]
+    texts: frozenset[str]
+
+    @property
+    def names(self) -> str:
+        return ", ".join(self.columns)
+
+
+def grouping(
+    dimensions: Iterable[str], tags: Sequence[str], edges: Sequence[object] | None, params: Params
+) -> Grouping:
+    """Keys `bucket`, `model` and so on, `tag0`, `tag1`, `currency`."""
+    columns: dict[str, Column] = {}
+    texts = {"currency"}
+    if edges is not None:
+        # A rollup's row lies whole in one bucket, or the plan would have read it finer.
+        bounds = params.bind(tuple(edges), "timestamptz[]")
+        rollup = f"width_bucket(bucket_at, {bounds})"
+        columns["bucket"] = Column(rollup, f"width_bucket(started_at, {bounds})", rollup, rollup)
+    for name in dimensions:
+        columns[name.lower()] = DIMENSIONS[name]
+        texts |= {name.lower()} if name in _TEXT else set()
+    for place, key in enumerate(tags):
+        if not storable(key):
+            raise BadInputError("a tag key cannot hold that character")
+        columns[f"tag{place}"] = Column(None, f"""coalesce(tags ->> {params.bind(key, "text")}, '') COLLATE "C" """)
+        texts.add(f"tag{place}")
+    columns["currency"] = CURRENCY
+    return Grouping(columns, frozenset(texts))
+
+
+@dataclass(frozen=True, slots=True)
+class CostStatement:
+    """What is wanted of a report. `row_sums` and `total_sums` are aliases of SUMS, or LATENCY; None: not wanted.
+
+    `money_alone`: a row may hold corrections and no calls.
+    """
+
+    grouping: Grouping
+    row_sums: frozenset[str] | None
+    total_sums: frozenset[str] | None
+    order: Sequence[tuple[str, bool]]
+    limit: int
+    money_alone: bool = False
+
+    def sql(self, reading: Reading, params: Params) -> str:
+        """Columns: `kind` (ROW or TOTAL), the keys (null in totals), every sum of either, and the histogram."""
+        wanted = self._sums()
+        union = UsageUnion(reading, self.grouping.columns, params)
+        part = union.sums({name: SUMS[name] for name in wanted if name != LATENCY})
+        ctes = [f"part AS ({part})", f"figure AS ({self._figure(wanted)})"]
+        if LATENCY in wanted:
+            ctes.append(f"histogram AS ({union.histograms()})")
+        parts = [part for part in (self._rows(wanted, params), self._totals(wanted)) if part is not None]
+        return f"WITH {', '.join(ctes)}\n{' UNION ALL '.join(parts)}"
+
+    def _sums(self) -> list[str]:
+        """In the order of SUMS, so that equal questions have equal statements."""
+        asked = {*(self.row_sums or ()), *(self.total_sums or ())}
+        asked |= {alias for field, _ in self.order for alias in ORDERS[field][1]}
+        asked |= {"calls", "amount"} if self.money_alone else {"calls"}
+        return [name for name in (*SUMS, LATENCY) if name in asked]
+
+    def _figure(self, wanted: Iterable[str]) -> str:
+        # Sums of calls that were completed under another key, such as a currency, are sums of none.
+        keys, some = self.grouping.names, "sum(calls) <> 0" + (" OR sum(amount) <> 0" if self.money_alone else "")
+        return f"SELECT {self._keys_and_sums(keys, wanted)} FROM part GROUP BY {keys} HAVING {some}"  # noqa: S608
+
+    def _keys_and_sums(self, keys: str, wanted: Iterable[str]) -> str:
+        return ", ".join([keys, *(f"sum({name}) AS {name}" for name in wanted if name != LATENCY)])
+
+    def _rows(self, wanted: Sequence[str], params: Params) -> str | None:
+        if self.row_sums is None:
+            return None
+        keys = self.grouping.names
+        sums = [name for name in wanted if name != LATENCY]
+        histogram = ", latency" if LATENCY in wanted else ""
+        join = f" LEFT JOIN ({_histogram(keys)}) AS histograms USING ({keys})" if LATENCY in wanted else ""
+        return (
+            f"(SELECT {ROW} AS kind, {', '.join([keys, *sums])}{histogram} FROM figure{join} "  # noqa: S608
+            f"ORDER BY {', '.join(self._order())} LIMIT {params.bind(self.limit, 'bigint')})"
+        )
+
+    def _totals(self, wanted: Sequence[str]) -> str | None:
+        if self.total_sums is None:
+            return None
+        nulls = ", ".join(_null(name, self.grouping) for name in self.grouping.columns if name != "currency")
+        keys = f"{nulls}, currency" if nulls else "currency"
+        sums = [name for name in wanted if name != LATENCY]
+        total = f"SELECT {self._keys_and_sums('currency', wanted)} FROM figure GROUP BY currency"  # noqa: S608
+        histogram = ", latency" if LATENCY in wanted else ""
+        join = f" LEFT JOIN ({_histogram('currency')}) AS histograms USING (currency)" if histogram else ""
+        return (
+            f"(SELECT {TOTAL} AS kind, {', '.join([keys, *sums])}{histogram} FROM ({total}) AS total{join} "  # noqa: S608
+            "ORDER BY nullif(currency, '') NULLS LAST)"
+        )
+
+    def _order(self) -> Iterator[str]:
+        for field, descending in self.order:
+            yield f"{ORDERS[field][0]} {'DESC' if descending else 'ASC'} NULLS LAST"
+        for name in self.grouping.columns:
+            yield f"nullif({name}, '') NULLS LAST" if name in self.grouping.texts else name
+
+
+def _histogram(keys: str) -> str:
+    return f"SELECT {keys}, sum(latency) AS latency FROM histogram GROUP BY {keys}"  # noqa: S608 - our own names
+
+
+def _null(name: str, keys: Grouping) -> str:
+    if name in keys.texts:
+        return f"NULL::text AS {name}"
+    return f"NULL::{'boolean' if name == 'status' else 'integer'} AS {name}"

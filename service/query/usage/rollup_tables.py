@@ -1,0 +1,80 @@
+"""Sums that rest on rollups: which of their tables answers which part of a plan's piece.
+
+Over all accounts they have a row for each tier, bucket, model, provider and currency, so they answer who may see every
+account and asks for none, and not by API key or status. By API key they have a row for each half hour, account, API key
+and currency, for anybody. Of quarter hours, those that make an hour (half an hour) which no bucket's edge cuts are read
+as one: most local days begin at a whole hour, nearly all others at half an hour.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from policies.policy.model import Store
+from service.query.model.parameters import Params
+from service.query.usage.plan import Piece, ceil_to, floor_to
+
+CUT_MAX: Final = 400
+"""With more cut than a year has days, quarter hours are read in one range."""
+
+_QUARTER: Final = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Where one kind of sums lies by UTC day, by quarter hour, and by `grain`, several quarter hours.
+
+    `filters`: what it can be filtered by, time apart.
+    """
+
+    day: str
+    quarter: str
+    several: str
+    grain: timedelta
+    filters: frozenset[str]
+
+
+OVERALL: Final = Tables(
+    "usage_day_all",
+    "usage_quarter_all",
+    "usage_hour_all",
+    timedelta(hours=1),
+    frozenset({"model", "provider", "currency"}),
+)
+BY_KEY: Final = Tables(
+    "usage_day",
+    "usage_quarter",
+    "usage_half_hour",
+    timedelta(minutes=30),
+    frozenset({"account", "apiKey", "currency"}),
+)
+OVER_ALL_ACCOUNTS: Final = frozenset({OVERALL.day, OVERALL.quarter, OVERALL.several})
+"""Tables that name no account."""
+
+
+def ranges(
+    tables: Tables, piece: Piece, start: datetime, edges: Sequence[datetime], params: Params
+) -> Iterator[tuple[str, str]]:
+    """(table, condition on `bucket_at`) for the part of a rollup's piece from `start` on, cut at `edges`."""
+    if piece.store is Store.USAGE_DAY:
+        yield tables.day, _between(start, piece.end, params)
+        return
+    grain = tables.grain
+    cut = {floor_to(edge, grain) for edge in (start, piece.end, *edges) if edge != floor_to(edge, grain)}
+    inside = sorted(place for place in cut if start < place + grain and place < piece.end)
+    if len(inside) > CUT_MAX:
+        yield tables.quarter, _between(start, piece.end, params)
+        return
+    quarters = [place + number * _QUARTER for place in inside for number in range(grain // _QUARTER)]
+    quarters = [quarter for quarter in quarters if start <= quarter < piece.end]
+    if quarters:
+        yield tables.quarter, f"bucket_at = ANY ({params.bind(tuple(quarters), 'timestamptz[]')})"
+    first, last = ceil_to(start, grain), floor_to(piece.end, grain)
+    if first < last:
+        uncut = f" AND bucket_at <> ALL ({params.bind(tuple(inside), 'timestamptz[]')})" if inside else ""
+        yield tables.several, f"{_between(first, last, params)}{uncut}"
+
+
+def _between(start: datetime, end: datetime, params: Params) -> str:
+    return f"bucket_at >= {params.bind(start, 'timestamptz')} AND bucket_at < {params.bind(end, 'timestamptz')}"

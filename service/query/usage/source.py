@@ -1,0 +1,97 @@
+"""What costs and facets begin with: whose usage, which part of time, which stores."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from policies.policy import views
+from policies.policy.model import Store
+from service.access.authenticate import ForbiddenError
+from service.keyring.protocol import Keyring
+from service.query.filters.decomposition import question
+from service.query.filters.to_sql import UserTokens
+from service.query.model.catalog import CALLS
+from service.query.model.predicate import Predicate, Span, fields_of, plain_users
+from service.query.model.scope import Scope
+from service.query.scan.ranges import accounts_asked, legs_of, names_in_scope, span_of
+from service.query.scan.user_tokens import tokens_of
+from service.query.usage.plan import TierSpan, Windows, plan_usage
+from service.query.usage.time_buckets import TimeBucket
+from service.query.usage.union_sql import Reading, rollups_answer
+from service.storage.control.accounts import Accounts
+from service.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReader:
+    """Reads usage for one reader at one moment by the database's clock. `keyring`: for filters by a plain user id."""
+
+    database: Database
+    accounts: Accounts
+    scope: Scope
+    now: datetime
+    keyring: Keyring | None = None
+
+    def refuse_unseen(self, fields: Iterable[str]) -> None:
+        """Raise ForbiddenError for the first of `Type.field` that this role may not group, order or facet by."""
+        for field in fields:
+            if not views.filterable(self.scope.policy, self.scope.role, field):
+                raise ForbiddenError(f"this key may not group or order by `{field}`")
+
+    async def reading(
+        self,
+        predicate: Predicate,
+        *,
+        rollups: bool = True,
+        bucket: TimeBucket | None = None,
+        zone: str = "UTC",
+        calls_at_most: timedelta | None = None,
+        corrections_moved: bool = False,
+    ) -> Reading:
+        """Where the usage that matches lies. `rollups`: what is grouped by is in them; for the rest see `plan_usage`.
+
+        The account scope is applied here, by the same functions as for lists. Raises OutOfRetentionError when the
+        filter needs what is gone.
+        """
+        self._refuse_filter(predicate)
+        asked = question(CALLS, predicate)
+        names = await names_in_scope(self.accounts, self.scope, asked)
+        accounts = accounts_asked(self.scope, names, asked)
+        wanted, rest = span_of(CALLS, asked), asked.rest
+        windows = Windows(
+            self.scope.policy,
+            [TierSpan(*entry) for entry in self.accounts.tier_spans(accounts)],
+            self.now,
+            users=asked.by_user,
+        )
+        plan = plan_usage(
+            wanted,
+            windows,
+            rollups=rollups and rollups_answer(rest),
+            bucket=bucket,
+            zone=zone,
+            calls_at_most=calls_at_most,
+        )
+        users = await self._users(rest, accounts, names.values(), Span(plan.start, plan.end))
+        return Reading(plan, windows, self.scope.policy, accounts, names, rest, users, corrections_moved)
+
+    def _refuse_filter(self, predicate: Predicate) -> None:
+        governed = (CALLS.filters[field].governed_by for field in fields_of(predicate) if field in CALLS.filters)
+        for field in sorted({field for fields in governed for field in fields}):
+            if not views.filterable(self.scope.policy, self.scope.role, field):
+                raise ForbiddenError(f"this key may not filter by `{field}`")
+        if any(plain_users(predicate)) and not views.may_filter_by_plain_user(self.scope.policy, self.scope.role):
+            raise ForbiddenError("this key may not filter by a user's plain id")
+
+    async def _users(
+        self, predicate: Predicate, asked: tuple[int, ...] | None, accounts: Collection[int], span: Span
+    ) -> dict[str, UserTokens]:
+        users = set(plain_users(predicate))
+        if not users:
+            return {}
+        assert self.keyring is not None, "a filter by a plain user id needs the keyring"
+        legs = legs_of(self.scope, self.accounts, asked, Store.CALL, self.now)
+        return {
+            user: await tokens_of(self.keyring, self.scope.policy, user, legs, accounts, span, self.now)
+            for user in users
+        }

@@ -1,0 +1,80 @@
+"""How many calls a list has, from rollups where they can tell which calls match: exact to the microsecond.
+
+What a window or a filter cuts inside a quarter hour is counted among the calls, as `costs` does it.
+
+An account that is being erased loses its calls and its sums in steps, in no order that a reader could lean on; and of
+one that is erased a hold can keep calls without sums. So whatever sums it still has are taken out, and the calls that
+it still has are counted one by one, in the one statement: exact before, between and after the steps.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from service.query.model.catalog import CALLS
+from service.query.model.parameters import Params
+from service.query.records.page import Reading
+from service.query.scan import statements
+from service.query.scan.ranges import FAR_FUTURE, FAR_PAST, Leg
+from service.query.usage.plan import Plan, TierSpan, Windows, pieces_of
+from service.query.usage.report_sql import CURRENCY, SUMS
+from service.query.usage.union_sql import Reading as UsageReading
+from service.query.usage.union_sql import UsageUnion, rollups_answer
+from service.storage.connection import Connection
+
+
+async def count_rows(connection: Connection, reading: Reading) -> int:
+    """How many rows the list has in all; the statement timeout bounds the wait."""
+    if not reading.legs:
+        return 0
+    params = Params()
+    sql = _by_rollups(reading, params) or _one_by_one(reading, reading.legs, params)
+    return await connection.fetchval(sql, *params.values) or 0
+
+
+def _one_by_one(reading: Reading, legs: Sequence[Leg], params: Params) -> str:
+    return statements.count(reading.table, legs, reading.span, [reading.condition(params), *reading.only], params)
+
+
+def _by_rollups(reading: Reading, params: Params) -> str | None:
+    """The statement; None when rollups cannot tell, or no longer hold all of it."""
+    if reading.table is not CALLS or not rollups_answer(reading.predicate):
+        return None
+    cutoffs = {leg.tier: leg.cutoff for leg in reading.legs}
+    usages = [_usage(reading, tier, cutoff) for tier, cutoff in sorted(cutoffs.items())]
+    if not all(usage.windows.holds(piece) for usage in usages for piece in usage.plan.pieces):
+        return None
+    counts = [_summed(usage, "calls", params) for usage in usages]
+    if erased := _erased(reading):
+        numbers = erased[0].accounts
+        counts += [_summed(replace(usage, accounts=numbers), "-calls", params) for usage in usages]
+        counts.append(f"SELECT ({_one_by_one(reading, erased, params)}) AS calls")
+    return f"SELECT sum(calls)::bigint FROM ({' UNION ALL '.join(counts)}) AS counted"  # noqa: S608 - our own pieces
+
+
+def _summed(usage: UsageReading, calls: str, params: Params) -> str:
+    union = UsageUnion(usage, {"currency": CURRENCY}, params).sums({"calls": SUMS["calls"]})
+    return f"SELECT {calls} AS calls FROM ({union}) AS summed"  # noqa: S608 - our own pieces
+
+
+def _usage(reading: Reading, tier: int, cutoff: datetime) -> UsageReading:
+    """The usage of one tier from its own cut-off on."""
+    start, end = max(reading.span.start or cutoff, cutoff), reading.span.end or FAR_FUTURE
+    scope = reading.scope
+    return UsageReading(
+        Plan(pieces_of(start, end), start, end),
+        Windows(scope.policy, [TierSpan(tier, FAR_PAST, None)], reading.now),
+        scope.policy,
+        reading.asked,
+        reading.names,
+        reading.predicate,
+        {},
+    )
+
+
+def _erased(reading: Reading) -> list[Leg]:
+    """Where calls of erased accounts can be, as far as they are asked for."""
+    asked = reading.asked
+    numbers = sorted(number for number in reading.erased if asked is None or number in asked)
+    tiers = {leg.tier: leg for leg in reading.legs}
+    return [leg._replace(accounts=tuple(numbers)) for leg in tiers.values()] if numbers else []

@@ -1,0 +1,231 @@
+"""The union of rows that a plan reads: rollups, the deltas that are not folded yet, and single calls, as one relation.
+
+One statement sees one snapshot, so a fold between two reads cannot lose or double a call. A name that was not reported
+is the empty string in every column here, as the rollups have it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from policies.policy.model import DataClass, Policy, Store
+from policies.retention import readable_cutoff
+from service.query.filters.to_sql import Branch, UserTokens, Where
+from service.query.model.catalog import CALL_FILTERS, Filterable, Kind
+from service.query.model.parameters import Params
+from service.query.model.predicate import Predicate, fields_of
+from service.query.usage import rollup_tables as overall
+from service.query.usage.plan import Piece, Plan, Windows
+
+Select = Callable[[str, str], str]
+"""A table and a condition -> the statement that reads it."""
+
+# A delta holds one entry per call, below zero (-1 for bucket 0) for one that is taken away; null: the call does not say
+# how long it took.
+_BINS: Final = {
+    "usage": ("unnest(latency_buckets)", "unnest(latency_counts)"),
+    "usage_delta": (
+        "greatest(unnest(latency_buckets), -1 - unnest(latency_buckets))::smallint",
+        "sign(unnest(latency_buckets) + 0.5)::integer",
+    ),
+    "call": ("CASE WHEN latency_ms IS NOT NULL THEN calledger_latency_bucket(latency_ms) END", "1"),
+}
+
+
+# Corrections where they were made instead of where their calls were: taken away there, and added here. As the deltas of
+# usage, with which they share their columns.
+_MOVED: Final = """(
+    SELECT bucket_at, tier, -amount AS amount, account_id, failed, model, provider, api_key, currency, 0 AS calls,
+        0 AS input_tokens, 0 AS output_tokens, 0 AS cache_read_tokens, 0 AS cache_write_tokens, 0 AS reasoning_tokens,
+        0 AS priced, 0 AS estimated
+    FROM correction
+    UNION ALL
+    SELECT own_bucket_at, own_tier, amount, account_id, failed, model, provider, api_key, currency,
+        0, 0, 0, 0, 0, 0, 0, 0
+    FROM correction
+) AS moved"""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One value by alias: over a rollup or its deltas, over a call, over sums of all accounts, over sums by API key.
+    None: not there.
+    """
+
+    rollup: str | None
+    call: str
+    overall: str | None = None
+    by_key: str | None = None
+
+    def over(self, table: str) -> str:
+        if table == "call":
+            return self.call
+        if table in overall.OVER_ALL_ACCOUNTS:
+            assert self.overall is not None, "sums of all accounts are asked only for what they have"
+            return self.overall
+        if table == overall.BY_KEY.several:
+            assert self.by_key is not None, "sums by API key are asked only for what they have"
+            return self.by_key
+        assert self.rollup is not None, "a plan with rollups asks only for what rollups have"
+        return self.rollup
+
+
+def _filter(field: str, sql: str) -> Filterable:
+    return Filterable(sql, CALL_FILTERS[field].kind, CALL_FILTERS[field].governed_by)
+
+
+ROLLUP_FILTERS: Final[Mapping[str, Filterable]] = {
+    "account": _filter("account", "account_id"),
+    "model": _filter("model", "model"),
+    "provider": _filter("provider", "nullif(provider, '')"),
+    "apiKey": _filter("apiKey", "nullif(api_key, '')"),
+    "status": _filter("status", "failed"),
+    "currency": _filter("currency", "nullif(currency, '')"),
+}
+"""What rollups can be filtered by; time apart, which the plan sees to."""
+
+assert ROLLUP_FILTERS["status"].kind is Kind.STATUS
+
+
+def rollups_answer(predicate: Predicate) -> bool:
+    """Whether the rollups can tell which calls match."""
+    return set(fields_of(predicate)) <= ROLLUP_FILTERS.keys()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is read of whom: `accounts` numbers (None: every account), `names` numbers by name, for the filter.
+
+    `corrections_moved`: corrections count in the period in which they were made, not in that of their calls.
+    """
+
+    plan: Plan
+    windows: Windows
+    policy: Policy
+    accounts: tuple[int, ...] | None
+    names: Mapping[str, int]
+    predicate: Predicate
+    users: Mapping[str, UserTokens]
+    corrections_moved: bool = False
+
+    @property
+    def overall(self) -> bool:
+        """Whether sums over all accounts can tell which calls match."""
+        return self.accounts is None and self._filters <= overall.OVERALL.filters
+
+    @property
+    def by_key(self) -> bool:
+        """Whether sums by API key can tell which calls match."""
+        return self._filters <= overall.BY_KEY.filters
+
+    @property
+    def _filters(self) -> set[str]:
+        return set(fields_of(self.predicate))
+
+
+class UsageUnion:
+    """Renders one reading's rows: each store grouped by itself, so that the planner knows how many groups there are.
+
+    What comes of two stores for one key is added up outside.
+    """
+
+    def __init__(self, reading: Reading, keys: Mapping[str, Column], params: Params) -> None:
+        self._reading = reading
+        self._keys = keys
+        self._params = params
+
+    def sums(self, columns: Mapping[str, Column]) -> str:
+        """The keys and the sums of `columns`, by alias; no rows when nothing can match."""
+
+        def select(table: str, condition: str) -> str:
+            keys = ", ".join(f"{column.over(table)} AS {alias}" for alias, column in self._keys.items())
+            sums = "".join(f", sum({column.over(table)}) AS {alias}" for alias, column in columns.items())
+            places = ", ".join(str(place + 1) for place in range(len(self._keys)))
+            return f"SELECT {keys}{sums} FROM {table} WHERE {condition} GROUP BY {places}"  # noqa: S608 - our own names
+
+        moved = self._moved() if self._reading.corrections_moved else ()
+        return self._union(select, self._tables((*self._keys.values(), *columns.values())), moved)
+
+    def histograms(self) -> str:
+        """The keys and `latency`: a histogram as one number (`percentiles.histogram_of`), which is added up outside."""
+
+        def select(table: str, condition: str) -> str:
+            keys = ", ".join(f"{column.over(table)} AS {alias}" for alias, column in self._keys.items())
+            names = ", ".join(self._keys)
+            if table in overall.OVER_ALL_ACCOUNTS:
+                spread = f"SELECT {keys}, latency FROM {table} WHERE {condition}"  # noqa: S608 - our own names
+                return f"SELECT {names}, sum(latency) AS latency FROM ({spread}) AS spread GROUP BY {names}"  # noqa: S608
+            bin_, entries = _BINS.get(table, _BINS["usage"])
+            spread = f"SELECT {keys}, {bin_} AS bin, {entries} AS entries FROM {table} WHERE {condition}"  # noqa: S608
+            added = (
+                f"SELECT {names}, bin, sum(entries) AS entries FROM ({spread}) AS spread "  # noqa: S608
+                f"WHERE bin IS NOT NULL GROUP BY {names}, bin"
+            )
+            sketched = "sum(calledger_latency_sketch(bin, entries)) AS latency"
+            return f"SELECT {names}, {sketched} FROM ({added}) AS added GROUP BY {names}"  # noqa: S608
+
+        whole = self._reading.overall and all(column.overall for column in self._keys.values())
+        return self._union(select, overall.OVERALL if whole else None)
+
+    def _tables(self, columns: Sequence[Column]) -> overall.Tables | None:
+        """Sums that have these columns, and can tell which calls match; None: the rollups must."""
+        if self._reading.overall and all(column.overall for column in columns):
+            return overall.OVERALL
+        return overall.BY_KEY if self._reading.by_key and all(column.by_key for column in columns) else None
+
+    def _union(self, select: Select, tables: overall.Tables | None, more: Iterable[tuple[str, str]] = ()) -> str:
+        stores = self._stores() if tables is None else self._sums(tables)
+        branches = [select(table, condition) for table, condition in (*stores, *self._deltas(), *more)]
+        return "\nUNION ALL\n".join(branches or [select("call", "false")])
+
+    def _stores(self) -> Iterator[tuple[str, str]]:
+        for piece in self._reading.plan.pieces:
+            for tier, start in self._reading.windows.tiers(piece):
+                yield self._stored(piece, tier, start)
+
+    def _stored(self, piece: Piece, tier: int, start: datetime) -> tuple[str, str]:
+        table, time = piece.store.value, "started_at" if piece.store is Store.CALL else "bucket_at"
+        return table, self._condition(table, tier, self._range(time, start, piece.end))
+
+    def _sums(self, tables: overall.Tables) -> Iterator[tuple[str, str]]:
+        plan = self._reading.plan
+        for piece in plan.pieces:
+            for tier, start in self._reading.windows.tiers(piece):
+                if piece.store is Store.CALL:
+                    yield self._stored(piece, tier, start)
+                    continue
+                for table, times in overall.ranges(tables, piece, start, plan.edges or (), self._params):
+                    yield table, self._condition(table, tier, times)
+
+    def _deltas(self) -> Iterator[tuple[str, str]]:
+        """One branch a tier: the table has no index, and is read once whatever the ranges."""
+        ranges: dict[int, list[str]] = {}
+        for piece in self._reading.plan.pieces:
+            if piece.store is not Store.CALL:
+                for tier, start in self._reading.windows.tiers(piece):
+                    ranges.setdefault(tier, []).append(f"({self._range('bucket_at', start, piece.end)})")
+        for tier, alternatives in ranges.items():
+            yield "usage_delta", self._condition("usage_delta", tier, f"({' OR '.join(alternatives)})")
+
+    def _moved(self) -> Iterator[tuple[str, str]]:
+        return ((_MOVED, condition) for _, condition in self._deltas())
+
+    def _condition(self, table: str, tier: int, times: str) -> str:
+        """Equality on tier and both ends of the time, as pruning needs them; then the accounts, then the filter."""
+        conditions = [f"tier = {self._params.bind(tier, 'smallint')}", times]
+        if self._reading.accounts is not None:
+            conditions.append(f"account_id = ANY ({self._params.bind(self._reading.accounts, 'integer[]')})")
+        return " AND ".join([*conditions, f"({self._where(table, tier)})"])
+
+    def _where(self, table: str, tier: int) -> str:
+        reading = self._reading
+        readable = readable_cutoff(reading.policy, tier, DataClass.PERSONAL, Store.CALL, reading.windows.now)
+        branch = Branch(tier, readable, reading.names, reading.users)
+        return Where(CALL_FILTERS if table == "call" else ROLLUP_FILTERS, self._params, branch).render(
+            reading.predicate
+        )
+
+    def _range(self, time: str, start: datetime, end: datetime) -> str:
+        bind = self._params.bind
+        return f"{time} >= {bind(start, 'timestamptz')} AND {time} < {bind(end, 'timestamptz')}"
