@@ -24,8 +24,8 @@ from benchmarks.calledger import Calledger
 from benchmarks.places import FOLDER, ROOT, say
 from policies import Admission, ErrorReport, Report, Store
 from policies.redaction import Redactor
-from service.ingest.identity import Identities
-from service.ingest.sealing import Sealer
+from service.ingest.preparation.digests import Identities
+from service.ingest.preparation.sealing import Sealer
 from service.retention.rollups.totals import RESTING, added
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings

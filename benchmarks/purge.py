@@ -46,10 +46,10 @@ from benchmarks.processes import machine
 from policies import Role, Store
 from policies.retention import Partition, partition_bounds
 from service.access.principal import Principal
-from service.ingest.native import read_native
-from service.ingest.price_file import load_prices
+from service.ingest.formats.native.reader import read_native
+from service.ingest.pipeline.writer import Writer
+from service.ingest.prices.price_file import load_prices
 from service.ingest.setup import rules_in_force
-from service.ingest.writer import Writer
 from service.retention.purge.runner import run_purge
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings

@@ -16,12 +16,12 @@ from policies.envelope import Context, data_key, open_sealed
 from policies.policy.model import Policy
 from service.access.authenticate import Authenticator
 from service.access.principal import Principal
-from service.ingest.native import read_native
-from service.ingest.price_file import load_prices
-from service.ingest.prices import Prices
+from service.ingest.formats.native.reader import read_native
+from service.ingest.pipeline.writer import Writer
+from service.ingest.prices.price_file import load_prices
+from service.ingest.prices.price_list import Prices
+from service.ingest.results import Verdict
 from service.ingest.setup import rules_in_force
-from service.ingest.verdict import Verdict
-from service.ingest.writer import Writer
 from service.keyring import Keyring, create_kek_file, open_keyring
 from service.storage.control.accounts import Accounts
 from service.storage.control.policies import AppliedPolicy

@@ -12,7 +12,7 @@ from ingesting import Ingest, call, ingesting
 
 from policies import load_preset
 from policies.policy.model import DataClass, Policy, Store
-from service.ingest.verdict import Verdict
+from service.ingest.results import Verdict
 from service.ledger import Ledger
 from service.retention.audit.fsck import check_ledger
 from service.retention.context import Means

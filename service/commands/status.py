@@ -7,7 +7,7 @@ from typing import Final
 from service.commands.common import quiet_runtime, run, say, settings_for
 from service.commands.options import Data, verb
 from service.errors import CalledgerError, ServiceError
-from service.ingest.price_file import PriceFileError, load_prices
+from service.ingest.prices.price_file import PriceFileError, load_prices
 from service.keyring import KeyringUnavailableError
 from service.retention.audit.start_check import differences_at_start
 from service.retention.context import Means

@@ -15,14 +15,14 @@ from service.access.principal import Principal
 from service.errors import CalledgerError, ServiceError
 from service.ingest.body import read_body
 from service.ingest.errors import CUT_OFF, DATABASE_FAULTS, BodyError, BodyTooLargeError, EncodingError, QueueFullError
-from service.ingest.litellm import litellm_reader
-from service.ingest.native import native_reader
+from service.ingest.formats.litellm.adapter import litellm_reader
+from service.ingest.formats.native.reader import native_reader
+from service.ingest.formats.split import Rejection, Row, splitting
+from service.ingest.pipeline.turns import in_turns
+from service.ingest.pipeline.writer import Writer
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
-from service.ingest.rows import Rejection, Row, splitting
-from service.ingest.turns import in_turns
-from service.ingest.verdict import Status, Verdict
-from service.ingest.writer import Writer
+from service.ingest.results import Status, Verdict
 from service.storage.errors import DatabaseAwayError
 
 RETRY_AFTER_S: Final = 2

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from prometheus_client import Counter, Gauge, Histogram
 
 from service.ingest.refusals import Refusal
-from service.ingest.verdict import Status
+from service.ingest.results import Status
 
 _ROWS = Counter("calledger_ingest_rows", "Reported calls by what became of them", ["source", "status"])
 QUEUED_ROWS = Gauge("calledger_ingest_queued_rows", "Calls that wait to be stored", multiprocess_mode="sum")

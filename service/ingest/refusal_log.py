@@ -17,7 +17,7 @@ from service.background import set_within
 from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.metrics import count_refused
 from service.ingest.refusals import Refusal
-from service.ingest.verdict import Verdict
+from service.ingest.results import Verdict
 from service.logs import get_logger
 from service.storage.control.refusals import NO_ACCOUNT, RefusalCount, add_refusals
 from service.storage.sources import SOURCE_NUMBERS

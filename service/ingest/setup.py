@@ -8,10 +8,10 @@ from policies import Admission
 from policies.redaction import Redactor
 from service.guard import shared_redactor
 from service.ingest.http import routes
-from service.ingest.prepared import Rules
-from service.ingest.price_file import load_prices
+from service.ingest.pipeline.writer import Writer
+from service.ingest.preparation.prepared import Rules
+from service.ingest.prices.price_file import load_prices
 from service.ingest.refusal_log import RefusalLog
-from service.ingest.writer import Writer
 from service.runtime import Runtime
 from service.storage.control.policies import AppliedPolicy
 

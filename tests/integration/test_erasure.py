@@ -13,7 +13,7 @@ from steward import NOW, SHORT, YOUNG, Steward, failed, stewarding
 
 from policies.policy.model import DataClass, Role
 from policies.policy.views import view_table
-from service.ingest.verdict import Status
+from service.ingest.results import Status
 from service.keyring import KeyDestroyedError, open_keyring
 from service.query.model.catalog import CALLS
 from service.query.model.predicate import EVERYTHING, Compare, Predicate

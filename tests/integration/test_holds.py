@@ -13,7 +13,7 @@ from steward import NOW, OLD, SHORT, YOUNG, Killed, Steward, failed, kill_at, st
 
 from policies.admission.segments import masked
 from policies.policy.model import DataClass, Store
-from service.ingest.verdict import Status
+from service.ingest.results import Status
 from service.keyring import KeyDestroyedError
 from service.retention.erasure.erasure import ErasureKind, request_erasure
 from service.retention.errors import HoldError

@@ -17,8 +17,8 @@ from policies import Role
 from policies.policy.model import Action
 from policies.policy.views import view_table
 from service.errors import ServiceError
-from service.ingest.native import read_native
-from service.ingest.verdict import Status, Verdict
+from service.ingest.formats.native.reader import read_native
+from service.ingest.results import Status, Verdict
 from service.query.model.scope import Scope
 from service.query.usage.consistency import check_usage
 from service.query.usage.report import NEEDS, CostRequest, Costs, read_costs

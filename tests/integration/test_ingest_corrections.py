@@ -20,9 +20,9 @@ from service.api.context import Context
 from service.api.limits import Bucket
 from service.api.schema import build_schema
 from service.errors import ServiceError
-from service.ingest.native import read_native
+from service.ingest.formats.native.reader import read_native
 from service.ingest.refusals import Refusal
-from service.ingest.verdict import Status, Verdict
+from service.ingest.results import Status, Verdict
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.query.usage.consistency import check_usage

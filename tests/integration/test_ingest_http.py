@@ -20,8 +20,8 @@ from ingesting import RECENT, Ingest, body, call, eventually, ingesting
 from policies import Role
 from service.access.keys import new_key
 from service.ingest.http import routes
+from service.ingest.pipeline.writer import Writer
 from service.ingest.refusal_log import RefusalLog
-from service.ingest.writer import Writer
 from service.storage.ids import decode_call_id
 from service.storage.schema.models import ApiKey
 

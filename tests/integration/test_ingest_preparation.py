@@ -12,11 +12,11 @@ import pytest
 from ingesting import RECENT, Ingest, body, call, ingesting
 
 from policies import Report
-from service.ingest.identity import Identities
-from service.ingest.native import read_native
-from service.ingest.preparation import Preparation
-from service.ingest.prepared import Prepared
-from service.ingest.rows import Rejection
+from service.ingest.formats.native.reader import read_native
+from service.ingest.formats.split import Rejection
+from service.ingest.preparation.digests import Identities
+from service.ingest.preparation.preparation import Preparation
+from service.ingest.preparation.prepared import Prepared
 from service.ingest.setup import rules_in_force
 
 

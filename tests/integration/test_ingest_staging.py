@@ -14,13 +14,13 @@ from conftest import Server
 from ingesting import RECENT, Ingest, body, call, eventually, ingesting
 
 from policies import Report
-from service.ingest.identity import Identities
-from service.ingest.native import read_native
-from service.ingest.preparation import Preparation
-from service.ingest.prepared import Prepared
+from service.ingest.formats.native.reader import read_native
+from service.ingest.preparation.digests import Identities
+from service.ingest.preparation.preparation import Preparation
+from service.ingest.preparation.prepared import Prepared
+from service.ingest.preparation.staging import FEW_MAX, create_staging, insert_new
+from service.ingest.results import Status
 from service.ingest.setup import rules_in_force
-from service.ingest.staging import FEW_MAX, create_staging, insert_new
-from service.ingest.verdict import Status
 
 AWKWARD = "tab\tquote\"back\\slash 'apostrophe' {brace} \u2028 \u00e9\U0001f980 \\x41 $1 \\."
 LARGEST = 2**31 - 1

@@ -11,11 +11,11 @@ from ingesting import ANYONE, Ingest, call, ingesting
 from watching import watched
 
 from service.guard import shared_redactor
+from service.ingest.formats.native.reader import native_reader
+from service.ingest.formats.split import splitting
 from service.ingest.http import answer
-from service.ingest.native import native_reader
-from service.ingest.rows import splitting
-from service.ingest.turns import in_turns
-from service.ingest.verdict import Status, Verdict
+from service.ingest.pipeline.turns import in_turns
+from service.ingest.results import Status, Verdict
 
 CHARS = 64 * 1024
 # Far above what is measured (benchmarks/freeze.py), far below what one piece would take: CI has neighbours.

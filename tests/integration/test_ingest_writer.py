@@ -18,9 +18,9 @@ from policies import PRESETS, Role, Store, load_preset
 from policies.policy.model import Action
 from service.access.principal import Principal
 from service.ingest.errors import QueueFullError, WriterClosedError
-from service.ingest.native import read_native
-from service.ingest.price_file import shipped_prices
-from service.ingest.verdict import Status, Verdict
+from service.ingest.formats.native.reader import read_native
+from service.ingest.prices.price_file import shipped_prices
+from service.ingest.results import Status, Verdict
 from service.storage.errors import DatabaseAwayError
 from service.storage.ids import decode_call_id
 from service.storage.schema.models import AccountTier

@@ -11,7 +11,7 @@ from steward import LONG, NOW, SHORT, Steward, failed, stewarding, windows
 from policies import canonical, digest
 from policies.policy.model import DataClass, Policy, Store
 from policies.retention import TIER_NOTICE, tier_may_move_from
-from service.ingest.verdict import Status
+from service.ingest.results import Status
 from service.ledger import LedgerKind
 from service.retention.context import EarlierPolicyError
 from service.retention.errors import PurgePlanError, TierError

@@ -10,7 +10,7 @@ from ingesting import call, ingesting
 
 from policies import Store, load_preset
 from policies.retention import after_purges, cutoff
-from service.ingest.verdict import Status
+from service.ingest.results import Status
 from service.storage.control.policies import applied_policy, store_policy
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -16,7 +16,7 @@ from service.access.principal import Principal
 from service.api.refusal_fields import RefusalReason
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
-from service.ingest.verdict import Status, Verdict
+from service.ingest.results import Status, Verdict
 from service.storage.control.refusals import forget_refusals
 
 REPORT = """

@@ -19,8 +19,8 @@ from service.api.export_kinds import SHAPES, Fields, operation_of
 from service.api.limits import Bucket
 from service.api.schema import build_schema
 from service.export.formats import Csv, ndjson
-from service.ingest.native_fields import INTEGER_MAX
-from service.ingest.verdict import Status
+from service.ingest.formats.native.fields import INTEGER_MAX
+from service.ingest.results import Status
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import Report
-from service.ingest.litellm import read_entry
-from service.ingest.native import read_row
+from service.ingest.formats.litellm.adapter import read_entry
+from service.ingest.formats.native.reader import read_row
 
 ENTRY = {"litellm_call_id": "c", "call_type": "acompletion", "status": "success", "model": "m", "startTime": 1795341600}
 PRICES = st.sampled_from([1e-08, 2e-07, 2.5e-06, 3.75e-06, 1.1e-06, 1.5e-05, 3.3333333e-07, 0.00061])

@@ -19,8 +19,8 @@ from policies.policy.views import view_table
 from service.api.context import Context
 from service.api.limits import Bucket
 from service.api.schema import build_schema
-from service.ingest.native import read_native
-from service.ingest.writer import Writer
+from service.ingest.formats.native.reader import read_native
+from service.ingest.pipeline.writer import Writer
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.query.usage.consistency import check_usage

@@ -8,8 +8,8 @@ import pytest
 from policies import Admission, Admitted, Report, load_preset
 from policies.admission.segments import masked, unpack_segments
 from policies.redaction import Redactor
-from service.ingest.litellm import read_entry
-from service.ingest.native import read_row
+from service.ingest.formats.litellm.adapter import read_entry
+from service.ingest.formats.native.reader import read_row
 
 DEFAULT = Admission(load_preset("default"), Redactor())
 PROMPT = "my wife has breast cancer"

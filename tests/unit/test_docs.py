@@ -17,7 +17,9 @@ from typer.core import TyperGroup
 from policies import Report
 from service.api.errors import Code
 from service.cli import app
-from service.ingest import http, native, native_fields
+from service.ingest import http
+from service.ingest.formats.native import fields as native_fields
+from service.ingest.formats.native import reader as native
 from service.settings import PREFIX, Settings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from policies import Attributes, Report
-from service.ingest.litellm import read_entry
-from service.ingest.rows import Rejection
+from service.ingest.formats.litellm.adapter import read_entry
+from service.ingest.formats.split import Rejection
 
 ENTRY: dict[str, Any] = {
     "id": "chatcmpl-1",

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from service.ingest.money import MoneyError, money_of_number, money_of_text, plain_money_of_json
+from service.ingest.formats.money import MoneyError, money_of_number, money_of_text, plain_money_of_json
 
 
 @pytest.mark.parametrize(

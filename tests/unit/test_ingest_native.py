@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from policies import Attributes, Report
-from service.ingest.native import read_native, read_row
-from service.ingest.rejections import CURRENCY_FORM, ERROR_FORM, MOMENT_FORM
-from service.ingest.rows import Rejection
+from service.ingest.formats.native.reader import read_native, read_row
+from service.ingest.formats.rejections import CURRENCY_FORM, ERROR_FORM, MOMENT_FORM
+from service.ingest.formats.split import Rejection
 
 ROW = {"id": "a", "started_at": "2026-11-22T10:00:00Z", "model": "gpt-4o", "status": "failed"}
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from policies import Attributes, Report
-from service.ingest.price_file import PriceFileError, load_prices, read_price_list, shipped_prices
-from service.ingest.prices import Prices
+from service.ingest.prices.price_file import PriceFileError, load_prices, read_price_list, shipped_prices
+from service.ingest.prices.price_list import Prices
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 LIST = """

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from service.ingest.errors import BodyError
-from service.ingest.row_repair import repair_numbers, repair_surrogates
-from service.ingest.rows import split_rows, splitting
+from service.ingest.formats.row_repair import repair_numbers, repair_surrogates
+from service.ingest.formats.split import split_rows, splitting
 
 SIZE = 2**18
 

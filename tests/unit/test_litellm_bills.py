@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from policies import Report
-from service.ingest.litellm import read_entry
-from service.ingest.price_file import shipped_prices
-from service.ingest.prices import Prices
+from service.ingest.formats.litellm.adapter import read_entry
+from service.ingest.prices.price_file import shipped_prices
+from service.ingest.prices.price_list import Prices
 
 POLLED = 1795966763.25  # 2026-11-29 15:39:23
 CREATED = 1795962763  # 2026-11-29 14:32:43

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from policies import Report
-from service.ingest.litellm import read_entry
+from service.ingest.formats.litellm.adapter import read_entry
 
 ENTRY: dict[str, Any] = {
     "litellm_call_id": "call-1",

@@ -13,8 +13,8 @@ from policies.admission.segments import masked, revealed, unpack_segments
 from policies.redaction import Persons, Redactor
 from policies.redaction.echoes.invisible import INVISIBLE
 from policies.redaction.text import plain
-from service.ingest.litellm import read_entry
-from service.ingest.native import read_row
+from service.ingest.formats.litellm.adapter import read_entry
+from service.ingest.formats.native.reader import read_row
 
 REDACTOR = Redactor()
 DEFAULT = Admission(load_preset("default"), REDACTOR)

@@ -1,0 +1,1 @@
+"""Later reports about a stored call: completions, corrections, bills that are polled."""

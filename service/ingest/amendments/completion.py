@@ -1,0 +1,222 @@
+"""What a second report of a stored call is: a duplicate, a conflict, or what completes it.
+
+A report completes a call when it says what was unknown and contradicts nothing that is known: tokens, times, names and
+an amount where there was none, or an estimate of ours. It is decided on the locked row, so that two reports of one call
+complete it one after the other, in the order of their commits.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+
+from service.ingest.amendments.correction import corrected_before
+from service.ingest.formats.split import Rejection
+from service.ingest.preparation.prepared import Prepared
+from service.ingest.preparation.staging import Connection
+from service.ingest.results import Status
+from service.storage.sources import AMOUNT_SOURCE_NUMBERS
+from service.storage.statements.complete import AMOUNT, AMOUNT_OPEN, COMPLETE, FILLED, LOCK_STORED, STORED_DIGESTS
+from service.storage.statements.correct import INHERITED
+from service.storage.statements.write import STAGED_COLUMNS, STAGED_TABLE
+
+_ESTIMATED: Final = AMOUNT_SOURCE_NUMBERS["ESTIMATED"]
+_PLACES: Final = {name: place for place, name in enumerate(STAGED_COLUMNS)}
+_FILLED_PLACES: Final = tuple(_PLACES[name] for name in FILLED)
+_AMOUNT_PLACE, _SOURCE_PLACE = _PLACES["amount"], _PLACES["amount_source"]
+_TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+class Judgement(NamedTuple):
+    """What the report is, and what of the stored call changes by it."""
+
+    status: Status
+    changes: dict[str, Any]
+
+
+async def stored_digests(connection: Connection, known: Sequence[Prepared]) -> dict[int, asyncpg.Record]:
+    """What is there already of `known`, by place: digests, and what is open to be filled in."""
+    return await _by_tier(connection, STORED_DIGESTS, known)
+
+
+def may_complete(call: Prepared, stored: asyncpg.Record) -> bool:
+    """Whether the report may say more than the stored call, or something else: the row has to be looked at."""
+    if call.digest != stored["digest"] and call.digest not in (stored["digests"] or ()):
+        return True
+    return bool(_says(call) & stored["open"])
+
+
+def outcome_behind(leader: Prepared, follower: Prepared) -> Status | None:
+    """The outcome of a report right behind another of the same call; None: the stored row has to be asked."""
+    if isinstance(leader.outcome, Rejection):
+        return None
+    if leader.digest == follower.digest and _says(leader) == _says(follower):
+        return Status.CONFLICT if leader.outcome is Status.CONFLICT else Status.DUPLICATE
+    if leader.outcome is not Status.CONFLICT and _kind(leader) != _kind(follower):
+        return Status.CONFLICT
+    return None
+
+
+def _kind(call: Prepared) -> tuple[bool, str]:
+    """What no later report may change: how the call ended, and its model."""
+    return call.record[_PLACES["failed"]], call.record[_PLACES["model"]]
+
+
+def _says(call: Prepared) -> int:
+    """A bit for each of FILLED that the report has, and AMOUNT_OPEN if it has an amount that is not our estimate."""
+    record = call.record
+    bits = sum(1 << bit for bit, place in enumerate(_FILLED_PLACES) if record[place] is not None)
+    reported = record[_AMOUNT_PLACE] is not None and record[_SOURCE_PLACE] != _ESTIMATED
+    return bits | AMOUNT_OPEN if reported else bits
+
+
+async def complete(connection: Connection, calls: Sequence[Prepared]) -> None:
+    """Give each of `calls`, which are stored and have different keys, its outcome, in one transaction.
+
+    A call that is gone meanwhile was there a moment ago: its report is a duplicate.
+    """
+    async with connection.transaction():
+        stored = await _by_tier(connection, LOCK_STORED, calls)
+        judgements = [
+            judge(stored[place], call) if place in stored else Judgement(Status.DUPLICATE, {})
+            for place, call in enumerate(calls)
+        ]
+        await _mind_corrections(connection, calls, stored, judgements)
+        changed = [place for place, judgement in enumerate(judgements) if judgement.changes]
+        records = [_merged(stored[place], calls[place], judgements[place].changes) for place in changed]
+        if records:
+            await connection.copy_records_to_table(STAGED_TABLE, records=records, columns=STAGED_COLUMNS)
+        for tier in sorted({calls[place].tier for place in changed}):
+            moments = [calls[place].started_at for place in changed if calls[place].tier == tier]
+            await connection.execute(COMPLETE, tier, min(moments), max(moments))
+    for place, (call, judgement) in enumerate(zip(calls, judgements, strict=True)):
+        call.outcome = judgement.status
+        call.stored_digest = call.digest if judgement.status is not Status.CONFLICT else stored[place]["digest"]
+
+
+async def _mind_corrections(
+    connection: Connection,
+    calls: Sequence[Prepared],
+    stored: Mapping[int, asyncpg.Record],
+    judgements: list[Judgement],
+) -> None:
+    """Where a call was corrected, keep what its corrections inherited from it, and let no amount take the place of an
+    estimate of which they took back more, or in another currency.
+    """
+    for tier in sorted({call.tier for call in calls}):
+        places = [place for place, call in enumerate(calls) if call.tier == tier and judgements[place].changes]
+        some = [calls[place] for place in places]
+        if not some:
+            continue
+        found = await corrected_before(
+            connection,
+            tier,
+            [call.account_id for call in some],
+            [call.started_at for call in some],
+            [call.id for call in some],
+        )
+        for place in places:
+            if calls[place].id in found:
+                judgements[place] = _beside_corrections(judgements[place], stored[place], found[calls[place].id])
+
+
+def _beside_corrections(judgement: Judgement, stored: asyncpg.Record, corrected: Decimal) -> Judgement:
+    changes = {name: value for name, value in judgement.changes.items() if name not in INHERITED}
+    if "amount" in changes:
+        # A call without an amount has no corrections: this one has an estimate.
+        left = Decimal(changes["amount"]) + corrected
+        if left < 0 or changes["currency"] != stored["currency"]:
+            return Judgement(Status.CONFLICT, {})
+    return Judgement(Status.COMPLETED if changes else Status.DUPLICATE, changes)
+
+
+async def _by_tier(connection: Connection, statement: str, calls: Sequence[Prepared]) -> dict[int, asyncpg.Record]:
+    """Rows by place in `calls`; one statement per tier."""
+    found: dict[int, asyncpg.Record] = {}
+    for tier in sorted({call.tier for call in calls}):
+        wanted = [(position, call) for position, call in enumerate(calls) if call.tier == tier]
+        moments = [call.started_at for _, call in wanted]
+        rows = await connection.fetch(
+            statement,
+            [position for position, _ in wanted],
+            [call.account_id for _, call in wanted],
+            moments,
+            [call.id for _, call in wanted],
+            tier,
+            min(moments),
+            max(moments),
+        )
+        found |= {row["position"]: row for row in rows}
+    return found
+
+
+def judge(stored: asyncpg.Record, call: Prepared) -> Judgement:
+    """What `call` is to the row that is stored under its key: pure."""
+    new: dict[str, Any] = dict(zip(STAGED_COLUMNS, call.record, strict=True))
+    known = call.digest == stored["digest"] or call.digest in (stored["digests"] or ())
+    if not known and (_contradicts(stored, new) or _withholds(call, new)):
+        return Judgement(Status.CONFLICT, {})
+    changes = {name: new[name] for name in FILLED if new[name] is not None and stored[name] is None}
+    if not _fit({**{name: stored[name] for name in _TOKENS}, **changes}):
+        return Judgement(Status.DUPLICATE if known else Status.CONFLICT, {})
+    if _has_better_amount(stored, new, changes):
+        changes |= {name: new[name] for name in AMOUNT}
+    return Judgement(Status.COMPLETED if changes else Status.DUPLICATE, changes)
+
+
+def _contradicts(stored: asyncpg.Record, new: Mapping[str, Any]) -> bool:
+    if (stored["failed"], stored["model"]) != (new["failed"], new["model"]):
+        return True
+    if any(None not in (stored[name], new[name]) and stored[name] != new[name] for name in _TOKENS[:2]):
+        return True
+    if (
+        stored["amount"] is None
+        or new["amount"] is None
+        or _ESTIMATED in (stored["amount_source"], new["amount_source"])
+    ):
+        return False
+    return (f"{stored['amount'].normalize():f}", stored["currency"]) != (_plain(new["amount"]), new["currency"])
+
+
+def _withholds(call: Prepared, new: Mapping[str, Any]) -> bool:
+    """Whether the policy keeps something away that the digest knows: then nobody can tell what is new in it."""
+    report = call.report
+    reported = report.amount is not None and report.amount_source != "ESTIMATED"
+    return (
+        (reported and new["amount"] is None)
+        or (report.input_tokens is not None and new["input_tokens"] is None)
+        or (report.output_tokens is not None and new["output_tokens"] is None)
+    )
+
+
+def _fit(tokens: Mapping[str, int | None]) -> bool:
+    """Whether the parts of the tokens do not exceed the whole, where it is known."""
+    cached = (tokens["cache_read_tokens"] or 0) + (tokens["cache_write_tokens"] or 0)
+    if tokens["input_tokens"] is not None and cached > tokens["input_tokens"]:
+        return False
+    return tokens["output_tokens"] is None or (tokens["reasoning_tokens"] or 0) <= tokens["output_tokens"]
+
+
+def _has_better_amount(stored: asyncpg.Record, new: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
+    """A reported amount takes the place of none and of an estimate; an estimate only that of one from fewer tokens."""
+    if new["amount"] is None or (stored["amount"] is not None and stored["amount_source"] != _ESTIMATED):
+        return False
+    if new["amount_source"] != _ESTIMATED:
+        return True
+    rests_on_all = all(new[name] is not None for name in _TOKENS if stored[name] is not None)
+    return rests_on_all and any(name in changes for name in _TOKENS)
+
+
+def _plain(amount: str) -> str:
+    return amount.rstrip("0").rstrip(".") if "." in amount else amount
+
+
+def _merged(stored: asyncpg.Record, call: Prepared, changes: dict[str, Any]) -> tuple[Any, ...]:
+    """The staged row that completes the call: of what may change, the stored values with the changes."""
+    new: dict[str, Any] = dict(zip(STAGED_COLUMNS, call.record, strict=True))
+    new |= {name: stored[name] for name in (*FILLED, *AMOUNT)} | changes
+    known = call.digest in (stored["digests"] or ())
+    new["amount"] = None if new["amount"] is None else str(new["amount"])
+    new["digest"] = stored["digest"] if known else call.digest
+    return tuple(new[name] for name in STAGED_COLUMNS)

@@ -1,0 +1,265 @@
+"""Corrections of calls: bound to a stored call of the same account, source and currency, and taken once.
+
+A correction lies beside its call, at the call's time, and its identity does not depend on when it is reported: sent
+again at another moment it is a duplicate. It is judged while the call is locked, so that all corrections together never
+take back more than was billed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from service.ingest.formats.split import Rejection
+from service.ingest.metrics import STEEP_CORRECTIONS
+from service.ingest.preparation.prepared import Correction, Prepared
+from service.ingest.preparation.staging import Connection
+from service.ingest.refusals import Refusal
+from service.ingest.results import Status
+from service.storage.ids import milliseconds
+from service.storage.statements.correct import (
+    CALLS_OF_SOURCE_ID,
+    CORRECTED_BEFORE,
+    CORRECTIONS_KNOWN,
+    LOCK_CORRECTED,
+    STORE_CORRECTIONS,
+)
+from service.storage.statements.write import STAGED_COLUMNS, STAGED_TABLE
+
+_PLACES: Final = {name: place for place, name in enumerate(STAGED_COLUMNS)}
+UNKNOWN_CALL: Final = (
+    "`corrects` names no call of this account: give the `call_...` id that its report was answered with"
+)
+SEVERAL_CALLS: Final = "`corrects` names several calls: give the `call_...` id of the one that is meant"
+OTHER_SOURCE: Final = "`corrects` names a call that another gateway reported: send the correction by the same path"
+ITSELF: Final = "`corrects` names the correction itself: a correction has an `id` of its own"
+A_CORRECTION: Final = "`corrects` names a correction: name the call that it corrects"
+NO_AMOUNT: Final = "a correction needs an `amount`: what is added to the call's, below zero to take back"
+UNPRICED: Final = "the call has no amount to correct: report its amount under its own `id`, which completes it"
+NOT_KEPT: Final = "the policy keeps no amounts: there is nothing to correct"
+_REMARKABLE: Final = 10
+_GROWTH_MAX: Final = 1_000_000
+_LEAST: Final = Decimal(1)
+"""Less was billed than one of the currency: what it may grow to is measured by one."""
+EARLIER: Final = "`started_at` of a correction is when it was made: it must not be earlier than the call"
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A call that is corrected, and what its corrections so far add up to."""
+
+    account_id: int
+    tier: int
+    started_at: datetime
+    id: str
+    source: int
+    source_id: str
+    amount: Decimal | None
+    currency: str | None
+    corrected: Decimal
+    is_correction: bool
+
+
+async def correct(connection: Connection, calls: Sequence[Prepared]) -> None:
+    """Give each of `calls`, which are corrections with different keys, its outcome, in one transaction."""
+    async with connection.transaction():
+        places = [await _place(connection, call, calls) for call in calls]
+        targets = await _targets(connection, calls, places)
+        known = await _known(connection, calls)
+        outcomes: list[Status | Rejection] = []
+        taken: dict[str, Decimal] = {}
+        for position, call in enumerate(calls):
+            place = places[position]
+            target = targets.get(position)
+            if isinstance(place, Rejection) and position not in known:
+                outcomes.append(place)
+            else:
+                outcomes.append(_judge(call, target, known.get(position), taken))
+            if target is not None:
+                call.id = call_id(call.correction, target.started_at)
+        accepted = [position for position, outcome in enumerate(outcomes) if outcome is Status.ACCEPTED]
+        stored = await _store(connection, [(calls[position], targets[position]) for position in accepted])
+    for position, call in enumerate(calls):
+        outcome = outcomes[position]
+        if outcome is Status.ACCEPTED and call.id not in stored:
+            continue  # another writer was quicker: it is asked again, and is known then
+        call.outcome = outcome
+        call.stored_digest = call.digest
+        if call.warnings:
+            STEEP_CORRECTIONS.inc()
+
+
+def call_id(correction: Correction | None, started_at: datetime) -> str:
+    """The id of a correction's row: the call's time, and the correction's identity."""
+    assert correction is not None
+    return milliseconds(started_at).to_bytes(6, "big").hex() + correction.key[12:]
+
+
+async def _place(
+    connection: Connection, call: Prepared, calls: Sequence[Prepared]
+) -> tuple[int, datetime, str] | Rejection:
+    """Tier, time and id of the call that is corrected, as far as the report says."""
+    correction = call.correction
+    assert correction is not None
+    if correction.refusal is not None:
+        return correction.refusal
+    if correction.place is not None:
+        return correction.place
+    values = (call.account_id, call.record[_PLACES["source"]], correction.source_id)
+    rows = await connection.fetch(CALLS_OF_SOURCE_ID, *values)
+    if not rows or rows[0]["is_correction"]:
+        return _refused(_without_call(call, calls) if not rows else A_CORRECTION)
+    if len(rows) > 1 and not rows[1]["is_correction"]:
+        return _refused(SEVERAL_CALLS)
+    return rows[0]["tier"], rows[0]["started_at"], rows[0]["id"].hex
+
+
+def _without_call(call: Prepared, calls: Sequence[Prepared]) -> str:
+    """Why nothing is stored under the gateway's id that `call` names, where it may be among `calls`."""
+    assert call.correction is not None
+    named = (call.account_id, call.record[_PLACES["source"]], call.correction.source_id)
+    if _names(call) == named:
+        return ITSELF
+    return A_CORRECTION if any(_names(other) == named for other in calls) else UNKNOWN_CALL
+
+
+def _names(call: Prepared) -> tuple[int, object, object]:
+    """Account, source and the gateway's id."""
+    return call.account_id, call.record[_PLACES["source"]], call.record[_PLACES["source_id"]]
+
+
+async def _targets(
+    connection: Connection, calls: Sequence[Prepared], places: Sequence[tuple[int, datetime, str] | Rejection]
+) -> dict[int, _Target]:
+    """The locked calls by place in `calls`."""
+    found: dict[int, _Target] = {}
+    for tier in sorted({place[0] for place in places if not isinstance(place, Rejection)}):
+        wanted = [
+            (position, calls[position].account_id, place[1], place[2])
+            for position, place in enumerate(places)
+            if not isinstance(place, Rejection) and place[0] == tier
+        ]
+        positions, accounts, moments, ids = (list(column) for column in zip(*wanted, strict=True))
+        rows = await connection.fetch(
+            LOCK_CORRECTED, positions, accounts, moments, ids, tier, min(moments), max(moments)
+        )
+        before = await corrected_before(connection, tier, accounts, moments, ids)
+        for row in rows:
+            found[row["position"]] = _Target(
+                row["account_id"],
+                row["tier"],
+                row["started_at"],
+                row["id"].hex,
+                row["source"],
+                row["source_id"],
+                row["amount"],
+                row["currency"],
+                before.get(row["id"].hex, Decimal(0)),
+                row["correction_of"] is not None,
+            )
+    return found
+
+
+async def corrected_before(
+    connection: Connection, tier: int, accounts: Sequence[int], moments: Sequence[datetime], ids: Sequence[str]
+) -> dict[str, Decimal]:
+    """What the corrections of each of some locked calls add up to, by the call's id."""
+    rows = await connection.fetch(CORRECTED_BEFORE, tier, list(set(accounts)), list(set(moments)), list(set(ids)))
+    return {row["id"].hex: row["amount"] for row in rows}
+
+
+async def _known(connection: Connection, calls: Sequence[Prepared]) -> dict[int, asyncpg.Record]:
+    """Corrections that were taken before under the keys of `calls`, by place."""
+    keys = [call.correction.key for call in calls if call.correction is not None]
+    rows = await connection.fetch(CORRECTIONS_KNOWN, list(range(len(calls))), [c.account_id for c in calls], keys)
+    return {row["position"]: row for row in rows}
+
+
+def _judge(
+    call: Prepared, target: _Target | None, known: asyncpg.Record | None, taken: dict[str, Decimal]
+) -> Status | Rejection:
+    """What becomes of one correction; `taken` is what earlier ones of the same batch add, by the call's id."""
+    if known is not None:
+        same = known["digest"] == call.digest and (target is None or known["call_id"].hex == target.id)
+        return Status.DUPLICATE if same else Status.CONFLICT
+    if target is None:
+        return _refused(UNKNOWN_CALL)
+    refusal = _refusal(call, target)
+    if refusal is not None:
+        return _refused(refusal)
+    assert target.amount is not None
+    amount = Decimal(call.record[_PLACES["amount"]])
+    left = target.amount + target.corrected + taken.get(target.id, Decimal(0))
+    refusal, call.warnings = _weighed(amount, left, target)
+    if refusal is not None:
+        return _refused(refusal)
+    taken[target.id] = taken.get(target.id, Decimal(0)) + amount
+    return Status.ACCEPTED
+
+
+def _weighed(amount: Decimal, left: Decimal, target: _Target) -> tuple[str | None, tuple[str, ...]]:
+    """Why a correction of `amount` is refused, of a call of which `left` is left; what is said of it if it is not.
+
+    A wrong price is put right by a factor of hundreds or thousands; by more than a million it was a wrong unit.
+    """
+    assert target.amount is not None
+    billed, currency = target.amount, target.currency
+    net = left + amount
+    if net < 0:
+        return f"the correction takes back more than was billed: `{left:f}` `{currency}` is left of the amount", ()
+    if amount <= 0 or net <= billed * _REMARKABLE:
+        return None, ()
+    if net > max(billed, _LEAST) * _GROWTH_MAX:
+        return f"the correction makes more than a million times as much of the `{billed:f}` `{currency}` billed", ()
+    return None, (f"the call is now `{net:f}` `{currency}`, more than ten times the `{billed:f}` that was billed",)
+
+
+def _refused(reason: str) -> Rejection:
+    return Rejection(reason, Refusal.CORRECTION_INVALID)
+
+
+def _refusal(call: Prepared, target: _Target) -> str | None:
+    """Why the call that was found cannot be corrected by this, or None."""
+    record = call.record
+    if target.is_correction:
+        return A_CORRECTION
+    if target.source != record[_PLACES["source"]]:
+        return OTHER_SOURCE
+    if target.source_id == record[_PLACES["source_id"]]:
+        return ITSELF
+    if record[_PLACES["amount"]] is None:
+        return NO_AMOUNT if call.report.amount is None else NOT_KEPT
+    if call.started_at < target.started_at:
+        return EARLIER
+    if target.amount is None:
+        return UNPRICED
+    if target.currency != record[_PLACES["currency"]]:
+        return f"the call's amount is in `{target.currency}`: correct it in the same currency"
+    return None
+
+
+async def _store(connection: Connection, accepted: Sequence[tuple[Prepared, _Target]]) -> set[str]:
+    """Store corrections beside their calls; the ids of those that were new."""
+    if not accepted:
+        return set()
+    records: list[tuple[Any, ...]] = []
+    for call, target in accepted:
+        record = list(call.record)
+        own = {"tier": target.tier, "started_at": target.started_at, "id": call.id, "corrects": None}
+        for name, value in own.items():
+            record[_PLACES[name]] = value
+        records.append(tuple(record))
+    await connection.copy_records_to_table(STAGED_TABLE, records=records, columns=STAGED_COLUMNS)
+    rows = await connection.fetch(
+        STORE_CORRECTIONS,
+        [UUID(hex=call.id) for call, _ in accepted],
+        [UUID(hex=target.id) for _, target in accepted],
+        [call.started_at for call, _ in accepted],
+        [call.tier for call, _ in accepted],
+        [UUID(hex=call.correction.key) for call, _ in accepted if call.correction is not None],
+    )
+    return {row["id"].hex for row in rows}

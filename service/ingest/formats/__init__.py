@@ -1,0 +1,1 @@
+"""One wire format per module: bytes to reports. Pure."""

@@ -1,0 +1,1 @@
+"""LiteLLM's `generic_api` callback."""

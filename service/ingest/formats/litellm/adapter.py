@@ -1,0 +1,246 @@
+"""LiteLLM's `generic_api` callback: StandardLoggingPayload -> reports and rejections.
+
+Read from litellm/integrations/generic_api and litellm/types/utils.py, and run with litellm 1.106: entries may be null,
+nulls may come as the string `None`, money is a noisy float, times are epoch seconds. Prompts and answers are always in
+it, those of failures even where message logging is turned off: what is not read here is left out.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from msgspec import Raw
+
+from policies import Attributes, ErrorReport, Json, Report
+from policies.redaction.echoes.identifiers import address_parts
+from service.ingest.formats.content import (
+    UnreadableContentError,
+    count_dropped,
+    decode_value,
+    remember_content,
+    remember_values,
+)
+from service.ingest.formats.left_out import FieldError, tell
+from service.ingest.formats.litellm.bills import bill_of
+from service.ingest.formats.litellm.costs import read_amount
+from service.ingest.formats.litellm.fields import CONTENT, CONTENT_METADATA, NOT_KEPT, PERSONS, PRIVATE_PARAMETERS, READ
+from service.ingest.formats.litellm.models import asked_model, served_model
+from service.ingest.formats.litellm.operations import RETRIEVE_RESPONSE, operation_of
+from service.ingest.formats.litellm.owner import read_owner
+from service.ingest.formats.litellm.payload import Payload, storable, text_of, whole_text
+from service.ingest.formats.litellm.response import Response
+from service.ingest.formats.litellm.routing import read_routing
+from service.ingest.formats.litellm.tokens import read_tokens, usages_of
+from service.ingest.formats.litellm.units import read_units
+from service.ingest.formats.native.fields import ID_CHARACTERS_MAX, INTEGER_MAX
+from service.ingest.formats.rejections import RowError
+from service.ingest.formats.split import Rejection, Row, split_rows
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_ERROR_DELAY_MAX: Final = timedelta(hours=24)
+_TAGS_MAX: Final = 64
+_TAG_ON: Final = "true"
+_LEGACY: Final = (
+    "this is LiteLLM's legacy form, whose values are all text: remove `generic_api_use_v1` from its settings"
+)
+# Answers of these are long, and say nothing that is wanted.
+_PLAIN: Final = frozenset(("chat", "text_completion", "embeddings", "responses", "generate_content"))
+
+
+def read_litellm(body: bytes) -> Iterator[Report | Rejection]:
+    """A report or a rejection for each entry, in order. Raises BodyError when the body cannot be read."""
+    return map(read_entry, split_rows(body))
+
+
+def litellm_reader(_: bytes) -> Callable[[Row], Report | Rejection]:
+    """What reads the rows of a body."""
+    return read_entry
+
+
+def read_entry(row: Row) -> Report | Rejection:
+    """One StandardLoggingPayload as JSON text; never raises."""
+    try:
+        return _Entry(Payload.of(bytes(row))).report()
+    except RowError as error:
+        return Rejection(str(error), error.code)
+
+
+class _Entry:
+    """One payload while it becomes a report."""
+
+    def __init__(self, payload: Payload) -> None:
+        if payload.is_text("metadata") or payload.is_text("modelParameters"):
+            raise RowError(_LEGACY)
+        self._payload = payload
+
+    def report(self) -> Report:
+        payload = self._payload
+        operation = operation_of(payload.text("call_type"))
+        response = Response.of(None if operation in _PLAIN else payload.fields.get("response"))
+        provider = payload.text("custom_llm_provider")
+        report = Report(
+            source="litellm",
+            source_id=self._id(),
+            started_at=self._started_at(),
+            model=asked_model(payload, provider, response),
+            failed=self._failed(),
+            served_model=served_model(payload, provider),
+            provider=provider,
+            operation=operation,
+            tags=self._tags(),
+        )
+        usages = usages_of(payload)
+        read_owner(payload, report)
+        read_tokens(payload, report, usages)
+        self._read_times(report)
+        self._read_error(report)
+        self._read_money(report, response)
+        report.attributes = read_routing(payload, report)
+        if units := read_units(payload, report, usages, response):
+            report.attributes = report.attributes or Attributes()
+            report.attributes.units = units
+        self._drop(report)
+        self._remember_names(report)
+        return report
+
+    # What the report is made of --------------------------------------------------------------------------------------
+
+    def _id(self) -> str:
+        # Providers reuse `id`; LiteLLM's own id is the call's.
+        text = self._payload.text("litellm_call_id", ID_CHARACTERS_MAX) or self._payload.text("id", ID_CHARACTERS_MAX)
+        if text is None:
+            raise RowError(f"`litellm_call_id` is required: a string of 1 to {ID_CHARACTERS_MAX} characters")
+        return storable("litellm_call_id", text)
+
+    def _started_at(self) -> datetime:
+        started_at = self._payload.moment("startTime")
+        if started_at is None:
+            form = "epoch seconds, or a time such as `2026-11-22T10:00:00.123Z`"
+            given = "startTime" in self._payload.unreadable
+            raise RowError(f"`startTime` must be {form}" if given else f"`startTime` is required: {form}")
+        return started_at
+
+    def _failed(self) -> bool:
+        status = self._payload.value("status")
+        if status not in ("success", "failure"):
+            raise RowError("`status` must be `success` or `failure`")
+        return status == "failure"
+
+    def _tags(self) -> dict[str, str]:
+        """`key:value` is a tag; a plain word is a tag that is `true`. Which keys are kept is the policy's affair."""
+        tags: dict[str, str] = {}
+        listed = self._payload.value("request_tags")
+        for entry in listed[:_TAGS_MAX] if isinstance(listed, list) else ():
+            text = text_of(entry)
+            if text is not None:
+                key, _, value = text.partition(":")
+                tags.setdefault(key.strip(), value.strip() or _TAG_ON)
+        tags.pop("", None)
+        return tags
+
+    def _read_times(self, report: Report) -> None:
+        # `response_time` is left alone: for streams it is the time to the first token.
+        payload = self._payload
+        ended_at = payload.moment("endTime")
+        report.latency_ms = _milliseconds(report.started_at, ended_at)
+        report.streamed = payload.flag("stream")
+        if report.streamed is None:  # of a failed call it is only among the parameters
+            asked = payload.parameters.get("stream")
+            report.streamed = asked if isinstance(asked, bool) else None
+        if report.streamed:
+            first_at = payload.moment("completionStartTime")
+            # Of a call that failed before its first token both are the same.
+            if not (report.failed and first_at == ended_at):
+                report.time_to_first_token_ms = _milliseconds(report.started_at, first_at)
+
+    def _read_money(self, report: Report, response: Response) -> None:
+        """The amount; of work that is billed by the provider's id, the bill in place of the poll that brought it."""
+        bill = bill_of(self._payload, report, response)
+        if bill is not None:
+            report.source_id, report.started_at = storable("id", bill.id), bill.started_at
+            report.operation, report.latency_ms, report.billed_once = bill.operation, None, True
+        read_amount(self._payload, report)
+        if bill is None and report.operation == RETRIEVE_RESPONSE and report.amount:
+            # Read again, an answer says once more what it cost when it was made.
+            self._payload.note("response_cost", "was counted when the answer was made")
+            report.amount, report.amount_parts = Decimal(0), None
+
+    def _read_error(self, report: Report) -> None:
+        if not report.failed:
+            return
+        payload = self._payload
+        details = payload.object("error_information")
+        report.provider = report.provider or text_of(details.get("llm_provider"))
+        ended_at = payload.moment("endTime")
+        in_time = ended_at is not None and report.started_at <= ended_at <= report.started_at + _ERROR_DELAY_MAX
+        report.error = ErrorReport(
+            type=text_of(details.get("error_class")) or "unknown",
+            code=text_of(details.get("error_code")) or text_of(details.get("normalized_error")),
+            message=whole_text(details.get("error_message")) or whole_text(payload.value("error_str")),
+            parameters=self._error_parameters(),
+            occurred_at=ended_at if in_time else None,
+        )
+
+    def _error_parameters(self) -> dict[str, Json]:
+        raw = self._payload.fields.get("model_parameters")
+        try:
+            value = None if raw is None else decode_value(raw)
+        except UnreadableContentError:
+            value = None
+        if not isinstance(value, dict):
+            return {}
+        return {name: entry for name, entry in value.items() if name not in PRIVATE_PARAMETERS}
+
+    def _drop(self, report: Report) -> None:
+        """Count what is left out; remember content of a failed call until its echoes are found."""
+        contents: list[tuple[str, Raw]] = []
+        others: list[tuple[str, Raw]] = []
+        for name in self._payload.fields.keys() - READ:
+            raw = self._payload.fields[name]
+            if bytes(raw) == b"null":
+                continue
+            count_dropped(report, name if name in NOT_KEPT or name in CONTENT else "unknown")
+            if name in CONTENT:
+                contents.append((name, raw))
+            elif name not in NOT_KEPT or name == "standard_built_in_tools_params":
+                others.append((name, raw))
+        values: list[tuple[str, object]] = []
+        for name in CONTENT_METADATA:
+            if value := self._payload.metadata.get(name):
+                count_dropped(report, f"metadata.{name}")
+                values.append((name, value))
+        if report.error is not None:
+            values += [(name, self._payload.parameters.get(name)) for name in PRIVATE_PARAMETERS if name != "user"]
+            remember_values(report, values)
+            metadata = [entry for entry in self._payload.metadata.items() if not _is_fact_of_metadata(entry[0])]
+            remember_values(report, [*metadata, *self._payload.hidden.items()], known=False)
+        tell(report, [FieldError(why, name) for name, why in self._payload.unreadable.items()])
+        remember_content(report, contents)
+        remember_content(report, others, known=False)
+
+    def _remember_names(self, report: Report) -> None:
+        """Remember all ids of persons that the error's text and labels may repeat, and names that it may keep."""
+        payload = self._payload
+        named = (
+            payload.value("end_user"),
+            *(payload.metadata.get(name) for name in PERSONS),
+            payload.parameters.get("user"),
+        )
+        others = [text for value in named if (text := text_of(value)) and text != report.user]
+        report.persons = tuple(dict.fromkeys(others))
+        if report.error is not None:
+            address = payload.text("api_base") or text_of(payload.hidden.get("api_base"))
+            names = (payload.text("model"), payload.text("model_id"))
+            report.identifiers += (*filter(None, names), *(address_parts(address) if address else ()))
+
+
+def _is_fact_of_metadata(name: str) -> bool:
+    """Whether it says whose the key is, or is looked through already."""
+    return name.startswith("user_api_key") or name in CONTENT_METADATA
+
+
+def _milliseconds(start: datetime, end: datetime | None) -> int | None:
+    if end is None or end < start:
+        return None
+    return min((end - start) // _MILLISECOND, INTEGER_MAX)

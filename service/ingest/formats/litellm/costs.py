@@ -1,0 +1,163 @@
+"""What LiteLLM says that a call cost: its amount, unless that is no figure or a zero that means "unknown", and its
+parts, if they sum to it.
+"""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Final
+
+from policies.admission.report import AmountPart, Report
+from service.ingest.formats.amount_parts import Portion, parts_of
+from service.ingest.formats.litellm.operations import UNBILLED
+from service.ingest.formats.litellm.payload import Object, Payload, Value, inside, text_of
+
+_CURRENCY: Final = "USD"
+_FREE_SUFFIX: Final = ":free"
+# Models on the operator's own machine: what they cost is in no price list.
+_LOCAL: Final = frozenset(("ollama", "ollama_chat", "lm_studio", "llamafile"))
+_NEGATIVE_PARTS: Final = frozenset(("discount",))
+_BESIDE: Final = (
+    ("tool_usage_cost", "tools"),
+    ("guardrail_cost", "guardrail"),
+    ("discount_amount", "discount"),
+    ("margin_total_amount", "margin"),
+)
+
+
+def read_amount(payload: Payload, report: Report) -> None:
+    """Give the report its amount and parts, as far as they are known. Its tokens are read before."""
+    breakdown = payload.object("cost_breakdown")
+    amount = _reported(payload, breakdown, report)
+    if amount is None:
+        return
+    report.amount, report.currency, report.amount_source = amount, _CURRENCY, "REPORTED"
+    report.amount_parts = _parts(payload, breakdown, report, amount)
+
+
+def _reported(payload: Payload, breakdown: Object, report: Report) -> Decimal | None:
+    name = "response_cost" if payload.value("response_cost") is not None else "cost"
+    value = payload.value(name)
+    amount = payload.money(name, value)
+    if amount is None and name in payload.unreadable:
+        report.amount_unknown = "UNREADABLE"
+        return None
+    if amount is not None and amount < 0:
+        payload.note(name, "is negative")
+        report.amount_unknown = "NEGATIVE"
+        return None
+    if amount:
+        return amount
+    cached = payload.value("cache_hit") is True
+    # A cost of nothing is right for an answer from LiteLLM's cache; else it may be one that LiteLLM lost on its way.
+    total = None if cached else payload.money("cost_breakdown", breakdown.get("total_cost"))
+    if total is not None and total > 0:
+        return total
+    if amount is None:
+        return None
+    return amount if cached or _costs_nothing(payload, report) else None
+
+
+def _costs_nothing(payload: Payload, report: Report) -> bool:
+    """Whether a cost of zero is one: LiteLLM writes the same for a call that it cannot price."""
+    if report.operation in UNBILLED:
+        return True
+    if report.failed and not (report.input_tokens or report.output_tokens):
+        return True
+    if payload.object("response_cost_failure_debug_info") or payload.object("zero_cost_diagnostic"):
+        return False
+    prices = payload.object("model_map_information")
+    rates = _rates(prices)
+    return not any(rate > 0 for rate in rates.values()) and _is_free(payload, prices, rates, report)
+
+
+def _rates(prices: Object) -> Mapping[str, Decimal | int]:
+    """All prices that LiteLLM knows of the model, by name."""
+    values = prices.get("model_map_value")
+    if not isinstance(values, dict):
+        return {}
+    return {
+        name: value
+        for name, value in values.items()
+        if "cost" in name and isinstance(value, (int, Decimal)) and not isinstance(value, bool)
+    }
+
+
+def _is_free(payload: Payload, prices: Object, rates: Mapping[str, Decimal | int], report: Report) -> bool:
+    """Whether the model was said to cost nothing. LiteLLM fills in a whole `0` for a price that is missing.
+
+    A price that was written down comes with a point (`0.0`), or under the name of the deployment that it is set for.
+    """
+    model = payload.text("model") or ""
+    if report.provider in _LOCAL or model.endswith(_FREE_SUFFIX):
+        return True
+    both = (rates.get("input_cost_per_token"), rates.get("output_cost_per_token"))
+    if None in both:
+        return False
+    written = all(isinstance(rate, Decimal) for rate in both)
+    deployment = text_of(inside(prices, "model_map_value", "key"))
+    return written or (deployment is not None and deployment == payload.text("model_id"))
+
+
+def _parts(payload: Payload, breakdown: Object, report: Report, amount: Decimal) -> list[AmountPart] | None:
+    if not amount or not breakdown:
+        return None
+    figures = {name: payload.money("cost_breakdown", value) or Decimal(0) for name, value in _costs(breakdown)}
+    if "cost_breakdown" in payload.unreadable:
+        return None
+    for portions in (_cache_in_input(figures, report), _cache_beside_input(figures, report)):
+        parts = parts_of(amount, [*portions, *_others(figures)])
+        if parts is not None:
+            return parts
+    return None
+
+
+def _costs(breakdown: Object) -> Iterator[tuple[str, Value]]:
+    """Name and value of each cost, those of `additional_costs` as `other.NAME`."""
+    for name in ("input_cost", "cache_read_cost", "cache_creation_cost", "output_cost", "reasoning_cost"):
+        yield name, breakdown.get(name)
+    for name, _ in _BESIDE:
+        yield name, breakdown.get(name)
+    additional = breakdown.get("additional_costs")
+    for name, value in additional.items() if isinstance(additional, dict) else ():
+        yield f"other.{name}", value
+
+
+def _cache_in_input(figures: Mapping[str, Decimal], report: Report) -> list[Portion]:
+    """As LiteLLM does it: what was read from the cache and written to it is in `input_cost`, where it fits in."""
+    read, written = figures["cache_read_cost"], figures["cache_creation_cost"]
+    if not 0 <= read + written <= figures["input_cost"]:
+        return [Portion("input", figures["input_cost"]), *_output(figures, report)]
+    return [*_input(figures["input_cost"] - read - written, figures, report), *_output(figures, report)]
+
+
+def _cache_beside_input(figures: Mapping[str, Decimal], report: Report) -> list[Portion]:
+    """As LiteLLM's types describe it: `input_cost` is that of fresh input alone."""
+    return [*_input(figures["input_cost"], figures, report), *_output(figures, report)]
+
+
+def _input(fresh: Decimal, figures: Mapping[str, Decimal], report: Report) -> list[Portion]:
+    read, written = report.cache_read_tokens or 0, report.cache_write_tokens or 0
+    tokens = None if report.input_tokens is None else report.input_tokens - read - written
+    return [
+        Portion("input", fresh, tokens),
+        Portion("cache_read", figures["cache_read_cost"], report.cache_read_tokens),
+        Portion("cache_write", figures["cache_creation_cost"], report.cache_write_tokens),
+    ]
+
+
+def _output(figures: Mapping[str, Decimal], report: Report) -> list[Portion]:
+    """Reasoning is in `output_cost`, where it fits in."""
+    reasoning, tokens = figures["reasoning_cost"], report.reasoning_tokens or 0
+    if not 0 < reasoning <= figures["output_cost"]:
+        return [Portion("output", figures["output_cost"], report.output_tokens)]
+    rest = None if report.output_tokens is None else report.output_tokens - tokens
+    return [
+        Portion("output", figures["output_cost"] - reasoning, rest),
+        Portion("reasoning", reasoning, report.reasoning_tokens),
+    ]
+
+
+def _others(figures: Mapping[str, Decimal]) -> list[Portion]:
+    beside = [Portion(meter, -figures[name] if meter in _NEGATIVE_PARTS else figures[name]) for name, meter in _BESIDE]
+    additional = sum((figure for name, figure in figures.items() if name.startswith("other.")), Decimal(0))
+    return [*beside, Portion("other", additional)]

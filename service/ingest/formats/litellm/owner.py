@@ -1,0 +1,39 @@
+"""Whose call it is, as LiteLLM's proxy knows it."""
+
+import re
+from typing import Final
+
+from policies.admission.report import Report
+from service.ingest.formats.litellm.payload import Object, Payload, storable, text_of, whole_text
+
+# What LiteLLM knows of a key in place of the key itself.
+_KEY_HASH: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_SHORT_CHARACTERS: Final = 12
+
+
+def read_owner(payload: Payload, report: Report) -> None:
+    """Account, API key and user. The account is the organization's id, without one the team's."""
+    data = payload.metadata
+    account = whole_text(data.get("user_api_key_org_id")) or whole_text(data.get("user_api_key_team_id"))
+    report.account = account and storable("user_api_key_org_id", account)
+    report.api_key = _api_key(data)
+    report.user = (
+        payload.text("end_user")
+        or text_of(data.get("user_api_key_end_user_id"))
+        or text_of(data.get("user_api_key_user_id"))
+        or text_of(payload.parameters.get("user"))
+    )
+
+
+def _api_key(data: Object) -> str | None:
+    """The key's alias; without one `key-` and the beginning of its hash, by which LiteLLM's tables find it.
+
+    48 bits tell keys apart; all 256 would have to be taken for a secret.
+    """
+    alias = text_of(data.get("user_api_key_alias"))
+    if alias is not None:
+        return alias
+    hashed = text_of(data.get("user_api_key_hash"))
+    if hashed is not None and _KEY_HASH.fullmatch(hashed):
+        return f"key-{hashed[:_SHORT_CHARACTERS]}"
+    return hashed

@@ -1,0 +1,1 @@
+"""The native format of `POST /v1/calls`."""

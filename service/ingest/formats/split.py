@@ -1,0 +1,183 @@
+"""From a body to its rows, each still JSON text. The form is found by looking, never from Content-Type.
+
+A row is judged alone: one that is not JSON comes out as it is, for its own rejection. Bodies may be large, so that the
+work is cut into steps, between which other requests can have their turn.
+"""
+
+import re
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import msgspec
+
+from service.ingest.errors import BodyError
+from service.ingest.formats.row_repair import repaired
+from service.ingest.formats.row_scanner import WINDOW_BYTES, RowScanner
+from service.ingest.refusals import Refusal
+
+Row: TypeAlias = "bytes | msgspec.Raw"
+
+_BLANK: Final = b" \t\r\n"
+_BOM: Final = b"\xef\xbb\xbf"
+_ROWS_MAX: Final = 500_000
+_AT_ONCE_BYTES_MAX: Final = 2**18
+"""What msgspec may read in one go: at its worst, an array of empty arrays, that takes 4 ms."""
+
+_ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_ANY: Final = msgspec.json.Decoder(msgspec.Raw)
+_FIRST: Final = (b"{", b"n")
+"""How a row begins: an object, or null."""
+_BEGINNING: Final = re.compile(rb'[ \t\r\n]*(\{[ \t\r\n]{0,40}"[^"\\]{1,40}")')
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why one row was not taken. `reason` names the field and never quotes content."""
+
+    reason: str
+    code: Refusal = Refusal.FIELD_INVALID
+
+
+def split_rows(body: bytes) -> list[Row]:
+    """The rows of one object, a JSON array or NDJSON, in order; blank lines are none.
+
+    A row that is not JSON comes out as it is, for its own rejection. Raises BodyError, before the first row, when the
+    body is in none of the three forms or holds more than half a million rows.
+    """
+    steps = splitting(body)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            rows: list[Row] = end.value
+            return rows
+
+
+def splitting(body: bytes) -> Generator[None, None, list[Row]]:
+    """As `split_rows`, in steps of a few milliseconds at most; the rows are its result."""
+    start = len(_BOM) if body.startswith(_BOM) else 0
+    if body[start : start + 1] not in (b"[", b"{") or body[-1:] in _BLANK:
+        body = yield from _stripped(body, start)
+    elif start:
+        body = body[start:]
+    rows = yield from (_array(body) if body.startswith(b"[") else _lines(body))
+    if len(rows) > _ROWS_MAX:
+        raise BodyError(f"the body holds more than {_ROWS_MAX} calls: send fewer at a time")
+    return rows
+
+
+def _stripped(body: bytes, start: int) -> Generator[None, None, bytes]:
+    """The body without the blanks around it, looked for a window at a time."""
+    end, first = len(body), b""
+    while start < end and not (first := body[start : start + WINDOW_BYTES].lstrip(_BLANK)):
+        start += WINDOW_BYTES
+        yield
+    if start >= end:
+        raise BodyError
+    start = min(start + WINDOW_BYTES, end) - len(first)
+    while not (last := body[max(start, end - WINDOW_BYTES) : end].rstrip(_BLANK)):
+        end -= WINDOW_BYTES
+        yield
+    return body[start : max(start, end - WINDOW_BYTES) + len(last)]
+
+
+def _array(body: bytes) -> Generator[None, None, list[Row]]:
+    rows: list[Row] = []
+    at = yield from _well_formed(body, rows)
+    if at <= len(body):
+        scanner = RowScanner(body, at)
+        for _ in scanner.steps():
+            if len(rows) + len(scanner.rows) > _ROWS_MAX:
+                break
+            yield
+        rows += scanner.rows
+        if not (rows or body.endswith(b"]")) or not (yield from _any_readable(rows)):
+            raise BodyError("the body cannot be read: it starts like a JSON array and is none")
+    return rows
+
+
+def _well_formed(body: bytes, rows: list[Row]) -> Generator[None, None, int]:
+    """Take rows for as long as nothing is wrong. Returns where the next row begins; past the body when there is none.
+
+    A large array is read in windows that end where a row begins like the first one of all. That a window is an array by
+    itself proves that it was no place inside of a row.
+    """
+    at, beginning = 1, _BEGINNING.match(body, 1)
+    while True:
+        stop = len(body)
+        if stop - at > _AT_ONCE_BYTES_MAX:
+            start = body.rfind(beginning[1], at + 1, at + _AT_ONCE_BYTES_MAX) if beginning else -1
+            stop = body.rfind(b",", at, max(start, at))
+            if stop < 0:
+                return at
+        try:
+            rows += _ARRAY.decode(body if (at, stop) == (1, len(body)) else _window(body, at, stop))
+        except (ValueError, RecursionError):
+            return at
+        at = stop + 1
+        if at > len(body) or len(rows) > _ROWS_MAX:
+            return at
+        yield
+
+
+def _window(body: bytes, at: int, stop: int) -> bytes:
+    return b"[" + body[at:] if stop == len(body) else b"[" + body[at:stop] + b"]"
+
+
+def _lines(body: bytes) -> Generator[None, None, list[Row]]:
+    """NDJSON, or one object over several lines."""
+    line_end = body.find(b"\n")
+    if line_end >= 0 and not _is_readable(body[:line_end]):
+        whole = RowScanner(b"[" + body + b"]")
+        for _ in whole.steps():
+            if len(whole.rows) > 1:
+                break
+            yield
+        if len(whole.rows) == 1 and whole.rows[0].startswith(b"{") and _is_readable(whole.rows[0]):
+            return [*whole.rows]
+    lines: list[Row] = []
+    at = 0
+    while at < len(body):
+        # Windows end with a line, so that none is cut.
+        cut = body.rfind(b"\n", at, at + WINDOW_BYTES) + 1 or body.find(b"\n", at + WINDOW_BYTES) + 1 or len(body)
+        cut = cut if len(body) - at > WINDOW_BYTES else len(body)
+        lines += [line for line in body[at:cut].strip(_BLANK).split(b"\n") if line.strip(_BLANK)]
+        at = cut
+        if len(lines) > _ROWS_MAX:
+            break
+        yield
+    if not (yield from _any_readable(lines)):
+        raise BodyError
+    return lines
+
+
+def _any_readable(rows: Sequence[Row]) -> Generator[None, None, bool]:
+    looked_at = 0
+    for row in rows:
+        if _is_readable(row):
+            return True
+        looked_at += len(bytes(row)) + 100
+        if looked_at > WINDOW_BYTES:
+            looked_at = 0
+            yield
+    return False
+
+
+def _is_readable(row: Row) -> bool:
+    """Whether a row is JSON, or so large that its reader shall find out."""
+    text = bytes(row)
+    if text[:WINDOW_BYTES].lstrip(_BLANK)[:1] not in _FIRST:
+        return False
+    return len(text) > _AT_ONCE_BYTES_MAX or is_json(text) or is_json(repaired(text))
+
+
+def is_json(text: Row) -> bool:
+    """Whether `text` is one JSON value, however deeply nested; UTF-8 is not checked."""
+    try:
+        _ANY.decode(text)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True

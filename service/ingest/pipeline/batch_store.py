@@ -1,0 +1,218 @@
+"""Stores a batch of prepared calls over one connection of its own: all or nothing, again after a lost connection, and
+cut in two when the database refuses it, until the bad row stands alone.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import asyncpg
+
+from service.errors import ServiceError
+from service.ingest.amendments.completion import complete, may_complete, stored_digests
+from service.ingest.amendments.correction import correct
+from service.ingest.errors import CONNECTION_FAULTS, DATABASE_FAULTS
+from service.ingest.formats.split import Rejection
+from service.ingest.metrics import BATCH_ROWS, BISECTED
+from service.ingest.preparation.prepared import Prepared
+from service.ingest.preparation.staging import Connection, create_staging, insert_new
+from service.ingest.refusals import Refusal
+from service.ingest.results import Status
+from service.logs import get_logger
+from service.storage.errors import DatabaseAwayError
+from service.storage.statements.write import DATABASE_STATE, DURABLE_COMMITS
+
+log = get_logger()
+
+_PAUSES_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
+_BATCH_TIMEOUT_S: Final = 30.0
+_CONNECT_TIMEOUT_S: Final = 10.0
+_STATE_AGE_MAX: Final = timedelta(seconds=60)
+_ROW_FAULTS: Final = ("22", "23", "54")  # data exception, integrity violation, program limit (SQLSTATE classes)
+_PASSING_FAULTS: Final = (
+    "08",
+    "40",
+    "53",
+    "55",
+    "57",
+    "58",
+)  # connection, rollback, resources, locks, operator, system
+_NO_PARTITION: Final = "no partition of relation"
+
+EnsurePartitions = Callable[[Sequence[Prepared], bool], Awaitable[None]]
+"""Makes the partitions that these calls want; True: look again, what was known is not so."""
+
+
+class _RefusedError(Exception):
+    """The database refuses a row of the batch; `code` is its SQLSTATE."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class BatchStore:
+    """Gives each call of a batch its outcome. Not for two batches at once."""
+
+    def __init__(self, pool: asyncpg.Pool, ensure_partitions: EnsurePartitions) -> None:
+        self._pool = pool
+        self._ensure_partitions = ensure_partitions
+        self._connection: Connection | None = None
+        self._ahead = timedelta(0)
+        self._logs_parameters = True  # until it was seen not to
+        self._state_read_at: datetime | None = None
+
+    async def store(self, calls: Sequence[Prepared]) -> None:
+        """Store calls with different keys. Afterwards each has an outcome; a ServiceError means it is not stored.
+
+        Raises nothing that is about the calls or the database.
+        """
+        try:
+            await self._store_patiently(calls)
+        except _RefusedError as refused:
+            if len(calls) == 1:
+                log.warning("the database refused a call", sqlstate=refused.code)
+                calls[0].outcome = Rejection(
+                    f"the database refused the call (SQLSTATE {refused.code})", Refusal.DATABASE_REFUSED
+                )
+                return
+            BISECTED.inc()
+            middle = len(calls) // 2
+            await self.store(calls[:middle])
+            await self.store(calls[middle:])
+        except ServiceError as error:
+            for call in calls:
+                call.outcome = call.outcome or error
+
+    async def now(self) -> datetime:
+        """The moment by the database's clock, asked once a minute, and whether parameters come into its log."""
+        local = datetime.now(UTC)
+        if self._state_read_at is None or abs(local - self._state_read_at) > _STATE_AGE_MAX:
+            with suppress(*DATABASE_FAULTS):
+                async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                    state = await self._pool.fetchrow(DATABASE_STATE)
+                assert state is not None
+                self._ahead = state["now"] - datetime.now(UTC)
+                self._logs_parameters = state["logs_parameters"]
+                self._state_read_at = local
+        return local + self._ahead
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            await self._release(self._connection)
+
+    async def _store_patiently(self, calls: Sequence[Prepared]) -> None:
+        """Try again while the fault is a passing one: storing the same calls twice stores them once."""
+        looked_again = False
+        for pause_s in (*_PAUSES_S, None):
+            try:
+                async with asyncio.timeout(_BATCH_TIMEOUT_S):
+                    await self._ensure_partitions(calls, looked_again)
+                    await self._store_once(calls)
+                return
+            except asyncpg.CheckViolationError as error:
+                if looked_again or not str(error).startswith(_NO_PARTITION):
+                    raise _RefusedError(error.sqlstate) from error
+                looked_again = True
+            except asyncpg.PostgresError as error:
+                await self._judge(error, pause_s)
+            except TimeoutError as error:  # it stands still: nobody should wait for that several times
+                await self._pause(error, None)
+            except CONNECTION_FAULTS as error:
+                await self._pause(error, pause_s)
+        raise DatabaseAwayError
+
+    async def _judge(self, error: asyncpg.PostgresError, pause_s: float | None) -> None:
+        code = error.sqlstate or ""
+        if code.startswith(_ROW_FAULTS):
+            raise _RefusedError(code) from error
+        if not code.startswith(_PASSING_FAULTS):
+            log.error("the database does not take calls", sqlstate=code, error=type(error).__name__)
+            raise DatabaseAwayError from error
+        await self._pause(error, pause_s)
+
+    async def _pause(self, error: Exception, pause_s: float | None) -> None:
+        log.warning("storing calls failed for now", error=type(error).__name__, last_try=pause_s is None)
+        if self._connection is not None:
+            await self._release(self._connection, broken=True)
+        if pause_s is None:
+            raise DatabaseAwayError from error
+        await asyncio.sleep(pause_s)
+
+    async def _store_once(self, calls: Sequence[Prepared]) -> None:
+        """Give each call its outcome; those that are stored have theirs although what follows fails."""
+        connection = await self._ready()
+        missing = [call for call in calls if call.outcome is None]
+        corrections = [call for call in missing if call.correction is not None]
+        if corrections:
+            # After the calls of the same batch, which they may correct.
+            missing = [call for call in missing if call.correction is None]
+            await self._store_calls_once(connection, missing)
+            while unsettled := [call for call in corrections if call.outcome is None]:
+                await self._correct(connection, unsettled)
+        else:
+            await self._store_calls_once(connection, missing)
+
+    async def _correct(self, connection: Connection, corrections: Sequence[Prepared]) -> None:
+        try:
+            await correct(connection, corrections)
+        except (ValueError, TypeError, OverflowError) as error:  # the driver could not encode a value
+            raise _RefusedError("22000") from error
+
+    async def _store_calls_once(self, connection: Connection, missing: Sequence[Prepared]) -> None:
+        if not missing:
+            return
+        keys = await self._insert_new(connection, missing)
+        BATCH_ROWS.observe(len(missing))
+        known: list[Prepared] = []
+        for call in missing:
+            if call.key in keys:
+                known.append(call)
+            else:
+                call.outcome, call.stored_digest = Status.ACCEPTED, call.digest
+        await _judge_known(connection, known)
+
+    async def _insert_new(self, connection: Connection, calls: Sequence[Prepared]) -> set[tuple[int, str]]:
+        try:
+            return await insert_new(connection, calls, as_parameter=not self._logs_parameters)
+        except (ValueError, TypeError, OverflowError) as error:  # the driver could not encode a value
+            raise _RefusedError("22000") from error
+
+    async def _ready(self) -> Connection:
+        if self._connection is not None and self._connection.is_closed():
+            await self._release(self._connection)
+        if self._connection is None:
+            connection = await self._pool.acquire(timeout=_CONNECT_TIMEOUT_S)
+            try:
+                await connection.execute(DURABLE_COMMITS)
+                await create_staging(connection)
+            except BaseException:
+                await self._pool.release(connection)
+                raise
+            self._connection = connection
+        return self._connection
+
+    async def _release(self, connection: Connection, *, broken: bool = False) -> None:
+        self._connection = None
+        # The pool takes a connection that the server ended back by itself: then there is nothing to do here.
+        with suppress(*DATABASE_FAULTS):
+            if broken:
+                connection.terminate()
+            await self._pool.release(connection)
+
+
+async def _judge_known(connection: Connection, known: Sequence[Prepared]) -> None:
+    """Give calls that are there already their outcomes, and complete those of which the report knows more."""
+    stored = await stored_digests(connection, known)
+    unsettled: list[Prepared] = []
+    for position, call in enumerate(known):
+        # A call that is gone by now was there a moment ago: purged between two statements.
+        if position in stored and may_complete(call, stored[position]):
+            unsettled.append(call)
+        else:
+            call.outcome, call.stored_digest = Status.DUPLICATE, call.digest
+    if unsettled:
+        await complete(connection, unsettled)

@@ -1,0 +1,380 @@
+"""Group commit: requests wait in a bounded queue, one task stores what is there, and only then are they answered.
+
+This is one of the two places where the policy is enforced: nothing is stored but what admission returned.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, TypeVar
+
+from policies import Admitted, Report, Source, Store, Whole
+from policies.admission.call import REJECTED_ACCOUNT, REJECTED_CURRENCY
+from service.access.principal import Principal
+from service.aside import Aside
+from service.errors import ServiceError
+from service.ingest.amendments.bills import Bills
+from service.ingest.amendments.completion import outcome_behind
+from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedError
+from service.ingest.formats.split import Rejection, Row
+from service.ingest.metrics import QUEUED_ROWS, count_rows
+from service.ingest.pipeline.batch_store import BatchStore
+from service.ingest.pipeline.outcomes import not_stored, settled, verdicts_of
+from service.ingest.pipeline.turns import LONG_TEXT_BYTES, Turn, in_parts, is_long_to_admit
+from service.ingest.preparation.account_resolution import Addressees
+from service.ingest.preparation.digests import Identities
+from service.ingest.preparation.preparation import Preparation
+from service.ingest.preparation.prepared import Prepared, Rules
+from service.ingest.prices.price_list import Prices
+from service.ingest.refusals import Refusal
+from service.ingest.results import Verdict, tally_of
+from service.keyring import Keyring
+from service.logs import get_logger
+from service.storage.control.accounts import Accounts
+from service.storage.database import Database
+from service.storage.errors import DatabaseAwayError
+from service.storage.partitions import Partitions
+
+log = get_logger()
+_Row = TypeVar("_Row")
+
+_CODES: Final = {REJECTED_ACCOUNT: Refusal.ACCOUNT_UNUSABLE, REJECTED_CURRENCY: Refusal.FIELD_INVALID}
+_BILLING: Final = frozenset({"litellm"})
+"""Sources that report work which is billed under one id, poll by poll."""
+
+_BREATH_ROWS: Final = 200
+"""Rows prepared before other requests get their turn."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """Calls of one request that are stored together."""
+
+    calls: list[Prepared]
+    done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Writer:
+    """Stores reports. `rules` answers the policy in force at any moment; `start` it before, `close` it after use."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        accounts: Accounts,
+        partitions: Partitions,
+        keyring: Keyring,
+        rules: Callable[[], Rules],
+        prices: Prices,
+        queue_rows: int,
+        batch_rows: int,
+    ) -> None:
+        self._prices = prices
+        self._accounts = accounts
+        self._partitions = partitions
+        self._keyring = keyring
+        self._rules = rules
+        self._queue_rows = queue_rows
+        self._batch_rows = batch_rows
+        self._bills = Bills(database.writer, accounts)
+        self._store = BatchStore(database.writer, self._ensure_partitions)
+        self._identities: Identities  # from `start` on
+        self._queue: deque[_Job] = deque()
+        self._rows = 0
+        self._arrived = asyncio.Event()
+        self._left = asyncio.Event()
+        self._closing = False
+        self._aside = Aside()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows that were taken and are not answered yet."""
+        return self._rows
+
+    async def start(self) -> None:
+        """Fetch the pepper and begin to store."""
+        self._identities = Identities(await self._keyring.secret("pepper"))
+        self._task = asyncio.create_task(self._run(), name="calledger writer")
+
+    async def close(self) -> None:
+        """Take nothing more, store what waits, and end."""
+        self._closing = True
+        self._arrived.set()
+        self._left.set()
+        if self._task is not None:
+            await self._task
+        await self._store.close()
+        self._aside.close()
+
+    async def submit(
+        self, rows: Iterable[Report | Rejection], principal: Principal, *, source: Source, patient: bool = False
+    ) -> list[Verdict]:
+        """Store the reports among `rows`, and return once they are on disk: a verdict for each row, in order.
+
+        Rows are taken from the iterable as they are needed. Raises ServiceError only when nothing was stored:
+        QueueFullError when too many calls wait already (`patient` waits instead), DatabaseAwayError. Whoever is
+        cancelled while waiting has submitted all the same.
+        """
+        parts = in_parts(rows, _same, self._batch_rows, aside=self._aside, is_long=_never)
+        return await self.submit_parts(parts, principal, source=source, patient=patient)
+
+    async def submit_texts(
+        self, texts: Iterable[Row], read: Callable[[Row], Report | Rejection], principal: Principal, *, source: Source
+    ) -> list[Verdict]:
+        """As `submit`, of rows that are still to be read."""
+        parts = in_parts(texts, read, self._batch_rows, aside=self._aside, is_long=_is_long)
+        return await self.submit_parts(parts, principal, source=source)
+
+    async def submit_parts(
+        self,
+        parts: AsyncIterator[list[Report | Rejection]],
+        principal: Principal,
+        *,
+        source: Source,
+        patient: bool = False,
+    ) -> list[Verdict]:
+        """As `submit`, of rows that come in parts."""
+        verdicts: list[Verdict] = []
+        addressees = Addressees(self._accounts, principal)
+        stored = False
+        async for part in parts:
+            try:
+                if source in _BILLING:
+                    await self._bills.settle((row for row in part if isinstance(row, Report)), addressees)
+                outcomes = await self._submit_part(part, addressees, patient=patient or stored)
+            except ServiceError as error:
+                if not stored:
+                    raise
+                outcomes = [row if isinstance(row, Rejection) else not_stored(error) for row in part]
+            stored = stored or any(isinstance(outcome, Prepared) for outcome in outcomes)
+            verdicts += verdicts_of(part, outcomes)
+        count_rows(source, tally_of(verdicts))
+        return verdicts
+
+    async def _submit_part(
+        self, part: Sequence[Report | Rejection], addressees: Addressees, *, patient: bool
+    ) -> list[Prepared | Rejection]:
+        await self._reserve(len(part), patient=patient)
+        reserved = len(part)
+        try:
+            outcomes = await self._prepare(part, addressees)
+            calls = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
+            self._free(reserved - len(calls))
+            reserved = len(calls)
+            if not calls:
+                return outcomes
+            job = _Job(calls)
+            self._queue.append(job)
+            self._arrived.set()
+            reserved = 0  # from here on the writer frees them
+        finally:
+            self._free(reserved)
+        await job.done
+        return settled(outcomes)
+
+    async def _reserve(self, rows: int, *, patient: bool) -> None:
+        # One part always passes when nothing else waits, however small the queue is.
+        while not self._closing and self._rows and self._rows + rows > self._queue_rows:
+            if not patient:
+                raise QueueFullError
+            self._left.clear()
+            await self._left.wait()
+        if self._closing:
+            raise WriterClosedError
+        self._rows += rows
+        QUEUED_ROWS.set(self._rows)
+
+    def _free(self, rows: int) -> None:
+        if rows:
+            self._rows -= rows
+            QUEUED_ROWS.set(self._rows)
+            self._left.set()
+            self._arrived.set()  # the writer's task also ends by this, once nothing waits
+
+    async def _prepare(self, part: Sequence[Report | Rejection], addressees: Addressees) -> list[Prepared | Rejection]:
+        """The one gate: nothing passes into a batch but what admission returned for it."""
+        rules = self._rules()
+        preparation = await self._preparation(rules)
+        await _learn(addressees)
+        outcomes: list[Prepared | Rejection | None] = []
+        # In one go what passes whole, as nearly every row does, while all of it is near at hand for the processor.
+        for rows in _breaths(part):
+            for row in rows:
+                if not isinstance(row, Rejection):
+                    addressees.drop_unused(row)
+                whole = None if isinstance(row, Rejection) else self._whole(rules, row)
+                account = None if whole is None else addressees.account_of(whole)
+                if whole is None or not isinstance(account, int):
+                    outcomes.append(row if isinstance(row, Rejection) else None)
+                    continue
+                call = preparation.prepare_whole(whole, account)
+                outcomes.append(await preparation.prepare(whole, account, whole) if call is None else call)
+            await _breathe(rows)
+        await self._examine(rules, preparation, addressees, part, outcomes)
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    async def _examine(
+        self,
+        rules: Rules,
+        preparation: Preparation,
+        addressees: Addressees,
+        part: Sequence[Report | Rejection],
+        outcomes: list[Prepared | Rejection | None],
+    ) -> None:
+        """Give the rows of `part` that have no outcome yet theirs: what must be looked at, or is of a new account."""
+        others = [(place, row) for place, row in enumerate(part) if outcomes[place] is None and isinstance(row, Report)]
+        gated: list[tuple[int, Report, Admitted | Whole]] = []
+        turn = Turn()
+        for place, row in others:
+            admitted = await self._admitted(rules, row)
+            if isinstance(admitted, Rejection):
+                outcomes[place] = admitted
+            else:
+                gated.append((place, row, admitted))
+            if turn.is_over:
+                await turn.next()
+        await _learn(addressees, (report for _, report, _ in gated))
+        for place, report, admitted in gated:
+            account = addressees.account_of(report)
+            refused = not isinstance(account, int)
+            outcomes[place] = account if refused else await preparation.prepare(report, account, admitted)
+            if turn.is_over:
+                await turn.next()
+
+    def _whole(self, rules: Rules, report: Report) -> Whole | None:
+        if report.amount is None:
+            self._prices.estimate(report)
+        return rules.admission.whole(report)
+
+    async def _admitted(self, rules: Rules, report: Report) -> Admitted | Whole | Rejection:
+        """As `_admit`, in the thread if it may take long."""
+        if is_long_to_admit(report):
+            return await self._aside.run(partial(self._admit, rules), report)
+        return self._admit(rules, report)
+
+    def _admit(self, rules: Rules, report: Report) -> Admitted | Whole | Rejection:
+        whole = self._whole(rules, report)
+        if whole is not None:
+            return whole
+        admitted = rules.admission.admit(report)
+        return Rejection(admitted.rejected, _CODES[admitted.rejected]) if admitted.rejected else admitted
+
+    async def _preparation(self, rules: Rules) -> Preparation:
+        return Preparation(rules, self._accounts, self._keyring, self._identities, await self._store.now())
+
+    async def _ensure_partitions(self, calls: Sequence[Prepared], look_again: bool) -> None:
+        if look_again:
+            self._partitions.forget()
+        days = {(call.tier, call.started_at.toordinal()): call.started_at for call in calls}
+        error_days = {
+            (call.tier, call.error_at.toordinal()): call.error_at for call in calls if call.error_at is not None
+        }
+        needs = [(Store.CALL, tier, moment) for (tier, _), moment in days.items()]
+        needs += [(Store.CALL_ERROR, tier, moment) for (tier, _), moment in error_days.items()]
+        await self._partitions.ensure(calls[0].rules.policy, needs)
+
+    # The writer's task -----------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            jobs = self._take()
+            if not jobs:
+                if self._closing and not self._rows:
+                    return
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            await self._store_jobs(jobs)
+
+    def _take(self) -> list[_Job]:
+        """Whole jobs, up to the size of a batch."""
+        jobs: list[_Job] = []
+        rows = 0
+        while self._queue and (not jobs or rows + len(self._queue[0].calls) <= self._batch_rows):
+            jobs.append(self._queue.popleft())
+            rows += len(jobs[-1].calls)
+        return jobs
+
+    async def _store_jobs(self, jobs: list[_Job]) -> None:
+        calls = [call for job in jobs for call in job.calls]
+        try:
+            await self._readmit(calls)
+            await self._store_calls([call for call in calls if call.outcome is None])
+        except Exception as error:  # whatever it is, requests must be answered and the next batch stored
+            log.exception("a batch was not stored")
+            for call in calls:
+                call.outcome = call.outcome or _as_service_error(error)
+        self._free(len(calls))
+        for job in jobs:
+            if not job.done.done():  # its client may have gone
+                job.done.set_result(None)
+
+    async def _readmit(self, calls: Sequence[Prepared]) -> None:
+        """Calls that were admitted under a policy that is no longer in force are admitted again."""
+        rules = self._rules()
+        outdated = [call for call in calls if call.rules is not rules]
+        if not outdated:
+            return
+        preparation = await self._preparation(rules)
+        for call in outdated:
+            admitted = await self._admitted(rules, call.report)
+            refused = isinstance(admitted, Rejection)
+            again = admitted if refused else await preparation.prepare(call.report, call.account_id, admitted)
+            if isinstance(again, Rejection):
+                call.outcome = again
+            else:
+                call.rules, call.error_at, call.record = rules, again.error_at, again.record
+                call.correction = again.correction
+
+    async def _store_calls(self, calls: Sequence[Prepared]) -> None:
+        """Store each key once; further calls with it are duplicates if they say the same, or come after it."""
+        while calls:
+            first = {call.key: call for call in reversed(calls)}
+            followers = [] if len(first) == len(calls) else [call for call in calls if first[call.key] is not call]
+            await self._store.store(calls if not followers else [call for call in calls if first[call.key] is call])
+            calls = []
+            for follower in followers:
+                leader = first[follower.key]
+                if isinstance(leader.outcome, ServiceError):
+                    follower.outcome = leader.outcome
+                else:
+                    follower.outcome = outcome_behind(leader, follower)
+                if follower.outcome is None:
+                    calls.append(follower)
+
+
+def _same(row: Report | Rejection) -> Report | Rejection:
+    return row
+
+
+def _never(_: object) -> bool:
+    return False
+
+
+def _is_long(text: Row) -> bool:
+    return len(text) > LONG_TEXT_BYTES
+
+
+async def _learn(addressees: Addressees, reports: Iterable[Report] = ()) -> None:
+    try:
+        await addressees.learn(reports)
+    except DATABASE_FAULTS as error:
+        raise DatabaseAwayError from error
+
+
+def _breaths(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
+    """The rows in slices, each to be followed by `_breathe`."""
+    return (rows[at : at + _BREATH_ROWS] for at in range(0, len(rows), _BREATH_ROWS))
+
+
+async def _breathe(rows: Sequence[object]) -> None:
+    """After a whole slice, let other requests have their turn."""
+    if len(rows) == _BREATH_ROWS:
+        await asyncio.sleep(0)
+
+
+def _as_service_error(error: Exception) -> ServiceError:
+    return error if isinstance(error, ServiceError) else ServiceError()

@@ -1,0 +1,243 @@
+"""Report and what admission left of it -> what will be stored: tier, windows, id, digest, token and sealed details."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from policies import Admitted, AdmittedError, AmountPart, Attributes, DataClass, Policy, Report, Store, Whole
+from policies.retention import cutoff, readable_cutoff
+from service.ingest.formats.split import Rejection
+from service.ingest.preparation.digests import Identities
+from service.ingest.preparation.key_cache import BatchKeys
+from service.ingest.preparation.prepared import Correction, Prepared, Rules
+from service.ingest.preparation.pseudonyms import Tokens
+from service.ingest.preparation.sealing import Sealer
+from service.ingest.refusals import Refusal
+from service.keyring import Keyring
+from service.storage.control.accounts import Accounts
+from service.storage.ids import IdError, call_uuid_hex, correction_key_hex, decode_call_id
+from service.storage.sources import AMOUNT_SOURCE_NUMBERS, AMOUNT_UNKNOWN_NUMBERS, SOURCE_NUMBERS
+
+FUTURE_MAX = timedelta(hours=24)
+"""How far ahead of the database's clock a call may have started: a day allows for a clock in the wrong time zone."""
+ERROR_DELAY_MAX = timedelta(hours=24)
+
+_TOO_NEW = Rejection("`started_at` is more than 24 hours ahead: check the clock", Refusal.TOO_NEW)
+_EARLY_ERROR = Rejection("`error.occurred_at` must be between `started_at` and 24 hours later")
+_CORRECTS_ITSELF = Rejection(
+    "`corrects` names the correction itself: a correction has an `id` of its own", Refusal.CORRECTION_INVALID
+)
+_OTHER_ACCOUNT = Rejection("`corrects` names a call of another account", Refusal.CORRECTION_INVALID)
+_NO_DETAILS: tuple[None, ...] = (None,) * 6
+_NO_FAILURE: tuple[None, ...] = (None,) * 9
+"""The columns of STAGED_COLUMNS from `error_type` to `sealed`."""
+_NO_ATTRIBUTES: tuple[None, ...] = (None,) * 10
+"""The columns of STAGED_COLUMNS from `cache_hit` on."""
+_NOTHING_MORE = _NO_FAILURE + _NO_ATTRIBUTES
+
+
+class Preparation:
+    """Prepares the calls of one batch, under one policy, at one moment of the database's clock."""
+
+    def __init__(
+        self, rules: Rules, accounts: Accounts, keyring: Keyring, identities: Identities, now: datetime
+    ) -> None:
+        self._rules = rules
+        self._accounts = accounts
+        self._keys = BatchKeys(keyring)
+        self._sealer = Sealer(self._keys)
+        self._identities = identities
+        self._now = now
+        self._latest = now + FUTURE_MAX
+        self._windows: dict[int, _Windows] = {}
+        self._tokens: dict[tuple[int, int, int], Tokens] = {}
+
+    def prepare_whole(self, report: Whole, account_id: int) -> Prepared | Rejection | None:
+        """As `prepare`, for a report that passed whole, and without waiting; None when a key is still to be fetched."""
+        started_at = report.started_at
+        tier = self._accounts.tier(account_id, started_at)
+        windows = self._windows.get(tier) or self._windows_of(tier)
+        if not windows.call <= started_at <= self._latest:
+            return self._refusal(windows, started_at)
+        user_token = None
+        if report.user is not None and started_at >= windows.token:
+            tokens = self._tokens.get((account_id, tier, started_at.toordinal()))
+            if tokens is None:
+                return None
+            user_token = tokens.of_user(report.user)
+        id_ = call_uuid_hex(account_id, report.source, report.source_id, started_at)
+        digest = self._identities.content_digest(report)
+        rest = _NOTHING_MORE if report.attributes is None else _NO_FAILURE + _attributes(report.attributes)
+        record = (account_id, tier, started_at, id_, digest) + _facts(report, user_token) + rest  # noqa: RUF005 - quicker
+        return Prepared(report, self._rules, account_id, tier, started_at, id_, digest, None, record)
+
+    async def prepare(self, report: Report, account_id: int, admitted: Admitted | Whole) -> Prepared | Rejection:
+        """The call as it will be stored, or why it cannot be. `admitted` is what admission let pass of `report`."""
+        started_at = report.started_at
+        tier = self._accounts.tier(account_id, started_at)
+        windows = self._windows.get(tier) or self._windows_of(tier)
+        if not windows.call <= started_at <= self._latest:
+            return self._refusal(windows, started_at)
+        error_at = _error_at(admitted) if isinstance(admitted, Admitted) else None
+        if error_at is not None:
+            if not started_at <= error_at <= started_at + ERROR_DELAY_MAX:
+                return _EARLY_ERROR
+            if error_at < windows.error:
+                error_at = None
+        id_ = call_uuid_hex(account_id, report.source, report.source_id, started_at)
+        digest = self._identities.content_digest(report)
+        call = Prepared(report, self._rules, account_id, tier, started_at, id_, digest, error_at)
+        # A value past its readable time gets no key: it would be hidden from the first moment on.
+        user_token = None
+        if admitted.user is not None and started_at >= windows.token:
+            place = (account_id, tier, started_at.toordinal())
+            user_token = (self._tokens.get(place) or await self._tokens_of(call)).of_user(admitted.user)
+        if report.corrects is not None:
+            call.correction = self._correction(report, account_id)
+            call.id = call.correction.key
+        failure = await self._failure(call, admitted, windows) if isinstance(admitted, Admitted) else _NO_FAILURE
+        attributes = _NO_ATTRIBUTES if admitted.attributes is None else _attributes(admitted.attributes)
+        call.record = (account_id, tier, started_at, id_, digest, *_facts(admitted, user_token), *failure, *attributes)
+        return call
+
+    def _correction(self, report: Report, account_id: int) -> Correction:
+        """What the report says of the call that it corrects: our id of it, or else the gateway's."""
+        key = correction_key_hex(account_id, report.source, report.source_id)
+        text = report.corrects or ""
+        if text == report.source_id:
+            return Correction(key, refusal=_CORRECTS_ITSELF)
+        try:
+            named = decode_call_id(text)
+        except IdError:
+            return Correction(key, source_id=text)
+        if named.account_id != account_id:
+            return Correction(key, refusal=_OTHER_ACCOUNT)
+        try:
+            started_at = named.started_at
+        except OverflowError:
+            return Correction(key, source_id=text)
+        return Correction(key, place=(self._accounts.tier(account_id, started_at), started_at, named.uuid.hex))
+
+    def _refusal(self, windows: "_Windows", started_at: datetime) -> Rejection:
+        if started_at > self._latest:
+            return _TOO_NEW
+        return Rejection(f"`started_at` is older than calls are kept ({windows.call_days} days)", Refusal.TOO_OLD)
+
+    def _windows_of(self, tier: int) -> "_Windows":
+        windows = self._windows[tier] = _Windows(self._rules.policy, tier, self._now)
+        return windows
+
+    async def _tokens_of(self, call: Prepared) -> Tokens:
+        place = (call.account_id, call.tier, call.started_at.toordinal())
+        period = self._rules.policy.pseudonym_period
+        tokens = self._tokens[place] = await Tokens.of(
+            self._keys, account_id=call.account_id, tier=call.tier, moment=call.started_at, period=period
+        )
+        return tokens
+
+    async def _failure(self, call: Prepared, admitted: Admitted, windows: "_Windows") -> tuple[Any, ...]:
+        details = await self._details(call, admitted, windows)
+        return admitted.error_type, admitted.error_code, call.error_at, *details
+
+    async def _details(self, call: Prepared, admitted: Admitted, windows: "_Windows") -> tuple[Any, ...]:
+        error = admitted.error
+        if error is None or call.error_at is None:
+            return _NO_DETAILS
+        return (
+            error.type,
+            error.code,
+            self._identities.error_fingerprint(error.fingerprint_basis),
+            list(error.rules),
+            list(error.rules.values()),
+            await self._sealed(call, error, windows),
+        )
+
+    async def _sealed(self, call: Prepared, error: AdmittedError, windows: "_Windows") -> bytes | None:
+        if error.blob is None or call.error_at is None or call.error_at < windows.sealed:
+            return None
+        return await self._sealer.seal(
+            error.blob, account_id=call.account_id, tier=call.tier, record=UUID(hex=call.id), moment=call.error_at
+        )
+
+
+class _Windows:
+    """Where one tier's windows begin now."""
+
+    __slots__ = ("call", "call_days", "error", "sealed", "token")
+
+    def __init__(self, policy: Policy, tier: int, now: datetime) -> None:
+        self.call = cutoff(policy, tier, Store.CALL, now)
+        self.call_days = (now - self.call).days
+        self.error = cutoff(policy, tier, Store.CALL_ERROR, now)
+        self.token = readable_cutoff(policy, tier, DataClass.PERSONAL, Store.CALL, now)
+        self.sealed = readable_cutoff(policy, tier, DataClass.PERSONAL, Store.CALL_ERROR, now)
+
+
+def _error_at(admitted: Admitted) -> datetime | None:
+    if admitted.error is None:
+        return None
+    if admitted.error.occurred_at is not None:
+        return admitted.error.occurred_at
+    return admitted.started_at + min(timedelta(milliseconds=admitted.latency_ms or 0), ERROR_DELAY_MAX)
+
+
+def _facts(admitted: Admitted | Whole, user_token: int | None) -> tuple[Any, ...]:
+    """The columns of STAGED_COLUMNS from `source` to `amount_unknown`."""
+    return (
+        SOURCE_NUMBERS[admitted.source],
+        admitted.source_id,
+        admitted.failed,
+        admitted.streamed,
+        admitted.model,
+        admitted.served_model,
+        admitted.provider,
+        admitted.operation,
+        admitted.api_key,
+        user_token,
+        admitted.input_tokens,
+        admitted.output_tokens,
+        admitted.cache_read_tokens,
+        admitted.cache_write_tokens,
+        admitted.reasoning_tokens,
+        None if admitted.amount is None else str(admitted.amount),
+        admitted.currency,
+        AMOUNT_SOURCE_NUMBERS[admitted.amount_source] if admitted.amount_source else None,
+        _parts_json(admitted.amount_parts) if admitted.amount_parts else None,
+        admitted.corrects,
+        admitted.latency_ms,
+        admitted.time_to_first_token_ms,
+        orjson.dumps(admitted.tags).decode() if admitted.tags else None,
+        AMOUNT_UNKNOWN_NUMBERS[admitted.amount_unknown] if admitted.amount_unknown else None,
+    )
+
+
+def _attributes(attributes: Attributes) -> tuple[Any, ...]:
+    """The columns of STAGED_COLUMNS from `cache_hit` on; units as `{name: decimal text}`."""
+    units = attributes.units
+    return (
+        attributes.cache_hit,
+        attributes.attempt,
+        attributes.trace_id,
+        attributes.session_id,
+        attributes.deployment,
+        attributes.team,
+        attributes.organization,
+        attributes.normalized_error,
+        attributes.provider_request_id,
+        orjson.dumps({name: f"{quantity:f}" for name, quantity in units.items()}).decode() if units else None,
+    )
+
+
+def _parts_json(amount_parts: list[AmountPart]) -> str:
+    """A list of `{"meter", "quantity", "unit_price", "amount", "price_list"}`; decimals as strings, absent left out."""
+    parts: list[dict[str, str]] = []
+    for part in amount_parts:
+        figures = {"quantity": part.quantity, "unit_price": part.unit_price, "amount": part.amount}
+        parts.append(
+            {"meter": part.meter}
+            | {name: f"{figure:f}" for name, figure in figures.items() if figure is not None}
+            | ({} if part.price_list is None else {"price_list": part.price_list})
+        )
+    return orjson.dumps(parts).decode()

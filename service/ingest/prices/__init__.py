@@ -1,0 +1,1 @@
+"""Price lists: the shipped one, an operator's own, and estimates by them."""
