@@ -9,8 +9,8 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from service import api, console, export, ingest
-from service.api.bounds import BODY_BYTES_MAX
-from service.api.timings import TIMINGS
+from service.api.execution.bounds import BODY_BYTES_MAX
+from service.api.execution.metrics import TIMINGS
 from service.front import Front, Handler, error_answer
 from service.keyring.watch import what_is_wrong
 from service.logs import get_logger

@@ -17,10 +17,10 @@ GRAPHQL: Final["web.AppKey[LedgerView]"] = web.AppKey("graphql")
 def setup(app: web.Application, runtime: "Runtime") -> None:
     """Mount `/graphql`. Raises SchemaCoverageError when the schema shows what the policy says nothing of."""
     # Here, so that `python -m service.api.schema` is the only one to load the schema's module.
+    from service.api.execution.limits import Buckets
+    from service.api.execution.metrics import TIMINGS
     from service.api.http import LedgerView
-    from service.api.limits import Buckets
     from service.api.schema import build_schema
-    from service.api.timings import TIMINGS
     from service.query.authorization.enforcement import check_schema
     from service.shared import worker_memory
 

@@ -2,10 +2,10 @@
 
 import strawberry
 
-from service.api.evidence import EvidenceMutation
-from service.api.exports import ExportMutation
-from service.api.retention_mutations import RetentionMutation
-from service.api.reveal import RevealMutation
+from service.api.calls.reveal import RevealMutation
+from service.api.exports.evidence import EvidenceMutation
+from service.api.exports.mutations import ExportMutation
+from service.api.retention.mutations import RetentionMutation
 
 
 @strawberry.type(description="What can be done.")

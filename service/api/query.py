@@ -4,10 +4,28 @@ from typing import Annotated, Any
 
 import strawberry
 
-from service.api import lists
-from service.api.connections import CallConnection, CallErrorConnection, ErrorGroupConnection
-from service.api.context import Context
-from service.api.cost_types import (
+from service.api.calls import resolvers as lists
+from service.api.calls.ingest_report import RefusalQuery
+from service.api.calls.mapping import Mapper
+from service.api.execution.context import Context
+from service.api.exports.evidence import ExportQuery, resolve_export
+from service.api.exports.types import PREFIX as EXPORT
+from service.api.ledger.queries import LedgerQuery
+from service.api.policy.policy import Policy, resolve_policy
+from service.api.policy.viewer import Viewer, resolve_viewer
+from service.api.retention.queries import RetentionQuery, retention_node
+from service.api.types.calls import Call, Node
+from service.api.types.connections import CallConnection, CallErrorConnection, ErrorGroupConnection
+from service.api.types.directives import Cost, paged
+from service.api.types.filter_inputs import (
+    CallOrder,
+    ErrorFilterArgument,
+    ErrorGroupOrder,
+    ErrorOrder,
+    FilterArgument,
+)
+from service.api.types.scalars import Digest, TimeZone
+from service.api.usage.costs import (
     BucketArgument,
     Corrections,
     CostOrders,
@@ -17,25 +35,7 @@ from service.api.cost_types import (
     GroupByTags,
     resolve_costs,
 )
-from service.api.directives import Cost, paged
-from service.api.evidence import ExportQuery, resolve_export
-from service.api.export_types import PREFIX as EXPORT
-from service.api.facet_types import Facets, FirstValues, resolve_facets
-from service.api.inputs import (
-    CallOrder,
-    ErrorFilterArgument,
-    ErrorGroupOrder,
-    ErrorOrder,
-    FilterArgument,
-)
-from service.api.ledger_fields import LedgerQuery
-from service.api.mapper import Mapper
-from service.api.policy_types import Policy, resolve_policy
-from service.api.refusal_fields import RefusalQuery
-from service.api.retention_fields import RetentionQuery, retention_node
-from service.api.scalars import Digest, TimeZone
-from service.api.types import Call, Node
-from service.api.viewer import Viewer, resolve_viewer
+from service.api.usage.facets import Facets, FirstValues, resolve_facets
 
 Info = strawberry.Info[Context, Any]
 

@@ -13,17 +13,17 @@ from strawberry.types import ExecutionContext
 from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from service.api.bounds import check_variables, refusal_points
-from service.api.compiled import Operations
-from service.api.context import Context
-from service.api.documents import Documents, Preparation
-from service.api.errors import Code, coded, refused
-from service.api.gate import Gate, overspent
+from service.api.compiled.operations import Operations
+from service.api.execution.admission import Gate, overspent
+from service.api.execution.bounds import check_variables, refusal_points
+from service.api.execution.context import Context
+from service.api.execution.documents import Documents, Preparation
+from service.api.execution.errors import Code, coded, refused
+from service.api.execution.tracing import Tracing
 from service.api.mutations import Mutation
 from service.api.query import Query
-from service.api.scalars import SCALARS
-from service.api.tracing import Tracing
-from service.api.types import Call, CallError
+from service.api.types.calls import Call, CallError
+from service.api.types.scalars import SCALARS
 from service.query.model.errors import BadInputError
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from service.api.retention_types import encode_id
+from service.api.retention.types import encode_id
 from service.commands.common import quiet_runtime, run, say
 from service.commands.options import Data, verb
 from service.retention.erasure.erasure import Erasure, ErasureKind, request_erasure

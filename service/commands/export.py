@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from graphql import GraphQLError
 
-from service.api.scalars import parse_moment
+from service.api.types.scalars import parse_moment
 from service.commands.common import progress, quiet_runtime, run
 from service.commands.options import Data, noun, one_of
 from service.errors import RequestError

@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from policies.policy.model import DataClass
-from service.api.retention_types import decode_id, encode_id
+from service.api.retention.types import decode_id, encode_id
 from service.commands.common import progress, quiet_runtime, run, say, table
 from service.commands.export import parse_bound
 from service.commands.ledger import write_lines

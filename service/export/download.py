@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 from aiohttp import web
 
 from service.access.authenticate import UnauthenticatedError
-from service.api.export_types import decode_export_id, encode_export_id
+from service.api.exports.types import decode_export_id, encode_export_id
 from service.errors import ServiceError
 from service.export.folder import ExportFolder
 from service.ingest.errors import DATABASE_FAULTS

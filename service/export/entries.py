@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from policies import Role
-from service.api.export_types import encode_export_id
+from service.api.exports.types import encode_export_id
 from service.ledger import LedgerKind
 from service.runtime import Runtime
 from service.storage.control.exports import ExportRecord, Written

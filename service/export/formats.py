@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from service.api.export_kinds import LISTS, Fields
+from service.api.exports.kinds import LISTS, Fields
 
 Row = Mapping[str, Any]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from policies import Role, view_table
-from service.api.context import Context
-from service.api.export_kinds import SHAPES, Fields, Shape, all_fields, operation_of
-from service.api.limits import Bucket
+from service.api.execution.context import Context
+from service.api.execution.limits import Bucket
+from service.api.exports.kinds import SHAPES, Fields, Shape, all_fields, operation_of
 from service.api.schema import build_schema
 from service.errors import RequestError
 from service.query.model.scope import Scope

@@ -7,7 +7,7 @@ from typing import Any
 from policies import Role, view_table
 from policies.evidence import moment
 from policies.retention import cutoff
-from service.api.export_kinds import SHAPES, Fields, Shape
+from service.api.exports.kinds import SHAPES, Fields, Shape
 from service.errors import RequestError
 from service.export.formats import Csv, ndjson
 from service.export.pages import exported_pages, kind_of

@@ -11,8 +11,8 @@ from http_server import Served, serve
 from rows import Shelf, StoredCall, open_shelf
 
 from policies.policy.model import Role
-from service.api.compiled import DOCUMENT_CHARACTERS_MAX, DOCUMENTS_MAX
-from service.api.limits import Bucket
+from service.api.compiled.operations import DOCUMENT_CHARACTERS_MAX, DOCUMENTS_MAX
+from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
 
 QUERY = """query Page($account: String!, $size: Int) { calls(first: $size, filter: {account: {eq: $account}}) {

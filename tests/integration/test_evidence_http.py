@@ -25,7 +25,7 @@ from policies.evidence import read_leaf, verify
 from policies.evidence.verify import read_base64
 from policies.policy.document import load_preset
 from policies.policy.model import Role
-from service.api.export_types import decode_export_id, encode_export_id
+from service.api.exports.types import decode_export_id, encode_export_id
 from service.export.folder import ExportFolder
 from service.export.jobs import ExportWriter
 from service.ledger import LedgerKind

@@ -13,10 +13,10 @@ from rows import Shelf, StoredCall, open_shelf
 from watching import watched
 
 from policies.policy.model import Role
-from service.api.bounds import check_body
-from service.api.compiled import NODES_MAX
-from service.api.documents import NODES_KEPT
-from service.api.limits import Bucket
+from service.api.compiled.operations import NODES_MAX
+from service.api.execution.bounds import check_body
+from service.api.execution.documents import NODES_KEPT
+from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
 from service.query.model.errors import BadInputError
 

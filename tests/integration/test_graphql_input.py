@@ -15,7 +15,7 @@ from rows import Shelf, StoredCall, open_shelf
 from strawberry.types.base import StrawberryMaybe
 
 from policies.policy.model import Role
-from service.api.limits import Bucket
+from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
 from service.ledger import Ledger
 

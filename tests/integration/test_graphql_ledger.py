@@ -25,7 +25,7 @@ from policies.evidence import (
     verify_inclusion,
 )
 from policies.policy.model import Role
-from service.api.ledger_types import LedgerKind as ShownKind
+from service.api.ledger.types import LedgerKind as ShownKind
 from service.ledger import Checkpoints, Ledger, Selection
 from service.query.model.scope import Scope
 

@@ -26,7 +26,7 @@ from policies.policy.document import PRESETS, load_preset
 from policies.policy.fields import ACTIONS, DATA_FIELDS, ERROR_RECORD, SEALED, SHOWN_MASKED, USER
 from policies.policy.model import Action, Policy, Role, View
 from policies.policy.roots import WITHOUT_CALLS
-from service.api.export_kinds import SHAPES, chosen_fields
+from service.api.exports.kinds import SHAPES, chosen_fields
 from service.api.schema import build_schema
 from service.export.pages import KINDS, ExportRefusedError, exported_pages
 from service.ledger import Ledger

@@ -13,7 +13,7 @@ from running import RunningService
 
 from policies import Role
 from service.access.principal import Principal
-from service.api.refusal_fields import RefusalReason
+from service.api.calls.ingest_report import RefusalReason
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
 from service.ingest.results import Status, Verdict

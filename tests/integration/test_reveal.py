@@ -21,8 +21,8 @@ from policies.evidence import read_leaf
 from policies.policy.document import load_preset
 from policies.policy.model import Role, View
 from policies.redaction import Redactor
-from service.api.limits import Bucket
-from service.api.reveal import REASON_CHARS_MAX, REVEAL_COST
+from service.api.calls.reveal import REASON_CHARS_MAX, REVEAL_COST
+from service.api.execution.limits import Bucket
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.ledger import Ledger, LedgerKind, Selection
 from service.query.model.scope import Scope

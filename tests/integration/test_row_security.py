@@ -13,8 +13,8 @@ from rows import Shelf
 from steward import OLD, SHORT, YOUNG, Steward, failed, stewarding
 
 from policies import Role, digest
-from service.api.export_types import encode_export_id
-from service.api.retention_types import encode_id
+from service.api.exports.types import encode_export_id
+from service.api.retention.types import encode_id
 from service.api.schema import build_schema
 from service.query.model.scope import Scope
 from service.query.reader import Reader

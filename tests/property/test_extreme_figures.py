@@ -14,9 +14,9 @@ from ingesting import Ingest, call, ingesting
 
 from policies import Role
 from policies.policy.views import view_table
-from service.api.context import Context
-from service.api.export_kinds import SHAPES, Fields, operation_of
-from service.api.limits import Bucket
+from service.api.execution.context import Context
+from service.api.execution.limits import Bucket
+from service.api.exports.kinds import SHAPES, Fields, operation_of
 from service.api.schema import build_schema
 from service.export.formats import Csv, ndjson
 from service.ingest.formats.native.fields import INTEGER_MAX

@@ -14,7 +14,7 @@ from rows import Shelf, StoredCall, StoredError, open_shelf
 
 from policies.admission.segments import ErrorDetails
 from policies.policy.model import Role
-from service.api.errors import Code
+from service.api.execution.errors import Code
 from service.api.schema import sdl
 
 

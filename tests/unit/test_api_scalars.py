@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.scalars import (
+from service.api.types.scalars import (
     base64_text,
     decimal_text,
     moment_text,

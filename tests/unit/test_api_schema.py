@@ -125,7 +125,7 @@ def test_every_filter_and_order_is_governed() -> None:
 def test_every_kind_of_entry_can_be_shown() -> None:
     """A kind that the ledger has and the schema lacks would be an entry that no list can show."""
     from policies.evidence import LedgerKind
-    from service.api import ledger_types
+    from service.api.ledger import types as ledger_types
 
     assert [kind.name for kind in ledger_types.LedgerKind] == [kind.name for kind in LedgerKind]
 

@@ -15,7 +15,7 @@ from graphql import build_schema, parse, validate
 from typer.core import TyperGroup
 
 from policies import Report
-from service.api.errors import Code
+from service.api.execution.errors import Code
 from service.cli import app
 from service.ingest import http
 from service.ingest.formats.native import fields as native_fields

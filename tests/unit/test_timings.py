@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.api.timings import Timings
+from service.api.execution.metrics import Timings
 
 
 def test_buckets_hold_what_is_below_them() -> None:

@@ -1,0 +1,1 @@
+"""Resolvers of calls and errors, reveals, and the report of refused rows."""

@@ -1,0 +1,110 @@
+"""What was refused on its way in: for whoever runs the gateways, and for whoever has to say that nothing is missing."""
+
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Annotated, Any
+
+import strawberry
+
+from service.api.execution.context import Context
+from service.api.types.directives import Cost
+from service.api.types.scalars import BigInt
+from service.query.records.refusals import ROWS_MAX, read_refusals
+from service.storage.control.refusals import NO_ACCOUNT
+
+Info = strawberry.Info[Context, Any]
+UNSET: Any = strawberry.UNSET
+
+
+def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
+    return strawberry.enum_value(name, description=description)
+
+
+@strawberry.enum(description="Why a reported call, or a request as a whole, was not stored.")
+class RefusalReason(Enum):
+    ROW_UNREADABLE = _value("ROW_UNREADABLE", "The row is no JSON object, or nests too deeply.")
+    FIELD_MISSING = _value("FIELD_MISSING", "A field that a call cannot do without is absent.")
+    FIELD_INVALID = _value("FIELD_INVALID", "A field that a call cannot do without is not as it should be.")
+    ACCOUNT_UNUSABLE = _value(
+        "ACCOUNT_UNUSABLE", "The account's name has the format of a credential, or holds an e-mail address."
+    )
+    ACCOUNT_NOT_ALLOWED = _value("ACCOUNT_NOT_ALLOWED", "The key is bound to other accounts.")
+    TOO_OLD = _value("TOO_OLD", "The call is older than calls are kept.")
+    TOO_NEW = _value("TOO_NEW", "The call is more than 24 hours ahead.")
+    CORRECTION_INVALID = _value("CORRECTION_INVALID", "A correction that does not fit the call that it corrects.")
+    CONFLICT = _value("CONFLICT", "Another call with this id is stored.")
+    DATABASE_REFUSED = _value("DATABASE_REFUSED", "The database refused the row.")
+    NOT_STORED = _value("NOT_STORED", "The database was away when the rest of the request was stored already.")
+    BODY_UNREADABLE = _value("BODY_UNREADABLE", "A request in which no row can be made out.")
+    BODY_TOO_LARGE = _value("BODY_TOO_LARGE", "A request that is larger than the limit. LiteLLM does not repeat it.")
+    BODY_INCOMPLETE = _value("BODY_INCOMPLETE", "A request whose connection ended before it did.")
+    ENCODING_NOT_SUPPORTED = _value("ENCODING_NOT_SUPPORTED", "A request that is packed by anything but gzip.")
+    UNAUTHENTICATED = _value("UNAUTHENTICATED", "A request without a valid key.")
+    FORBIDDEN = _value("FORBIDDEN", "A request with a key that may not report.")
+    QUEUE_FULL = _value("QUEUE_FULL", "A request that came while too many calls waited.")
+    UNAVAILABLE = _value("UNAVAILABLE", "A request that came while the database was away, or the service stopped.")
+    INTERNAL = _value("INTERNAL", "A request that failed by our mistake.")
+
+
+@strawberry.type(description="How many of one hour, source, account and reason were refused.")
+class IngestRefusal:
+    hour: datetime = strawberry.field(description="Beginning of the hour, in UTC.")
+    source: str = strawberry.field(description="The gateway's family, by the path that it reported to.")
+    reason: RefusalReason = strawberry.field(description="Why.")
+    account: str | None = strawberry.field(
+        description="The account that the key is bound to; null where the key does not tell."
+    )
+    refused: BigInt = strawberry.field(
+        description="How many calls; of reasons that refuse a request as a whole, how many requests."
+    )
+
+
+@strawberry.type(description="What was refused in a time, by hour, source, account and reason, without its content.")
+class IngestReport:
+    since: datetime = strawberry.field(description="Beginning of the first hour that is counted.")
+    until: datetime = strawberry.field(description="End of the time.")
+    refused: BigInt = strawberry.field(description="Sum of all that was refused, calls and requests.")
+    rows: list[IngestRefusal] = strawberry.field(description=f"Newest first, at most {ROWS_MAX}.")
+    truncated: bool = strawberry.field(description="Whether there are more rows than are shown.")
+
+
+Since = Annotated[datetime, strawberry.argument(description="From the hour of this time on; counts are kept 31 days.")]
+Until = Annotated[datetime | None, strawberry.argument(description="Up to this time; now when not given.")]
+
+
+@strawberry.type
+class RefusalQuery:
+    """The root field of refused reports; part of `Query`."""
+
+    @strawberry.field(
+        description="What was refused on its way in. A key that is bound to accounts sees what keys of these sent.",
+        directives=[Cost(weight=20)],
+    )
+    async def ingest_report(self, info: Info, since: Since, until: Until = UNSET) -> IngestReport | None:
+        context = info.context
+        since = _utc(since)
+        end = await context.reader.clock.now() if until in (None, UNSET) else _utc(until)
+        async with context.reader.connection(context.scope) as connection:
+            counts, total = await read_refusals(connection, since, end, context.scope.accounts)
+        names = context.reader.accounts
+        rows = [
+            IngestRefusal(
+                hour=count.hour,
+                source=count.source,
+                reason=RefusalReason[count.reason.upper()],
+                account=None if count.account_id == NO_ACCOUNT else await names.name(count.account_id),
+                refused=BigInt(count.refused),
+            )
+            for count in counts
+        ]
+        return IngestReport(
+            since=since.replace(minute=0, second=0, microsecond=0),
+            until=end,
+            refused=BigInt(total),
+            rows=rows,
+            truncated=len(rows) == ROWS_MAX,
+        )
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

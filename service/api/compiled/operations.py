@@ -1,0 +1,359 @@
+"""Compiled operations: what an operation asks is worked out once, and then only its variables differ.
+
+The ordinary path parses, validates and runs a document for the first time, and the gate offers it here once it has let
+it pass. From then on the operation is answered by `service/query/rendering/row_renderer.py`: the same coercion, the same enforcement
+and pricing (remembered by everything they depend on), the same reading; only graphql-core's walk over every field
+of every row is left out. `None` instead of an answer means: take the ordinary path. It then decides as if nothing
+had been tried, so a mistake of a caller is refused, coded and placed there.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from graphql import (
+    DirectiveNode,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    Node,
+    OperationDefinitionNode,
+    OperationType,
+    VariableNode,
+    get_argument_values,
+    located_error,
+)
+from graphql.execution.values import VariableValues, get_variable_values
+from strawberry.types.execution import ExecutionResult
+
+from policies.policy.model import Policy, View
+from service.api.compiled.arguments import Arguments, signature
+from service.api.compiled.plan import Connection, Root, Shaping, root_field
+from service.api.compiled.templates import NoTemplateError, Scalars, Template
+from service.api.execution.admission import admitted, charge, settle
+from service.api.execution.bounds import QUERY_POINTS_MAX, points_of
+from service.api.execution.complexity import Priced
+from service.api.execution.context import Context
+from service.errors import RequestError
+from service.query.authorization.selection_set import Document, fragments_of
+from service.query.model.errors import QueryTimeoutError
+from service.query.model.scope import Scope
+from service.query.rendering.row_renderer import IneligibleError
+
+DOCUMENTS_MAX: Final = 256
+NODES_MAX: Final = 40_000
+"""Nodes of all documents together: 256 of the usual size, and ten of the largest."""
+DOCUMENT_CHARACTERS_MAX: Final = 16_384
+_VARIANTS_MAX: Final = 32
+_ADMITTED_MAX: Final = 64
+# A union written in place is made anew each time.
+_NAME: Final = (str, type(None))
+_VARIABLES: Final = (dict, type(None))
+_DIRECTIVES: Final = frozenset({"skip", "include"})
+
+Roots = list[tuple[str, Root | None]]
+"""Root fields by response key; None: `__typename`."""
+Requests = Sequence[Callable[[], Any] | None]
+"""What makes the request of each root, in step."""
+Asked = tuple[Roots, Requests, Priced]
+
+
+@dataclass(slots=True, eq=False)
+class _Variant:
+    """An operation for one policy and role and one set of values of the variables that its directives name.
+
+    Holds policy and views, so that their identity stays theirs. `roots` None: not covered. `sized`: how large a page
+    is, and so what it costs, is said by a variable.
+    """
+
+    policy: Policy
+    views: Mapping[str, View]
+    roots: Roots | None
+    templates: list[Template | None] | None = None
+    sized: bool = False
+    admitted: OrderedDict[Hashable, Priced] = field(default_factory=OrderedDict[Hashable, Priced])
+
+
+class Operations:
+    """The compiled operations of one schema, the least recently used forgotten first."""
+
+    def __init__(self, schema: Any) -> None:  # noqa: ANN401 - the Strawberry schema, which imports this module
+        self._schema: GraphQLSchema = schema._schema  # graphql-core's schema has no public name
+        self._arguments = Arguments(schema)
+        self._documents: OrderedDict[str, _Document] = OrderedDict()
+        self._nodes = 0
+        self.answered = 0
+
+    def offer(self, query: str, document: DocumentNode, nodes: int) -> None:
+        """A document of so many nodes that was validated and let pass."""
+        if len(query) <= DOCUMENT_CHARACTERS_MAX and query not in self._documents:
+            self._documents[query] = _Document(document, nodes)
+            self._nodes += nodes
+            while len(self._documents) > DOCUMENTS_MAX or self._nodes > NODES_MAX:
+                self._nodes -= self._documents.popitem(last=False)[1].nodes
+
+    async def answer(self, query: object, name: object, variables: object, context: Context) -> ExecutionResult | None:
+        """The answer, or None: take the ordinary path."""
+        if not isinstance(query, str) or not isinstance(name, _NAME) or not isinstance(variables, _VARIABLES):
+            return None
+        large = context.variable_points > QUERY_POINTS_MAX
+        document = None if context.ordinary or large else self._documents.get(query)
+        if document is None:
+            return None
+        self._documents.move_to_end(query)
+        operation = document.operation(name, self._schema, self._arguments)
+        result = await operation.answer(variables or {}, context) if operation is not None else None
+        context.ordinary = result is None
+        self.answered += result is not None
+        return result
+
+
+class _Document:
+    """One document and its operations by name."""
+
+    def __init__(self, document: DocumentNode, nodes: int) -> None:
+        self._document = document
+        self.nodes = nodes
+        self._operations: dict[str | None, _Operation | None] = {}
+
+    def operation(self, name: str | None, schema: GraphQLSchema, arguments: Arguments) -> "_Operation | None":
+        if name in self._operations:
+            return self._operations[name]
+        found = [
+            definition
+            for definition in self._document.definitions
+            if isinstance(definition, OperationDefinitionNode)
+            and (name is None or (definition.name is not None and definition.name.value == name))
+        ]
+        if len(found) != 1:
+            return None
+        eligible = found[0].operation is OperationType.QUERY
+        self._operations[name] = _Operation(schema, self._document, found[0], arguments) if eligible else None
+        return self._operations[name]
+
+
+class _Operation:
+    """One operation of a document."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        arguments: Arguments,
+    ) -> None:
+        self._schema = schema
+        self._node = operation
+        self._fragments = fragments_of(document)
+        self._arguments = arguments
+        self._flags = _directive_variables(document)
+        self._scalars: Scalars | None = None
+        self._variants: OrderedDict[Hashable, _Variant] = OrderedDict()
+
+    async def answer(self, variables: dict[str, Any], context: Context) -> ExecutionResult | None:
+        if self._flags is None:
+            return None
+        simple = self._scalars.coerced(variables) if self._scalars is not None else None
+        variant = None if simple is None else self._known(simple, context.scope)
+        if simple is None or variant is None:
+            asked = self._from_values(variables, context)
+        else:
+            asked = self._from_template(variant, simple, variables, context)
+        if asked is None or not _charged(asked[-1], context):
+            return None
+        return await _run(*asked, context)
+
+    def _known(self, simple: dict[str, Any], scope: Scope) -> _Variant | None:
+        """The variant that was compiled for such values, if all of it can be filled in."""
+        place = self._key(simple, scope)
+        variant = self._variants.get(place)
+        if variant is None or variant.templates is None:
+            return None
+        self._variants.move_to_end(place)
+        return variant
+
+    def _from_template(
+        self, variant: _Variant, simple: dict[str, Any], variables: dict[str, Any], context: Context
+    ) -> Asked | None:
+        """What is asked, where only values differ from what was asked before."""
+        assert variant.roots is not None and variant.templates is not None
+        key = tuple([template and template.sizes(simple) for template in variant.templates]) if variant.sized else ()
+        priced = variant.admitted.get(key)
+        if priced is None:
+            values = get_variable_values(self._schema, self._node.variable_definitions or (), variables, max_errors=1)
+            priced = None if isinstance(values, list) else self._admitted(variant, key, values, context)
+        if priced is None:
+            return None
+        return (
+            variant.roots,
+            [template and partial(template.request, simple) for template in variant.templates],
+            priced,
+        )
+
+    def _from_values(self, variables: dict[str, Any], context: Context) -> Asked | None:
+        values = get_variable_values(self._schema, self._node.variable_definitions or (), variables, max_errors=1)
+        if isinstance(values, list):
+            return None
+        variant = self._variant(values, context.scope)
+        if variant.roots is None:
+            return None
+        try:
+            given = [self._given(root, values) for _, root in variant.roots]
+        except GraphQLError:
+            return None
+        key = ("values", *((signature(one), points_of(one)) for one in given))
+        priced = self._admitted(variant, key, values, context)
+        if priced is None:
+            return None
+        requests = [
+            root and partial(root.request, self._arguments, arguments)
+            for (_, root), arguments in zip(variant.roots, given, strict=True)
+        ]
+        return (variant.roots, requests, priced)
+
+    def _key(self, coerced: Mapping[str, Any], scope: Scope) -> Hashable:
+        flags = tuple([coerced.get(name) for name in self._flags]) if self._flags else ()
+        return (id(scope.policy), id(scope.views), scope.role, flags)
+
+    def _variant(self, values: VariableValues, scope: Scope) -> _Variant:
+        key = self._key(values.coerced, scope)
+        variant = self._variants.get(key)
+        if variant is None:
+            roots = self._compiled(values, scope)
+            templates = self._templates(roots, values) if roots is not None else None
+            sized = any(template and template.sized for template in templates or ())
+            variant = _Variant(scope.policy, scope.views, roots, templates, sized)
+            self._variants[key] = variant
+            while len(self._variants) > _VARIANTS_MAX:
+                self._variants.popitem(last=False)
+        self._variants.move_to_end(key)
+        return variant
+
+    def _templates(self, roots: Roots, values: VariableValues) -> list[Template | None] | None:
+        try:
+            self._scalars = Scalars(values)
+            return [self._template(root, values) if root else None for _, root in roots]
+        except NoTemplateError:
+            return None
+
+    def _template(self, root: Root, values: VariableValues) -> Template:
+        if not isinstance(root, Connection):
+            raise NoTemplateError  # a report takes far longer than its arguments
+        return Template(root.table, self._definition(root), root.nodes[0], values, self._arguments)
+
+    def _compiled(self, values: VariableValues, scope: Scope) -> Roots | None:
+        shaping = Shaping(self._schema, self._fragments, values)
+        document = Document(self._fragments, values.coerced)
+        roots: Roots = []
+        try:
+            for key, details in shaping.roots(self._node).items():
+                meta = details[0].node.name.value == "__typename"
+                roots.append((key, None if meta else root_field(shaping, self._node, document, key, details, scope)))
+        except (IneligibleError, RecursionError):
+            return None
+        return roots if any(root is not None for _, root in roots) else None
+
+    def _given(self, root: Root | None, values: VariableValues) -> dict[str, Any]:
+        if root is None:
+            return {}
+        return get_argument_values(self._definition(root), root.nodes[0], values)
+
+    def _definition(self, root: Root) -> Any:  # noqa: ANN401 - graphql-core's field
+        assert self._schema.query_type is not None
+        return self._schema.query_type.fields[root.nodes[0].name.value]
+
+    def _admitted(self, variant: _Variant, key: Hashable, values: VariableValues, context: Context) -> Priced | None:
+        """The price, once the gate lets the operation pass. What the gate looks at is all in the key."""
+        priced = variant.admitted.get(key)
+        if priced is None:
+            found = admitted(self._schema, self._node, self._fragments, values, context.scope)
+            if isinstance(found, GraphQLError):
+                return None
+            priced = variant.admitted[key] = found
+            while len(variant.admitted) > _ADMITTED_MAX:
+                variant.admitted.popitem(last=False)
+        return priced
+
+
+async def _run(roots: Roots, requests: Requests, priced: Priced, context: Context) -> ExecutionResult | None:
+    data: dict[str, Any] = {}
+    errors: list[GraphQLError] = []
+    try:
+        answers = await _answers(roots, requests, context)
+    except Exception:
+        # The ordinary path meets it again, places it, and logs it.
+        context.bucket.give_back(context.requested_cost)
+        context.requested_cost = 0
+        context.sizes.clear()
+        return None
+    for (key, _), answer in zip(roots, answers, strict=True):
+        failed = isinstance(answer, _Failed)
+        if failed:
+            errors.append(answer.error)
+        data[key] = None if failed else answer
+    return ExecutionResult(data, errors or None, settle(priced, context, answered=True))
+
+
+async def _answers(roots: Roots, requests: Requests, context: Context) -> Sequence[Any]:
+    """What each root answers, in step: its data, or how it failed; one that fails leaves the others theirs."""
+    work = [(root, make) for (_, root), make in zip(roots, requests, strict=True) if root and make]
+    if len(roots) == 1:
+        return [await _root(*work[0], context)]
+    tasks = [asyncio.ensure_future(_root(root, make, context)) for root, make in work]
+    try:
+        answers = iter(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+    return ["Query" if root is None else next(answers) for _, root in roots]
+
+
+async def _root(root: Any, make_request: Any, context: Context) -> "dict[str, Any] | _Failed":  # noqa: ANN401
+    try:
+        return await root.answer(context, make_request)
+    except (RequestError, QueryTimeoutError) as error:
+        return _Failed(located_error(error, root.nodes, [root.key]))
+
+
+def _charged(priced: Priced, context: Context) -> bool:
+    """Whether the key can pay. If not, nothing has happened yet: the ordinary path refuses."""
+    if charge(priced, context) is None:
+        return True
+    context.http_headers.pop("Retry-After", None)
+    context.requested_cost = 0
+    return False
+
+
+class _Failed(NamedTuple):
+    """In place of the data of a root field."""
+
+    error: GraphQLError
+
+
+def _directive_variables(document: DocumentNode) -> tuple[str, ...] | None:
+    """The variables that decide what is included; None when a directive is not one of those that do."""
+    names: set[str] = set()
+    for node in _nodes(document):
+        if isinstance(node, DirectiveNode):
+            if node.name.value not in _DIRECTIVES:
+                return None
+            names |= {inner.name.value for inner in _nodes(node) if isinstance(inner, VariableNode)}
+    return tuple(sorted(names))
+
+
+def _nodes(start: Node) -> Iterator[Node]:
+    pending = [start]
+    while pending:
+        node = pending.pop()
+        yield node
+        for key in node.keys:
+            value = getattr(node, key, None)
+            if isinstance(value, Node):
+                pending.append(value)
+            elif isinstance(value, list | tuple):
+                pending += [item for item in value if isinstance(item, Node)]

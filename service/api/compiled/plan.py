@@ -1,0 +1,196 @@
+"""From a validated document to what a compiled operation answers: response keys by graphql-core's own CollectFields.
+
+Only `calls`, `errors` and `costs` are covered, and of them what `Shape`s can say; anything else is IneligibleError, and
+the operation takes Strawberry's ordinary path.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from graphql import (
+    FieldNode,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    get_named_type,
+    is_non_null_type,
+)
+from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
+
+from service.api.calls.resolvers import row_selection, wanted
+from service.api.compiled.arguments import Arguments
+from service.api.compiled.report import Report, report
+from service.api.execution.context import Context
+from service.query.authorization.selection_set import Document
+from service.query.model.catalog import CALLS, ERRORS, Table
+from service.query.model.scope import Scope
+from service.query.records.page import Page, PageRequest, Wanted
+from service.query.records.projection import fixed_projection
+from service.query.rendering.field_expressions import whole
+from service.query.rendering.row_renderer import Entry, IneligibleError, Rows, Shape
+
+TABLES: Final[Mapping[str, Table]] = {"calls": CALLS, "errors": ERRORS}
+_CONNECTION: Final = frozenset({"__typename", "nodes", "edges", "pageInfo", "totalCount"})
+_EDGE: Final = frozenset({"__typename", "cursor", "node"})
+_PAGE_INFO: Final = frozenset({"__typename", "hasNextPage", "hasPreviousPage", "startCursor", "endCursor"})
+_ENTRIES_MAX: Final = 500
+
+
+class Shaping:
+    """Shapes of one operation, for one set of values of the variables that its directives name."""
+
+    def __init__(self, schema: GraphQLSchema, fragments: Mapping[str, Any], values: Any) -> None:  # noqa: ANN401
+        self._schema = schema
+        self._fragments = {name: FragmentDetails(fragment) for name, fragment in fragments.items()}
+        self._values = values
+        self._entries = 0
+
+    def roots(self, operation: OperationDefinitionNode) -> dict[str, list[FieldDetails]]:
+        root = self._schema.query_type
+        assert root is not None
+        fields = collect_fields(self._schema, self._fragments, self._values, root, operation)
+        return dict(fields.grouped_field_set)
+
+    def shape(self, operation: OperationDefinitionNode, type_: str, details: list[FieldDetails]) -> Shape:
+        parent = self._schema.type_map[type_]
+        if not isinstance(parent, GraphQLObjectType):
+            raise IneligibleError
+        found = collect_subfields(self._schema, self._fragments, self._values, operation, parent, details)
+        entries = []
+        for key, below in found.grouped_field_set.items():
+            self._entries += 1
+            if self._entries > _ENTRIES_MAX:
+                raise IneligibleError
+            entries.append(self._entry(operation, parent, key, below))
+        return Shape(type_, tuple(entries))
+
+    def _entry(
+        self, operation: OperationDefinitionNode, parent: GraphQLObjectType, key: str, details: list[FieldDetails]
+    ) -> Entry:
+        node = details[0].node
+        name = node.name.value
+        if name == "__typename":
+            return Entry(key, name, True)
+        if any(detail.node.arguments for detail in details):
+            # What the gate remembers knows only the arguments of root fields.
+            raise IneligibleError
+        definition = parent.fields[name]
+        below = None
+        if node.selection_set is not None:
+            below = self.shape(operation, get_named_type(definition.type).name, details)
+        return Entry(key, name, is_non_null_type(definition.type), below)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Connection:
+    """One root field: its response key and nodes, what to read, and how its page is answered."""
+
+    key: str
+    nodes: Sequence[FieldNode]
+    table: Table
+    shape: Shape
+    wanted: Wanted
+    edge_cursors: bool
+    rows: Rows
+
+    def request(self, arguments: Arguments, given: Mapping[str, Any]) -> PageRequest:
+        """Raises what the resolver would raise."""
+        return arguments.request(self.table, given)
+
+    async def answer(self, context: Context, make: Callable[[], PageRequest]) -> dict[str, Any]:
+        """The connection as JSON values. Raises DoubtError where the schema might refuse one."""
+        reader, scope = context.reader, context.scope
+        page = await reader.page(scope, self.table, make(), self.wanted)
+        answers = iter(await self.rows.answer(reader, scope, page.rows, page.account))
+        data: dict[str, Any] = {}
+        for entry in self.shape.entries:
+            match entry.field:
+                case "nodes":
+                    data[entry.key] = next(answers)
+                case "edges":
+                    data[entry.key] = _edges(entry, page, answers, cursors=self.edge_cursors)
+                case "pageInfo":
+                    data[entry.key] = _page_info(entry, page)
+                case "totalCount":
+                    data[entry.key] = whole(page.total or 0)
+                case _:
+                    data[entry.key] = self.shape.type
+        context.sizes[(self.key,)] = len(page.rows)
+        return data
+
+
+Root = Connection | Report
+
+
+def root_field(
+    shaping: Shaping,
+    operation: OperationDefinitionNode,
+    document: Document,
+    key: str,
+    details: list[FieldDetails],
+    scope: Scope,
+) -> Root:
+    """What one root field asks for. IneligibleError where the compiled form does not reach."""
+    nodes = [detail.node for detail in details]
+    if nodes[0].name.value == "costs":
+        return report(key, nodes, shaping.shape(operation, "CostReport", details), document.tree(nodes), scope)
+    table = TABLES.get(nodes[0].name.value)
+    if table is None:
+        raise IneligibleError
+    shape = shaping.shape(operation, "CallConnection" if table is CALLS else "CallErrorConnection", details)
+    tree = document.tree(nodes)
+    _check(shape, _CONNECTION)
+    shapes = []
+    for entry in shape.entries:
+        if entry.field == "nodes" and entry.below is not None:
+            shapes.append(entry.below)
+        elif entry.field == "edges" and entry.below is not None:
+            _check(entry.below, _EDGE)
+            shapes += [edge.below for edge in entry.below.entries if edge.below is not None]
+        elif entry.below is not None:
+            _check(entry.below, _PAGE_INFO)
+    rows = Rows(table, row_selection(tree), shapes, scope)
+    asked = wanted(tree)
+    # A pseudonym says its period, and errors are found by time and id: these want the values themselves.
+    texts = table is CALLS and not {"user", "error"} & {*asked.selection}
+    asked = replace(asked, projection=fixed_projection(table, asked.selection, scope), texts_only=texts)
+    return Connection(key, nodes, table, shape, asked, "cursor" in tree.get("edges", {}), rows)
+
+
+def _check(shape: Shape, covered: frozenset[str]) -> None:
+    if not covered >= {entry.field for entry in shape.entries}:
+        raise IneligibleError
+
+
+def _edges(entry: Entry, page: Page, answers: Any, *, cursors: bool) -> list[dict[str, Any]]:  # noqa: ANN401
+    assert entry.below is not None
+    sealed = [page.cursor(row) for row in page.rows] if cursors else []
+    keys, lists = [], []
+    for edge in entry.below.entries:
+        keys.append(edge.key)
+        if edge.field == "node":
+            lists.append(next(answers))
+        elif edge.field == "cursor":
+            lists.append(sealed)
+        else:
+            lists.append([entry.below.type] * len(page.rows))
+    return [dict(zip(keys, values, strict=True)) for values in zip(*lists, strict=True)]
+
+
+def _page_info(entry: Entry, page: Page) -> dict[str, Any]:
+    assert entry.below is not None
+    data: dict[str, Any] = {}
+    for part in entry.below.entries:
+        match part.field:
+            case "hasNextPage":
+                data[part.key] = bool(page.has_next)
+            case "hasPreviousPage":
+                data[part.key] = bool(page.has_previous)
+            case "startCursor":
+                data[part.key] = page.cursor(page.rows[0]) if page.rows else None
+            case "endCursor":
+                data[part.key] = page.cursor(page.rows[-1]) if page.rows else None
+            case _:
+                data[part.key] = entry.below.type
+    return data

@@ -1,0 +1,1 @@
+"""Before and around an operation: bounds, admission, complexity, limits, errors, tracing."""

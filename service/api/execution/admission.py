@@ -1,0 +1,142 @@
+"""What every operation passes before it runs: limits, enforcement, cost, rate."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from graphql import FieldNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, get_argument_values
+from graphql.execution.values import VariableValues, get_variable_values
+from strawberry.extensions import SchemaExtension
+
+from service.api.execution.complexity import TOO_MANY_VALUES, Priced, Pricing, TooManyFieldsError, points_max
+from service.api.execution.context import Context
+from service.api.execution.documents import documents_of, operation_of
+from service.api.execution.errors import Code, refused
+from service.query.authorization.enforcement import enforce
+from service.query.authorization.selection_set import Document, fragments_of
+from service.query.model.errors import ForbiddenError
+from service.query.model.scope import Scope
+
+_PRICINGS: Final[dict[int, Pricing]] = {}
+
+
+class Gate(SchemaExtension):
+    """Runs after validation and refuses in its place. Stands after `Preparation` in the list."""
+
+    def __init__(self) -> None:
+        self._priced: Priced | None = None
+
+    def on_validate(self) -> Iterator[None]:
+        execution = self.execution_context
+        if not execution.pre_execution_errors and execution.graphql_document is not None:
+            error = self._refusal()
+            if error is not None:
+                execution.pre_execution_errors = [error]
+        yield
+
+    def _refusal(self) -> GraphQLError | None:
+        execution = self.execution_context
+        context: Context = execution.context
+        assert execution.graphql_document is not None
+        operation = operation_of(execution.graphql_document, execution.operation_name)
+        schema: GraphQLSchema = execution.schema._schema
+        if context.variable_points > points_max(operation):
+            return refused(Code.MAX_COST_EXCEEDED, TOO_MANY_VALUES)
+        definitions = operation.variable_definitions or ()
+        values = get_variable_values(schema, definitions, execution.variables or {}, max_errors=1)
+        if isinstance(values, list):
+            return values[0]
+        found = admitted(schema, operation, fragments_of(execution.graphql_document), values, context.scope)
+        if isinstance(found, GraphQLError):
+            return found
+        compiled = getattr(execution.schema, "compiled", None)
+        if compiled is not None and execution.query is not None:
+            nodes = documents_of(execution).nodes_of(execution.query)
+            compiled.offer(execution.query, execution.graphql_document, nodes)
+        refusal = charge(found, context)
+        self._priced = None if refusal is not None else found
+        return refusal
+
+    def get_results(self) -> dict[str, Any]:
+        """`extensions.cost`, as Shopify has it. What was not spent is given back first."""
+        context = self.execution_context.context
+        if not isinstance(context, Context) or not context.requested_cost:
+            return {}
+        priced, self._priced = self._priced, None
+        result = self.execution_context.result
+        return settle(priced, context, answered=result is not None and result.data is not None)
+
+
+def admitted(
+    schema: GraphQLSchema,
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, Any],
+    values: VariableValues,
+    scope: Scope,
+) -> Priced | GraphQLError:
+    """The price of an operation that the scope's role may ask, or why it is refused.
+
+    Depends on the schema, the document, policy and role, the variables of directives, and of the arguments on their
+    names, their enum values and `first` and `last`: `compiled.py` remembers it by these.
+    """
+    document = Document(fragments, values.coerced)
+
+    def arguments(definition: Any, node: FieldNode) -> Mapping[str, Any]:  # noqa: ANN401 - graphql-core's field
+        return get_argument_values(definition, node, values)
+
+    try:
+        priced = _pricing(schema).price(operation, document, arguments)
+        enforce(schema, operation, document, arguments, scope)
+    except TooManyFieldsError as error:
+        return refused(Code.MAX_COST_EXCEEDED, str(error))
+    except ForbiddenError as error:
+        return refused(Code.FORBIDDEN, str(error))
+    except GraphQLError as error:
+        return error
+    return priced
+
+
+def charge(priced: Priced, context: Context) -> GraphQLError | None:
+    """Take the price from the key's bucket; the refusal when it is too high, or there is not enough left."""
+    cost = priced.asked
+    context.requested_cost = cost
+    if cost > context.max_cost:
+        message = f"the operation costs {cost}, more than {context.max_cost}: ask for fewer fields or smaller pages"
+        return refused(Code.MAX_COST_EXCEEDED, message)
+    return None if context.bucket.take(cost) else overspent(cost, context)
+
+
+def overspent(cost: int, context: Context) -> GraphQLError:
+    """The refusal of a key whose bucket does not hold `cost`; says when it will."""
+    wait = max(1, round(context.bucket.seconds_until(cost) + 0.5))
+    return throttled(f"the key has spent its cost for now: try again in {wait} seconds", wait, context)
+
+
+def throttled(message: str, seconds: int, context: Context, **told: object) -> GraphQLError:
+    """A refusal that ends by itself: `Retry-After` says when, and the error too, for who sees no headers."""
+    context.http_headers["Retry-After"] = str(seconds)
+    return GraphQLError(message, extensions={"code": Code.THROTTLED.value, "retryAfterSeconds": seconds, **told})
+
+
+def settle(priced: Priced | None, context: Context, *, answered: bool) -> dict[str, Any]:
+    """`extensions` of an answer; what was charged and not spent goes back. `priced` None: nothing was run.
+
+    A root field that failed has no size and is charged as asked, and so is an operation that is not `answered` at all:
+    a question that fails on purpose must not be a cheap one.
+    """
+    actual, requested, bucket = None, context.requested_cost, context.bucket
+    if priced is not None:
+        actual = priced.spent(context.sizes) if answered else requested
+        if actual != requested:
+            bucket.give_back(requested - actual)
+    cost: dict[str, Any] = {"requestedQueryCost": requested, "actualQueryCost": actual}
+    if bucket.capacity:
+        cost["throttleStatus"] = {
+            "maximumAvailable": bucket.capacity,
+            "currentlyAvailable": bucket.available,
+            "restoreRate": bucket.restore_rate,
+        }
+    return {"cost": cost}
+
+
+def _pricing(schema: GraphQLSchema) -> Pricing:
+    return _PRICINGS.setdefault(id(schema), Pricing(schema))

@@ -1,0 +1,1 @@
+"""Exports and evidence files."""

@@ -1,0 +1,116 @@
+"""`createEvidence` and `export`: evidence for an auditor who has a key and not a shell.
+
+What the bundle covers is on record and in the ledger before the answer, under a signed checkpoint; its lines are
+written after it, by `service.export`. An auditor asks `export` until the file is ready, and fetches it.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+from uuid import uuid4
+
+import strawberry
+
+from service.api.execution.context import Context
+from service.api.exports.types import Export, decode_export_id, encode_export_id, export_node, told_when_busy
+from service.api.ledger.queries import ledger_of
+from service.api.ledger.types import Checkpoint, checkpoint_node
+from service.api.retention.queries import reading, refuse_bound
+from service.api.types.directives import Cost
+from service.api.types.scalars import BigInt
+from service.ledger import ask_evidence, span_of
+from service.storage.control.exports import get_export
+from service.storage.control.policies import applied_policy
+
+EVIDENCE_COST: Final = 1_000
+Info = strawberry.Info[Context, Any]
+UNSET: Any = strawberry.UNSET
+
+
+def _optional(description: str, *, name: str | None = None) -> Any:  # noqa: ANN401 - any type
+    return strawberry.field(description=description, name=name, default=UNSET)
+
+
+@strawberry.input(description="What the bundle is to cover; the whole ledger when nothing is given.")
+class CreateEvidenceInput:
+    since_size: BigInt | None = _optional(
+        "Size of the checkpoint that you already hold: only what came after it, with the proof that it continues it."
+    )
+    from_: datetime | None = _optional(
+        "Entries that were recorded at this moment or later. With `sinceSize` the bundle begins with whichever is "
+        "earlier.",
+        name="from",
+    )
+    to: datetime | None = _optional(
+        "Entries that were recorded before this moment, and those after it up to the next signed checkpoint."
+    )
+
+
+@strawberry.type(description="The bundle that was asked for.")
+class CreateEvidencePayload:
+    export: Export = strawberry.field(description="Ask `export` for its state until it is ready.")
+    checkpoint: Checkpoint = strawberry.field(description="What the bundle ends at. Keep it: the next one begins here.")
+
+
+@strawberry.type
+class ExportQuery:
+    """Root fields of exports; part of `Query`."""
+
+    @strawberry.field(
+        description="One export and its download; null when it is unknown, or another key's. Admins of every account "
+        "are given anybody's.",
+        directives=[Cost(weight=2)],
+    )
+    async def export(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its id, `exp_...`.")]
+    ) -> Export | None:
+        return await resolve_export(info.context, id)
+
+
+@strawberry.type
+class EvidenceMutation:
+    """Root fields of evidence; part of `Mutation`."""
+
+    @strawberry.mutation(
+        description="A signed bundle for offline verification (auditor): an auditor has a key, not a shell. A key has "
+        "one export under way at a time.",
+        directives=[Cost(weight=EVIDENCE_COST)],
+    )
+    async def create_evidence(
+        self,
+        info: Info,
+        input: Annotated[CreateEvidenceInput, strawberry.argument(description="What the bundle is to cover.")],
+    ) -> CreateEvidencePayload | None:
+        refuse_bound(info.context, "createEvidence")
+        return await _create_evidence(info.context, input)
+
+
+async def resolve_export(context: Context, id_: str) -> Export | None:
+    """The export, if there is one that the scope reaches."""
+    number = decode_export_id(id_)
+    if number is None:
+        return None
+    async with reading(context) as connection:
+        record = await get_export(connection, number)
+    if record is None or not record.reached_by(context.scope, context.scope.policy):
+        return None
+    return export_node(record)
+
+
+async def _create_evidence(context: Context, wanted: CreateEvidenceInput) -> CreateEvidencePayload:
+    ledger, id_ = ledger_of(context), uuid4()
+    span = await span_of(
+        ledger,
+        since_size=_given(wanted.since_size),
+        recorded_from=_given(wanted.from_),
+        recorded_to=_given(wanted.to),
+    )
+    applied = await applied_policy()
+    digest = "" if applied is None else applied.digest
+    with told_when_busy(context):
+        record, issued = await ask_evidence(ledger, span, id_, encode_export_id(id_), context.scope, digest)
+    context.export_asked()
+    return CreateEvidencePayload(export=export_node(record), checkpoint=checkpoint_node(issued))
+
+
+def _given(value: Any) -> Any:  # noqa: ANN401 - an input as given
+    return None if value is UNSET else value

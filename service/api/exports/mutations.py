@@ -1,0 +1,111 @@
+"""`createExport`: rows to a file, by what the key that asks may see; written after the answer, by `service.export`."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import Enum
+from typing import Annotated, Any, Final
+from uuid import uuid4
+
+import strawberry
+from graphql import GraphQLError
+
+from service.api.calls.filters import written_filter
+from service.api.execution.context import Context
+from service.api.execution.limits import Bucket
+from service.api.exports.kinds import SHAPES, Shape, chosen_fields, operation_of
+from service.api.exports.types import Export, export_node, told_when_busy
+from service.api.types.directives import Cost
+from service.api.types.filter_inputs import CallFilter, ErrorFilter
+from service.query.model.errors import BadInputError
+from service.storage.control.exports import ExportKind as StoredKind
+from service.storage.control.exports import ask_export
+from service.storage.control.policies import applied_policy
+
+EXPORT_COST: Final = 1_000
+_MAX_COST: Final = 1_000_000
+Info = strawberry.Info[Context, Any]
+UNSET: Any = strawberry.UNSET
+
+
+def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
+    return strawberry.enum_value(name, description=description)
+
+
+@strawberry.enum(description="How rows are written.")
+class ExportFormat(Enum):
+    CSV = _value("CSV", "RFC 4180, UTF-8, with a header; texts that a spreadsheet would run begin with `'`.")
+    NDJSON = _value("NDJSON", "One JSON object a line, as GraphQL would answer it.")
+
+
+@strawberry.enum(description="What is exported.")
+class ExportKind(Enum):
+    CALLS = _value("CALLS", "A row a call.")
+    ERRORS = _value("ERRORS", "A row a failed call's error, inside its window, masked as for every reader.")
+    COSTS = _value("COSTS", "Sums by UTC day, account, model, provider, status and currency.")
+
+
+@strawberry.input(description="Rows to write to a file, oldest first.")
+class CreateExportInput:
+    kind: ExportKind = strawberry.field(description="What is exported.")
+    format: ExportFormat = strawberry.field(description="How it is written: CSV or NDJSON.")
+    filter: CallFilter | None = strawberry.field(default=UNSET, description="Which calls, for CALLS and COSTS.")
+    error_filter: ErrorFilter | None = strawberry.field(default=UNSET, description="Which errors, for ERRORS.")
+    fields: list[str] | None = strawberry.field(
+        default=UNSET,
+        description="Names of fields of `Call`, `CallError` or `CostRow`, in the order in which they are written; "
+        "all that the role sees when not given.",
+    )
+
+
+@strawberry.type(description="The export that was asked for.")
+class CreateExportPayload:
+    export: Export = strawberry.field(description="Ask `export` for its state until it is ready.")
+
+
+@strawberry.type
+class ExportMutation:
+    """Root fields of exports; part of `Mutation`."""
+
+    @strawberry.mutation(
+        description="Write the rows of a filter to a file. A key has one export under way at a time.",
+        directives=[Cost(weight=EXPORT_COST)],
+    )
+    async def create_export(
+        self, info: Info, input: Annotated[CreateExportInput, strawberry.argument(description="What is exported.")]
+    ) -> CreateExportPayload | None:
+        return CreateExportPayload(export=await _create_export(info, input))
+
+
+async def _create_export(info: Info, wanted: CreateExportInput) -> Export:
+    context, shape = info.context, SHAPES[wanted.kind.name]
+    filter_ = _filter(wanted, shape)
+    fields = chosen_fields(shape, None if wanted.fields in (None, UNSET) else wanted.fields, context.scope)
+    await _try(info, shape, operation_of(shape, fields), filter_)
+    applied = await applied_policy()
+    assert applied is not None, "what serves requests has a policy"
+    request = {"format": wanted.format.name, "fields": fields, "filter": filter_}
+    database, kind = context.reader.database, StoredKind[wanted.kind.name]
+    with told_when_busy(context):
+        record = await ask_export(database, uuid4(), kind, context.scope, applied.digest, request)
+    context.export_asked()
+    return export_node(record)
+
+
+def _filter(wanted: CreateExportInput, shape: Shape) -> dict[str, Any] | None:
+    """The filter of the kind, as it would be written. Raises BadInputError for that of another kind."""
+    given = {"CallFilter": wanted.filter, "ErrorFilter": wanted.error_filter}
+    if any(one for name, one in given.items() if name != shape.filter):
+        raise BadInputError("calls and costs are chosen by `filter`, errors by `errorFilter`")
+    one = given[shape.filter]
+    return written_filter(one) if one else None
+
+
+async def _try(info: Info, shape: Shape, operation: str, filter_: Mapping[str, Any] | None) -> None:
+    """Ask for the first row: whatever would be refused later is refused now, in GraphQL's words and with its code."""
+    variables: dict[str, Any] = {"first": 1} | ({"total": False} if shape.paged else {})
+    if filter_ is not None:
+        variables["filter"] = filter_
+    context = replace(info.context, bucket=Bucket(0), max_cost=_MAX_COST, sizes={}, http_headers={})
+    result = await info.schema.execute(operation, variable_values=variables, context_value=context)
+    for error in result.errors or []:
+        raise GraphQLError(error.message, extensions=error.extensions)

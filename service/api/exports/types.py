@@ -1,0 +1,87 @@
+"""Exports as the schema shows them: how far a file is, and where it is fetched. Nothing of what is in it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import strawberry
+
+from service.api.execution.admission import throttled
+from service.api.execution.context import Context
+from service.api.retention.types import decode_id, encode_id
+from service.api.types.calls import Node
+from service.api.types.scalars import BigInt, Digest, big_int
+from service.storage.control.exports import ExportBusyError, ExportRecord
+from service.storage.control.exports import ExportState as StoredState
+
+PREFIX = "exp"
+
+
+def _field(description: str, *, name: str | None = None) -> Any:  # noqa: ANN401 - any type
+    return strawberry.field(description=description, name=name)
+
+
+def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
+    return strawberry.enum_value(name, description=description)
+
+
+@strawberry.enum(description="How far an export is.")
+class ExportState(Enum):
+    QUEUED = _value("QUEUED", "It waits for its turn.")
+    RUNNING = _value("RUNNING", "It is being written.")
+    READY = _value("READY", "It can be fetched, until `expiresAt`.")
+    FAILED = _value("FAILED", "There is no file; `failure` says why. Ask for it again.")
+    EXPIRED = _value("EXPIRED", "The file is gone. Ask for it again.")
+
+
+@strawberry.type(description="A file that was asked for, and its download.")
+class Export(Node):
+    id: strawberry.ID = _field("Opaque id, `exp_...`.")
+    state: ExportState = _field("How far it is.")
+    rows: BigInt | None = _field("Rows, or entries of the ledger, in the file; null until it is ready.")
+    bytes: BigInt | None = _field("Size of the file; null until it is ready.")
+    url: str | None = _field(
+        "Where this service has the file: a path, to be asked for with the same key in the `Authorization` header. "
+        "Null unless it is ready."
+    )
+    sha256: Digest | None = _field("Digest of the file; null until it is ready.")
+    manifest: str | None = _field("What the file is, as JSON, to be kept with it; null unless it is ready.")
+    expires_at: datetime | None = _field("When the file is removed; null until it is ready.")
+    failure: str | None = _field("Why there is no file; null unless it has failed.")
+
+
+def encode_export_id(id_: UUID) -> strawberry.ID:
+    return encode_id(PREFIX, id_)
+
+
+def decode_export_id(text: str) -> UUID | None:
+    """The id in `text`; None when it is none of an export."""
+    return decode_id(PREFIX, text)
+
+
+@contextmanager
+def told_when_busy(context: Context) -> Iterator[None]:
+    """THROTTLED with the export that is under way, and when it is worth asking again."""
+    try:
+        yield
+    except ExportBusyError as error:
+        told: dict[str, object] = {} if error.running is None else {"export": encode_export_id(error.running)}
+        raise throttled(str(error), error.seconds, context, **told) from error
+
+
+def export_node(record: ExportRecord) -> Export:
+    id_, ready = encode_export_id(record.id), record.state is StoredState.READY
+    return Export(
+        id=id_,
+        state=ExportState[record.state.name],
+        rows=big_int(record.rows),
+        bytes=big_int(record.bytes),
+        url=f"/v1/exports/{id_}" if ready else None,
+        sha256=None if record.sha256 is None else Digest(record.sha256),
+        manifest=record.manifest if ready else None,
+        expires_at=record.expires_at,
+        failure=record.failure,
+    )

@@ -1,0 +1,226 @@
+"""The ledger as it is asked for: entries, checkpoints and proofs.
+
+It is about every account, and an entry's hash tells who can guess the entry what it says: a key that is bound to
+accounts gets neither entries nor proofs. Checkpoints are for everybody who may ask.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+import strawberry
+from strawberry import Some
+
+from policies.policy.roots import CEILINGS
+from service.api.calls.resolvers import Slicing, tree_of, wanted
+from service.api.execution.context import Context
+from service.api.ledger.types import (
+    Checkpoint,
+    LedgerEntryConnection,
+    LedgerEntryEdge,
+    LedgerFilter,
+    LedgerKindFilter,
+    Proof,
+    checkpoint_node,
+    entry_node,
+    proof_node,
+)
+from service.api.retention.queries import refuse_bound
+from service.api.types.connections import PageInfo
+from service.api.types.directives import Cost, paged
+from service.api.types.filter_inputs import BigIntFilter, DateTimeFilter
+from service.api.types.scalars import BigInt
+from service.ledger import Checkpoints, Ledger, LedgerKind, LedgerRangeError, Selection
+from service.ledger.store import INDEX_MAX
+from service.query.records.cursor import CursorError, Cursors
+
+Info = strawberry.Info[Context, Any]
+UNSET: Any = strawberry.UNSET
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def _argument(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - Strawberry's marker
+    return strawberry.argument(description=description, name=name)
+
+
+Filter = Annotated[LedgerFilter | None, _argument("Which entries.")]
+First = Annotated[int | None, _argument("How many: 1 to 200, 50 when not given.")]
+After = Annotated[str | None, _argument("Go on after this cursor.")]
+IssuedSize = Annotated[BigInt | None, _argument("How many entries it covers; the newest when not given.")]
+Index = Annotated[BigInt, _argument("The entry's place.")]
+Size = Annotated[BigInt, _argument("How many entries the tree has.")]
+From = Annotated[BigInt, _argument("Size of the older tree.", "from")]
+To = Annotated[BigInt, _argument("Size of the newer tree.", "to")]
+
+
+@strawberry.type
+class LedgerQuery:
+    """Root fields of the ledger; part of `Query`."""
+
+    @strawberry.field(description="Ledger entries in ledger order.", directives=[*paged(), Cost(weight=10)])
+    async def ledger(
+        self, info: Info, filter: Filter = UNSET, first: First = UNSET, after: After = UNSET
+    ) -> LedgerEntryConnection | None:
+        refuse_bound(info.context, "ledger")
+        return await _entries(info, selection_of(filter or None), first, after)
+
+    @strawberry.field(
+        description="The newest signed checkpoint, or the one of a given size. None is signed for the asking: those "
+        "that were issued can be had.",
+        directives=[Cost(weight=5)],
+    )
+    async def checkpoint(self, info: Info, size: IssuedSize = UNSET) -> Checkpoint | None:
+        checkpoints = Checkpoints(ledger_of(info.context))
+        if size is UNSET or size is None:
+            issued = await checkpoints.latest()
+            if issued is None:
+                raise LedgerRangeError("no checkpoint was signed yet: ask again in some minutes")
+        else:
+            issued = await checkpoints.at(size)
+            if issued is None:
+                raise LedgerRangeError(await _not_issued(checkpoints, size))
+        return checkpoint_node(issued)
+
+    @strawberry.field(
+        description="Proof that entry `index` is in the tree of `size` entries.", directives=[Cost(weight=10)]
+    )
+    async def inclusion_proof(self, info: Info, index: Index, size: Size) -> Proof | None:
+        refuse_bound(info.context, "inclusionProof")
+        return proof_node(await ledger_of(info.context).inclusion_proof(index, size))
+
+    @strawberry.field(
+        description="Proof that the tree of `to` entries extends the tree of `from` entries.",
+        directives=[Cost(weight=10)],
+    )
+    async def consistency_proof(self, info: Info, from_: From, to: To) -> Proof | None:
+        refuse_bound(info.context, "consistencyProof")
+        return proof_node(await ledger_of(info.context).consistency_proof(from_, to))
+
+
+def ledger_of(context: Context) -> Ledger:
+    """The ledger of what serves the request."""
+    assert context.ledger is not None, "what serves requests has a ledger"
+    return context.ledger
+
+
+def selection_of(filter_: LedgerFilter | None) -> Selection:
+    """The entries that a filter names: each of its fields narrows one half-open range or the kinds."""
+    if filter_ is None:
+        return Selection()
+    start, end = _indexes(filter_.index) if filter_.index else (0, INDEX_MAX)
+    earliest, latest = _moments(filter_.recorded_at) if filter_.recorded_at else (None, None)
+    return Selection(start, end, _kinds(filter_.kind) if filter_.kind else None, earliest, latest)
+
+
+def _indexes(wanted_: BigIntFilter) -> tuple[int, int]:
+    starts, ends = [0], [INDEX_MAX]
+    for given, bounds, offset in (
+        (wanted_.eq, starts, 0),
+        (wanted_.eq, ends, 1),
+        (wanted_.lt, ends, 0),
+        (wanted_.lte, ends, 1),
+        (wanted_.gt, starts, 1),
+        (wanted_.gte, starts, 0),
+    ):
+        value = _value(given)
+        if value is not None:
+            bounds.append(value + offset)
+    return min(max(starts), INDEX_MAX), max(min(ends), 0)
+
+
+def _moments(wanted_: DateTimeFilter) -> tuple[datetime | None, datetime | None]:
+    """Entries are shown to the millisecond and stored to the microsecond; what is shown is what is compared."""
+    starts, ends = list[datetime](), list[datetime]()
+    for given, bounds, bound in (
+        (wanted_.eq, starts, _not_before),
+        (wanted_.eq, ends, _past),
+        (wanted_.lt, ends, _not_before),
+        (wanted_.lte, ends, _past),
+        (wanted_.gt, starts, _past),
+        (wanted_.gte, starts, _not_before),
+    ):
+        value = _value(given)
+        if value is not None:
+            bounds.append(bound(value))
+    return max(starts, default=None), min(ends, default=None)
+
+
+def _value(given: Any) -> Any:  # noqa: ANN401 - what an operator compares with
+    """None for what is not given."""
+    return None if given is UNSET else given.value if isinstance(given, Some) else given
+
+
+def _past(moment: datetime) -> datetime:
+    """The first moment that is shown as later than `moment`."""
+    floor = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    return _LAST if floor > _LAST - _MILLISECOND else floor + _MILLISECOND
+
+
+def _not_before(moment: datetime) -> datetime:
+    """The first moment that is shown as `moment` or later."""
+    return _past(moment) if moment.microsecond % 1000 else moment
+
+
+def _kinds(wanted_: LedgerKindFilter) -> tuple[LedgerKind, ...] | None:
+    found = list(LedgerKind)
+    if wanted_.eq is not None:
+        found = [kind for kind in found if kind.name == wanted_.eq.value.name]
+    if wanted_.in_ is not None and wanted_.in_ is not UNSET:
+        names = {kind.name for kind in wanted_.in_}
+        found = [kind for kind in found if kind.name in names]
+    return None if len(found) == len(LedgerKind) else tuple(found)
+
+
+async def _entries(info: Info, selection: Selection, first: Any, after: Any) -> LedgerEntryConnection:  # noqa: ANN401
+    context, asked = info.context, wanted(tree_of(info))
+    ledger, size = ledger_of(context), Slicing(None if first is UNSET else first).size
+    cursors = Cursors(await context.reader.keyring.secret("cursor"))
+    binding = Cursors.binding("ledger", selection.parameters())
+    going_on = after not in (None, UNSET)
+    following = _following(selection, cursors.open(after, binding)) if going_on else selection
+    found = await ledger.page(following, first=size + 1) if asked.rows or asked.has_next else []
+    entries = found[:size]
+    nodes = [entry_node(entry, note=_may_read_notes(context)) for entry in entries]
+    sealed = [cursors.seal((entry.index,), binding) for entry in entries]
+    context.sizes[tuple(info.path.as_list())] = len(entries)
+    return LedgerEntryConnection(
+        edges=[LedgerEntryEdge(cursor=cursor, node=node) for cursor, node in zip(sealed, nodes, strict=True)],
+        nodes=nodes,
+        page_info=_page_info(sealed, more=len(found) > size, before=going_on),
+        total_count=await _count(ledger, selection) if asked.total else 0,
+    )
+
+
+def _following(selection: Selection, position: tuple[Any, ...]) -> Selection:
+    match position:
+        case (int(index),):
+            start = max(selection.start, index + 1)
+            return Selection(start, selection.end, selection.kinds, selection.recorded_from, selection.recorded_to)
+    raise CursorError
+
+
+async def _count(ledger: Ledger, selection: Selection) -> int:
+    """How many match. No index is ever missing: a range of indexes needs no counting."""
+    if (selection.kinds, selection.recorded_from, selection.recorded_to) == (None, None, None):
+        return max(0, min(selection.end, await ledger.size()) - selection.start)
+    return await ledger.count(selection)
+
+
+def _may_read_notes(context: Context) -> bool:
+    """Only roles that can ever be granted the ledger, whatever a policy says: a note is people's words."""
+    return "ledger" in CEILINGS[context.scope.role]
+
+
+def _page_info(cursors: list[str], *, more: bool, before: bool) -> PageInfo:
+    return PageInfo(
+        has_next_page=more,
+        has_previous_page=before,
+        start_cursor=cursors[0] if cursors else None,
+        end_cursor=cursors[-1] if cursors else None,
+    )
+
+
+async def _not_issued(checkpoints: Checkpoints, size: int) -> str:
+    near = [str(one) for one in await checkpoints.near(size) if one is not None]
+    said = f"the nearest are of {' and '.join(near)}" if near else "none was signed yet"
+    return f"there is no checkpoint of {size} entries: {said}"

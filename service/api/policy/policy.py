@@ -1,0 +1,111 @@
+"""The policy as an auditor or a frontend reads it."""
+
+from datetime import datetime
+from typing import Any, Final
+
+import strawberry
+
+from policies import Policy as LawfulPolicy
+from policies import Role as LawfulRole
+from policies import digest as digest_of
+from policies.policy.views import view_table
+from service.api.execution.context import Context
+from service.api.execution.errors import Code, refused
+from service.api.types.directives import Cost
+from service.api.types.enums import DataClass, PolicyAction, Role, Store, View
+from service.api.types.scalars import Digest
+from service.storage.control.policies import StoredPolicy, StoredPolicyError, policy_of_digest
+
+_FIELDS_WEIGHT: Final = 50
+Info = strawberry.Info[Context, Any]
+
+
+@strawberry.type(description="What one role gets of a field.")
+class RoleView:
+    role: Role = strawberry.field(description="The role.")
+    view: View = strawberry.field(description="How the field is shown to it.")
+
+
+@strawberry.type(description="What the policy does with one field.")
+class PolicyField:
+    field: str = strawberry.field(description="`Type.field` as in this schema.")
+    class_: DataClass = strawberry.field(name="class", description="What kind of data it is.")
+    action: PolicyAction = strawberry.field(description="What admission does to it.")
+    store: Store = strawberry.field(description="Table that holds it.")
+    views: list[RoleView] = strawberry.field(description="What each role gets of it.")
+
+
+@strawberry.type(description="For how long values of a class can be read in one store, for the accounts of one tier.")
+class PolicyWindow:
+    class_: DataClass = strawberry.field(name="class", description="The class.")
+    tier: str = strawberry.field(description="The tier.")
+    store: Store = strawberry.field(description="The table.")
+    window_days: int = strawberry.field(description="Days of 24 hours.")
+
+
+@strawberry.type(description="A policy that is or was in force.")
+class Policy:
+    record: strawberry.Private[StoredPolicy]
+    name: str = strawberry.field(description="Its name.")
+    version: int = strawberry.field(description="Policies are counted as they are put in force here, from 1.")
+    digest: Digest = strawberry.field(description="SHA-256 of the canonical text.")
+    applied_at: datetime = strawberry.field(description="When it was put in force.")
+    applied_by: strawberry.ID = strawberry.field(
+        description="Key id of who asked for it; `cli` for the operator's shell, `system` for the first of a ledger."
+    )
+    approved_by: strawberry.ID | None = strawberry.field(
+        description="Key id of the second admin; null where none was needed."
+    )
+    document: str = strawberry.field(description="Canonical text: its SHA-256 is the digest.")
+
+    @strawberry.field(description="What it does with every field.", directives=[Cost(weight=_FIELDS_WEIGHT)])
+    def fields(self) -> list[PolicyField]:
+        policy = _read(self.record)
+        tables = {role: view_table(policy, LawfulRole[role.name]) for role in Role}
+        return [
+            PolicyField(
+                field=name,
+                class_=DataClass[rule.data_class.name],
+                action=PolicyAction[rule.action.name],
+                store=Store[rule.store.name],
+                views=[RoleView(role=role, view=View[table[name].name]) for role, table in tables.items()],
+            )
+            for name, rule in sorted(policy.fields.items())
+        ]
+
+    @strawberry.field(description="How long values can be read.")
+    def windows(self) -> list[PolicyWindow]:
+        return [
+            PolicyWindow(
+                class_=DataClass[window.data_class.name],
+                tier=window.tier,
+                store=Store[window.store.name],
+                window_days=window.days,
+            )
+            for window in _read(self.record).windows()
+        ]
+
+
+def _read(record: StoredPolicy) -> LawfulPolicy:
+    try:
+        return record.read().policy
+    except StoredPolicyError:
+        message = "that policy was written for another version of calledger; its `document` can still be read"
+        raise refused(Code.BAD_USER_INPUT, message) from None
+
+
+async def resolve_policy(info: Info, digest: str | None) -> Policy | None:
+    """The policy that this process obeys, or the one that was last applied under `digest`; None when there is none."""
+    record = await policy_of_digest(digest_of(info.context.scope.policy) if digest is None else digest)
+    if record is None:
+        return None
+    return Policy(
+        record=record,
+        name=record.name,
+        version=record.version,
+        digest=Digest(record.digest),
+        applied_at=record.applied_at,
+        applied_by=strawberry.ID(record.applied_by),
+        approved_by=None if record.approved_by is None else strawberry.ID(record.approved_by),
+        document=record.document,
+    )

@@ -1,0 +1,61 @@
+"""Who asks, what they may see, and what they may still spend."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import strawberry
+
+from policies.policy import fields as policy_fields
+from service.api.execution.context import Context
+from service.api.types.enums import Role, View
+from service.query.authorization.enforcement import choosable
+
+
+@strawberry.type(description="What the role gets of one field.")
+class FieldView:
+    field: str = strawberry.field(description="`Type.field` as in this schema.")
+    view: View = strawberry.field(description="How it is shown.")
+    filterable: bool = strawberry.field(description="May it be filtered, ordered or grouped by.")
+
+
+@strawberry.type(description="What the key may spend on operations.")
+class RateLimit:
+    limit: int = strawberry.field(description="Cost a minute; 0: no limit.")
+    remaining: int = strawberry.field(description="Cost that can be spent now.")
+    reset_at: datetime = strawberry.field(description="When all of it can be spent again.")
+
+
+@strawberry.type(description="Who asks.")
+class Viewer:
+    role: Role = strawberry.field(description="Role of the key.")
+    accounts: list[str] | None = strawberry.field(description="Accounts that the key is bound to. Null: every account.")
+    key_id: strawberry.ID = strawberry.field(description="Public part of the key.")
+    expires_at: datetime | None = strawberry.field(description="When the key ends; null: it does not.")
+
+    @strawberry.field(description="So that a frontend asks only for what it may have.")
+    def fields(self, info: strawberry.Info[Context, Any]) -> list[FieldView]:
+        scope = info.context.scope
+        filterable = choosable(scope)
+        return [
+            FieldView(field=field, view=View[scope.views[field].name], filterable=field in filterable)
+            for field in policy_fields.DATA_FIELDS
+        ]
+
+    @strawberry.field(description="What the key may spend.")
+    def rate_limit(self, info: strawberry.Info[Context, Any]) -> RateLimit:
+        bucket = info.context.bucket
+        available = bucket.available
+        wait = timedelta(seconds=(bucket.capacity - available) / bucket.per_second if bucket.capacity else 0)
+        return RateLimit(limit=bucket.capacity, remaining=available, reset_at=datetime.now(UTC) + wait)
+
+
+async def resolve_viewer(context: Context) -> Viewer:
+    scope = context.scope
+    accounts = context.reader.accounts
+    names = None if scope.accounts is None else sorted([await accounts.name(number) for number in scope.accounts])
+    return Viewer(
+        role=Role[scope.role.name],
+        accounts=names,
+        key_id=strawberry.ID(scope.key_id),
+        expires_at=context.expires_at,
+    )

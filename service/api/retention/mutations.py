@@ -1,0 +1,254 @@
+"""Duties of compliance: holds, purges by their digest, erasures; on record and in the ledger before the answer."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+
+from policies.policy.model import DataClass as LawfulClass
+from service.api.execution.context import Context
+from service.api.retention.queries import account_in_scope, means_of, reading, refuse_bound
+from service.api.retention.types import (
+    Erasure,
+    ErasureKind,
+    Hold,
+    PurgedPartition,
+    PurgeRun,
+    decode_id,
+    entry_index,
+    erasure_node,
+    hold_node,
+    partition_node,
+    purge_node,
+)
+from service.api.types.directives import Cost
+from service.api.types.enums import DataClass
+from service.api.types.scalars import BigInt, Digest
+from service.query.model.errors import BadInputError
+from service.retention.erasure import erasure as erasures
+from service.retention.erasure import notes
+from service.retention.errors import PurgePlanError
+from service.retention.holds import holds
+from service.retention.purge.planning import counted, held_back, plan_purge, request_purge
+
+Info = strawberry.Info[Context, Any]
+UNSET: Any = strawberry.UNSET
+
+
+def _field(description: str, *, name: str | None = None, optional: bool = False) -> Any:  # noqa: ANN401 - any type
+    if optional:
+        return strawberry.field(description=description, name=name, default=UNSET)
+    return strawberry.field(description=description, name=name)
+
+
+@strawberry.input(description="What a hold names. What is not given does not narrow it.")
+class HoldScopeInput:
+    account: str = _field("Calls of this account.")
+    from_: datetime | None = _field("That started at this moment or later.", name="from", optional=True)
+    to: datetime | None = _field("That started before this moment.", optional=True)
+    model: str | None = _field("Of this model.", optional=True)
+    api_key: str | None = _field("Of this key of the gateway.", optional=True)
+    call_ids: list[strawberry.ID] | None = _field("These calls and no others.", optional=True)
+
+
+@strawberry.input(description="A hold to place.")
+class PlaceHoldInput:
+    name: str = _field("What it is called, such as the case.")
+    owner: str = _field("Who answers for it.")
+    reason: str = _field("Why.")
+    scope: HoldScopeInput = _field("What it names.")
+    classes: list[DataClass] = _field("Classes to keep: OPERATIONAL, BILLING, PERSONAL.")
+    expires_at: datetime | None = _field("When it ends by itself.", optional=True)
+
+
+@strawberry.type(description="The hold that was placed.")
+class PlaceHoldPayload:
+    hold: Hold = _field("It is in force.")
+    ledger_index: BigInt = _field("The ledger's entry of it.")
+
+
+@strawberry.input(description="A hold to lift.")
+class LiftHoldInput:
+    hold_id: strawberry.ID = _field("Its id.")
+    reason: str = _field("Why.")
+
+
+@strawberry.type(description="The hold that was lifted.")
+class LiftHoldPayload:
+    hold: Hold = _field("What was kept for it alone is gone.")
+    ledger_index: BigInt = _field("The ledger's entry of it.")
+
+
+@strawberry.input(description="What a plan is about; all that is due when nothing is given.")
+class PlanPurgeInput:
+    class_: DataClass | None = _field("Partitions and keys of this class.", name="class", optional=True)
+    tier: str | None = _field("Of accounts of this tier.", optional=True)
+
+
+@strawberry.type(description="What a purge would do now.")
+class PlanPurgePayload:
+    digest: Digest = _field("What requestPurge wants.")
+    partitions: list[PurgedPartition] = _field("Partitions that it would drop.")
+    keys: BigInt = _field("Period keys that it would destroy.")
+    rows_held_back: BigInt = _field("Rows of these partitions that holds would keep.")
+
+
+@strawberry.input(description="A plan to carry out.")
+class RequestPurgeInput:
+    digest: Digest = _field("Of planPurge.")
+
+
+@strawberry.type(description="The purge that was asked for.")
+class RequestPurgePayload:
+    purge_run: PurgeRun = _field("The worker carries it out.")
+
+
+@strawberry.input(description="Whom to erase.")
+class RequestErasureInput:
+    kind: ErasureKind = _field("A person or the whole account.")
+    account: str = _field("The account.")
+    user_id: str | None = _field(
+        "Plain id of the person, for USER; hashed here, never stored or logged.", optional=True
+    )
+    reason: str = _field("Why.")
+
+
+@strawberry.type(description="The erasure that was asked for.")
+class RequestErasurePayload:
+    erasure: Erasure = _field("A person's rows are erased by now but for what a hold keeps; an account's, soon.")
+
+
+@strawberry.input(description="Which notes to erase.")
+class EraseNotesInput:
+    indexes: list[BigInt] = _field("Entries of the ledger: 1 to 500.")
+    reason: str = _field("Why; it is a note itself, and names nobody at best.")
+
+
+@strawberry.type(description="The notes that were erased.")
+class EraseNotesPayload:
+    erased: list[BigInt] = _field("Entries that had a note until now.")
+    ledger_index: BigInt = _field("The ledger's entry of it.")
+
+
+@strawberry.type
+class RetentionMutation:
+    """Root fields of retention; part of `Mutation`."""
+
+    @strawberry.mutation(
+        description="Keep what matches, whatever its window (compliance).", directives=[Cost(weight=50)]
+    )
+    async def place_hold(
+        self, info: Info, input: Annotated[PlaceHoldInput, strawberry.argument(description="What to keep, and why.")]
+    ) -> PlaceHoldPayload | None:
+        context, scope = info.context, input.scope
+        await account_in_scope(context, scope.account)
+        ids = _given(scope.call_ids)
+        hold = await holds.place_hold(
+            means_of(context),
+            name=input.name,
+            owner=input.owner,
+            reason=input.reason,
+            scope=holds.Scope(
+                scope.account,
+                _given(scope.from_),
+                _given(scope.to),
+                _given(scope.model),
+                _given(scope.api_key),
+                None if ids is None else tuple(ids),
+            ),
+            classes=[LawfulClass[one.name] for one in dict.fromkeys(input.classes)],
+            expires_at=_given(input.expires_at),
+            actor=context.scope.key_id,
+        )
+        return PlaceHoldPayload(hold=hold_node(hold, scope.account), ledger_index=entry_index(hold.ledger_index))
+
+    @strawberry.mutation(description="Let go of a hold (compliance).", directives=[Cost(weight=50)])
+    async def lift_hold(
+        self, info: Info, input: Annotated[LiftHoldInput, strawberry.argument(description="Which hold, and why.")]
+    ) -> LiftHoldPayload | None:
+        context, means = info.context, means_of(info.context)
+        hold_id = decode_id("hold", input.hold_id)
+        async with reading(context) as connection:
+            found = None if hold_id is None else await holds.get_hold(connection, hold_id)
+        if hold_id is None or found is None:
+            raise BadInputError("there is no such hold")
+        account = await context.reader.accounts.name(found.account_id)
+        if context.scope.accounts is not None and found.account_id not in context.scope.accounts:
+            raise BadInputError("there is no such hold")
+        hold, index = await holds.lift_hold(means, hold_id, reason=input.reason, actor=context.scope.key_id)
+        return LiftHoldPayload(hold=hold_node(hold, account), ledger_index=entry_index(index))
+
+    @strawberry.mutation(
+        description="What a purge would do now, with the digest that requestPurge wants.", directives=[Cost(weight=100)]
+    )
+    async def plan_purge(
+        self, info: Info, input: Annotated[PlanPurgeInput, strawberry.argument(description="What the plan is about.")]
+    ) -> PlanPurgePayload | None:
+        refuse_bound(info.context, "planPurge")
+        means = means_of(info.context)
+        class_, name = _given(input.class_), _given(input.tier)
+        tier = None if name is None else means.policy().tiers.get(name)
+        if name is not None and tier is None:
+            raise BadInputError(f"the policy has no tier `{name}`")
+        due = await plan_purge(means)
+        wanted = due.part(data_class=class_ and LawfulClass[class_.name], tier=tier and tier.number)
+        wanted = await counted(means, wanted)
+        return PlanPurgePayload(
+            digest=Digest(wanted.digest()),
+            partitions=[partition_node(means, part) for part in wanted.partitions],
+            keys=BigInt(len(wanted.keys)),
+            rows_held_back=BigInt(await held_back(means, wanted)),
+        )
+
+    @strawberry.mutation(description="Ask the worker to carry out a plan.", directives=[Cost(weight=100)])
+    async def request_purge(
+        self, info: Info, input: Annotated[RequestPurgeInput, strawberry.argument(description="The plan to carry out.")]
+    ) -> RequestPurgePayload | None:
+        refuse_bound(info.context, "requestPurge")
+        means = means_of(info.context)
+        try:
+            run = await request_purge(means, input.digest, actor=info.context.scope.key_id)
+        except PurgePlanError:
+            raise BadInputError("nothing that is due has this digest: ask `planPurge` again") from None
+        return RequestPurgePayload(purge_run=purge_node(means, run))
+
+    @strawberry.mutation(
+        description="Erase one person's or one account's data (GDPR art. 17).", directives=[Cost(weight=100)]
+    )
+    async def request_erasure(
+        self,
+        info: Info,
+        input: Annotated[RequestErasureInput, strawberry.argument(description="Whom to erase, and why.")],
+    ) -> RequestErasurePayload | None:
+        context = info.context
+        await account_in_scope(context, input.account)
+        erasure = await erasures.request_erasure(
+            means_of(context),
+            kind=erasures.ErasureKind[input.kind.name],
+            account=input.account,
+            user=_given(input.user_id),
+            reason=input.reason,
+            actor=context.scope.key_id,
+            at_once=input.kind is ErasureKind.USER,
+        )
+        return RequestErasurePayload(erasure=erasure_node(erasure, input.account))
+
+    @strawberry.mutation(
+        description="Erase notes of the ledger for good: people's words, and what holds and keys repeat of them "
+        "(compliance). The leaves stay.",
+        directives=[Cost(weight=50)],
+    )
+    async def erase_notes(
+        self, info: Info, input: Annotated[EraseNotesInput, strawberry.argument(description="Whose, and why.")]
+    ) -> EraseNotesPayload | None:
+        refuse_bound(info.context, "eraseNotes")
+        indexes = [int(one) for one in input.indexes]
+        done = await notes.erase_notes(
+            means_of(info.context), indexes, reason=input.reason, actor=info.context.scope.key_id
+        )
+        erased = [BigInt(index) for index in done.indexes]
+        return EraseNotesPayload(erased=erased, ledger_index=entry_index(done.ledger_index))
+
+
+def _given(value: Any) -> Any:  # noqa: ANN401 - an input as given
+    return None if value is UNSET else value

@@ -1,0 +1,324 @@
+"""Retention as it is asked for: the report, holds, purges, erasures and accounts.
+
+A key that is bound to accounts learns of those alone: holds and erasures of others, and purges, which serve all
+accounts at once, are not for it.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
+
+import strawberry
+
+from policies.policy import views
+from service.api.calls.resolvers import Slicing, tree_of
+from service.api.execution.context import Context
+from service.api.retention.types import (
+    Account,
+    AccountConnection,
+    AccountEdge,
+    ClassRetention,
+    ErasureConnection,
+    ErasureEdge,
+    Hold,
+    HoldConnection,
+    HoldEdge,
+    PurgeRun,
+    PurgeRunConnection,
+    PurgeRunEdge,
+    class_node,
+    decode_id,
+    erasure_node,
+    hold_node,
+    purge_node,
+)
+from service.api.types.calls import Node
+from service.api.types.connections import PageInfo
+from service.api.types.directives import Cost, paged
+from service.api.types.scalars import BigInt, Digest
+from service.query.model.errors import BadInputError, ForbiddenError
+from service.query.reader import TimedReading
+from service.query.records.account_list import account_number, count_accounts, count_calls, page_accounts
+from service.query.records.cursor import CursorError, Cursors
+from service.retention.audit import report
+from service.retention.context import Means
+from service.retention.erasure import erasure as erasures
+from service.retention.holds import holds
+from service.retention.purge_runs import Runs
+from service.storage.control.policies import applied_policy
+
+Info = strawberry.Info[Context, Any]
+UNSET: Any = strawberry.UNSET
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+Position = tuple[datetime, UUID]
+T = TypeVar("T")
+
+
+def _argument(description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
+    return strawberry.argument(description=description)
+
+
+First = Annotated[int | None, _argument("How many: 1 to 200, 50 when not given.")]
+After = Annotated[str | None, _argument("Go on after this cursor.")]
+Active = Annotated[bool | None, _argument("Only those in force, or only the others.")]
+Accounts = Annotated[
+    list[str] | None, _argument("Rows of these accounts alone; all that the key reaches when not given.")
+]
+
+
+def means_of(context: Context) -> Means:
+    """What retention works with in this process."""
+    means: Means = context.services["means"]
+    return means
+
+
+def reading(context: Context) -> TimedReading:
+    """A connection that PostgreSQL itself keeps to the accounts of the one who asks."""
+    return context.reader.connection(context.scope)
+
+
+@strawberry.type(description="What is kept, for how long, and whether anything older is here now.")
+class RetentionReport:
+    as_of: datetime = strawberry.field(description="Moment of the answer by the database's clock.")
+    classes: list[ClassRetention] = strawberry.field(description="One entry a class, store and tier.")
+    next_purge_at: datetime | None = strawberry.field(description="When something is due next.")
+    keyring_backup_days: int = strawberry.field(
+        description="Days until a destroyed key has left the keyring's backups, as the operator declares."
+    )
+    missing: list[str] = strawberry.field(description="Walls that are missing here, in words.")
+    detached: list[str] = strawberry.field(
+        description="Partitions that are still on the disk, outside their store: a detach that is pending, or a drop "
+        "that is. Their rows count as hidden, and as overdue past their deadline."
+    )
+
+    @strawberry.field(description="Digest of the policy in force.")
+    async def policy_digest(self) -> Digest:
+        applied = await applied_policy()
+        return Digest(applied.digest if applied else "")
+
+    @strawberry.field(description="Holds in force; empty for who may not ask `holds`.", directives=[Cost(weight=10)])
+    async def holds(self, info: Info) -> list[Hold]:
+        context = info.context
+        if not views.may_ask(context.scope.policy, context.scope.role, "holds"):
+            return []
+        async with reading(context) as connection:
+            found = await holds.page_holds(connection, 200, active=True, accounts=context.scope.accounts)
+        return [hold_node(hold, await context.reader.accounts.name(hold.account_id)) for hold in found]
+
+    @strawberry.field(
+        description="The newest purge; null for who may not ask `purgeRuns`.", directives=[Cost(weight=5)]
+    )
+    async def last_purge(self, info: Info) -> PurgeRun | None:
+        context, means = info.context, means_of(info.context)
+        if context.scope.accounts is not None or not views.may_ask(
+            context.scope.policy, context.scope.role, "purgeRuns"
+        ):
+            return None
+        async with reading(context) as connection:
+            newest = await Runs(connection).newest()
+        return None if newest is None else purge_node(means, newest)
+
+
+@strawberry.type
+class RetentionQuery:
+    """Root fields of retention; part of `Query`."""
+
+    @strawberry.field(
+        description="What is kept, for how long, and whether anything older is here now.", directives=[Cost(weight=100)]
+    )
+    async def retention(self, info: Info, accounts: Accounts = UNSET) -> RetentionReport | None:
+        context, means = info.context, means_of(info.context)
+        numbers = await _numbers(context, accounts)
+        async with reading(context) as connection:
+            found = await report.report(means, numbers, connection=connection)
+        return RetentionReport(
+            as_of=found.as_of,
+            classes=[class_node(one) for one in found.classes],
+            next_purge_at=found.next_purge_at,
+            keyring_backup_days=means.keyring_backup_days,
+            missing=list(found.missing),
+            detached=list(found.detached),
+        )
+
+    @strawberry.field(description="Purges, newest first.", directives=[*paged(), Cost(weight=10)])
+    async def purge_runs(self, info: Info, first: First = UNSET, after: After = UNSET) -> PurgeRunConnection | None:
+        refuse_bound(info.context, "purgeRuns")
+        means = means_of(info.context)
+        async with reading(info.context) as connection:
+            runs = Runs(connection)
+            page = await _page(info, "purgeRuns", first, after, runs.page, lambda run: (run.planned_at, run.id))
+            total = await runs.count()
+        nodes = [purge_node(means, run) for run in page.rows]
+        edges = [PurgeRunEdge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
+        return PurgeRunConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
+
+    @strawberry.field(description="Legal holds, lifted ones included.", directives=[*paged(), Cost(weight=10)])
+    async def holds(
+        self, info: Info, active: Active = UNSET, first: First = UNSET, after: After = UNSET
+    ) -> HoldConnection | None:
+        context, accounts = info.context, info.context.scope.accounts
+        wanted = None if active is UNSET else active
+        async with reading(context) as connection:
+
+            async def fetch(size: int, position: Position | None) -> list[holds.Hold]:
+                return await holds.page_holds(connection, size, after=position, active=wanted, accounts=accounts)
+
+            page = await _page(info, f"holds {wanted}", first, after, fetch, lambda hold: (hold.placed_at, hold.id))
+            total = await holds.count_holds(connection, active=wanted, accounts=accounts)
+        nodes = [hold_node(hold, await context.reader.accounts.name(hold.account_id)) for hold in page.rows]
+        edges = [HoldEdge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
+        return HoldConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
+
+    @strawberry.field(
+        description="Requests to erase one person or one account.", directives=[*paged(), Cost(weight=10)]
+    )
+    async def erasures(self, info: Info, first: First = UNSET, after: After = UNSET) -> ErasureConnection | None:
+        context, accounts = info.context, info.context.scope.accounts
+        async with reading(context) as connection:
+
+            async def fetch(size: int, position: Position | None) -> list[erasures.Erasure]:
+                return await erasures.page_erasures(connection, size, position, accounts)
+
+            page = await _page(info, "erasures", first, after, fetch, lambda one: (one.requested_at, one.id))
+            total = await erasures.count_erasures(connection, accounts)
+        nodes = [erasure_node(one, await context.reader.accounts.name(one.account_id)) for one in page.rows]
+        edges = [ErasureEdge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
+        return ErasureConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
+
+    @strawberry.field(description="Accounts with their tier.", directives=[*paged(), Cost(weight=10)])
+    async def accounts(self, info: Info, first: First = UNSET, after: After = UNSET) -> AccountConnection | None:
+        return await _accounts(info, first, after)
+
+
+class _Page:
+    """Rows of one page with their cursors."""
+
+    def __init__(self, rows: list[Any], cursors: list[str], info: PageInfo) -> None:
+        self.rows, self.cursors, self.info = rows, cursors, info
+
+
+async def _page(
+    info: Info,
+    kind: str,
+    first: Any,  # noqa: ANN401 - an argument as given
+    after: Any,  # noqa: ANN401
+    fetch: Callable[[int, Position | None], Awaitable[list[T]]],
+    place: Callable[[T], Position],
+) -> _Page:
+    """One page of records that are ordered by moment and id, newest first."""
+    size, cursors = _size(first), await _cursors(info)
+    binding = Cursors.binding(kind, info.context.scope.accounts)
+    position = None if after in (None, UNSET) else _position(cursors.open(after, binding))
+    found = await fetch(size + 1, position)
+    rows = found[:size]
+    sealed = [cursors.seal(_stored(place(row)), binding) for row in rows]
+    return _Page(rows, sealed, _page_info(info, sealed, len(found) > size, position is not None))
+
+
+async def _accounts(info: Info, first: Any, after: Any) -> AccountConnection:  # noqa: ANN401 - arguments as given
+    context, scope = info.context, info.context.scope.accounts
+    size, cursors = _size(first), await _cursors(info)
+    binding = Cursors.binding("accounts", scope)
+    behind = "" if after in (None, UNSET) else str(cursors.open(after, binding)[0])
+    async with reading(context) as connection:
+        found = await page_accounts(connection, size + 1, behind=behind, accounts=scope)
+        rows = found[:size]
+        counts = await count_calls(connection, [row["id"] for row in rows])
+        total = await count_accounts(connection, scope) if "totalCount" in tree_of(info) else 0
+    await context.reader.accounts.learn(row["id"] for row in rows)
+    now = await context.reader.clock.now()
+    nodes = [_account(context, row, counts.get(row["id"], 0), now) for row in rows]
+    sealed = [cursors.seal((row["name"],), binding) for row in rows]
+    edges = [AccountEdge(cursor=cursor, node=node) for cursor, node in zip(sealed, nodes, strict=True)]
+    page_info = _page_info(info, sealed, len(found) > size, bool(behind))
+    return AccountConnection(edges=edges, nodes=nodes, page_info=page_info, total_count=total)
+
+
+def _account(context: Context, row: Any, calls: int, now: datetime) -> Account:  # noqa: ANN401 - a record
+    number = context.reader.accounts.tier(row["id"], now)
+    tier = context.scope.policy.tier_number(number)
+    return Account(
+        number=row["id"],
+        name=row["name"],
+        tier=tier.name if tier else str(number),
+        created_at=row["created_at"],
+        calls=BigInt(calls),
+    )
+
+
+async def retention_node(context: Context, id_: str) -> Node | None:
+    """A hold, purge or erasure by its id; None when there is none, or the role may not ask for its kind."""
+    means, scope = means_of(context), context.scope
+    if (hold_id := decode_id("hold", id_)) and views.may_ask(scope.policy, scope.role, "holds"):
+        async with reading(context) as connection:
+            hold = await holds.get_hold(connection, hold_id)
+        if hold is not None and _reaches(context, hold.account_id):
+            return hold_node(hold, await context.reader.accounts.name(hold.account_id))
+    if (erasure_id := decode_id("erasure", id_)) and views.may_ask(scope.policy, scope.role, "erasures"):
+        async with reading(context) as connection:
+            erasure = await erasures.get_erasure(connection, erasure_id)
+        if erasure is not None and _reaches(context, erasure.account_id):
+            return erasure_node(erasure, await context.reader.accounts.name(erasure.account_id))
+    if (run_id := decode_id("purge", id_)) and views.may_ask(scope.policy, scope.role, "purgeRuns"):
+        if scope.accounts is not None:
+            return None
+        async with reading(context) as connection:
+            run = await Runs(connection).get(run_id)
+        return None if run is None else purge_node(means, run)
+    return None
+
+
+def refuse_bound(context: Context, field: str) -> None:
+    """ForbiddenError for a key that is bound to accounts: a purge serves all of them at once."""
+    if context.scope.accounts is not None:
+        raise ForbiddenError(f"`{field}` is about every account, and the key is bound to some")
+
+
+async def account_in_scope(context: Context, name: str) -> int:
+    """The account's number; BadInputError for one that is unknown or out of the key's scope, in the same words."""
+    async with reading(context) as connection:
+        number = await account_number(connection, name)
+    if number is None or not _reaches(context, number):
+        raise BadInputError(f"there is no account `{name}`")
+    return number
+
+
+async def _numbers(context: Context, names: Any) -> Sequence[int] | None:  # noqa: ANN401 - an argument as given
+    if names in (None, UNSET):
+        return context.scope.accounts
+    return [await account_in_scope(context, name) for name in names]
+
+
+def _reaches(context: Context, account: int) -> bool:
+    return context.scope.accounts is None or account in context.scope.accounts
+
+
+def _size(first: Any) -> int:  # noqa: ANN401 - an argument as given
+    return Slicing(None if first is UNSET else first).size
+
+
+async def _cursors(info: Info) -> Cursors:
+    return Cursors(await info.context.reader.keyring.secret("cursor"))
+
+
+def _stored(position: Position) -> tuple[int, str]:
+    return (position[0] - EPOCH) // timedelta(microseconds=1), position[1].hex
+
+
+def _position(stored: Sequence[Any]) -> Position:
+    try:
+        micros, id_ = stored
+        return EPOCH + timedelta(microseconds=micros), UUID(hex=id_)
+    except (ValueError, TypeError, OverflowError):
+        raise CursorError from None
+
+
+def _page_info(info: Info, cursors: Sequence[str], more: bool, before: bool) -> PageInfo:
+    info.context.sizes[tuple(info.path.as_list())] = len(cursors)
+    return PageInfo(
+        has_next_page=more,
+        has_previous_page=before,
+        start_cursor=cursors[0] if cursors else None,
+        end_cursor=cursors[-1] if cursors else None,
+    )

@@ -1,0 +1,1 @@
+"""Scalars, enums, filters and types of the schema that all roots share."""

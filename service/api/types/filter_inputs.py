@@ -1,0 +1,229 @@
+"""Filters and orders as a caller writes them. `filters.py` makes predicates of them.
+
+What is null in a filter is not given: clients send null for every variable that they do not set, such as an open bound
+of a range. `eq` and `ne` alone refuse it, by `Maybe`: nothing equals null, and "no filter" is not what was meant.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import strawberry
+from strawberry import Maybe
+
+from service.api.types.enums import (
+    AmountUnknownReason,
+    CallOrderField,
+    CallStatus,
+    ErrorGroupOrderField,
+    ErrorOrderField,
+    OrderDirection,
+)
+from service.api.types.scalars import BigInt
+
+
+def _field(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - a dataclass field, whatever its type
+    return strawberry.field(description=description, name=name)
+
+
+def _optional(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - a dataclass field, whatever its type
+    return strawberry.field(description=description, name=name, default=strawberry.UNSET)
+
+
+@strawberry.input(description="Compares text by code point, case-sensitive. All given operators must hold.")
+class StringFilter:
+    eq: Maybe[str] = _field("Equal.")
+    ne: Maybe[str] = _field("Not equal; also what was not reported.")
+    in_: list[str] | None = _optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[str] | None = _optional("None of these; also what was not reported.", "notIn")
+    contains: str | None = _optional("Contains this text.")
+    starts_with: str | None = _optional("Starts with this text.")
+    is_null: bool | None = _optional("Was not reported (true), or was (false).")
+
+
+@strawberry.input(description="Compares ids.")
+class IDFilter:
+    eq: Maybe[strawberry.ID] = _field("Equal.")
+    in_: list[strawberry.ID] | None = _optional("One of these; an empty list matches nothing.", "in")
+
+
+@strawberry.input(
+    one_of=True,
+    description="Names users by the plain id (roles that may; hashed here, never logged) or by pseudonym.",
+)
+class UserFilter:
+    id: Maybe[str] = _field("The plain id of one user.")
+    pseudonym: Maybe[list[strawberry.ID]] = _field("Any of these pseudonyms.")
+    is_null: Maybe[bool] = _field("Not reported, or not readable any more (true), or readable (false).")
+
+
+@strawberry.input(description="Compares whole numbers. All given operators must hold.")
+class IntFilter:
+    eq: Maybe[int] = _field("Equal.")
+    ne: Maybe[int] = _field("Not equal; also what was not reported.")
+    in_: list[int] | None = _optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[int] | None = _optional("None of these; also what was not reported.", "notIn")
+    lt: int | None = _optional("Less than.")
+    lte: int | None = _optional("At most.")
+    gt: int | None = _optional("More than.")
+    gte: int | None = _optional("At least.")
+    is_null: bool | None = _optional("Was not reported (true), or was (false).")
+
+
+@strawberry.input(description="Compares 64-bit whole numbers. All given operators must hold.")
+class BigIntFilter:
+    eq: Maybe[BigInt] = _field("Equal.")
+    lt: BigInt | None = _optional("Less than.")
+    lte: BigInt | None = _optional("At most.")
+    gt: BigInt | None = _optional("More than.")
+    gte: BigInt | None = _optional("At least.")
+
+
+@strawberry.input(description="Compares sums of tokens, 64-bit whole numbers. All given operators must hold.")
+class TokenSumFilter:
+    eq: Maybe[BigInt] = _field("Equal.")
+    ne: Maybe[BigInt] = _field("Not equal; also what was not reported.")
+    in_: list[BigInt] | None = _optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[BigInt] | None = _optional("None of these; also what was not reported.", "notIn")
+    lt: BigInt | None = _optional("Less than.")
+    lte: BigInt | None = _optional("At most.")
+    gt: BigInt | None = _optional("More than.")
+    gte: BigInt | None = _optional("At least.")
+    is_null: bool | None = _optional("Was not reported (true), or was (false).")
+
+
+@strawberry.input(description="Compares exact decimals. All given operators must hold.")
+class DecimalFilter:
+    eq: Maybe[Decimal] = _field("Equal.")
+    ne: Maybe[Decimal] = _field("Not equal; also what was not reported.")
+    lt: Decimal | None = _optional("Less than.")
+    lte: Decimal | None = _optional("At most.")
+    gt: Decimal | None = _optional("More than.")
+    gte: Decimal | None = _optional("At least.")
+    is_null: bool | None = _optional("Was not reported (true), or was (false).")
+
+
+@strawberry.input(description="Compares moments. `gte` and `lt` together make a half-open range.")
+class DateTimeFilter:
+    eq: Maybe[datetime] = _field("At exactly this moment.")
+    lt: datetime | None = _optional("Before.")
+    lte: datetime | None = _optional("Not after.")
+    gt: datetime | None = _optional("After.")
+    gte: datetime | None = _optional("Not before.")
+
+
+@strawberry.input(description="Compares yes and no.")
+class BooleanFilter:
+    eq: Maybe[bool] = _field("Equal.")
+    is_null: bool | None = _optional("Was not reported (true), or was (false).")
+
+
+@strawberry.input(description="Compares how calls ended.")
+class CallStatusFilter:
+    eq: Maybe[CallStatus] = _field("Equal.")
+    ne: Maybe[CallStatus] = _field("Not equal.")
+    in_: list[CallStatus] | None = _optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[CallStatus] | None = _optional("None of these.", "notIn")
+
+
+@strawberry.input(description="Compares why amounts are not known.")
+class AmountUnknownFilter:
+    eq: Maybe[AmountUnknownReason] = _field("Equal.")
+    ne: Maybe[AmountUnknownReason] = _field("Not equal; also where the amount is known.")
+    in_: list[AmountUnknownReason] | None = _optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[AmountUnknownReason] | None = _optional("None of these; also where the amount is known.", "notIn")
+    is_null: bool | None = _optional("There is no such reason (true), or there is one (false).")
+
+
+@strawberry.input(description="Matches calls that carry a tag.")
+class TagFilter:
+    key: str = _field("The tag's key.")
+    value: StringFilter | None = _optional("What its value must satisfy; without it any value will do.")
+
+
+@strawberry.input(
+    description="Chooses calls. All given fields must hold; a value that was not reported matches no comparison but "
+    "`ne`, `notIn`, `not` and `isNull`."
+)
+class CallFilter:
+    id: IDFilter | None = _optional("Our id.")
+    source_id: StringFilter | None = _optional("The gateway's own id.")
+    started_at: DateTimeFilter | None = _optional("When the call started.")
+    account: StringFilter | None = _optional("The account's name.")
+    api_key: StringFilter | None = _optional("The gateway's name of the key that was used.")
+    user: UserFilter | None = _optional("Who called.")
+    model: StringFilter | None = _optional("The model that was asked for.")
+    served_model: StringFilter | None = _optional("The model that answered.")
+    provider: StringFilter | None = _optional("Who runs the model.")
+    operation: StringFilter | None = _optional("What was asked of the model, such as `chat`.")
+    status: CallStatusFilter | None = _optional("How the call ended.")
+    streamed: BooleanFilter | None = _optional("Whether the answer was streamed.")
+    input_tokens: IntFilter | None = _optional("Input tokens, cache reads and writes included.")
+    output_tokens: IntFilter | None = _optional("Output tokens, reasoning included.")
+    total_tokens: TokenSumFilter | None = _optional("Input and output tokens together.")
+    amount: DecimalFilter | None = _optional("What it cost. Compares within one currency: needs `currency.eq`.")
+    amount_unknown: AmountUnknownFilter | None = _optional("Why the amount is not known.")
+    currency: StringFilter | None = _optional("Currency of the amount.")
+    latency_ms: IntFilter | None = _optional("Milliseconds from request to the end of the answer.")
+    time_to_first_token_ms: IntFilter | None = _optional("Milliseconds from request to the first token.")
+    error_type: StringFilter | None = _optional("Type of the error of a failed call.")
+    error_code: StringFilter | None = _optional("Code of the error of a failed call.")
+    trace_id: StringFilter | None = _optional("What a call has in common with its retries and fallbacks.")
+    session_id: StringFilter | None = _optional("The conversation or session that the call is part of.")
+    attempt: IntFilter | None = _optional("Which attempt it was, from 1.")
+    cache_hit: BooleanFilter | None = _optional("Whether the gateway answered from its own cache.")
+    deployment: StringFilter | None = _optional("The gateway's name of the deployment that it chose.")
+    team: StringFilter | None = _optional("The gateway's name of the team that called.")
+    organization: StringFilter | None = _optional("The gateway's name of the organization that called.")
+    normalized_error: StringFilter | None = _optional("The gateway's own word for the kind of the error.")
+    provider_request_id: StringFilter | None = _optional("The id under which the provider knows the request.")
+    tags: list[TagFilter] | None = _optional("All of these tags must match.")
+    is_correction: BooleanFilter | None = _optional(
+        "Whether it corrects a call. Lists leave corrections out unless this is given; costs and facets have them with "
+        "their calls: money, and no counts."
+    )
+    and_: list["CallFilter"] | None = _optional("All of these must hold.", "and")
+    or_: list["CallFilter"] | None = _optional("At least one of these must hold; an empty list matches nothing.", "or")
+    not_: "CallFilter | None" = _optional("This must not hold.", "not")
+
+
+@strawberry.input(description="Chooses errors. All given fields must hold, as for calls.")
+class ErrorFilter:
+    id: IDFilter | None = _optional("Our id.")
+    occurred_at: DateTimeFilter | None = _optional("When the error occurred.")
+    account: StringFilter | None = _optional("The account's name.")
+    api_key: StringFilter | None = _optional("The gateway's name of the key that was used.")
+    user: UserFilter | None = _optional("Who called.")
+    model: StringFilter | None = _optional("The model that was asked for.")
+    provider: StringFilter | None = _optional("Who runs the model.")
+    type: StringFilter | None = _optional("Type of the error.")
+    code: StringFilter | None = _optional("Code of the error.")
+    fingerprint: IDFilter | None = _optional("What errors of one kind have in common.")
+    redacted_by: StringFilter | None = _optional("A redaction rule that fired; `ne` and `notIn`: that did not.")
+    and_: list["ErrorFilter"] | None = _optional("All of these must hold.", "and")
+    or_: list["ErrorFilter"] | None = _optional("At least one of these must hold; an empty list matches nothing.", "or")
+    not_: "ErrorFilter | None" = _optional("This must not hold.", "not")
+
+
+@strawberry.input(
+    description="Nulls last; ties by id. AMOUNT, LATENCY and TOTAL_TOKENS want a startedAt range of 31 days or less."
+)
+class CallOrder:
+    field: CallOrderField = _field("What to order by.")
+    direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which end comes first.")
+
+
+@strawberry.input(description="Order of errors; ties by id.")
+class ErrorOrder:
+    field: ErrorOrderField = _field("What to order by.")
+    direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which end comes first.")
+
+
+@strawberry.input(description="Order of groups of errors; ties by fingerprint.")
+class ErrorGroupOrder:
+    field: ErrorGroupOrderField = _field("What to order by.")
+    direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which end comes first.")
+
+
+FilterArgument = Annotated[CallFilter | None, strawberry.argument(description="Which calls.")]
+ErrorFilterArgument = Annotated[ErrorFilter | None, strawberry.argument(description="Which errors.")]

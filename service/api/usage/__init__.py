@@ -1,0 +1,1 @@
+"""Types and inputs of costs and facets."""

@@ -1,0 +1,64 @@
+"""Facets as the schema shows them, and the resolver."""
+
+from typing import Annotated, Any
+
+import strawberry
+
+from service.api.calls.filters import to_predicate
+from service.api.calls.resolvers import tree_of
+from service.api.execution.context import Context
+from service.api.types.filter_inputs import CallFilter
+from service.api.types.scalars import BigInt
+from service.query.usage.facets import FACETS, FIRST_DEFAULT, read_facets
+from service.query.usage.source import UsageReader
+
+Info = strawberry.Info[Context, Any]
+
+
+def _values(description: str) -> Any:  # noqa: ANN401 - a dataclass field
+    return strawberry.field(description=description, default_factory=list)
+
+
+@strawberry.type(description="A value, and how many of the calls that the filter lets through have it.")
+class FacetValue:
+    value: str | None = strawberry.field(description="Null: not reported.")
+    count: BigInt = strawberry.field(description="How many calls.")
+
+
+@strawberry.type(
+    description="Values for filter menus: the most calls first, then by code point. Error types, and everything under "
+    "a filter that only single calls can answer, reach back 31 days unless the filter says from when."
+)
+class Facets:
+    models: list[FacetValue] = _values("Models that were asked for.")
+    providers: list[FacetValue] = _values("Who runs the models.")
+    accounts: list[FacetValue] = _values("Accounts.")
+    api_keys: list[FacetValue] = _values("The gateway's names of the keys that were used.")
+    error_types: list[FacetValue] = _values("Error types of failed calls.")
+    statuses: list[FacetValue] = _values("How the calls ended: SUCCEEDED, FAILED.")
+    currencies: list[FacetValue] = _values("Currencies of the amounts.")
+
+
+FirstValues = Annotated[int | None, strawberry.argument(description="Values per facet: 1 to 200, 20 when not given.")]
+_PYTHON_NAMES = {"apiKeys": "api_keys", "errorTypes": "error_types"}
+
+
+async def resolve_facets(info: Info, filter_: CallFilter | None, *, first: int | None = None) -> Facets:
+    """The facets that are selected, for the one who asks."""
+    context = info.context
+    reader = UsageReader(
+        context.reader.database,
+        context.reader.accounts,
+        context.scope,
+        await context.reader.clock.now(),
+        context.reader.keyring,
+    )
+    asked = [name for name in tree_of(info) if name in FACETS]
+    predicate = to_predicate(filter_)
+    found = await read_facets(reader, predicate, asked, FIRST_DEFAULT if first is None else first)
+    return Facets(
+        **{
+            _PYTHON_NAMES.get(name, name): [FacetValue(value=item.value, count=BigInt(item.count)) for item in values]
+            for name, values in found.items()
+        }
+    )
