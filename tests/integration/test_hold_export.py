@@ -13,7 +13,7 @@ from steward import OLD, YOUNG, Steward, failed, stewarding
 
 from policies.policy.model import DataClass
 from service.access.authenticate import Authenticator
-from service.commands.ledger import write_lines
+from service.commands.evidence.ledger import write_lines
 from service.export import held_rows
 from service.ledger import LedgerKeeper, LedgerKind
 from service.retention.errors import HoldError

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from service.commands import huge_pages
-from service.commands.memory import YOUNG_MAX
+from service.commands.service import huge_pages
+from service.commands.service.memory import YOUNG_MAX
 
 HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 HUGE_BYTES = """
 import threading
 import service.app
-from service.commands.memory import say_ready
+from service.commands.service.memory import say_ready
 
 def kilobytes():
     return sum(int(line.split()[1]) for line in open("/proc/self/smaps") if line.startswith("AnonHugePages:"))
@@ -29,7 +29,7 @@ print(before, kilobytes())
 STARTED = """
 import gc
 import service.app
-from service.commands.memory import say_ready
+from service.commands.service.memory import say_ready
 
 say_ready("ready")
 print(gc.get_threshold()[0], len(gc.get_objects()), gc.get_freeze_count())

@@ -10,7 +10,7 @@ from service.loading import collector_resting
 
 COMMAND_LOADED = """
 import sys
-import service.commands.serve
+import service.commands.service.serve
 
 print([name for name in ("strawberry", "graphql", "aiohttp", "service.api", "service.ingest") if name in sys.modules])
 """

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.commands.status import since
+from service.commands.service.status import since
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 

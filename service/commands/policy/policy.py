@@ -145,8 +145,8 @@ def apply(
     Example: calledger policy apply policy.toml
     """
     # Only here, for it brings half of the service along.
-    from service.commands import policy_change
     from service.commands.common import run
+    from service.commands.policy import change as policy_change
 
     policy = read_policy(file)
     run(lambda: policy_change.apply(data, policy, key=key, dry_run=dry_run))
@@ -165,8 +165,8 @@ def approve(
     \b
     Example: calledger policy approve sha256:9f3... --key ~/.calledger.key
     """
-    from service.commands import policy_change
     from service.commands.common import run
+    from service.commands.policy import change as policy_change
 
     run(lambda: policy_change.approve(data, digest, key=key))
 
@@ -180,8 +180,8 @@ def list_policies(data: Data = None) -> None:
     \b
     Example: calledger policy list
     """
-    from service.commands import policy_change
     from service.commands.common import run
+    from service.commands.policy import change as policy_change
 
     run(lambda: policy_change.list_versions(data))
 
@@ -221,7 +221,7 @@ def try_policy(
     \b
     Example: echo '{"text": "call jane@example.com"}' | calledger policy try --policy strict
     """
-    from service.commands.trial import Trial
+    from service.commands.policy.trial import Trial
 
     trial = Trial(read_policy(policy), details=details)
     for line in sys.stdin.buffer:

@@ -13,8 +13,8 @@ from rich.progress import Progress
 
 from policies.evidence import read_checkpoint
 from service.commands.common import quiet_runtime, run, say
+from service.commands.evidence.verify import read_since
 from service.commands.options import Data, UnusedData, noun
-from service.commands.verify import read_since
 from service.errors import OperatorError
 from service.ledger import accept_loss, bundle_lines, hand_over
 from service.retention.erasure.notes import erase_notes, erase_notes_naming

@@ -8,7 +8,7 @@ from decimal import Decimal
 from policies import ErrorReport, Report, Role
 from service.access.principal import Principal
 from service.commands.common import progress, say
-from service.commands.keys import create_key, revoke_key
+from service.commands.keys.keys import create_key, revoke_key
 from service.errors import OperatorError
 from service.ingest import writer_of
 from service.runtime import Runtime

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from service.commands.common import quiet_runtime, run, say
-from service.commands.ledger import write_lines
+from service.commands.evidence.ledger import write_lines
 from service.commands.options import Data, verb
 from service.retention.audit.attestation import PERIOD_DAYS
 from service.retention.audit.attestation import attest as make_attestation

@@ -10,8 +10,8 @@ import typer
 from policies.policy.model import DataClass
 from service.api.retention.types import decode_id, encode_id
 from service.commands.common import progress, quiet_runtime, run, say, table
-from service.commands.export import parse_bound
-from service.commands.ledger import write_lines
+from service.commands.data.export import parse_bound
+from service.commands.evidence.ledger import write_lines
 from service.commands.options import Data, noun
 from service.errors import RequestError
 from service.export import HeldRows, held_rows

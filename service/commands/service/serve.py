@@ -8,8 +8,8 @@ import typer
 
 from service import server
 from service.commands.common import run, settings_for
-from service.commands.memory import say_ready
 from service.commands.options import Data, verb
+from service.commands.service.memory import say_ready
 from service.logs import get_logger
 from service.runtime import Runtime
 from service.settings import PREFIX, Settings
@@ -54,7 +54,7 @@ def serve(
 
 async def _load_demo(runtime: Runtime) -> None:
     # Only here: a service without a demo does not wait for what brings calls in.
-    from service.commands.demo import load_demo
+    from service.commands.service.demo import load_demo
 
     await load_demo(runtime)
 

@@ -5,7 +5,7 @@ from threading import Thread
 from typing import Final
 
 from service.commands.common import say
-from service.commands.huge_pages import use_huge_pages
+from service.commands.service.huge_pages import use_huge_pages
 
 YOUNG_MAX: Final = 50_000
 """Objects that may be alive more than before until the collector looks at the young ones.

@@ -6,8 +6,8 @@ import typer
 
 from service import server
 from service.commands.common import run, settings_for
-from service.commands.memory import say_ready
 from service.commands.options import Data, verb
+from service.commands.service.memory import say_ready
 
 app = verb()
 

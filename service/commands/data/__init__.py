@@ -1,0 +1,1 @@
+"""Commands over stored data: accounts, exports, holds, purge, erasure, sums."""

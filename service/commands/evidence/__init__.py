@@ -1,0 +1,1 @@
+"""Commands for auditors: the ledger, fsck, attestation, verification."""

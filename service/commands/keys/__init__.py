@@ -1,0 +1,1 @@
+"""Commands over API keys and the keyring."""

@@ -1,0 +1,1 @@
+"""Commands that try, compare and apply policies."""
