@@ -27,7 +27,7 @@ from policies.redaction import Redactor
 from service.ingest.preparation.digests import Identities
 from service.ingest.preparation.sealing import Sealer
 from service.retention.rollups.totals import RESTING, added
-from service.runtime import Runtime, open_runtime
+from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.storage.packing import pack
 

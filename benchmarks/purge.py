@@ -51,7 +51,7 @@ from service.ingest.pipeline.writer import Writer
 from service.ingest.prices.price_file import load_prices
 from service.ingest.setup import rules_in_force
 from service.retention.purge.runner import run_purge
-from service.runtime import Runtime, open_runtime
+from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.storage.embedded.data_directory import Cluster
 from service.storage.packing import pack

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from service.commands.options import HELP_NAMES, Data, remember_data
-from service.loading import collector_resting
+from service.gc_tuning import collector_resting
 
 
 class Entry(NamedTuple):

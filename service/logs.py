@@ -16,7 +16,7 @@ from typing import TextIO
 import orjson
 import structlog
 
-from service.guard import guarded
+from service.log_redaction import guarded
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _TOGETHER_S = 0.05

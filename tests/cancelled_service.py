@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cancelling import ends_when_cancelled
 
-from service.server import serve
+from service.server.supervisor import serve
 from service.settings import Settings
 
 STEP = 13

@@ -18,10 +18,10 @@ from policies.policy.model import Role
 from service import api, export
 from service.access.authenticate import Authenticator
 from service.access.keys import mac_digest, new_key
-from service.app import Runner
-from service.front import Front
 from service.ledger import KeyRegister, Ledger, LedgerKeeper, LedgerKind
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
+from service.server.application import Runner
+from service.server.middleware import Front
 from service.settings import Settings
 from service.storage.control.policies import store_policy
 from service.storage.schema.models import ApiKey

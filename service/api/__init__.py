@@ -8,7 +8,7 @@ from policies import Policy
 
 if TYPE_CHECKING:
     from service.api.http import LedgerView
-    from service.runtime import Runtime
+    from service.runtime.runtime import Runtime
 
 GRAPHQL: Final["web.AppKey[LedgerView]"] = web.AppKey("graphql")
 """The handler of `/graphql`."""

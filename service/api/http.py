@@ -27,12 +27,12 @@ from service.api.execution.errors import Code
 from service.api.execution.limits import Buckets
 from service.api.schema import CalledgerSchema
 from service.errors import ServiceError
-from service.guard import guarded
+from service.log_redaction import guarded
 from service.logs import get_logger
 from service.query.model.errors import BadInputError
 from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
 from service.storage.errors import DatabaseAwayError, is_away
 
 log = get_logger()

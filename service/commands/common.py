@@ -18,7 +18,7 @@ from tortoise.exceptions import BaseORMException
 from service.commands.options import data_given
 from service.errors import ServiceError
 from service.logs import configure_logs
-from service.runtime import Runtime, open_runtime
+from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings, load_settings
 from service.storage.errors import DatabaseAwayError
 

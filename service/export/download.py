@@ -15,7 +15,7 @@ from service.errors import ServiceError
 from service.export.folder import ExportFolder
 from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.http import refusal
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
 from service.storage.control.exports import ExportRecord, ExportState, get_export
 from service.storage.errors import DatabaseAwayError
 

@@ -9,7 +9,7 @@ import orjson
 from policies import Role
 from service.api.exports.types import encode_export_id
 from service.ledger import LedgerKind
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
 from service.storage.control.exports import ExportRecord, Written
 
 

@@ -7,7 +7,7 @@ from policies.evidence import read_checkpoint
 from policies.evidence.verify import FORMAT
 from service.errors import ServiceError
 from service.ledger import Checkpoints, SignedCheckpoint, evidence_lines
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
 from service.storage.control.exports import ExportRecord
 
 # Members stand in sorted order, so a line ends with its type.

@@ -25,7 +25,7 @@ from service.retention.errors import HoldError
 from service.retention.holds.escrow import open_held
 from service.retention.holds.held_copies import count_copies, held_calls, held_errors
 from service.retention.holds.holds import Hold
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
 from service.storage.connection import Connection
 from service.storage.ids import encode_call_id, encode_error_id
 from service.storage.sources import AMOUNT_SOURCE_NAMES, AMOUNT_UNKNOWN_NAMES, SOURCE_NAMES

@@ -12,16 +12,15 @@ from typing import Any, Final
 
 import orjson
 
-from service.background import set_within
 from service.errors import CalledgerError
 from service.export.entries import export_facts
 from service.export.evidence import evidence_rows
 from service.export.folder import Draft, ExportFolder
 from service.export.rows import exported_rows
-from service.guard import guarded
 from service.ledger import LedgerKind
+from service.log_redaction import guarded
 from service.logs import get_logger
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
 from service.storage.connection import Connection
 from service.storage.control.exports import (
     ExportKind,
@@ -34,6 +33,7 @@ from service.storage.control.exports import (
     finish_export,
     live_writer,
 )
+from service.tasks import set_within
 
 log = get_logger()
 EVERY_S: Final = 60.0

@@ -16,7 +16,7 @@ from service.api.schema import build_schema
 from service.errors import RequestError
 from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
 
 PAGE: Final = 200
 _MAX_COST: Final = 1_000_000

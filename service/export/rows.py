@@ -13,7 +13,7 @@ from service.export.formats import Csv, ndjson
 from service.export.pages import exported_pages, kind_of
 from service.query.model.scope import Scope
 from service.query.scan.database_clock import DatabaseClock
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
 from service.storage.control.api_keys import get_key
 from service.storage.control.exports import ExportRecord
 

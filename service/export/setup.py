@@ -9,7 +9,7 @@ from aiohttp import web
 from service.export.download import PATH, Download
 from service.export.folder import ExportFolder
 from service.export.jobs import ExportWriter
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
 
 
 def setup(app: web.Application, runtime: Runtime) -> None:

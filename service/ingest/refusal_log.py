@@ -13,7 +13,6 @@ import asyncpg
 
 from policies import Source
 from service.access.principal import Principal
-from service.background import set_within
 from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.metrics import count_refused
 from service.ingest.refusals import Refusal
@@ -21,6 +20,7 @@ from service.ingest.results import Verdict
 from service.logs import get_logger
 from service.storage.control.refusals import NO_ACCOUNT, RefusalCount, add_refusals
 from service.storage.sources import SOURCE_NUMBERS
+from service.tasks import set_within
 
 log = get_logger()
 

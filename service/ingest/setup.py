@@ -6,13 +6,13 @@ from aiohttp import web
 
 from policies import Admission
 from policies.redaction import Redactor
-from service.guard import shared_redactor
 from service.ingest.http import routes
 from service.ingest.pipeline.writer import Writer
 from service.ingest.preparation.prepared import Rules
 from service.ingest.prices.price_file import load_prices
 from service.ingest.refusal_log import RefusalLog
-from service.runtime import Runtime
+from service.log_redaction import shared_redactor
+from service.runtime.runtime import Runtime
 from service.storage.control.policies import AppliedPolicy
 
 _WRITER = web.AppKey("calledger_writer", Writer)

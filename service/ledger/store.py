@@ -17,10 +17,10 @@ import asyncpg
 from policies import evidence
 from policies.evidence import Leaf, LedgerKind, Node, Range, leaf_bytes, leaf_hash
 from service.errors import RequestError
-from service.guard import without_secrets
 from service.keyring import Keyring
 from service.ledger import statements
 from service.ledger.errors import LedgerDamagedError, LedgerRangeError
+from service.log_redaction import without_secrets
 from service.storage.connection import Connection, one_row
 from service.storage.database import Database
 

@@ -7,7 +7,6 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from service.background import set_within
 from service.errors import CalledgerError
 from service.logs import get_logger
 from service.retention.audit.key_record import record_keys
@@ -19,6 +18,7 @@ from service.retention.replay import replay_tombstones
 from service.retention.withdrawal import remove_withdrawn
 from service.storage.control.refusals import forget_refusals
 from service.storage.packing import pack
+from service.tasks import set_within
 
 log = get_logger()
 

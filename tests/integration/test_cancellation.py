@@ -12,15 +12,15 @@ import pytest
 from cancelling import ends_when_cancelled
 from running import surroundings
 
-from service.background import background, set_within
 from service.export.folder import ExportFolder
 from service.export.jobs import ExportWriter
 from service.keyring.stores.postgres_listener import Ear
 from service.retention.maintenance import maintain_for_ever
 from service.retention.rollups.compaction import Folder
-from service.runtime import Runtime, open_runtime
+from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.storage.notices import listen_for_ever, notify
+from service.tasks import background, set_within
 
 Work = Callable[[Runtime], Coroutine[Any, Any, None]]
 SHORT_S = 0.001

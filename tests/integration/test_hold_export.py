@@ -18,7 +18,7 @@ from service.export import held_rows
 from service.ledger import LedgerKeeper, LedgerKind
 from service.retention.errors import HoldError
 from service.retention.holds.holds import Hold, get_hold, lift_hold
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
 from service.settings import Settings
 from service.storage.ids import encode_call_id
 

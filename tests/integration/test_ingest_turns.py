@@ -10,12 +10,12 @@ import pytest
 from ingesting import ANYONE, Ingest, call, ingesting
 from watching import watched
 
-from service.guard import shared_redactor
 from service.ingest.formats.native.reader import native_reader
 from service.ingest.formats.split import splitting
 from service.ingest.http import answer
 from service.ingest.pipeline.turns import in_turns
 from service.ingest.results import Status, Verdict
+from service.log_redaction import shared_redactor
 
 CHARS = 64 * 1024
 # Far above what is measured (benchmarks/freeze.py), far below what one piece would take: CI has neighbours.

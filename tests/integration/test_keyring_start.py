@@ -29,8 +29,8 @@ from service.keyring import (
     PeriodKeyName,
     create_kek_file,
 )
-from service.replacement import replace_keyring
-from service.runtime import Runtime, open_runtime
+from service.runtime.replacement import replace_keyring
+from service.runtime.runtime import Runtime, open_runtime
 from service.settings import load_settings
 
 ERRORS = "{ errors(first: 5) { nodes { message disclosure } } calls(first: 5) { nodes { model status } } }"

@@ -14,7 +14,7 @@ import pytest
 import structlog
 from running import RunningService
 
-from service.guard import CHARS_MAX, WITHHELD, guarded, shared_redactor
+from service.log_redaction import CHARS_MAX, WITHHELD, guarded, shared_redactor
 from service.logs import configure_logs, get_logger
 
 KEY = "sk-proj-Zq7canary0kP3mT9xW2vB5nJ8rL4hD6sF1gA"

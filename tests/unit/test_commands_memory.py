@@ -12,7 +12,7 @@ from service.commands.service.memory import YOUNG_MAX
 HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 HUGE_BYTES = """
 import threading
-import service.app
+import service.server.application
 from service.commands.service.memory import say_ready
 
 def kilobytes():
@@ -28,7 +28,7 @@ print(before, kilobytes())
 
 STARTED = """
 import gc
-import service.app
+import service.server.application
 from service.commands.service.memory import say_ready
 
 say_ready("ready")

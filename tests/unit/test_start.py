@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from service.loading import collector_resting
+from service.gc_tuning import collector_resting
 
 COMMAND_LOADED = """
 import sys

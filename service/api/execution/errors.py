@@ -18,7 +18,7 @@ from strawberry.exceptions import StrawberryInputCoercionError
 from policies.errors import PolicyError
 from service.access.authenticate import ForbiddenError, UnauthenticatedError
 from service.errors import RequestError, ServiceError
-from service.guard import guarded
+from service.log_redaction import guarded
 from service.logs import get_logger
 from service.query.model.errors import OutOfRetentionError, QueryTimeoutError
 from service.storage.control.exports import ExportBusyError

@@ -14,7 +14,7 @@ from service.commands.common import progress, quiet_runtime, run
 from service.commands.options import Data, noun, one_of
 from service.errors import RequestError
 from service.export import ENCODERS, KINDS, Format, exported_pages, ledger_taken
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
 
 app = noun("Write calls, errors or costs to standard output, oldest first.")
 

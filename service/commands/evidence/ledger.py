@@ -18,7 +18,7 @@ from service.commands.options import Data, UnusedData, noun
 from service.errors import OperatorError
 from service.ledger import accept_loss, bundle_lines, hand_over
 from service.retention.erasure.notes import erase_notes, erase_notes_naming
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
 
 app = noun("The record of what was done about privacy, and evidence of it.")
 

@@ -10,8 +10,8 @@ from service.commands.options import Data, noun
 from service.keyring import KeyCounts
 from service.ledger import LedgerKind
 from service.logs import configure_logs
-from service.replacement import replace_keyring
 from service.retention.lost_keys import lost_keys
+from service.runtime.replacement import replace_keyring
 
 app = noun("See the keys that seal, and change what wraps them.")
 

@@ -14,9 +14,9 @@ from service.access.keys import mac_digest, new_key
 from service.commands.common import quiet_runtime, run, say, table
 from service.commands.options import Data, noun, one_of
 from service.errors import RequestError
-from service.guard import without_secrets
 from service.ledger import KeyRegister, LedgerKind
-from service.runtime import Runtime
+from service.log_redaction import without_secrets
+from service.runtime.runtime import Runtime
 from service.storage.control.api_keys import KeyRecord, added_key, get_key, revoked_key
 from service.storage.control.api_keys import list_keys as all_keys
 from service.storage.notices import notify

@@ -14,9 +14,9 @@ from service.access.keys import prefix_of
 from service.api.schema import build_schema
 from service.commands.common import quiet_runtime, say, table
 from service.errors import OperatorError, RequestError
-from service.installation import ADMIN_KEY_FILE
 from service.query.authorization.enforcement import check_schema
-from service.runtime import Runtime
+from service.runtime.bootstrap import ADMIN_KEY_FILE
+from service.runtime.runtime import Runtime
 from service.storage.control.policies import AppliedPolicy, PolicyDesk, agrees, policy_desk
 
 SHELL: Final = "cli"

@@ -6,12 +6,12 @@ from typing import Annotated, Final
 
 import typer
 
-from service import server
 from service.commands.common import run, settings_for
 from service.commands.options import Data, verb
 from service.commands.service.memory import say_ready
 from service.logs import get_logger
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
+from service.server import supervisor as server
 from service.settings import PREFIX, Settings
 
 app = verb()

@@ -13,7 +13,7 @@ from service.retention.audit.start_check import differences_at_start
 from service.retention.context import Means
 from service.retention.lost_keys import lost_on_record
 from service.retention.purge.detached import detached_partitions
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
 from service.settings import Settings
 from service.storage.control.api_keys import count_keys
 from service.storage.errors import DatabaseError, is_away

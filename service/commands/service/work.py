@@ -4,10 +4,10 @@ import os
 
 import typer
 
-from service import server
 from service.commands.common import run, settings_for
 from service.commands.options import Data, verb
 from service.commands.service.memory import say_ready
+from service.server import supervisor as server
 
 app = verb()
 

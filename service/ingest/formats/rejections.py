@@ -7,8 +7,8 @@ from typing import Final
 from msgspec import Raw
 
 from service.errors import RequestError
-from service.guard import guarded
 from service.ingest.refusals import Refusal
+from service.log_redaction import guarded
 
 _SHOWN_CHARACTERS_MAX: Final = 40
 _PATH: Final = re.compile(r" - at `\$\.([a-z_]++)(?:[.\[][^`]*+)?`\Z")

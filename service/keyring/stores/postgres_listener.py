@@ -8,8 +8,8 @@ from typing import Final
 
 import asyncpg
 
-from service.background import set_within
 from service.keyring.stores import postgres_schema as sql
+from service.tasks import set_within
 
 PULSE_S: Final = 10.0
 TRUST_S: Final = 30.0

@@ -15,7 +15,7 @@ import asyncpg
 import orjson
 
 from policies.policy.model import DataClass
-from service.guard import without_secrets
+from service.log_redaction import without_secrets
 from service.retention import ledger_entries as entries
 from service.retention.context import Means
 from service.retention.errors import HoldError

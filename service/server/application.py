@@ -11,10 +11,10 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from service import api, console, export, ingest
 from service.api.execution.bounds import BODY_BYTES_MAX
 from service.api.execution.metrics import TIMINGS
-from service.front import Front, Handler, error_answer
 from service.keyring.watch import what_is_wrong
 from service.logs import get_logger
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
+from service.server.middleware import Front, Handler, error_answer
 from service.shared import METRICS
 from service.storage.readiness import Readiness
 

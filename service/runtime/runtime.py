@@ -10,19 +10,19 @@ from typing import Any
 from policies import Policy, PolicyError
 from service.access.authenticate import Authenticator
 from service.errors import OperatorError
-from service.installation import (
-    ensure_first_key,
-    open_installed_keyring,
-    policy_in_force,
-    refuse_empty_database,
-    refuse_empty_folder,
-)
 from service.keyring import Keyring, KeyringUnavailableError
 from service.ledger import KeyRegister, Ledger, LedgerKeeper, LedgerKind
 from service.logs import get_logger
 from service.retention.context import Means
 from service.retention.key_minting import KeyMinting
 from service.retention.replay import replay_tombstones
+from service.runtime.bootstrap import (
+    ensure_first_key,
+    open_installed_keyring,
+    policy_in_force,
+    refuse_empty_database,
+    refuse_empty_folder,
+)
 from service.settings import Settings
 from service.storage.control.accounts import Accounts
 from service.storage.control.policies import AppliedPolicy, applied_policy, refuse_unledgered

@@ -11,23 +11,23 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from service.background import background
 from service.errors import ServiceError
+from service.gc_tuning import collector_resting
 from service.keyring import KeyGoneError, KeyringUnavailableError
 from service.keyring.watch import watch_for_ever
 from service.ledger import LedgerKind
-from service.listening import address_host, bound, listen
-from service.loading import collector_resting
 from service.logs import get_logger
 from service.retention.audit.start_check import say_differences
 from service.retention.maintenance import maintain_for_ever
 from service.retention.rollups.compaction import Folder
-from service.runtime import Runtime, open_runtime
+from service.runtime.runtime import Runtime, open_runtime
+from service.server.sockets import address_host, bound, listen
 from service.settings import Settings
 from service.shared import shared_memory
 from service.storage.control.policies import refuse_unledgered
 from service.storage.notices import listen_for_ever
 from service.storage.partitions import Need
+from service.tasks import background
 
 log = get_logger()
 # Twice what a worker itself takes for the requests that are under way.
@@ -62,7 +62,7 @@ def _load_answering() -> "asyncio.Task[Answering]":
 
     def load() -> Answering:
         with collector_resting():
-            from service.answering import answering
+            from service.server.lifecycle import answering
         return answering
 
     return asyncio.create_task(asyncio.to_thread(load))

@@ -21,14 +21,6 @@ from policies import DataClass, Role
 from policies.evidence import Key
 from service.access.keys import NewKey, mac_digest, new_key
 from service.errors import OperatorError
-from service.installation import (
-    ADMIN_KEY_FILE,
-    STANDBY_FILE,
-    NoLedgerError,
-    keep_admin_key,
-    refuse_empty_database,
-    refuse_empty_folder,
-)
 from service.keyring import (
     SECRETS,
     AccountKeyName,
@@ -47,6 +39,14 @@ from service.keyring import (
 from service.keyring.deferred import PatientKeyring
 from service.keyring.fallback_secrets import KEPT, Standby
 from service.ledger import KnownKeys, Ledger, LedgerKeeper, LedgerKind, record_replacement, refuse_replaced
+from service.runtime.bootstrap import (
+    ADMIN_KEY_FILE,
+    STANDBY_FILE,
+    NoLedgerError,
+    keep_admin_key,
+    refuse_empty_database,
+    refuse_empty_folder,
+)
 from service.settings import Settings
 from service.storage.connection import Connection
 from service.storage.control.api_keys import added_key, revoke_every_key

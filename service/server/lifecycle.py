@@ -8,15 +8,15 @@ from typing import Any
 from aiohttp import web
 
 from service.api import GRAPHQL
-from service.app import Runner, build_app
-from service.background import background
-from service.front import Front
 from service.ingest import close_writer
 from service.keyring.watch import what_is_wrong
-from service.listening import cannot_listen
 from service.logs import write_requests
-from service.runtime import Runtime
+from service.runtime.runtime import Runtime
+from service.server.application import Runner, build_app
+from service.server.middleware import Front
+from service.server.sockets import cannot_listen
 from service.storage.notices import listen_for_ever
+from service.tasks import background
 
 _CUT_OFF_SECONDS = 1.0
 

@@ -1,0 +1,1 @@
+"""Everything that a process works with, opened in order and closed in reverse."""

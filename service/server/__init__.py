@@ -1,0 +1,1 @@
+"""`calledger serve`: its processes, sockets and HTTP application."""
