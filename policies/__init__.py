@@ -8,7 +8,8 @@ This module is the public door. Sealing, pseudonyms, redaction and retention hav
 `policies.admission.segments`, `policies.pseudonym`, `policies.redaction`, `policies.retention`.
 """
 
-from policies.admission.call import Admission, Admitted, AdmittedError, Whole
+from policies.admission.admitted import Admitted
+from policies.admission.call import Admission, AdmittedError, Whole
 from policies.admission.report import (
     AmountPart,
     AmountSource,

@@ -4,17 +4,16 @@ Fails closed: text that the redactor cannot answer for is not stored, and of an 
 """
 
 import re
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Final, NewType, TypeAlias
 
+from policies.admission.admitted import Admitted, AdmittedError, AdmittedFailure
 from policies.admission.attributes import AttributeAdmission
 from policies.admission.clear_text import WITHHELD, BoundedSet, ClearText, Keeper, count, is_made_id
 from policies.admission.echoing_names import hide_echoes
-from policies.admission.error import AdmittedError, AdmittedFailure, ErrorAdmission
+from policies.admission.error import ErrorAdmission
 from policies.admission.personal import PersonalTexts, source_id_without
-from policies.admission.report import AmountPart, AmountSource, AmountUnknown, Attributes, Report, Source
+from policies.admission.report import AmountPart, Report
 from policies.policy.fields import USER
 from policies.policy.model import Action, Policy
 from policies.redaction import Persons, Redactor
@@ -58,49 +57,6 @@ _FIGURES: Final = {
     "Call.timeToFirstTokenMs": "time_to_first_token_ms",
     "Call.amountUnknown": "amount_unknown",
 }
-
-
-@dataclass(slots=True)
-class Admitted:
-    """One call as the policy lets it be stored; None is "not reported" or "not kept".
-
-    `user` is the plain id, present only if the policy hashes it: the writer turns it into a token and stores nothing
-    else. `removed` counts what was left out or cleaned, by our own names for it. `rejected` is a reason why the row
-    must not be stored at all; the reason holds nothing of the report.
-    """
-
-    source: Source
-    source_id: str
-    started_at: datetime
-    account: str | None
-    api_key: str | None
-    user: str | None = field(repr=False)
-    model: str
-    served_model: str | None
-    provider: str | None
-    operation: str | None
-    failed: bool
-    streamed: bool | None
-    input_tokens: int | None
-    output_tokens: int | None
-    cache_read_tokens: int | None
-    cache_write_tokens: int | None
-    reasoning_tokens: int | None
-    amount: Decimal | None
-    currency: str | None
-    amount_source: AmountSource | None
-    amount_parts: list[AmountPart] | None
-    corrects: str | None
-    latency_ms: int | None
-    time_to_first_token_ms: int | None
-    tags: dict[str, str]
-    error_type: str | None
-    error_code: str | None
-    error: AdmittedError | None
-    removed: dict[str, int]
-    rejected: str | None = None
-    amount_unknown: AmountUnknown | None = None
-    attributes: Attributes | None = None
 
 
 class Admission:

@@ -4,15 +4,13 @@ Source id, account and model stay: by them a call is found and billed. So does w
 it is a sentence of the content.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from policies.admission.admitted import Admitted
 from policies.admission.clear_text import WITHHELD, count
 from policies.redaction import ContentIndex
 from policies.redaction.echoes.identifiers import is_model
 from policies.redaction.text import bounded
-
-if TYPE_CHECKING:
-    from policies.admission.call import Admitted
 
 _JOINING: Final = ("trace_id", "session_id", "provider_request_id")
 _LABELS: Final = ("deployment", "team", "organization", "normalized_error")

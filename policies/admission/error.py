@@ -6,10 +6,10 @@ too where the policy masks instead of sealing.
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Final
 
+from policies.admission.admitted import AdmittedError, AdmittedFailure
 from policies.admission.clear_text import WITHHELD, ClearText, Keeper, count
 from policies.admission.fingerprint import fingerprint_basis
 from policies.admission.parameters import ParameterList, Sorted
@@ -37,36 +37,6 @@ _NAME: Final = re.compile(
     r"[0-9]{1,6}|(?:[0-9]{3}_)?[A-Z]{1,20}(?:_[A-Z]{1,20}){0,6}",
     re.ASCII,
 )
-
-
-@dataclass(slots=True)
-class AdmittedError:
-    """The error record of a failed call, ready to be sealed.
-
-    `occurred_at` None means: the writer takes started_at + latency. `blob` is plaintext (packed segments) that the
-    writer seals, None when nothing of the details is kept. The writer puts `fingerprint_basis` through its HMAC.
-    `rules` says how often each redaction rule fired.
-    """
-
-    type: str
-    code: str | None
-    occurred_at: datetime | None
-    blob: bytes | None = field(repr=False)
-    fingerprint_basis: bytes = field(repr=False)
-    rules: dict[str, int]
-
-
-@dataclass(slots=True)
-class AdmittedFailure:
-    """What a failed call keeps: type and code on the call itself, and its error record.
-
-    `content` is what the call's other names are held against; None when it could not be gathered.
-    """
-
-    type: str | None
-    code: str | None
-    record: AdmittedError | None
-    content: ContentIndex | None
 
 
 @dataclass(slots=True)

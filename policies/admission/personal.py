@@ -8,17 +8,15 @@ and scoped by them, and a caller who chooses the user's id must not choose what 
 """
 
 import re
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
+from policies.admission.admitted import Admitted
 from policies.admission.clear_text import WITHHELD, count
 from policies.admission.report import Attributes, Report
 from policies.policy.fields import USER
 from policies.policy.model import DataClass, Policy
 from policies.redaction.echoes.persons import Persons, fold
 from policies.redaction.text import bounded
-
-if TYPE_CHECKING:
-    from policies.admission.call import Admitted
 
 _TEXT_CHARS_MAX: Final = 200
 # Attributes of a report that hold text, by the field that the policy names.

@@ -16,8 +16,8 @@ from service.keyring.errors import (
     KeyringUnavailableError,
 )
 from service.keyring.factory import open_keyring, replace_keyring_home
-from service.keyring.kek.factory import Kek
 from service.keyring.kek.file import create_kek_file
+from service.keyring.kek.protocol import Kek
 from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
 from service.keyring.protocol import SECRETS, KeyCounts, Keyring, KeyringCounts, OnStep, Rotation
 

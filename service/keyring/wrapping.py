@@ -8,7 +8,8 @@ from typing import Final
 from uuid import UUID
 
 from service.keyring.errors import KekError, KeyDamagedError, KeyringError, KeyringUnavailableError
-from service.keyring.kek.factory import Kek, UnwrapError, open_kek
+from service.keyring.kek.factory import open_kek
+from service.keyring.kek.protocol import Kek, UnwrapError
 from service.keyring.metadata import KEK_ID_BYTES, KekRecord, Metadata
 from service.keyring.stores.protocol import ENTRY_FORMAT, HEADER_BYTES, KeyStore, kek_id_of
 

@@ -2,7 +2,7 @@
 
 from policies.evidence import LedgerKind
 from service.ledger.bundle import Document, Span, ask_evidence, bundle_lines, evidence_lines, record_evidence, span_of
-from service.ledger.checkpoints import Checkpoints, SignedCheckpoint
+from service.ledger.checkpoints import Checkpoints
 from service.ledger.checks.check import LedgerCheck, check
 from service.ledger.checks.known_keys import KnownKeys, is_final
 from service.ledger.checks.record import KeyRegister, read_record
@@ -13,6 +13,7 @@ from service.ledger.heads import accept_loss, history_problem
 from service.ledger.keeping import LedgerKeeper
 from service.ledger.reconcile import reconcile
 from service.ledger.replacement import record_replacement, refuse_replaced
+from service.ledger.signed_checkpoint import SignedCheckpoint
 from service.ledger.store import Entry, ErasedNotes, Ledger, Proof, Selection
 
 __all__ = [

@@ -11,8 +11,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from policies.evidence import BundleWriter, LedgerKind, moment
-from service.ledger.checkpoints import Checkpoints, SignedCheckpoint
+from service.ledger.checkpoints import Checkpoints
 from service.ledger.errors import LedgerRangeError, LedgerSignerError
+from service.ledger.signed_checkpoint import SignedCheckpoint
 from service.ledger.store import Ledger, Selection
 from service.storage.connection import Connection
 from service.storage.control.exports import Asker, ExportKind, ExportRecord, add_export

@@ -5,8 +5,7 @@ the mirror had gone different ways. The signer is the keyring's; a SIGNER_ROTATE
 brings in another, and where the keyring was lost a KEYRING_REPLACED entry, which nobody could sign.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import asyncpg
@@ -14,21 +13,12 @@ import asyncpg
 from policies.evidence import LedgerKind, Signer, read_key
 from service.ledger import statements
 from service.ledger.errors import LedgerSignerError
+from service.ledger.signed_checkpoint import SignedCheckpoint
 from service.ledger.store import Ledger, prove
 from service.storage.connection import Connection, one_row
 
 ENTRIES_MAX: Final = 100
 AGE_MAX: Final = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True)
-class SignedCheckpoint:
-    """A checkpoint as issued. `note` is the C2SP signed note, `public_key` the verifier key (vkey)."""
-
-    size: int
-    issued_at: datetime
-    note: str
-    public_key: str
 
 
 class Checkpoints:

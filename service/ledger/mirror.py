@@ -19,8 +19,8 @@ from typing import BinaryIO, Final
 
 from policies.evidence import EvidenceError, moment, read_base64
 from policies.evidence.verify import canonical, read_canonical
-from service.ledger.checkpoints import SignedCheckpoint
 from service.ledger.errors import LedgerMirrorError
+from service.ledger.signed_checkpoint import SignedCheckpoint
 
 SEGMENT_ENTRIES: Final = 10_000
 _CHECKPOINTS: Final = "checkpoints.ndjson"

@@ -28,9 +28,10 @@ from policies.evidence import (
 from service.errors import CalledgerError
 from service.keyring import KeyringUnavailableError
 from service.ledger import statements
-from service.ledger.checkpoints import Checkpoints, SignedCheckpoint, first_origin
+from service.ledger.checkpoints import Checkpoints, first_origin
 from service.ledger.errors import LedgerMirrorError
 from service.ledger.mirror import Mirror, MirroredEntry, newest_mirror
+from service.ledger.signed_checkpoint import SignedCheckpoint
 from service.ledger.store import Ledger, completed
 from service.logs import get_logger
 from service.storage.connection import one_row

@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -20,12 +20,10 @@ from service.errors import RequestError
 from service.keyring import Keyring
 from service.ledger import statements
 from service.ledger.errors import LedgerDamagedError, LedgerRangeError
+from service.ledger.mirror import Mirror
 from service.log_redaction import without_secrets
 from service.storage.connection import Connection, one_row
 from service.storage.database import Database
-
-if TYPE_CHECKING:
-    from service.ledger.mirror import Mirror
 
 INDEX_MAX: Final = 2**62
 _CHUNK: Final = 1000
@@ -211,7 +209,8 @@ class Ledger:
         """Erase the free text of entries for good, in the transaction of `connection` if given; their leaves stay.
 
         An entry NOTES_ERASED says whose, with `facts` besides, and why, as its own `note`: a note that is missing
-        without one was taken away behind our back. `service.retention.erasure.notes` erases what else repeats the words.
+        without one was taken away behind our back. `service.retention.erasure.notes` erases what else repeats the
+        words.
         """
         if connection is None:
             async with self.database.owner.acquire() as own, own.transaction():

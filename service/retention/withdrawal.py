@@ -1,7 +1,7 @@
 """What older rows have of a field that the policy no longer keeps: removed, once the purge delay is over.
 
-Reads are cut at once (`policies.policy.views`). The removal waits as every destruction does that follows from a change of
-the policy, for a change can be a typo; a policy that is put back within the delay has cost nothing. It goes by
+Reads are cut at once (`policies.policy.views`). The removal waits as every destruction does that follows from a change
+of the policy, for a change can be a typo; a policy that is put back within the delay has cost nothing. It goes by
 partition, in batches, can be killed anywhere, and is done when it is on record. Copies that a hold keeps stay the
 hold's.
 """

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from service.keyring import KekError, KeyringExposedError, create_kek_file, open_keyring
-from service.keyring.kek.factory import UnwrapError, open_kek
+from service.keyring.kek.factory import open_kek
+from service.keyring.kek.protocol import UnwrapError
 
 SALT = bytes(16)
 

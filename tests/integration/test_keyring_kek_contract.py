@@ -11,7 +11,8 @@ import pytest
 from keks import KINDS, KekHome, kek_home
 
 from service.keyring import KekError, KeyringUnavailableError, open_keyring
-from service.keyring.kek.factory import UnwrapError, open_kek
+from service.keyring.kek.factory import open_kek
+from service.keyring.kek.protocol import UnwrapError
 from service.keyring.kek.remote import PAUSE_S, AwayError, RemoteKek
 
 SALT = bytes(16)

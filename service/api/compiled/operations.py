@@ -1,10 +1,10 @@
 """Compiled operations: what an operation asks is worked out once, and then only its variables differ.
 
 The ordinary path parses, validates and runs a document for the first time, and the gate offers it here once it has let
-it pass. From then on the operation is answered by `service/query/rendering/row_renderer.py`: the same coercion, the same enforcement
-and pricing (remembered by everything they depend on), the same reading; only graphql-core's walk over every field
-of every row is left out. `None` instead of an answer means: take the ordinary path. It then decides as if nothing
-had been tried, so a mistake of a caller is refused, coded and placed there.
+it pass. From then on the operation is answered by `service/query/rendering/row_renderer.py`: the same coercion, the
+same enforcement and pricing (remembered by everything they depend on), the same reading; only graphql-core's walk over
+every field of every row is left out. `None` instead of an answer means: take the ordinary path. It then decides as if
+nothing had been tried, so a mistake of a caller is refused, coded and placed there.
 """
 
 import asyncio

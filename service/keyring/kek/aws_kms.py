@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from service.keyring.errors import KekError
-from service.keyring.kek.factory import UnwrapError
+from service.keyring.kek.protocol import UnwrapError
 from service.keyring.kek.remote import CONNECT_S, READ_S, AwayError, RemoteKek, optional_module
 
 # The key itself and no alias: an alias can be made to point at another key.

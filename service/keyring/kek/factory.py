@@ -1,38 +1,11 @@
-"""Key-encryption keys: what wraps the keys of a keyring. One small protocol, and which kind an address names."""
+"""Which kind of key-encryption key an address names, and opening it."""
 
-from typing import Final, Protocol
+from typing import Final
 
 from service.keyring.errors import KekAddressError
+from service.keyring.kek.protocol import Kek
 
 FORMS: Final = "`file:PATH`, `aws:KEY_ARN`, `vault:ADDRESS/KEY` or `gcp:RESOURCE`"
-
-
-class UnwrapError(Exception):
-    """Not wrapped by this key for this context, or altered since."""
-
-
-class Kek(Protocol):
-    """Wraps 32-byte keys. It is never destroyed here: its owner does that, where it lives.
-
-    Every method but `describe` may raise `KeyringUnavailableError` when the key's home is away or refuses us for now,
-    and `KekError` when there is no such key.
-    """
-
-    def describe(self) -> str:
-        """What it is, in words for `status`; never a secret."""
-        ...
-
-    async def wrap(self, key: bytes, *, context: bytes) -> bytes:
-        """`key` wrapped, and bound to `context`."""
-        ...
-
-    async def unwrap(self, wrapped: bytes, *, context: bytes) -> bytes:
-        """The key in `wrapped`; `UnwrapError` if key-encryption key, context or any bit differ."""
-        ...
-
-    async def rewrap(self, wrapped: bytes, *, context: bytes) -> bytes:
-        """The same key under the newest version of the key-encryption key; where that can, without showing it."""
-        ...
 
 
 async def open_kek(url: str, *, salt: bytes) -> Kek:

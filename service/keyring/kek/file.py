@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from service.keyring.errors import KekError, KeyringExposedError
-from service.keyring.kek.factory import UnwrapError
+from service.keyring.kek.protocol import UnwrapError
 from service.keyring.stores.private_files import path_of_url, publish
 
 KEY_BYTES: Final = 32

@@ -9,7 +9,7 @@ import re
 from typing import Any, Final
 
 from service.keyring.errors import KekError
-from service.keyring.kek.factory import UnwrapError
+from service.keyring.kek.protocol import UnwrapError
 from service.keyring.kek.remote import READ_S, AwayError, RemoteKek, optional_module
 
 _RESOURCE: Final = re.compile(

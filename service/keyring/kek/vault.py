@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from service.keyring.errors import KekError
-from service.keyring.kek.factory import UnwrapError
+from service.keyring.kek.protocol import UnwrapError
 from service.keyring.kek.remote import CONNECT_S, READ_S, AwayError, RemoteKek, optional_module
 
 _FORM: Final = "write `vault:https://HOST:8200/KEY`, or `.../MOUNT/KEY` where transit is mounted elsewhere"

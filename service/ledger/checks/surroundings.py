@@ -9,9 +9,9 @@ import asyncpg
 
 from policies.evidence import LedgerKind, note_hash, read_leaf
 from service.ledger import statements
-from service.ledger.checkpoints import SignedCheckpoint
 from service.ledger.errors import LedgerMirrorError
 from service.ledger.mirror import Mirror
+from service.ledger.signed_checkpoint import SignedCheckpoint
 from service.ledger.store import Ledger, Selection
 
 Result = tuple[list[str], str]

@@ -64,8 +64,8 @@ async def run_purge(
 
     While another runner is at work it waits its turn, or returns at once without `wait`. With `plan_digest` nothing
     but that plan is carried out: PurgePlanError when what is due differs. PurgeClockError when the clock cannot be
-    trusted (see `service.retention.clock_guard`); PartitionsBusyError and KeyringUnavailableError leave the purge where it
-    is, for the next call.
+    trusted (see `service.retention.clock_guard`); PartitionsBusyError and KeyringUnavailableError leave the
+    purge where it is, for the next call.
     """
     async with _alone(means.owner, wait=wait) as ours:
         if not ours:

@@ -1,7 +1,7 @@
 """Become the right user, end with the parent, then become the database program.
 
-Started as a program by `service.storage.embedded.processes`, not imported: what it does must happen between fork and exec,
-where a process that has threads may run no Python of its own. Standard library only; with `-I -S` it costs 20 ms.
+Started as a program by `service.storage.embedded.processes`, not imported: what it does must happen between fork and
+exec, where a process that has threads may run no Python of its own. Standard library only; with `-I -S` it costs 20 ms.
 
     python -I -S launch.py PARENT_PID IDENTITY FOLDER PROGRAM [ARGUMENT ...]
 
