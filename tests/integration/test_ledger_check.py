@@ -7,8 +7,7 @@ import pytest
 from ledgers import open_ledger
 
 from policies.evidence import Tree, verify
-from service.ledger import Checkpoints, Document, Ledger, LedgerKind, LedgerRangeError, Selection, bundle_lines
-from service.ledger.checks import check
+from service.ledger import Checkpoints, Document, Ledger, LedgerKind, LedgerRangeError, Selection, bundle_lines, check
 
 
 @pytest.fixture

@@ -25,9 +25,9 @@ from service.ledger import (
     LedgerMirrorError,
     LedgerSignerError,
     bundle_lines,
+    check,
     hand_over,
 )
-from service.ledger.checks import check
 from service.ledger.mirror import Mirror, MirroredEntry
 
 VERIFIER = Path(evidence.__file__).with_name("verify.py")

@@ -149,8 +149,14 @@ MODELS = {
     if isinstance(node, ast.ClassDef)
 }
 SQL_ROOMS = ("query", "storage", "retention", "ledger", "keyring")
-# The way in runs the statements that `storage/statements_*.py` hold.
-RUNS_FOR_INGEST = {f"service/ingest/{name}.py" for name in ("staging", "batch", "bills", "completion", "correcting")}
+# The way in runs the statements that `storage/statements/` holds.
+RUNS_FOR_INGEST = {
+    f"service/ingest/{name}.py"
+    for name in (
+        "preparation/staging", "pipeline/batch_store", "amendments/bills", "amendments/completion",
+        "amendments/correction",
+    )
+}  # fmt: skip
 WITHOUT_SQL = [path for path in modules("service") if path.relative_to(ROOT / "service").parts[0] not in SQL_ROOMS]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from policies import Effect, UnknownFieldError, diff, load_preset, parse, preset_text
-from policies.policy import explain
+from policies.policy.explain import explain
 
 TEXT = preset_text("default")
 DEFAULT = load_preset("default")

@@ -7,7 +7,7 @@ import typer
 
 from service.commands.common import quiet_runtime, run, say
 from service.commands.options import Data, verb
-from service.ledger.checks import check as check_entries
+from service.ledger import check as check_entries
 from service.retention.audit.fsck import check_ledger
 
 app = verb()

@@ -110,7 +110,7 @@ def explain(
     \b
     Example: calledger policy explain CallError.message --policy strict
     """
-    for line in policies.policy.explain(chosen_policy(policy, data), field).lines():
+    for line in policies.explain(chosen_policy(policy, data), field).lines():
         say(line)
 
 

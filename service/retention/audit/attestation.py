@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from policies.evidence import LedgerKind, moment
 from policies.evidence.attestation import ATTESTATION, statement_digest
-from service.ledger import Checkpoints, Entry, Ledger, Selection
-from service.ledger.checks import check
+from service.ledger import Checkpoints, Entry, Ledger, Selection, check
 from service.ledger.checks.check import LedgerCheck
 from service.retention.audit.fsck import check_ledger
 from service.retention.audit.report import ClassState, Report, report
