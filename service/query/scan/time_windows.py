@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from service.query.model.predicate import Span
+from service.query.model.predicate import TimeRange
 
 # Rows of one account lie in the order of its key: a slice only bounds planning. Without an account, a slice is read
 # whole and sorted.
@@ -18,7 +18,9 @@ WITHOUT_ACCOUNT = (
 )
 
 
-def slices(start: datetime, end: datetime, now: datetime, *, newest_first: bool, ordered: bool) -> Iterator[Span]:
+def time_windows(
+    start: datetime, end: datetime, now: datetime, *, newest_first: bool, ordered: bool
+) -> Iterator[TimeRange]:
     """Adjoining ranges that make up [start, end). `ordered`: rows come out of the index in order."""
     if start >= end:
         return
@@ -28,13 +30,13 @@ def slices(start: datetime, end: datetime, now: datetime, *, newest_first: bool,
         newest, upper = max(min(end, now), start), end
         for width in widths:
             if newest - width > start:
-                yield Span(newest - width, upper)
+                yield TimeRange(newest - width, upper)
                 upper = newest - width
-        yield Span(start, upper)
+        yield TimeRange(start, upper)
     else:
         lower, last = start, min(end, now)
         for width in widths:
             if start + width < last:
-                yield Span(lower, start + width)
+                yield TimeRange(lower, start + width)
                 lower = start + width
-        yield Span(lower, end)
+        yield TimeRange(lower, end)
