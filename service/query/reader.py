@@ -23,6 +23,7 @@ from service.query.records.projection import Selection
 from service.query.scan.database_clock import DatabaseClock
 from service.query.scan.range_cache import RangeCache
 from service.query.scan.ranges import scan_range_of, scan_range_of_call, span_of
+from service.query.scan.time_windows import Density
 from service.query.scan.user_tokens import tokens_of
 from service.query.usage.plan import TierSpan, refuse_unreadable
 from service.query.usage.total_count import count_rows
@@ -43,6 +44,7 @@ class Reader:
         self.clock = DatabaseClock(database)
         self._cursors = cursors
         self._places = RangeCache(accounts)
+        self._densities = {table.name: Density() for table in (CALLS, ERRORS)}
 
     @classmethod
     async def open(cls, database: Database, accounts: Accounts, keyring: Keyring) -> "Reader":
@@ -80,18 +82,9 @@ class Reader:
             }
         binding = Cursors.bound(f"({table.kind!r}, {place.scope}, {order!r}, {asked.text!r})")
         return ListRead(
-            table,
-            scope,
-            place.asked,
-            scan_ranges,
-            span,
-            asked.rest,
-            place.names,
-            users,
-            now,
-            binding,
-            self.accounts.erased,
-        )
+            table, scope, place.asked, scan_ranges, span, asked.rest, place.names, users, now, binding,
+            self._densities[table.name], self.accounts.erased,
+        )  # fmt: skip
 
     async def call(self, scope: Scope, text: str, selection: Selection) -> Row | None:
         """One call by its outward id; None when it is unknown, out of scope or past its window."""

@@ -209,3 +209,47 @@ async def test_users_end_before_their_calls(shelf: Shelf) -> None:
     assert [node["id"] for node in await nodes({"user": {"pseudonym": [newest["user"]]}})] == ids[:1]
     assert [node["id"] for node in await nodes({"user": {"isNull": True}})] == ids[1:]
     assert [node["id"] for node in await nodes({"not": {"user": {"id": "u-1"}}})] == ids[1:]
+
+
+async def _rows_read(shelf: Shelf, statements: list[tuple[str, tuple[Any, ...]]]) -> float:
+    """How many rows these statements take out of tables, those included that a filter leaves out."""
+    rows = 0.0
+    for sql, values in statements:
+        for node in _scanned(await _plan(shelf, shelf.scope(), sql, values)):
+            out = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+            rows += out * node["Actual Loops"]
+    return rows
+
+
+@pytest.mark.parametrize("age", [timedelta(), timedelta(minutes=5)])
+async def test_the_newest_page_of_all_calls_reads_about_a_page(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, age: timedelta
+) -> None:
+    """Three thousand calls of the last hour, of the last half minute or reported late: from the second page on one
+    statement takes hardly more than the page out of the table, and the first is no more than a few times as wide.
+    """
+    spacing = timedelta(milliseconds=10)
+    newest = await shelf.now() - age
+    await shelf.put([StoredCall(newest - spacing * index, source_id=f"d{index}") for index in range(3000)])
+    spied = Spied(shelf, monkeypatch)
+    pages = []
+    for _ in range(2):
+        spied.statements.clear()
+        page = await shelf.reader.page(shelf.scope(), CALLS, PageRequest(), PageSelection(selection={"model": {}}))
+        moments = [row["started_at"] for row in page.rows]
+        assert moments == sorted(moments, reverse=True)
+        assert moments[-1] >= newest - spacing * 50
+        pages.append(list(spied.statements))
+    assert len(pages[0]) <= 6
+    assert len(pages[1]) == 1
+    assert await _rows_read(shelf, pages[1]) < 400
+
+
+async def test_a_page_of_few_calls_is_one_statement_or_two(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a call arrives every seven hours, narrow slices are tried once; after that it is as few as it needs."""
+    spied = Spied(shelf, monkeypatch)
+    request, wanted = PageRequest(size=4), PageSelection(selection={"model": {}})
+    await shelf.reader.page(shelf.scope(), CALLS, request, wanted)
+    spied.statements.clear()
+    await shelf.reader.page(shelf.scope(), CALLS, request, wanted)
+    assert len(spied.statements) <= 3

@@ -17,7 +17,7 @@ from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagM
 from service.query.records.cursor import CursorError, Cursors
 from service.query.scan import statements
 from service.query.scan.ranges import ScanRange
-from service.query.scan.time_windows import time_windows
+from service.query.scan.time_windows import Density, time_windows
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 POLICY = load_preset("default")
@@ -27,7 +27,7 @@ MOMENTS = st.integers(-500 * 24, 500 * 24).map(lambda hours: NOW + timedelta(hou
 @given(MOMENTS, MOMENTS, st.booleans(), st.booleans())
 def test_slices_make_up_the_range(start: datetime, end: datetime, newest_first: bool, ordered: bool) -> None:
     """Adjoining, without gap or overlap, from the asked end to the other, and only a few."""
-    spans = list(time_windows(start, end, NOW, newest_first=newest_first, ordered=ordered))
+    spans = list(time_windows(start, end, NOW, newest_first=newest_first, density=None if ordered else Density()))
     if start >= end:
         assert spans == []
         return
@@ -35,7 +35,18 @@ def test_slices_make_up_the_range(start: datetime, end: datetime, newest_first: 
     assert (in_time[0].start, in_time[-1].end) == (start, end)
     assert all(one.end == other.start for one, other in pairwise(in_time))
     assert all(span.start < span.end for span in spans)
-    assert len(spans) <= 7
+    assert len(spans) <= 11
+
+
+def test_the_first_slice_is_as_wide_as_the_last_page_was() -> None:
+    """From where most rows lay, twice as far as the page spread; rows of the future widen nothing."""
+    density = Density()
+    density.learn(timedelta(minutes=5), timedelta(minutes=5, seconds=2))
+    assert next(density.widths()) == timedelta(minutes=5, seconds=8)
+    density.learn(timedelta(days=-300), timedelta(seconds=2))
+    assert next(density.widths()) == timedelta(seconds=8)
+    density.learn_bound(timedelta(days=1))
+    assert next(density.widths()) == timedelta(hours=1)
 
 
 CURSORS = Cursors(bytes(32))

@@ -19,7 +19,7 @@ from service.query.records.ordering import Bound, Ordering, OrderTerm, ordering_
 from service.query.records.projection import Projection, Selection, project
 from service.query.scan import statements
 from service.query.scan.ranges import TICK, ScanRange, by_account, earliest
-from service.query.scan.time_windows import time_windows
+from service.query.scan.time_windows import Density, time_windows
 from service.storage.connection import Connection
 
 PAGE_MAX: Final = 200
@@ -78,6 +78,7 @@ class ListRead(NamedTuple):
     users: Mapping[str, UserTokens]
     now: datetime
     binding: bytes
+    density: Density
     erased: Collection[int] = ()
 
     @property
@@ -221,7 +222,24 @@ class _Fetcher:
             rows += await self._connection.fetch(text, *values)
             if len(rows) >= limit:
                 break
+        if self.account is None and not bounds and self._ordering.descending != backward:
+            self._learn(rows, filled=len(rows) >= limit)
         return rows
+
+    def _learn(self, rows: Sequence[Row], *, filled: bool) -> None:
+        """How dense rows are at present: the newest page of all calls tells, whoever asks for it."""
+        reading, ordering = self._reading, self._ordering
+        start, end = _limits(reading)
+        if reading.predicate is not EVERYTHING or end < reading.now or not ordering.by_time:
+            return
+        if any(scan_range.accounts is not None for scan_range in reading.scan_ranges):
+            return
+        if filled:
+            moments = [ordering.time_of(ordering.position(row)) for row in (rows[len(rows) // 2], rows[-1])]
+            middle, oldest = [reading.now - moment for moment in moments if moment is not None]
+            reading.density.learn(middle, oldest)
+        else:
+            reading.density.learn_bound(reading.now - start)
 
     async def exists_past(self, bound: Bound) -> bool:
         """Whether there is a row on the far side of the page's end, the row that the cursor was made of included."""
@@ -242,7 +260,8 @@ class _Fetcher:
                 start = max(start, moment)
         newest_first = ordering.descending != backward
         ordered = self.account is not None or by_account(reading.scan_ranges)
-        return time_windows(start, end, reading.now, newest_first=newest_first, ordered=ordered)
+        density = None if ordered else reading.density
+        return time_windows(start, end, reading.now, newest_first=newest_first, density=density)
 
     def _statement(
         self, scan_ranges: Sequence[ScanRange], span: TimeRange, bounds: Sequence[Bound], limit: int, *, backward: bool
