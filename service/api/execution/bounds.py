@@ -89,6 +89,7 @@ class _Count:
 
     @property
     def points(self) -> int:
+        """The cost of reading what was counted, in points, rounded down."""
         return int(self._objects * OBJECT_POINTS + self._values * VALUE_POINTS)
 
     def entries_of(self, value: Any) -> Any:  # noqa: ANN401 - a list or an object of JSON

@@ -44,6 +44,7 @@ class Cursors:
         return hashlib.sha256(parts.encode("utf-8", "backslashreplace")).digest()
 
     def seal(self, position: Position, binding: bytes) -> str:
+        """The cursor of `position`, opaque text that only `open` with the same `binding` reads (AES-SIV, RFC 5297)."""
         sealed = self._siv.encrypt(orjson.dumps(position), [binding])
         return binascii.b2a_base64(sealed, newline=False).translate(_URLSAFE, b"=").decode()
 

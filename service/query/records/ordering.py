@@ -31,6 +31,7 @@ def microseconds(moment: datetime) -> int:
 
 
 def from_microseconds(count: int) -> datetime:
+    """The moment so many microseconds after 1970-01-01 UTC."""
     return _EPOCH + count * _MICROSECOND
 
 
@@ -72,6 +73,7 @@ class Ordering:
         return {self.table.time: self.table.time, "id": "id", **keys}
 
     def order_by(self, *, backward: bool) -> str:
+        """The text after `ORDER BY`. `backward`: in the opposite direction, from the end of the list."""
         terms = [
             f"{self._name(index)} {_direction(descending != backward)} {'NULLS FIRST' if backward else 'NULLS LAST'}"
             for index, (_, descending) in enumerate(self.terms)
