@@ -114,7 +114,7 @@ def _delete(store: Store) -> str:
 
 _DELETE: Final = {store: take_with(store, _delete(store)) for store in Store}
 _DELETE_DELTAS: Final = "DELETE FROM usage_delta WHERE account_id = $1"
-_DELETE_CORRECTIONS: Final = "DELETE FROM correction WHERE account_id = $1"
+_DELETE_BESIDE: Final = tuple(f"DELETE FROM {table} WHERE account_id = $1" for table in ("correction", "bill_claim"))  # noqa: S608
 _END_KEYS: Final = """
     UPDATE api_key SET revoked_at = clock_timestamp()
     WHERE revoked_at IS NULL AND accounts = jsonb_build_array($1::integer)
@@ -288,7 +288,8 @@ async def _erase_account(means: Means, erasure: Erasure) -> int:
         await notify(means.owner, "accounts", str(number))
         await notify(means.owner, "keys")
     rows = _count(await means.owner.execute(_DELETE_DELTAS, number))
-    await means.owner.execute(_DELETE_CORRECTIONS, number)
+    for statement in _DELETE_BESIDE:
+        await means.owner.execute(statement, number)
     for part in await all_partitions(means.partitions):
         await _copy_held(means, part, now, number)
         while count := await _delete_some(means, part, now, number):
