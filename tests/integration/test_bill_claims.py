@@ -18,8 +18,8 @@ from policies import Role
 from service.access.principal import Principal
 from service.ingest.formats.litellm.adapter import read_litellm
 from service.ingest.pipeline.writer import Writer
-from service.ingest.results import Status, Verdict
-from service.retention.erasure.erasure import _DELETE_BESIDE
+from service.ingest.results import RowResult, Status
+from service.retention.rollups.totals import FORGET_ACCOUNT
 
 # What the writers' own connections run or wait for.
 KILL_WRITERS = """
@@ -49,7 +49,7 @@ async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
         yield ingest
 
 
-async def report(writer: Writer, *polls: dict[str, Any], principal: Principal = ANYONE) -> list[Verdict]:
+async def report(writer: Writer, *polls: dict[str, Any], principal: Principal = ANYONE) -> list[RowResult]:
     return await writer.submit(read_litellm(json.dumps(polls).encode()), principal, source="litellm")
 
 
@@ -105,7 +105,8 @@ async def test_many_polls_of_many_batches_at_once(ingest: Ingest) -> None:
 
 async def test_a_key_of_another_account_claims_nothing_of_others(ingest: Ingest) -> None:
     """Whoever may write to one account cannot take another's bill by naming its batch first."""
-    mallory, acme = (await ingest.accounts.ensure(["mallory", "acme"])).values()
+    accounts = await ingest.accounts.ensure(["mallory", "acme"])
+    mallory, acme = accounts["mallory"], accounts["acme"]
     await report(ingest.writer, poll("batch", "acme"), principal=Principal("testkey3", Role.INGEST, (mallory,)))
     for principal in (ANYONE, Principal("testkey4", Role.INGEST, (mallory, acme))):
         await report(ingest.writer, poll("batch", "acme", 1), principal=principal)
@@ -133,8 +134,7 @@ async def test_the_claims_of_an_account_go_with_it(ingest: Ingest) -> None:
     await report(ingest.writer, poll("batch", "a"))
     account = await ingest.accounts.find("a")
     assert await ingest.value("SELECT count(*) FROM bill_claim WHERE account_id = $1", account) == 2
-    for statement in _DELETE_BESIDE:
-        await ingest.fetch(statement, account)
+    await ingest.fetch(FORGET_ACCOUNT, account)
 
     await report(ingest.writer, poll("batch", "b"))
 

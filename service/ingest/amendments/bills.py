@@ -18,7 +18,7 @@ import asyncpg
 
 from policies import Report
 from service.ingest.errors import DATABASE_FAULTS
-from service.ingest.preparation.account_resolution import Addressees
+from service.ingest.preparation.account_resolution import AccountResolution
 from service.ingest.preparation.prepared import Prepared
 from service.storage.control.accounts import DEFAULT_ACCOUNT, Accounts
 from service.storage.errors import DatabaseAwayError
@@ -45,7 +45,7 @@ class Bills:
         self._pool = pool
         self._accounts = accounts
 
-    async def settle(self, reports: Iterable[Report], addressees: Addressees) -> None:
+    async def settle(self, reports: Iterable[Report], addressees: AccountResolution) -> None:
         """Give each report that bills account and time of the bill's claim, as far as there is one already.
 
         Raises DatabaseAwayError.
@@ -63,7 +63,7 @@ class Bills:
         except DATABASE_FAULTS as error:
             raise DatabaseAwayError from error
 
-    async def claim(self, calls: Iterable[Prepared], addressees: Addressees) -> list[Prepared]:
+    async def claim(self, calls: Iterable[Prepared], addressees: AccountResolution) -> list[Prepared]:
         """Claim the bills among calls that are about to be stored. Of those that others have claimed before, elsewhere,
         the reports are given that account and time; they are returned, to be prepared anew. Raises DatabaseAwayError.
         """
@@ -82,7 +82,7 @@ class Bills:
             raise DatabaseAwayError from error
         return moved
 
-    async def _own(self, report: Report, addressees: Addressees) -> _Claim | None:
+    async def _own(self, report: Report, addressees: AccountResolution) -> _Claim | None:
         """What the report itself says; None for an account that is new, or not the key's."""
         addressees.drop_unused(report)
         account = addressees.account_of(report)
@@ -91,7 +91,7 @@ class Bills:
         return _Claim(account, 0, report.started_at) if isinstance(account, int) else None
 
     async def _agreed(
-        self, bills: Sequence[Report], own: Sequence[_Claim | None], addressees: Addressees, look_up: _LookUp
+        self, bills: Sequence[Report], own: Sequence[_Claim | None], addressees: AccountResolution, look_up: _LookUp
     ) -> list[_Claim | None]:
         """Where each bill is stored: the account among those of the key first, then the time in that account."""
         claims = list(own)
@@ -122,7 +122,7 @@ class Bills:
             await self._pool.execute(CLAIM_BILLS, *(list(column) for column in zip(*ours, strict=True)))
         return await self._known(wanted)
 
-    async def _move(self, report: Report, claim: _Claim, addressees: Addressees) -> None:
+    async def _move(self, report: Report, claim: _Claim, addressees: AccountResolution) -> None:
         report.started_at = claim.started_at
         if addressees.account_of(report) != claim.account_id:
             report.account = await self._accounts.name(claim.account_id)

@@ -100,8 +100,8 @@ def take_with(store: Store, delete: str) -> str:
     return f"WITH {', '.join(ctes)} SELECT count(*) FROM gone"  # noqa: S608 - names of our own
 
 
-# When corrections were made is known as finely, and as long, as there are sums of that time; and a bill that is reported
-# again is known for one as long as its sum is there.
+# When corrections were made is known as finely, and as long, as there are sums of that time; and a bill that is
+# reported again is known for one as long as its sum is there.
 _BESIDE: Final[Mapping[Store, tuple[str, ...]]] = {
     Store.USAGE_QUARTER: (
         """
@@ -118,6 +118,10 @@ _BESIDE: Final[Mapping[Store, tuple[str, ...]]] = {
         "DELETE FROM bill_claim WHERE tier = $1 AND started_at >= $2 AND started_at < $3",
     ),
 }
+FORGET_ACCOUNT: Final = """
+    WITH gone AS (DELETE FROM correction WHERE account_id = $1) DELETE FROM bill_claim WHERE account_id = $1
+"""
+"""Deletes what is known of an account beside its calls and sums."""
 
 
 def resting_regrouped(store: Store, column: str) -> Iterator[str]:
