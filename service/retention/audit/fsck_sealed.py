@@ -16,6 +16,7 @@ from policies.envelope import Context, DataKey, OpenError, data_key, open_sealed
 from policies.policy.model import DataClass, Store
 from service.keyring import (
     AccountKeyName,
+    ErasureKeyName,
     HoldKeyName,
     KeyDestroyedError,
     KeyGoneError,
@@ -56,6 +57,8 @@ async def _fetched(means: Means, name: KeyName) -> bytes:
             return await means.keyring.account_key(account, mint=False)
         case HoldKeyName(hold):
             return await means.keyring.hold_key(hold, mint=False)
+        case ErasureKeyName(erasure):
+            return await means.keyring.erasure_key(erasure, mint=False)
         case _:
             return await means.keyring.period_key(*name, mint=False)
 
