@@ -53,7 +53,9 @@ BARS: Final = {
     "redaction/doubling": Bar("redaction when the input doubles, adversarial text", "x time", 2.2, 2.0, more=False),
     "purge/stall": Bar("purging calls while readers and writers run: worst stall", "ms", 50, 20, more=False),
     "purge/delete": Bar("purging until no statement reads the calls, against DELETE", "x faster", 100, 1000),
-    "freeze/others": Bar("others beside the worst that one client posts, 99th percentile", "ms", 50, 25, more=False),
+    "freeze/others": Bar(
+        "others' ingest and `/healthz` beside the worst posted, 99th percentile", "ms", 50, 25, more=False
+    ),
     "ledger/append": Bar("appending to the ledger at a million entries", "ms", 1, 1, more=False),
     "ledger/proof": Bar("an inclusion proof at a million entries", "ms", 10, 10, more=False),
     "seal/both": Bar("sealing and opening a record", "us", 15, 12, more=False),

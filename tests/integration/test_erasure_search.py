@@ -15,7 +15,7 @@ from policies.envelope import Context, data_key, open_sealed
 from service.keyring import KeyDestroyedError
 from service.retention.erasure.erased_person import open_person
 from service.retention.erasure.erasure import request_erasure
-from service.retention.erasure.erasure_record import Erasure, ErasureKind, get_erasure
+from service.retention.erasure.erasure_record import ErasureKind, RecordedErasure, get_erasure
 from service.retention.holds.holds import lift_hold
 from service.retention.maintenance import maintain
 
@@ -41,17 +41,17 @@ def naming(id_: str, message: str, **facts: Any) -> dict[str, Any]:
     return report | {"error": report["error"] | error}
 
 
-async def erase(steward: Steward, user: str = PERSON, **options: Any) -> Erasure:
+async def erase(steward: Steward, user: str = PERSON, **options: Any) -> RecordedErasure:
     kind, reason = ErasureKind.USER, "asked by letter"
     return await request_erasure(
-        steward.means, kind=kind, account="acme", user=user, reason=reason, actor="cli", **options
+        steward.retention, kind=kind, account="acme", user=user, reason=reason, actor="cli", **options
     )
 
 
 async def opened(steward: Steward, model: str) -> ErrorDetails:
     """What is sealed of the one error of `model`."""
     (row,) = await steward.ingest.fetch(KEPT.format(table="call_error"), model)
-    day, keyring = f"{row['occurred_at']:%Y-%m-%d}", steward.means.keyring
+    day, keyring = f"{row['occurred_at']:%Y-%m-%d}", steward.retention.keyring
     key = data_key(
         await keyring.period_key(row["tier"], "personal", day, mint=False),
         await keyring.account_key(row["account_id"], mint=False),
@@ -101,7 +101,7 @@ async def test_a_common_word_is_no_persons_name(steward: Steward) -> None:
 async def test_names_of_operations_and_served_models_go_too(steward: Steward) -> None:
     """Wherever a gateway put the id: in the operation, and in the name of what answered."""
     await steward.report(call("c", started_at=YOUNG.isoformat(), account="acme"))
-    await steward.means.owner.execute(
+    await steward.retention.owner.execute(
         "UPDATE call SET operation = $1, served_model = $2, tags = $3", PERSON, f"ft:{PERSON}", f'{{"{PERSON}": "x"}}'
     )
     await erase(steward)
@@ -124,10 +124,10 @@ async def test_a_search_that_is_cut_short_is_gone_on_with(steward: Steward) -> N
     (id_,) = await steward.column("SELECT id FROM erasure")
     assert not any(PERSON in text for text in await steward.column("SELECT erasure::text FROM erasure"))
 
-    assert await maintain(steward.means)
+    assert await maintain(steward.retention)
     assert await steward.value(left) == 0
     assert (await opened(steward, "m899")).message == ("user ", ("reported-person", None), " failed")
-    done = await get_erasure(steward.means.owner, id_)
+    done = await get_erasure(steward.retention.owner, id_)
     assert done is not None and (done.state, done.rows) == ("DONE", 1800)
     assert await steward.findings() == {}
 
@@ -136,7 +136,7 @@ async def test_what_takes_longer_than_the_caller_waits_is_left_to_the_worker(ste
     """The answer says that it is requested; the worker, which has heard of it, does it."""
     await steward.report(naming("m", f"user {PERSON} failed"))
     assert (await erase(steward, within_s=0.0)).state == "REQUESTED"
-    assert await maintain(steward.means)
+    assert await maintain(steward.retention)
     assert not any(PERSON in text for text in await steward.column(ROWS))
 
 
@@ -145,13 +145,13 @@ async def test_at_the_end_nobody_can_tell_whom_it_was_about(steward: Steward) ->
     await steward.report(naming("m", f"user {PERSON} failed"))
     asked = await erase(steward, at_once=False)
     sealed = await steward.value("SELECT sealed_user FROM erasure")
-    assert await open_person(steward.means.keyring, asked.id, sealed) == PERSON
-    assert await maintain(steward.means)
+    assert await open_person(steward.retention.keyring, asked.id, sealed) == PERSON
+    assert await maintain(steward.retention)
 
     assert await steward.value("SELECT sealed_user FROM erasure") is None
-    assert await open_person(steward.means.keyring, asked.id, sealed) is None
+    assert await open_person(steward.retention.keyring, asked.id, sealed) is None
     with pytest.raises(KeyDestroyedError):
-        await steward.means.keyring.erasure_key(asked.id, mint=True)
+        await steward.retention.keyring.erasure_key(asked.id, mint=True)
     assert await steward.findings() == {}
 
 
@@ -166,9 +166,9 @@ async def test_copies_of_a_hold_stay_until_it_ends(steward: Steward) -> None:
     assert await steward.column("SELECT model FROM call_error_held") == ["held"]
     assert await steward.findings() == {}
 
-    await lift_hold(steward.means, hold.id, reason="settled", actor="cli")
-    assert await maintain(steward.means)
-    done = await get_erasure(steward.means.owner, erasure.id)
+    await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
+    assert await maintain(steward.retention)
+    done = await get_erasure(steward.retention.owner, erasure.id)
     assert done is not None and (done.state, done.blocked_by) == ("DONE", ())
     assert await steward.findings() == {}
 
@@ -176,7 +176,7 @@ async def test_copies_of_a_hold_stay_until_it_ends(steward: Steward) -> None:
 async def test_what_nobody_can_open_stops_no_search(steward: Steward) -> None:
     """A blob that was put into another row opens for nobody: the others are still searched."""
     await steward.report(naming("a", f"user {PERSON} failed"), naming("b", f"user {PERSON} failed"))
-    await steward.means.owner.execute(
+    await steward.retention.owner.execute(
         "UPDATE call_error SET sealed = (SELECT sealed FROM call_error WHERE model = 'b') WHERE model = 'a'"
     )
     erasure = await erase(steward)

@@ -16,7 +16,7 @@ from service.query.model.catalog import CALLS, ERRORS
 from service.query.model.predicate import And, Compare
 from service.query.model.scope import Scope
 from service.query.records.ordering import OrderTerm
-from service.query.records.page import PageRequest, Wanted
+from service.query.records.page import PageRequest, PageSelection
 
 
 class Spied:
@@ -75,7 +75,7 @@ async def test_a_page_of_an_account_touches_few_partitions(shelf: Shelf, monkeyp
     assert number is not None
     scope = shelf.scope(Role.PARTNER, number)
     spied = Spied(shelf, monkeypatch)
-    page = await shelf.reader.page(scope, CALLS, PageRequest(size=1), Wanted(selection={"model": {}}))
+    page = await shelf.reader.page(scope, CALLS, PageRequest(size=1), PageSelection(selection={"model": {}}))
     assert len(page.rows) == 1
 
     plan = await _plan(shelf, scope, *spied.statements[0])
@@ -91,10 +91,10 @@ async def test_a_cursor_far_back_prunes_what_is_newer(shelf: Shelf, monkeypatch:
     number = await shelf.accounts.find("acme")
     assert number is not None
     scope = shelf.scope(Role.PARTNER, number)
-    first = await shelf.reader.page(scope, CALLS, PageRequest(size=100), Wanted())
+    first = await shelf.reader.page(scope, CALLS, PageRequest(size=100), PageSelection())
     cursor = first.cursor(first.rows[-1])
     spied = Spied(shelf, monkeypatch)
-    await shelf.reader.page(scope, CALLS, PageRequest(size=2, after=cursor), Wanted())
+    await shelf.reader.page(scope, CALLS, PageRequest(size=2, after=cursor), PageSelection())
 
     plan = await _plan(shelf, scope, *spied.statements[0])
 
@@ -116,8 +116,8 @@ async def test_every_statement_has_both_bounds_and_one_tier_a_branch(
             PageRequest(And((since,)), (OrderTerm("LATENCY", True),)),
             PageRequest(Compare("model", "eq", "none")),
         ):
-            await shelf.reader.page(scope, CALLS, request, Wanted(selection={"id": {}}))
-        await shelf.reader.page(scope, ERRORS, PageRequest(), Wanted())
+            await shelf.reader.page(scope, CALLS, request, PageSelection(selection={"id": {}}))
+        await shelf.reader.page(scope, ERRORS, PageRequest(), PageSelection())
     pages = [sql for sql, _ in spied.statements if " FROM call" in sql]
     assert len(pages) > 10
     for sql in pages:
@@ -209,3 +209,47 @@ async def test_users_end_before_their_calls(shelf: Shelf) -> None:
     assert [node["id"] for node in await nodes({"user": {"pseudonym": [newest["user"]]}})] == ids[:1]
     assert [node["id"] for node in await nodes({"user": {"isNull": True}})] == ids[1:]
     assert [node["id"] for node in await nodes({"not": {"user": {"id": "u-1"}}})] == ids[1:]
+
+
+async def _rows_read(shelf: Shelf, statements: list[tuple[str, tuple[Any, ...]]]) -> float:
+    """How many rows these statements take out of tables, those included that a filter leaves out."""
+    rows = 0.0
+    for sql, values in statements:
+        for node in _scanned(await _plan(shelf, shelf.scope(), sql, values)):
+            out = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+            rows += out * node["Actual Loops"]
+    return rows
+
+
+@pytest.mark.parametrize("age", [timedelta(), timedelta(minutes=5)])
+async def test_the_newest_page_of_all_calls_reads_about_a_page(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, age: timedelta
+) -> None:
+    """Three thousand calls of the last hour, of the last half minute or reported late: from the second page on one
+    statement takes hardly more than the page out of the table, and the first is no more than a few times as wide.
+    """
+    spacing = timedelta(milliseconds=10)
+    newest = await shelf.now() - age
+    await shelf.put([StoredCall(newest - spacing * index, source_id=f"d{index}") for index in range(3000)])
+    spied = Spied(shelf, monkeypatch)
+    pages = []
+    for _ in range(2):
+        spied.statements.clear()
+        page = await shelf.reader.page(shelf.scope(), CALLS, PageRequest(), PageSelection(selection={"model": {}}))
+        moments = [row["started_at"] for row in page.rows]
+        assert moments == sorted(moments, reverse=True)
+        assert moments[-1] >= newest - spacing * 50
+        pages.append(list(spied.statements))
+    assert len(pages[0]) <= 6
+    assert len(pages[1]) == 1
+    assert await _rows_read(shelf, pages[1]) < 400
+
+
+async def test_a_page_of_few_calls_is_one_statement_or_two(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a call arrives every seven hours, narrow slices are tried once; after that it is as few as it needs."""
+    spied = Spied(shelf, monkeypatch)
+    request, wanted = PageRequest(size=4), PageSelection(selection={"model": {}})
+    await shelf.reader.page(shelf.scope(), CALLS, request, wanted)
+    spied.statements.clear()
+    await shelf.reader.page(shelf.scope(), CALLS, request, wanted)
+    assert len(spied.statements) <= 3

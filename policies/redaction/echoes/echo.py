@@ -223,17 +223,17 @@ def _candidates(data: bytes, content: bytes) -> Iterator[int]:
     size = len(content) // _BLOCK_BYTES
     if size < len(own):
         numbers = struct.unpack(f"{size}Q", content)
-        places = _places(numbers, set(numbers).intersection(own))
+        places = _positions(numbers, set(numbers).intersection(own))
     else:
-        places = _places_of_many(memoryview(content).cast("Q"), set(own))
+        places = _positions_of_many(memoryview(content).cast("Q"), set(own))
     for place in places:
         yield place * _BLOCK_BYTES
 
 
-def _places(numbers: tuple[int, ...], blocks: set[int]) -> Iterator[int]:
+def _positions(numbers: tuple[int, ...], blocks: set[int]) -> Iterator[int]:
     """Where `numbers` are among `blocks`, all of which are there."""
     if len(blocks) > _FEW_BLOCKS:
-        yield from _places_of_many(numbers, blocks)
+        yield from _positions_of_many(numbers, blocks)
         return
     for block in blocks:
         place = -1
@@ -242,7 +242,7 @@ def _places(numbers: tuple[int, ...], blocks: set[int]) -> Iterator[int]:
             yield place
 
 
-def _places_of_many(numbers: Sequence[int], blocks: set[int]) -> Iterator[int]:
+def _positions_of_many(numbers: Sequence[int], blocks: set[int]) -> Iterator[int]:
     if not blocks.isdisjoint(numbers):
         yield from compress(count(), map(blocks.__contains__, numbers))
 

@@ -11,13 +11,13 @@ from uuid import uuid4
 import strawberry
 
 from service.api.execution.context import Context
-from service.api.exports.types import Export, decode_export_id, encode_export_id, export_node, told_when_busy
+from service.api.exports.types import Export, decode_export_id, encode_export_id, export_node, throttled_when_busy
 from service.api.ledger.queries import ledger_of
 from service.api.ledger.types import Checkpoint, checkpoint_node
 from service.api.retention.queries import reading, refuse_bound
 from service.api.types.directives import Cost
 from service.api.types.scalars import BigInt
-from service.ledger import ask_evidence, span_of
+from service.ledger import request_evidence, span_of
 from service.storage.control.exports import get_export
 from service.storage.control.policies import applied_policy
 
@@ -106,8 +106,8 @@ async def _create_evidence(context: Context, wanted: CreateEvidenceInput) -> Cre
     )
     applied = await applied_policy()
     digest = "" if applied is None else applied.digest
-    with told_when_busy(context):
-        record, issued = await ask_evidence(ledger, span, id_, encode_export_id(id_), context.scope, digest)
+    with throttled_when_busy(context):
+        record, issued = await request_evidence(ledger, span, id_, encode_export_id(id_), context.scope, digest)
     context.export_asked()
     return CreateEvidencePayload(export=export_node(record), checkpoint=checkpoint_node(issued))
 

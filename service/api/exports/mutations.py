@@ -13,12 +13,12 @@ from service.api.calls.filters import written_filter
 from service.api.execution.context import Context
 from service.api.execution.limits import Bucket
 from service.api.exports.kinds import SHAPES, Shape, chosen_fields, operation_of
-from service.api.exports.types import Export, export_node, told_when_busy
+from service.api.exports.types import Export, export_node, throttled_when_busy
 from service.api.types.directives import Cost
 from service.api.types.filter_inputs import CallFilter, ErrorFilter
 from service.query.model.errors import BadInputError
 from service.storage.control.exports import ExportKind as StoredKind
-from service.storage.control.exports import ask_export
+from service.storage.control.exports import request_export
 from service.storage.control.policies import applied_policy
 
 EXPORT_COST: Final = 1_000
@@ -85,8 +85,8 @@ async def _create_export(info: Info, wanted: CreateExportInput) -> Export:
     assert applied is not None, "what serves requests has a policy"
     request = {"format": wanted.format.name, "fields": fields, "filter": filter_}
     database, kind = context.reader.database, StoredKind[wanted.kind.name]
-    with told_when_busy(context):
-        record = await ask_export(database, uuid4(), kind, context.scope, applied.digest, request)
+    with throttled_when_busy(context):
+        record = await request_export(database, uuid4(), kind, context.scope, applied.digest, request)
     context.export_asked()
     return export_node(record)
 

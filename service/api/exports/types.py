@@ -63,7 +63,7 @@ def decode_export_id(text: str) -> UUID | None:
 
 
 @contextmanager
-def told_when_busy(context: Context) -> Iterator[None]:
+def throttled_when_busy(context: Context) -> Iterator[None]:
     """THROTTLED with the export that is under way, and when it is worth asking again."""
     try:
         yield

@@ -7,7 +7,7 @@ import strawberry
 
 from policies.policy.model import DataClass as LawfulClass
 from service.api.execution.context import Context
-from service.api.retention.queries import account_in_scope, means_of, reading, refuse_bound
+from service.api.retention.queries import account_in_scope, reading, refuse_bound, retention_context
 from service.api.retention.types import (
     Erasure,
     ErasureKind,
@@ -146,11 +146,11 @@ class RetentionMutation:
         await account_in_scope(context, scope.account)
         ids = _given(scope.call_ids)
         hold = await holds.place_hold(
-            means_of(context),
+            retention_context(context),
             name=input.name,
             owner=input.owner,
             reason=input.reason,
-            scope=holds.Scope(
+            scope=holds.HoldScope(
                 scope.account,
                 _given(scope.from_),
                 _given(scope.to),
@@ -168,7 +168,7 @@ class RetentionMutation:
     async def lift_hold(
         self, info: Info, input: Annotated[LiftHoldInput, strawberry.argument(description="Which hold, and why.")]
     ) -> LiftHoldPayload | None:
-        context, means = info.context, means_of(info.context)
+        context, retention = info.context, retention_context(info.context)
         hold_id = decode_id("hold", input.hold_id)
         async with reading(context) as connection:
             found = None if hold_id is None else await holds.get_hold(connection, hold_id)
@@ -177,7 +177,7 @@ class RetentionMutation:
         account = await context.reader.accounts.name(found.account_id)
         if context.scope.accounts is not None and found.account_id not in context.scope.accounts:
             raise BadInputError("there is no such hold")
-        hold, index = await holds.lift_hold(means, hold_id, reason=input.reason, actor=context.scope.key_id)
+        hold, index = await holds.lift_hold(retention, hold_id, reason=input.reason, actor=context.scope.key_id)
         return LiftHoldPayload(hold=hold_node(hold, account), ledger_index=entry_index(index))
 
     @strawberry.mutation(
@@ -187,19 +187,19 @@ class RetentionMutation:
         self, info: Info, input: Annotated[PlanPurgeInput, strawberry.argument(description="What the plan is about.")]
     ) -> PlanPurgePayload | None:
         refuse_bound(info.context, "planPurge")
-        means = means_of(info.context)
+        retention = retention_context(info.context)
         class_, name = _given(input.class_), _given(input.tier)
-        tier = None if name is None else means.policy().tiers.get(name)
+        tier = None if name is None else retention.policy().tiers.get(name)
         if name is not None and tier is None:
             raise BadInputError(f"the policy has no tier `{name}`")
-        due = await plan_purge(means)
+        due = await plan_purge(retention)
         wanted = due.part(data_class=class_ and LawfulClass[class_.name], tier=tier and tier.number)
-        wanted = await counted(means, wanted)
+        wanted = await counted(retention, wanted)
         return PlanPurgePayload(
             digest=Digest(wanted.digest()),
-            partitions=[partition_node(means, part) for part in wanted.partitions],
+            partitions=[partition_node(retention, part) for part in wanted.partitions],
             keys=BigInt(len(wanted.keys)),
-            rows_held_back=BigInt(await held_back(means, wanted)),
+            rows_held_back=BigInt(await held_back(retention, wanted)),
         )
 
     @strawberry.mutation(description="Ask the worker to carry out a plan.", directives=[Cost(weight=100)])
@@ -207,12 +207,12 @@ class RetentionMutation:
         self, info: Info, input: Annotated[RequestPurgeInput, strawberry.argument(description="The plan to carry out.")]
     ) -> RequestPurgePayload | None:
         refuse_bound(info.context, "requestPurge")
-        means = means_of(info.context)
+        retention = retention_context(info.context)
         try:
-            run = await request_purge(means, input.digest, actor=info.context.scope.key_id)
+            run = await request_purge(retention, input.digest, actor=info.context.scope.key_id)
         except PurgePlanError:
             raise BadInputError("nothing that is due has this digest: ask `planPurge` again") from None
-        return RequestPurgePayload(purge_run=purge_node(means, run))
+        return RequestPurgePayload(purge_run=purge_node(retention, run))
 
     @strawberry.mutation(
         description="Erase one person's or one account's data (GDPR art. 17).", directives=[Cost(weight=100)]
@@ -225,7 +225,7 @@ class RetentionMutation:
         context = info.context
         await account_in_scope(context, input.account)
         erasure = await request_erasure(
-            means_of(context),
+            retention_context(context),
             kind=erasures.ErasureKind[input.kind.name],
             account=input.account,
             user=_given(input.user_id),
@@ -247,7 +247,7 @@ class RetentionMutation:
         refuse_bound(info.context, "eraseNotes")
         indexes = [int(one) for one in input.indexes]
         done = await notes.erase_notes(
-            means_of(info.context), indexes, reason=input.reason, actor=info.context.scope.key_id
+            retention_context(info.context), indexes, reason=input.reason, actor=info.context.scope.key_id
         )
         erased = [BigInt(index) for index in done.indexes]
         return EraseNotesPayload(erased=erased, ledger_index=entry_index(done.ledger_index))

@@ -18,7 +18,7 @@ from service.api.types.enums import DataClass, Store
 from service.api.types.scalars import BigInt, Digest, big_int
 from service.retention import purge_runs as runs
 from service.retention.audit import report
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.erasure import erasure_record as erasures
 from service.retention.holds import holds
 from service.storage.ids import encode_call_id
@@ -246,7 +246,7 @@ def decode_id(kind: str, text: str) -> UUID | None:
     return id_ if encode_id(kind, id_) == text else None
 
 
-def hold_node(hold: holds.Hold, account: str) -> Hold:
+def hold_node(hold: holds.RecordedHold, account: str) -> Hold:
     scope = HoldScope(
         account=account,
         from_=hold.start,
@@ -278,8 +278,8 @@ def entry_index(index: int | None) -> BigInt:
     return BigInt(index)
 
 
-def partition_node(means: Means, part: Partition) -> PurgedPartition:
-    tier = means.policy().tier_number(part.tier)
+def partition_node(retention: RetentionContext, part: Partition) -> PurgedPartition:
+    tier = retention.policy().tier_number(part.tier)
     return PurgedPartition(
         name=part.name,
         class_=_class(PARTITION_CLASSES[part.store]),
@@ -291,7 +291,7 @@ def partition_node(means: Means, part: Partition) -> PurgedPartition:
     )
 
 
-def purge_node(means: Means, run: runs.Run) -> PurgeRun:
+def purge_node(retention: RetentionContext, run: runs.Run) -> PurgeRun:
     gone = run.finished_at if run.keys_destroyed else None
     return PurgeRun(
         id=encode_id("purge", run.id),
@@ -300,16 +300,16 @@ def purge_node(means: Means, run: runs.Run) -> PurgeRun:
         planned_at=run.planned_at,
         finished_at=run.finished_at,
         requested_by=strawberry.ID(run.requested_by),
-        partitions=[partition_node(means, part) for part in run.plan.partitions],
+        partitions=[partition_node(retention, part) for part in run.plan.partitions],
         keys_destroyed=BigInt(run.keys_destroyed),
         rows_held_back=BigInt(run.rows_held_back),
         ledger_index=big_int(run.ledger_index),
         failure=run.failure,
-        unreadable_in_backups_at=gone and gone + timedelta(days=means.keyring_backup_days),
+        unreadable_in_backups_at=gone and gone + timedelta(days=retention.keyring_backup_days),
     )
 
 
-def erasure_node(erasure: erasures.Erasure, account: str) -> Erasure:
+def erasure_node(erasure: erasures.RecordedErasure, account: str) -> Erasure:
     return Erasure(
         id=encode_id("erasure", erasure.id),
         kind=ErasureKind[erasure.kind.name],

@@ -221,7 +221,7 @@ def report(found: query.Costs, request: query.CostRequest, scope: Scope) -> Cost
     )
 
 
-def _key(key: query.Key, request: query.CostRequest, scope: Scope) -> CostKey:
+def _key(key: query.GroupKey, request: query.CostRequest, scope: Scope) -> CostKey:
     values: dict[str, Any] = {name.lower(): value for name, value in key.values.items()}
     if "status" in values:
         values["status"] = CallStatus[values["status"]]

@@ -23,13 +23,13 @@ from policies.pseudonym import pseudonym_key, token
 from policies.retention import KeyPeriod, Partition, key_due_at, period_bounds
 from service.keyring import KeyGoneError
 from service.retention import ledger_entries as entries
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.erasure.erased_person import seal_person
-from service.retention.erasure.erasure_record import Erasure, ErasureKind, get_erasure, pending_erasures
+from service.retention.erasure.erasure_record import ErasureKind, RecordedErasure, get_erasure, pending_erasures
 from service.retention.erasure.notes import forget_in_notes, without
 from service.retention.erasure.search import search_rows
 from service.retention.errors import ErasureError
-from service.retention.holds.escrow import ACTIVE, NOT_COPIED, Slice, Whose, copy_held
+from service.retention.holds.escrow import ACTIVE, NOT_COPIED, RowsToHold, Whose, copy_held
 from service.retention.holds.holds import lock_holds
 from service.retention.purge.planning import all_partitions
 from service.retention.rollups.compaction import LOCK as FOLD_LOCK
@@ -113,7 +113,7 @@ _RENAME: Final = "UPDATE account SET name = $2 WHERE id = $1 AND name NOT LIKE '
 
 
 async def request_erasure(
-    means: Means,
+    context: RetentionContext,
     *,
     kind: ErasureKind,
     account: str,
@@ -122,7 +122,7 @@ async def request_erasure(
     actor: str,
     at_once: bool = True,
     within_s: float | None = None,
-) -> Erasure:
+) -> RecordedErasure:
     """Erase a person's or an account's data. What a hold keeps is from now on for the hold's export alone, and follows
     when the hold ends.
 
@@ -130,18 +130,18 @@ async def request_erasure(
     is left after `within_s` seconds.
     ErasureError when the request makes no sense. The answer tells what is left to do.
     """
-    number = await means.accounts.find(account)
+    number = await context.accounts.find(account)
     if number is None:
         raise ErasureError(f"there is no account `{account}`")
     if (kind is ErasureKind.USER) != bool(user):
         raise ErasureError("name the person for kind USER, and nobody for kind ACCOUNT")
     if not reason.strip() or len(reason) > _REASON_MAX or "\0" in reason:
         raise ErasureError(f"an erasure needs a reason of 1 to {_REASON_MAX} characters")
-    tokens = await _tokens(means, number, user) if user else []
-    unreadable = _unreadable_at(means, tokens) if user else None
+    tokens = await _tokens(context, number, user) if user else []
+    unreadable = _unreadable_at(context, tokens) if user else None
     id_ = uuid4()
-    person = await seal_person(means.keyring, id_, user) if user else None
-    async with means.owner.acquire() as connection, connection.transaction():
+    person = await seal_person(context.keyring, id_, user) if user else None
+    async with context.owner.acquire() as connection, connection.transaction():
         stored = orjson.dumps(tokens).decode() if user else None
         await connection.execute(_INSERT, id_, kind.value, number, stored, actor, unreadable, person)
         if kind is ErasureKind.ACCOUNT:
@@ -154,108 +154,108 @@ async def request_erasure(
         name = user or account
         reason = without(reason, name)
         told, whose = {"erasure": str(id_)}, {"account": number, "only_of_account": bool(user)}
-        await forget_in_notes(means, connection, name, facts=told, actor=actor, **whose)
+        await forget_in_notes(context, connection, name, facts=told, actor=actor, **whose)
         facts = {"erasure": str(id_), "kind": kind.value, "account": number, "periods": len(tokens)}
         index = await entries.append(
-            means.ledger, "ERASURE_INTENT", facts, actor=actor, note=reason, connection=connection
+            context.ledger, "ERASURE_INTENT", facts, actor=actor, note=reason, connection=connection
         )
         await connection.execute("UPDATE erasure SET ledger_index = $2 WHERE id = $1", id_, index)
-    if not (at_once and await _carried_out(means, within_s)):
-        await notify(means.owner, "purge")
-    erasure = await get_erasure(means.owner, id_)
+    if not (at_once and await _carried_out(context, within_s)):
+        await notify(context.owner, "purge")
+    erasure = await get_erasure(context.owner, id_)
     assert erasure is not None
     return erasure
 
 
-async def _carried_out(means: Means, within_s: float | None) -> bool:
+async def _carried_out(context: RetentionContext, within_s: float | None) -> bool:
     try:
         async with asyncio.timeout(within_s):
-            await carry_out_erasures(means)
+            await carry_out_erasures(context)
     except TimeoutError:
         return False
     return True
 
 
-async def carry_out_erasures(means: Means) -> int:
+async def carry_out_erasures(context: RetentionContext) -> int:
     """Go on with every erasure that is not done, and sweep again behind the latest of accounts. How many rows went."""
     rows = 0
-    async with means.owner.acquire() as lock:
+    async with context.owner.acquire() as lock:
         await lock.execute("SELECT pg_advisory_lock($1)", _LOCK)
         try:
-            for erasure in await pending_erasures(means.owner, SWEEP):
+            for erasure in await pending_erasures(context.owner, SWEEP):
                 work = _erase_user if erasure.kind is ErasureKind.USER else _erase_account
-                rows += await work(means, erasure)
+                rows += await work(context, erasure)
         finally:
             if not lock.is_closed():
                 await lock.execute("SELECT pg_advisory_unlock($1)", _LOCK)
     return rows
 
 
-async def _erase_user(means: Means, erasure: Erasure) -> int:
+async def _erase_user(context: RetentionContext, erasure: RecordedErasure) -> int:
     rows, holds = 0, set[UUID]()
     for tier, period, number in erasure.tokens:
         start, end = period_bounds(period)
-        async with means.owner.acquire() as connection, connection.transaction():
+        async with context.owner.acquire() as connection, connection.transaction():
             await lock_holds(connection)
             now, whose = await connection.fetchval("SELECT now()"), Whose(erasure.account_id, number)
             for store, until in ((Store.CALL, end), (Store.CALL_ERROR, end + timedelta(days=1))):
-                await copy_held(connection, means.keyring, Slice(store, tier, start, until), now, whose)
+                await copy_held(connection, context.keyring, RowsToHold(store, tier, start, until), now, whose)
             values = (erasure.account_id, tier, start, end, number)
             for statement in (_FORGET_ERRORS, _FORGET_CALLS):
                 rows += _count(await connection.execute(statement, *values))
             holds |= {row[0] for row in await connection.fetch(_STILL_HELD, *values)}
-    holds |= await search_rows(means, erasure)
-    await _note(means, erasure, rows, holds, erasure.unreadable_at)
+    holds |= await search_rows(context, erasure)
+    await _note(context, erasure, rows, holds, erasure.unreadable_at)
     return rows
 
 
-async def _erase_account(means: Means, erasure: Erasure) -> int:
+async def _erase_account(context: RetentionContext, erasure: RecordedErasure) -> int:
     number = erasure.account_id
-    now: datetime = await means.owner.fetchval("SELECT clock_timestamp()")
+    now: datetime = await context.owner.fetchval("SELECT clock_timestamp()")
     # First the name and the keys, so that nothing new comes in under them.
-    renamed = _count(await means.owner.execute(_RENAME, number, f"erased:{erasure.id}"))
-    await _end_keys(means, erasure)
+    renamed = _count(await context.owner.execute(_RENAME, number, f"erased:{erasure.id}"))
+    await _end_keys(context, erasure)
     if renamed:
-        await means.accounts.learn([number])
-        await notify(means.owner, "accounts", str(number))
-        await notify(means.owner, "keys")
-    rows = _count(await means.owner.execute(_DELETE_DELTAS, number))
-    await means.owner.execute(_DELETE_CORRECTIONS, number)
-    for part in await all_partitions(means.partitions):
-        await _copy_held(means, part, now, number)
-        while count := await _delete_some(means, part, now, number):
+        await context.accounts.load([number])
+        await notify(context.owner, "accounts", str(number))
+        await notify(context.owner, "keys")
+    rows = _count(await context.owner.execute(_DELETE_DELTAS, number))
+    await context.owner.execute(_DELETE_CORRECTIONS, number)
+    for part in await all_partitions(context.partitions):
+        await _copy_held(context, part, now, number)
+        while count := await _delete_some(context, part, now, number):
             rows += count
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
         holds = {row[0] for row in await connection.fetch(_HOLDS_OF_ACCOUNT, now, number)}
         if not holds:
-            await means.keyring.destroy_account(number)
-    unreadable = None if holds else now + timedelta(days=means.keyring_backup_days)
-    await _note(means, erasure, rows, holds, unreadable)
+            await context.keyring.destroy_account(number)
+    unreadable = None if holds else now + timedelta(days=context.keyring_backup_days)
+    await _note(context, erasure, rows, holds, unreadable)
     return rows
 
 
-async def _copy_held(means: Means, part: Partition, now: datetime, number: int) -> None:
+async def _copy_held(context: RetentionContext, part: Partition, now: datetime, number: int) -> None:
     """Copy what holds name of the account in one partition, so that it can go from where everybody reads."""
     if part.store in NOT_COPIED:
-        async with means.owner.acquire() as connection, connection.transaction():
+        async with context.owner.acquire() as connection, connection.transaction():
             await lock_holds(connection)
-            rows = Slice(part.store, part.tier, part.start, part.end)
-            await copy_held(connection, means.keyring, rows, now, Whose(number))
+            rows = RowsToHold(part.store, part.tier, part.start, part.end)
+            await copy_held(connection, context.keyring, rows, now, Whose(number))
 
 
-async def _end_keys(means: Means, erasure: Erasure) -> None:
+async def _end_keys(context: RetentionContext, erasure: RecordedErasure) -> None:
     """End the keys that are bound to the account alone, each with its entry, and take the account from the others."""
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         for (prefix,) in await connection.fetch(_END_KEYS, erasure.account_id):
             facts, actor = {"key": prefix}, erasure.requested_by
-            await entries.append(means.ledger, "API_KEY_REVOKED", facts, actor=actor, connection=connection)
+            await entries.append(context.ledger, "API_KEY_REVOKED", facts, actor=actor, connection=connection)
         await connection.execute(_UNBIND_KEYS, erasure.account_id)
 
 
-async def _delete_some(means: Means, part: Partition, now: datetime, number: int) -> int:
+async def _delete_some(context: RetentionContext, part: Partition, now: datetime, number: int) -> int:
     """Delete a batch of the account's rows in one partition; how many it were."""
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         if part.store in RESTING:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", FOLD_LOCK)
         values = (now, number, part.tier, part.start, part.end, _BATCH_ROWS)
@@ -265,48 +265,50 @@ async def _delete_some(means: Means, part: Partition, now: datetime, number: int
         return count
 
 
-async def _note(means: Means, erasure: Erasure, rows: int, holds: set[UUID], unreadable_at: datetime | None) -> None:
+async def _note(
+    context: RetentionContext, erasure: RecordedErasure, rows: int, holds: set[UUID], unreadable_at: datetime | None
+) -> None:
     """Write down how far it came; its end is ledgered once."""
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         finished, index, restricted = None, None, None
         if holds and erasure.restricted_at is None:
             restricted = await connection.fetchval("SELECT clock_timestamp()")
             facts = {"erasure": str(erasure.id), "holds": entries.listed(sorted(map(str, holds)))}
             actor = erasure.requested_by
-            await entries.append(means.ledger, "ERASURE_RESTRICTED", facts, actor=actor, connection=connection)
+            await entries.append(context.ledger, "ERASURE_RESTRICTED", facts, actor=actor, connection=connection)
         if not holds and erasure.finished_at is None:
             finished = await connection.fetchval("SELECT clock_timestamp()")
             before = await connection.fetchval("SELECT rows FROM erasure WHERE id = $1 FOR UPDATE", erasure.id)
             facts = {"erasure": str(erasure.id), "rows": before + rows}
             index = await entries.append(
-                means.ledger, "ERASURE_RESULT", facts, actor=erasure.requested_by, connection=connection
+                context.ledger, "ERASURE_RESULT", facts, actor=erasure.requested_by, connection=connection
             )
         blocked = orjson.dumps(sorted(str(hold) for hold in holds)).decode()
         await connection.execute(_PROGRESS, erasure.id, rows, blocked, finished, index, unreadable_at, restricted)
 
 
-async def _tokens(means: Means, account: int, user: str) -> list[tuple[int, str, int]]:
+async def _tokens(context: RetentionContext, account: int, user: str) -> list[tuple[int, str, int]]:
     """The person's tokens in every period whose key is live. An account without a key never had any."""
     found = []
     try:
-        account_key = await means.keyring.account_key(account, mint=False)
+        account_key = await context.keyring.account_key(account, mint=False)
     except KeyGoneError:
         return []
-    for name in await means.keyring.periods():
+    for name in await context.keyring.periods():
         if name.data_class == DataClass.PERSONAL.value:
             try:
-                period_key = await means.keyring.period_key(*name, mint=False)
+                period_key = await context.keyring.period_key(*name, mint=False)
             except KeyGoneError:
                 continue
             found.append((name.tier, name.period, token(key=pseudonym_key(period_key, account_key), user=user)))
     return found
 
 
-def _unreadable_at(means: Means, tokens: Sequence[tuple[int, str, int]]) -> datetime | None:
+def _unreadable_at(context: RetentionContext, tokens: Sequence[tuple[int, str, int]]) -> datetime | None:
     """When the last key that opens a copy of the person's data has left the keyring's backups too."""
-    policy = means.policy()
+    policy = context.policy()
     ends = [key_due_at(policy, KeyPeriod(tier, DataClass.PERSONAL.value, period)) for tier, period, _ in tokens]
-    return max(ends) + timedelta(days=means.keyring_backup_days) if ends else None
+    return max(ends) + timedelta(days=context.keyring_backup_days) if ends else None
 
 
 def _count(tag: str) -> int:

@@ -40,7 +40,7 @@ class ErasureKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Erasure:
+class RecordedErasure:
     """An erasure as it is recorded. `tokens`: (tier, period, token) of the person, until it is done.
 
     `unreadable_at`: from when what is sealed or hashed can be read in no backup either; None while nobody can say.
@@ -67,7 +67,7 @@ class Erasure:
         return "REQUESTED" if self.restricted_at is None else "RESTRICTED"
 
 
-async def get_erasure(source: Queryable, id_: UUID) -> Erasure | None:
+async def get_erasure(source: Queryable, id_: UUID) -> RecordedErasure | None:
     """One erasure, if `source` sees it: a reader's connection sees those of its accounts."""
     row = await source.fetchrow(_ONE, id_)
     return None if row is None else _erasure(row)
@@ -78,7 +78,7 @@ async def page_erasures(
     size: int,
     after: tuple[datetime, UUID] | None = None,
     accounts: Sequence[int] | None = None,
-) -> list[Erasure]:
+) -> list[RecordedErasure]:
     """Erasures, newest first, from behind `after` on."""
     moment, id_ = after or (None, None)
     rows = await source.fetch(_PAGE, moment, id_, size, None if accounts is None else list(accounts))
@@ -89,13 +89,13 @@ async def count_erasures(source: Queryable, accounts: Sequence[int] | None = Non
     return await source.fetchval(_COUNT, None if accounts is None else list(accounts))
 
 
-async def pending_erasures(source: Queryable, sweep: timedelta) -> list[Erasure]:
+async def pending_erasures(source: Queryable, sweep: timedelta) -> list[RecordedErasure]:
     """Erasures that are not done, and those of accounts that ended less than `sweep` ago."""
     return [_erasure(row) for row in await source.fetch(_PENDING, sweep)]
 
 
-def _erasure(row: asyncpg.Record) -> Erasure:
-    return Erasure(
+def _erasure(row: asyncpg.Record) -> RecordedErasure:
+    return RecordedErasure(
         id=uuid_of(row["id"]),
         kind=ErasureKind(row["kind"]),
         account_id=row["account_id"],

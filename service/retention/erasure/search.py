@@ -17,12 +17,12 @@ from policies.redaction import Persons
 from policies.retention import Partition
 from service.aside import Aside
 from service.logs import get_logger
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.erasure.erased_person import open_person
-from service.retention.erasure.erasure_record import Erasure
+from service.retention.erasure.erasure_record import RecordedErasure
 from service.retention.erasure.named_rows import NamedRows
 from service.retention.erasure.sealed_details import DetailKeys
-from service.retention.holds.escrow import Slice, Whose, copy_held
+from service.retention.holds.escrow import RowsToHold, Whose, copy_held
 from service.retention.holds.holds import lock_holds
 from service.retention.purge.planning import all_partitions
 from service.storage.connection import Connection
@@ -51,68 +51,75 @@ class _Progress:
         return orjson.dumps({"done": sorted(self.done), "holds": sorted(map(str, self.holds))}).decode()
 
 
-async def search_rows(means: Means, erasure: Erasure) -> set[UUID]:
+async def search_rows(context: RetentionContext, erasure: RecordedErasure) -> set[UUID]:
     """Go on with the search until every row was looked at; the holds that still keep copies of rows that were changed.
 
     Killed at any point, the next call goes on behind the last partition that was done. Raises KeyringUnavailableError
     while the keyring is away.
     """
-    state = await means.owner.fetchrow(_STATE, erasure.id)
+    state = await context.owner.fetchrow(_STATE, erasure.id)
     progress = _decode(state["search"]) if state is not None else _Progress(set(), set())
     if state is not None and state["sealed_user"] is not None:
-        user = await open_person(means.keyring, erasure.id, state["sealed_user"])
-        if user is None and not await _was_destroyed(means, erasure.id):
+        user = await open_person(context.keyring, erasure.id, state["sealed_user"])
+        if user is None and not await _was_destroyed(context, erasure.id):
             log.error("whom an erasure is about cannot be read any more: ask for it again", erasure=str(erasure.id))
         elif user is not None and Persons((user,)):
-            await _search(means, erasure, user, progress)
+            await _search(context, erasure, user, progress)
         # The key first: a record that still has the sealed id, and no key, says that the search is over.
-        await means.keyring.destroy_erasure(erasure.id)
-        await means.owner.execute(_END, erasure.id)
-    kept = await means.owner.fetch(_STILL_KEPT, list(progress.holds))
+        await context.keyring.destroy_erasure(erasure.id)
+        await context.owner.execute(_END, erasure.id)
+    kept = await context.owner.fetch(_STILL_KEPT, list(progress.holds))
     return {row["id"] for row in kept}
 
 
-async def _was_destroyed(means: Means, erasure: UUID) -> bool:
-    return f"erasure/{erasure}" in await means.keyring.tombstones()
+async def _was_destroyed(context: RetentionContext, erasure: UUID) -> bool:
+    return f"erasure/{erasure}" in await context.keyring.tombstones()
 
 
-async def _search(means: Means, erasure: Erasure, user: str, progress: _Progress) -> None:
+async def _search(context: RetentionContext, erasure: RecordedErasure, user: str, progress: _Progress) -> None:
     keys: dict[int, DetailKeys] = {}
     aside = Aside()
     try:
-        for part in await all_partitions(means.partitions):
+        for part in await all_partitions(context.partitions):
             if part.store not in _STORES or part.name in progress.done:
                 continue
             if part.tier not in keys:
-                keys[part.tier] = DetailKeys(means.keyring, erasure.account_id, part.tier)
+                keys[part.tier] = DetailKeys(context.keyring, erasure.account_id, part.tier)
             rows = NamedRows(part, erasure.account_id, user, keys[part.tier])
-            await _search_partition(means, erasure, rows, progress, aside)
+            await _search_partition(context, erasure, rows, progress, aside)
             progress.done.add(part.name)
-            await means.owner.execute(_SAVE, erasure.id, progress.encode(), 0)
+            await context.owner.execute(_SAVE, erasure.id, progress.encode(), 0)
     finally:
         aside.close()
 
 
-async def _search_partition(means: Means, erasure: Erasure, rows: NamedRows, progress: _Progress, aside: Aside) -> None:
-    page, after = await rows.page(means.owner, None)
+async def _search_partition(
+    context: RetentionContext, erasure: RecordedErasure, rows: NamedRows, progress: _Progress, aside: Aside
+) -> None:
+    page, after = await rows.page(context.owner, None)
     while page:
         named = list(await rows.naming(page, aside))
         if named:
-            await _change(means, erasure, rows, named, progress, aside)
-        page, after = await rows.page(means.owner, after) if after else ([], None)
+            await _change(context, erasure, rows, named, progress, aside)
+        page, after = await rows.page(context.owner, after) if after else ([], None)
 
 
 async def _change(
-    means: Means, erasure: Erasure, rows: NamedRows, ids: list[UUID], progress: _Progress, aside: Aside
+    context: RetentionContext,
+    erasure: RecordedErasure,
+    rows: NamedRows,
+    ids: list[UUID],
+    progress: _Progress,
+    aside: Aside,
 ) -> None:
     """Copy for holds what they name of these rows, and write the rows without the person: all of it or nothing."""
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
         # Locked and looked at once more: a report may have completed one of them meanwhile.
         changed = await rows.naming(await rows.lock(connection, ids), aside)
         if not changed:
             return
-        await _copy(means, connection, rows.part, Whose(erasure.account_id, ids=tuple(changed)))
+        await _copy(context, connection, rows.part, Whose(erasure.account_id, ids=tuple(changed)))
         copied = await connection.fetch(_COPIED_BY[rows.part.store], erasure.account_id, list(changed))
         holds = progress.holds | {row["hold_id"] for row in copied}
         await rows.change(connection, changed)
@@ -121,9 +128,9 @@ async def _change(
     progress.holds = holds
 
 
-async def _copy(means: Means, connection: Connection, part: Partition, whose: Whose) -> None:
+async def _copy(context: RetentionContext, connection: Connection, part: Partition, whose: Whose) -> None:
     now = await connection.fetchval("SELECT now()")
-    await copy_held(connection, means.keyring, Slice(part.store, part.tier, part.start, part.end), now, whose)
+    await copy_held(connection, context.keyring, RowsToHold(part.store, part.tier, part.start, part.end), now, whose)
 
 
 def _decode(text: str | None) -> _Progress:
