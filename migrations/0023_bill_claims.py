@@ -10,7 +10,7 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Make the table."""
 
-    dependencies = [("calledger", "0021_refusals")]
+    dependencies = [("calledger", "0022_erasure_search")]
 
     operations = [
         ops.RunSQL(
