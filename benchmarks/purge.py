@@ -312,7 +312,7 @@ async def _purge(runtime: Runtime, _: Bounds) -> dict[str, Any]:
     """Seconds until nothing can be read or opened and until the purge is done, and when each step took effect."""
     begin = time.perf_counter()
     steps = [("begun", begin)]
-    (run,) = await run_purge(runtime.means, on_step=lambda step: steps.append((step, time.perf_counter())))
+    (run,) = await run_purge(runtime.retention, on_step=lambda step: steps.append((step, time.perf_counter())))
     done = time.perf_counter()
     unreadable = max(at for step, at in steps if step in ("keys destroyed", "partition detached"))
     return {"unreadable_s": unreadable - begin, "purge_s": done - begin, "steps": steps, "rows": run.rows_dropped}

@@ -9,7 +9,7 @@ This module is the public door. Sealing, pseudonyms, redaction and retention hav
 """
 
 from policies.admission.admitted import Admitted
-from policies.admission.call import Admission, AdmittedError, Whole
+from policies.admission.call import Admission, AdmittedError, UnchangedReport
 from policies.admission.report import (
     AmountPart,
     AmountSource,
@@ -88,10 +88,10 @@ __all__ = [
     "Source",
     "Store",
     "Tier",
+    "UnchangedReport",
     "UnknownFieldError",
     "UnknownPresetError",
     "View",
-    "Whole",
     "Window",
     "canonical",
     "check_change",

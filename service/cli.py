@@ -11,7 +11,7 @@ from service.commands.options import HELP_NAMES, Data, remember_data
 from service.gc_tuning import collector_resting
 
 
-class Entry(NamedTuple):
+class CommandEntry(NamedTuple):
     """A command: its name, its module's, the first sentence of its help, and whether it has commands of its own."""
 
     name: str
@@ -22,23 +22,35 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final = (
-    Entry("serve", "service.serve", "Run the service."),
-    Entry("status", "service.status", "Say what runs here: database, policy, keyring, windows, missing walls."),
-    Entry("keys", "keys.keys", "Make, list and end API keys.", is_noun=True),
-    Entry("keyring", "keys.keyring", "See the keys that seal, and change what wraps them.", is_noun=True),
-    Entry("accounts", "data.accounts", "Show accounts and their tiers.", is_noun=True),
-    Entry("policy", "policy.policy", "Read what a policy does before it runs, then put it in force.", is_noun=True),
-    Entry("export", "data.export", "Write calls, errors or costs to standard output, oldest first.", is_noun=True),
-    Entry("purge", "data.purge", "Destroy what is past its window, now."),
-    Entry("hold", "data.hold", "Keep rows past their window for a legal case, and let go of them.", is_noun=True),
-    Entry("erase", "data.erase", "Erase one person's data, or one account's."),
-    Entry("fsck", "evidence.fsck", "Prove that sums equal calls, and that nothing is kept past its time."),
-    Entry("rebuild-sums", "data.rebuild", "Make sums that differ from their calls anew, while the service runs."),
-    Entry("ledger", "evidence.ledger", "The record of what was done about privacy, and evidence of it.", is_noun=True),
-    Entry("attest", "evidence.attest", "Write the periodic statement of retention."),
-    Entry("verify", "evidence.verify", "Check a bundle of evidence. Needs neither server nor database."),
-    Entry("migrate", "service.migrate", "Bring the database to the newest schema."),
-    Entry("work", "service.work", "One of several processes that answer; started by `serve --workers`.", hidden=True),
+    CommandEntry("serve", "service.serve", "Run the service."),
+    CommandEntry("status", "service.status", "Say what runs here: database, policy, keyring, windows, missing walls."),
+    CommandEntry("keys", "keys.keys", "Make, list and end API keys.", is_noun=True),
+    CommandEntry("keyring", "keys.keyring", "See the keys that seal, and change what wraps them.", is_noun=True),
+    CommandEntry("accounts", "data.accounts", "Show accounts and their tiers.", is_noun=True),
+    CommandEntry(
+        "policy", "policy.policy", "Read what a policy does before it runs, then put it in force.", is_noun=True
+    ),
+    CommandEntry(
+        "export", "data.export", "Write calls, errors or costs to standard output, oldest first.", is_noun=True
+    ),
+    CommandEntry("purge", "data.purge", "Destroy what is past its window, now."),
+    CommandEntry(
+        "hold", "data.hold", "Keep rows past their window for a legal case, and let go of them.", is_noun=True
+    ),
+    CommandEntry("erase", "data.erase", "Erase one person's data, or one account's."),
+    CommandEntry("fsck", "evidence.fsck", "Prove that sums equal calls, and that nothing is kept past its time."),
+    CommandEntry(
+        "rebuild-sums", "data.rebuild", "Make sums that differ from their calls anew, while the service runs."
+    ),
+    CommandEntry(
+        "ledger", "evidence.ledger", "The record of what was done about privacy, and evidence of it.", is_noun=True
+    ),
+    CommandEntry("attest", "evidence.attest", "Write the periodic statement of retention."),
+    CommandEntry("verify", "evidence.verify", "Check a bundle of evidence. Needs neither server nor database."),
+    CommandEntry("migrate", "service.migrate", "Bring the database to the newest schema."),
+    CommandEntry(
+        "work", "service.work", "One of several processes that answer; started by `serve --workers`.", hidden=True
+    ),
 )
 _MODULES: Final = {entry.name: entry for entry in COMMANDS}
 
@@ -56,7 +68,7 @@ class _LazyGroup(TyperGroup):
         return name, None if name is None else _load(_MODULES[name]), rest
 
 
-def _load(entry: Entry) -> TyperCommand | TyperGroup:
+def _load(entry: CommandEntry) -> TyperCommand | TyperGroup:
     with collector_resting():
         module = import_module(f"service.commands.{entry.module}")
     if entry.is_noun:

@@ -20,7 +20,7 @@ from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.writer import Writer
 from service.ingest.prices.price_file import load_prices
 from service.ingest.prices.price_list import Prices
-from service.ingest.results import Verdict
+from service.ingest.results import RowResult
 from service.ingest.setup import rules_in_force
 from service.keyring import Keyring, create_kek_file, open_keyring
 from service.storage.control.accounts import Accounts
@@ -62,7 +62,7 @@ class Ingest:
         self.stack.push_async_callback(writer.close)
         return writer
 
-    async def report(self, *rows: dict[str, Any], principal: Principal = ANYONE) -> list[Verdict]:
+    async def report(self, *rows: dict[str, Any], principal: Principal = ANYONE) -> list[RowResult]:
         """Send native rows as they would come over HTTP."""
         return await self.writer.submit(read_native(body(*rows)), principal, source="native")
 

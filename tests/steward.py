@@ -12,11 +12,11 @@ from ingesting import Ingest, call, ingesting
 
 from policies import load_preset
 from policies.policy.model import DataClass, Policy, Store
-from service.ingest.results import Verdict
+from service.ingest.results import RowResult
 from service.ledger import Ledger
 from service.retention.audit.fsck import check_ledger
-from service.retention.context import Means
-from service.retention.holds.holds import HOLDABLE, Hold, Scope, place_hold
+from service.retention.context import RetentionContext
+from service.retention.holds.holds import HOLDABLE, HoldScope, RecordedHold, place_hold
 from service.retention.purge.runner import OnStep, nobody_watches, run_purge
 from service.retention.purge_runs import Run
 
@@ -50,14 +50,14 @@ class Steward:
     """What a test talks to."""
 
     ingest: Ingest
-    means: Means
+    retention: RetentionContext
     ledger: Ledger
 
-    async def report(self, *rows: dict[str, Any], policy: Policy = LONG) -> list[Verdict]:
+    async def report(self, *rows: dict[str, Any], policy: Policy = LONG) -> list[RowResult]:
         """Report under `policy`, into partitions of the default one, which is in force again afterwards."""
         moments = [datetime.fromisoformat(row["started_at"]) for row in rows]
         needs = [(store, 1, moment) for moment in moments for store in (Store.CALL, Store.CALL_ERROR)]
-        await self.means.partitions.ensure(SHORT, needs)
+        await self.retention.partitions.ensure(SHORT, needs)
         self.ingest.use_policy(policy)
         try:
             return await self.ingest.report(*rows)
@@ -65,15 +65,15 @@ class Steward:
             self.ingest.use_policy(SHORT)
 
     async def purge(self, on_step: OnStep = nobody_watches, **options: Any) -> list[Run]:
-        return await run_purge(self.means, on_step=on_step, **options)
+        return await run_purge(self.retention, on_step=on_step, **options)
 
-    async def hold(self, *classes: DataClass, expires_at: datetime | None = None, **scope: Any) -> Hold:
+    async def hold(self, *classes: DataClass, expires_at: datetime | None = None, **scope: Any) -> RecordedHold:
         return await place_hold(
-            self.means,
+            self.retention,
             name="case 17",
             owner="counsel",
             reason="suit",
-            scope=Scope(**{"account": "acme", **scope}),
+            scope=HoldScope(**{"account": "acme", **scope}),
             classes=classes or HOLDABLE,
             expires_at=expires_at,
             actor="cli",
@@ -91,7 +91,7 @@ class Steward:
 
     async def findings(self) -> dict[str, str]:
         """What fsck finds wrong."""
-        return {one.check: one.detail async for one in check_ledger(self.means) if not one.ok}
+        return {one.check: one.detail async for one in check_ledger(self.retention) if not one.ok}
 
 
 @asynccontextmanager
@@ -99,7 +99,7 @@ async def stewarding(url: str, folder: Path, *, delay: timedelta = timedelta(0))
     async with ingesting(url, folder) as ingest:
         ingest.use_policy(SHORT)
         ledger = Ledger(ingest.database, ingest.keyring, uuid4())
-        means = Means(
+        retention = RetentionContext(
             ingest.database,
             ingest.partitions,
             ingest.keyring,
@@ -109,7 +109,7 @@ async def stewarding(url: str, folder: Path, *, delay: timedelta = timedelta(0))
             purge_delay=delay,
             keyring_backup_days=7,
         )
-        yield Steward(ingest, means, ledger)
+        yield Steward(ingest, retention, ledger)
 
 
 class Killed(BaseException):

@@ -15,7 +15,7 @@ from policies.policy.model import Policy, Role, Store, Tier
 from policies.policy.views import view_table
 from service.query.model.scope import Scope
 from service.query.usage.source import UsageReader
-from service.retention.rollups.compaction import Folder
+from service.retention.rollups.compaction import Compaction
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.ids import call_uuid
@@ -66,7 +66,7 @@ class Ledger:
     accounts: Accounts
     policy: Policy
     partitions: Partitions
-    folder: Folder
+    folder: Compaction
 
     async def now(self) -> datetime:
         return await self.database.owner.fetchval("SELECT now()")
@@ -126,6 +126,6 @@ async def open_ledger(url: str, policy: Policy | None = None) -> AsyncIterator[L
     try:
         accounts = Accounts(policy.tiers[policy.default_tier].number)
         partitions = Partitions(database.owner)
-        yield Ledger(database, accounts, policy, partitions, Folder(database.owner))
+        yield Ledger(database, accounts, policy, partitions, Compaction(database.owner))
     finally:
         await database.close()

@@ -42,7 +42,7 @@ class AttributeAdmission:
         self._known: BoundedSet[tuple[str | None, ...]] = BoundedSet(_KNOWN_MAX)
         self._known_units: BoundedSet[str] = BoundedSet(_KNOWN_MAX)
 
-    def whole(self, attributes: Attributes) -> bool:
+    def unchanged(self, attributes: Attributes) -> bool:
         """Whether `admit` would take nothing from them and change nothing; False where that is not certain."""
         return (
             self._keeps_all

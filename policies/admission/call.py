@@ -42,8 +42,8 @@ _NO_FAILURE: Final = AdmittedFailure(None, None, None, None)
 _KNOWN_MAX: Final = 8192
 _Names: TypeAlias = tuple[str | None, ...]
 
-Whole = NewType("Whole", Report)
-"""A report that `Admission.whole` let pass: what it says may be stored, all of it, as it is."""
+UnchangedReport = NewType("UnchangedReport", Report)
+"""A report that `Admission.unchanged` let pass: what it says may be stored, all of it, as it is."""
 
 # Attributes of a report that are neither text nor needed, by the field that the policy names.
 _FIGURES: Final = {
@@ -94,7 +94,7 @@ class Admission:
         self._known_names: BoundedSet[_Names] = BoundedSet(_KNOWN_MAX)
         self._known_tags: BoundedSet[tuple[str, str]] = BoundedSet(_KNOWN_MAX)
 
-    def whole(self, report: Report) -> Whole | None:
+    def unchanged(self, report: Report) -> UnchangedReport | None:
         """`report` itself, if `admit` would take nothing from it and change nothing; None where that is not certain.
 
         So it is with nearly every call that succeeded: its names were admitted before, together. Then there is
@@ -112,9 +112,9 @@ class Admission:
             and self._known_tags.issuperset(report.tags.items())
             and is_made_id(report.source_id)
             and self._personal.may_pass(report)
-            and (report.attributes is None or self._attributes.whole(report.attributes))
+            and (report.attributes is None or self._attributes.unchanged(report.attributes))
         ):
-            return Whole(report)
+            return UnchangedReport(report)
         return None
 
     def _parts_pass(self, report: Report) -> bool:
@@ -269,5 +269,5 @@ __all__ = [
     "Admission",
     "Admitted",
     "AdmittedError",
-    "Whole",
+    "UnchangedReport",
 ]

@@ -18,7 +18,7 @@ from policies.admission.report import ErrorReport, Report
 from policies.admission.segments import ErrorDetails, Parameter, Segments, masked, pack_segments
 from policies.policy.fields import ERROR_RECORD
 from policies.policy.model import Action, Policy
-from policies.redaction import ContentIndex, Kind, Persons, Redactor
+from policies.redaction import ContentIndex, HiddenKind, Persons, Redactor
 from policies.redaction.echoes.identifiers import is_model
 
 TYPE_CHARS_MAX: Final = 200
@@ -119,7 +119,9 @@ class ErrorAdmission:
         if redaction.truncated:
             rules[SIZE_CAP_RULE] += 1
         return tuple(
-            part if isinstance(part, str) else (part.rule, part.text if seals and part.kind is Kind.personal else None)
+            part
+            if isinstance(part, str)
+            else (part.rule, part.text if seals and part.kind is HiddenKind.personal else None)
             for part in redaction.segments
         )
 

@@ -67,7 +67,7 @@ def fold(part: Range, hashes: Hashes) -> bytes:
     return reduce(lambda right, left: node_hash(left, right), [hashes(node) for node in reversed(part.nodes())])
 
 
-def whole(size: int) -> Range:
+def full_range(size: int) -> Range:
     """The tree itself; its fold is the root hash. A tree without leaves has the root hash SHA-256 of nothing."""
     return Range(0, size)
 

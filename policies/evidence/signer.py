@@ -6,7 +6,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from policies.evidence.verify import FORMAT, EvidenceError, Key, rotation_statement
+from policies.evidence.verify import FORMAT, EvidenceError, VerifierKey, rotation_statement
 
 
 def read_rotation(facts: Mapping[str, Any]) -> tuple[bytes, bytes]:
@@ -17,7 +17,7 @@ def read_rotation(facts: Mapping[str, Any]) -> tuple[bytes, bytes]:
         statement = rotation_statement(facts["origin"], facts["old"], facts["new"])
     except (KeyError, TypeError, ValueError):
         raise EvidenceError("an entry does not say what a SIGNER_ROTATED entry says") from None
-    if not Key("", old).verifies(signature, statement):
+    if not VerifierKey("", old).verifies(signature, statement):
         raise EvidenceError("the ledger is handed to a signer that the old one did not name")
     return old, new
 
@@ -27,7 +27,7 @@ class Signer:
 
     def __init__(self, origin: str, seed: bytes) -> None:
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
-        self.key = Key(origin, self._private.public_key().public_bytes_raw())
+        self.key = VerifierKey(origin, self._private.public_key().public_bytes_raw())
 
     def note(self, text: str, *others: "Signer") -> str:
         """`text`, which ends in a newline, with a signature line of each signer."""

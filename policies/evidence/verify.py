@@ -89,7 +89,7 @@ def read_base64(text: object, what: str, length: int | None = None) -> bytes:
     raise EvidenceError(f"{what} is not canonical base64 of the right length")
 
 
-class Key(NamedTuple):
+class VerifierKey(NamedTuple):
     """A verifier key: `<name>+<id in hex>+<base64 of 0x01 and the Ed25519 public key>`."""
 
     name: str
@@ -108,10 +108,10 @@ class Key(NamedTuple):
         return False
 
 
-def read_key(text: str) -> Key:
+def read_key(text: str) -> VerifierKey:
     name, _, rest = text.partition("+")
     data = read_base64(rest.partition("+")[2], "the verifier key", 33)
-    key = Key(name, data[1:])
+    key = VerifierKey(name, data[1:])
     if data[:1] != ED25519 or str(key) != text or not name or any(c.isspace() for c in name):
         raise EvidenceError("the verifier key is not one: it has the form `name+id+base64`, and the id fits the rest")
     return key
@@ -126,7 +126,7 @@ class Checkpoint(NamedTuple):
     text: bytes
     note: bytes
 
-    def signed_by(self, key: Key) -> bool:
+    def signed_by(self, key: VerifierKey) -> bool:
         """Whether a signature line of `key` is there and holds; a line of that key that does not hold spoils all."""
         found = False
         for line in self.note[len(self.text) + 1 : -1].decode().split("\n"):
@@ -153,10 +153,10 @@ def rotation_statement(origin: str, old: str, new: str) -> bytes:
 
 
 @dataclass
-class Verdict:
+class Verification:
     """What was found to hold."""
 
-    key: Key
+    key: VerifierKey
     checkpoint: Checkpoint
     key_checked: bool
     since: Checkpoint | None
@@ -210,7 +210,7 @@ class _Bundle:
         c = read_checkpoint(said["note"].encode())
         if c.origin != self.signer.name or not c.signed_by(self.signer):
             raise EvidenceError("the checkpoint is not signed by the key that the bundle names")
-        self.verdict = Verdict(self.signer, c, self.yours is not None, self.since)
+        self.verdict = Verification(self.signer, c, self.yours is not None, self.since)
 
     def document(self, said: dict[str, Any]) -> None:
         data, name = read_base64(said["data"], "a document"), said["name"]
@@ -235,7 +235,7 @@ class _Bundle:
         if kind == "SIGNER_ROTATED":
             old, new, signature = (bytes.fromhex(facts[name]) for name in ("old", "new", "signature"))
             statement = rotation_statement(facts["origin"], facts["old"], facts["new"])
-            if self.signers[-1:] not in ([], [old]) or not Key("", old).verifies(signature, statement):
+            if self.signers[-1:] not in ([], [old]) or not VerifierKey("", old).verifies(signature, statement):
                 raise EvidenceError(f"entry {index} hands the ledger to a signer that the old one did not name")
             self.signers = [*(self.signers or [old]), new]
         if kind == "KEYRING_REPLACED":
@@ -275,7 +275,7 @@ class _Bundle:
 
     def _hold_against(self, since: Checkpoint, now: Checkpoint) -> None:
         """Whether what the kept checkpoint covers is still what the ledger begins with."""
-        signed = any(since.signed_by(Key(since.origin, public)) for public in self.trusted)
+        signed = any(since.signed_by(VerifierKey(since.origin, public)) for public in self.trusted)
         if since.origin not in self.origins or not signed:
             raise EvidenceError("the checkpoint that you kept is not one that this ledger signed")
         if since.size > now.size:
@@ -293,7 +293,7 @@ def _cut(since: Checkpoint, now: Checkpoint) -> str:
     return f"it ends after {now.size} entries, and your checkpoint covers {since.size}: {either}"
 
 
-def verify(lines: Iterable[bytes], *, key: str | None = None, since: bytes | None = None) -> Verdict:
+def verify(lines: Iterable[bytes], *, key: str | None = None, since: bytes | None = None) -> Verification:
     """Check a bundle line by line. `key`: the verifier key that you trust, `since`: a checkpoint that you kept."""
     bundle = _Bundle(key, since)
     for line in lines:

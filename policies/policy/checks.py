@@ -16,7 +16,7 @@ from policies.policy.fields import (
 )
 from policies.policy.model import Action, DataClass, FieldRule, Policy, RoleRule, Store, Tier, View
 from policies.policy.roots import CEILINGS, PLAIN_USER_FILTER, ROOT_FIELDS, WITHOUT_CALLS
-from policies.policy.toml_reader import Table, words
+from policies.policy.toml_reader import TomlTable, words
 from policies.policy.views import own_view, view
 from policies.redaction.validators.national import NATIONAL
 
@@ -27,27 +27,27 @@ _TIER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 _KNOWN: Final = frozenset(DATA_FIELDS)
 
 
-def check(policy: Policy, root: Table) -> None:
+def check(policy: Policy, root: TomlTable) -> None:
     """Raise `PolicyDocumentError` for the first law that the policy breaks; `root` gives the lines."""
-    fields = Table({}, ("fields",), root.lines)
+    fields = TomlTable({}, ("fields",), root.lines)
     _check_names(policy, fields)
     for name, rule in policy.fields.items():
         _check_field(policy, fields, name, rule)
     _check_error_record(policy, fields)
-    _check_tags(policy, Table({}, ("tags",), root.lines))
-    _check_national_ids(policy, Table({}, ("redaction",), root.lines))
+    _check_tags(policy, TomlTable({}, ("tags",), root.lines))
+    _check_national_ids(policy, TomlTable({}, ("redaction",), root.lines))
     _check_tiers(policy, root)
     for tier in policy.tiers.values():
         _check_clear_columns(policy, fields, tier)
     for role, rule in policy.roles.items():
-        table = Table({}, ("roles", role), root.lines)
+        table = TomlTable({}, ("roles", role), root.lines)
         _check_asks(table, rule)
         _check_classes(table, rule)
         for field in rule.fields:
-            _check_exception(policy, Table({}, ("roles", role, "fields"), root.lines), rule, field)
+            _check_exception(policy, TomlTable({}, ("roles", role, "fields"), root.lines), rule, field)
 
 
-def _check_names(policy: Policy, table: Table) -> None:
+def _check_names(policy: Policy, table: TomlTable) -> None:
     for name in policy.fields:
         if name not in _KNOWN:
             table.fail("is not a field of call data", key=name, advice=_near(name))
@@ -61,7 +61,7 @@ def _check_names(policy: Policy, table: Table) -> None:
         )
 
 
-def _check_field(policy: Policy, table: Table, name: str, rule: FieldRule) -> None:
+def _check_field(policy: Policy, table: TomlTable, name: str, rule: FieldRule) -> None:
     if rule.data_class in NEVER_STORED and rule.action is not Action.DROP:
         table.fail(f"class `{rule.data_class}` is never stored", key=name, advice='write action = "drop"')
     if rule.action not in ACTIONS[name]:
@@ -76,14 +76,14 @@ def _check_field(policy: Policy, table: Table, name: str, rule: FieldRule) -> No
         _check_dropped_copy(policy, table, name)
 
 
-def _check_dropped_copy(policy: Policy, table: Table, name: str) -> None:
+def _check_dropped_copy(policy: Policy, table: TomlTable, name: str) -> None:
     # Admission drops what a report carries. A figure that is computed from kept fields would still be there.
     no_records = STORES[name] is Store.CALL_ERROR and policy.action(ERROR_RECORD[0]) is Action.DROP
     if not no_records and all(policy.action(origin) is not Action.DROP for origin in ORIGINS[name]):
         table.fail(f"is made from {words(ORIGINS[name])}", key=name, advice="drop that instead, or deny this to roles")
 
 
-def _check_error_record(policy: Policy, table: Table) -> None:
+def _check_error_record(policy: Policy, table: TomlTable) -> None:
     dropped = [name for name in ERROR_RECORD if policy.action(name) is Action.DROP]
     if dropped and len(dropped) < len(ERROR_RECORD):
         table.fail(
@@ -93,7 +93,7 @@ def _check_error_record(policy: Policy, table: Table) -> None:
         )
 
 
-def _check_tags(policy: Policy, table: Table) -> None:
+def _check_tags(policy: Policy, table: TomlTable) -> None:
     if len(policy.tag_keys) > TAG_KEYS_MAX:
         table.fail(f"lists more than {TAG_KEYS_MAX} tags", key="keys")
     for key in sorted(policy.tag_keys):
@@ -104,7 +104,7 @@ def _check_tags(policy: Policy, table: Table) -> None:
         table.fail(f"`{lost[0][:100]}` is never stored", key="dimensions", advice="list it in `keys` too")
 
 
-def _check_national_ids(policy: Policy, table: Table) -> None:
+def _check_national_ids(policy: Policy, table: TomlTable) -> None:
     unknown = sorted(policy.national_ids - NATIONAL.keys())
     if unknown:
         near = get_close_matches(unknown[0], NATIONAL, n=1)
@@ -112,13 +112,13 @@ def _check_national_ids(policy: Policy, table: Table) -> None:
         table.fail(f"`{unknown[0][:100]}` is no national id", key="national_ids", advice=advice)
 
 
-def _check_tiers(policy: Policy, root: Table) -> None:
+def _check_tiers(policy: Policy, root: TomlTable) -> None:
     if policy.default_tier not in policy.tiers:
         advice = f"name one of {words(policy.tiers)}" if policy.tiers else "write `[tiers.standard]`"
         root.fail(f"there is no tier `{policy.default_tier}`", key="default_tier", advice=advice)
     numbers: dict[int, str] = {}
     for name, tier in policy.tiers.items():
-        table = Table({}, ("tiers", name), root.lines)
+        table = TomlTable({}, ("tiers", name), root.lines)
         if not _TIER_NAME.fullmatch(name):
             table.fail("is no name for a tier", advice="write 1 to 64 of a-z 0-9 _ -")
         if tier.number in numbers:
@@ -127,7 +127,7 @@ def _check_tiers(policy: Policy, root: Table) -> None:
         _check_windows(table, tier)
 
 
-def _check_windows(table: Table, tier: Tier) -> None:
+def _check_windows(table: TomlTable, tier: Tier) -> None:
     days = tier.store_days
     missing = [store for store in Store if store not in days]
     if missing:
@@ -155,7 +155,7 @@ def _check_windows(table: Table, tier: Tier) -> None:
             )
 
 
-def _check_clear_columns(policy: Policy, table: Table, tier: Tier) -> None:
+def _check_clear_columns(policy: Policy, table: TomlTable, tier: Tier) -> None:
     for name, rule in policy.fields.items():
         if rule.action not in (Action.KEEP, Action.MASK) or name in SEALED:
             continue
@@ -173,7 +173,7 @@ def _ending(name: str) -> str:
     return " or ".join(f'"{action}"' for action in (Action.HASH, Action.SEAL, Action.DROP) if action in ACTIONS[name])
 
 
-def _check_asks(table: Table, rule: RoleRule) -> None:
+def _check_asks(table: TomlTable, rule: RoleRule) -> None:
     for root_field in sorted(rule.ask):
         if root_field not in ROOT_FIELDS:
             near = get_close_matches(root_field, ROOT_FIELDS, n=1)
@@ -186,7 +186,7 @@ def _check_asks(table: Table, rule: RoleRule) -> None:
         table.fail("may never filter by a user's plain id", key="plain_user_filter", advice="leave it out")
 
 
-def _check_classes(table: Table, rule: RoleRule) -> None:
+def _check_classes(table: TomlTable, rule: RoleRule) -> None:
     for key, classes in (("see", rule.see), ("mask", rule.mask)):
         never = sorted(classes & NEVER_STORED)
         if never:
@@ -201,7 +201,7 @@ def _check_classes(table: Table, rule: RoleRule) -> None:
         table.fail(f"class `{both[0]}` is both seen and masked", key="mask", advice="leave one of the two")
 
 
-def _check_exception(policy: Policy, table: Table, rule: RoleRule, field: str) -> None:
+def _check_exception(policy: Policy, table: TomlTable, rule: RoleRule, field: str) -> None:
     if "*" in field:
         table.fail("is a pattern", key=field, advice="name each field: a pattern would show what is added later")
     if field not in _KNOWN:

@@ -25,7 +25,7 @@ from policies.policy.model import (
     View,
 )
 from policies.policy.parameter_rules import parse_parameters
-from policies.policy.toml_reader import Table, words
+from policies.policy.toml_reader import TomlTable, words
 
 PRESETS: Final = ("default", "strict", "billing-only")
 DAYS_MAX: Final = 36525
@@ -44,7 +44,7 @@ class _DefaultAction(StrEnum):
 
 def parse(toml_text: str) -> Policy:
     """The policy that a document says. `PolicyDocumentError` when anything in it is unknown, missing or unlawful."""
-    root = Table.of_text(toml_text)
+    root = TomlTable.of_text(toml_text)
     # It can only be this; writing it down keeps the reader from wondering.
     root.choice("default_action", _DefaultAction)
     tags = root.table("tags", advice="write `[tags]` with `keys = []` to keep none")
@@ -120,7 +120,7 @@ def canonical(policy: Policy) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _national_ids(root: Table) -> frozenset[str]:
+def _national_ids(root: TomlTable) -> frozenset[str]:
     if not root.has("redaction"):
         return frozenset()
     table = root.table("redaction")
@@ -129,7 +129,7 @@ def _national_ids(root: Table) -> frozenset[str]:
     return named
 
 
-def _fields(table: Table) -> dict[str, FieldRule]:
+def _fields(table: TomlTable) -> dict[str, FieldRule]:
     rules: dict[str, FieldRule] = {}
     for name in table.remaining():
         entry = table.table(name, advice='write { class = "...", action = "...", store = "..." }')
@@ -140,7 +140,7 @@ def _fields(table: Table) -> dict[str, FieldRule]:
     return rules
 
 
-def _tiers(table: Table) -> dict[str, Tier]:
+def _tiers(table: TomlTable) -> dict[str, Tier]:
     tiers: dict[str, Tier] = {}
     for name in table.remaining():
         entry = table.table(name)
@@ -152,19 +152,19 @@ def _tiers(table: Table) -> dict[str, Tier]:
     return tiers
 
 
-def _days(table: Table, keys: type[_Key]) -> dict[_Key, int]:
+def _days(table: TomlTable, keys: type[_Key]) -> dict[_Key, int]:
     days = {key: table.integer(key, low=1, high=DAYS_MAX) for key in keys if table.has(key)}
     table.done()
     return days
 
 
-def _roles(table: Table) -> dict[Role, RoleRule]:
+def _roles(table: TomlTable) -> dict[Role, RoleRule]:
     roles = {role: _role(role, table.table(role)) for role in Role if table.has(role)}
     table.done()
     return roles
 
 
-def _role(role: Role, table: Table) -> RoleRule:
+def _role(role: Role, table: TomlTable) -> RoleRule:
     fields: dict[str, View] = {}
     if table.has("fields"):
         exceptions = table.table("fields")

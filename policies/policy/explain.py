@@ -222,7 +222,7 @@ def _tiers(old: Policy, new: Policy) -> Iterator[Change]:
     for name in sorted(old.tiers.keys() | new.tiers.keys()):
         was, now = old.tiers.get(name), new.tiers.get(name)
         if was is None or now is None:
-            yield _whole_tier(name, old, now)
+            yield _tier_change(name, old, now)
             continue
         if was.number != now.number:
             meaning = "rows carry the number: they would belong to another tier"
@@ -234,7 +234,7 @@ def _tiers(old: Policy, new: Policy) -> Iterator[Change]:
         yield from _windows("by default", old.tiers[old.default_tier], new.tiers[new.default_tier])
 
 
-def _whole_tier(name: str, old: Policy, now: Tier | None) -> Change:
+def _tier_change(name: str, old: Policy, now: Tier | None) -> Change:
     if now is None:
         return Change(Effect.PURGES, f"tier {name}", *_there(False), "its accounts need another tier first")
     if all(_outlasts(now, tier) for tier in old.tiers.values()):

@@ -6,7 +6,7 @@ from typing import Final
 import re2
 
 from policies.policy.model import ParameterRule, ParameterType
-from policies.policy.toml_reader import Table
+from policies.policy.toml_reader import TomlTable
 
 PATHS_MAX: Final = 200
 VALUES_MAX: Final = 100
@@ -19,7 +19,7 @@ _PATH: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}+(\[\])?(\.[A-Za-z_][A-Za
 _UNIT: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d+,\}|.", re.DOTALL)
 
 
-def parse_parameters(table: Table) -> dict[str, ParameterRule]:
+def parse_parameters(table: TomlTable) -> dict[str, ParameterRule]:
     """Path -> rule. `PolicyDocumentError` for a path, type or bound that would let anything through."""
     paths = table.remaining()
     if len(paths) > PATHS_MAX:
@@ -35,7 +35,7 @@ def parse_parameters(table: Table) -> dict[str, ParameterRule]:
     return rules
 
 
-def _rule(parameters: Table, path: str) -> ParameterRule:
+def _rule(parameters: TomlTable, path: str) -> ParameterRule:
     if not _PATH.fullmatch(path) or path.count(".") >= DEPTH_MAX:
         parameters.fail(
             "is not a path",
@@ -54,7 +54,7 @@ def _rule(parameters: Table, path: str) -> ParameterRule:
     return rule
 
 
-def _bounded(path: str, kind: ParameterType, table: Table) -> ParameterRule:
+def _bounded(path: str, kind: ParameterType, table: TomlTable) -> ParameterRule:
     match kind:
         case ParameterType.BOOLEAN:
             return ParameterRule(path, type=kind)
@@ -74,7 +74,7 @@ def _bounded(path: str, kind: ParameterType, table: Table) -> ParameterRule:
             return ParameterRule(path, type=kind, values=tuple(sorted(values)))
 
 
-def _pattern(table: Table) -> str:
+def _pattern(table: TomlTable) -> str:
     pattern = table.text("pattern", length_max=PATTERN_LENGTH_MAX)
     if any(unit in "*+" or unit.endswith(",}") for unit in _UNIT.findall(pattern)):
         table.fail("repeats without a bound", key="pattern", advice="write `{1,40}` for `+` and `{0,40}` for `*`")

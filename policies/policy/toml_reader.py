@@ -58,7 +58,7 @@ def _path(line: str) -> tuple[str, ...]:
     return tuple(path)
 
 
-class Table:
+class TomlTable:
     """One table of a document: take what is known, then `done()` refuses what is left."""
 
     def __init__(self, values: dict[str, object], path: tuple[str, ...], lines: Lines) -> None:
@@ -68,7 +68,7 @@ class Table:
         self._known: list[str] = []
 
     @classmethod
-    def of_text(cls, text: str) -> "Table":
+    def of_text(cls, text: str) -> "TomlTable":
         """The root table of a document. `PolicyDocumentError` when it is no TOML or too long."""
         if len(text) > CHARACTERS_MAX:
             raise PolicyDocumentError(f"the document is longer than {CHARACTERS_MAX} characters")
@@ -82,7 +82,7 @@ class Table:
     def fail(self, reason: str, *, key: str | None = None, advice: str = "") -> NoReturn:
         """Refuse the document because of this table, or of one key of it."""
         path = self.path if key is None else (*self.path, key)
-        raise PolicyDocumentError(reason, where=place(path), line=self.lines.of(path), advice=advice)
+        raise PolicyDocumentError(reason, where=location(path), line=self.lines.of(path), advice=advice)
 
     def remaining(self) -> list[str]:
         """Keys that nobody has taken yet, in the order of the document."""
@@ -144,10 +144,10 @@ class Table:
         """`true` or `false`; `default` when the key is not there."""
         return self._typed(key, bool, "") if self.has(key) else default
 
-    def table(self, key: str, *, advice: str = "") -> "Table":
+    def table(self, key: str, *, advice: str = "") -> "TomlTable":
         """A table that must be there."""
         values = cast("dict[str, object]", self._typed(key, dict, advice))
-        return Table(values, (*self.path, key), self.lines)
+        return TomlTable(values, (*self.path, key), self.lines)
 
     def done(self) -> None:
         """Refuse keys that nobody took."""
@@ -178,7 +178,7 @@ def words(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def place(path: tuple[str, ...]) -> str:
+def location(path: tuple[str, ...]) -> str:
     """`[fields]` `Call.model`: table and key, as the document writes them."""
     if not path:
         return ""

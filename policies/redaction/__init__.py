@@ -9,7 +9,7 @@ from policies.redaction.echoes.persons import PERSON_RULE, Persons
 from policies.redaction.engine import SIZE_CAP_CHARS, Redactor
 from policies.redaction.errors import RedactionError, RuleError
 from policies.redaction.json_values import JSONSegments, JSONValue, masked_value, revealed_value
-from policies.redaction.model import Hidden, Kind, Redaction, Segments, mask, reveal
+from policies.redaction.model import Hidden, HiddenKind, Redaction, Segments, mask, reveal
 from policies.redaction.rules.loader import Rule, load, shipped_rules
 
 __all__ = [
@@ -17,9 +17,9 @@ __all__ = [
     "SIZE_CAP_CHARS",
     "ContentIndex",
     "Hidden",
+    "HiddenKind",
     "JSONSegments",
     "JSONValue",
-    "Kind",
     "Persons",
     "Redaction",
     "RedactionError",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from policies.redaction.key_names import Trust, trust
-from policies.redaction.scan_state import Reading
+from policies.redaction.scan_state import ScanState
 from policies.redaction.spans import NEUTRAL
 from policies.redaction.validators.harmless import is_harmless, is_harmless_there, looks_credential, looks_generated
 from policies.redaction.validators.patterns import Pattern
@@ -94,7 +94,7 @@ class Value(NamedTuple):
     nested: bool = False
 
 
-def assigned(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
+def assigned(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
     """Spans of the values whose key (`pattern` ends at the value's first byte) says that they are credentials."""
     data = reading.data
     done = nested_until = 0
@@ -174,7 +174,7 @@ def _judged(data: bytes, at: int, value: Value, level: Trust, glue: bytes) -> It
     if _accepts(text, Trust.strong if query else level, quoted=value.quoted):
         if level is Trust.weak and not value.quoted and is_harmless_there(data, value.start):
             return
-        value = _whole(data, value, level)
+        value = _to_real_end(data, value, level)
         yield value.start, value.end
 
 
@@ -251,7 +251,7 @@ def _container(data: bytes, start: int, opening: bytes) -> bytes:
     return b"}" if data[start : start + 2] in _OBJECT_STARTS else b""
 
 
-def _whole(data: bytes, value: Value, level: Trust) -> Value:
+def _to_real_end(data: bytes, value: Value, level: Trust) -> Value:
     """An accepted value to its real end."""
     if value.quoted or value.end - value.start < _BARE_JUDGED_BYTES - 8:
         return value

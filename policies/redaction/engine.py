@@ -8,15 +8,15 @@ from policies.redaction.echoes.echo import ContentIndex
 from policies.redaction.echoes.persons import PERSON_RULE
 from policies.redaction.errors import RedactionError, RuleError
 from policies.redaction.json_values import FIELD_RULE, JSONSegments, JSONValue, redact_value
-from policies.redaction.model import Kind, Redaction
-from policies.redaction.normalization import View, decode, encode, folded, rejoined, unescaped
+from policies.redaction.model import HiddenKind, Redaction
+from policies.redaction.normalization import NormalizedText, decode, encode, folded, rejoined, unescaped
 from policies.redaction.rules.loader import Rule, checked, shipped_rules
 from policies.redaction.rules.named_formats import identifier_rules
 from policies.redaction.scanner import Scanner
 from policies.redaction.spans import (
-    Piece,
+    Cut,
     Reason,
-    Span,
+    TextPiece,
     clear,
     joined,
     neutral,
@@ -31,8 +31,8 @@ from policies.redaction.text import bounded, plain
 SIZE_CAP_CHARS = 64 * 1024
 _LOOKS_MAX = 5
 _CLEAN_CACHE_ENTRIES = 4096
-_ECHO = Reason.of("content-echo", Kind.content, -1)
-_PERSON = Reason.of(PERSON_RULE, Kind.personal, -1)
+_ECHO = Reason.of("content-echo", HiddenKind.content, -1)
+_PERSON = Reason.of(PERSON_RULE, HiddenKind.personal, -1)
 
 
 class Redactor:
@@ -59,7 +59,7 @@ class Redactor:
         self._marks = frozenset(
             rule_id.encode() for rule_id in (_ECHO.gone.rule, PERSON_RULE, FIELD_RULE, *(rule.id for rule in given))
         )
-        self._forms = frozenset(rule.id for rule in self.rules if rule.kind is Kind.secret and _is_form(rule))
+        self._forms = frozenset(rule.id for rule in self.rules if rule.kind is HiddenKind.secret and _is_form(rule))
         self._size_cap = size_cap
         self._clean = lru_cache(maxsize=_CLEAN_CACHE_ENTRIES)(self._cleaned)
 
@@ -116,8 +116,8 @@ class Redactor:
         spans = self._find(kept)
         if content is not None:
             echoes = content.spans(kept)
-            spans.extend([Span(start, end, _ECHO) for start, end in echoes])
-            spans.extend([Span(start, end, _PERSON) for start, end in content.person_spans(kept)])
+            spans.extend([Cut(start, end, _ECHO) for start, end in echoes])
+            spans.extend([Cut(start, end, _PERSON) for start, end in content.person_spans(kept)])
         if not spans:
             return Redaction((kept,) if kept else (), {}, truncated)
         data = encode(kept)
@@ -134,7 +134,7 @@ class Redactor:
             return text, False
         return bounded(text, self._size_cap), True
 
-    def _find(self, text: str) -> list[Span]:
+    def _find(self, text: str) -> list[Cut]:
         """What the rules take out of `text` itself and of its views, in bytes of `text`."""
         view = folded(text)
         data = neutral(view.data, self._marks)
@@ -145,13 +145,13 @@ class Redactor:
             found += [_moved(span, opened) for span in self._opened(opened.data)]
         return [_moved(span, view) for span in found] if view.starts else found
 
-    def _opened(self, data: bytes) -> list[Span]:
+    def _opened(self, data: bytes) -> list[Cut]:
         """What the rules take out of `data`, in which one layer of escapes is open, and of a second layer."""
         found = [*self._scanner.find(data), *self._broken(data)]
         again = unescaped(data)
         return found if again is None else [*found, *(_moved(span, again) for span in self._scanner.find(again.data))]
 
-    def _broken(self, data: bytes) -> list[Span]:
+    def _broken(self, data: bytes) -> list[Cut]:
         """Keys that are broken in `data` and show by their own form when they are whole."""
         whole = rejoined(data)
         if whole is None:
@@ -160,13 +160,13 @@ class Redactor:
         moved = [(_moved(span, whole), span) for span in spans]
         return [there for there, here in moved if there.end - there.start > here.end - here.start]
 
-    def _taken(self, spans: list[Span], data: bytes) -> Sequence[Span]:
+    def _taken(self, spans: list[Cut], data: bytes) -> Sequence[Cut]:
         """`spans` joined, with every other place where their secrets stand, and without the marks in `data`."""
         whole = joined(spans)
         again = repeated(whole, data)
         return outside_marks(joined([*whole, *again]) if again else whole, data, self._marks)
 
-    def _settled(self, pieces: list[Piece]) -> list[Piece]:
+    def _settled(self, pieces: list[TextPiece]) -> list[TextPiece]:
         """`pieces` after looking at the masked text again until there is nothing more to take out."""
         for _ in range(_LOOKS_MAX):
             found = self._find(decode(read_again(pieces)))
@@ -185,10 +185,10 @@ def _is_form(rule: Rule) -> bool:
     return not (rule.guess or rule.finder or rule.family == "words" or rule.check in ("said", "service", "credential"))
 
 
-def _moved(span: Span, view: View) -> Span:
+def _moved(span: Cut, view: NormalizedText) -> Cut:
     """A span of `view` in what the view was made from."""
     start, end, reason = span
-    return Span(*view.origin(start, end), reason)
+    return Cut(*view.origin(start, end), reason)
 
 
 __all__ = ["SIZE_CAP_CHARS", "Redactor"]

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from policies.redaction.errors import RedactionError
 from policies.redaction.key_names import Trust, trust
-from policies.redaction.model import Hidden, Kind, Redaction, Segments, mask, reveal
+from policies.redaction.model import Hidden, HiddenKind, Redaction, Segments, mask, reveal
 
 JSONValue: TypeAlias = "str | int | float | bool | list[JSONValue] | dict[str, JSONValue] | None"
 JSONSegments: TypeAlias = "Segments | int | float | bool | list[JSONSegments] | dict[str, JSONSegments] | None"
@@ -42,7 +42,7 @@ class _Walk:
         if value == "":
             return ()
         self._count({FIELD_RULE: 1})
-        return (Hidden(FIELD_RULE, Kind.secret),)
+        return (Hidden(FIELD_RULE, HiddenKind.secret),)
 
     def _scalar(self, value: str | float) -> JSONSegments:
         if not isinstance(value, str):

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from policies.redaction.assignments import assigned
-from policies.redaction.scan_state import Reading
+from policies.redaction.scan_state import ScanState
 from policies.redaction.validators.checks import CHECKS
 from policies.redaction.validators.harmless import is_harmless, is_harmless_there, looks_generated
 from policies.redaction.validators.patterns import Pattern
 from policies.redaction.validators.randomness import bits_per_char
 
-Finder = Callable[[Pattern, Reading], Iterator[tuple[int, int]]]
+Finder = Callable[[Pattern, ScanState], Iterator[tuple[int, int]]]
 
 _NEIGHBOUR = re.compile(rb"[.:~%][A-Za-z0-9_\-+=]{4,512}")
 _TIES = b".:~%"
@@ -20,7 +20,7 @@ _HEX_PIECE = re.compile(rb"[0-9a-f]{12,64}")
 _PART_MIN_BYTES = 20
 
 
-def generated(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
+def generated(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
     """Long tokens that look made by chance, with the pieces that a dot or colon ties to them."""
     done, data = 0, reading.data
     for start, end in reading.spans(pattern):
@@ -78,7 +78,7 @@ _PEM_KEY = re.compile(rb"[A-Za-z0-9+/]{10}")
 _PEM_END = re.compile(rb"-{2,5} ?END [A-Z0-9 ]{0,40}-{2,5}")
 
 
-def pem(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
+def pem(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
     """Private keys in PEM armour (RFC 7468, RFC 4716), to the end mark or as far as they read as one."""
     done, data = 0, reading.data
     ends = [match.end() for match in _PEM_END.finditer(data)]
@@ -97,7 +97,7 @@ def pem(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
             yield start, done
 
 
-def short(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
+def short(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
     """Short tokens that look made by chance, whichever group of the pattern holds them."""
     check = CHECKS["short"]
     for match in pattern.matches(reading.data):
@@ -106,12 +106,12 @@ def short(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
             yield start, end
 
 
-def _encoded(_: Pattern, __: Reading) -> Iterator[tuple[int, int]]:
+def _encoded(_: Pattern, __: ScanState) -> Iterator[tuple[int, int]]:
     """Walked by the scanner itself, which holds the rules that the opened text is shown to."""
     return iter(())
 
 
-def group(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
+def group(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
     """Whichever group of the pattern took part in the match."""
     for match in pattern.matches(reading.data):
         yield max(match[1:])
@@ -120,7 +120,7 @@ def group(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
 def _checked(name: str) -> Finder:
     """Whichever group took part in the match, as a check confirms it."""
 
-    def find(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
+    def find(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
         check = CHECKS[name]
         for match in pattern.matches(reading.data):
             start, end = max(match[1:])
@@ -136,7 +136,7 @@ _USER = re.compile(rb"[^\s/?#\"'`<>@\\:\[\]]{0,200}+")
 _USER_ALONE_BYTES_MIN = 16  # a shorter one without a password is a name, as in `git@host`
 
 
-def userinfo(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
+def userinfo(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
     """User and password between the slashes of a URL and the last `@` before its host's end."""
     data, done = reading.data, 0
     for start, _ in pattern.spans(data, 0):
@@ -176,7 +176,7 @@ _SAID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_\-.~+/]{5,255}+={0,2}")
 _OF_KEY = re.compile(rb"(?i)(?:key|token)[^\n]{0,48}\Z")
 
 
-def said(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
+def said(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
     """What stands at the end of each match, when it is what a sentence says a key is."""
     check = CHECKS["said"]
     for _, at in pattern.spans(reading.data, 0):
@@ -188,7 +188,7 @@ def said(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
             yield span
 
 
-def said_of_key(pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
+def said_of_key(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
     """The same, when keys or tokens are what the sentence is about."""
     data = reading.data
     for start, end in said(pattern, reading):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class HiddenKind(StrEnum):
     """What a hidden span is; it decides whether its text may be kept under seal."""
 
     secret = "secret"  # noqa: S105  # a credential: gone for good
@@ -19,7 +19,7 @@ class Hidden:
     """A span that was taken out; `text` is None unless the kind is `personal`."""
 
     rule: str
-    kind: Kind
+    kind: HiddenKind
     text: str | None = None
 
     @property

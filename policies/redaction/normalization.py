@@ -93,7 +93,7 @@ _CODE_MAX = 0x10FFFF
 Pieces = tuple[list[int], list[tuple[int, int]]]
 
 
-class View:
+class NormalizedText:
     """Bytes to scan, and where each piece of them stands in the bytes they were made from.
 
     Piece i covers `data[starts[i]:starts[i + 1]]` and stands for `origins[i][0]:origins[i][1]`;
@@ -152,17 +152,17 @@ def decode(data: bytes) -> str:
     return data.decode("utf-8", "surrogatepass")
 
 
-def folded(text: str) -> View:
+def folded(text: str) -> NormalizedText:
     """`text` with compatibility forms as ASCII and invisible characters gone (Unicode UAX #15, NFKC)."""
     if text.isascii():
-        return _recoloured(text, _COLOUR) if "\x1b[" in text else View(encode(text))
+        return _recoloured(text, _COLOUR) if "\x1b[" in text else NormalizedText(encode(text))
     if "\x1b[" in text or _LOOKS_LATIN.search(text) is not None:
         return _recoloured(text, _TO_FOLD_MORE)
-    return View(encode(text)) if _TO_FOLD.search(text) is None else _recoloured(text, _TO_FOLD)
+    return NormalizedText(encode(text)) if _TO_FOLD.search(text) is None else _recoloured(text, _TO_FOLD)
 
 
-def _recoloured(text: str, what: re.Pattern[str]) -> View:
-    return View(encode(what.sub(_fold, text)), lambda: _folded_pieces(text, what))
+def _recoloured(text: str, what: re.Pattern[str]) -> NormalizedText:
+    return NormalizedText(encode(what.sub(_fold, text)), lambda: _folded_pieces(text, what))
 
 
 def _fold(match: re.Match[str]) -> str:
@@ -214,12 +214,12 @@ def _opened_escape(match: re.Match[bytes]) -> bytes:
     return bytes([int(short or percent, 16)])  # a part of a character in UTF-8, with its neighbours
 
 
-def unescaped(data: bytes) -> View | None:
+def unescaped(data: bytes) -> NormalizedText | None:
     """`data` with one layer of backslash, percent and entity escapes opened; None when there is none."""
     if not (b"\\" in data or b"%" in data or b"&" in data):
         return None
     opened, number = _ESCAPE.subn(_opened_escape, data)
-    return View(opened, lambda: _unescaped_pieces(data)) if number else None
+    return NormalizedText(opened, lambda: _unescaped_pieces(data)) if number else None
 
 
 def _unescaped_pieces(data: bytes) -> Iterator[Piece]:
@@ -246,12 +246,12 @@ _MAY_BREAK = re2.compile(
 )
 
 
-def rejoined(data: bytes) -> View | None:
+def rejoined(data: bytes) -> NormalizedText | None:
     """`data` with tokens whole that a line's end, a sum of literals or blanks after each four signs broke, or None."""
     if _MAY_BREAK.search(data) is None:
         return None
     joined, number = _BREAK.subn(_without_breaks, data)
-    return View(joined, lambda: _rejoined_pieces(data)) if number else None
+    return NormalizedText(joined, lambda: _rejoined_pieces(data)) if number else None
 
 
 def _without_breaks(match: re.Match[bytes]) -> bytes:

@@ -9,7 +9,7 @@ from policies.redaction.validators.patterns import Pattern
 Spans = list[tuple[int, int]]
 
 
-class Reading:
+class ScanState:
     """The bytes of one text, where patterns that several rules share are in it, and what is taken out of it already.
 
     What is taken is so for reasons that outrank (`merge.Reason`) that of the rule which is asked. A span inside of a

@@ -6,8 +6,8 @@ from policies.redaction.matchers import ENCODED, FINDERS
 from policies.redaction.normalization import opened_base64
 from policies.redaction.rules.loader import Rule
 from policies.redaction.rules.prefilter import Sieve
-from policies.redaction.scan_state import Reading
-from policies.redaction.spans import Reason, Span
+from policies.redaction.scan_state import ScanState
+from policies.redaction.spans import Cut, Reason
 from policies.redaction.validators.checks import CHECKS
 from policies.redaction.validators.patterns import Pattern
 from policies.redaction.validators.randomness import has_entropy
@@ -26,23 +26,23 @@ class Scanner:
         self._reasons = [Reason.of(rule.id, rule.kind, rank, guess=rule.guess) for rank, rule in enumerate(rules)]
         self._turns = _turns(self._reasons)
 
-    def find(self, data: bytes) -> list[Span]:
+    def find(self, data: bytes) -> list[Cut]:
         """The spans that rules take out of `data`, but for some that `merge.joined` would drop.
 
         Raises RedactionError when out of memory.
         """
-        found: list[Span] = []
-        reading = Reading(data)
+        found: list[Cut] = []
+        reading = ScanState(data)
         for rank in sorted(self._sieve.candidates(data), key=self._turns.__getitem__):
             spans = [span for span in self._spans(rank, reading) if span[1] > span[0]]
             if spans:
                 reason = self._reasons[rank]
-                found += [Span(start, end, reason) for start, end in spans]
+                found += [Cut(start, end, reason) for start, end in spans]
                 if not reason.guess:
                     reading.take(spans)
         return found
 
-    def _spans(self, rank: int, reading: Reading) -> Spans:
+    def _spans(self, rank: int, reading: ScanState) -> Spans:
         rule = self._rules[rank]
         pattern = self._patterns.get(rule.pattern)
         if pattern is None:
@@ -54,7 +54,7 @@ class Scanner:
         spans = pattern.spans(reading.data, rule.group)
         return _confirmed(rule, spans, reading) if spans and (rule.entropy or rule.check) else spans
 
-    def _encoded(self, pattern: Pattern, reading: Reading) -> Iterator[tuple[int, int]]:
+    def _encoded(self, pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
         """Tokens that are base64 of a text in which a rule that does not guess finds something; one layer deep."""
         for start, end in reading.spans(pattern):
             token = reading.data[start:end].rstrip(b"=")
@@ -65,7 +65,7 @@ class Scanner:
                 yield start, end
 
     def _holds_secret(self, data: bytes) -> bool:
-        reading = Reading(data)
+        reading = ScanState(data)
         return any(True for rank in self._sure(data) for _ in self._spans(rank, reading))
 
     def _sure(self, data: bytes) -> Iterator[int]:
@@ -82,7 +82,7 @@ def _turns(reasons: Sequence[Reason]) -> list[int]:
     return turns
 
 
-def _confirmed(rule: Rule, spans: Spans, reading: Reading) -> Iterator[tuple[int, int]]:
+def _confirmed(rule: Rule, spans: Spans, reading: ScanState) -> Iterator[tuple[int, int]]:
     """Those of `spans` that the rule's floor of entropy and its check leave, as the check delimits them."""
     check = CHECKS[rule.check] if rule.check else None
     data = reading.data

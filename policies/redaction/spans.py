@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from policies.redaction.model import Hidden, Kind, Segments
+from policies.redaction.model import Hidden, HiddenKind, Segments
 from policies.redaction.normalization import decode
 
 MARK = re.compile(rb"\[redacted:([a-z0-9][a-z0-9-]{1,47})\]")
@@ -26,13 +26,13 @@ class Reason(NamedTuple):
     mark: bytes
 
     @classmethod
-    def of(cls, rule: str, kind: Kind, rank: int, *, guess: bool = False) -> "Reason":
+    def of(cls, rule: str, kind: HiddenKind, rank: int, *, guess: bool = False) -> "Reason":
         """The reason that the rule with the id `rule` gives."""
         gone = Hidden(rule, kind)
-        return cls(kind is Kind.personal, guess, rank, gone, gone.mark.encode())
+        return cls(kind is HiddenKind.personal, guess, rank, gone, gone.mark.encode())
 
 
-class Span(NamedTuple):
+class Cut(NamedTuple):
     """Bytes `start:end` of a text are taken out."""
 
     start: int
@@ -40,9 +40,9 @@ class Span(NamedTuple):
     reason: Reason
 
 
-def joined(spans: Iterable[Span]) -> list[Span]:
+def joined(spans: Iterable[Cut]) -> list[Cut]:
     """`spans` in order without overlaps: what overlaps becomes one, for the reason that outranks the others."""
-    merged: list[Span] = []
+    merged: list[Cut] = []
     for span in sorted(spans, key=_order):
         if merged and span.start < merged[-1].end:
             merged[-1] = _union(merged[-1], span)
@@ -51,11 +51,11 @@ def joined(spans: Iterable[Span]) -> list[Span]:
     return merged
 
 
-def _order(span: Span) -> tuple[int, int]:
+def _order(span: Cut) -> tuple[int, int]:
     return span[0], -span[1]
 
 
-def _union(a: Span, b: Span) -> Span:
+def _union(a: Cut, b: Cut) -> Cut:
     """One span for two that overlap, `a` being the earlier or the longer one."""
     if b.reason.guess and b.end <= a.end:
         return a
@@ -63,7 +63,7 @@ def _union(a: Span, b: Span) -> Span:
         return b
     lead = a if a.reason <= b.reason else b
     end = max(a.end, b.end)
-    return a if lead is a and end == a.end else Span(a.start, end, lead.reason)
+    return a if lead is a and end == a.end else Cut(a.start, end, lead.reason)
 
 
 def neutral(data: bytes, known: frozenset[bytes]) -> bytes:
@@ -73,7 +73,7 @@ def neutral(data: bytes, known: frozenset[bytes]) -> bytes:
     return MARK.sub(lambda match: NEUTRAL * len(match[0]) if match[1] in known else match[0], data)
 
 
-def outside_marks(spans: Sequence[Span], data: bytes, known: frozenset[bytes]) -> Sequence[Span]:
+def outside_marks(spans: Sequence[Cut], data: bytes, known: frozenset[bytes]) -> Sequence[Cut]:
     """`spans` (joined) without the marks of `known` rules that stand in `data`: a mark is never taken out again.
 
     A mark of a rule that nobody knows is text like any other, for whoever wrote the text may have forged it.
@@ -81,7 +81,7 @@ def outside_marks(spans: Sequence[Span], data: bytes, known: frozenset[bytes]) -
     if not spans or b"[redacted:" not in data:
         return spans
     marks = [match.span() for match in MARK.finditer(data) if match[1] in known]
-    kept: list[Span] = []
+    kept: list[Cut] = []
     first = 0
     for span in spans:
         while first < len(marks) and marks[first][1] <= span.start:
@@ -98,11 +98,11 @@ def outside_marks(spans: Sequence[Span], data: bytes, known: frozenset[bytes]) -
     return kept
 
 
-def _with_substance(span: Span, start: int, end: int, data: bytes) -> list[Span]:
+def _with_substance(span: Cut, start: int, end: int, data: bytes) -> list[Cut]:
     """The part of a span beside a mark, unless only punctuation is left of it."""
     if not any(byte > 0x7F or chr(byte).isalnum() for byte in data[start:end]):
         return []
-    return [Span(start, end, span.reason)]
+    return [Cut(start, end, span.reason)]
 
 
 _REPEATED_BYTES_MIN = 6
@@ -111,12 +111,12 @@ _PLAIN_BYTES_MAX = 12
 _REPEATED_WORK_BYTES = 16 << 20
 
 
-def repeated(spans: Sequence[Span], data: bytes) -> list[Span]:
+def repeated(spans: Sequence[Cut], data: bytes) -> list[Cut]:
     """Where else in `data` the secrets of `spans` (joined) stand, as a whole word.
 
     A word of letters alone may be a password and still be a word everywhere else; only a long one is looked for.
     """
-    found: list[Span] = []
+    found: list[Cut] = []
     budget = _REPEATED_WORK_BYTES
     for value, reason in {data[span.start : span.end]: span.reason for span in spans if _is_telling(span)}.items():
         if len(value) < _REPEATED_BYTES_MIN or (value.isalpha() and len(value) < _PLAIN_BYTES_MAX):
@@ -128,20 +128,20 @@ def repeated(spans: Sequence[Span], data: bytes) -> list[Span]:
     return found
 
 
-def _is_telling(span: Span) -> bool:
-    return not span.reason.guess and not span.reason.kept and span.reason.gone.kind is Kind.secret
+def _is_telling(span: Cut) -> bool:
+    return not span.reason.guess and not span.reason.kept and span.reason.gone.kind is HiddenKind.secret
 
 
-def _occurrences(value: bytes, reason: Reason, data: bytes) -> Iterator[Span]:
+def _occurrences(value: bytes, reason: Reason, data: bytes) -> Iterator[Cut]:
     at = data.find(value)
     while at >= 0:
         end = at + len(value)
         if not (data[at - 1 : at].isalnum() or data[end : end + 1].isalnum()):
-            yield Span(at, end, reason)
+            yield Cut(at, end, reason)
         at = data.find(value, end)
 
 
-class Piece(NamedTuple):
+class TextPiece(NamedTuple):
     """A stretch of the original text, in clear or hidden, and what stands for it in the masked text."""
 
     data: bytes
@@ -149,20 +149,20 @@ class Piece(NamedTuple):
     hidden: Hidden | None = None
 
 
-def read_again(pieces: Iterable[Piece]) -> bytes:
+def read_again(pieces: Iterable[TextPiece]) -> bytes:
     """The masked text as rules read it: like `neutral`, with what stands for hidden pieces."""
     return b"".join([piece.data if piece.hidden is None else NEUTRAL * len(piece.shown) for piece in pieces])
 
 
-def split(pieces: Sequence[Piece], spans: Sequence[Span]) -> list[Piece]:
+def split(pieces: Sequence[TextPiece], spans: Sequence[Cut]) -> list[TextPiece]:
     """`pieces` after hiding `spans` (joined, in bytes of the masked text)."""
-    result: list[Piece] = []
+    result: list[TextPiece] = []
     at = 0
     queue = list(reversed(spans))
     for piece in pieces:
         shown = piece.shown
         stop = at + len(shown)
-        inside: list[Span] = []
+        inside: list[Cut] = []
         while queue and queue[-1].start < stop:
             inside.append(queue[-1])
             if queue[-1].end > stop:
@@ -176,16 +176,16 @@ def split(pieces: Sequence[Piece], spans: Sequence[Span]) -> list[Piece]:
     return result
 
 
-def _sterner(piece: Piece, spans: Sequence[Span]) -> Piece:
+def _sterner(piece: TextPiece, spans: Sequence[Cut]) -> TextPiece:
     """A personal span that turns out to stand inside a secret one is gone for good too."""
     hidden = piece.hidden
     if hidden is None or hidden.text is None or all(span.reason.kept for span in spans):
         return piece
-    return Piece(piece.data, piece.shown, Hidden(hidden.rule, Kind.secret))
+    return TextPiece(piece.data, piece.shown, Hidden(hidden.rule, HiddenKind.secret))
 
 
-def _cut(data: bytes, offset: int, spans: Sequence[Span]) -> list[Piece]:
-    pieces: list[Piece] = []
+def _cut(data: bytes, offset: int, spans: Sequence[Cut]) -> list[TextPiece]:
+    pieces: list[TextPiece] = []
     at = 0
     for span in spans:
         start, end = max(0, span.start - offset), min(len(data), span.end - offset)
@@ -199,17 +199,17 @@ def _cut(data: bytes, offset: int, spans: Sequence[Span]) -> list[Piece]:
     return pieces
 
 
-def clear(data: bytes) -> Piece:
+def clear(data: bytes) -> TextPiece:
     """A stretch that stays as it is."""
-    return Piece(data, data)
+    return TextPiece(data, data)
 
 
-def _hidden(data: bytes, reason: Reason) -> Piece:
+def _hidden(data: bytes, reason: Reason) -> TextPiece:
     gone = reason.gone
-    return Piece(data, reason.mark, Hidden(gone.rule, gone.kind, decode(data)) if reason.kept else gone)
+    return TextPiece(data, reason.mark, Hidden(gone.rule, gone.kind, decode(data)) if reason.kept else gone)
 
 
-def segments(pieces: Iterable[Piece]) -> Segments:
+def segments(pieces: Iterable[TextPiece]) -> Segments:
     """Pieces as the segments of a Redaction, neighbouring clear ones joined."""
     result: list[str | Hidden] = []
     kept: list[bytes] = []

@@ -77,7 +77,7 @@ class LedgerView(GraphQLView[Context, None]):
         self._max_cost = runtime.settings.max_query_cost
         self._services = {
             "ledger": runtime.ledger,
-            "services": {"means": runtime.means},
+            "services": {"retention": runtime.retention},
             "export_asked": runtime.export_asked.set,
         }
         self._reader: Reader | None = None

@@ -4,7 +4,7 @@ An export of rows is a long GraphQL query: the same fields, views and masks, pag
 """
 
 from service.export.entries import ledger_taken
-from service.export.formats import ENCODERS, Format
+from service.export.formats import ENCODERS, ExportFormat
 from service.export.held import HeldRows, held_rows
 from service.export.pages import KINDS, ExportRefusedError, exported_pages
 from service.export.setup import setup
@@ -12,8 +12,8 @@ from service.export.setup import setup
 __all__ = [
     "ENCODERS",
     "KINDS",
+    "ExportFormat",
     "ExportRefusedError",
-    "Format",
     "HeldRows",
     "exported_pages",
     "held_rows",

@@ -14,7 +14,7 @@ from service.api.exports.kinds import LISTS, Fields
 Row = Mapping[str, Any]
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     """How rows are written."""
 
     NDJSON = "ndjson"
@@ -25,7 +25,7 @@ def ndjson(row: Row) -> bytes:
     return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
 
-ENCODERS: Final[Mapping[Format, Callable[[Row], bytes]]] = {Format.NDJSON: ndjson}
+ENCODERS: Final[Mapping[ExportFormat, Callable[[Row], bytes]]] = {ExportFormat.NDJSON: ndjson}
 
 # What a spreadsheet takes for the beginning of a formula, full-width forms included.
 _FORMULA: Final = "=+\\-@\uff1d\uff0b\uff0d\uff20"

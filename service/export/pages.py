@@ -27,7 +27,7 @@ class ExportRefusedError(RequestError):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ExportKind:
     """A kind of export: its operation, where its rows are, and what its time filter is called."""
 
     operation: str
@@ -36,11 +36,11 @@ class Kind:
     paged: bool
 
 
-def kind_of(shape: Shape, fields: Fields) -> Kind:
-    return Kind(operation_of(shape, fields), shape.root, shape.time_field, shape.paged)
+def kind_of(shape: Shape, fields: Fields) -> ExportKind:
+    return ExportKind(operation_of(shape, fields), shape.root, shape.time_field, shape.paged)
 
 
-KINDS: Final[Mapping[str, Kind]] = {shape.root: kind_of(shape, all_fields(shape)) for shape in SHAPES.values()}
+KINDS: Final[Mapping[str, ExportKind]] = {shape.root: kind_of(shape, all_fields(shape)) for shape in SHAPES.values()}
 _COST_ROWS: Final = 10_000
 
 
@@ -60,7 +60,7 @@ def admin_scope(runtime: Runtime) -> Scope:
 
 async def exported_pages(
     runtime: Runtime,
-    kind: Kind,
+    kind: ExportKind,
     wanted: Mapping[str, Any] | None,
     scope: Callable[[Runtime], Scope] = admin_scope,
 ) -> AsyncIterator[ExportedPage]:
@@ -91,7 +91,7 @@ async def exported_pages(
         variables |= {"after": answer["pageInfo"]["endCursor"], "total": False}
 
 
-async def _ask(scope: Scope, reader: Reader, kind: Kind, variables: dict[str, Any]) -> dict[str, Any]:
+async def _ask(scope: Scope, reader: Reader, kind: ExportKind, variables: dict[str, Any]) -> dict[str, Any]:
     context = Context(scope, reader, Bucket(0), _MAX_COST)
     result = await build_schema().execute(kind.operation, variable_values=variables, context_value=context)
     if result.errors or result.data is None:

@@ -22,7 +22,7 @@ from service.ingest.pipeline.turns import in_turns
 from service.ingest.pipeline.writer import Writer
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
-from service.ingest.results import Status, Verdict
+from service.ingest.results import RowResult, Status
 from service.storage.errors import DatabaseAwayError
 
 RETRY_AFTER_S: Final = 2
@@ -35,7 +35,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class WireFormat:
     """A wire format: where it is posted, whose it is, and what reads it."""
 
     path: str
@@ -44,8 +44,8 @@ class Format:
 
 
 FORMATS: Final = (
-    Format("/v1/calls", "native", native_reader),
-    Format("/v1/litellm", "litellm", litellm_reader),
+    WireFormat("/v1/calls", "native", native_reader),
+    WireFormat("/v1/litellm", "litellm", litellm_reader),
 )
 
 
@@ -66,7 +66,7 @@ class Desk:
         self._refusals = refusals
         self._max_body_bytes = max_body_bytes
 
-    def handler(self, form: Format) -> Handler:
+    def handler(self, form: WireFormat) -> Handler:
         """What answers requests of one format."""
 
         async def report(request: web.Request) -> web.StreamResponse:
@@ -83,7 +83,7 @@ class Desk:
 
         return report
 
-    async def _report(self, request: web.Request, form: Format, known: list[Principal]) -> web.StreamResponse:
+    async def _report(self, request: web.Request, form: WireFormat, known: list[Principal]) -> web.StreamResponse:
         principal = await self._principal(request)
         known.append(principal)
         if principal.role not in _MAY_REPORT:
@@ -100,12 +100,12 @@ class Desk:
         except DATABASE_FAULTS as error:
             raise DatabaseAwayError from error
 
-    def _refuse(self, request: web.Request, form: Format, known: Sequence[Principal], reason: Refusal) -> None:
+    def _refuse(self, request: web.Request, form: WireFormat, known: Sequence[Principal], reason: Refusal) -> None:
         principal = known[0] if known else None
         self._refusals.refuse_request(form.source, principal, reason, bytes=request.content_length)
 
 
-async def answer(verdicts: Sequence[Verdict]) -> bytes:
+async def answer(verdicts: Sequence[RowResult]) -> bytes:
     """The body of a 200: counts, why rows were refused, the fields that were left out, and a result for each row.
 
     Made in slices: there may be half a million rows.
@@ -135,7 +135,7 @@ async def answer(verdicts: Sequence[Verdict]) -> bytes:
     return b"".join([orjson.dumps(head)[:-1], b',"results":[', b",".join(results), b"]}"])
 
 
-def _result(index: int, verdict: Verdict) -> dict[str, Any]:
+def _result(index: int, verdict: RowResult) -> dict[str, Any]:
     status, id_, reason, _, warnings, code = verdict
     result: dict[str, Any] = {"index": index, "status": status}
     if id_ is not None:

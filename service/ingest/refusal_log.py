@@ -16,7 +16,7 @@ from service.access.principal import Principal
 from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.metrics import count_refused
 from service.ingest.refusals import Refusal
-from service.ingest.results import Verdict
+from service.ingest.results import RowResult
 from service.logs import get_logger
 from service.storage.control.refusals import NO_ACCOUNT, RefusalCount, add_refusals
 from service.storage.sources import SOURCE_NUMBERS
@@ -62,7 +62,7 @@ class RefusalLog:
         log.warning("a report was refused", source=source, refusal=reason.value, key_id=_key_of(principal), **said)
         self._count(source, principal, {reason: 1})
 
-    async def refuse_rows(self, source: Source, principal: Principal, verdicts: Sequence[Verdict]) -> None:
+    async def refuse_rows(self, source: Source, principal: Principal, verdicts: Sequence[RowResult]) -> None:
         """Count the rows of one request that were refused, and wait until that is on record, or for two seconds."""
         reasons = Counter(verdict.code for verdict in verdicts if verdict.code is not None)
         if not reasons:

@@ -20,7 +20,7 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
-class Verdict(NamedTuple):
+class RowResult(NamedTuple):
     """`id` is the outward id (`call_...`) of an accepted or known call; `reason` says why one was not taken.
 
     A duplicate was stored before with the same content. What completes a call is stored into it. A conflict has the id
@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
     code: Refusal | None = None
 
 
-def tally_of(verdicts: Sequence[Verdict]) -> dict[Status, int]:
+def count_by_status(verdicts: Sequence[RowResult]) -> dict[Status, int]:
     """How many of each status."""
     statuses = [verdict.status for verdict in verdicts]
     return {status: statuses.count(status) for status in Status}

@@ -16,7 +16,7 @@ from service.keyring.errors import (
     KeyringSameClusterError,
     KeyringUnavailableError,
 )
-from service.keyring.fallback_secrets import KEPT, Standby
+from service.keyring.fallback_secrets import KEPT, FallbackSecrets
 from service.keyring.names import KeyName, PeriodKeyName
 from service.keyring.protocol import BeforeMinting, Keyring, KeyringCounts, OnStep, Rotation, nobody_watches
 from service.logs import get_logger
@@ -34,11 +34,16 @@ _BEGIN_AGAIN: Final = (
 Open = Callable[[], Awaitable[Keyring]]
 
 
-class PatientKeyring:
+class DeferredKeyring:
     """A `Keyring` that opens the real one when it can. `open_now` gives it bound to its database, or raises."""
 
     def __init__(
-        self, open_now: Open, standby: Standby, database_id: UUID, *, clock: Callable[[], float] = time.monotonic
+        self,
+        open_now: Open,
+        standby: FallbackSecrets,
+        database_id: UUID,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._open_now = open_now
         self._standby = standby

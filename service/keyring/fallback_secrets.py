@@ -18,7 +18,7 @@ from service.keyring.wrapping import KEY_BYTES
 KEPT: Final = ("pepper", "cursor")
 
 
-class Standby:
+class FallbackSecrets:
     """The file, for one database."""
 
     def __init__(self, path: Path, database_id: UUID) -> None:

@@ -1,7 +1,15 @@
 """The tamper-evident ledger: what the system did about privacy, in a Merkle log, signed and mirrored."""
 
 from policies.evidence import LedgerKind
-from service.ledger.bundle import Document, Span, ask_evidence, bundle_lines, evidence_lines, record_evidence, span_of
+from service.ledger.bundle import (
+    EntryRange,
+    EvidenceDocument,
+    bundle_lines,
+    evidence_lines,
+    record_evidence,
+    request_evidence,
+    span_of,
+)
 from service.ledger.checkpoints import Checkpoints
 from service.ledger.checks.check import LedgerCheck, check
 from service.ledger.checks.known_keys import KnownKeys, is_final
@@ -18,9 +26,10 @@ from service.ledger.store import Entry, ErasedNotes, Ledger, Proof, Selection
 
 __all__ = [
     "Checkpoints",
-    "Document",
     "Entry",
+    "EntryRange",
     "ErasedNotes",
+    "EvidenceDocument",
     "Handover",
     "KeyRegister",
     "KnownKeys",
@@ -35,9 +44,7 @@ __all__ = [
     "Proof",
     "Selection",
     "SignedCheckpoint",
-    "Span",
     "accept_loss",
-    "ask_evidence",
     "bundle_lines",
     "check",
     "check_columns",
@@ -52,5 +59,6 @@ __all__ = [
     "record_evidence",
     "record_replacement",
     "refuse_replaced",
+    "request_evidence",
     "span_of",
 ]

@@ -23,7 +23,7 @@ _POLICIES: Final = "SELECT version, digest, document FROM policy_version WHERE d
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class EvidenceDocument:
     """What an auditor reads beside the entries. The digest of one called `policy...` must stand in an entry."""
 
     name: str
@@ -32,7 +32,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class EntryRange:
     """The entries of a bundle: from `start` on, to the first checkpoint of at least `end` entries (None: to the newest,
     which is the entry of the bundle itself)."""
 
@@ -46,7 +46,7 @@ async def span_of(
     since_size: int | None = None,
     recorded_from: datetime | None = None,
     recorded_to: datetime | None = None,
-) -> Span:
+) -> EntryRange:
     """The span that continues a checkpoint of `since_size` entries and covers what was recorded in a half-open period.
 
     It begins with whichever of the two is earlier. Raises LedgerRangeError when nothing can be between its bounds.
@@ -67,7 +67,7 @@ async def span_of(
     start = min(starts, default=0)
     if not 0 <= start <= (size if end is None else end):
         raise LedgerRangeError(f"the ledger has {size if end is None else end} entries: there is nothing since {start}")
-    return Span(start, end)
+    return EntryRange(start, end)
 
 
 async def _first_at(ledger: Ledger, at: datetime) -> int | None:
@@ -77,7 +77,7 @@ async def _first_at(ledger: Ledger, at: datetime) -> int | None:
 
 
 async def record_evidence(
-    ledger: Ledger, span: Span, facts: Mapping[str, Any], *, actor: str, connection: Connection
+    ledger: Ledger, span: EntryRange, facts: Mapping[str, Any], *, actor: str, connection: Connection
 ) -> SignedCheckpoint:
     """Append EVIDENCE_CREATED in the transaction of `connection`; the checkpoint that the bundle ends at.
 
@@ -95,8 +95,8 @@ async def record_evidence(
     return covering or await checkpoints.issue(connection, index + 1, signer)
 
 
-async def ask_evidence(
-    ledger: Ledger, span: Span, id_: UUID, name: str, asker: Asker, policy: str
+async def request_evidence(
+    ledger: Ledger, span: EntryRange, id_: UUID, name: str, asker: Asker, policy: str
 ) -> tuple[ExportRecord, SignedCheckpoint]:
     """Put a bundle into the queue of exports, in the transaction that ledgers it; what it ends at comes with it.
 
@@ -109,7 +109,7 @@ async def ask_evidence(
 
 
 async def bundle_lines(
-    ledger: Ledger, *, start: int = 0, documents: Sequence[Document] = (), actor: str
+    ledger: Ledger, *, start: int = 0, documents: Sequence[EvidenceDocument] = (), actor: str
 ) -> AsyncIterator[bytes]:
     """The lines of a new bundle with the entries from `start` on; the policies that they name come with it.
 
@@ -123,7 +123,7 @@ async def bundle_lines(
 
 
 async def evidence_lines(
-    ledger: Ledger, start: int, issued: SignedCheckpoint, documents: Sequence[Document] = ()
+    ledger: Ledger, start: int, issued: SignedCheckpoint, documents: Sequence[EvidenceDocument] = ()
 ) -> AsyncIterator[bytes]:
     """The lines of a bundle that is on record. Raises LedgerSignerError when another signer has taken over since."""
     signer = await Checkpoints(ledger).signer()
@@ -142,7 +142,7 @@ async def evidence_lines(
     yield writer.signature()
 
 
-async def _policies(ledger: Ledger, start: int, end: int) -> list[Document]:
+async def _policies(ledger: Ledger, start: int, end: int) -> list[EvidenceDocument]:
     """The policies that entries of the bundle name, as they are stored."""
     named: set[str] = set()
     async for entry in ledger.every(Selection(start, end, kinds=(LedgerKind.POLICY_APPLIED, LedgerKind.STARTED))):
@@ -150,4 +150,4 @@ async def _policies(ledger: Ledger, start: int, end: int) -> list[Document]:
         named.add(str(facts.get("digest" if entry.kind is LedgerKind.POLICY_APPLIED else "policy")))
     async with ledger.database.reading(None) as connection:
         rows = await connection.fetch(_POLICIES, sorted(named))
-    return [Document(f"policy-{row['version']}", "application/toml", row["document"].encode()) for row in rows]
+    return [EvidenceDocument(f"policy-{row['version']}", "application/toml", row["document"].encode()) for row in rows]

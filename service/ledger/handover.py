@@ -12,7 +12,7 @@ Killed before 2, the old one signs; killed after it, the new one does, and the n
 from dataclasses import dataclass
 from typing import Final
 
-from policies.evidence import Key, LedgerKind, Signer
+from policies.evidence import LedgerKind, Signer, VerifierKey
 from service.ledger.keeping import LedgerKeeper
 
 _LOCK: Final = 0x63616C6C_0021
@@ -25,8 +25,8 @@ class Handover:
     """Entry `index`, by which `old` named `new`. `finished`: an earlier call that was cut short wrote it."""
 
     index: int
-    old: Key
-    new: Key
+    old: VerifierKey
+    new: VerifierKey
     finished: bool
 
 
@@ -53,5 +53,5 @@ async def hand_over(keeper: LedgerKeeper, *, actor: str) -> Handover:
             await connection.execute(_DONE, _LOCK)
     assert newest is not None
     index, facts = newest[0], newest[1].facts
-    old, new = (Key(facts["origin"], bytes.fromhex(facts[name])) for name in ("old", "new"))
+    old, new = (VerifierKey(facts["origin"], bytes.fromhex(facts[name])) for name in ("old", "new"))
     return Handover(index, old, new, finished)

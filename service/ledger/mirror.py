@@ -133,7 +133,7 @@ def newest_mirror(root: Path) -> Mirror:
 def _append(path: Path, lines: Iterable[bytes]) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "r+b") as file:
-        whole = _whole_bytes(file)
+        whole = _complete_bytes(file)
         file.truncate(whole)
         file.seek(whole)
         file.writelines(lines)
@@ -146,7 +146,7 @@ def _append(path: Path, lines: Iterable[bytes]) -> None:
         os.close(folder)
 
 
-def _whole_bytes(file: BinaryIO) -> int:
+def _complete_bytes(file: BinaryIO) -> int:
     """How many bytes there are up to the end of the last whole line."""
     return _after_newline(file, file.seek(0, os.SEEK_END))
 
@@ -165,7 +165,7 @@ def _after_newline(file: BinaryIO, end: int) -> int:
 
 def _last_line(path: Path) -> bytes | None:
     with path.open("rb") as file:
-        whole = _whole_bytes(file)
+        whole = _complete_bytes(file)
         if not whole:
             return None
         start = _after_newline(file, whole - 1)

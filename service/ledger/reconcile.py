@@ -17,10 +17,10 @@ from policies import evidence
 from policies.evidence import (
     EntryError,
     EvidenceError,
-    Key,
     LedgerKind,
     Signer,
     Tree,
+    VerifierKey,
     read_checkpoint,
     read_leaf,
     read_rotation,
@@ -169,7 +169,7 @@ async def _check(ledger: Ledger, mirror: Mirror) -> None:
         tree = await asyncio.to_thread(_grown, mirror, issued.size)
         signers = await asyncio.to_thread(_signers, mirror)
         keys = own.union(signers) if own.intersection(signers) else own
-        signed = any(checkpoint.signed_by(Key(checkpoint.origin, public)) for public in keys)
+        signed = any(checkpoint.signed_by(VerifierKey(checkpoint.origin, public)) for public in keys)
         holds = signed and (tree.size, tree.root()) == (checkpoint.size, checkpoint.root)
     except (EntryError, EvidenceError):
         holds = False

@@ -18,17 +18,17 @@ from service.query.records.by_key import RowKey, corrections_by_call, correction
 from service.query.records.cursor import Cursors
 from service.query.records.decryption import Details, Discloser
 from service.query.records.error_groups import GroupsPage, GroupsRequest, read_groups
-from service.query.records.page import Page, PageRequest, Reading, Row, Wanted, read_page
+from service.query.records.page import ListRead, Page, PageRequest, PageSelection, Row, read_page
 from service.query.records.projection import Selection
 from service.query.scan.database_clock import DatabaseClock
-from service.query.scan.range_cache import Places
-from service.query.scan.ranges import leg_of, leg_of_call, span_of
+from service.query.scan.range_cache import RangeCache
+from service.query.scan.ranges import scan_range_of, scan_range_of_call, span_of
 from service.query.scan.time_windows import Density
 from service.query.scan.user_tokens import tokens_of
 from service.query.usage.plan import TierSpan, refuse_unreadable
 from service.query.usage.total_count import count_rows
 from service.storage.control.accounts import Accounts
-from service.storage.database import Database, Lent
+from service.storage.database import Database, ReadLease
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
 
 _NOBODY: Final[Mapping[str, UserTokens]] = MappingProxyType({})
@@ -43,14 +43,14 @@ class Reader:
         self.keyring = keyring
         self.clock = DatabaseClock(database)
         self._cursors = cursors
-        self._places = Places(accounts)
+        self._places = RangeCache(accounts)
         self._densities = {table.name: Density() for table in (CALLS, ERRORS)}
 
     @classmethod
     async def open(cls, database: Database, accounts: Accounts, keyring: Keyring) -> "Reader":
         return cls(database, accounts, keyring, Cursors(await keyring.secret("cursor")))
 
-    async def page(self, scope: Scope, table: Table, request: PageRequest, wanted: Wanted) -> Page:
+    async def page(self, scope: Scope, table: Table, request: PageRequest, wanted: PageSelection) -> Page:
         """A page of calls or errors. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
         async with self.connection(scope) as connection:
@@ -62,25 +62,27 @@ class Reader:
         async with self.connection(scope) as connection:
             return await read_groups(connection, reading, request, selection, self._cursors, total=total)
 
-    async def prepare(self, scope: Scope, table: Table, predicate: Predicate | Question, order: object = ()) -> Reading:
+    async def prepare(
+        self, scope: Scope, table: Table, predicate: Predicate | Question, order: object = ()
+    ) -> ListRead:
         """Where the rows of a predicate lie for this scope, at the database's present time."""
         asked = predicate if isinstance(predicate, Question) else question(table, predicate)
-        now = self.clock.told() or await self.clock.ask()
+        now = self.clock.cached() or await self.clock.refresh()
         place = self._places.known(scope, asked) or await self._places.find(scope, asked)
         span = span_of(table, asked)
-        legs = [leg_of(scope, tier, accounts, table.store, now) for tier, accounts in place.tiers]
+        scan_ranges = [scan_range_of(scope, tier, accounts, table.store, now) for tier, accounts in place.tiers]
         if asked.by_user and not asked.ids:
             spans = [TierSpan(*entry) for entry in self.accounts.tier_spans(place.asked)]
             refuse_unreadable(span, spans, scope.policy, table.store, now)
         users: Mapping[str, UserTokens] = _NOBODY
         if asked.users:
             users = {
-                user: await tokens_of(self.keyring, scope.policy, user, legs, place.names.values(), span, now)
+                user: await tokens_of(self.keyring, scope.policy, user, scan_ranges, place.names.values(), span, now)
                 for user in asked.users
             }
         binding = Cursors.bound(f"({table.kind!r}, {place.scope}, {order!r}, {asked.text!r})")
-        return Reading(
-            table, scope, place.asked, legs, span, asked.rest, place.names, users, now, binding,
+        return ListRead(
+            table, scope, place.asked, scan_ranges, span, asked.rest, place.names, users, now, binding,
             self._densities[table.name], self.accounts.erased,
         )  # fmt: skip
 
@@ -111,8 +113,8 @@ class Reader:
             return None
         if key.account_id not in self.accounts.names():
             await self.accounts.look_up(numbers=[key.account_id])
-        leg = leg_of_call(scope, self.accounts, key, table.store, await self.clock.now())
-        return None if leg is None else RowKey(key.account_id, leg.tier, key.started_at, str(key.uuid))
+        scan_range = scan_range_of_call(scope, self.accounts, key, table.store, await self.clock.now())
+        return None if scan_range is None else RowKey(key.account_id, scan_range.tier, key.started_at, str(key.uuid))
 
     async def _one(self, scope: Scope, table: Table, key: RowKey | None, selection: Selection) -> Row | None:
         if key is None:
@@ -168,7 +170,7 @@ class Reader:
         return TimedReading(self.database, scope.accounts)
 
 
-class TimedReading(Lent):
+class TimedReading(ReadLease):
     """A connection that the database keeps to a scope; a statement that takes too long is QueryTimeoutError."""
 
     __slots__ = ()

@@ -29,7 +29,7 @@ class EarlierPolicyError(OperatorError):
 
 
 @dataclass(slots=True)
-class Means:
+class RetentionContext:
     """`policy` gives the one in force. `ledger` None: nothing is ledgered (tests of single rooms)."""
 
     database: Database

@@ -15,7 +15,7 @@ from policies.evidence import read_leaf
 from policies.retention import period_bounds
 from service.keyring import AccountKeyName, PeriodKeyName, parse_name
 from service.ledger import is_final
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 
 _LEAVES: Final = "SELECT leaf FROM ledger_entry WHERE calledger_leaf_kind(leaf) = 'KEY_LOST' ORDER BY index"
 _SEALED: Final = """
@@ -51,16 +51,16 @@ async def given_up(owner: asyncpg.Pool) -> dict[str, datetime]:
     return found
 
 
-async def lost_keys(means: Means) -> dict[str, str]:
+async def lost_keys(context: RetentionContext) -> dict[str, str]:
     """Names of lost keys that stored details were sealed with, and of each what became of it; in order.
 
     KeyringUnavailableError when the keyring is away.
     """
     # The rows first: a key that was made for a row is there before the row is.
-    rows = await means.owner.fetch(_SEALED)
-    live = {str(name) for name in await means.keyring.names()}
-    buried = set(await means.keyring.tombstones())
-    replaced = await given_up(means.owner)
+    rows = await context.owner.fetch(_SEALED)
+    live = {str(name) for name in await context.keyring.names()}
+    buried = set(await context.keyring.tombstones())
+    replaced = await given_up(context.owner)
     lost: dict[str, str] = {}
     for tier, day, account, first in rows:
         names = (str(PeriodKeyName(tier, DataClass.PERSONAL.value, day)), str(AccountKeyName(account)))
@@ -69,19 +69,19 @@ async def lost_keys(means: Means) -> dict[str, str]:
     return dict(sorted(lost.items()))
 
 
-async def lost_on_record(means: Means, most: int) -> list[str]:
+async def lost_on_record(context: RetentionContext, most: int) -> list[str]:
     """At most so many of the given up keys that something stored was sealed with, in words; no store is read whole."""
-    buried = set(await means.keyring.tombstones())
-    lost = {name: moment for name, moment in (await given_up(means.owner)).items() if name not in buried}
+    buried = set(await context.keyring.tombstones())
+    lost = {name: moment for name, moment in (await given_up(context.owner)).items() if name not in buried}
     names = {parse_name(name): moment for name, moment in lost.items()}
     accounts = {name.account: moment for name, moment in names.items() if isinstance(name, AccountKeyName)}
-    rows = await means.owner.fetch(_ACCOUNTS, list(accounts), list(accounts.values()), most)
+    rows = await context.owner.fetch(_ACCOUNTS, list(accounts), list(accounts.values()), most)
     found = [str(AccountKeyName(row["id"])) for row in rows]
     periods = [name for name in names if isinstance(name, PeriodKeyName)]
     bounds = [period_bounds(name.period) for name in periods]
     columns = [list(column) for column in zip(*periods, strict=True)] or [[], [], []]
     ends = [min(end, names[name]) for name, (_, end) in zip(periods, bounds, strict=True)]
-    rows = await means.owner.fetch(_PERIODS, *columns, [start for start, _ in bounds], ends, most)
+    rows = await context.owner.fetch(_PERIODS, *columns, [start for start, _ in bounds], ends, most)
     found += [str(PeriodKeyName(*row)) for row in rows]
     return [_given_up(name, lost[name]) for name in sorted(found)[:most]]
 

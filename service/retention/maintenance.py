@@ -10,7 +10,7 @@ from typing import Final
 from service.errors import CalledgerError
 from service.logs import get_logger
 from service.retention.audit.key_record import record_keys
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.erasure.erasure import carry_out_erasures
 from service.retention.holds.holds import lift_expired, release_lifted
 from service.retention.purge.runner import run_purge
@@ -27,7 +27,7 @@ RETRY_S: Final = 300.0
 
 
 async def maintain_for_ever(
-    means: Means, *, wake: asyncio.Event | None = None, every_s: float = EVERY_S, retry_s: float = RETRY_S
+    context: RetentionContext, *, wake: asyncio.Event | None = None, every_s: float = EVERY_S, retry_s: float = RETRY_S
 ) -> None:
     """Work now, then every hour and whenever `wake` is set, until cancelled; sooner again after a failure.
 
@@ -37,24 +37,24 @@ async def maintain_for_ever(
     wake = wake or asyncio.Event()
     while True:
         wake.clear()
-        well = await maintain(means)
+        well = await maintain(context)
         # Spread, so that services that were started together do not meet every time.
         pause_s = (every_s if well else retry_s) * (0.9 + 0.2 * random.random())  # noqa: S311 - spread
         await set_within(wake, pause_s)
 
 
-async def maintain(means: Means) -> bool:
+async def maintain(context: RetentionContext) -> bool:
     """One round; whether all of it was done."""
 
     async def ahead() -> None:
-        await means.partitions.ahead(means.policy(), await means.owner.fetchval("SELECT clock_timestamp()"))
+        await context.partitions.ahead(context.policy(), await context.owner.fetchval("SELECT clock_timestamp()"))
 
     async def holds() -> None:
-        await lift_expired(means)
-        await release_lifted(means)
+        await lift_expired(context)
+        await release_lifted(context)
 
     async def purge() -> None:
-        for run in await run_purge(means, wait=False):
+        for run in await run_purge(context, wait=False):
             log.info(
                 "purged",
                 run=str(run.id),
@@ -65,19 +65,21 @@ async def maintain(means: Means) -> bool:
             )
 
     async def packing() -> None:
-        for index in await pack(means.owner, means.partitions, await means.owner.fetchval("SELECT clock_timestamp()")):
+        for index in await pack(
+            context.owner, context.partitions, await context.owner.fetchval("SELECT clock_timestamp()")
+        ):
             log.info("an index was packed", index=index)
 
     work = {
-        "tombstones replayed": lambda: replay_tombstones(means.owner, means.keyring, means.ledger),
+        "tombstones replayed": lambda: replay_tombstones(context.owner, context.keyring, context.ledger),
         "partitions made ahead": ahead,
         "holds": holds,
-        "erasures": lambda: carry_out_erasures(means),
+        "erasures": lambda: carry_out_erasures(context),
         "purge": purge,
-        "fields removed": lambda: remove_withdrawn(means),
+        "fields removed": lambda: remove_withdrawn(context),
         "indexes packed": packing,
-        "keys on record": lambda: record_keys(means),
-        "refusals forgotten": lambda: forget_refusals(means.owner),
+        "keys on record": lambda: record_keys(context),
+        "refusals forgotten": lambda: forget_refusals(context.owner),
     }
     # One that fails must not keep the others from their turn.
     return all([await _done(name, run) for name, run in work.items()])

@@ -11,7 +11,7 @@ from typing import Final
 from policies.policy.model import Policy, Tier
 from policies.retention import tier_may_move_from
 from service.retention import ledger_entries as entries
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.errors import TierError
 from service.storage.notices import notify
 
@@ -38,16 +38,16 @@ class Move:
     ledger_index: int | None
 
 
-async def move_account(means: Means, account: str, tier: str, *, day: date | None, actor: str) -> Move:
+async def move_account(context: RetentionContext, account: str, tier: str, *, day: date | None, actor: str) -> Move:
     """Move `account` to `tier` from the beginning of `day` (UTC) on, or as soon as may be.
 
     TierError when there is no such account or tier, or the day comes too soon.
     """
-    policy = means.policy()
-    new, number = _tier(policy, tier), await means.accounts.find(account)
+    policy = context.policy()
+    new, number = _tier(policy, tier), await context.accounts.find(account)
     if number is None:
         raise TierError(f"there is no account `{account}`: an account begins with its first call or key")
-    now = await means.now()
+    now = await context.now()
     soonest = tier_may_move_from(now)
     from_at = soonest if day is None else datetime.combine(day, time.min, UTC)
     if from_at < soonest:
@@ -55,15 +55,15 @@ async def move_account(means: Means, account: str, tier: str, *, day: date | Non
             f"a move takes effect on {soonest:%Y-%m-%d} at the soonest: calls of the days before may be here already, "
             "and their retries must find them"
         )
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         old = await connection.fetchval(_AT, number, from_at)
         await connection.execute(_MOVE, number, new.number, from_at)
         until = await connection.fetchval(_LATER, number, from_at)
         facts = {"account": number, "from_tier": old, "to_tier": new.number, "from": from_at.isoformat()}
-        index = await entries.append(means.ledger, "TIER_CHANGED", facts, actor=actor, connection=connection)
-    await means.accounts.learn([number])
-    await notify(means.owner, "accounts", str(number))
+        index = await entries.append(context.ledger, "TIER_CHANGED", facts, actor=actor, connection=connection)
+    await context.accounts.load([number])
+    await notify(context.owner, "accounts", str(number))
     return Move(account, policy.tier_number(old), new, from_at, until, index)
 
 

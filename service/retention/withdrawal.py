@@ -20,7 +20,7 @@ from policies.policy.model import Action, Policy, Store
 from policies.policy.views import masked_text
 from policies.retention import Partition
 from service.retention import ledger_entries as entries
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.purge.planning import all_partitions
 from service.retention.purge_runs import SYSTEM, Runs
 from service.retention.rollups.compaction import LOCK as FOLD_LOCK
@@ -49,32 +49,32 @@ class Withdrawal:
     mask: str | None
 
 
-async def remove_withdrawn(means: Means) -> int:
+async def remove_withdrawn(context: RetentionContext) -> int:
     """Remove what is due; how many rows were changed. Nothing while nothing vouches for the clock."""
-    now = await means.now()
-    if await Runs(means.owner).in_doubt(now):
+    now = await context.now()
+    if await Runs(context.owner).in_doubt(now):
         return 0
-    async with means.owner.acquire() as lock:
+    async with context.owner.acquire() as lock:
         if not await lock.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
             return 0
         try:
-            return sum([await _remove(means, one) for one in await withdrawn(means, now)])
+            return sum([await _remove(context, one) for one in await withdrawn(context, now)])
         finally:
             if not lock.is_closed():
                 await lock.execute("SELECT pg_advisory_unlock($1)", _LOCK)
 
 
-async def withdrawn(means: Means, now: datetime) -> list[Withdrawal]:
+async def withdrawn(context: RetentionContext, now: datetime) -> list[Withdrawal]:
     """Fields whose older values are to be removed by now, and are not yet."""
-    done = {(row["field"], row["version"]) for row in await means.owner.fetch(_DONE)}
-    versions = await means.owner.fetch(_VERSIONS)
+    done = {(row["field"], row["version"]) for row in await context.owner.fetch(_DONE)}
+    versions = await context.owner.fetch(_VERSIONS)
     found = []
     for field in REMOVED:
-        one = _since(field, means.policy(), versions)
-        if one is None or (field, one[0]) in done or one[1] + means.purge_delay > now:
+        one = _since(field, context.policy(), versions)
+        if one is None or (field, one[0]) in done or one[1] + context.purge_delay > now:
             continue
-        masks = means.policy().action(field) is Action.MASK
-        found.append(Withdrawal(field, one[0], masked_text(means.policy(), field) if masks else None))
+        masks = context.policy().action(field) is Action.MASK
+        found.append(Withdrawal(field, one[0], masked_text(context.policy(), field) if masks else None))
     return found
 
 
@@ -95,20 +95,20 @@ def _since(field: str, policy: Policy, versions: Sequence[asyncpg.Record]) -> tu
     return None  # under the first policy of all: there is nothing from before
 
 
-async def _remove(means: Means, one: Withdrawal) -> int:
+async def _remove(context: RetentionContext, one: Withdrawal) -> int:
     removal, rows = REMOVED[one.field], 0
-    for part in await all_partitions(means.partitions):
+    for part in await all_partitions(context.partitions):
         columns = {Store.CALL: removal.call, Store.CALL_ERROR: removal.error}.get(part.store, ())
         if columns:
-            rows += await _clear(means.owner, part, columns, one.mask)
+            rows += await _clear(context.owner, part, columns, one.mask)
         elif part.store in RESTING and (removal.key or removal.figures):
-            await _regroup(means.owner, part, removal.key, removal.figures, one.mask or "")
-    await _change_deltas(means.owner, removal.key, removal.figures, one.mask or "")
-    async with means.owner.acquire() as connection, connection.transaction():
+            await _regroup(context.owner, part, removal.key, removal.figures, one.mask or "")
+    await _change_deltas(context.owner, removal.key, removal.figures, one.mask or "")
+    async with context.owner.acquire() as connection, connection.transaction():
         facts = {"field": one.field, "version": one.version, "rows": rows}
-        await entries.append(means.ledger, "FIELD_REMOVED", facts, actor=SYSTEM, connection=connection)
+        await entries.append(context.ledger, "FIELD_REMOVED", facts, actor=SYSTEM, connection=connection)
         await connection.execute(_RECORD, one.field, one.version, rows)
-    await notify(means.owner, "purge")
+    await notify(context.owner, "purge")
     return rows
 
 

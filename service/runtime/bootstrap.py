@@ -11,8 +11,8 @@ from policies import Policy, Role
 from service.access.keys import NewKey, mac_digest, new_key
 from service.errors import OperatorError
 from service.keyring import Keyring, KeyringForeignError, create_kek_file, open_keyring
-from service.keyring.deferred import PatientKeyring
-from service.keyring.fallback_secrets import KEPT, Standby
+from service.keyring.deferred import DeferredKeyring
+from service.keyring.fallback_secrets import KEPT, FallbackSecrets
 from service.ledger import Ledger, LedgerKind, refuse_replaced
 from service.logs import get_logger
 from service.settings import Settings
@@ -72,7 +72,7 @@ async def open_installed_keyring(settings: Settings, database_url: str, owner: a
             raise
         return keyring
 
-    patient = PatientKeyring(open_now, Standby(settings.data / STANDBY_FILE, database_id), database_id)
+    patient = DeferredKeyring(open_now, FallbackSecrets(settings.data / STANDBY_FILE, database_id), database_id)
     await patient.start()
     return patient
 
@@ -86,7 +86,9 @@ async def _new_keyring(settings: Settings, database_url: str) -> Keyring:
     await keyring.bind(database_id)
     # Last, so that a first start that is cut short begins again.
     await install(database_id, datetime.now(UTC))
-    Standby(settings.data / STANDBY_FILE, database_id).write({name: await keyring.secret(name) for name in KEPT})
+    FallbackSecrets(settings.data / STANDBY_FILE, database_id).write(
+        {name: await keyring.secret(name) for name in KEPT}
+    )
     return keyring
 
 

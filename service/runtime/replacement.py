@@ -18,7 +18,7 @@ from typing import Final
 from uuid import UUID
 
 from policies import DataClass, Role
-from policies.evidence import Key
+from policies.evidence import VerifierKey
 from service.access.keys import NewKey, mac_digest, new_key
 from service.errors import OperatorError
 from service.keyring import (
@@ -36,8 +36,8 @@ from service.keyring import (
     open_keyring,
     replace_keyring_home,
 )
-from service.keyring.deferred import PatientKeyring
-from service.keyring.fallback_secrets import KEPT, Standby
+from service.keyring.deferred import DeferredKeyring
+from service.keyring.fallback_secrets import KEPT, FallbackSecrets
 from service.ledger import KnownKeys, Ledger, LedgerKeeper, LedgerKind, record_replacement, refuse_replaced
 from service.runtime.bootstrap import (
     ADMIN_KEY_FILE,
@@ -70,7 +70,7 @@ class Replacement:
 
     index: int
     keyring: str
-    signer: Key
+    signer: VerifierKey
     keys: int
     api_keys: int
     admin_key: Path | None
@@ -104,7 +104,7 @@ async def _replace(settings: Settings, database: Database, reason: str | None) -
         raise NoLedgerError
     database_id = installed.database_id
     await _refuse_usable(settings, database, database_id)
-    standby = Standby(settings.data / STANDBY_FILE, database_id)
+    standby = FallbackSecrets(settings.data / STANDBY_FILE, database_id)
     kept = standby.read()
     if settings.kek is None:
         create_kek_file(settings.default_kek_path)
@@ -155,13 +155,13 @@ async def _refuse_usable(settings: Settings, database: Database, database_id: UU
     raise OperatorError(f"the keyring {keyring.describe()} opens, so nothing is lost, and nothing was replaced")
 
 
-def _lost(standby: Standby, database_id: UUID) -> Keyring:
+def _lost(standby: FallbackSecrets, database_id: UUID) -> Keyring:
     """A keyring that never opens."""
 
     async def open_now() -> Keyring:
         raise KeyringMissingError
 
-    keyring = PatientKeyring(open_now, standby, database_id)
+    keyring = DeferredKeyring(open_now, standby, database_id)
     keyring.put_off(KeyringMissingError())
     return keyring
 

@@ -13,7 +13,7 @@ from service.errors import OperatorError
 from service.keyring import Keyring, KeyringUnavailableError
 from service.ledger import KeyRegister, Ledger, LedgerKeeper, LedgerKind
 from service.logs import get_logger
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.key_minting import KeyMinting
 from service.retention.replay import replay_tombstones
 from service.runtime.bootstrap import (
@@ -56,9 +56,9 @@ class Runtime:
     export_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
-    def means(self) -> Means:
+    def retention(self) -> RetentionContext:
         """What retention works with."""
-        return Means(
+        return RetentionContext(
             self.database,
             self.partitions,
             self.keyring,

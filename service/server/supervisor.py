@@ -19,7 +19,7 @@ from service.ledger import LedgerKind
 from service.logs import get_logger
 from service.retention.audit.start_check import say_differences
 from service.retention.maintenance import maintain_for_ever
-from service.retention.rollups.compaction import Folder
+from service.retention.rollups.compaction import Compaction
 from service.runtime.runtime import Runtime, open_runtime
 from service.server.sockets import address_host, bound, listen
 from service.settings import Settings
@@ -133,11 +133,11 @@ def _housekeeping(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
         "ledger": runtime.keeper.settle,
     }
     return [
-        maintain_for_ever(runtime.means, wake=wake),
-        Folder(runtime.database.owner, ensure=ensure).fold_for_ever(),
+        maintain_for_ever(runtime.retention, wake=wake),
+        Compaction(runtime.database.owner, ensure=ensure).fold_for_ever(),
         runtime.keeper.keep_for_ever(),
         listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.heard}),
-        say_differences(runtime.means),
+        say_differences(runtime.retention),
         watch_for_ever(runtime.keyring),
     ]
 

@@ -89,7 +89,7 @@ class Database:
             await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read),
         )
         await database._open_control_tables(UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None)
-        database.missing_walls = await _missing_walls(database.owner, roles)
+        database.missing_walls = await _missing_row_security(database.owner, roles)
         return database
 
     async def _open_control_tables(self, role: str | None) -> None:
@@ -108,9 +108,9 @@ class Database:
         for pool in (self._scoped, self._unscoped, self.writer, self.owner):
             await pool.close()
 
-    def reading(self, accounts: tuple[int, ...] | None) -> "Lent":
+    def reading(self, accounts: tuple[int, ...] | None) -> "ReadLease":
         """A connection that the database itself keeps to `accounts`; None sees every account."""
-        return Lent(self, accounts)
+        return ReadLease(self, accounts)
 
     def readers(self, accounts: tuple[int, ...] | None) -> "Readers":
         """Connections whose role is kept to a scope's accounts, or sees all."""
@@ -183,7 +183,7 @@ def _alive(connection: PoolConnectionProxy) -> bool:
         return False
 
 
-class Lent:
+class ReadLease:
     """A context: a connection for reading, which sees `accounts` only (None: what its role sees)."""
 
     __slots__ = ("_accounts", "_connection", "_readers")
@@ -234,7 +234,7 @@ async def _pool(
     return await asyncpg.create_pool(url, min_size=0, reset=_no_reset, server_settings=server_settings, **options)
 
 
-async def _missing_walls(owner: asyncpg.Pool, roles: frozenset[str]) -> tuple[str, ...]:
+async def _missing_row_security(owner: asyncpg.Pool, roles: frozenset[str]) -> tuple[str, ...]:
     missing = []
     prepare = "prepare it as docs/operating.md says, and run `calledger migrate`"
     if SCOPED_ROLE not in roles:

@@ -6,11 +6,11 @@ import pytest
 
 from policies.evidence import (
     EvidenceError,
-    Key,
     Node,
     Range,
     Signer,
     Tree,
+    VerifierKey,
     completed,
     consistency,
     fold,
@@ -132,7 +132,7 @@ def test_a_signed_note_is_the_one_that_go_makes() -> None:
 
     assert str(signer.key) == VKEY
     assert signer.note(TEXT) == NOTE
-    assert read_key(VKEY) == Key("PeterNeumann", signer.key.public)
+    assert read_key(VKEY) == VerifierKey("PeterNeumann", signer.key.public)
 
 
 def test_a_mangled_verifier_key_is_refused() -> None:

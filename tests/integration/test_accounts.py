@@ -10,7 +10,7 @@ from rows import Shelf, StoredCall, open_shelf
 from tortoise import connections
 
 from policies.policy.model import Role
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.storage.control.accounts import EPOCH, Accounts
 
 MANY = 20_000
@@ -88,7 +88,7 @@ async def read(shelf: Shelf) -> tuple[int, int]:
 async def test_everything_is_read_in_parts(shelf: Shelf) -> None:
     """Twenty thousand accounts are all known after a start, and none of them twice."""
     assert len(shelf.accounts.names()) == MANY
-    assert len(shelf.accounts.numbers(None)) == MANY
+    assert len(shelf.accounts.ids(None)) == MANY
     assert shelf.accounts.tiers() == (1,)
     assert shelf.accounts.tier_spans() == {(1, EPOCH, None)}
 
@@ -108,7 +108,7 @@ async def test_an_unknown_account_is_looked_up_alone(shelf: Shelf, query: str) -
     """A query that names nobody reads no account, however often it is asked, and asks the database little."""
     before = await read(shelf)
     for _ in range(20):
-        await shelf.ask(query, shelf.scope(Role.ADMIN), services={"means": _means(shelf)})
+        await shelf.ask(query, shelf.scope(Role.ADMIN), services={"retention": _retention(shelf)})
     rows, scans = await read(shelf)
     assert rows - before[0] < FEW
     assert scans - before[1] <= 20
@@ -133,7 +133,7 @@ async def test_an_unknown_number_is_looked_up_alone(shelf: Shelf) -> None:
 async def test_a_page_of_accounts_reads_a_page(shelf: Shelf) -> None:
     """`accounts(first: 50)` reads fifty, as long as nobody asks how many there are."""
     query = "{ accounts(first: 50) { nodes { name tier calls } pageInfo { hasNextPage } } }"
-    services = {"services": {"means": _means(shelf)}}
+    services = {"services": {"retention": _retention(shelf)}}
     await shelf.ask(query.replace("50", "1"), **services)
     before = await read(shelf)
     data = (await shelf.ask(query, **services)).data
@@ -182,5 +182,5 @@ async def test_misses_are_bounded_and_expire(shelf: Shelf) -> None:
         assert await shelf.accounts.find(odd) is None
 
 
-def _means(shelf: Shelf) -> Means:
-    return Means(shelf.database, shelf.partitions, shelf.keyring, shelf.accounts, lambda: shelf.policy)
+def _retention(shelf: Shelf) -> RetentionContext:
+    return RetentionContext(shelf.database, shelf.partitions, shelf.keyring, shelf.accounts, lambda: shelf.policy)

@@ -31,7 +31,7 @@ async def steward(any_database_url: str, tmp_path: Path) -> AsyncIterator[Stewar
 async def fill(steward: Steward, moment: datetime = OLD) -> str:
     """Two calls past their window; the name of the partition in which they are."""
     await steward.report(*(call(one, started_at=moment.isoformat(), account="acme") for one in "ab"))
-    return (await steward.means.partitions.list(Store.CALL))[0].name
+    return (await steward.retention.partitions.list(Store.CALL))[0].name
 
 
 @asynccontextmanager
@@ -48,14 +48,14 @@ async def counting(url: str, table: str) -> AsyncIterator[None]:
 
 async def stuck(steward: Steward) -> None:
     """A purge that cannot end, for somebody reads what it detaches."""
-    steward.means.partitions = Partitions(steward.means.owner, attempts=1)
+    steward.retention.partitions = Partitions(steward.retention.owner, attempts=1)
     with pytest.raises(PartitionsBusyError):
         await steward.purge()
 
 
 async def calls_of(steward: Steward, data_class: DataClass = DataClass.OPERATIONAL) -> ClassState:
     """What the report says of one class of calls."""
-    found = await report(steward.means)
+    found = await report(steward.retention)
     [state] = [one for one in found.classes if (one.window.data_class, one.window.store) == (data_class, Store.CALL)]
     return state
 
@@ -64,7 +64,7 @@ async def statement(steward: Steward) -> dict[str, Any]:
     """The statement that `attest` signs."""
     await Checkpoints(steward.ledger).sign()
     applied = AppliedPolicy(SHORT, 1, digest(SHORT), datetime.now(UTC), "cli")
-    return (await attest(steward.means, steward.ledger, applied, days=92, actor="cli"))["statement"]
+    return (await attest(steward.retention, steward.ledger, applied, days=92, actor="cli"))["statement"]
 
 
 def failing(said: dict[str, Any]) -> dict[str, str]:
@@ -101,7 +101,7 @@ async def test_the_rows_of_a_purge_that_was_cut_off_are_counted(steward: Steward
 
     with pytest.raises(Killed):
         await steward.purge(killed)
-    assert await steward.means.partitions.detached() >= {name}
+    assert await steward.retention.partitions.detached() >= {name}
     state, said = (await calls_of(steward)).state, await statement(steward)
 
     assert (state.overdue, state.hidden, state.oldest) == (2, 2, OLD)
@@ -115,7 +115,7 @@ async def test_a_live_partition_that_somebody_detached_is_in_the_statement(stewa
     name = await fill(steward, NOW - timedelta(days=3))
     await steward.purge()
     assert failing(await statement(steward)) == {}
-    await steward.means.owner.execute(f"ALTER TABLE call DETACH PARTITION {quoted(name)}")
+    await steward.retention.owner.execute(f"ALTER TABLE call DETACH PARTITION {quoted(name)}")
 
     not_met = failing(await statement(steward))
     assert (await calls_of(steward)).state.hidden == 2
@@ -127,7 +127,7 @@ async def test_what_was_not_looked_at_is_not_met(steward: Steward) -> None:
     """While the keyring is away nobody can say that no key is lost: the statement says that it did not look."""
     await fill(steward, NOW - timedelta(days=3))
     await steward.purge()
-    keyring = steward.means.keyring
+    keyring = steward.retention.keyring
 
     class Away:
         def __getattr__(self, name: str) -> Any:
@@ -135,7 +135,7 @@ async def test_what_was_not_looked_at_is_not_met(steward: Steward) -> None:
                 raise KeyringUnavailableError
             return getattr(keyring, name)
 
-    steward.means.keyring = Away()  # type: ignore[assignment] - a keyring whose home does not answer
+    steward.retention.keyring = Away()  # type: ignore[assignment] - a keyring whose home does not answer
     not_met = failing(await statement(steward))
 
     assert "not looked at" in not_met["keys"]
@@ -151,6 +151,6 @@ async def test_no_class_is_said_to_be_served_beyond_its_window(steward: Steward)
 
     assert (await calls_of(steward)).state.oldest_served == old
     assert (await calls_of(steward, DataClass.PERSONAL)).state.oldest_served == young
-    for one in (await report(steward.means)).classes:
+    for one in (await report(steward.retention)).classes:
         served = one.state.oldest_served
         assert served is None or served >= NOW - timedelta(days=one.window.days), one.window

@@ -14,9 +14,9 @@ from running import surroundings
 
 from service.export.folder import ExportFolder
 from service.export.jobs import ExportWriter
-from service.keyring.stores.postgres_listener import Ear
+from service.keyring.stores.postgres_listener import NotificationListener
 from service.retention.maintenance import maintain_for_ever
-from service.retention.rollups.compaction import Folder
+from service.retention.rollups.compaction import Compaction
 from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings
 from service.storage.notices import listen_for_ever, notify
@@ -52,22 +52,22 @@ def _listening(runtime: Runtime) -> Coroutine[Any, Any, None]:
 
 
 def _hearing(runtime: Runtime) -> Coroutine[Any, Any, None]:
-    return Ear(runtime.database.url)._listen_for_ever(asyncio.Event())
+    return NotificationListener(runtime.database.url)._listen_for_ever(asyncio.Event())
 
 
 async def _woken(runtime: Runtime) -> None:
     wake = asyncio.Event()
     waking = asyncio.create_task(_set_again(wake))
     try:
-        await maintain_for_ever(runtime.means, wake=wake)
+        await maintain_for_ever(runtime.retention, wake=wake)
     finally:
         waking.cancel()
 
 
 LOOPS: dict[str, Work] = {
-    "maintenance": lambda runtime: maintain_for_ever(runtime.means, every_s=SHORT_S),
+    "maintenance": lambda runtime: maintain_for_ever(runtime.retention, every_s=SHORT_S),
     "maintenance that is woken": _woken,
-    "folding of usage": lambda runtime: Folder(runtime.database.owner).fold_for_ever(SHORT_S),
+    "folding of usage": lambda runtime: Compaction(runtime.database.owner).fold_for_ever(SHORT_S),
     "the ledger's mirror": lambda runtime: runtime.keeper.keep_for_ever(),
     "exports": _exports,
     "notices": _listening,

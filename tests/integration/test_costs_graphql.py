@@ -12,7 +12,7 @@ from rows import Shelf, open_shelf
 from usage_ledger import Ledger, Reported
 
 from policies.policy.model import Role, View
-from service.retention.rollups.compaction import Folder
+from service.retention.rollups.compaction import Compaction
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ async def shelf(any_database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
 
 async def filled(shelf: Shelf) -> Ledger:
     """Two priced calls of one model yesterday, one of them failed, and one without an amount."""
-    ledger = Ledger(shelf.database, shelf.accounts, shelf.policy, shelf.partitions, Folder(shelf.database.owner))
+    ledger = Ledger(shelf.database, shelf.accounts, shelf.policy, shelf.partitions, Compaction(shelf.database.owner))
     yesterday = (await shelf.now()) - timedelta(days=1)
     priced = Reported(
         yesterday,

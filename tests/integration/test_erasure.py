@@ -19,14 +19,14 @@ from service.query.model.catalog import CALLS
 from service.query.model.predicate import EVERYTHING, Compare, Predicate
 from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.query.records.page import PageRequest, Wanted
+from service.query.records.page import PageRequest, PageSelection
 from service.retention.erasure.erasure import ErasureKind, carry_out_erasures, get_erasure, request_erasure
 from service.retention.errors import ErasureError
 from service.retention.holds.holds import lift_hold
 from service.retention.maintenance import maintain
 from service.retention.replay import replay_tombstones
 from service.retention.rollups.compaction import LOCK as FOLD_LOCK
-from service.retention.rollups.compaction import Folder
+from service.retention.rollups.compaction import Compaction
 
 TOKENS = "SELECT source_id FROM call WHERE user_token IS NOT NULL ORDER BY 1"
 SEALED = "SELECT model FROM call_error WHERE sealed IS NOT NULL ORDER BY 1"
@@ -56,7 +56,7 @@ async def fill(steward: Steward) -> None:
 async def erase(steward: Steward, user: str | None = "u-mallory", **options: bool):
     kind = ErasureKind.USER if user else ErasureKind.ACCOUNT
     return await request_erasure(
-        steward.means, kind=kind, account="acme", user=user, reason="asked by letter", actor="cli", **options
+        steward.retention, kind=kind, account="acme", user=user, reason="asked by letter", actor="cli", **options
     )
 
 
@@ -147,8 +147,8 @@ async def test_an_erasure_outlives_a_crash_without_the_id(steward: Steward) -> N
     await fill(steward)
     asked = await erase(steward, at_once=False)
     assert (asked.finished_at, await steward.column(TOKENS)) == (None, ["a", "b", "c", "d"])
-    assert await maintain(steward.means)
-    done = await get_erasure(steward.means.owner, asked.id)
+    assert await maintain(steward.retention)
+    done = await get_erasure(steward.retention.owner, asked.id)
     assert (done.finished_at is not None, done.rows, done.tokens) == (True, 4, ())
     assert await steward.column(TOKENS) == ["c", "d"]
 
@@ -163,13 +163,13 @@ async def test_a_hold_blocks_what_it_names_and_is_named(steward: Steward) -> Non
     assert await steward.column("SELECT model FROM call_error_held WHERE record_key IS NOT NULL") == ["m1"]
     assert (erasure.blocked_by, erasure.finished_at, erasure.rows) == ((hold.id,), None, 4)
     assert (erasure.state, erasure.restricted_at is not None) == ("RESTRICTED", True)
-    assert await maintain(steward.means)
+    assert await maintain(steward.retention)
     assert await steward.findings() == {}
 
-    await lift_hold(steward.means, hold.id, reason="settled", actor="cli")
-    assert await maintain(steward.means)
+    await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
+    assert await maintain(steward.retention)
     assert await steward.column(TOKENS) == ["c", "d"]
-    done = await get_erasure(steward.means.owner, erasure.id)
+    done = await get_erasure(steward.retention.owner, erasure.id)
     assert (done.finished_at is not None, done.rows, done.blocked_by) == (True, 4, ())
 
 
@@ -183,14 +183,14 @@ async def test_a_hold_that_keeps_no_person_blocks_nothing(steward: Steward) -> N
 async def test_an_account_is_erased_with_its_name_and_key(steward: Steward) -> None:
     """No row, no key, no name: a report under the old name begins a new account, and fsck finds nothing left."""
     await fill(steward)
-    number = await steward.means.accounts.find("acme")
+    number = await steward.retention.accounts.find("acme")
     erasure = await erase(steward, user=None)
 
     assert (erasure.finished_at is not None, erasure.rows) == (True, 9)
     for store in ("call", "call_error", "usage_delta"):
         assert await steward.value(f"SELECT count(*) FROM {store} WHERE account_id = $1", number) == 0
     with pytest.raises(KeyDestroyedError):
-        await steward.means.keyring.account_key(number, mint=True)
+        await steward.retention.keyring.account_key(number, mint=True)
     assert await steward.value("SELECT count(*) FROM account WHERE name = 'acme'") == 0
     await steward.report(failed("n", YOUNG, user="u-bob"))
     assert await steward.value("SELECT count(*) FROM call WHERE account_id <> $1", number) == 2
@@ -202,30 +202,30 @@ async def test_a_held_account_keeps_its_key_and_its_held_rows(steward: Steward) 
     """What a hold names is its copies alone, with the key that opens them; all other rows go at once, and the copies
     when the hold is lifted."""
     await fill(steward)
-    number = await steward.means.accounts.find("acme")
+    number = await steward.retention.accounts.find("acme")
     hold = await steward.hold(model="m1")
     erasure = await erase(steward, user=None)
     assert (erasure.blocked_by, erasure.finished_at, erasure.unreadable_at) == ((hold.id,), None, None)
     assert await steward.column("SELECT source_id FROM call ORDER BY 1") == ["d"]
     assert await steward.column("SELECT source_id FROM call_held") == ["a"]
-    assert await steward.means.keyring.account_key(number, mint=False)
+    assert await steward.retention.keyring.account_key(number, mint=False)
     assert await steward.findings() == {}
 
-    await lift_hold(steward.means, hold.id, reason="settled", actor="cli")
-    await carry_out_erasures(steward.means)
+    await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
+    await carry_out_erasures(steward.retention)
     assert await steward.column("SELECT source_id FROM call ORDER BY 1") == ["d"]
-    assert (await get_erasure(steward.means.owner, erasure.id)).finished_at is not None
+    assert (await get_erasure(steward.retention.owner, erasure.id)).finished_at is not None
     with pytest.raises(KeyDestroyedError):
-        await steward.means.keyring.account_key(number, mint=False)
+        await steward.retention.keyring.account_key(number, mint=False)
 
 
 async def total(steward: Steward, predicate: Predicate = EVERYTHING) -> tuple[int | None, int]:
     """`totalCount` of everything that matches, as an unbound reader gets it, and how many rows the list has."""
-    means = steward.means
-    reader = await Reader.open(means.database, means.accounts, means.keyring)
-    policy = means.policy()
+    retention = steward.retention
+    reader = await Reader.open(retention.database, retention.accounts, retention.keyring)
+    policy = retention.policy()
     scope = Scope("testkey2", Role.VIEWER, None, policy, view_table(policy, Role.VIEWER))
-    wanted = Wanted(rows=True, has_next=False, has_previous=False, total=True)
+    wanted = PageSelection(rows=True, has_next=False, has_previous=False, total=True)
     page = await reader.page(scope, CALLS, PageRequest(predicate), wanted)
     return page.total, len(page.rows)
 
@@ -241,7 +241,9 @@ async def test_no_call_is_counted_twice_while_an_account_goes(
     """Between the steps of an erasure `totalCount` is the number of rows, of everything and of the account alone."""
     await fill(steward)
     if folded:
-        await Folder(steward.means.owner, ensure=lambda needs: steward.means.partitions.ensure(SHORT, needs)).fold_all()
+        await Compaction(
+            steward.retention.owner, ensure=lambda needs: steward.retention.partitions.ensure(SHORT, needs)
+        ).fold_all()
     blocker = await asyncpg.connect(steward.ingest.url)
     async with blocker.transaction():
         await blocker.execute(step)
@@ -260,26 +262,26 @@ async def test_no_call_is_counted_twice_while_an_account_goes(
 async def test_what_a_service_wrote_late_is_swept(steward: Steward) -> None:
     """Rows that came in under the old number after the end are deleted by the next round."""
     await fill(steward)
-    number = await steward.means.accounts.find("acme")
+    number = await steward.retention.accounts.find("acme")
     await erase(steward, user=None)
     late = (
         "INSERT INTO call SELECT (jsonb_populate_record(call, jsonb_build_object('account_id', $1::int))).* FROM call"
     )
     await steward.ingest.database.owner.execute(late, number)
     assert "erasures" in await steward.findings()
-    await maintain(steward.means)
+    await maintain(steward.retention)
     assert await steward.findings() == {}
 
 
 async def test_a_keyring_from_before_the_erasure_is_destroyed_again(steward: Steward, tmp_path: Path) -> None:
     """The account's key does not come back with a backup of the keyring."""
     await fill(steward)
-    number = await steward.means.accounts.find("acme")
+    number = await steward.retention.accounts.find("acme")
     shutil.copytree(tmp_path / "keyring", tmp_path / "copy")
     await erase(steward, user=None)
     old = await open_keyring(f"file:{tmp_path / 'copy'}", f"file:{tmp_path / 'kek'}", create=False)
     assert await old.account_key(number, mint=False)
-    assert await replay_tombstones(steward.means.owner, old) == 1
+    assert await replay_tombstones(steward.retention.owner, old) == 1
     with pytest.raises(KeyDestroyedError):
         await old.account_key(number, mint=False)
     await old.close()
@@ -293,6 +295,6 @@ async def test_an_erasure_that_makes_no_sense_is_refused(
     await fill(steward)
     with pytest.raises(ErasureError):
         await request_erasure(
-            steward.means, kind=ErasureKind.USER, account=account, user=user, reason=reason, actor="cli"
+            steward.retention, kind=ErasureKind.USER, account=account, user=user, reason=reason, actor="cli"
         )
     assert await steward.kinds() == []

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from usage_ledger import Ledger, Reported, open_ledger
 
-from service.retention.rollups.compaction import Folder
+from service.retention.rollups.compaction import Compaction
 
 START = datetime(2026, 11, 20, 23, 50, tzinfo=UTC)
 
@@ -56,7 +56,7 @@ async def test_folded_rollups_are_the_grouped_calls(ledger: Ledger) -> None:
         await ledger.report(some_calls(50))
         await ledger.folder.fold()
     await ledger.report(some_calls(100))
-    await Folder(ledger.database.owner, rows=2).fold_all()
+    await Compaction(ledger.database.owner, rows=2).fold_all()
 
     assert await ledger.database.owner.fetchval("SELECT count(*) FROM usage_delta") == 0
     for table, bucket in (("usage_quarter", "15 minutes"), ("usage_day", "1 day")):
@@ -89,7 +89,7 @@ async def test_a_fold_takes_a_bounded_number_of_deltas(ledger: Ledger) -> None:
     await ledger.report(some_calls(100))
     waiting = await ledger.database.owner.fetchval("SELECT count(*) FROM usage_delta")
 
-    assert await Folder(ledger.database.owner, rows=3).fold() == 3
+    assert await Compaction(ledger.database.owner, rows=3).fold() == 3
     assert await ledger.database.owner.fetchval("SELECT count(*) FROM usage_delta") == waiting - 3
     assert await ledger.folder.fold_all() == waiting - 3
     assert await ledger.folder.fold() == 0
@@ -107,7 +107,7 @@ async def test_a_reader_sees_the_same_sums_at_every_moment(ledger: Ledger) -> No
         done.set()
 
     async def fold() -> None:
-        folder = Folder(ledger.database.owner, rows=5)
+        folder = Compaction(ledger.database.owner, rows=5)
         while not done.is_set():
             await folder.fold()
 
@@ -206,6 +206,6 @@ async def test_missing_partitions_are_asked_for(ledger: Ledger) -> None:
     with pytest.raises(asyncpg.CheckViolationError):
         await ledger.folder.fold()
 
-    folder = Folder(ledger.database.owner, ensure=lambda needs: ledger.partitions.ensure(ledger.policy, needs))
+    folder = Compaction(ledger.database.owner, ensure=lambda needs: ledger.partitions.ensure(ledger.policy, needs))
     assert await folder.fold_all() > 0
     assert (await ledger.database.owner.fetchrow(SUMS))["calls"] == 10

@@ -12,7 +12,7 @@ from rows import Shelf, StoredCall, StoredError, open_shelf
 
 from service.api.schema import build_schema
 from service.ledger import Ledger
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.storage.control.policies import store_policy
 
 SCHEMA = build_schema()._schema
@@ -75,7 +75,7 @@ def test_every_enum_that_is_written_is_tried() -> None:
 @pytest.mark.parametrize("enum", QUERIES)
 async def test_every_value_works(shelf: Shelf, enum: str) -> None:
     """Each value is answered without an error."""
-    means = Means(shelf.database, shelf.partitions, shelf.keyring, shelf.accounts, lambda: shelf.policy)
+    retention = RetentionContext(shelf.database, shelf.partitions, shelf.keyring, shelf.accounts, lambda: shelf.policy)
     ledger = Ledger(shelf.database, shelf.keyring, uuid4())
     now = await shelf.now()
     moments = {"from": (now - timedelta(days=1)).isoformat(), "to": (now + timedelta(days=1)).isoformat()}
@@ -83,6 +83,6 @@ async def test_every_value_works(shelf: Shelf, enum: str) -> None:
         query = QUERIES[enum].replace("VALUE", value).replace("WHOM", ', userId: "u"' if value == "USER" else "")
         variables: dict[str, Any] = moments if "$from" in query else {}
         await shelf.database.owner.execute("DELETE FROM export")
-        context: dict[str, Any] = {"ledger": ledger, "services": {"means": means}}
+        context: dict[str, Any] = {"ledger": ledger, "services": {"retention": retention}}
         result = await shelf.ask(query, variables=variables, **context)
         assert result.errors is None, (value, result.errors)

@@ -46,17 +46,17 @@ async def test_a_mutation_keeps_what_was_done(shelf: Shelf) -> None:
     """Of two mutations the first is done and said, though the second fails: a client learns its ledger index."""
     query = """mutation { first: revealError(input: {errorId: "x", reason: "y"}) { ledgerIndex }
         plan: planPurge(input: {}) { digest } }"""
-    services = {"services": {"means": _means(shelf)}, "ledger": Ledger(shelf.database, shelf.keyring, uuid4())}
+    services = {"services": {"retention": _retention(shelf)}, "ledger": Ledger(shelf.database, shelf.keyring, uuid4())}
     result = await shelf.ask(query, shelf.scope(Role.ADMIN), **services)
     assert [error.path for error in result.errors] == [["first"]]
     assert result.data["first"] is None
     assert result.data["plan"]["digest"].startswith("sha256:")
 
 
-def _means(shelf: Shelf) -> object:
-    from service.retention.context import Means
+def _retention(shelf: Shelf) -> object:
+    from service.retention.context import RetentionContext
 
-    return Means(shelf.database, shelf.partitions, shelf.keyring, shelf.accounts, lambda: shelf.policy)
+    return RetentionContext(shelf.database, shelf.partitions, shelf.keyring, shelf.accounts, lambda: shelf.policy)
 
 
 async def test_a_filter_by_user_says_that_pseudonyms_ended(shelf: Shelf) -> None:

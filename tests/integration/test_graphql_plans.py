@@ -16,7 +16,7 @@ from service.query.model.catalog import CALLS, ERRORS
 from service.query.model.predicate import And, Compare
 from service.query.model.scope import Scope
 from service.query.records.ordering import OrderTerm
-from service.query.records.page import PageRequest, Wanted
+from service.query.records.page import PageRequest, PageSelection
 
 
 class Spied:
@@ -75,7 +75,7 @@ async def test_a_page_of_an_account_touches_few_partitions(shelf: Shelf, monkeyp
     assert number is not None
     scope = shelf.scope(Role.PARTNER, number)
     spied = Spied(shelf, monkeypatch)
-    page = await shelf.reader.page(scope, CALLS, PageRequest(size=1), Wanted(selection={"model": {}}))
+    page = await shelf.reader.page(scope, CALLS, PageRequest(size=1), PageSelection(selection={"model": {}}))
     assert len(page.rows) == 1
 
     plan = await _plan(shelf, scope, *spied.statements[0])
@@ -91,10 +91,10 @@ async def test_a_cursor_far_back_prunes_what_is_newer(shelf: Shelf, monkeypatch:
     number = await shelf.accounts.find("acme")
     assert number is not None
     scope = shelf.scope(Role.PARTNER, number)
-    first = await shelf.reader.page(scope, CALLS, PageRequest(size=100), Wanted())
+    first = await shelf.reader.page(scope, CALLS, PageRequest(size=100), PageSelection())
     cursor = first.cursor(first.rows[-1])
     spied = Spied(shelf, monkeypatch)
-    await shelf.reader.page(scope, CALLS, PageRequest(size=2, after=cursor), Wanted())
+    await shelf.reader.page(scope, CALLS, PageRequest(size=2, after=cursor), PageSelection())
 
     plan = await _plan(shelf, scope, *spied.statements[0])
 
@@ -116,8 +116,8 @@ async def test_every_statement_has_both_bounds_and_one_tier_a_branch(
             PageRequest(And((since,)), (OrderTerm("LATENCY", True),)),
             PageRequest(Compare("model", "eq", "none")),
         ):
-            await shelf.reader.page(scope, CALLS, request, Wanted(selection={"id": {}}))
-        await shelf.reader.page(scope, ERRORS, PageRequest(), Wanted())
+            await shelf.reader.page(scope, CALLS, request, PageSelection(selection={"id": {}}))
+        await shelf.reader.page(scope, ERRORS, PageRequest(), PageSelection())
     pages = [sql for sql, _ in spied.statements if " FROM call" in sql]
     assert len(pages) > 10
     for sql in pages:
@@ -235,7 +235,7 @@ async def test_the_newest_page_of_all_calls_reads_about_a_page(
     pages = []
     for _ in range(2):
         spied.statements.clear()
-        page = await shelf.reader.page(shelf.scope(), CALLS, PageRequest(), Wanted(selection={"model": {}}))
+        page = await shelf.reader.page(shelf.scope(), CALLS, PageRequest(), PageSelection(selection={"model": {}}))
         moments = [row["started_at"] for row in page.rows]
         assert moments == sorted(moments, reverse=True)
         assert moments[-1] >= newest - spacing * 50
@@ -248,7 +248,7 @@ async def test_the_newest_page_of_all_calls_reads_about_a_page(
 async def test_a_page_of_few_calls_is_one_statement_or_two(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a call arrives every seven hours, narrow slices are tried once; after that it is as few as it needs."""
     spied = Spied(shelf, monkeypatch)
-    request, wanted = PageRequest(size=4), Wanted(selection={"model": {}})
+    request, wanted = PageRequest(size=4), PageSelection(selection={"model": {}})
     await shelf.reader.page(shelf.scope(), CALLS, request, wanted)
     spied.statements.clear()
     await shelf.reader.page(shelf.scope(), CALLS, request, wanted)

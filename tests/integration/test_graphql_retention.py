@@ -43,13 +43,13 @@ class Desk:
 
     async def ask(self, query: str, role: Role, *accounts: int, **variables: Any) -> Any:
         scope = self.shelf.scope(role, *accounts)
-        result = await self.shelf.ask(query, scope, variables, services={"means": self.steward.means})
+        result = await self.shelf.ask(query, scope, variables, services={"retention": self.steward.retention})
         assert result.errors is None, result.errors
         return result.data
 
     async def code(self, query: str, role: Role, *accounts: int, **variables: Any) -> str:
         scope = self.shelf.scope(role, *accounts)
-        result = await self.shelf.ask(query, scope, variables, services={"means": self.steward.means})
+        result = await self.shelf.ask(query, scope, variables, services={"retention": self.steward.retention})
         assert result.errors is not None, result.data
         return result.errors[0].extensions["code"]
 
@@ -58,7 +58,7 @@ class Desk:
         return {(one["name"], one["store"]): one for one in data["retention"]["classes"]}
 
     async def number(self, name: str) -> int:
-        number = await self.steward.means.accounts.find(name)
+        number = await self.steward.retention.accounts.find(name)
         assert number is not None
         return number
 
@@ -66,9 +66,12 @@ class Desk:
 @pytest.fixture
 async def desk(database_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
     async with stewarding(database_url, tmp_path) as steward:
-        means = steward.means
-        reader = await Reader.open(means.database, means.accounts, means.keyring)
-        yield Desk(steward, Shelf(means.database, means.accounts, means.keyring, SHORT, means.partitions, reader))
+        retention = steward.retention
+        reader = await Reader.open(retention.database, retention.accounts, retention.keyring)
+        yield Desk(
+            steward,
+            Shelf(retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader),
+        )
 
 
 async def test_the_report_tells_what_is_there(desk: Desk) -> None:
@@ -139,7 +142,7 @@ async def test_a_plan_is_made_asked_for_and_carried_out(desk: Desk) -> None:
     assert (plan["keys"], plan["partitions"]) == ("1", [{"class": "PERSONAL", "tier": "standard"}])
     asked = (await desk.ask(REQUEST, Role.COMPLIANCE, d=plan["digest"]))["requestPurge"]["purgeRun"]
     assert (asked["state"], asked["planDigest"]) == ("REQUESTED", plan["digest"])
-    assert await maintain(desk.steward.means)
+    assert await maintain(desk.steward.retention)
     runs = await desk.ask(
         "{ purgeRuns(first: 1) { totalCount pageInfo { hasNextPage endCursor } nodes { id } } }", Role.AUDITOR
     )
@@ -170,7 +173,7 @@ async def test_an_erasure_is_asked_for_and_listed(desk: Desk) -> None:
     whole = {"kind": "ACCOUNT", "account": "acme", "reason": "ended"}
     asked = (await desk.ask(ERASE, Role.COMPLIANCE, **{"in": whole}))["requestErasure"]["erasure"]
     assert asked["finishedAt"] is None
-    assert await maintain(desk.steward.means)
+    assert await maintain(desk.steward.retention)
     listed = await desk.ask("{ erasures { totalCount nodes { kind finishedAt account } } }", Role.AUDITOR)
     kinds = [(one["kind"], one["account"].split(":")[0]) for one in listed["erasures"]["nodes"]]
     assert kinds == [("ACCOUNT", "erased"), ("USER", "erased")]

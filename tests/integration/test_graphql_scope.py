@@ -13,8 +13,8 @@ from policies.admission.segments import ErrorDetails
 from policies.policy.model import Role
 from service.query.model.catalog import CALLS
 from service.query.model.scope import Scope
-from service.query.records.page import PageRequest, Wanted
-from service.query.scan import ranges as legs
+from service.query.records.page import PageRequest, PageSelection
+from service.query.scan import ranges as scan_ranges
 
 
 @dataclass(slots=True)
@@ -135,16 +135,16 @@ async def test_a_pseudonym_is_of_one_account(two: Two) -> None:
 
 async def test_the_database_holds_when_the_query_forgets(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the scope left out of the statement by mistake, row-level security still shows own rows only."""
-    monkeypatch.setattr(legs, "accounts_asked", lambda *_: None)
+    monkeypatch.setattr(scan_ranges, "accounts_asked", lambda *_: None)
     monkeypatch.setattr("service.query.scan.range_cache.accounts_asked", lambda *_: None)
 
-    page = await two.shelf.reader.page(two.scope, CALLS, PageRequest(), Wanted(selection={"account": {}}))
+    page = await two.shelf.reader.page(two.scope, CALLS, PageRequest(), PageSelection(selection={"account": {}}))
 
     assert {row["account"] for row in page.rows} == {two.numbers[0]}
     assert len(page.rows) == 5
     # Sums over all accounts are not even readable for whoever is kept to some of them.
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await two.shelf.reader.page(two.scope, CALLS, PageRequest(), Wanted(total=True))
+        await two.shelf.reader.page(two.scope, CALLS, PageRequest(), PageSelection(total=True))
 
 
 async def test_a_scoped_connection_sees_its_accounts_in_every_store(two: Two) -> None:

@@ -17,7 +17,7 @@ from service.commands.evidence.ledger import write_lines
 from service.export import held_rows
 from service.ledger import LedgerKeeper, LedgerKind
 from service.retention.errors import HoldError
-from service.retention.holds.holds import Hold, get_hold, lift_hold
+from service.retention.holds.holds import RecordedHold, get_hold, lift_hold
 from service.runtime.runtime import Runtime
 from service.settings import Settings
 from service.storage.ids import encode_call_id
@@ -32,16 +32,17 @@ async def steward(any_database_url: str, tmp_path: Path) -> AsyncIterator[Stewar
 
 
 async def exported(
-    steward: Steward, hold: Hold, folder: Path, *, reveal: bool = False, reason: str | None = None
+    steward: Steward, hold: RecordedHold, folder: Path, *, reveal: bool = False, reason: str | None = None
 ) -> list[dict[str, Any]]:
     """The rows of the file, read back."""
-    means, file = steward.means, folder / "case.ndjson"
+    retention, file = steward.retention, folder / "case.ndjson"
     runtime = Runtime(
-        Settings(data=folder), means.database, means.accounts, steward.ingest.applied, means.keyring, means.partitions,
+        Settings(data=folder), retention.database, retention.accounts, steward.ingest.applied, retention.keyring,
+        retention.partitions,
         Authenticator(b""), steward.ledger, await LedgerKeeper.start(steward.ledger, folder),
     )  # fmt: skip
     async with (
-        means.owner.acquire() as connection,
+        retention.owner.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         rows = await held_rows(runtime, connection, hold, reveal=reveal, reason=reason, actor="cli")
@@ -51,7 +52,7 @@ async def exported(
     return found
 
 
-async def filled(steward: Steward, *classes: DataClass) -> Hold:
+async def filled(steward: Steward, *classes: DataClass) -> RecordedHold:
     """A purged ledger with a hold on one account."""
     error = {"type": "E", "code": "429", "message": f"call {PERSON} for more quota", "parameters": {"temperature": 0.5}}
     await steward.report(
@@ -114,8 +115,8 @@ async def test_nothing_is_revealed_without_a_reason(steward: Steward, tmp_path: 
 async def test_a_lifted_hold_has_nothing_to_give(steward: Steward, tmp_path: Path) -> None:
     """After it was lifted the copies and their key are gone, and the export says so."""
     hold = await filled(steward)
-    await lift_hold(steward.means, hold.id, reason="settled", actor="cli")
-    lifted = await get_hold(steward.means.owner, hold.id)
+    await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
+    lifted = await get_hold(steward.retention.owner, hold.id)
     assert lifted is not None
     with pytest.raises(HoldError, match="lifted"):
         await exported(steward, lifted, tmp_path)

@@ -57,7 +57,7 @@ async def call_id(steward: Steward, source_id: str) -> str:
 async def messages(steward: Steward) -> list[str]:
     """What the held copies of errors say."""
     rows = await steward.ingest.fetch(HELD_ERRORS)
-    opened = [await open_held(steward.means.keyring, row) for row in rows]
+    opened = [await open_held(steward.retention.keyring, row) for row in rows]
     return sorted(masked(details.message) for details in opened if details is not None and details.message)
 
 
@@ -75,8 +75,8 @@ async def test_what_is_held_outlives_the_purge_and_the_rest_dies_on_time(steward
     assert (run.rows_held_back, run.rows_dropped, len(run.holds)) == (8, 10, 1)
     for day in (OLD, NOW - timedelta(days=100)):
         with pytest.raises(KeyDestroyedError):
-            await steward.means.keyring.period_key(1, "personal", f"{day:%Y-%m-%d}", mint=True)
-    assert (await page_holds(steward.means.owner, 1))[0].copies == 8
+            await steward.retention.keyring.period_key(1, "personal", f"{day:%Y-%m-%d}", mint=True)
+    assert (await page_holds(steward.retention.owner, 1))[0].copies == 8
     assert await steward.findings() == {}
     kinds = await steward.kinds()
     assert kinds == ["HOLD_PLACED", "PURGE_INTENT", "KEY_DESTROYED", "PURGE_RESULT"]
@@ -90,14 +90,14 @@ async def test_a_lifted_hold_takes_everything_with_it(steward: Steward) -> None:
     await steward.purge()
     kept = (await steward.ingest.fetch(HELD_ERRORS))[0]
 
-    _, index = await lift_hold(steward.means, hold.id, reason="settled", actor="cli")
+    _, index = await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
 
     assert await steward.value("SELECT count(*) FROM call_held") == 0
     assert await steward.value("SELECT count(*) FROM call_error_held") == 0
     with pytest.raises(KeyDestroyedError):
-        await open_held(steward.means.keyring, kept)
+        await open_held(steward.retention.keyring, kept)
     with pytest.raises(HoldError):
-        await lift_hold(steward.means, hold.id, reason="again", actor="cli")
+        await lift_hold(steward.retention, hold.id, reason="again", actor="cli")
     assert (await steward.kinds())[index] == "HOLD_LIFTED"
     assert await steward.findings() == {}
 
@@ -153,7 +153,7 @@ async def test_of_two_holds_each_has_its_own_copies(steward: Steward) -> None:
     await fill(steward)
     one, _ = await steward.hold(model="m2"), await steward.hold()
     await steward.purge()
-    await lift_hold(steward.means, one.id, reason="settled", actor="cli")
+    await lift_hold(steward.retention, one.id, reason="settled", actor="cli")
     assert await messages(steward) == [f"user of {id_} has no quota" for id_ in "abcef"]
     assert await steward.findings() == {}
 
@@ -238,7 +238,7 @@ async def test_a_report_retried_during_and_after_a_hold_is_never_stored_again(st
     steward.ingest.use_policy(windows(60))
     await steward.purge()
     assert [one.status for one in await steward.report(row, policy=windows(60))] == [Status.REJECTED]
-    await lift_hold(steward.means, hold.id, reason="settled", actor="cli")
+    await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
     assert [one.status for one in await steward.report(row, policy=windows(60))] == [Status.REJECTED]
     assert await steward.value("SELECT count(*) FROM call") == 1
 
@@ -248,12 +248,12 @@ async def test_no_hold_expires_while_the_clock_is_in_doubt(steward: Steward) -> 
     await fill(steward)
     await steward.hold(expires_at=NOW + timedelta(days=1))
     await steward.ingest.database.owner.execute("UPDATE hold SET expires_at = now() - interval '1 second'")
-    runs, long_ago = Runs(steward.means.owner), NOW - timedelta(days=200)
+    runs, long_ago = Runs(steward.retention.owner), NOW - timedelta(days=200)
     await runs.note_nothing_due(long_ago, requested_by="system")
-    assert await lift_expired(steward.means) == 0
+    assert await lift_expired(steward.retention) == 0
 
     await runs.note_nothing_due(NOW - timedelta(hours=1), requested_by="system")
-    assert await lift_expired(steward.means) == 1
+    assert await lift_expired(steward.retention) == 1
 
 
 async def test_an_expired_hold_ends_by_itself(steward: Steward) -> None:
@@ -261,11 +261,11 @@ async def test_an_expired_hold_ends_by_itself(steward: Steward) -> None:
     await fill(steward)
     hold = await steward.hold(expires_at=NOW + timedelta(days=1))
     await steward.purge()
-    assert await lift_expired(steward.means) == 0
+    assert await lift_expired(steward.retention) == 0
     await steward.ingest.database.owner.execute("UPDATE hold SET expires_at = now() - interval '1 second'")
-    assert await maintain(steward.means)
+    assert await maintain(steward.retention)
     assert await steward.value("SELECT count(*) FROM call_held") == 0
-    (ended,) = await page_holds(steward.means.owner, 10, active=False)
+    (ended,) = await page_holds(steward.retention.owner, 10, active=False)
     assert (ended.id, ended.lifted_by, ended.released_at is not None) == (hold.id, "system", True)
 
 
@@ -336,8 +336,8 @@ async def test_both_versions_hold_and_erase(any_database_url: str, tmp_path: Pat
         await steward.purge()
         assert await messages(steward) == [f"user of {id_} has no quota" for id_ in "abcef"]
         for kind, user in ((ErasureKind.USER, "u1"), (ErasureKind.ACCOUNT, None)):
-            await request_erasure(steward.means, kind=kind, account="acme", user=user, reason="asked", actor="cli")
-        await lift_hold(steward.means, hold.id, reason="settled", actor="cli")
-        assert await maintain(steward.means)
+            await request_erasure(steward.retention, kind=kind, account="acme", user=user, reason="asked", actor="cli")
+        await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
+        assert await maintain(steward.retention)
         assert await steward.value("SELECT count(*) FROM call") == 0
         assert await steward.findings() == {}

@@ -18,12 +18,12 @@ from policies.policy.model import Action
 from policies.policy.views import view_table
 from service.errors import ServiceError
 from service.ingest.formats.native.reader import read_native
-from service.ingest.results import Status, Verdict
+from service.ingest.results import RowResult, Status
 from service.query.model.scope import Scope
 from service.query.usage.consistency import check_usage
 from service.query.usage.report import NEEDS, CostRequest, Costs, read_costs
 from service.query.usage.source import UsageReader
-from service.retention.rollups.compaction import Folder
+from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.totals_check import check_overall
 from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
 from service.storage.statements.complete import AMOUNT, FILLED
@@ -42,7 +42,7 @@ async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
         yield ingest
 
 
-def statuses(verdicts: list[Verdict]) -> list[Status]:
+def statuses(verdicts: list[RowResult]) -> list[Status]:
     return [verdict.status for verdict in verdicts]
 
 
@@ -57,7 +57,7 @@ async def fold(ingest: Ingest, rows: int = 50_000) -> None:
     async def ensure(needs: Any) -> None:
         await ingest.partitions.ensure(ingest.applied.policy, needs)
 
-    await Folder(ingest.database.owner, ensure=ensure, rows=rows).fold()
+    await Compaction(ingest.database.owner, ensure=ensure, rows=rows).fold()
 
 
 async def costs(ingest: Ingest, *dimensions: str) -> Costs:

@@ -22,12 +22,12 @@ from service.api.schema import build_schema
 from service.errors import ServiceError
 from service.ingest.formats.native.reader import read_native
 from service.ingest.refusals import Refusal
-from service.ingest.results import Status, Verdict
+from service.ingest.results import RowResult, Status
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.query.usage.consistency import check_usage
 from service.query.usage.correction_check import check_corrections
-from service.retention.rollups.compaction import Folder
+from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.totals_check import check_overall
 from service.storage.statements.write import deltas_of
 
@@ -52,7 +52,7 @@ class Billing:
     ingest: Ingest
     reader: Reader
 
-    async def report(self, *rows: dict[str, Any]) -> list[Verdict]:
+    async def report(self, *rows: dict[str, Any]) -> list[RowResult]:
         return await self.ingest.report(*rows)
 
     async def data(self, query: str, variables: dict[str, Any] | None = None) -> Any:
@@ -94,7 +94,7 @@ class Billing:
         async def ensure(needs: Any) -> None:
             await self.ingest.partitions.ensure(self.ingest.applied.policy, needs)
 
-        await Folder(self.ingest.database.owner, ensure=ensure).fold()
+        await Compaction(self.ingest.database.owner, ensure=ensure).fold()
 
     async def assert_sums_are_right(self) -> None:
         owner, policy = self.ingest.database.owner, self.ingest.applied.policy
@@ -113,7 +113,7 @@ def correction(id_: str, corrects: str | None, amount: str, **facts: Any) -> dic
     return call(id_, corrects=corrects, amount=amount, **facts)
 
 
-def statuses(verdicts: list[Verdict]) -> list[Status]:
+def statuses(verdicts: list[RowResult]) -> list[Status]:
     return [verdict.status for verdict in verdicts]
 
 

@@ -68,11 +68,11 @@ async def test_a_whole_report_is_prepared_as_an_admitted_one(ingest: Ingest) -> 
     admission = rules_in_force(lambda: ingest.applied)().admission
     for report in reports():
         admitted = admission.admit(report)
-        whole = admission.whole(report)
+        whole = admission.unchanged(report)
         assert whole is not None
 
         outcomes = [await preparation.prepare(report, 1, passed) for passed in (admitted, whole)]
-        outcomes.append(preparation.prepare_whole(whole, 1))
+        outcomes.append(preparation.prepare_unchanged(whole, 1))
 
         first, second, third = (replace(outcome, rules=None) for outcome in outcomes if isinstance(outcome, Prepared))  # type: ignore[arg-type]
         assert first == second == third
@@ -86,13 +86,13 @@ async def test_a_whole_report_out_of_its_time_is_refused_as_an_admitted_one(inge
     for days in (-500, 3):
         for report in reports(started_at=(RECENT + timedelta(days=days)).isoformat()):
             admitted = admission.admit(report)
-            whole = admission.whole(report)
+            whole = admission.unchanged(report)
             assert whole is not None
 
             refused = await preparation.prepare(report, 1, admitted)
 
             assert isinstance(refused, Rejection)
-            assert preparation.prepare_whole(whole, 1) == refused
+            assert preparation.prepare_unchanged(whole, 1) == refused
 
 
 async def test_a_token_without_its_key_is_waited_for(ingest: Ingest) -> None:
@@ -101,15 +101,15 @@ async def test_a_token_without_its_key_is_waited_for(ingest: Ingest) -> None:
     admission = rules_in_force(lambda: ingest.applied)().admission
     [report, *_] = reports()
     admission.admit(report)
-    whole = admission.whole(report)
+    whole = admission.unchanged(report)
     assert whole is not None
 
-    assert preparation.prepare_whole(whole, 1) is None
+    assert preparation.prepare_unchanged(whole, 1) is None
     waited = await preparation.prepare(report, 1, whole)
 
     assert isinstance(waited, Prepared)
     assert isinstance(waited.record[14], int)
-    assert preparation.prepare_whole(whole, 1) == waited
+    assert preparation.prepare_unchanged(whole, 1) == waited
 
 
 @pytest.mark.parametrize("text", ["0", "100", "0.10", "1E-7", "1.5E+3", "0.000000000001", "123456789012345.5", "-0.50"])

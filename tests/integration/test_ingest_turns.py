@@ -14,7 +14,7 @@ from service.ingest.formats.native.reader import native_reader
 from service.ingest.formats.split import splitting
 from service.ingest.http import answer
 from service.ingest.pipeline.turns import in_turns
-from service.ingest.results import Status, Verdict
+from service.ingest.results import RowResult, Status
 from service.log_redaction import shared_redactor
 
 CHARS = 64 * 1024
@@ -38,7 +38,7 @@ def failed(name: str, text: str, **facts: Any) -> dict[str, Any]:
     return call(name, status="failed", error={"type": "E", "message": text[:CHARS]}, **facts)
 
 
-async def reported(ingest: Ingest, body: bytes) -> list[Verdict]:
+async def reported(ingest: Ingest, body: bytes) -> list[RowResult]:
     texts = await in_turns(splitting(body))
     return await ingest.writer.submit_texts(texts, native_reader(body), ANYONE, source="native")
 

@@ -20,7 +20,7 @@ from service.access.principal import Principal
 from service.ingest.errors import QueueFullError, WriterClosedError
 from service.ingest.formats.native.reader import read_native
 from service.ingest.prices.price_file import shipped_prices
-from service.ingest.results import Status, Verdict
+from service.ingest.results import RowResult, Status
 from service.storage.errors import DatabaseAwayError
 from service.storage.ids import decode_call_id
 from service.storage.schema.models import AccountTier
@@ -41,7 +41,7 @@ async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
         yield ingest
 
 
-def statuses(verdicts: list[Verdict]) -> list[Status]:
+def statuses(verdicts: list[RowResult]) -> list[Status]:
     return [verdict.status for verdict in verdicts]
 
 
@@ -551,7 +551,7 @@ async def test_full_queue_refuses_and_stores_nothing_of_the_refused(ingest: Inge
     await ingest.report(call("warm"))
     writer = await ingest.another_writer(queue_rows=3, batch_rows=2)
 
-    def submit(*ids: str) -> "asyncio.Task[list[Verdict]]":
+    def submit(*ids: str) -> "asyncio.Task[list[RowResult]]":
         rows = read_native(body(*(call(id_) for id_ in ids)))
         return asyncio.create_task(writer.submit(rows, ANYONE, source="native"))
 

@@ -30,38 +30,38 @@ async def recorded(steward: Steward, kind: str) -> list[str]:
 async def test_a_key_that_was_made_is_written_down_once(steward: Steward) -> None:
     """A round of maintenance names the keys of periods and accounts that were made since, and the next adds nothing."""
     await steward.report(failed("a", YOUNG, user="u1"))
-    assert await maintain(steward.means)
+    assert await maintain(steward.retention)
 
     made = [f"account/{await steward.value('SELECT min(id) FROM account')}", f"period/1/personal/{YOUNG:%Y-%m-%d}"]
     assert await recorded(steward, "KEY_CREATED") == made
-    assert await asyncio.gather(*(record_keys(steward.means) for _ in range(3))) == [0, 0, 0]
+    assert await asyncio.gather(*(record_keys(steward.retention) for _ in range(3))) == [0, 0, 0]
     await steward.report(failed("b", YOUNG, account="other"))
-    assert await record_keys(steward.means) == 1
+    assert await record_keys(steward.retention) == 1
     assert len(await recorded(steward, "KEY_CREATED")) == 3
 
 
 async def test_services_at_once_write_a_key_down_once(steward: Steward) -> None:
     """Of several that look at the same moment one writes."""
     await steward.report(failed("a", YOUNG, user="u1"))
-    assert sum(await asyncio.gather(*(record_keys(steward.means) for _ in range(3)))) == 2
+    assert sum(await asyncio.gather(*(record_keys(steward.retention) for _ in range(3)))) == 2
     assert len(await recorded(steward, "KEY_CREATED")) == 2
 
 
 async def test_a_key_that_is_gone_without_us_is_lost_and_can_come_back(steward: Steward, tmp_path: Path) -> None:
     """A key file that somebody deleted is written down as lost, once; restored, the key is there again."""
     await steward.report(failed("a", YOUNG, user="u1"))
-    await record_keys(steward.means)
+    await record_keys(steward.retention)
     (path,) = (tmp_path / "keyring" / "periods").rglob(f"{YOUNG:%Y-%m-%d}")
     kept = path.read_bytes()
     path.unlink()
     for _ in range(2):
-        await record_keys(steward.means)
+        await record_keys(steward.retention)
     assert await recorded(steward, "KEY_LOST") == [f"period/1/personal/{YOUNG:%Y-%m-%d}"]
 
     path.write_bytes(kept)
     path.chmod(0o600)
-    assert await record_keys(steward.means) == 1
-    assert await record_keys(steward.means) == 0
+    assert await record_keys(steward.retention) == 1
+    assert await record_keys(steward.retention) == 0
     again = [f"period/1/personal/{YOUNG:%Y-%m-%d}"]
     assert (await recorded(steward, "KEY_CREATED"))[2:] == again
 
@@ -69,13 +69,13 @@ async def test_a_key_that_is_gone_without_us_is_lost_and_can_come_back(steward: 
 async def test_destroyed_keys_are_written_down_once_and_never_lost(steward: Steward) -> None:
     """A purge names the keys of periods, a round of maintenance those of erased accounts and of lifted holds."""
     await steward.report(failed("a", PAST, user="u1"), failed("b", YOUNG, account="other"))
-    await record_keys(steward.means)
+    await record_keys(steward.retention)
     await steward.purge()
     kind = ErasureKind.ACCOUNT
-    await request_erasure(steward.means, kind=kind, account="other", user=None, reason="letter", actor="cli")
+    await request_erasure(steward.retention, kind=kind, account="other", user=None, reason="letter", actor="cli")
     number = await steward.value("SELECT account_id FROM erasure")
     for _ in range(2):
-        await record_keys(steward.means)
+        await record_keys(steward.retention)
 
     assert await recorded(steward, "KEY_DESTROYED") == [f"period/1/personal/{PAST:%Y-%m-%d}", f"account/{number}"]
     assert await recorded(steward, "KEY_LOST") == []

@@ -32,8 +32,8 @@ from service.keyring import (
     create_kek_file,
     open_keyring,
 )
-from service.keyring.stores.postgres import PostgresStore, address_of_url, place_of
-from service.keyring.stores.postgres_listener import TRUST_S, Ear
+from service.keyring.stores.postgres import PostgresStore, address_of_url, describe_address
+from service.keyring.stores.postgres_listener import TRUST_S, NotificationListener
 from service.storage.embedded import processes
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -418,7 +418,7 @@ class TestAway:
 def test_trust_ends() -> None:
     """A host that has not heard from the server for a while does not trust its memory."""
     now = [100.0]
-    ear = Ear("postgresql://nowhere", clock=lambda: now[0])
+    ear = NotificationListener("postgresql://nowhere", clock=lambda: now[0])
     assert not ear.hears()
 
     ear._heard_at = now[0]
@@ -430,7 +430,7 @@ def test_trust_ends() -> None:
 
 def test_memory_is_not_trusted() -> None:
     """A keyring asks again for a key in memory when it cannot know whether it still exists."""
-    store = PostgresStore("postgresql://nowhere", None, Ear("postgresql://nowhere"))  # type: ignore[arg-type]
+    store = PostgresStore("postgresql://nowhere", None, NotificationListener("postgresql://nowhere"))  # type: ignore[arg-type]
 
     assert not store.still_there(DAY)
     assert not store.still_there(HoldKeyName(uuid4()))
@@ -456,4 +456,4 @@ def test_address(url: str, address: str | None) -> None:
 
 def test_place_holds_no_password() -> None:
     """Where a keyring is, is said without user, password and options."""
-    assert place_of("postgresql://u:secret@db.example:5433/keys?password=secret") == "`db.example:5433/keys`"
+    assert describe_address("postgresql://u:secret@db.example:5433/keys?password=secret") == "`db.example:5433/keys`"

@@ -7,7 +7,16 @@ import pytest
 from ledgers import open_ledger
 
 from policies.evidence import Tree, verify
-from service.ledger import Checkpoints, Document, Ledger, LedgerKind, LedgerRangeError, Selection, bundle_lines, check
+from service.ledger import (
+    Checkpoints,
+    EvidenceDocument,
+    Ledger,
+    LedgerKind,
+    LedgerRangeError,
+    Selection,
+    bundle_lines,
+    check,
+)
 
 
 @pytest.fixture
@@ -76,7 +85,7 @@ async def bundle(ledger: Ledger, **given: object) -> list[bytes]:
 async def test_a_bundle_holds_the_ledger_and_what_it_names(ledger: Ledger) -> None:
     """All entries with their notes, the checkpoint and the documents; its own making is the last entry."""
     kept = (await Checkpoints(ledger).at(3)).note.encode()
-    lines = await bundle(ledger, documents=[Document("retention", "application/json", b"{}")])
+    lines = await bundle(ledger, documents=[EvidenceDocument("retention", "application/json", b"{}")])
     key = str((await Checkpoints(ledger).signer()).key)
 
     verdict = verify(lines, key=key, since=kept)

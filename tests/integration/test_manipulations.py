@@ -53,7 +53,7 @@ class Case:
         await keeper.settle()
 
     async def sql(self, statement: str, *values: object) -> None:
-        await self.steward.means.owner.execute(statement, *values)
+        await self.steward.retention.owner.execute(statement, *values)
 
     async def without_triggers(self, statement: str) -> None:
         """As somebody does it who knows that the ledger refuses changes, and puts the refusal back."""
@@ -64,19 +64,19 @@ class Case:
             await self.sql(f"ALTER TABLE {table} ENABLE TRIGGER append_only")
 
     async def fsck(self) -> dict[str, str]:
-        return {one.check: one.detail async for one in check_ledger(self.steward.means) if not one.ok}
+        return {one.check: one.detail async for one in check_ledger(self.steward.retention) if not one.ok}
 
     async def attested(self) -> dict[str, str]:
         """The requirements that the statement says are not met."""
         await Checkpoints(self.steward.ledger).sign()
         applied = AppliedPolicy(SHORT, 1, digest(SHORT), datetime.now(UTC), "cli")
-        said = await attest(self.steward.means, self.steward.ledger, applied, days=92, actor="cli")
+        said = await attest(self.steward.retention, self.steward.ledger, applied, days=92, actor="cli")
         return {one["title"]: one["finding"] for one in said["statement"]["checks"] if not one["holds"]}
 
 
 async def new_api_key(steward: Steward, role: Role) -> str:
     key = new_key(b"pepper")
-    await steward.means.owner.execute(KEY, key.prefix, role.value, key.mac)
+    await steward.retention.owner.execute(KEY, key.prefix, role.value, key.mac)
     facts = {"key": key.prefix, "role": role.value, "accounts": None, "expires_at": None, "mac": mac_digest(key.mac)}
     await steward.ledger.append(LedgerKind.API_KEY_CREATED, facts, actor="cli")
     return key.prefix
@@ -88,7 +88,7 @@ async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
     async with stewarding(database_url, tmp_path) as steward:
         case = Case(steward, tmp_path)
         await steward.ledger.append(LedgerKind.STARTED, {"policy": digest(SHORT)}, actor="system")
-        await store_policy(steward.means.owner, SHORT, applied_by="cli", approved_by="admin", ledger=steward.ledger)
+        await store_policy(steward.retention.owner, SHORT, applied_by="cli", approved_by="admin", ledger=steward.ledger)
         await steward.report(call("old", started_at=OLD.isoformat(), account="acme"))
         await steward.report(
             failed("held", NOW - timedelta(days=2), user="u1"),
@@ -101,10 +101,10 @@ async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
         await steward.ledger.append(LedgerKind.API_KEY_REVOKED, {"key": case.revoked}, actor="cli")
         case.hold = str((await steward.hold(DataClass.OPERATIONAL, model="m")).id)
         lifted = await steward.hold(account="acme")
-        await lift_hold(steward.means, lifted.id, reason="over", actor="cli")
+        await lift_hold(steward.retention, lifted.id, reason="over", actor="cli")
         case.lifted = str(lifted.id)
         wanted = {"account": "acme", "user": "u1", "reason": "asked", "actor": "cli"}
-        await request_erasure(steward.means, kind=ErasureKind.USER, **wanted)
+        await request_erasure(steward.retention, kind=ErasureKind.USER, **wanted)
         await steward.purge()
         await case.start()
         yield case
@@ -115,7 +115,7 @@ async def test_a_sound_ledger_is_sound(case: Case) -> None:
     assert await case.fsck() == {}
     await case.steward.purge()
     assert await case.fsck() == {}
-    assert await differences_at_start(case.steward.means) == []
+    assert await differences_at_start(case.steward.retention) == []
     assert await case.attested() == {}
 
 
@@ -272,7 +272,11 @@ async def test_a_table_that_differs_from_the_ledger_is_named(
 ) -> None:
     """The row is named with what the ledger says and what the table says: by fsck, by attest, and at start."""
     await manipulate(case)
-    found, at_start, attested = await case.fsck(), await differences_at_start(case.steward.means), await case.attested()
+    found, at_start, attested = (
+        await case.fsck(),
+        await differences_at_start(case.steward.retention),
+        await case.attested(),
+    )
 
     assert says in found[check]
     assert any(says in one for one in at_start), at_start
@@ -347,7 +351,11 @@ async def test_what_the_catalogue_and_the_columns_lie_about_is_named(
 ) -> None:
     """What guards the rows and the ledger is looked at in the catalogue: by fsck, by attest, and at start."""
     await manipulate(case)
-    found, at_start, attested = await case.fsck(), await differences_at_start(case.steward.means), await case.attested()
+    found, at_start, attested = (
+        await case.fsck(),
+        await differences_at_start(case.steward.retention),
+        await case.attested(),
+    )
 
     assert says in found[check]
     assert any(says in one for one in at_start), at_start
@@ -446,7 +454,7 @@ async def test_a_history_that_was_cut_is_said_until_somebody_answers_for_it(case
     """Signing on does not make the keyring forget; accepting the loss does, with an entry that says what was lost."""
     await cut_tail(case)
     await case.start()
-    assert any("history was cut" in one for one in await differences_at_start(case.steward.means))
+    assert any("history was cut" in one for one in await differences_at_start(case.steward.retention))
     for _ in range(4):
         await case.steward.ledger.append(LedgerKind.STARTED, {"policy": digest(SHORT)}, actor="system")
     await case.start()
@@ -461,10 +469,10 @@ async def test_a_history_that_was_cut_is_said_until_somebody_answers_for_it(case
 async def test_a_hold_that_is_lifted_in_the_table_alone_keeps_its_key(case: Case) -> None:
     """What is destroyed again at start is what the ledger says was ended: of a forged row no key dies."""
     steward = case.steward
-    await steward.means.keyring.hold_key(UUID(case.hold), mint=True)
+    await steward.retention.keyring.hold_key(UUID(case.hold), mint=True)
     await lift_behind(case)
-    await replay_tombstones(steward.means.owner, steward.means.keyring, steward.ledger)
-    assert await steward.means.keyring.hold_key(UUID(case.hold), mint=False)
+    await replay_tombstones(steward.retention.owner, steward.retention.keyring, steward.ledger)
+    assert await steward.retention.keyring.hold_key(UUID(case.hold), mint=False)
 
 
 async def test_without_its_keyring_a_start_says_what_it_did_not_look_at(case: Case) -> None:
@@ -476,7 +484,7 @@ async def test_without_its_keyring_a_start_says_what_it_did_not_look_at(case: Ca
             raise KeyringUnavailableError
 
     case.steward.ledger.keyring = Away()  # type: ignore[assignment] - a keyring whose home does not answer
-    said = await differences_at_start(case.steward.means)
+    said = await differences_at_start(case.steward.retention)
     assert any(one.startswith("history was not looked at") for one in said)
     assert any("was revoked by entry" in one for one in said)
 
@@ -556,7 +564,7 @@ async def test_a_hold_keeps_what_it_names_whatever_the_table_says(
     steward = case.steward
     await steward.report(call("older", started_at=(OLD - timedelta(days=30)).isoformat(), account="acme", model="m"))
     await manipulate(case)
-    await release_lifted(steward.means)
+    await release_lifted(steward.retention)
     await steward.purge()
 
     kept = await steward.column("SELECT source_id FROM call_held WHERE hold_id::text = $1", case.hold)

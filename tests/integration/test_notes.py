@@ -33,9 +33,9 @@ async def texts(steward: Steward) -> list[str]:
 
 
 async def shelf_of(steward: Steward) -> Shelf:
-    means = steward.means
-    reader = await Reader.open(means.database, means.accounts, means.keyring)
-    return Shelf(means.database, means.accounts, means.keyring, SHORT, means.partitions, reader)
+    retention = steward.retention
+    reader = await Reader.open(retention.database, retention.accounts, retention.keyring)
+    return Shelf(retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader)
 
 
 async def noted(steward: Steward, note: str, **facts: Any) -> int:
@@ -46,9 +46,9 @@ async def test_a_credential_typed_as_a_reason_is_not_kept(steward: Steward) -> N
     """Reasons of reveals, holds, lifts and erasures, and names of holds, lose it before they are stored; words stay."""
     await noted(steward, f"ticket 4711, key {KEY}")
     hold = await steward.hold()
-    await lift_hold(steward.means, hold.id, reason=f"settled, token {KEY}", actor="cli")
+    await lift_hold(steward.retention, hold.id, reason=f"settled, token {KEY}", actor="cli")
     await request_erasure(
-        steward.means, kind=ErasureKind.USER, account="acme", user="u-9", reason=f"asked, {KEY}", actor="cli"
+        steward.retention, kind=ErasureKind.USER, account="acme", user="u-9", reason=f"asked, {KEY}", actor="cli"
     )
 
     kept = await texts(steward)
@@ -63,7 +63,7 @@ async def test_a_hold_repeats_no_credential(steward: Steward) -> None:
     shelf = await shelf_of(steward)
     place = """mutation($reason: String!) { placeHold(input: {name: "case 17", owner: "counsel", reason: $reason,
         scope: {account: "acme"}, classes: [OPERATIONAL]}) { hold { reason } } }"""
-    services = {"means": steward.means}
+    services = {"retention": steward.retention}
     result = await shelf.ask(place, shelf.scope(Role.COMPLIANCE), {"reason": f"suit, {KEY}"}, services=services)
 
     assert result.errors is None, result.errors
@@ -79,10 +79,10 @@ async def test_erasing_notes_is_ledgered_and_reaches_what_repeats_them(steward: 
     index = await noted(steward, "Ms. Example asked")
     assert hold.ledger_index is not None
     root = await steward.ledger.root(2)
-    done = await erase_notes(steward.means, [hold.ledger_index, index], reason="asked by letter", actor="cli")
+    done = await erase_notes(steward.retention, [hold.ledger_index, index], reason="asked by letter", actor="cli")
 
     assert done.indexes == (hold.ledger_index, index)
-    after = await get_hold(steward.means.owner, hold.id)
+    after = await get_hold(steward.retention.owner, hold.id)
     assert after is not None and (after.name, after.owner, after.reason) == (ERASED, ERASED, None)
     (entry,) = await steward.ledger.page(Selection(kinds=(LedgerKind.NOTES_ERASED,)), first=9)
     assert (entry.index, dict(entry.facts)) == (done.ledger_index, {"entries": list(done.indexes)})
@@ -90,13 +90,13 @@ async def test_erasing_notes_is_ledgered_and_reaches_what_repeats_them(steward: 
     assert await steward.ledger.root(2) == root
     assert await steward.findings() == {}
     with pytest.raises(NotesError, match="none of these entries"):
-        await erase_notes(steward.means, done.indexes, reason="again", actor="cli")
+        await erase_notes(steward.retention, done.indexes, reason="again", actor="cli")
 
 
 async def test_compliance_erases_notes_and_others_do_not(steward: Steward) -> None:
     """`eraseNotes` is for compliance keys that are bound to no account, and for admins; its answer says which went."""
     first, second = await noted(steward, "Ms. Example asked"), await noted(steward, "Mr. Other asked")
-    shelf, services = await shelf_of(steward), {"means": steward.means}
+    shelf, services = await shelf_of(steward), {"retention": steward.retention}
     wanted = {"in": {"indexes": [str(first)], "reason": "asked by letter"}}
     for scope in (shelf.scope(Role.AUDITOR), shelf.scope(Role.SUPPORT), shelf.scope(Role.COMPLIANCE, 1)):
         refused = await shelf.ask(ERASE, scope, wanted, services=services)
@@ -110,13 +110,13 @@ async def test_compliance_erases_notes_and_others_do_not(steward: Steward) -> No
 
 async def test_erasing_a_person_erases_the_notes_that_name_them(steward: Steward) -> None:
     """Notes with the id as a word of its own go, but for those about another account and those of holds in force."""
-    acme, other = [await steward.means.accounts.find(name) for name in ("acme", "other")]
+    acme, other = [await steward.retention.accounts.find(name) for name in ("acme", "other")]
     await noted(steward, "why did U-17's call fail?", account=acme)
     await noted(steward, "u-17 of another account", account=other)
     await noted(steward, "u-171 is somebody else", account=acme)
     await steward.hold(model="nothing")
     await request_erasure(
-        steward.means, kind=ErasureKind.USER, account="acme", user="u-17", reason="u-17 wrote to us", actor="cli"
+        steward.retention, kind=ErasureKind.USER, account="acme", user="u-17", reason="u-17 wrote to us", actor="cli"
     )
 
     left = await texts(steward)
@@ -132,7 +132,7 @@ async def test_erasing_an_account_erases_the_notes_that_name_it(steward: Steward
     await noted(steward, "Acme, by its counsel")
     await noted(steward, "acmeists have nothing to do with it")
     await request_erasure(
-        steward.means, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="acme left us", actor="cli"
+        steward.retention, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="acme left us", actor="cli"
     )
 
     assert await texts(steward) == ["acmeists have nothing to do with it", ERASED]
@@ -142,12 +142,12 @@ async def test_notes_are_found_by_what_they_name(steward: Steward) -> None:
     """Without an index, by a word of its own in any case and width; who names nobody is told so."""
     await noted(steward, "for JANE@example.com, urgently")
     await noted(steward, "for mjane@example.com")
-    done = await erase_notes_naming(steward.means, "jane@example.com", reason="asked", actor="cli")
+    done = await erase_notes_naming(steward.retention, "jane@example.com", reason="asked", actor="cli")
 
     assert done.indexes == (0,)
     assert (await texts(steward))[0] == "for mjane@example.com"
     with pytest.raises(NotesError, match="no note names them"):
-        await erase_notes_naming(steward.means, "nobody", reason="asked", actor="cli")
+        await erase_notes_naming(steward.retention, "nobody", reason="asked", actor="cli")
 
 
 @pytest.mark.parametrize(
@@ -157,5 +157,5 @@ async def test_what_makes_no_sense_is_refused(steward: Steward, indexes: list[in
     """No entry, too many, one without a note, or no reason: nothing is erased and nothing ledgered."""
     await noted(steward, "stays")
     with pytest.raises(NotesError):
-        await erase_notes(steward.means, indexes, reason=reason, actor="cli")
+        await erase_notes(steward.retention, indexes, reason=reason, actor="cli")
     assert (await texts(steward), await steward.kinds()) == (["stays"], ["ERROR_REVEALED"])

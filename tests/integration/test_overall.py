@@ -16,14 +16,14 @@ from policies.policy.model import Store
 from service.query.model.parameters import Params
 from service.query.model.predicate import EVERYTHING, And, Compare, Predicate
 from service.query.usage.facets import read_facets
-from service.query.usage.plan import Piece
+from service.query.usage.plan import UsageSegment
 from service.query.usage.report import CostRequest, read_costs
 from service.query.usage.report_sql import CURRENCY
 from service.query.usage.rollup_tables import BY_KEY, CUT_MAX, OVER_ALL_ACCOUNTS, OVERALL, Tables, ranges
 from service.query.usage.time_buckets import TimeBucket
 from service.query.usage.union_sql import UsageUnion
 from service.retention.erasure.erasure import ErasureKind, request_erasure
-from service.retention.rollups.compaction import Folder
+from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.totals_check import OverallDifference, check_overall
 
 TABLES = sorted([*OVER_ALL_ACCOUNTS, BY_KEY.several])
@@ -54,7 +54,7 @@ async def ledger(any_database_url: str) -> AsyncIterator[Ledger]:
             )
             for hours in range(0, 100, 5)
         )
-        await Folder(opened.database.owner, rows=12).fold()
+        await Compaction(opened.database.owner, rows=12).fold()
         yield opened
 
 
@@ -246,9 +246,11 @@ async def test_an_erased_account_is_taken_out(steward: Steward, folded: bool) ->
         failed("c", YOUNG, model="m2"),
     )
     if folded:
-        await Folder(steward.means.owner, ensure=lambda needs: steward.means.partitions.ensure(SHORT, needs)).fold_all()
+        await Compaction(
+            steward.retention.owner, ensure=lambda needs: steward.retention.partitions.ensure(SHORT, needs)
+        ).fold_all()
     await request_erasure(
-        steward.means, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="asked by letter", actor="cli"
+        steward.retention, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="asked by letter", actor="cli"
     )
     for table in TABLES:
         rows = await steward.ingest.fetch(f"SELECT calls, errors, amount, wasted FROM {table}")
@@ -259,7 +261,9 @@ async def test_an_erased_account_is_taken_out(steward: Steward, folded: bool) ->
 async def test_a_purge_takes_them_along(steward: Steward) -> None:
     """With the partition of a rollup go the sums over its time, and no others."""
     await steward.report(failed("a", OLD), failed("b", NOW - timedelta(hours=2)))
-    await Folder(steward.means.owner, ensure=lambda needs: steward.means.partitions.ensure(SHORT, needs)).fold_all()
+    await Compaction(
+        steward.retention.owner, ensure=lambda needs: steward.retention.partitions.ensure(SHORT, needs)
+    ).fold_all()
     assert await steward.value("SELECT count(*) FROM usage_hour_all") == 2
 
     await steward.purge()
@@ -287,5 +291,5 @@ HALF = HOUR / 2
 )
 def test_what_no_edge_cuts_is_read_whole(tables: Tables, edges: list[datetime], read: list[str]) -> None:
     """Quarter hours are read only where an edge wants them, or everywhere when too many do."""
-    piece = Piece(Store.USAGE_QUARTER, MIDNIGHT, MIDNIGHT + 500 * HOUR)
+    piece = UsageSegment(Store.USAGE_QUARTER, MIDNIGHT, MIDNIGHT + 500 * HOUR)
     assert [table for table, _ in ranges(tables, piece, piece.start, edges, Params())] == read

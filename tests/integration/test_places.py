@@ -11,7 +11,7 @@ from policies.policy.model import Role
 from service.query.filters.decomposition import question
 from service.query.model.catalog import CALLS
 from service.query.model.predicate import Compare
-from service.query.scan.range_cache import Place, Places
+from service.query.scan.range_cache import CachedRanges, RangeCache
 from service.storage.schema.models import AccountTier
 
 
@@ -22,14 +22,14 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
         yield shelf
 
 
-async def find(places: Places, shelf: Shelf, name: str, *accounts: int) -> Place:
+async def find(places: RangeCache, shelf: Shelf, name: str, *accounts: int) -> CachedRanges:
     scope, asked = shelf.scope(Role.VIEWER, *accounts), question(CALLS, Compare("account", "eq", name))
     return places.known(scope, asked) or await places.find(scope, asked)
 
 
 async def test_a_tier_that_was_added_is_found(shelf: Shelf) -> None:
     """An account that moves to another tier is read there too, as soon as its tiers are known."""
-    places = Places(shelf.accounts)
+    places = RangeCache(shelf.accounts)
     before = await find(places, shelf, "acme")
     assert await find(places, shelf, "acme") is before
     (number,) = before.asked or ()
@@ -41,7 +41,7 @@ async def test_a_tier_that_was_added_is_found(shelf: Shelf) -> None:
 
 async def test_an_account_that_is_made_elsewhere_is_found_at_once(shelf: Shelf) -> None:
     """That nobody is known by a name is remembered for a second at most, and no longer than until a notice comes."""
-    places, elsewhere = Places(shelf.accounts), type(shelf.accounts)(shelf.accounts.default_tier)
+    places, elsewhere = RangeCache(shelf.accounts), type(shelf.accounts)(shelf.accounts.default_tier)
     assert (await find(places, shelf, "initech")).asked == ()
     numbers = await elsewhere.ensure(["initech"])
     await shelf.accounts.heard("made")
@@ -51,7 +51,7 @@ async def test_an_account_that_is_made_elsewhere_is_found_at_once(shelf: Shelf) 
 
 async def test_another_scope_has_another_place(shelf: Shelf) -> None:
     """What one key may see of an account is never another key's answer."""
-    places, numbers = Places(shelf.accounts), await shelf.accounts.ensure(["acme", "globex"])
+    places, numbers = RangeCache(shelf.accounts), await shelf.accounts.ensure(["acme", "globex"])
     assert (await find(places, shelf, "globex")).asked == (numbers["globex"],)
 
     mine = await find(places, shelf, "globex", numbers["acme"])

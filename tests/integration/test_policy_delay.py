@@ -51,7 +51,7 @@ async def test_what_a_change_makes_due_waits_while_reads_cut_off(steward: Stewar
     await shorten(steward, timedelta(hours=1))
     assert await steward.purge() == []
     assert await steward.value("SELECT count(*) FROM call") == 1
-    due = await what_is_due(steward.means, NOW)
+    due = await what_is_due(steward.retention, NOW)
     assert (len(due.all.partitions), len(due.all.keys), bool(due.settled)) == (2, 1, False)
     assert await steward.findings() == {}
 
@@ -66,7 +66,7 @@ async def test_after_the_delay_it_goes_by_itself(steward: Steward) -> None:
 async def test_who_names_the_plan_does_not_wait(steward: Steward) -> None:
     """With the digest of the whole plan it is carried out at once."""
     await shorten(steward, timedelta(hours=1))
-    (run,) = await steward.purge(plan_digest=(await plan_purge(steward.means)).digest())
+    (run,) = await steward.purge(plan_digest=(await plan_purge(steward.retention)).digest())
     assert (run.rows_dropped, run.named) == (2, True)
 
 
@@ -75,7 +75,7 @@ async def test_a_typo_that_is_undone_costs_nothing(steward: Steward) -> None:
     await shorten(steward, timedelta(hours=2))
     await apply(steward, LONG, NOW - timedelta(hours=1))
     assert await steward.purge() == []
-    assert not (await what_is_due(steward.means, NOW)).all
+    assert not (await what_is_due(steward.retention, NOW)).all
     assert [one.status for one in await steward.report(failed("a", NOW - AGE, user="u1"))] == [Status.DUPLICATE]
 
 
@@ -97,7 +97,7 @@ async def test_an_earlier_policy_that_nobody_can_read_stops_what_goes_by_itself(
     with pytest.raises(EarlierPolicyError):
         await steward.purge()
     assert await steward.value("SELECT count(*) FROM call") == 1
-    (run,) = await steward.purge(plan_digest=(await plan_purge(steward.means)).digest())
+    (run,) = await steward.purge(plan_digest=(await plan_purge(steward.retention)).digest())
     assert run.rows_dropped == 2
 
 
@@ -107,23 +107,23 @@ async def test_an_earlier_policy_that_nobody_can_read_stops_what_goes_by_itself(
 async def test_a_purge_that_was_asked_for_is_carried_out_by_the_worker(steward: Steward) -> None:
     """requestPurge records REQUESTED; the next round of maintenance carries out that plan, newly changed or not."""
     await shorten(steward, timedelta(hours=1))
-    wanted = await plan_purge(steward.means)
-    asked = await request_purge(steward.means, wanted.digest(), actor="key1")
-    again = await request_purge(steward.means, wanted.digest(), actor="key1")
+    wanted = await plan_purge(steward.retention)
+    asked = await request_purge(steward.retention, wanted.digest(), actor="key1")
+    again = await request_purge(steward.retention, wanted.digest(), actor="key1")
     assert (asked.state, asked.id) == (PurgeState.REQUESTED, again.id)
     assert await steward.value("SELECT count(*) FROM call") == 1
 
-    assert await maintain(steward.means)
-    done = await Runs(steward.means.owner).get(asked.id)
+    assert await maintain(steward.retention)
+    done = await Runs(steward.retention.owner).get(asked.id)
     assert (done.state, done.rows_dropped, done.requested_by) == (PurgeState.DONE, 2, "key1")
 
 
 async def test_a_part_of_what_is_due_can_be_named(steward: Steward) -> None:
     """The digest of one class's part carries out that part and leaves the rest."""
     await shorten(steward, timedelta(hours=1))
-    due = await plan_purge(steward.means)
+    due = await plan_purge(steward.retention)
     part = due.part(data_class=DataClass.PERSONAL, tier=1)
-    assert await named_plan(steward.means, part.digest(), NOW) == part
+    assert await named_plan(steward.retention, part.digest(), NOW) == part
     (run,) = await steward.purge(plan_digest=part.digest())
     assert {one.store for one in run.plan.partitions} == {Store.CALL_ERROR}
     assert await steward.value("SELECT count(*) FROM call") == 1
@@ -134,14 +134,14 @@ async def test_a_digest_of_nothing_is_refused(steward: Steward, digest: str) -> 
     """Nothing is recorded for a digest that no part of what is due has."""
     await shorten(steward, timedelta(hours=1))
     with pytest.raises(PurgePlanError):
-        await request_purge(steward.means, digest, actor="key1")
-    assert await Runs(steward.means.owner).count() == 0
+        await request_purge(steward.retention, digest, actor="key1")
+    assert await Runs(steward.retention.owner).count() == 0
 
 
 async def test_what_was_asked_for_and_is_no_longer_due_is_spared(steward: Steward) -> None:
     """A request that waits while the windows are lengthened destroys nothing."""
     await shorten(steward, timedelta(hours=1))
-    await request_purge(steward.means, (await plan_purge(steward.means)).digest(), actor="key1")
+    await request_purge(steward.retention, (await plan_purge(steward.retention)).digest(), actor="key1")
     await apply(steward, LONG, NOW)
     (run,) = await steward.purge()
     assert (run.rows_dropped, run.keys_destroyed, len(run.spared)) == (0, 0, 3)
@@ -163,14 +163,14 @@ async def test_a_move_waits_for_calls_that_may_be_here_already(steward: Steward)
     row = failed("ahead", ahead, user="u1")
     assert [one.status for one in await steward.report(row, policy=tiers)] == [Status.ACCEPTED]
     steward.ingest.use_policy(tiers)
-    move = await move_account(steward.means, "acme", "gold", day=None, actor="cli")
+    move = await move_account(steward.retention, "acme", "gold", day=None, actor="cli")
 
     assert move.from_at - datetime.now(UTC) >= TIER_NOTICE - timedelta(minutes=1)
     assert [one.status for one in await steward.report(row, policy=tiers)] == [Status.DUPLICATE]
     assert (await steward.kinds()) == ["TIER_CHANGED"]
     for day in (move.from_at.date() - timedelta(days=1), NOW.date(), NOW.date() - timedelta(days=9)):
         with pytest.raises(TierError):
-            await move_account(steward.means, "acme", "gold", day=day, actor="cli")
+            await move_account(steward.retention, "acme", "gold", day=day, actor="cli")
 
 
 async def test_across_a_move_a_retry_is_still_a_duplicate(steward: Steward) -> None:
@@ -186,7 +186,7 @@ async def test_across_a_move_a_retry_is_still_a_duplicate(steward: Steward) -> N
     )
     facts = {"account": 1, "from_tier": 1, "to_tier": 2, "from": midnight.isoformat()}
     await steward.ledger.append(LedgerKind.TIER_CHANGED, facts, actor="cli")
-    await steward.means.accounts.refresh()
+    await steward.retention.accounts.refresh()
     rows = [failed("before", before, user="u1"), failed("after", after, user="u1")]
     assert [one.status for one in await steward.report(*rows, policy=tiers)] == [Status.DUPLICATE, Status.ACCEPTED]
     assert [one.status for one in await steward.report(*rows, policy=tiers)] == [Status.DUPLICATE] * 2
@@ -202,14 +202,14 @@ async def test_two_moves_of_one_day_are_the_last_one(steward: Steward) -> None:
     steward.ingest.use_policy(two_tiers())
     day = tier_may_move_from(NOW).date() + timedelta(days=30)
     later = day + timedelta(days=30)
-    await move_account(steward.means, "acme", "gold", day=day, actor="cli")
-    await move_account(steward.means, "acme", "gold", day=later, actor="cli")
-    move = await move_account(steward.means, "acme", "standard", day=day, actor="cli")
+    await move_account(steward.retention, "acme", "gold", day=day, actor="cli")
+    await move_account(steward.retention, "acme", "gold", day=later, actor="cli")
+    move = await move_account(steward.retention, "acme", "standard", day=day, actor="cli")
     assert (move.until.date(), move.new.name) == (later, "standard")
     assert await steward.column("SELECT tier FROM account_tier ORDER BY from_at") == [1, 1, 2]
     for account, tier in (("nobody", "gold"), ("acme", "platinum")):
         with pytest.raises(TierError):
-            await move_account(steward.means, account, tier, day=None, actor="cli")
+            await move_account(steward.retention, account, tier, day=None, actor="cli")
 
 
 def test_the_short_policy_is_the_default_one() -> None:

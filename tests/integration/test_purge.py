@@ -20,7 +20,7 @@ from policies.retention import KeyPeriod, PurgePlan, partition_bounds
 from service.keyring import KeyDestroyedError, Keyring, PeriodKeyName, create_kek_file, open_keyring
 from service.retention import purge_runs as runs
 from service.retention.clock_guard import Clock, machine_clock
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.errors import PurgeClockError, PurgeFailedError, PurgePlanError
 from service.retention.maintenance import maintain, maintain_for_ever
 from service.retention.purge.planning import plan_purge
@@ -85,14 +85,14 @@ class House:
     clock: Clock = machine_clock
 
     @property
-    def means(self) -> Means:
+    def retention(self) -> RetentionContext:
         accounts = Accounts(1)
-        return Means(
+        return RetentionContext(
             self.database, self.partitions, self.keyring, accounts, lambda: self.policy, self.ledger, clock=self.clock
         )
 
     async def purge(self, **options) -> list[Run]:
-        return await run_purge(self.means, **options)
+        return await run_purge(self.retention, **options)
 
     async def runs(self, **wanted: object) -> list[Run]:
         """The records, oldest first, that are as wanted."""
@@ -202,7 +202,7 @@ async def test_a_dry_run_touches_nothing(house: House) -> None:
     await house.fill()
     before = await house.left()
 
-    planned = await plan_purge(house.means)
+    planned = await plan_purge(house.retention)
 
     assert await house.left() == before
     assert (len(planned.partitions), len(planned.keys)) == (3, 2)
@@ -436,7 +436,7 @@ async def test_naming_the_plan_does_not_wait_for_the_clock(house: House) -> None
     await last_purge_was(house, NOW - timedelta(days=30))
     with pytest.raises(PurgeClockError):
         await house.purge()
-    planned = await plan_purge(house.means)
+    planned = await plan_purge(house.retention)
     (run,) = await house.purge(plan_digest=planned.digest())
     assert (run.rows_dropped, run.state) == (5, PurgeState.DONE)
 
@@ -639,7 +639,7 @@ async def test_an_older_keyring_loses_again_what_a_purge_destroyed(house: House,
 async def test_a_round_of_maintenance_makes_partitions_and_purges(house: House) -> None:
     """One round leaves today's partition of every store in place and what was due gone."""
     await house.fill()
-    assert await maintain(house.means)
+    assert await maintain(house.retention)
     for store in Store:
         assert any(part.start <= NOW < part.end for part in await house.partitions.list(store))
     assert await house.database.owner.fetchval("SELECT count(*) FROM call") == 1
@@ -649,9 +649,9 @@ async def test_maintenance_outlives_its_errors(house: House) -> None:
     """A round that fails altogether is followed by another, which does the work."""
     await house.fill()
     policies = iter([None, None])
-    means = house.means
-    means.policy = lambda: next(policies, house.policy)
-    loop = asyncio.create_task(maintain_for_ever(means, every_s=0.01, retry_s=0.01))
+    retention = house.retention
+    retention.policy = lambda: next(policies, house.policy)
+    loop = asyncio.create_task(maintain_for_ever(retention, every_s=0.01, retry_s=0.01))
     while await house.database.owner.fetchval("SELECT count(*) FROM call") != 1:
         assert not loop.done()
         await asyncio.sleep(0.02)

@@ -12,7 +12,7 @@ from steward import LONG, OLD, SHORT, YOUNG, Killed, Steward, failed, stewarding
 from policies.policy.model import Store
 from service.retention.erasure.erasure import ErasureKind, request_erasure
 from service.retention.purge_runs import Run
-from service.retention.rollups.compaction import Folder
+from service.retention.rollups.compaction import Compaction
 
 # What is stored, partition by partition.
 ROWS = " UNION ALL ".join(
@@ -40,9 +40,9 @@ async def fill(steward: Steward) -> None:
 
 async def fold(steward: Steward) -> None:
     async def ensure(needs) -> None:
-        await steward.means.partitions.ensure(SHORT, needs)
+        await steward.retention.partitions.ensure(SHORT, needs)
 
-    await Folder(steward.means.owner, ensure=ensure).fold_all()
+    await Compaction(steward.retention.owner, ensure=ensure).fold_all()
 
 
 async def stored(steward: Steward) -> dict[str, int]:
@@ -78,7 +78,7 @@ async def test_a_partition_whose_days_are_summed_is_not_read(steward: Steward) -
     """The number comes from the sums: where fsck would call them wrong, the purge repeats them."""
     await fill(steward)
     await fold(steward)
-    await steward.means.owner.execute("UPDATE usage_day SET calls = 1000 WHERE account_id = 2 AND NOT failed")
+    await steward.retention.owner.execute("UPDATE usage_day SET calls = 1000 WHERE account_id = 2 AND NOT failed")
     (run,) = await steward.purge()
     assert calls(run) == 1000 + 6
 
@@ -87,15 +87,15 @@ async def test_a_partition_whose_days_are_summed_is_not_read(steward: Steward) -
 async def test_days_that_nobody_summed_are_counted(steward: Steward, loss: str) -> None:
     """Sums that say nothing are not taken for an empty partition."""
     await fill(steward)
-    await steward.means.partitions.ensure(SHORT, [(Store.USAGE_DAY, 1, OLD), (Store.USAGE_DAY, 2, OLD)])
-    await steward.means.owner.execute(loss)
+    await steward.retention.partitions.ensure(SHORT, [(Store.USAGE_DAY, 1, OLD), (Store.USAGE_DAY, 2, OLD)])
+    await steward.retention.owner.execute(loss)
     assert calls(await check(steward)) == 11
 
 
 async def test_days_without_their_partition_are_counted(steward: Steward) -> None:
     """Deltas alone are no answer: a partition of the sums may have been there and gone."""
     await fill(steward)
-    await steward.means.owner.execute("UPDATE usage_delta SET calls = 1000")
+    await steward.retention.owner.execute("UPDATE usage_delta SET calls = 1000")
     assert calls(await check(steward)) == 11
 
 
@@ -107,7 +107,7 @@ async def test_held_calls_of_an_erased_account_are_not_in_the_number(steward: St
     await fold(steward)
     await steward.hold(account="other", model="gpt-4o")
     kind = ErasureKind.ACCOUNT
-    await request_erasure(steward.means, kind=kind, account="other", user=None, reason="letter", actor="cli")
+    await request_erasure(steward.retention, kind=kind, account="other", user=None, reason="letter", actor="cli")
     assert await steward.value("SELECT count(*) FROM usage_day WHERE account_id = 2") == 0
     assert await steward.value("SELECT count(*) FROM call_held") == 6
 

@@ -50,7 +50,7 @@ async def fill(steward: Steward) -> list[str]:
             for letter in "ab"
         )
     )
-    return [part.name for part in await steward.means.partitions.list(Store.CALL)]
+    return [part.name for part in await steward.retention.partitions.list(Store.CALL)]
 
 
 async def detach_all(steward: Steward) -> None:
@@ -92,7 +92,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 async def assert_ended_once(steward: Steward) -> None:
     """One record of all of it, every row counted once, every entry there once, nothing left and nothing wrong."""
-    assert await steward.means.partitions.detached() == frozenset()
+    assert await steward.retention.partitions.detached() == frozenset()
     records = await steward.ingest.fetch("SELECT state, rows_dropped, failure FROM purge_run WHERE plan_digest <> ''")
     assert [tuple(record) for record in records if record["rows_dropped"]] == [("DONE", 2 * WEEKS, None)]
     assert [kind for kind in await steward.kinds() if kind != "HOLD_PLACED"] == ENTRIES
@@ -103,11 +103,11 @@ async def test_a_partition_that_is_read_keeps_none_of_the_others(steward: Stewar
     """Whoever reads a detached partition delays its drop; the others go, and the next purge drops what is left."""
     names = await fill(steward)
     await detach_all(steward)
-    steward.means.partitions = Partitions(steward.means.owner, attempts=1)
+    steward.retention.partitions = Partitions(steward.retention.owner, attempts=1)
     async with reading(any_database_url, names[1]):
         with pytest.raises(PartitionsBusyError):
             await steward.purge()
-        assert await steward.means.partitions.detached() == {names[1]}
+        assert await steward.retention.partitions.detached() == {names[1]}
         assert await steward.value("SELECT failure FROM purge_run WHERE state = 'DETACHED'")
     (run,) = await steward.purge()
     assert run.rows_dropped == 2 * WEEKS
@@ -124,10 +124,10 @@ async def test_a_drop_that_is_cut_off_stops_none_of_the_others(
     async with reading(any_database_url, names[2]):
         purging = asyncio.create_task(steward.purge())
         await until(lambda: steward.value(WAITING, names[2]))
-        await steward.means.owner.execute(cut_off, await steward.value(WAITING, names[2]))
+        await steward.retention.owner.execute(cut_off, await steward.value(WAITING, names[2]))
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
             await purging
-    assert await steward.means.partitions.detached() == {names[2]}
+    assert await steward.retention.partitions.detached() == {names[2]}
     assert await steward.value("SELECT state FROM purge_run") == "DETACHED"
     await steward.purge()
     await assert_ended_once(steward)
@@ -140,7 +140,7 @@ async def test_what_has_lost_its_indexes_is_still_a_partition_that_goes(steward:
     await stop_at(steward, "index dropped" if dropped else "held rows copied", times=dropped or 1)
     assert await steward.value(INDEXES_LEFT, names[0]) == INDEXES - dropped
     assert await steward.value(f"SELECT count(*) FROM {quoted(names[0])}") == 2
-    assert names[0] in await steward.means.partitions.detached()
+    assert names[0] in await steward.retention.partitions.detached()
     assert (await steward.findings()).keys() == {"deadlines"}
     await steward.purge()
     await assert_ended_once(steward)
@@ -154,7 +154,7 @@ async def test_a_hold_placed_among_indexes_keeps_the_rows(steward: Steward, drop
     await steward.hold()
     (run,) = await steward.purge()
     assert await steward.column(HELD_PARTS) == ALL_PARTS
-    assert run.rows_held_back == (await page_holds(steward.means.owner, 1))[0].copies == 2 * WEEKS
+    assert run.rows_held_back == (await page_holds(steward.retention.owner, 1))[0].copies == 2 * WEEKS
     await assert_ended_once(steward)
 
 
@@ -167,7 +167,7 @@ async def test_what_was_copied_is_not_copied_again(steward: Steward, any_databas
         purging = asyncio.create_task(steward.purge())
         await until(lambda: steward.value(WAITING, names[0]))
         assert await steward.column(HELD_PARTS) == ALL_PARTS[:2]
-        await steward.means.owner.execute("DELETE FROM call_held")
+        await steward.retention.owner.execute("DELETE FROM call_held")
     await purging
     assert await steward.column(HELD_PARTS) == ALL_PARTS[2:]
 
@@ -188,7 +188,7 @@ async def test_a_hold_between_two_drops_keeps_all_that_is_not_dropped(steward: S
     kept = ALL_PARTS[2:]
     assert await steward.column(HELD_PARTS) == kept
     assert (run.rows_held_back, run.rows_dropped) == (len(kept), 2 * WEEKS)
-    assert (await page_holds(steward.means.owner, 1))[0].copies == len(kept)
+    assert (await page_holds(steward.retention.owner, 1))[0].copies == len(kept)
     await assert_ended_once(steward)
 
 
@@ -205,7 +205,7 @@ async def test_a_hold_that_waits_for_the_copying_keeps_all_of_it(steward: Stewar
     (run,) = await purging
     assert await steward.column(HELD_PARTS) == ALL_PARTS
     assert (run.rows_held_back, run.rows_dropped) == (2 * WEEKS, 2 * WEEKS)
-    assert (await page_holds(steward.means.owner, 1))[0].copies == 2 * WEEKS
+    assert (await page_holds(steward.retention.owner, 1))[0].copies == 2 * WEEKS
     await assert_ended_once(steward)
 
 
@@ -227,7 +227,7 @@ async def test_a_hold_placed_at_any_drop_keeps_partitions_whole(steward: Steward
     kept = await steward.column(HELD_PARTS)
     assert [one[0] for one in kept[::2]] == [one[0] for one in kept[1::2]]
     assert len(kept) == run.rows_held_back >= 2 * (WEEKS - gone)
-    assert (await page_holds(steward.means.owner, 1))[0].copies == len(kept)
+    assert (await page_holds(steward.retention.owner, 1))[0].copies == len(kept)
     await assert_ended_once(steward)
 
 
@@ -248,7 +248,7 @@ async def test_drops_leave_connections_to_others(steward: Steward, any_database_
     """However many partitions go, the purge has two connections of the owner, and the third is left to others."""
     names = await fill(steward)
     await detach_all(steward)
-    owner = steward.means.owner
+    owner = steward.retention.owner
     seen = set()
     async with reading(any_database_url, *names):
         purging = asyncio.create_task(steward.purge())

@@ -11,7 +11,7 @@ from ingesting import call
 from steward import NOW, SHORT, Killed, Steward, stewarding
 
 from policies.policy.model import Store
-from service.retention.rollups.compaction import Folder
+from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.rebuild import days_to_rebuild, rebuild_sums, rest_again
 
 AMOUNT = """
@@ -26,8 +26,8 @@ TWICE = """
 RIGHT = Decimal(6)
 
 
-def folder(steward: Steward) -> Folder:
-    return Folder(steward.means.owner, ensure=lambda needs: steward.means.partitions.ensure(SHORT, needs))
+def folder(steward: Steward) -> Compaction:
+    return Compaction(steward.retention.owner, ensure=lambda needs: steward.retention.partitions.ensure(SHORT, needs))
 
 
 @pytest.fixture
@@ -44,10 +44,10 @@ async def steward(any_database_url: str, tmp_path: Path) -> AsyncIterator[Stewar
 
 async def rebuild(steward: Steward) -> list[tuple[int, int]]:
     """Calls before and after, of each day that was made anew."""
-    days = await days_to_rebuild(steward.means)
-    done = [(one.before, one.after) async for one in rebuild_sums(steward.means, days, actor="cli")]
+    days = await days_to_rebuild(steward.retention)
+    done = [(one.before, one.after) async for one in rebuild_sums(steward.retention, days, actor="cli")]
     await folder(steward).fold_all()
-    await rest_again(steward.means)
+    await rest_again(steward.retention)
     return done
 
 
@@ -73,7 +73,7 @@ async def test_right_sums_are_left_alone(steward: Steward) -> None:
 )
 async def test_sums_are_those_of_the_calls_again(steward: Steward, damage: str) -> None:
     """Whatever was done to rollups, deltas or the sums over them: fsck names it, and names nothing afterwards."""
-    await steward.means.owner.execute(damage)
+    await steward.retention.owner.execute(damage)
     assert "usage" in await steward.findings()
     await rebuild(steward)
     assert await steward.findings() == {}
@@ -83,7 +83,7 @@ async def test_sums_are_those_of_the_calls_again(steward: Steward, damage: str) 
 
 async def test_the_ledger_says_what_the_sums_said_before(steward: Steward) -> None:
     """Each day has its entry: how many calls its sums said, and say now. So nobody hides deleted calls by this."""
-    await steward.means.owner.execute("DELETE FROM call WHERE source_id = 'c1'")
+    await steward.retention.owner.execute("DELETE FROM call WHERE source_id = 'c1'")
     assert await rebuild(steward) == [(2, 1)]
     newest = await steward.ledger.entry(await steward.ledger.size() - 1)
     amounts = {"amount_before": "2.5", "amount_after": "0.5"}
@@ -93,16 +93,16 @@ async def test_the_ledger_says_what_the_sums_said_before(steward: Steward) -> No
 
 async def test_days_whose_calls_are_gone_keep_their_sums(steward: Steward) -> None:
     """What was purged, or is in a partition that is gone, is in the sums alone: it is never made anew from nothing."""
-    first = (await steward.means.partitions.list(Store.CALL))[0].name
-    await steward.means.owner.execute(f"DROP TABLE {first}")
+    first = (await steward.retention.partitions.list(Store.CALL))[0].name
+    await steward.retention.owner.execute(f"DROP TABLE {first}")
     assert await rebuild(steward) == []
     assert await steward.value(AMOUNT) == RIGHT
 
 
 async def test_readers_and_writers_go_on_meanwhile(steward: Steward) -> None:
     """Calls that come while days are made anew are counted once, and who reads sees the old sums or the right ones."""
-    await steward.means.owner.execute("DELETE FROM usage_day")
-    await steward.means.owner.execute("DELETE FROM usage_quarter")
+    await steward.retention.owner.execute("DELETE FROM usage_day")
+    await steward.retention.owner.execute("DELETE FROM usage_quarter")
     seen, stop = set[Decimal](), asyncio.Event()
 
     async def read() -> None:
@@ -131,11 +131,11 @@ async def test_readers_and_writers_go_on_meanwhile(steward: Steward) -> None:
 
 async def test_killed_between_days_it_goes_on(steward: Steward) -> None:
     """Each day is whole: what was done stays done, and the next run does the rest."""
-    await steward.means.owner.execute("DELETE FROM usage_quarter")
-    days = await days_to_rebuild(steward.means)
+    await steward.retention.owner.execute("DELETE FROM usage_quarter")
+    days = await days_to_rebuild(steward.retention)
     with pytest.raises(Killed):
-        async for _ in rebuild_sums(steward.means, days, actor="cli"):
+        async for _ in rebuild_sums(steward.retention, days, actor="cli"):
             raise Killed
-    assert len(await days_to_rebuild(steward.means)) == len(days) - 1
+    assert len(await days_to_rebuild(steward.retention)) == len(days) - 1
     await rebuild(steward)
     assert await steward.findings() == {}

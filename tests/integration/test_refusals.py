@@ -16,7 +16,7 @@ from service.access.principal import Principal
 from service.api.calls.ingest_report import RefusalReason
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
-from service.ingest.results import Status, Verdict
+from service.ingest.results import RowResult, Status
 from service.storage.control.refusals import forget_refusals
 
 REPORT = """
@@ -194,7 +194,7 @@ async def test_counts_wait_for_the_database(ingest: Ingest) -> None:
     await log.start()
     principal = Principal("testkey2", Role.INGEST, None)
     await ingest.database.owner.execute("ALTER TABLE ingest_refusal RENAME TO hidden")
-    verdicts = [Verdict(Status.REJECTED, code=Refusal.TOO_NEW)] * 3
+    verdicts = [RowResult(Status.REJECTED, code=Refusal.TOO_NEW)] * 3
 
     await log.refuse_rows("native", principal, verdicts)
     await ingest.database.owner.execute("ALTER TABLE hidden RENAME TO ingest_refusal")

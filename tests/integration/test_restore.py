@@ -21,7 +21,7 @@ from policies.policy.views import view_table
 from service.keyring import KeyDestroyedError, PeriodKeyName, open_keyring
 from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.errors import PurgeClockError
 from service.retention.holds.holds import lift_hold
 from service.retention.maintenance import maintain
@@ -58,13 +58,13 @@ async def pg(server: Server, program: str, url: str, *arguments: str | Path) -> 
 
 
 @asynccontextmanager
-async def restored(steward: Steward, url: str) -> AsyncIterator[Means]:
+async def restored(steward: Steward, url: str) -> AsyncIterator[RetentionContext]:
     """The restored database with the keyring as it is now."""
     database = await Database.open(url)
     accounts = Accounts(1)
     try:
         yield replace(
-            steward.means, database=database, partitions=Partitions(database.owner), accounts=accounts, ledger=None
+            steward.retention, database=database, partitions=Partitions(database.owner), accounts=accounts, ledger=None
         )
     finally:
         await database.close()
@@ -82,26 +82,26 @@ async def test_a_dump_from_before_the_purge_cannot_be_opened(
     await pg(embedded_18, "pg_dump", steward.ingest.url, "-Fc", "-f", dump)
     (row,) = await steward.ingest.fetch(SEALED, PAST + timedelta(days=1))
     day = f"{PAST:%Y-%m-%d}"
-    period_key = await steward.means.keyring.period_key(1, "personal", day, mint=False)
+    period_key = await steward.retention.keyring.period_key(1, "personal", day, mint=False)
     (run,) = await steward.purge()
     assert run.keys_destroyed == 1
 
     with embedded_18.database() as url:
         await pg(embedded_18, "pg_restore", url, dump)
-        async with restored(steward, url) as means:
-            (again,) = await means.owner.fetch(SEALED, PAST + timedelta(days=1))
+        async with restored(steward, url) as retention:
+            (again,) = await retention.owner.fetch(SEALED, PAST + timedelta(days=1))
             assert again["sealed"] == row["sealed"]
             with pytest.raises(KeyDestroyedError):
-                await means.keyring.period_key(1, "personal", day, mint=True)
-            await no_other_key_opens(means, again)
+                await retention.keyring.period_key(1, "personal", day, mint=True)
+            await no_other_key_opens(retention, again)
             # With the destroyed key it would have opened: the dump is what it was, only the key is gone.
-            assert await opens(means, again, period_key)
-            await nothing_past_is_served(means)
-            await purged_again(means)
+            assert await opens(retention, again, period_key)
+            await nothing_past_is_served(retention)
+            await purged_again(retention)
 
 
-async def opens(means: Means, row, period_key: bytes) -> bool:
-    account_key = await means.keyring.account_key(row["account_id"], mint=False)
+async def opens(retention: RetentionContext, row, period_key: bytes) -> bool:
+    account_key = await retention.keyring.account_key(row["account_id"], mint=False)
     place = Context(row["account_id"], "call_error", row["id"].bytes, f"{row['occurred_at']:%Y-%m-%d}", "personal")
     try:
         open_sealed(row["sealed"], data_key=data_key(period_key, account_key), context=place)
@@ -110,17 +110,17 @@ async def opens(means: Means, row, period_key: bytes) -> bool:
     return True
 
 
-async def no_other_key_opens(means: Means, row) -> None:
-    for name in await means.keyring.periods():
-        assert not await opens(means, row, await means.keyring.period_key(*name, mint=False))
+async def no_other_key_opens(retention: RetentionContext, row) -> None:
+    for name in await retention.keyring.periods():
+        assert not await opens(retention, row, await retention.keyring.period_key(*name, mint=False))
 
 
-async def nothing_past_is_served(means: Means) -> None:
+async def nothing_past_is_served(retention: RetentionContext) -> None:
     """No list shows the old error, nor does the call that it belongs to."""
-    await means.accounts.refresh()
-    reader = await Reader.open(means.database, means.accounts, means.keyring)
+    await retention.accounts.refresh()
+    reader = await Reader.open(retention.database, retention.accounts, retention.keyring)
     scope = Scope("testkey2", Role.ADMIN, None, SHORT, view_table(SHORT, Role.ADMIN))
-    shelf = Shelf(means.database, means.accounts, means.keyring, SHORT, means.partitions, reader)
+    shelf = Shelf(retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader)
     data = await shelf.data(
         "{ errors { nodes { type message } } calls { nodes { sourceId error { message } } } }", scope
     )
@@ -133,23 +133,23 @@ async def nothing_past_is_served(means: Means) -> None:
     assert "young" in data["errors"]["nodes"][0]["message"]
 
 
-async def purged_again(means: Means) -> None:
+async def purged_again(retention: RetentionContext) -> None:
     """The old error partition is due at once; after the wait that a restored clock record asks for, it is dropped."""
-    (due,) = (await plan_purge(means)).partitions
+    (due,) = (await plan_purge(retention)).partitions
     assert due.end <= NOW - timedelta(days=30)
     try:
-        (run,) = await run_purge(means)
+        (run,) = await run_purge(retention)
     except PurgeClockError:
-        (run,) = await run_purge(means, plan_digest=(await plan_purge(means)).digest())
+        (run,) = await run_purge(retention, plan_digest=(await plan_purge(retention)).digest())
     assert run.rows_dropped == 1
-    assert await means.owner.fetchval("SELECT count(*) FROM call_error") == 1
+    assert await retention.owner.fetchval("SELECT count(*) FROM call_error") == 1
 
 
 async def test_a_database_that_forgot_an_erasure_says_so(steward: Steward) -> None:
     """What the ledger has and the database has not, as after a restore, is a finding that names it."""
     await steward.report(failed("a", YOUNG, user="u1"))
     hold = await steward.hold()
-    await lift_hold(steward.means, hold.id, reason="settled", actor="cli")
+    await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
     assert await steward.findings() == {}
     await steward.ingest.database.owner.execute("DELETE FROM hold")
     assert str(hold.id) in (await steward.findings())["record"]
@@ -162,7 +162,7 @@ async def test_an_old_keyring_and_the_present_database(steward: Steward, tmp_pat
     await steward.purge()
     old = await open_keyring(f"file:{tmp_path / 'copy'}", f"file:{tmp_path / 'kek'}", create=False)
     assert PeriodKeyName(1, "personal", f"{PAST:%Y-%m-%d}") in await old.periods()
-    assert await maintain(replace(steward.means, keyring=old))
-    assert await old.periods() == await steward.means.keyring.periods()
-    assert await replay_tombstones(steward.means.owner, old) == 0
+    assert await maintain(replace(steward.retention, keyring=old))
+    assert await old.periods() == await steward.retention.keyring.periods()
+    assert await replay_tombstones(steward.retention.owner, old) == 0
     await old.close()

@@ -13,10 +13,10 @@ from steward import SHORT, YOUNG, Steward, failed, stewarding
 from policies import Role
 from policies.admission.segments import masked
 from service.query.reader import Reader
-from service.retention.erasure.erasure import Erasure, ErasureKind, request_erasure
+from service.retention.erasure.erasure import ErasureKind, RecordedErasure, request_erasure
 from service.retention.holds.escrow import open_held
 from service.retention.holds.held_copies import count_copies, held_calls, held_errors
-from service.retention.holds.holds import Hold, lift_hold
+from service.retention.holds.holds import RecordedHold, lift_hold
 from service.retention.maintenance import maintain
 
 BY_USER = '{user: {id: "u-mallory"}}'
@@ -38,14 +38,14 @@ class Case:
     """A hold on the calls of one model, and an erasure of a person who has some of them."""
 
     steward: Steward
-    hold: Hold
-    erasure: Erasure
+    hold: RecordedHold
+    erasure: RecordedErasure
 
     async def shelf(self) -> Shelf:
         """As another process reads that begins now."""
-        means = self.steward.means
-        reader = await Reader.open(means.database, means.accounts, means.keyring)
-        return Shelf(means.database, means.accounts, means.keyring, SHORT, means.partitions, reader)
+        retention = self.steward.retention
+        reader = await Reader.open(retention.database, retention.accounts, retention.keyring)
+        return Shelf(retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ async def case(any_database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
         )
         hold = await steward.hold(model="held")
         erasure = await request_erasure(
-            steward.means, kind=ErasureKind.USER, account="acme", user="u-mallory", reason="asked", actor="cli"
+            steward.retention, kind=ErasureKind.USER, account="acme", user="u-mallory", reason="asked", actor="cli"
         )
         yield Case(steward, hold, erasure)
 
@@ -101,11 +101,11 @@ async def test_a_restricted_error_is_not_revealed(case: Case) -> None:
 
 async def test_the_holds_export_has_the_person(case: Case) -> None:
     """What the hold names is there for its owner, with the pseudonym and the text, and nobody else's rows with it."""
-    means = case.steward.means
-    async with means.owner.acquire() as connection, connection.transaction():
+    retention = case.steward.retention
+    async with retention.owner.acquire() as connection, connection.transaction():
         calls = [row async for row in held_calls(connection, case.hold)]
         errors = [row async for row in held_errors(connection, case.hold)]
-        (details,) = [await open_held(means.keyring, row) for row in errors]
+        (details,) = [await open_held(retention.keyring, row) for row in errors]
 
     assert [(row["source_id"], row["user_token"] is not None) for row in calls] == [("theirs", True)]
     assert details is not None and details.message is not None
@@ -116,10 +116,10 @@ async def test_the_state_is_told_and_ends_with_the_hold(case: Case) -> None:
     """`erasures` says RESTRICTED until the hold is lifted, then DONE; the ledger has each step."""
     shelf = await case.shelf()
     asked = "{ erasures { nodes { state restrictedAt finishedAt blockedByHolds } } }"
-    services = {"means": case.steward.means}
+    services = {"retention": case.steward.retention}
     before = (await shelf.ask(asked, shelf.scope(Role.COMPLIANCE), services=services)).data["erasures"]["nodes"][0]
-    await lift_hold(case.steward.means, case.hold.id, reason="settled", actor="cli")
-    assert await maintain(case.steward.means)
+    await lift_hold(case.steward.retention, case.hold.id, reason="settled", actor="cli")
+    assert await maintain(case.steward.retention)
     after = (await shelf.ask(asked, shelf.scope(Role.COMPLIANCE), services=services)).data["erasures"]["nodes"][0]
 
     assert (before["state"], before["finishedAt"], len(before["blockedByHolds"])) == ("RESTRICTED", None, 1)
@@ -135,11 +135,11 @@ async def test_what_comes_after_keeps_the_one_copy(case: Case) -> None:
     statement = "SELECT user_token FROM call_held WHERE source_id = 'theirs'"
     (before,) = await case.steward.column(statement)
     await request_erasure(
-        case.steward.means, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="ended", actor="cli"
+        case.steward.retention, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="ended", actor="cli"
     )
 
     assert await case.steward.column(statement) == [before]
     assert before is not None
-    async with case.steward.means.owner.acquire() as connection:
+    async with case.steward.retention.owner.acquire() as connection:
         assert await count_copies(connection, case.hold) == (2, 2)
     assert await case.steward.value("SELECT count(*) FROM call") == 0

@@ -17,7 +17,7 @@ from service.ingest.preparation.sealing import Sealer
 from service.keyring import Keyring, PeriodKeyName, create_kek_file, open_keyring
 from service.retention.audit.fsck import Finding, check_ledger
 from service.retention.clock_guard import Clock, machine_clock
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.purge.runner import run_purge
 from service.retention.purge_runs import Runs
 from service.storage.control.accounts import Accounts
@@ -59,9 +59,11 @@ class Ledger:
     clock: Clock = machine_clock
 
     @property
-    def means(self) -> Means:
+    def retention(self) -> RetentionContext:
         accounts = Accounts(1)
-        return Means(self.database, self.partitions, self.keyring, accounts, lambda: POLICY, clock=self.clock)
+        return RetentionContext(
+            self.database, self.partitions, self.keyring, accounts, lambda: POLICY, clock=self.clock
+        )
 
     async def sql(self, statement: str, *values: object) -> None:
         await self.database.owner.execute(statement, *values)
@@ -81,7 +83,7 @@ class Ledger:
 
     async def failed(self) -> dict[str, str]:
         """The checks that fail, with what they say."""
-        findings: list[Finding] = [finding async for finding in check_ledger(self.means)]
+        findings: list[Finding] = [finding async for finding in check_ledger(self.retention)]
         assert [finding.check for finding in findings] == CHECKS
         return {finding.check: finding.detail for finding in findings if not finding.ok}
 
@@ -113,7 +115,7 @@ async def test_a_sound_ledger_passes(any_database_url: str, tmp_path: Path) -> N
     """Calls within their windows, with their errors, keys and sums, before and after a purge of nothing."""
     async with open_ledger(any_database_url, tmp_path) as ledger:
         assert await ledger.failed() == {}
-        assert await run_purge(ledger.means) == []
+        assert await run_purge(ledger.retention) == []
         assert await ledger.failed() == {}
 
 
@@ -123,7 +125,7 @@ async def test_a_purged_ledger_passes(ledger: Ledger) -> None:
     await ledger.record(NOW - timedelta(days=500), error=False)
     await ledger.sql("DELETE FROM usage_delta WHERE bucket_at < $1", NOW - timedelta(days=450))
     assert "deadlines" in await ledger.failed()
-    (run,) = await run_purge(ledger.means)
+    (run,) = await run_purge(ledger.retention)
     assert run.rows_dropped == 2
     assert await ledger.failed() == {}
 
@@ -213,7 +215,7 @@ async def test_keys_that_were_destroyed_on_record_are_not_lost(ledger: Ledger) -
 async def test_a_clock_that_is_off_is_a_finding(ledger: Ledger) -> None:
     """fsck goes on with a wrong clock, and says so first."""
     ledger.clock = lambda: NOW + timedelta(days=2)
-    findings = [finding async for finding in check_ledger(ledger.means)]
+    findings = [finding async for finding in check_ledger(ledger.retention)]
     assert [finding.check for finding in findings if not finding.ok] == ["clocks"]
 
 
@@ -230,7 +232,7 @@ async def test_the_tables_of_a_purge_under_way_are_not_forgotten_ones(ledger: Le
             raise Killed
 
     with pytest.raises(Killed):
-        await run_purge(ledger.means, on_step=kill)
+        await run_purge(ledger.retention, on_step=kill)
     assert len(await ledger.partitions.detached()) == 2
     assert (await ledger.failed()).keys() == {"deadlines"}
     assert (await Runs(ledger.database.owner).newest()).state == "DETACHED"

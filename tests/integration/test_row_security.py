@@ -19,8 +19,8 @@ from service.api.schema import build_schema
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.retention.erasure.erasure import ErasureKind, request_erasure
-from service.storage.control.exports import ExportKind, ask_export
-from service.storage.database import Database, Lent
+from service.storage.control.exports import ExportKind, request_export
+from service.storage.database import Database, ReadLease
 from service.storage.schema import row_security
 from service.storage.schema.migrate import migrate
 
@@ -61,14 +61,14 @@ class House:
     ids: dict[str, str]
 
     async def ask(self, root: str, scope: Scope) -> Any:
-        services = {"means": self.steward.means}
+        services = {"retention": self.steward.retention}
         return await self.shelf.ask(QUESTIONS[root] % self.ids, scope, services=services, ledger=self.steward.ledger)
 
 
 @pytest.fixture
 async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
     async with stewarding(any_database_url, tmp_path) as steward:
-        means = steward.means
+        retention = steward.retention
         ids: dict[str, str] = {}
         for name in ("mine", "theirs"):
             model = f"{name}-model"
@@ -77,17 +77,17 @@ async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
             await steward.report(*rows)
             hold = await steward.hold(account=name, model=f"{name}-model")
             erasure = await request_erasure(
-                means, kind=ErasureKind.USER, account=name, user="u2", reason=f"{name} asked", actor="cli"
+                retention, kind=ErasureKind.USER, account=name, user="u2", reason=f"{name} asked", actor="cli"
             )
             ids |= {"hold": encode_id("hold", hold.id), "erasure": encode_id("erasure", erasure.id)}
-        await means.accounts.refresh()
-        mine, theirs = [await means.accounts.find(name) for name in ("mine", "theirs")]
+        await retention.accounts.refresh()
+        mine, theirs = [await retention.accounts.find(name) for name in ("mine", "theirs")]
         assert mine is not None and theirs is not None
-        reader = await Reader.open(means.database, means.accounts, means.keyring)
-        shelf = Shelf(means.database, means.accounts, means.keyring, SHORT, means.partitions, reader)
+        reader = await Reader.open(retention.database, retention.accounts, retention.keyring)
+        shelf = Shelf(retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader)
         request = {"format": "CSV", "fields": [], "filter": None}
         asker = shelf.scope(Role.VIEWER, theirs)
-        record = await ask_export(means.database, uuid4(), ExportKind.CALLS, asker, digest(SHORT), request)
+        record = await request_export(retention.database, uuid4(), ExportKind.CALLS, asker, digest(SHORT), request)
         calls = await shelf.data('{ calls(filter: {account: {eq: "theirs"}}) { nodes { id } } }')
         ids |= {"export": encode_export_id(record.id), "call": calls["calls"]["nodes"][0]["id"]}
         await steward.purge()
@@ -97,12 +97,12 @@ async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
 @pytest.fixture
 def forgetful(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
     """The house with a service that has lost every filter by account: only the connection knows whose it is."""
-    original = Lent.__init__
+    original = ReadLease.__init__
 
-    def bound(self: Lent, database: Database, _: tuple[int, ...] | None) -> None:
+    def bound(self: ReadLease, database: Database, _: tuple[int, ...] | None) -> None:
         original(self, database, (house.mine,))
 
-    monkeypatch.setattr(Lent, "__init__", bound)
+    monkeypatch.setattr(ReadLease, "__init__", bound)
     return house
 
 
@@ -171,7 +171,7 @@ SCOPED = "SELECT tablename, qual FROM pg_policies WHERE roles = '{calledger_app}
 
 async def test_the_catalogue_guards_every_table_of_accounts(house: House) -> None:
     """Each table that names an account has row-level security, and the scoped role reads it by its policy or not."""
-    owner = house.steward.means.owner
+    owner = house.steward.retention.owner
     readable = {row[0] for row in await owner.fetch(READABLE)}
     conditions = {row["tablename"]: row["qual"] for row in await owner.fetch(SCOPED)}
     tables = {row[0]: row[1] for row in await owner.fetch(ACCOUNT_COLUMNS)}

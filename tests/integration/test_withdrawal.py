@@ -11,7 +11,7 @@ from steward import NOW, YOUNG, Steward, failed, stewarding
 from policies import canonical, digest
 from policies.policy.model import Action, Policy
 from service.retention.maintenance import maintain
-from service.retention.rollups.compaction import Folder
+from service.retention.rollups.compaction import Compaction
 from service.retention.withdrawal import remove_withdrawn
 
 LEFT = "SELECT count(*) FROM {table} WHERE {column} IS NOT NULL AND {column}::text <> '[redacted:operational]'"
@@ -41,8 +41,8 @@ def acting(policy: Policy, action: Action, *fields: str) -> Policy:
 
 
 async def fold(steward: Steward) -> None:
-    partitions, policy = steward.means.partitions, steward.means.policy
-    await Folder(
+    partitions, policy = steward.retention.partitions, steward.retention.policy
+    await Compaction(
         steward.ingest.database.owner, ensure=lambda needs: partitions.ensure(policy(), list(needs))
     ).fold_all()
 
@@ -59,7 +59,7 @@ async def fill(steward: Steward) -> None:
 
 
 async def change(steward: Steward, policy: Policy, ago: timedelta) -> None:
-    await apply(steward, steward.means.policy(), NOW - timedelta(days=300))
+    await apply(steward, steward.retention.policy(), NOW - timedelta(days=300))
     await apply(steward, policy, NOW - ago)
 
 
@@ -74,8 +74,8 @@ async def left(steward: Steward) -> dict[str, int]:
 async def test_dropped_fields_go_after_the_delay_and_sums_still_prove(steward: Steward) -> None:
     """Columns of calls and errors are null, sums are regrouped, the ledger says so; and it is done once."""
     await fill(steward)
-    await change(steward, acting(steward.means.policy(), Action.DROP, *FIELDS), timedelta(hours=73))
-    assert await maintain(steward.means)
+    await change(steward, acting(steward.retention.policy(), Action.DROP, *FIELDS), timedelta(hours=73))
+    assert await maintain(steward.retention)
 
     assert set((await left(steward)).values()) == {0}
     assert await steward.value("SELECT count(*) FROM call_error WHERE provider IS NOT NULL OR api_key IS NOT NULL") == 0
@@ -86,7 +86,7 @@ async def test_dropped_fields_go_after_the_delay_and_sums_still_prove(steward: S
     await fold(steward)
     assert await steward.findings() == {}
     assert (await steward.kinds()).count("FIELD_REMOVED") == len(FIELDS)
-    assert await remove_withdrawn(steward.means) == 0
+    assert await remove_withdrawn(steward.retention) == 0
     assert (await steward.kinds()).count("FIELD_REMOVED") == len(FIELDS)
 
 
@@ -94,8 +94,8 @@ async def test_masked_fields_are_overwritten_by_their_mask(steward: Steward) -> 
     """After `mask` the stored text is the mask, in calls, errors and sums."""
     await fill(steward)
     fields = ("Call.operation", "Call.provider", "Call.apiKey")
-    await change(steward, acting(steward.means.policy(), Action.MASK, *fields), timedelta(hours=73))
-    await remove_withdrawn(steward.means)
+    await change(steward, acting(steward.retention.policy(), Action.MASK, *fields), timedelta(hours=73))
+    await remove_withdrawn(steward.retention)
 
     found = await left(steward)
     assert (found["operation"], found["provider"], found["api_key"], found["input_tokens"]) == (0, 0, 0, 4)
@@ -105,27 +105,27 @@ async def test_masked_fields_are_overwritten_by_their_mask(steward: Steward) -> 
 async def test_nothing_goes_within_the_delay_or_when_the_policy_is_put_back(steward: Steward) -> None:
     """A typo that is undone costs no data."""
     await fill(steward)
-    before, kept = await left(steward), steward.means.policy()
+    before, kept = await left(steward), steward.retention.policy()
     await change(steward, acting(kept, Action.DROP, *FIELDS), timedelta(hours=71))
-    assert await remove_withdrawn(steward.means) == 0
+    assert await remove_withdrawn(steward.retention) == 0
     await apply(steward, kept, NOW - timedelta(hours=70))
-    assert await remove_withdrawn(steward.means) == 0
+    assert await remove_withdrawn(steward.retention) == 0
     assert await left(steward) == before
 
 
 async def test_it_goes_on_after_a_crash(steward: Steward) -> None:
     """What was removed and not recorded is looked for again; the record and the ledger's entry come together."""
     await fill(steward)
-    await change(steward, acting(steward.means.policy(), Action.DROP, "Call.operation"), timedelta(hours=73))
-    await remove_withdrawn(steward.means)
+    await change(steward, acting(steward.retention.policy(), Action.DROP, "Call.operation"), timedelta(hours=73))
+    await remove_withdrawn(steward.retention)
     await steward.ingest.database.owner.execute("DELETE FROM field_removal")
-    assert await remove_withdrawn(steward.means) == 0
+    assert await remove_withdrawn(steward.retention) == 0
     assert await steward.value("SELECT count(*) FROM field_removal") == 1
 
 
 async def test_what_the_first_policy_never_kept_is_not_looked_for(steward: Steward) -> None:
     """Under the first policy of an installation nothing is from before."""
     await fill(steward)
-    await apply(steward, acting(steward.means.policy(), Action.DROP, "Call.operation"), NOW - timedelta(days=300))
-    assert await remove_withdrawn(steward.means) == 0
+    await apply(steward, acting(steward.retention.policy(), Action.DROP, "Call.operation"), NOW - timedelta(days=300))
+    assert await remove_withdrawn(steward.retention) == 0
     assert await steward.value("SELECT count(*) FROM field_removal") == 0

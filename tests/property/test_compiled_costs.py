@@ -19,7 +19,7 @@ from usage_ledger import Ledger, Reported
 
 from policies.policy.model import Role, View
 from service.query.model.scope import Scope
-from service.retention.rollups.compaction import Folder
+from service.retention.rollups.compaction import Compaction
 
 DAY, KOLKATA = timedelta(days=1), timedelta(hours=18, minutes=30)
 FIGURES = [
@@ -145,7 +145,9 @@ def _call(index: int, moment: Any) -> Reported:
 async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
     """Calls of two accounts over the last month, some folded."""
     async with open_shelf(database_url, tmp_path) as shelf:
-        ledger = Ledger(shelf.database, shelf.accounts, shelf.policy, shelf.partitions, Folder(shelf.database.owner))
+        ledger = Ledger(
+            shelf.database, shelf.accounts, shelf.policy, shelf.partitions, Compaction(shelf.database.owner)
+        )
         now = await shelf.now()
         calls = [_call(index, now - timedelta(hours=11 * index, minutes=index)) for index in range(60)]
         await ledger.report(calls[:40])

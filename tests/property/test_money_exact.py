@@ -25,7 +25,7 @@ from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.query.usage.consistency import check_usage
 from service.query.usage.correction_check import check_corrections
-from service.retention.rollups.compaction import Folder
+from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.totals_check import check_overall
 
 CALLS = """
@@ -103,7 +103,7 @@ class Books:
         async def ensure(needs: Any) -> None:
             await self.ingest.partitions.ensure(self.ingest.applied.policy, needs)
 
-        await Folder(self.ingest.database.owner, ensure=ensure, rows=rows).fold()
+        await Compaction(self.ingest.database.owner, ensure=ensure, rows=rows).fold()
 
     async def prove(self) -> None:
         owner, policy = self.ingest.database.owner, self.ingest.applied.policy

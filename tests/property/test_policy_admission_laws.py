@@ -244,9 +244,9 @@ ALIKE = [field.name for field in fields(Report) if field.name not in _NOT_STORED
 def test_a_whole_report_is_what_admission_makes_of_it(reports: list[Report], admission: Admission) -> None:
     """Whatever was admitted before: a report passes whole only where `admit` takes nothing and changes nothing."""
     for report in reports:
-        before = admission.whole(report)
+        before = admission.unchanged(report)
         admitted = admission.admit(report)
-        for whole in (before, admission.whole(report)):
+        for whole in (before, admission.unchanged(report)):
             if whole is None:
                 continue
             assert whole is report
@@ -260,12 +260,12 @@ def test_an_ordinary_call_passes_whole_from_the_second_time_on() -> None:
     admission = Admission(POLICY, Redactor())
     call = Report("native", "req-1", datetime(2026, 11, 22, 10, tzinfo=UTC), "gpt-4o", False, tags={"team": "search"})
 
-    assert admission.whole(call) is None
+    assert admission.unchanged(call) is None
     admission.admit(call)
-    assert admission.whole(call) is call
-    assert admission.whole(replace(call, model="gpt-4.1")) is None
-    assert admission.whole(replace(call, tags={"team": "growth"})) is None
-    assert admission.whole(replace(call, failed=True)) is None
+    assert admission.unchanged(call) is call
+    assert admission.unchanged(replace(call, model="gpt-4.1")) is None
+    assert admission.unchanged(replace(call, tags={"team": "growth"})) is None
+    assert admission.unchanged(replace(call, failed=True)) is None
 
 
 @given(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text())

@@ -19,7 +19,7 @@ from policies.policy.model import Role, Store, Tier
 from service.query.model.catalog import CALLS
 from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch
 from service.query.records.ordering import OrderTerm
-from service.query.records.page import PageRequest, Wanted
+from service.query.records.page import PageRequest, PageSelection
 from service.storage.ids import call_uuid
 
 SHORT = Tier("short", 2, {Store.CALL: 20, Store.CALL_ERROR: 5, Store.USAGE_QUARTER: 20, Store.USAGE_DAY: 60}, {})
@@ -265,7 +265,7 @@ def predicates(now: datetime) -> st.SearchStrategy[Predicate]:
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
-async def all_pages(world: World, request: PageRequest, scope: Any, wanted: Wanted) -> list[list[Any]]:
+async def all_pages(world: World, request: PageRequest, scope: Any, wanted: PageSelection) -> list[list[Any]]:
     """Every page from the asked end to the other, following the cursors; checked as it goes."""
     pages: list[list[Any]] = []
     while True:
@@ -304,8 +304,8 @@ async def test_pages_hold_every_match_once_and_nothing_else(
     )
     request = PageRequest(predicate, (OrderTerm("STARTED_AT", descending),), size, backward)
 
-    pages = await all_pages(world, request, scope, Wanted(total=True))
-    total = await world.shelf.reader.page(scope, CALLS, request, Wanted(rows=False, total=True))
+    pages = await all_pages(world, request, scope, PageSelection(total=True))
+    total = await world.shelf.reader.page(scope, CALLS, request, PageSelection(rows=False, total=True))
 
     rows = [row for page in (reversed(pages) if backward else pages) for row in page]
     assert [(row["started_at"], row["id"]) for row in rows] == expected
@@ -351,7 +351,7 @@ async def test_other_orders_put_nulls_last_and_ties_by_id(
     predicate = And((Compare("currency", "eq", "USD"), Compare("startedAt", "gte", since)))
     request = PageRequest(predicate, tuple(OrderTerm(*term) for term in terms), size, backward)
 
-    pages = await all_pages(world, request, scope, Wanted())
+    pages = await all_pages(world, request, scope, PageSelection())
 
     rows = [row for page in (reversed(pages) if backward else pages) for row in page]
     assert [row["id"] for row in rows] == [world.uuid(call) for call in expected]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stdnum import iban
 
-from policies.redaction import ContentIndex, Hidden, Kind, RedactionError, Redactor
+from policies.redaction import ContentIndex, Hidden, HiddenKind, RedactionError, Redactor
 from policies.redaction.echoes.comparing import LETTER, compared, is_edge, weight
 from policies.redaction.echoes.echo import RUN_LETTERS, WHOLE_LETTERS
 from policies.redaction.normalization import encode, folded, unescaped
@@ -106,7 +106,7 @@ def test_only_personal_text_is_kept(text: str) -> None:
         return
     for segment in result.segments:
         if isinstance(segment, Hidden):
-            assert (segment.text is not None) == (segment.kind is Kind.personal)
+            assert (segment.text is not None) == (segment.kind is HiddenKind.personal)
             assert MARK.fullmatch(segment.mark.encode())
 
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from policies.redaction import Rule, shipped_rules
 from policies.redaction.normalization import encode, folded, unescaped
 from policies.redaction.rules.prefilter import Sieve
-from policies.redaction.scan_state import Reading
+from policies.redaction.scan_state import ScanState
 from policies.redaction.scanner import Scanner
-from policies.redaction.spans import Span, joined
+from policies.redaction.spans import Cut, joined
 from policies.redaction.validators.patterns import options
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "redaction-cases"
@@ -44,7 +44,7 @@ class WholeSet:
         return [rank for rank in ranks if rank != self._always]
 
 
-def gone_of(spans: list[Span]) -> set[int]:
+def gone_of(spans: list[Cut]) -> set[int]:
     """The bytes that secrets take out, as joined spans; what is only masked gives way to them, here or there."""
     secrets = [span for span in spans if not span.reason.kept]
     return {place for span in joined(secrets) for place in range(span.start, span.end)}
@@ -54,12 +54,12 @@ SCANNER, ORACLE = Scanner(RULES), Scanner(RULES)
 ORACLE._sieve = WholeSet(RULES)  # type: ignore[assignment]
 
 
-def everything(data: bytes) -> list[Span]:
+def everything(data: bytes) -> list[Cut]:
     """What every rule takes out of `data` in a reading of its own, in which nothing is taken yet."""
     return [
-        Span(start, end, ORACLE._reasons[rank])
+        Cut(start, end, ORACLE._reasons[rank])
         for rank in ORACLE._sieve.candidates(data)
-        for start, end in ORACLE._spans(rank, Reading(data))
+        for start, end in ORACLE._spans(rank, ScanState(data))
         if end > start
     ]
 

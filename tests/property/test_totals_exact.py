@@ -14,12 +14,12 @@ from usage_ledger import Ledger, Reported
 from policies.policy.model import Role
 from service.query.model.catalog import CALLS
 from service.query.model.predicate import EVERYTHING, And, Compare, Not, Or, Predicate
-from service.query.records.page import PageRequest, Wanted
-from service.retention.rollups.compaction import Folder
+from service.query.records.page import PageRequest, PageSelection
+from service.retention.rollups.compaction import Compaction
 
 WINDOW = timedelta(days=400)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
-TOTAL = Wanted(rows=False, has_next=False, has_previous=False, total=True)
+TOTAL = PageSelection(rows=False, has_next=False, has_previous=False, total=True)
 COUNT = "SELECT count(*) FROM call WHERE started_at >= $1 AND ({})"
 # What is asked, said once more as SQL.
 CONDITIONS: list[tuple[Predicate, str]] = [
@@ -57,7 +57,9 @@ def _call(draw: random.Random, now: datetime) -> Reported:
 async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
     """Calls from before the window to tomorrow, some folded; none within two minutes of the cut-off."""
     async with open_shelf(database_url, tmp_path) as shelf:
-        ledger = Ledger(shelf.database, shelf.accounts, shelf.policy, shelf.partitions, Folder(shelf.database.owner))
+        ledger = Ledger(
+            shelf.database, shelf.accounts, shelf.policy, shelf.partitions, Compaction(shelf.database.owner)
+        )
         now, draw = await shelf.now(), random.Random(17)
         calls = [
             call for call in (_call(draw, now) for _ in range(300)) if abs(now - WINDOW - call.started_at) > 2 * MINUTE
@@ -114,7 +116,7 @@ async def test_the_total_is_the_number_of_calls(
 
 async def test_whole_quarter_hours_are_not_counted_among_the_calls(shelf: Shelf) -> None:
     """Where nothing is cut, the calls are not read at all: the rollups say it even without them."""
-    await Folder(shelf.database.owner).fold_all()
+    await Compaction(shelf.database.owner).fold_all()
     midnight = (await shelf.now()).replace(hour=0, minute=0, second=0, microsecond=0)
     month = (
         Compare("startedAt", "gte", midnight - 30 * DAY + timedelta(minutes=15)),

@@ -8,8 +8,8 @@ import pytest
 from policies.policy.document import load_preset
 from policies.policy.model import Store
 from service.query.model.errors import OutOfRetentionError
-from service.query.model.predicate import Span
-from service.query.usage.plan import PIECES_MAX, Piece, Plan, TierSpan, Windows, plan_usage
+from service.query.model.predicate import TimeRange
+from service.query.usage.plan import PIECES_MAX, Plan, TierSpan, UsageSegment, Windows, plan_usage
 from service.query.usage.time_buckets import TimeBucket
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, tzinfo=UTC)
@@ -45,7 +45,7 @@ def assert_adjoining(plan: Plan) -> None:
 )
 def test_a_range_is_cut_from_the_coarsest_in(start: str, end: str, expected: list[str]) -> None:
     """Whole UTC days, then whole quarter hours, then calls; the pieces adjoin."""
-    wanted = Span(datetime.fromisoformat(start), datetime.fromisoformat(end))
+    wanted = TimeRange(datetime.fromisoformat(start), datetime.fromisoformat(end))
     plan = plan_usage(wanted, windows(), rollups=True)
     assert stores(plan) == expected
     assert_adjoining(plan)
@@ -56,7 +56,7 @@ def test_a_range_is_cut_from_the_coarsest_in(start: str, end: str, expected: lis
 @pytest.mark.parametrize("bucket", TimeBucket)
 def test_no_bucket_is_cut_through_by_a_row(bucket: TimeBucket, zone: str) -> None:
     """However many buckets there are, the pieces stay few, and the edges inside whole days are edges of days."""
-    plan = plan_usage(Span(NOW - 300 * DAY, NOW), windows(), rollups=True, bucket=bucket, zone=zone)
+    plan = plan_usage(TimeRange(NOW - 300 * DAY, NOW), windows(), rollups=True, bucket=bucket, zone=zone)
     assert len(plan.pieces) <= PIECES_MAX
     assert_adjoining(plan)
     assert plan.edges is not None
@@ -72,9 +72,9 @@ def test_a_tier_is_read_only_where_an_account_had_it() -> None:
     """A tier that begins later has no branch before, and is not asked for what its window hides."""
     moved = datetime(2026, 11, 10, tzinfo=UTC)
     held = windows(TierSpan(1, EPOCH, moved), TierSpan(99, moved, None))
-    assert list(held.tiers(Piece(Store.CALL, moved - DAY, moved))) == [(1, moved - DAY)]
-    assert list(held.tiers(Piece(Store.CALL, moved - DAY, moved + DAY))) == [(1, moved - DAY), (99, moved - DAY)]
-    assert list(held.tiers(Piece(Store.CALL, moved, moved + DAY))) == [(99, moved)]
+    assert list(held.tiers(UsageSegment(Store.CALL, moved - DAY, moved))) == [(1, moved - DAY)]
+    assert list(held.tiers(UsageSegment(Store.CALL, moved - DAY, moved + DAY))) == [(1, moved - DAY), (99, moved - DAY)]
+    assert list(held.tiers(UsageSegment(Store.CALL, moved, moved + DAY))) == [(99, moved)]
 
 
 def test_a_tier_that_the_policy_does_not_name_is_served_for_the_shortest_window() -> None:
@@ -82,4 +82,4 @@ def test_a_tier_that_the_policy_does_not_name_is_served_for_the_shortest_window(
     held = Windows(load_preset("default"), [TierSpan(99, EPOCH, None)], NOW)
     assert held.complete_from(Store.CALL) == NOW - 400 * DAY
     with pytest.raises(OutOfRetentionError):
-        plan_usage(Span(NOW - 401 * DAY, NOW), held, rollups=False)
+        plan_usage(TimeRange(NOW - 401 * DAY, NOW), held, rollups=False)

@@ -12,7 +12,17 @@ from pathlib import Path
 import pytest
 
 from policies import evidence
-from policies.evidence import BundleWriter, EvidenceError, Leaf, LedgerKind, Signer, Tree, Verdict, leaf_bytes, verify
+from policies.evidence import (
+    BundleWriter,
+    EvidenceError,
+    Leaf,
+    LedgerKind,
+    Signer,
+    Tree,
+    Verification,
+    leaf_bytes,
+    verify,
+)
 
 VERIFIER = Path(evidence.__file__).with_name("verify.py")
 START = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -73,7 +83,7 @@ def a_shelf() -> Shelf:
     return shelf
 
 
-def check(bundle: bytes, **given: object) -> Verdict:
+def check(bundle: bytes, **given: object) -> Verification:
     return verify(bundle.splitlines(keepends=True), **given)
 
 

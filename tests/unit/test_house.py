@@ -177,7 +177,7 @@ def test_sql_stays_in_its_rooms(path: Path) -> None:
         '_X = """\n    WITH a AS (SELECT 1) SELECT"""',
         '_X = f"DELETE FROM {table}"',
         '_X = "UPDATE hold SET lifted_at = now()"',
-        "await means.owner.fetch(x)",
+        "await context.owner.fetch(x)",
         "await runtime.database.owner.fetchval(x, timeout=2)",
         "run = connection.fetchrow",
         "await connection.execute(x)",
@@ -201,7 +201,7 @@ def powers(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr in ("owner", "writer"):
             receiver = ast.unparse(node.value)
-            if receiver.endswith(("database", "means", "self")) or "means_of(" in receiver:
+            if receiver.endswith(("database", "context", "retention", "self")) or "retention_context(" in receiver:
                 yield f"{receiver}.{node.attr} at line {node.lineno}"
 
 
@@ -212,7 +212,8 @@ def test_what_answers_has_no_owner_s_connection(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["means.owner", "x = runtime.database.owner", "means_of(c).owner", "database.writer"]
+    "source",
+    ["context.owner", "retention.owner", "x = runtime.database.owner", "retention_context(c).owner", "database.writer"],
 )
 def test_the_check_of_connections_bites(source: str) -> None:
     """The owner's pool and the writer's are found."""

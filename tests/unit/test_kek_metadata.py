@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from service.keyring import KeyringExposedError
-from service.keyring.fallback_secrets import KEPT, Standby
+from service.keyring.fallback_secrets import KEPT, FallbackSecrets
 from service.keyring.metadata import KekRecord, Metadata
 
 METADATA = Metadata(
@@ -55,23 +55,23 @@ def test_a_voucher_is_for_one_record() -> None:
 
 def test_standby(tmp_path: Path) -> None:
     """What was kept reads back, is replaced when it changes, and nobody else can read it."""
-    standby = Standby(tmp_path / "data" / "standby", UUID(int=1))
+    standby = FallbackSecrets(tmp_path / "data" / "standby", UUID(int=1))
     assert standby.read() == {}
 
     standby.write(SECRETS)
     assert standby.read() == SECRETS
     standby.write(SECRETS | {"pepper": b"p" * 32})
 
-    assert Standby(tmp_path / "data" / "standby", UUID(int=1)).read()["pepper"] == b"p" * 32
+    assert FallbackSecrets(tmp_path / "data" / "standby", UUID(int=1)).read()["pepper"] == b"p" * 32
     assert (tmp_path / "data" / "standby").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["standby"]
 
 
 def test_standby_of_another_database(tmp_path: Path) -> None:
     """The standby of one database is none for another."""
-    Standby(tmp_path / "standby", UUID(int=1)).write(SECRETS)
+    FallbackSecrets(tmp_path / "standby", UUID(int=1)).write(SECRETS)
 
-    assert Standby(tmp_path / "standby", UUID(int=2)).read() == {}
+    assert FallbackSecrets(tmp_path / "standby", UUID(int=2)).read() == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff", b'{"database": "x"}'])
@@ -80,13 +80,13 @@ def test_standby_garbage(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "standby").write_bytes(content)
     (tmp_path / "standby").chmod(0o600)
 
-    assert Standby(tmp_path / "standby", UUID(int=1)).read() == {}
+    assert FallbackSecrets(tmp_path / "standby", UUID(int=1)).read() == {}
 
 
 def test_standby_exposed(tmp_path: Path) -> None:
     """A standby that others can read is refused."""
-    Standby(tmp_path / "standby", UUID(int=1)).write(SECRETS)
+    FallbackSecrets(tmp_path / "standby", UUID(int=1)).write(SECRETS)
     (tmp_path / "standby").chmod(0o644)
 
     with pytest.raises(KeyringExposedError):
-        Standby(tmp_path / "standby", UUID(int=1)).read()
+        FallbackSecrets(tmp_path / "standby", UUID(int=1)).read()

@@ -138,8 +138,8 @@ def test_a_call_that_succeeded_is_looked_through_too() -> None:
     of_user = Report(**_succeeded(user=USER))
     admission.admit(of_other)
 
-    assert admission.whole(of_other) is not None
-    assert admission.whole(of_user) is None
+    assert admission.unchanged(of_other) is not None
+    assert admission.unchanged(of_user) is None
     assert admission.admit(of_user).tags == {"team": f"desk {MARK}"}
 
 

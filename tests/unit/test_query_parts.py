@@ -13,11 +13,11 @@ from service.api.execution.limits import Bucket, Buckets
 from service.query.filters.to_sql import fingerprint_text, parse_fingerprint
 from service.query.model.catalog import CALLS
 from service.query.model.parameters import Params, storable
-from service.query.model.predicate import And, Compare, Not, Or, Predicate, Span, TagMatch, canonical
+from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch, TimeRange, canonical
 from service.query.records.cursor import CursorError, Cursors
 from service.query.scan import statements
-from service.query.scan.ranges import Leg
-from service.query.scan.time_windows import Density, slices
+from service.query.scan.ranges import ScanRange
+from service.query.scan.time_windows import Density, time_windows
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 POLICY = load_preset("default")
@@ -27,7 +27,7 @@ MOMENTS = st.integers(-500 * 24, 500 * 24).map(lambda hours: NOW + timedelta(hou
 @given(MOMENTS, MOMENTS, st.booleans(), st.booleans())
 def test_slices_make_up_the_range(start: datetime, end: datetime, newest_first: bool, ordered: bool) -> None:
     """Adjoining, without gap or overlap, from the asked end to the other, and only a few."""
-    spans = list(slices(start, end, NOW, newest_first=newest_first, density=None if ordered else Density()))
+    spans = list(time_windows(start, end, NOW, newest_first=newest_first, density=None if ordered else Density()))
     if start >= end:
         assert spans == []
         return
@@ -127,13 +127,13 @@ def test_buckets_are_a_key_s_own_and_bounded() -> None:
 @pytest.mark.parametrize("accounts", [None, (7,), (7, 9), ()])
 @pytest.mark.parametrize("start", [None, datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 24, tzinfo=UTC)])
 def test_a_legs_values_are_those_of_its_statement(accounts: tuple[int, ...] | None, start: datetime | None) -> None:
-    """A text that was put together for one leg serves every other: values stand where its own stood."""
+    """A text that was put together for one scan range serves every other: values stand where its own stood."""
     cutoff, end = datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 25, tzinfo=UTC)
-    leg, span, params = Leg(1, accounts, cutoff, cutoff, POLICY), Span(start, end), Params()
+    scan_range, span, params = ScanRange(1, accounts, cutoff, cutoff, POLICY), TimeRange(start, end), Params()
 
-    statements.page(CALLS, [leg], span, lambda _: {"id": "id"}, [], "started_at DESC", 51, params)
+    statements.page(CALLS, [scan_range], span, lambda _: {"id": "id"}, [], "started_at DESC", 51, params)
 
-    assert params.values == statements.values_of(leg, span, 51)
+    assert params.values == statements.values_of(scan_range, span, 51)
 
 
 def test_an_unlike_leg_has_another_text() -> None:
@@ -142,8 +142,8 @@ def test_an_unlike_leg_has_another_text() -> None:
     texts = {
         statements.page(
             CALLS,
-            [Leg(1, accounts, moment, moment, POLICY)],
-            Span(moment, moment),
+            [ScanRange(1, accounts, moment, moment, POLICY)],
+            TimeRange(moment, moment),
             lambda _: {"id": "id"},
             [],
             "id",

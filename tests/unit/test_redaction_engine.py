@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.redaction import ContentIndex, Hidden, Kind, RedactionError, Redactor, masked_value, revealed_value
+from policies.redaction import ContentIndex, Hidden, HiddenKind, RedactionError, Redactor, masked_value, revealed_value
 from policies.redaction.rules.prefilter import ALWAYS
 from policies.redaction.validators.patterns import Pattern
 
@@ -114,9 +114,9 @@ def test_what_is_gone_has_no_text_and_what_is_personal_has() -> None:
 
     hidden = [segment for segment in result.segments if isinstance(segment, Hidden)]
     assert [(h.rule, h.kind, h.text) for h in hidden] == [
-        ("email", Kind.personal, "ada@example.com"),
-        ("organisation-id", Kind.provider, None),
-        ("openai-key", Kind.secret, None),
+        ("email", HiddenKind.personal, "ada@example.com"),
+        ("organisation-id", HiddenKind.provider, None),
+        ("openai-key", HiddenKind.secret, None),
     ]
     assert result.counts == {"email": 1, "organisation-id": 1, "openai-key": 1}
     assert "ada@example.com" in result.revealed

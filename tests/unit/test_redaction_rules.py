@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.redaction import Kind, Redactor, Rule, RuleError, load, shipped_rules
+from policies.redaction import HiddenKind, Redactor, Rule, RuleError, load, shipped_rules
 from policies.redaction.validators.national import NATIONAL
 
 RULES = shipped_rules()
@@ -35,7 +35,7 @@ def test_number_of_credential_services() -> None:
     general = {
         rule.id for rule in load((Path(__file__).parents[2] / "policies/redaction/rules/rules.toml").read_text())
     }
-    assert len([rule for rule in RULES if rule.kind is Kind.secret and rule.id not in general]) >= 150
+    assert len([rule for rule in RULES if rule.kind is HiddenKind.secret and rule.id not in general]) >= 150
 
 
 def test_every_rule_has_negatives_and_a_description() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from policies.redaction.echoes.comparing import END, WITHOUT_BLANKS, Reading, compared, weight
+from policies.redaction.echoes.comparing import END, WITHOUT_BLANKS, UnescapedText, compared, weight
 
 BEGINNING_WEIGHT: Final = 30
 """What the shortest one says: 8 Latin letters, 6 Cyrillic ones, 4 syllables of Hangul, 3 Han characters."""
@@ -28,7 +28,7 @@ _WORD_START: Final = re.compile(rf"(?<![^\W_])[^\W_]|{WITHOUT_BLANKS.pattern}")
 _ESCAPING: Final = re.compile(r"[\\%&]")
 
 
-def beginnings(text: str, reading: Reading, content: bytes) -> Iterator[tuple[int, int]]:
+def beginnings(text: str, reading: UnescapedText, content: bytes) -> Iterator[tuple[int, int]]:
     """Character spans of `text` that are beginnings in `content`, as one reading of the text shows them."""
     read = reading.text
     opened = read is not text

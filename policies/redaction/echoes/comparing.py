@@ -130,12 +130,12 @@ def _sound(text: str) -> str:
     return _SURROGATES.sub("\ufffd", text)
 
 
-class Reading:
+class UnescapedText:
     """One way to read a text: as it is, or with escapes opened; `origin` leads back to the text."""
 
     __slots__ = ("_below", "text")
 
-    def __init__(self, text: str, below: "Reading | None" = None) -> None:
+    def __init__(self, text: str, below: "UnescapedText | None" = None) -> None:
         self.text = text
         self._below = below
 
@@ -161,7 +161,7 @@ class Comparison:
 
     __slots__ = ("_edges", "_reading", "data")
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: UnescapedText) -> None:
         self.data = compared(reading.text)
         self._reading = reading
         self._edges: tuple[list[int], list[int]] | None = None
@@ -174,15 +174,15 @@ class Comparison:
         return self._reading.origin(starts[start], ends[end - 1])
 
 
-def opened_readings(text: str) -> Iterator[Reading]:
+def opened_readings(text: str) -> Iterator[UnescapedText]:
     """`text` as it is, then with one layer of escapes opened after the other."""
-    reading = Reading(text)
+    reading = UnescapedText(text)
     yield reading
     for _ in range(LAYERS_MAX):
         further = opened(reading.text)
         if further is None:
             return
-        reading = Reading(further, reading)
+        reading = UnescapedText(further, reading)
         yield reading
 
 

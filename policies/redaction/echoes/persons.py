@@ -148,7 +148,7 @@ def _visible(text: str) -> Iterator[int]:
 def _in_text(folded: _Folded, value: str) -> Iterator[tuple[int, int]]:
     """Where a sentence names `value`."""
     short = _SHORT.fullmatch(value) is not None
-    for start, end in _places(folded, value):
+    for start, end in _positions(folded, value):
         if not short or _is_named(folded.text, start, end):
             yield start, end
 
@@ -156,7 +156,7 @@ def _in_text(folded: _Folded, value: str) -> Iterator[tuple[int, int]]:
 def _in_label(folded: _Folded, value: str) -> Iterator[tuple[int, int]]:
     """Where a name of something else names `value` for certain."""
     common = _is_common(value)
-    for start, end in _places(folded, value):
+    for start, end in _positions(folded, value):
         if not common or _TITLE_OR_KEY.search(folded.text, max(0, start - _TITLE_CHARS), start):
             yield start, end
 
@@ -165,7 +165,7 @@ def _is_common(value: str) -> bool:
     return _SHORT.fullmatch(value) is not None or COMMON_WORDS.issuperset(filter(None, _PARTS.split(value)))
 
 
-def _places(folded: _Folded, value: str) -> Iterator[tuple[int, int]]:
+def _positions(folded: _Folded, value: str) -> Iterator[tuple[int, int]]:
     text = folded.text
     first, *others = value.split(" ")
     at = text.find(first)

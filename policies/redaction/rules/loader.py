@@ -12,7 +12,7 @@ import re2
 
 from policies.redaction.errors import RuleError
 from policies.redaction.matchers import FINDERS
-from policies.redaction.model import Kind
+from policies.redaction.model import HiddenKind
 from policies.redaction.validators.checks import CHECKS
 from policies.redaction.validators.patterns import options
 
@@ -45,7 +45,7 @@ class Rule:
     """
 
     id: str
-    kind: Kind
+    kind: HiddenKind
     description: str
     pattern: str
     group: int = 0
@@ -115,8 +115,8 @@ def parse(entry: Mapping[str, Any]) -> Rule:
     pattern = _with_words(entry, pattern)
     if not _MARK_ID.fullmatch(entry.get("id", "")):
         raise _refuse(entry, "needs an id of lower-case letters, digits and dashes")
-    if entry.get("kind") not in set(Kind):
-        raise _refuse(entry, f"has kind `{entry.get('kind')}`; known are {', '.join(Kind)}")
+    if entry.get("kind") not in set(HiddenKind):
+        raise _refuse(entry, f"has kind `{entry.get('kind')}`; known are {', '.join(HiddenKind)}")
     if not entry.get("description"):
         raise _refuse(entry, "has no description")
     if entry.get("check", "") not in {"", *CHECKS}:
@@ -127,7 +127,7 @@ def parse(entry: Mapping[str, Any]) -> Rule:
         raise _refuse(entry, f"is of the unknown family `{entry['family']}`; known are {', '.join(sorted(FAMILIES))}")
     rule = Rule(
         id=entry["id"],
-        kind=Kind(entry["kind"]),
+        kind=HiddenKind(entry["kind"]),
         description=entry["description"],
         pattern=pattern,
         group=group,

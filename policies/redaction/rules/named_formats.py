@@ -6,7 +6,7 @@ them, and an id that is taken out loses the call that it is the id of.
 
 from collections.abc import Iterable
 
-from policies.redaction.model import Kind
+from policies.redaction.model import HiddenKind
 from policies.redaction.rules.loader import Rule
 
 # Checks that look for a digit or for a placeholder, and not for randomness.
@@ -36,7 +36,7 @@ def identifier_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
 
 def _names_format(rule: Rule) -> bool:
     return (
-        rule.kind is Kind.secret
+        rule.kind is HiddenKind.secret
         and not (rule.guess or rule.entropy or rule.national)
         and rule.check in _PLAIN_CHECKS
         and rule.finder in _PLAIN_FINDERS

@@ -19,12 +19,12 @@ from service.api.types.connections import (
     PageInfo,
 )
 from service.api.types.filter_inputs import CallFilter, CallOrder, ErrorFilter, ErrorGroupOrder, ErrorOrder
-from service.query.authorization.selection_set import Document, Tree
+from service.query.authorization.selection_set import SelectionReader, Tree
 from service.query.model.catalog import CALLS, ERRORS
 from service.query.model.errors import BadInputError
 from service.query.records.error_groups import GroupsRequest
 from service.query.records.ordering import OrderTerm
-from service.query.records.page import PAGE_DEFAULT, PAGE_MAX, PageRequest, Wanted
+from service.query.records.page import PAGE_DEFAULT, PAGE_MAX, PageRequest, PageSelection
 
 Info = strawberry.Info[Context, Any]
 _ROWS: Final = ("edges", "nodes")
@@ -67,7 +67,7 @@ def to_request(
 def tree_of(info: Info, types: frozenset[str] | None = None) -> Tree:
     """What is asked for below the field that is being resolved."""
     raw: Any = info._raw_info  # the wrapped info is the only way to the field's nodes
-    return Document(raw.fragments, raw.variable_values).tree(raw.field_nodes, types=types)
+    return SelectionReader(raw.fragments, raw.variable_values).tree(raw.field_nodes, types=types)
 
 
 def row_selection(tree: Tree) -> Tree:
@@ -79,10 +79,10 @@ def merged(one: Tree, other: Tree) -> Tree:
     return {name: merged(one.get(name, {}), other.get(name, {})) for name in {**one, **other}}
 
 
-def wanted(tree: Tree) -> Wanted:
+def wanted(tree: Tree) -> PageSelection:
     info = tree.get("pageInfo", {})
     cursors = "startCursor" in info or "endCursor" in info
-    return Wanted(
+    return PageSelection(
         rows=cursors or any(name in tree for name in _ROWS),
         has_next="hasNextPage" in info,
         has_previous="hasPreviousPage" in info,

@@ -38,10 +38,10 @@ from service.api.execution.bounds import QUERY_POINTS_MAX, points_of
 from service.api.execution.complexity import Priced
 from service.api.execution.context import Context
 from service.errors import RequestError
-from service.query.authorization.selection_set import Document, fragments_of
+from service.query.authorization.selection_set import SelectionReader, fragments_of
 from service.query.model.errors import QueryTimeoutError
 from service.query.model.scope import Scope
-from service.query.rendering.row_renderer import IneligibleError
+from service.query.rendering.row_renderer import UnsupportedOperationError
 
 DOCUMENTS_MAX: Final = 256
 NODES_MAX: Final = 40_000
@@ -246,13 +246,13 @@ class _Operation:
 
     def _compiled(self, values: VariableValues, scope: Scope) -> Roots | None:
         shaping = Shaping(self._schema, self._fragments, values)
-        document = Document(self._fragments, values.coerced)
+        document = SelectionReader(self._fragments, values.coerced)
         roots: Roots = []
         try:
             for key, details in shaping.roots(self._node).items():
                 meta = details[0].node.name.value == "__typename"
                 roots.append((key, None if meta else root_field(shaping, self._node, document, key, details, scope)))
-        except (IneligibleError, RecursionError):
+        except (UnsupportedOperationError, RecursionError):
             return None
         return roots if any(root is not None for _, root in roots) else None
 

@@ -1,7 +1,7 @@
 """From a validated document to what a compiled operation answers: response keys by graphql-core's own CollectFields.
 
-Only `calls`, `errors` and `costs` are covered, and of them what `Shape`s can say; anything else is IneligibleError, and
-the operation takes Strawberry's ordinary path.
+Only `calls`, `errors` and `costs` are covered, and of them what `Shape`s can say; anything else is
+UnsupportedOperationError, and the operation takes Strawberry's ordinary path.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,13 +22,13 @@ from service.api.calls.resolvers import row_selection, wanted
 from service.api.compiled.arguments import Arguments
 from service.api.compiled.report import Report, report
 from service.api.execution.context import Context
-from service.query.authorization.selection_set import Document
+from service.query.authorization.selection_set import SelectionReader
 from service.query.model.catalog import CALLS, ERRORS, Table
 from service.query.model.scope import Scope
-from service.query.records.page import Page, PageRequest, Wanted
+from service.query.records.page import Page, PageRequest, PageSelection
 from service.query.records.projection import fixed_projection
-from service.query.rendering.field_expressions import whole
-from service.query.rendering.row_renderer import Entry, IneligibleError, Rows, Shape
+from service.query.rendering.field_expressions import int32
+from service.query.rendering.row_renderer import Rows, SelectedField, Shape, UnsupportedOperationError
 
 TABLES: Final[Mapping[str, Table]] = {"calls": CALLS, "errors": ERRORS}
 _CONNECTION: Final = frozenset({"__typename", "nodes", "edges", "pageInfo", "totalCount"})
@@ -55,31 +55,31 @@ class Shaping:
     def shape(self, operation: OperationDefinitionNode, type_: str, details: list[FieldDetails]) -> Shape:
         parent = self._schema.type_map[type_]
         if not isinstance(parent, GraphQLObjectType):
-            raise IneligibleError
+            raise UnsupportedOperationError
         found = collect_subfields(self._schema, self._fragments, self._values, operation, parent, details)
         entries = []
         for key, below in found.grouped_field_set.items():
             self._entries += 1
             if self._entries > _ENTRIES_MAX:
-                raise IneligibleError
+                raise UnsupportedOperationError
             entries.append(self._entry(operation, parent, key, below))
         return Shape(type_, tuple(entries))
 
     def _entry(
         self, operation: OperationDefinitionNode, parent: GraphQLObjectType, key: str, details: list[FieldDetails]
-    ) -> Entry:
+    ) -> SelectedField:
         node = details[0].node
         name = node.name.value
         if name == "__typename":
-            return Entry(key, name, True)
+            return SelectedField(key, name, True)
         if any(detail.node.arguments for detail in details):
             # What the gate remembers knows only the arguments of root fields.
-            raise IneligibleError
+            raise UnsupportedOperationError
         definition = parent.fields[name]
         below = None
         if node.selection_set is not None:
             below = self.shape(operation, get_named_type(definition.type).name, details)
-        return Entry(key, name, is_non_null_type(definition.type), below)
+        return SelectedField(key, name, is_non_null_type(definition.type), below)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +90,7 @@ class Connection:
     nodes: Sequence[FieldNode]
     table: Table
     shape: Shape
-    wanted: Wanted
+    wanted: PageSelection
     edge_cursors: bool
     rows: Rows
 
@@ -99,7 +99,7 @@ class Connection:
         return arguments.request(self.table, given)
 
     async def answer(self, context: Context, make: Callable[[], PageRequest]) -> dict[str, Any]:
-        """The connection as JSON values. Raises DoubtError where the schema might refuse one."""
+        """The connection as JSON values. Raises UnsupportedValueError where the schema might refuse one."""
         reader, scope = context.reader, context.scope
         page = await reader.page(scope, self.table, make(), self.wanted)
         answers = iter(await self.rows.answer(reader, scope, page.rows, page.account))
@@ -113,7 +113,7 @@ class Connection:
                 case "pageInfo":
                     data[entry.key] = _page_info(entry, page)
                 case "totalCount":
-                    data[entry.key] = whole(page.total or 0)
+                    data[entry.key] = int32(page.total or 0)
                 case _:
                     data[entry.key] = self.shape.type
         context.sizes[(self.key,)] = len(page.rows)
@@ -126,30 +126,30 @@ Root = Connection | Report
 def root_field(
     shaping: Shaping,
     operation: OperationDefinitionNode,
-    document: Document,
+    document: SelectionReader,
     key: str,
     details: list[FieldDetails],
     scope: Scope,
 ) -> Root:
-    """What one root field asks for. IneligibleError where the compiled form does not reach."""
+    """What one root field asks for. UnsupportedOperationError where the compiled form does not reach."""
     nodes = [detail.node for detail in details]
     if nodes[0].name.value == "costs":
         return report(key, nodes, shaping.shape(operation, "CostReport", details), document.tree(nodes), scope)
     table = TABLES.get(nodes[0].name.value)
     if table is None:
-        raise IneligibleError
+        raise UnsupportedOperationError
     shape = shaping.shape(operation, "CallConnection" if table is CALLS else "CallErrorConnection", details)
     tree = document.tree(nodes)
     _check(shape, _CONNECTION)
     shapes = []
     for entry in shape.entries:
-        if entry.field == "nodes" and entry.below is not None:
-            shapes.append(entry.below)
-        elif entry.field == "edges" and entry.below is not None:
-            _check(entry.below, _EDGE)
-            shapes += [edge.below for edge in entry.below.entries if edge.below is not None]
-        elif entry.below is not None:
-            _check(entry.below, _PAGE_INFO)
+        if entry.field == "nodes" and entry.nested is not None:
+            shapes.append(entry.nested)
+        elif entry.field == "edges" and entry.nested is not None:
+            _check(entry.nested, _EDGE)
+            shapes += [edge.nested for edge in entry.nested.entries if edge.nested is not None]
+        elif entry.nested is not None:
+            _check(entry.nested, _PAGE_INFO)
     rows = Rows(table, row_selection(tree), shapes, scope)
     asked = wanted(tree)
     # A pseudonym says its period, and errors are found by time and id: these want the values themselves.
@@ -160,28 +160,28 @@ def root_field(
 
 def _check(shape: Shape, covered: frozenset[str]) -> None:
     if not covered >= {entry.field for entry in shape.entries}:
-        raise IneligibleError
+        raise UnsupportedOperationError
 
 
-def _edges(entry: Entry, page: Page, answers: Any, *, cursors: bool) -> list[dict[str, Any]]:  # noqa: ANN401
-    assert entry.below is not None
+def _edges(entry: SelectedField, page: Page, answers: Any, *, cursors: bool) -> list[dict[str, Any]]:  # noqa: ANN401
+    assert entry.nested is not None
     sealed = [page.cursor(row) for row in page.rows] if cursors else []
     keys, lists = [], []
-    for edge in entry.below.entries:
+    for edge in entry.nested.entries:
         keys.append(edge.key)
         if edge.field == "node":
             lists.append(next(answers))
         elif edge.field == "cursor":
             lists.append(sealed)
         else:
-            lists.append([entry.below.type] * len(page.rows))
+            lists.append([entry.nested.type] * len(page.rows))
     return [dict(zip(keys, values, strict=True)) for values in zip(*lists, strict=True)]
 
 
-def _page_info(entry: Entry, page: Page) -> dict[str, Any]:
-    assert entry.below is not None
+def _page_info(entry: SelectedField, page: Page) -> dict[str, Any]:
+    assert entry.nested is not None
     data: dict[str, Any] = {}
-    for part in entry.below.entries:
+    for part in entry.nested.entries:
         match part.field:
             case "hasNextPage":
                 data[part.key] = bool(page.has_next)
@@ -192,5 +192,5 @@ def _page_info(entry: Entry, page: Page) -> dict[str, Any]:
             case "endCursor":
                 data[part.key] = page.cursor(page.rows[-1]) if page.rows else None
             case _:
-                data[part.key] = entry.below.type
+                data[part.key] = entry.nested.type
     return data

@@ -13,7 +13,7 @@ from service.query.authorization.selection_set import Tree
 from service.query.model.scope import Scope
 from service.query.rendering.field_expressions import moment_texts
 from service.query.rendering.report_renderer import FiguresLoop, Surroundings
-from service.query.rendering.row_renderer import Entry, IneligibleError, Shape
+from service.query.rendering.row_renderer import SelectedField, Shape, UnsupportedOperationError
 from service.query.usage.report import CostRequest, Coverage, read_records
 
 _REPORT: Final = frozenset({"__typename", "rows", "totals", "coverage", "truncated"})
@@ -35,7 +35,7 @@ class Report:
         return to_request(self.tree, values.pop("filter", None), **values)
 
     async def answer(self, context: Context, make: Callable[[], CostRequest]) -> dict[str, Any]:
-        """The report as JSON values. Raises DoubtError where the schema might refuse one."""
+        """The report as JSON values. Raises UnsupportedValueError where the schema might refuse one."""
         request = make()
         found = await read_records(await usage_reader(context), request)
         around = Surroundings.of(found, request.tags)
@@ -56,20 +56,20 @@ class Report:
 
 
 def report(key: str, nodes: Sequence[FieldNode], shape: Shape, tree: Tree, scope: Scope) -> Report:
-    """What the root field asks for. IneligibleError where the compiled form does not reach."""
+    """What the root field asks for. UnsupportedOperationError where the compiled form does not reach."""
     if not {entry.field for entry in shape.entries} <= _REPORT:
-        raise IneligibleError
-    figures = [(entry.key, entry.below) for entry in shape.entries if entry.field in ("rows", "totals")]
+        raise UnsupportedOperationError
+    figures = [(entry.key, entry.nested) for entry in shape.entries if entry.field in ("rows", "totals")]
     loops = {name: FiguresLoop(below, scope) for name, below in figures if below is not None}
     return Report(key, nodes, shape, tree, loops)
 
 
-def _coverage(entry: Entry, coverage: Coverage) -> dict[str, Any]:
-    assert entry.below is not None
+def _coverage(entry: SelectedField, coverage: Coverage) -> dict[str, Any]:
+    assert entry.nested is not None
     values = {
-        "__typename": entry.below.type,
+        "__typename": entry.nested.type,
         "from": moment_texts([coverage.start])[0] if coverage.start else None,
         "to": moment_texts([coverage.end])[0],
         "source": coverage.source.name,
     }
-    return {part.key: values[part.field] for part in entry.below.entries}
+    return {part.key: values[part.field] for part in entry.nested.entries}

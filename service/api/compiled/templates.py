@@ -40,7 +40,7 @@ _MARKED: Final = re.compile(f"<{_MARKING} ([A-Za-z0-9_]+)>")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Mark:
+class Placeholder:
     """Stands for the value of a variable. Nobody else can write its `repr`: it is what a text is filled in by."""
 
     variable: str
@@ -84,7 +84,7 @@ class Template:
     def __init__(
         self, table: Table, definition: GraphQLField, node: FieldNode, values: VariableValues, arguments: Arguments
     ) -> None:
-        marked = VariableValues(values.sources, {name: Mark(name) for name in values.sources})
+        marked = VariableValues(values.sources, {name: Placeholder(name) for name in values.sources})
         try:
             given = get_argument_values(definition, node, marked)
             self._slicing = Slicing(*(given.pop(name, None) for name in _SLICING))
@@ -146,16 +146,16 @@ def _text_filler(text: str) -> Callable[[Values], str]:
 
 
 def _filled(part: Any, values: Values) -> Any:  # noqa: ANN401 - any argument
-    return values[part.variable] if isinstance(part, Mark) else part
+    return values[part.variable] if isinstance(part, Placeholder) else part
 
 
 def _marked(part: Any) -> bool:  # noqa: ANN401 - any value of a predicate
-    return isinstance(part, Mark) or (isinstance(part, tuple) and any(_marked(item) for item in part))
+    return isinstance(part, Placeholder) or (isinstance(part, tuple) and any(_marked(item) for item in part))
 
 
 def _compare_filler(compare: Compare) -> Callable[[Values], Compare]:
     match compare:
-        case Compare(field, operator, Mark(name)):
+        case Compare(field, operator, Placeholder(name)):
             return lambda values: Compare(field, operator, values[name])
         case Compare(field, operator, tuple(items)) if _marked(items):
             return lambda values: Compare(field, operator, tuple(_filled(item, values) for item in items))

@@ -12,7 +12,7 @@ from service.api.execution.context import Context
 from service.api.execution.documents import documents_of, operation_of
 from service.api.execution.errors import Code, refused
 from service.query.authorization.enforcement import enforce
-from service.query.authorization.selection_set import Document, fragments_of
+from service.query.authorization.selection_set import SelectionReader, fragments_of
 from service.query.model.errors import ForbiddenError
 from service.query.model.scope import Scope
 
@@ -78,7 +78,7 @@ def admitted(
     Depends on the schema, the document, policy and role, the variables of directives, and of the arguments on their
     names, their enum values and `first` and `last`: `compiled.py` remembers it by these.
     """
-    document = Document(fragments, values.coerced)
+    document = SelectionReader(fragments, values.coerced)
 
     def arguments(definition: Any, node: FieldNode) -> Mapping[str, Any]:  # noqa: ANN401 - graphql-core's field
         return get_argument_values(definition, node, values)

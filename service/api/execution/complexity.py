@@ -8,7 +8,7 @@ from graphql import FieldNode, GraphQLSchema, OperationDefinitionNode, Operation
 
 from service.api.execution.bounds import MUTATION_POINTS_MAX, QUERY_POINTS_MAX, charged, points_of
 from service.api.types.directives import Cost, ListSize
-from service.query.authorization.selection_set import Document
+from service.query.authorization.selection_set import SelectionReader
 from service.query.records.page import PAGE_MAX
 
 SIZED: Final = ("edges", "nodes")
@@ -70,7 +70,7 @@ class Pricing:
         self._schema = schema
         self._directives: dict[tuple[str, str], tuple[int, ListSize | None]] = {}
 
-    def price(self, operation: OperationDefinitionNode, document: Document, arguments: Arguments) -> Priced:
+    def price(self, operation: OperationDefinitionNode, document: SelectionReader, arguments: Arguments) -> Priced:
         """The price of an operation, root field by root field. TooManyFieldsError before the walk gets long."""
         root = self._schema.get_root_type(operation.operation)
         assert root is not None
@@ -105,7 +105,7 @@ class Pricing:
 class _Walk:
     """One walk over one operation."""
 
-    def __init__(self, pricing: Pricing, document: Document, arguments: Arguments, points_max: int) -> None:
+    def __init__(self, pricing: Pricing, document: SelectionReader, arguments: Arguments, points_max: int) -> None:
         self._pricing = pricing
         self._document = document
         self._arguments = arguments

@@ -11,13 +11,13 @@ from uuid import uuid4
 import strawberry
 
 from service.api.execution.context import Context
-from service.api.exports.types import Export, decode_export_id, encode_export_id, export_node, told_when_busy
+from service.api.exports.types import Export, decode_export_id, encode_export_id, export_node, throttled_when_busy
 from service.api.ledger.queries import ledger_of
 from service.api.ledger.types import Checkpoint, checkpoint_node
 from service.api.retention.queries import reading, refuse_bound
 from service.api.types.directives import Cost
 from service.api.types.scalars import BigInt
-from service.ledger import ask_evidence, span_of
+from service.ledger import request_evidence, span_of
 from service.storage.control.exports import get_export
 from service.storage.control.policies import applied_policy
 
@@ -30,8 +30,10 @@ def _optional(description: str, *, name: str | None = None) -> Any:  # noqa: ANN
     return strawberry.field(description=description, name=name, default=UNSET)
 
 
-@strawberry.input(description="What the bundle is to cover; the whole ledger when nothing is given.")
+@strawberry.input
 class CreateEvidenceInput:
+    """What the bundle is to cover; the whole ledger when nothing is given."""
+
     since_size: BigInt | None = _optional(
         "Size of the checkpoint that you already hold: only what came after it, with the proof that it continues it."
     )
@@ -45,8 +47,10 @@ class CreateEvidenceInput:
     )
 
 
-@strawberry.type(description="The bundle that was asked for.")
+@strawberry.type
 class CreateEvidencePayload:
+    """The bundle that was asked for."""
+
     export: Export = strawberry.field(description="Ask `export` for its state until it is ready.")
     checkpoint: Checkpoint = strawberry.field(description="What the bundle ends at. Keep it: the next one begins here.")
 
@@ -55,14 +59,13 @@ class CreateEvidencePayload:
 class ExportQuery:
     """Root fields of exports; part of `Query`."""
 
-    @strawberry.field(
-        description="One export and its download; null when it is unknown, or another key's. Admins of every account "
-        "are given anybody's.",
-        directives=[Cost(weight=2)],
-    )
+    @strawberry.field(directives=[Cost(weight=2)])
     async def export(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its id, `exp_...`.")]
     ) -> Export | None:
+        """One export and its download; null when it is unknown, or another key's. Admins of every account are given
+        anybody's.
+        """
         return await resolve_export(info.context, id)
 
 
@@ -70,16 +73,15 @@ class ExportQuery:
 class EvidenceMutation:
     """Root fields of evidence; part of `Mutation`."""
 
-    @strawberry.mutation(
-        description="A signed bundle for offline verification (auditor): an auditor has a key, not a shell. A key has "
-        "one export under way at a time.",
-        directives=[Cost(weight=EVIDENCE_COST)],
-    )
+    @strawberry.mutation(directives=[Cost(weight=EVIDENCE_COST)])
     async def create_evidence(
         self,
         info: Info,
         input: Annotated[CreateEvidenceInput, strawberry.argument(description="What the bundle is to cover.")],
     ) -> CreateEvidencePayload | None:
+        """A signed bundle for offline verification (auditor): an auditor has a key, not a shell. A key has one export
+        under way at a time.
+        """
         refuse_bound(info.context, "createEvidence")
         return await _create_evidence(info.context, input)
 
@@ -106,8 +108,8 @@ async def _create_evidence(context: Context, wanted: CreateEvidenceInput) -> Cre
     )
     applied = await applied_policy()
     digest = "" if applied is None else applied.digest
-    with told_when_busy(context):
-        record, issued = await ask_evidence(ledger, span, id_, encode_export_id(id_), context.scope, digest)
+    with throttled_when_busy(context):
+        record, issued = await request_evidence(ledger, span, id_, encode_export_id(id_), context.scope, digest)
     context.export_asked()
     return CreateEvidencePayload(export=export_node(record), checkpoint=checkpoint_node(issued))
 

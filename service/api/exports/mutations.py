@@ -13,12 +13,12 @@ from service.api.calls.filters import written_filter
 from service.api.execution.context import Context
 from service.api.execution.limits import Bucket
 from service.api.exports.kinds import SHAPES, Shape, chosen_fields, operation_of
-from service.api.exports.types import Export, export_node, told_when_busy
+from service.api.exports.types import Export, export_node, throttled_when_busy
 from service.api.types.directives import Cost
 from service.api.types.filter_inputs import CallFilter, ErrorFilter
 from service.query.model.errors import BadInputError
 from service.storage.control.exports import ExportKind as StoredKind
-from service.storage.control.exports import ask_export
+from service.storage.control.exports import request_export
 from service.storage.control.policies import applied_policy
 
 EXPORT_COST: Final = 1_000
@@ -31,21 +31,27 @@ def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's m
     return strawberry.enum_value(name, description=description)
 
 
-@strawberry.enum(description="How rows are written.")
+@strawberry.enum
 class ExportFormat(Enum):
+    """How rows are written."""
+
     CSV = _value("CSV", "RFC 4180, UTF-8, with a header; texts that a spreadsheet would run begin with `'`.")
     NDJSON = _value("NDJSON", "One JSON object a line, as GraphQL would answer it.")
 
 
-@strawberry.enum(description="What is exported.")
+@strawberry.enum
 class ExportKind(Enum):
+    """What is exported."""
+
     CALLS = _value("CALLS", "A row a call.")
     ERRORS = _value("ERRORS", "A row a failed call's error, inside its window, masked as for every reader.")
     COSTS = _value("COSTS", "Sums by UTC day, account, model, provider, status and currency.")
 
 
-@strawberry.input(description="Rows to write to a file, oldest first.")
+@strawberry.input
 class CreateExportInput:
+    """Rows to write to a file, oldest first."""
+
     kind: ExportKind = strawberry.field(description="What is exported.")
     format: ExportFormat = strawberry.field(description="How it is written: CSV or NDJSON.")
     filter: CallFilter | None = strawberry.field(default=UNSET, description="Which calls, for CALLS and COSTS.")
@@ -57,8 +63,10 @@ class CreateExportInput:
     )
 
 
-@strawberry.type(description="The export that was asked for.")
+@strawberry.type
 class CreateExportPayload:
+    """The export that was asked for."""
+
     export: Export = strawberry.field(description="Ask `export` for its state until it is ready.")
 
 
@@ -66,13 +74,11 @@ class CreateExportPayload:
 class ExportMutation:
     """Root fields of exports; part of `Mutation`."""
 
-    @strawberry.mutation(
-        description="Write the rows of a filter to a file. A key has one export under way at a time.",
-        directives=[Cost(weight=EXPORT_COST)],
-    )
+    @strawberry.mutation(directives=[Cost(weight=EXPORT_COST)])
     async def create_export(
         self, info: Info, input: Annotated[CreateExportInput, strawberry.argument(description="What is exported.")]
     ) -> CreateExportPayload | None:
+        """Write the rows of a filter to a file. A key has one export under way at a time."""
         return CreateExportPayload(export=await _create_export(info, input))
 
 
@@ -85,8 +91,8 @@ async def _create_export(info: Info, wanted: CreateExportInput) -> Export:
     assert applied is not None, "what serves requests has a policy"
     request = {"format": wanted.format.name, "fields": fields, "filter": filter_}
     database, kind = context.reader.database, StoredKind[wanted.kind.name]
-    with told_when_busy(context):
-        record = await ask_export(database, uuid4(), kind, context.scope, applied.digest, request)
+    with throttled_when_busy(context):
+        record = await request_export(database, uuid4(), kind, context.scope, applied.digest, request)
     context.export_asked()
     return export_node(record)
 

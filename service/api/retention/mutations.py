@@ -7,7 +7,7 @@ import strawberry
 
 from policies.policy.model import DataClass as LawfulClass
 from service.api.execution.context import Context
-from service.api.retention.queries import account_in_scope, means_of, reading, refuse_bound
+from service.api.retention.queries import account_in_scope, reading, refuse_bound, retention_context
 from service.api.retention.types import (
     Erasure,
     ErasureKind,
@@ -41,8 +41,10 @@ def _field(description: str, *, name: str | None = None, optional: bool = False)
     return strawberry.field(description=description, name=name)
 
 
-@strawberry.input(description="What a hold names. What is not given does not narrow it.")
+@strawberry.input
 class HoldScopeInput:
+    """What a hold names. What is not given does not narrow it."""
+
     account: str = _field("Calls of this account.")
     from_: datetime | None = _field("That started at this moment or later.", name="from", optional=True)
     to: datetime | None = _field("That started before this moment.", optional=True)
@@ -51,8 +53,10 @@ class HoldScopeInput:
     call_ids: list[strawberry.ID] | None = _field("These calls and no others.", optional=True)
 
 
-@strawberry.input(description="A hold to place.")
+@strawberry.input
 class PlaceHoldInput:
+    """A hold to place."""
+
     name: str = _field("What it is called, such as the case.")
     owner: str = _field("Who answers for it.")
     reason: str = _field("Why.")
@@ -61,50 +65,66 @@ class PlaceHoldInput:
     expires_at: datetime | None = _field("When it ends by itself.", optional=True)
 
 
-@strawberry.type(description="The hold that was placed.")
+@strawberry.type
 class PlaceHoldPayload:
+    """The hold that was placed."""
+
     hold: Hold = _field("It is in force.")
     ledger_index: BigInt = _field("The ledger's entry of it.")
 
 
-@strawberry.input(description="A hold to lift.")
+@strawberry.input
 class LiftHoldInput:
+    """A hold to lift."""
+
     hold_id: strawberry.ID = _field("Its id.")
     reason: str = _field("Why.")
 
 
-@strawberry.type(description="The hold that was lifted.")
+@strawberry.type
 class LiftHoldPayload:
+    """The hold that was lifted."""
+
     hold: Hold = _field("What was kept for it alone is gone.")
     ledger_index: BigInt = _field("The ledger's entry of it.")
 
 
-@strawberry.input(description="What a plan is about; all that is due when nothing is given.")
+@strawberry.input
 class PlanPurgeInput:
+    """What a plan is about; all that is due when nothing is given."""
+
     class_: DataClass | None = _field("Partitions and keys of this class.", name="class", optional=True)
     tier: str | None = _field("Of accounts of this tier.", optional=True)
 
 
-@strawberry.type(description="What a purge would do now.")
+@strawberry.type
 class PlanPurgePayload:
+    """What a purge would do now."""
+
     digest: Digest = _field("What requestPurge wants.")
     partitions: list[PurgedPartition] = _field("Partitions that it would drop.")
     keys: BigInt = _field("Period keys that it would destroy.")
     rows_held_back: BigInt = _field("Rows of these partitions that holds would keep.")
 
 
-@strawberry.input(description="A plan to carry out.")
+@strawberry.input
 class RequestPurgeInput:
+    """A plan to carry out."""
+
     digest: Digest = _field("Of planPurge.")
 
 
-@strawberry.type(description="The purge that was asked for.")
+@strawberry.type
 class RequestPurgePayload:
+    """The purge that was asked for."""
+
     purge_run: PurgeRun = _field("The worker carries it out.")
 
 
-@strawberry.input(description="Whom to erase.")
+@strawberry.input
 class RequestErasureInput:
+    """Whom to erase."""
+
     kind: ErasureKind = _field("A person or the whole account.")
     account: str = _field("The account.")
     user_id: str | None = _field(
@@ -113,19 +133,25 @@ class RequestErasureInput:
     reason: str = _field("Why.")
 
 
-@strawberry.type(description="The erasure that was asked for.")
+@strawberry.type
 class RequestErasurePayload:
+    """The erasure that was asked for."""
+
     erasure: Erasure = _field("A person's rows are erased by now but for what a hold keeps; an account's, soon.")
 
 
-@strawberry.input(description="Which notes to erase.")
+@strawberry.input
 class EraseNotesInput:
+    """Which notes to erase."""
+
     indexes: list[BigInt] = _field("Entries of the ledger: 1 to 500.")
     reason: str = _field("Why; it is a note itself, and names nobody at best.")
 
 
-@strawberry.type(description="The notes that were erased.")
+@strawberry.type
 class EraseNotesPayload:
+    """The notes that were erased."""
+
     erased: list[BigInt] = _field("Entries that had a note until now.")
     ledger_index: BigInt = _field("The ledger's entry of it.")
 
@@ -134,21 +160,20 @@ class EraseNotesPayload:
 class RetentionMutation:
     """Root fields of retention; part of `Mutation`."""
 
-    @strawberry.mutation(
-        description="Keep what matches, whatever its window (compliance).", directives=[Cost(weight=50)]
-    )
+    @strawberry.mutation(directives=[Cost(weight=50)])
     async def place_hold(
         self, info: Info, input: Annotated[PlaceHoldInput, strawberry.argument(description="What to keep, and why.")]
     ) -> PlaceHoldPayload | None:
+        """Keep what matches, whatever its window (compliance)."""
         context, scope = info.context, input.scope
         await account_in_scope(context, scope.account)
         ids = _given(scope.call_ids)
         hold = await holds.place_hold(
-            means_of(context),
+            retention_context(context),
             name=input.name,
             owner=input.owner,
             reason=input.reason,
-            scope=holds.Scope(
+            scope=holds.HoldScope(
                 scope.account,
                 _given(scope.from_),
                 _given(scope.to),
@@ -162,11 +187,12 @@ class RetentionMutation:
         )
         return PlaceHoldPayload(hold=hold_node(hold, scope.account), ledger_index=entry_index(hold.ledger_index))
 
-    @strawberry.mutation(description="Let go of a hold (compliance).", directives=[Cost(weight=50)])
+    @strawberry.mutation(directives=[Cost(weight=50)])
     async def lift_hold(
         self, info: Info, input: Annotated[LiftHoldInput, strawberry.argument(description="Which hold, and why.")]
     ) -> LiftHoldPayload | None:
-        context, means = info.context, means_of(info.context)
+        """Let go of a hold (compliance)."""
+        context, retention = info.context, retention_context(info.context)
         hold_id = decode_id("hold", input.hold_id)
         async with reading(context) as connection:
             found = None if hold_id is None else await holds.get_hold(connection, hold_id)
@@ -175,55 +201,54 @@ class RetentionMutation:
         account = await context.reader.accounts.name(found.account_id)
         if context.scope.accounts is not None and found.account_id not in context.scope.accounts:
             raise BadInputError("there is no such hold")
-        hold, index = await holds.lift_hold(means, hold_id, reason=input.reason, actor=context.scope.key_id)
+        hold, index = await holds.lift_hold(retention, hold_id, reason=input.reason, actor=context.scope.key_id)
         return LiftHoldPayload(hold=hold_node(hold, account), ledger_index=entry_index(index))
 
-    @strawberry.mutation(
-        description="What a purge would do now, with the digest that requestPurge wants.", directives=[Cost(weight=100)]
-    )
+    @strawberry.mutation(directives=[Cost(weight=100)])
     async def plan_purge(
         self, info: Info, input: Annotated[PlanPurgeInput, strawberry.argument(description="What the plan is about.")]
     ) -> PlanPurgePayload | None:
+        """What a purge would do now, with the digest that requestPurge wants."""
         refuse_bound(info.context, "planPurge")
-        means = means_of(info.context)
+        retention = retention_context(info.context)
         class_, name = _given(input.class_), _given(input.tier)
-        tier = None if name is None else means.policy().tiers.get(name)
+        tier = None if name is None else retention.policy().tiers.get(name)
         if name is not None and tier is None:
             raise BadInputError(f"the policy has no tier `{name}`")
-        due = await plan_purge(means)
+        due = await plan_purge(retention)
         wanted = due.part(data_class=class_ and LawfulClass[class_.name], tier=tier and tier.number)
-        wanted = await counted(means, wanted)
+        wanted = await counted(retention, wanted)
         return PlanPurgePayload(
             digest=Digest(wanted.digest()),
-            partitions=[partition_node(means, part) for part in wanted.partitions],
+            partitions=[partition_node(retention, part) for part in wanted.partitions],
             keys=BigInt(len(wanted.keys)),
-            rows_held_back=BigInt(await held_back(means, wanted)),
+            rows_held_back=BigInt(await held_back(retention, wanted)),
         )
 
-    @strawberry.mutation(description="Ask the worker to carry out a plan.", directives=[Cost(weight=100)])
+    @strawberry.mutation(directives=[Cost(weight=100)])
     async def request_purge(
         self, info: Info, input: Annotated[RequestPurgeInput, strawberry.argument(description="The plan to carry out.")]
     ) -> RequestPurgePayload | None:
+        """Ask the worker to carry out a plan."""
         refuse_bound(info.context, "requestPurge")
-        means = means_of(info.context)
+        retention = retention_context(info.context)
         try:
-            run = await request_purge(means, input.digest, actor=info.context.scope.key_id)
+            run = await request_purge(retention, input.digest, actor=info.context.scope.key_id)
         except PurgePlanError:
             raise BadInputError("nothing that is due has this digest: ask `planPurge` again") from None
-        return RequestPurgePayload(purge_run=purge_node(means, run))
+        return RequestPurgePayload(purge_run=purge_node(retention, run))
 
-    @strawberry.mutation(
-        description="Erase one person's or one account's data (GDPR art. 17).", directives=[Cost(weight=100)]
-    )
+    @strawberry.mutation(directives=[Cost(weight=100)])
     async def request_erasure(
         self,
         info: Info,
         input: Annotated[RequestErasureInput, strawberry.argument(description="Whom to erase, and why.")],
     ) -> RequestErasurePayload | None:
+        """Erase one person's or one account's data (GDPR art. 17)."""
         context = info.context
         await account_in_scope(context, input.account)
         erasure = await erasures.request_erasure(
-            means_of(context),
+            retention_context(context),
             kind=erasures.ErasureKind[input.kind.name],
             account=input.account,
             user=_given(input.user_id),
@@ -233,18 +258,17 @@ class RetentionMutation:
         )
         return RequestErasurePayload(erasure=erasure_node(erasure, input.account))
 
-    @strawberry.mutation(
-        description="Erase notes of the ledger for good: people's words, and what holds and keys repeat of them "
-        "(compliance). The leaves stay.",
-        directives=[Cost(weight=50)],
-    )
+    @strawberry.mutation(directives=[Cost(weight=50)])
     async def erase_notes(
         self, info: Info, input: Annotated[EraseNotesInput, strawberry.argument(description="Whose, and why.")]
     ) -> EraseNotesPayload | None:
+        """Erase notes of the ledger for good: people's words, and what holds and keys repeat of them (compliance). The
+        leaves stay.
+        """
         refuse_bound(info.context, "eraseNotes")
         indexes = [int(one) for one in input.indexes]
         done = await notes.erase_notes(
-            means_of(info.context), indexes, reason=input.reason, actor=info.context.scope.key_id
+            retention_context(info.context), indexes, reason=input.reason, actor=info.context.scope.key_id
         )
         erased = [BigInt(index) for index in done.indexes]
         return EraseNotesPayload(erased=erased, ledger_index=entry_index(done.ledger_index))

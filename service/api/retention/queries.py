@@ -39,10 +39,10 @@ from service.api.types.directives import Cost, paged
 from service.api.types.scalars import BigInt, Digest
 from service.query.model.errors import BadInputError, ForbiddenError
 from service.query.reader import TimedReading
-from service.query.records.account_list import account_number, count_accounts, count_calls, page_accounts
+from service.query.records.account_list import account_id, count_accounts, count_calls, page_accounts
 from service.query.records.cursor import CursorError, Cursors
 from service.retention.audit import report
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.erasure import erasure as erasures
 from service.retention.holds import holds
 from service.retention.purge_runs import Runs
@@ -67,10 +67,10 @@ Accounts = Annotated[
 ]
 
 
-def means_of(context: Context) -> Means:
+def retention_context(context: Context) -> RetentionContext:
     """What retention works with in this process."""
-    means: Means = context.services["means"]
-    return means
+    retention: RetentionContext = context.services["means"]
+    return retention
 
 
 def reading(context: Context) -> TimedReading:
@@ -78,8 +78,10 @@ def reading(context: Context) -> TimedReading:
     return context.reader.connection(context.scope)
 
 
-@strawberry.type(description="What is kept, for how long, and whether anything older is here now.")
+@strawberry.type
 class RetentionReport:
+    """What is kept, for how long, and whether anything older is here now."""
+
     as_of: datetime = strawberry.field(description="Moment of the answer by the database's clock.")
     classes: list[ClassRetention] = strawberry.field(description="One entry a class, store and tier.")
     next_purge_at: datetime | None = strawberry.field(description="When something is due next.")
@@ -92,13 +94,15 @@ class RetentionReport:
         "that is. Their rows count as hidden, and as overdue past their deadline."
     )
 
-    @strawberry.field(description="Digest of the policy in force.")
+    @strawberry.field
     async def policy_digest(self) -> Digest:
+        """Digest of the policy in force."""
         applied = await applied_policy()
         return Digest(applied.digest if applied else "")
 
-    @strawberry.field(description="Holds in force; empty for who may not ask `holds`.", directives=[Cost(weight=10)])
+    @strawberry.field(directives=[Cost(weight=10)])
     async def holds(self, info: Info) -> list[Hold]:
+        """Holds in force; empty for who may not ask `holds`."""
         context = info.context
         if not views.may_ask(context.scope.policy, context.scope.role, "holds"):
             return []
@@ -106,62 +110,62 @@ class RetentionReport:
             found = await holds.page_holds(connection, 200, active=True, accounts=context.scope.accounts)
         return [hold_node(hold, await context.reader.accounts.name(hold.account_id)) for hold in found]
 
-    @strawberry.field(
-        description="The newest purge; null for who may not ask `purgeRuns`.", directives=[Cost(weight=5)]
-    )
+    @strawberry.field(directives=[Cost(weight=5)])
     async def last_purge(self, info: Info) -> PurgeRun | None:
-        context, means = info.context, means_of(info.context)
+        """The newest purge; null for who may not ask `purgeRuns`."""
+        context, retention = info.context, retention_context(info.context)
         if context.scope.accounts is not None or not views.may_ask(
             context.scope.policy, context.scope.role, "purgeRuns"
         ):
             return None
         async with reading(context) as connection:
             newest = await Runs(connection).newest()
-        return None if newest is None else purge_node(means, newest)
+        return None if newest is None else purge_node(retention, newest)
 
 
 @strawberry.type
 class RetentionQuery:
     """Root fields of retention; part of `Query`."""
 
-    @strawberry.field(
-        description="What is kept, for how long, and whether anything older is here now.", directives=[Cost(weight=100)]
-    )
+    @strawberry.field(directives=[Cost(weight=100)])
     async def retention(self, info: Info, accounts: Accounts = UNSET) -> RetentionReport | None:
-        context, means = info.context, means_of(info.context)
+        """What is kept, for how long, and whether anything older is here now."""
+        context, retention = info.context, retention_context(info.context)
         numbers = await _numbers(context, accounts)
         async with reading(context) as connection:
-            found = await report.report(means, numbers, connection=connection)
+            found = await report.report(retention, numbers, connection=connection)
         return RetentionReport(
             as_of=found.as_of,
             classes=[class_node(one) for one in found.classes],
             next_purge_at=found.next_purge_at,
-            keyring_backup_days=means.keyring_backup_days,
+            keyring_backup_days=retention.keyring_backup_days,
             missing=list(found.missing),
             detached=list(found.detached),
         )
 
-    @strawberry.field(description="Purges, newest first.", directives=[*paged(), Cost(weight=10)])
+    @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def purge_runs(self, info: Info, first: First = UNSET, after: After = UNSET) -> PurgeRunConnection | None:
+        """Purges, newest first."""
         refuse_bound(info.context, "purgeRuns")
-        means = means_of(info.context)
+        retention = retention_context(info.context)
         async with reading(info.context) as connection:
             runs = Runs(connection)
             page = await _page(info, "purgeRuns", first, after, runs.page, lambda run: (run.planned_at, run.id))
             total = await runs.count()
-        nodes = [purge_node(means, run) for run in page.rows]
+        nodes = [purge_node(retention, run) for run in page.rows]
         edges = [PurgeRunEdge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
         return PurgeRunConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
 
-    @strawberry.field(description="Legal holds, lifted ones included.", directives=[*paged(), Cost(weight=10)])
+    @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def holds(
         self, info: Info, active: Active = UNSET, first: First = UNSET, after: After = UNSET
     ) -> HoldConnection | None:
+        """Legal holds, lifted ones included."""
         context, accounts = info.context, info.context.scope.accounts
         wanted = None if active is UNSET else active
         async with reading(context) as connection:
 
-            async def fetch(size: int, position: Position | None) -> list[holds.Hold]:
+            async def fetch(size: int, position: Position | None) -> list[holds.RecordedHold]:
                 return await holds.page_holds(connection, size, after=position, active=wanted, accounts=accounts)
 
             page = await _page(info, f"holds {wanted}", first, after, fetch, lambda hold: (hold.placed_at, hold.id))
@@ -170,14 +174,13 @@ class RetentionQuery:
         edges = [HoldEdge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
         return HoldConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
 
-    @strawberry.field(
-        description="Requests to erase one person or one account.", directives=[*paged(), Cost(weight=10)]
-    )
+    @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def erasures(self, info: Info, first: First = UNSET, after: After = UNSET) -> ErasureConnection | None:
+        """Requests to erase one person or one account."""
         context, accounts = info.context, info.context.scope.accounts
         async with reading(context) as connection:
 
-            async def fetch(size: int, position: Position | None) -> list[erasures.Erasure]:
+            async def fetch(size: int, position: Position | None) -> list[erasures.RecordedErasure]:
                 return await erasures.page_erasures(connection, size, position, accounts)
 
             page = await _page(info, "erasures", first, after, fetch, lambda one: (one.requested_at, one.id))
@@ -186,8 +189,9 @@ class RetentionQuery:
         edges = [ErasureEdge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
         return ErasureConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
 
-    @strawberry.field(description="Accounts with their tier.", directives=[*paged(), Cost(weight=10)])
+    @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def accounts(self, info: Info, first: First = UNSET, after: After = UNSET) -> AccountConnection | None:
+        """Accounts with their tier."""
         return await _accounts(info, first, after)
 
 
@@ -226,7 +230,7 @@ async def _accounts(info: Info, first: Any, after: Any) -> AccountConnection:  #
         rows = found[:size]
         counts = await count_calls(connection, [row["id"] for row in rows])
         total = await count_accounts(connection, scope) if "totalCount" in tree_of(info) else 0
-    await context.reader.accounts.learn(row["id"] for row in rows)
+    await context.reader.accounts.load(row["id"] for row in rows)
     now = await context.reader.clock.now()
     nodes = [_account(context, row, counts.get(row["id"], 0), now) for row in rows]
     sealed = [cursors.seal((row["name"],), binding) for row in rows]
@@ -249,7 +253,7 @@ def _account(context: Context, row: Any, calls: int, now: datetime) -> Account: 
 
 async def retention_node(context: Context, id_: str) -> Node | None:
     """A hold, purge or erasure by its id; None when there is none, or the role may not ask for its kind."""
-    means, scope = means_of(context), context.scope
+    retention, scope = retention_context(context), context.scope
     if (hold_id := decode_id("hold", id_)) and views.may_ask(scope.policy, scope.role, "holds"):
         async with reading(context) as connection:
             hold = await holds.get_hold(connection, hold_id)
@@ -265,7 +269,7 @@ async def retention_node(context: Context, id_: str) -> Node | None:
             return None
         async with reading(context) as connection:
             run = await Runs(connection).get(run_id)
-        return None if run is None else purge_node(means, run)
+        return None if run is None else purge_node(retention, run)
     return None
 
 
@@ -278,7 +282,7 @@ def refuse_bound(context: Context, field: str) -> None:
 async def account_in_scope(context: Context, name: str) -> int:
     """The account's number; BadInputError for one that is unknown or out of the key's scope, in the same words."""
     async with reading(context) as connection:
-        number = await account_number(connection, name)
+        number = await account_id(connection, name)
     if number is None or not _reaches(context, number):
         raise BadInputError(f"there is no account `{name}`")
     return number

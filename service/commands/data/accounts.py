@@ -70,7 +70,7 @@ def tier(
 async def _move(data: Path | None, account: str, tier: str, day: datetime | None) -> Move:
     async with quiet_runtime(data) as runtime:
         first = None if day is None else day.date()
-        return await move_account(runtime.means, account, tier, day=first, actor="cli")
+        return await move_account(runtime.retention, account, tier, day=first, actor="cli")
 
 
 def _windows(tier: Tier) -> str:

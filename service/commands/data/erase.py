@@ -7,7 +7,7 @@ import typer
 from service.api.retention.types import encode_id
 from service.commands.common import quiet_runtime, run, say
 from service.commands.options import Data, verb
-from service.retention.erasure.erasure import Erasure, ErasureKind, request_erasure
+from service.retention.erasure.erasure import ErasureKind, RecordedErasure, request_erasure
 
 app = verb()
 
@@ -32,10 +32,10 @@ def erase(
     if everything == (user is not None):
         raise typer.BadParameter("give either --user ID or --all")
 
-    async def work() -> Erasure:
+    async def work() -> RecordedErasure:
         async with quiet_runtime(data) as runtime:
             return await request_erasure(
-                runtime.means,
+                runtime.retention,
                 kind=ErasureKind.ACCOUNT if everything else ErasureKind.USER,
                 account=account,
                 user=user,
@@ -47,7 +47,7 @@ def erase(
         say(line)
 
 
-def _lines(erasure: Erasure) -> list[str]:
+def _lines(erasure: RecordedErasure) -> list[str]:
     lines = [f"{erasure.rows} rows erased" + ("" if erasure.finished_at else ", not all")]
     kept = "for its export alone: goes when the hold ends"
     lines += [f"kept by {encode_id('hold', hold)}, {kept}" for hold in erasure.blocked_by]

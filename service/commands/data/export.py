@@ -13,7 +13,7 @@ from service.api.types.scalars import parse_moment
 from service.commands.common import progress, quiet_runtime, run
 from service.commands.options import Data, noun, one_of
 from service.errors import RequestError
-from service.export import ENCODERS, KINDS, Format, exported_pages, ledger_taken
+from service.export import ENCODERS, KINDS, ExportFormat, exported_pages, ledger_taken
 from service.runtime.runtime import Runtime
 
 app = noun("Write calls, errors or costs to standard output, oldest first.")
@@ -32,8 +32,8 @@ def parse_bound(text: str) -> datetime:
 
 
 FormatOption = Annotated[
-    Format,
-    typer.Option("--format", parser=one_of(Format), metavar="FORMAT", help="ndjson: one JSON object a line."),
+    ExportFormat,
+    typer.Option("--format", parser=one_of(ExportFormat), metavar="FORMAT", help="ndjson: one JSON object a line."),
 ]
 Since = Annotated[
     datetime | None,
@@ -46,7 +46,7 @@ AccountOption = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _ExportRequest:
     """What an export was asked for."""
 
     since: datetime | None
@@ -69,7 +69,7 @@ class _Wanted:
 
 @app.command("calls")
 def calls(
-    form: FormatOption = Format.NDJSON,
+    form: FormatOption = ExportFormat.NDJSON,
     since: Since = None,
     until: Until = None,
     account: AccountOption = None,
@@ -80,12 +80,12 @@ def calls(
     \b
     Example: calledger export calls --since 2026-11-01 > calls.ndjson
     """
-    _export("calls", form, _Wanted(since, until, account), data)
+    _export("calls", form, _ExportRequest(since, until, account), data)
 
 
 @app.command("errors")
 def errors(
-    form: FormatOption = Format.NDJSON,
+    form: FormatOption = ExportFormat.NDJSON,
     since: Since = None,
     until: Until = None,
     account: AccountOption = None,
@@ -96,12 +96,12 @@ def errors(
     \b
     Example: calledger export errors --account acme --since 2026-11-01
     """
-    _export("errors", form, _Wanted(since, until, account), data)
+    _export("errors", form, _ExportRequest(since, until, account), data)
 
 
 @app.command("costs")
 def costs(
-    form: FormatOption = Format.NDJSON,
+    form: FormatOption = ExportFormat.NDJSON,
     since: Since = None,
     until: Until = None,
     account: AccountOption = None,
@@ -112,15 +112,15 @@ def costs(
     \b
     Example: calledger export costs --since 2026-10-01 --until 2026-11-01
     """
-    _export("costs", form, _Wanted(since, until, account), data)
+    _export("costs", form, _ExportRequest(since, until, account), data)
 
 
-def _export(name: str, form: Format, wanted: _Wanted, data: Path | None) -> None:
+def _export(name: str, form: ExportFormat, wanted: _ExportRequest, data: Path | None) -> None:
     run(lambda: _write(name, form, wanted, data))
     sys.stdout.buffer.flush()
 
 
-async def _write(name: str, form: Format, wanted: _Wanted, data: Path | None) -> None:
+async def _write(name: str, form: ExportFormat, wanted: _ExportRequest, data: Path | None) -> None:
     kind, encode = KINDS[name], ENCODERS[form]
     filter_ = wanted.filter(kind.time_field)
     async with quiet_runtime(data) as runtime:

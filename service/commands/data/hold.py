@@ -15,7 +15,7 @@ from service.commands.evidence.ledger import write_lines
 from service.commands.options import Data, noun
 from service.errors import RequestError
 from service.export import HeldRows, held_rows
-from service.retention.holds.holds import HOLDABLE, Hold, Scope, get_hold, lift_hold, page_holds, place_hold
+from service.retention.holds.holds import HOLDABLE, HoldScope, RecordedHold, get_hold, lift_hold, page_holds, place_hold
 
 app = noun("Keep rows past their window for a legal case, and let go of them.")
 _LISTED_MAX = 200
@@ -47,12 +47,12 @@ def place(
     \b
     Example: calledger hold place case-17 --account acme --since 2026-01-01 --owner "A. Counsel" --reason "suit 17/26"
     """
-    scope = Scope(account, since, until, model, api_key, tuple(call) if call else None)
+    scope = HoldScope(account, since, until, model, api_key, tuple(call) if call else None)
 
-    async def work() -> Hold:
+    async def work() -> RecordedHold:
         async with quiet_runtime(data) as runtime:
             return await place_hold(
-                runtime.means,
+                runtime.retention,
                 name=name,
                 owner=owner,
                 reason=reason,
@@ -78,9 +78,9 @@ def lift(
     """
     id_ = _id(hold_id)
 
-    async def work() -> Hold:
+    async def work() -> RecordedHold:
         async with quiet_runtime(data) as runtime:
-            return (await lift_hold(runtime.means, id_, reason=reason, actor="cli"))[0]
+            return (await lift_hold(runtime.retention, id_, reason=reason, actor="cli"))[0]
 
     say(f"lifted; {run(work).copies} copies deleted")
 

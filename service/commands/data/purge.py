@@ -45,10 +45,10 @@ def purge(
 
 async def _print_due(data: Path | None) -> bool:
     async with quiet_runtime(data) as runtime:
-        means = runtime.means
-        due = await what_is_due(means, await means.now())
-        _print_plan(await counted(means, due.all))
-        held = await held_back(means, due.all)
+        context = runtime.retention
+        due = await what_is_due(context, await context.now())
+        _print_plan(await counted(context, due.all))
+        held = await held_back(context, due.all)
         if held:
             say(f"{held} rows of these are kept by holds, which copy them first: `calledger hold list`")
         if due.settled != due.all:
@@ -75,7 +75,7 @@ def _print_plan(plan: PurgePlan) -> None:
 
 async def _purge(data: Path | None, digest: str | None) -> bool:
     async with quiet_runtime(data) as runtime:
-        ended = await run_purge(runtime.means, requested_by="cli", plan_digest=digest, on_step=_progress())
+        ended = await run_purge(runtime.retention, requested_by="cli", plan_digest=digest, on_step=_progress())
     for one in ended:
         say(_outcome(one))
     if not any(one.plan for one in ended):

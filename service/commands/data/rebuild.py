@@ -4,7 +4,7 @@ from pathlib import Path
 
 from service.commands.common import progress, quiet_runtime, run, say
 from service.commands.options import Data, verb
-from service.retention.rollups.compaction import Folder
+from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.rebuild import days_to_rebuild, rebuild_sums, rest_again
 
 app = verb()
@@ -27,14 +27,16 @@ def rebuild(data: Data = None) -> None:
 
 async def _rebuild(data: Path | None) -> None:
     async with quiet_runtime(data) as runtime:
-        means = runtime.means
-        days = await days_to_rebuild(means)
+        context = runtime.retention
+        days = await days_to_rebuild(context)
         with progress() as bar:
             task = bar.add_task("making sums anew", total=len(days))
-            async for one in rebuild_sums(means, days, actor="cli"):
+            async for one in rebuild_sums(context, days, actor="cli"):
                 bar.advance(task)
                 was, are = (f"{one.before} calls, {one.amount_before}", f"{one.after} calls, {one.amount_after}")
                 say(f"tier {one.tier} {one.day:%Y-%m-%d}: {are} (before: {was})")
-        await Folder(means.owner, ensure=lambda needs: means.partitions.ensure(means.policy(), needs)).fold_all()
-        rested = await rest_again(means)
+        await Compaction(
+            context.owner, ensure=lambda needs: context.partitions.ensure(context.policy(), needs)
+        ).fold_all()
+        rested = await rest_again(context)
     say(f"{len(days)} days made anew from their calls, {rested} days of sums from their rollup; the others are right")

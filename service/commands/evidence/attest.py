@@ -39,7 +39,7 @@ def attest(
 
 async def _attest(file: Path, days: int, data: Path | None) -> bool:
     async with quiet_runtime(data) as runtime:
-        attestation = await make_attestation(runtime.means, runtime.ledger, runtime.applied, days=days, actor="cli")
+        attestation = await make_attestation(runtime.retention, runtime.ledger, runtime.applied, days=days, actor="cli")
     beside = file.with_suffix(".html")
     if beside == file:
         beside = file.with_suffix(".page.html")

@@ -35,7 +35,7 @@ def fsck(
 async def _check(data: Path | None, *, deep: bool) -> bool:
     fine = True
     async with quiet_runtime(data) as runtime:
-        async for finding in check_ledger(runtime.means, deep=deep):
+        async for finding in check_ledger(runtime.retention, deep=deep):
             say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.check}: {finding.detail}")
             fine = fine and finding.ok
         ledger = await check_entries(runtime.ledger)

@@ -176,9 +176,9 @@ def erase_notes_command(
 
     async def work(runtime: Runtime) -> None:
         if naming:
-            done = await erase_notes_naming(runtime.means, naming, reason=reason, actor="cli")
+            done = await erase_notes_naming(runtime.retention, naming, reason=reason, actor="cli")
         else:
-            done = await erase_notes(runtime.means, indexes or [], reason=reason, actor="cli")
+            done = await erase_notes(runtime.retention, indexes or [], reason=reason, actor="cli")
         say(f"{len(done.indexes)} notes erased: entries {', '.join(map(str, done.indexes))}")
 
     run(lambda: _with_runtime(work, data))

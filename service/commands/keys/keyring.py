@@ -27,7 +27,7 @@ def status(data: Data = None) -> None:
 
     async def work() -> bool:
         async with quiet_runtime(data) as runtime:
-            lost = list(await lost_keys(runtime.means))
+            lost = list(await lost_keys(runtime.retention))
             counts = await runtime.keyring.counts()
             say(f"keyring  {runtime.keyring.describe()}")
             table(("keys of", "live", "destroyed", "lost"), _rows(counts.periods, counts.accounts, counts.holds, lost))

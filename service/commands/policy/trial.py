@@ -5,7 +5,7 @@ from typing import Final
 
 from policies import Action, Policy
 from policies.admission.error import FAILURE_RULE, SIZE_CAP_RULE
-from policies.redaction import Kind, Redaction, RedactionError, Redactor
+from policies.redaction import HiddenKind, Redaction, RedactionError, Redactor
 
 DROPPED_RULE: Final = "dropped"
 _MESSAGE: Final = "CallError.message"
@@ -50,7 +50,7 @@ class Trial:
 
 
 def _personal(redaction: Redaction) -> set[str]:
-    return {span.rule for span in redaction.segments if not isinstance(span, str) and span.kind is Kind.personal}
+    return {span.rule for span in redaction.segments if not isinstance(span, str) and span.kind is HiddenKind.personal}
 
 
 def _text_of(line: bytes) -> str | None:

@@ -10,7 +10,7 @@ from service.errors import CalledgerError, ServiceError
 from service.ingest.prices.price_file import PriceFileError, load_prices
 from service.keyring import KeyringUnavailableError
 from service.retention.audit.start_check import differences_at_start
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.lost_keys import lost_on_record
 from service.retention.purge.detached import detached_partitions
 from service.runtime.runtime import Runtime
@@ -79,19 +79,19 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         windows = ", ".join(f"{store} {days} days" for store, days in tier.store_days.items())
         facts.append(("tier", f"{tier.name}: {windows}"))
     facts.append(("last purge", await _last_purge()))
-    means = runtime.means
-    for one in await detached_partitions(means, await means.partitions.catalogue(sized=False)):
+    context = runtime.retention
+    for one in await detached_partitions(context, await context.partitions.catalogue(sized=False)):
         facts.append(("detached", f"{one.describe()}: its rows are on the disk and shown to nobody"))
-    facts += await _lost(means)
-    facts += [("differs", one) for one in await differences_at_start(means)]
+    facts += await _lost(context)
+    facts += [("differs", one) for one in await differences_at_start(context)]
     facts += [("wall missing", wall) for wall in runtime.database.missing_walls] or [("walls", "all there")]
     return facts
 
 
-async def _lost(means: Means) -> list[tuple[str, str]]:
+async def _lost(context: RetentionContext) -> list[tuple[str, str]]:
     """The first keys that the ledger has as lost, one a line; a keyring that is away has said so."""
     try:
-        lost = await lost_on_record(means, _LOST_MAX + 1)
+        lost = await lost_on_record(context, _LOST_MAX + 1)
     except KeyringUnavailableError:
         return []
     more = [("key lost", "and others: `calledger keyring status`")] if len(lost) > _LOST_MAX else []

@@ -13,7 +13,7 @@ import asyncpg
 
 from policies import Report
 from service.ingest.errors import DATABASE_FAULTS
-from service.ingest.preparation.account_resolution import Addressees
+from service.ingest.preparation.account_resolution import AccountResolution
 from service.storage.control.accounts import DEFAULT_ACCOUNT, Accounts
 from service.storage.errors import DatabaseAwayError
 from service.storage.sources import SOURCE_NUMBERS
@@ -22,7 +22,7 @@ from service.storage.statements.write import BILLED_AT
 _AGE_MAX: Final = timedelta(days=60)
 
 
-class _Place(NamedTuple):
+class _BillLocation(NamedTuple):
     """Where a bill is stored, or is to be; `account` is None for one that is still to be made."""
 
     account: int | None
@@ -37,7 +37,7 @@ class Bills:
         self._pool = pool
         self._accounts = accounts
 
-    async def settle(self, reports: Iterable[Report], addressees: Addressees) -> None:
+    async def settle(self, reports: Iterable[Report], addressees: AccountResolution) -> None:
         """Give each report that bills account and time of the call that has its id, or of the first among `reports`.
 
         Raises DatabaseAwayError.
@@ -60,19 +60,19 @@ class Bills:
             if kept.name != place.name:
                 report.account = kept.name
 
-    async def _asked(self, report: Report, addressees: Addressees) -> _Place | None:
+    async def _asked(self, report: Report, addressees: AccountResolution) -> _BillLocation | None:
         """What the report itself says; None for an account that is not the key's, or not to be told."""
         await addressees.learn()
         addressees.drop_unused(report)
         account = addressees.account_of(report)
         if account is None:
             name = report.account or DEFAULT_ACCOUNT
-            return _Place(await self._accounts.find(name), name, report.started_at)
+            return _BillLocation(await self._accounts.find(name), name, report.started_at)
         if not isinstance(account, int):
             return None
-        return _Place(account, await self._accounts.name(account), report.started_at)
+        return _BillLocation(account, await self._accounts.name(account), report.started_at)
 
-    async def _known(self, bills: Sequence[Report], bound: tuple[int, ...] | None) -> dict[str, list[_Place]]:
+    async def _known(self, bills: Sequence[Report], bound: tuple[int, ...] | None) -> dict[str, list[_BillLocation]]:
         """Where bills are stored, by their ids, the earliest first."""
         rows = await self._pool.fetch(
             BILLED_AT,
@@ -81,10 +81,10 @@ class Bills:
             SOURCE_NUMBERS[bills[0].source],
             [report.source_id for report in bills],
         )
-        known: dict[str, list[_Place]] = {}
+        known: dict[str, list[_BillLocation]] = {}
         for row in rows:
             account = row["account_id"]
             name = await self._accounts.name(account)
             if account not in self._accounts.erased:
-                known.setdefault(row["source_id"], []).append(_Place(account, name, row["started_at"]))
+                known.setdefault(row["source_id"], []).append(_BillLocation(account, name, row["started_at"]))
         return known

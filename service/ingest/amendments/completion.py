@@ -118,10 +118,10 @@ async def _mind_corrections(
         )
         for place in places:
             if calls[place].id in found:
-                judgements[place] = _beside_corrections(judgements[place], stored[place], found[calls[place].id])
+                judgements[place] = _with_corrections(judgements[place], stored[place], found[calls[place].id])
 
 
-def _beside_corrections(judgement: Judgement, stored: asyncpg.Record, corrected: Decimal) -> Judgement:
+def _with_corrections(judgement: Judgement, stored: asyncpg.Record, corrected: Decimal) -> Judgement:
     changes = {name: value for name, value in judgement.changes.items() if name not in INHERITED}
     if "amount" in changes:
         # A call without an amount has no corrections: this one has an estimate.

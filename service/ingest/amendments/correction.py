@@ -67,7 +67,7 @@ class _Target:
 async def correct(connection: Connection, calls: Sequence[Prepared]) -> None:
     """Give each of `calls`, which are corrections with different keys, its outcome, in one transaction."""
     async with connection.transaction():
-        places = [await _place(connection, call, calls) for call in calls]
+        places = [await _find_corrected(connection, call, calls) for call in calls]
         targets = await _targets(connection, calls, places)
         known = await _known(connection, calls)
         outcomes: list[Status | Rejection] = []
@@ -99,7 +99,7 @@ def call_id(correction: Correction | None, started_at: datetime) -> str:
     return milliseconds(started_at).to_bytes(6, "big").hex() + correction.key[12:]
 
 
-async def _place(
+async def _find_corrected(
     connection: Connection, call: Prepared, calls: Sequence[Prepared]
 ) -> tuple[int, datetime, str] | Rejection:
     """Tier, time and id of the call that is corrected, as far as the report says."""

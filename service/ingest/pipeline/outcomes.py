@@ -7,7 +7,7 @@ from service.errors import ServiceError
 from service.ingest.formats.split import Rejection
 from service.ingest.preparation.prepared import Prepared
 from service.ingest.refusals import Refusal
-from service.ingest.results import Status, Verdict
+from service.ingest.results import RowResult, Status
 from service.storage.ids import encode_call_ids
 
 
@@ -35,15 +35,15 @@ def not_stored(error: ServiceError) -> Rejection:
     return Rejection(f"not stored: {error}", Refusal.NOT_STORED)
 
 
-def verdicts_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared | Rejection]) -> Iterator[Verdict]:
+def verdicts_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared | Rejection]) -> Iterator[RowResult]:
     """A verdict for each row."""
     calls = [(outcome.account_id, outcome.id) for outcome in outcomes if isinstance(outcome, Prepared)]
     ids = iter(encode_call_ids(calls))
     for row, outcome in zip(rows, outcomes, strict=True):
         dropped, warnings = (row.dropped, row.warnings) if isinstance(row, Report) else ({}, ())
         if isinstance(outcome, Rejection):
-            yield Verdict(Status.REJECTED, None, outcome.reason, dropped, warnings, outcome.code)
+            yield RowResult(Status.REJECTED, None, outcome.reason, dropped, warnings, outcome.code)
         else:
             status = outcome.outcome if isinstance(outcome.outcome, Status) else Status.REJECTED
             code = Refusal.CONFLICT if status is Status.CONFLICT else None
-            yield Verdict(status, next(ids), None, dropped, warnings + outcome.warnings, code)
+            yield RowResult(status, next(ids), None, dropped, warnings + outcome.warnings, code)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
-from policies import Admitted, Report, Source, Store, Whole
+from policies import Admitted, Report, Source, Store, UnchangedReport
 from policies.admission.call import REJECTED_ACCOUNT, REJECTED_CURRENCY
 from service.access.principal import Principal
 from service.aside import Aside
@@ -23,13 +23,13 @@ from service.ingest.metrics import QUEUED_ROWS, count_rows
 from service.ingest.pipeline.batch_store import BatchStore
 from service.ingest.pipeline.outcomes import not_stored, settled, verdicts_of
 from service.ingest.pipeline.turns import LONG_TEXT_BYTES, Turn, in_parts, is_long_to_admit
-from service.ingest.preparation.account_resolution import Addressees
+from service.ingest.preparation.account_resolution import AccountResolution
 from service.ingest.preparation.digests import Identities
 from service.ingest.preparation.preparation import Preparation
 from service.ingest.preparation.prepared import Prepared, Rules
 from service.ingest.prices.price_list import Prices
 from service.ingest.refusals import Refusal
-from service.ingest.results import Verdict, tally_of
+from service.ingest.results import RowResult, count_by_status
 from service.keyring import Keyring
 from service.logs import get_logger
 from service.storage.control.accounts import Accounts
@@ -111,7 +111,7 @@ class Writer:
 
     async def submit(
         self, rows: Iterable[Report | Rejection], principal: Principal, *, source: Source, patient: bool = False
-    ) -> list[Verdict]:
+    ) -> list[RowResult]:
         """Store the reports among `rows`, and return once they are on disk: a verdict for each row, in order.
 
         Rows are taken from the iterable as they are needed. Raises ServiceError only when nothing was stored:
@@ -123,7 +123,7 @@ class Writer:
 
     async def submit_texts(
         self, texts: Iterable[Row], read: Callable[[Row], Report | Rejection], principal: Principal, *, source: Source
-    ) -> list[Verdict]:
+    ) -> list[RowResult]:
         """As `submit`, of rows that are still to be read."""
         parts = in_parts(texts, read, self._batch_rows, aside=self._aside, is_long=_is_long)
         return await self.submit_parts(parts, principal, source=source)
@@ -135,10 +135,10 @@ class Writer:
         *,
         source: Source,
         patient: bool = False,
-    ) -> list[Verdict]:
+    ) -> list[RowResult]:
         """As `submit`, of rows that come in parts."""
-        verdicts: list[Verdict] = []
-        addressees = Addressees(self._accounts, principal)
+        verdicts: list[RowResult] = []
+        addressees = AccountResolution(self._accounts, principal)
         stored = False
         async for part in parts:
             try:
@@ -151,11 +151,11 @@ class Writer:
                 outcomes = [row if isinstance(row, Rejection) else not_stored(error) for row in part]
             stored = stored or any(isinstance(outcome, Prepared) for outcome in outcomes)
             verdicts += verdicts_of(part, outcomes)
-        count_rows(source, tally_of(verdicts))
+        count_rows(source, count_by_status(verdicts))
         return verdicts
 
     async def _submit_part(
-        self, part: Sequence[Report | Rejection], addressees: Addressees, *, patient: bool
+        self, part: Sequence[Report | Rejection], addressees: AccountResolution, *, patient: bool
     ) -> list[Prepared | Rejection]:
         await self._reserve(len(part), patient=patient)
         reserved = len(part)
@@ -194,25 +194,27 @@ class Writer:
             self._left.set()
             self._arrived.set()  # the writer's task also ends by this, once nothing waits
 
-    async def _prepare(self, part: Sequence[Report | Rejection], addressees: Addressees) -> list[Prepared | Rejection]:
+    async def _prepare(
+        self, part: Sequence[Report | Rejection], addressees: AccountResolution
+    ) -> list[Prepared | Rejection]:
         """The one gate: nothing passes into a batch but what admission returned for it."""
         rules = self._rules()
         preparation = await self._preparation(rules)
-        await _learn(addressees)
+        await _load_accounts(addressees)
         outcomes: list[Prepared | Rejection | None] = []
         # In one go what passes whole, as nearly every row does, while all of it is near at hand for the processor.
-        for rows in _breaths(part):
+        for rows in _chunks(part):
             for row in rows:
                 if not isinstance(row, Rejection):
                     addressees.drop_unused(row)
-                whole = None if isinstance(row, Rejection) else self._whole(rules, row)
+                whole = None if isinstance(row, Rejection) else self._unchanged(rules, row)
                 account = None if whole is None else addressees.account_of(whole)
                 if whole is None or not isinstance(account, int):
                     outcomes.append(row if isinstance(row, Rejection) else None)
                     continue
-                call = preparation.prepare_whole(whole, account)
+                call = preparation.prepare_unchanged(whole, account)
                 outcomes.append(await preparation.prepare(whole, account, whole) if call is None else call)
-            await _breathe(rows)
+            await _yield_after(rows)
         await self._examine(rules, preparation, addressees, part, outcomes)
         return [outcome for outcome in outcomes if outcome is not None]
 
@@ -220,13 +222,13 @@ class Writer:
         self,
         rules: Rules,
         preparation: Preparation,
-        addressees: Addressees,
+        addressees: AccountResolution,
         part: Sequence[Report | Rejection],
         outcomes: list[Prepared | Rejection | None],
     ) -> None:
         """Give the rows of `part` that have no outcome yet theirs: what must be looked at, or is of a new account."""
         others = [(place, row) for place, row in enumerate(part) if outcomes[place] is None and isinstance(row, Report)]
-        gated: list[tuple[int, Report, Admitted | Whole]] = []
+        gated: list[tuple[int, Report, Admitted | UnchangedReport]] = []
         turn = Turn()
         for place, row in others:
             admitted = await self._admitted(rules, row)
@@ -236,7 +238,7 @@ class Writer:
                 gated.append((place, row, admitted))
             if turn.is_over:
                 await turn.next()
-        await _learn(addressees, (report for _, report, _ in gated))
+        await _load_accounts(addressees, (report for _, report, _ in gated))
         for place, report, admitted in gated:
             account = addressees.account_of(report)
             refused = not isinstance(account, int)
@@ -244,19 +246,19 @@ class Writer:
             if turn.is_over:
                 await turn.next()
 
-    def _whole(self, rules: Rules, report: Report) -> Whole | None:
+    def _unchanged(self, rules: Rules, report: Report) -> UnchangedReport | None:
         if report.amount is None:
             self._prices.estimate(report)
-        return rules.admission.whole(report)
+        return rules.admission.unchanged(report)
 
-    async def _admitted(self, rules: Rules, report: Report) -> Admitted | Whole | Rejection:
+    async def _admitted(self, rules: Rules, report: Report) -> Admitted | UnchangedReport | Rejection:
         """As `_admit`, in the thread if it may take long."""
         if is_long_to_admit(report):
             return await self._aside.run(partial(self._admit, rules), report)
         return self._admit(rules, report)
 
-    def _admit(self, rules: Rules, report: Report) -> Admitted | Whole | Rejection:
-        whole = self._whole(rules, report)
+    def _admit(self, rules: Rules, report: Report) -> Admitted | UnchangedReport | Rejection:
+        whole = self._unchanged(rules, report)
         if whole is not None:
             return whole
         admitted = rules.admission.admit(report)
@@ -358,19 +360,19 @@ def _is_long(text: Row) -> bool:
     return len(text) > LONG_TEXT_BYTES
 
 
-async def _learn(addressees: Addressees, reports: Iterable[Report] = ()) -> None:
+async def _load_accounts(addressees: AccountResolution, reports: Iterable[Report] = ()) -> None:
     try:
         await addressees.learn(reports)
     except DATABASE_FAULTS as error:
         raise DatabaseAwayError from error
 
 
-def _breaths(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
-    """The rows in slices, each to be followed by `_breathe`."""
+def _chunks(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
+    """The rows in slices, each to be followed by `_yield_after`."""
     return (rows[at : at + _BREATH_ROWS] for at in range(0, len(rows), _BREATH_ROWS))
 
 
-async def _breathe(rows: Sequence[object]) -> None:
+async def _yield_after(rows: Sequence[object]) -> None:
     """After a whole slice, let other requests have their turn."""
     if len(rows) == _BREATH_ROWS:
         await asyncio.sleep(0)

@@ -15,7 +15,7 @@ NO_ACCOUNT = Rejection("`account` is required: the key is bound to several accou
 OTHER_ACCOUNT = Rejection("`account` is none of those that the key is bound to", Refusal.ACCOUNT_NOT_ALLOWED)
 
 
-class Addressees:
+class AccountResolution:
     """The accounts of one principal; new ones come into being only for keys that are bound to none."""
 
     def __init__(self, accounts: Accounts, principal: Principal) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 
-from policies import Admitted, AdmittedError, AmountPart, Attributes, DataClass, Policy, Report, Store, Whole
+from policies import Admitted, AdmittedError, AmountPart, Attributes, DataClass, Policy, Report, Store, UnchangedReport
 from policies.retention import cutoff, readable_cutoff
 from service.ingest.formats.split import Rejection
 from service.ingest.preparation.digests import Identities
@@ -54,7 +54,7 @@ class Preparation:
         self._windows: dict[int, _Windows] = {}
         self._tokens: dict[tuple[int, int, int], Tokens] = {}
 
-    def prepare_whole(self, report: Whole, account_id: int) -> Prepared | Rejection | None:
+    def prepare_unchanged(self, report: UnchangedReport, account_id: int) -> Prepared | Rejection | None:
         """As `prepare`, for a report that passed whole, and without waiting; None when a key is still to be fetched."""
         started_at = report.started_at
         tier = self._accounts.tier(account_id, started_at)
@@ -73,7 +73,9 @@ class Preparation:
         record = (account_id, tier, started_at, id_, digest) + _facts(report, user_token) + rest  # noqa: RUF005 - quicker
         return Prepared(report, self._rules, account_id, tier, started_at, id_, digest, None, record)
 
-    async def prepare(self, report: Report, account_id: int, admitted: Admitted | Whole) -> Prepared | Rejection:
+    async def prepare(
+        self, report: Report, account_id: int, admitted: Admitted | UnchangedReport
+    ) -> Prepared | Rejection:
         """The call as it will be stored, or why it cannot be. `admitted` is what admission let pass of `report`."""
         started_at = report.started_at
         tier = self._accounts.tier(account_id, started_at)
@@ -183,7 +185,7 @@ def _error_at(admitted: Admitted) -> datetime | None:
     return admitted.started_at + min(timedelta(milliseconds=admitted.latency_ms or 0), ERROR_DELAY_MAX)
 
 
-def _facts(admitted: Admitted | Whole, user_token: int | None) -> tuple[Any, ...]:
+def _facts(admitted: Admitted | UnchangedReport, user_token: int | None) -> tuple[Any, ...]:
     """The columns of STAGED_COLUMNS from `source` to `amount_unknown`."""
     return (
         SOURCE_NUMBERS[admitted.source],

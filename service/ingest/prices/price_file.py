@@ -79,7 +79,7 @@ def read_price_list(data: bytes, where: str) -> PriceList:
     entries = _tables(document.get("prices"))
     if not entries:
         _refuse(where, "", "it needs one table `[[prices]]` or more")
-    prices = [_Entry(where, number, entry).price() for number, entry in enumerate(entries, start=1)]
+    prices = [_PriceEntry(where, number, entry).price() for number, entry in enumerate(entries, start=1)]
     _refuse_overlaps(prices, where)
     return PriceList(f"{name}@{sha256(data).hexdigest()[:_DIGEST_DIGITS]}", currency, prices)
 
@@ -91,7 +91,7 @@ def _tables(value: object) -> list[dict[str, Any]]:
     return tables if len(tables) == len(items) else []
 
 
-class _Entry:
+class _PriceEntry:
     """One table of the file while it is read."""
 
     def __init__(self, where: str, number: int, fields: Mapping[str, Any]) -> None:

@@ -24,7 +24,7 @@ from service.keyring.errors import (
 from service.keyring.metadata import KekRecord, Metadata
 from service.keyring.names import KeyName, parse_name
 from service.keyring.stores import postgres_schema as sql
-from service.keyring.stores.postgres_listener import AWAY, Ear
+from service.keyring.stores.postgres_listener import AWAY, NotificationListener
 from service.keyring.stores.protocol import StaleKekError, kek_id_of
 
 CONNECT_S: Final = 5.0
@@ -49,7 +49,9 @@ async def create_postgres_store(address: str, metadata: Metadata, secrets: Mappi
         if await connection.fetchval(sql.METADATA) is not None:
             return
         if await connection.fetchval(sql.IS_USED):
-            raise KeyringDamagedError(f"the keyring at {place_of(address)} has lost its metadata: restore its backup")
+            raise KeyringDamagedError(
+                f"the keyring at {describe_address(address)} has lost its metadata: restore its backup"
+            )
         for name, entry in secrets.items():
             await connection.execute(sql.PUT_ENTRY, name, entry)
         await connection.execute(sql.PUT_METADATA, metadata.encode())
@@ -63,7 +65,7 @@ async def set_postgres_aside(address: str, suffix: str) -> str | None:
         if not await connection.fetchval(sql.ANY_SCHEMA):
             return None
         await connection.execute(sql.RENAME.format(aside=aside))
-    return f"the schema {aside} of PostgreSQL at {place_of(address)}"
+    return f"the schema {aside} of PostgreSQL at {describe_address(address)}"
 
 
 async def open_postgres_store(address: str, *, apart_from: str | None) -> "PostgresStore":
@@ -76,14 +78,14 @@ async def open_postgres_store(address: str, *, apart_from: str | None) -> "Postg
             await _refuse_same(connection, address, apart_from)
         if not await connection.fetchval(sql.IS_THERE) or await connection.fetchval(sql.METADATA) is None:
             raise KeyringMissingError(
-                f"no keyring is at {place_of(address)}: set CALLEDGER_KEYRING, or restore its backup"
+                f"no keyring is at {describe_address(address)}: set CALLEDGER_KEYRING, or restore its backup"
             )
         # What a restored copy may have brought back beside its own tombstone.
         await connection.execute(sql.REMOVE_BURIED)
     pool = await asyncpg.create_pool(
         address, min_size=0, max_size=_CONNECTIONS_MAX, timeout=CONNECT_S, command_timeout=COMMAND_S
     )
-    store = PostgresStore(address, pool, Ear(address))
+    store = PostgresStore(address, pool, NotificationListener(address))
     await store.hear()
     return store
 
@@ -91,14 +93,14 @@ async def open_postgres_store(address: str, *, apart_from: str | None) -> "Postg
 class PostgresStore:
     """A `KeyStore` in the schema `calledger_keyring`."""
 
-    def __init__(self, address: str, pool: asyncpg.Pool, ear: Ear) -> None:
+    def __init__(self, address: str, pool: asyncpg.Pool, ear: NotificationListener) -> None:
         self._address = address
         self._pool = pool
         self._ear = ear
 
     @property
     def place(self) -> str:
-        return f"PostgreSQL at {place_of(self._address)}"
+        return f"PostgreSQL at {describe_address(self._address)}"
 
     async def hear(self) -> None:
         """Begin to listen for destructions by others."""
@@ -190,7 +192,7 @@ class PostgresStore:
             return Metadata.decode(text or "")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise KeyringDamagedError(
-                f"the metadata of the keyring at {place_of(self._address)} is unreadable"
+                f"the metadata of the keyring at {describe_address(self._address)} is unreadable"
             ) from None
 
     def _name(self, text: str) -> KeyName:
@@ -200,7 +202,7 @@ class PostgresStore:
             raise KeyringDamagedError(f"the keyring in {self.place} holds a name that is no key's") from None
 
 
-def place_of(address: str) -> str:
+def describe_address(address: str) -> str:
     """Where an address leads, without user, password and options."""
     try:
         parts = urlsplit(address)
@@ -218,12 +220,14 @@ async def _connection(address: str) -> AsyncIterator[asyncpg.Connection]:
             raise KeyringAddressError("CALLEDGER_KEYRING is no address of a PostgreSQL") from None
         except _REFUSALS:
             raise KeyringError(
-                f"the keyring's PostgreSQL at {place_of(address)} refuses this user or database"
+                f"the keyring's PostgreSQL at {describe_address(address)} refuses this user or database"
             ) from None
         try:
             yield connection
         except asyncpg.InsufficientPrivilegeError:
-            raise KeyringError(f"PostgreSQL at {place_of(address)} does not let this user keep keys there") from None
+            raise KeyringError(
+                f"PostgreSQL at {describe_address(address)} does not let this user keep keys there"
+            ) from None
         finally:
             await connection.close(timeout=COMMAND_S)
 
@@ -234,7 +238,7 @@ async def _as_away(address: str) -> AsyncIterator[None]:
         yield
     except AWAY as error:
         raise KeyringUnavailableError(
-            f"the keyring's PostgreSQL at {place_of(address)} cannot be reached now ({type(error).__name__})"
+            f"the keyring's PostgreSQL at {describe_address(address)} cannot be reached now ({type(error).__name__})"
         ) from error
 
 
@@ -251,8 +255,8 @@ async def _refuse_same(keyring: asyncpg.Connection, address: str, calls_address:
             theirs, ours = await _said(keyring, statement), await _said(calls, statement)
             if theirs is not None and theirs == ours:
                 raise KeyringSameClusterError(
-                    f"the keyring at {place_of(address)} is in the same PostgreSQL as the calls: a destroyed key would"
-                    " live on in its write-ahead log, its dead rows and its backups, beside what it sealed."
+                    f"the keyring at {describe_address(address)} is in the same PostgreSQL as the calls: a destroyed"
+                    " key would live on in its write-ahead log, its dead rows and its backups, beside what it sealed."
                     " Put the keyring into another cluster, or into `file:DIR`"
                 )
     finally:

@@ -19,7 +19,7 @@ AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceEr
 """What a statement ends with when the server is gone or does not want us now."""
 
 
-class Ear:
+class NotificationListener:
     """Calls `on_word` at every announcement, and whenever one may have been missed."""
 
     def __init__(self, address: str, *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -9,10 +9,10 @@ from policies.evidence import (
     Checkpoint,
     EntryError,
     EvidenceError,
-    Key,
     LedgerKind,
     Node,
     Tree,
+    VerifierKey,
     completed,
     read_checkpoint,
     read_key,
@@ -122,6 +122,6 @@ def _handed_over(leaf: bytes, signer: bytes | None) -> tuple[bytes | None, str |
 
 def _signed(checkpoint: Checkpoint, signer: bytes) -> bool:
     try:
-        return checkpoint.signed_by(Key(checkpoint.origin, signer))
+        return checkpoint.signed_by(VerifierKey(checkpoint.origin, signer))
     except EvidenceError:
         return False

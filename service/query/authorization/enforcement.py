@@ -25,7 +25,7 @@ from graphql import (
 
 from policies.policy import views
 from policies.policy.model import Action, Policy, View
-from service.query.authorization.selection_set import Document
+from service.query.authorization.selection_set import SelectionReader
 from service.query.model.catalog import CALLS, ERRORS, Filterable, Sortable
 from service.query.model.errors import ForbiddenError
 from service.query.model.scope import Scope
@@ -95,7 +95,7 @@ _CHOICES: Final = (
 def enforce(
     schema: GraphQLSchema,
     operation: OperationDefinitionNode,
-    document: Document,
+    document: SelectionReader,
     arguments: Arguments,
     scope: Scope,
 ) -> None:
@@ -125,7 +125,7 @@ def choosable(scope: Scope) -> frozenset[str]:
 
 
 def _walk(
-    schema: GraphQLSchema, operation: OperationDefinitionNode, document: Document, root: str
+    schema: GraphQLSchema, operation: OperationDefinitionNode, document: SelectionReader, root: str
 ) -> Iterator[tuple[str, FieldNode]]:
     """Every field of the operation with the type that it is asked of."""
     pending = [(operation.selection_set, root)]

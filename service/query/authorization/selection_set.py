@@ -24,7 +24,7 @@ def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
     return {item.name.value: item for item in definitions if isinstance(item, FragmentDefinitionNode)}
 
 
-class Document:
+class SelectionReader:
     """The selections of one operation. `variables` are the coerced ones."""
 
     def __init__(self, fragments: Mapping[str, Any], variables: Mapping[str, Any]) -> None:

@@ -26,8 +26,8 @@ class Question(NamedTuple):
     """What a list or a sum is asked. Every one of `times`, `accounts` and `ids` must hold, and `rest` as well.
 
     `accounts` are comparisons that say which accounts it can be, `ids` those of the calls' own ids (which `rest` holds
-    too), `rest` is what legs and spans do not say already. `users`: plain ids that the predicate names; `by_user`: it
-    looks at users, by whatever name.
+    too), `rest` is what scan ranges and spans do not say already. `users`: plain ids that the predicate names;
+    `by_user`: it looks at users, by whatever name.
     """
 
     times: tuple[Compare, ...]
@@ -52,8 +52,8 @@ def question(table: Table, predicate: Predicate) -> Question:
         elif part.field == table.time_field and part.operator != "ne":
             times.append(part)
         elif part.field == "account" and part.operator in _NARROWING:
-            # Said by the legs, and not once more: said twice, it hides from PostgreSQL how few rows there are, and
-            # every page is planned anew.
+            # Said by the scan ranges, and not once more: said twice, it hides from PostgreSQL how few rows there are,
+            # and every page is planned anew.
             accounts.append(part)
         else:
             rest.append(part)

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from policies import pseudonym
 from policies.retention import period_bounds
-from service.query.model.catalog import Filterable, Kind
+from service.query.model.catalog import FieldKind, Filterable
 from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params, storable
 from service.query.model.predicate import And, Compare, Not, Operator, Or, Predicate, TagMatch, conjuncts, operands
@@ -260,19 +260,19 @@ def text_matches(text: str, compare: Compare) -> bool:
 
 
 _Renderer = Callable[[Where, str, Compare], str]
-_RENDERERS: Final[Mapping[Kind, _Renderer]] = {
-    Kind.TEXT: Where.text,
-    Kind.INTEGER: lambda where, sql, compare: where.number(sql, compare, "bigint"),
-    Kind.DECIMAL: lambda where, sql, compare: where.number(sql, compare, "numeric"),
-    Kind.MOMENT: lambda where, sql, compare: where.number(sql, compare, "timestamptz"),
-    Kind.FLAG: Where.flag,
-    Kind.STATUS: Where.status,
-    Kind.CALL_ID: lambda where, _, compare: where.ids(compare, errors=False),
-    Kind.ERROR_ID: lambda where, _, compare: where.ids(compare, errors=True),
-    Kind.FINGERPRINT: Where.fingerprint,
-    Kind.ACCOUNT: Where.account,
-    Kind.USER: Where.user,
-    Kind.RULES: Where.rules,
+_RENDERERS: Final[Mapping[FieldKind, _Renderer]] = {
+    FieldKind.TEXT: Where.text,
+    FieldKind.INTEGER: lambda where, sql, compare: where.number(sql, compare, "bigint"),
+    FieldKind.DECIMAL: lambda where, sql, compare: where.number(sql, compare, "numeric"),
+    FieldKind.MOMENT: lambda where, sql, compare: where.number(sql, compare, "timestamptz"),
+    FieldKind.FLAG: Where.flag,
+    FieldKind.STATUS: Where.status,
+    FieldKind.CALL_ID: lambda where, _, compare: where.ids(compare, errors=False),
+    FieldKind.ERROR_ID: lambda where, _, compare: where.ids(compare, errors=True),
+    FieldKind.FINGERPRINT: Where.fingerprint,
+    FieldKind.ACCOUNT: Where.account,
+    FieldKind.USER: Where.user,
+    FieldKind.RULES: Where.rules,
 }
 
 

@@ -13,7 +13,7 @@ from policies.policy.model import Store
 from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
 
 
-class Kind(Enum):
+class FieldKind(Enum):
     """How a filter's value is compared."""
 
     TEXT = auto()
@@ -36,7 +36,7 @@ class Filterable:
     """A field of a filter: its expression, how it compares, and the policy's fields that govern it."""
 
     sql: str
-    kind: Kind
+    kind: FieldKind
     governed_by: tuple[str, ...]
 
 
@@ -89,58 +89,58 @@ AMOUNT_UNKNOWN: Final = (
 READABLE_USER: Final = "CASE WHEN started_at >= {readable} THEN user_token END"
 
 
-def _call(field: str, sql: str, kind: Kind) -> Filterable:
+def _call(field: str, sql: str, kind: FieldKind) -> Filterable:
     return Filterable(sql, kind, (f"Call.{field}",))
 
 
 CALL_FILTERS: Final[Mapping[str, Filterable]] = {
-    "id": _call("id", "id", Kind.CALL_ID),
-    "sourceId": _call("sourceId", "source_id", Kind.TEXT),
-    "startedAt": _call("startedAt", "started_at", Kind.MOMENT),
-    "account": _call("account", "account_id", Kind.ACCOUNT),
-    "apiKey": _call("apiKey", "api_key", Kind.TEXT),
-    "user": _call("user", "user_token", Kind.USER),
-    "model": _call("model", "model", Kind.TEXT),
-    "servedModel": _call("servedModel", "served_model", Kind.TEXT),
-    "provider": _call("provider", "provider", Kind.TEXT),
-    "operation": _call("operation", "operation", Kind.TEXT),
-    "status": _call("status", "failed", Kind.STATUS),
-    "streamed": _call("streamed", "streamed", Kind.FLAG),
-    "inputTokens": _call("inputTokens", "input_tokens", Kind.INTEGER),
-    "outputTokens": _call("outputTokens", "output_tokens", Kind.INTEGER),
-    "totalTokens": _call("totalTokens", f"({TOTAL_TOKENS})", Kind.INTEGER),
-    "amount": Filterable("amount", Kind.DECIMAL, ("Call.amount", "Amount.amount")),
-    "amountUnknown": _call("amountUnknown", AMOUNT_UNKNOWN, Kind.TEXT),
-    "currency": Filterable("currency", Kind.TEXT, ("Call.amount", "Amount.currency")),
-    "latencyMs": _call("latencyMs", "latency_ms", Kind.INTEGER),
-    "timeToFirstTokenMs": _call("timeToFirstTokenMs", "time_to_first_token_ms", Kind.INTEGER),
-    "errorType": _call("errorType", "error_type", Kind.TEXT),
-    "errorCode": _call("errorCode", "error_code", Kind.TEXT),
-    "traceId": _call("traceId", "trace_id", Kind.TEXT),
-    "sessionId": _call("sessionId", "session_id", Kind.TEXT),
-    "attempt": _call("attempt", "attempt", Kind.INTEGER),
-    "cacheHit": _call("cacheHit", "cache_hit", Kind.FLAG),
-    "deployment": _call("deployment", "deployment", Kind.TEXT),
-    "team": _call("team", "team", Kind.TEXT),
-    "organization": _call("organization", "organization", Kind.TEXT),
-    "normalizedError": _call("normalizedError", "normalized_error", Kind.TEXT),
-    "providerRequestId": _call("providerRequestId", "provider_request_id", Kind.TEXT),
-    "tags": Filterable("tags", Kind.TAGS, ("Call.tags", "Tag.key", "Tag.value")),
-    "isCorrection": Filterable("(correction_of IS NOT NULL)", Kind.FLAG, ("Call.corrects",)),
+    "id": _call("id", "id", FieldKind.CALL_ID),
+    "sourceId": _call("sourceId", "source_id", FieldKind.TEXT),
+    "startedAt": _call("startedAt", "started_at", FieldKind.MOMENT),
+    "account": _call("account", "account_id", FieldKind.ACCOUNT),
+    "apiKey": _call("apiKey", "api_key", FieldKind.TEXT),
+    "user": _call("user", "user_token", FieldKind.USER),
+    "model": _call("model", "model", FieldKind.TEXT),
+    "servedModel": _call("servedModel", "served_model", FieldKind.TEXT),
+    "provider": _call("provider", "provider", FieldKind.TEXT),
+    "operation": _call("operation", "operation", FieldKind.TEXT),
+    "status": _call("status", "failed", FieldKind.STATUS),
+    "streamed": _call("streamed", "streamed", FieldKind.FLAG),
+    "inputTokens": _call("inputTokens", "input_tokens", FieldKind.INTEGER),
+    "outputTokens": _call("outputTokens", "output_tokens", FieldKind.INTEGER),
+    "totalTokens": _call("totalTokens", f"({TOTAL_TOKENS})", FieldKind.INTEGER),
+    "amount": Filterable("amount", FieldKind.DECIMAL, ("Call.amount", "Amount.amount")),
+    "amountUnknown": _call("amountUnknown", AMOUNT_UNKNOWN, FieldKind.TEXT),
+    "currency": Filterable("currency", FieldKind.TEXT, ("Call.amount", "Amount.currency")),
+    "latencyMs": _call("latencyMs", "latency_ms", FieldKind.INTEGER),
+    "timeToFirstTokenMs": _call("timeToFirstTokenMs", "time_to_first_token_ms", FieldKind.INTEGER),
+    "errorType": _call("errorType", "error_type", FieldKind.TEXT),
+    "errorCode": _call("errorCode", "error_code", FieldKind.TEXT),
+    "traceId": _call("traceId", "trace_id", FieldKind.TEXT),
+    "sessionId": _call("sessionId", "session_id", FieldKind.TEXT),
+    "attempt": _call("attempt", "attempt", FieldKind.INTEGER),
+    "cacheHit": _call("cacheHit", "cache_hit", FieldKind.FLAG),
+    "deployment": _call("deployment", "deployment", FieldKind.TEXT),
+    "team": _call("team", "team", FieldKind.TEXT),
+    "organization": _call("organization", "organization", FieldKind.TEXT),
+    "normalizedError": _call("normalizedError", "normalized_error", FieldKind.TEXT),
+    "providerRequestId": _call("providerRequestId", "provider_request_id", FieldKind.TEXT),
+    "tags": Filterable("tags", FieldKind.TAGS, ("Call.tags", "Tag.key", "Tag.value")),
+    "isCorrection": Filterable("(correction_of IS NOT NULL)", FieldKind.FLAG, ("Call.corrects",)),
 }
 
 ERROR_FILTERS: Final[Mapping[str, Filterable]] = {
-    "id": Filterable("id", Kind.ERROR_ID, ("CallError.id",)),
-    "occurredAt": Filterable("occurred_at", Kind.MOMENT, ("CallError.occurredAt",)),
+    "id": Filterable("id", FieldKind.ERROR_ID, ("CallError.id",)),
+    "occurredAt": Filterable("occurred_at", FieldKind.MOMENT, ("CallError.occurredAt",)),
     "account": CALL_FILTERS["account"],
     "apiKey": CALL_FILTERS["apiKey"],
     "user": CALL_FILTERS["user"],
     "model": CALL_FILTERS["model"],
     "provider": CALL_FILTERS["provider"],
-    "type": Filterable("error_type", Kind.TEXT, ("CallError.type",)),
-    "code": Filterable("error_code", Kind.TEXT, ("CallError.code",)),
-    "fingerprint": Filterable("fingerprint", Kind.FINGERPRINT, ("CallError.fingerprint",)),
-    "redactedBy": Filterable("rules", Kind.RULES, ("CallError.redactions", "Redaction.rule")),
+    "type": Filterable("error_type", FieldKind.TEXT, ("CallError.type",)),
+    "code": Filterable("error_code", FieldKind.TEXT, ("CallError.code",)),
+    "fingerprint": Filterable("fingerprint", FieldKind.FINGERPRINT, ("CallError.fingerprint",)),
+    "redactedBy": Filterable("rules", FieldKind.RULES, ("CallError.redactions", "Redaction.rule")),
 }
 
 

@@ -110,7 +110,7 @@ def canonical(predicate: Predicate) -> str:
             return f"{type(predicate).__name__} [{'; '.join([canonical(part) for part in parts])}]"
 
 
-class Span(NamedTuple):
+class TimeRange(NamedTuple):
     """A half-open time range [start, end); None: open."""
 
     start: datetime | None = None

@@ -40,6 +40,6 @@ async def count_calls(connection: Connection, accounts: Sequence[int]) -> Mappin
     return {row["account_id"]: row["calls"] for row in await connection.fetch(_CALLS, list(accounts))}
 
 
-async def account_number(connection: Connection, name: str) -> int | None:
+async def account_id(connection: Connection, name: str) -> int | None:
     """The number of the account, if the connection sees it."""
     return await connection.fetchval(_NUMBER, name)

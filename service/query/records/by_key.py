@@ -8,12 +8,12 @@ from typing import Final
 
 from service.query.model.catalog import CALLS, Table
 from service.query.model.parameters import Params
-from service.query.model.predicate import Span
+from service.query.model.predicate import TimeRange
 from service.query.model.scope import Scope
 from service.query.records.page import Row
 from service.query.records.projection import Projection, Selection, project
 from service.query.scan import statements
-from service.query.scan.ranges import FAR_FUTURE, TICK, Leg, legs_of
+from service.query.scan.ranges import FAR_FUTURE, TICK, ScanRange, scan_ranges_of
 from service.storage.connection import Connection
 from service.storage.control.accounts import Accounts
 
@@ -45,11 +45,13 @@ async def rows_by_key(
     """The rows of `keys` that the scope reaches and whose window has not passed, by (account, id)."""
     found: dict[tuple[int, str], Row] = {}
     wanted = {key for key in keys if scope.accounts is None or key.account_id in scope.accounts}
-    for leg in legs_of(scope, accounts, tuple(sorted({key.account_id for key in wanted})), table.store, now):
-        assert leg.accounts is not None
-        inside = [key for key in wanted if key.tier == leg.tier and key.account_id in leg.accounts]
+    for scan_range in scan_ranges_of(
+        scope, accounts, tuple(sorted({key.account_id for key in wanted})), table.store, now
+    ):
+        assert scan_range.accounts is not None
+        inside = [key for key in wanted if key.tier == scan_range.tier and key.account_id in scan_range.accounts]
         if inside:
-            rows = await _fetch(connection, table, leg, inside, selection, scope)
+            rows = await _fetch(connection, table, scan_range, inside, selection, scope)
             found |= {(row["account_id"], row["id"]): row for row in rows}
     return found
 
@@ -64,11 +66,11 @@ async def corrections_by_call(
 ) -> Mapping[tuple[int, str], list[Row]]:
     """Corrections of the calls at `keys`, the first CORRECTIONS_MAX of each, by the call's (account, id)."""
     found: dict[tuple[int, str], list[Row]] = {}
-    for leg, inside in _by_leg(keys, scope, accounts, now):
+    for scan_range, inside in _by_scan_range(keys, scope, accounts, now):
         params = Params()
         condition = _of_calls(inside, params)
-        columns = {**_project(CALLS, selection, scope, params, leg).columns, **_PLACE}
-        sql = statements.union(CALLS, [leg], _span(inside), _listed(columns), [lambda _, c=condition: c], params)
+        columns = {**_project(CALLS, selection, scope, params, scan_range).columns, **_PLACE}
+        sql = statements.union(CALLS, [scan_range], _span(inside), _listed(columns), [lambda _, c=condition: c], params)
         for row in await connection.fetch(f"{sql} ORDER BY corrected_at, id", *params.values):
             of_one = found.setdefault((row["account_id"], str(row["correction_of"])), [])
             if len(of_one) < CORRECTIONS_MAX:
@@ -81,30 +83,32 @@ async def corrections_summed(
 ) -> Mapping[tuple[int, str], Decimal]:
     """What the corrections of the calls at `keys` add up to, by the call's (account, id)."""
     found: dict[tuple[int, str], Decimal] = {}
-    for leg, inside in _by_leg(keys, scope, accounts, now):
+    for scan_range, inside in _by_scan_range(keys, scope, accounts, now):
         params = Params()
         condition = _of_calls(inside, params)
         select = "account_id, correction_of, sum(amount)::text AS amount"
-        sql = statements.union(CALLS, [leg], _span(inside), select, [lambda _, c=condition: c], params)
+        sql = statements.union(CALLS, [scan_range], _span(inside), select, [lambda _, c=condition: c], params)
         for row in await connection.fetch(f"{sql} GROUP BY account_id, correction_of", *params.values):
             found[row["account_id"], str(row["correction_of"])] = Decimal(row["amount"])
     return found
 
 
-def _by_leg(
+def _by_scan_range(
     keys: Iterable[RowKey], scope: Scope, accounts: Accounts, now: datetime
-) -> Iterator[tuple[Leg, list[RowKey]]]:
+) -> Iterator[tuple[ScanRange, list[RowKey]]]:
     wanted = {key for key in keys if scope.accounts is None or key.account_id in scope.accounts}
-    for leg in legs_of(scope, accounts, tuple(sorted({key.account_id for key in wanted})), CALLS.store, now):
-        assert leg.accounts is not None
-        inside = [key for key in wanted if key.tier == leg.tier and key.account_id in leg.accounts]
+    for scan_range in scan_ranges_of(
+        scope, accounts, tuple(sorted({key.account_id for key in wanted})), CALLS.store, now
+    ):
+        assert scan_range.accounts is not None
+        inside = [key for key in wanted if key.tier == scan_range.tier and key.account_id in scan_range.accounts]
         if inside:
-            yield leg, inside
+            yield scan_range, inside
 
 
-def _span(keys: Sequence[RowKey]) -> Span:
+def _span(keys: Sequence[RowKey]) -> TimeRange:
     moments = [key.moment for key in keys]
-    return Span(min(moments), max(moments) + TICK)
+    return TimeRange(min(moments), max(moments) + TICK)
 
 
 def _of_calls(keys: Sequence[RowKey], params: Params) -> str:
@@ -121,32 +125,34 @@ def _listed(columns: Mapping[str, str]) -> str:
 
 def shown(table: Table, selection: Selection, scope: Scope) -> frozenset[str]:
     """The fields whose values this role gets."""
-    return _project(table, selection, scope, Params(), Leg(0, None, FAR_FUTURE, FAR_FUTURE, scope.policy)).shown
+    return _project(table, selection, scope, Params(), ScanRange(0, None, FAR_FUTURE, FAR_FUTURE, scope.policy)).shown
 
 
-def _project(table: Table, selection: Selection, scope: Scope, params: Params, leg: Leg) -> Projection:
-    return project(table, selection, selection, scope, params, leg)
+def _project(table: Table, selection: Selection, scope: Scope, params: Params, scan_range: ScanRange) -> Projection:
+    return project(table, selection, selection, scope, params, scan_range)
 
 
 async def _fetch(
     connection: Connection,
     table: Table,
-    leg: Leg,
+    scan_range: ScanRange,
     keys: Sequence[RowKey],
     selection: Selection,
     scope: Scope,
 ) -> Sequence[Row]:
     params = Params()
     moments = tuple(sorted({key.moment for key in keys}))
-    span = Span(moments[0], moments[-1] + TICK)
+    span = TimeRange(moments[0], moments[-1] + TICK)
     condition = (
         f"{table.time} = ANY ({params.bind(moments, 'timestamptz[]')}) "
         f"AND id = ANY ({params.bind(tuple(sorted({key.id for key in keys})), 'uuid[]')})"
     )
 
-    def columns(_: Leg) -> dict[str, str]:
-        selected = _project(table, selection, scope, params, leg).columns
+    def columns(_: ScanRange) -> dict[str, str]:
+        selected = _project(table, selection, scope, params, scan_range).columns
         return {**selected, "account_id": "account_id", table.time: table.time, "id": "id"}
 
-    sql = statements.page(table, [leg], span, columns, [lambda _: condition], f"{table.time}, id", len(keys), params)
+    sql = statements.page(
+        table, [scan_range], span, columns, [lambda _: condition], f"{table.time}, id", len(keys), params
+    )
     return await connection.fetch(sql, *params.values)

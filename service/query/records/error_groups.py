@@ -9,7 +9,7 @@ from service.query.model.parameters import Params
 from service.query.model.predicate import EVERYTHING, Predicate
 from service.query.records.cursor import Cursors, Position
 from service.query.records.ordering import from_microseconds, microseconds
-from service.query.records.page import PAGE_DEFAULT, Reading, Row
+from service.query.records.page import PAGE_DEFAULT, ListRead, Row
 from service.query.records.projection import Selection
 from service.query.scan import statements
 from service.storage.connection import Connection
@@ -69,7 +69,7 @@ class GroupsPage:
 
 async def read_groups(
     connection: Connection,
-    reading: Reading,
+    reading: ListRead,
     request: GroupsRequest,
     selection: Selection,
     cursors: Cursors,
@@ -79,7 +79,7 @@ async def read_groups(
     """One page of groups. Raises BadInputError for a cursor that does not fit."""
     after = cursors.open(request.after, reading.binding) if request.after is not None else None
     rows: Sequence[Row] = []
-    if reading.legs:
+    if reading.scan_ranges:
         rows = await _fetch(connection, reading, request, selection, after, request.size + 1)
     shown = rows[: request.size]
     samples = await _samples(connection, reading, shown) if "sampleMessage" in selection and shown else {}
@@ -87,7 +87,7 @@ async def read_groups(
         shown,
         samples,
         len(rows) > request.size,
-        after is not None and bool(reading.legs) and await _any_before(connection, reading, request, after),
+        after is not None and bool(reading.scan_ranges) and await _any_before(connection, reading, request, after),
         await _count(connection, reading) if total else None,
         cursors,
         reading.binding,
@@ -96,7 +96,7 @@ async def read_groups(
 
 async def _fetch(
     connection: Connection,
-    reading: Reading,
+    reading: ListRead,
     request: GroupsRequest,
     selection: Selection,
     after: Position | None,
@@ -117,11 +117,11 @@ async def _fetch(
     return await connection.fetch(sql, *params.values)
 
 
-def _shown(reading: Reading, field: str) -> bool:
+def _shown(reading: ListRead, field: str) -> bool:
     return reading.scope.views.get(f"ErrorGroup.{field}", View.DENIED) is View.SEE
 
 
-async def _any_before(connection: Connection, reading: Reading, request: GroupsRequest, after: Position) -> bool:
+async def _any_before(connection: Connection, reading: ListRead, request: GroupsRequest, after: Position) -> bool:
     params = Params()
     hits = _hits(reading, _NEEDED, params)
     past = _past(request, after, ">=" if request.descending else "<=", params)
@@ -141,7 +141,7 @@ def _past(request: GroupsRequest, after: Position, operator: str, params: Params
     return f"(order_0, fingerprint) {operator} ({value}, {params.bind(fingerprint, 'bigint')})"
 
 
-async def _samples(connection: Connection, reading: Reading, rows: Sequence[Row]) -> dict[int, Row]:
+async def _samples(connection: Connection, reading: ListRead, rows: Sequence[Row]) -> dict[int, Row]:
     params = Params()
     chosen = f"fingerprint = ANY ({params.bind(tuple(row['fingerprint'] for row in rows), 'bigint[]')})"
     select = "fingerprint, account_id, tier, occurred_at, id, sealed"
@@ -150,16 +150,16 @@ async def _samples(connection: Connection, reading: Reading, rows: Sequence[Row]
     return {row["fingerprint"]: row for row in found}
 
 
-async def _count(connection: Connection, reading: Reading) -> int:
-    if not reading.legs:
+async def _count(connection: Connection, reading: ListRead) -> int:
+    if not reading.scan_ranges:
         return 0
     params = Params()
     hits = _hits(reading, "fingerprint", params)
     return await connection.fetchval(f"SELECT count(DISTINCT fingerprint) FROM ({hits}) AS hits", *params.values)  # noqa: S608
 
 
-def _hits(reading: Reading, select: str, params: Params, chosen: str | None = None) -> str:
+def _hits(reading: ListRead, select: str, params: Params, chosen: str | None = None) -> str:
     conditions = [reading.condition(params)]
     if chosen:
         conditions.append(lambda _: chosen)
-    return statements.union(reading.table, reading.legs, reading.span, select, conditions, params)
+    return statements.union(reading.table, reading.scan_ranges, reading.span, select, conditions, params)

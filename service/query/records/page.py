@@ -12,14 +12,14 @@ from service.query.filters.to_sql import Branch, UserTokens, Where, single_curre
 from service.query.model.catalog import CALLS, Table
 from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params
-from service.query.model.predicate import EVERYTHING, Predicate, Span, fields_of
+from service.query.model.predicate import EVERYTHING, Predicate, TimeRange, fields_of
 from service.query.model.scope import Scope
 from service.query.records.cursor import Cursors, Position
 from service.query.records.ordering import Bound, Ordering, OrderTerm, ordering_of
 from service.query.records.projection import Projection, Selection, project
 from service.query.scan import statements
-from service.query.scan.ranges import TICK, Leg, by_account, earliest
-from service.query.scan.time_windows import Density, slices
+from service.query.scan.ranges import TICK, ScanRange, by_account, earliest
+from service.query.scan.time_windows import Density, time_windows
 from service.storage.connection import Connection
 
 PAGE_MAX: Final = 200
@@ -42,7 +42,7 @@ class PageRequest(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PageSelection:
     """What of the connection is asked for. Nothing else is worked out.
 
     `projection`: the selection's columns, where they are known beforehand (`fixed_projection`). `texts`: statements
@@ -60,19 +60,19 @@ class Wanted:
     texts: dict[Hashable, str] = field(default_factory=dict[Hashable, str], compare=False)
 
 
-class Reading(NamedTuple):
+class ListRead(NamedTuple):
     """A list, ready to be read: where its rows lie, and what they must satisfy there.
 
     `asked`: numbers of the accounts that can have matches (None: any); `erased`: of those whose erasure has begun, in
-    the scope or not. `predicate` does not repeat what the legs and
+    the scope or not. `predicate` does not repeat what the scan ranges and
     the span say.
     """
 
     table: Table
     scope: Scope
     asked: tuple[int, ...] | None
-    legs: Sequence[Leg]
-    span: Span
+    scan_ranges: Sequence[ScanRange]
+    span: TimeRange
     predicate: Predicate
     names: Mapping[str, int]
     users: Mapping[str, UserTokens]
@@ -89,16 +89,16 @@ class Reading(NamedTuple):
         return [_no_correction]
 
     def condition(self, params: Params) -> statements.Condition:
-        """The filter, for one leg."""
+        """The filter, for one scan range."""
 
-        def render(leg: Leg) -> str:
-            branch = Branch(leg.tier, leg.readable, self.names, self.users)
+        def render(scan_range: ScanRange) -> str:
+            branch = Branch(scan_range.tier, scan_range.readable, self.names, self.users)
             return Where(self.table.filters, params, branch).render(self.predicate)
 
         return render
 
 
-def _no_correction(_: Leg) -> str:
+def _no_correction(_: ScanRange) -> str:
     return "correction_of IS NULL"
 
 
@@ -123,11 +123,11 @@ class Page(NamedTuple):
 
 async def read_page(
     connection: Connection,
-    reading: Reading,
+    reading: ListRead,
     request: PageRequest,
-    wanted: Wanted,
+    wanted: PageSelection,
     cursors: Cursors,
-    count_rows: Callable[[Connection, Reading], Awaitable[int]],
+    count_rows: Callable[[Connection, ListRead], Awaitable[int]],
 ) -> Page:
     """The page that `request` asks for; `count_rows` says how many rows the list has in all.
 
@@ -144,7 +144,7 @@ async def read_page(
     fetcher = _Fetcher(connection, reading, ordering, wanted)
     if wanted.rows or (wanted.has_previous if from_end else wanted.has_next):
         rows = await fetcher.fetch(bounds, size + 1, backward=from_end)
-    probe = _Fetcher(connection, reading, ordering, Wanted())
+    probe = _Fetcher(connection, reading, ordering, PageSelection())
     more = len(rows) > size
     rows = rows[:size][::-1] if from_end else rows[:size]
     return Page(
@@ -160,7 +160,7 @@ async def read_page(
     )
 
 
-def _check_order(reading: Reading, ordering: Ordering) -> None:
+def _check_order(reading: ListRead, ordering: Ordering) -> None:
     """Orders other than by time: they sort what they read."""
     if any(term == "AMOUNT" for term, _ in ordering.names) and single_currency(reading.predicate) is None:
         raise BadInputError("an order by `AMOUNT` compares within one currency: add `currency: {eq: ...}`")
@@ -171,15 +171,15 @@ def _check_order(reading: Reading, ordering: Ordering) -> None:
         )
 
 
-def _limits(reading: Reading) -> tuple[datetime, datetime]:
-    oldest = earliest(reading.legs)
+def _limits(reading: ListRead) -> tuple[datetime, datetime]:
+    oldest = earliest(reading.scan_ranges)
     return max(reading.span.start or oldest, oldest), reading.span.end or reading.now
 
 
-def shown_fields(reading: Reading, selection: Selection) -> frozenset[str]:
-    if not reading.legs:
+def shown_fields(reading: ListRead, selection: Selection) -> frozenset[str]:
+    if not reading.scan_ranges:
         return frozenset()
-    return project(reading.table, selection, selection, reading.scope, Params(), reading.legs[0]).shown
+    return project(reading.table, selection, selection, reading.scope, Params(), reading.scan_ranges[0]).shown
 
 
 class _Fetcher:
@@ -188,30 +188,37 @@ class _Fetcher:
     def __init__(
         self,
         connection: Connection,
-        reading: Reading,
+        reading: ListRead,
         ordering: Ordering,
-        wanted: Wanted,
+        wanted: PageSelection,
     ) -> None:
         self._wanted = wanted
         self._connection = connection
         self._reading = reading
         self._ordering = ordering
-        self.account = reading.legs[0].account if len(reading.legs) == 1 else None
+        self.account = reading.scan_ranges[0].account if len(reading.scan_ranges) == 1 else None
         # Of the whole reading: all rows of a page have the same columns.
-        self._bare = len(reading.legs) == 1 and reading.predicate is EVERYTHING and wanted.projection is not None
+        self._bare = len(reading.scan_ranges) == 1 and reading.predicate is EVERYTHING and wanted.projection is not None
 
     async def fetch(self, bounds: Sequence[Bound], limit: int, *, backward: bool) -> list[Row]:
         """The first `limit` rows inside the bounds, from the asked end."""
         rows: list[Row] = []
         for span in self._spans(bounds, backward=backward):
-            legs = [leg for leg in self._reading.legs if span.end is None or leg.cutoff < span.end]
-            if not legs:
+            scan_ranges = [
+                scan_range
+                for scan_range in self._reading.scan_ranges
+                if span.end is None or scan_range.cutoff < span.end
+            ]
+            if not scan_ranges:
                 continue
             asked = limit - len(rows)
             if self._bare and not bounds:
-                text, values = self._text_of(legs[0], span, backward), statements.values_of(legs[0], span, asked)
+                text, values = (
+                    self._text_of(scan_ranges[0], span, backward),
+                    statements.values_of(scan_ranges[0], span, asked),
+                )
             else:
-                text, values = self._statement(legs, span, bounds, asked, backward=backward)
+                text, values = self._statement(scan_ranges, span, bounds, asked, backward=backward)
             rows += await self._connection.fetch(text, *values)
             if len(rows) >= limit:
                 break
@@ -225,7 +232,7 @@ class _Fetcher:
         start, end = _limits(reading)
         if reading.predicate is not EVERYTHING or end < reading.now or not ordering.by_time:
             return
-        if any(leg.accounts is not None for leg in reading.legs):
+        if any(scan_range.accounts is not None for scan_range in reading.scan_ranges):
             return
         if filled:
             moments = [ordering.time_of(ordering.position(row)) for row in (rows[len(rows) // 2], rows[-1])]
@@ -239,11 +246,11 @@ class _Fetcher:
         far = Bound(bound.position, not bound.after, inclusive=True)
         return bool(await self.fetch([far], 1, backward=bound.after))
 
-    def _spans(self, bounds: Sequence[Bound], *, backward: bool) -> Iterable[Span]:
+    def _spans(self, bounds: Sequence[Bound], *, backward: bool) -> Iterable[TimeRange]:
         reading, ordering = self._reading, self._ordering
         start, end = _limits(reading)
         if not ordering.by_time:
-            return [Span(start, end)] if start < end else []
+            return [TimeRange(start, end)] if start < end else []
         for bound in bounds:
             moment = ordering.time_of(bound.position)
             # The redundant bound that lets partitions be pruned: a row compare alone does not.
@@ -252,12 +259,12 @@ class _Fetcher:
             elif moment is not None:
                 start = max(start, moment)
         newest_first = ordering.descending != backward
-        ordered = self.account is not None or by_account(reading.legs)
+        ordered = self.account is not None or by_account(reading.scan_ranges)
         density = None if ordered else reading.density
-        return slices(start, end, reading.now, newest_first=newest_first, density=density)
+        return time_windows(start, end, reading.now, newest_first=newest_first, density=density)
 
     def _statement(
-        self, legs: Sequence[Leg], span: Span, bounds: Sequence[Bound], limit: int, *, backward: bool
+        self, scan_ranges: Sequence[ScanRange], span: TimeRange, bounds: Sequence[Bound], limit: int, *, backward: bool
     ) -> tuple[str, Sequence[object]]:
         params = Params()
         conditions = [] if self._reading.predicate is EVERYTHING else [self._reading.condition(params)]
@@ -266,36 +273,46 @@ class _Fetcher:
             text = self._ordering.beyond(bound, params)
             conditions.append(lambda _, text=text: text)
 
-        def columns(leg: Leg) -> Mapping[str, str]:
-            return {**self._project(params, leg).columns, **self._ordering.columns()}
+        def columns(scan_range: ScanRange) -> Mapping[str, str]:
+            return {**self._project(params, scan_range).columns, **self._ordering.columns()}
 
         order_by = self._ordering.order_by(backward=backward)
-        text = statements.page(self._reading.table, legs, span, columns, conditions, order_by, limit, params)
+        text = statements.page(self._reading.table, scan_ranges, span, columns, conditions, order_by, limit, params)
         return text, params.values
 
-    def _text_of(self, leg: Leg, span: Span, backward: bool) -> str:
-        """The statement for one leg with nothing more to ask: most pages. It is put together once."""
-        place = (self._ordering.names, backward, leg.accounts is None, self.account is None)
+    def _text_of(self, scan_range: ScanRange, span: TimeRange, backward: bool) -> str:
+        """The statement for one scan range with nothing more to ask: most pages. It is put together once."""
+        place = (self._ordering.names, backward, scan_range.accounts is None, self.account is None)
         text = self._wanted.texts.get(place)
         if text is None:
             order_by = self._ordering.order_by(backward=backward)
             text = self._wanted.texts[place] = statements.page(
-                self._reading.table, [leg], span, self._texts_of, self._reading.only, order_by, 0, Params()
+                self._reading.table, [scan_range], span, self._texts_of, self._reading.only, order_by, 0, Params()
             )
         return text
 
-    def _texts_of(self, leg: Leg) -> Mapping[str, str]:
-        columns, texts = dict(self._project(Params(), leg).columns), self._wanted.texts_only
+    def _texts_of(self, scan_range: ScanRange) -> Mapping[str, str]:
+        columns, texts = dict(self._project(Params(), scan_range).columns), self._wanted.texts_only
         if texts and self._ordering.by_time:
             for name in (self._reading.table.time, "id", *(("account_id",) if self.account is not None else ())):
                 columns.pop(name, None)
         return columns | self._ordering.columns(texts=texts)
 
-    def _project(self, params: Params, leg: Leg) -> Projection:
+    def _project(self, params: Params, scan_range: ScanRange) -> Projection:
         if self._wanted.projection is not None:
             return self._wanted.projection
         reading, selection = self._reading, self._wanted.selection
-        return project(reading.table, selection, selection, reading.scope, params, leg)
+        return project(reading.table, selection, selection, reading.scope, params, scan_range)
 
 
-__all__ = ["PAGE_DEFAULT", "PAGE_MAX", "Page", "PageRequest", "Position", "Reading", "Row", "Wanted", "read_page"]
+__all__ = [
+    "PAGE_DEFAULT",
+    "PAGE_MAX",
+    "ListRead",
+    "Page",
+    "PageRequest",
+    "PageSelection",
+    "Position",
+    "Row",
+    "read_page",
+]

@@ -14,7 +14,7 @@ from policies.policy.model import Action, View
 from service.query.model.catalog import Selectable, Table
 from service.query.model.parameters import Params
 from service.query.model.scope import Scope
-from service.query.scan.ranges import Leg
+from service.query.scan.ranges import ScanRange
 
 Selection = Mapping[str, Any]
 """Field name -> Selection of what is asked below it."""
@@ -44,9 +44,9 @@ class Projection:
 
 
 def project(
-    table: Table, fields: Iterable[str], selection: Selection, scope: Scope, params: Params, leg: Leg
+    table: Table, fields: Iterable[str], selection: Selection, scope: Scope, params: Params, scan_range: ScanRange
 ) -> Projection:
-    """The columns for `fields` in one leg."""
+    """The columns for `fields` in one scan range."""
     type_ = TYPES[table.kind]
     columns: dict[str, str] = {}
     shown: set[str] = set()
@@ -60,7 +60,7 @@ def project(
         if not _parts_shown(f"{type_}.{field}", selection.get(field) or {}, scope):
             continue
         shown.add(field)
-        found = _columns(f"{type_}.{field}", selectable, seen, scope, params, leg)
+        found = _columns(f"{type_}.{field}", selectable, seen, scope, params, scan_range)
         if field == "amount" and "source" not in (selection.get(field) or {}):
             del found["amount_source"]
         columns |= found
@@ -68,10 +68,12 @@ def project(
 
 
 def fixed_projection(table: Table, selection: Selection, scope: Scope) -> Projection | None:
-    """The projection of `selection` for this policy and role, when it is the same in every leg and binds no value."""
+    """The projection of `selection` for this policy and role, when it is the same in every scan range and binds no
+    value.
+    """
     params = Params()
     moment = datetime.max.replace(tzinfo=UTC)
-    projection = project(table, selection, selection, scope, params, Leg(0, None, moment, moment, scope.policy))
+    projection = project(table, selection, selection, scope, params, ScanRange(0, None, moment, moment, scope.policy))
     return None if params.values else projection
 
 
@@ -88,10 +90,12 @@ def _parts_shown(field: str, selection: Selection, scope: Scope) -> bool:
 _MASKABLE_PARTS: Final = frozenset({"Amount.currency", "Tag.value", "ErrorParameter.value"})
 
 
-def _columns(field: str, selectable: Selectable, seen: View, scope: Scope, params: Params, leg: Leg) -> dict[str, str]:
+def _columns(
+    field: str, selectable: Selectable, seen: View, scope: Scope, params: Params, scan_range: ScanRange
+) -> dict[str, str]:
     if field == "Call.user" and scope.policy.action(field) is not Action.HASH:
         return {alias: "NULL::bigint" if alias == "user_token" else sql for alias, sql in selectable.columns.items()}
-    columns = {alias: _readable(sql, params, leg) for alias, sql in selectable.columns.items()}
+    columns = {alias: _readable(sql, params, scan_range) for alias, sql in selectable.columns.items()}
     if seen is View.MASKED and selectable.text:
         return {alias: _masked(sql, field, scope, params) for alias, sql in columns.items()}
     if field in ("Call.amount", "Call.netAmount") and scope.views.get("Amount.currency") is not View.SEE:
@@ -102,8 +106,8 @@ def _columns(field: str, selectable: Selectable, seen: View, scope: Scope, param
     return columns
 
 
-def _readable(sql: str, params: Params, leg: Leg) -> str:
-    return sql.format(readable=params.bind(leg.readable, "timestamptz")) if "{readable}" in sql else sql
+def _readable(sql: str, params: Params, scan_range: ScanRange) -> str:
+    return sql.format(readable=params.bind(scan_range.readable, "timestamptz")) if "{readable}" in sql else sql
 
 
 def _masked(sql: str, field: str, scope: Scope, params: Params) -> str:

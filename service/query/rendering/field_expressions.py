@@ -2,7 +2,7 @@
 
 Every name in the source is one of ours: columns by their aliases (`c_model`), functions by their own. Of what a caller
 wrote only response keys stand there, and those as literals. A value that the schema could not answer (null where there
-is none, an Int beyond 32 bits) raises DoubtError, and graphql-core decides what becomes of it.
+is none, an Int beyond 32 bits) raises UnsupportedValueError, and graphql-core decides what becomes of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,31 +27,31 @@ OWN_MOMENT: Final = "@moment"
 _WITH_MICROSECONDS: Final = len("2026-11-22T10:00:00.123456Z")
 
 
-class DoubtError(Exception):
+class UnsupportedValueError(Exception):
     """The value is not one that the compiled operation may answer."""
 
 
-def doubt() -> NoReturn:
-    raise DoubtError
+def unsupported() -> NoReturn:
+    raise UnsupportedValueError
 
 
 def text(value: object) -> str | None:
     """JSON text or null, and nothing that would have to be made into text first."""
     if value is None or isinstance(value, str):
         return value
-    raise DoubtError
+    raise UnsupportedValueError
 
 
 def some_text(value: object) -> str:
-    return value if isinstance(value, str) else doubt()
+    return value if isinstance(value, str) else unsupported()
 
 
-def whole(value: Any) -> int:  # noqa: ANN401 - whatever the database holds
-    return value if INT_MIN <= value <= INT_MAX else doubt()
+def int32(value: Any) -> int:  # noqa: ANN401 - whatever the database holds
+    return value if INT_MIN <= value <= INT_MAX else unsupported()
 
 
 def real(value: float | None) -> float | None:
-    return value if value is None or isfinite(value) else doubt()
+    return value if value is None or isfinite(value) else unsupported()
 
 
 def decimal(value: str | None) -> str | None:
@@ -85,10 +85,10 @@ def user_of(policy: Policy) -> Callable[[int | None, Any], str | None]:
 
 
 FUNCTIONS: Final[Mapping[str, Any]] = {
-    "doubt": doubt,
+    "doubt": unsupported,
     "text": text,
     "some_text": some_text,
-    "whole": whole,
+    "whole": int32,
     "real": real,
     "decimal": decimal,
     "source": source,

@@ -1,7 +1,7 @@
 """Rows and totals of a cost report as JSON values, by loops that are generated once for a selection.
 
 As `compiled.py` does it for lists: every name in a loop's source is one of ours, and what the ordinary path would have
-to be asked about is IneligibleError.
+to be asked about is UnsupportedOperationError.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ import asyncpg
 from policies.policy.model import View
 from service.query.model.scope import Scope
 from service.query.rendering.field_expressions import decimal, moment_texts, real
-from service.query.rendering.row_renderer import Entry, IneligibleError, Shape
+from service.query.rendering.row_renderer import SelectedField, Shape, UnsupportedOperationError
 from service.query.usage.derived_figures import WORKED_OUT
 from service.query.usage.percentiles import histogram_of, percentile_ms
 from service.query.usage.report import NEEDS, CostRecords
@@ -70,14 +70,14 @@ class FiguresLoop:
 
     def __init__(self, shape: Shape, scope: Scope) -> None:
         if any(scope.views.get(field, View.DENIED) is not View.SEE for field in _SEEN_WHOLE):
-            raise IneligibleError
+            raise UnsupportedOperationError
         self._shape = shape
         self._shown = {name for name in NEEDS if scope.views.get(f"{shape.type}.{name}") is View.SEE}
         self._loops: dict[tuple[str, ...], Loop] = {}
         self._loop(())  # what is not covered is known before anything is read
 
     def answer(self, records: Sequence[asyncpg.Record], around: Surroundings) -> list[dict[str, Any]]:
-        """One dict a record. Raises DoubtError for a value that the schema might refuse."""
+        """One dict a record. Raises UnsupportedValueError for a value that the schema might refuse."""
         if not records:
             return []
         layout = tuple(records[0].keys())
@@ -113,7 +113,7 @@ class _Source:
         self._layout = layout
         self._shown = shown
 
-    def object(self, shape: Shape, value: Callable[[Entry], str]) -> str:
+    def object(self, shape: Shape, value: Callable[[SelectedField], str]) -> str:
         """A dict display; `value` says what stands for an entry."""
         parts: list[str] = []
         for entry in shape.entries:
@@ -121,28 +121,28 @@ class _Source:
             parts.append(f"{self._constant(entry.key)}: {found}")
         return "{" + ", ".join(parts) + "}"
 
-    def figure(self, entry: Entry) -> str:
+    def figure(self, entry: SelectedField) -> str:
         name = entry.field
-        if name == "key" and entry.below is not None:
-            return self.object(entry.below, self._key)
+        if name == "key" and entry.nested is not None:
+            return self.object(entry.nested, self._key)
         if name not in self._shown:
             # Not for this role. Where the schema promises a value, graphql-core says what is wrong.
             if entry.required:
-                raise IneligibleError
+                raise UnsupportedOperationError
             return "None"
         if name in WORKED_OUT:
             sums = ", ".join(f'"{alias}": Decimal(c_{alias})' for alias in NEEDS[name])
             answered = "str" if name in _WHOLE else "real" if name in _REALS else "decimal"
             return f"{answered}(work_out_{name}({{{sums}}}))"
-        if name in _PARTS and entry.below is not None:
+        if name in _PARTS and entry.nested is not None:
             around, sources = _PARTS[name]
-            return around.replace("{entries}", self.object(entry.below, lambda inner: sources[inner.field]))
+            return around.replace("{entries}", self.object(entry.nested, lambda inner: sources[inner.field]))
         (alias,) = NEEDS[name]
         return f"c_{alias}"
 
-    def _key(self, entry: Entry) -> str:
-        if entry.field == "tags" and entry.below is not None:
-            return self._tags(entry.below)
+    def _key(self, entry: SelectedField) -> str:
+        if entry.field == "tags" and entry.nested is not None:
+            return self._tags(entry.nested)
         column, source = _KEY[entry.field]
         return source if column in self._layout else "None"
 

@@ -22,7 +22,7 @@ from service.query.rendering.field_expressions import (
     OWN_MOMENT,
     PARTS,
     SCALARS,
-    DoubtError,
+    UnsupportedValueError,
     moment_texts,
     user_of,
 )
@@ -37,18 +37,18 @@ Loop = Any
 """A generated function: (rows, names, *lists beside, *lists below) -> list of dicts."""
 
 
-class IneligibleError(Exception):
+class UnsupportedOperationError(Exception):
     """The operation asks for what the compiled form does not cover."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SelectedField:
     """One entry of an answer: `field` under `key`, with what is asked below it. `required`: the schema says `!`."""
 
     key: str
     field: str
     required: bool
-    below: "Shape | None" = None
+    nested: "Shape | None" = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +56,7 @@ class Shape:
     """What is asked of an object of one type."""
 
     type: str
-    entries: tuple[Entry, ...]
+    entries: tuple[SelectedField, ...]
 
 
 class RowLoop:
@@ -64,7 +64,7 @@ class RowLoop:
 
     def __init__(self, shape: Shape, scope: Scope, seen: frozenset[str]) -> None:
         self.shape = shape
-        self.below = [entry for entry in shape.entries if entry.field in ("error", "call") and entry.field in seen]
+        self.nested = [entry for entry in shape.entries if entry.field in ("error", "call") and entry.field in seen]
         self._namespace: dict[str, Any] = {**FUNCTIONS, "user": user_of(scope.policy)}
         self._seen = seen
         self._loops: dict[tuple[str, ...], Loop] = {}
@@ -74,10 +74,10 @@ class RowLoop:
         self,
         rows: Sequence[Row],
         names: Mapping[int, str],
-        beside: Mapping[str, Sequence[Any]],
-        below: Sequence[Sequence[Any]],
+        extra_columns: Mapping[str, Sequence[Any]],
+        nested: Sequence[Sequence[Any]],
     ) -> list[Any]:
-        """One dict a row. Raises DoubtError for a value that the schema might refuse.
+        """One dict a row. Raises UnsupportedValueError for a value that the schema might refuse.
 
         `beside`: values in step with the rows, by the names they have in the loop; the same names every time.
         """
@@ -88,12 +88,12 @@ class RowLoop:
         if loop is None:
             if len(self._loops) >= _LAYOUTS_MAX:
                 self._loops.clear()
-            loop = self._loops[layout] = self._generate(layout, tuple(beside))
-        return loop(rows, names, *beside.values(), *below)
+            loop = self._loops[layout] = self._generate(layout, tuple(extra_columns))
+        return loop(rows, names, *extra_columns.values(), *nested)
 
     def _generate(self, layout: tuple[str, ...], names: tuple[str, ...]) -> Loop:
-        lists = [*(f"all_{name}" for name in names), *(f"below_{index}" for index in range(len(self.below)))]
-        ones = [*names, *(f"one_below_{index}" for index in range(len(self.below)))]
+        lists = [*(f"all_{name}" for name in names), *(f"below_{index}" for index in range(len(self.nested)))]
+        ones = [*names, *(f"one_below_{index}" for index in range(len(self.nested)))]
         columns = "".join(f"c_{column}, " for column in layout)
         targets = ", ".join([f"({columns})", *ones])
         zipped = ", ".join(["rows", *lists])
@@ -105,34 +105,34 @@ class RowLoop:
         exec(compile(text, "<compiled operation>", "exec"), namespace)  # noqa: S102 - of our own names and literals
         return namespace["loop"]
 
-    def _object(self, type_: str, entries: Iterable[Entry]) -> str:
+    def _object(self, type_: str, entries: Iterable[SelectedField]) -> str:
         return "{" + ", ".join(f"{entry.key!r}: {self._value(type_, entry)}" for entry in entries) + "}"
 
-    def _value(self, type_: str, entry: Entry) -> str:
+    def _value(self, type_: str, entry: SelectedField) -> str:
         if entry.field == "__typename":
             return repr(type_)
         if entry.field not in self._seen:
             # Not for this role. Where the schema promises a value, graphql-core says what is wrong.
             if entry.required:
-                raise IneligibleError
+                raise UnsupportedOperationError
             return "None"
-        if entry in self.below:
-            return f"one_below_{self.below.index(entry)}"
-        if entry.below is not None:
-            return self._parts(f"{type_}.{entry.field}", entry.below)
+        if entry in self.nested:
+            return f"one_below_{self.nested.index(entry)}"
+        if entry.nested is not None:
+            return self._parts(f"{type_}.{entry.field}", entry.nested)
         found = SCALARS.get(type_, {}).get(entry.field)
         if found is None:
-            raise IneligibleError
+            raise UnsupportedOperationError
         return found
 
     def _parts(self, field: str, shape: Shape) -> str:
         if field not in PARTS:
-            raise IneligibleError
+            raise UnsupportedOperationError
         around, sources = PARTS[field]
         entries: list[str] = []
         for entry in shape.entries:
-            if entry.field != "__typename" and (entry.below is not None or entry.field not in sources):
-                raise IneligibleError
+            if entry.field != "__typename" and (entry.nested is not None or entry.field not in sources):
+                raise UnsupportedOperationError
             value = repr(shape.type) if entry.field == "__typename" else sources[entry.field]
             entries.append(f"{entry.key!r}: {value}")
         return around.replace("{entries}", "{" + ", ".join(entries) + "}")
@@ -160,7 +160,7 @@ class Rows:
         field = "error" if self._table is CALLS else "call"
         if field not in self._seen:
             return None
-        shapes = [entry.below for loop in self._loops for entry in loop.below if entry.below is not None]
+        shapes = [entry.nested for loop in self._loops for entry in loop.nested if entry.nested is not None]
         other = ERRORS if self._table is CALLS else CALLS
         return Rows(other, self._selection[field], shapes, scope)
 
@@ -176,16 +176,16 @@ class Rows:
             beside["own_moment"] = moment_texts([row[self._table.time] for row in rows])
         if self._opens:
             beside["details"] = await reader.details(scope, rows)
-        below = await self._below(reader, scope, rows) if self._other is not None else []
+        below = await self._nested(reader, scope, rows) if self._other is not None else []
         answers: list[list[Any]] = []
         used = 0
         for loop in self._loops:
-            own = below[used : used + len(loop.below)]
-            used += len(loop.below)
+            own = below[used : used + len(loop.nested)]
+            used += len(loop.nested)
             answers.append(loop.answer(rows, names, beside, own))
         return answers
 
-    async def _below(self, reader: Reader, scope: Scope, rows: Sequence[Row]) -> list[list[Any]]:
+    async def _nested(self, reader: Reader, scope: Scope, rows: Sequence[Row]) -> list[list[Any]]:
         """What belongs to the rows: for each shape below, in step, one dict or None a row."""
         assert self._other is not None
         field, moment = ("error", "error_at") if self._table is CALLS else ("call", "started_at")
@@ -221,4 +221,4 @@ def _column(rows: Sequence[Row], name: str) -> list[Any]:
     return list(map(itemgetter(list(rows[0].keys()).index(name)), rows))
 
 
-__all__ = ["DoubtError", "Entry", "IneligibleError", "RowLoop", "Rows", "Shape"]
+__all__ = ["RowLoop", "Rows", "SelectedField", "Shape", "UnsupportedOperationError", "UnsupportedValueError"]

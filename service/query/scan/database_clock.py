@@ -24,9 +24,9 @@ class DatabaseClock:
 
     async def now(self) -> datetime:
         """The time; asks the database when it has to, and raises QueryTimeoutError when that does not answer."""
-        return self.told() or await self.ask()
+        return self.cached() or await self.refresh()
 
-    def told(self) -> datetime | None:
+    def cached(self) -> datetime | None:
         """The time, as long as the measurement is trusted."""
         if self._measured is None:
             return None
@@ -34,7 +34,7 @@ class DatabaseClock:
         since = time.monotonic() - asked
         return None if since > _TRUSTED_SECONDS else told + timedelta(0, since)
 
-    async def ask(self) -> datetime:
+    async def refresh(self) -> datetime:
         """The time, measured anew. Raises QueryTimeoutError."""
         asked = time.monotonic()
         try:

@@ -1,7 +1,7 @@
-"""Where the rows of a query can lie: one leg a tier, and an account where there are few.
+"""Where the rows of a query can lie: one scan range a tier, and an account where there are few.
 
-This is the one place where the account scope is applied to lists. A leg never leaves the scope: what a filter says of
-accounts only narrows it. Row-level security is the second wall.
+This is the one place where the account scope is applied to lists. A scan range never leaves the scope: what a filter
+says of accounts only narrows it. Row-level security is the second wall.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,18 +15,18 @@ from service.query.filters.decomposition import Question
 from service.query.filters.to_sql import accounts_matching
 from service.query.model.catalog import ERRORS, Table
 from service.query.model.errors import BadInputError
-from service.query.model.predicate import Compare, Span, operands
+from service.query.model.predicate import Compare, TimeRange, operands
 from service.query.model.scope import Scope
 from service.storage.control.accounts import Accounts
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
 
-LEGS_MAX: Final = 8
+SCAN_RANGES_MAX: Final = 8
 TICK: Final = timedelta(microseconds=1)
 FAR_FUTURE: Final = datetime(9999, 1, 1, tzinfo=UTC)
 FAR_PAST: Final = datetime(1, 1, 2, tzinfo=UTC)
 
 
-class Leg(NamedTuple):
+class ScanRange(NamedTuple):
     """Rows of one tier, not older than `cutoff`; of `accounts` (None: every account).
 
     `policy` and `now`: by what, and for which moment, the cut-off was worked out.
@@ -55,14 +55,14 @@ async def names_in_scope(accounts: Accounts, scope: Scope, asked: Question) -> M
         await accounts.look_up(numbers=scope.accounts)
     else:
         await accounts.look_up(names=_named(asked), numbers=_numbered(asked))
-    return accounts.numbers(scope.accounts)
+    return accounts.ids(scope.accounts)
 
 
 def all_known(accounts: Accounts, scope: Scope, asked: Question) -> bool:
     """Whether nothing in the scope can have been made elsewhere meanwhile. Names outside of it are not looked up."""
     if scope.accounts is not None:
-        return len(accounts.numbers(scope.accounts)) == len(set(scope.accounts))
-    return accounts.names().keys() >= _numbered(asked) and accounts.numbers(None).keys() >= _named(asked)
+        return len(accounts.ids(scope.accounts)) == len(set(scope.accounts))
+    return accounts.names().keys() >= _numbered(asked) and accounts.ids(None).keys() >= _named(asked)
 
 
 def _named(asked: Question) -> set[str]:
@@ -86,7 +86,7 @@ def accounts_asked(scope: Scope, names: Mapping[str, int], asked: Question) -> t
     return tuple(sorted(matching[0].intersection(*matching[1:]))) if matching else None
 
 
-def span_of(table: Table, asked: Question) -> Span:
+def span_of(table: Table, asked: Question) -> TimeRange:
     """The time range that is asked for."""
     start, end = FAR_PAST, FAR_FUTURE
     for part in asked.times:
@@ -96,7 +96,7 @@ def span_of(table: Table, asked: Question) -> Span:
         moments = [_moment(table, text) for text in _values(part)]
         start = max(start, min(moments, default=FAR_FUTURE))
         end = min(end, max(moments, default=FAR_PAST) + TICK)
-    return Span(start, end)
+    return TimeRange(start, end)
 
 
 def _range(compare: Compare) -> tuple[datetime, datetime]:
@@ -135,41 +135,43 @@ def _call_of(text: str) -> CallKey:
 
 
 def tiers_of(accounts: Accounts, asked: tuple[int, ...] | None) -> list[tuple[int, tuple[int, ...] | None]]:
-    """Tier and accounts of each leg: one a tier and account while they are few, so that each is read in the order of
-    its index; else one a tier.
+    """Tier and accounts of each scan range: one a tier and account while they are few, so that each is read in the
+    order of its index; else one a tier.
     """
-    if asked is not None and len(asked) <= LEGS_MAX:
+    if asked is not None and len(asked) <= SCAN_RANGES_MAX:
         pairs = [(tier, (number,)) for number in asked for tier in accounts.tiers((number,))]
-        if len(pairs) <= LEGS_MAX:
+        if len(pairs) <= SCAN_RANGES_MAX:
             return [*pairs]
     return [(tier, asked) for tier in accounts.tiers(asked)]
 
 
-def legs_of(scope: Scope, accounts: Accounts, asked: tuple[int, ...] | None, store: Store, now: datetime) -> list[Leg]:
-    """The legs of accounts as `tiers_of` has them."""
-    return [leg_of(scope, tier, numbers, store, now) for tier, numbers in tiers_of(accounts, asked)]
+def scan_ranges_of(
+    scope: Scope, accounts: Accounts, asked: tuple[int, ...] | None, store: Store, now: datetime
+) -> list[ScanRange]:
+    """The scan ranges of accounts as `tiers_of` has them."""
+    return [scan_range_of(scope, tier, numbers, store, now) for tier, numbers in tiers_of(accounts, asked)]
 
 
-def leg_of(scope: Scope, tier: int, numbers: tuple[int, ...] | None, store: Store, now: datetime) -> Leg:
+def scan_range_of(scope: Scope, tier: int, numbers: tuple[int, ...] | None, store: Store, now: datetime) -> ScanRange:
     if store is Store.CALL_ERROR and scope.policy.action(ERROR_RECORD[0]) is Action.DROP:
         # What an earlier policy kept is served no more; it goes with its partition.
-        return Leg(tier, numbers, FAR_FUTURE, now, scope.policy)
-    return Leg(tier, numbers, cutoff(scope.policy, tier, store, now), now, scope.policy)
+        return ScanRange(tier, numbers, FAR_FUTURE, now, scope.policy)
+    return ScanRange(tier, numbers, cutoff(scope.policy, tier, store, now), now, scope.policy)
 
 
-def leg_of_call(scope: Scope, accounts: Accounts, key: CallKey, store: Store, now: datetime) -> Leg | None:
-    """The leg of one call, or None when the scope does not reach it."""
+def scan_range_of_call(scope: Scope, accounts: Accounts, key: CallKey, store: Store, now: datetime) -> ScanRange | None:
+    """The scan range of one call, or None when the scope does not reach it."""
     if scope.accounts is not None and key.account_id not in scope.accounts:
         return None
     if key.account_id not in accounts.names():
         return None
-    return leg_of(scope, accounts.tier(key.account_id, key.started_at), (key.account_id,), store, now)
+    return scan_range_of(scope, accounts.tier(key.account_id, key.started_at), (key.account_id,), store, now)
 
 
-def earliest(legs: Iterable[Leg]) -> datetime:
-    return min([leg.cutoff for leg in legs], default=FAR_FUTURE)
+def earliest(scan_ranges: Iterable[ScanRange]) -> datetime:
+    return min([scan_range.cutoff for scan_range in scan_ranges], default=FAR_FUTURE)
 
 
-def by_account(legs: Iterable[Leg]) -> bool:
-    """Whether each leg is one account's, so that its rows come out of the index in order."""
-    return None not in [leg.account for leg in legs]
+def by_account(scan_ranges: Iterable[ScanRange]) -> bool:
+    """Whether each scan range is one account's, so that its rows come out of the index in order."""
+    return None not in [scan_range.account for scan_range in scan_ranges]

@@ -5,56 +5,66 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from service.query.model.catalog import Table
 from service.query.model.parameters import Params
-from service.query.model.predicate import Span
-from service.query.scan.ranges import Leg
+from service.query.model.predicate import TimeRange
+from service.query.scan.ranges import ScanRange
 
-Columns = Callable[[Leg], Mapping[str, str]]
-Condition = Callable[[Leg], str]
+Columns = Callable[[ScanRange], Mapping[str, str]]
+Condition = Callable[[ScanRange], str]
 
 
 def page(
     table: Table,
-    legs: Sequence[Leg],
-    span: Span,
+    scan_ranges: Sequence[ScanRange],
+    span: TimeRange,
     columns: Columns,
     conditions: Iterable[Condition],
     order_by: str,
     limit: int,
     params: Params,
 ) -> str:
-    """The first `limit` rows of all legs. Every leg has its own order and limit, so that it stops early."""
+    """The first `limit` rows of all scan ranges. Each has its own order and limit, so that it stops early."""
     size = params.bind(limit, "bigint")
     conditions = tuple(conditions)
     parts = [
-        f"SELECT {_select(columns(leg))} FROM {table.name} WHERE {_within(table, leg, span, conditions, params)} "
-        f"ORDER BY {order_by} LIMIT {size}"
-        for leg in legs
+        f"SELECT {_select(columns(scan_range))} FROM {table.name}"
+        f" WHERE {_within(table, scan_range, span, conditions, params)}"
+        f" ORDER BY {order_by} LIMIT {size}"
+        for scan_range in scan_ranges
     ]
     if len(parts) == 1:
         return parts[0]
     return f"{' UNION ALL '.join(f'({part})' for part in parts)} ORDER BY {order_by} LIMIT {size}"
 
 
-def values_of(leg: Leg, span: Span, limit: int) -> list[object]:
-    """What `page` binds for one leg without conditions, in order: its text is the same for every such leg."""
-    values: list[object] = [limit, leg.tier, max(span.start or leg.cutoff, leg.cutoff), span.end]
-    if leg.accounts is not None:
-        values.append(leg.accounts[0] if len(leg.accounts) == 1 else leg.accounts)
+def values_of(scan_range: ScanRange, span: TimeRange, limit: int) -> list[object]:
+    """What `page` binds for one scan range without conditions, in order. Its text is the same for all of these."""
+    values: list[object] = [limit, scan_range.tier, max(span.start or scan_range.cutoff, scan_range.cutoff), span.end]
+    if scan_range.accounts is not None:
+        values.append(scan_range.accounts[0] if len(scan_range.accounts) == 1 else scan_range.accounts)
     return values
 
 
-def count(table: Table, legs: Sequence[Leg], span: Span, conditions: Iterable[Condition], params: Params) -> str:
-    """One row: how many rows all legs hold."""
-    return f"SELECT sum(rows)::bigint FROM ({union(table, legs, span, 'count(*) AS rows', conditions, params)}) AS legs"
+def count(
+    table: Table, scan_ranges: Sequence[ScanRange], span: TimeRange, conditions: Iterable[Condition], params: Params
+) -> str:
+    """One row: how many rows all scan ranges hold."""
+    counts = union(table, scan_ranges, span, "count(*) AS rows", conditions, params)
+    return f"SELECT sum(rows)::bigint FROM ({counts}) AS ranges"
 
 
 def union(
-    table: Table, legs: Sequence[Leg], span: Span, select: str, conditions: Iterable[Condition], params: Params
+    table: Table,
+    scan_ranges: Sequence[ScanRange],
+    span: TimeRange,
+    select: str,
+    conditions: Iterable[Condition],
+    params: Params,
 ) -> str:
-    """The rows of all legs, without an order."""
+    """The rows of all scan ranges, without an order."""
     conditions = tuple(conditions)
     return " UNION ALL ".join(
-        f"SELECT {select} FROM {table.name} WHERE {_within(table, leg, span, conditions, params)}" for leg in legs
+        f"SELECT {select} FROM {table.name} WHERE {_within(table, scan_range, span, conditions, params)}"
+        for scan_range in scan_ranges
     )
 
 
@@ -62,17 +72,19 @@ def _select(columns: Mapping[str, str]) -> str:
     return ", ".join(name if name == sql else f"{sql} AS {name}" for name, sql in columns.items())
 
 
-def _within(table: Table, leg: Leg, span: Span, conditions: Iterable[Condition], params: Params) -> str:
+def _within(
+    table: Table, scan_range: ScanRange, span: TimeRange, conditions: Iterable[Condition], params: Params
+) -> str:
     """Equality on tier and both ends of the time, as pruning needs them; then the accounts, then the filter."""
-    start = max(span.start or leg.cutoff, leg.cutoff)
+    start = max(span.start or scan_range.cutoff, scan_range.cutoff)
     parts = [
-        f"tier = {params.bind(leg.tier, 'smallint')}",
+        f"tier = {params.bind(scan_range.tier, 'smallint')}",
         f"{table.time} >= {params.bind(start, 'timestamptz')}",
         f"{table.time} < {params.bind(span.end, 'timestamptz')}",
     ]
-    if leg.accounts is not None:
-        parts.append(_accounts(leg.accounts, params))
-    return " AND ".join([*parts, *(f"({condition(leg)})" for condition in conditions)])
+    if scan_range.accounts is not None:
+        parts.append(_accounts(scan_range.accounts, params))
+    return " AND ".join([*parts, *(f"({condition(scan_range)})" for condition in conditions)])
 
 
 def _accounts(accounts: Sequence[int], params: Params) -> str:

@@ -1,10 +1,10 @@
-"""A time range in slices that grow, from the end that is asked for first: a page mostly ends in the first."""
+"""A time range in windows that grow, from the end that is asked for first: a page mostly ends in the first."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from service.query.model.predicate import Span
+from service.query.model.predicate import TimeRange
 
 # Rows of one account lie in the order of its key: a slice only bounds planning. Without an account, a slice is read
 # whole and sorted, so the first ones are as narrow as the rows are dense.
@@ -43,7 +43,8 @@ class Density:
         self.spread = max(self.spread, searched)
 
     def widths(self) -> Iterator[timedelta]:
-        """Of the first slices: with a thousand calls a second a page lies in a tenth of one, and else in the last hour.
+        """Of the first windows: with a thousand calls a second a page lies in a tenth of one, and else in the last
+        hour.
 
         What has changed since costs a few more statements once, or one that reads too much.
         """
@@ -54,9 +55,9 @@ class Density:
         yield from WITHOUT_ACCOUNT
 
 
-def slices(
+def time_windows(
     start: datetime, end: datetime, now: datetime, *, newest_first: bool, density: Density | None
-) -> Iterator[Span]:
+) -> Iterator[TimeRange]:
     """Adjoining ranges that make up [start, end). `density`: None where rows come out of the index in order."""
     if start >= end:
         return
@@ -66,13 +67,13 @@ def slices(
         newest, upper = max(min(end, now), start), end
         for width in widths:
             if newest - width > start:
-                yield Span(newest - width, upper)
+                yield TimeRange(newest - width, upper)
                 upper = newest - width
-        yield Span(start, upper)
+        yield TimeRange(start, upper)
     else:
         lower, last = start, min(end, now)
         for width in widths:
             if start + width < last:
-                yield Span(lower, start + width)
+                yield TimeRange(lower, start + width)
                 lower = start + width
-        yield Span(lower, end)
+        yield TimeRange(lower, end)

@@ -11,8 +11,8 @@ from service.keyring.errors import KeyGoneError
 from service.keyring.protocol import Keyring
 from service.query.filters.to_sql import UserTokens
 from service.query.model.errors import BadInputError
-from service.query.model.predicate import Span
-from service.query.scan.ranges import Leg
+from service.query.model.predicate import TimeRange
+from service.query.scan.ranges import ScanRange
 
 _TOKENS_MAX = 5_000
 
@@ -21,16 +21,16 @@ async def tokens_of(
     keyring: Keyring,
     policy: Policy,
     user: str,
-    legs: Sequence[Leg],
+    scan_ranges: Sequence[ScanRange],
     accounts: Collection[int],
-    span: Span,
+    span: TimeRange,
     now: datetime,
 ) -> UserTokens:
-    """The tokens of `user` in every account, tier and period that the legs and the span reach."""
-    oldest = min((leg.readable for leg in legs), default=now)
+    """The tokens of `user` in every account, tier and period that the scan ranges and the span reach."""
+    oldest = min((scan_range.readable for scan_range in scan_ranges), default=now)
     periods = list(_periods(policy, max(span.start or oldest, oldest), min(span.end or now, now + timedelta(days=2))))
-    tiers = sorted({leg.tier for leg in legs})
-    reached = [accounts if leg.accounts is None else leg.accounts for leg in legs]
+    tiers = sorted({scan_range.tier for scan_range in scan_ranges})
+    reached = [accounts if scan_range.accounts is None else scan_range.accounts for scan_range in scan_ranges]
     most = max((len(numbers) for numbers in reached), default=0)
     wanted = sorted({number for numbers in reached for number in numbers}) if most <= _TOKENS_MAX else ()
     if len(periods) * len(tiers) * max(most, len(wanted)) > _TOKENS_MAX:

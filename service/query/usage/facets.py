@@ -12,7 +12,7 @@ from service.query.model.parameters import Params
 from service.query.model.predicate import And, Compare, Predicate
 from service.query.usage.report_sql import CURRENCY, DIMENSIONS, SUMS
 from service.query.usage.source import UsageReader
-from service.query.usage.union_sql import Column, Reading, UsageUnion
+from service.query.usage.union_sql import Column, UsageRead, UsageUnion
 
 FIRST_DEFAULT: Final = 20
 FIRST_MAX: Final = 200
@@ -96,7 +96,7 @@ def _order(value: FacetValue) -> tuple[int, bool, str]:
 
 
 async def _fetch(
-    reader: UsageReader, reading: Reading, facets: Sequence[str], first: int
+    reader: UsageReader, reading: UsageRead, facets: Sequence[str], first: int
 ) -> list[tuple[str, str | None, int]]:
     if not reading.plan.pieces:
         return []

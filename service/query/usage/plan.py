@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from policies.policy.model import DataClass, Policy, Store
 from policies.retention import cutoff, readable_cutoff
 from service.query.model.errors import BadInputError, OutOfRetentionError
-from service.query.model.predicate import Span
+from service.query.model.predicate import TimeRange
 from service.query.scan.ranges import FAR_FUTURE, FAR_PAST
 from service.query.usage.time_buckets import BucketError, TimeBucket, edges
 
@@ -41,7 +41,7 @@ class TierSpan(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class UsageSegment:
     """A part of the range, half-open, and the store that answers for it."""
 
     store: Store
@@ -56,7 +56,7 @@ class Plan:
     `end` may lie in the future. No pieces: the range is empty.
     """
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[UsageSegment, ...]
     start: datetime
     end: datetime
     edges: tuple[datetime, ...] | None = None
@@ -95,10 +95,10 @@ class Windows:
         readable = self.complete_from(Store.CALL)
         return readable if self._users and readable > self.calls_from() else None
 
-    def holds(self, piece: Piece) -> bool:
+    def holds(self, piece: UsageSegment) -> bool:
         return not any(start < piece.end and piece.start < end for start, end in self._gaps(piece.store))
 
-    def tiers(self, piece: Piece) -> Iterator[tuple[int, datetime]]:
+    def tiers(self, piece: UsageSegment) -> Iterator[tuple[int, datetime]]:
         """The tiers that rows of this piece can have, each with the first moment that is served of it."""
         for tier in sorted({span.tier for span in self._spans if _overlap(span, piece)}):
             start = max(piece.start, self.visible_from(tier, piece.store))
@@ -113,13 +113,13 @@ class Windows:
                 yield start, end
 
 
-def _overlap(span: TierSpan, piece: Piece) -> bool:
+def _overlap(span: TierSpan, piece: UsageSegment) -> bool:
     # A day's row may hold calls from before a move of tier, which takes effect at a UTC midnight.
     return span.start < piece.end and (span.end is None or piece.start < span.end)
 
 
 def plan_usage(
-    wanted: Span,
+    wanted: TimeRange,
     windows: Windows,
     *,
     rollups: bool,
@@ -156,7 +156,7 @@ def _plan(
     if start >= end:
         raise OutOfRetentionError(_refusal(windows, rollups=rollups))
     cuts = tuple(edges(bucket, zone, start, end)) if bucket else None
-    pieces = _pieces(start, end, cuts) if rollups else (Piece(Store.CALL, start, end),)
+    pieces = _pieces(start, end, cuts) if rollups else (UsageSegment(Store.CALL, start, end),)
     if not all(windows.holds(piece) for piece in pieces):
         raise OutOfRetentionError(_refusal(windows, rollups=rollups))
     return Plan(pieces, start, end, cuts)
@@ -181,7 +181,9 @@ def _refusal(windows: Windows, *, rollups: bool) -> str:
     )
 
 
-def refuse_unreadable(wanted: Span, spans: Iterable[TierSpan], policy: Policy, store: Store, now: datetime) -> None:
+def refuse_unreadable(
+    wanted: TimeRange, spans: Iterable[TierSpan], policy: Policy, store: Store, now: datetime
+) -> None:
     """Raise OutOfRetentionError when a list of rows of some users would leave out rows that are there, unreadable.
 
     A list that says from when it is asked for is held to it, as sums are; one that does not begins where users can be
@@ -206,42 +208,42 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _pieces(start: datetime, end: datetime, cuts: Sequence[datetime] | None) -> tuple[Piece, ...]:
+def _pieces(start: datetime, end: datetime, cuts: Sequence[datetime] | None) -> tuple[UsageSegment, ...]:
     bounds = [start, *(cut for cut in cuts or () if start < cut < end), end]
     pieces = tuple(_merged(piece for first, last in pairwise(bounds) for piece in _split(first, last)))
     return pieces if len(pieces) <= PIECES_MAX else tuple(_merged(_coarser(pieces)))
 
 
-def pieces_of(start: datetime, end: datetime) -> tuple[Piece, ...]:
+def pieces_of(start: datetime, end: datetime) -> tuple[UsageSegment, ...]:
     """What answers for one range that nothing cuts; no pieces when it is empty."""
     return tuple(_merged(_split(start, end)))
 
 
-def _split(start: datetime, end: datetime) -> Iterator[Piece]:
+def _split(start: datetime, end: datetime) -> Iterator[UsageSegment]:
     """One range with nothing to cut inside it: calls, quarter hours, days, quarter hours, calls."""
     quarter, day = Store.USAGE_QUARTER, Store.USAGE_DAY
     first, last = ceil_to(start, _GRAIN[quarter]), floor_to(end, _GRAIN[quarter])
     if first >= last:
-        yield Piece(Store.CALL, start, end)
+        yield UsageSegment(Store.CALL, start, end)
         return
     first_day, last_day = ceil_to(first, _GRAIN[day]), floor_to(last, _GRAIN[day])
     if first_day >= last_day:
         first_day = last_day = last
-    yield Piece(Store.CALL, start, first)
-    yield Piece(quarter, first, first_day)
-    yield Piece(day, first_day, last_day)
-    yield Piece(quarter, last_day, last)
-    yield Piece(Store.CALL, last, end)
+    yield UsageSegment(Store.CALL, start, first)
+    yield UsageSegment(quarter, first, first_day)
+    yield UsageSegment(day, first_day, last_day)
+    yield UsageSegment(quarter, last_day, last)
+    yield UsageSegment(Store.CALL, last, end)
 
 
-def _merged(pieces: Iterable[Piece]) -> Iterator[Piece]:
+def _merged(pieces: Iterable[UsageSegment]) -> Iterator[UsageSegment]:
     """Without the empty ones, neighbours of one store made one."""
-    held: Piece | None = None
+    held: UsageSegment | None = None
     for piece in pieces:
         if piece.start >= piece.end:
             continue
         if held is not None and held.store is piece.store:
-            held = Piece(held.store, held.start, piece.end)
+            held = UsageSegment(held.store, held.start, piece.end)
         else:
             if held is not None:
                 yield held
@@ -250,12 +252,12 @@ def _merged(pieces: Iterable[Piece]) -> Iterator[Piece]:
         yield held
 
 
-def _coarser(pieces: Sequence[Piece]) -> Iterator[Piece]:
+def _coarser(pieces: Sequence[UsageSegment]) -> Iterator[UsageSegment]:
     """Quarter hours for the days that lie between quarter hours: more rows, and one piece."""
     places = [place for place, piece in enumerate(pieces) if piece.store is Store.USAGE_QUARTER]
     for place, piece in enumerate(pieces):
         between = piece.store is Store.USAGE_DAY and places and places[0] < place < places[-1]
-        yield Piece(Store.USAGE_QUARTER, piece.start, piece.end) if between else piece
+        yield UsageSegment(Store.USAGE_QUARTER, piece.start, piece.end) if between else piece
 
 
 def floor_to(moment: datetime, grain: timedelta) -> datetime:

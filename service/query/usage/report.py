@@ -18,7 +18,7 @@ from service.query.usage.percentiles import histogram_of
 from service.query.usage.report_sql import DIMENSIONS, LATENCY, ORDERS, ROW, CostStatement, grouping
 from service.query.usage.source import UsageReader
 from service.query.usage.time_buckets import TimeBucket
-from service.query.usage.union_sql import Reading
+from service.query.usage.union_sql import UsageRead
 
 FIRST_DEFAULT: Final = 1_000
 FIRST_MAX: Final = 10_000
@@ -96,7 +96,7 @@ class CostRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class GroupKey:
     """What a row is grouped by. Absent dimensions are None, as are values that were not reported."""
 
     values: Mapping[str, str | None]
@@ -118,7 +118,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
-    key: Key
+    key: GroupKey
     figures: Figures
 
 
@@ -226,7 +226,7 @@ def _check_tags(reader: UsageReader, tags: Sequence[str]) -> None:
             raise BadInputError(f"`{key[:60]}` is not a tag that the policy allows to group by; it allows {allowed}")
 
 
-async def _fetch(reader: UsageReader, request: CostRequest, reading: Reading) -> list[asyncpg.Record]:
+async def _fetch(reader: UsageReader, request: CostRequest, reading: UsageRead) -> list[asyncpg.Record]:
     params = Params()
     keys = grouping(request.dimensions, request.tags, reading.plan.edges, params)
     statement = CostStatement(
@@ -258,7 +258,7 @@ def _order(request: CostRequest) -> Sequence[tuple[str, bool]]:
     return (("BUCKET_START", False), ("CALLS", True)) if request.bucket else (("CALLS", True),)
 
 
-def _key(record: asyncpg.Record, request: CostRequest, found: CostRecords) -> Key:
+def _key(record: asyncpg.Record, request: CostRequest, found: CostRecords) -> GroupKey:
     values: dict[str, str | None] = {}
     for name in request.dimensions:
         value = record[name.lower()]
@@ -271,7 +271,7 @@ def _key(record: asyncpg.Record, request: CostRequest, found: CostRecords) -> Ke
     tags = {key: record[f"tag{place}"] or None for place, key in enumerate(request.tags)} if request.tags else None
     place = record["bucket"] if found.edges is not None else 0
     start, end = (found.edges[place - 1], found.edges[place]) if found.edges else (None, None)
-    return Key(values, tags, start, end, record["currency"] or None)
+    return GroupKey(values, tags, start, end, record["currency"] or None)
 
 
 def _figures(record: asyncpg.Record) -> Figures:
@@ -283,7 +283,7 @@ def _figures(record: asyncpg.Record) -> Figures:
 _ALL_SUMS: Final = frozenset({alias for aliases in NEEDS.values() for alias in aliases} - {LATENCY})
 
 
-def _coverage(reading: Reading, now: datetime) -> Coverage:
+def _coverage(reading: UsageRead, now: datetime) -> Coverage:
     plan = reading.plan
     stores = plan.stores()
     if Store.CALL not in stores:

@@ -6,7 +6,7 @@ from typing import Final
 
 from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params, storable
-from service.query.usage.union_sql import Column, Reading, UsageUnion
+from service.query.usage.union_sql import Column, UsageRead, UsageUnion
 
 ROW, TOTAL = 0, 1
 LATENCY: Final = "latency"
@@ -104,7 +104,7 @@ class CostStatement:
     limit: int
     money_alone: bool = False
 
-    def sql(self, reading: Reading, params: Params) -> str:
+    def sql(self, reading: UsageRead, params: Params) -> str:
         """Columns: `kind` (ROW or TOTAL), the keys (null in totals), every sum of either, and the histogram."""
         wanted = self._sums()
         union = UsageUnion(reading, self.grouping.columns, params)

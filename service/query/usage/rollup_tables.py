@@ -13,7 +13,7 @@ from typing import Final
 
 from policies.policy.model import Store
 from service.query.model.parameters import Params
-from service.query.usage.plan import Piece, ceil_to, floor_to
+from service.query.usage.plan import UsageSegment, ceil_to, floor_to
 
 CUT_MAX: Final = 400
 """With more cut than a year has days, quarter hours are read in one range."""
@@ -54,7 +54,7 @@ OVER_ALL_ACCOUNTS: Final = frozenset({OVERALL.day, OVERALL.quarter, OVERALL.seve
 
 
 def ranges(
-    tables: Tables, piece: Piece, start: datetime, edges: Sequence[datetime], params: Params
+    tables: Tables, piece: UsageSegment, start: datetime, edges: Sequence[datetime], params: Params
 ) -> Iterator[tuple[str, str]]:
     """(table, condition on `bucket_at`) for the part of a rollup's piece from `start` on, cut at `edges`."""
     if piece.store is Store.USAGE_DAY:

@@ -11,13 +11,13 @@ from service.keyring.protocol import Keyring
 from service.query.filters.decomposition import question
 from service.query.filters.to_sql import UserTokens
 from service.query.model.catalog import CALLS
-from service.query.model.predicate import Predicate, Span, fields_of, plain_users
+from service.query.model.predicate import Predicate, TimeRange, fields_of, plain_users
 from service.query.model.scope import Scope
-from service.query.scan.ranges import accounts_asked, legs_of, names_in_scope, span_of
+from service.query.scan.ranges import accounts_asked, names_in_scope, scan_ranges_of, span_of
 from service.query.scan.user_tokens import tokens_of
 from service.query.usage.plan import TierSpan, Windows, plan_usage
 from service.query.usage.time_buckets import TimeBucket
-from service.query.usage.union_sql import Reading, rollups_answer
+from service.query.usage.union_sql import UsageRead, rollups_answer
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 
@@ -47,7 +47,7 @@ class UsageReader:
         zone: str = "UTC",
         calls_at_most: timedelta | None = None,
         corrections_moved: bool = False,
-    ) -> Reading:
+    ) -> UsageRead:
         """Where the usage that matches lies. `rollups`: what is grouped by is in them; for the rest see `plan_usage`.
 
         The account scope is applied here, by the same functions as for lists. Raises OutOfRetentionError when the
@@ -72,8 +72,8 @@ class UsageReader:
             zone=zone,
             calls_at_most=calls_at_most,
         )
-        users = await self._users(rest, accounts, names.values(), Span(plan.start, plan.end))
-        return Reading(plan, windows, self.scope.policy, accounts, names, rest, users, corrections_moved)
+        users = await self._users(rest, accounts, names.values(), TimeRange(plan.start, plan.end))
+        return UsageRead(plan, windows, self.scope.policy, accounts, names, rest, users, corrections_moved)
 
     def _refuse_filter(self, predicate: Predicate) -> None:
         governed = (CALLS.filters[field].governed_by for field in fields_of(predicate) if field in CALLS.filters)
@@ -84,14 +84,14 @@ class UsageReader:
             raise ForbiddenError("this key may not filter by a user's plain id")
 
     async def _users(
-        self, predicate: Predicate, asked: tuple[int, ...] | None, accounts: Collection[int], span: Span
+        self, predicate: Predicate, asked: tuple[int, ...] | None, accounts: Collection[int], span: TimeRange
     ) -> dict[str, UserTokens]:
         users = set(plain_users(predicate))
         if not users:
             return {}
         assert self.keyring is not None, "a filter by a plain user id needs the keyring"
-        legs = legs_of(self.scope, self.accounts, asked, Store.CALL, self.now)
+        scan_ranges = scan_ranges_of(self.scope, self.accounts, asked, Store.CALL, self.now)
         return {
-            user: await tokens_of(self.keyring, self.scope.policy, user, legs, accounts, span, self.now)
+            user: await tokens_of(self.keyring, self.scope.policy, user, scan_ranges, accounts, span, self.now)
             for user in users
         }

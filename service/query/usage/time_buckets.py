@@ -108,11 +108,11 @@ def _hours(tz: ZoneInfo, start: datetime) -> Iterator[datetime]:
 def _next_hour(tz: ZoneInfo, moment: datetime) -> datetime:
     """The first moment after this one at which the wall clock's hour begins or changes."""
     offset = _offset(tz, moment)
-    edge = moment + timedelta(seconds=_HOUR - _wall_seconds(moment, offset) % _HOUR)
+    edge = moment + timedelta(seconds=_HOUR - _local_seconds(moment, offset) % _HOUR)
     if _offset(tz, edge) == offset:
         return edge
     change = _change(tz, moment, edge)
-    wall, wall_before = _wall_seconds(change, _offset(tz, change)), _wall_seconds(change - _SECOND, offset)
+    wall, wall_before = _local_seconds(change, _offset(tz, change)), _local_seconds(change - _SECOND, offset)
     if wall % _HOUR == 0 or wall // _HOUR != wall_before // _HOUR:
         return change
     return change + timedelta(seconds=_HOUR - wall % _HOUR)
@@ -136,5 +136,5 @@ def _offset(tz: ZoneInfo, moment: datetime) -> timedelta:
     return offset
 
 
-def _wall_seconds(moment: datetime, offset: timedelta) -> int:
+def _local_seconds(moment: datetime, offset: timedelta) -> int:
     return (moment - _EPOCH + offset) // _SECOND

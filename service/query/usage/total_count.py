@@ -13,34 +13,36 @@ from datetime import datetime
 
 from service.query.model.catalog import CALLS
 from service.query.model.parameters import Params
-from service.query.records.page import Reading
+from service.query.records.page import ListRead
 from service.query.scan import statements
-from service.query.scan.ranges import FAR_FUTURE, FAR_PAST, Leg
+from service.query.scan.ranges import FAR_FUTURE, FAR_PAST, ScanRange
 from service.query.usage.plan import Plan, TierSpan, Windows, pieces_of
 from service.query.usage.report_sql import CURRENCY, SUMS
-from service.query.usage.union_sql import Reading as UsageReading
+from service.query.usage.union_sql import UsageRead as UsageReading
 from service.query.usage.union_sql import UsageUnion, rollups_answer
 from service.storage.connection import Connection
 
 
-async def count_rows(connection: Connection, reading: Reading) -> int:
+async def count_rows(connection: Connection, reading: ListRead) -> int:
     """How many rows the list has in all; the statement timeout bounds the wait."""
-    if not reading.legs:
+    if not reading.scan_ranges:
         return 0
     params = Params()
-    sql = _by_rollups(reading, params) or _one_by_one(reading, reading.legs, params)
+    sql = _by_rollups(reading, params) or _one_by_one(reading, reading.scan_ranges, params)
     return await connection.fetchval(sql, *params.values) or 0
 
 
-def _one_by_one(reading: Reading, legs: Sequence[Leg], params: Params) -> str:
-    return statements.count(reading.table, legs, reading.span, [reading.condition(params), *reading.only], params)
+def _one_by_one(reading: ListRead, scan_ranges: Sequence[ScanRange], params: Params) -> str:
+    return statements.count(
+        reading.table, scan_ranges, reading.span, [reading.condition(params), *reading.only], params
+    )
 
 
-def _by_rollups(reading: Reading, params: Params) -> str | None:
+def _by_rollups(reading: ListRead, params: Params) -> str | None:
     """The statement; None when rollups cannot tell, or no longer hold all of it."""
     if reading.table is not CALLS or not rollups_answer(reading.predicate):
         return None
-    cutoffs = {leg.tier: leg.cutoff for leg in reading.legs}
+    cutoffs = {scan_range.tier: scan_range.cutoff for scan_range in reading.scan_ranges}
     usages = [_usage(reading, tier, cutoff) for tier, cutoff in sorted(cutoffs.items())]
     if not all(usage.windows.holds(piece) for usage in usages for piece in usage.plan.pieces):
         return None
@@ -57,7 +59,7 @@ def _summed(usage: UsageReading, calls: str, params: Params) -> str:
     return f"SELECT {calls} AS calls FROM ({union}) AS summed"  # noqa: S608 - our own pieces
 
 
-def _usage(reading: Reading, tier: int, cutoff: datetime) -> UsageReading:
+def _usage(reading: ListRead, tier: int, cutoff: datetime) -> UsageReading:
     """The usage of one tier from its own cut-off on."""
     start, end = max(reading.span.start or cutoff, cutoff), reading.span.end or FAR_FUTURE
     scope = reading.scope
@@ -72,9 +74,9 @@ def _usage(reading: Reading, tier: int, cutoff: datetime) -> UsageReading:
     )
 
 
-def _erased(reading: Reading) -> list[Leg]:
+def _erased(reading: ListRead) -> list[ScanRange]:
     """Where calls of erased accounts can be, as far as they are asked for."""
     asked = reading.asked
     numbers = sorted(number for number in reading.erased if asked is None or number in asked)
-    tiers = {leg.tier: leg for leg in reading.legs}
-    return [leg._replace(accounts=tuple(numbers)) for leg in tiers.values()] if numbers else []
+    tiers = {scan_range.tier: scan_range for scan_range in reading.scan_ranges}
+    return [scan_range._replace(accounts=tuple(numbers)) for scan_range in tiers.values()] if numbers else []

@@ -12,11 +12,11 @@ from typing import Final
 from policies.policy.model import DataClass, Policy, Store
 from policies.retention import readable_cutoff
 from service.query.filters.to_sql import Branch, UserTokens, Where
-from service.query.model.catalog import CALL_FILTERS, Filterable, Kind
+from service.query.model.catalog import CALL_FILTERS, FieldKind, Filterable
 from service.query.model.parameters import Params
 from service.query.model.predicate import Predicate, fields_of
 from service.query.usage import rollup_tables as overall
-from service.query.usage.plan import Piece, Plan, Windows
+from service.query.usage.plan import Plan, UsageSegment, Windows
 
 Select = Callable[[str, str], str]
 """A table and a condition -> the statement that reads it."""
@@ -85,7 +85,7 @@ ROLLUP_FILTERS: Final[Mapping[str, Filterable]] = {
 }
 """What rollups can be filtered by; time apart, which the plan sees to."""
 
-assert ROLLUP_FILTERS["status"].kind is Kind.STATUS
+assert ROLLUP_FILTERS["status"].kind is FieldKind.STATUS
 
 
 def rollups_answer(predicate: Predicate) -> bool:
@@ -94,7 +94,7 @@ def rollups_answer(predicate: Predicate) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class UsageRead:
     """What is read of whom: `accounts` numbers (None: every account), `names` numbers by name, for the filter.
 
     `corrections_moved`: corrections count in the period in which they were made, not in that of their calls.
@@ -130,7 +130,7 @@ class UsageUnion:
     What comes of two stores for one key is added up outside.
     """
 
-    def __init__(self, reading: Reading, keys: Mapping[str, Column], params: Params) -> None:
+    def __init__(self, reading: UsageRead, keys: Mapping[str, Column], params: Params) -> None:
         self._reading = reading
         self._keys = keys
         self._params = params
@@ -184,7 +184,7 @@ class UsageUnion:
             for tier, start in self._reading.windows.tiers(piece):
                 yield self._stored(piece, tier, start)
 
-    def _stored(self, piece: Piece, tier: int, start: datetime) -> tuple[str, str]:
+    def _stored(self, piece: UsageSegment, tier: int, start: datetime) -> tuple[str, str]:
         table, time = piece.store.value, "started_at" if piece.store is Store.CALL else "bucket_at"
         return table, self._condition(table, tier, self._range(time, start, piece.end))
 

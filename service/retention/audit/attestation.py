@@ -15,8 +15,8 @@ from policies.evidence.attestation import ATTESTATION, statement_digest
 from service.ledger import Checkpoints, Entry, Ledger, Selection, check
 from service.ledger.checks.check import LedgerCheck
 from service.retention.audit.fsck import check_ledger
-from service.retention.audit.report import ClassState, Report, report
-from service.retention.context import Means
+from service.retention.audit.report import ClassState, RetentionReport, report
+from service.retention.context import RetentionContext
 from service.retention.lost_keys import lost_keys
 from service.retention.purge_runs import Runs
 from service.storage.control.policies import AppliedPolicy
@@ -33,9 +33,11 @@ _ACTIVE_HOLDS: Final = """
 """
 
 
-async def attest(means: Means, ledger: Ledger, applied: AppliedPolicy, *, days: int, actor: str) -> dict[str, Any]:
+async def attest(
+    context: RetentionContext, ledger: Ledger, applied: AppliedPolicy, *, days: int, actor: str
+) -> dict[str, Any]:
     """The attestation of the last `days` days, with its entry in the ledger and a checkpoint over it."""
-    found = await report(means)
+    found = await report(context)
     since = found.as_of - timedelta(days=days)
     entries = [entry async for entry in ledger.every(Selection(kinds=POPULATION, recorded_from=since))]
     checked = await check(ledger)
@@ -44,9 +46,9 @@ async def attest(means: Means, ledger: Ledger, applied: AppliedPolicy, *, days: 
         "period": {"from": moment(since), "to": moment(found.as_of), "days": days},
         "policy": _policy(applied),
         "classes": [_class(one) for one in found.classes],
-        "checks": [one async for one in _checks(means, found, checked, days)],
-        "active_holds": await means.owner.fetchval(_ACTIVE_HOLDS),
-        "keyring_backup_days": means.keyring_backup_days,
+        "checks": [one async for one in _checks(context, found, checked, days)],
+        "active_holds": await context.owner.fetchval(_ACTIVE_HOLDS),
+        "keyring_backup_days": context.keyring_backup_days,
         "missing": list(found.missing),
         "detached": list(found.detached),
         "entries": [_entry(entry) for entry in entries],
@@ -76,8 +78,10 @@ async def _item(ledger: Ledger, index: int, size: int) -> dict[str, Any]:
     return {"index": index, "leaf": _base64(entry.leaf), "proof": [_base64(value) for value in proof.hashes]}
 
 
-async def _checks(means: Means, found: Report, checked: LedgerCheck, days: int) -> AsyncIterator[dict[str, Any]]:
-    looked = [one async for one in check_ledger(means)]
+async def _checks(
+    context: RetentionContext, found: RetentionReport, checked: LedgerCheck, days: int
+) -> AsyncIterator[dict[str, Any]]:
+    looked = [one async for one in check_ledger(context)]
     unseen = [one.check for one in looked if not one.looked]
     broken = [one.check for one in looked if one.check in STORAGE and not one.ok]
     # Several classes lie in one row: each store of a tier counts once.
@@ -85,20 +89,20 @@ async def _checks(means: Means, found: Report, checked: LedgerCheck, days: int) 
     kept = overdue == 0 and not unseen and not broken
     yield _finding("GDPR 5(1)(e), storage limitation", kept, _storage(overdue, unseen, broken))
     yield _finding("GDPR 30(1)(f), time limits", bool(found.classes), f"{len(found.classes)} windows are in force")
-    last: datetime | None = await means.owner.fetchval(_LAST_PURGE)
+    last: datetime | None = await context.owner.fetchval(_LAST_PURGE)
     recent = last is not None and last >= found.as_of - timedelta(days=PERIOD_DAYS)
     said = "no purge has run yet" if last is None else f"the last purge ended {last:%Y-%m-%d %H:%M:%S} UTC"
     said = said if kept else f"{said}, and {_storage(overdue, unseen, broken)}"
     yield _finding("PCI DSS v4 requirement 3.2.1, verified at least every three months", recent and kept, said)
-    failed: int = await means.owner.fetchval(_FAILED_PURGES, found.as_of - timedelta(days=days))
-    stuck = [run for run in await Runs(means.owner).unfinished() if run.failure]
+    failed: int = await context.owner.fetchval(_FAILED_PURGES, found.as_of - timedelta(days=days))
+    stuck = [run for run in await Runs(context.owner).unfinished() if run.failure]
     said = f"{failed} purges failed" + "".join(f"; `{run.id}` is stuck: {run.failure}" for run in stuck)
     yield _finding("purges of the period, none failed", not failed and not stuck, said)
     said = (
         f"outside their store: {', '.join(found.detached)}" if found.detached else "no partition is outside its store"
     )
     yield _finding("partitions, none detached or half detached", not found.detached, said)
-    lost = list(await lost_keys(means)) if found.keys_known else []
+    lost = list(await lost_keys(context)) if found.keys_known else []
     named = f": {', '.join(lost[:_NAMED_MAX])}{', ...' if len(lost) > _NAMED_MAX else ''}" if lost else ""
     said = f"{len(lost)} keys are lost, not destroyed by us{named}" if found.keys_known else "not looked at: no keyring"
     yield _finding("keys, here or destroyed on record", found.keys_known and not lost, said)

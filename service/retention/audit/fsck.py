@@ -25,7 +25,7 @@ from service.retention.audit.fsck_keys import Result, check_erasures, check_hold
 from service.retention.audit.fsck_record import check_record
 from service.retention.audit.fsck_sealed import check_keyring, check_sealed
 from service.retention.audit.record_check import COMPARED, check_of
-from service.retention.context import EarlierPolicyError, Means
+from service.retention.context import EarlierPolicyError, RetentionContext
 from service.retention.errors import PurgeClockError
 from service.retention.purge.detached import described, detached_partitions
 from service.retention.purge_runs import Runs
@@ -78,59 +78,59 @@ class Finding:
     looked: bool = True
 
 
-Check = Callable[[Means, datetime], Awaitable[Finding]]
+Check = Callable[[RetentionContext, datetime], Awaitable[Finding]]
 
 
-async def check_ledger(means: Means, *, deep: bool = False) -> AsyncIterator[Finding]:
+async def check_ledger(context: RetentionContext, *, deep: bool = False) -> AsyncIterator[Finding]:
     """Every check in turn, each yielded when it is done. Changes nothing; the service may run meanwhile.
 
     `deep`: everything that is sealed is opened, and not a sample.
 
     A check that cannot look (the keyring is away, a table is locked for long) says so, and the others go on.
     """
-    now: datetime = await means.owner.fetchval("SELECT clock_timestamp()")
+    now: datetime = await context.owner.fetchval("SELECT clock_timestamp()")
     deeper = {"sealed": _of("sealed", partial(check_sealed, deep=True))} if deep else {}
     for name, check in {**CHECKS, **deeper}.items():
-        yield await _looked(name, check, means, now)
+        yield await _looked(name, check, context, now)
 
 
-async def _looked(name: str, check: Check, means: Means, now: datetime) -> Finding:
+async def _looked(name: str, check: Check, context: RetentionContext, now: datetime) -> Finding:
     try:
-        return await check(means, now)
+        return await check(context, now)
     except CalledgerError as error:
         return Finding(name, False, f"not looked at: {error}", looked=False)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         return Finding(name, False, f"not looked at: the database said {type(error).__name__}", looked=False)
 
 
-def _of(name: str, check: Callable[[Means, datetime], Awaitable[Result]]) -> Check:
+def _of(name: str, check: Callable[[RetentionContext, datetime], Awaitable[Result]]) -> Check:
     """A check that answers what is wrong, and what it looked at."""
 
-    async def run(means: Means, now: datetime) -> Finding:
-        wrong, looked_at = await check(means, now)
+    async def run(context: RetentionContext, now: datetime) -> Finding:
+        wrong, looked_at = await check(context, now)
         return Finding(name, not wrong, _some(wrong) if wrong else looked_at)
 
     return run
 
 
-async def _clocks(means: Means, _: datetime) -> Finding:
+async def _clocks(context: RetentionContext, _: datetime) -> Finding:
     try:
-        await means.now()
+        await context.now()
     except PurgeClockError as error:
         return Finding("clocks", False, str(error))
     return Finding("clocks", True, "the database's agrees with this machine's")
 
 
-async def _earlier(means: Means, now: datetime) -> tuple[Earlier, ...]:
+async def _earlier(context: RetentionContext, now: datetime) -> tuple[Earlier, ...]:
     try:
-        return await means.earlier(now)
+        return await context.earlier(now)
     except EarlierPolicyError:
         return ()
 
 
-async def _deadlines(means: Means, now: datetime) -> Finding:
-    catalogue, policy, earlier = await means.partitions.catalogue(), means.policy(), await _earlier(means, now)
-    outside = await detached_partitions(means, catalogue)
+async def _deadlines(context: RetentionContext, now: datetime) -> Finding:
+    catalogue, policy, earlier = await context.partitions.catalogue(), context.policy(), await _earlier(context, now)
+    outside = await detached_partitions(context, catalogue)
     there = [*catalogue.partitions, *(one.partition for one in outside if not one.pending)]
     overdue = [part.name for part in there if deadline(policy, part, earlier) <= now]
     if overdue:
@@ -139,9 +139,9 @@ async def _deadlines(means: Means, now: datetime) -> Finding:
     return Finding("deadlines", True, f"{len(there)} partitions, {waiting} of them due and none overdue")
 
 
-async def _partitions(means: Means, _: datetime) -> Finding:
+async def _partitions(context: RetentionContext, _: datetime) -> Finding:
     """Nothing but our own partitions, of tiers that the policy knows, and none outside its store but for a purge."""
-    partitions, policy = means.partitions, means.policy()
+    partitions, policy = context.partitions, context.policy()
     catalogue = await partitions.catalogue(sized=False)
     there = catalogue.partitions
     foreign = [name for store in Store for name in await partitions.foreign(store)]
@@ -151,31 +151,31 @@ async def _partitions(means: Means, _: datetime) -> Finding:
     unknown = [part.name for part in there if part.tier not in known]
     if unknown:
         return Finding("partitions", False, f"of a tier that the policy does not name: {_some(unknown)}")
-    outside = await detached_partitions(means, catalogue)
+    outside = await detached_partitions(context, catalogue)
     forgotten = described(one for one in outside if not one.planned)
     if forgotten:
         return Finding("partitions", False, f"in no purge's plan: {_some(forgotten)}; {_FORGOTTEN}")
     return Finding("partitions", True, f"{len(there)}, each of one tier and time")
 
 
-async def _purges(means: Means, now: datetime) -> Finding:
-    stuck = [run for run in await Runs(means.owner).unfinished() if run.planned_at < now - GRACE]
+async def _purges(context: RetentionContext, now: datetime) -> Finding:
+    stuck = [run for run in await Runs(context.owner).unfinished() if run.planned_at < now - GRACE]
     if stuck:
         reason = stuck[0].failure or "no service has gone on with it"
         return Finding("purges", False, f"`{stuck[0].id}` is unfinished after a day: {reason}")
     return Finding("purges", True, "none is overdue")
 
 
-async def _rows(means: Means, _: datetime) -> Finding:
-    wrong = {store: await means.owner.fetchval(statement) for store, statement in _ELSEWHERE_BY_STORE.items()}
+async def _rows(context: RetentionContext, _: datetime) -> Finding:
+    wrong = {store: await context.owner.fetchval(statement) for store, statement in _ELSEWHERE_BY_STORE.items()}
     if any(wrong.values()):
         counts = ", ".join(f"{count} of {store}" for store, count in wrong.items() if count)
         return Finding("rows", False, f"in another tier than their account's at that time: {counts}")
     return Finding("rows", True, "each is in the tier of its account and time")
 
 
-async def _errors(means: Means, now: datetime) -> Finding:
-    owner, policy, lost = means.owner, means.policy(), 0
+async def _errors(context: RetentionContext, now: datetime) -> Finding:
+    owner, policy, lost = context.owner, context.policy(), 0
     for (tier,) in await owner.fetch(_TIERS):
         lost += await owner.fetchval(_LEADS_NOWHERE, tier, cutoff(policy, tier, Store.CALL_ERROR, now))
     if lost:
@@ -183,8 +183,8 @@ async def _errors(means: Means, now: datetime) -> Finding:
     return Finding("errors", True, "each call that failed within the window leads to its record")
 
 
-async def _usage(means: Means, _: datetime) -> Finding:
-    owner, policy = means.owner, means.policy()
+async def _usage(context: RetentionContext, _: datetime) -> Finding:
+    owner, policy = context.owner, context.policy()
     # Of an account that is erased as far as a hold lets it be, the held calls are there and their sums are not.
     half_erased = {number for (number,) in await owner.fetch(_HALF_ERASED)}
     wrong = [_difference(found) async for found in check_usage(owner, policy) if found.account_id not in half_erased]

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from service.ledger import Ledger, check_columns, check_mirror, check_notes, history_problem
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.storage.connection import Connection
 from service.storage.schema import row_security
 
@@ -20,9 +20,9 @@ _ENABLED: Final = ("O", "A")
 _APPEND_ONLY: Final = ("ledger_entry", "ledger_checkpoint")
 
 
-async def check_catalogue(means: Means, _: datetime) -> Result:
+async def check_catalogue(context: RetentionContext, _: datetime) -> Result:
     """Row-level security, its policies, privileges, roles and triggers are what the code says."""
-    async with means.owner.acquire() as connection:
+    async with context.owner.acquire() as connection:
         wrong = [gap.said for gap in await row_security.gaps(connection)]
         wrong += await _roles(connection)
         wrong += await _triggers(connection)
@@ -50,27 +50,27 @@ async def _triggers(connection: Connection) -> list[str]:
     return wrong
 
 
-async def check_ledger_columns(means: Means, _: datetime) -> Result:
+async def check_ledger_columns(context: RetentionContext, _: datetime) -> Result:
     """The columns beside each leaf say what the leaf says."""
-    if not isinstance(means.ledger, Ledger):
+    if not isinstance(context.ledger, Ledger):
         return [], "there is no ledger"
-    return await check_columns(means.ledger), "what stands beside the leaves is what they say"
+    return await check_columns(context.ledger), "what stands beside the leaves is what they say"
 
 
-async def check_ledger_notes(means: Means, _: datetime) -> Result:
+async def check_ledger_notes(context: RetentionContext, _: datetime) -> Result:
     """Every note is the one that was written, or was erased on record."""
-    return await check_notes(means.ledger) if isinstance(means.ledger, Ledger) else ([], "there is no ledger")
+    return await check_notes(context.ledger) if isinstance(context.ledger, Ledger) else ([], "there is no ledger")
 
 
-async def check_ledger_mirror(means: Means, _: datetime) -> Result:
+async def check_ledger_mirror(context: RetentionContext, _: datetime) -> Result:
     """The mirror is whole, and the same as the database."""
-    return await check_mirror(means.ledger) if isinstance(means.ledger, Ledger) else ([], "there is no ledger")
+    return await check_mirror(context.ledger) if isinstance(context.ledger, Ledger) else ([], "there is no ledger")
 
 
-async def check_history(means: Means, _: datetime) -> Result:
+async def check_history(context: RetentionContext, _: datetime) -> Result:
     """The ledger still begins with what the keyring remembers of it."""
-    if not isinstance(means.ledger, Ledger):
+    if not isinstance(context.ledger, Ledger):
         return [], "there is no ledger"
-    problem = await history_problem(means.ledger)
+    problem = await history_problem(context.ledger)
     wrong = [] if problem is None else [f"{problem}; restore the mirror, or `calledger ledger accept-loss`"]
     return wrong, "the ledger begins with what the keyring remembers of it"

@@ -10,7 +10,7 @@ from uuid import UUID
 from policies.policy.model import DataClass, PseudonymPeriod, Store
 from policies.retention import readable_cutoff
 from service.keyring import AccountKeyName, KeyDestroyedError, KeyGoneError, PeriodKeyName
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.holds.escrow import unopenable
 from service.retention.lost_keys import lost_keys
 
@@ -54,9 +54,9 @@ _ERASED: Final = """
 """
 
 
-async def check_keys(means: Means, now: datetime) -> Result:
+async def check_keys(context: RetentionContext, now: datetime) -> Result:
     """Every period and account that something is sealed or hashed for has a live key, or one destroyed on record."""
-    owner, policy = means.owner, means.policy()
+    owner, policy = context.owner, context.policy()
     wanted = [tuple(row) for row in await owner.fetch(_SEALED_DAYS)]
     sealed = len(wanted)
     form = "YYYY-MM" if policy.pseudonym_period is PseudonymPeriod.MONTH else "YYYY-MM-DD"
@@ -64,22 +64,22 @@ async def check_keys(means: Means, now: datetime) -> Result:
         cut = readable_cutoff(policy, tier, DataClass.PERSONAL, Store.CALL, now)
         wanted += [tuple(row) for row in await owner.fetch(_HASHED_PERIODS, tier, cut, form)]
     # The rows first: a key that was made for a row is there before the row is.
-    live = {str(name) for name in await means.keyring.periods()}
-    on_record = set(await means.keyring.tombstones())
+    live = {str(name) for name in await context.keyring.periods()}
+    on_record = set(await context.keyring.tombstones())
     names = [str(PeriodKeyName(tier, DataClass.PERSONAL.value, period)) for tier, period, _ in wanted]
     lost = sorted({name for name in names if name not in live and name not in on_record})
-    lost += await _lost_accounts(means, {account for _, _, accounts in wanted for account in accounts})
+    lost += await _lost_accounts(context, {account for _, _, accounts in wanted for account in accounts})
     destroyed = sum(name in on_record for name in names[:sealed])
     said = {name: f"{name} is neither there nor destroyed on record: restore the keyring" for name in lost}
-    wrong = list((await lost_keys(means) | said).values())
+    wrong = list((await lost_keys(context) | said).values())
     return wrong, f"{sealed} seal what is stored, {destroyed} of them destroyed on record"
 
 
-async def _lost_accounts(means: Means, accounts: set[int]) -> list[str]:
+async def _lost_accounts(context: RetentionContext, accounts: set[int]) -> list[str]:
     lost = []
     for account in sorted(accounts):
         try:
-            await means.keyring.account_key(account, mint=False)
+            await context.keyring.account_key(account, mint=False)
         except KeyDestroyedError:
             continue
         except KeyGoneError:
@@ -87,38 +87,38 @@ async def _lost_accounts(means: Means, accounts: set[int]) -> list[str]:
     return lost
 
 
-async def check_holds(means: Means, _: datetime) -> Result:
+async def check_holds(context: RetentionContext, _: datetime) -> Result:
     """Every hold has all the copies that were made for it, each sealed one opens, and a lifted hold has none."""
     wrong, copies = [], 0
-    holds = await means.owner.fetch(_HOLDS)
+    holds = await context.owner.fetch(_HOLDS)
     for hold in holds:
         copies += hold["copies"]
         if hold["lifted_at"] is None and hold["copies"] != hold["rows"]:
             wrong.append(f"hold `{hold['id']}` has {hold['copies']} copies of {hold['rows']} that were made")
-    nobodys = await means.owner.fetchval(_NOBODYS_COPIES)
+    nobodys = await context.owner.fetchval(_NOBODYS_COPIES)
     if nobodys:
         wrong.append(f"{nobodys} copies of no hold that is in force")
-    wrong += [f"the copy of error `{id_}` does not open" for id_ in await _closed_copies(means)]
+    wrong += [f"the copy of error `{id_}` does not open" for id_ in await _closed_copies(context)]
     return wrong, f"{len(holds)} on record, {copies} copies, all of them whole"
 
 
-async def _closed_copies(means: Means) -> list[UUID]:
+async def _closed_copies(context: RetentionContext) -> list[UUID]:
     wrong: list[UUID] = []
-    async with means.owner.acquire() as connection, connection.transaction(readonly=True):
+    async with context.owner.acquire() as connection, connection.transaction(readonly=True):
         async for row in connection.cursor(_SEALED_COPIES, prefetch=_COPIES_AT_ONCE):
-            wrong += await unopenable(means.keyring, [row])
+            wrong += await unopenable(context.keyring, [row])
     return wrong
 
 
-async def check_erasures(means: Means, _: datetime) -> Result:
+async def check_erasures(context: RetentionContext, _: datetime) -> Result:
     """Nothing of an erased account is there, nor its key."""
     wrong = []
-    erased = await means.owner.fetch(_ERASED)
+    erased = await context.owner.fetch(_ERASED)
     for row in erased:
         if row["rows"]:
             wrong.append(f"account {row['account_id']} was erased and has rows: run `calledger erase` again")
         try:
-            await means.keyring.account_key(row["account_id"], mint=False)
+            await context.keyring.account_key(row["account_id"], mint=False)
             wrong.append(f"account {row['account_id']} was erased and has a key")
         except KeyGoneError:
             continue

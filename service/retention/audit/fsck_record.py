@@ -9,7 +9,7 @@ from typing import Final
 from policies.evidence import EntryError, LedgerKind, read_leaf
 from service.ledger import Ledger
 from service.ledger.store import Selection
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 
 Result = tuple[list[str], str]
 
@@ -20,14 +20,14 @@ _ENDS: Final = {
 }
 
 
-async def check_record(means: Means, _: datetime) -> Result:
+async def check_record(context: RetentionContext, _: datetime) -> Result:
     """Every erasure and every lifted hold of the ledger is on record here."""
-    if not isinstance(means.ledger, Ledger):
+    if not isinstance(context.ledger, Ledger):
         return [], "there is no ledger to compare with"
     wrong, seen = [], 0
     for kind, (what, statement) in _ENDS.items():
-        known = {str(row["id"]) for row in await means.owner.fetch(statement)}
-        async for entry in means.ledger.every(Selection(kinds=(kind,))):
+        known = {str(row["id"]) for row in await context.owner.fetch(statement)}
+        async for entry in context.ledger.every(Selection(kinds=(kind,))):
             seen += 1
             try:
                 named = read_leaf(entry.leaf).facts.get(what)

@@ -22,7 +22,7 @@ from service.keyring import (
     KeyName,
     KeyringUnavailableError,
 )
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 
 Result = tuple[list[str], str]
 
@@ -36,13 +36,13 @@ _SOME: Final = f"""
 _COUNT: Final = "SELECT count(*) FROM call_error WHERE sealed IS NOT NULL"
 
 
-async def check_keyring(means: Means, _: datetime) -> Result:
+async def check_keyring(context: RetentionContext, _: datetime) -> Result:
     """Every key that is here can be unwrapped, from what lies in the keyring now and not from memory."""
-    means.keyring.forget()
-    names, wrong = await means.keyring.names(), []
+    context.keyring.forget()
+    names, wrong = await context.keyring.names(), []
     for name in names:
         try:
-            await _fetched(means, name)
+            await _fetched(context, name)
         except KeyDestroyedError:
             continue  # destroyed while we looked
         except (KeyGoneError, KeyringUnavailableError) as error:
@@ -50,21 +50,21 @@ async def check_keyring(means: Means, _: datetime) -> Result:
     return wrong, f"{len(names)} keys, each of them unwrapped"
 
 
-async def _fetched(means: Means, name: KeyName) -> bytes:
+async def _fetched(context: RetentionContext, name: KeyName) -> bytes:
     match name:
         case AccountKeyName(account):
-            return await means.keyring.account_key(account, mint=False)
+            return await context.keyring.account_key(account, mint=False)
         case HoldKeyName(hold):
-            return await means.keyring.hold_key(hold, mint=False)
+            return await context.keyring.hold_key(hold, mint=False)
         case _:
-            return await means.keyring.period_key(*name, mint=False)
+            return await context.keyring.period_key(*name, mint=False)
 
 
-async def check_sealed(means: Means, _: datetime, *, deep: bool = False) -> Result:
+async def check_sealed(context: RetentionContext, _: datetime, *, deep: bool = False) -> Result:
     """Sealed details open in the row in which they lie; those whose key was destroyed on purpose are left out."""
-    opener, wrong, opened = _Opener(means), list[str](), 0
-    there = await means.owner.fetchval(_COUNT)
-    async for rows in _chunks(means.owner, _ALL if deep else _SOME):
+    opener, wrong, opened = _Opener(context), list[str](), 0
+    there = await context.owner.fetchval(_COUNT)
+    async for rows in _chunks(context.owner, _ALL if deep else _SOME):
         for row in rows:
             key = await opener.key(row)
             if key is not None:
@@ -79,8 +79,8 @@ async def check_sealed(means: Means, _: datetime, *, deep: bool = False) -> Resu
 class _Opener:
     """Data keys by tier, day and account, each fetched once."""
 
-    def __init__(self, means: Means) -> None:
-        self._keyring = means.keyring
+    def __init__(self, context: RetentionContext) -> None:
+        self._keyring = context.keyring
         self._keys: dict[tuple[int, str, int], DataKey | None] = {}
 
     async def key(self, row: asyncpg.Record) -> DataKey | None:

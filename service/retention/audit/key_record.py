@@ -11,7 +11,7 @@ from typing import Final
 from policies.evidence import LedgerKind, read_leaf
 from service.logs import get_logger
 from service.retention import ledger_entries as entries
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.purge_runs import SYSTEM
 from service.storage.connection import Connection
 
@@ -22,20 +22,20 @@ _KINDS: Final = (LedgerKind.KEY_CREATED, LedgerKind.KEY_DESTROYED, LedgerKind.KE
 _LEAVES: Final = "SELECT leaf FROM ledger_entry WHERE calledger_leaf_kind(leaf) = ANY ($1) ORDER BY index"
 
 
-async def record_keys(means: Means) -> int:
+async def record_keys(context: RetentionContext) -> int:
     """Write down the keys that the ledger does not know as what they are now; how many. 0 while another is at it.
 
     A key is lost when the ledger says that it was made, and it is neither in the keyring nor buried there.
     """
-    if means.ledger is None:
+    if context.ledger is None:
         return 0
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
             return 0
         # In this order: a key that is made or destroyed meanwhile is neither lost nor made anew.
         known = {name: kind async for name, kind in _known(connection)}
-        live = {str(name) for name in await means.keyring.names()}
-        buried = set(await means.keyring.tombstones())
+        live = {str(name) for name in await context.keyring.names()}
+        buried = set(await context.keyring.tombstones())
         there = {name for name, kind in known.items() if kind == LedgerKind.KEY_CREATED}
         changes: dict[entries.Kind, set[str]] = {
             "KEY_CREATED": live - buried - there,
@@ -48,7 +48,7 @@ async def record_keys(means: Means) -> int:
                 log.error("keys are gone that nobody destroyed: restore the keyring", keys=names[:5], count=len(names))
             for first in range(0, len(names), entries.NAMES_MAX):
                 facts = {"keys": names[first : first + entries.NAMES_MAX]}
-                await entries.append(means.ledger, kind, facts, actor=SYSTEM, connection=connection)
+                await entries.append(context.ledger, kind, facts, actor=SYSTEM, connection=connection)
     return sum(len(names) for names in changes.values())
 
 

@@ -14,7 +14,7 @@ from policies.evidence import moment
 from policies.evidence.record import Record, RecordedErasure
 from service.access.keys import mac_digest
 from service.ledger import Ledger, read_record
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.errors import PurgeFailedError
 from service.retention.holds.hold_record import hold_differences
 from service.retention.purge_runs import ENDED, PurgeState, decode
@@ -39,26 +39,26 @@ _TIERS: Final = """
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-async def differences(means: Means) -> AsyncIterator[str]:
+async def differences(context: RetentionContext) -> AsyncIterator[str]:
     """Everything in which a table says something else than the ledger, in words."""
-    if not isinstance(means.ledger, Ledger):
+    if not isinstance(context.ledger, Ledger):
         return
-    record = await read_record(means.ledger)
+    record = await read_record(context.ledger)
     for _, (statement, compare) in COMPARED.items():
-        for one in compare(record, await means.owner.fetch(statement)):
+        for one in compare(record, await context.owner.fetch(statement)):
             yield one
 
 
-def check_of(what: str) -> Callable[[Means, datetime], Awaitable[Result]]:
+def check_of(what: str) -> Callable[[RetentionContext, datetime], Awaitable[Result]]:
     """A check of fsck: one of `COMPARED`."""
     statement, compare = COMPARED[what]
 
-    async def check(means: Means, _: datetime) -> Result:
-        if not isinstance(means.ledger, Ledger):
+    async def check(context: RetentionContext, _: datetime) -> Result:
+        if not isinstance(context.ledger, Ledger):
             return [], "there is no ledger to compare with"
         # The rows first: an entry is there before its row is seen, or with it.
-        rows = await means.owner.fetch(statement)
-        wrong = list(compare(await read_record(means.ledger), rows))
+        rows = await context.owner.fetch(statement)
+        wrong = list(compare(await read_record(context.ledger), rows))
         return wrong, f"{len(rows)} rows, as the ledger has them"
 
     return check

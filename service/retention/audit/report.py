@@ -29,7 +29,7 @@ from policies.retention import (
     readable_cutoff,
 )
 from service.keyring import KeyringUnavailableError, PeriodKeyName
-from service.retention.context import EarlierPolicyError, Means
+from service.retention.context import EarlierPolicyError, RetentionContext
 from service.retention.lost_keys import given_up
 from service.retention.purge.detached import (
     TIMES,
@@ -122,7 +122,7 @@ class ClassState:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RetentionReport:
     """The whole answer, as of one moment of the database's clock.
 
     `detached`: partitions outside their store, in words. `keys_known`: the keyring answered; without it the counts of
@@ -138,39 +138,39 @@ class Report:
 
 
 async def report(
-    means: Means, accounts: Sequence[int] | None = None, *, connection: Connection | None = None
-) -> Report:
+    context: RetentionContext, accounts: Sequence[int] | None = None, *, connection: Connection | None = None
+) -> RetentionReport:
     """The state of everything that is kept, of these accounts (None: all), as `connection` sees it (None: the owner).
 
     Counts and moments are of the accounts alone; keys and purges serve all accounts at once.
     """
     if connection is None:
-        async with means.owner.acquire() as own:
-            return await report(means, accounts, connection=own)
+        async with context.owner.acquire() as own:
+            return await report(context, accounts, connection=own)
     now: datetime = await connection.fetchval("SELECT clock_timestamp()")
-    policy = means.policy()
+    policy = context.policy()
     there = await catalogue_of(connection)
     parts = there.partitions
-    outside = await detached_partitions(means, there)
-    missing = list(means.database.missing_walls)
+    outside = await detached_partitions(context, there)
+    missing = list(context.database.missing_walls)
     try:
-        earlier: tuple[Earlier, ...] = await means.earlier(now, connection)
+        earlier: tuple[Earlier, ...] = await context.earlier(now, connection)
     except EarlierPolicyError as error:
         earlier = ()
         missing.append(str(error))
     keys_known = True
     try:
-        keys = await _Keys.read(means)
+        keys = await _Keys.read(context)
     except KeyringUnavailableError as error:
         keys_known = False
-        keys = _Keys(means, (), {}, frozenset())
+        keys = _Keys(context, (), {}, frozenset())
         missing.append(f"the keyring is away, and its keys are not counted: {error}")
     async with connection.transaction(readonly=True):
-        survey = _Survey(connection, means.owner, policy, now, earlier, None if accounts is None else list(accounts))
+        survey = _Survey(connection, context.owner, policy, now, earlier, None if accounts is None else list(accounts))
         classes = await survey.classes(there.partitions, outside, keys)
     upcoming = next_due_at(policy, parts, keys.periods, earlier)
     upcoming = upcoming and max(upcoming, now)
-    return Report(now, classes, upcoming, tuple(missing), tuple(described(outside)), keys_known)
+    return RetentionReport(now, classes, upcoming, tuple(missing), tuple(described(outside)), keys_known)
 
 
 class _Survey:
@@ -197,14 +197,14 @@ class _Survey:
     ) -> tuple[ClassState, ...]:
         hidden = {one.partition.name for one in outside}
         parts = [part for part in parts if part.name not in hidden]
-        by_place = {place: list(some) for place, some in groupby(sorted(parts, key=_order), key=_place)}
+        by_place = {place: list(some) for place, some in groupby(sorted(parts, key=_order), key=_store_and_tier)}
         states = {}
         found = []
         for window in self._policy.windows():
             number = self._policy.tiers[window.tier].number
             place = (window.store, number)
             if place not in states:
-                apart = [one.partition for one in outside if _place(one.partition) == place]
+                apart = [one.partition for one in outside if _store_and_tier(one.partition) == place]
                 states[place] = await self._state(window.store, number, by_place.get(place, []), apart)
             counts = await keys.counts(self._connection, window, number, by_place.get(place, []), self._accounts)
             found.append(
@@ -275,26 +275,26 @@ class _Survey:
 class _Keys:
     """The keyring's period keys as they are now."""
 
-    means: Means
+    context: RetentionContext
     periods: Sequence[KeyPeriod]
     destroyed: Mapping[tuple[int, str], int]
     tombstones: frozenset[str]
     given_up: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
 
     @classmethod
-    async def read(cls, means: Means) -> "_Keys":
-        counts = await means.keyring.counts()
+    async def read(cls, context: RetentionContext) -> "_Keys":
+        counts = await context.keyring.counts()
         return cls(
-            means,
-            [KeyPeriod(*name) for name in await means.keyring.periods()],
+            context,
+            [KeyPeriod(*name) for name in await context.keyring.periods()],
             {group: count.destroyed for group, count in counts.periods.items()},
-            frozenset(await means.keyring.tombstones()),
-            await given_up(means.owner),
+            frozenset(await context.keyring.tombstones()),
+            await given_up(context.owner),
         )
 
     @property
     def backup_days(self) -> int:
-        return self.means.keyring_backup_days
+        return self.context.keyring_backup_days
 
     async def counts(
         self,
@@ -380,5 +380,5 @@ def _order(part: Partition) -> tuple[str, int, datetime]:
     return part.store.value, part.tier, part.start
 
 
-def _place(part: Partition) -> tuple[Store, int]:
+def _store_and_tier(part: Partition) -> tuple[Store, int]:
     return part.store, part.tier

@@ -6,7 +6,7 @@ from service.errors import CalledgerError
 from service.logs import get_logger
 from service.retention.audit.fsck_catalogue import check_catalogue, check_history, check_ledger_columns
 from service.retention.audit.record_check import differences
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.purge.detached import described, detached_partitions
 
 log = get_logger()
@@ -14,10 +14,10 @@ log = get_logger()
 _CHECKS: Final = {"row security": check_catalogue, "history": check_history, "columns": check_ledger_columns}
 
 
-async def say_differences(means: Means) -> None:
+async def say_differences(context: RetentionContext) -> None:
     """Log each difference once, as an error. It keeps nobody from being served: what is safer is in force anyway."""
     try:
-        found = await differences_at_start(means)
+        found = await differences_at_start(context)
     except Exception:  # whatever it was: a service that cannot look says so and serves
         log.exception("the database could not be held against the ledger")
         return
@@ -25,18 +25,18 @@ async def say_differences(means: Means) -> None:
         log.error("the database is not as the ledger has it", difference=one)
 
 
-async def differences_at_start(means: Means) -> list[str]:
+async def differences_at_start(context: RetentionContext) -> list[str]:
     """Everything that is not as the ledger and the code have it, in words. `calledger fsck` looks at all the rest."""
-    outside = await detached_partitions(means, await means.partitions.catalogue(sized=False))
-    now = await means.owner.fetchval("SELECT clock_timestamp()")
+    outside = await detached_partitions(context, await context.partitions.catalogue(sized=False))
+    now = await context.owner.fetchval("SELECT clock_timestamp()")
     said = [f"partition {one}" for one in described(one for one in outside if not one.planned)]
     for name, check in _CHECKS.items():
         try:
-            said += (await check(means, now))[0]
+            said += (await check(context, now))[0]
         except CalledgerError as error:
             said.append(f"{name} was not looked at: {error}")
     try:
-        said += [one async for one in differences(means)]
+        said += [one async for one in differences(context)]
     except CalledgerError as error:
         said.append(f"the tables were not held against the ledger: {error}")
     return said

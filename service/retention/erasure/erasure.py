@@ -24,11 +24,11 @@ from policies.pseudonym import pseudonym_key, token
 from policies.retention import KeyPeriod, Partition, key_due_at, period_bounds
 from service.keyring import KeyGoneError
 from service.retention import ledger_entries as entries
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.erasure.named_rows import clear_names
 from service.retention.erasure.notes import forget_in_notes, without
 from service.retention.errors import ErasureError
-from service.retention.holds.escrow import ACTIVE, NOT_COPIED, Slice, Whose, copy_held
+from service.retention.holds.escrow import ACTIVE, NOT_COPIED, RowsToHold, Whose, copy_held
 from service.retention.holds.holds import lock_holds
 from service.retention.purge.planning import all_partitions
 from service.retention.rollups.compaction import LOCK as FOLD_LOCK
@@ -137,7 +137,7 @@ class ErasureKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Erasure:
+class RecordedErasure:
     """An erasure as it is recorded. `tokens`: (tier, period, token) of the person, until it is done.
 
     `unreadable_at`: from when what is sealed or hashed can be read in no backup either; None while nobody can say.
@@ -165,7 +165,7 @@ class Erasure:
 
 
 async def request_erasure(
-    means: Means,
+    context: RetentionContext,
     *,
     kind: ErasureKind,
     account: str,
@@ -173,24 +173,24 @@ async def request_erasure(
     reason: str,
     actor: str,
     at_once: bool = True,
-) -> Erasure:
+) -> RecordedErasure:
     """Erase a person's or an account's data. What a hold keeps is from now on for the hold's export alone, and follows
     when the hold ends.
 
     Not `at_once`: it is on record when this returns, and the worker of the service carries it out.
     ErasureError when the request makes no sense. The answer tells what is left to do.
     """
-    number = await means.accounts.find(account)
+    number = await context.accounts.find(account)
     if number is None:
         raise ErasureError(f"there is no account `{account}`")
     if (kind is ErasureKind.USER) != bool(user):
         raise ErasureError("name the person for kind USER, and nobody for kind ACCOUNT")
     if not reason.strip() or len(reason) > _REASON_MAX or "\0" in reason:
         raise ErasureError(f"an erasure needs a reason of 1 to {_REASON_MAX} characters")
-    tokens = await _tokens(means, number, user) if user else []
-    unreadable = _unreadable_at(means, tokens) if user else None
+    tokens = await _tokens(context, number, user) if user else []
+    unreadable = _unreadable_at(context, tokens) if user else None
     id_ = uuid4()
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         stored = orjson.dumps(tokens).decode() if user else None
         await connection.execute(_INSERT, id_, kind.value, number, stored, actor, unreadable)
         if kind is ErasureKind.ACCOUNT:
@@ -203,42 +203,42 @@ async def request_erasure(
         name = user or account
         reason = without(reason, name)
         told, whose = {"erasure": str(id_)}, {"account": number, "only_of_account": bool(user)}
-        await forget_in_notes(means, connection, name, facts=told, actor=actor, **whose)
+        await forget_in_notes(context, connection, name, facts=told, actor=actor, **whose)
         facts = {"erasure": str(id_), "kind": kind.value, "account": number, "periods": len(tokens)}
         index = await entries.append(
-            means.ledger, "ERASURE_INTENT", facts, actor=actor, note=reason, connection=connection
+            context.ledger, "ERASURE_INTENT", facts, actor=actor, note=reason, connection=connection
         )
         await connection.execute("UPDATE erasure SET ledger_index = $2 WHERE id = $1", id_, index)
     if user:
         # Now or never: nothing keeps the plain id, by which these are found.
-        named = await clear_names(means, number, user)
-        await means.owner.execute("UPDATE erasure SET rows = rows + $2 WHERE id = $1", id_, named)
+        named = await clear_names(context, number, user)
+        await context.owner.execute("UPDATE erasure SET rows = rows + $2 WHERE id = $1", id_, named)
     if at_once:
-        await carry_out_erasures(means)
+        await carry_out_erasures(context)
     else:
-        await notify(means.owner, "purge")
-    erasure = await get_erasure(means.owner, id_)
+        await notify(context.owner, "purge")
+    erasure = await get_erasure(context.owner, id_)
     assert erasure is not None
     return erasure
 
 
-async def carry_out_erasures(means: Means) -> int:
+async def carry_out_erasures(context: RetentionContext) -> int:
     """Go on with every erasure that is not done, and sweep again behind the latest of accounts. How many rows went."""
     rows = 0
-    async with means.owner.acquire() as lock:
+    async with context.owner.acquire() as lock:
         await lock.execute("SELECT pg_advisory_lock($1)", _LOCK)
         try:
-            for row in await means.owner.fetch(_PENDING, SWEEP):
+            for row in await context.owner.fetch(_PENDING, SWEEP):
                 erasure = _erasure(row)
                 work = _erase_user if erasure.kind is ErasureKind.USER else _erase_account
-                rows += await work(means, erasure)
+                rows += await work(context, erasure)
         finally:
             if not lock.is_closed():
                 await lock.execute("SELECT pg_advisory_unlock($1)", _LOCK)
     return rows
 
 
-async def get_erasure(source: Queryable, id_: UUID) -> Erasure | None:
+async def get_erasure(source: Queryable, id_: UUID) -> RecordedErasure | None:
     """One erasure, if `source` sees it: a reader's connection sees those of its accounts."""
     row = await source.fetchrow(_ONE, id_)
     return None if row is None else _erasure(row)
@@ -249,7 +249,7 @@ async def page_erasures(
     size: int,
     after: tuple[datetime, UUID] | None = None,
     accounts: Sequence[int] | None = None,
-) -> list[Erasure]:
+) -> list[RecordedErasure]:
     """Erasures, newest first, from behind `after` on."""
     moment, id_ = after or (None, None)
     rows = await source.fetch(_PAGE, moment, id_, size, None if accounts is None else list(accounts))
@@ -260,70 +260,70 @@ async def count_erasures(source: Queryable, accounts: Sequence[int] | None = Non
     return await source.fetchval(_COUNT, None if accounts is None else list(accounts))
 
 
-async def _erase_user(means: Means, erasure: Erasure) -> int:
+async def _erase_user(context: RetentionContext, erasure: RecordedErasure) -> int:
     rows, holds = 0, set[UUID]()
     for tier, period, number in erasure.tokens:
         start, end = period_bounds(period)
-        async with means.owner.acquire() as connection, connection.transaction():
+        async with context.owner.acquire() as connection, connection.transaction():
             await lock_holds(connection)
             now, whose = await connection.fetchval("SELECT now()"), Whose(erasure.account_id, number)
             for store, until in ((Store.CALL, end), (Store.CALL_ERROR, end + timedelta(days=1))):
-                await copy_held(connection, means.keyring, Slice(store, tier, start, until), now, whose)
+                await copy_held(connection, context.keyring, RowsToHold(store, tier, start, until), now, whose)
             values = (erasure.account_id, tier, start, end, number)
             for statement in (_FORGET_ERRORS, _FORGET_CALLS):
                 rows += _count(await connection.execute(statement, *values))
             holds |= {row[0] for row in await connection.fetch(_STILL_HELD, *values)}
-    await _note(means, erasure, rows, holds, erasure.unreadable_at)
+    await _note(context, erasure, rows, holds, erasure.unreadable_at)
     return rows
 
 
-async def _erase_account(means: Means, erasure: Erasure) -> int:
+async def _erase_account(context: RetentionContext, erasure: RecordedErasure) -> int:
     number = erasure.account_id
-    now: datetime = await means.owner.fetchval("SELECT clock_timestamp()")
+    now: datetime = await context.owner.fetchval("SELECT clock_timestamp()")
     # First the name and the keys, so that nothing new comes in under them.
-    renamed = _count(await means.owner.execute(_RENAME, number, f"erased:{erasure.id}"))
-    await _end_keys(means, erasure)
+    renamed = _count(await context.owner.execute(_RENAME, number, f"erased:{erasure.id}"))
+    await _end_keys(context, erasure)
     if renamed:
-        await means.accounts.learn([number])
-        await notify(means.owner, "accounts", str(number))
-        await notify(means.owner, "keys")
-    rows = _count(await means.owner.execute(_DELETE_DELTAS, number))
-    await means.owner.execute(_DELETE_CORRECTIONS, number)
-    for part in await all_partitions(means.partitions):
-        await _copy_held(means, part, now, number)
-        while count := await _delete_some(means, part, now, number):
+        await context.accounts.load([number])
+        await notify(context.owner, "accounts", str(number))
+        await notify(context.owner, "keys")
+    rows = _count(await context.owner.execute(_DELETE_DELTAS, number))
+    await context.owner.execute(_DELETE_CORRECTIONS, number)
+    for part in await all_partitions(context.partitions):
+        await _copy_held(context, part, now, number)
+        while count := await _delete_some(context, part, now, number):
             rows += count
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
         holds = {row[0] for row in await connection.fetch(_HOLDS_OF_ACCOUNT, now, number)}
         if not holds:
-            await means.keyring.destroy_account(number)
-    unreadable = None if holds else now + timedelta(days=means.keyring_backup_days)
-    await _note(means, erasure, rows, holds, unreadable)
+            await context.keyring.destroy_account(number)
+    unreadable = None if holds else now + timedelta(days=context.keyring_backup_days)
+    await _note(context, erasure, rows, holds, unreadable)
     return rows
 
 
-async def _copy_held(means: Means, part: Partition, now: datetime, number: int) -> None:
+async def _copy_held(context: RetentionContext, part: Partition, now: datetime, number: int) -> None:
     """Copy what holds name of the account in one partition, so that it can go from where everybody reads."""
     if part.store in NOT_COPIED:
-        async with means.owner.acquire() as connection, connection.transaction():
+        async with context.owner.acquire() as connection, connection.transaction():
             await lock_holds(connection)
-            rows = Slice(part.store, part.tier, part.start, part.end)
-            await copy_held(connection, means.keyring, rows, now, Whose(number))
+            rows = RowsToHold(part.store, part.tier, part.start, part.end)
+            await copy_held(connection, context.keyring, rows, now, Whose(number))
 
 
-async def _end_keys(means: Means, erasure: Erasure) -> None:
+async def _end_keys(context: RetentionContext, erasure: RecordedErasure) -> None:
     """End the keys that are bound to the account alone, each with its entry, and take the account from the others."""
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         for (prefix,) in await connection.fetch(_END_KEYS, erasure.account_id):
             facts, actor = {"key": prefix}, erasure.requested_by
-            await entries.append(means.ledger, "API_KEY_REVOKED", facts, actor=actor, connection=connection)
+            await entries.append(context.ledger, "API_KEY_REVOKED", facts, actor=actor, connection=connection)
         await connection.execute(_UNBIND_KEYS, erasure.account_id)
 
 
-async def _delete_some(means: Means, part: Partition, now: datetime, number: int) -> int:
+async def _delete_some(context: RetentionContext, part: Partition, now: datetime, number: int) -> int:
     """Delete a batch of the account's rows in one partition; how many it were."""
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         if part.store in RESTING:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", FOLD_LOCK)
         values = (now, number, part.tier, part.start, part.end, _BATCH_ROWS)
@@ -333,51 +333,53 @@ async def _delete_some(means: Means, part: Partition, now: datetime, number: int
         return count
 
 
-async def _note(means: Means, erasure: Erasure, rows: int, holds: set[UUID], unreadable_at: datetime | None) -> None:
+async def _note(
+    context: RetentionContext, erasure: RecordedErasure, rows: int, holds: set[UUID], unreadable_at: datetime | None
+) -> None:
     """Write down how far it came; its end is ledgered once."""
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         finished, index, restricted = None, None, None
         if holds and erasure.restricted_at is None:
             restricted = await connection.fetchval("SELECT clock_timestamp()")
             facts = {"erasure": str(erasure.id), "holds": entries.listed(sorted(map(str, holds)))}
             actor = erasure.requested_by
-            await entries.append(means.ledger, "ERASURE_RESTRICTED", facts, actor=actor, connection=connection)
+            await entries.append(context.ledger, "ERASURE_RESTRICTED", facts, actor=actor, connection=connection)
         if not holds and erasure.finished_at is None:
             finished = await connection.fetchval("SELECT clock_timestamp()")
             facts = {"erasure": str(erasure.id), "rows": erasure.rows + rows}
             index = await entries.append(
-                means.ledger, "ERASURE_RESULT", facts, actor=erasure.requested_by, connection=connection
+                context.ledger, "ERASURE_RESULT", facts, actor=erasure.requested_by, connection=connection
             )
         blocked = orjson.dumps(sorted(str(hold) for hold in holds)).decode()
         await connection.execute(_PROGRESS, erasure.id, rows, blocked, finished, index, unreadable_at, restricted)
 
 
-async def _tokens(means: Means, account: int, user: str) -> list[tuple[int, str, int]]:
+async def _tokens(context: RetentionContext, account: int, user: str) -> list[tuple[int, str, int]]:
     """The person's tokens in every period whose key is live. An account without a key never had any."""
     found = []
     try:
-        account_key = await means.keyring.account_key(account, mint=False)
+        account_key = await context.keyring.account_key(account, mint=False)
     except KeyGoneError:
         return []
-    for name in await means.keyring.periods():
+    for name in await context.keyring.periods():
         if name.data_class == DataClass.PERSONAL.value:
             try:
-                period_key = await means.keyring.period_key(*name, mint=False)
+                period_key = await context.keyring.period_key(*name, mint=False)
             except KeyGoneError:
                 continue
             found.append((name.tier, name.period, token(key=pseudonym_key(period_key, account_key), user=user)))
     return found
 
 
-def _unreadable_at(means: Means, tokens: Sequence[tuple[int, str, int]]) -> datetime | None:
+def _unreadable_at(context: RetentionContext, tokens: Sequence[tuple[int, str, int]]) -> datetime | None:
     """When the last key that opens a copy of the person's data has left the keyring's backups too."""
-    policy = means.policy()
+    policy = context.policy()
     ends = [key_due_at(policy, KeyPeriod(tier, DataClass.PERSONAL.value, period)) for tier, period, _ in tokens]
-    return max(ends) + timedelta(days=means.keyring_backup_days) if ends else None
+    return max(ends) + timedelta(days=context.keyring_backup_days) if ends else None
 
 
-def _erasure(row: asyncpg.Record) -> Erasure:
-    return Erasure(
+def _erasure(row: asyncpg.Record) -> RecordedErasure:
+    return RecordedErasure(
         id=uuid_of(row["id"]),
         kind=ErasureKind(row["kind"]),
         account_id=row["account_id"],

@@ -12,8 +12,8 @@ from policies.admission.personal import code_without, source_id_without, without
 from policies.policy.model import Store
 from policies.redaction import Persons
 from policies.retention import Partition
-from service.retention.context import Means
-from service.retention.holds.escrow import Slice, Whose, copy_held
+from service.retention.context import RetentionContext
+from service.retention.holds.escrow import RowsToHold, Whose, copy_held
 from service.retention.holds.holds import lock_holds
 from service.retention.purge.planning import all_partitions
 
@@ -47,7 +47,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
-async def clear_names(means: Means, account: int, user: str) -> int:
+async def clear_names(context: RetentionContext, account: int, user: str) -> int:
     """Put marks in place of a person's plain id wherever the account's rows have it in clear; how many rows had it.
 
     What a hold names is copied for the hold first. Source ids that change carry the call's milliseconds, as they do
@@ -56,9 +56,9 @@ async def clear_names(means: Means, account: int, user: str) -> int:
     persons, cleared = Persons((user,)), 0
     if not persons:
         return 0
-    for part in await all_partitions(means.partitions):
+    for part in await all_partitions(context.partitions):
         if part.store in _STATEMENTS:
-            cleared += await _clear_partition(means, part, account, persons, _needle(user))
+            cleared += await _clear_partition(context, part, account, persons, _needle(user))
     return cleared
 
 
@@ -67,9 +67,11 @@ def _needle(user: str) -> str:
     return user.split()[0].lower() if user.isascii() else ""
 
 
-async def _clear_partition(means: Means, part: Partition, account: int, persons: Persons, needle: str) -> int:
+async def _clear_partition(
+    context: RetentionContext, part: Partition, account: int, persons: Persons, needle: str
+) -> int:
     find, clear = _STATEMENTS[part.store]
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
         changes = []
         async for row in connection.cursor(find, account, part.tier, part.start, part.end, needle):
@@ -80,8 +82,8 @@ async def _clear_partition(means: Means, part: Partition, account: int, persons:
         if not changes:
             return 0
         now: datetime = await connection.fetchval("SELECT now()")
-        rows = Slice(part.store, part.tier, part.start, part.end)
-        await copy_held(connection, means.keyring, rows, now, Whose(account))
+        rows = RowsToHold(part.store, part.tier, part.start, part.end)
+        await copy_held(connection, context.keyring, rows, now, Whose(account))
         await connection.executemany(clear, changes)
         return len(changes)
 

@@ -13,7 +13,7 @@ import asyncpg
 from policies.evidence import LedgerKind, read_leaf
 from service.errors import RequestError
 from service.ledger import ErasedNotes, Ledger
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.storage.connection import Connection
 from service.storage.notices import notify
 
@@ -38,7 +38,7 @@ class NotesError(RequestError):
     """notes cannot be erased as it was asked"""
 
 
-async def erase_notes(means: Means, indexes: Collection[int], *, reason: str, actor: str) -> ErasedNotes:
+async def erase_notes(context: RetentionContext, indexes: Collection[int], *, reason: str, actor: str) -> ErasedNotes:
     """Erase the notes of these entries, and the words of holds and keys that they repeat. Done and ledgered on return.
 
     Raises NotesError when there are none, too many, or no reason is given.
@@ -47,31 +47,31 @@ async def erase_notes(means: Means, indexes: Collection[int], *, reason: str, ac
         raise NotesError(f"erasing notes needs a `reason` of 1 to {_REASON_MAX} characters")
     if not 1 <= len(set(indexes)) <= INDEXES_MAX:
         raise NotesError(f"name 1 to {INDEXES_MAX} entries whose notes are to go")
-    async with means.owner.acquire() as connection, connection.transaction():
-        done = await _erase(means, connection, sorted(set(indexes)), {}, actor=actor, note=reason)
+    async with context.owner.acquire() as connection, connection.transaction():
+        done = await _erase(context, connection, sorted(set(indexes)), {}, actor=actor, note=reason)
         if not done.indexes:
             raise NotesError("none of these entries has a note, or it was erased before")
-    await notify(means.owner, "keys")
+    await notify(context.owner, "keys")
     return done
 
 
-async def erase_notes_naming(means: Means, name: str, *, reason: str, actor: str) -> ErasedNotes:
+async def erase_notes_naming(context: RetentionContext, name: str, *, reason: str, actor: str) -> ErasedNotes:
     """Erase the notes that name somebody, whatever they are about: `name` as a word of its own, in any case."""
     if not name.strip():
         raise NotesError("say whom the notes name")
-    async with means.owner.acquire() as connection:
+    async with context.owner.acquire() as connection:
         found = [row["index"] async for row in _notes(connection) if mentions(row["text"], name)]
     if not found:
         raise NotesError("no note names them")
     done = [
-        await erase_notes(means, found[start : start + INDEXES_MAX], reason=reason, actor=actor)
+        await erase_notes(context, found[start : start + INDEXES_MAX], reason=reason, actor=actor)
         for start in range(0, len(found), INDEXES_MAX)
     ]
     return ErasedNotes(tuple(index for one in done for index in one.indexes), done[-1].ledger_index)
 
 
 async def forget_in_notes(
-    means: Means,
+    context: RetentionContext,
     connection: Connection,
     name: str,
     *,
@@ -96,7 +96,7 @@ async def forget_in_notes(
     count = 0
     for start in range(0, len(found), INDEXES_MAX):
         some = found[start : start + INDEXES_MAX]
-        count += len((await _erase(means, connection, some, facts, actor=actor, note=None)).indexes)
+        count += len((await _erase(context, connection, some, facts, actor=actor, note=None)).indexes)
     return count
 
 
@@ -126,7 +126,7 @@ async def _notes(connection: Connection) -> AsyncIterator[asyncpg.Record]:
 
 
 async def _erase(
-    means: Means,
+    context: RetentionContext,
     connection: Connection,
     indexes: Sequence[int],
     facts: dict[str, Any],
@@ -134,9 +134,9 @@ async def _erase(
     actor: str,
     note: str | None,
 ) -> ErasedNotes:
-    if not isinstance(means.ledger, Ledger):
+    if not isinstance(context.ledger, Ledger):
         return ErasedNotes((), None)
-    done = await means.ledger.erase_notes(indexes, actor=actor, note=note, facts=facts, connection=connection)
+    done = await context.ledger.erase_notes(indexes, actor=actor, note=note, facts=facts, connection=connection)
     erased = list(done.indexes)
     await connection.execute(_BLANK_HOLDS, erased, ERASED)
     keys = [read_leaf(row["leaf"]).facts["key"] for row in await connection.fetch(_MADE_KEYS, erased)]

@@ -142,7 +142,7 @@ _COUNT_HELD: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class RowsToHold:
     """Rows of one store and tier between two moments, in the store itself or in a table that was its partition."""
 
     store: Store
@@ -174,7 +174,7 @@ class Whose:
 
 
 async def copy_held(
-    connection: Connection, keyring: Keyring, rows: Slice, now: datetime, whose: Whose | None = None
+    connection: Connection, keyring: Keyring, rows: RowsToHold, now: datetime, whose: Whose | None = None
 ) -> None:
     """Copy the rows of a slice that active holds name, each once a hold; sealed values with their record keys.
 
@@ -195,13 +195,13 @@ async def copy_held(
             await connection.execute(_COPY_ERRORS.format(source=rows.source), *columns, *bounds)
 
 
-async def copies(connection: Connection | asyncpg.Pool, rows: Slice) -> int:
+async def copies(connection: Connection | asyncpg.Pool, rows: RowsToHold) -> int:
     """How many rows of a slice are kept by holds."""
     statement = _COPIES.get(rows.store)
     return 0 if statement is None else await connection.fetchval(statement, rows.tier, rows.start, rows.end)
 
 
-async def count_held(owner: asyncpg.Pool, rows: Slice, now: datetime) -> int:
+async def count_held(owner: asyncpg.Pool, rows: RowsToHold, now: datetime) -> int:
     """How many rows of a slice of calls or errors active holds name."""
     return await owner.fetchval(_COUNT_HELD[rows.store], now, rows.tier, rows.start, rows.end)
 
@@ -216,7 +216,7 @@ class _Escrow:
     async def columns(self, found: Sequence[asyncpg.Record]) -> list[list[object]]:
         """The arrays of `_COPY_ERRORS` for these rows."""
         wrapped: dict[tuple[UUID, UUID], bytes | None] = {}
-        for (account, day), rows in groupby(sorted(found, key=_place), key=_place):
+        for (account, day), rows in groupby(sorted(found, key=_account_and_day), key=_account_and_day):
             key = await self._data_key(account, day)
             for row in rows:
                 wrapped[row["hold_id"], row["id"]] = await self._wrapped(row, key)
@@ -243,12 +243,12 @@ class _Escrow:
         )
 
 
-def _place(row: asyncpg.Record) -> tuple[int, str]:
+def _account_and_day(row: asyncpg.Record) -> tuple[int, str]:
     return row["account_id"], row["occurred_at"].strftime("%Y-%m-%d")
 
 
 def _context(row: asyncpg.Record) -> Context:
-    account, day = _place(row)
+    account, day = _account_and_day(row)
     return Context(account, Store.CALL_ERROR.value, row["id"].bytes, day, DataClass.PERSONAL.value)
 
 

@@ -17,7 +17,7 @@ from policies.evidence.record import RecordedHold
 from service.ledger import Ledger, read_record
 from service.logs import get_logger
 from service.retention import ledger_entries as entries
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.purge_runs import SYSTEM
 from service.storage.connection import Connection
 
@@ -81,14 +81,16 @@ def _classes(text: str) -> list[object]:
     return found if isinstance(found, list) else [found]
 
 
-async def restore_holds(means: Means, connection: Connection) -> list[str]:
+async def restore_holds(context: RetentionContext, connection: Connection) -> list[str]:
     """Put back every hold that the ledger has in force and the table has not, or has otherwise; what was done.
 
     In the transaction of `connection`, which has the lock of holds: nothing is destroyed before it has ended.
     """
-    if not isinstance(means.ledger, Ledger):
+    if not isinstance(context.ledger, Ledger):
         return []
-    active = {UUID(name): hold for name, hold in (await read_record(means.ledger)).holds.items() if hold.lifted is None}
+    active = {
+        UUID(name): hold for name, hold in (await read_record(context.ledger)).holds.items() if hold.lifted is None
+    }
     rows = {row["id"]: row for row in await connection.fetch(_ROWS, list(active))}
     done = []
     for id_, known in active.items():
@@ -97,7 +99,7 @@ async def restore_holds(means: Means, connection: Connection) -> list[str]:
             continue
         await connection.execute(_PUT_BACK, *_values(id_, known, row))
         facts = {"hold": str(id_), "entry": known.index}
-        await entries.append(means.ledger, "HOLD_RESTORED", facts, actor=SYSTEM, connection=connection)
+        await entries.append(context.ledger, "HOLD_RESTORED", facts, actor=SYSTEM, connection=connection)
         done.append(f"hold `{id_}` was put back as entry {known.index} of the ledger has it")
         log.error("a hold was not what the ledger says, and was put back", hold=str(id_), entry=known.index)
     return done

@@ -17,7 +17,7 @@ import orjson
 from policies.policy.model import DataClass
 from service.log_redaction import without_secrets
 from service.retention import ledger_entries as entries
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.errors import HoldError
 from service.retention.holds.hold_record import restore_holds
 from service.retention.purge_runs import SYSTEM, Runs
@@ -72,7 +72,7 @@ _DELETE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class HoldScope:
     """What a hold names: calls of one account that started from `start` until before `end`, and so on."""
 
     account: str
@@ -84,7 +84,7 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class RecordedHold:
     """A hold as it is recorded. `copies`: rows that were copied for it so far."""
 
     id: UUID
@@ -140,21 +140,21 @@ async def lock_holds(connection: Connection) -> None:
 
 
 async def place_hold(
-    means: Means,
+    context: RetentionContext,
     *,
     name: str,
     owner: str,
     reason: str,
-    scope: Scope,
+    scope: HoldScope,
     classes: Sequence[DataClass],
     expires_at: datetime | None,
     actor: str,
-) -> Hold:
+) -> RecordedHold:
     """Place a hold; HoldError says what is wrong with it. In force when this returns."""
-    account = await means.accounts.find(scope.account)
+    account = await context.accounts.find(scope.account)
     if account is None:
         raise HoldError(f"there is no account `{scope.account}`")
-    now: datetime = await means.owner.fetchval("SELECT clock_timestamp()")
+    now: datetime = await context.owner.fetchval("SELECT clock_timestamp()")
     for what, text, longest in (
         ("name", name, _NAME_MAX),
         ("owner", owner, _NAME_MAX),
@@ -170,24 +170,26 @@ async def place_hold(
         uuid4(), name, owner, reason, account, scope.start, scope.end, scope.model, scope.api_key,
         _uuids(scope.call_ids, account), orjson.dumps([one.value for one in classes]).decode(), now, actor, expires_at,
     )  # fmt: skip
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
         await connection.execute(_INSERT, *values)
         hold = _hold(await one_row(connection, _ONE, values[0]))
         index = await entries.append(
-            means.ledger, "HOLD_PLACED", hold.facts(), actor=actor, note=note, connection=connection
+            context.ledger, "HOLD_PLACED", hold.facts(), actor=actor, note=note, connection=connection
         )
         await connection.execute("UPDATE hold SET ledger_index = $2 WHERE id = $1", hold.id, index)
         return _hold(await one_row(connection, _ONE, hold.id))
 
 
-async def lift_hold(means: Means, hold_id: UUID, *, reason: str, actor: str) -> tuple[Hold, int | None]:
+async def lift_hold(
+    context: RetentionContext, hold_id: UUID, *, reason: str, actor: str
+) -> tuple[RecordedHold, int | None]:
     """Lift a hold and destroy what was kept for it; the hold and the index of its entry in the ledger.
 
     HoldError when there is none, or it was lifted before.
     """
     _check_text("lifting a hold needs a reason", reason, _REASON_MAX)
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
         row = await connection.fetchrow(_ONE, hold_id)
         if row is None:
@@ -197,46 +199,46 @@ async def lift_hold(means: Means, hold_id: UUID, *, reason: str, actor: str) -> 
             raise HoldError("the hold was lifted before")
         facts = {"hold": str(hold_id), "copies": row["rows"]}
         index = await entries.append(
-            means.ledger, "HOLD_LIFTED", facts, actor=actor, note=reason, connection=connection
+            context.ledger, "HOLD_LIFTED", facts, actor=actor, note=reason, connection=connection
         )
-    await release_lifted(means)
-    hold = await get_hold(means.owner, hold_id)
+    await release_lifted(context)
+    hold = await get_hold(context.owner, hold_id)
     assert hold is not None
     return hold, index
 
 
-async def lift_expired(means: Means) -> int:
+async def lift_expired(context: RetentionContext) -> int:
     """Lift the holds whose time has come; how many. None while nothing vouches for the clock: a hold ends once."""
-    now: datetime = await means.now()
-    if await Runs(means.owner).in_doubt(now):
+    now: datetime = await context.now()
+    if await Runs(context.owner).in_doubt(now):
         return 0
-    expired = [_hold(row) for row in await means.owner.fetch(_EXPIRED, now)]
+    expired = [_hold(row) for row in await context.owner.fetch(_EXPIRED, now)]
     for hold in expired:
-        await lift_hold(means, hold.id, reason="expired", actor=SYSTEM)
+        await lift_hold(context, hold.id, reason="expired", actor=SYSTEM)
     return len(expired)
 
 
-async def release_lifted(means: Means) -> int:
+async def release_lifted(context: RetentionContext) -> int:
     """Destroy the keys of lifted holds, then delete their copies in batches; how many rows. Can be repeated.
 
     A hold is lifted when the ledger says so: one that is lifted in the table alone is put back first.
     """
-    async with means.owner.acquire() as connection, connection.transaction():
+    async with context.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
-        await restore_holds(means, connection)
+        await restore_holds(context, connection)
     deleted = 0
-    for row in await means.owner.fetch(_UNRELEASED):
+    for row in await context.owner.fetch(_UNRELEASED):
         hold = _hold(row)
-        await means.keyring.destroy_hold(hold.id)
+        await context.keyring.destroy_hold(hold.id)
         for statement in _DELETE.values():
-            while count := _count(await means.owner.execute(statement, hold.account_id, hold.id, _BATCH_ROWS)):
+            while count := _count(await context.owner.execute(statement, hold.account_id, hold.id, _BATCH_ROWS)):
                 deleted += count
-        await means.owner.execute(_RELEASED, hold.id)
-        await notify(means.owner, "purge")
+        await context.owner.execute(_RELEASED, hold.id)
+        await notify(context.owner, "purge")
     return deleted
 
 
-async def get_hold(source: Queryable, hold_id: UUID) -> Hold | None:
+async def get_hold(source: Queryable, hold_id: UUID) -> RecordedHold | None:
     """One hold, if `source` sees it: a reader's connection sees those of its accounts."""
     row = await source.fetchrow(_ONE, hold_id)
     return None if row is None else _hold(row)
@@ -249,7 +251,7 @@ async def page_holds(
     after: tuple[datetime, UUID] | None = None,
     active: bool | None = None,
     accounts: Sequence[int] | None = None,
-) -> list[Hold]:
+) -> list[RecordedHold]:
     """Holds, newest first, from behind `after` on. `active`: only those in force, or only the others."""
     moment, id_ = after or (None, None)
     rows = await source.fetch(_PAGE, moment, id_, size, active, None if accounts is None else list(accounts))
@@ -260,7 +262,7 @@ async def count_holds(source: Queryable, *, active: bool | None = None, accounts
     return await source.fetchval(_COUNT, active, None if accounts is None else list(accounts))
 
 
-def _check(scope: Scope, classes: Sequence[DataClass], expires_at: datetime | None, now: datetime) -> None:
+def _check(scope: HoldScope, classes: Sequence[DataClass], expires_at: datetime | None, now: datetime) -> None:
     if not classes or any(one not in HOLDABLE for one in classes):
         raise HoldError("a hold names one or more of the classes operational, billing and personal")
     if scope.start is not None and scope.end is not None and scope.start >= scope.end:
@@ -294,8 +296,8 @@ def _uuids(texts: Sequence[str] | None, account: int) -> list[UUID] | None:
     return found
 
 
-def _hold(row: asyncpg.Record) -> Hold:
-    return Hold(
+def _hold(row: asyncpg.Record) -> RecordedHold:
+    return RecordedHold(
         id=uuid_of(row["id"]),
         name=row["name"],
         owner=row["owner"],

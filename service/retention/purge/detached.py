@@ -14,7 +14,7 @@ import asyncpg
 
 from policies.policy.model import Store
 from policies.retention import Partition, partition_bounds
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.purge_runs import Runs
 from service.storage.connection import Connection, one_row
 from service.storage.partitions import Catalogue, quoted
@@ -53,13 +53,13 @@ class DetachedRows:
     oldest: datetime | None
 
 
-async def detached_partitions(means: Means, there: Catalogue) -> list[Detached]:
+async def detached_partitions(context: RetentionContext, there: Catalogue) -> list[Detached]:
     """Every partition of ours that is outside its store, by name. `there` is the catalogue of all stores."""
-    planned = {part.name: part for run in await Runs(means.owner).unfinished() for part in run.plan.partitions}
+    planned = {part.name: part for run in await Runs(context.owner).unfinished() for part in run.plan.partitions}
     pending = {part.name: part for part in there.partitions if part.name not in there.whole}
     found = [Detached(part, True, part.name in planned) for part in pending.values()]
-    for name in await means.partitions.detached() - pending.keys():
-        found.append(Detached(planned.get(name) or _from_name(means, name), False, name in planned))
+    for name in await context.partitions.detached() - pending.keys():
+        found.append(Detached(planned.get(name) or _from_name(context, name), False, name in planned))
     return sorted(found, key=lambda one: one.partition.name)
 
 
@@ -79,7 +79,7 @@ def described(found: Iterable[Detached]) -> list[str]:
     return [one.describe() for one in found]
 
 
-def _from_name(means: Means, name: str) -> Partition:
+def _from_name(context: RetentionContext, name: str) -> Partition:
     """Store, tier and beginning are in the name; how much time it holds, the policy in force says."""
     match = _NAME.fullmatch(name)
     assert match is not None, "`Partitions.detached` names nothing else"
@@ -89,4 +89,4 @@ def _from_name(means: Means, name: str) -> Partition:
     except ValueError:  # a name that looks like ours and holds no day
         start = datetime.min.replace(tzinfo=UTC)
         return Partition(store, name, tier, start, start + timedelta(days=1))
-    return Partition(store, name, tier, start, partition_bounds(means.policy(), tier, store, start)[1])
+    return Partition(store, name, tier, start, partition_bounds(context.policy(), tier, store, start)[1])

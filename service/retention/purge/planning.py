@@ -6,9 +6,9 @@ from datetime import datetime
 
 from policies.policy.model import DataClass, Policy, Store
 from policies.retention import KeyPeriod, Partition, PurgePlan, plan
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.errors import PurgePlanError
-from service.retention.holds.escrow import Slice, count_held
+from service.retention.holds.escrow import RowsToHold, count_held
 from service.retention.purge.row_count import count_rows
 from service.retention.purge_runs import PurgeState, Run, Runs
 from service.storage.notices import notify
@@ -26,59 +26,61 @@ class Due:
     settled: PurgePlan
 
 
-async def plan_purge(means: Means, *, now: datetime | None = None) -> PurgePlan:
+async def plan_purge(context: RetentionContext, *, now: datetime | None = None) -> PurgePlan:
     """What is due now by the database's clock (or at `now`): nothing is written or destroyed."""
-    now = now or await means.now()
-    return plan(means.policy(), await all_partitions(means.partitions), await live_keys(means), now)
+    now = now or await context.now()
+    return plan(context.policy(), await all_partitions(context.partitions), await live_keys(context), now)
 
 
-async def what_is_due(means: Means, now: datetime) -> Due:
+async def what_is_due(context: RetentionContext, now: datetime) -> Due:
     """Both plans at once. EarlierPolicyError when an earlier policy cannot be read."""
-    policy, earlier = means.policy(), await means.earlier(now)
-    partitions, keys = await all_partitions(means.partitions), await live_keys(means)
+    policy, earlier = context.policy(), await context.earlier(now)
+    partitions, keys = await all_partitions(context.partitions), await live_keys(context)
     return Due(plan(policy, partitions, keys, now), plan(policy, partitions, keys, now, earlier))
 
 
-async def named_plan(means: Means, digest: str, now: datetime) -> PurgePlan:
+async def named_plan(context: RetentionContext, digest: str, now: datetime) -> PurgePlan:
     """What is due and has this digest: all of it, or the part of one class, one tier, or both.
 
     PurgePlanError when nothing has.
     """
-    due = await plan_purge(means, now=now)
-    for part in _parts(due, means.policy()):
+    due = await plan_purge(context, now=now)
+    for part in _parts(due, context.policy()):
         if part.digest() == digest:
             return part
     raise PurgePlanError
 
 
-async def request_purge(means: Means, digest: str, *, actor: str) -> Run:
+async def request_purge(context: RetentionContext, digest: str, *, actor: str) -> Run:
     """Ask the worker to carry out a plan; the same request twice is one. PurgePlanError, PurgeClockError."""
-    now = await means.now()
-    wanted = await named_plan(means, digest, now)
+    now = await context.now()
+    wanted = await named_plan(context, digest, now)
     if not wanted:
         raise PurgePlanError("nothing of this plan is due")
-    runs = Runs(means.owner)
+    runs = Runs(context.owner)
     for run in await runs.unfinished():
         if run.digest == digest and run.state is PurgeState.REQUESTED:
             return run
     run = await runs.begin(wanted, now=now, requested_by=actor, named=True, state=PurgeState.REQUESTED)
-    await notify(means.owner, "purge")
+    await notify(context.owner, "purge")
     return run
 
 
-async def held_back(means: Means, wanted: PurgePlan) -> int:
+async def held_back(context: RetentionContext, wanted: PurgePlan) -> int:
     """How many rows of a plan's partitions active holds would keep, by what they name now."""
-    now, held = await means.owner.fetchval("SELECT clock_timestamp()"), 0
+    now, held = await context.owner.fetchval("SELECT clock_timestamp()"), 0
     for part in wanted.partitions:
         if part.store in (Store.CALL, Store.CALL_ERROR):
-            held += await count_held(means.owner, Slice(part.store, part.tier, part.start, part.end), now)
+            held += await count_held(context.owner, RowsToHold(part.store, part.tier, part.start, part.end), now)
     return held
 
 
-async def counted(means: Means, wanted: PurgePlan) -> PurgePlan:
+async def counted(context: RetentionContext, wanted: PurgePlan) -> PurgePlan:
     """The same plan with exact rows, for whoever looks at it before it is carried out."""
-    days = await means.partitions.catalogue([Store.USAGE_DAY])
-    parts = [replace(part, rows_estimate=await count_rows(means.owner, None, part, days)) for part in wanted.partitions]
+    days = await context.partitions.catalogue([Store.USAGE_DAY])
+    parts = [
+        replace(part, rows_estimate=await count_rows(context.owner, None, part, days)) for part in wanted.partitions
+    ]
     return replace(wanted, partitions=tuple(parts))
 
 
@@ -86,8 +88,8 @@ async def all_partitions(partitions: Partitions) -> list[Partition]:
     return (await partitions.catalogue()).partitions
 
 
-async def live_keys(means: Means) -> list[KeyPeriod]:
-    return [KeyPeriod(*name) for name in await means.keyring.periods()]
+async def live_keys(context: RetentionContext) -> list[KeyPeriod]:
+    return [KeyPeriod(*name) for name in await context.keyring.periods()]
 
 
 def _parts(due: PurgePlan, policy: Policy) -> Iterator[PurgePlan]:

@@ -59,7 +59,7 @@ async def count_rows(owner: asyncpg.Pool, run: UUID | None, part: Partition, the
     """
     table = quoted(part.name)
     try:
-        if _days_are_whole(part, there):
+        if _covers_full_days(part, there):
             bounds = [moment.astimezone(UTC).isoformat() for moment in (part.start, part.end)]
             values = (part.tier, part.start, part.end, run, *bounds)
             row = await one_row(owner, _SUMMED.format(table=table), *values)
@@ -70,7 +70,7 @@ async def count_rows(owner: asyncpg.Pool, run: UUID | None, part: Partition, the
         return 0
 
 
-def _days_are_whole(part: Partition, there: Catalogue) -> bool:
+def _covers_full_days(part: Partition, there: Catalogue) -> bool:
     """Whether each moment of the partition lies in a whole partition of the sums by day."""
     if part.store is not Store.CALL or not (_is_midnight(part.start) and _is_midnight(part.end)):
         return False

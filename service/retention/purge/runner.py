@@ -26,9 +26,9 @@ from policies.retention import Partition, PurgePlan, period_bounds, plan
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.retention import ledger_entries as entries
 from service.retention.clock_guard import WAIT
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.errors import PurgeClockError, PurgeFailedError
-from service.retention.holds.escrow import ACTIVE, Slice, copies, copy_held
+from service.retention.holds.escrow import ACTIVE, RowsToHold, copies, copy_held
 from service.retention.holds.hold_record import restore_holds
 from service.retention.holds.holds import holds_locked, lock_holds
 from service.retention.purge.planning import named_plan, what_is_due
@@ -53,7 +53,7 @@ def nobody_watches(_: str) -> None:
 
 
 async def run_purge(
-    means: Means,
+    context: RetentionContext,
     *,
     requested_by: str = SYSTEM,
     plan_digest: str | None = None,
@@ -67,15 +67,15 @@ async def run_purge(
     trusted (see `service.retention.clock_guard`); PartitionsBusyError and KeyringUnavailableError leave the
     purge where it is, for the next call.
     """
-    async with _alone(means.owner, wait=wait) as ours:
+    async with _alone(context.owner, wait=wait) as ours:
         if not ours:
             return []
-        purge = _Purge(means, on_step)
-        purge.now = await means.now()
+        purge = _Purge(context, on_step)
+        purge.now = await context.now()
         await purge.runs.doubt_later_than(purge.now)
-        async with means.owner.acquire() as connection, connection.transaction():
+        async with context.owner.acquire() as connection, connection.transaction():
             await lock_holds(connection)
-            await restore_holds(means, connection)
+            await restore_holds(context, connection)
         ended = await purge.finish_earlier(plan_digest)
         if plan_digest is None or plan_digest not in [run.digest for run in ended]:
             ended += await purge.destroy_due(plan_digest, requested_by)
@@ -87,14 +87,14 @@ async def run_purge(
 class _Purge:
     """One runner under the lock. `now` is the moment that it destroys by."""
 
-    def __init__(self, means: Means, on_step: OnStep) -> None:
-        self._means = means
-        self._owner = means.owner
-        self._partitions = means.partitions
-        self._keyring = means.keyring
+    def __init__(self, context: RetentionContext, on_step: OnStep) -> None:
+        self._context = context
+        self._owner = context.owner
+        self._partitions = context.partitions
+        self._keyring = context.keyring
         self._on_step = on_step
-        self.runs = Runs(means.owner)
-        self.now = means.clock()
+        self.runs = Runs(context.owner)
+        self.now = context.clock()
 
     async def finish_earlier(self, plan_digest: str | None) -> list[Run]:
         """Carry out the purges that were begun and not ended, but for one that has to wait for the clock."""
@@ -117,9 +117,9 @@ class _Purge:
     async def destroy_due(self, plan_digest: str | None, requested_by: str) -> list[Run]:
         """Plan and carry out a purge of what is due now: of what has settled, or of all that the digest names."""
         if plan_digest is not None:
-            due = await named_plan(self._means, plan_digest, self.now)
+            due = await named_plan(self._context, plan_digest, self.now)
         else:
-            due = (await what_is_due(self._means, self.now)).settled
+            due = (await what_is_due(self._context, self.now)).settled
         if not due:
             return []
         named = plan_digest is not None
@@ -191,7 +191,7 @@ class _Purge:
         }
         async with self._owner.acquire() as connection, connection.transaction():
             index = await entries.append(
-                self._means.ledger, "PURGE_INTENT", facts, actor=run.requested_by, connection=connection
+                self._context.ledger, "PURGE_INTENT", facts, actor=run.requested_by, connection=connection
             )
             return await self.runs.save(
                 run,
@@ -219,7 +219,7 @@ class _Purge:
                 # All of them by name: whoever restores an old keyring needs them.
                 facts = {"run": str(run.id), "keys": destroyed[first : first + entries.NAMES_MAX]}
                 await entries.append(
-                    self._means.ledger, "KEY_DESTROYED", facts, actor=run.requested_by, connection=connection
+                    self._context.ledger, "KEY_DESTROYED", facts, actor=run.requested_by, connection=connection
                 )
             return await self.runs.save(
                 run,
@@ -232,7 +232,7 @@ class _Purge:
     async def _escrow(self, connection: Connection, name: PeriodKeyName) -> None:
         start, end = period_bounds(name.period)
         async with connection.transaction():
-            await copy_held(connection, self._keyring, Slice(Store.CALL_ERROR, name.tier, start, end), self.now)
+            await copy_held(connection, self._keyring, RowsToHold(Store.CALL_ERROR, name.tier, start, end), self.now)
 
     async def _detach(self, run: Run) -> Run:
         await self._partitions.finalise_leftovers()
@@ -269,7 +269,7 @@ class _Purge:
 
     async def _dropped(self, part: Partition) -> int:
         """Keep what holds name of a detached partition, and drop it; how many of its rows are kept."""
-        rows = Slice(part.store, part.tier, part.start, part.end, part.name)
+        rows = RowsToHold(part.store, part.tier, part.start, part.end, part.name)
         # While it has its key, by which rows are found. For a hold that comes later the whole of it is read.
         early = await self._keep_early(part, rows)
         self._on_step("held rows copied")
@@ -282,13 +282,13 @@ class _Purge:
         self._on_step("partition dropped")
         return await copies(self._owner, rows)
 
-    async def _keep_early(self, part: Partition, rows: Slice) -> frozenset[UUID]:
+    async def _keep_early(self, part: Partition, rows: RowsToHold) -> frozenset[UUID]:
         if not await self._partitions.exists(part):
             return frozenset()
         async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
             return await self._keep(connection, rows, frozenset())
 
-    async def _keep(self, connection: Connection, rows: Slice, kept: frozenset[UUID]) -> frozenset[UUID]:
+    async def _keep(self, connection: Connection, rows: RowsToHold, kept: frozenset[UUID]) -> frozenset[UUID]:
         """Copy what holds name, if there are others than `kept`, for which it was copied; those that it is copied for.
 
         Nobody places another until the transaction ends.
@@ -328,7 +328,7 @@ class _Purge:
         }
         async with self._owner.acquire() as connection, connection.transaction():
             index = await entries.append(
-                self._means.ledger, "PURGE_RESULT", facts, actor=run.requested_by, note=failure, connection=connection
+                self._context.ledger, "PURGE_RESULT", facts, actor=run.requested_by, note=failure, connection=connection
             )
             return await self.runs.save(
                 run,
@@ -342,9 +342,9 @@ class _Purge:
 
     async def _spare(self, run: Run) -> Run:
         """Take out of the plan what is no longer due, as far as it is still whole; the catalogue says what it is."""
-        earlier = () if run.named else await self._means.earlier(self.now)
+        earlier = () if run.named else await self._context.earlier(self.now)
         there = await self._partitions.catalogue(sized=False)
-        due = plan(self._means.policy(), there.partitions, run.plan.keys, self.now, earlier)
+        due = plan(self._context.policy(), there.partitions, run.plan.keys, self.now, earlier)
         due_names = {part.name for part in due.partitions}
         parts = tuple(part for part in run.plan.partitions if part.name in due_names or part.name not in there.whole)
         before = (PurgeState.PLANNED, PurgeState.HOLDS_CHECKED, PurgeState.INTENT_LEDGERED)

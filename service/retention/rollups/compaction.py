@@ -114,7 +114,7 @@ def regrouped(store: Store, column: str) -> str:
 _WANTED = "SELECT DISTINCT tier, date_trunc('day', bucket_at, 'UTC') AS day FROM usage_delta ORDER BY tier, day"
 
 
-class Folder:
+class Compaction:
     """Folds the deltas of one database; needs the owner's connections.
 
     Any number may run, here and elsewhere: an advisory lock lets one work at a time. `ensure` makes partitions that
@@ -133,7 +133,7 @@ class Folder:
         except asyncpg.CheckViolationError:
             if self._ensure is None:
                 raise
-            await self._ensure(await self._wanted())
+            await self._ensure(await self._needs())
             return await self._fold_once()
 
     async def fold_all(self) -> int:
@@ -164,6 +164,6 @@ class Folder:
                 return 0
             return await connection.fetchval(_FOLD, self._rows)
 
-    async def _wanted(self) -> list[Need]:
+    async def _needs(self) -> list[Need]:
         rows = await self._owner.fetch(_WANTED)
         return [(store, row["tier"], row["day"]) for row in rows for store in (Store.USAGE_QUARTER, Store.USAGE_DAY)]

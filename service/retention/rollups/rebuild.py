@@ -18,7 +18,7 @@ from policies.retention import cutoff
 from service.query.usage.consistency import check_usage
 from service.query.usage.plan import ceil_to
 from service.retention import ledger_entries as entries
-from service.retention.context import Means
+from service.retention.context import RetentionContext
 from service.retention.rollups.compaction import LOCK as FOLD_LOCK
 from service.retention.rollups.totals import RESTING, Sums, summed
 from service.retention.rollups.totals_check import check_overall
@@ -83,13 +83,13 @@ class RebuiltDay:
     amount_after: str
 
 
-async def days_to_rebuild(means: Means) -> list[tuple[int, datetime]]:
+async def days_to_rebuild(context: RetentionContext) -> list[tuple[int, datetime]]:
     """The UTC days, by tier, of which all calls are here and the sums say something else."""
-    policy = means.policy()
-    now: datetime = await means.owner.fetchval("SELECT now()")
-    there = await means.partitions.catalogue([Store.CALL], sized=False)
-    found = {(one.tier, one.day) async for one in check_usage(means.owner, policy)}
-    async for one in check_overall(means.owner, policy):
+    policy = context.policy()
+    now: datetime = await context.owner.fetchval("SELECT now()")
+    there = await context.partitions.catalogue([Store.CALL], sized=False)
+    found = {(one.tier, one.day) async for one in check_usage(context.owner, policy)}
+    async for one in check_overall(context.owner, policy):
         if one.day >= _first_day(policy, one.tier, now):
             found.add((one.tier, one.day))
     # A day without a partition of calls has lost them: its sums are all that is left of it.
@@ -101,10 +101,12 @@ async def days_to_rebuild(means: Means) -> list[tuple[int, datetime]]:
     )
 
 
-async def rebuild_sums(means: Means, days: list[tuple[int, datetime]], *, actor: str) -> AsyncIterator[RebuiltDay]:
+async def rebuild_sums(
+    context: RetentionContext, days: list[tuple[int, datetime]], *, actor: str
+) -> AsyncIterator[RebuiltDay]:
     """Make the sums of these days anew, each in a transaction of its own with its entry in the ledger."""
     for tier, day in days:
-        async with means.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
+        async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
             await connection.execute(_LOCK, FOLD_LOCK)
             row = await one_row(connection, _REBUILD, tier, day, day + _DAY)
             facts = {
@@ -115,16 +117,16 @@ async def rebuild_sums(means: Means, days: list[tuple[int, datetime]], *, actor:
                 "amount_before": row["amount_before"],
                 "amount_after": row["amount_after"],
             }
-            await entries.append(means.ledger, "SUMS_REBUILT", facts, actor=actor, connection=connection)
+            await entries.append(context.ledger, "SUMS_REBUILT", facts, actor=actor, connection=connection)
         yield RebuiltDay(tier, day, *row)
 
 
-async def rest_again(means: Means) -> int:
+async def rest_again(context: RetentionContext) -> int:
     """Make the sums that rest on rollups anew where they differ from them and calls are not there; how many days."""
-    policy, done = means.policy(), 0
-    async for one in check_overall(means.owner, policy):
+    policy, done = context.policy(), 0
+    async for one in check_overall(context.owner, policy):
         delete, insert = _REST_AGAIN[one.table]
-        async with means.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
+        async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
             await connection.execute(_LOCK, FOLD_LOCK)
             for statement in (delete, insert):
                 await connection.execute(statement, one.tier, one.day, one.day + _DAY)

@@ -82,9 +82,9 @@ class Accounts:
         if detail == _MADE:
             await self._follow(max(0, self._newest - _BEHIND))
         elif detail.isdecimal():
-            await self.learn([int(detail)])
+            await self.load([int(detail)])
 
-    async def learn(self, numbers: Iterable[int]) -> None:
+    async def load(self, numbers: Iterable[int]) -> None:
         """Read these accounts anew."""
         self._put(await _rows(_BY_NUMBER, sorted(numbers)))
 
@@ -176,7 +176,7 @@ class Accounts:
         """Every account that is known, name by number: grows as accounts are learned."""
         return self._names
 
-    def numbers(self, among: tuple[int, ...] | None) -> Mapping[str, int]:
+    def ids(self, among: tuple[int, ...] | None) -> Mapping[str, int]:
         """Numbers by name of the accounts that are known now, of these only (None: all); do not change it."""
         if among is None:
             return self._ids

@@ -208,7 +208,7 @@ async def add_export(
     return record
 
 
-async def ask_export(
+async def request_export(
     database: Database, id_: UUID, kind: ExportKind, asker: Asker, policy: str, request: Mapping[str, Any]
 ) -> ExportRecord:
     """Put an export into the queue, as `add_export` does, in a transaction of its own."""

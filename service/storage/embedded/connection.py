@@ -146,7 +146,7 @@ async def _answers(url: str) -> bool:
 async def _check(url: str) -> None:
     """Raise DatabaseError, naming the server and never the password, unless the operator's database answers."""
     try:
-        place = _place(url)
+        place = _describe_address(url)
     except ValueError:
         raise DatabaseError(
             "CALLEDGER_DATABASE_URL is no address of a PostgreSQL: write `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`"
@@ -161,7 +161,7 @@ async def _check(url: str) -> None:
     await connection.close()
 
 
-def _place(url: str) -> str:
+def _describe_address(url: str) -> str:
     """Where an address leads, without user, password and options. Raises ValueError when it isn't one."""
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres"):

@@ -28,7 +28,7 @@ from service.ingest.formats.litellm.fields import CONTENT, CONTENT_METADATA, NOT
 from service.ingest.formats.litellm.models import asked_model, served_model
 from service.ingest.formats.litellm.operations import RETRIEVE_RESPONSE, operation_of
 from service.ingest.formats.litellm.owner import read_owner
-from service.ingest.formats.litellm.payload import Payload, storable, text_of, whole_text
+from service.ingest.formats.litellm.payload import Payload, any_length_text, storable, text_of
 from service.ingest.formats.litellm.response import Response
 from service.ingest.formats.litellm.routing import read_routing
 from service.ingest.formats.litellm.tokens import read_tokens, usages_of
@@ -61,12 +61,12 @@ def litellm_reader(_: bytes) -> Callable[[Row], Report | Rejection]:
 def read_entry(row: Row) -> Report | Rejection:
     """One StandardLoggingPayload as JSON text; never raises."""
     try:
-        return _Entry(Payload.of(bytes(row))).report()
+        return _PayloadReader(Payload.of(bytes(row))).report()
     except RowError as error:
         return Rejection(str(error), error.code)
 
 
-class _Entry:
+class _PayloadReader:
     """One payload while it becomes a report."""
 
     def __init__(self, payload: Payload) -> None:
@@ -177,7 +177,7 @@ class _Entry:
         report.error = ErrorReport(
             type=text_of(details.get("error_class")) or "unknown",
             code=text_of(details.get("error_code")) or text_of(details.get("normalized_error")),
-            message=whole_text(details.get("error_message")) or whole_text(payload.value("error_str")),
+            message=any_length_text(details.get("error_message")) or any_length_text(payload.value("error_str")),
             parameters=self._error_parameters(),
             occurred_at=ended_at if in_time else None,
         )

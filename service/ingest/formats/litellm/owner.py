@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from policies.admission.report import Report
-from service.ingest.formats.litellm.payload import Object, Payload, storable, text_of, whole_text
+from service.ingest.formats.litellm.payload import Object, Payload, any_length_text, storable, text_of
 
 # What LiteLLM knows of a key in place of the key itself.
 _KEY_HASH: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -14,7 +14,7 @@ _SHORT_CHARACTERS: Final = 12
 def read_owner(payload: Payload, report: Report) -> None:
     """Account, API key and user. The account is the organization's id, without one the team's."""
     data = payload.metadata
-    account = whole_text(data.get("user_api_key_org_id")) or whole_text(data.get("user_api_key_team_id"))
+    account = any_length_text(data.get("user_api_key_org_id")) or any_length_text(data.get("user_api_key_team_id"))
     report.account = account and storable("user_api_key_org_id", account)
     report.api_key = _api_key(data)
     report.user = (

@@ -160,7 +160,7 @@ def text_of(value: Value, characters_max: int = TEXT_CHARACTERS_MAX) -> str | No
     return value
 
 
-def whole_text(value: Value) -> str | None:
+def any_length_text(value: Value) -> str | None:
     """Text of any length; None for anything else, and for `None`."""
     return value if isinstance(value, str) and value not in _NOTHING else None
 

@@ -51,8 +51,8 @@ def stated(usages: Usages, *path: str) -> list[Value]:
 
 def read_tokens(payload: Payload, report: Report, usages: Usages) -> None:
     """Give the report its counts. Parts that are more than the whole give way: the whole is what is billed."""
-    report.input_tokens = _whole(payload, "prompt_tokens", usages, _INPUT)
-    report.output_tokens = _whole(payload, "completion_tokens", usages, _OUTPUT)
+    report.input_tokens = _total(payload, "prompt_tokens", usages, _INPUT)
+    report.output_tokens = _total(payload, "completion_tokens", usages, _OUTPUT)
     if not usages and not report.failed and not (report.input_tokens or report.output_tokens):
         # Of a call without usage LiteLLM writes zeros.
         report.input_tokens = report.output_tokens = None
@@ -64,7 +64,7 @@ def read_tokens(payload: Payload, report: Report, usages: Usages) -> None:
     report.reasoning_tokens = _part(payload, "reasoning_tokens", usages, _REASONING, report.output_tokens or 0)
 
 
-def _whole(payload: Payload, name: str, usages: Usages, paths: Sequence[Sequence[str]]) -> int | None:
+def _total(payload: Payload, name: str, usages: Usages, paths: Sequence[Sequence[str]]) -> int | None:
     """The count at the top level, unless it says nothing and a usage does."""
     given = payload.count(name, payload.value(name))
     return given or payload.largest(name, given, *_all(usages, paths), most=None)

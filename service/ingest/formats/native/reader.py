@@ -173,8 +173,8 @@ def _report(facts: Facts) -> Report:
         None if amount is None else "BILLED",
         None,
         facts.corrects or None,
-        _whole(facts.latency_ms),
-        _whole(facts.time_to_first_token_ms),
+        _rounded(facts.latency_ms),
+        _rounded(facts.time_to_first_token_ms),
         _tags(facts.tags) if facts.tags else {},
         None,
         [],
@@ -204,7 +204,7 @@ def _has_attributes(facts: Facts) -> bool:
     )
 
 
-def _whole(number: float | None) -> int | None:
+def _rounded(number: float | None) -> int | None:
     return None if number is None else round(number)
 
 
