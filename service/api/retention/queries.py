@@ -40,7 +40,7 @@ from service.api.types.scalars import BigInt, Digest
 from service.query.model.errors import BadInputError, ForbiddenError
 from service.query.reader import TimedReading
 from service.query.records.account_list import account_id, count_accounts, count_calls, page_accounts
-from service.query.records.cursor import CursorError, Cursors
+from service.query.records.ordering import CursorError, Cursors
 from service.retention.audit import report
 from service.retention.context import RetentionContext
 from service.retention.erasure import erasure_record as erasures
@@ -69,7 +69,7 @@ Accounts = Annotated[
 
 def retention_context(context: Context) -> RetentionContext:
     """What retention works with in this process."""
-    retention: RetentionContext = context.services["means"]
+    retention: RetentionContext = context.services["retention"]
     return retention
 
 
