@@ -4,7 +4,7 @@ Of a bundle it checks that every line is canonical JSON; that the checkpoint is 
 of those before them, give its root (RFC 6962, section 2.1), and that of the checkpoint that you kept; that free text
 has the salted hash in its entry; that policies are those that entries name; that the last line signs all before it. Of
 a statement it checks that the checkpoint is signed, and that the statement's digest and every entry that it lists are
-in the signed tree (RFC 9162, section 2.1.3). It proves that these statements were made, in this order, and not altered since.
+in the signed tree (RFC 9162, section 2.1.3). It proves that these statements were made, in this order, and not altered.
 """
 
 import base64

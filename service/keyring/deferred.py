@@ -107,6 +107,9 @@ class DeferredKeyring:
     async def hold_key(self, hold: UUID, *, mint: bool) -> bytes:
         return await (await self._opened()).hold_key(hold, mint=mint)
 
+    async def erasure_key(self, erasure: UUID, *, mint: bool) -> bytes:
+        return await (await self._opened()).erasure_key(erasure, mint=mint)
+
     async def check(self) -> None:
         opened = await self._opened()
         try:
@@ -150,6 +153,9 @@ class DeferredKeyring:
 
     async def destroy_hold(self, hold: UUID) -> int:
         return await (await self._opened()).destroy_hold(hold)
+
+    async def destroy_erasure(self, erasure: UUID) -> int:
+        return await (await self._opened()).destroy_erasure(erasure)
 
     async def tombstones(self) -> list[str]:
         return await (await self._opened()).tombstones()

@@ -16,7 +16,7 @@ from service.keyring.errors import (
     KeyringForeignError,
     KeyringUnavailableError,
 )
-from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
+from service.keyring.names import AccountKeyName, ErasureKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
 from service.keyring.protocol import SECRETS, BeforeMinting, KeyCounts, KeyringCounts, OnStep, Rotation, nobody_watches
 from service.keyring.rotation import rotate
 from service.keyring.stores.protocol import KeyStore, StaleKekError
@@ -65,6 +65,9 @@ class Ring:
     async def hold_key(self, hold: UUID, *, mint: bool) -> bytes:
         return await self._key(HoldKeyName(hold), mint)
 
+    async def erasure_key(self, erasure: UUID, *, mint: bool) -> bytes:
+        return await self._key(ErasureKeyName(erasure), mint)
+
     async def check(self) -> None:
         if (await self._store.metadata()).id != self.id:
             raise KeyringForeignError(f"another keyring lies at {self._store.place} by now: start the service again")
@@ -108,6 +111,9 @@ class Ring:
 
     async def destroy_hold(self, hold: UUID) -> int:
         return await self._destroy([HoldKeyName(hold)])
+
+    async def destroy_erasure(self, erasure: UUID) -> int:
+        return await self._destroy([ErasureKeyName(erasure)])
 
     async def tombstones(self) -> list[str]:
         return [str(name) for name in await self._store.tombstones()]
@@ -231,7 +237,7 @@ class Ring:
 
 
 def _group(name: KeyName) -> tuple[int, str] | str:
-    """Tier and class of a period key; `account` or `hold`."""
+    """Tier and class of a period key; else the kind of what has the key."""
     match name:
         case PeriodKeyName(tier, data_class, _):
             return tier, data_class
@@ -239,3 +245,5 @@ def _group(name: KeyName) -> tuple[int, str] | str:
             return "account"
         case HoldKeyName():
             return "hold"
+        case ErasureKeyName():
+            return "erasure"

@@ -87,6 +87,10 @@ class Keyring(Protocol):
         """The key of a legal hold; made if absent and `mint`. `KeyDestroyedError`, `KeyLostError`."""
         ...
 
+    async def erasure_key(self, erasure: UUID, *, mint: bool) -> bytes:
+        """The key of an erasure; made if absent and `mint`. `KeyDestroyedError`, `KeyLostError`."""
+        ...
+
     async def check(self) -> None:
         """Nothing, while the keyring is where it was opened; else the `KeyringError` or `KeyringUnavailableError`."""
         ...
@@ -125,6 +129,10 @@ class Keyring(Protocol):
 
     async def destroy_hold(self, hold: UUID) -> int:
         """Destroy a legal hold's key: all record keys that it escrows. Returns 1 if it was here, else 0."""
+        ...
+
+    async def destroy_erasure(self, erasure: UUID) -> int:
+        """Destroy an erasure's key: whom it was about. Returns 1 if it was here, else 0."""
         ...
 
     async def tombstones(self) -> list[str]:

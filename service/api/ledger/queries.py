@@ -31,7 +31,7 @@ from service.api.types.filter_inputs import BigIntFilter, DateTimeFilter
 from service.api.types.scalars import BigInt
 from service.ledger import Checkpoints, Ledger, LedgerKind, LedgerRangeError, Selection
 from service.ledger.store import INDEX_MAX
-from service.query.records.cursor import CursorError, Cursors
+from service.query.records.ordering import CursorError, Cursors
 
 Info = strawberry.Info[Context, Any]
 UNSET: Any = strawberry.UNSET

@@ -40,10 +40,10 @@ from service.api.types.scalars import BigInt, Digest
 from service.query.model.errors import BadInputError, ForbiddenError
 from service.query.reader import TimedReading
 from service.query.records.account_list import account_id, count_accounts, count_calls, page_accounts
-from service.query.records.cursor import CursorError, Cursors
+from service.query.records.ordering import CursorError, Cursors
 from service.retention.audit import report
 from service.retention.context import RetentionContext
-from service.retention.erasure import erasure as erasures
+from service.retention.erasure import erasure_record as erasures
 from service.retention.holds import holds
 from service.retention.purge_runs import Runs
 from service.storage.control.policies import applied_policy
@@ -69,7 +69,7 @@ Accounts = Annotated[
 
 def retention_context(context: Context) -> RetentionContext:
     """What retention works with in this process."""
-    retention: RetentionContext = context.services["means"]
+    retention: RetentionContext = context.services["retention"]
     return retention
 
 

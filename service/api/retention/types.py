@@ -19,7 +19,7 @@ from service.api.types.scalars import BigInt, Digest, big_int
 from service.retention import purge_runs as runs
 from service.retention.audit import report
 from service.retention.context import RetentionContext
-from service.retention.erasure import erasure as erasures
+from service.retention.erasure import erasure_record as erasures
 from service.retention.holds import holds
 from service.storage.ids import encode_call_id
 
