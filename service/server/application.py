@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from service import api, console, export, ingest
-from service.api.execution.bounds import BODY_BYTES_MAX
+from service.api.execution.limits import BODY_BYTES_MAX
 from service.api.execution.metrics import TIMINGS
 from service.keyring.watch import what_is_wrong
 from service.logs import get_logger
