@@ -44,7 +44,7 @@ KeyName = PeriodKeyName | AccountKeyName | HoldKeyName
 
 
 def parse_name(text: str) -> KeyName:
-    """The name that prints as `text`; `ValueError` for anything else, a path with dots in it above all."""
+    """The name that prints as `text`; `ValueError` for anything else, such as a path with dots in it."""
     if match := _PERIOD.fullmatch(text):
         return PeriodKeyName(int(match[1]), match[2], match[3])
     if match := _ACCOUNT.fullmatch(text):
