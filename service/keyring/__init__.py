@@ -18,12 +18,13 @@ from service.keyring.errors import (
 from service.keyring.factory import create_replacement, open_keyring
 from service.keyring.kek.file import create_kek_file
 from service.keyring.kek.protocol import Kek
-from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
+from service.keyring.names import AccountKeyName, ErasureKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
 from service.keyring.protocol import SECRETS, KeyCounts, Keyring, KeyringCounts, OnStep, Rotation
 
 __all__ = [
     "SECRETS",
     "AccountKeyName",
+    "ErasureKeyName",
     "HoldKeyName",
     "Kek",
     "KekError",

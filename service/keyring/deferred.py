@@ -119,6 +119,10 @@ class DeferredKeyring:
         """The 32 bytes of a legal hold's key, as `Keyring.hold_key`."""
         return await (await self._opened()).hold_key(hold, mint=mint)
 
+    async def erasure_key(self, erasure: UUID, *, mint: bool) -> bytes:
+        """The 32 bytes of an erasure's key, as `Keyring.erasure_key`."""
+        return await (await self._opened()).erasure_key(erasure, mint=mint)
+
     async def check(self) -> None:
         """Check the opened keyring, and close it when another one has taken its place (`KeyringForeignError`)."""
         opened = await self._opened()
@@ -172,6 +176,10 @@ class DeferredKeyring:
     async def destroy_hold(self, hold: UUID) -> int:
         """Destroy a legal hold's key for good; 1 if it existed, else 0."""
         return await (await self._opened()).destroy_hold(hold)
+
+    async def destroy_erasure(self, erasure: UUID) -> int:
+        """Destroy an erasure's key for good; 1 if it existed, else 0."""
+        return await (await self._opened()).destroy_erasure(erasure)
 
     async def tombstones(self) -> list[str]:
         """The names of all destroyed keys, in the order of their destruction."""

@@ -16,7 +16,7 @@ from service.keyring.errors import (
     KeyringForeignError,
     KeyringUnavailableError,
 )
-from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
+from service.keyring.names import AccountKeyName, ErasureKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
 from service.keyring.protocol import SECRETS, BeforeMinting, KeyCounts, KeyringCounts, OnStep, Rotation, nobody_watches
 from service.keyring.rotation import rotate
 from service.keyring.stores.protocol import KeyStore, StaleKekError
@@ -71,6 +71,10 @@ class StoredKeyring:
     async def hold_key(self, hold: UUID, *, mint: bool) -> bytes:
         """The 32 bytes of a legal hold's key, by the hold's id; errors as `Keyring.hold_key`."""
         return await self._key(HoldKeyName(hold), mint)
+
+    async def erasure_key(self, erasure: UUID, *, mint: bool) -> bytes:
+        """The 32 bytes of an erasure's key, by the erasure's id; errors as `Keyring.erasure_key`."""
+        return await self._key(ErasureKeyName(erasure), mint)
 
     async def check(self) -> None:
         """`KeyringForeignError` if the store now has another keyring; `KekError` if its wrapping key is the
@@ -127,6 +131,10 @@ class StoredKeyring:
     async def destroy_hold(self, hold: UUID) -> int:
         """Destroy a legal hold's key for good; 1 if it existed, else 0."""
         return await self._destroy([HoldKeyName(hold)])
+
+    async def destroy_erasure(self, erasure: UUID) -> int:
+        """Destroy an erasure's key for good; 1 if it existed, else 0."""
+        return await self._destroy([ErasureKeyName(erasure)])
 
     async def tombstones(self) -> list[str]:
         """The names of all destroyed keys, in the order of their destruction."""
@@ -259,7 +267,7 @@ class StoredKeyring:
 
 
 def _group(name: KeyName) -> tuple[int, str] | str:
-    """Tier and class of a period key; `account` or `hold`."""
+    """Tier and class of a period key; otherwise the kind of thing that has the key."""
     match name:
         case PeriodKeyName(tier, data_class, _):
             return tier, data_class
@@ -267,3 +275,5 @@ def _group(name: KeyName) -> tuple[int, str] | str:
             return "account"
         case HoldKeyName():
             return "hold"
+        case ErasureKeyName():
+            return "erasure"

@@ -9,6 +9,7 @@ _PERIOD: Final = re.compile(
 )
 _ACCOUNT: Final = re.compile(r"account/(0|[1-9][0-9]{0,18})", re.ASCII)
 _HOLD: Final = re.compile(r"hold/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII)
+_ERASURE: Final = re.compile(r"erasure/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII)
 
 
 class PeriodKeyName(NamedTuple):
@@ -40,7 +41,16 @@ class HoldKeyName(NamedTuple):
         return f"hold/{self.hold}"
 
 
-KeyName = PeriodKeyName | AccountKeyName | HoldKeyName
+class ErasureKeyName(NamedTuple):
+    """The key that seals the name of the person whom an erasure looks for, until it has looked everywhere."""
+
+    erasure: UUID
+
+    def __str__(self) -> str:
+        return f"erasure/{self.erasure}"
+
+
+KeyName = PeriodKeyName | AccountKeyName | HoldKeyName | ErasureKeyName
 
 
 def parse_name(text: str) -> KeyName:
@@ -51,4 +61,6 @@ def parse_name(text: str) -> KeyName:
         return AccountKeyName(int(match[1]))
     if match := _HOLD.fullmatch(text):
         return HoldKeyName(UUID(match[1]))
+    if match := _ERASURE.fullmatch(text):
+        return ErasureKeyName(UUID(match[1]))
     raise ValueError(f"no key is named `{text}`")

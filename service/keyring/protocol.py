@@ -99,6 +99,13 @@ class Keyring(Protocol):
         """
         ...
 
+    async def erasure_key(self, erasure: UUID, *, mint: bool) -> bytes:
+        """The key of an erasure, made if there is none and `mint` is set.
+
+        Raises `KeyDestroyedError` or `KeyLostError` when there is none.
+        """
+        ...
+
     async def check(self) -> None:
         """Return if the keyring is where it was opened; otherwise raise `KeyringError` or `KeyringUnavailableError`."""
         ...
@@ -139,6 +146,10 @@ class Keyring(Protocol):
 
     async def destroy_hold(self, hold: UUID) -> int:
         """Destroy a legal hold's key, and so all record keys that it escrows. Returns 1 if it existed, else 0."""
+        ...
+
+    async def destroy_erasure(self, erasure: UUID) -> int:
+        """Destroy an erasure's key, with which the person's name was sealed. Returns 1 if it existed, else 0."""
         ...
 
     async def tombstones(self) -> list[str]:

@@ -213,9 +213,7 @@ class FileStore:
 
     def _live(self) -> list[KeyName]:
         self._tombstones.refresh()
-        layout = self._layout
-        names: list[KeyName] = [*layout.period_keys(), *layout.account_keys(), *layout.hold_keys()]
-        return [name for name in names if name not in self._tombstones]
+        return [name for name in self._layout.every_key() if name not in self._tombstones]
 
     def _refresh(self) -> None:
         try:

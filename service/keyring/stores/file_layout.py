@@ -8,6 +8,7 @@
 - `periods/1/personal/2026-11-22`: tier, class and period
 - `accounts/2a/42`: by the account id, in a directory named by that id modulo 256
 - `holds/fb3e...`: by the hold's id
+- `erasures/0c1f...`: by the erasure's id, until it has looked everywhere
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from service.keyring.errors import KeyringDamagedError, KeyringMissingError
 from service.keyring.metadata import Metadata
-from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
+from service.keyring.names import AccountKeyName, ErasureKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
 from service.keyring.protocol import HEAD, SECRETS, SUCCESSOR
 from service.keyring.stores.private_files import (
     SCRATCH_PREFIX,
@@ -44,6 +45,8 @@ class Layout:
             return f"{self._root_text}/accounts/{name.account & 255:02x}/{name.account}"
         if isinstance(name, HoldKeyName):
             return f"{self._root_text}/holds/{name.hold}"
+        if isinstance(name, ErasureKeyName):
+            return f"{self._root_text}/erasures/{name.erasure}"
         return f"{self._root_text}/periods/{name.tier}/{name.data_class}/{name.period}"
 
     def entry_path(self, name: str) -> str:
@@ -96,6 +99,20 @@ class Layout:
             if isinstance(name, HoldKeyName):
                 yield name
 
+    def erasure_keys(self) -> Iterator[ErasureKeyName]:
+        """The keys of erasures that have a file."""
+        for path in self.root.glob("erasures/*"):
+            name = _name_of(f"erasure/{path.name}")
+            if isinstance(name, ErasureKeyName):
+                yield name
+
+    def every_key(self) -> Iterator[KeyName]:
+        """All keys that have a file, without the secrets."""
+        yield from self.period_keys()
+        yield from self.account_keys()
+        yield from self.hold_keys()
+        yield from self.erasure_keys()
+
     def remove_unfinished(self) -> None:
         """Remove what a crash left of files that were being written. The caller holds the lock."""
         for path in self.root.glob(f"{SCRATCH_PREFIX}*"):
@@ -128,9 +145,7 @@ class Layout:
         check_private_directory(self.root)
 
     def _check_unused(self) -> None:
-        used = (
-            self.database_path.exists() or any(self.period_keys()) or any(self.account_keys()) or any(self.hold_keys())
-        )
+        used = self.database_path.exists() or any(self.every_key())
         if used or (self.tombstones_path.exists() and self.tombstones_path.stat().st_size):
             raise KeyringDamagedError(f"`{self.metadata_path}` is gone: restore it from the keyring's backup")
 

@@ -73,8 +73,8 @@ IS_DESTROYED: Final = "SELECT EXISTS (SELECT FROM calledger_keyring.tombstone WH
 TOMBSTONES: Final = "SELECT name, had_key FROM calledger_keyring.tombstone ORDER BY number"
 BURY: Final = """
     INSERT INTO calledger_keyring.tombstone (name, had_key, destroyed_at)
-    SELECT destroyed.name, EXISTS (SELECT FROM calledger_keyring.entry WHERE entry.name = destroyed.name), clock_timestamp()
-    FROM unnest($1::text[]) WITH ORDINALITY AS destroyed (name, ordinal) ORDER BY ordinal
+    SELECT new.name, EXISTS (SELECT FROM calledger_keyring.entry WHERE entry.name = new.name), clock_timestamp()
+    FROM unnest($1::text[]) WITH ORDINALITY AS new (name, ordinal) ORDER BY ordinal
     ON CONFLICT (name) DO NOTHING
 """
 REMOVE: Final = "DELETE FROM calledger_keyring.entry WHERE name = ANY ($1::text[]) RETURNING name"
