@@ -69,7 +69,7 @@ Accounts = Annotated[
 
 def retention_context(context: Context) -> RetentionContext:
     """What retention works with in this process."""
-    retention: RetentionContext = context.services["means"]
+    retention: RetentionContext = context.services["retention"]
     return retention
 
 
