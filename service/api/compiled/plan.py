@@ -18,7 +18,7 @@ from graphql import (
 )
 from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
 
-from service.api.calls.resolvers import row_selection, wanted
+from service.api.calls.resolvers import page_selection, row_selection
 from service.api.compiled.arguments import Arguments
 from service.api.compiled.report import Report, report
 from service.api.execution.context import Context
@@ -92,7 +92,7 @@ class Connection:
     nodes: Sequence[FieldNode]
     table: Table
     shape: Shape
-    wanted: PageSelection
+    page_selection: PageSelection
     edge_cursors: bool
     rows: Rows
 
@@ -103,7 +103,7 @@ class Connection:
     async def answer(self, context: Context, make: Callable[[], PageRequest]) -> dict[str, Any]:
         """The connection as JSON values. Raises UnsupportedValueError where the schema might refuse one."""
         reader, scope = context.reader, context.scope
-        page = await reader.page(scope, self.table, make(), self.wanted)
+        page = await reader.page(scope, self.table, make(), self.page_selection)
         answers = iter(await self.rows.answer(reader, scope, page.rows, page.account))
         data: dict[str, Any] = {}
         for entry in self.shape.entries:
@@ -153,7 +153,7 @@ def root_field(
         elif entry.nested is not None:
             _check(entry.nested, _PAGE_INFO)
     rows = Rows(table, row_selection(tree), shapes, scope)
-    asked = wanted(tree)
+    asked = page_selection(tree)
     # A pseudonym says its period, and errors are found by time and id: these want the values themselves.
     texts = table is CALLS and not {"user", "error"} & {*asked.selection}
     asked = replace(asked, projection=fixed_projection(table, asked.selection, scope), texts_only=texts)

@@ -22,7 +22,7 @@ from graphql.execution.values import VariableValues
 
 from service.api.calls.resolvers import Slicing
 from service.api.compiled.arguments import Arguments
-from service.query.filters.decomposition import Question, question
+from service.query.filters.decomposition import DecomposedFilter, decompose
 from service.query.model.catalog import Table
 from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch, fields_of
 from service.query.records.page import PageRequest
@@ -90,7 +90,7 @@ class Template:
             self._slicing = Slicing(*(given.pop(name, None) for name in _SLICING))
             self.sized = any(_marked(getattr(self._slicing, name)) for name in _SLICING)
             request = arguments.request(table, given)
-            assert not isinstance(request.predicate, Question)
+            assert not isinstance(request.predicate, DecomposedFilter)
             self._question = _asker(table, request.predicate)
             self._page = (0, False, None, None) if self.sized else self._slicing.page
         except Exception as error:  # whoever asks is told when the list is read, by the resolver's own words
@@ -115,20 +115,20 @@ class Template:
         return Slicing(*(_filled(getattr(self._slicing, name), values) for name in _SLICING))
 
 
-def _asker(table: Table, predicate: Predicate) -> Callable[[Values], Predicate | Question]:
+def _asker(table: Table, predicate: Predicate) -> Callable[[Values], Predicate | DecomposedFilter]:
     """What the filter asks, taken apart before its values are known."""
     if "user" in fields_of(predicate):
         # Which plain ids it names is known with the values only.
         return _filler(predicate)
-    asked = question(table, predicate)
+    asked = decompose(table, predicate)
     times, accounts, ids = (
         [_compare_filler(part) for part in parts] for parts in (asked.times, asked.accounts, asked.ids)
     )
     rest, text = _filler(asked.rest), _text_filler(asked.text)
 
-    def ask(values: Values) -> Question:
+    def ask(values: Values) -> DecomposedFilter:
         """The filter for one request's values."""
-        return Question(
+        return DecomposedFilter(
             tuple([part(values) for part in times]),
             tuple([part(values) for part in accounts]),
             tuple([part(values) for part in ids]),
