@@ -23,6 +23,7 @@ from service.api.execution.tracing import Tracing
 from service.api.mutations import Mutation
 from service.api.query import Query
 from service.api.types.calls import Call, CallError
+from service.api.types.descriptions import describe
 from service.api.types.scalars import SCALARS
 from service.query.model.errors import BadInputError
 
@@ -36,6 +37,7 @@ class CalledgerSchema(strawberry.Schema):
 
     def __init__(self, *args: Any, compiled: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - Strawberry's
         super().__init__(*args, **kwargs)
+        describe(self._schema)
         self.compiled = Operations(self) if compiled else None
         self.documents = Documents()
         self.tracing = Tracing()

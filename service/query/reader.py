@@ -15,15 +15,12 @@ from service.query.model.errors import QueryTimeoutError
 from service.query.model.predicate import Predicate
 from service.query.model.scope import Scope
 from service.query.records.by_key import RowKey, corrections_by_call, corrections_summed, rows_by_key
-from service.query.records.cursor import Cursors
 from service.query.records.decryption import Details, Discloser
 from service.query.records.error_groups import GroupsPage, GroupsRequest, read_groups
+from service.query.records.ordering import Cursors
 from service.query.records.page import ListRead, Page, PageRequest, PageSelection, Row, read_page
 from service.query.records.projection import Selection
-from service.query.scan.database_clock import DatabaseClock
-from service.query.scan.range_cache import RangeCache
-from service.query.scan.ranges import scan_range_of, scan_range_of_call, span_of
-from service.query.scan.time_windows import Density
+from service.query.scan.ranges import DatabaseClock, Density, RangeCache, scan_range_of, scan_range_of_call, span_of
 from service.query.scan.user_tokens import tokens_of
 from service.query.usage.plan import TierSpan, refuse_unreadable
 from service.query.usage.total_count import count_rows

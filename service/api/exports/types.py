@@ -28,8 +28,10 @@ def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's m
     return strawberry.enum_value(name, description=description)
 
 
-@strawberry.enum(description="How far an export is.")
+@strawberry.enum
 class ExportState(Enum):
+    """How far an export is."""
+
     QUEUED = _value("QUEUED", "It waits for its turn.")
     RUNNING = _value("RUNNING", "It is being written.")
     READY = _value("READY", "It can be fetched, until `expiresAt`.")
@@ -37,8 +39,10 @@ class ExportState(Enum):
     EXPIRED = _value("EXPIRED", "The file is gone. Ask for it again.")
 
 
-@strawberry.type(description="A file that was asked for, and its download.")
+@strawberry.type
 class Export(Node):
+    """A file that was asked for, and its download."""
+
     id: strawberry.ID = _field("Opaque id, `exp_...`.")
     state: ExportState = _field("How far it is.")
     rows: BigInt | None = _field("Rows, or entries of the ledger, in the file; null until it is ready.")

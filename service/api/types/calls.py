@@ -19,23 +19,26 @@ def _field(description: str, *, name: str | None = None, weight: int | None = No
     return strawberry.field(description=description, name=name, default=None, directives=directives)
 
 
-@strawberry.interface(
-    description="A thing with an opaque, type-prefixed id (`call_...`, `err_...`): the id that ingest answers is this "
-    "id."
-)
+@strawberry.interface
 class Node:
+    """A thing with an opaque, type-prefixed id (`call_...`, `err_...`): the id that ingest answers is this id."""
+
     id: strawberry.ID = _field("Opaque id.")
 
 
-@strawberry.type(description="Money of one call.")
+@strawberry.type
 class Amount:
+    """Money of one call."""
+
     amount: Decimal = _field("How much.")
     currency: str = _field("ISO 4217, or a code that the source names.")
     source: AmountSource = _field("Where the figure comes from.")
 
 
-@strawberry.type(description="One part of an amount: quantity x unit price.")
+@strawberry.type
 class AmountPart:
+    """One part of an amount: quantity x unit price."""
+
     meter: str = _field(
         "input, output, cache_read, cache_write, reasoning, request, tools, guardrail, discount, margin or other; or a "
         "unit of a price list."
@@ -48,20 +51,26 @@ class AmountPart:
     )
 
 
-@strawberry.type(description="A label that the policy allows.")
+@strawberry.type
 class Tag:
+    """A label that the policy allows."""
+
     key: str = _field("The label's name.")
     value: str | None = _field("Its value; masked where the role sees it masked.")
 
 
-@strawberry.type(description="What a call used beside tokens.")
+@strawberry.type
 class Unit:
+    """What a call used beside tokens."""
+
     name: str = _field("What was counted: images, seconds, characters, searches, pages, requests ...")
     quantity: Decimal = _field("How much of it.")
 
 
-@strawberry.type(description="One request to a model through a gateway.")
+@strawberry.type
 class Call(Node):
+    """One request to a model through a gateway."""
+
     source_id: str = _field("The gateway's own id.")
     source: str = _field("Adapter that reported it: native, litellm, otlp, new-api, one-api, csv.")
     started_at: datetime = _field("When the request reached the gateway.")
@@ -113,21 +122,27 @@ class Call(Node):
     units: list[Unit] | None = _field("What it used beside tokens.")
 
 
-@strawberry.type(description="One request parameter; only names on the policy's allow-list appear.")
+@strawberry.type
 class ErrorParameter:
+    """One request parameter; only names on the policy's allow-list appear."""
+
     name: str = _field("Dotted path in the request.")
     value: str | None = _field("Canonical JSON of the value.")
     action: ParameterAction = _field("What the policy did to it.")
 
 
-@strawberry.type(description="How often a rule fired; never what it hit.")
+@strawberry.type
 class Redaction:
+    """How often a rule fired; never what it hit."""
+
     rule: str = _field("Name of the rule.")
     count: int = _field("How often it fired in this error.")
 
 
-@strawberry.type(description="The error record of a failed call.")
+@strawberry.type
 class CallError(Node):
+    """The error record of a failed call."""
+
     call: Call | None = _field("Null when the call is past its window but the error is held.", weight=2)
     type: str = _field("The error's type, such as `RateLimitError`.")
     code: str | None = _field("The provider's or gateway's code.")
@@ -142,8 +157,10 @@ class CallError(Node):
     redactions: list[Redaction] = _field("Which rules fired on the error's text, and how often.")
 
 
-@strawberry.type(description="Errors of one fingerprint.")
+@strawberry.type
 class ErrorGroup:
+    """Errors of one fingerprint."""
+
     fingerprint: strawberry.ID = _field("What these errors have in common.")
     type: str = _field("Their type.")
     count: BigInt = _field("How many there are.")

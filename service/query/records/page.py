@@ -14,12 +14,10 @@ from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params
 from service.query.model.predicate import EVERYTHING, Predicate, TimeRange, fields_of
 from service.query.model.scope import Scope
-from service.query.records.cursor import Cursors, Position
-from service.query.records.ordering import Bound, Ordering, OrderTerm, ordering_of
+from service.query.records.ordering import Bound, Cursors, Ordering, OrderTerm, Position, ordering_of
 from service.query.records.projection import Projection, Selection, project
 from service.query.scan import statements
-from service.query.scan.ranges import TICK, ScanRange, by_account, earliest
-from service.query.scan.time_windows import Density, time_windows
+from service.query.scan.ranges import TICK, Density, ScanRange, by_account, earliest, time_windows, values_of
 from service.storage.connection import Connection
 
 PAGE_MAX: Final = 200
@@ -215,7 +213,7 @@ class _Fetcher:
             if self._bare and not bounds:
                 text, values = (
                     self._text_of(scan_ranges[0], span, backward),
-                    statements.values_of(scan_ranges[0], span, asked),
+                    values_of(scan_ranges[0], span, asked),
                 )
             else:
                 text, values = self._statement(scan_ranges, span, bounds, asked, backward=backward)
