@@ -21,10 +21,9 @@ from policies.policy.model import Policy, Role, View
 from policies.policy.views import view_table
 from service.access.authenticate import UnauthenticatedError
 from service.access.principal import Principal
-from service.api.execution.bounds import BODY_BYTES_MAX, check_body
 from service.api.execution.context import Context
 from service.api.execution.errors import Code
-from service.api.execution.limits import Buckets
+from service.api.execution.limits import BODY_BYTES_MAX, Buckets, check_body
 from service.api.schema import CalledgerSchema
 from service.errors import ServiceError
 from service.log_redaction import guarded

@@ -14,11 +14,11 @@ from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from service.api.compiled.operations import Operations
-from service.api.execution.admission import Gate, overspent
-from service.api.execution.bounds import check_variables, refusal_points
-from service.api.execution.context import Context
+from service.api.execution.admission import Gate
+from service.api.execution.context import Context, overspent
 from service.api.execution.documents import Documents, Preparation
 from service.api.execution.errors import Code, coded, refused
+from service.api.execution.limits import check_variables, refusal_points
 from service.api.execution.tracing import Tracing
 from service.api.mutations import Mutation
 from service.api.query import Query

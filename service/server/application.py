@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from service import api, console, export, ingest
-from service.api.execution.bounds import BODY_BYTES_MAX
+from service.api.execution.limits import BODY_BYTES_MAX
 from service.keyring.watch import reason_unusable
 from service.logs import get_logger
 from service.runtime.runtime import Runtime

@@ -33,10 +33,9 @@ from policies.policy.model import Policy, View
 from service.api.compiled.arguments import Arguments, signature
 from service.api.compiled.plan import Connection, Root, Shaping, root_field
 from service.api.compiled.templates import NoTemplateError, Scalars, Template
-from service.api.execution.admission import admitted, charge, settle
-from service.api.execution.bounds import QUERY_POINTS_MAX, points_of
-from service.api.execution.complexity import Priced
-from service.api.execution.context import Context
+from service.api.execution.admission import admitted
+from service.api.execution.context import Context, Priced, charge, settle
+from service.api.execution.limits import QUERY_POINTS_MAX, points_of
 from service.errors import RequestError
 from service.query.authorization.selection_set import SelectionReader, fragments_of
 from service.query.model.errors import QueryTimeoutError

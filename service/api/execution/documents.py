@@ -17,9 +17,9 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import ExecutionContext
 
-from service.api.execution.bounds import DOCUMENT_CHARACTERS_MAX, check_document
+from service.api.execution.complexity import TOKENS_MAX, Shape, check_shape
 from service.api.execution.errors import Code, refused
-from service.api.execution.limits import TOKENS_MAX, Shape, check_shape
+from service.api.execution.limits import DOCUMENT_CHARACTERS_MAX, check_document
 from service.aside import Aside
 from service.query.model.errors import BadInputError
 

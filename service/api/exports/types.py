@@ -9,8 +9,7 @@ from uuid import UUID
 
 import strawberry
 
-from service.api.execution.admission import throttled
-from service.api.execution.context import Context
+from service.api.execution.context import Context, throttled
 from service.api.retention.types import decode_id, encode_id
 from service.api.types.calls import Node
 from service.api.types.scalars import BigInt, Digest, big_int
