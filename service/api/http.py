@@ -116,6 +116,7 @@ class LedgerView(GraphQLView[Context, None]):
         return response
 
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401, ARG002 - Strawberry's adapter
+        """Never: the console at `/` is the only page."""
         return False
 
     async def _posted(self, request: web.Request, media_type: str) -> web.StreamResponse:
@@ -179,10 +180,12 @@ class LedgerView(GraphQLView[Context, None]):
         return asked
 
     async def process_result(self, request: web.Request, result: ExecutionResult) -> GraphQLHTTPResponse:
+        """The body of the answer; its HTTP status is noted on the request."""
         answer, request[_EXCHANGE].status = _body_of(result)
         return answer
 
     def create_response(self, response_data: Any, sub_response: web.Response) -> web.Response:  # noqa: ANN401
+        """Put the encoded answer into the response that Strawberry has prepared."""
         sub_response.body = _encoded(response_data)
         return sub_response
 
@@ -198,6 +201,7 @@ class LedgerView(GraphQLView[Context, None]):
         return response
 
     def decode_json(self, data: str | bytes) -> object:
+        """The JSON value of a request's body. Raises BadInputError when too large, JSONDecodeError when no JSON."""
         return _decoded(data)
 
 
