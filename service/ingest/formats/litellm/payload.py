@@ -130,8 +130,9 @@ class Payload:
                 return money_of_number(str(value))
             if isinstance(value, str):
                 return money_of_text(value)
-        except MoneyError:
-            pass
+        except MoneyError as error:
+            self.note(name, str(error))
+            return None
         self.note(name)
         return None
 
