@@ -49,6 +49,7 @@ class CalledgerSchema(strawberry.Schema):
         operation_name: str | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> ExecutionResult:
+        """Answer by the compiled path where it covers the operation, else by graphql-core; errors are coded."""
         if self.compiled is not None and _may_query(kwargs.get("allowed_operation_types")):
             answered = await self.compiled.answer(query, operation_name, variable_values, context_value)
             if answered is not None:
@@ -100,6 +101,7 @@ def _may_query(allowed: Iterable[OperationType] | None) -> bool:
 
 @cache
 def build_schema(*, compiled: bool = True) -> CalledgerSchema:
+    """The schema, built once in a process. `compiled`: with the compiled path."""
     return CalledgerSchema(
         compiled=compiled,
         query=Query,

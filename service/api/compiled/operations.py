@@ -128,6 +128,7 @@ class _Document:
         self._operations: dict[str | None, _Operation | None] = {}
 
     def operation(self, name: str | None, schema: GraphQLSchema, arguments: Arguments) -> "_Operation | None":
+        """The query called `name`, or the only one for None; None when there is no such query, or it is no query."""
         if name in self._operations:
             return self._operations[name]
         found = [
@@ -162,6 +163,7 @@ class _Operation:
         self._variants: OrderedDict[Hashable, _Variant] = OrderedDict()
 
     async def answer(self, variables: dict[str, Any], context: Context) -> ExecutionResult | None:
+        """The answer for these variables, already charged; None where the ordinary path has to answer."""
         if self._flags is None:
             return None
         simple = self._scalars.coerced(variables) if self._scalars is not None else None

@@ -26,6 +26,7 @@ class Gate(SchemaExtension):
         self._priced: Priced | None = None
 
     def on_validate(self) -> Iterator[None]:
+        """Refuse the validated operation before it runs when it costs too much or asks for a denied field."""
         execution = self.execution_context
         if not execution.pre_execution_errors and execution.graphql_document is not None:
             error = self._refusal()
@@ -81,6 +82,7 @@ def admitted(
     document = SelectionReader(fragments, values.coerced)
 
     def arguments(definition: Any, node: FieldNode) -> Mapping[str, Any]:  # noqa: ANN401 - graphql-core's field
+        """The field's arguments with this request's variables in place."""
         return get_argument_values(definition, node, values)
 
     try:

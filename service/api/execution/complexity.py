@@ -88,6 +88,7 @@ class Pricing:
         return self._directives[key]
 
     def definition(self, type_: str, field_: str) -> Any:  # noqa: ANN401 - graphql-core's field or None
+        """The definition of field `field_` of type `type_`; None when the schema has none."""
         return getattr(self._schema.type_map.get(type_), "fields", {}).get(field_)
 
 
@@ -103,6 +104,9 @@ class _Walk:
         self._visited = 0
 
     def field(self, parent: str, node: FieldNode) -> Priced:
+        """The price of `node`, a field of type `parent`, and of all that is selected under it. Raises
+        TooManyFieldsError.
+        """
         self._visited += 1
         if self._visited > FIELDS_MAX:
             raise TooManyFieldsError("the operation selects too many fields")

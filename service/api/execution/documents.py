@@ -162,6 +162,7 @@ class Preparation(SchemaExtension):
         self._prepared: Prepared | None = None
 
     def on_parse(self) -> Iterator[None]:
+        """Put the document that was read before in the place of Strawberry's own parsing."""
         execution = self.execution_context
         if execution.query:
             self._prepared = documents_of(execution).prepared(execution.query)
@@ -170,6 +171,7 @@ class Preparation(SchemaExtension):
         yield
 
     def on_validate(self) -> Iterator[None]:
+        """Put the remembered result of validation in the place of Strawberry's own."""
         prepared, execution = self._prepared, self.execution_context
         assert prepared is not None, "what is validated was parsed"
         execution.pre_execution_errors = _validate(execution.schema._schema, prepared)

@@ -93,6 +93,7 @@ class _Count:
 
     @property
     def points(self) -> int:
+        """The cost of reading what was counted, in points, rounded down."""
         return int(self._objects * OBJECT_POINTS + self._values * VALUE_POINTS)
 
     def entries_of(self, value: Any) -> Any:  # noqa: ANN401 - a list or an object of JSON
@@ -157,6 +158,7 @@ class Bucket:
 
     @property
     def available(self) -> int:
+        """Cost that can be taken now, rounded down; 0 when in debt."""
         return max(0, int(self._now()))
 
     @property
@@ -202,12 +204,15 @@ class SharedBucket(Bucket):
         self._shared = level
 
     def take(self, cost: int) -> bool:
+        """Whether there is enough for `cost`; if so it is taken, in one step for all processes."""
         return self._shared.change(cost, min(cost, self.capacity))[1]
 
     def spend(self, cost: int) -> None:
+        """Take `cost` from all processes' level, and go into debt for it."""
         self._shared.change(cost)
 
     def give_back(self, cost: int) -> None:
+        """Add `cost` that was taken and not spent to all processes' level."""
         self._shared.change(-cost)
 
     def _now(self) -> float:
@@ -226,6 +231,7 @@ class Buckets:
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
     def of(self, key_id: str) -> Bucket:
+        """The bucket of one API key, made full when it is new. The key longest unused may be forgotten for it."""
         bucket = self._buckets.get(key_id)
         if bucket is None:
             bucket = self._buckets[key_id] = self._new(key_id)
