@@ -91,7 +91,7 @@ async def test_no_wall_is_missing_where_the_owner_may_make_roles(database: Datab
     assert database.missing_protections == ()
 
 
-async def test_missing_walls_are_named_where_the_owner_is_a_superuser(any_server) -> None:
+async def test_missing_protections_are_named_where_the_owner_is_a_superuser(any_server) -> None:
     """An operator who gives a superuser's address is told so."""
     with any_server.database(template=any_server.template()) as url:
         opened = await Database.open(url.replace("calledger_owner", "postgres"))
