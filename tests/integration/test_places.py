@@ -8,7 +8,7 @@ import pytest
 from rows import Shelf, open_shelf
 
 from policies.policy.model import Role
-from service.query.filters.decomposition import question
+from service.query.filters.decomposition import decompose
 from service.query.model.catalog import CALLS
 from service.query.model.predicate import Compare
 from service.query.scan.ranges import CachedRanges, RangeCache
@@ -23,7 +23,7 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
 
 
 async def find(places: RangeCache, shelf: Shelf, name: str, *accounts: int) -> CachedRanges:
-    scope, asked = shelf.scope(Role.VIEWER, *accounts), question(CALLS, Compare("account", "eq", name))
+    scope, asked = shelf.scope(Role.VIEWER, *accounts), decompose(CALLS, Compare("account", "eq", name))
     return places.cached(scope, asked) or await places.load(scope, asked)
 
 
@@ -44,7 +44,7 @@ async def test_an_account_that_is_made_elsewhere_is_found_at_once(shelf: Shelf) 
     places, elsewhere = RangeCache(shelf.accounts), type(shelf.accounts)(shelf.accounts.default_tier)
     assert (await find(places, shelf, "initech")).account_ids == ()
     numbers = await elsewhere.ensure(["initech"])
-    await shelf.accounts.heard("made")
+    await shelf.accounts.on_notice("made")
 
     assert (await find(places, shelf, "initech")).account_ids == (numbers["initech"],)
 

@@ -59,9 +59,9 @@ class ScanRange(NamedTuple):
 async def names_in_scope(accounts: Accounts, scope: Scope, decomposed: DecomposedFilter) -> Mapping[str, int]:
     """Account ids by name, of the accounts that the scope may know. Named accounts not yet cached are looked up."""
     if scope.accounts is not None:
-        await accounts.look_up(numbers=scope.accounts)
+        await accounts.look_up(account_ids=scope.accounts)
     else:
-        await accounts.look_up(names=_account_names(decomposed), numbers=_account_ids(decomposed))
+        await accounts.look_up(names=_account_names(decomposed), account_ids=_account_ids(decomposed))
     return accounts.ids(scope.accounts)
 
 
