@@ -16,11 +16,11 @@ from strawberry.types.graphql import OperationType
 from strawberry.utils.str_converters import to_camel_case
 
 from service.api.compiled.operations import Operations
-from service.api.execution.admission import Gate, overspent
-from service.api.execution.bounds import check_variables, refusal_points
-from service.api.execution.context import Context
+from service.api.execution.admission import Gate
+from service.api.execution.context import Context, overspent
 from service.api.execution.documents import Documents, Preparation
 from service.api.execution.errors import Code, coded, refused
+from service.api.execution.limits import check_variables, refusal_points
 from service.api.execution.tracing import Tracing
 from service.api.mutations import Mutation
 from service.api.query import Query
@@ -53,6 +53,7 @@ class CalledgerSchema(strawberry.Schema):
         operation_name: str | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> ExecutionResult:
+        """Answer by the compiled path where it covers the operation, else by graphql-core; errors are coded."""
         if _may_query(kwargs.get("allowed_operation_types")):
             answered = await self.answer_compiled(query, variable_values, context_value, operation_name)
             if answered is not None:
@@ -155,6 +156,7 @@ class _Names(NameConverter):
 
 @cache
 def build_schema(*, compiled: bool = True) -> CalledgerSchema:
+    """The schema, built once in a process. `compiled`: with the compiled path."""
     return CalledgerSchema(
         compiled=compiled,
         query=Query,

@@ -42,7 +42,7 @@ class HoldKeyName(NamedTuple):
 
 
 class ErasureKeyName(NamedTuple):
-    """The key that seals whom an erasure looks for, until it has looked everywhere."""
+    """The key that seals the name of the person whom an erasure looks for, until it has looked everywhere."""
 
     erasure: UUID
 
@@ -54,7 +54,7 @@ KeyName = PeriodKeyName | AccountKeyName | HoldKeyName | ErasureKeyName
 
 
 def parse_name(text: str) -> KeyName:
-    """The name that prints as `text`; `ValueError` for anything else, a path with dots in it above all."""
+    """The name that prints as `text`; `ValueError` for anything else, such as a path with dots in it."""
     if match := _PERIOD.fullmatch(text):
         return PeriodKeyName(int(match[1]), match[2], match[3])
     if match := _ACCOUNT.fullmatch(text):

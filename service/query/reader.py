@@ -45,6 +45,7 @@ class Reader:
 
     @classmethod
     async def open(cls, database: Database, accounts: Accounts, keyring: Keyring) -> "Reader":
+        """A reader with cursors sealed under the keyring's secret. Raises what the keyring raises."""
         return cls(database, accounts, keyring, Cursors(await keyring.secret("cursor")))
 
     async def page(self, scope: Scope, table: Table, request: PageRequest, wanted: PageSelection) -> Page:
@@ -164,6 +165,7 @@ class Reader:
         return await Discloser(self.keyring, scope, await self.clock.now(), reveal=True).open(row)
 
     def connection(self, scope: Scope) -> "TimedReading":
+        """A context with a connection on which row-level security shows the accounts of `scope` and no others."""
         return TimedReading(self.database, scope.accounts)
 
 

@@ -33,7 +33,7 @@ from service.retention.holds.escrow import ACTIVE, NOT_COPIED, RowsToHold, Whose
 from service.retention.holds.holds import lock_holds
 from service.retention.purge.planning import all_partitions
 from service.retention.rollups.compaction import LOCK as FOLD_LOCK
-from service.retention.rollups.totals import RESTING, forget_empty, take_with
+from service.retention.rollups.totals import FORGET_ACCOUNT, RESTING, forget_empty, take_with
 from service.storage.notices import notify
 
 SWEEP: Final = timedelta(days=2)
@@ -97,7 +97,6 @@ def _delete(store: Store) -> str:
 
 _DELETE: Final = {store: take_with(store, _delete(store)) for store in Store}
 _DELETE_DELTAS: Final = "DELETE FROM usage_delta WHERE account_id = $1"
-_DELETE_CORRECTIONS: Final = "DELETE FROM correction WHERE account_id = $1"
 _END_KEYS: Final = """
     UPDATE api_key SET revoked_at = clock_timestamp()
     WHERE revoked_at IS NULL AND accounts = jsonb_build_array($1::integer)
@@ -220,7 +219,7 @@ async def _erase_account(context: RetentionContext, erasure: RecordedErasure) ->
         await notify(context.owner, "accounts", str(number))
         await notify(context.owner, "keys")
     rows = _count(await context.owner.execute(_DELETE_DELTAS, number))
-    await context.owner.execute(_DELETE_CORRECTIONS, number)
+    await context.owner.execute(FORGET_ACCOUNT, number)
     for part in await all_partitions(context.partitions):
         await _copy_held(context, part, now, number)
         while count := await _delete_some(context, part, now, number):
