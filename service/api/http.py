@@ -68,7 +68,8 @@ class LedgerView(GraphQLView[Context, None]):
 
     def __init__(self, schema: CalledgerSchema, runtime: Runtime, buckets: Buckets) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
-        self._schema = schema
+        assert schema.compiled is not None, "only tests build a schema without"
+        self._compiled = schema.compiled
         self._runtime = runtime
         self._buckets = buckets
         self._authenticate = runtime.authenticator.authenticate
@@ -124,8 +125,8 @@ class LedgerView(GraphQLView[Context, None]):
         context = await self._context(request)
         asked = _asked(await request.read())
         if asked is not None:
-            result = await self._schema.answer_compiled(
-                asked["query"], asked.get("variables"), context, asked.get("operationName")
+            result = await self._compiled.answer(
+                asked["query"], asked.get("operationName"), asked.get("variables"), context
             )
             if result is not None:
                 answer, status = _body_of(result)
