@@ -35,7 +35,7 @@ from service.keyring import Keyring
 from service.logs import get_logger
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
-from service.storage.errors import DatabaseAwayError
+from service.storage.errors import DatabaseUnavailableError
 from service.storage.partitions import Partitions
 
 log = get_logger()
@@ -116,7 +116,7 @@ class Writer:
         `read` makes a report or a rejection of one row; `as_read` for rows that are such already.
 
         Rows are taken from the iterable and read as they are needed. Raises ServiceError only when nothing was stored:
-        QueueFullError when too many calls wait already (`patient` waits instead), DatabaseAwayError. Whoever is
+        QueueFullError when too many calls wait already (`patient` waits instead), DatabaseUnavailableError. Whoever is
         cancelled while waiting has submitted all the same.
         """
         parts = in_parts(rows, read, self._batch_rows, aside=self._aside, is_long=_is_long)
@@ -351,7 +351,7 @@ async def _load_accounts(addressees: AccountResolution, reports: Iterable[Report
     try:
         await addressees.learn(reports)
     except DATABASE_FAULTS as error:
-        raise DatabaseAwayError from error
+        raise DatabaseUnavailableError from error
 
 
 def _chunks(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
