@@ -110,7 +110,7 @@ class Reader:
         if scope.accounts is not None and key.account_id not in scope.accounts:
             return None
         if key.account_id not in self.accounts.names():
-            await self.accounts.look_up(numbers=[key.account_id])
+            await self.accounts.look_up(account_ids=[key.account_id])
         scan_range = scan_range_of_call(scope, self.accounts, key, table.store, await self.clock.now())
         return None if scan_range is None else RowKey(key.account_id, scan_range.tier, key.started_at, str(key.uuid))
 

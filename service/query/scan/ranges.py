@@ -59,9 +59,9 @@ class ScanRange(NamedTuple):
 async def names_in_scope(accounts: Accounts, scope: Scope, asked: Question) -> Mapping[str, int]:
     """Accounts by name that the scope may know of. What is not known of those that are named is looked up first."""
     if scope.accounts is not None:
-        await accounts.look_up(numbers=scope.accounts)
+        await accounts.look_up(account_ids=scope.accounts)
     else:
-        await accounts.look_up(names=_named(asked), numbers=_numbered(asked))
+        await accounts.look_up(names=_named(asked), account_ids=_numbered(asked))
     return accounts.ids(scope.accounts)
 
 

@@ -186,7 +186,7 @@ async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords
     records = await _fetch(reader, request, reading) if reading.plan.pieces else []
     rows = [record for record in records if record["kind"] == ROW]
     if "ACCOUNT" in request.dimensions:
-        await reader.accounts.look_up(numbers={record["account"] for record in rows})
+        await reader.accounts.look_up(account_ids={record["account"] for record in rows})
     return CostRecords(
         rows[: request.first],
         [record for record in records if record["kind"] != ROW],
