@@ -173,7 +173,7 @@ class BatchStore:
                 known.append(call)
             else:
                 call.outcome, call.stored_digest = Status.ACCEPTED, call.digest
-        await _judge_known(connection, known)
+        await _judge_stored(connection, known)
 
     async def _insert_new(self, connection: Connection, calls: Sequence[Prepared]) -> set[tuple[int, str]]:
         try:
@@ -204,7 +204,7 @@ class BatchStore:
             await self._pool.release(connection)
 
 
-async def _judge_known(connection: Connection, known: Sequence[Prepared]) -> None:
+async def _judge_stored(connection: Connection, known: Sequence[Prepared]) -> None:
     """Give calls that are there already their outcomes, and complete those of which the report knows more."""
     stored = await stored_digests(connection, known)
     unsettled: list[Prepared] = []

@@ -35,7 +35,7 @@ def not_stored(error: ServiceError) -> Rejection:
     return Rejection(f"not stored: {error}", Refusal.NOT_STORED)
 
 
-def verdicts_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared | Rejection]) -> Iterator[RowResult]:
+def results_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared | Rejection]) -> Iterator[RowResult]:
     """A verdict for each row."""
     calls = [(outcome.account_id, outcome.id) for outcome in outcomes if isinstance(outcome, Prepared)]
     ids = iter(encode_call_ids(calls))

@@ -12,7 +12,7 @@ from policies.admission.report import ErrorReport
 from service.aside import Aside
 from service.ingest.formats.split import Rejection
 
-SLICE_S: Final = 0.002
+TURN_S: Final = 0.002
 """How long one request works before others get their turn."""
 
 LONG_TEXT_BYTES: Final = 2**16
@@ -38,7 +38,7 @@ class Turn:
     __slots__ = ("until",)
 
     def __init__(self) -> None:
-        self.until = _clock() + SLICE_S
+        self.until = _clock() + TURN_S
 
     @property
     def is_over(self) -> bool:
@@ -54,7 +54,7 @@ class Turn:
             lane = _lanes[loop] = asyncio.Lock()
         await lane.acquire()
         loop.call_soon(lane.release)
-        self.until = _clock() + SLICE_S
+        self.until = _clock() + TURN_S
 
 
 async def in_parts(

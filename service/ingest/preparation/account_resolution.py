@@ -21,7 +21,7 @@ class AccountResolution:
     def __init__(self, accounts: Accounts, principal: Principal) -> None:
         self._accounts = accounts
         self._bound = principal.accounts
-        self._numbers: dict[str, int] = {}
+        self._ids_by_name: dict[str, int] = {}
 
     @property
     def bound(self) -> tuple[int, ...] | None:
@@ -32,17 +32,17 @@ class AccountResolution:
         """Take the account from a report whose account is the key's own whatever it says: then nobody judges it."""
         if self._bound is None or len(self._bound) != 1 or report.source not in _GATEWAY_IDS:
             return
-        if report.account not in self._numbers:
+        if report.account not in self._ids_by_name:
             report.account = None
 
-    async def learn(self, reports: Iterable[Report] = ()) -> None:
+    async def load(self, reports: Iterable[Report] = ()) -> None:
         """Look up, or make, the accounts that `account_of` is asked for next. Admission has passed their names."""
         if self._bound is None:
-            names = {report.account or DEFAULT_ACCOUNT for report in reports} - self._numbers.keys()
+            names = {report.account or DEFAULT_ACCOUNT for report in reports} - self._ids_by_name.keys()
             if names:
-                self._numbers |= await self._accounts.ensure(names)
-        elif not self._numbers:
-            self._numbers = {await self._accounts.name(number): number for number in self._bound}
+                self._ids_by_name |= await self._accounts.ensure(names)
+        elif not self._ids_by_name:
+            self._ids_by_name = {await self._accounts.name(account_id): account_id for account_id in self._bound}
 
     def account_of(self, report: Report) -> int | Rejection | None:
         """The account's number; None when it is still to be learned.
@@ -51,9 +51,9 @@ class AccountResolution:
         """
         if self._bound is None:
             name = report.account or DEFAULT_ACCOUNT
-            return self._numbers.get(name) or self._accounts.cached(name)
-        if report.account in self._numbers:
-            return self._numbers[report.account]
+            return self._ids_by_name.get(name) or self._accounts.cached(name)
+        if report.account in self._ids_by_name:
+            return self._ids_by_name[report.account]
         if len(self._bound) == 1 and (report.account is None or report.source in _GATEWAY_IDS):
             return self._bound[0]
         return NO_ACCOUNT if report.account is None else OTHER_ACCOUNT

@@ -94,8 +94,8 @@ class Preparation:
         # A value past its readable time gets no key: it would be hidden from the first moment on.
         user_token = None
         if admitted.user is not None and started_at >= windows.token:
-            place = (account_id, tier, started_at.toordinal())
-            user_token = (self._tokens.get(place) or await self._tokens_of(call)).of_user(admitted.user)
+            token_key = (account_id, tier, started_at.toordinal())
+            user_token = (self._tokens.get(token_key) or await self._tokens_of(call)).of_user(admitted.user)
         if report.corrects is not None:
             call.correction = self._correction(report, account_id)
             call.id = call.correction.key
@@ -120,7 +120,7 @@ class Preparation:
             started_at = named.started_at
         except OverflowError:
             return Correction(key, source_id=text)
-        return Correction(key, place=(self._accounts.tier(account_id, started_at), started_at, named.uuid.hex))
+        return Correction(key, call_key=(self._accounts.tier(account_id, started_at), started_at, named.uuid.hex))
 
     def _refusal(self, windows: "_Windows", started_at: datetime) -> Rejection:
         if started_at > self._latest:
@@ -132,9 +132,9 @@ class Preparation:
         return windows
 
     async def _tokens_of(self, call: Prepared) -> Tokens:
-        place = (call.account_id, call.tier, call.started_at.toordinal())
+        token_key = (call.account_id, call.tier, call.started_at.toordinal())
         period = self._rules.policy.pseudonym_period
-        tokens = self._tokens[place] = await Tokens.of(
+        tokens = self._tokens[token_key] = await Tokens.of(
             self._keys, account_id=call.account_id, tier=call.tier, moment=call.started_at, period=period
         )
         return tokens

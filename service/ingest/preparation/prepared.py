@@ -30,7 +30,7 @@ class Correction:
     """
 
     key: str
-    place: tuple[int, datetime, str] | None = None
+    call_key: tuple[int, datetime, str] | None = None
     source_id: str | None = None
     refusal: Rejection | None = None
 

@@ -37,11 +37,11 @@ class Tokens:
 
     def of_user(self, user: str) -> int | None:
         """The user's pseudonym; None without a key."""
-        known = self._known.get(user)
-        if known is not None:
-            return known
+        token = self._known.get(user)
+        if token is not None:
+            return token
         if self._tokenizer is None:
             count_unsealed()
             return None
-        known = self._known[user] = self._tokenizer.token(user)
-        return known
+        token = self._known[user] = self._tokenizer.token(user)
+        return token
