@@ -1,4 +1,4 @@
-"""The catalogue (row-level security, triggers, roles), and what lies beside the ledger (columns, notes, mirror)."""
+"""Checks of the catalogue (row-level security, triggers, roles), and of the ledger's columns, notes and mirror."""
 
 from datetime import datetime
 from typing import Final
@@ -21,7 +21,7 @@ _APPEND_ONLY: Final = ("ledger_entry", "ledger_checkpoint")
 
 
 async def check_catalogue(context: RetentionContext, _: datetime) -> Result:
-    """Row-level security, its policies, privileges, roles and triggers are what the code says."""
+    """Row-level security, its policies, privileges, roles and triggers are as the code defines them."""
     async with context.owner.acquire() as connection:
         wrong = [gap.description for gap in await row_security.gaps(connection)]
         wrong += await _roles(connection)
@@ -31,7 +31,7 @@ async def check_catalogue(context: RetentionContext, _: datetime) -> Result:
 
 async def _roles(connection: Connection) -> list[str]:
     rows = await connection.fetch(_ROLES, list(row_security.ROLES))
-    return [f"the role `{row['rolname']}` passes by row-level security" for row in rows]
+    return [f"the role `{row['rolname']}` bypasses row-level security" for row in rows]
 
 
 async def _triggers(connection: Connection) -> list[str]:
@@ -51,24 +51,24 @@ async def _triggers(connection: Connection) -> list[str]:
 
 
 async def check_ledger_columns(context: RetentionContext, _: datetime) -> Result:
-    """The columns beside each leaf say what the leaf says."""
+    """The columns next to each leaf agree with the leaf."""
     if not isinstance(context.ledger, Ledger):
         return [], "there is no ledger"
-    return await check_columns(context.ledger), "what stands beside the leaves is what they say"
+    return await check_columns(context.ledger), "the columns next to the leaves agree with them"
 
 
 async def check_ledger_notes(context: RetentionContext, _: datetime) -> Result:
-    """Every note is the one that was written, or was erased on record."""
+    """Every note is the one that was written, or its erasure is recorded."""
     return await check_notes(context.ledger) if isinstance(context.ledger, Ledger) else ([], "there is no ledger")
 
 
 async def check_ledger_mirror(context: RetentionContext, _: datetime) -> Result:
-    """The mirror is whole, and the same as the database."""
+    """The mirror is complete, and the same as the database."""
     return await check_mirror(context.ledger) if isinstance(context.ledger, Ledger) else ([], "there is no ledger")
 
 
 async def check_history(context: RetentionContext, _: datetime) -> Result:
-    """The ledger still begins with what the keyring remembers of it."""
+    """The ledger still begins with what the keyring noted of it."""
     if not isinstance(context.ledger, Ledger):
         return [], "there is no ledger"
     problem = await history_problem(context.ledger)
