@@ -91,7 +91,7 @@ class Desk:
             raise ForbiddenError("reporting calls needs a key of the role `ingest` or `admin`")
         body = await read_body(request, max_bytes=self._max_body_bytes)
         texts = await in_turns(splitting(body))
-        verdicts = await self._writer.submit_texts(texts, form.reader(body), principal, source=form.source)
+        verdicts = await self._writer.submit(texts, form.reader(body), principal, source=form.source)
         await self._refusals.refuse_rows(form.source, principal, verdicts)
         return web.Response(body=await answer(verdicts), content_type="application/json")
 

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeGuard
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse, specified_rules, validate
+from graphql import (
+    DirectiveNode,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    Node,
+    OperationDefinitionNode,
+    VariableNode,
+    parse,
+    specified_rules,
+    validate,
+)
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
@@ -29,6 +40,7 @@ ERRORS_MAX: Final = 3
 """Mistakes of a document that are told: each repeats a part of it."""
 SHORT_CHARACTERS: Final = 500
 """A document up to this size is read on the event loop: it takes a few milliseconds at worst."""
+_DIRECTIVES: Final = frozenset({"skip", "include"})
 _RULES: Final = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
 
@@ -164,3 +176,27 @@ class Preparation(SchemaExtension):
         assert prepared is not None, "what is validated was parsed"
         execution.pre_execution_errors = _validate(execution.schema._schema, prepared)
         yield
+
+
+def directive_variables(document: DocumentNode) -> tuple[str, ...] | None:
+    """The variables that decide what is included; None when a directive is not one of those that do."""
+    names: set[str] = set()
+    for node in _nodes(document):
+        if isinstance(node, DirectiveNode):
+            if node.name.value not in _DIRECTIVES:
+                return None
+            names |= {inner.name.value for inner in _nodes(node) if isinstance(inner, VariableNode)}
+    return tuple(sorted(names))
+
+
+def _nodes(start: Node) -> Iterator[Node]:
+    pending = [start]
+    while pending:
+        node = pending.pop()
+        yield node
+        for key in node.keys:
+            value = getattr(node, key, None)
+            if isinstance(value, Node):
+                pending.append(value)
+            elif isinstance(value, list | tuple):
+                pending += [item for item in value if isinstance(item, Node)]

@@ -5,10 +5,12 @@ This is one of the two places where the policy is enforced: nothing is stored bu
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
+
+import msgspec
 
 from policies import Admitted, Report, Source, Store, UnchangedReport
 from policies.admission.call import REJECTED_ACCOUNT, REJECTED_CURRENCY
@@ -18,7 +20,7 @@ from service.errors import ServiceError
 from service.ingest.amendments.bills import Bills
 from service.ingest.amendments.completion import outcome_behind
 from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedError
-from service.ingest.formats.split import Rejection, Row
+from service.ingest.formats.split import Rejection
 from service.ingest.metrics import QUEUED_ROWS, count_rows
 from service.ingest.pipeline.batch_store import BatchStore
 from service.ingest.pipeline.outcomes import not_stored, settled, verdicts_of
@@ -110,33 +112,23 @@ class Writer:
         self._aside.close()
 
     async def submit(
-        self, rows: Iterable[Report | Rejection], principal: Principal, *, source: Source, patient: bool = False
-    ) -> list[RowResult]:
-        """Store the reports among `rows`, and return once they are on disk: a verdict for each row, in order.
-
-        Rows are taken from the iterable as they are needed. Raises ServiceError only when nothing was stored:
-        QueueFullError when too many calls wait already (`patient` waits instead), DatabaseAwayError. Whoever is
-        cancelled while waiting has submitted all the same.
-        """
-        parts = in_parts(rows, _same, self._batch_rows, aside=self._aside, is_long=_never)
-        return await self.submit_parts(parts, principal, source=source, patient=patient)
-
-    async def submit_texts(
-        self, texts: Iterable[Row], read: Callable[[Row], Report | Rejection], principal: Principal, *, source: Source
-    ) -> list[RowResult]:
-        """As `submit`, of rows that are still to be read."""
-        parts = in_parts(texts, read, self._batch_rows, aside=self._aside, is_long=_is_long)
-        return await self.submit_parts(parts, principal, source=source)
-
-    async def submit_parts(
         self,
-        parts: AsyncIterator[list[Report | Rejection]],
+        rows: Iterable[_Row],
+        read: Callable[[_Row], Report | Rejection],
         principal: Principal,
         *,
         source: Source,
         patient: bool = False,
     ) -> list[RowResult]:
-        """As `submit`, of rows that come in parts."""
+        """Read `rows`, store the reports among them, and return once they are on disk: a result per row, in order.
+
+        `read` makes a report or a rejection of one row; `as_read` for rows that are such already.
+
+        Rows are taken from the iterable and read as they are needed. Raises ServiceError only when nothing was stored:
+        QueueFullError when too many calls wait already (`patient` waits instead), DatabaseAwayError. Whoever is
+        cancelled while waiting has submitted all the same.
+        """
+        parts = in_parts(rows, read, self._batch_rows, aside=self._aside, is_long=_is_long)
         verdicts: list[RowResult] = []
         addressees = AccountResolution(self._accounts, principal)
         stored = False
@@ -364,16 +356,13 @@ class Writer:
                     calls.append(follower)
 
 
-def _same(row: Report | Rejection) -> Report | Rejection:
+def as_read(row: Report | Rejection) -> Report | Rejection:
+    """A row that was read before, for `Writer.submit`."""
     return row
 
 
-def _never(_: object) -> bool:
-    return False
-
-
-def _is_long(text: Row) -> bool:
-    return len(text) > LONG_TEXT_BYTES
+def _is_long(row: object) -> bool:
+    return isinstance(row, bytes | msgspec.Raw) and len(row) > LONG_TEXT_BYTES
 
 
 async def _load_accounts(addressees: AccountResolution, reports: Iterable[Report] = ()) -> None:

@@ -23,8 +23,9 @@ from service.ingest.formats.native.fields import CONTENT_FIELDS, CURRENCY, Error
 from service.ingest.formats.rejections import ERROR_FORM, MOMENT_FORM, RowError, wrong_json
 from service.ingest.formats.row_repair import repaired
 from service.ingest.formats.split import Rejection, Row, split_rows
-from service.ingest.formats.timestamps import MomentError, moment_of_text
+from service.ingest.formats.timestamps import moment_of_text
 from service.ingest.refusals import Refusal
+from service.rfc3339 import MomentError
 
 _DEFAULT_CURRENCY: Final = "USD"
 _NUL_ESCAPE: Final = b"\\u0000"
