@@ -29,8 +29,8 @@ DETAILS = ErrorDetails(
     ("limit for ", ("email", "canary@example.org"), ' "ä" \\ 😀 \u2028'),
     {
         "temperature": Parameter(ParameterAction.KEPT, ("0.2",)),
-        "user": Parameter(ParameterAction.MASKED, ('"', ("email", "canary"), '"')),
-        "prompt": Parameter(ParameterAction.DROPPED, None),
+        "model": Parameter(ParameterAction.MASKED, ('"', ("email", "canary"), '"')),
+        "seed": Parameter(ParameterAction.DROPPED, None),
     },
 )
 TEXTS = [None, "gpt-4o", "ä", '"quoted" \\ \x7f', "😀\u2028", "", "a/b", "null", "\t"]
