@@ -45,6 +45,7 @@ class Reader:
 
     @classmethod
     async def open(cls, database: Database, accounts: Accounts, keyring: Keyring) -> "Reader":
+        """A reader with cursors sealed under the keyring's secret. Raises what the keyring raises."""
         return cls(database, accounts, keyring, Cursors(await keyring.secret("cursor")))
 
     async def page(self, scope: Scope, table: Table, request: PageRequest, wanted: PageSelection) -> Page:
@@ -109,7 +110,7 @@ class Reader:
         if scope.accounts is not None and key.account_id not in scope.accounts:
             return None
         if key.account_id not in self.accounts.names():
-            await self.accounts.look_up(numbers=[key.account_id])
+            await self.accounts.look_up(account_ids=[key.account_id])
         scan_range = scan_range_of_call(scope, self.accounts, key, table.store, await self.clock.now())
         return None if scan_range is None else RowKey(key.account_id, scan_range.tier, key.started_at, str(key.uuid))
 
@@ -164,6 +165,7 @@ class Reader:
         return await Discloser(self.keyring, scope, await self.clock.now(), reveal=True).open(row)
 
     def connection(self, scope: Scope) -> "TimedReading":
+        """A context with a connection on which row-level security shows the accounts of `scope` and no others."""
         return TimedReading(self.database, scope.accounts)
 
 

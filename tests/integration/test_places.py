@@ -44,7 +44,7 @@ async def test_an_account_that_is_made_elsewhere_is_found_at_once(shelf: Shelf) 
     places, elsewhere = RangeCache(shelf.accounts), type(shelf.accounts)(shelf.accounts.default_tier)
     assert (await find(places, shelf, "initech")).asked == ()
     numbers = await elsewhere.ensure(["initech"])
-    await shelf.accounts.heard("made")
+    await shelf.accounts.on_notice("made")
 
     assert (await find(places, shelf, "initech")).asked == (numbers["initech"],)
 

@@ -9,20 +9,17 @@ nothing had been tried, so a mistake of a caller is refused, coded and placed th
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 from graphql import (
-    DirectiveNode,
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
-    Node,
     OperationDefinitionNode,
     OperationType,
-    VariableNode,
     get_argument_values,
     located_error,
 )
@@ -31,12 +28,13 @@ from strawberry.types.execution import ExecutionResult
 
 from policies.policy.model import Policy, View
 from service.api.compiled.arguments import Arguments, signature
-from service.api.compiled.plan import Connection, Root, Shaping, root_field
-from service.api.compiled.templates import NoTemplateError, Scalars, Template
-from service.api.execution.admission import admitted, charge, settle
-from service.api.execution.bounds import QUERY_POINTS_MAX, points_of
-from service.api.execution.complexity import Priced
-from service.api.execution.context import Context
+from service.api.compiled.plan import Connection, NoTemplateError, Root, Scalars, Shaping, Template, root_field
+from service.api.execution.admission import admitted
+from service.api.execution.context import Context, Priced, charge, settle, too_large
+from service.api.execution.documents import directive_variables
+from service.api.execution.errors import code_errors
+from service.api.execution.limits import QUERY_POINTS_MAX, points_of
+from service.api.execution.tracing import Tracing
 from service.errors import RequestError
 from service.query.authorization.selection_set import SelectionReader, fragments_of
 from service.query.model.errors import QueryTimeoutError
@@ -52,7 +50,6 @@ _ADMITTED_MAX: Final = 64
 # A union written in place is made anew each time.
 _NAME: Final = (str, type(None))
 _VARIABLES: Final = (dict, type(None))
-_DIRECTIVES: Final = frozenset({"skip", "include"})
 
 Roots = list[tuple[str, Root | None]]
 """Root fields by response key; None: `__typename`."""
@@ -80,11 +77,12 @@ class _Variant:
 class Operations:
     """The compiled operations of one schema, the least recently used forgotten first."""
 
-    def __init__(self, schema: Any) -> None:  # noqa: ANN401 - the Strawberry schema, which imports this module
+    def __init__(self, schema: Any, tracing: Tracing) -> None:  # noqa: ANN401 - Strawberry's, which imports this module
         self._schema: GraphQLSchema = schema._schema  # graphql-core's schema has no public name
         self._arguments = Arguments(schema)
         self._documents: OrderedDict[str, _Document] = OrderedDict()
         self._nodes = 0
+        self._tracing = tracing
         self.answered = 0
 
     def offer(self, query: str, document: DocumentNode, nodes: int) -> None:
@@ -96,7 +94,17 @@ class Operations:
                 self._nodes -= self._documents.popitem(last=False)[1].nodes
 
     async def answer(self, query: object, name: object, variables: object, context: Context) -> ExecutionResult | None:
-        """The answer, or None: take the ordinary path."""
+        """The answer, or None: take the ordinary path. The request's parts are as they came."""
+        begun = self._tracing.begin()
+        result = too_large(variables, context) or await self._answer(query, name, variables, context)
+        if result is None:
+            return None
+        if result.errors:
+            code_errors(result, context.request_id)
+        self._tracing.end(begun, "compiled", result, context)
+        return result
+
+    async def _answer(self, query: object, name: object, variables: object, context: Context) -> ExecutionResult | None:
         if not isinstance(query, str) or not isinstance(name, _NAME) or not isinstance(variables, _VARIABLES):
             return None
         large = context.variable_points > QUERY_POINTS_MAX
@@ -120,6 +128,7 @@ class _Document:
         self._operations: dict[str | None, _Operation | None] = {}
 
     def operation(self, name: str | None, schema: GraphQLSchema, arguments: Arguments) -> "_Operation | None":
+        """The query called `name`, or the only one for None; None when there is no such query, or it is no query."""
         if name in self._operations:
             return self._operations[name]
         found = [
@@ -149,11 +158,12 @@ class _Operation:
         self._node = operation
         self._fragments = fragments_of(document)
         self._arguments = arguments
-        self._flags = _directive_variables(document)
+        self._flags = directive_variables(document)
         self._scalars: Scalars | None = None
         self._variants: OrderedDict[Hashable, _Variant] = OrderedDict()
 
     async def answer(self, variables: dict[str, Any], context: Context) -> ExecutionResult | None:
+        """The answer for these variables, already charged; None where the ordinary path has to answer."""
         if self._flags is None:
             return None
         simple = self._scalars.coerced(variables) if self._scalars is not None else None
@@ -333,27 +343,3 @@ class _Failed(NamedTuple):
     """In place of the data of a root field."""
 
     error: GraphQLError
-
-
-def _directive_variables(document: DocumentNode) -> tuple[str, ...] | None:
-    """The variables that decide what is included; None when a directive is not one of those that do."""
-    names: set[str] = set()
-    for node in _nodes(document):
-        if isinstance(node, DirectiveNode):
-            if node.name.value not in _DIRECTIVES:
-                return None
-            names |= {inner.name.value for inner in _nodes(node) if isinstance(inner, VariableNode)}
-    return tuple(sorted(names))
-
-
-def _nodes(start: Node) -> Iterator[Node]:
-    pending = [start]
-    while pending:
-        node = pending.pop()
-        yield node
-        for key in node.keys:
-            value = getattr(node, key, None)
-            if isinstance(value, Node):
-                pending.append(value)
-            elif isinstance(value, list | tuple):
-                pending += [item for item in value if isinstance(item, Node)]

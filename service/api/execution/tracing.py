@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from strawberry.types.execution import ExecutionResult
 
 from service.api.execution.context import Context
-from service.api.execution.metrics import TIMINGS
+from service.api.execution.metrics import observe_operation
 from service.logs import get_logger
 
 try:
@@ -41,7 +41,7 @@ Hook = Callable[[Trace], None]
 
 def observe(trace: Trace) -> None:
     """Add the operation to `/metrics`."""
-    TIMINGS.observe(trace.path, trace.seconds, failed=bool(trace.codes))
+    observe_operation(trace.path, trace.seconds, failed=bool(trace.codes))
 
 
 def span(trace: Trace) -> None:
@@ -76,6 +76,7 @@ class Tracing:
         return time.time_ns(), time.perf_counter()
 
     def end(self, begun: tuple[int, float], path: str, result: ExecutionResult, context: Any) -> None:  # noqa: ANN401
+        """Hand the operation that `begin` began to every hook; `path` is `compiled` or `ordinary`."""
         seconds = time.perf_counter() - begun[1]
         cost, rows = (context.requested_cost, sum(context.sizes.values())) if isinstance(context, Context) else (0, 0)
         codes = tuple(str((error.extensions or {}).get("code")) for error in result.errors) if result.errors else ()

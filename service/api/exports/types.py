@@ -9,8 +9,7 @@ from uuid import UUID
 
 import strawberry
 
-from service.api.execution.admission import throttled
-from service.api.execution.context import Context
+from service.api.execution.context import Context, throttled
 from service.api.retention.types import decode_id, encode_id
 from service.api.types.calls import Node
 from service.api.types.scalars import BigInt, Digest, big_int
@@ -58,6 +57,7 @@ class Export(Node):
 
 
 def encode_export_id(id_: UUID) -> strawberry.ID:
+    """The id of an export as clients see it: `exp_` and 26 characters."""
     return encode_id(PREFIX, id_)
 
 
@@ -77,6 +77,7 @@ def throttled_when_busy(context: Context) -> Iterator[None]:
 
 
 def export_node(record: ExportRecord) -> Export:
+    """The stored export as the schema shows it; URL and manifest only once its file is ready."""
     id_, ready = encode_export_id(record.id), record.state is StoredState.READY
     return Export(
         id=id_,

@@ -58,6 +58,7 @@ class Viewer:
 
 
 async def resolve_viewer(context: Context) -> Viewer:
+    """The caller's key: its role, the names of its accounts (None: all of them), its end."""
     scope = context.scope
     accounts = context.reader.accounts
     names = None if scope.accounts is None else sorted([await accounts.name(number) for number in scope.accounts])

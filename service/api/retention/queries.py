@@ -166,6 +166,7 @@ class RetentionQuery:
         async with reading(context) as connection:
 
             async def fetch(size: int, position: Position | None) -> list[holds.RecordedHold]:
+                """At most `size` holds after `position`, newest first."""
                 return await holds.page_holds(connection, size, after=position, active=wanted, accounts=accounts)
 
             page = await _page(info, f"holds {wanted}", first, after, fetch, lambda hold: (hold.placed_at, hold.id))
@@ -181,6 +182,7 @@ class RetentionQuery:
         async with reading(context) as connection:
 
             async def fetch(size: int, position: Position | None) -> list[erasures.RecordedErasure]:
+                """At most `size` erasures after `position`, newest first."""
                 return await erasures.page_erasures(connection, size, position, accounts)
 
             page = await _page(info, "erasures", first, after, fetch, lambda one: (one.requested_at, one.id))

@@ -285,6 +285,7 @@ def decode_id(kind: str, text: str) -> UUID | None:
 
 
 def hold_node(hold: holds.RecordedHold, account: str) -> Hold:
+    """The stored hold as the schema shows it; `account` is its account's name."""
     scope = HoldScope(
         account=account,
         from_=hold.start,
@@ -317,6 +318,7 @@ def entry_index(index: int | None) -> BigInt:
 
 
 def partition_node(retention: RetentionContext, part: Partition) -> PurgedPartition:
+    """The partition of a purge as the schema shows it, its tier by name."""
     tier = retention.policy().tier_number(part.tier)
     return PurgedPartition(
         name=part.name,
@@ -330,6 +332,7 @@ def partition_node(retention: RetentionContext, part: Partition) -> PurgedPartit
 
 
 def purge_node(retention: RetentionContext, run: runs.Run) -> PurgeRun:
+    """The stored purge as the schema shows it, with its partitions."""
     gone = run.finished_at if run.keys_destroyed else None
     return PurgeRun(
         id=encode_id("purge", run.id),
@@ -348,6 +351,7 @@ def purge_node(retention: RetentionContext, run: runs.Run) -> PurgeRun:
 
 
 def erasure_node(erasure: erasures.RecordedErasure, account: str) -> Erasure:
+    """The stored erasure as the schema shows it; `account` is its account's name."""
     return Erasure(
         id=encode_id("erasure", erasure.id),
         kind=ErasureKind[erasure.kind.name],
@@ -364,6 +368,7 @@ def erasure_node(erasure: erasures.RecordedErasure, account: str) -> Erasure:
 
 
 def class_node(found: report.ClassState) -> ClassRetention:
+    """The retention of one class, tier and store as the schema shows it."""
     keys = found.keys
     return ClassRetention(
         name=_class(found.window.data_class),

@@ -260,6 +260,7 @@ class _Shower:
         self._shown = {name for name in query.NEEDS if scope.views.get(f"{type_}.{name}") is View.SEE}
 
     def values(self, figures: query.Figures, asked: frozenset[str] | None) -> dict[str, Any]:
+        """The fields of `CostFigures` that are asked for and may be shown, by their Python names."""
         names = (asked or frozenset()) & self._shown
         sums = figures.sums
         values: dict[str, Any] = {}

@@ -61,6 +61,7 @@ class GroupsPage:
     binding: bytes
 
     def cursor(self, row: Row) -> str:
+        """The cursor of `row` in this order."""
         key = row["order_0"]
         value = key if isinstance(key, int) else microseconds(key)
         return self.cursors.seal((value, row["fingerprint"]), self.binding)

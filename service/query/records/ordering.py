@@ -48,6 +48,7 @@ class Cursors:
         return hashlib.sha256(parts.encode("utf-8", "backslashreplace")).digest()
 
     def seal(self, position: Position, binding: bytes) -> str:
+        """The cursor of `position`: opaque text that only `open` with the same `binding` reads (AES-SIV, RFC 5297)."""
         sealed = self._siv.encrypt(orjson.dumps(position), [binding])
         return binascii.b2a_base64(sealed, newline=False).translate(_URLSAFE, b"=").decode()
 
@@ -84,6 +85,7 @@ def microseconds(moment: datetime) -> int:
 
 
 def from_microseconds(count: int) -> datetime:
+    """The moment so many microseconds after 1970-01-01 UTC."""
     return _EPOCH + count * _MICROSECOND
 
 
@@ -125,6 +127,7 @@ class Ordering:
         return {self.table.time: self.table.time, "id": "id", **keys}
 
     def order_by(self, *, backward: bool) -> str:
+        """The text after `ORDER BY`. `backward`: in the opposite direction, from the end of the list."""
         terms = [
             f"{self._name(index)} {_direction(descending != backward)} {'NULLS FIRST' if backward else 'NULLS LAST'}"
             for index, (_, descending) in enumerate(self.terms)

@@ -90,6 +90,7 @@ class ListRead(NamedTuple):
         """The filter, for one scan range."""
 
         def render(scan_range: ScanRange) -> str:
+            """The filter as SQL for the rows of one scan range."""
             branch = Branch(scan_range.tier, scan_range.readable, self.names, self.users)
             return Where(self.table.filters, params, branch).render(self.predicate)
 
@@ -116,6 +117,7 @@ class Page(NamedTuple):
     account: int | None
 
     def cursor(self, row: Row) -> str:
+        """The cursor of `row` in this order and for this list."""
         return self.cursors.seal(self.ordering.position(row), self.binding)
 
 
@@ -175,6 +177,7 @@ def _limits(reading: ListRead) -> tuple[datetime, datetime]:
 
 
 def shown_fields(reading: ListRead, selection: Selection) -> frozenset[str]:
+    """The fields of `selection` that the policy lets this scope see; none where there is nothing to read."""
     if not reading.scan_ranges:
         return frozenset()
     return project(reading.table, selection, selection, reading.scope, Params(), reading.scan_ranges[0]).shown
@@ -272,6 +275,7 @@ class _Fetcher:
             conditions.append(lambda _, text=text: text)
 
         def columns(scan_range: ScanRange) -> Mapping[str, str]:
+            """The columns of one scan range: the selected ones, and those of the order."""
             return {**self._project(params, scan_range).columns, **self._ordering.columns()}
 
         order_by = self._ordering.order_by(backward=backward)

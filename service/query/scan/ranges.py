@@ -59,9 +59,9 @@ class ScanRange(NamedTuple):
 async def names_in_scope(accounts: Accounts, scope: Scope, asked: Question) -> Mapping[str, int]:
     """Accounts by name that the scope may know of. What is not known of those that are named is looked up first."""
     if scope.accounts is not None:
-        await accounts.look_up(numbers=scope.accounts)
+        await accounts.look_up(account_ids=scope.accounts)
     else:
-        await accounts.look_up(names=_named(asked), numbers=_numbered(asked))
+        await accounts.look_up(names=_named(asked), account_ids=_numbered(asked))
     return accounts.ids(scope.accounts)
 
 
@@ -160,6 +160,7 @@ def scan_ranges_of(
 
 
 def scan_range_of(scope: Scope, tier: int, numbers: tuple[int, ...] | None, store: Store, now: datetime) -> ScanRange:
+    """The range of one tier and of these account ids (None: all) that the policy in force lets be read at `now`."""
     if store is Store.CALL_ERROR and scope.policy.action(ERROR_RECORD[0]) is Action.DROP:
         # What an earlier policy kept is served no more; it goes with its partition.
         return ScanRange(tier, numbers, FAR_FUTURE, now, scope.policy)
@@ -176,6 +177,7 @@ def scan_range_of_call(scope: Scope, accounts: Accounts, key: CallKey, store: St
 
 
 def earliest(scan_ranges: Iterable[ScanRange]) -> datetime:
+    """The oldest moment that any of the ranges reaches; far in the future when there are none."""
     return min([scan_range.cutoff for scan_range in scan_ranges], default=FAR_FUTURE)
 
 

@@ -86,7 +86,7 @@ async def _read(
 async def _named(reader: UsageReader, values: Sequence[FacetValue]) -> list[FacetValue]:
     """Accounts by name instead of by number."""
     counts = {int(one.value): one.count for one in values if one.value is not None}
-    await reader.accounts.look_up(numbers=counts)
+    await reader.accounts.look_up(account_ids=counts)
     names = reader.accounts.names()
     return [FacetValue(names[number], count) for number, count in counts.items() if number in names]
 

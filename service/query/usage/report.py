@@ -118,6 +118,8 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
+    """One row of a cost report: its group, and the figures of it."""
+
     key: GroupKey
     figures: Figures
 
@@ -145,6 +147,8 @@ class CostRecords:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
+    """A cost report: rows in the asked order, totals, and what they cover. `truncated`: there are more rows."""
+
     rows: Sequence[CostRow]
     totals: Sequence[Figures]
     coverage: Coverage
@@ -182,7 +186,7 @@ async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords
     records = await _fetch(reader, request, reading) if reading.plan.pieces else []
     rows = [record for record in records if record["kind"] == ROW]
     if "ACCOUNT" in request.dimensions:
-        await reader.accounts.look_up(numbers={record["account"] for record in rows})
+        await reader.accounts.look_up(account_ids={record["account"] for record in rows})
     return CostRecords(
         rows[: request.first],
         [record for record in records if record["kind"] != ROW],

@@ -26,7 +26,7 @@ _APPEND_ONLY: Final = ("ledger_entry", "ledger_checkpoint")
 async def check_catalogue(context: RetentionContext, _: datetime) -> Result:
     """Row-level security, its policies, privileges and triggers are what the code says."""
     async with context.owner.acquire() as connection:
-        wrong = [gap.said for gap in await row_security.gaps(connection)]
+        wrong = [gap.description for gap in await row_security.gaps(connection)]
         wrong += await _triggers(connection)
     return wrong, "policies, privileges and triggers are as they were made"
 
