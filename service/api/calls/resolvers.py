@@ -80,7 +80,7 @@ def merged(one: Tree, other: Tree) -> Tree:
     return {name: merged(one.get(name, {}), other.get(name, {})) for name in {**one, **other}}
 
 
-def wanted(tree: Tree) -> PageSelection:
+def page_selection(tree: Tree) -> PageSelection:
     """What a connection's selection needs to be read: rows, neighbours, the total, columns."""
     info = tree.get("pageInfo", {})
     cursors = "startCursor" in info or "endCursor" in info
@@ -99,7 +99,7 @@ async def resolve_calls(
     """A page of calls inside the caller's scope. Raises BadInputError for arguments that do not fit."""
     tree, context = tree_of(info), info.context
     request = to_request(filter_, order_by, slicing)
-    page = await context.reader.page(context.scope, CALLS, request, wanted(tree))
+    page = await context.reader.page(context.scope, CALLS, request, page_selection(tree))
     nodes = await Mapper(context.reader, context.scope).calls(page.rows, row_selection(tree))
     _note(info, page.rows)
     return CallConnection(
@@ -116,7 +116,7 @@ async def resolve_errors(
     """A page of error details inside the caller's scope. Raises BadInputError for arguments that do not fit."""
     tree, context = tree_of(info), info.context
     request = to_request(filter_, order_by, slicing)
-    page = await context.reader.page(context.scope, ERRORS, request, wanted(tree))
+    page = await context.reader.page(context.scope, ERRORS, request, page_selection(tree))
     nodes = await Mapper(context.reader, context.scope).errors(page.rows, row_selection(tree))
     _note(info, page.rows)
     return CallErrorConnection(

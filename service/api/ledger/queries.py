@@ -11,7 +11,7 @@ import strawberry
 from strawberry import Some
 
 from policies.policy.roots import CEILINGS
-from service.api.calls.resolvers import Slicing, tree_of, wanted
+from service.api.calls.resolvers import Slicing, page_selection, tree_of
 from service.api.execution.context import Context
 from service.api.ledger.types import (
     Checkpoint,
@@ -169,7 +169,7 @@ def _kinds(wanted_: LedgerKindFilter) -> tuple[LedgerKind, ...] | None:
 
 
 async def _entries(info: Info, selection: Selection, first: Any, after: Any) -> LedgerEntryConnection:  # noqa: ANN401
-    context, asked = info.context, wanted(tree_of(info))
+    context, asked = info.context, page_selection(tree_of(info))
     ledger, size = ledger_of(context), Slicing(None if first is UNSET else first).size
     cursors = Cursors(await context.reader.keyring.secret("cursor"))
     binding = Cursors.binding("ledger", selection.parameters())
