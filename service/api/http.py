@@ -32,7 +32,7 @@ from service.query.model.errors import BadInputError
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.runtime.runtime import Runtime
-from service.storage.errors import DatabaseAwayError, is_away
+from service.storage.errors import DatabaseUnavailableError, is_unavailable
 
 log = get_logger()
 
@@ -150,8 +150,8 @@ class LedgerView(GraphQLView[Context, None]):
             if self._reader is None:
                 self._reader = await Reader.open(runtime.database, runtime.accounts, runtime.keyring)
         except Exception as error:
-            if is_away(error):
-                raise DatabaseAwayError from error
+            if is_unavailable(error):
+                raise DatabaseUnavailableError from error
             raise
         scope = self._scope_of(principal, runtime.applied.policy)
         bucket = self._buckets.of(principal.key_id)

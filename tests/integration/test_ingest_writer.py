@@ -22,7 +22,7 @@ from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.writer import as_read
 from service.ingest.prices.price_file import shipped_prices
 from service.ingest.results import RowResult, Status
-from service.storage.errors import DatabaseAwayError
+from service.storage.errors import DatabaseUnavailableError
 from service.storage.ids import decode_call_id
 from service.storage.schema.models import AccountTier
 from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
@@ -615,7 +615,7 @@ async def test_connections_killed_under_load_lose_and_double_nothing(ingest: Ing
             rows = [call(f"{name}-{turn}-{n}", amount="0.01", input_tokens=1, latency_ms=5) for n in range(20)]
             try:
                 verdicts = await ingest.report(*rows)
-            except DatabaseAwayError:
+            except DatabaseUnavailableError:
                 unknown += len(rows)
                 continue
             acknowledged.update(row["id"] for row, verdict in zip(rows, verdicts, strict=True) if verdict.id)
@@ -653,7 +653,7 @@ async def test_database_that_is_away_stores_nothing_and_says_so(ingest: Ingest) 
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE pid <> pg_backend_pid() AND usename = current_user AND datname = current_database()"
         )
-        with pytest.raises(DatabaseAwayError):
+        with pytest.raises(DatabaseUnavailableError):
             await ingest.report(call("a"))
     finally:
         await operator.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1")

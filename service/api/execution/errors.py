@@ -24,7 +24,7 @@ from service.log_redaction import guarded
 from service.logs import get_logger
 from service.query.model.errors import OutOfRetentionError, QueryTimeoutError
 from service.storage.control.exports import ExportBusyError
-from service.storage.errors import is_away
+from service.storage.errors import is_unavailable
 
 log = get_logger()
 
@@ -95,7 +95,7 @@ def code_of(error: GraphQLError) -> Code:
     for type_, code in _CODES:
         if isinstance(original, type_):
             return code
-    if is_away(original):
+    if is_unavailable(original):
         return Code.UNAVAILABLE
     if error.path is None and (original is None or isinstance(original, GraphQLError | ValueError)):
         return Code.BAD_USER_INPUT if _VALUE.match(error.message) else Code.GRAPHQL_VALIDATION_FAILED
