@@ -2,15 +2,17 @@
 
 import sys
 from collections.abc import Iterable
-from functools import cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, Final
 
 import strawberry
 from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.name_converter import HasGraphQLName, NameConverter
 from strawberry.types import ExecutionContext
 from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
+from strawberry.utils.str_converters import to_camel_case
 
 from service.api.compiled.operations import Operations
 from service.api.execution.admission import Gate
@@ -99,6 +101,16 @@ def _may_query(allowed: Iterable[OperationType] | None) -> bool:
     return allowed is None or OperationType.QUERY in allowed
 
 
+_in_camel_case: Final = lru_cache(maxsize=4096)(to_camel_case)
+
+
+class _Names(NameConverter):
+    """Strawberry's own, which makes the name of each field anew for every object of every argument."""
+
+    def get_graphql_name(self, obj: HasGraphQLName) -> str:
+        return obj.graphql_name or _in_camel_case(obj.python_name)
+
+
 @cache
 def build_schema(*, compiled: bool = True) -> CalledgerSchema:
     """The schema, built once in a process. `compiled`: with the compiled path."""
@@ -111,7 +123,7 @@ def build_schema(*, compiled: bool = True) -> CalledgerSchema:
             Preparation,
             Gate,
         ],
-        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
+        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True, name_converter=_Names()),
     )
 
 

@@ -5,6 +5,7 @@ each other: what would make it long is counted first, in one walk over the docum
 takes tens of milliseconds the first time, and so a thread reads it, and not the event loop.
 """
 
+import gc
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ ERRORS_MAX: Final = 3
 """Mistakes of a document that are told: each repeats a part of it."""
 SHORT_CHARACTERS: Final = 500
 """A document up to this size is read on the event loop: it takes a few milliseconds at worst."""
+_YOUNG_MAX: Final = 10_000
 _DIRECTIVES: Final = frozenset({"skip", "include"})
 _RULES: Final = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
@@ -97,9 +99,15 @@ class Documents:
 
 
 def _read(schema: GraphQLSchema, query: str) -> Prepared:
-    prepared = _prepared(query)
-    _validate(schema, prepared)
-    return prepared
+    try:
+        prepared = _prepared(query)
+        _validate(schema, prepared)
+        return prepared
+    finally:
+        # Validation leaves rings of thousands of objects behind. Of many documents they would be collected at once, and
+        # nobody has the interpreter meanwhile.
+        if gc.get_count()[0] > _YOUNG_MAX:
+            gc.collect(0)
 
 
 def _validate(schema: GraphQLSchema, prepared: Prepared) -> list[GraphQLError]:
@@ -117,9 +125,11 @@ def _prepared(query: str) -> Prepared:
     document = parse(query, max_tokens=TOKENS_MAX)
     _unlink(document)
     shape = Shape(document)
-    if (refusal := check_shape(shape)) is not None:
-        raise refusal
-    return Prepared(document, shape.nodes)
+    refusal = check_shape(shape)
+    if refusal is None:
+        return Prepared(document, shape.nodes)
+    del document, shape  # the refusal's traceback keeps this frame, and the frame the refusal
+    raise refusal
 
 
 def _unlink(document: DocumentNode) -> None:

@@ -4,9 +4,7 @@ This is one of the two places where the policy is enforced: nothing is stored bu
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
@@ -23,6 +21,7 @@ from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedE
 from service.ingest.formats.split import Rejection
 from service.ingest.metrics import QUEUED_ROWS, count_rows
 from service.ingest.pipeline.batch_store import BatchStore
+from service.ingest.pipeline.job_queue import Job, JobQueue
 from service.ingest.pipeline.outcomes import not_stored, settled, verdicts_of
 from service.ingest.pipeline.turns import LONG_TEXT_BYTES, Turn, in_parts, is_long_to_admit
 from service.ingest.preparation.account_resolution import AccountResolution
@@ -50,14 +49,6 @@ _BREATH_ROWS: Final = 200
 """Rows prepared before other requests get their turn."""
 
 
-@dataclass(slots=True, eq=False)
-class _Job:
-    """Calls of one request that are stored together."""
-
-    calls: list[Prepared]
-    done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-
 class Writer:
     """Stores reports. `rules` answers the policy in force at any moment; `start` it before, `close` it after use."""
 
@@ -83,7 +74,7 @@ class Writer:
         self._bills = Bills(database.writer, accounts)
         self._store = BatchStore(database.writer, self._ensure_partitions)
         self._identities: Identities  # from `start` on
-        self._queue: deque[_Job] = deque()
+        self._queue = JobQueue(batch_rows)
         self._rows = 0
         self._arrived = asyncio.Event()
         self._left = asyncio.Event()
@@ -162,8 +153,8 @@ class Writer:
             reserved = len(calls)
             if not calls:
                 return outcomes
-            job = _Job(calls)
-            self._queue.append(job)
+            job = Job(calls)
+            self._queue.add(job)
             self._arrived.set()
             reserved = 0  # from here on the writer frees them
         finally:
@@ -290,7 +281,7 @@ class Writer:
 
     async def _run(self) -> None:
         while True:
-            jobs = self._take()
+            jobs = self._queue.take()
             if not jobs:
                 if self._closing and not self._rows:
                     return
@@ -299,16 +290,7 @@ class Writer:
                 continue
             await self._store_jobs(jobs)
 
-    def _take(self) -> list[_Job]:
-        """Whole jobs, up to the size of a batch."""
-        jobs: list[_Job] = []
-        rows = 0
-        while self._queue and (not jobs or rows + len(self._queue[0].calls) <= self._batch_rows):
-            jobs.append(self._queue.popleft())
-            rows += len(jobs[-1].calls)
-        return jobs
-
-    async def _store_jobs(self, jobs: list[_Job]) -> None:
+    async def _store_jobs(self, jobs: list[Job]) -> None:
         calls = [call for job in jobs for call in job.calls]
         try:
             await self._readmit(calls)

@@ -18,6 +18,7 @@ from service.query.usage.consistency import UsageDifference, check_usage
 from service.query.usage.correction_check import check_corrections
 from service.retention.audit.fsck_catalogue import (
     check_catalogue,
+    check_definitions,
     check_history,
     check_ledger_columns,
     check_ledger_mirror,
@@ -109,6 +110,7 @@ def _as_check(name: str, check: Callable[[RetentionContext, datetime], Awaitable
     """The check of a function that returns what is wrong, and what it looked at."""
 
     async def run(context: RetentionContext, now: datetime) -> Finding:
+        """Run the check and turn its result into a finding."""
         wrong, looked_at = await check(context, now)
         return Finding(name, not wrong, _first_names(wrong) if wrong else looked_at)
 
@@ -232,6 +234,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "record": _as_check("record", check_record),
     **{what: _as_check(what, check_of(what)) for what in COMPARED},
     "row security": _as_check("row security", check_catalogue),
+    "catalogue": _as_check("catalogue", check_definitions),
     "history": _as_check("history", check_history),
     "columns": _as_check("columns", check_ledger_columns),
     "notes": _as_check("notes", check_ledger_notes),

@@ -104,6 +104,7 @@ class NamedRows:
         persons = Persons((self.user,))
 
         def look(row_and_keys: Any) -> dict[UUID, dict[str, Any]]:  # noqa: ANN401 - rows with their keys
+            """The rows that name the person, by id; runs in a thread."""
             found = {}
             for row, key in row_and_keys:
                 after = _without(row, persons)
