@@ -391,4 +391,4 @@ def test_no_other_path_opens_text() -> None:
     root = Path(__file__).parents[2] / "service"
     texts = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*.py")}
     assert [name for name, text in texts.items() if "reveal=True" in text] == ["query/reader.py"]
-    assert [name for name, text in texts.items() if "reader.reveal(" in text] == ["api/reveal.py"]
+    assert [name for name, text in texts.items() if "reader.reveal(" in text] == ["api/calls/reveal.py"]

@@ -18,9 +18,7 @@ from service.storage.connection import Connection
 from service.storage.control.accounts import Accounts
 
 CORRECTIONS_MAX: Final = 100
-_PLACE: Final = {
-    name: name for name in ("account_id", "tier", "started_at", "id", "correction_of", "corrected_at", "amount_source")
-}
+_PLACE: Final = {name: name for name in ("account_id", "tier", "started_at", "id", "correction_of", "corrected_at")}
 
 
 @dataclass(frozen=True, slots=True)

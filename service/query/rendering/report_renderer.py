@@ -13,7 +13,7 @@ import asyncpg
 
 from policies.policy.model import View
 from service.query.model.scope import Scope
-from service.query.rendering.field_expressions import decimal, moment_texts, real
+from service.query.rendering.functions import decimal, moment_texts, real
 from service.query.rendering.row_renderer import SelectedField, Shape, UnsupportedOperationError
 from service.query.usage.derived_figures import WORKED_OUT
 from service.query.usage.percentiles import histogram_of, percentile_ms
