@@ -98,6 +98,7 @@ class BoundedSet(set[_Value]):
         self._limit = limit
 
     def add(self, value: _Value) -> None:
+        """Add `value`; a full set is emptied first."""
         if len(self) >= self._limit:
             self.clear()
         super().add(value)

@@ -1,14 +1,10 @@
 """Verify a bundle of evidence or a statement of `attest`. This file stands alone: copy it out, read it, and run it with
-Python 3.11 or later and the package `cryptography`:
-
-    python3 verify.py FILE [--key VKEY] [--since CHECKPOINT]
-
+Python 3.11 or later and `cryptography`: `python3 verify.py FILE [--key VKEY] [--since CHECKPOINT]`. See docs/ledger.md.
 Of a bundle it checks that every line is canonical JSON; that the checkpoint is signed; that the entries, and the hashes
 of those before them, give its root (RFC 6962, section 2.1), and that of the checkpoint that you kept; that free text
-has the salted hash in its entry; that policies are those that entries name; that the last line signs all before it.
-Of a statement: that the checkpoint is signed, and that the statement's digest and every entry that it lists are in the
-tree that the checkpoint signs (RFC 9162, section 2.1.3).
-What it proves is that these statements were made, in this order, and not altered since. Formats: docs/ledger.md.
+has the salted hash in its entry; that policies are those that entries name; that the last line signs all before it. Of
+a statement it checks that the checkpoint is signed, and that the statement's digest and every entry that it lists are
+in the signed tree (RFC 9162, section 2.1.3). It proves that these statements were made, in this order, and not altered.
 """
 
 import base64
@@ -29,8 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 FORMAT, ATTESTATION = "calledger-evidence/1", "calledger-attestation/1"
 LOST = "says that the keyring was lost, and names a signer that the one before it did not name"
 SHOWN = ("kind", "actor", "recorded_at", "facts")
-ED25519 = b"\x01"
-NAME, BASE64 = "[^\0-\x20+]+", "[0-9A-Za-z+/]+={0,2}"
+ED25519, NAME, BASE64 = b"\x01", "[^\0-\x20+]+", "[0-9A-Za-z+/]+={0,2}"
 NOTE = re.compile(f"(({NAME})\n(0|[1-9][0-9]{{0,17}})\n({BASE64})\n)\n((?:\u2014 {NAME} {BASE64}\n)+)")
 LATER = ("document", "entry", "signature")
 AFTER = {"": ("header",), "header": ("checkpoint",), "checkpoint": LATER, "document": LATER, "entry": LATER[1:]}
@@ -41,10 +36,12 @@ class EvidenceError(Exception):
 
 
 def leaf_hash(leaf: bytes) -> bytes:
+    """The hash of one leaf, 32 bytes (RFC 6962, section 2.1)."""
     return hashlib.sha256(b"\x00" + leaf).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
+    """The hash of the node above two hashes, 32 bytes (RFC 6962, section 2.1)."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -57,13 +54,14 @@ class Tree:
             raise EvidenceError("the tree does not have one hash for each of its complete subtrees")
 
     def append(self, leaf: bytes) -> None:
+        """Add `leaf`, the bytes of an entry, at the right end."""
         self.size, self.peaks = self.size + 1, [*self.peaks, leaf_hash(leaf)]
         while len(self.peaks) > self.size.bit_count():
             self.peaks[-2:] = [node_hash(*self.peaks[-2:])]
 
     def root(self) -> bytes:
-        fold = reduce(lambda right, left: node_hash(left, right), reversed(self.peaks or [b""]))
-        return fold or hashlib.sha256().digest()
+        """The root hash over all leaves, 32 bytes; that of no bytes when there are none."""
+        return reduce(lambda right, left: node_hash(left, right), reversed(self.peaks or [hashlib.sha256().digest()]))
 
 
 def canonical(value: object) -> bytes:
@@ -96,12 +94,14 @@ class VerifierKey(NamedTuple):
     public: bytes
 
     def id(self) -> bytes:
+        """The four bytes that name the key in a signed note."""
         return hashlib.sha256(self.name.encode() + b"\n" + ED25519 + self.public).digest()[:4]
 
     def __str__(self) -> str:
         return f"{self.name}+{self.id().hex()}+{base64.b64encode(ED25519 + self.public).decode()}"
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
+        """Whether `signature` is this key's Ed25519 signature of `message`."""
         with suppress(InvalidSignature, ValueError):
             Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
             return True
@@ -109,6 +109,7 @@ class VerifierKey(NamedTuple):
 
 
 def read_key(text: str) -> VerifierKey:
+    """The key that `text` says. Raises EvidenceError."""
     name, _, rest = text.partition("+")
     data = read_base64(rest.partition("+")[2], "the verifier key", 33)
     key = VerifierKey(name, data[1:])
@@ -140,6 +141,7 @@ class Checkpoint(NamedTuple):
 
 
 def read_checkpoint(note: bytes) -> Checkpoint:
+    """The checkpoint that the signed note holds, its signatures unchecked. Raises EvidenceError."""
     match = NOTE.fullmatch(note.decode(errors="replace"))
     if match is None:
         raise EvidenceError("the checkpoint is not a signed note of origin, size and root hash")
@@ -165,6 +167,7 @@ class Verification:
     documents: dict[str, str] = field(default_factory=dict[str, str])
 
     def lines(self) -> list[str]:
+        """What holds, as lines for the reader."""
         c, since = self.checkpoint, self.since
         said = ["verified: signed by the key you gave" if self.key_checked else "consistent; signer not checked"]
         if since is not None:
@@ -172,8 +175,7 @@ class Verification:
         said += [] if self.replaced is None else [f"entry {self.replaced} {LOST}"]
         said += [f"ledger      {c.origin}", f"checkpoint  {c.size} entries, root {base64.b64encode(c.root).decode()}"]
         said.append(f"entries     {self.kinds.total()} here" + "".join(f", {k} {n}" for k, n in self.kinds.items()))
-        said += [f"document    {name}, {digest}" for name, digest in self.documents.items()]
-        return [*said, f"signer      {self.key}"]
+        return [*said, *(f"document    {name}, {d}" for name, d in self.documents.items()), f"signer      {self.key}"]
 
 
 class _Bundle:
@@ -187,18 +189,19 @@ class _Bundle:
         self.trusted, self.origins, self.policies, self.signers = set[bytes](), set[str](), set[str](), list[bytes]()
 
     def take(self, line: bytes) -> None:
+        """Check the next line, its newline included. Raises EvidenceError saying what does not hold."""
         said = read_canonical(line[:-1] if line.endswith(b"\n") else b"", "a line of the bundle")
         kind = said.get("type", "")
         if kind not in AFTER.get(self.seen, ()):
             raise EvidenceError(f"a line of the bundle is out of place after its `{self.seen}`")
         try:
-            getattr(self, kind)(said)
+            getattr(self, f"_{kind}")(said)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise EvidenceError(f"a line of the bundle does not say what a `{kind}` says") from error
         self.hash.update(line)
         self.seen = kind
 
-    def header(self, said: dict[str, Any]) -> None:
+    def _header(self, said: dict[str, Any]) -> None:
         self.signer = read_key(said["key"])
         if said["format"] != FORMAT or self.signer.name != said["origin"]:
             raise EvidenceError(f"the bundle is not of format {FORMAT}, or its key is not of its ledger")
@@ -206,18 +209,18 @@ class _Bundle:
         self._compare()
         self.trusted, self.origins = {self.yours.public if self.yours else self.signer.public}, {self.signer.name}
 
-    def checkpoint(self, said: dict[str, Any]) -> None:
+    def _checkpoint(self, said: dict[str, Any]) -> None:
         c = read_checkpoint(said["note"].encode())
         if c.origin != self.signer.name or not c.signed_by(self.signer):
             raise EvidenceError("the checkpoint is not signed by the key that the bundle names")
         self.verdict = Verification(self.signer, c, self.yours is not None, self.since)
 
-    def document(self, said: dict[str, Any]) -> None:
+    def _document(self, said: dict[str, Any]) -> None:
         data, name = read_base64(said["data"], "a document"), said["name"]
         if self.verdict.documents.setdefault(name, digest := "sha256:" + hashlib.sha256(data).hexdigest()) != digest:
             raise EvidenceError(f"two documents are called `{name}`")
 
-    def entry(self, said: dict[str, Any]) -> None:
+    def _entry(self, said: dict[str, Any]) -> None:
         index, data = said["index"], read_base64(said["leaf"], "the leaf of an entry")
         leaf = read_canonical(data, f"the leaf of entry {index}")
         if index != self.tree.size:
@@ -229,9 +232,9 @@ class _Bundle:
             salt = read_base64(said["note"]["salt"], f"the salt of entry {index}", 32)
             if leaf["note"] != "hmac-sha256:" + hmac.digest(salt, said["note"]["text"].encode(), "sha256").hex():
                 raise EvidenceError(f"the note of entry {index} is not the one that was written")
-        self._learn(index, leaf["kind"], leaf["facts"])
+        self._apply(index, leaf["kind"], leaf["facts"])
 
-    def _learn(self, index: int, kind: str, facts: dict[str, Any]) -> None:
+    def _apply(self, index: int, kind: str, facts: dict[str, Any]) -> None:
         if kind == "SIGNER_ROTATED":
             old, new, signature = (bytes.fromhex(facts[name]) for name in ("old", "new", "signature"))
             statement = rotation_statement(facts["origin"], facts["old"], facts["new"])
@@ -251,7 +254,7 @@ class _Bundle:
         if self.since is not None and self.tree.size == self.since.size:
             self.since_root = self.tree.root()
 
-    def signature(self, said: dict[str, Any]) -> None:
+    def _signature(self, said: dict[str, Any]) -> None:
         c, since = self.verdict.checkpoint, self.since
         if (self.tree.size, self.tree.root()) != (c.size, c.root):
             raise EvidenceError("the entries do not give the root hash of the checkpoint: one was altered or left out")
@@ -289,8 +292,8 @@ class _Bundle:
 
 
 def _cut(since: Checkpoint, now: Checkpoint) -> str:
-    either = "either it is older than the checkpoint, or history was cut; ask for a new one"
-    return f"it ends after {now.size} entries, and your checkpoint covers {since.size}: {either}"
+    ends = f"it ends after {now.size} entries, and your checkpoint covers {since.size}"
+    return f"{ends}: either it is older than the checkpoint, or history was cut; ask for a new one"
 
 
 def verify(lines: Iterable[bytes], *, key: str | None = None, since: bytes | None = None) -> Verification:
@@ -348,9 +351,7 @@ def _attested(statement: dict[str, Any], proofs: dict[str, Any], key: str | None
     digest = "sha256:" + hashlib.sha256(canonical(statement)).hexdigest()
     if leaves[0]["kind"] != "ATTESTED" or leaves[0]["facts"]["statement"] != digest:
         raise EvidenceError("the statement is not the one that the ledger holds: it was altered")
-    proved = [
-        (item["index"], *(leaf[n] for n in SHOWN)) for item, leaf in zip(proofs["items"], leaves[1:], strict=True)
-    ]
+    proved = [(i["index"], *(leaf[n] for n in SHOWN)) for i, leaf in zip(proofs["items"], leaves[1:], strict=True)]
     if [(entry["index"], *(entry[name] for name in SHOWN)) for entry in entries] != proved:
         raise EvidenceError("the entries that the statement lists are not those that are proved")
     return [
@@ -373,10 +374,9 @@ def _included(item: dict[str, Any], c: Checkpoint) -> dict[str, Any]:
 
 
 def verify_file(file: IO[bytes], *, key: str | None = None, since: bytes | None = None) -> list[str]:
-    """Check a bundle or a statement, whichever the file is; what holds. Raises EvidenceError saying what does not."""
+    """Check a bundle or a statement (one indented object): lines on what holds. EvidenceError says what does not."""
     first = file.readline()
     file.seek(0)
-    # A statement is one object, indented; the first line of a bundle is a whole one.
     if first.strip() == b"{" or ATTESTATION.encode() in first:
         return verify_attestation(file.read(), key=key, since=since)
     return verify(file, key=key, since=since).lines()

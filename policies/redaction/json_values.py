@@ -26,6 +26,7 @@ class _Walk:
         self.counts: dict[str, int] = {}
 
     def value(self, value: JSONValue, level: Trust, depth: int) -> JSONSegments:
+        """The segments of `value` and all that is in it. Raises RedactionError when it nests too deeply."""
         if depth > _DEPTH_MAX:
             raise RedactionError("the value is nested too deeply")
         if value is None or isinstance(value, bool):

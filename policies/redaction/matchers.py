@@ -121,6 +121,7 @@ def _checked(name: str) -> Finder:
     """Whichever group took part in the match, as a check confirms it."""
 
     def find(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
+        """Yield the ranges that the pattern matches and the check confirms, without those that are taken."""
         check = CHECKS[name]
         for match in pattern.matches(reading.data):
             start, end = max(match[1:])

@@ -110,6 +110,7 @@ class NormalizedText:
 
     @property
     def starts(self) -> list[int]:
+        """Where each piece begins in `data`, ascending."""
         return self._laid()[0]
 
     def origin(self, start: int, end: int) -> tuple[int, int]:

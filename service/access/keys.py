@@ -49,6 +49,7 @@ def mac_digest(mac: bytes) -> str:
 
 
 def new_key(pepper: bytes) -> NewKey:
+    """A key of random prefix and secret, with the keyed hash under `pepper` that is stored in its stead."""
     prefix = "".join(secrets.choice(_PREFIX_ALPHABET) for _ in range(8))
     secret = _base62(secrets.randbits(256), 43)
     text = f"cl_{prefix}_{secret}{_checksum(prefix, secret)}"

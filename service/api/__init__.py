@@ -27,6 +27,7 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
     schema = build_schema()
 
     def check(policy: Policy) -> None:
+        """Raise SchemaCoverageError when `policy` leaves out a field of the schema."""
         check_schema(policy, schema._schema)  # graphql-core's schema has no public name
 
     check(runtime.applied.policy)

@@ -21,10 +21,9 @@ from policies.policy.model import Policy, Role, View
 from policies.policy.views import view_table
 from service.access.authenticate import UnauthenticatedError
 from service.access.principal import Principal
-from service.api.execution.bounds import BODY_BYTES_MAX, check_body
 from service.api.execution.context import Context
 from service.api.execution.errors import Code
-from service.api.execution.limits import Buckets
+from service.api.execution.limits import BODY_BYTES_MAX, Buckets, check_body
 from service.api.schema import CalledgerSchema
 from service.errors import ServiceError
 from service.log_redaction import guarded
@@ -137,6 +136,7 @@ class LedgerView(GraphQLView[Context, None]):
         self._plain_posts[manner] = media_type
 
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401, ARG002 - Strawberry's adapter
+        """Never: the console at `/` is the only page."""
         return False
 
     async def _posted(self, request: web.Request, media_type: str) -> web.StreamResponse:
@@ -200,10 +200,12 @@ class LedgerView(GraphQLView[Context, None]):
         return asked
 
     async def process_result(self, request: web.Request, result: ExecutionResult) -> GraphQLHTTPResponse:
+        """The body of the answer; its HTTP status is noted on the request."""
         answer, request[_EXCHANGE].status = _body_of(result)
         return answer
 
     def create_response(self, response_data: Any, sub_response: web.Response) -> web.Response:  # noqa: ANN401
+        """Put the encoded answer into the response that Strawberry has prepared."""
         sub_response.body = _encoded(response_data)
         return sub_response
 
@@ -219,6 +221,7 @@ class LedgerView(GraphQLView[Context, None]):
         return response
 
     def decode_json(self, data: str | bytes) -> object:
+        """The JSON value of a request's body. Raises BadInputError when too large, JSONDecodeError when no JSON."""
         return _decoded(data)
 
 

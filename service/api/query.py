@@ -66,11 +66,11 @@ def _slicing(first: Any, after: Any = None, last: Any = None, before: Any = None
     return lists.Slicing(_given(first), _given(after), _given(last), _given(before))
 
 
-@strawberry.type(description="What can be asked.")
+@strawberry.type
 class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
-    @strawberry.field(
-        description="Calls, newest first unless ordered otherwise.", directives=[*paged(), Cost(weight=10)]
-    )
+    """What can be asked."""
+
+    @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def calls(
         self,
         info: Info,
@@ -81,13 +81,10 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
         last: Last = UNSET,
         before: Before = UNSET,
     ) -> CallConnection | None:
+        """Calls, newest first unless ordered otherwise."""
         return await lists.resolve_calls(info, _given(filter), _given(order_by), _slicing(first, after, last, before))
 
-    @strawberry.field(
-        description="Error details inside their window. For error types over the calls' whole window, filter calls by "
-        "errorType.",
-        directives=[*paged(), Cost(weight=10)],
-    )
+    @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def errors(
         self,
         info: Info,
@@ -98,9 +95,12 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
         last: Last = UNSET,
         before: Before = UNSET,
     ) -> CallErrorConnection | None:
+        """Error details inside their window. For error types over the calls' whole window, filter calls by
+        errorType.
+        """
         return await lists.resolve_errors(info, _given(filter), _given(order_by), _slicing(first, after, last, before))
 
-    @strawberry.field(description="Errors of one fingerprint as one row.", directives=[*paged(), Cost(weight=50)])
+    @strawberry.field(directives=[*paged(), Cost(weight=50)])
     async def error_groups(
         self,
         info: Info,
@@ -109,13 +109,10 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
         first: First = UNSET,
         after: After = UNSET,
     ) -> ErrorGroupConnection | None:
+        """Errors of one fingerprint as one row."""
         return await lists.resolve_error_groups(info, _given(filter), _given(order_by), _slicing(first, after))
 
-    @strawberry.field(
-        description="Counts, tokens, money and latency. Refused with OUT_OF_RETENTION when the filter needs calls that "
-        "have been purged: never a silent undercount.",
-        directives=[Cost(weight=100)],
-    )
+    @strawberry.field(directives=[Cost(weight=100)])
     async def costs(
         self,
         info: Info,
@@ -128,6 +125,9 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
         first: FirstRows = UNSET,
         corrections: Corrections = UNSET,
     ) -> CostReport | None:
+        """Counts, tokens, money and latency. Refused with OUT_OF_RETENTION when the filter needs calls that have been
+        purged: never a silent undercount.
+        """
         return await resolve_costs(
             info,
             _given(filter),
@@ -140,21 +140,24 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
             corrections=_given(corrections),
         )
 
-    @strawberry.field(description="Values with counts, for filter menus.", directives=[Cost(weight=100)])
+    @strawberry.field(directives=[Cost(weight=100)])
     async def facets(
         self,
         info: Info,
         filter: FilterArgument = UNSET,
         first: FirstValues = UNSET,
     ) -> Facets | None:
+        """Values with counts, for filter menus."""
         return await resolve_facets(info, _given(filter), first=_given(first))
 
-    @strawberry.field(description="One call by our id; null when unknown, out of scope or past its window.")
+    @strawberry.field
     async def call(self, info: Info, id: Id) -> Call | None:
+        """One call by our id; null when unknown, out of scope or past its window."""
         return await _call(info, id, lists.tree_of(info))
 
-    @strawberry.field(description="Any node by id; null when unknown, out of scope or past its window.")
+    @strawberry.field
     async def node(self, info: Info, id: Id) -> Node | None:
+        """Any node by id; null when unknown, out of scope or past its window."""
         context = info.context
         if id.startswith(("hold_", "purge_", "erasure_")):
             return await retention_node(context, id)
@@ -166,12 +169,14 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
         row = await context.reader.error(context.scope, id, tree)
         return None if row is None else (await objects_of(ERRORS, [row], tree, context.reader, context.scope))[0]
 
-    @strawberry.field(description="Who asks, what they may see, how long things are kept for them.")
+    @strawberry.field
     async def viewer(self, info: Info) -> Viewer | None:
+        """Who asks, what they may see, how long things are kept for them."""
         return await resolve_viewer(info.context)
 
-    @strawberry.field(description="The policy in force, as an auditor or a frontend reads it.")
+    @strawberry.field
     async def policy(self, info: Info, digest: PolicyDigest = UNSET) -> Policy | None:
+        """The policy in force, as an auditor or a frontend reads it."""
         return await resolve_policy(info, _given(digest))
 
 

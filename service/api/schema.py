@@ -14,15 +14,16 @@ from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from service.api.compiled.operations import Operations
-from service.api.execution.admission import Gate, overspent
-from service.api.execution.bounds import check_variables, refusal_points
-from service.api.execution.context import Context
+from service.api.execution.admission import Gate
+from service.api.execution.context import Context, overspent
 from service.api.execution.documents import Documents, Preparation
 from service.api.execution.errors import Code, coded, refused
+from service.api.execution.limits import check_variables, refusal_points
 from service.api.execution.tracing import Tracing
 from service.api.mutations import Mutation
 from service.api.query import Query
 from service.api.types.calls import Call, CallError
+from service.api.types.descriptions import describe
 from service.api.types.scalars import SCALARS
 from service.query.model.errors import BadInputError
 
@@ -36,6 +37,7 @@ class CalledgerSchema(strawberry.Schema):
 
     def __init__(self, *args: Any, compiled: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - Strawberry's
         super().__init__(*args, **kwargs)
+        describe(self._schema)
         self.compiled = Operations(self) if compiled else None
         self.documents = Documents()
         self.tracing = Tracing()
@@ -49,6 +51,7 @@ class CalledgerSchema(strawberry.Schema):
         operation_name: str | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> ExecutionResult:
+        """Answer by the compiled path where it covers the operation, else by graphql-core; errors are coded."""
         if _may_query(kwargs.get("allowed_operation_types")):
             answered = await self.answer_compiled(query, variable_values, context_value, operation_name)
             if answered is not None:
@@ -141,6 +144,7 @@ def _may_query(allowed: Iterable[OperationType] | None) -> bool:
 
 @cache
 def build_schema(*, compiled: bool = True) -> CalledgerSchema:
+    """The schema, built once in a process. `compiled`: with the compiled path."""
     return CalledgerSchema(
         compiled=compiled,
         query=Query,

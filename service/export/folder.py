@@ -37,6 +37,7 @@ class Draft:
         return f"sha256:{self._hash.hexdigest()}"
 
     def write(self, data: bytes) -> None:
+        """Append `data`, and count it in size and digest. Raises OSError."""
         self._file.write(data)
         self._hash.update(data)
         self.bytes += len(data)
@@ -85,6 +86,7 @@ class ExportFolder:
         return os.fdopen(file, "rb")
 
     def remove(self, id_: UUID) -> None:
+        """Remove the export's file. It does not matter whether there is one."""
         with self._open() as folder:
             _remove(folder, id_.hex)
 

@@ -49,6 +49,7 @@ class Csv:
         self._fields = fields
 
     def header(self) -> bytes:
+        """The line of column names (RFC 4180); a part of an object is `field.part`."""
         return _line(
             name
             for field, parts in self._fields
@@ -56,6 +57,7 @@ class Csv:
         )
 
     def row(self, row: Row) -> bytes:
+        """One row as a line (RFC 4180), in the order of the header."""
         return _line(map(_cell, self._values(row)))
 
     def _values(self, row: Row) -> Iterator[object]:

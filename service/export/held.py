@@ -83,6 +83,7 @@ async def _lines(
     account = await runtime.accounts.name(hold.account_id)
 
     def user(row: asyncpg.Record) -> str | None:
+        """The person's pseudonym for the period of the call, or None."""
         token = row["user_token"]
         return (
             None if token is None else pseudonym.outward(token, period_label(runtime.applied.policy, row["started_at"]))

@@ -37,6 +37,7 @@ class ExportKind:
 
 
 def kind_of(shape: Shape, fields: Fields) -> ExportKind:
+    """What an export of this shape and these fields asks of the schema."""
     return ExportKind(operation_of(shape, fields), shape.root, shape.time_field, shape.paged)
 
 

@@ -12,7 +12,7 @@ from service.errors import RequestError
 from service.export.formats import Csv, ndjson
 from service.export.pages import exported_pages, kind_of
 from service.query.model.scope import Scope
-from service.query.scan.database_clock import DatabaseClock
+from service.query.scan.ranges import DatabaseClock
 from service.runtime.runtime import Runtime
 from service.storage.control.api_keys import get_key
 from service.storage.control.exports import ExportRecord

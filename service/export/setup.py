@@ -19,6 +19,7 @@ def setup(app: web.Application, runtime: Runtime) -> None:
     app.router.add_get(PATH, Download(runtime, folder).answer, allow_head=False)
 
     async def writing(_: web.Application) -> AsyncIterator[None]:
+        """Run the writer of exports for as long as the application runs."""
         task = asyncio.create_task(ExportWriter(runtime, folder).write_for_ever())
         yield
         task.cancel()

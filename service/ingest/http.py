@@ -70,6 +70,7 @@ class Desk:
         """What answers requests of one format."""
 
         async def report(request: web.Request) -> web.StreamResponse:
+            """Answer one request of reports in this wire format; a request that is refused is counted by its reason."""
             known: list[Principal] = []
             try:
                 return await self._report(request, form, known)

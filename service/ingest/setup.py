@@ -28,6 +28,7 @@ def setup(app: web.Application, runtime: Runtime) -> None:
     app.add_routes(routes(writer, runtime.authenticator, refusals, max_body_bytes=limit))
 
     async def start(_: web.Application) -> None:
+        """Start the writers once the application starts."""
         await writer.start()
         await refusals.start()
 
@@ -61,6 +62,7 @@ def rules_in_force(applied: Callable[[], AppliedPolicy]) -> Callable[[], Rules]:
     built: list[tuple[AppliedPolicy, Rules]] = []
 
     def rules() -> Rules:
+        """The rules of the policy in force now; built anew only when that policy changes."""
         now = applied()
         if not built or built[0][0] is not now:
             national_ids = now.policy.national_ids

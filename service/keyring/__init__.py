@@ -1,4 +1,4 @@
-"""Where data keys live: outside the database, wrapped, and destroyed for good when their time has come."""
+"""Data keys: stored outside the database, wrapped, and destroyed for good when their time has come."""
 
 from service.keyring.errors import (
     KekError,
@@ -15,15 +15,16 @@ from service.keyring.errors import (
     KeyringSameClusterError,
     KeyringUnavailableError,
 )
-from service.keyring.factory import open_keyring, replace_keyring_home
+from service.keyring.factory import create_replacement, open_keyring
 from service.keyring.kek.file import create_kek_file
 from service.keyring.kek.protocol import Kek
-from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
+from service.keyring.names import AccountKeyName, ErasureKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
 from service.keyring.protocol import SECRETS, KeyCounts, Keyring, KeyringCounts, OnStep, Rotation
 
 __all__ = [
     "SECRETS",
     "AccountKeyName",
+    "ErasureKeyName",
     "HoldKeyName",
     "Kek",
     "KekError",
@@ -47,7 +48,7 @@ __all__ = [
     "PeriodKeyName",
     "Rotation",
     "create_kek_file",
+    "create_replacement",
     "open_keyring",
     "parse_name",
-    "replace_keyring_home",
 ]

@@ -1,4 +1,4 @@
-"""Unwrapped keys in memory: few, and not for long."""
+"""A bounded, short-lived cache of unwrapped keys in memory."""
 
 import time
 from collections import OrderedDict
@@ -11,9 +11,9 @@ _SWEEP_SECONDS: Final = 60.0
 
 
 class KeyCache:
-    """A bounded map from key name to key that drops the least used entry, and every entry at its age's end.
+    """A bounded map from key name to key that drops the least used entry, and every entry at the end of its age.
 
-    `generation` rises whenever something is forgotten, so that a key fetched before does not come in after.
+    `generation` rises whenever something is forgotten, so that a key fetched before is not put in afterwards.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class KeyCache:
         return len(self._entries)
 
     def get(self, name: Hashable) -> bytes | None:
-        """The key, if it is here and young enough."""
+        """The key, if it is in the cache and young enough; else None."""
         now = self._clock()
         if now - self._swept_at >= _SWEEP_SECONDS:
             self._sweep(now)
@@ -64,7 +64,7 @@ class KeyCache:
         self._entries.clear()
 
     def _sweep(self, now: float) -> None:
-        # Without this, a key that nobody asks for again would stay until it is the least used of many.
+        # Without this, a key that is not used again would stay until it is the least used of `keys_max`.
         self._swept_at = now
         for name in [name for name, entry in self._entries.items() if now >= entry[0]]:
             del self._entries[name]

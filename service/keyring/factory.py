@@ -1,4 +1,4 @@
-"""Opening a keyring: which home an address names, and making one where there is none."""
+"""Opening a keyring: which key store an address names, and making one where there is none."""
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from service.keyring.errors import KeyringAddressError, KeyringMissingError, KeyringUnavailableError
 from service.keyring.kek.factory import open_kek
-from service.keyring.keyring import Ring
+from service.keyring.keyring import StoredKeyring
 from service.keyring.metadata import SALT_BYTES, Metadata
 from service.keyring.protocol import SECRETS
 from service.keyring.stores.file import create_file_store, open_file_store, set_files_aside
@@ -28,60 +28,61 @@ log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class _Home:
-    """How to open a kind of home, and how to make one."""
+class _StoreFactory:
+    """How a kind of key store is opened, created, and moved out of the way (returns where it then is)."""
 
     open: Callable[[], Awaitable[KeyStore]]
     create: Callable[[Metadata, Mapping[str, bytes]], Awaitable[None]]
     set_aside: Callable[[str], Awaitable[str | None]]
 
 
-async def open_keyring(url: str, kek: str, *, create: bool, apart_from: str | None = None) -> Ring:
+async def open_keyring(url: str, kek: str, *, create: bool, apart_from: str | None = None) -> StoredKeyring:
     """The keyring at `url` (`file:DIR`, `postgres:URL`), wrapped by the key-encryption key at `kek` (see `open_kek`).
 
-    A keyring that is not there raises `KeyringMissingError` unless `create`; nothing is ever made silently. Call `bind`
-    before the first key is used. `apart_from` is the address of the database that the keys are for: a keyring in the
-    same PostgreSQL is refused with `KeyringSameClusterError`.
+    If there is none, it is made when `create` is set; otherwise `KeyringMissingError` is raised. Call `bind` before the
+    first key is used. `apart_from` is the address of the database that the keys are for: a keyring in the same
+    PostgreSQL is refused with `KeyringSameClusterError`.
 
-    A key-encryption key that is away for now does not keep the keyring from opening: keys are destroyed without it.
+    The keyring also opens while the key-encryption key cannot be reached, because keys are destroyed without it.
     """
-    home = _home(url, apart_from)
+    factory = _store_factory(url, apart_from)
     try:
-        store = await home.open()
+        store = await factory.open()
     except KeyringMissingError:
         if not create:
             raise
-        await home.create(*await _new_keyring(kek))
-        store = await home.open()
+        await factory.create(*await _new_keyring(kek))
+        store = await factory.open()
     try:
-        ring = Ring(store, wrapping := Wrapping(store, await store.metadata(), kek))
+        keyring = StoredKeyring(store, wrapping := Wrapping(store, await store.metadata(), kek))
         await _verify(wrapping)
     except BaseException:
         await store.close()
         raise
-    return ring
+    return keyring
 
 
-async def replace_keyring_home(
+async def create_replacement(
     url: str, kek: str, *, secrets: Mapping[str, bytes], apart_from: str, suffix: str
-) -> tuple[Ring, str | None]:
-    """Make a new keyring at `url`, with these `secrets` by name and others new, and open it.
+) -> tuple[StoredKeyring, str | None]:
+    """Make a new keyring at `url`, with these `secrets` by name and the others random, and open it.
 
-    What is there is moved aside, under a name that ends with `suffix`; where it is now, None if there was nothing. The
-    key-encryption key is used first: without it everything stays as it is.
+    What is already there is moved aside, under a name that ends with `suffix`. Returns the new keyring and where the
+    old one is now, None if there was nothing. The key-encryption key is used before anything is moved: if it fails,
+    everything stays as it is.
     """
-    home = _home(url, apart_from)
+    factory = _store_factory(url, apart_from)
     made = await _new_keyring(kek, secrets)
-    aside = await home.set_aside(suffix)
-    await home.create(*made)
+    aside = await factory.set_aside(suffix)
+    await factory.create(*made)
     return await open_keyring(url, kek, create=False, apart_from=apart_from), aside
 
 
-def _home(url: str, apart_from: str | None) -> _Home:
+def _store_factory(url: str, apart_from: str | None) -> _StoreFactory:
     if (root := path_of_url(url)) is not None:
-        return _files(root)
+        return _file_store_factory(root)
     if (address := address_of_url(url)) is not None:
-        return _Home(
+        return _StoreFactory(
             lambda: open_postgres_store(address, apart_from=apart_from),
             lambda metadata, secrets: create_postgres_store(address, metadata, secrets),
             lambda suffix: set_postgres_aside(address, suffix),
@@ -89,8 +90,8 @@ def _home(url: str, apart_from: str | None) -> _Home:
     raise KeyringAddressError
 
 
-def _files(root: Path) -> _Home:
-    return _Home(
+def _file_store_factory(root: Path) -> _StoreFactory:
+    return _StoreFactory(
         lambda: open_file_store(root),
         lambda metadata, secrets: create_file_store(root, metadata, secrets),
         lambda suffix: set_files_aside(root, suffix),

@@ -1,7 +1,8 @@
-"""What this host needs to start while the keyring, or what wraps it, is away or lost: the pepper and the cursor key.
+"""What this host needs to start while the keyring, or the key that wraps it, is unreachable or lost: the pepper and the
+cursor key.
 
-They lie in one file of mode 0600 in the data directory, beside the admin's key. Neither opens anything that is sealed,
-and neither signs the ledger: the signer and all data keys stay in the keyring alone.
+They are kept in one file of mode 0600 in the data directory, next to the admin's key. Neither opens anything that is
+sealed, and neither signs the ledger: the signer and all data keys are in the keyring alone.
 """
 
 import json
@@ -19,7 +20,7 @@ KEPT: Final = ("pepper", "cursor")
 
 
 class FallbackSecrets:
-    """The file, for one database."""
+    """The file of fallback secrets of one database."""
 
     def __init__(self, path: Path, database_id: UUID) -> None:
         self._path = path
@@ -27,7 +28,7 @@ class FallbackSecrets:
 
     @property
     def path(self) -> Path:
-        """Where the file is, or would be."""
+        """The path of the file, whether or not it exists."""
         return self._path
 
     def read(self) -> dict[str, bytes]:
@@ -45,7 +46,7 @@ class FallbackSecrets:
         return secrets if all(len(secret) == KEY_BYTES for secret in secrets.values()) else {}
 
     def write(self, secrets: Mapping[str, bytes]) -> None:
-        """Keep these, in the place of others."""
+        """Replace the kept secrets, given by name, 32 bytes each; nothing is written when they are the same."""
         if self.read() == secrets:
             return
         value = {"database": str(self._database_id)} | {

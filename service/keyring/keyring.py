@@ -1,4 +1,4 @@
-"""The keyring itself, wherever its entries lie: makes keys, unwraps them, keeps them in memory for a while."""
+"""A keyring over any key store: makes keys, unwraps them, and keeps them in memory for a while."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from uuid import UUID
 
-from service.keyring import signer_rotation as succession
+from service.keyring import signer_rotation
 from service.keyring.cache import KeyCache
 from service.keyring.errors import (
     KeyDamagedError,
@@ -16,7 +16,7 @@ from service.keyring.errors import (
     KeyringForeignError,
     KeyringUnavailableError,
 )
-from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
+from service.keyring.names import AccountKeyName, ErasureKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
 from service.keyring.protocol import SECRETS, BeforeMinting, KeyCounts, KeyringCounts, OnStep, Rotation, nobody_watches
 from service.keyring.rotation import rotate
 from service.keyring.stores.protocol import KeyStore, StaleKekError
@@ -25,7 +25,7 @@ from service.keyring.wrapping import KEY_BYTES, Wrapping
 _PUBLISH_TRIES = 5
 
 
-class Ring:
+class StoredKeyring:
     """A `Keyring` over a `KeyStore`. Belongs to one event loop."""
 
     def __init__(self, store: KeyStore, wrapping: Wrapping) -> None:
@@ -39,38 +39,53 @@ class Ring:
 
     @property
     def id(self) -> UUID:
+        """The keyring's own id, from its metadata."""
         return self._wrapping.metadata.id
 
     @property
-    def away(self) -> None:
+    def unavailable_reason(self) -> None:
+        """Always None: this keyring was opened."""
         return None
 
     def describe(self) -> str:
-        return f"{self._store.place}, wrapped by {self._wrapping.describe()}"
+        """Where the entries are stored and what wraps them, for `status`; no secrets."""
+        return f"{self._store.location}, wrapped by {self._wrapping.describe()}"
 
     async def bind(self, database_id: UUID) -> None:
+        """Bind the keyring to one database on first use; `KeyringForeignError` if it has another."""
         bound = await self._store.bind(database_id)
         if bound != str(database_id):
             raise KeyringForeignError(
-                f"the keyring {self._store.place} belongs to database `{bound}`, not to `{database_id}`:"
+                f"the keyring {self._store.location} belongs to database `{bound}`, not to `{database_id}`:"
                 " name the keyring of this database"
             )
 
     async def period_key(self, tier: int, data_class: str, period: str, *, mint: bool) -> bytes:
+        """The 32 bytes of the key of a tier, class and period (`2026-11-22` or `2026-11`), as `Keyring.period_key`."""
         return await self._key(PeriodKeyName(tier, data_class, period), mint)
 
     async def account_key(self, account: int, *, mint: bool) -> bytes:
+        """The 32 bytes of an account's key, by the account id; errors as `Keyring.account_key`."""
         return await self._key(AccountKeyName(account), mint)
 
     async def hold_key(self, hold: UUID, *, mint: bool) -> bytes:
+        """The 32 bytes of a legal hold's key, by the hold's id; errors as `Keyring.hold_key`."""
         return await self._key(HoldKeyName(hold), mint)
 
+    async def erasure_key(self, erasure: UUID, *, mint: bool) -> bytes:
+        """The 32 bytes of an erasure's key, by the erasure's id; errors as `Keyring.erasure_key`."""
+        return await self._key(ErasureKeyName(erasure), mint)
+
     async def check(self) -> None:
+        """`KeyringForeignError` if the store now has another keyring; `KekError` if its wrapping key is the
+        wrong one.
+        """
         if (await self._store.metadata()).id != self.id:
-            raise KeyringForeignError(f"another keyring lies at {self._store.place} by now: start the service again")
+            raise KeyringForeignError(f"another keyring lies at {self._store.location} by now: start the service again")
         await self._wrapping.verify()
 
     async def secret(self, name: str) -> bytes:
+        """One of `SECRETS`, 32 bytes. `KeyLostError` if the store has no such entry, `ValueError` for another name."""
         if name not in SECRETS:
             raise ValueError(f"a keyring has no secret `{name}`")
         cached = self._cache.get(name)
@@ -85,46 +100,63 @@ class Ring:
         return key
 
     async def signers(self) -> tuple[bytes, ...]:
-        return await succession.signers(self._store, self._wrapping)
+        """The seeds of the ledger's signer and, if there is one, of its successor: 32 bytes each."""
+        return await signer_rotation.signers(self._store, self._wrapping)
 
     async def new_successor(self) -> bytes:
-        return await succession.new_successor(self._store, self._wrapping)
+        """Make a new successor of the ledger's signer and return its seed, 32 bytes."""
+        return await signer_rotation.new_successor(self._store, self._wrapping)
 
     async def promote_successor(self) -> None:
-        await succession.promote(self._store, self._wrapping)
+        """Make the successor the ledger's signer; the old seed is gone from then on."""
+        await signer_rotation.promote(self._store, self._wrapping)
         self._cache.forget("signer")
 
     async def head(self) -> bytes | None:
-        return await succession.head(self._store, self._wrapping)
+        """The 32 bytes that were last noted about the ledger; None before the first signature."""
+        return await signer_rotation.head(self._store, self._wrapping)
 
     async def note_head(self, head: bytes) -> None:
-        await succession.note_head(self._store, self._wrapping, head)
+        """Replace the 32 bytes that are noted about the ledger."""
+        await signer_rotation.note_head(self._store, self._wrapping, head)
 
     async def destroy_periods(self, keys: Iterable[PeriodKeyName]) -> int:
+        """Destroy these period keys for good; how many of them existed."""
         return await self._destroy(keys)
 
     async def destroy_account(self, account: int) -> int:
+        """Destroy an account's key for good; 1 if it existed, else 0."""
         return await self._destroy([AccountKeyName(account)])
 
     async def destroy_hold(self, hold: UUID) -> int:
+        """Destroy a legal hold's key for good; 1 if it existed, else 0."""
         return await self._destroy([HoldKeyName(hold)])
 
+    async def destroy_erasure(self, erasure: UUID) -> int:
+        """Destroy an erasure's key for good; 1 if it existed, else 0."""
+        return await self._destroy([ErasureKeyName(erasure)])
+
     async def tombstones(self) -> list[str]:
+        """The names of all destroyed keys, in the order of their destruction."""
         return [str(name) for name in await self._store.tombstones()]
 
     async def replay(self, tombstones: Iterable[str]) -> int:
+        """Destroy the keys named in `tombstones` again; how many existed. `ValueError` for a text that names no key."""
         return await self._destroy([parse_name(text) for text in tombstones])
 
     async def periods(self) -> list[PeriodKeyName]:
+        """The names of the period keys that exist, sorted by tier, class and period."""
         return sorted(name for name in await self._store.names() if isinstance(name, PeriodKeyName))
 
     async def names(self) -> list[KeyName]:
+        """The names of all keys that exist, without the secrets, in no order."""
         return list(await self._store.names())
 
     async def counts(self) -> KeyringCounts:
+        """How many keys exist and how many were destroyed: by tier and class, of accounts, and of holds."""
         live = Counter(_group(name) for name in await self._store.names())
-        buried = await self._store.tombstones()
-        destroyed = Counter(_group(name) for name, was_here in buried.items() if was_here)
+        tombstones = await self._store.tombstones()
+        destroyed = Counter(_group(name) for name, had_key in tombstones.items() if had_key)
         groups = {group for group in live.keys() | destroyed.keys() if isinstance(group, tuple)}
         return KeyringCounts(
             {group: KeyCounts(live[group], destroyed[group]) for group in sorted(groups)},
@@ -133,14 +165,17 @@ class Ring:
         )
 
     async def rotate(self, to: str, *, on_step: OnStep = nobody_watches) -> Rotation:
+        """Wrap every key under the key-encryption key at `to`, as `Keyring.rotate`; empties the memory."""
         rotation = await rotate(self._store, self._wrapping, to, on_step)
         self._cache.clear()
         return rotation
 
-    def before_minting(self, ask: BeforeMinting) -> None:
-        self._before_minting = ask
+    def before_minting(self, hook: BeforeMinting) -> None:
+        """Have `hook` called before a key is made, from now on; it replaces an earlier hook."""
+        self._before_minting = hook
 
     def forget(self, keys: Iterable[PeriodKeyName] = (), accounts: Iterable[int] = ()) -> None:
+        """Drop unwrapped keys from memory: the named ones, or all when none is named."""
         names = [*keys, *(AccountKeyName(account) for account in accounts)]
         for name in names:
             self._cache.forget(name)
@@ -148,6 +183,7 @@ class Ring:
             self._cache.clear()
 
     async def close(self) -> None:
+        """Drop all keys from memory, cancel lookups that are under way, and close the store."""
         self._cache.clear()
         for task in self._fetching.values():
             task.cancel()
@@ -157,7 +193,7 @@ class Ring:
         try:
             return await self._cached_key(name, mint)
         except KeyringError as error:
-            # While the service runs, trouble with the keyring costs what is sealed, and nothing else.
+            # While the service runs, a failing keyring makes sealed fields unreadable, and nothing else.
             raise KeyringUnavailableError(str(error)) from error
 
     async def _cached_key(self, name: KeyName, mint: bool) -> bytes:
@@ -167,19 +203,19 @@ class Ring:
                 return key
             self._cache.forget(name)
             self._vanished.add(name)
-            # There was a key: whatever became of it, another one would not open what it has sealed.
+            # There was a key. Whatever happened to it, a new one would not open what it has sealed.
             mint = False
         task = self._fetching.get((name, mint))
         if task is None:
             task = asyncio.create_task(self._fetch(name, mint))
             self._fetching[name, mint] = task
             task.add_done_callback(lambda done: self._fetched((name, mint), done))
-        # One caller that gives up must not take the key from the others that wait for it.
+        # Shielded: one caller that gives up must not cancel the lookup for the others that wait for it.
         return await asyncio.shield(task)
 
     def _fetched(self, request: tuple[KeyName, bool], done: asyncio.Task[bytes]) -> None:
         del self._fetching[request]
-        # Looked at here, since those who asked may all have given up.
+        # The exception is retrieved here, since all callers may have given up by now.
         if not done.cancelled():
             done.exception()
 
@@ -214,7 +250,7 @@ class Ring:
             except StaleKekError:
                 await self._wrapping.reload()
                 continue
-            # Read again: of two that make a key at once, both use the one that is there.
+            # Read again: when two processes make a key at the same time, both use the one that was stored.
             return await self._store.read(str(name))
         raise KeyringUnavailableError("the keyring is rotated again and again: try again when that has ended")
 
@@ -231,7 +267,7 @@ class Ring:
 
 
 def _group(name: KeyName) -> tuple[int, str] | str:
-    """Tier and class of a period key; `account` or `hold`."""
+    """Tier and class of a period key; otherwise the kind of thing that has the key."""
     match name:
         case PeriodKeyName(tier, data_class, _):
             return tier, data_class
@@ -239,3 +275,5 @@ def _group(name: KeyName) -> tuple[int, str] | str:
             return "account"
         case HoldKeyName():
             return "hold"
+        case ErasureKeyName():
+            return "erasure"

@@ -17,10 +17,10 @@ _LABEL: Final = b"calledger/kek-voucher/v1"
 class KekRecord:
     """One key-encryption key of a keyring.
 
-    `id` is random, made when the keyring took the key up: entries carry it. `url` says where the key was then. `check`
-    is a known value that it has wrapped: whatever opens it is the key. `vouchers` are words of other key-encryption
-    keys for this record, by their ids: whoever can write to the keyring's home and has no key-encryption key cannot
-    lead a service to one of his own.
+    `id` is 8 random bytes, made when the keyring took the key up: entries carry it. `url` is the key's address at that
+    time. `check` is a known value that the key has wrapped: the key that opens it is the right one. `vouchers` are this
+    record's digest wrapped by other key-encryption keys, by their ids: somebody who can write to the key store, and has
+    no key-encryption key, cannot lead a service to a key of his own.
     """
 
     id: bytes
@@ -29,13 +29,16 @@ class KekRecord:
     vouchers: tuple[tuple[bytes, bytes], ...] = ()
 
     def digest(self) -> bytes:
-        """What a voucher is for: 32 bytes of this record's id and address."""
+        """What a voucher confirms: the SHA-256 of this record's id and address, 32 bytes."""
         return sha256(_LABEL + self.id + self.url.encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The first of `keks` wraps new keys. There are others only while the keyring is rotated away from them."""
+    """A keyring's id, the 16-byte salt for passphrases, and its key-encryption keys.
+
+    The first of `keks` wraps new keys. There are others only while the keyring is rotated away from them.
+    """
 
     id: UUID
     salt: bytes
@@ -43,16 +46,17 @@ class Metadata:
 
     @property
     def current(self) -> KekRecord:
+        """The key-encryption key that wraps new keys."""
         return self.keks[0]
 
     def encode(self) -> str:
-        """As JSON. It holds no secret."""
+        """The metadata as JSON text with a final newline. It holds no secret."""
         keks = [
             {
                 "id": kek.id.hex(),
                 "url": kek.url,
                 "check": b64encode(kek.check).decode("ascii"),
-                "vouchers": {by.hex(): b64encode(word).decode("ascii") for by, word in kek.vouchers},
+                "vouchers": {by.hex(): b64encode(voucher).decode("ascii") for by, voucher in kek.vouchers},
             }
             for kek in self.keks
         ]
@@ -61,7 +65,10 @@ class Metadata:
 
     @classmethod
     def decode(cls, content: bytes | str) -> "Metadata":
-        """ValueError, KeyError, TypeError, AttributeError or RecursionError for anything that `encode` never wrote."""
+        """The metadata in a text that `encode` wrote.
+
+        Raises ValueError, KeyError, TypeError, AttributeError or RecursionError for any other text.
+        """
         value = json.loads(content)
         keks = tuple(_record(kek) for kek in value["keks"])
         if value["format"] != FORMAT or not keks:
@@ -70,7 +77,7 @@ class Metadata:
 
 
 def _record(value: dict[str, Any]) -> KekRecord:
-    vouchers = ((bytes.fromhex(by), b64decode(word, validate=True)) for by, word in value["vouchers"].items())
+    vouchers = ((bytes.fromhex(by), b64decode(text, validate=True)) for by, text in value["vouchers"].items())
     check = b64decode(value["check"], validate=True)
     record = KekRecord(bytes.fromhex(value["id"]), value["url"], check, tuple(vouchers))
     if len(record.id) != KEK_ID_BYTES or not isinstance(record.url, str):

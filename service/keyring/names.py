@@ -9,6 +9,7 @@ _PERIOD: Final = re.compile(
 )
 _ACCOUNT: Final = re.compile(r"account/(0|[1-9][0-9]{0,18})", re.ASCII)
 _HOLD: Final = re.compile(r"hold/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII)
+_ERASURE: Final = re.compile(r"erasure/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII)
 
 
 class PeriodKeyName(NamedTuple):
@@ -40,15 +41,26 @@ class HoldKeyName(NamedTuple):
         return f"hold/{self.hold}"
 
 
-KeyName = PeriodKeyName | AccountKeyName | HoldKeyName
+class ErasureKeyName(NamedTuple):
+    """The key that seals the name of the person whom an erasure looks for, until it has looked everywhere."""
+
+    erasure: UUID
+
+    def __str__(self) -> str:
+        return f"erasure/{self.erasure}"
+
+
+KeyName = PeriodKeyName | AccountKeyName | HoldKeyName | ErasureKeyName
 
 
 def parse_name(text: str) -> KeyName:
-    """The name that prints as `text`; `ValueError` for anything else, a path with dots in it above all."""
+    """The name that prints as `text`; `ValueError` for anything else, such as a path with dots in it."""
     if match := _PERIOD.fullmatch(text):
         return PeriodKeyName(int(match[1]), match[2], match[3])
     if match := _ACCOUNT.fullmatch(text):
         return AccountKeyName(int(match[1]))
     if match := _HOLD.fullmatch(text):
         return HoldKeyName(UUID(match[1]))
+    if match := _ERASURE.fullmatch(text):
+        return ErasureKeyName(UUID(match[1]))
     raise ValueError(f"no key is named `{text}`")

@@ -1,4 +1,4 @@
-"""What every keyring does, wherever its keys live."""
+"""What every keyring does, wherever its keys are stored."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,16 +8,16 @@ from uuid import UUID
 from service.keyring.names import KeyName, PeriodKeyName
 
 SECRETS: Final = ("pepper", "cursor", "signer")
-"""Keys that a keyring has from its creation: of API keys (HMAC), of cursors (AEAD), of the ledger (Ed25519 seed)."""
+"""Secrets that a keyring has from its creation: for API keys (HMAC), cursors (AEAD), the ledger (Ed25519 seed)."""
 SUCCESSOR: Final = "successor"
-"""The secret that is there once a successor of the ledger's signer was made."""
+"""The secret that exists once a successor of the ledger's signer was made."""
 HEAD: Final = "head"
-"""What lies beside the secrets once the ledger was signed: how long it was, and the beginning of its root hash."""
+"""The entry that exists once the ledger was signed: its length then, and the beginning of its root hash."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyCounts:
-    """How many keys are here, and how many were here and were destroyed on purpose."""
+    """How many keys exist, and how many existed and were destroyed on purpose."""
 
     live: int = 0
     destroyed: int = 0
@@ -41,17 +41,20 @@ class Rotation:
 
 
 BeforeMinting = Callable[[KeyName, bool], Awaitable[None]]
-"""Called before a key is made, with whether this process has used one of that name; what it raises keeps it unmade."""
+"""Called before a key is made, with its name and whether this process has used one of that name.
+
+If it raises, no key is made.
+"""
 OnStep = Callable[[int, int], None]
-"""Called with how many keys were looked at, and how many there are."""
+"""Called with how many keys were processed, and how many there are."""
 
 
 def nobody_watches(_: int, __: int) -> None:
-    """The usual `OnStep`."""
+    """The `OnStep` that does nothing."""
 
 
 class Keyring(Protocol):
-    """Keys of 32 bytes by name. A name that was destroyed never has a key again.
+    """Gives out keys of 32 bytes by name. A destroyed name never has a key again.
 
     Every method may raise `KeyringUnavailableError`. An answer is right at the moment it is given: whoever keeps a key
     must forget it when its destruction is announced.
@@ -59,16 +62,16 @@ class Keyring(Protocol):
 
     @property
     def id(self) -> UUID:
-        """The keyring's own id, from its creation."""
+        """The keyring's own id, made with it."""
         ...
 
     @property
-    def away(self) -> str | None:
-        """Why it could not be opened yet; None once it was."""
+    def unavailable_reason(self) -> str | None:
+        """Why the keyring could not be opened yet, as one sentence; None once it was."""
         ...
 
     def describe(self) -> str:
-        """Where the keys live and what wraps them, in words for `status`; never a secret."""
+        """Where the keys are stored and what wraps them, in words for `status`; never a secret."""
         ...
 
     async def bind(self, database_id: UUID) -> None:
@@ -76,55 +79,77 @@ class Keyring(Protocol):
         ...
 
     async def period_key(self, tier: int, data_class: str, period: str, *, mint: bool) -> bytes:
-        """The key of a tier, class and period; made if absent and `mint`. `KeyDestroyedError`, `KeyLostError`."""
+        """The key of a tier, class and period, made if there is none and `mint` is set.
+
+        Raises `KeyDestroyedError` or `KeyLostError` when there is none.
+        """
         ...
 
     async def account_key(self, account: int, *, mint: bool) -> bytes:
-        """The key of an account; made if absent and `mint`. `KeyDestroyedError`, `KeyLostError`."""
+        """The key of an account, made if there is none and `mint` is set.
+
+        Raises `KeyDestroyedError` or `KeyLostError` when there is none.
+        """
         ...
 
     async def hold_key(self, hold: UUID, *, mint: bool) -> bytes:
-        """The key of a legal hold; made if absent and `mint`. `KeyDestroyedError`, `KeyLostError`."""
+        """The key of a legal hold, made if there is none and `mint` is set.
+
+        Raises `KeyDestroyedError` or `KeyLostError` when there is none.
+        """
+        ...
+
+    async def erasure_key(self, erasure: UUID, *, mint: bool) -> bytes:
+        """The key of an erasure, made if there is none and `mint` is set.
+
+        Raises `KeyDestroyedError` or `KeyLostError` when there is none.
+        """
         ...
 
     async def check(self) -> None:
-        """Nothing, while the keyring is where it was opened; else the `KeyringError` or `KeyringUnavailableError`."""
+        """Return if the keyring is where it was opened; otherwise raise `KeyringError` or `KeyringUnavailableError`."""
         ...
 
     async def secret(self, name: str) -> bytes:
-        """One of `SECRETS`; `KeyLostError` when it is gone."""
+        """One of `SECRETS`; `KeyLostError` when the keyring has lost it."""
         ...
 
     async def signers(self) -> tuple[bytes, ...]:
-        """The seed of the ledger's signer and, once one was made, of its successor, as the keyring has them now."""
+        """The seed of the ledger's signer and, if one was made, of its successor, as the keyring has them now."""
         ...
 
     async def new_successor(self) -> bytes:
-        """Make a successor of the ledger's signer, which waits, in the place of the one before. Returns its seed."""
+        """Make a successor of the ledger's signer, in place of an earlier successor. Returns its seed."""
         ...
 
     async def promote_successor(self) -> None:
-        """Put the successor in the place of the ledger's signer, whose seed is gone from then on."""
+        """Make the successor the ledger's signer. The old signer's seed is gone from then on."""
         ...
 
     async def head(self) -> bytes | None:
-        """The 32 bytes that `note_head` put there last: what the ledger was when it was last signed."""
+        """The 32 bytes that `note_head` stored last: the state of the ledger when it was last signed. None
+        before that.
+        """
         ...
 
     async def note_head(self, head: bytes) -> None:
-        """Remember 32 bytes about the ledger, in the place of those before."""
+        """Store 32 bytes about the ledger's state, in place of those before."""
         ...
 
     async def destroy_periods(self, keys: Iterable[PeriodKeyName]) -> int:
-        """Destroy these keys, whether they exist or not: none is made later. Returns how many were here."""
+        """Destroy these keys, whether they exist or not: none is made later. Returns how many existed."""
         ...
 
     async def destroy_account(self, account: int) -> int:
-        """Destroy an account's key: all that was ever sealed for it. Returns 1 if it was here, else 0."""
+        """Destroy an account's key, and so everything that was ever sealed with it. Returns 1 if it existed, else 0."""
         ...
 
     async def destroy_hold(self, hold: UUID) -> int:
-        """Destroy a legal hold's key: all record keys that it escrows. Returns 1 if it was here, else 0."""
+        """Destroy a legal hold's key, and so all record keys that it escrows. Returns 1 if it existed, else 0."""
+        ...
+
+    async def destroy_erasure(self, erasure: UUID) -> int:
+        """Destroy an erasure's key, with which the person's name was sealed. Returns 1 if it existed, else 0."""
         ...
 
     async def tombstones(self) -> list[str]:
@@ -132,30 +157,30 @@ class Keyring(Protocol):
         ...
 
     async def replay(self, tombstones: Iterable[str]) -> int:
-        """Destroy again what an older copy of the keyring brought back. Returns how many keys were here."""
+        """Destroy again what an older copy of the keyring brought back. Returns how many keys existed."""
         ...
 
     async def periods(self) -> list[PeriodKeyName]:
-        """The period keys that are here, sorted."""
+        """The names of the period keys that exist, sorted."""
         ...
 
     async def names(self) -> list[KeyName]:
-        """The names of all keys that are here, secrets left out."""
+        """The names of all keys that exist, without the secrets."""
         ...
 
     async def counts(self) -> KeyringCounts:
-        """How many keys are here and how many were destroyed."""
+        """How many keys exist and how many were destroyed, by group."""
         ...
 
     async def rotate(self, to: str, *, on_step: OnStep = nobody_watches) -> Rotation:
-        """Wrap every key anew under the key-encryption key at `to`; or go on where an earlier call was cut short.
+        """Wrap every key under the key-encryption key at `to`, or continue an earlier call that was interrupted.
 
-        `KekError` if it is unfit, `KeyringDamagedError` when there are keys that nothing unwraps.
+        Raises `KekError` if that key is unfit, `KeyringDamagedError` when there are keys that nothing unwraps.
         """
         ...
 
-    def before_minting(self, ask: BeforeMinting) -> None:
-        """Have `ask` called before a key is made, from now on."""
+    def before_minting(self, hook: BeforeMinting) -> None:
+        """Have `hook` called before a key is made, from now on."""
         ...
 
     def forget(self, keys: Iterable[PeriodKeyName] = (), accounts: Iterable[int] = ()) -> None:
@@ -163,5 +188,5 @@ class Keyring(Protocol):
         ...
 
     async def close(self) -> None:
-        """Drop all unwrapped keys and whatever connects to the keys' home."""
+        """Drop all unwrapped keys and the connections to the key store."""
         ...

@@ -1,13 +1,13 @@
-"""Rotation: every key of a keyring wrapped anew under another key-encryption key. Records are not touched.
+"""Rotation: every key of a keyring is wrapped anew under another key-encryption key. Records are not touched.
 
-1. The new key-encryption key goes first into the metadata: from now on nothing is wrapped by the old one.
-2. Each entry is unwrapped and wrapped anew, and replaces the old one whole or not at all.
-3. When a pass finds nothing more under the old one, it leaves the metadata.
+1. The new key-encryption key is put first in the metadata: from now on nothing is wrapped by the old one.
+2. Each entry is unwrapped and wrapped anew, and replaces the old one atomically.
+3. When a pass finds nothing more under the old one, the old one is removed from the metadata.
 
 The keys vouch for each other in the metadata, so that whoever has either can trust the other.
 
-Killed anywhere, the keyring is whole: entries say which key wraps them, and the metadata names both. Running it again
-goes on. Services that run meanwhile follow by the metadata.
+The keyring is usable wherever a crash comes: entries say which key wraps them, and the metadata names both. Running the
+command again continues. Services that run meanwhile read the metadata again.
 """
 
 import asyncio
@@ -27,15 +27,16 @@ _NAMED_MAX: Final = 5
 async def rotate(store: KeyStore, wrapping: Wrapping, to: str, on_step: OnStep = nobody_watches) -> Rotation:
     """Wrap everything under the key-encryption key at `to`, or finish doing so.
 
-    `KekError` if it is unfit; `KeyringDamagedError` when keys are left that nothing opens: those stay under the old
-    key-encryption key, and the rotation stays unfinished. `KeyringUnavailableError` leaves it where it is.
+    Raises `KekError` if it is unfit. Raises `KeyringDamagedError` when keys are left that nothing opens: those stay
+    under the old key-encryption key, and the rotation stays unfinished. `KeyringUnavailableError` leaves it where it
+    is.
     """
     await wrapping.reload()
     await wrapping.verify()
-    await _take_up(store, wrapping, to)
+    await _add_kek(store, wrapping, to)
     damaged: list[str] = []
     rewrapped = 0
-    # A pass more than needed: it finds nothing, and so shows that nothing is left.
+    # The last pass finds nothing, and so shows that nothing is left.
     while done := await _pass(store, wrapping, on_step, damaged):
         rewrapped += done
     if damaged:
@@ -44,11 +45,11 @@ async def rotate(store: KeyStore, wrapping: Wrapping, to: str, on_step: OnStep =
             f"{len(damaged)} keys could not be unwrapped and are left under the old key-encryption key: {names};"
             " restore them from the keyring's backup and run this again"
         )
-    await _let_go(store, wrapping)
+    await _drop_former_keks(store, wrapping)
     return Rotation(wrapping.describe(), rewrapped)
 
 
-async def _take_up(store: KeyStore, wrapping: Wrapping, to: str) -> None:
+async def _add_kek(store: KeyStore, wrapping: Wrapping, to: str) -> None:
     metadata = wrapping.metadata
     kek = await open_kek(to, salt=metadata.salt)
     if len(metadata.keks) > 1 and metadata.current.url == to and await opens(kek, metadata.current, metadata.id):
@@ -59,7 +60,7 @@ async def _take_up(store: KeyStore, wrapping: Wrapping, to: str) -> None:
     for old in metadata.keks:
         record = await wrapping.vouch(old, record)
     former = [await wrapping.vouch(record, old) for old in metadata.keks]
-    if not await store.take_up((record, *former), expected=metadata):
+    if not await store.replace_keks((record, *former), expected=metadata):
         raise KeyringError("the keyring is rotated by somebody else now: wait until that has ended")
     await wrapping.reload()
 
@@ -87,14 +88,14 @@ async def _rewrap(store: KeyStore, wrapping: Wrapping, name: str, damaged: list[
     try:
         return await store.replace(name, entry, await wrapping.rewrap(name, entry))
     except KeyDamagedError:
-        # Overwritten by whoever destroys it now, or by bad luck; the next pass tells.
+        # Another process may be destroying it and have overwritten it; the next pass shows whether it is damaged.
         if await store.read(name) is not None:
             damaged.append(name)
         return False
 
 
-async def _let_go(store: KeyStore, wrapping: Wrapping) -> None:
+async def _drop_former_keks(store: KeyStore, wrapping: Wrapping) -> None:
     metadata = wrapping.metadata
-    if len(metadata.keks) > 1 and not await store.take_up(metadata.keks[:1], expected=metadata):
+    if len(metadata.keks) > 1 and not await store.replace_keks(metadata.keks[:1], expected=metadata):
         raise KeyringError("the keyring is rotated by somebody else now: wait until that has ended")
     await wrapping.reload()

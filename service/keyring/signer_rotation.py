@@ -1,10 +1,11 @@
-"""Succession of the ledger's signer.
+"""Replacing the key that signs the ledger, in three steps.
 
-1. A successor is made, and waits beside the signer.
-2. The ledger is handed over to it (`service.ledger.handover`): from that commit on it signs, from where it waits.
-3. It takes the signer's place.
+1. A successor is made and stored next to the signer.
+2. The ledger is handed over to it (`service.ledger.handover`): from that commit on the successor signs.
+3. It is stored in the signer's place.
 
-Killed anywhere, whoever signs is in the keyring. What waits is replaced by the next successor, and never taken away.
+Wherever a crash comes, the key that signs is in the keyring. A waiting successor is replaced by the next successor, and
+never removed.
 """
 
 import os
@@ -22,7 +23,7 @@ _TRIES: Final = 5
 
 
 async def signers(store: KeyStore, wrapping: Wrapping) -> tuple[bytes, ...]:
-    """The signer, and behind it the successor that was made last, if ever one was. `KeyLostError` without a signer."""
+    """The seeds of the signer and, if one was made, of its successor. `KeyLostError` without a signer."""
     found = [await _read(store, wrapping, name) for name in (_SIGNER, _WAITING)]
     if found[0] is None:
         raise KeyLostError("the ledger's signer is gone: restore it from the keyring's backup")
@@ -30,14 +31,14 @@ async def signers(store: KeyStore, wrapping: Wrapping) -> tuple[bytes, ...]:
 
 
 async def new_successor(store: KeyStore, wrapping: Wrapping) -> bytes:
-    """Make a successor in the place of the one before."""
+    """Make a successor in place of an earlier one, and return its 32 bytes."""
     key = os.urandom(KEY_BYTES)
     await _put(store, wrapping, _WAITING, key)
     return key
 
 
 async def promote(store: KeyStore, wrapping: Wrapping) -> None:
-    """Put the successor in the signer's place."""
+    """Store the successor as the signer. `KeyLostError` when no successor was made."""
     key = await _read(store, wrapping, _WAITING)
     if key is None:
         raise KeyLostError("no successor of the ledger's signer was made")
@@ -45,12 +46,12 @@ async def promote(store: KeyStore, wrapping: Wrapping) -> None:
 
 
 async def head(store: KeyStore, wrapping: Wrapping) -> bytes | None:
-    """What was noted of the ledger, if ever anything was."""
+    """The 32 bytes that `note_head` stored last; None before the first time."""
     return await _read(store, wrapping, _HEAD)
 
 
 async def note_head(store: KeyStore, wrapping: Wrapping, noted: bytes) -> None:
-    """Note what the ledger is, in the place of what it was."""
+    """Store 32 bytes about the ledger's state, in place of those before."""
     await _put(store, wrapping, _HEAD, noted)
 
 

@@ -1,4 +1,4 @@
-"""Whether the keyring is still there: looked at every few seconds, so that its loss is not noticed by what it cost."""
+"""Checks every few seconds whether the keyring can be reached, so that a loss is logged before it costs data."""
 
 import asyncio
 from typing import Final, Protocol
@@ -11,17 +11,21 @@ log = get_logger()
 EVERY_S: Final = 5.0
 
 
-class Checked(Protocol):
-    """What is watched."""
+class CheckedKeyring(Protocol):
+    """The part of a keyring that is watched."""
 
     @property
-    def away(self) -> str | None: ...
+    def unavailable_reason(self) -> str | None:
+        """Why the keyring could not be opened yet; None once it was."""
+        ...
 
-    async def check(self) -> None: ...
+    async def check(self) -> None:
+        """Return if the keyring can be used; otherwise raise a `CalledgerError` or an `OSError`."""
+        ...
 
 
-async def what_is_wrong(keyring: Checked) -> str | None:
-    """Why the keyring cannot be used now; None when it can."""
+async def reason_unusable(keyring: CheckedKeyring) -> str | None:
+    """Why the keyring cannot be used now, as one sentence; None when it can."""
     try:
         await keyring.check()
     except (CalledgerError, OSError) as error:
@@ -29,11 +33,14 @@ async def what_is_wrong(keyring: Checked) -> str | None:
     return None
 
 
-async def watch_for_ever(keyring: Checked, *, every_s: float = EVERY_S) -> None:
-    """Log when the keyring goes away and when it is back, until cancelled; the start has said what was so then."""
-    known = keyring.away
+async def watch_for_ever(keyring: CheckedKeyring, *, every_s: float = EVERY_S) -> None:
+    """Log when the keyring becomes unreachable and when it is back, until cancelled.
+
+    It is checked every `every_s` seconds. The state at the start has been logged already.
+    """
+    known = keyring.unavailable_reason
     while True:
-        wrong = await what_is_wrong(keyring)
+        wrong = await reason_unusable(keyring)
         if wrong is not None and known is None:
             log.error("the keyring is gone: neither details of errors nor pseudonyms are kept", reason=wrong)
         elif wrong is None and known is not None:

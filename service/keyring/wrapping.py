@@ -1,4 +1,6 @@
-"""A keyring's key-encryption keys at work: which of them wraps, which unwraps, and whether they are the right ones."""
+"""Wrapping and unwrapping with a keyring's key-encryption keys: which of them wraps, and whether they are the right
+ones.
+"""
 
 import asyncio
 import os
@@ -21,8 +23,8 @@ assert len(_CHECK) == KEY_BYTES
 class Wrapping:
     """Wraps and unwraps the keys of one keyring.
 
-    `kek_url` is the key-encryption key that the operator names. While a keyring is rotated, and in a process that began
-    before, there is another: it is opened where the keyring says it is.
+    `kek_url` is the key-encryption key that the operator names. While a keyring is rotated, and in a process that
+    started before, there is a second one: it is opened at the address that the keyring's metadata names.
     """
 
     def __init__(self, store: KeyStore, metadata: Metadata, kek_url: str) -> None:
@@ -34,32 +36,39 @@ class Wrapping:
         self._opening = asyncio.Lock()
 
     async def verify(self) -> None:
-        """`KekError` unless the operator's key-encryption key opens this keyring; `KeyringUnavailableError`."""
+        """Check that the operator's key-encryption key opens this keyring.
+
+        Raises `KekError` if it does not, `KeyringUnavailableError` if it cannot be reached.
+        """
         async with self._opening:
             if not self._verified:
                 await self._verify()
 
     async def reload(self) -> None:
-        """Take up what somebody else changed."""
+        """Read the metadata again, after another process changed it."""
         self.metadata = await self._store.metadata()
 
     def describe(self) -> str:
-        """What wraps new keys, and what wraps others while a rotation is not finished."""
-        words = [self._words(record) for record in self.metadata.keks]
-        return words[0] + "".join(f", and still by {old} (`keyring rotate` was not finished)" for old in words[1:])
+        """What wraps new keys, and what still wraps others while a rotation is not finished; for `status`."""
+        current, *former = [self._describe(record) for record in self.metadata.keks]
+        return current + "".join(f", and still by {old} (`keyring rotate` was not finished)" for old in former)
 
-    def _words(self, record: KekRecord) -> str:
+    def _describe(self, record: KekRecord) -> str:
         kek = self._opened.get(record.id)
         return kek.describe() if kek else f"`{record.url}`"
 
     async def wrap(self, name: str, key: bytes) -> bytes:
-        """The entry of `key` under the current key-encryption key."""
+        """The entry of `key` (32 bytes) under the current key-encryption key."""
         record = self.metadata.current
         kek = await self._kek(record)
         return entry_of(record.id, await kek.wrap(key, context=context_of(self.metadata.id, name)))
 
     async def unwrap(self, name: str, entry: bytes) -> bytes:
-        """The key in an entry. `KeyDamagedError`, `KeyringUnavailableError`."""
+        """The 32 bytes of the key in an entry.
+
+        Raises `KeyDamagedError` if the entry is not what was written, `KeyringUnavailableError` if the key-encryption
+        key cannot be used.
+        """
         record = await self._record(name, entry)
         kek = await self._kek(record)
         try:
@@ -71,7 +80,7 @@ class Wrapping:
         return key
 
     async def rewrap(self, name: str, entry: bytes) -> bytes:
-        """The same key under the current key-encryption key, opened once to see that it is."""
+        """The entry of the same key under the current key-encryption key. It is opened once as a check."""
         old, new = await self._record(name, entry), self.metadata.current
         key = await self.unwrap(name, entry)
         if old.url == new.url:
@@ -97,7 +106,7 @@ class Wrapping:
         )
 
     async def _kek(self, record: KekRecord) -> Kek:
-        """The opened key-encryption key of a record. Trouble with it costs what it wraps, and never the process."""
+        """The opened key-encryption key of a record. Any trouble with it becomes `KeyringUnavailableError`."""
         try:
             await self.verify()
             if record.id not in self._opened:
@@ -118,7 +127,7 @@ class Wrapping:
                 self._verified = True
                 return
         raise KekError(
-            f"the key-encryption key does not open the keyring {self._store.place}: is it the one it was made with?"
+            f"the key-encryption key does not open the keyring {self._store.location}: is it the one it was made with?"
             + self._hint(current)
         )
 
@@ -128,51 +137,56 @@ class Wrapping:
         )
 
     def adopt(self, record: KekRecord, kek: Kek) -> None:
-        """Trust a key-encryption key that the operator has named besides."""
+        """Trust a further key-encryption key that the operator has named."""
         self._opened[record.id] = kek
 
     async def vouch(self, by: KekRecord, of: KekRecord) -> KekRecord:
-        """`of` with the word of `by` for it."""
+        """`of` with a voucher of `by` added."""
         kek = await self._kek(by)
-        word = await kek.wrap(of.digest(), context=self._voucher_context(of))
-        return replace(of, vouchers=(*of.vouchers, (by.id, word)))
+        voucher = await kek.wrap(of.digest(), context=self._voucher_context(of))
+        return replace(of, vouchers=(*of.vouchers, (by.id, voucher)))
 
     async def _is_vouched_for(self, record: KekRecord) -> bool:
-        for by, word in record.vouchers:
+        for by, voucher in record.vouchers:
             if by in self._opened:
                 with suppress(UnwrapError):
-                    said = await self._opened[by].unwrap(word, context=self._voucher_context(record))
-                    return said == record.digest()
+                    digest = await self._opened[by].unwrap(voucher, context=self._voucher_context(record))
+                    return digest == record.digest()
         return False
 
     def _voucher_context(self, record: KekRecord) -> bytes:
         return context_of(self.metadata.id, f"kek/{record.id.hex()}")
 
     async def _open(self, record: KekRecord) -> Kek:
-        # Before it is asked anything: it might be somebody's who only wants our token, or our keys.
+        # Checked before the key is contacted: it might belong to somebody who wants our token or our keys.
         if not await self._is_vouched_for(record):
             raise KekError(
-                f"the keyring {self._store.place} names a key-encryption key for which the one that we have does not"
+                f"the keyring {self._store.location} names a key-encryption key for which the one that we have does not"
                 f" vouch: set CALLEDGER_KEK to `{record.url}` if it is right, and start again"
             )
         kek = await open_kek(record.url, salt=self.metadata.salt)
         if not await opens(kek, record, self.metadata.id):
-            raise KekError(f"`{record.url}` is not the key-encryption key that wraps the keyring {self._store.place}")
+            raise KekError(
+                f"`{record.url}` is not the key-encryption key that wraps the keyring {self._store.location}"
+            )
         return kek
 
 
 def entry_of(kek_id: bytes, wrapped: bytes) -> bytes:
+    """The entry as it is stored: the format's number (1 byte), the key-encryption key's id (8 bytes), the
+    wrapped key.
+    """
     return ENTRY_FORMAT + kek_id + wrapped
 
 
 def context_of(keyring_id: UUID, name: str) -> bytes:
-    """What a wrapped key is bound to: `\\0\\x10`, the keyring's id, the name's length in 2 bytes, the name."""
+    r"""What a wrapped key is bound to: `\\0\\x10`, the keyring's id, the name's length in 2 bytes, the name."""
     encoded = name.encode()
     return b"".join((b"\x00\x10", keyring_id.bytes, len(encoded).to_bytes(2, "big"), encoded))
 
 
 async def opens(kek: Kek, record: KekRecord, keyring_id: UUID) -> bool:
-    """Whether this is the key-encryption key of the record."""
+    """Whether this is the key-encryption key of the record: whether it opens the record's check value."""
     try:
         return await kek.unwrap(record.check, context=context_of(keyring_id, "check")) == _CHECK
     except UnwrapError:

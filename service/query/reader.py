@@ -15,15 +15,12 @@ from service.query.model.errors import QueryTimeoutError
 from service.query.model.predicate import Predicate
 from service.query.model.scope import Scope
 from service.query.records.by_key import RowKey, corrections_by_call, corrections_summed, rows_by_key
-from service.query.records.cursor import Cursors
 from service.query.records.decryption import Details, Discloser
 from service.query.records.error_groups import GroupsPage, GroupsRequest, read_groups
+from service.query.records.ordering import Cursors
 from service.query.records.page import ListRead, Page, PageRequest, PageSelection, Row, read_page
 from service.query.records.projection import Selection
-from service.query.scan.database_clock import DatabaseClock
-from service.query.scan.range_cache import RangeCache
-from service.query.scan.ranges import scan_range_of, scan_range_of_call, span_of
-from service.query.scan.time_windows import Density
+from service.query.scan.ranges import DatabaseClock, Density, RangeCache, scan_range_of, scan_range_of_call, span_of
 from service.query.scan.user_tokens import tokens_of
 from service.query.usage.plan import TierSpan, refuse_unreadable
 from service.query.usage.total_count import count_rows
@@ -48,6 +45,7 @@ class Reader:
 
     @classmethod
     async def open(cls, database: Database, accounts: Accounts, keyring: Keyring) -> "Reader":
+        """A reader with cursors sealed under the keyring's secret. Raises what the keyring raises."""
         return cls(database, accounts, keyring, Cursors(await keyring.secret("cursor")))
 
     async def page(self, scope: Scope, table: Table, request: PageRequest, wanted: PageSelection) -> Page:
@@ -167,6 +165,7 @@ class Reader:
         return await Discloser(self.keyring, scope, await self.clock.now(), reveal=True).open(row)
 
     def connection(self, scope: Scope) -> "TimedReading":
+        """A context with a connection on which row-level security shows the accounts of `scope` and no others."""
         return TimedReading(self.database, scope.accounts)
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from policies.evidence.record import Record
-from service.keyring import AccountKeyName, HoldKeyName, Keyring, PeriodKeyName
+from service.keyring import AccountKeyName, ErasureKeyName, HoldKeyName, Keyring, PeriodKeyName
 from service.ledger import Ledger, LedgerDamagedError, read_record
 from service.logs import get_logger
 from service.retention.purge_runs import Runs
@@ -33,7 +33,8 @@ async def replay_tombstones(owner: asyncpg.Pool, keyring: Keyring, ledger: objec
     if not forgotten:
         return 0
     destroyed = await keyring.replay(forgotten)
-    log.warning("an older keyring was restored: what it brought back was destroyed again", keys=destroyed)
+    if destroyed:
+        log.warning("an older keyring was restored: what it brought back was destroyed again", keys=destroyed)
     return destroyed
 
 
@@ -51,9 +52,12 @@ async def _destroyed(owner: asyncpg.Pool, ledger: object) -> list[str]:
 def _ended(record: Record) -> Iterator[str]:
     """The keys that the ledger says were destroyed, or that went with what it says was ended."""
     yield from record.destroyed
-    for erasure in record.erasures.values():
-        if erasure.kind == "ACCOUNT" and erasure.rows is not None and erasure.account is not None:
-            yield str(AccountKeyName(erasure.account))
+    for name, erasure in record.erasures.items():
+        if erasure.rows is not None:
+            if erasure.kind == "USER":
+                yield str(ErasureKeyName(UUID(name)))
+            if erasure.kind == "ACCOUNT" and erasure.account is not None:
+                yield str(AccountKeyName(erasure.account))
     for name, hold in record.holds.items():
         if hold.lifted is not None:
             yield str(HoldKeyName(UUID(name)))

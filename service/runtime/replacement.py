@@ -33,8 +33,8 @@ from service.keyring import (
     KeyringReplacedError,
     PeriodKeyName,
     create_kek_file,
+    create_replacement,
     open_keyring,
-    replace_keyring_home,
 )
 from service.keyring.deferred import DeferredKeyring
 from service.keyring.fallback_secrets import KEPT, FallbackSecrets
@@ -110,7 +110,7 @@ async def _replace(settings: Settings, database: Database, reason: str | None) -
         create_kek_file(settings.default_kek_path)
     # Before anything is changed: what the mirror has of a database that was restored too.
     await LedgerKeeper.start(Ledger(database, _lost(standby, database_id), database_id), settings.data)
-    keyring, aside = await replace_keyring_home(
+    keyring, aside = await create_replacement(
         settings.keyring_url,
         settings.kek_url,
         secrets=kept,
@@ -162,7 +162,7 @@ def _lost(standby: FallbackSecrets, database_id: UUID) -> Keyring:
         raise KeyringMissingError
 
     keyring = DeferredKeyring(open_now, standby, database_id)
-    keyring.put_off(KeyringMissingError())
+    keyring.postpone(KeyringMissingError())
     return keyring
 
 

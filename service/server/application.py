@@ -9,9 +9,9 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from service import api, console, export, ingest
-from service.api.execution.bounds import BODY_BYTES_MAX
+from service.api.execution.limits import BODY_BYTES_MAX
 from service.api.execution.metrics import TIMINGS
-from service.keyring.watch import what_is_wrong
+from service.keyring.watch import reason_unusable
 from service.logs import get_logger
 from service.runtime.runtime import Runtime
 from service.server.middleware import Front, Handler, error_answer
@@ -83,7 +83,7 @@ def _readyz(runtime: Runtime) -> Handler:
         missing = await readiness.missing()
         if missing is not None:
             return web.json_response({"status": missing}, status=503)
-        if await what_is_wrong(runtime.keyring) is not None:
+        if await reason_unusable(runtime.keyring) is not None:
             return web.json_response({"status": "degraded", "missing": ["the keyring"]})
         return web.json_response({"status": "ok"})
 

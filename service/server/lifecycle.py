@@ -9,7 +9,7 @@ from aiohttp import web
 
 from service.api import GRAPHQL
 from service.ingest import close_writer
-from service.keyring.watch import what_is_wrong
+from service.keyring.watch import reason_unusable
 from service.logs import write_requests
 from service.runtime.runtime import Runtime
 from service.server.application import Runner, build_app
@@ -50,7 +50,7 @@ def _attention(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
 
     async def forget_data_keys() -> None:
         runtime.keyring.forget()
-        await what_is_wrong(runtime.keyring)  # another may lie in its place by now
+        await reason_unusable(runtime.keyring)  # another may lie in its place by now
 
     reactions = {
         "keys": forget_keys,

@@ -79,6 +79,14 @@ def correction_key_hex(account_id: int, source: str, source_id: str) -> str:
     return (bits[:6] + bytes((version, bits[7], variant)) + bits[9:16]).hex()
 
 
+def bill_key_hex(claimant: str, source: str, source_id: str) -> str:
+    """What the claim of a bill is known by, as 32 hexadecimal digits of a UUIDv8. `claimant`: who may claim it once."""
+    parts = [part.encode("utf-8", "surrogatepass") for part in ("bill", claimant, source, source_id)]
+    bits = sha256(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).digest()
+    version, variant = bits[6] & 0x0F | 0x80, bits[8] & 0x3F | 0x80
+    return (bits[:6] + bytes((version, bits[7], variant)) + bits[9:16]).hex()
+
+
 @lru_cache(maxsize=4096)
 def _reporter(account_id: int, source: str) -> bytes:
     """The first two parts of a call's identity; each part is led by its length, so that none runs into the next."""

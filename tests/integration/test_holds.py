@@ -15,7 +15,8 @@ from policies.admission.segments import masked
 from policies.policy.model import DataClass, Store
 from service.ingest.results import Status
 from service.keyring import KeyDestroyedError
-from service.retention.erasure.erasure import ErasureKind, request_erasure
+from service.retention.erasure.erasure import request_erasure
+from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.errors import HoldError
 from service.retention.holds.escrow import open_held
 from service.retention.holds.holds import lift_expired, lift_hold, page_holds

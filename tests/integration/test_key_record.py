@@ -10,7 +10,8 @@ from steward import NOW, YOUNG, Steward, failed, stewarding
 
 from policies.evidence import read_leaf
 from service.retention.audit.key_record import record_keys
-from service.retention.erasure.erasure import ErasureKind, request_erasure
+from service.retention.erasure.erasure import request_erasure
+from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.maintenance import maintain
 
 PAST = NOW - timedelta(days=100)

@@ -13,7 +13,7 @@ from keks import KINDS, KekHome, kek_home
 from service.keyring import KekError, KeyringUnavailableError, open_keyring
 from service.keyring.kek.factory import open_kek
 from service.keyring.kek.protocol import UnwrapError
-from service.keyring.kek.remote import PAUSE_S, AwayError, RemoteKek
+from service.keyring.kek.remote import PAUSE_S, KekUnavailableError, RemoteKek
 
 SALT = bytes(16)
 KEY = bytes(range(32))
@@ -208,7 +208,7 @@ class _Outage(RemoteKek):
     def _wrap(self, key: bytes, context: bytes) -> bytes:
         self.asked += 1
         if self.away:
-            raise AwayError("nobody there")
+            raise KekUnavailableError("nobody there")
         return context + key
 
     def _unwrap(self, wrapped: bytes, context: bytes) -> bytes:

@@ -419,13 +419,13 @@ def test_trust_ends() -> None:
     """A host that has not heard from the server for a while does not trust its memory."""
     now = [100.0]
     ear = NotificationListener("postgresql://nowhere", clock=lambda: now[0])
-    assert not ear.hears()
+    assert not ear.is_listening()
 
     ear._heard_at = now[0]
     now[0] += TRUST_S - 1
-    assert ear.hears()
+    assert ear.is_listening()
     now[0] += 1
-    assert not ear.hears()
+    assert not ear.is_listening()
 
 
 def test_memory_is_not_trusted() -> None:

@@ -27,7 +27,8 @@ from service.ledger import Checkpoints, LedgerKeeper, Selection, accept_loss
 from service.retention.audit.attestation import attest
 from service.retention.audit.fsck import check_ledger
 from service.retention.audit.start_check import differences_at_start
-from service.retention.erasure.erasure import ErasureKind, request_erasure
+from service.retention.erasure.erasure import request_erasure
+from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.holds.holds import lift_hold, release_lifted
 from service.retention.replay import replay_tombstones
 from service.storage.control.policies import AppliedPolicy, store_policy

@@ -13,7 +13,8 @@ from policies.evidence import read_leaf
 from service.ledger import LedgerKind, Selection
 from service.query.reader import Reader
 from service.retention.erasure import notes
-from service.retention.erasure.erasure import ErasureKind, request_erasure
+from service.retention.erasure.erasure import request_erasure
+from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.erasure.notes import ERASED, NotesError, erase_notes, erase_notes_naming
 from service.retention.holds.holds import get_hold, lift_hold
 

@@ -22,7 +22,8 @@ from service.query.usage.report_sql import CURRENCY
 from service.query.usage.rollup_tables import BY_KEY, CUT_MAX, OVER_ALL_ACCOUNTS, OVERALL, Tables, ranges
 from service.query.usage.time_buckets import TimeBucket
 from service.query.usage.union_sql import UsageUnion
-from service.retention.erasure.erasure import ErasureKind, request_erasure
+from service.retention.erasure.erasure import request_erasure
+from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.totals_check import OverallDifference, check_overall
 

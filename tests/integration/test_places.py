@@ -11,7 +11,7 @@ from policies.policy.model import Role
 from service.query.filters.decomposition import question
 from service.query.model.catalog import CALLS
 from service.query.model.predicate import Compare
-from service.query.scan.range_cache import CachedRanges, RangeCache
+from service.query.scan.ranges import CachedRanges, RangeCache
 from service.storage.schema.models import AccountTier
 
 

@@ -10,7 +10,8 @@ from ingesting import call
 from steward import LONG, OLD, SHORT, YOUNG, Killed, Steward, failed, stewarding, windows
 
 from policies.policy.model import Store
-from service.retention.erasure.erasure import ErasureKind, request_erasure
+from service.retention.erasure.erasure import request_erasure
+from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.purge_runs import Run
 from service.retention.rollups.compaction import Compaction
 

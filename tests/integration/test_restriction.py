@@ -13,7 +13,8 @@ from steward import SHORT, YOUNG, Steward, failed, stewarding
 from policies import Role
 from policies.admission.segments import masked
 from service.query.reader import Reader
-from service.retention.erasure.erasure import ErasureKind, RecordedErasure, request_erasure
+from service.retention.erasure.erasure import request_erasure
+from service.retention.erasure.erasure_record import ErasureKind, RecordedErasure
 from service.retention.holds.escrow import open_held
 from service.retention.holds.held_copies import count_copies, held_calls, held_errors
 from service.retention.holds.holds import RecordedHold, lift_hold

@@ -18,7 +18,8 @@ from service.api.retention.types import encode_id
 from service.api.schema import build_schema
 from service.query.model.scope import Scope
 from service.query.reader import Reader
-from service.retention.erasure.erasure import ErasureKind, request_erasure
+from service.retention.erasure.erasure import request_erasure
+from service.retention.erasure.erasure_record import ErasureKind
 from service.storage.control.exports import ExportKind, request_export
 from service.storage.database import Database, ReadLease
 from service.storage.schema import row_security

@@ -3,7 +3,9 @@
 
 import html
 import json
+import random
 import time
+from threading import Thread
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -250,6 +252,23 @@ def _seconds(text: str, content: str) -> float:
         ContentIndex([content]).spans(text)
         best = min(best, time.process_time() - before)
     return best
+
+
+def test_a_long_comparison_lets_other_threads_run() -> None:
+    """Han characters of the longest text, which the content says eight times: no step works at all of them."""
+    text = "".join(map(chr, random.Random(1).choices(range(0x4E00, 0x9FA5), k=65_536)))
+    thread = Thread(target=ContentIndex([text * 8]).spans, args=(text,))
+
+    begun = time.process_time()
+    thread.start()
+    waits: list[float] = []
+    while thread.is_alive():
+        before = time.process_time()
+        time.sleep(0.0005)
+        waits.append(time.process_time() - before)
+
+    whole = time.process_time() - begun
+    assert sum(wait for wait in waits if wait > whole / 30) < whole / 4
 
 
 def test_many_short_strings_are_looked_for_at_once() -> None:

@@ -14,10 +14,9 @@ from service.query.filters.to_sql import fingerprint_text, parse_fingerprint
 from service.query.model.catalog import CALLS
 from service.query.model.parameters import Params, storable
 from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch, TimeRange, canonical
-from service.query.records.cursor import CursorError, Cursors
+from service.query.records.ordering import CursorError, Cursors
 from service.query.scan import statements
-from service.query.scan.ranges import ScanRange
-from service.query.scan.time_windows import Density, time_windows
+from service.query.scan.ranges import Density, ScanRange, time_windows, values_of
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 POLICY = load_preset("default")
@@ -126,17 +125,19 @@ def test_buckets_are_a_key_s_own_and_bounded() -> None:
 
 @pytest.mark.parametrize("accounts", [None, (7,), (7, 9), ()])
 @pytest.mark.parametrize("start", [None, datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 24, tzinfo=UTC)])
-def test_a_legs_values_are_those_of_its_statement(accounts: tuple[int, ...] | None, start: datetime | None) -> None:
+def test_a_scan_range_s_values_are_those_of_its_statement(
+    accounts: tuple[int, ...] | None, start: datetime | None
+) -> None:
     """A text that was put together for one scan range serves every other: values stand where its own stood."""
     cutoff, end = datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 25, tzinfo=UTC)
     scan_range, span, params = ScanRange(1, accounts, cutoff, cutoff, POLICY), TimeRange(start, end), Params()
 
     statements.page(CALLS, [scan_range], span, lambda _: {"id": "id"}, [], "started_at DESC", 51, params)
 
-    assert params.values == statements.values_of(scan_range, span, 51)
+    assert params.values == values_of(scan_range, span, 51)
 
 
-def test_an_unlike_leg_has_another_text() -> None:
+def test_an_unlike_scan_range_has_another_text() -> None:
     """Texts are told apart by the number of accounts: none, one, or several."""
     moment = datetime(2026, 11, 22, tzinfo=UTC)
     texts = {

@@ -5,12 +5,12 @@ Han characters on; a string of the content that is shorter counts as a whole, fr
 Identifiers of the request are no content (`identifiers`).
 """
 
-import struct
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import compress, count, islice
+from collections.abc import Collection, Iterable, Iterator
+from itertools import compress, islice
 from typing import Final
 
 from policies.redaction.echoes.beginnings import beginnings
+from policies.redaction.echoes.blocks import BLOCK_BYTES, candidates, pieces
 from policies.redaction.echoes.comparing import (
     END,
     LETTER,
@@ -45,11 +45,9 @@ WHOLE_LETTERS: Final = 7
 _RUN_WEIGHT: Final = RUN_LETTERS * LETTER
 _WHOLE_WEIGHT: Final = WHOLE_LETTERS * LETTER
 _RUN_BYTES: Final = RUN_LETTERS  # no character says more a byte than a Latin letter does
-_BLOCK_BYTES: Final = (_RUN_BYTES + 1) // 2
-_REACH_BYTES: Final = _BLOCK_BYTES + _BLOCK_BYTES // 2
+_REACH_BYTES: Final = BLOCK_BYTES + BLOCK_BYTES // 2
 _WHOLE_CHARS_MAX: Final = 256
 _FEW_CANDIDATES: Final = 64
-_FEW_BLOCKS: Final = 4
 _FEW_STRINGS: Final = 64
 _CHECKED_WINDOWS: Final = 64
 _IDENTIFIER_CHARS_MIN: Final = 3  # the parameter `n` is a letter of any prompt, and would part its run
@@ -131,7 +129,7 @@ class ContentIndex:
     def _run_spans(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Spans of a compared text that are runs of the content, and say enough."""
         content = self._content()
-        places = _candidates(data, content)
+        places = candidates(data, content)
         echoed = _echoed(data, content, islice(places, _FEW_CANDIDATES))
         rest = list(places)
         if rest:
@@ -151,7 +149,7 @@ class ContentIndex:
             if further is not None:
                 forms.append(compared_all(further))
             data = END.join(forms)
-            self._data = data + END * (_BLOCK_BYTES - len(data) % _BLOCK_BYTES)
+            self._data = data + END * (BLOCK_BYTES - len(data) % BLOCK_BYTES)
         return self._data
 
     # Strings as a whole ----------------------------------------------------------------------------------------------
@@ -204,59 +202,20 @@ def _echoed_of_many(data: bytes, content: bytes, places: list[int]) -> set[bytes
     places = [at for at in places if content[at : at + _REACH_BYTES] in reaches or _before(content, at) in reaches]
     windows = {data[at : at + _RUN_BYTES] for at in range(len(data) - _RUN_BYTES + 1)}
     echoed: set[bytes] = set()
-    for shift in range(_BLOCK_BYTES):
-        echoed |= windows.intersection([content[at - shift : at - shift + _RUN_BYTES] for at in places if at >= shift])
+    for some in pieces(places):
+        for shift in range(BLOCK_BYTES):
+            around = [content[at - shift : at - shift + _RUN_BYTES] for at in some if at >= shift]
+            echoed |= windows.intersection(around)
     return echoed
 
 
 def _before(content: bytes, at: int) -> bytes:
-    return content[max(0, at + _BLOCK_BYTES - _REACH_BYTES) : at + _BLOCK_BYTES]
-
-
-def _candidates(data: bytes, content: bytes) -> Iterator[int]:
-    """Where one of the content's blocks is in the text.
-
-    A block is a number of eight bytes, which is quicker to make and to compare than a string.
-    To make a set takes longer than to ask one, so it is made of the side that has the fewer blocks.
-    """
-    own = _numbers_of(data)
-    size = len(content) // _BLOCK_BYTES
-    if size < len(own):
-        numbers = struct.unpack(f"{size}Q", content)
-        places = _positions(numbers, set(numbers).intersection(own))
-    else:
-        places = _positions_of_many(memoryview(content).cast("Q"), set(own))
-    for place in places:
-        yield place * _BLOCK_BYTES
-
-
-def _positions(numbers: tuple[int, ...], blocks: set[int]) -> Iterator[int]:
-    """Where `numbers` are among `blocks`, all of which are there."""
-    if len(blocks) > _FEW_BLOCKS:
-        yield from _positions_of_many(numbers, blocks)
-        return
-    for block in blocks:
-        place = -1
-        for _ in range(numbers.count(block)):
-            place = numbers.index(block, place + 1)
-            yield place
-
-
-def _positions_of_many(numbers: Sequence[int], blocks: set[int]) -> Iterator[int]:
-    if not blocks.isdisjoint(numbers):
-        yield from compress(count(), map(blocks.__contains__, numbers))
-
-
-def _numbers_of(data: bytes) -> tuple[int, ...]:
-    """The blocks that begin at each place of `data`, in no order."""
-    size = len(data)
-    shifted = b"".join([data[shift : size - (size - shift) % _BLOCK_BYTES] for shift in range(_BLOCK_BYTES)])
-    return struct.unpack(f"{len(shifted) // _BLOCK_BYTES}Q", shifted)
+    return content[max(0, at + BLOCK_BYTES - _REACH_BYTES) : at + BLOCK_BYTES]
 
 
 def _around(content: bytes, at: int) -> list[bytes]:
     """The windows of `content` that hold its block at `at` whole."""
-    first = max(0, at + _BLOCK_BYTES - _RUN_BYTES)
+    first = max(0, at + BLOCK_BYTES - _RUN_BYTES)
     return [content[start : start + _RUN_BYTES] for start in range(first, at + 1)]
 
 
@@ -265,8 +224,7 @@ def _runs(data: bytes, echoed: set[bytes]) -> Iterator[tuple[int, int]]:
     if not echoed:
         return
     start = end = -1
-    windows = [data[at : at + _RUN_BYTES] for at in range(len(data) - _RUN_BYTES + 1)]
-    for at in compress(count(), map(echoed.__contains__, windows)):
+    for at in _places_of_windows(data, echoed):
         if at > end:
             if end > start:
                 yield start, end
@@ -274,6 +232,12 @@ def _runs(data: bytes, echoed: set[bytes]) -> Iterator[tuple[int, int]]:
         end = at + _RUN_BYTES
     if end > start:
         yield start, end
+
+
+def _places_of_windows(data: bytes, echoed: set[bytes]) -> Iterator[int]:
+    for places in pieces(range(len(data) - _RUN_BYTES + 1)):
+        windows = [data[at : at + _RUN_BYTES] for at in places]
+        yield from compress(places, map(echoed.__contains__, windows))
 
 
 def _whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:

@@ -118,6 +118,7 @@ class _Folded:
         self.text = "".join(parts)
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
+        """The range of the original text that `start:end` of the folded text stands for."""
         return (self._edges[start][0], self._edges[end - 1][1]) if self._edges else (start, end)
 
     def stands_alone(self, start: int, end: int) -> bool:

@@ -49,6 +49,7 @@ class _Literals:
         self._filter.Compile()
 
     def candidates(self, data: bytes) -> list[int]:
+        """Ranks of the patterns whose literals are in `data`."""
         return _ranks(self._ranks, self._filter.Match(data + ALWAYS, potential=True))
 
 
@@ -63,6 +64,7 @@ class _Family:
         self._set.Compile()
 
     def candidates(self, data: bytes) -> list[int]:
+        """Ranks of the patterns that match somewhere in `data`."""
         return _ranks(self._ranks, self._set.Match(data))
 
 

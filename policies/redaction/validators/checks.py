@@ -152,6 +152,7 @@ def _national(module: str) -> Check:
     validator = NATIONAL[module]
 
     def check(data: bytes, start: int, end: int) -> Span | None:
+        """Keep the range when its text is a valid number of that country."""
         try:
             validator(data[start:end].decode("ascii", "replace"))
         except ValidationError:

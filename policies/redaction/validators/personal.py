@@ -12,6 +12,7 @@ NOT_DIGIT = bytes(set(range(256)) - set(b"0123456789"))
 
 
 def card_span(data: bytes, start: int, end: int) -> Span | None:
+    """Keep 12 to 19 digits that are a payment card's: the prefix of an issuer (ISO/IEC 7812), the Luhn check digit."""
     digits = data[start:end].translate(None, NOT_DIGIT).decode()
     if not 12 <= len(digits) <= 19 or digits[0] not in "123456" or len(set(digits)) < 2:
         return None
@@ -74,6 +75,7 @@ def _is_version_there(data: bytes, start: int) -> bool:
 
 
 def ipv4_span(data: bytes, start: int, end: int) -> Span | None:
+    """Keep an address or network that names a machine: no loopback, no `0.0.0.0`, no version number."""
     numbers = list(map(int, data[start:end].partition(b"/")[0].split(b".")))
     if max(numbers) > 255 or numbers[0] == 127 or not any(numbers):
         return None  # no address, the machine itself, or any address
@@ -81,6 +83,7 @@ def ipv4_span(data: bytes, start: int, end: int) -> Span | None:
 
 
 def host_ip_span(data: bytes, start: int, end: int) -> Span | None:
+    """Keep an address within a host's name (`ip-10-0-0-1`) whose four numbers are at most 255."""
     return (start, end) if max(map(int, data[start:end].split(b"-"))) <= 255 else None
 
 
@@ -101,6 +104,7 @@ def ipv6_span(data: bytes, start: int, end: int) -> Span | None:
 
 
 def mac_span(data: bytes, start: int, end: int) -> Span | None:
+    """Keep a MAC address that is not all zeros."""
     text = data[start:end]
     return (start, end) if text.translate(None, _NOT_HEX) != b"0" * 12 else None
 
@@ -186,4 +190,5 @@ _SHARED_HOMES = frozenset(
 
 
 def person_span(data: bytes, start: int, end: int) -> Span | None:
+    """Keep a home folder's name unless it is one that many machines share, such as `root`."""
     return None if data[start:end].lower() in _SHARED_HOMES else (start, end)

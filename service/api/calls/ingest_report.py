@@ -20,8 +20,10 @@ def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's m
     return strawberry.enum_value(name, description=description)
 
 
-@strawberry.enum(description="Why a reported call, or a request as a whole, was not stored.")
+@strawberry.enum
 class RefusalReason(Enum):
+    """Why a reported call, or a request as a whole, was not stored."""
+
     ROW_UNREADABLE = _value("ROW_UNREADABLE", "The row is no JSON object, or nests too deeply.")
     FIELD_MISSING = _value("FIELD_MISSING", "A field that a call cannot do without is absent.")
     FIELD_INVALID = _value("FIELD_INVALID", "A field that a call cannot do without is not as it should be.")
@@ -46,8 +48,10 @@ class RefusalReason(Enum):
     INTERNAL = _value("INTERNAL", "A request that failed by our mistake.")
 
 
-@strawberry.type(description="How many of one hour, source, account and reason were refused.")
+@strawberry.type
 class IngestRefusal:
+    """How many of one hour, source, account and reason were refused."""
+
     hour: datetime = strawberry.field(description="Beginning of the hour, in UTC.")
     source: str = strawberry.field(description="The gateway's family, by the path that it reported to.")
     reason: RefusalReason = strawberry.field(description="Why.")
@@ -59,8 +63,10 @@ class IngestRefusal:
     )
 
 
-@strawberry.type(description="What was refused in a time, by hour, source, account and reason, without its content.")
+@strawberry.type
 class IngestReport:
+    """What was refused in a time, by hour, source, account and reason, without its content."""
+
     since: datetime = strawberry.field(description="Beginning of the first hour that is counted.")
     until: datetime = strawberry.field(description="End of the time.")
     refused: BigInt = strawberry.field(description="Sum of all that was refused, calls and requests.")
@@ -76,11 +82,9 @@ Until = Annotated[datetime | None, strawberry.argument(description="Up to this t
 class RefusalQuery:
     """The root field of refused reports; part of `Query`."""
 
-    @strawberry.field(
-        description="What was refused on its way in. A key that is bound to accounts sees what keys of these sent.",
-        directives=[Cost(weight=20)],
-    )
+    @strawberry.field(directives=[Cost(weight=20)])
     async def ingest_report(self, info: Info, since: Since, until: Until = UNSET) -> IngestReport | None:
+        """What was refused on its way in. A key that is bound to accounts sees what keys of these sent."""
         context = info.context
         since = _utc(since)
         end = await context.reader.clock.now() if until in (None, UNSET) else _utc(until)

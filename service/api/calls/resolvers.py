@@ -76,10 +76,12 @@ def row_selection(tree: Tree) -> Tree:
 
 
 def merged(one: Tree, other: Tree) -> Tree:
+    """The fields of both selections; where both have a field, the fields of both under it."""
     return {name: merged(one.get(name, {}), other.get(name, {})) for name in {**one, **other}}
 
 
 def wanted(tree: Tree) -> PageSelection:
+    """What a connection's selection needs to be read: rows, neighbours, the total, columns."""
     info = tree.get("pageInfo", {})
     cursors = "startCursor" in info or "endCursor" in info
     return PageSelection(
@@ -94,6 +96,7 @@ def wanted(tree: Tree) -> PageSelection:
 async def resolve_calls(
     info: Info, filter_: CallFilter | None, order_by: list[CallOrder] | None, slicing: Slicing
 ) -> CallConnection:
+    """A page of calls inside the caller's scope. Raises BadInputError for arguments that do not fit."""
     tree, context = tree_of(info), info.context
     request = to_request(filter_, order_by, slicing)
     page = await context.reader.page(context.scope, CALLS, request, wanted(tree))
@@ -110,6 +113,7 @@ async def resolve_calls(
 async def resolve_errors(
     info: Info, filter_: ErrorFilter | None, order_by: list[ErrorOrder] | None, slicing: Slicing
 ) -> CallErrorConnection:
+    """A page of error details inside the caller's scope. Raises BadInputError for arguments that do not fit."""
     tree, context = tree_of(info), info.context
     request = to_request(filter_, order_by, slicing)
     page = await context.reader.page(context.scope, ERRORS, request, wanted(tree))
@@ -126,6 +130,7 @@ async def resolve_errors(
 async def resolve_error_groups(
     info: Info, filter_: ErrorFilter | None, order: ErrorGroupOrder | None, slicing: Slicing
 ) -> ErrorGroupConnection:
+    """A page of errors grouped by fingerprint, by `LAST_SEEN` unless ordered otherwise. Raises BadInputError."""
     tree, context = tree_of(info), info.context
     request = GroupsRequest(
         to_predicate(filter_),

@@ -29,16 +29,20 @@ REVEAL_COST: Final = 1_000
 Info = strawberry.Info[Context, Any]
 
 
-@strawberry.input(description="Which error, and why.")
+@strawberry.input
 class RevealErrorInput:
+    """Which error, and why."""
+
     error_id: strawberry.ID = strawberry.field(description="Its id, `err_...`.")
     reason: str = strawberry.field(
         description="Why it has to be opened: 1 to 500 characters, kept with the ledger's entry as an erasable note."
     )
 
 
-@strawberry.type(description="What was opened.")
+@strawberry.type
 class RevealErrorPayload:
+    """What was opened."""
+
     error: CallError = strawberry.field(
         description="The error, its message and parameters with what the policy keeps under seal. What it does not "
         "keep stays `[redacted:rule]`; `disclosure` says when nothing could be opened."
@@ -50,13 +54,11 @@ class RevealErrorPayload:
 class RevealMutation:
     """The part of the mutations that is here."""
 
-    @strawberry.field(
-        description="Open a sealed error; written to the ledger before it is answered.",
-        directives=[Cost(weight=REVEAL_COST)],
-    )
+    @strawberry.field(directives=[Cost(weight=REVEAL_COST)])
     async def reveal_error(
         self, info: Info, input: Annotated[RevealErrorInput, strawberry.argument(description="Which error, and why.")]
     ) -> RevealErrorPayload | None:
+        """Open a sealed error; written to the ledger before it is answered."""
         return await resolve_reveal(info, input)
 
 

@@ -33,10 +33,9 @@ from policies.policy.model import Policy, View
 from service.api.compiled.arguments import Arguments, signature
 from service.api.compiled.plan import Connection, Root, Shaping, root_field
 from service.api.compiled.templates import NoTemplateError, Scalars, Template
-from service.api.execution.admission import admitted, charge, settle
-from service.api.execution.bounds import QUERY_POINTS_MAX, points_of
-from service.api.execution.complexity import Priced
-from service.api.execution.context import Context
+from service.api.execution.admission import admitted
+from service.api.execution.context import Context, Priced, charge, settle
+from service.api.execution.limits import QUERY_POINTS_MAX, points_of
 from service.errors import RequestError
 from service.query.authorization.selection_set import SelectionReader, fragments_of
 from service.query.model.errors import QueryTimeoutError
@@ -120,6 +119,7 @@ class _Document:
         self._operations: dict[str | None, _Operation | None] = {}
 
     def operation(self, name: str | None, schema: GraphQLSchema, arguments: Arguments) -> "_Operation | None":
+        """The query called `name`, or the only one for None; None when there is no such query, or it is no query."""
         if name in self._operations:
             return self._operations[name]
         found = [
@@ -154,6 +154,7 @@ class _Operation:
         self._variants: OrderedDict[Hashable, _Variant] = OrderedDict()
 
     async def answer(self, variables: dict[str, Any], context: Context) -> ExecutionResult | None:
+        """The answer for these variables, already charged; None where the ordinary path has to answer."""
         if self._flags is None:
             return None
         simple = self._scalars.coerced(variables) if self._scalars is not None else None

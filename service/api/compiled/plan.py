@@ -47,12 +47,14 @@ class Shaping:
         self._entries = 0
 
     def roots(self, operation: OperationDefinitionNode) -> dict[str, list[FieldDetails]]:
+        """The root fields of `operation` by response key, with fragments and directives resolved."""
         root = self._schema.query_type
         assert root is not None
         fields = collect_fields(self._schema, self._fragments, self._values, root, operation)
         return dict(fields.grouped_field_set)
 
     def shape(self, operation: OperationDefinitionNode, type_: str, details: list[FieldDetails]) -> Shape:
+        """What `details` select of the object type `type_`. Raises UnsupportedOperationError otherwise."""
         parent = self._schema.type_map[type_]
         if not isinstance(parent, GraphQLObjectType):
             raise UnsupportedOperationError

@@ -127,6 +127,7 @@ def _asker(table: Table, predicate: Predicate) -> Callable[[Values], Predicate |
     rest, text = _filler(asked.rest), _text_filler(asked.text)
 
     def ask(values: Values) -> Question:
+        """The filter for one request's values."""
         return Question(
             tuple([part(values) for part in times]),
             tuple([part(values) for part in accounts]),

@@ -7,8 +7,8 @@ from graphql import FieldNode, GraphQLError, GraphQLSchema, OperationDefinitionN
 from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.extensions import SchemaExtension
 
-from service.api.execution.complexity import TOO_MANY_VALUES, Priced, Pricing, TooManyFieldsError, points_max
-from service.api.execution.context import Context
+from service.api.execution.complexity import TOO_MANY_VALUES, Pricing, TooManyFieldsError, points_max
+from service.api.execution.context import Context, Priced, charge, settle
 from service.api.execution.documents import documents_of, operation_of
 from service.api.execution.errors import Code, refused
 from service.query.authorization.enforcement import enforce
@@ -26,6 +26,7 @@ class Gate(SchemaExtension):
         self._priced: Priced | None = None
 
     def on_validate(self) -> Iterator[None]:
+        """Refuse the validated operation before it runs when it costs too much or asks for a denied field."""
         execution = self.execution_context
         if not execution.pre_execution_errors and execution.graphql_document is not None:
             error = self._refusal()
@@ -76,11 +77,12 @@ def admitted(
     """The price of an operation that the scope's role may ask, or why it is refused.
 
     Depends on the schema, the document, policy and role, the variables of directives, and of the arguments on their
-    names, their enum values and `first` and `last`: `compiled.py` remembers it by these.
+    names, their enum values and `first` and `last`: `compiled/operations.py` remembers it by these.
     """
     document = SelectionReader(fragments, values.coerced)
 
     def arguments(definition: Any, node: FieldNode) -> Mapping[str, Any]:  # noqa: ANN401 - graphql-core's field
+        """The field's arguments with this request's variables in place."""
         return get_argument_values(definition, node, values)
 
     try:
@@ -93,49 +95,6 @@ def admitted(
     except GraphQLError as error:
         return error
     return priced
-
-
-def charge(priced: Priced, context: Context) -> GraphQLError | None:
-    """Take the price from the key's bucket; the refusal when it is too high, or there is not enough left."""
-    cost = priced.asked
-    context.requested_cost = cost
-    if cost > context.max_cost:
-        message = f"the operation costs {cost}, more than {context.max_cost}: ask for fewer fields or smaller pages"
-        return refused(Code.MAX_COST_EXCEEDED, message)
-    return None if context.bucket.take(cost) else overspent(cost, context)
-
-
-def overspent(cost: int, context: Context) -> GraphQLError:
-    """The refusal of a key whose bucket does not hold `cost`; says when it will."""
-    wait = max(1, round(context.bucket.seconds_until(cost) + 0.5))
-    return throttled(f"the key has spent its cost for now: try again in {wait} seconds", wait, context)
-
-
-def throttled(message: str, seconds: int, context: Context, **told: object) -> GraphQLError:
-    """A refusal that ends by itself: `Retry-After` says when, and the error too, for who sees no headers."""
-    context.http_headers["Retry-After"] = str(seconds)
-    return GraphQLError(message, extensions={"code": Code.THROTTLED.value, "retryAfterSeconds": seconds, **told})
-
-
-def settle(priced: Priced | None, context: Context, *, answered: bool) -> dict[str, Any]:
-    """`extensions` of an answer; what was charged and not spent goes back. `priced` None: nothing was run.
-
-    A root field that failed has no size and is charged as asked, and so is an operation that is not `answered` at all:
-    a question that fails on purpose must not be a cheap one.
-    """
-    actual, requested, bucket = None, context.requested_cost, context.bucket
-    if priced is not None:
-        actual = priced.spent(context.sizes) if answered else requested
-        if actual != requested:
-            bucket.give_back(requested - actual)
-    cost: dict[str, Any] = {"requestedQueryCost": requested, "actualQueryCost": actual}
-    if bucket.capacity:
-        cost["throttleStatus"] = {
-            "maximumAvailable": bucket.capacity,
-            "currentlyAvailable": bucket.available,
-            "restoreRate": bucket.restore_rate,
-        }
-    return {"cost": cost}
 
 
 def _pricing(schema: GraphQLSchema) -> Pricing:

@@ -1,20 +1,44 @@
-"""What an operation costs, before it runs: the weight of every field, times the size of the lists around it."""
+"""How deep and how wide a document is, and what an operation of it costs before it runs.
 
+The cost is the weight of every field, times the size of the lists around it.
+"""
+
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from graphql import FieldNode, GraphQLSchema, OperationDefinitionNode, OperationType, get_named_type
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLSchema,
+    InlineFragmentNode,
+    ListValueNode,
+    Node,
+    ObjectValueNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    get_named_type,
+)
 
-from service.api.execution.bounds import MUTATION_POINTS_MAX, QUERY_POINTS_MAX, charged, points_of
+from service.api.execution.context import Priced
+from service.api.execution.errors import Code, refused
+from service.api.execution.limits import DEPTH_MAX as VALUE_DEPTH_MAX
+from service.api.execution.limits import MUTATION_POINTS_MAX, OBJECTS_MAX, QUERY_POINTS_MAX, charged, points_of
 from service.api.types.directives import Cost, ListSize
-from service.query.authorization.selection_set import SelectionReader
+from service.query.authorization.selection_set import SelectionReader, fragments_of
 from service.query.records.page import PAGE_MAX
 
+TOKENS_MAX: Final = 2_000
+DEPTH_MAX: Final = 10
+ALIASES_MAX: Final = 30
+PAIRS_MAX: Final = 9_500
+SPREADS_MAX: Final = 200
 SIZED: Final = ("edges", "nodes")
 FIELDS_MAX: Final = 20_000
 TOO_MANY_VALUES: Final = "the arguments hold too many values: ask in parts"
-_SPENT_MAX: Final = 512
 Arguments = Callable[[Any, FieldNode], Mapping[str, Any]]
 _DEFINITION: Final = "strawberry-definition"
 
@@ -26,41 +50,6 @@ def points_max(operation: OperationDefinitionNode) -> int:
 
 class TooManyFieldsError(Exception):
     """The operation selects more fields, or its arguments hold more, than any limit allows."""
-
-
-@dataclass(slots=True)
-class Priced:
-    """What a field costs, alone and for each entry of the list that it holds; `size` of them were asked for."""
-
-    own: int = 1
-    per_entry: int = 0
-    size: int = 1
-    below: dict[str, "Priced"] = field(default_factory=dict[str, "Priced"])
-    _asked: int | None = None
-    _spent: dict[tuple[tuple[tuple[str | int, ...], int], ...], int] = field(default_factory=dict)
-
-    @property
-    def asked(self) -> int:
-        """The sum as asked for. Worked out once: a compiled operation is charged for again and again."""
-        if self._asked is None:
-            self._asked = self.total()
-        return self._asked
-
-    def spent(self, sizes: Mapping[tuple[str | int, ...], int]) -> int:
-        """The sum with the sizes that the lists really had, remembered: most pages are full ones."""
-        key = tuple(sizes.items())
-        spent = self._spent.get(key)
-        if spent is None:
-            if len(self._spent) >= _SPENT_MAX:
-                self._spent.clear()
-            spent = self._spent[key] = self.total(sizes)
-        return spent
-
-    def total(self, sizes: Mapping[tuple[str | int, ...], int] | None = None, path: tuple[str | int, ...] = ()) -> int:
-        """The sum. `sizes`: how many entries a list really had, by its path; without them, as asked for."""
-        size = self.size if sizes is None else sizes.get(path, self.size)
-        rest = sum(part.total(sizes, (*path, name)) for name, part in self.below.items())
-        return self.own + self.per_entry * size + rest
 
 
 class Pricing:
@@ -99,6 +88,7 @@ class Pricing:
         return self._directives[key]
 
     def definition(self, type_: str, field_: str) -> Any:  # noqa: ANN401 - graphql-core's field or None
+        """The definition of field `field_` of type `type_`; None when the schema has none."""
         return getattr(self._schema.type_map.get(type_), "fields", {}).get(field_)
 
 
@@ -114,6 +104,9 @@ class _Walk:
         self._visited = 0
 
     def field(self, parent: str, node: FieldNode) -> Priced:
+        """The price of `node`, a field of type `parent`, and of all that is selected under it. Raises
+        TooManyFieldsError.
+        """
         self._visited += 1
         if self._visited > FIELDS_MAX:
             raise TooManyFieldsError("the operation selects too many fields")
@@ -150,3 +143,80 @@ class _Walk:
         size = max([size for size in sizes if isinstance(size, int)], default=list_size.assumed_size or 1)
         # What is out of bounds is refused where the page is read; a negative size must not earn anything here.
         return max(0, min(size, PAGE_MAX))
+
+
+def check_shape(shape: "Shape") -> GraphQLError | None:
+    """Refuse a document that nests too deep, repeats itself or names many aliases; None when it may be validated."""
+    if shape.depth > DEPTH_MAX:
+        return refused(Code.QUERY_TOO_DEEP, f"the operation nests deeper than {DEPTH_MAX} fields")
+    if shape.value_depth > VALUE_DEPTH_MAX:
+        return refused(Code.QUERY_TOO_DEEP, f"lists and objects of an argument nest at most {VALUE_DEPTH_MAX} deep")
+    if shape.aliases > ALIASES_MAX:
+        return refused(Code.MAX_COST_EXCEEDED, f"the operation has more than {ALIASES_MAX} aliases")
+    if shape.objects > OBJECTS_MAX:
+        return refused(Code.MAX_COST_EXCEEDED, f"the document's arguments hold more than {OBJECTS_MAX} objects")
+    if shape.pairs > PAIRS_MAX or shape.spreads > SPREADS_MAX:
+        return refused(Code.MAX_COST_EXCEEDED, "the document asks for the same fields too often: say each once")
+    return None
+
+
+class Shape:
+    """Depth, aliases and repetitions of a document, which need not be valid: fragments may go in circles.
+
+    `pairs`: of fields under one response key, anywhere in the document: as many as validation may have to compare.
+    """
+
+    def __init__(self, document: DocumentNode) -> None:
+        self._fragments = fragments_of(document)
+        self._depths: dict[str, int] = {}
+        self.depth = self.value_depth = self.aliases = self.spreads = self.objects = self.nodes = 0
+        keys: Counter[str] = Counter()
+        self._walk(document, keys)
+        self.pairs = sum(number * number for number in keys.values())
+        for definition in document.definitions:
+            if isinstance(definition, OperationDefinitionNode):
+                self.depth = max(self.depth, self._depth(definition.selection_set, 1))
+
+    def _walk(self, document: DocumentNode, keys: Counter[str]) -> None:
+        """Count the nodes, by what they are. Introspection counts like anything else but for its depth."""
+        pending: list[tuple[Node, int]] = [(document, 0)]
+        while pending:
+            node, depth = pending.pop()
+            self.nodes += 1
+            if isinstance(node, FieldNode):
+                keys[node.alias.value if node.alias else node.name.value] += 1
+                self.aliases += node.alias is not None
+            elif isinstance(node, FragmentSpreadNode):
+                self.spreads += 1
+            elif isinstance(node, ListValueNode | ObjectValueNode):
+                depth += 1
+                self.value_depth = max(self.value_depth, depth)
+                self.objects += isinstance(node, ObjectValueNode)
+            for key in node.keys:
+                inner = getattr(node, key, None)
+                if isinstance(inner, Node):
+                    pending.append((inner, depth))
+                elif isinstance(inner, list | tuple):
+                    pending += [(item, depth) for item in inner if isinstance(item, Node)]
+
+    def _depth(self, selection_set: SelectionSetNode, depth: int) -> int:
+        deepest = depth - 1
+        for selection in selection_set.selections:
+            if isinstance(selection, FieldNode):
+                # Introspection has a depth rule of its own (MaxIntrospectionDepthRule), and tools need theirs.
+                if selection.name.value in ("__schema", "__type"):
+                    continue
+                below = selection.selection_set
+                deepest = max(deepest, self._depth(below, depth + 1) if below else depth)
+            elif isinstance(selection, InlineFragmentNode):
+                deepest = max(deepest, self._depth(selection.selection_set, depth))
+            elif isinstance(selection, FragmentSpreadNode):
+                deepest = max(deepest, depth - 1 + self._fragment_depth(selection.name.value))
+        return deepest
+
+    def _fragment_depth(self, name: str) -> int:
+        # Once a fragment: spreads of spreads would otherwise be walked two to the power of their number.
+        if name not in self._depths and name in self._fragments:
+            self._depths[name] = 0
+            self._depths[name] = self._depth(self._fragments[name].selection_set, 1)
+        return self._depths.get(name, 0)

@@ -17,9 +17,9 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import ExecutionContext
 
-from service.api.execution.bounds import DOCUMENT_CHARACTERS_MAX, check_document
+from service.api.execution.complexity import TOKENS_MAX, Shape, check_shape
 from service.api.execution.errors import Code, refused
-from service.api.execution.limits import TOKENS_MAX, Shape, check_shape
+from service.api.execution.limits import DOCUMENT_CHARACTERS_MAX, check_document
 from service.aside import Aside
 from service.query.model.errors import BadInputError
 
@@ -150,6 +150,7 @@ class Preparation(SchemaExtension):
         self._prepared: Prepared | None = None
 
     def on_parse(self) -> Iterator[None]:
+        """Put the document that was read before in the place of Strawberry's own parsing."""
         execution = self.execution_context
         if execution.query:
             self._prepared = documents_of(execution).prepared(execution.query)
@@ -158,6 +159,7 @@ class Preparation(SchemaExtension):
         yield
 
     def on_validate(self) -> Iterator[None]:
+        """Put the remembered result of validation in the place of Strawberry's own."""
         prepared, execution = self._prepared, self.execution_context
         assert prepared is not None, "what is validated was parsed"
         execution.pre_execution_errors = _validate(execution.schema._schema, prepared)

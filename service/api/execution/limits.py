@@ -1,111 +1,147 @@
-"""Limits on one operation: tokens, depth, aliases; and on one key: cost by time."""
+"""What a request may hold at most, and what a key may spend by time.
+
+What a request holds is counted before it is read, coerced, or looked at by what grows with it. A body is bounded by its
+marks before it is parsed as JSON, a document by its characters before its tokens, variables by a walk that stops at the
+first thing too many. Whatever comes later may take a few microseconds for each of these.
+"""
 
 import time
-from collections import Counter, OrderedDict
-from typing import Final
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final
 
-from graphql import (
-    DocumentNode,
-    FieldNode,
-    FragmentSpreadNode,
-    GraphQLError,
-    InlineFragmentNode,
-    ListValueNode,
-    Node,
-    ObjectValueNode,
-    OperationDefinitionNode,
-    SelectionSetNode,
-)
-
-from service.api.execution.bounds import DEPTH_MAX as VALUE_DEPTH_MAX
-from service.api.execution.bounds import OBJECTS_MAX
-from service.api.execution.errors import Code, refused
-from service.query.authorization.selection_set import fragments_of
+from service.query.model.errors import BadInputError
 from service.shared import Level, Shared
 
-TOKENS_MAX: Final = 2_000
-DEPTH_MAX: Final = 10
-ALIASES_MAX: Final = 30
-PAIRS_MAX: Final = 9_500
-SPREADS_MAX: Final = 200
-_KEYS_MAX: Final = 10_000
+BODY_BYTES_MAX: Final = 2**20
+DOCUMENT_CHARACTERS_MAX: Final = 2**15
+OBJECTS_MAX: Final = 250
+"""Objects in variables: each costs as much as some thirty plain values, for every field of its type is looked for."""
+VALUES_MAX: Final = 12_000
+"""Values in variables, those in lists and objects included; a hold names ten thousand calls."""
+TEXT_MAX: Final = 10_000
+"""Characters of one text."""
+NAME_MAX: Final = 200
+"""Characters of a name of a variable or a field."""
+DEPTH_MAX: Final = 20
+"""Lists and objects inside of each other."""
+
+_SMALL_BYTES: Final = 4096
+"""A body that is smaller cannot hold enough to be worth counting first."""
+_OPENED_MAX: Final = 4_000
+_ENTRIES_MAX: Final = 30_000
+"""Marks in a body: those of the document and of texts are among them, so they are more than the values."""
+VALUE_POINTS: Final = 0.5
+OBJECT_POINTS: Final = 10
+_FREE_POINTS: Final = 100
+QUERY_POINTS_MAX: Final = 2_000
+"""Of variables, and of all arguments together: two hundred objects, or four thousand values."""
+MUTATION_POINTS_MAX: Final = 10_000
+_CHARACTERS_A_POINT: Final = 4
+"""Of a document: about a token."""
 
 
-def check_shape(shape: "Shape") -> GraphQLError | None:
-    """Refuse a document that nests too deep, repeats itself or names many aliases; None when it may be validated."""
-    if shape.depth > DEPTH_MAX:
-        return refused(Code.QUERY_TOO_DEEP, f"the operation nests deeper than {DEPTH_MAX} fields")
-    if shape.value_depth > VALUE_DEPTH_MAX:
-        return refused(Code.QUERY_TOO_DEEP, f"lists and objects of an argument nest at most {VALUE_DEPTH_MAX} deep")
-    if shape.aliases > ALIASES_MAX:
-        return refused(Code.MAX_COST_EXCEEDED, f"the operation has more than {ALIASES_MAX} aliases")
-    if shape.objects > OBJECTS_MAX:
-        return refused(Code.MAX_COST_EXCEEDED, f"the document's arguments hold more than {OBJECTS_MAX} objects")
-    if shape.pairs > PAIRS_MAX or shape.spreads > SPREADS_MAX:
-        return refused(Code.MAX_COST_EXCEEDED, "the document asks for the same fields too often: say each once")
-    return None
+def check_body(body: bytes | str) -> None:
+    """Raise BadInputError for a body that holds more values than a request may, before it is parsed."""
+    if len(body) < _SMALL_BYTES:
+        return
+    if isinstance(body, str):
+        opened, entries = body.count("{"), body.count(",") + body.count("[")
+    else:
+        opened, entries = body.count(b"{"), body.count(b",") + body.count(b"[")
+    if opened > _OPENED_MAX or entries > _ENTRIES_MAX:
+        raise BadInputError(f"a request holds at most {VALUES_MAX} values and {OBJECTS_MAX} objects: ask in parts")
 
 
-class Shape:
-    """Depth, aliases and repetitions of a document, which need not be valid: fragments may go in circles.
+def check_document(query: str) -> None:
+    """Raise BadInputError for a document that is longer than any that its tokens would be let pass of."""
+    if len(query) > DOCUMENT_CHARACTERS_MAX:
+        raise BadInputError(
+            f"a document has at most {DOCUMENT_CHARACTERS_MAX} characters: give values by `variables`, "
+            "and leave comments out"
+        )
 
-    `pairs`: of fields under one response key, anywhere in the document: as many as validation may have to compare.
+
+def check_variables(variables: Mapping[str, Any]) -> int:
+    """What they cost to coerce, in points; nothing is free here.
+
+    Raises BadInputError for the first thing too many, too long or too deep; what comes behind it is not looked at.
     """
+    count = _Count()
+    pending: list[tuple[Any, int]] = [(variables, 1)]
+    while pending:
+        value, depth = pending.pop()
+        if depth > DEPTH_MAX:
+            raise BadInputError(f"lists and objects of `variables` nest at most {DEPTH_MAX} deep")
+        inner = count.entries_of(value)
+        for item in inner:
+            kind = type(item)
+            if kind is str:
+                if len(item) > TEXT_MAX:
+                    raise BadInputError(f"a text of `variables` has at most {TEXT_MAX} characters")
+            elif kind is dict or kind is list:
+                pending.append((item, depth + 1))
+    return count.points
 
-    def __init__(self, document: DocumentNode) -> None:
-        self._fragments = fragments_of(document)
-        self._depths: dict[str, int] = {}
-        self.depth = self.value_depth = self.aliases = self.spreads = self.objects = self.nodes = 0
-        keys: Counter[str] = Counter()
-        self._walk(document, keys)
-        self.pairs = sum(number * number for number in keys.values())
-        for definition in document.definitions:
-            if isinstance(definition, OperationDefinitionNode):
-                self.depth = max(self.depth, self._depth(definition.selection_set, 1))
 
-    def _walk(self, document: DocumentNode, keys: Counter[str]) -> None:
-        """Count the nodes, by what they are. Introspection counts like anything else but for its depth."""
-        pending: list[tuple[Node, int]] = [(document, 0)]
-        while pending:
-            node, depth = pending.pop()
-            self.nodes += 1
-            if isinstance(node, FieldNode):
-                keys[node.alias.value if node.alias else node.name.value] += 1
-                self.aliases += node.alias is not None
-            elif isinstance(node, FragmentSpreadNode):
-                self.spreads += 1
-            elif isinstance(node, ListValueNode | ObjectValueNode):
-                depth += 1
-                self.value_depth = max(self.value_depth, depth)
-                self.objects += isinstance(node, ObjectValueNode)
-            for key in node.keys:
-                inner = getattr(node, key, None)
-                if isinstance(inner, Node):
-                    pending.append((inner, depth))
-                elif isinstance(inner, list | tuple):
-                    pending += [(item, depth) for item in inner if isinstance(item, Node)]
+class _Count:
+    """How much was met so far."""
 
-    def _depth(self, selection_set: SelectionSetNode, depth: int) -> int:
-        deepest = depth - 1
-        for selection in selection_set.selections:
-            if isinstance(selection, FieldNode):
-                # Introspection has a depth rule of its own (MaxIntrospectionDepthRule), and tools need theirs.
-                if selection.name.value in ("__schema", "__type"):
-                    continue
-                below = selection.selection_set
-                deepest = max(deepest, self._depth(below, depth + 1) if below else depth)
-            elif isinstance(selection, InlineFragmentNode):
-                deepest = max(deepest, self._depth(selection.selection_set, depth))
-            elif isinstance(selection, FragmentSpreadNode):
-                deepest = max(deepest, depth - 1 + self._fragment_depth(selection.name.value))
-        return deepest
+    def __init__(self) -> None:
+        self._objects = 0
+        self._values = 0
 
-    def _fragment_depth(self, name: str) -> int:
-        # Once a fragment: spreads of spreads would otherwise be walked two to the power of their number.
-        if name not in self._depths and name in self._fragments:
-            self._depths[name] = 0
-            self._depths[name] = self._depth(self._fragments[name].selection_set, 1)
-        return self._depths.get(name, 0)
+    @property
+    def points(self) -> int:
+        """The cost of reading what was counted, in points, rounded down."""
+        return int(self._objects * OBJECT_POINTS + self._values * VALUE_POINTS)
+
+    def entries_of(self, value: Any) -> Any:  # noqa: ANN401 - a list or an object of JSON
+        """What is inside of it."""
+        self._values += len(value)
+        if self._values > VALUES_MAX:
+            raise BadInputError(f"`variables` hold at most {VALUES_MAX} values: ask in parts")
+        if isinstance(value, list):
+            return value
+        for name in value:
+            if len(name) > NAME_MAX:
+                raise BadInputError(f"a name in `variables` has at most {NAME_MAX} characters")
+        self._objects += 1
+        # The variables themselves are an object too.
+        if self._objects > OBJECTS_MAX + 1:
+            raise BadInputError(f"`variables` hold at most {OBJECTS_MAX} objects: ask in parts")
+        return value.values()
+
+
+def points_of(arguments: Mapping[str, Any]) -> int:
+    """What the coerced arguments of one field cost: what is converted, compared and looked up by them."""
+    points = 0.0
+    pending: list[Any] = [arguments]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list | tuple):
+            points += VALUE_POINTS * len(value)
+            pending += [item for item in value if isinstance(item, list | tuple | dict)]
+        else:
+            points += OBJECT_POINTS
+            pending += [item for item in value.values() if isinstance(item, list | tuple | dict)]
+    return int(points)
+
+
+def charged(points: int) -> int:
+    """What of it is paid for, beside the field: nothing for what a usual filter holds."""
+    return max(0, points - _FREE_POINTS)
+
+
+def refusal_points(query: object, variables: object) -> int:
+    """What reading costs, in points: of a document, and of the variables of what is refused before it has a price."""
+    points = charged(points_of(variables)) if isinstance(variables, dict) else 0
+    if isinstance(query, str):
+        points += 1 + min(len(query), DOCUMENT_CHARACTERS_MAX) // _CHARACTERS_A_POINT
+    return points
+
+
+_KEYS_MAX: Final = 10_000
 
 
 class Bucket:
@@ -122,6 +158,7 @@ class Bucket:
 
     @property
     def available(self) -> int:
+        """Cost that can be taken now, rounded down; 0 when in debt."""
         return max(0, int(self._now()))
 
     @property
@@ -167,12 +204,15 @@ class SharedBucket(Bucket):
         self._shared = level
 
     def take(self, cost: int) -> bool:
+        """Whether there is enough for `cost`; if so it is taken, in one step for all processes."""
         return self._shared.change(cost, min(cost, self.capacity))[1]
 
     def spend(self, cost: int) -> None:
+        """Take `cost` from all processes' level, and go into debt for it."""
         self._shared.change(cost)
 
     def give_back(self, cost: int) -> None:
+        """Add `cost` that was taken and not spent to all processes' level."""
         self._shared.change(-cost)
 
     def _now(self) -> float:
@@ -191,6 +231,7 @@ class Buckets:
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
     def of(self, key_id: str) -> Bucket:
+        """The bucket of one API key, made full when it is new. The key longest unused may be forgotten for it."""
         bucket = self._buckets.get(key_id)
         if bucket is None:
             bucket = self._buckets[key_id] = self._new(key_id)

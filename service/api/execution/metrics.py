@@ -38,11 +38,13 @@ class Timings(Collector):
         return {key: view[place * _ROW : (place + 1) * _ROW] for place, key in enumerate(self._keys)}
 
     def observe(self, path: str, seconds: float, *, failed: bool) -> None:
+        """Count one operation of `seconds`. `path` is one of PATHS; `failed`: it was answered with errors."""
         figures = self._own[path, failed]
         figures[bisect_left(_BOUNDS, seconds)] += 1
         figures[-1] += seconds
 
     def collect(self) -> Iterator[Metric]:
+        """Yield the histogram over all processes, cumulative by bucket as Prometheus reads it."""
         family = HistogramMetricFamily(
             "calledger_graphql_seconds",
             "GraphQL operations by the path that answered them, and whether with errors",

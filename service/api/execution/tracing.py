@@ -76,6 +76,7 @@ class Tracing:
         return time.time_ns(), time.perf_counter()
 
     def end(self, begun: tuple[int, float], path: str, result: ExecutionResult, context: Any) -> None:  # noqa: ANN401
+        """Hand the operation that `begin` began to every hook; `path` is `compiled` or `ordinary`."""
         seconds = time.perf_counter() - begun[1]
         cost, rows = (context.requested_cost, sum(context.sizes.values())) if isinstance(context, Context) else (0, 0)
         codes = tuple(str((error.extensions or {}).get("code")) for error in result.errors) if result.errors else ()

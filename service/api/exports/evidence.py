@@ -30,8 +30,10 @@ def _optional(description: str, *, name: str | None = None) -> Any:  # noqa: ANN
     return strawberry.field(description=description, name=name, default=UNSET)
 
 
-@strawberry.input(description="What the bundle is to cover; the whole ledger when nothing is given.")
+@strawberry.input
 class CreateEvidenceInput:
+    """What the bundle is to cover; the whole ledger when nothing is given."""
+
     since_size: BigInt | None = _optional(
         "Size of the checkpoint that you already hold: only what came after it, with the proof that it continues it."
     )
@@ -45,8 +47,10 @@ class CreateEvidenceInput:
     )
 
 
-@strawberry.type(description="The bundle that was asked for.")
+@strawberry.type
 class CreateEvidencePayload:
+    """The bundle that was asked for."""
+
     export: Export = strawberry.field(description="Ask `export` for its state until it is ready.")
     checkpoint: Checkpoint = strawberry.field(description="What the bundle ends at. Keep it: the next one begins here.")
 
@@ -55,14 +59,13 @@ class CreateEvidencePayload:
 class ExportQuery:
     """Root fields of exports; part of `Query`."""
 
-    @strawberry.field(
-        description="One export and its download; null when it is unknown, or another key's. Admins of every account "
-        "are given anybody's.",
-        directives=[Cost(weight=2)],
-    )
+    @strawberry.field(directives=[Cost(weight=2)])
     async def export(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its id, `exp_...`.")]
     ) -> Export | None:
+        """One export and its download; null when it is unknown, or another key's. Admins of every account are given
+        anybody's.
+        """
         return await resolve_export(info.context, id)
 
 
@@ -70,16 +73,15 @@ class ExportQuery:
 class EvidenceMutation:
     """Root fields of evidence; part of `Mutation`."""
 
-    @strawberry.mutation(
-        description="A signed bundle for offline verification (auditor): an auditor has a key, not a shell. A key has "
-        "one export under way at a time.",
-        directives=[Cost(weight=EVIDENCE_COST)],
-    )
+    @strawberry.mutation(directives=[Cost(weight=EVIDENCE_COST)])
     async def create_evidence(
         self,
         info: Info,
         input: Annotated[CreateEvidenceInput, strawberry.argument(description="What the bundle is to cover.")],
     ) -> CreateEvidencePayload | None:
+        """A signed bundle for offline verification (auditor): an auditor has a key, not a shell. A key has one export
+        under way at a time.
+        """
         refuse_bound(info.context, "createEvidence")
         return await _create_evidence(info.context, input)
 

@@ -31,21 +31,27 @@ def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's m
     return strawberry.enum_value(name, description=description)
 
 
-@strawberry.enum(description="How rows are written.")
+@strawberry.enum
 class ExportFormat(Enum):
+    """How rows are written."""
+
     CSV = _value("CSV", "RFC 4180, UTF-8, with a header; texts that a spreadsheet would run begin with `'`.")
     NDJSON = _value("NDJSON", "One JSON object a line, as GraphQL would answer it.")
 
 
-@strawberry.enum(description="What is exported.")
+@strawberry.enum
 class ExportKind(Enum):
+    """What is exported."""
+
     CALLS = _value("CALLS", "A row a call.")
     ERRORS = _value("ERRORS", "A row a failed call's error, inside its window, masked as for every reader.")
     COSTS = _value("COSTS", "Sums by UTC day, account, model, provider, status and currency.")
 
 
-@strawberry.input(description="Rows to write to a file, oldest first.")
+@strawberry.input
 class CreateExportInput:
+    """Rows to write to a file, oldest first."""
+
     kind: ExportKind = strawberry.field(description="What is exported.")
     format: ExportFormat = strawberry.field(description="How it is written: CSV or NDJSON.")
     filter: CallFilter | None = strawberry.field(default=UNSET, description="Which calls, for CALLS and COSTS.")
@@ -57,8 +63,10 @@ class CreateExportInput:
     )
 
 
-@strawberry.type(description="The export that was asked for.")
+@strawberry.type
 class CreateExportPayload:
+    """The export that was asked for."""
+
     export: Export = strawberry.field(description="Ask `export` for its state until it is ready.")
 
 
@@ -66,13 +74,11 @@ class CreateExportPayload:
 class ExportMutation:
     """Root fields of exports; part of `Mutation`."""
 
-    @strawberry.mutation(
-        description="Write the rows of a filter to a file. A key has one export under way at a time.",
-        directives=[Cost(weight=EXPORT_COST)],
-    )
+    @strawberry.mutation(directives=[Cost(weight=EXPORT_COST)])
     async def create_export(
         self, info: Info, input: Annotated[CreateExportInput, strawberry.argument(description="What is exported.")]
     ) -> CreateExportPayload | None:
+        """Write the rows of a filter to a file. A key has one export under way at a time."""
         return CreateExportPayload(export=await _create_export(info, input))
 
 

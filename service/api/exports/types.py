@@ -9,8 +9,7 @@ from uuid import UUID
 
 import strawberry
 
-from service.api.execution.admission import throttled
-from service.api.execution.context import Context
+from service.api.execution.context import Context, throttled
 from service.api.retention.types import decode_id, encode_id
 from service.api.types.calls import Node
 from service.api.types.scalars import BigInt, Digest, big_int
@@ -28,8 +27,10 @@ def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's m
     return strawberry.enum_value(name, description=description)
 
 
-@strawberry.enum(description="How far an export is.")
+@strawberry.enum
 class ExportState(Enum):
+    """How far an export is."""
+
     QUEUED = _value("QUEUED", "It waits for its turn.")
     RUNNING = _value("RUNNING", "It is being written.")
     READY = _value("READY", "It can be fetched, until `expiresAt`.")
@@ -37,8 +38,10 @@ class ExportState(Enum):
     EXPIRED = _value("EXPIRED", "The file is gone. Ask for it again.")
 
 
-@strawberry.type(description="A file that was asked for, and its download.")
+@strawberry.type
 class Export(Node):
+    """A file that was asked for, and its download."""
+
     id: strawberry.ID = _field("Opaque id, `exp_...`.")
     state: ExportState = _field("How far it is.")
     rows: BigInt | None = _field("Rows, or entries of the ledger, in the file; null until it is ready.")
@@ -54,6 +57,7 @@ class Export(Node):
 
 
 def encode_export_id(id_: UUID) -> strawberry.ID:
+    """The id of an export as clients see it: `exp_` and 26 characters."""
     return encode_id(PREFIX, id_)
 
 
@@ -73,6 +77,7 @@ def throttled_when_busy(context: Context) -> Iterator[None]:
 
 
 def export_node(record: ExportRecord) -> Export:
+    """The stored export as the schema shows it; URL and manifest only once its file is ready."""
     id_, ready = encode_export_id(record.id), record.state is StoredState.READY
     return Export(
         id=id_,

@@ -31,7 +31,7 @@ from service.api.types.filter_inputs import BigIntFilter, DateTimeFilter
 from service.api.types.scalars import BigInt
 from service.ledger import Checkpoints, Ledger, LedgerKind, LedgerRangeError, Selection
 from service.ledger.store import INDEX_MAX
-from service.query.records.cursor import CursorError, Cursors
+from service.query.records.ordering import CursorError, Cursors
 
 Info = strawberry.Info[Context, Any]
 UNSET: Any = strawberry.UNSET
@@ -57,19 +57,19 @@ To = Annotated[BigInt, _argument("Size of the newer tree.", "to")]
 class LedgerQuery:
     """Root fields of the ledger; part of `Query`."""
 
-    @strawberry.field(description="Ledger entries in ledger order.", directives=[*paged(), Cost(weight=10)])
+    @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def ledger(
         self, info: Info, filter: Filter = UNSET, first: First = UNSET, after: After = UNSET
     ) -> LedgerEntryConnection | None:
+        """Ledger entries in ledger order."""
         refuse_bound(info.context, "ledger")
         return await _entries(info, selection_of(filter or None), first, after)
 
-    @strawberry.field(
-        description="The newest signed checkpoint, or the one of a given size. None is signed for the asking: those "
-        "that were issued can be had.",
-        directives=[Cost(weight=5)],
-    )
+    @strawberry.field(directives=[Cost(weight=5)])
     async def checkpoint(self, info: Info, size: IssuedSize = UNSET) -> Checkpoint | None:
+        """The newest signed checkpoint, or the one of a given size. None is signed for the asking: those that were
+        issued can be had.
+        """
         checkpoints = Checkpoints(ledger_of(info.context))
         if size is UNSET or size is None:
             issued = await checkpoints.latest()
@@ -81,18 +81,15 @@ class LedgerQuery:
                 raise LedgerRangeError(await _not_issued(checkpoints, size))
         return checkpoint_node(issued)
 
-    @strawberry.field(
-        description="Proof that entry `index` is in the tree of `size` entries.", directives=[Cost(weight=10)]
-    )
+    @strawberry.field(directives=[Cost(weight=10)])
     async def inclusion_proof(self, info: Info, index: Index, size: Size) -> Proof | None:
+        """Proof that entry `index` is in the tree of `size` entries."""
         refuse_bound(info.context, "inclusionProof")
         return proof_node(await ledger_of(info.context).inclusion_proof(index, size))
 
-    @strawberry.field(
-        description="Proof that the tree of `to` entries extends the tree of `from` entries.",
-        directives=[Cost(weight=10)],
-    )
+    @strawberry.field(directives=[Cost(weight=10)])
     async def consistency_proof(self, info: Info, from_: From, to: To) -> Proof | None:
+        """Proof that the tree of `to` entries extends the tree of `from` entries."""
         refuse_bound(info.context, "consistencyProof")
         return proof_node(await ledger_of(info.context).consistency_proof(from_, to))
 

@@ -24,8 +24,10 @@ def _field(description: str, *, name: str | None = None, weight: int | None = No
     return strawberry.field(description=description, name=name, directives=directives)
 
 
-@strawberry.enum(description="What an entry of the ledger records.")
+@strawberry.enum
 class LedgerKind(Enum):
+    """What an entry of the ledger records."""
+
     STARTED = _value("STARTED", "The service started, under which policy.")
     POLICY_APPLIED = _value("POLICY_APPLIED", "A policy was put in force.")
     KEY_CREATED = _value("KEY_CREATED", "A key of the keyring was made.")
@@ -58,8 +60,10 @@ class LedgerKind(Enum):
     ATTESTED = _value("ATTESTED", "A statement of attestation was made.")
 
 
-@strawberry.type(description="One entry of the ledger.")
+@strawberry.type
 class LedgerEntry:
+    """One entry of the ledger."""
+
     index: BigInt = _field("Its place, from 0; none is ever missing.")
     recorded_at: datetime = _field("When, by the database's clock; the leaf says it to the microsecond.")
     kind: LedgerKind = _field("What it records.")
@@ -71,22 +75,28 @@ class LedgerEntry:
     )
 
 
-@strawberry.type(description="An entry in its place in the list.")
+@strawberry.type
 class LedgerEntryEdge:
+    """An entry in its place in the list."""
+
     cursor: str = _field("For `after`; opaque, and good for this filter only.")
     node: LedgerEntry = _field("The entry.")
 
 
-@strawberry.type(description="A page of the ledger.")
+@strawberry.type
 class LedgerEntryConnection:
+    """A page of the ledger."""
+
     edges: list[LedgerEntryEdge] = _field("The entries with their cursors.")
     nodes: list[LedgerEntry] = _field("The entries.")
     page_info: PageInfo = _field("How to go on.")
     total_count: int = _field("How many entries match in all; counted only when asked for.", weight=50)
 
 
-@strawberry.type(description="What the ledger said at a size, signed (C2SP tlog-checkpoint).")
+@strawberry.type
 class Checkpoint:
+    """What the ledger said at a size, signed (C2SP tlog-checkpoint)."""
+
     origin: str = _field("Name of the ledger.")
     size: BigInt = _field("How many entries it covers.")
     root_hash: Base64 = _field("Root hash of these entries (RFC 6962).")
@@ -95,23 +105,29 @@ class Checkpoint:
     public_key: str = _field("Verifier key (C2SP vkey).")
 
 
-@strawberry.type(description="Hashes that lead to a root hash (RFC 9162, section 2.1).")
+@strawberry.type
 class Proof:
+    """Hashes that lead to a root hash (RFC 9162, section 2.1)."""
+
     size: BigInt = _field("Tree size it leads to.")
     root_hash: Base64 = _field("Root hash of that tree; compare it with a checkpoint of that size.")
     hashes: list[Base64] = _field("The proof, in the order in which it is worked through.")
 
 
-@strawberry.input(description="Compares kinds of entries.")
+@strawberry.input
 class LedgerKindFilter:
+    """Compares kinds of entries."""
+
     eq: Maybe[LedgerKind] = _field("Equal.")
     in_: list[LedgerKind] | None = strawberry.field(
         default=strawberry.UNSET, description="One of these; an empty list matches nothing.", name="in"
     )
 
 
-@strawberry.input(description="Chooses entries of the ledger. All given fields must hold.")
+@strawberry.input
 class LedgerFilter:
+    """Chooses entries of the ledger. All given fields must hold."""
+
     kind: LedgerKindFilter | None = strawberry.field(default=strawberry.UNSET, description="What it records.")
     recorded_at: DateTimeFilter | None = strawberry.field(
         default=strawberry.UNSET, description="When, compared as it is shown: to the millisecond."

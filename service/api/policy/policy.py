@@ -20,14 +20,18 @@ _FIELDS_WEIGHT: Final = 50
 Info = strawberry.Info[Context, Any]
 
 
-@strawberry.type(description="What one role gets of a field.")
+@strawberry.type
 class RoleView:
+    """What one role gets of a field."""
+
     role: Role = strawberry.field(description="The role.")
     view: View = strawberry.field(description="How the field is shown to it.")
 
 
-@strawberry.type(description="What the policy does with one field.")
+@strawberry.type
 class PolicyField:
+    """What the policy does with one field."""
+
     field: str = strawberry.field(description="`Type.field` as in this schema.")
     class_: DataClass = strawberry.field(name="class", description="What kind of data it is.")
     action: PolicyAction = strawberry.field(description="What admission does to it.")
@@ -35,16 +39,20 @@ class PolicyField:
     views: list[RoleView] = strawberry.field(description="What each role gets of it.")
 
 
-@strawberry.type(description="For how long values of a class can be read in one store, for the accounts of one tier.")
+@strawberry.type
 class PolicyWindow:
+    """For how long values of a class can be read in one store, for the accounts of one tier."""
+
     class_: DataClass = strawberry.field(name="class", description="The class.")
     tier: str = strawberry.field(description="The tier.")
     store: Store = strawberry.field(description="The table.")
     window_days: int = strawberry.field(description="Days of 24 hours.")
 
 
-@strawberry.type(description="A policy that is or was in force.")
+@strawberry.type
 class Policy:
+    """A policy that is or was in force."""
+
     record: strawberry.Private[StoredPolicy]
     name: str = strawberry.field(description="Its name.")
     version: int = strawberry.field(description="Policies are counted as they are put in force here, from 1.")
@@ -58,8 +66,9 @@ class Policy:
     )
     document: str = strawberry.field(description="Canonical text: its SHA-256 is the digest.")
 
-    @strawberry.field(description="What it does with every field.", directives=[Cost(weight=_FIELDS_WEIGHT)])
+    @strawberry.field(directives=[Cost(weight=_FIELDS_WEIGHT)])
     def fields(self) -> list[PolicyField]:
+        """What it does with every field."""
         policy = _read(self.record)
         tables = {role: view_table(policy, LawfulRole[role.name]) for role in Role}
         return [
@@ -73,8 +82,9 @@ class Policy:
             for name, rule in sorted(policy.fields.items())
         ]
 
-    @strawberry.field(description="How long values can be read.")
+    @strawberry.field
     def windows(self) -> list[PolicyWindow]:
+        """How long values can be read."""
         return [
             PolicyWindow(
                 class_=DataClass[window.data_class.name],

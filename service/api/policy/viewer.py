@@ -11,29 +11,36 @@ from service.api.types.enums import Role, View
 from service.query.authorization.enforcement import choosable
 
 
-@strawberry.type(description="What the role gets of one field.")
+@strawberry.type
 class FieldView:
+    """What the role gets of one field."""
+
     field: str = strawberry.field(description="`Type.field` as in this schema.")
     view: View = strawberry.field(description="How it is shown.")
     filterable: bool = strawberry.field(description="May it be filtered, ordered or grouped by.")
 
 
-@strawberry.type(description="What the key may spend on operations.")
+@strawberry.type
 class RateLimit:
+    """What the key may spend on operations."""
+
     limit: int = strawberry.field(description="Cost a minute; 0: no limit.")
     remaining: int = strawberry.field(description="Cost that can be spent now.")
     reset_at: datetime = strawberry.field(description="When all of it can be spent again.")
 
 
-@strawberry.type(description="Who asks.")
+@strawberry.type
 class Viewer:
+    """Who asks."""
+
     role: Role = strawberry.field(description="Role of the key.")
     accounts: list[str] | None = strawberry.field(description="Accounts that the key is bound to. Null: every account.")
     key_id: strawberry.ID = strawberry.field(description="Public part of the key.")
     expires_at: datetime | None = strawberry.field(description="When the key ends; null: it does not.")
 
-    @strawberry.field(description="So that a frontend asks only for what it may have.")
+    @strawberry.field
     def fields(self, info: strawberry.Info[Context, Any]) -> list[FieldView]:
+        """So that a frontend asks only for what it may have."""
         scope = info.context.scope
         filterable = choosable(scope)
         return [
@@ -41,8 +48,9 @@ class Viewer:
             for field in policy_fields.DATA_FIELDS
         ]
 
-    @strawberry.field(description="What the key may spend.")
+    @strawberry.field
     def rate_limit(self, info: strawberry.Info[Context, Any]) -> RateLimit:
+        """What the key may spend."""
         bucket = info.context.bucket
         available = bucket.available
         wait = timedelta(seconds=(bucket.capacity - available) / bucket.per_second if bucket.capacity else 0)
@@ -50,6 +58,7 @@ class Viewer:
 
 
 async def resolve_viewer(context: Context) -> Viewer:
+    """The caller's key: its role, the names of its accounts (None: all of them), its end."""
     scope = context.scope
     accounts = context.reader.accounts
     names = None if scope.accounts is None else sorted([await accounts.name(number) for number in scope.accounts])

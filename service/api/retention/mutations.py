@@ -1,7 +1,7 @@
 """Duties of compliance: holds, purges by their digest, erasures; on record and in the ledger before the answer."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import strawberry
 
@@ -25,14 +25,16 @@ from service.api.types.directives import Cost
 from service.api.types.enums import DataClass
 from service.api.types.scalars import BigInt, Digest
 from service.query.model.errors import BadInputError
-from service.retention.erasure import erasure as erasures
+from service.retention.erasure import erasure_record as erasures
 from service.retention.erasure import notes
+from service.retention.erasure.erasure import request_erasure
 from service.retention.errors import PurgePlanError
 from service.retention.holds import holds
 from service.retention.purge.planning import counted, held_back, plan_purge, request_purge
 
 Info = strawberry.Info[Context, Any]
 UNSET: Any = strawberry.UNSET
+_ERASE_WITHIN_S: Final = 5.0  # the worker goes on with what takes longer
 
 
 def _field(description: str, *, name: str | None = None, optional: bool = False) -> Any:  # noqa: ANN401 - any type
@@ -41,8 +43,10 @@ def _field(description: str, *, name: str | None = None, optional: bool = False)
     return strawberry.field(description=description, name=name)
 
 
-@strawberry.input(description="What a hold names. What is not given does not narrow it.")
+@strawberry.input
 class HoldScopeInput:
+    """What a hold names. What is not given does not narrow it."""
+
     account: str = _field("Calls of this account.")
     from_: datetime | None = _field("That started at this moment or later.", name="from", optional=True)
     to: datetime | None = _field("That started before this moment.", optional=True)
@@ -51,8 +55,10 @@ class HoldScopeInput:
     call_ids: list[strawberry.ID] | None = _field("These calls and no others.", optional=True)
 
 
-@strawberry.input(description="A hold to place.")
+@strawberry.input
 class PlaceHoldInput:
+    """A hold to place."""
+
     name: str = _field("What it is called, such as the case.")
     owner: str = _field("Who answers for it.")
     reason: str = _field("Why.")
@@ -61,50 +67,66 @@ class PlaceHoldInput:
     expires_at: datetime | None = _field("When it ends by itself.", optional=True)
 
 
-@strawberry.type(description="The hold that was placed.")
+@strawberry.type
 class PlaceHoldPayload:
+    """The hold that was placed."""
+
     hold: Hold = _field("It is in force.")
     ledger_index: BigInt = _field("The ledger's entry of it.")
 
 
-@strawberry.input(description="A hold to lift.")
+@strawberry.input
 class LiftHoldInput:
+    """A hold to lift."""
+
     hold_id: strawberry.ID = _field("Its id.")
     reason: str = _field("Why.")
 
 
-@strawberry.type(description="The hold that was lifted.")
+@strawberry.type
 class LiftHoldPayload:
+    """The hold that was lifted."""
+
     hold: Hold = _field("What was kept for it alone is gone.")
     ledger_index: BigInt = _field("The ledger's entry of it.")
 
 
-@strawberry.input(description="What a plan is about; all that is due when nothing is given.")
+@strawberry.input
 class PlanPurgeInput:
+    """What a plan is about; all that is due when nothing is given."""
+
     class_: DataClass | None = _field("Partitions and keys of this class.", name="class", optional=True)
     tier: str | None = _field("Of accounts of this tier.", optional=True)
 
 
-@strawberry.type(description="What a purge would do now.")
+@strawberry.type
 class PlanPurgePayload:
+    """What a purge would do now."""
+
     digest: Digest = _field("What requestPurge wants.")
     partitions: list[PurgedPartition] = _field("Partitions that it would drop.")
     keys: BigInt = _field("Period keys that it would destroy.")
     rows_held_back: BigInt = _field("Rows of these partitions that holds would keep.")
 
 
-@strawberry.input(description="A plan to carry out.")
+@strawberry.input
 class RequestPurgeInput:
+    """A plan to carry out."""
+
     digest: Digest = _field("Of planPurge.")
 
 
-@strawberry.type(description="The purge that was asked for.")
+@strawberry.type
 class RequestPurgePayload:
+    """The purge that was asked for."""
+
     purge_run: PurgeRun = _field("The worker carries it out.")
 
 
-@strawberry.input(description="Whom to erase.")
+@strawberry.input
 class RequestErasureInput:
+    """Whom to erase."""
+
     kind: ErasureKind = _field("A person or the whole account.")
     account: str = _field("The account.")
     user_id: str | None = _field(
@@ -113,19 +135,25 @@ class RequestErasureInput:
     reason: str = _field("Why.")
 
 
-@strawberry.type(description="The erasure that was asked for.")
+@strawberry.type
 class RequestErasurePayload:
+    """The erasure that was asked for."""
+
     erasure: Erasure = _field("A person's rows are erased by now but for what a hold keeps; an account's, soon.")
 
 
-@strawberry.input(description="Which notes to erase.")
+@strawberry.input
 class EraseNotesInput:
+    """Which notes to erase."""
+
     indexes: list[BigInt] = _field("Entries of the ledger: 1 to 500.")
     reason: str = _field("Why; it is a note itself, and names nobody at best.")
 
 
-@strawberry.type(description="The notes that were erased.")
+@strawberry.type
 class EraseNotesPayload:
+    """The notes that were erased."""
+
     erased: list[BigInt] = _field("Entries that had a note until now.")
     ledger_index: BigInt = _field("The ledger's entry of it.")
 
@@ -134,12 +162,11 @@ class EraseNotesPayload:
 class RetentionMutation:
     """Root fields of retention; part of `Mutation`."""
 
-    @strawberry.mutation(
-        description="Keep what matches, whatever its window (compliance).", directives=[Cost(weight=50)]
-    )
+    @strawberry.mutation(directives=[Cost(weight=50)])
     async def place_hold(
         self, info: Info, input: Annotated[PlaceHoldInput, strawberry.argument(description="What to keep, and why.")]
     ) -> PlaceHoldPayload | None:
+        """Keep what matches, whatever its window (compliance)."""
         context, scope = info.context, input.scope
         await account_in_scope(context, scope.account)
         ids = _given(scope.call_ids)
@@ -162,10 +189,11 @@ class RetentionMutation:
         )
         return PlaceHoldPayload(hold=hold_node(hold, scope.account), ledger_index=entry_index(hold.ledger_index))
 
-    @strawberry.mutation(description="Let go of a hold (compliance).", directives=[Cost(weight=50)])
+    @strawberry.mutation(directives=[Cost(weight=50)])
     async def lift_hold(
         self, info: Info, input: Annotated[LiftHoldInput, strawberry.argument(description="Which hold, and why.")]
     ) -> LiftHoldPayload | None:
+        """Let go of a hold (compliance)."""
         context, retention = info.context, retention_context(info.context)
         hold_id = decode_id("hold", input.hold_id)
         async with reading(context) as connection:
@@ -178,12 +206,11 @@ class RetentionMutation:
         hold, index = await holds.lift_hold(retention, hold_id, reason=input.reason, actor=context.scope.key_id)
         return LiftHoldPayload(hold=hold_node(hold, account), ledger_index=entry_index(index))
 
-    @strawberry.mutation(
-        description="What a purge would do now, with the digest that requestPurge wants.", directives=[Cost(weight=100)]
-    )
+    @strawberry.mutation(directives=[Cost(weight=100)])
     async def plan_purge(
         self, info: Info, input: Annotated[PlanPurgeInput, strawberry.argument(description="What the plan is about.")]
     ) -> PlanPurgePayload | None:
+        """What a purge would do now, with the digest that requestPurge wants."""
         refuse_bound(info.context, "planPurge")
         retention = retention_context(info.context)
         class_, name = _given(input.class_), _given(input.tier)
@@ -200,10 +227,11 @@ class RetentionMutation:
             rows_held_back=BigInt(await held_back(retention, wanted)),
         )
 
-    @strawberry.mutation(description="Ask the worker to carry out a plan.", directives=[Cost(weight=100)])
+    @strawberry.mutation(directives=[Cost(weight=100)])
     async def request_purge(
         self, info: Info, input: Annotated[RequestPurgeInput, strawberry.argument(description="The plan to carry out.")]
     ) -> RequestPurgePayload | None:
+        """Ask the worker to carry out a plan."""
         refuse_bound(info.context, "requestPurge")
         retention = retention_context(info.context)
         try:
@@ -212,17 +240,16 @@ class RetentionMutation:
             raise BadInputError("nothing that is due has this digest: ask `planPurge` again") from None
         return RequestPurgePayload(purge_run=purge_node(retention, run))
 
-    @strawberry.mutation(
-        description="Erase one person's or one account's data (GDPR art. 17).", directives=[Cost(weight=100)]
-    )
+    @strawberry.mutation(directives=[Cost(weight=100)])
     async def request_erasure(
         self,
         info: Info,
         input: Annotated[RequestErasureInput, strawberry.argument(description="Whom to erase, and why.")],
     ) -> RequestErasurePayload | None:
+        """Erase one person's or one account's data (GDPR art. 17)."""
         context = info.context
         await account_in_scope(context, input.account)
-        erasure = await erasures.request_erasure(
+        erasure = await request_erasure(
             retention_context(context),
             kind=erasures.ErasureKind[input.kind.name],
             account=input.account,
@@ -230,17 +257,17 @@ class RetentionMutation:
             reason=input.reason,
             actor=context.scope.key_id,
             at_once=input.kind is ErasureKind.USER,
+            within_s=_ERASE_WITHIN_S,
         )
         return RequestErasurePayload(erasure=erasure_node(erasure, input.account))
 
-    @strawberry.mutation(
-        description="Erase notes of the ledger for good: people's words, and what holds and keys repeat of them "
-        "(compliance). The leaves stay.",
-        directives=[Cost(weight=50)],
-    )
+    @strawberry.mutation(directives=[Cost(weight=50)])
     async def erase_notes(
         self, info: Info, input: Annotated[EraseNotesInput, strawberry.argument(description="Whose, and why.")]
     ) -> EraseNotesPayload | None:
+        """Erase notes of the ledger for good: people's words, and what holds and keys repeat of them (compliance). The
+        leaves stay.
+        """
         refuse_bound(info.context, "eraseNotes")
         indexes = [int(one) for one in input.indexes]
         done = await notes.erase_notes(

@@ -40,10 +40,10 @@ from service.api.types.scalars import BigInt, Digest
 from service.query.model.errors import BadInputError, ForbiddenError
 from service.query.reader import TimedReading
 from service.query.records.account_list import account_id, count_accounts, count_calls, page_accounts
-from service.query.records.cursor import CursorError, Cursors
+from service.query.records.ordering import CursorError, Cursors
 from service.retention.audit import report
 from service.retention.context import RetentionContext
-from service.retention.erasure import erasure as erasures
+from service.retention.erasure import erasure_record as erasures
 from service.retention.holds import holds
 from service.retention.purge_runs import Runs
 from service.storage.control.policies import applied_policy
@@ -69,7 +69,7 @@ Accounts = Annotated[
 
 def retention_context(context: Context) -> RetentionContext:
     """What retention works with in this process."""
-    retention: RetentionContext = context.services["means"]
+    retention: RetentionContext = context.services["retention"]
     return retention
 
 
@@ -78,8 +78,10 @@ def reading(context: Context) -> TimedReading:
     return context.reader.connection(context.scope)
 
 
-@strawberry.type(description="What is kept, for how long, and whether anything older is here now.")
+@strawberry.type
 class RetentionReport:
+    """What is kept, for how long, and whether anything older is here now."""
+
     as_of: datetime = strawberry.field(description="Moment of the answer by the database's clock.")
     classes: list[ClassRetention] = strawberry.field(description="One entry a class, store and tier.")
     next_purge_at: datetime | None = strawberry.field(description="When something is due next.")
@@ -92,13 +94,15 @@ class RetentionReport:
         "that is. Their rows count as hidden, and as overdue past their deadline."
     )
 
-    @strawberry.field(description="Digest of the policy in force.")
+    @strawberry.field
     async def policy_digest(self) -> Digest:
+        """Digest of the policy in force."""
         applied = await applied_policy()
         return Digest(applied.digest if applied else "")
 
-    @strawberry.field(description="Holds in force; empty for who may not ask `holds`.", directives=[Cost(weight=10)])
+    @strawberry.field(directives=[Cost(weight=10)])
     async def holds(self, info: Info) -> list[Hold]:
+        """Holds in force; empty for who may not ask `holds`."""
         context = info.context
         if not views.may_ask(context.scope.policy, context.scope.role, "holds"):
             return []
@@ -106,10 +110,9 @@ class RetentionReport:
             found = await holds.page_holds(connection, 200, active=True, accounts=context.scope.accounts)
         return [hold_node(hold, await context.reader.accounts.name(hold.account_id)) for hold in found]
 
-    @strawberry.field(
-        description="The newest purge; null for who may not ask `purgeRuns`.", directives=[Cost(weight=5)]
-    )
+    @strawberry.field(directives=[Cost(weight=5)])
     async def last_purge(self, info: Info) -> PurgeRun | None:
+        """The newest purge; null for who may not ask `purgeRuns`."""
         context, retention = info.context, retention_context(info.context)
         if context.scope.accounts is not None or not views.may_ask(
             context.scope.policy, context.scope.role, "purgeRuns"
@@ -124,10 +127,9 @@ class RetentionReport:
 class RetentionQuery:
     """Root fields of retention; part of `Query`."""
 
-    @strawberry.field(
-        description="What is kept, for how long, and whether anything older is here now.", directives=[Cost(weight=100)]
-    )
+    @strawberry.field(directives=[Cost(weight=100)])
     async def retention(self, info: Info, accounts: Accounts = UNSET) -> RetentionReport | None:
+        """What is kept, for how long, and whether anything older is here now."""
         context, retention = info.context, retention_context(info.context)
         numbers = await _numbers(context, accounts)
         async with reading(context) as connection:
@@ -141,8 +143,9 @@ class RetentionQuery:
             detached=list(found.detached),
         )
 
-    @strawberry.field(description="Purges, newest first.", directives=[*paged(), Cost(weight=10)])
+    @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def purge_runs(self, info: Info, first: First = UNSET, after: After = UNSET) -> PurgeRunConnection | None:
+        """Purges, newest first."""
         refuse_bound(info.context, "purgeRuns")
         retention = retention_context(info.context)
         async with reading(info.context) as connection:
@@ -153,15 +156,17 @@ class RetentionQuery:
         edges = [PurgeRunEdge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
         return PurgeRunConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
 
-    @strawberry.field(description="Legal holds, lifted ones included.", directives=[*paged(), Cost(weight=10)])
+    @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def holds(
         self, info: Info, active: Active = UNSET, first: First = UNSET, after: After = UNSET
     ) -> HoldConnection | None:
+        """Legal holds, lifted ones included."""
         context, accounts = info.context, info.context.scope.accounts
         wanted = None if active is UNSET else active
         async with reading(context) as connection:
 
             async def fetch(size: int, position: Position | None) -> list[holds.RecordedHold]:
+                """At most `size` holds after `position`, newest first."""
                 return await holds.page_holds(connection, size, after=position, active=wanted, accounts=accounts)
 
             page = await _page(info, f"holds {wanted}", first, after, fetch, lambda hold: (hold.placed_at, hold.id))
@@ -170,14 +175,14 @@ class RetentionQuery:
         edges = [HoldEdge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
         return HoldConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
 
-    @strawberry.field(
-        description="Requests to erase one person or one account.", directives=[*paged(), Cost(weight=10)]
-    )
+    @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def erasures(self, info: Info, first: First = UNSET, after: After = UNSET) -> ErasureConnection | None:
+        """Requests to erase one person or one account."""
         context, accounts = info.context, info.context.scope.accounts
         async with reading(context) as connection:
 
             async def fetch(size: int, position: Position | None) -> list[erasures.RecordedErasure]:
+                """At most `size` erasures after `position`, newest first."""
                 return await erasures.page_erasures(connection, size, position, accounts)
 
             page = await _page(info, "erasures", first, after, fetch, lambda one: (one.requested_at, one.id))
@@ -186,8 +191,9 @@ class RetentionQuery:
         edges = [ErasureEdge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
         return ErasureConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
 
-    @strawberry.field(description="Accounts with their tier.", directives=[*paged(), Cost(weight=10)])
+    @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def accounts(self, info: Info, first: First = UNSET, after: After = UNSET) -> AccountConnection | None:
+        """Accounts with their tier."""
         return await _accounts(info, first, after)
 
 

@@ -19,7 +19,7 @@ from service.api.types.scalars import BigInt, Digest, big_int
 from service.retention import purge_runs as runs
 from service.retention.audit import report
 from service.retention.context import RetentionContext
-from service.retention.erasure import erasure as erasures
+from service.retention.erasure import erasure_record as erasures
 from service.retention.holds import holds
 from service.storage.ids import encode_call_id
 
@@ -33,8 +33,10 @@ def _field(description: str, *, name: str | None = None, weight: int | None = No
     return strawberry.field(description=description, name=name, directives=directives)
 
 
-@strawberry.enum(description="How far a purge came, in this order.")
+@strawberry.enum
 class PurgeState(Enum):
+    """How far a purge came, in this order."""
+
     REQUESTED = _value("REQUESTED", "Asked for by its digest; the worker takes it up.")
     PLANNED = _value("PLANNED", "What goes is decided.")
     HOLDS_CHECKED = _value("HOLDS_CHECKED", "The holds in force are noted.")
@@ -47,14 +49,18 @@ class PurgeState(Enum):
     FAILED = _value("FAILED", "Ended before its end; `failure` says why.")
 
 
-@strawberry.enum(description="Whose data goes.")
+@strawberry.enum
 class ErasureKind(Enum):
+    """Whose data goes."""
+
     USER = _value("USER", "One person's, in one account.")
     ACCOUNT = _value("ACCOUNT", "All of an account.")
 
 
-@strawberry.enum(description="How far an erasure is.")
+@strawberry.enum
 class ErasureState(Enum):
+    """How far an erasure is."""
+
     REQUESTED = _value("REQUESTED", "On record; the worker comes to it.")
     RESTRICTED = _value(
         "RESTRICTED", "Erased where everybody reads; what holds keep is in their own exports alone, until they end."
@@ -62,8 +68,10 @@ class ErasureState(Enum):
     DONE = _value("DONE", "Nothing is left to erase.")
 
 
-@strawberry.type(description="What a hold names. What is null does not narrow it.")
+@strawberry.type
 class HoldScope:
+    """What a hold names. What is null does not narrow it."""
+
     account: str = _field("Calls of this account.")
     from_: datetime | None = _field("That started at this moment or later.", name="from")
     to: datetime | None = _field("That started before this moment.")
@@ -72,8 +80,10 @@ class HoldScope:
     call_ids: list[strawberry.ID] | None = _field("These calls and no others.")
 
 
-@strawberry.type(description="A legal hold: what it names outlives its window.")
+@strawberry.type
 class Hold(Node):
+    """A legal hold: what it names outlives its window."""
+
     id: strawberry.ID = _field("Opaque id.")
     name: str = _field("What it is called.")
     owner: str = _field("Who answers for it.")
@@ -87,8 +97,10 @@ class Hold(Node):
     ledger_index: BigInt = _field("The ledger's entry of its placing.")
 
 
-@strawberry.type(description="One partition of a purge.")
+@strawberry.type
 class PurgedPartition:
+    """One partition of a purge."""
+
     name: str = _field("Its name in the database.")
     class_: DataClass = _field("What it counts as: its rows hold several classes, and go as a whole.", name="class")
     tier: str = _field("Tier of its rows.")
@@ -98,8 +110,10 @@ class PurgedPartition:
     bytes: BigInt = _field("Size on disk with its indexes.")
 
 
-@strawberry.type(description="One purge: what it was to destroy, and how far it came.")
+@strawberry.type
 class PurgeRun(Node):
+    """One purge: what it was to destroy, and how far it came."""
+
     id: strawberry.ID = _field("Opaque id.")
     state: PurgeState = _field("How far it came.")
     plan_digest: Digest = _field("Digest of what was planned.")
@@ -116,8 +130,10 @@ class PurgeRun(Node):
     )
 
 
-@strawberry.type(description="A request to erase one person or one account.")
+@strawberry.type
 class Erasure(Node):
+    """A request to erase one person or one account."""
+
     id: strawberry.ID = _field("Opaque id.")
     kind: ErasureKind = _field("Whose data goes.")
     account: str = _field("The account; `erased:...` once its name is gone too.")
@@ -136,16 +152,20 @@ class Erasure(Node):
     ledger_index: BigInt | None = _field("The ledger's entry of its result, or else of its intent.")
 
 
-@strawberry.type(description="Keys of one class and tier.")
+@strawberry.type
 class KeyCounts:
+    """Keys of one class and tier."""
+
     live: BigInt = _field("Period keys that are here.")
     destroyed: BigInt = _field("Period keys that were destroyed.")
     lost: BigInt = _field("Neither here nor destroyed by us, though something is sealed with them.")
     held: BigInt = _field("Record keys that holds keep in escrow.")
 
 
-@strawberry.type(description="One class of data in one store, for the accounts of one tier.")
+@strawberry.type
 class ClassRetention:
+    """One class of data in one store, for the accounts of one tier."""
+
     name: DataClass = _field("The class.")
     tier: str = _field("The tier.")
     store: Store = _field("The table.")
@@ -166,8 +186,10 @@ class ClassRetention:
     keys: KeyCounts = _field("Its keys.")
 
 
-@strawberry.type(description="An account.")
+@strawberry.type
 class Account:
+    """An account."""
+
     number: strawberry.Private[int]
     name: str = _field("Its name.")
     tier: str = _field("Tier of the calls that it makes now.")
@@ -175,56 +197,72 @@ class Account:
     calls: BigInt = _field("Calls in the sums that are kept.", weight=20)
 
 
-@strawberry.type(description="A hold in its place in the list.")
+@strawberry.type
 class HoldEdge:
+    """A hold in its place in the list."""
+
     cursor: str = _field("For `after`; opaque.")
     node: Hold = _field("The hold.")
 
 
-@strawberry.type(description="A page of holds.")
+@strawberry.type
 class HoldConnection:
+    """A page of holds."""
+
     edges: list[HoldEdge] = _field("The holds with their cursors.")
     nodes: list[Hold] = _field("The holds.")
     page_info: PageInfo = _field("How to go on.")
     total_count: int = _field("How many there are in all.")
 
 
-@strawberry.type(description="A purge in its place in the list.")
+@strawberry.type
 class PurgeRunEdge:
+    """A purge in its place in the list."""
+
     cursor: str = _field("For `after`; opaque.")
     node: PurgeRun = _field("The purge.")
 
 
-@strawberry.type(description="A page of purges.")
+@strawberry.type
 class PurgeRunConnection:
+    """A page of purges."""
+
     edges: list[PurgeRunEdge] = _field("The purges with their cursors.")
     nodes: list[PurgeRun] = _field("The purges.")
     page_info: PageInfo = _field("How to go on.")
     total_count: int = _field("How many there are in all.")
 
 
-@strawberry.type(description="An erasure in its place in the list.")
+@strawberry.type
 class ErasureEdge:
+    """An erasure in its place in the list."""
+
     cursor: str = _field("For `after`; opaque.")
     node: Erasure = _field("The erasure.")
 
 
-@strawberry.type(description="A page of erasures.")
+@strawberry.type
 class ErasureConnection:
+    """A page of erasures."""
+
     edges: list[ErasureEdge] = _field("The erasures with their cursors.")
     nodes: list[Erasure] = _field("The erasures.")
     page_info: PageInfo = _field("How to go on.")
     total_count: int = _field("How many there are in all.")
 
 
-@strawberry.type(description="An account in its place in the list.")
+@strawberry.type
 class AccountEdge:
+    """An account in its place in the list."""
+
     cursor: str = _field("For `after`; opaque.")
     node: Account = _field("The account.")
 
 
-@strawberry.type(description="A page of accounts.")
+@strawberry.type
 class AccountConnection:
+    """A page of accounts."""
+
     edges: list[AccountEdge] = _field("The accounts with their cursors.")
     nodes: list[Account] = _field("The accounts.")
     page_info: PageInfo = _field("How to go on.")
@@ -247,6 +285,7 @@ def decode_id(kind: str, text: str) -> UUID | None:
 
 
 def hold_node(hold: holds.RecordedHold, account: str) -> Hold:
+    """The stored hold as the schema shows it; `account` is its account's name."""
     scope = HoldScope(
         account=account,
         from_=hold.start,
@@ -279,6 +318,7 @@ def entry_index(index: int | None) -> BigInt:
 
 
 def partition_node(retention: RetentionContext, part: Partition) -> PurgedPartition:
+    """The partition of a purge as the schema shows it, its tier by name."""
     tier = retention.policy().tier_number(part.tier)
     return PurgedPartition(
         name=part.name,
@@ -292,6 +332,7 @@ def partition_node(retention: RetentionContext, part: Partition) -> PurgedPartit
 
 
 def purge_node(retention: RetentionContext, run: runs.Run) -> PurgeRun:
+    """The stored purge as the schema shows it, with its partitions."""
     gone = run.finished_at if run.keys_destroyed else None
     return PurgeRun(
         id=encode_id("purge", run.id),
@@ -310,6 +351,7 @@ def purge_node(retention: RetentionContext, run: runs.Run) -> PurgeRun:
 
 
 def erasure_node(erasure: erasures.RecordedErasure, account: str) -> Erasure:
+    """The stored erasure as the schema shows it; `account` is its account's name."""
     return Erasure(
         id=encode_id("erasure", erasure.id),
         kind=ErasureKind[erasure.kind.name],
@@ -326,6 +368,7 @@ def erasure_node(erasure: erasures.RecordedErasure, account: str) -> Erasure:
 
 
 def class_node(found: report.ClassState) -> ClassRetention:
+    """The retention of one class, tier and store as the schema shows it."""
     keys = found.keys
     return ClassRetention(
         name=_class(found.window.data_class),

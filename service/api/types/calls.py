@@ -53,56 +53,65 @@ def _tabled(fields: Mapping[str, Field], inherited: tuple[str, ...] = ()) -> Cal
     return add
 
 
-@strawberry.interface(
-    description="A thing with an opaque, type-prefixed id (`call_...`, `err_...`): the id that ingest answers is this "
-    "id."
-)
+@strawberry.interface
 class Node:
+    """A thing with an opaque, type-prefixed id (`call_...`, `err_...`): the id that ingest answers is this id."""
+
     id: strawberry.ID = _field("Opaque id.")
 
 
-@strawberry.type(description="Money of one call.")
+@strawberry.type
 @_tabled(TYPES["Amount"])
-class Amount: ...
+class Amount:
+    """Money of one call."""
 
 
-@strawberry.type(description="One part of an amount: quantity x unit price.")
+@strawberry.type
 @_tabled(TYPES["AmountPart"])
-class AmountPart: ...
+class AmountPart:
+    """One part of an amount: quantity x unit price."""
 
 
-@strawberry.type(description="A label that the policy allows.")
+@strawberry.type
 @_tabled(TYPES["Tag"])
-class Tag: ...
+class Tag:
+    """A label that the policy allows."""
 
 
-@strawberry.type(description="What a call used beside tokens.")
+@strawberry.type
 @_tabled(TYPES["Unit"])
-class Unit: ...
+class Unit:
+    """What a call used beside tokens."""
 
 
-@strawberry.type(description="One request to a model through a gateway.")
+@strawberry.type
 @_tabled(TYPES["Call"], inherited=("id",))
-class Call(Node): ...
+class Call(Node):
+    """One request to a model through a gateway."""
 
 
-@strawberry.type(description="One request parameter; only names on the policy's allow-list appear.")
+@strawberry.type
 @_tabled(TYPES["ErrorParameter"])
-class ErrorParameter: ...
+class ErrorParameter:
+    """One request parameter; only names on the policy's allow-list appear."""
 
 
-@strawberry.type(description="How often a rule fired; never what it hit.")
+@strawberry.type
 @_tabled(TYPES["Redaction"])
-class Redaction: ...
+class Redaction:
+    """How often a rule fired; never what it hit."""
 
 
-@strawberry.type(description="The error record of a failed call.")
+@strawberry.type
 @_tabled(TYPES["CallError"], inherited=("id",))
-class CallError(Node): ...
+class CallError(Node):
+    """The error record of a failed call."""
 
 
-@strawberry.type(description="Errors of one fingerprint.")
+@strawberry.type
 class ErrorGroup:
+    """Errors of one fingerprint."""
+
     fingerprint: strawberry.ID = _field("What these errors have in common.")
     type: str = _field("Their type.")
     count: BigInt = _field("How many there are.")

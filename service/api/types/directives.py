@@ -9,6 +9,8 @@ from strawberry.schema_directive import Location
     locations=[Location.FIELD_DEFINITION], name="cost", description="What one resolved field costs."
 )
 class Cost:
+    """What one resolved field adds to the cost of its operation."""
+
     weight: int = strawberry.field(name="weight", default=1, description="Weight of one resolved field.")
 
 
@@ -16,6 +18,8 @@ class Cost:
     locations=[Location.FIELD_DEFINITION], name="listSize", description="How many entries a list is counted with."
 )
 class ListSize:
+    """How many entries of a list an operation is charged for."""
+
     assumed_size: int | None = strawberry.field(
         name="assumedSize", default=UNSET, description="Page size assumed when no slicing argument is given."
     )

@@ -10,22 +10,28 @@ def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's m
     return strawberry.enum_value(name, description=description)
 
 
-@strawberry.enum(description="How a call ended.")
+@strawberry.enum
 class CallStatus(Enum):
+    """How a call ended."""
+
     SUCCEEDED = _value("SUCCEEDED", "The model answered.")
     FAILED = _value("FAILED", "The call ended in an error.")
 
 
-@strawberry.enum(description="Where the figure comes from.")
+@strawberry.enum
 class AmountSource(Enum):
+    """Where the figure comes from."""
+
     BILLED = _value("BILLED", "What the gateway charged for the call, by its own word (`POST /v1/calls`).")
     REPORTED = _value("REPORTED", "What the gateway worked out that the provider takes (`POST /v1/litellm`).")
     ESTIMATED = _value("ESTIMATED", "Worked out here from a price list.")
     ROUNDED = _value("ROUNDED", "Reported by a source that keeps rounded figures only.")
 
 
-@strawberry.enum(description="Why the amount of a call is not known. An amount of zero is known.")
+@strawberry.enum
 class AmountUnknownReason(Enum):
+    """Why the amount of a call is not known. An amount of zero is known."""
+
     NOT_REPORTED = _value(
         "NOT_REPORTED", "No amount came, and not what it could be estimated by: tokens, or an answer."
     )
@@ -34,8 +40,10 @@ class AmountUnknownReason(Enum):
     NEGATIVE = _value("NEGATIVE", "What came is below zero, which only a correction may be.")
 
 
-@strawberry.enum(description="State of a sealed value for this role.")
+@strawberry.enum
 class Disclosure(Enum):
+    """State of a sealed value for this role."""
+
     CLEAR = _value("CLEAR", "Nothing was found in it that had to be hidden.")
     MASKED = _value("MASKED", "Shown with `[redacted:rule]` in the place of what a rule found.")
     SEALED = _value("SEALED", "Kept, but not readable for this role, or the keys cannot be reached now.")
@@ -44,8 +52,10 @@ class Disclosure(Enum):
     KEY_LOST = _value("KEY_LOST", "The key is gone, and not by a purge of ours.")
 
 
-@strawberry.enum(description="What the policy did to a request parameter.")
+@strawberry.enum
 class ParameterAction(Enum):
+    """What the policy did to a request parameter."""
+
     KEPT = _value("KEPT", "Kept as it came.")
     MASKED = _value("MASKED", "Kept, with what a rule found replaced.")
     SHAPED = _value("SHAPED", "Only its shape is kept: counts, roles, lengths.")
@@ -53,34 +63,44 @@ class ParameterAction(Enum):
     DROPPED = _value("DROPPED", "Its name is kept, its value is not.")
 
 
-@strawberry.enum(description="Direction of an order.")
+@strawberry.enum
 class OrderDirection(Enum):
+    """Direction of an order."""
+
     ASC = _value("ASC", "Smallest or oldest first.")
     DESC = _value("DESC", "Largest or newest first.")
 
 
-@strawberry.enum(description="What calls can be ordered by.")
+@strawberry.enum
 class CallOrderField(Enum):
+    """What calls can be ordered by."""
+
     STARTED_AT = _value("STARTED_AT", "When the call started.")
     AMOUNT = _value("AMOUNT", "What it cost; needs `currency.eq` in the filter.")
     LATENCY = _value("LATENCY", "How long it took.")
     TOTAL_TOKENS = _value("TOTAL_TOKENS", "Input and output tokens together.")
 
 
-@strawberry.enum(description="What errors can be ordered by.")
+@strawberry.enum
 class ErrorOrderField(Enum):
+    """What errors can be ordered by."""
+
     OCCURRED_AT = _value("OCCURRED_AT", "When the error occurred.")
 
 
-@strawberry.enum(description="What groups of errors can be ordered by.")
+@strawberry.enum
 class ErrorGroupOrderField(Enum):
+    """What groups of errors can be ordered by."""
+
     COUNT = _value("COUNT", "How many errors the group holds.")
     LAST_SEEN = _value("LAST_SEEN", "Its newest error.")
     FIRST_SEEN = _value("FIRST_SEEN", "Its oldest error inside the window.")
 
 
-@strawberry.enum(description="Who a key stands for.")
+@strawberry.enum
 class Role(Enum):
+    """Who a key stands for."""
+
     INGEST = _value("INGEST", "Reports calls; reads nothing.")
     VIEWER = _value("VIEWER", "Reads calls, errors and costs.")
     PARTNER = _value("PARTNER", "Reads its own accounts; its keys expire.")
@@ -90,15 +110,19 @@ class Role(Enum):
     ADMIN = _value("ADMIN", "Everything, keys included.")
 
 
-@strawberry.enum(description="What a role gets of a field.")
+@strawberry.enum
 class View(Enum):
+    """What a role gets of a field."""
+
     SEE = _value("SEE", "In clear.")
     MASKED = _value("MASKED", "Masked: text as masked text, anything else as null.")
     DENIED = _value("DENIED", "Not at all: asking for it is refused.")
 
 
-@strawberry.enum(description="What kind of data a field holds.")
+@strawberry.enum
 class DataClass(Enum):
+    """What kind of data a field holds."""
+
     OPERATIONAL = _value("OPERATIONAL", "When, which, and how it ended.")
     BILLING = _value("BILLING", "Tokens and money.")
     PERSONAL = _value("PERSONAL", "Who, and what may say who.")
@@ -106,8 +130,10 @@ class DataClass(Enum):
     CONTENT = _value("CONTENT", "Prompts and completions: never stored.")
 
 
-@strawberry.enum(description="What admission does to a field.")
+@strawberry.enum
 class PolicyAction(Enum):
+    """What admission does to a field."""
+
     KEEP = _value("KEEP", "Kept in clear.")
     MASK = _value("MASK", "Kept masked; what is taken out is gone for good.")
     HASH = _value("HASH", "Kept as a pseudonym under a key that is destroyed.")
@@ -115,8 +141,10 @@ class PolicyAction(Enum):
     DROP = _value("DROP", "Not kept.")
 
 
-@strawberry.enum(description="The tables whose partitions are dropped.")
+@strawberry.enum
 class Store(Enum):
+    """The tables whose partitions are dropped."""
+
     CALL = _value("CALL", "One row a call.")
     CALL_ERROR = _value("CALL_ERROR", "One sealed record a failed call.")
     USAGE_QUARTER = _value("USAGE_QUARTER", "Sums by quarter hour.")

@@ -37,8 +37,10 @@ def _optional(description: str, name: str | None = None) -> Any:  # noqa: ANN401
     return strawberry.field(description=description, name=name, default=strawberry.UNSET)
 
 
-@strawberry.input(description="Compares text by code point, case-sensitive. All given operators must hold.")
+@strawberry.input
 class StringFilter:
+    """Compares text by code point, case-sensitive. All given operators must hold."""
+
     eq: Maybe[str] = _field("Equal.")
     ne: Maybe[str] = _field("Not equal; also what was not reported.")
     in_: list[str] | None = _optional("One of these; an empty list matches nothing.", "in")
@@ -48,24 +50,27 @@ class StringFilter:
     is_null: bool | None = _optional("Was not reported (true), or was (false).")
 
 
-@strawberry.input(description="Compares ids.")
+@strawberry.input
 class IDFilter:
+    """Compares ids."""
+
     eq: Maybe[strawberry.ID] = _field("Equal.")
     in_: list[strawberry.ID] | None = _optional("One of these; an empty list matches nothing.", "in")
 
 
-@strawberry.input(
-    one_of=True,
-    description="Names users by the plain id (roles that may; hashed here, never logged) or by pseudonym.",
-)
+@strawberry.input(one_of=True)
 class UserFilter:
+    """Names users by the plain id (roles that may; hashed here, never logged) or by pseudonym."""
+
     id: Maybe[str] = _field("The plain id of one user.")
     pseudonym: Maybe[list[strawberry.ID]] = _field("Any of these pseudonyms.")
     is_null: Maybe[bool] = _field("Not reported, or not readable any more (true), or readable (false).")
 
 
-@strawberry.input(description="Compares whole numbers. All given operators must hold.")
+@strawberry.input
 class IntFilter:
+    """Compares whole numbers. All given operators must hold."""
+
     eq: Maybe[int] = _field("Equal.")
     ne: Maybe[int] = _field("Not equal; also what was not reported.")
     in_: list[int] | None = _optional("One of these; an empty list matches nothing.", "in")
@@ -77,8 +82,10 @@ class IntFilter:
     is_null: bool | None = _optional("Was not reported (true), or was (false).")
 
 
-@strawberry.input(description="Compares 64-bit whole numbers. All given operators must hold.")
+@strawberry.input
 class BigIntFilter:
+    """Compares 64-bit whole numbers. All given operators must hold."""
+
     eq: Maybe[BigInt] = _field("Equal.")
     lt: BigInt | None = _optional("Less than.")
     lte: BigInt | None = _optional("At most.")
@@ -86,8 +93,10 @@ class BigIntFilter:
     gte: BigInt | None = _optional("At least.")
 
 
-@strawberry.input(description="Compares sums of tokens, 64-bit whole numbers. All given operators must hold.")
+@strawberry.input
 class TokenSumFilter:
+    """Compares sums of tokens, 64-bit whole numbers. All given operators must hold."""
+
     eq: Maybe[BigInt] = _field("Equal.")
     ne: Maybe[BigInt] = _field("Not equal; also what was not reported.")
     in_: list[BigInt] | None = _optional("One of these; an empty list matches nothing.", "in")
@@ -99,8 +108,10 @@ class TokenSumFilter:
     is_null: bool | None = _optional("Was not reported (true), or was (false).")
 
 
-@strawberry.input(description="Compares exact decimals. All given operators must hold.")
+@strawberry.input
 class DecimalFilter:
+    """Compares exact decimals. All given operators must hold."""
+
     eq: Maybe[Decimal] = _field("Equal.")
     ne: Maybe[Decimal] = _field("Not equal; also what was not reported.")
     lt: Decimal | None = _optional("Less than.")
@@ -110,8 +121,10 @@ class DecimalFilter:
     is_null: bool | None = _optional("Was not reported (true), or was (false).")
 
 
-@strawberry.input(description="Compares moments. `gte` and `lt` together make a half-open range.")
+@strawberry.input
 class DateTimeFilter:
+    """Compares moments. `gte` and `lt` together make a half-open range."""
+
     eq: Maybe[datetime] = _field("At exactly this moment.")
     lt: datetime | None = _optional("Before.")
     lte: datetime | None = _optional("Not after.")
@@ -119,22 +132,28 @@ class DateTimeFilter:
     gte: datetime | None = _optional("Not before.")
 
 
-@strawberry.input(description="Compares yes and no.")
+@strawberry.input
 class BooleanFilter:
+    """Compares yes and no."""
+
     eq: Maybe[bool] = _field("Equal.")
     is_null: bool | None = _optional("Was not reported (true), or was (false).")
 
 
-@strawberry.input(description="Compares how calls ended.")
+@strawberry.input
 class CallStatusFilter:
+    """Compares how calls ended."""
+
     eq: Maybe[CallStatus] = _field("Equal.")
     ne: Maybe[CallStatus] = _field("Not equal.")
     in_: list[CallStatus] | None = _optional("One of these; an empty list matches nothing.", "in")
     not_in: list[CallStatus] | None = _optional("None of these.", "notIn")
 
 
-@strawberry.input(description="Compares why amounts are not known.")
+@strawberry.input
 class AmountUnknownFilter:
+    """Compares why amounts are not known."""
+
     eq: Maybe[AmountUnknownReason] = _field("Equal.")
     ne: Maybe[AmountUnknownReason] = _field("Not equal; also where the amount is known.")
     in_: list[AmountUnknownReason] | None = _optional("One of these; an empty list matches nothing.", "in")
@@ -142,8 +161,10 @@ class AmountUnknownFilter:
     is_null: bool | None = _optional("There is no such reason (true), or there is one (false).")
 
 
-@strawberry.input(description="Matches calls that carry a tag.")
+@strawberry.input
 class TagFilter:
+    """Matches calls that carry a tag."""
+
     key: str = _field("The tag's key.")
     value: StringFilter | None = _optional("What its value must satisfy; without it any value will do.")
 
@@ -180,41 +201,48 @@ def _comparing(filters: Mapping[str, Filterable]) -> Callable[[_Type], _Type]:
     return add
 
 
-@strawberry.input(
-    description="Chooses calls. All given fields must hold; a value that was not reported matches no comparison but "
-    "`ne`, `notIn`, `not` and `isNull`."
-)
+@strawberry.input
 @_comparing(CALLS.filters)
 class CallFilter:
+    """Chooses calls. All given fields must hold; a value that was not reported matches no comparison but `ne`, `notIn`,
+    `not` and `isNull`.
+    """
+
     and_: list["CallFilter"] | None = _optional("All of these must hold.", "and")
     or_: list["CallFilter"] | None = _optional("At least one of these must hold; an empty list matches nothing.", "or")
     not_: "CallFilter | None" = _optional("This must not hold.", "not")
 
 
-@strawberry.input(description="Chooses errors. All given fields must hold, as for calls.")
+@strawberry.input
 @_comparing(ERRORS.filters)
 class ErrorFilter:
+    """Chooses errors. All given fields must hold, as for calls."""
+
     and_: list["ErrorFilter"] | None = _optional("All of these must hold.", "and")
     or_: list["ErrorFilter"] | None = _optional("At least one of these must hold; an empty list matches nothing.", "or")
     not_: "ErrorFilter | None" = _optional("This must not hold.", "not")
 
 
-@strawberry.input(
-    description="Nulls last; ties by id. AMOUNT, LATENCY and TOTAL_TOKENS want a startedAt range of 31 days or less."
-)
+@strawberry.input
 class CallOrder:
+    """Nulls last; ties by id. AMOUNT, LATENCY and TOTAL_TOKENS want a startedAt range of 31 days or less."""
+
     field: CallOrderField = _field("What to order by.")
     direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which end comes first.")
 
 
-@strawberry.input(description="Order of errors; ties by id.")
+@strawberry.input
 class ErrorOrder:
+    """Order of errors; ties by id."""
+
     field: ErrorOrderField = _field("What to order by.")
     direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which end comes first.")
 
 
-@strawberry.input(description="Order of groups of errors; ties by fingerprint.")
+@strawberry.input
 class ErrorGroupOrder:
+    """Order of groups of errors; ties by fingerprint."""
+
     field: ErrorGroupOrderField = _field("What to order by.")
     direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which end comes first.")
 

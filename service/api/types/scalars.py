@@ -65,6 +65,7 @@ def decimal_text(value: Decimal | str) -> str:
 
 
 def parse_big_int(text: object) -> int:
+    """An integer of 64 bits from JSON text or number. Raises ValueError."""
     if isinstance(text, bool) or not isinstance(text, str | int) or not _INTEGER.fullmatch(str(text)):
         raise ValueError("a BigInt is a whole number as a string")
     number = int(text)
@@ -79,6 +80,7 @@ def big_int(number: int | None) -> BigInt | None:
 
 
 def parse_zone(text: object) -> str:
+    """The name of an IANA time zone, unchanged. Raises ValueError for a name that is not known."""
     if not isinstance(text, str) or text not in _ZONES:
         raise ValueError("a TimeZone is an IANA name such as `Europe/Berlin`")
     ZoneInfo(text)
@@ -86,6 +88,7 @@ def parse_zone(text: object) -> str:
 
 
 def parse_digest(text: object) -> str:
+    """A SHA-256 digest as `sha256:` and 64 hexadecimal digits, unchanged. Raises ValueError."""
     if not isinstance(text, str) or not _DIGEST.fullmatch(text):
         raise ValueError("a Digest is `sha256:` and 64 lower-case hex digits")
     return text
@@ -100,6 +103,7 @@ def parse_base64(text: object) -> bytes:
 
 
 def base64_text(value: bytes) -> str:
+    """Bytes in base64 with padding (RFC 4648, section 4)."""
     return base64.b64encode(value).decode()
 
 

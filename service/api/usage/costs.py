@@ -40,21 +40,27 @@ def _field(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - 
     return strawberry.field(description=description, name=name, default=None)
 
 
-@strawberry.type(description="An amount in one currency.")
+@strawberry.type
 class Money:
+    """An amount in one currency."""
+
     amount: Decimal = _field("How much.")
     currency: str = _field("ISO 4217, or a code that the source names.")
 
 
-@strawberry.type(description="Latency that so many percent of the calls did not exceed; within 5 %, from 1 ms to 1 h.")
+@strawberry.type
 class Percentiles:
+    """Latency that so many percent of the calls did not exceed; within 5 %, from 1 ms to 1 h."""
+
     p50: float | None = _field("Half of the calls took no longer, in milliseconds.")
     p95: float | None = _field("95 % of the calls took no longer, in milliseconds.")
     p99: float | None = _field("99 % of the calls took no longer, in milliseconds.")
 
 
-@strawberry.interface(description="What a row and a total have in common, so that a frontend writes one fragment.")
+@strawberry.interface
 class CostFigure:
+    """What a row and a total have in common, so that a frontend writes one fragment."""
+
     calls: BigInt = _field("How many calls.")
     errors: BigInt = _field("How many of them failed.")
     input_tokens: BigInt = _field("Input tokens, cache reads and writes included.")
@@ -72,8 +78,10 @@ class CostFigure:
     calls_without_amount: BigInt | None = _field("How many calls have no amount: see Call.amountUnknown.")
 
 
-@strawberry.type(description="What the row is grouped by; a field that was not asked for in groupBy is null.")
+@strawberry.type
 class CostKey:
+    """What the row is grouped by; a field that was not asked for in groupBy is null."""
+
     model: str | None = _field("The model that was asked for.")
     provider: str | None = _field("Who runs the model; null: not reported.")
     account: str | None = _field("The account.")
@@ -87,25 +95,31 @@ class CostKey:
     bucket_end: datetime | None = _field("Where the bucket ends, not included.")
 
 
-@strawberry.type(description="The calls of one group, in one currency.")
+@strawberry.type
 class CostRow(CostFigure):
+    """The calls of one group, in one currency."""
+
     key: CostKey = _field("What the row is grouped by.")
 
 
-@strawberry.type(description="A total of one currency, over all rows, those that `first` cut off included.")
+@strawberry.type
 class CostFigures(CostFigure):
-    pass
+    """A total of one currency, over all rows, those that `first` cut off included."""
 
 
-@strawberry.type(description="What the figures rest on.")
+@strawberry.type
 class CostCoverage:
+    """What the figures rest on."""
+
     from_: datetime | None = _field("No call that started from here on is missing.", "from")
     to: datetime = _field("End of the range, or the moment of the answer when that is earlier.")
     source: CostSource = _field("Where they were read. Rollups outlive calls.")
 
 
-@strawberry.type(description="Costs, grouped as asked for.")
+@strawberry.type
 class CostReport:
+    """Costs, grouped as asked for."""
+
     rows: list[CostRow] = _field("One a group and currency, as far as there are calls: empty buckets are left out.")
     totals: list[CostFigures] = _field("One entry a currency; an amount of null: calls that name none.")
     coverage: CostCoverage = _field("What the figures rest on.")
@@ -247,6 +261,7 @@ class _Shower:
         self._shown = {name for name in query.NEEDS if scope.views.get(f"{type_}.{name}") is View.SEE}
 
     def values(self, figures: query.Figures, asked: frozenset[str] | None) -> dict[str, Any]:
+        """The fields of `CostFigures` that are asked for and may be shown, by their Python names."""
         names = (asked or frozenset()) & self._shown
         sums = figures.sums
         values: dict[str, Any] = {}

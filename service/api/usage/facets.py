@@ -19,17 +19,20 @@ def _values(description: str) -> Any:  # noqa: ANN401 - a dataclass field
     return strawberry.field(description=description, default_factory=list)
 
 
-@strawberry.type(description="A value, and how many of the calls that the filter lets through have it.")
+@strawberry.type
 class FacetValue:
+    """A value, and how many of the calls that the filter lets through have it."""
+
     value: str | None = strawberry.field(description="Null: not reported.")
     count: BigInt = strawberry.field(description="How many calls.")
 
 
-@strawberry.type(
-    description="Values for filter menus: the most calls first, then by code point. Error types, and everything under "
-    "a filter that only single calls can answer, reach back 31 days unless the filter says from when."
-)
+@strawberry.type
 class Facets:
+    """Values for filter menus: the most calls first, then by code point. Error types, and everything under a filter
+    that only single calls can answer, reach back 31 days unless the filter says from when.
+    """
+
     models: list[FacetValue] = _values("Models that were asked for.")
     providers: list[FacetValue] = _values("Who runs the models.")
     accounts: list[FacetValue] = _values("Accounts.")

@@ -12,8 +12,10 @@ def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's m
     return strawberry.enum_value(name, description=description)
 
 
-@strawberry.enum(description="What costs can be grouped by.")
+@strawberry.enum
 class CostDimension(Enum):
+    """What costs can be grouped by."""
+
     MODEL = _value("MODEL", "The model that was asked for.")
     PROVIDER = _value("PROVIDER", "Who runs the model.")
     ACCOUNT = _value("ACCOUNT", "The account.")
@@ -23,31 +25,39 @@ class CostDimension(Enum):
     SERVED_MODEL = _value("SERVED_MODEL", "The model that answered; needs single calls.")
 
 
-@strawberry.enum(description="Width of a bucket of local time.")
+@strawberry.enum
 class TimeBucket(Enum):
+    """Width of a bucket of local time."""
+
     HOUR = _value("HOUR", "An hour of the wall clock.")
     DAY = _value("DAY", "From midnight to midnight; 23 or 25 hours where clocks change.")
     WEEK = _value("WEEK", "From Monday to Monday (ISO 8601).")
     MONTH = _value("MONTH", "From the first to the first.")
 
 
-@strawberry.enum(description="In which period a correction counts.")
+@strawberry.enum
 class CorrectionTime(Enum):
+    """In which period a correction counts."""
+
     BY_CALL_TIME = _value(
         "BY_CALL_TIME", "In that of the call that it corrects: what the calls of a period cost in the end."
     )
     BY_OWN_TIME = _value("BY_OWN_TIME", "In that in which it was made: a period that was closed stays as it was.")
 
 
-@strawberry.enum(description="Where figures were read. Rollups outlive calls.")
+@strawberry.enum
 class CostSource(Enum):
+    """Where figures were read. Rollups outlive calls."""
+
     ROLLUPS = _value("ROLLUPS", "Sums that are kept beside the calls.")
     CALLS = _value("CALLS", "The calls themselves.")
     BOTH = _value("BOTH", "Sums, and calls at the ends of the range that sums do not cut fine enough.")
 
 
-@strawberry.enum(description="What rows of costs can be ordered by.")
+@strawberry.enum
 class CostOrderField(Enum):
+    """What rows of costs can be ordered by."""
+
     AMOUNT = _value("AMOUNT", "What the calls cost; needs `currency.eq` in the filter.")
     CALLS = _value("CALLS", "How many calls.")
     ERRORS = _value("ERRORS", "How many of them failed.")
@@ -55,7 +65,9 @@ class CostOrderField(Enum):
     BUCKET_START = _value("BUCKET_START", "Where the bucket begins; needs `bucket`.")
 
 
-@strawberry.input(description="Order of rows of costs. Nulls last; ties by what the rows are grouped by.")
+@strawberry.input
 class CostOrder:
+    """Order of rows of costs. Nulls last; ties by what the rows are grouped by."""
+
     field: CostOrderField = strawberry.field(description="What to order by.")
     direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which end comes first.")

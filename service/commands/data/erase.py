@@ -7,7 +7,8 @@ import typer
 from service.api.retention.types import encode_id
 from service.commands.common import quiet_runtime, run, say
 from service.commands.options import Data, verb
-from service.retention.erasure.erasure import ErasureKind, RecordedErasure, request_erasure
+from service.retention.erasure.erasure import request_erasure
+from service.retention.erasure.erasure_record import ErasureKind, RecordedErasure
 
 app = verb()
 

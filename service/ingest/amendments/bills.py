@@ -1,44 +1,52 @@
 """Work that is billed under one id of its source, whoever asks for it and whatever time each of its reports gives.
 
 Gateways say of a batch at each poll when it was made, and some work that time out anew; and a poll by another team, or
-by an administrator without one, is a report of another account. A report that bills takes account and time of the call
-that is stored under its id, so that it is found to be the same call, as far as its key may write to that account.
+by an administrator without one, is a report of another account. The first report that is admitted claims the bill: its
+account and its time hold for all later ones, which so are the same call again. A claim is committed before its call is
+stored, so that of two writers one waits for the other, and a call that was cut off in between is stored where its claim
+says by whoever reports the bill next.
+
+Keys that are bound to accounts claim for themselves: one that writes to a single account can only settle the time that
+a bill has in that account, and what it claims is not asked for by a key that writes to others.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple, TypeAlias
 
 import asyncpg
 
 from policies import Report
 from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.preparation.account_resolution import AccountResolution
+from service.ingest.preparation.prepared import Prepared
 from service.storage.control.accounts import DEFAULT_ACCOUNT, Accounts
 from service.storage.errors import DatabaseAwayError
-from service.storage.sources import SOURCE_NUMBERS
-from service.storage.statements.write import BILLED_AT
-
-_AGE_MAX: Final = timedelta(days=60)
+from service.storage.ids import bill_key_hex
+from service.storage.statements.bills import CLAIM_BILLS, CLAIMED_BILLS
 
 
-class _BillLocation(NamedTuple):
-    """Where a bill is stored, or is to be; `account` is None for one that is still to be made."""
+class _Claim(NamedTuple):
+    """Where a bill is stored, or is to be."""
 
-    account: int | None
-    name: str
+    account_id: int
+    tier: int
     started_at: datetime
 
 
+_Wanted: TypeAlias = Sequence[tuple[str, _Claim | None]]
+_LookUp: TypeAlias = Callable[[_Wanted], Awaitable[dict[str, _Claim]]]
+
+
 class Bills:
-    """Looks for the calls that bills are stored as."""
+    """Claims bills, and looks for the claims of others."""
 
     def __init__(self, pool: asyncpg.Pool, accounts: Accounts) -> None:
         self._pool = pool
         self._accounts = accounts
 
     async def settle(self, reports: Iterable[Report], addressees: AccountResolution) -> None:
-        """Give each report that bills account and time of the call that has its id, or of the first among `reports`.
+        """Give each report that bills account and time of the bill's claim, as far as there is one already.
 
         Raises DatabaseAwayError.
         """
@@ -46,45 +54,82 @@ class Bills:
         if not bills:
             return
         try:
-            asked = [(report, await self._asked(report, addressees)) for report in bills]
-            known = await self._known(bills, addressees.bound)
+            await addressees.learn()
+            own = [await self._own(report, addressees) for report in bills]
+            agreed = await self._agreed(bills, own, addressees, self._known)
+            for report, claim in zip(bills, agreed, strict=True):
+                if claim is not None:
+                    await self._move(report, claim, addressees)
         except DATABASE_FAULTS as error:
             raise DatabaseAwayError from error
-        # An account that exists before one that is new, whose name may yet be refused.
-        for report, place in sorted(asked, key=lambda one: one[1] is None or one[1].account is None):
-            if place is None:
-                continue
-            there = known.setdefault(report.source_id, [place])
-            kept = next((one for one in there if one.name == place.name), there[0])
-            report.started_at = kept.started_at
-            if kept.name != place.name:
-                report.account = kept.name
 
-    async def _asked(self, report: Report, addressees: AccountResolution) -> _BillLocation | None:
-        """What the report itself says; None for an account that is not the key's, or not to be told."""
-        await addressees.learn()
+    async def claim(self, calls: Iterable[Prepared], addressees: AccountResolution) -> list[Prepared]:
+        """Claim the bills among calls that are about to be stored. Of those that others have claimed before, elsewhere,
+        the reports are given that account and time; they are returned, to be prepared anew. Raises DatabaseAwayError.
+        """
+        bills = [call for call in calls if call.report.billed_once and call.correction is None]
+        if not bills:
+            return []
+        own = [_Claim(call.account_id, call.tier, call.started_at) for call in bills]
+        try:
+            agreed = await self._agreed([call.report for call in bills], own, addressees, self._claimed)
+            moved: list[Prepared] = []
+            for call, mine, claim in zip(bills, own, agreed, strict=True):
+                if claim is not None and (claim.account_id, claim.started_at) != (mine.account_id, mine.started_at):
+                    await self._move(call.report, claim, addressees)
+                    moved.append(call)
+        except DATABASE_FAULTS as error:
+            raise DatabaseAwayError from error
+        return moved
+
+    async def _own(self, report: Report, addressees: AccountResolution) -> _Claim | None:
+        """What the report itself says; None for an account that is new, or not the key's."""
         addressees.drop_unused(report)
         account = addressees.account_of(report)
         if account is None:
-            name = report.account or DEFAULT_ACCOUNT
-            return _BillLocation(await self._accounts.find(name), name, report.started_at)
-        if not isinstance(account, int):
-            return None
-        return _BillLocation(account, await self._accounts.name(account), report.started_at)
+            account = await self._accounts.find(report.account or DEFAULT_ACCOUNT)
+        return _Claim(account, 0, report.started_at) if isinstance(account, int) else None
 
-    async def _known(self, bills: Sequence[Report], bound: tuple[int, ...] | None) -> dict[str, list[_BillLocation]]:
-        """Where bills are stored, by their ids, the earliest first."""
-        rows = await self._pool.fetch(
-            BILLED_AT,
-            bound,
-            min(report.started_at for report in bills) - _AGE_MAX,
-            SOURCE_NUMBERS[bills[0].source],
-            [report.source_id for report in bills],
-        )
-        known: dict[str, list[_BillLocation]] = {}
-        for row in rows:
-            account = row["account_id"]
-            name = await self._accounts.name(account)
-            if account not in self._accounts.erased:
-                known.setdefault(row["source_id"], []).append(_BillLocation(account, name, row["started_at"]))
-        return known
+    async def _agreed(
+        self, bills: Sequence[Report], own: Sequence[_Claim | None], addressees: AccountResolution, look_up: _LookUp
+    ) -> list[_Claim | None]:
+        """Where each bill is stored: the account among those of the key first, then the time in that account."""
+        claims = list(own)
+        reporter = _reporter(addressees.bound)
+        reporters = [reporter] * len(bills)
+        for _ in ("account", "time"):
+            keys = [
+                "" if reporter is None else bill_key_hex(reporter, report.source, report.source_id)
+                for reporter, report in zip(reporters, bills, strict=True)
+            ]
+            found = await look_up([(key, claim) for key, claim in zip(keys, claims, strict=True) if key])
+            claims = [found.get(key, claim) for key, claim in zip(keys, claims, strict=True)]
+            reporters = [None if claim is None else str(claim.account_id) for claim in claims]
+        return claims
+
+    async def _known(self, wanted: _Wanted) -> dict[str, _Claim]:
+        rows = await self._pool.fetch(CLAIMED_BILLS, [key for key, _ in wanted]) if wanted else []
+        # Of an account whose erasure has begun nothing is stored anew.
+        return {
+            row["key"].hex: _Claim(row["account_id"], row["tier"], row["started_at"])
+            for row in rows
+            if row["account_id"] not in self._accounts.erased
+        }
+
+    async def _claimed(self, wanted: _Wanted) -> dict[str, _Claim]:
+        ours = [(key, *claim) for key, claim in wanted if claim is not None]
+        if ours:
+            await self._pool.execute(CLAIM_BILLS, *(list(column) for column in zip(*ours, strict=True)))
+        return await self._known(wanted)
+
+    async def _move(self, report: Report, claim: _Claim, addressees: AccountResolution) -> None:
+        report.started_at = claim.started_at
+        if addressees.account_of(report) != claim.account_id:
+            report.account = await self._accounts.name(claim.account_id)
+
+
+def _reporter(bound: tuple[int, ...] | None) -> str | None:
+    """Who claims: a key that may write to all accounts, or to these; None when there is one account only."""
+    if bound is None:
+        return "all"
+    return ",".join(map(str, sorted(bound))) if len(bound) > 1 else None

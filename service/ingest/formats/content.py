@@ -68,4 +68,5 @@ def remember_values(report: Report, fields: Iterable[tuple[str, object]], *, kno
 
 
 def count_dropped(report: Report, name: str, count: int = 1) -> None:
+    """Add `count` to what the report says was dropped under `name`."""
     report.dropped[name] = report.dropped.get(name, 0) + count

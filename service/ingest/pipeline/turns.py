@@ -41,6 +41,7 @@ class Turn:
 
     @property
     def is_over(self) -> bool:
+        """Whether the time of this turn on the event loop has passed."""
         return _clock() > self.until
 
     async def next(self) -> None:

@@ -144,7 +144,9 @@ class Writer:
             try:
                 if source in _BILLING:
                     await self._bills.settle((row for row in part if isinstance(row, Report)), addressees)
-                outcomes = await self._submit_part(part, addressees, patient=patient or stored)
+                outcomes = await self._submit_part(
+                    part, addressees, patient=patient or stored, may_bill=source in _BILLING
+                )
             except ServiceError as error:
                 if not stored:
                     raise
@@ -155,12 +157,14 @@ class Writer:
         return verdicts
 
     async def _submit_part(
-        self, part: Sequence[Report | Rejection], addressees: AccountResolution, *, patient: bool
+        self, part: Sequence[Report | Rejection], addressees: AccountResolution, *, patient: bool, may_bill: bool
     ) -> list[Prepared | Rejection]:
         await self._reserve(len(part), patient=patient)
         reserved = len(part)
         try:
             outcomes = await self._prepare(part, addressees)
+            if may_bill:
+                outcomes = await self._claimed(outcomes, addressees)
             calls = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
             self._free(reserved - len(calls))
             reserved = len(calls)
@@ -217,6 +221,18 @@ class Writer:
             await _yield_after(rows)
         await self._examine(rules, preparation, addressees, part, outcomes)
         return [outcome for outcome in outcomes if outcome is not None]
+
+    async def _claimed(
+        self, outcomes: list[Prepared | Rejection], addressees: AccountResolution
+    ) -> list[Prepared | Rejection]:
+        """`outcomes`, with calls that are billed elsewhere prepared as calls of there."""
+        calls = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
+        moved = await self._bills.claim(calls, addressees)
+        if not moved:
+            return outcomes
+        anew = await self._prepare([call.report for call in moved], addressees)
+        there = {id(call): outcome for call, outcome in zip(moved, anew, strict=True)}
+        return [there.get(id(outcome), outcome) for outcome in outcomes]
 
     async def _examine(
         self,

@@ -15,12 +15,14 @@ class BatchKeys:
         self._account_keys: dict[int, bytes] = {}
 
     async def period_key(self, tier: int, data_class: str, period: str, *, mint: bool) -> bytes:
+        """The period key, 32 bytes, from the keyring once per batch. `mint`: make it if there is none."""
         name = (tier, data_class, period)
         if name not in self._period_keys:
             self._period_keys[name] = await self._keyring.period_key(*name, mint=mint)
         return self._period_keys[name]
 
     async def account_key(self, account_id: int, *, mint: bool) -> bytes:
+        """The account's key, 32 bytes, from the keyring once per batch. `mint`: make it if there is none."""
         if account_id not in self._account_keys:
             self._account_keys[account_id] = await self._keyring.account_key(account_id, mint=mint)
         return self._account_keys[account_id]

@@ -101,6 +101,7 @@ class _PriceEntry:
         self._fields = fields
 
     def price(self) -> Price:
+        """The entry as a price per token, from prices per million tokens. Raises an error that names the entry."""
         _refuse_unknown(self._fields, _ENTRY_KEYS, self._where, self._name)
         full, output = self._of_a_token("input", None), self._of_a_token("output", None)
         start, end = self._day("from", datetime.min.replace(tzinfo=UTC)), self._day("until", _LAST)

@@ -1,8 +1,8 @@
-"""A key-encryption key in AWS KMS: `aws:KEY_ARN`. Credentials come as they do for every AWS program.
+"""A key-encryption key in AWS KMS: `aws:KEY_ARN`. Credentials are looked up as in every AWS program.
 
-The context goes along as the encryption context, which AWS authenticates and CloudTrail shows: it names the key that
-was wrapped, and nothing else. It takes `kms:Encrypt` and `kms:Decrypt` on the key, and `kms:ReEncrypt*` to rotate in
-place.
+The context is sent as the encryption context, which AWS authenticates and CloudTrail shows: it names the key that was
+wrapped, and nothing else. The caller needs `kms:Encrypt` and `kms:Decrypt` on the key, and `kms:ReEncrypt*` to rotate
+in place.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from service.keyring.errors import KekError
 from service.keyring.kek.protocol import UnwrapError
-from service.keyring.kek.remote import CONNECT_S, READ_S, AwayError, RemoteKek, optional_module
+from service.keyring.kek.remote import CONNECT_S, READ_S, KekUnavailableError, RemoteKek, optional_module
 
 # The key itself and no alias: an alias can be made to point at another key.
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]{1,32}):\d{12}:key/[A-Za-z0-9-]{1,64}", re.ASCII)
@@ -74,9 +74,9 @@ class AwsKek(RemoteKek):
                 raise UnwrapError from None
             if code in _NO_SUCH_KEY:
                 raise KekError(f"there is no key for this use at `{self._arn}` ({code})") from None
-            raise AwayError(f"it answers {code}") from None
+            raise KekUnavailableError(f"it answers {code}") from None
         except self._errors.BotoCoreError as error:  # no connection, no credentials, no answer in time
-            raise AwayError(type(error).__name__) from None
+            raise KekUnavailableError(type(error).__name__) from None
 
 
 def _encryption_context(context: bytes) -> dict[str, str]:

@@ -12,9 +12,9 @@ async def open_kek(url: str, *, salt: bytes) -> Kek:
     """The key-encryption key at `url`. `salt`: the keyring's own 16 bytes, for passphrases.
 
     `KekError` if the address is of no known kind, a file is absent or unfit, or the kind's package is not installed;
-    `KeyringExposedError` if everyone can read the file. A key that lives elsewhere is not asked yet.
+    `KeyringExposedError` if everyone can read the file. A remote key is not contacted yet.
     """
-    # Each kind brings its own package, which only those who use it have to install and wait for.
+    # Imported here: each kind needs a package of its own, which only its users have to install and load.
     match url.partition(":")[0]:
         case "file":
             from service.keyring.kek.file import open_file_kek
@@ -36,5 +36,5 @@ async def open_kek(url: str, *, salt: bytes) -> Kek:
 
 
 def is_local(url: str) -> bool:
-    """Whether the key-encryption key is a file of this host, which is never away."""
+    """Whether the key-encryption key is a file of this host, which cannot become unreachable."""
     return url.startswith("file:")

@@ -18,7 +18,7 @@ KEY_BYTES: Final = 32
 PASSPHRASE_CHARACTERS_MIN: Final = 12
 _FILE_BYTES_MAX: Final = 4096
 _NONCE_BYTES: Final = 12
-# 128 MiB and about a third of a second, once at start (RFC 7914; OWASP's first choice).
+# scrypt (RFC 7914) with OWASP's first choice of parameters: 128 MiB, used once at the start.
 _SCRYPT_N: Final = 2**17
 _SCRYPT_R: Final = 8
 _SCRYPT_P: Final = 1
@@ -34,19 +34,23 @@ class LocalKek:
         self._description = description
 
     def describe(self) -> str:
+        """Which file the key or passphrase is in, for `status`."""
         return self._description
 
     async def wrap(self, key: bytes, *, context: bytes) -> bytes:
+        """The 12-byte nonce and the ciphertext with its 16-byte tag; `context` is authenticated."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, key, context)
 
     async def unwrap(self, wrapped: bytes, *, context: bytes) -> bytes:
+        """The key that `wrap` was given. `UnwrapError` if context or any bit differ."""
         try:
             return self._aead.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], context)
         except (InvalidTag, ValueError):
             raise UnwrapError from None
 
     async def rewrap(self, wrapped: bytes, *, context: bytes) -> bytes:
+        """The same key under a new nonce. `UnwrapError` as `unwrap`."""
         return await self.wrap(await self.unwrap(wrapped, context=context), context=context)
 
 
@@ -68,7 +72,7 @@ async def open_file_kek(url: str, *, salt: bytes) -> LocalKek:
 
 
 def create_kek_file(path: Path) -> bool:
-    """Write 32 random bytes to `path`, mode 0600, unless a file is there. Returns whether it was written."""
+    """Write 32 random bytes to `path`, mode 0600, unless a file exists there. Returns whether it was written."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = os.urandom(KEY_BYTES)
     while _is_passphrase(key):
@@ -83,7 +87,7 @@ def _read(path: Path) -> bytes:
             content = file.read(_FILE_BYTES_MAX + 1)
     except OSError as error:
         raise KekError(f"the key-encryption key `{path}` cannot be read: {error.strerror}") from None
-    # Others' read and anyone's write: a group may read, as secrets mounted into a container are.
+    # Refused: reading by others and writing by group or others. A group may read, as with mounted secrets.
     if stat.S_ISREG(mode) and mode & 0o026:
         raise KeyringExposedError(f"others can read or change `{path}`: chmod 600 it, and consider the key known")
     if len(content) > _FILE_BYTES_MAX:
@@ -92,7 +96,7 @@ def _read(path: Path) -> bytes:
 
 
 def _is_passphrase(content: bytes) -> bool:
-    # 32 random bytes that are printable text would be taken for a passphrase: create_kek_file writes none such.
+    # Random bytes that are printable text would be taken for a passphrase: `create_kek_file` writes none such.
     try:
         text = content.decode().rstrip("\r\n")
     except UnicodeDecodeError:

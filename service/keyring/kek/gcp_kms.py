@@ -1,8 +1,8 @@
 """A key-encryption key in Google Cloud KMS: `gcp:projects/P/locations/L/keyRings/R/cryptoKeys/K`.
 
-Credentials are the application's default ones. The context goes along as additional authenticated data. Needs the role
-`roles/cloudkms.cryptoKeyEncrypterDecrypter` on the key. `gcp:https://HOST/projects/...` asks a private endpoint, and
-`gcp:http://127.0.0.1:PORT/projects/...` an emulator on this host, unencrypted and without credentials.
+Credentials are the application's default ones. The context is sent as additional authenticated data. The caller needs
+the role `roles/cloudkms.cryptoKeyEncrypterDecrypter` on the key. `gcp:https://HOST/projects/...` uses a private
+endpoint, and `gcp:http://127.0.0.1:PORT/projects/...` an emulator on this host, unencrypted and without credentials.
 """
 
 import re
@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from service.keyring.errors import KekError
 from service.keyring.kek.protocol import UnwrapError
-from service.keyring.kek.remote import READ_S, AwayError, RemoteKek, optional_module
+from service.keyring.kek.remote import READ_S, KekUnavailableError, RemoteKek, optional_module
 
 _RESOURCE: Final = re.compile(
     r"(?:(https?)://([A-Za-z0-9.:\[\]-]+)/)?"
     r"(projects/[^/\s]+/locations/[^/\s]+/keyRings/[^/\s]+/cryptoKeys/[^/\s]+)"
 )
-# Else a new connection would take over how long the one that failed has to wait.
+# Without this, a new connection would inherit the waiting time of the one that failed.
 _CHANNEL_OPTIONS: Final = (("grpc.use_local_subchannel_pool", 1),)
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
@@ -56,14 +56,14 @@ class GcpKek(RemoteKek):
         except self._errors.NotFound:
             raise KekError(f"there is no key `{self._resource}`") from None
         except self._errors.ServiceUnavailable as error:
-            # A connection that failed waits longer and longer before it tries again: begin with a new one.
+            # A connection that failed waits longer before every attempt: start with a new one.
             self._client_made = None
-            raise AwayError(type(error).__name__) from None
+            raise KekUnavailableError(type(error).__name__) from None
         except (self._errors.GoogleAPIError, self._auth_errors.GoogleAuthError) as error:
-            raise AwayError(type(error).__name__) from None
+            raise KekUnavailableError(type(error).__name__) from None
 
     def _client(self) -> Any:  # noqa: ANN401 - the package is optional
-        # Made in the thread that first needs it: it looks for credentials, which may take a while.
+        # Made in the thread that first needs it, since it looks for credentials, which may take a while.
         if self._client_made is None:
             self._client_made = _connect(*self._options)
         return self._client_made

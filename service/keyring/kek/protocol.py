@@ -4,18 +4,18 @@ from typing import Protocol
 
 
 class UnwrapError(Exception):
-    """Not wrapped by this key for this context, or altered since."""
+    """The content was not wrapped by this key for this context, or was altered since."""
 
 
 class Kek(Protocol):
-    """Wraps 32-byte keys. It is never destroyed here: its owner does that, where it lives.
+    """Wraps 32-byte keys. This service never destroys it: its owner does, where it is kept.
 
-    Every method but `describe` may raise `KeyringUnavailableError` when the key's home is away or refuses us for now,
-    and `KekError` when there is no such key.
+    Every method but `describe` may raise `KeyringUnavailableError` when the key cannot be reached or refuses us for
+    now, and `KekError` when there is no such key.
     """
 
     def describe(self) -> str:
-        """What it is, in words for `status`; never a secret."""
+        """Which key this is, in words for `status`; never a secret."""
         ...
 
     async def wrap(self, key: bytes, *, context: bytes) -> bytes:
@@ -27,5 +27,5 @@ class Kek(Protocol):
         ...
 
     async def rewrap(self, wrapped: bytes, *, context: bytes) -> bytes:
-        """The same key under the newest version of the key-encryption key; where that can, without showing it."""
+        """The same key under the newest version of the key-encryption key, without unwrapping it here if possible."""
         ...

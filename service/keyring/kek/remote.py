@@ -1,6 +1,7 @@
-"""What key-encryption keys that live elsewhere share: blocking clients in threads of their own, and patience in bounds.
+"""What key-encryption keys on other hosts share: blocking clients in threads of their own, with bounded waits.
 
-After a failure nobody asks again for a while, so that an outage costs one wait now and then instead of one a key.
+After a failure the key is not asked again for a while, so that an outage costs one wait per pause instead of one per
+key.
 """
 
 import asyncio
@@ -20,54 +21,61 @@ PAUSE_S: Final = 5.0
 _THREADS: Final = 8
 
 
-class AwayError(Exception):
-    """The key's home cannot be reached, is busy, or refuses us; the message says which, without secrets."""
+class KekUnavailableError(Exception):
+    """The key cannot be reached, is busy, or refuses us; the message says which, without secrets."""
 
 
 class RemoteKek(ABC):
-    """A `Kek` over a blocking client: subclasses say how to wrap and unwrap, and raise `AwayError` where it is away."""
+    """A `Kek` over a blocking client. Subclasses say how to wrap and unwrap, and raise `KekUnavailableError`."""
 
     def __init__(self, description: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._description = description
         self._clock = clock
-        self._away_until: float | None = None
+        self._unavailable_until: float | None = None
         self._reason = ""
-        # Not the loop's own threads: an outage must not hold up what else runs there.
+        # Not the event loop's own threads: an outage must not hold up other work there.
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="calledger-kek")
 
     def describe(self) -> str:
+        """Which key at which provider, for `status`."""
         return self._description
 
     async def wrap(self, key: bytes, *, context: bytes) -> bytes:
-        return await self._ask(self._wrap, key, context)
+        """`key` wrapped by the provider and bound to `context`."""
+        return await self._run_in_thread(self._wrap, key, context)
 
     async def unwrap(self, wrapped: bytes, *, context: bytes) -> bytes:
-        return await self._ask(self._unwrap, wrapped, context)
+        """The key in `wrapped`; `UnwrapError` if the provider does not accept it for this context."""
+        return await self._run_in_thread(self._unwrap, wrapped, context)
 
     async def rewrap(self, wrapped: bytes, *, context: bytes) -> bytes:
-        return await self._ask(self._rewrap, wrapped, context)
+        """The same key under the provider's newest version of the key-encryption key."""
+        return await self._run_in_thread(self._rewrap, wrapped, context)
 
     @abstractmethod
     def _wrap(self, key: bytes, context: bytes) -> bytes:
-        """Blocks. Raises AwayError, KekError."""
+        """`key` wrapped; blocks. Raises `KekUnavailableError`, `KekError`."""
 
     @abstractmethod
     def _unwrap(self, wrapped: bytes, context: bytes) -> bytes:
-        """Blocks. Raises AwayError, KekError, UnwrapError."""
+        """The key in `wrapped`; blocks. Raises `KekUnavailableError`, `KekError`, `UnwrapError`."""
 
     def _rewrap(self, wrapped: bytes, context: bytes) -> bytes:
-        """Blocks. Raises AwayError, KekError, UnwrapError. For homes that have no operation of their own for it."""
+        """The same key wrapped anew; blocks. For providers that have no operation of their own for it.
+
+        Raises `KekUnavailableError`, `KekError`, `UnwrapError`.
+        """
         return self._wrap(self._unwrap(wrapped, context), context)
 
-    async def _ask(self, work: Callable[[bytes, bytes], bytes], content: bytes, context: bytes) -> bytes:
-        if self._away_until is not None and self._clock() < self._away_until:
+    async def _run_in_thread(self, operation: Callable[[bytes, bytes], bytes], content: bytes, context: bytes) -> bytes:
+        if self._unavailable_until is not None and self._clock() < self._unavailable_until:
             raise self._unavailable()
         try:
-            answer = await asyncio.get_running_loop().run_in_executor(self._threads, work, content, context)
-        except AwayError as error:
-            self._reason, self._away_until = str(error), self._clock() + PAUSE_S
+            answer = await asyncio.get_running_loop().run_in_executor(self._threads, operation, content, context)
+        except KekUnavailableError as error:
+            self._reason, self._unavailable_until = str(error), self._clock() + PAUSE_S
             raise self._unavailable() from error
-        self._away_until = None
+        self._unavailable_until = None
         return answer
 
     def _unavailable(self) -> KeyringUnavailableError:
@@ -75,7 +83,7 @@ class RemoteKek(ABC):
 
 
 def optional_module(name: str, *, extra: str) -> ModuleType:
-    """A module of an optional package. `KekError` naming the extra that brings it."""
+    """The module `name` of an optional package. Raises `KekError` that names the extra which installs it."""
     try:
         return import_module(name)
     except ImportError:

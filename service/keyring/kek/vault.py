@@ -1,8 +1,10 @@
 """A key-encryption key in the transit engine of HashiCorp Vault or OpenBao: `vault:ADDRESS/KEY`.
 
-The key must be made with `derived=true`: then the context goes into the derivation of what really encrypts, decryption
-under another context fails, and Vault's own rewrap keeps the binding. (It takes no associated data, so that would be
-lost.) The token comes from VAULT_TOKEN or `~/.vault-token`, the namespace from VAULT_NAMESPACE, an own certificate
+The key must be made with `derived=true`: then Vault derives the key that really encrypts from the context, decryption
+under another context fails, and Vault's own rewrap keeps the binding. (Rewrapping drops associated data, so the context
+cannot be sent as that.)
+
+The token comes from VAULT_TOKEN or `~/.vault-token`, the namespace from VAULT_NAMESPACE, a private certificate
 authority from VAULT_CACERT. The token needs `update` on `transit/encrypt/KEY`, `transit/decrypt/KEY` and, to rotate in
 place, `transit/rewrap/KEY`.
 """
@@ -15,7 +17,7 @@ from urllib.parse import urlsplit
 
 from service.keyring.errors import KekError
 from service.keyring.kek.protocol import UnwrapError
-from service.keyring.kek.remote import CONNECT_S, READ_S, AwayError, RemoteKek, optional_module
+from service.keyring.kek.remote import CONNECT_S, READ_S, KekUnavailableError, RemoteKek, optional_module
 
 _FORM: Final = "write `vault:https://HOST:8200/KEY`, or `.../MOUNT/KEY` where transit is mounted elsewhere"
 _MOUNT: Final = "transit"
@@ -69,11 +71,11 @@ class VaultKek(RemoteKek):
         except self._errors.InvalidPath:
             raise KekError(f"there is no key `{self._mount}/{self._key}` in this Vault") from None
         except self._errors.Forbidden:
-            # An agent may have renewed it meanwhile.
+            # An agent may have renewed the token meanwhile.
             self._client.token = self._read_token() or self._client.token
-            raise AwayError("it refuses our token") from None
+            raise KekUnavailableError("it refuses our token") from None
         except (self._errors.VaultError, self._network_errors) as error:
-            raise AwayError(type(error).__name__) from None
+            raise KekUnavailableError(type(error).__name__) from None
 
     def _refuse(self, message: str) -> None:
         if any(sign in message for sign in _NO_SUCH_KEY):
@@ -81,19 +83,19 @@ class VaultKek(RemoteKek):
 
 
 def _parts(url: str) -> tuple[str, str, str]:
-    """Address, mount and name of the key."""
+    """The address, mount and name of the key in `vault:ADDRESS/MOUNT/KEY`."""
     try:
         parts = urlsplit(url.removeprefix("vault:"))
-        place = f"{parts.hostname}:{parts.port or 8200}" if ":" not in (parts.hostname or "") else parts.netloc
+        authority = f"{parts.hostname}:{parts.port or 8200}" if ":" not in (parts.hostname or "") else parts.netloc
     except ValueError:
         raise KekError(f"this is no address of a Vault: {_FORM}") from None
     *mount, key = parts.path.strip("/").split("/")
     if parts.scheme not in ("https", "http") or not parts.hostname or not key or parts.query or "@" in parts.netloc:
-        # Not repeated: it may hold a password.
+        # The address is not repeated in the message: it may hold a password.
         raise KekError(f"this is no address of a Vault: {_FORM}")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise KekError("a Vault is asked without encryption on this host only: write `vault:https://...`")
-    return f"{parts.scheme}://{place}", "/".join(mount) or _MOUNT, key
+    return f"{parts.scheme}://{authority}", "/".join(mount) or _MOUNT, key
 
 
 def _ciphertext(wrapped: bytes) -> str:

@@ -1,1 +1,1 @@
-"""Where wrapped keys lie: files of one host, or another PostgreSQL."""
+"""Where wrapped keys are stored: in files of one host, or in a PostgreSQL of their own."""

@@ -1,4 +1,6 @@
-"""The home of keys in a directory: `file:DIR`. One host, any number of processes; what lies where, `layout` says."""
+"""The key store in a directory: `file:DIR`. One host, any number of processes; `file_layout` says which file
+is what.
+"""
 
 import asyncio
 import os
@@ -30,14 +32,14 @@ R = TypeVar("R")
 
 
 async def create_file_store(root: Path, metadata: Metadata, secrets: Mapping[str, bytes]) -> None:
-    """Make a keyring in `root`, unless another process makes it first."""
+    """Make a keyring in `root`, unless another process makes it first. `secrets` are entries by name."""
     await _in_thread(Layout(root).create, metadata, secrets)
 
 
 async def set_files_aside(root: Path, suffix: str) -> str | None:
-    """Move what is left of a lost keyring to a folder beside it, named with `suffix`; its path, None without any.
+    """Rename the directory of a lost keyring by adding `suffix`. Returns its new path, None if it was empty or absent.
 
-    `KeyringError` when it cannot be moved.
+    Raises `KeyringError` when it cannot be moved.
     """
     return await asyncio.to_thread(_set_aside, root, root.with_name(f"{root.name}.{suffix}"))
 
@@ -58,9 +60,9 @@ def _set_aside(root: Path, aside: Path) -> str | None:
 
 
 async def open_file_store(root: Path) -> "FileStore":
-    """The home in `root`. A destruction that a crash cut short is finished before anything else.
+    """The key store in `root`. A destruction that a crash interrupted is finished first.
 
-    `KeyringMissingError`, `KeyringDamagedError` and `KeyringExposedError` as their names say.
+    Raises `KeyringMissingError`, `KeyringDamagedError` or `KeyringExposedError`.
     """
     layout = Layout(root)
     await _in_thread(layout.metadata)
@@ -77,27 +79,35 @@ class FileStore:
         self._tombstones = tombstones
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
+        """The directory, in back-ticks."""
         return f"`{self._layout.root}`"
 
     def watch(self, forget: Callable[[], None]) -> None:
-        """Nobody has to tell: `still_there` looks at the disk."""
+        """Do nothing: `still_there` looks at the disk, so nothing has to be announced."""
 
     async def metadata(self) -> Metadata:
+        """The metadata as `keyring.json` has them now. `KeyringMissingError`, `KeyringDamagedError`."""
         return await _in_thread(self._layout.metadata)
 
-    async def take_up(self, keks: Sequence[KekRecord], *, expected: Metadata) -> bool:
-        return await _in_thread(self._take_up, tuple(keks), expected)
+    async def replace_keks(self, keks: Sequence[KekRecord], *, expected: Metadata) -> bool:
+        """Replace the key-encryption keys in `keyring.json` under the lock; False if it is not `expected` any more."""
+        return await _in_thread(self._replace_keks, tuple(keks), expected)
 
     async def bind(self, database_id: UUID) -> str:
+        """Write the database's id unless one is written. Returns the one that is."""
         return await _in_thread(self._bind, database_id)
 
     def still_there(self, name: KeyName) -> bool:
-        # Two system calls for a key from memory: a destruction by another process is noticed at once.
+        """Whether a key in memory may still be used: two system calls look for its tombstone and its file."""
+        # A destruction by another process is noticed with the next use of the key.
         self._refresh()
         return name not in self._tombstones and os.access(self._layout.key_path(name), os.F_OK)
 
     async def read(self, name: str) -> bytes | None:
+        """The entry of that name; None if there is no such file. `KeyringUnavailableError` on other errors of
+        the disk.
+        """
         try:
             return read_private(self._layout.entry_path(name))
         except FileNotFoundError:
@@ -106,40 +116,47 @@ class FileStore:
             raise _unavailable(error) from error
 
     async def is_destroyed(self, name: KeyName) -> bool:
+        """Whether the tombstones, as they are on disk now, have the name."""
         self._refresh()
         return name in self._tombstones
 
     async def publish(self, name: KeyName, entry: bytes) -> None:
+        """Write a new key file under the lock, unless there is one or a tombstone. `StaleKekError`."""
         await _in_thread(self._publish, name, entry)
 
     async def replace(self, name: str, old: bytes, new: bytes) -> bool:
+        """Replace the entry `old` by `new` in one rename; False if something else is there by now."""
         return await _in_thread(self._replace, name, old, new)
 
     async def put_secret(self, name: str, entry: bytes, *, instead: bytes | None) -> bool:
+        """Replace a secret's entry `instead` in one rename; False if something else is there. `StaleKekError`."""
         return await _in_thread(self._put_secret, name, entry, instead)
 
     async def destroy(self, names: Sequence[KeyName]) -> int:
+        """Write the tombstones, then overwrite and remove the files. Returns how many files there were."""
         return await _in_thread(self._erase, names)
 
     async def tombstones(self) -> Mapping[KeyName, bool]:
+        """All tombstones in the order of the file; the value says whether there was a key."""
         await _in_thread(self._tombstones.refresh)
         return self._tombstones.all()
 
     async def names(self) -> Iterable[KeyName]:
+        """The names of all key files that have no tombstone."""
         return await _in_thread(self._live)
 
     async def recover(self) -> int:
-        """Finish what a crash cut short. Returns how many destroyed keys still had a file."""
+        """Finish destructions that a crash interrupted. Returns how many destroyed keys still had a file."""
         return await _in_thread(self._erase, list(self._tombstones.all()))
 
     async def close(self) -> None:
-        pass
+        """Do nothing: no file is kept open."""
 
     def _publish(self, name: KeyName, entry: bytes) -> None:
         path = Path(self._layout.key_path(name))
         make_directory(path.parent)
         with locked(self._layout.lock_path):
-            # Under the lock, so that no key appears after its tombstone, or after its wrapping was given up.
+            # Under the lock, so that no key appears after its tombstone, or under a former key-encryption key.
             if self._layout.metadata().current.id != kek_id_of(entry):
                 raise StaleKekError
             self._tombstones.refresh()
@@ -150,9 +167,9 @@ class FileStore:
         path = Path(self._layout.entry_path(name))
         with locked(self._layout.lock_path):
             self._tombstones.refresh()
-            buried = not name.startswith("secret/") and parse_name(name) in self._tombstones
+            destroyed = not name.startswith("secret/") and parse_name(name) in self._tombstones
             with suppress(FileNotFoundError):
-                if not buried and read_private(path) == old:
+                if not destroyed and read_private(path) == old:
                     replace(path, new, scratch=self._layout.root)
                     return True
         return False
@@ -160,7 +177,7 @@ class FileStore:
     def _put_secret(self, name: str, entry: bytes, instead: bytes | None) -> bool:
         path = Path(self._layout.entry_path(name))
         with locked(self._layout.lock_path):
-            # Under the lock, as for keys: nothing comes in under a wrapping that was given up.
+            # Under the lock, as for keys: nothing is added under a former key-encryption key.
             if self._layout.metadata().current.id != kek_id_of(entry):
                 raise StaleKekError
             if instead is None:
@@ -171,7 +188,7 @@ class FileStore:
                     return True
         return False
 
-    def _take_up(self, keks: tuple[KekRecord, ...], expected: Metadata) -> bool:
+    def _replace_keks(self, keks: tuple[KekRecord, ...], expected: Metadata) -> bool:
         with locked(self._layout.lock_path):
             if self._layout.metadata() != expected:
                 return False
@@ -196,9 +213,7 @@ class FileStore:
 
     def _live(self) -> list[KeyName]:
         self._tombstones.refresh()
-        layout = self._layout
-        names: list[KeyName] = [*layout.period_keys(), *layout.account_keys(), *layout.hold_keys()]
-        return [name for name in names if name not in self._tombstones]
+        return [name for name in self._layout.every_key() if name not in self._tombstones]
 
     def _refresh(self) -> None:
         try:

@@ -1,13 +1,14 @@
-"""What lies where in a file keyring, and how one comes into being.
+"""Which file of a file keyring is what, and how a keyring is created.
 
-keyring.json       format, id, salt for passphrases, and a check value wrapped by each key-encryption key
-database           the id of the one database that it belongs to
-tombstones         the names of destroyed keys
-lock               held while a key is made or destroyed
-secrets/pepper     and cursor, signer; successor, once the ledger was handed over; head, once it was signed
-periods/1/personal/2026-11-22
-accounts/2a/42     the folder is the account number modulo 256
-holds/fb3e...      by the hold's id
+- `keyring.json`: format, id, salt for passphrases, and a check value wrapped by each key-encryption key
+- `database`: the id of the one database that the keyring belongs to
+- `tombstones`: the names of destroyed keys
+- `lock`: held while a key is made or destroyed
+- `secrets/pepper`, `cursor` and `signer`; `successor`, once the ledger was handed over; `head`, once it was signed
+- `periods/1/personal/2026-11-22`: tier, class and period
+- `accounts/2a/42`: by the account id, in a directory named by that id modulo 256
+- `holds/fb3e...`: by the hold's id
+- `erasures/0c1f...`: by the erasure's id, until it has looked everywhere
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from service.keyring.errors import KeyringDamagedError, KeyringMissingError
 from service.keyring.metadata import Metadata
-from service.keyring.names import AccountKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
+from service.keyring.names import AccountKeyName, ErasureKeyName, HoldKeyName, KeyName, PeriodKeyName, parse_name
 from service.keyring.protocol import HEAD, SECRETS, SUCCESSOR
 from service.keyring.stores.private_files import (
     SCRATCH_PREFIX,
@@ -44,6 +45,8 @@ class Layout:
             return f"{self._root_text}/accounts/{name.account & 255:02x}/{name.account}"
         if isinstance(name, HoldKeyName):
             return f"{self._root_text}/holds/{name.hold}"
+        if isinstance(name, ErasureKeyName):
+            return f"{self._root_text}/erasures/{name.erasure}"
         return f"{self._root_text}/periods/{name.tier}/{name.data_class}/{name.period}"
 
     def entry_path(self, name: str) -> str:
@@ -60,7 +63,10 @@ class Layout:
         return self.metadata_path.is_file()
 
     def metadata(self) -> Metadata:
-        """`KeyringMissingError` if no keyring is here, `KeyringDamagedError` if its metadata is unreadable."""
+        """The metadata in `keyring.json`.
+
+        Raises `KeyringMissingError` if there is no keyring, `KeyringDamagedError` if its metadata is unreadable.
+        """
         if not self.exists():
             raise KeyringMissingError(f"no keyring is at `{self.root}`: set CALLEDGER_KEYRING, or restore its backup")
         check_private_directory(self.root)
@@ -93,6 +99,20 @@ class Layout:
             if isinstance(name, HoldKeyName):
                 yield name
 
+    def erasure_keys(self) -> Iterator[ErasureKeyName]:
+        """The keys of erasures that have a file."""
+        for path in self.root.glob("erasures/*"):
+            name = _name_of(f"erasure/{path.name}")
+            if isinstance(name, ErasureKeyName):
+                yield name
+
+    def every_key(self) -> Iterator[KeyName]:
+        """All keys that have a file, without the secrets."""
+        yield from self.period_keys()
+        yield from self.account_keys()
+        yield from self.hold_keys()
+        yield from self.erasure_keys()
+
     def remove_unfinished(self) -> None:
         """Remove what a crash left of files that were being written. The caller holds the lock."""
         for path in self.root.glob(f"{SCRATCH_PREFIX}*"):
@@ -101,8 +121,8 @@ class Layout:
     def create(self, metadata: Metadata, secrets: Mapping[str, bytes]) -> bool:
         """Make the keyring, `keyring.json` last. Returns False if another process made it first.
 
-        What a crash left of an earlier attempt is taken over, unless a key was ever made in it: then its metadata was
-        lost, and a new id would make every key in it unreadable.
+        Files that a crash left of an earlier attempt are replaced, unless a key was ever made in it: then its metadata
+        was lost, and a new id would make every key in it unreadable.
         """
         self._make_root()
         with locked(self.lock_path):
@@ -125,9 +145,7 @@ class Layout:
         check_private_directory(self.root)
 
     def _check_unused(self) -> None:
-        used = (
-            self.database_path.exists() or any(self.period_keys()) or any(self.account_keys()) or any(self.hold_keys())
-        )
+        used = self.database_path.exists() or any(self.every_key())
         if used or (self.tombstones_path.exists() and self.tombstones_path.stat().st_size):
             raise KeyringDamagedError(f"`{self.metadata_path}` is gone: restore it from the keyring's backup")
 

@@ -1,7 +1,7 @@
-"""What a keyring in PostgreSQL consists of, and every statement that works on it. It uses no extension.
+"""The tables of a keyring in PostgreSQL, and every statement that works on them. It uses no extension.
 
-A transaction that changes anything holds the lock on the one row of `keyring`: shared to put a key there, alone to
-destroy keys or to change what wraps them. So no key appears after its tombstone.
+A transaction that changes anything locks the one row of `keyring`: FOR SHARE to insert a key, FOR UPDATE to destroy
+keys or to change what wraps them. So no key appears after its tombstone.
 """
 
 from typing import Final
@@ -38,13 +38,13 @@ IS_USED: Final = """
 """
 SCHEMA: Final = "calledger_keyring"
 ANY_SCHEMA: Final = "SELECT to_regnamespace('calledger_keyring') IS NOT NULL"
-# `aside` is a name of our own: a prefix and a moment.
+# `aside` is a name that we made of a prefix and a time, so it needs no quoting.
 RENAME: Final = "ALTER SCHEMA calledger_keyring RENAME TO {aside}"
 BEGIN_CREATION: Final = "SELECT pg_advisory_xact_lock($1)"
 PUT_METADATA: Final = "INSERT INTO calledger_keyring.keyring (metadata) VALUES ($1)"
 METADATA: Final = "SELECT metadata FROM calledger_keyring.keyring"
-METADATA_SHARED: Final = "SELECT metadata FROM calledger_keyring.keyring FOR SHARE"
-METADATA_ALONE: Final = "SELECT metadata FROM calledger_keyring.keyring FOR UPDATE"
+METADATA_FOR_SHARE: Final = "SELECT metadata FROM calledger_keyring.keyring FOR SHARE"
+METADATA_FOR_UPDATE: Final = "SELECT metadata FROM calledger_keyring.keyring FOR UPDATE"
 SET_METADATA: Final = "UPDATE calledger_keyring.keyring SET metadata = $1"
 BIND: Final = "UPDATE calledger_keyring.keyring SET database_id = $1 WHERE database_id IS NULL"
 BOUND: Final = "SELECT database_id FROM calledger_keyring.keyring"
@@ -73,8 +73,8 @@ IS_DESTROYED: Final = "SELECT EXISTS (SELECT FROM calledger_keyring.tombstone WH
 TOMBSTONES: Final = "SELECT name, had_key FROM calledger_keyring.tombstone ORDER BY number"
 BURY: Final = """
     INSERT INTO calledger_keyring.tombstone (name, had_key, destroyed_at)
-    SELECT wanted.name, EXISTS (SELECT FROM calledger_keyring.entry WHERE entry.name = wanted.name), clock_timestamp()
-    FROM unnest($1::text[]) WITH ORDINALITY AS wanted (name, place) ORDER BY place
+    SELECT new.name, EXISTS (SELECT FROM calledger_keyring.entry WHERE entry.name = new.name), clock_timestamp()
+    FROM unnest($1::text[]) WITH ORDINALITY AS new (name, ordinal) ORDER BY ordinal
     ON CONFLICT (name) DO NOTHING
 """
 REMOVE: Final = "DELETE FROM calledger_keyring.entry WHERE name = ANY ($1::text[]) RETURNING name"

@@ -1,4 +1,6 @@
-"""Private files: written whole or not at all, read only when nobody else can, destroyed as far as a file can be."""
+"""Private files: written completely or not at all, read only when nobody else can read them, and destroyed as far as a
+file can be.
+"""
 
 import fcntl
 import os
@@ -35,7 +37,7 @@ def check_private_directory(path: Path) -> None:
     status = path.stat()
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise KeyringExposedError(f"others can enter the keyring `{path}`: chmod 700 it")
-    # Root, too, would leave files behind that the owner cannot read.
+    # Root is refused, too: it would write files that the owner cannot read.
     if os.geteuid() != status.st_uid:
         raise KeyringExposedError(f"the keyring `{path}` belongs to user {status.st_uid}: run as that user")
 
@@ -52,10 +54,10 @@ def read_private(path: Path | str) -> bytes:
 
 
 def publish(path: Path, content: bytes, *, scratch: Path) -> bool:
-    """Write a file of mode 0600 that appears whole, and only if none is there. Returns whether it is this one.
+    """Write a file of mode 0600 that appears complete, and only if none exists. Returns whether it was written.
 
     `scratch` is a directory on the same file system for the unfinished file; in a keyring, the caller holds its lock.
-    link(2) never replaces, so that of two processes that publish at once one wins, and both read the winner's.
+    link(2) never replaces, so that of two processes that publish at the same time one wins, and both read the winner's.
     """
     unfinished = scratch / f"{SCRATCH_PREFIX}{token_hex(8)}"
     _write_new(unfinished, content)
@@ -70,9 +72,9 @@ def publish(path: Path, content: bytes, *, scratch: Path) -> bool:
 
 
 def replace(path: Path, content: bytes, *, scratch: Path) -> None:
-    """Put a file of mode 0600 in the place of another: whoever opens it sees the one or the other, whole.
+    """Replace a file of mode 0600: a reader sees the old content or the new, never a part.
 
-    What was there is overwritten as far as that is worth anything: see `erase`.
+    The old content is overwritten as far as that helps: see `erase`.
     """
     unfinished = scratch / f"{SCRATCH_PREFIX}{token_hex(8)}"
     _write_new(unfinished, content)
@@ -87,12 +89,12 @@ def replace(path: Path, content: bytes, *, scratch: Path) -> None:
 
 
 def erase(path: Path) -> bool:
-    """Overwrite and unlink a file; the caller syncs its directory. Returns whether it was there.
+    """Overwrite and unlink a file; the caller syncs its directory. Returns whether it existed.
 
-    Overwriting is worth something on file systems that write in place, and nothing on others: what destroys the key in
-    the end is that its copies, and the key-encryption key's, run out.
+    Overwriting helps on file systems that write in place, and not on others: a key is finally destroyed when its
+    copies, and those of the key-encryption key, have expired.
     """
-    # A full or odd disk may refuse to overwrite; that must not keep the file.
+    # A full or odd disk may refuse to overwrite; the file is removed all the same.
     with suppress(OSError):
         _overwrite(path)
     try:
@@ -127,7 +129,7 @@ def sync_directory(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path) -> Generator[None]:
-    """Hold the one lock of this file, against other processes and other threads of this one; waits for it."""
+    """Hold the lock of this file against other processes and other threads of this one; waits for it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

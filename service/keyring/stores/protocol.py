@@ -1,7 +1,7 @@
-"""What a home of wrapped keys does: a directory, or a PostgreSQL of its own. It never sees a key unwrapped.
+"""What a key store does, in a directory or in a PostgreSQL of its own. It never sees a key unwrapped.
 
-An entry is the format's number (1 byte), the id of the key-encryption key (8 bytes) and the wrapped key. It is named as
-the key is, or `secret/pepper`.
+An entry is the format's number (1 byte), the id of the key-encryption key (8 bytes) and the wrapped key. Its name is
+the key's name, or `secret/pepper` and the like.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,40 +20,40 @@ class StaleKekError(Exception):
 
 
 def kek_id_of(entry: bytes) -> bytes:
-    """Which key-encryption key an entry was wrapped by."""
+    """The 8-byte id of the key-encryption key that wrapped an entry."""
     return entry[len(ENTRY_FORMAT) : HEADER_BYTES]
 
 
 class KeyStore(Protocol):
-    """Every method but `place` and `watch` may raise `KeyringUnavailableError`."""
+    """Stores wrapped keys by name. Every method but `location` and `watch` may raise `KeyringUnavailableError`."""
 
     @property
-    def place(self) -> str:
-        """Where it is, in words; never a password."""
+    def location(self) -> str:
+        """Where the store is, in words; never a password."""
         ...
 
     def watch(self, forget: Callable[[], None]) -> None:
-        """Have `forget` called when somebody else destroyed keys, or may have."""
+        """Have `forget` called when another process destroyed keys, or may have."""
         ...
 
     async def metadata(self) -> Metadata:
-        """As it is now. `KeyringMissingError`, `KeyringDamagedError`."""
+        """the metadata as it is now. Raises `KeyringMissingError`, `KeyringDamagedError`."""
         ...
 
-    async def take_up(self, keks: Sequence[KekRecord], *, expected: Metadata) -> bool:
-        """Replace the list of key-encryption keys, unless somebody else did so since `expected`."""
+    async def replace_keks(self, keks: Sequence[KekRecord], *, expected: Metadata) -> bool:
+        """Replace the list of key-encryption keys. Returns False if the metadata is not `expected` any more."""
         ...
 
     async def bind(self, database_id: UUID) -> str:
-        """Note the database that the keyring belongs to, if none is noted. Returns the one that is."""
+        """Store the database that the keyring belongs to, unless one is stored. Returns the one that is."""
         ...
 
     def still_there(self, name: KeyName) -> bool:
-        """Whether a key in memory may still be used. Asked for every use, so it neither waits nor costs much."""
+        """Whether a key in memory may still be used. Called for every use, so it must be fast and not wait."""
         ...
 
     async def read(self, name: str) -> bytes | None:
-        """The entry of that name."""
+        """The entry of that name; None if there is none."""
         ...
 
     async def is_destroyed(self, name: KeyName) -> bool:
@@ -61,20 +61,22 @@ class KeyStore(Protocol):
         ...
 
     async def publish(self, name: KeyName, entry: bytes) -> None:
-        """Put a new entry there, unless there is one, or a tombstone. `StaleKekError` if the wrong key wraps it."""
+        """Add an entry, unless there is one, or a tombstone. `StaleKekError` if the wrong key wraps it."""
         ...
 
     async def replace(self, name: str, old: bytes, new: bytes) -> bool:
-        """Put `new` in the place of `old`, whole or not at all, unless something else is there by now."""
+        """Replace the entry `old` by `new` atomically. Returns False if something else is there by now."""
         ...
 
     async def put_secret(self, name: str, entry: bytes, *, instead: bytes | None) -> bool:
-        """Put a secret's entry in the place of `instead` (None: of nothing), whole or not at all, unless something else
-        is there by now. `StaleKekError` if the wrong key wraps it."""
+        """Replace a secret's entry `instead` (None: there is none yet) atomically.
+
+        Returns False if something else is there by now. `StaleKekError` if the wrong key wraps the new entry.
+        """
         ...
 
     async def destroy(self, names: Sequence[KeyName]) -> int:
-        """Bury the names and remove their entries, in this order. Returns how many entries there were."""
+        """Add tombstones, then remove the entries. Returns how many entries there were."""
         ...
 
     async def tombstones(self) -> Mapping[KeyName, bool]:
@@ -82,9 +84,9 @@ class KeyStore(Protocol):
         ...
 
     async def names(self) -> Iterable[KeyName]:
-        """The names of all entries that are not buried, secrets left out."""
+        """The names of all entries that have no tombstone, without the secrets."""
         ...
 
     async def close(self) -> None:
-        """Let go of whatever connects to the home."""
+        """Close the connections to the store."""
         ...

@@ -15,15 +15,15 @@ from service.keyring.errors import KeyringDamagedError, KeyringExposedError
 from service.keyring.names import KeyName, parse_name
 from service.keyring.stores.private_files import append
 
-_FATES: Final = {"destroyed": True, "barred": False}
+_HAD_KEY: Final = {"destroyed": True, "barred": False}
 
 
 class Tombstones:
-    """The tombstones of one keyring, in memory, following the file as other processes append to it."""
+    """The tombstones of one keyring in memory, which follow the file as other processes append to it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._path_text = str(path)  # asked for with every use of a key
+        self._path_text = str(path)  # used with every use of a key
         self._names: dict[KeyName, bool] = {}
         self._on_disk: set[KeyName] = set()
         self._read_bytes = 0
@@ -35,12 +35,14 @@ class Tombstones:
         return name in self._names
 
     def all(self) -> dict[KeyName, bool]:
-        """All of them, in the order of the file; the value says whether there was a key then."""
+        """All tombstones in the order of the file; the value says whether there was a key."""
         return dict(self._names)
 
     def refresh(self) -> None:
-        """Take in what was appended since; one stat(2) when nothing was. A name once read stays, whatever the file."""
-        status = os.stat(self._path_text)  # noqa: PTH116 - a Path takes longer than the question
+        """Read what was appended since; one stat(2) when nothing was. A name once read stays, whatever the file says
+        later.
+        """
+        status = os.stat(self._path_text)  # noqa: PTH116 - this is a hot path, and a Path is slower
         state = (status.st_ino, status.st_size, status.st_mtime_ns)
         if state == self._state:
             return
@@ -53,17 +55,17 @@ class Tombstones:
             self._read_on()
             self._state = state
 
-    def add(self, fates: Iterable[tuple[KeyName, bool]], *, at: datetime) -> None:
-        """Append tombstones and wait until they are on disk. `fates`: name, and whether its key is here.
+    def add(self, entries: Iterable[tuple[KeyName, bool]], *, at: datetime) -> None:
+        """Append tombstones and wait until they are on disk. `entries` are pairs of a name and whether its key exists.
 
         The caller holds the keyring's lock. `at` is aware UTC.
         """
         self.refresh()
-        fates = [(name, was_here) for name, was_here in fates if name not in self._on_disk]
-        if not fates:
+        entries = [(name, was_here) for name, was_here in entries if name not in self._on_disk]
+        if not entries:
             return
         moment = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-        lines = "".join(f"{'destroyed' if was_here else 'barred'} {name} {moment}\n" for name, was_here in fates)
+        lines = "".join(f"{'destroyed' if was_here else 'barred'} {name} {moment}\n" for name, was_here in entries)
         append(self._path, lines.encode(), at=self._read_bytes)
         self.refresh()
 
@@ -71,16 +73,16 @@ class Tombstones:
         with self._path.open("rb") as file:
             file.seek(self._read_bytes)
             content = file.read()
-        whole = content[: content.rfind(b"\n") + 1]
-        for line in whole.splitlines():
-            name, was_here = self._parse(line)
-            self._names.setdefault(name, was_here)
+        complete = content[: content.rfind(b"\n") + 1]
+        for line in complete.splitlines():
+            name, had_key = self._parse(line)
+            self._names.setdefault(name, had_key)
             self._on_disk.add(name)
-        self._read_bytes += len(whole)
+        self._read_bytes += len(complete)
 
     def _parse(self, line: bytes) -> tuple[KeyName, bool]:
         try:
             fate, name, _ = line.decode("ascii").split(" ")
-            return parse_name(name), _FATES[fate]
+            return parse_name(name), _HAD_KEY[fate]
         except (ValueError, KeyError):
             raise KeyringDamagedError(f"`{self._path}` holds a line that is no tombstone") from None

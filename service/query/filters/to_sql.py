@@ -100,6 +100,7 @@ class Where:
                 raise BadInputError("text has no such comparison")
 
     def number(self, sql: str, compare: Compare, type_: str) -> str:
+        """The comparison of a number or a moment of the SQL type `type_`; `sql` is what is compared."""
         match compare.operator:
             case "isNull":
                 return _is_null(sql, compare.value)
@@ -113,11 +114,13 @@ class Where:
                 raise BadInputError("numbers have no such comparison")
 
     def status(self, sql: str, compare: Compare) -> str:
+        """The comparison of `CallStatus` with the boolean `sql`, which is true for a failed call."""
         flags = tuple(sorted({item == "FAILED" for item in operands(compare)}))
         positive = f"{sql} = ANY ({self._params.bind(flags, 'boolean[]')})"
         return f"NOT ({positive})" if compare.operator in ("ne", "notIn") else positive
 
     def ids(self, compare: Compare, *, errors: bool) -> str:
+        """The condition that the row is one of these calls or errors. Raises BadInputError for what is no id."""
         matches = [self._id(cast("str", value), errors=errors) for value in operands(compare)]
         return " OR ".join(f"({match})" for match in matches) or FALSE
 
@@ -137,6 +140,7 @@ class Where:
         )
 
     def fingerprint(self, sql: str, compare: Compare) -> str:
+        """The condition that `sql`, a signed 64-bit integer, is one of these fingerprints."""
         numbers = tuple(parse_fingerprint(cast("str", value)) for value in operands(compare))
         return f"{sql} = ANY ({self._params.bind(numbers, 'bigint[]')})"
 
@@ -148,6 +152,7 @@ class Where:
         return found if positive.operator == compare.operator else f"NOT ({found})"
 
     def user(self, sql: str, compare: Compare) -> str:
+        """The comparison of a user's token, true only while pseudonyms of the row can be read."""
         readable = f"started_at >= {self._params.bind(self._branch.readable, 'timestamptz')} AND {sql} IS NOT NULL"
         match compare.operator:
             case "isNull":
@@ -180,6 +185,7 @@ class Where:
         return f"started_at >= {bind(start, 'timestamptz')} AND started_at < {bind(end, 'timestamptz')}"
 
     def rules(self, sql: str, compare: Compare) -> str:
+        """The condition that any of the redaction rules in the array `sql` compares; a negation: that none does."""
         if compare.operator == "isNull":
             return f"cardinality({sql}) = 0" if compare.value else f"cardinality({sql}) > 0"
         positive = positive_of(compare)
@@ -187,6 +193,7 @@ class Where:
         return some if positive.operator == compare.operator else f"NOT {some}"
 
     def flag(self, sql: str, compare: Compare) -> str:
+        """The comparison of the boolean `sql`."""
         if compare.operator == "isNull":
             return _is_null(sql, compare.value)
         return self._equal(sql, compare, "boolean")
@@ -223,6 +230,7 @@ def parse_fingerprint(text: str) -> int:
 
 
 def fingerprint_text(number: int) -> str:
+    """A fingerprint as 16 hexadecimal digits, from a signed 64-bit integer."""
     return number.to_bytes(8, "big", signed=True).hex()
 
 

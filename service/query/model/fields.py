@@ -210,7 +210,7 @@ CALL: Final = by_name(
     Field(
         "errorType",
         "String",
-        "Operational; kept as long as the call, also after the error's details are gone.",
+        "The type of the error; kept as long as the call, also after the error's details are gone.",
         filter=FieldKind.TEXT,
     ),
     Field("errorCode", "String", "The code of the error; kept as errorType is.", filter=FieldKind.TEXT),

@@ -32,6 +32,7 @@ async def page_accounts(
 
 
 async def count_accounts(connection: Connection, accounts: Sequence[int] | None) -> int:
+    """How many of the accounts with these ids there are; None: of all."""
     return await connection.fetchval(_COUNT, None if accounts is None else list(accounts))
 
 

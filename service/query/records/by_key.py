@@ -147,6 +147,7 @@ async def _fetch(
     )
 
     def columns(_: ScanRange) -> dict[str, str]:
+        """The columns of one row by key: the selected ones, and what identifies it."""
         selected = _project(table, selection, scope, params, scan_range).columns
         return {**selected, "account_id": "account_id", table.time: table.time, "id": "id"}
 

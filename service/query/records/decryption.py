@@ -54,6 +54,7 @@ class Discloser:
         return [await self.open(row) for row in rows]
 
     async def open(self, row: Row) -> Details:
+        """The details of one row as far as the keys allow; a row that cannot be opened says why in `disclosure`."""
         key = await self._key_of(row)
         if isinstance(key, Details):
             return key

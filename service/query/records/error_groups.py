@@ -7,8 +7,7 @@ from typing import Final
 from policies.policy.model import View
 from service.query.model.parameters import Params
 from service.query.model.predicate import EVERYTHING, Predicate
-from service.query.records.cursor import Cursors, Position
-from service.query.records.ordering import from_microseconds, microseconds
+from service.query.records.ordering import Cursors, Position, from_microseconds, microseconds
 from service.query.records.page import PAGE_DEFAULT, ListRead, Row
 from service.query.records.projection import Selection
 from service.query.scan import statements
@@ -62,6 +61,7 @@ class GroupsPage:
     binding: bytes
 
     def cursor(self, row: Row) -> str:
+        """The cursor of `row` in this order."""
         key = row["order_0"]
         value = key if isinstance(key, int) else microseconds(key)
         return self.cursors.seal((value, row["fingerprint"]), self.binding)

@@ -1,5 +1,9 @@
-"""Orders and positions: keyset paging, nulls last, ties by id."""
+"""Orders of a list, and positions in it as sealed cursors: keyset paging, nulls last, ties by id."""
 
+import base64
+import binascii
+import hashlib
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -7,11 +11,61 @@ from functools import lru_cache
 from typing import Final, cast
 
 import asyncpg
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from service.query.model.catalog import Sortable, Table
 from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params
-from service.query.records.cursor import CursorError, Position
+
+_LABEL = b"calledger/cursor/v1"
+_LENGTH_MAX = 512
+_URLSAFE = bytes.maketrans(b"+/", b"-_")
+
+Position = tuple[str | int | None, ...]
+"""Values of the order's terms and the id, as they stand in a cursor: moments as microseconds, decimals as text."""
+
+
+class CursorError(BadInputError):
+    """the cursor does not belong to this query: ask for the first page again"""
+
+
+class Cursors:
+    """Seals and opens cursors. `secret`: the keyring's own for cursors."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._siv = AESSIV(hmac.digest(secret, _LABEL, "sha256") + hmac.digest(secret, _LABEL + b"/2", "sha256"))
+
+    @staticmethod
+    def binding(*parts: object) -> bytes:
+        """What a cursor is tied to, as bytes. The parts are values whose `repr` says all of them."""
+        return Cursors.bound(repr(parts))
+
+    @staticmethod
+    def bound(parts: str) -> bytes:
+        """The same for their `repr`."""
+        return hashlib.sha256(parts.encode("utf-8", "backslashreplace")).digest()
+
+    def seal(self, position: Position, binding: bytes) -> str:
+        """The cursor of `position`: opaque text that only `open` with the same `binding` reads (AES-SIV, RFC 5297)."""
+        sealed = self._siv.encrypt(orjson.dumps(position), [binding])
+        return binascii.b2a_base64(sealed, newline=False).translate(_URLSAFE, b"=").decode()
+
+    def open(self, text: str, binding: bytes) -> Position:
+        """Raises CursorError for anything but a cursor that `seal` gave out for the same binding."""
+        if not 0 < len(text) <= _LENGTH_MAX or not text.isascii():
+            raise CursorError
+        try:
+            sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            # The same bytes have one text only: a cursor cannot be changed at all, not even in its unused bits.
+            if base64.urlsafe_b64encode(sealed).decode().rstrip("=") != text:
+                raise CursorError
+            position = orjson.loads(self._siv.decrypt(sealed, [binding]))
+        except (binascii.Error, ValueError, InvalidTag):
+            raise CursorError from None
+        return tuple(position)
+
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -31,6 +85,7 @@ def microseconds(moment: datetime) -> int:
 
 
 def from_microseconds(count: int) -> datetime:
+    """The moment so many microseconds after 1970-01-01 UTC."""
     return _EPOCH + count * _MICROSECOND
 
 
@@ -72,6 +127,7 @@ class Ordering:
         return {self.table.time: self.table.time, "id": "id", **keys}
 
     def order_by(self, *, backward: bool) -> str:
+        """The text after `ORDER BY`. `backward`: in the opposite direction, from the end of the list."""
         terms = [
             f"{self._name(index)} {_direction(descending != backward)} {'NULLS FIRST' if backward else 'NULLS LAST'}"
             for index, (_, descending) in enumerate(self.terms)

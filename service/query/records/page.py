@@ -14,12 +14,10 @@ from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params
 from service.query.model.predicate import EVERYTHING, Predicate, TimeRange, fields_of
 from service.query.model.scope import Scope
-from service.query.records.cursor import Cursors, Position
-from service.query.records.ordering import Bound, Ordering, OrderTerm, ordering_of
+from service.query.records.ordering import Bound, Cursors, Ordering, OrderTerm, Position, ordering_of
 from service.query.records.projection import Projection, Selection, project
 from service.query.scan import statements
-from service.query.scan.ranges import TICK, ScanRange, by_account, earliest
-from service.query.scan.time_windows import Density, time_windows
+from service.query.scan.ranges import TICK, Density, ScanRange, by_account, earliest, time_windows, values_of
 from service.storage.connection import Connection
 
 PAGE_MAX: Final = 200
@@ -92,6 +90,7 @@ class ListRead(NamedTuple):
         """The filter, for one scan range."""
 
         def render(scan_range: ScanRange) -> str:
+            """The filter as SQL for the rows of one scan range."""
             branch = Branch(scan_range.tier, scan_range.readable, self.names, self.users)
             return Where(self.table.filters, params, branch).render(self.predicate)
 
@@ -118,6 +117,7 @@ class Page(NamedTuple):
     account: int | None
 
     def cursor(self, row: Row) -> str:
+        """The cursor of `row` in this order and for this list."""
         return self.cursors.seal(self.ordering.position(row), self.binding)
 
 
@@ -177,6 +177,7 @@ def _limits(reading: ListRead) -> tuple[datetime, datetime]:
 
 
 def shown_fields(reading: ListRead, selection: Selection) -> frozenset[str]:
+    """The fields of `selection` that the policy lets this scope see; none where there is nothing to read."""
     if not reading.scan_ranges:
         return frozenset()
     return project(reading.table, selection, selection, reading.scope, Params(), reading.scan_ranges[0]).shown
@@ -215,7 +216,7 @@ class _Fetcher:
             if self._bare and not bounds:
                 text, values = (
                     self._text_of(scan_ranges[0], span, backward),
-                    statements.values_of(scan_ranges[0], span, asked),
+                    values_of(scan_ranges[0], span, asked),
                 )
             else:
                 text, values = self._statement(scan_ranges, span, bounds, asked, backward=backward)
@@ -274,6 +275,7 @@ class _Fetcher:
             conditions.append(lambda _, text=text: text)
 
         def columns(scan_range: ScanRange) -> Mapping[str, str]:
+            """The columns of one scan range: the selected ones, and those of the order."""
             return {**self._project(params, scan_range).columns, **self._ordering.columns()}
 
         order_by = self._ordering.order_by(backward=backward)

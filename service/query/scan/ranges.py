@@ -1,12 +1,18 @@
-"""Where the rows of a query can lie: one scan range a tier, and an account where there are few.
+"""Where the rows of a query can lie: one scan range per tier, and per account where there are few.
 
 This is the one place where the account scope is applied to lists. A scan range never leaves the scope: what a filter
-says of accounts only narrows it. Row-level security is the second wall.
+says of accounts only narrows it. Row-level security checks the same once more, in the database.
+
+`RangeCache` remembers the ranges by scope and accounts, `time_windows` cuts them into windows that a page is looked
+for in, and `DatabaseClock` tells the moment that the retention cut-offs are worked out for.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, cast
+
+import asyncpg
 
 from policies.policy.fields import ERROR_RECORD
 from policies.policy.model import Action, DataClass, Policy, Store
@@ -14,10 +20,11 @@ from policies.retention import cutoff, readable_cutoff
 from service.query.filters.decomposition import Question
 from service.query.filters.to_sql import accounts_matching
 from service.query.model.catalog import ERRORS, Table
-from service.query.model.errors import BadInputError
+from service.query.model.errors import BadInputError, QueryTimeoutError
 from service.query.model.predicate import Compare, TimeRange, operands
 from service.query.model.scope import Scope
 from service.storage.control.accounts import Accounts
+from service.storage.database import Database
 from service.storage.ids import CallKey, IdError, decode_call_id, decode_error_id
 
 SCAN_RANGES_MAX: Final = 8
@@ -153,6 +160,7 @@ def scan_ranges_of(
 
 
 def scan_range_of(scope: Scope, tier: int, numbers: tuple[int, ...] | None, store: Store, now: datetime) -> ScanRange:
+    """The range of one tier and of these account ids (None: all) that the policy in force lets be read at `now`."""
     if store is Store.CALL_ERROR and scope.policy.action(ERROR_RECORD[0]) is Action.DROP:
         # What an earlier policy kept is served no more; it goes with its partition.
         return ScanRange(tier, numbers, FAR_FUTURE, now, scope.policy)
@@ -169,9 +177,171 @@ def scan_range_of_call(scope: Scope, accounts: Accounts, key: CallKey, store: St
 
 
 def earliest(scan_ranges: Iterable[ScanRange]) -> datetime:
+    """The oldest moment that any of the ranges reaches; far in the future when there are none."""
     return min([scan_range.cutoff for scan_range in scan_ranges], default=FAR_FUTURE)
 
 
 def by_account(scan_ranges: Iterable[ScanRange]) -> bool:
     """Whether each scan range is one account's, so that its rows come out of the index in order."""
     return None not in [scan_range.account for scan_range in scan_ranges]
+
+
+def values_of(scan_range: ScanRange, span: TimeRange, limit: int) -> list[object]:
+    """What `statements.page` binds for one scan range without conditions, in order: its text is the same for all."""
+    values: list[object] = [limit, scan_range.tier, max(span.start or scan_range.cutoff, scan_range.cutoff), span.end]
+    if scan_range.accounts is not None:
+        values.append(scan_range.accounts[0] if len(scan_range.accounts) == 1 else scan_range.accounts)
+    return values
+
+
+_PLACES_MAX: Final = 4096
+_Key = tuple[tuple[int, ...] | None, tuple[Compare, ...]]
+
+
+class CachedRanges(NamedTuple):
+    """`names`: accounts that the scope may know of; `asked`: numbers of those that can have matches (None: any);
+    `tiers`: tier and accounts of each scan range; `scope`: a text that says which accounts the scope reaches.
+    """
+
+    names: Mapping[str, int]
+    asked: tuple[int, ...] | None
+    tiers: Sequence[tuple[int, tuple[int, ...] | None]]
+    scope: str
+
+
+class RangeCache:
+    """Finds places, for one process."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._known: dict[_Key, CachedRanges] = {}
+        self._version: object = None
+
+    def known(self, scope: Scope, asked: Question) -> CachedRanges | None:
+        """The place of a question, if it is remembered. Of single calls none is: they are others each time."""
+        if self._version is not self._accounts.version or len(self._known) >= _PLACES_MAX:
+            self._version, self._known = self._accounts.version, {}
+        return None if asked.ids else self._known.get((scope.accounts, asked.accounts))
+
+    async def find(self, scope: Scope, asked: Question) -> CachedRanges:
+        """The place of a question that is not `known`. Asks the database once when a new account is named."""
+        place = await self._found(scope, asked)
+        if not asked.ids and self._version is self._accounts.version and all_known(self._accounts, scope, asked):
+            self._known[scope.accounts, asked.accounts] = place
+        return place
+
+    async def _found(self, scope: Scope, asked: Question) -> CachedRanges:
+        names = await names_in_scope(self._accounts, scope, asked)
+        numbers = accounts_asked(scope, names, asked)
+        return CachedRanges(names, numbers, tiers_of(self._accounts, numbers), repr(scope.accounts))
+
+
+# Rows of one account lie in the order of its key: a slice only bounds planning. Without an account, a slice is read
+# whole and sorted, so the first ones are as narrow as the rows are dense.
+WITH_ACCOUNT = (timedelta(days=1), timedelta(days=8), timedelta(days=36))
+WITHOUT_ACCOUNT = (
+    timedelta(hours=1),
+    timedelta(hours=7),
+    timedelta(days=2),
+    timedelta(days=9),
+    timedelta(days=37),
+    timedelta(days=130),
+)
+
+_WIDEST: Final = WITHOUT_ACCOUNT[0]
+_NARROWEST: Final = timedelta(milliseconds=100)
+_GROWTH: Final = 8
+
+
+class Density:
+    """How the newest rows of a table lie in time: most are `age` old at least, and a page spreads over `spread`."""
+
+    __slots__ = ("age", "spread")
+
+    def __init__(self) -> None:
+        self.age, self.spread = timedelta(), timedelta(seconds=1)
+
+    def learn(self, middle: timedelta, oldest: timedelta) -> None:
+        """The newest page over every account has rows of these ages in its middle and at its end: a few that came
+        before their time, or from the future of a wrong clock, say nothing of the others.
+        """
+        self.age = max(middle, timedelta())
+        self.spread = max(4 * (oldest - self.age), _NARROWEST)
+
+    def learn_bound(self, searched: timedelta) -> None:
+        """So far back there is no full page."""
+        self.spread = max(self.spread, searched)
+
+    def widths(self) -> Iterator[timedelta]:
+        """Of the first windows: with a thousand calls a second a page lies in a tenth of one, and else in the last
+        hour.
+
+        What has changed since costs a few more statements once, or one that reads too much.
+        """
+        spread = self.spread
+        while self.age + spread < _WIDEST:
+            yield self.age + spread
+            spread *= _GROWTH
+        yield from WITHOUT_ACCOUNT
+
+
+def time_windows(
+    start: datetime, end: datetime, now: datetime, *, newest_first: bool, density: Density | None
+) -> Iterator[TimeRange]:
+    """Adjoining ranges that make up [start, end). `density`: None where rows come out of the index in order."""
+    if start >= end:
+        return
+    widths = WITH_ACCOUNT if density is None else density.widths()
+    if newest_first:
+        # What a wrong clock has put into the future belongs to the first slice.
+        newest, upper = max(min(end, now), start), end
+        for width in widths:
+            if newest - width > start:
+                yield TimeRange(newest - width, upper)
+                upper = newest - width
+        yield TimeRange(start, upper)
+    else:
+        lower, last = start, min(end, now)
+        for width in widths:
+            if start + width < last:
+                yield TimeRange(lower, start + width)
+                lower = start + width
+        yield TimeRange(lower, end)
+
+
+_NOW = "SELECT clock_timestamp()"
+_TRUSTED_SECONDS = 10.0
+
+
+class DatabaseClock:
+    """Tells the database's time from a measurement of a few seconds ago and our own monotonic clock.
+
+    It runs behind the database by no more than a round trip, and asking costs nothing.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._measured: tuple[float, datetime] | None = None
+
+    async def now(self) -> datetime:
+        """The time; asks the database when it has to, and raises QueryTimeoutError when that does not answer."""
+        return self.cached() or await self.refresh()
+
+    def cached(self) -> datetime | None:
+        """The time, as long as the measurement is trusted."""
+        if self._measured is None:
+            return None
+        asked, told = self._measured
+        since = time.monotonic() - asked
+        return None if since > _TRUSTED_SECONDS else told + timedelta(0, since)
+
+    async def refresh(self) -> datetime:
+        """The time, measured anew. Raises QueryTimeoutError."""
+        asked = time.monotonic()
+        try:
+            async with self._database.reading(None) as connection:
+                told = await connection.fetchval(_NOW)
+        except asyncpg.QueryCanceledError:
+            raise QueryTimeoutError from None
+        self._measured = (asked, told)
+        return told + timedelta(0, time.monotonic() - asked)

@@ -36,14 +36,6 @@ def page(
     return f"{' UNION ALL '.join(f'({part})' for part in parts)} ORDER BY {order_by} LIMIT {size}"
 
 
-def values_of(scan_range: ScanRange, span: TimeRange, limit: int) -> list[object]:
-    """What `page` binds for one scan range without conditions, in order. Its text is the same for all of these."""
-    values: list[object] = [limit, scan_range.tier, max(span.start or scan_range.cutoff, scan_range.cutoff), span.end]
-    if scan_range.accounts is not None:
-        values.append(scan_range.accounts[0] if len(scan_range.accounts) == 1 else scan_range.accounts)
-    return values
-
-
 def count(
     table: Table, scan_ranges: Sequence[ScanRange], span: TimeRange, conditions: Iterable[Condition], params: Params
 ) -> str:

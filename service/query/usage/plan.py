@@ -62,6 +62,7 @@ class Plan:
     edges: tuple[datetime, ...] | None = None
 
     def stores(self) -> frozenset[Store]:
+        """The stores that the plan reads."""
         return frozenset(piece.store for piece in self.pieces)
 
 
@@ -96,6 +97,7 @@ class Windows:
         return readable if self._users and readable > self.calls_from() else None
 
     def holds(self, piece: UsageSegment) -> bool:
+        """Whether all of the segment's time is still in its store."""
         return not any(start < piece.end and piece.start < end for start, end in self._gaps(piece.store))
 
     def tiers(self, piece: UsageSegment) -> Iterator[tuple[int, datetime]]:
@@ -266,4 +268,5 @@ def floor_to(moment: datetime, grain: timedelta) -> datetime:
 
 
 def ceil_to(moment: datetime, grain: timedelta) -> datetime:
+    """`moment` rounded up to a multiple of `grain` since 1970-01-01 UTC."""
     return moment + (_EPOCH - moment) % grain

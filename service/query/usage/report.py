@@ -118,6 +118,8 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
+    """One row of a cost report: its group, and the figures of it."""
+
     key: GroupKey
     figures: Figures
 
@@ -145,6 +147,8 @@ class CostRecords:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
+    """A cost report: rows in the asked order, totals, and what they cover. `truncated`: there are more rows."""
+
     rows: Sequence[CostRow]
     totals: Sequence[Figures]
     coverage: Coverage

@@ -64,6 +64,7 @@ class Grouping:
 
     @property
     def names(self) -> str:
+        """The aliases of the group's columns, separated by commas."""
         return ", ".join(self.columns)
 
 

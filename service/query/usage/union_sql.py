@@ -60,6 +60,7 @@ class Column:
     by_key: str | None = None
 
     def over(self, table: str) -> str:
+        """The SQL expression of the column in `table`, one of the tables that the plan reads."""
         if table == "call":
             return self.call
         if table in overall.OVER_ALL_ACCOUNTS:
@@ -140,6 +141,7 @@ class UsageUnion:
         """The keys and the sums of `columns`, by alias; no rows when nothing can match."""
 
         def select(table: str, condition: str) -> str:
+            """The statement that sums the rows of one table by the group's keys."""
             keys = ", ".join(f"{column.over(table)} AS {alias}" for alias, column in self._keys.items())
             sums = "".join(f", sum({column.over(table)}) AS {alias}" for alias, column in columns.items())
             places = ", ".join(str(place + 1) for place in range(len(self._keys)))
@@ -152,6 +154,7 @@ class UsageUnion:
         """The keys and `latency`: a histogram as one number (`percentiles.histogram_of`), which is added up outside."""
 
         def select(table: str, condition: str) -> str:
+            """The statement that adds the latency sketches of one table by the group's keys."""
             keys = ", ".join(f"{column.over(table)} AS {alias}" for alias, column in self._keys.items())
             names = ", ".join(self._keys)
             if table in overall.OVER_ALL_ACCOUNTS:

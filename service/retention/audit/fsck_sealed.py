@@ -16,6 +16,7 @@ from policies.envelope import Context, DataKey, OpenError, data_key, open_sealed
 from policies.policy.model import DataClass, Store
 from service.keyring import (
     AccountKeyName,
+    ErasureKeyName,
     HoldKeyName,
     KeyDestroyedError,
     KeyGoneError,
@@ -56,6 +57,8 @@ async def _fetched(context: RetentionContext, name: KeyName) -> bytes:
             return await context.keyring.account_key(account, mint=False)
         case HoldKeyName(hold):
             return await context.keyring.hold_key(hold, mint=False)
+        case ErasureKeyName(erasure):
+            return await context.keyring.erasure_key(erasure, mint=False)
         case _:
             return await context.keyring.period_key(*name, mint=False)
 

@@ -1,7 +1,8 @@
 """Erasure of one person or one account (GDPR, article 17): live rows now, copies by their keys.
 
 A person is known by pseudonyms only, one a period. They are worked out once, from the plain id, and kept until the
-erasure is done, so that it survives a crash; the plain id goes nowhere. An account loses all its rows and its key:
+erasure is done, so that it survives a crash. The plain id is kept under seal until every row of the account was looked
+at for it (`service.retention.erasure.search`), and then goes with its key. An account loses all its rows and its key:
 nothing sealed or hashed that was ever stored for it can be read again, in any copy. Its name goes with it: whoever
 reports under that name again begins a new account.
 
@@ -9,14 +10,12 @@ What a hold keeps is copied to it at once, and goes from where everybody reads: 
 export alone (article 18, restriction), and then the copies go too.
 """
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 from uuid import UUID, uuid4
 
-import asyncpg
 import orjson
 
 from policies.policy.model import DataClass, Store
@@ -25,16 +24,16 @@ from policies.retention import KeyPeriod, Partition, key_due_at, period_bounds
 from service.keyring import KeyGoneError
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
-from service.retention.erasure.named_rows import clear_names
+from service.retention.erasure.erased_person import seal_person
+from service.retention.erasure.erasure_record import ErasureKind, RecordedErasure, get_erasure, pending_erasures
 from service.retention.erasure.notes import forget_in_notes, without
+from service.retention.erasure.search import search_rows
 from service.retention.errors import ErasureError
 from service.retention.holds.escrow import ACTIVE, NOT_COPIED, RowsToHold, Whose, copy_held
 from service.retention.holds.holds import lock_holds
 from service.retention.purge.planning import all_partitions
 from service.retention.rollups.compaction import LOCK as FOLD_LOCK
-from service.retention.rollups.totals import RESTING, forget_empty, take_with
-from service.storage.connection import Queryable
-from service.storage.database import uuid_of
+from service.retention.rollups.totals import FORGET_ACCOUNT, RESTING, forget_empty, take_with
 from service.storage.notices import notify
 
 SWEEP: Final = timedelta(days=2)
@@ -43,27 +42,11 @@ SWEEP: Final = timedelta(days=2)
 _LOCK: Final = 0x63616C6C_0016
 _BATCH_ROWS: Final = 5_000
 _REASON_MAX: Final = 1500
-_COLUMNS: Final = (
-    "id, kind, account_id, tokens, requested_at, requested_by, finished_at, rows, blocked_by, unreadable_at, "
-    "ledger_index, restricted_at"
-)
 _INSERT: Final = """
-    INSERT INTO erasure (id, kind, account_id, tokens, requested_at, requested_by, rows, blocked_by, unreadable_at)
-    VALUES ($1, $2, $3, $4, clock_timestamp(), $5, 0, '[]', $6)
+    INSERT INTO erasure (
+        id, kind, account_id, tokens, requested_at, requested_by, rows, blocked_by, unreadable_at, sealed_user
+    ) VALUES ($1, $2, $3, $4, clock_timestamp(), $5, 0, '[]', $6, $7)
 """
-_ONE: Final = f"SELECT {_COLUMNS} FROM erasure WHERE id = $1"  # noqa: S608 - names of our own
-_PENDING: Final = f"""
-    SELECT {_COLUMNS} FROM erasure
-    WHERE finished_at IS NULL OR (kind = 'ACCOUNT' AND finished_at > clock_timestamp() - $1::interval)
-    ORDER BY requested_at, id
-"""  # noqa: S608
-_PAGE: Final = f"""
-    SELECT {_COLUMNS} FROM erasure
-    WHERE ($1::timestamptz IS NULL OR (requested_at, id) < ($1, $2::uuid))
-        AND ($4::integer[] IS NULL OR account_id = ANY ($4))
-    ORDER BY requested_at DESC, id DESC LIMIT $3
-"""  # noqa: S608
-_COUNT: Final = "SELECT count(*) FROM erasure WHERE $1::integer[] IS NULL OR account_id = ANY ($1)"
 _PROGRESS: Final = """
     UPDATE erasure SET rows = rows + $2, blocked_by = $3::jsonb, finished_at = coalesce(finished_at, $4),
         ledger_index = coalesce($5, ledger_index), tokens = CASE WHEN $4::timestamptz IS NULL THEN tokens END,
@@ -114,7 +97,6 @@ def _delete(store: Store) -> str:
 
 _DELETE: Final = {store: take_with(store, _delete(store)) for store in Store}
 _DELETE_DELTAS: Final = "DELETE FROM usage_delta WHERE account_id = $1"
-_DELETE_CORRECTIONS: Final = "DELETE FROM correction WHERE account_id = $1"
 _END_KEYS: Final = """
     UPDATE api_key SET revoked_at = clock_timestamp()
     WHERE revoked_at IS NULL AND accounts = jsonb_build_array($1::integer)
@@ -129,41 +111,6 @@ _UNBIND_KEYS: Final = """
 _RENAME: Final = "UPDATE account SET name = $2 WHERE id = $1 AND name NOT LIKE 'erased:%'"
 
 
-class ErasureKind(StrEnum):
-    """Whose data goes."""
-
-    USER = "USER"
-    ACCOUNT = "ACCOUNT"
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedErasure:
-    """An erasure as it is recorded. `tokens`: (tier, period, token) of the person, until it is done.
-
-    `unreadable_at`: from when what is sealed or hashed can be read in no backup either; None while nobody can say.
-    """
-
-    id: UUID
-    kind: ErasureKind
-    account_id: int
-    tokens: tuple[tuple[int, str, int], ...]
-    requested_at: datetime
-    requested_by: str
-    finished_at: datetime | None
-    rows: int
-    blocked_by: tuple[UUID, ...]
-    unreadable_at: datetime | None
-    ledger_index: int | None
-    restricted_at: datetime | None
-
-    @property
-    def state(self) -> str:
-        """`REQUESTED`, `RESTRICTED` while a hold keeps copies for itself, `DONE`."""
-        if self.finished_at is not None:
-            return "DONE"
-        return "REQUESTED" if self.restricted_at is None else "RESTRICTED"
-
-
 async def request_erasure(
     context: RetentionContext,
     *,
@@ -173,11 +120,13 @@ async def request_erasure(
     reason: str,
     actor: str,
     at_once: bool = True,
+    within_s: float | None = None,
 ) -> RecordedErasure:
     """Erase a person's or an account's data. What a hold keeps is from now on for the hold's export alone, and follows
     when the hold ends.
 
-    Not `at_once`: it is on record when this returns, and the worker of the service carries it out.
+    Not `at_once`: it is on record when this returns, and the worker of the service carries it out. So does it with what
+    is left after `within_s` seconds.
     ErasureError when the request makes no sense. The answer tells what is left to do.
     """
     number = await context.accounts.find(account)
@@ -190,9 +139,10 @@ async def request_erasure(
     tokens = await _tokens(context, number, user) if user else []
     unreadable = _unreadable_at(context, tokens) if user else None
     id_ = uuid4()
+    person = await seal_person(context.keyring, id_, user) if user else None
     async with context.owner.acquire() as connection, connection.transaction():
         stored = orjson.dumps(tokens).decode() if user else None
-        await connection.execute(_INSERT, id_, kind.value, number, stored, actor, unreadable)
+        await connection.execute(_INSERT, id_, kind.value, number, stored, actor, unreadable, person)
         if kind is ErasureKind.ACCOUNT:
             # Who asks is told at once what stands in the way.
             now = await connection.fetchval("SELECT now()")
@@ -209,17 +159,20 @@ async def request_erasure(
             context.ledger, "ERASURE_INTENT", facts, actor=actor, note=reason, connection=connection
         )
         await connection.execute("UPDATE erasure SET ledger_index = $2 WHERE id = $1", id_, index)
-    if user:
-        # Now or never: nothing keeps the plain id, by which these are found.
-        named = await clear_names(context, number, user)
-        await context.owner.execute("UPDATE erasure SET rows = rows + $2 WHERE id = $1", id_, named)
-    if at_once:
-        await carry_out_erasures(context)
-    else:
+    if not (at_once and await _carried_out(context, within_s)):
         await notify(context.owner, "purge")
     erasure = await get_erasure(context.owner, id_)
     assert erasure is not None
     return erasure
+
+
+async def _carried_out(context: RetentionContext, within_s: float | None) -> bool:
+    try:
+        async with asyncio.timeout(within_s):
+            await carry_out_erasures(context)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def carry_out_erasures(context: RetentionContext) -> int:
@@ -228,36 +181,13 @@ async def carry_out_erasures(context: RetentionContext) -> int:
     async with context.owner.acquire() as lock:
         await lock.execute("SELECT pg_advisory_lock($1)", _LOCK)
         try:
-            for row in await context.owner.fetch(_PENDING, SWEEP):
-                erasure = _erasure(row)
+            for erasure in await pending_erasures(context.owner, SWEEP):
                 work = _erase_user if erasure.kind is ErasureKind.USER else _erase_account
                 rows += await work(context, erasure)
         finally:
             if not lock.is_closed():
                 await lock.execute("SELECT pg_advisory_unlock($1)", _LOCK)
     return rows
-
-
-async def get_erasure(source: Queryable, id_: UUID) -> RecordedErasure | None:
-    """One erasure, if `source` sees it: a reader's connection sees those of its accounts."""
-    row = await source.fetchrow(_ONE, id_)
-    return None if row is None else _erasure(row)
-
-
-async def page_erasures(
-    source: Queryable,
-    size: int,
-    after: tuple[datetime, UUID] | None = None,
-    accounts: Sequence[int] | None = None,
-) -> list[RecordedErasure]:
-    """Erasures, newest first, from behind `after` on."""
-    moment, id_ = after or (None, None)
-    rows = await source.fetch(_PAGE, moment, id_, size, None if accounts is None else list(accounts))
-    return [_erasure(row) for row in rows]
-
-
-async def count_erasures(source: Queryable, accounts: Sequence[int] | None = None) -> int:
-    return await source.fetchval(_COUNT, None if accounts is None else list(accounts))
 
 
 async def _erase_user(context: RetentionContext, erasure: RecordedErasure) -> int:
@@ -273,6 +203,7 @@ async def _erase_user(context: RetentionContext, erasure: RecordedErasure) -> in
             for statement in (_FORGET_ERRORS, _FORGET_CALLS):
                 rows += _count(await connection.execute(statement, *values))
             holds |= {row[0] for row in await connection.fetch(_STILL_HELD, *values)}
+    holds |= await search_rows(context, erasure)
     await _note(context, erasure, rows, holds, erasure.unreadable_at)
     return rows
 
@@ -288,7 +219,7 @@ async def _erase_account(context: RetentionContext, erasure: RecordedErasure) ->
         await notify(context.owner, "accounts", str(number))
         await notify(context.owner, "keys")
     rows = _count(await context.owner.execute(_DELETE_DELTAS, number))
-    await context.owner.execute(_DELETE_CORRECTIONS, number)
+    await context.owner.execute(FORGET_ACCOUNT, number)
     for part in await all_partitions(context.partitions):
         await _copy_held(context, part, now, number)
         while count := await _delete_some(context, part, now, number):
@@ -346,7 +277,8 @@ async def _note(
             await entries.append(context.ledger, "ERASURE_RESTRICTED", facts, actor=actor, connection=connection)
         if not holds and erasure.finished_at is None:
             finished = await connection.fetchval("SELECT clock_timestamp()")
-            facts = {"erasure": str(erasure.id), "rows": erasure.rows + rows}
+            before = await connection.fetchval("SELECT rows FROM erasure WHERE id = $1 FOR UPDATE", erasure.id)
+            facts = {"erasure": str(erasure.id), "rows": before + rows}
             index = await entries.append(
                 context.ledger, "ERASURE_RESULT", facts, actor=erasure.requested_by, connection=connection
             )
@@ -376,23 +308,6 @@ def _unreadable_at(context: RetentionContext, tokens: Sequence[tuple[int, str, i
     policy = context.policy()
     ends = [key_due_at(policy, KeyPeriod(tier, DataClass.PERSONAL.value, period)) for tier, period, _ in tokens]
     return max(ends) + timedelta(days=context.keyring_backup_days) if ends else None
-
-
-def _erasure(row: asyncpg.Record) -> RecordedErasure:
-    return RecordedErasure(
-        id=uuid_of(row["id"]),
-        kind=ErasureKind(row["kind"]),
-        account_id=row["account_id"],
-        tokens=tuple((tier, period, number) for tier, period, number in orjson.loads(row["tokens"] or "[]")),
-        requested_at=row["requested_at"],
-        requested_by=row["requested_by"],
-        finished_at=row["finished_at"],
-        rows=row["rows"],
-        blocked_by=tuple(UUID(one) for one in orjson.loads(row["blocked_by"])),
-        unreadable_at=row["unreadable_at"],
-        ledger_index=row["ledger_index"],
-        restricted_at=row["restricted_at"],
-    )
 
 
 def _count(tag: str) -> int:

@@ -1,113 +1,162 @@
-"""Rows that name a person in clear, as they were stored before reports were looked through for that: cleared by an
-erasure, which has the plain id while it is asked for, and at no other time.
+"""Rows that name a person who is being erased, and are not that person's: in clear, or in the sealed text of an error.
+
+A gateway's error often names somebody before the gateway has said who asked. Such a row has no user, or another one,
+and so no pseudonym leads to it: every row of the account is looked at, and every message opened.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
+import asyncpg
 import orjson
 
 from policies.admission.personal import code_without, source_id_without, without_persons
 from policies.policy.model import Store
 from policies.redaction import Persons
 from policies.retention import Partition
-from service.retention.context import RetentionContext
-from service.retention.holds.escrow import RowsToHold, Whose, copy_held
-from service.retention.holds.holds import lock_holds
-from service.retention.purge.planning import all_partitions
+from service.aside import Aside
+from service.retention.erasure.sealed_details import DetailKeys, details_without
+from service.storage.connection import Queryable
 
-_LABELS: Final = ("error_type", "deployment", "team", "organization", "normalized_error")
+BATCH_ROWS: Final = 200
+"""Rows that are looked at, and at most changed, at a time: some 20 ms of work, and one short transaction."""
+
+_LABELS: Final = (
+    "error_type", "deployment", "team", "organization", "normalized_error", "served_model", "operation",
+)  # fmt: skip
 _IDS: Final = ("trace_id", "session_id", "provider_request_id")
-_CALL: Final = """
-    SELECT started_at AS moment, id, source_id, error_type, error_code, tags, deployment, team, organization,
-        normalized_error, trace_id, session_id, provider_request_id
-    FROM call
-    WHERE account_id = $1 AND tier = $2 AND started_at >= $3 AND started_at < $4
-        AND strpos(lower(concat_ws(E'\\n', source_id, error_type, error_code, tags::text, deployment, team,
-            organization, normalized_error, trace_id, session_id, provider_request_id)), $5) > 0
-"""
-_CALL_ERROR: Final = """
-    SELECT occurred_at AS moment, id, error_type, error_code
-    FROM call_error
-    WHERE account_id = $1 AND tier = $2 AND occurred_at >= $3 AND occurred_at < $4
-        AND strpos(lower(concat_ws(E'\\n', error_type, error_code)), $5) > 0
-"""
-_CLEAR_CALL: Final = """
-    UPDATE call SET source_id = $5, error_type = $6, error_code = $7, tags = $8::jsonb, deployment = $9, team = $10,
-        organization = $11, normalized_error = $12, trace_id = $13, session_id = $14, provider_request_id = $15
-    WHERE account_id = $1 AND tier = $2 AND started_at = $3 AND id = $4
-"""
-_CLEAR_CALL_ERROR: Final = """
-    UPDATE call_error SET error_type = $5, error_code = $6
-    WHERE account_id = $1 AND tier = $2 AND occurred_at = $3 AND id = $4
-"""
-_STATEMENTS: Final = {Store.CALL: (_CALL, _CLEAR_CALL), Store.CALL_ERROR: (_CALL_ERROR, _CLEAR_CALL_ERROR)}
+# A row that may name them: the beginning of the id stands there, or something is spelled in more than one way.
+_MAY_NAME: Final = (
+    "(strpos(lower({text}), $6) > 0 OR octet_length({text}) > char_length({text}) OR {text} ~ '[%\\\\&]')"
+)
+_CALL_TEXT: Final = """concat_ws(E'\\n', source_id, error_type, error_code, tags::text, deployment, team, organization,
+    normalized_error, trace_id, session_id, provider_request_id, served_model, operation)"""
+_ERROR_TEXT: Final = "concat_ws(E'\\n', error_type, error_code)"
+_CALL_COLUMNS: Final = ("source_id", *_LABELS, "error_code", "tags", *_IDS)
+_ERROR_COLUMNS: Final = ("error_type", "error_code", "rules", "rule_counts", "sealed")
+_TIMES: Final = {Store.CALL: "started_at", Store.CALL_ERROR: "occurred_at"}
+_COLUMNS: Final = {Store.CALL: _CALL_COLUMNS, Store.CALL_ERROR: _ERROR_COLUMNS}
+_LOOKED_AT: Final = {
+    Store.CALL: _MAY_NAME.format(text=_CALL_TEXT),
+    Store.CALL_ERROR: f"(sealed IS NOT NULL OR {_MAY_NAME.format(text=_ERROR_TEXT)})",
+}
+_TYPES: Final = {"tags": "::jsonb", "rules": "::text[]", "rule_counts": "::integer[]"}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
+Row = Mapping[str, Any] | asyncpg.Record
+Place = tuple[datetime, UUID]
 
-async def clear_names(context: RetentionContext, account: int, user: str) -> int:
-    """Put marks in place of a person's plain id wherever the account's rows have it in clear; how many rows had it.
 
-    What a hold names is copied for the hold first. Source ids that change carry the call's milliseconds, as they do
-    when they are stored; trace, session and request ids go whole. Killed at any point, it can be asked for again.
+def _select(store: Store) -> str:
+    time = _TIMES[store]
+    return f"""
+        SELECT {time} AS moment, id, {", ".join(_COLUMNS[store])}
+        FROM {store.value} WHERE account_id = $1 AND tier = $2 AND {time} >= $3 AND {time} < $4
+    """  # noqa: S608 - names of our own
+
+
+def _update(store: Store) -> str:
+    columns = _COLUMNS[store]
+    changed = ", ".join(f"{name} = ${place}{_TYPES.get(name, '')}" for place, name in enumerate(columns, 5))
+    return f"""
+        UPDATE {store.value} SET {changed} WHERE account_id = $1 AND tier = $2 AND {_TIMES[store]} = $3 AND id = $4
+    """  # noqa: S608 - names of our own
+
+
+_PAGE: Final = {
+    store: f"""
+        {_select(store)} AND {_LOOKED_AT[store]} AND ({time}, id) > ($5::timestamptz, $7::uuid)
+        ORDER BY {time}, id LIMIT {BATCH_ROWS}
     """
-    persons, cleared = Persons((user,)), 0
-    if not persons:
-        return 0
-    for part in await all_partitions(context.partitions):
-        if part.store in _STATEMENTS:
-            cleared += await _clear_partition(context, part, account, persons, _needle(user))
-    return cleared
+    for store, time in _TIMES.items()
+}
+_LOCKED: Final = {store: f"{_select(store)} AND id = ANY ($5::uuid[]) ORDER BY id FOR UPDATE" for store in _TIMES}
+_CHANGE: Final = {store: _update(store) for store in _TIMES}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRows:
+    """The rows of one account, in one partition of calls or errors, that name a person. `user`: the plain id."""
+
+    part: Partition
+    account: int
+    user: str
+    keys: DetailKeys
+
+    @property
+    def _where(self) -> tuple[object, ...]:
+        return self.account, self.part.tier, self.part.start, self.part.end
+
+    async def page(self, source: Queryable, after: Place | None) -> tuple[Sequence[Row], Place | None]:
+        """The next rows that may name them, and what to go on after; None when these were the last."""
+        moment, id_ = after or (self.part.start, UUID(int=0))
+        rows = await source.fetch(_PAGE[self.part.store], *self._where, moment, _needle(self.user), id_)
+        more = len(rows) == BATCH_ROWS
+        return rows, (rows[-1]["moment"], rows[-1]["id"]) if more else None
+
+    async def naming(self, rows: Sequence[Row], aside: Aside) -> dict[UUID, dict[str, Any]]:
+        """Those of `rows` that do name them, by id, as they are without."""
+        keys = [await self.keys.of(row) if "sealed" in row else None for row in rows]
+        persons = Persons((self.user,))
+
+        def look(row_and_keys: Any) -> dict[UUID, dict[str, Any]]:  # noqa: ANN401 - rows with their keys
+            found = {}
+            for row, key in row_and_keys:
+                after = _without(row, persons)
+                if self.part.store is Store.CALL_ERROR:
+                    after |= details_without(row, self.account, key, persons)
+                if after != dict(row):
+                    found[row["id"]] = after
+            return found
+
+        return await aside.run(look, list(zip(rows, keys, strict=True)))
+
+    async def lock(self, connection: Queryable, ids: Sequence[UUID]) -> Sequence[Row]:
+        """These rows as they are now; nobody changes them until the transaction of `connection` ends."""
+        return await connection.fetch(_LOCKED[self.part.store], *self._where, list(ids))
+
+    async def change(self, connection: Queryable, changed: Mapping[UUID, Row]) -> None:
+        """Write the rows as `naming` gave them."""
+        columns = _COLUMNS[self.part.store]
+        for id_, row in changed.items():
+            values = [row[name] for name in columns]
+            await connection.execute(
+                _CHANGE[self.part.store], self.account, self.part.tier, row["moment"], id_, *values
+            )
 
 
 def _needle(user: str) -> str:
-    """What is in every row that names the person; for ids beyond ASCII each row is looked at."""
+    """What is in every plainly spelled row that names the person; for ids beyond ASCII each row is looked at."""
     return user.split()[0].lower() if user.isascii() else ""
 
 
-async def _clear_partition(
-    context: RetentionContext, part: Partition, account: int, persons: Persons, needle: str
-) -> int:
-    find, clear = _STATEMENTS[part.store]
-    async with context.owner.acquire() as connection, connection.transaction():
-        await lock_holds(connection)
-        changes = []
-        async for row in connection.cursor(find, account, part.tier, part.start, part.end, needle):
-            before = dict(row)
-            after = _without(before, persons)
-            if after != before:
-                changes.append((account, part.tier, *after.values()))
-        if not changes:
-            return 0
-        now: datetime = await connection.fetchval("SELECT now()")
-        rows = RowsToHold(part.store, part.tier, part.start, part.end)
-        await copy_held(connection, context.keyring, rows, now, Whose(account))
-        await connection.executemany(clear, changes)
-        return len(changes)
-
-
-def _without(row: Mapping[str, Any], persons: Persons) -> dict[str, Any]:
-    """The row without persons, in the same order."""
+def _without(row: Row, persons: Persons) -> dict[str, Any]:
+    """The row without persons in what is clear, its columns in the same order."""
     removed: dict[str, int] = {}
     cleared = dict(row)
-    for name in row.keys() & set(_LABELS):
+    for name in cleared.keys() & set(_LABELS):
         cleared[name] = without_persons(row[name], persons, name, removed)
-    for name in row.keys() & set(_IDS):
+    for name in cleared.keys() & set(_IDS):
         if row[name] is not None and without_persons(row[name], persons, name, removed) != row[name]:
             cleared[name] = None
     cleared["error_code"] = code_without(row["error_code"], persons, removed)
-    if "source_id" in row:
+    if "source_id" in cleared:
         cleared["source_id"] = _source_id(row, persons, removed)
-    if row.get("tags") is not None:
+    if cleared.get("tags") is not None:
         tags = orjson.loads(row["tags"])
-        kept = {key: without_persons(value, persons, "tag", removed) for key, value in tags.items()}
+        kept = {
+            without_persons(key, persons, "tag", removed): without_persons(value, persons, "tag", removed)
+            for key, value in tags.items()
+        }
         cleared["tags"] = row["tags"] if kept == tags else orjson.dumps(kept).decode()
     return cleared
 
 
-def _source_id(row: Mapping[str, Any], persons: Persons, removed: dict[str, int]) -> str:
+def _source_id(row: Row, persons: Persons, removed: dict[str, int]) -> str:
     shown = source_id_without(row["source_id"], persons, removed)
     if shown == row["source_id"]:
         return shown

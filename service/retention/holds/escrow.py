@@ -158,18 +158,23 @@ class RowsToHold:
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """Rows of one account; with a `token`, of one person in it, and for holds that keep who it was."""
+    """Rows of one account; with a `token`, of one person in it, and for holds that keep who it was; or those `ids`."""
 
     account: int
     token: int | None = None
+    ids: tuple[UUID, ...] | None = None
 
     @property
     def condition(self) -> str:
         """What it adds to a statement whose last parameter so far is $4."""
+        if self.ids is not None:
+            return "AND kept.account_id = $5 AND kept.id = ANY ($6::uuid[])"
         return "AND kept.account_id = $5" + ("" if self.token is None else f" AND kept.user_token = $6 AND {PERSONAL}")
 
     @property
-    def values(self) -> tuple[int, ...]:
+    def values(self) -> tuple[object, ...]:
+        if self.ids is not None:
+            return (self.account, list(self.ids))
         return (self.account,) if self.token is None else (self.account, self.token)
 
 

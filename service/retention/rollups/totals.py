@@ -100,8 +100,9 @@ def take_with(store: Store, delete: str) -> str:
     return f"WITH {', '.join(ctes)} SELECT count(*) FROM gone"  # noqa: S608 - names of our own
 
 
-# When corrections were made is known as finely, and as long, as there are sums of that time.
-_CORRECTIONS: Final[Mapping[Store, tuple[str, ...]]] = {
+# When corrections were made is known as finely, and as long, as there are sums of that time; and a bill that is
+# reported again is known for one as long as its sum is there.
+_BESIDE: Final[Mapping[Store, tuple[str, ...]]] = {
     Store.USAGE_QUARTER: (
         """
         UPDATE correction SET bucket_at = date_trunc('day', bucket_at, 'UTC')
@@ -112,8 +113,15 @@ _CORRECTIONS: Final[Mapping[Store, tuple[str, ...]]] = {
         WHERE own_tier = $1 AND own_bucket_at >= $2 AND own_bucket_at < $3
         """,
     ),
-    Store.USAGE_DAY: ("DELETE FROM correction WHERE own_tier = $1 AND own_bucket_at >= $2 AND own_bucket_at < $3",),
+    Store.USAGE_DAY: (
+        "DELETE FROM correction WHERE own_tier = $1 AND own_bucket_at >= $2 AND own_bucket_at < $3",
+        "DELETE FROM bill_claim WHERE tier = $1 AND started_at >= $2 AND started_at < $3",
+    ),
 }
+FORGET_ACCOUNT: Final = """
+    WITH gone AS (DELETE FROM correction WHERE account_id = $1) DELETE FROM bill_claim WHERE account_id = $1
+"""
+"""Deletes what is known of an account beside its calls and sums."""
 
 
 def resting_regrouped(store: Store, column: str) -> Iterator[str]:
@@ -147,7 +155,7 @@ async def forget_empty(connection: Connection, part: Partition) -> None:
 async def forget_sums(connection: Connection, part: Partition) -> None:
     """Delete the sums of the partition's time, as the partition itself goes."""
     await _delete(connection, part, "")
-    for statement in _CORRECTIONS.get(part.store, ()):
+    for statement in _BESIDE.get(part.store, ()):
         await connection.execute(statement, part.tier, part.start, part.end)
 
 

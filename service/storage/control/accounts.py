@@ -67,7 +67,8 @@ class Accounts:
         self._newest = 0
         self._numbers: dict[tuple[int, ...], dict[str, int]] = {}
         self._missed: OrderedDict[str | int, float] = OrderedDict()
-        self._version: object = object()
+        self.version: object = object()
+        """Another object each time that something of an account was learned."""
         self._all: tuple[tuple[int, ...], frozenset[Span]] | None = None
         self.erased: set[int] = set()
         """Numbers of the accounts whose erasure has begun."""
@@ -109,7 +110,7 @@ class Accounts:
             if name.startswith(ERASED):
                 self.erased.add(number)
             self._newest = max(self._newest, number)
-            self._version, self._all = object(), None
+            self.version, self._all = object(), None
             self._numbers.clear()
 
     def _forget(self, number: int) -> None:
@@ -166,11 +167,6 @@ class Accounts:
         if isinstance(key, int):
             return 0 < key <= _NUMBER_MAX
         return len(key) <= NAME_MAX and "\0" not in key and not any("\ud800" <= letter <= "\udfff" for letter in key)
-
-    @property
-    def version(self) -> object:
-        """Another object each time that something of an account was learned."""
-        return self._version
 
     def names(self) -> Mapping[int, str]:
         """Every account that is known, name by number: grows as accounts are learned."""

@@ -151,7 +151,10 @@ class Hold(Model, metaclass=_Plain):
 
 
 class Erasure(Model, metaclass=_Plain):
-    """A request to erase a person or an account. `tokens`: the person's pseudonyms until it is carried out."""
+    """A request to erase a person or an account. `tokens`: the person's pseudonyms until it is carried out.
+
+    `sealed_user`: whom it is about, sealed, until every row was looked at; `search`: how far that came.
+    """
 
     id = fields.UUIDField(primary_key=True)
     kind = fields.CharField(max_length=8)
@@ -165,6 +168,8 @@ class Erasure(Model, metaclass=_Plain):
     unreadable_at = fields.DatetimeField(null=True)
     ledger_index = fields.BigIntField(null=True)
     restricted_at = fields.DatetimeField(null=True)
+    sealed_user = fields.BinaryField(null=True)
+    search = fields.JSONField[dict[str, list[str]] | None](null=True)
 
     class Meta(Model.Meta):
         table = "erasure"

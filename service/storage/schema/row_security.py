@@ -57,6 +57,7 @@ GUARDS: Final = (
     Guard("call_held", _READ, _BY_ACCOUNT),
     Guard("call_error_held", _READ, _BY_ACCOUNT),
     Guard("correction", _ADD, _BY_ACCOUNT),
+    Guard("bill_claim", _ADD),
     Guard("usage_delta", _ADD, _BY_ACCOUNT),
     Guard("usage_quarter", _READ, _BY_ACCOUNT),
     Guard("usage_half_hour", _READ, _BY_ACCOUNT),

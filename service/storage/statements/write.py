@@ -170,14 +170,3 @@ _GIVEN: Final[LiteralString] = f"SELECT * FROM json_to_recordset($1::json) AS gi
 
 STORE_GIVEN: Final[LiteralString] = f"WITH call_staged AS MATERIALIZED ({_GIVEN}), {_STORE}"
 """Stores the rows of one JSON array of objects, absent columns null: no temporary table, one round trip."""
-
-# From a moment on, so that partitions are left out; the ids have an index of their own.
-BILLED_AT: Final[LiteralString] = """
-SELECT source_id, account_id, min(started_at) AS started_at
-FROM call
-WHERE ($1::integer[] IS NULL OR account_id = ANY($1)) AND started_at >= $2 AND source = $3
-    AND source_id = ANY($4::text[]) AND correction_of IS NULL
-GROUP BY source_id, account_id
-ORDER BY min(started_at), account_id
-"""
-"""Whose the calls of these ids of a source are, of these accounts (null: of all), and when they began."""

@@ -75,6 +75,7 @@ class _PayloadReader:
         self._payload = payload
 
     def report(self) -> Report:
+        """The payload as the report of a call, before admission."""
         payload = self._payload
         operation = operation_of(payload.text("call_type"))
         response = Response.of(None if operation in _PLAIN else payload.fields.get("response"))

@@ -83,16 +83,20 @@ class Payload:
             return None
 
     def object(self, name: str) -> Object:
+        """The object under `name`; an empty one when there is anything else."""
         value = self.value(name)
         return value if isinstance(value, dict) else {}
 
     def text(self, name: str, characters_max: int = TEXT_CHARACTERS_MAX) -> str | None:
+        """The text, or number as text, under `name`; None for anything else and for more than `characters_max`."""
         return text_of(self.value(name), characters_max)
 
     def is_text(self, name: str) -> bool:
+        """Whether there is text under `name`, whatever it says."""
         return name in self.fields and bytes(self.fields[name]).startswith(b'"')
 
     def flag(self, name: str) -> bool | None:
+        """The boolean under `name`; None when there is anything else."""
         value = self.value(name)
         return value if isinstance(value, bool) else None
 

@@ -44,6 +44,7 @@ class Response:
 
     @property
     def model(self) -> str | None:
+        """The model that the provider says it answered with, or None."""
         return text_of(self.value("model"), ID_CHARACTERS_MAX)
 
     @property

@@ -1,0 +1,208 @@
+"""A bill is one call, however many report it at one moment, by whichever process, and whoever dies meanwhile."""
+
+import asyncio
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ingesting import ANYONE, RECENT, Ingest, eventually, ingesting
+from running import RunningService
+
+from policies import Role
+from service.access.principal import Principal
+from service.ingest.formats.litellm.adapter import read_litellm
+from service.ingest.pipeline.writer import Writer
+from service.ingest.results import RowResult, Status
+from service.retention.rollups.totals import FORGET_ACCOUNT
+
+# What the writers' own connections run or wait for.
+KILL_WRITERS = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE pid <> pg_backend_pid() AND datname = current_database() AND query LIKE '%call_staged%' AND state = 'active'
+"""
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%call_staged%' AND wait_event_type = 'Lock'"
+STORED = "SELECT source_id, name FROM call JOIN account ON account.id = account_id ORDER BY source_id, name"
+USAGE = {"prompt_tokens": 2000, "completion_tokens": 1000}
+
+
+def poll(batch: str, team: str | None, number: int = 0, made: int = 0) -> dict[str, Any]:
+    """What LiteLLM posts when `team` asks for the finished `batch`, which it says was made `made` seconds later."""
+    moment = RECENT.timestamp()
+    return {
+        "id": batch, "litellm_call_id": f"{batch} {team} {number}", "call_type": "aretrieve_batch", "status": "success",
+        "model": "", "startTime": moment, "endTime": moment + 1, "response_cost": 0.00045, **USAGE,
+        "metadata": {"usage_object": USAGE, "user_api_key_team_id": team},
+        "response": {"id": batch, "created_at": int(moment) - 3600 + made},
+        "hidden_params": {"batch_models": ["gpt-4o-mini"]},
+    }  # fmt: skip
+
+
+@pytest.fixture
+async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
+    async with ingesting(database_url, tmp_path) as ingest:
+        yield ingest
+
+
+async def report(writer: Writer, *polls: dict[str, Any], principal: Principal = ANYONE) -> list[RowResult]:
+    return await writer.submit(read_litellm(json.dumps(polls).encode()), principal, source="litellm")
+
+
+async def stored(ingest: Ingest) -> list[tuple[str, str]]:
+    return [tuple(row) for row in await ingest.fetch(STORED)]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_two_writers_bill_at_one_moment_once(ingest: Ingest, killed: bool) -> None:
+    """Both have looked for the bill and found none, and wait to store it; even if both are cut off there, it is one
+    call, and the second report is a duplicate of it."""
+    writers = [ingest.writer, await ingest.another_writer()]
+    for team in ("a", "b"):
+        await report(writers[0], poll(f"before-{team}", team))
+    async with ingest.database.owner.acquire() as connection:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE call IN SHARE ROW EXCLUSIVE MODE")
+            reports = [
+                asyncio.ensure_future(report(writer, poll("batch", team, made=made)))
+                for writer, team, made in zip(writers, "ab", (0, 3000), strict=True)
+            ]
+
+            async def all_wait() -> bool:
+                return await ingest.value(WAITING) == len(writers)
+
+            await eventually(all_wait)
+            if killed:
+                assert await ingest.value(KILL_WRITERS) == len(writers)
+        verdicts = [verdict for verdicts in await asyncio.gather(*reports) for verdict in verdicts]
+
+    assert Counter(verdict.status for verdict in verdicts) == {Status.ACCEPTED: 1, Status.DUPLICATE: 1}
+    assert len({verdict.id for verdict in verdicts}) == 1
+    assert [id_ for id_, _ in await stored(ingest)] == ["batch", "before-a", "before-b"]
+
+
+async def test_many_polls_of_many_batches_at_once(ingest: Ingest) -> None:
+    """Two writers, each batch in another order and for another team: one call a batch, in one account."""
+    writers = [ingest.writer, await ingest.another_writer()]
+    batches = [f"batch-{number}" for number in range(30)]
+    reports = []
+    for number, writer in enumerate(writers):
+        ordered = batches[number * 7 :] + batches[: number * 7]
+        reports += [report(writer, *[poll(batch, f"team-{number}", number, number * 900) for batch in ordered])]
+        reports += [report(writer, poll(batch, None, number, number)) for batch in ordered]
+    verdicts = [verdict for verdicts in await asyncio.gather(*reports) for verdict in verdicts]
+
+    assert Counter(verdict.status for verdict in verdicts) == {
+        Status.ACCEPTED: len(batches),
+        Status.DUPLICATE: (2 * len(writers) - 1) * len(batches),
+    }
+    assert Counter(id_ for id_, _ in await stored(ingest)) == dict.fromkeys(batches, 1)
+
+
+async def test_a_key_of_another_account_claims_nothing_of_others(ingest: Ingest) -> None:
+    """Whoever may write to one account cannot take another's bill by naming its batch first."""
+    accounts = await ingest.accounts.ensure(["mallory", "acme"])
+    mallory, acme = accounts["mallory"], accounts["acme"]
+    await report(ingest.writer, poll("batch", "acme"), principal=Principal("testkey3", Role.INGEST, (mallory,)))
+    for principal in (ANYONE, Principal("testkey4", Role.INGEST, (mallory, acme))):
+        await report(ingest.writer, poll("batch", "acme", 1), principal=principal)
+        await report(ingest.writer, poll("batch", "mallory", 2), principal=principal)
+
+    assert await stored(ingest) == [("batch", "acme"), ("batch", "mallory")]
+
+
+async def test_a_claim_without_its_call_is_followed(ingest: Ingest) -> None:
+    """A process that died between claim and call leaves a claim: the next poll stores the call where that says; a
+    refused report leaves none."""
+    too_old = poll("batch", "b") | {"startTime": 0.0, "endTime": 1.0, "response": {}}
+    assert [verdict.status for verdict in await report(ingest.writer, too_old)] == [Status.REJECTED]
+    await report(ingest.writer, poll("batch", "a"))
+    await ingest.fetch("DELETE FROM call")
+
+    [verdict] = await report(ingest.writer, poll("batch", "b", 1, made=3000))
+
+    assert verdict.status is Status.ACCEPTED
+    assert await stored(ingest) == [("batch", "a")]
+
+
+async def test_the_claims_of_an_account_go_with_it(ingest: Ingest) -> None:
+    """What an erased account has claimed is nobody's: a later poll is billed to whoever asks."""
+    await report(ingest.writer, poll("batch", "a"))
+    account = await ingest.accounts.find("a")
+    assert await ingest.value("SELECT count(*) FROM bill_claim WHERE account_id = $1", account) == 2
+    await ingest.fetch(FORGET_ACCOUNT, account)
+
+    await report(ingest.writer, poll("batch", "b"))
+
+    assert await stored(ingest) == [("batch", "a"), ("batch", "b")]
+
+
+# Processes ------------------------------------------------------------------------------------------------------------
+
+BATCHES = 40
+
+
+class Poller(threading.Thread):
+    """Asks for each batch until it is answered, at the same moment as the other pollers do."""
+
+    def __init__(self, service: RunningService, key: str, team: str, barrier: threading.Barrier) -> None:
+        super().__init__(daemon=True)
+        self.service, self.key, self.team, self.barrier = service, key, team, barrier
+        self.answers: list[str] = []
+
+    def run(self) -> None:
+        for number in range(BATCHES):
+            self.barrier.wait(120)
+            self.ask(json.dumps([poll(f"batch-{number}", self.team)]).encode())
+
+    def ask(self, body: bytes) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                status, _, answer = self.service.request("POST", "/v1/litellm", key=self.key, body=body)
+            except OSError:
+                status = 503
+            if status == 200:
+                self.answers.append(json.loads(answer)["results"][0]["status"])
+                return
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[RunningService]:
+    running = RunningService(tmp_path / "data", "--workers", "2")
+    yield running
+    if running.process.poll() is None:
+        running.stop()
+
+
+def test_processes_that_are_killed_bill_once(service: RunningService) -> None:
+    """Four pollers of two processes, which are killed three times meanwhile: one call a batch, and exact sums."""
+    key = service.new_key("ingest")
+    barrier = threading.Barrier(4)
+    pollers = [Poller(service, key, f"team-{number}", barrier) for number in range(4)]
+    for poller in pollers:
+        poller.start()
+    for share in (1, 2, 3):
+        while min(len(poller.answers) for poller in pollers) < share * BATCHES // 4:
+            time.sleep(0.005)
+        service.kill()
+        service.start()
+    for poller in pollers:
+        poller.join(120)
+
+    assert Counter(status for poller in pollers for status in poller.answers).keys() == {"accepted", "duplicate"}
+    lines = service.command("export", "calls").stdout.splitlines()
+    assert Counter(json.loads(line)["sourceId"] for line in lines) == {f"batch-{n}": 1 for n in range(BATCHES)}
+    since = datetime.fromtimestamp(RECENT.timestamp() - 86400, UTC).isoformat()
+    totals = service.ask(
+        service.admin_key,
+        "query ($since: DateTime!) { costs(filter: {startedAt: {gte: $since}}) { totals { amount { amount } } } }",
+        since=since,
+    )
+    assert totals["data"]["costs"]["totals"][0]["amount"]["amount"] == "0.018"
+    assert service.command("fsck").returncode == 0

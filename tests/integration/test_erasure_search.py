@@ -1,0 +1,184 @@
+"""What an erasure finds of a person in rows that are nobody's or another's: sealed messages, and names in clear."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ingesting import call
+from steward import NOW, YOUNG, Steward, failed, stewarding
+
+from policies.admission.segments import ErrorDetails, unpack_segments
+from policies.envelope import Context, data_key, open_sealed
+from service.keyring import KeyDestroyedError
+from service.retention.erasure.erased_person import open_person
+from service.retention.erasure.erasure import request_erasure
+from service.retention.erasure.erasure_record import ErasureKind, RecordedErasure, get_erasure
+from service.retention.holds.holds import lift_hold
+from service.retention.maintenance import maintain
+
+PERSON = "p7-person-9914"
+MARK = "[redacted:reported-person]"
+ROWS = "SELECT call::text FROM call UNION ALL SELECT call_error::text FROM call_error"
+KEPT = """
+    SELECT tier, occurred_at, id, account_id, sealed, rules, rule_counts FROM {table}
+    WHERE model = $1 AND sealed IS NOT NULL
+"""
+
+
+@pytest.fixture
+async def steward(database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
+    async with stewarding(database_url, tmp_path) as steward:
+        yield steward
+
+
+def naming(id_: str, message: str, **facts: Any) -> dict[str, Any]:
+    """A failed call of whomever `facts` name, whose error's text is `message`."""
+    error = {"type": f"T {PERSON}", "code": PERSON, "message": message, "parameters": facts.pop("parameters", {})}
+    report = failed(id_, YOUNG, **{"model": id_, **facts})
+    return report | {"error": report["error"] | error}
+
+
+async def erase(steward: Steward, user: str = PERSON, **options: Any) -> RecordedErasure:
+    kind, reason = ErasureKind.USER, "asked by letter"
+    return await request_erasure(
+        steward.retention, kind=kind, account="acme", user=user, reason=reason, actor="cli", **options
+    )
+
+
+async def opened(steward: Steward, model: str) -> ErrorDetails:
+    """What is sealed of the one error of `model`."""
+    (row,) = await steward.ingest.fetch(KEPT.format(table="call_error"), model)
+    day, keyring = f"{row['occurred_at']:%Y-%m-%d}", steward.retention.keyring
+    key = data_key(
+        await keyring.period_key(row["tier"], "personal", day, mint=False),
+        await keyring.account_key(row["account_id"], mint=False),
+    )
+    context = Context(row["account_id"], "call_error", row["id"].bytes, day, "personal")
+    return unpack_segments(open_sealed(row["sealed"], data_key=key, context=context))
+
+
+async def test_sealed_messages_of_other_rows_lose_the_person(steward: Steward) -> None:
+    """With no user, with another one, with the id spelled in another way: the id is gone, and the rest is there."""
+    await steward.report(
+        naming("nobody", f"user {PERSON} failed"),
+        naming("other", f"user {PERSON} failed, ask jane@example.com", user="somebody-else"),
+        naming("spelled", "user P7-PERSON-9914 and p7%2Dperson%2D9914 failed"),
+        naming("twice", f"{PERSON} and {PERSON}", parameters={"model": PERSON}),
+        naming("stranger", f"user {PERSON}4 failed"),
+        naming("elsewhere", f"user {PERSON} failed", account="other"),
+    )
+    erasure = await erase(steward)
+
+    hidden = ("reported-person", None)
+    assert (await opened(steward, "nobody")).message == ("user ", hidden, " failed")
+    assert (await opened(steward, "other")).message == (
+        "user ", hidden, " failed, ask ", ("email", "jane@example.com"),
+    )  # fmt: skip
+    assert (await opened(steward, "spelled")).message == ("user ", hidden, " and ", hidden, " failed")
+    assert (await opened(steward, "twice")).message == (hidden, " and ", hidden)
+    assert (await opened(steward, "stranger")).message == (f"user {PERSON}4 failed",)
+    assert (await opened(steward, "elsewhere")).message == (f"user {PERSON} failed",)
+    (row,) = await steward.ingest.fetch(KEPT.format(table="call_error"), "twice")
+    assert dict(zip(row["rules"], row["rule_counts"], strict=True))["reported-person"] >= 2
+    assert (
+        sum(PERSON in text for text in await steward.column(ROWS)) == 2
+    )  # the call and the error of the other account
+    assert (erasure.finished_at is not None, erasure.rows) == (True, 10)
+    assert await steward.findings() == {}
+
+
+async def test_a_common_word_is_no_persons_name(steward: Steward) -> None:
+    """Who is called `admin` is taken out where somebody names them, and the word stays where it is one."""
+    await steward.report(naming("m", "the admin console says: user admin has no quota"))
+    await erase(steward, user="admin")
+    message = (await opened(steward, "m")).message
+    assert message == ("the admin console says: user ", ("reported-person", None), " has no quota")
+
+
+async def test_names_of_operations_and_served_models_go_too(steward: Steward) -> None:
+    """Wherever a gateway put the id: in the operation, and in the name of what answered."""
+    await steward.report(call("c", started_at=YOUNG.isoformat(), account="acme"))
+    await steward.retention.owner.execute(
+        "UPDATE call SET operation = $1, served_model = $2, tags = $3", PERSON, f"ft:{PERSON}", f'{{"{PERSON}": "x"}}'
+    )
+    await erase(steward)
+    assert not any(PERSON in text for text in await steward.column(ROWS))
+    assert await steward.column("SELECT served_model FROM call") == [f"ft:{MARK}"]
+
+
+async def test_a_search_that_is_cut_short_is_gone_on_with(steward: Steward) -> None:
+    """Ended at any moment, the next round finds the rest; meanwhile the id is in no row in clear but those."""
+    await steward.report(*[naming(f"m{number}", f"user {PERSON} failed") for number in range(900)])
+    searching = asyncio.create_task(erase(steward))
+    left = "SELECT count(*) FROM call_error WHERE error_type LIKE '%p7-person%'"
+    while not 0 < await steward.value(left) < 900:
+        assert not searching.done()
+        await asyncio.sleep(0)
+    searching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await searching
+    assert await steward.value(left) > 0
+    (id_,) = await steward.column("SELECT id FROM erasure")
+    assert not any(PERSON in text for text in await steward.column("SELECT erasure::text FROM erasure"))
+
+    assert await maintain(steward.retention)
+    assert await steward.value(left) == 0
+    assert (await opened(steward, "m899")).message == ("user ", ("reported-person", None), " failed")
+    done = await get_erasure(steward.retention.owner, id_)
+    assert done is not None and (done.state, done.rows) == ("DONE", 1800)
+    assert await steward.findings() == {}
+
+
+async def test_what_takes_longer_than_the_caller_waits_is_left_to_the_worker(steward: Steward) -> None:
+    """The answer says that it is requested; the worker, which has heard of it, does it."""
+    await steward.report(naming("m", f"user {PERSON} failed"))
+    assert (await erase(steward, within_s=0.0)).state == "REQUESTED"
+    assert await maintain(steward.retention)
+    assert not any(PERSON in text for text in await steward.column(ROWS))
+
+
+async def test_at_the_end_nobody_can_tell_whom_it_was_about(steward: Steward) -> None:
+    """The sealed id goes with its key: a copy of the record that was made before tells nobody anything."""
+    await steward.report(naming("m", f"user {PERSON} failed"))
+    asked = await erase(steward, at_once=False)
+    sealed = await steward.value("SELECT sealed_user FROM erasure")
+    assert await open_person(steward.retention.keyring, asked.id, sealed) == PERSON
+    assert await maintain(steward.retention)
+
+    assert await steward.value("SELECT sealed_user FROM erasure") is None
+    assert await open_person(steward.retention.keyring, asked.id, sealed) is None
+    with pytest.raises(KeyDestroyedError):
+        await steward.retention.keyring.erasure_key(asked.id, mint=True)
+    assert await steward.findings() == {}
+
+
+async def test_copies_of_a_hold_stay_until_it_ends(steward: Steward) -> None:
+    """The hold has the message as it was, the row is without; the erasure is restricted to it, and then done."""
+    await steward.report(naming("held", f"user {PERSON} failed"), naming("free", f"user {PERSON} failed"))
+    hold = await steward.hold(model="held")
+    erasure = await erase(steward)
+    assert (erasure.state, erasure.blocked_by) == ("RESTRICTED", (hold.id,))
+    assert (await opened(steward, "held")).message == ("user ", ("reported-person", None), " failed")
+    assert await steward.column("SELECT error_code FROM call_error_held") == [PERSON]
+    assert await steward.column("SELECT model FROM call_error_held") == ["held"]
+    assert await steward.findings() == {}
+
+    await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
+    assert await maintain(steward.retention)
+    done = await get_erasure(steward.retention.owner, erasure.id)
+    assert done is not None and (done.state, done.blocked_by) == ("DONE", ())
+    assert await steward.findings() == {}
+
+
+async def test_what_nobody_can_open_stops_no_search(steward: Steward) -> None:
+    """A blob that was put into another row opens for nobody: the others are still searched."""
+    await steward.report(naming("a", f"user {PERSON} failed"), naming("b", f"user {PERSON} failed"))
+    await steward.retention.owner.execute(
+        "UPDATE call_error SET sealed = (SELECT sealed FROM call_error WHERE model = 'b') WHERE model = 'a'"
+    )
+    erasure = await erase(steward)
+    assert erasure.unreadable_at is not None and erasure.unreadable_at > NOW + timedelta(days=30)
+    assert (await opened(steward, "b")).message == ("user ", ("reported-person", None), " failed")
