@@ -4,25 +4,23 @@ The ordinary path parses, validates and runs a document for the first time, and 
 it pass. From then on the operation is answered by `service/query/rendering/row_renderer.py`: the same coercion, the
 same enforcement and pricing (remembered by everything they depend on), the same reading; only graphql-core's walk over
 every field of every row is left out. `None` instead of an answer means: take the ordinary path. It then decides as if
-nothing had been tried, so a mistake of a caller is refused, coded and placed there.
+nothing had been tried, so a mistake of a caller is refused, coded and placed there. What should have been answered and
+was not is a FallbackError, which `fallbacks.py` counts and logs.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 from graphql import (
-    DirectiveNode,
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
-    Node,
     OperationDefinitionNode,
     OperationType,
-    VariableNode,
     get_argument_values,
     located_error,
 )
@@ -31,7 +29,8 @@ from strawberry.types.execution import ExecutionResult
 
 from policies.policy.model import Policy, View
 from service.api.compiled.arguments import Arguments, signature
-from service.api.compiled.plan import Connection, Root, Shaping, root_field
+from service.api.compiled.fallbacks import COVERED, FallbackError, FallbackReason, Fallbacks, asks_for
+from service.api.compiled.plan import Connection, Root, Shaping, directive_variables, root_field
 from service.api.compiled.templates import NoTemplateError, Scalars, Template
 from service.api.execution.admission import admitted
 from service.api.execution.context import Context, Priced, charge, settle
@@ -40,7 +39,11 @@ from service.errors import RequestError
 from service.query.authorization.selection_set import SelectionReader, fragments_of
 from service.query.model.errors import QueryTimeoutError
 from service.query.model.scope import Scope
-from service.query.rendering.row_renderer import UnsupportedOperationError
+from service.query.rendering.row_renderer import (
+    UnsupportedForRoleError,
+    UnsupportedOperationError,
+    UnsupportedValueError,
+)
 
 DOCUMENTS_MAX: Final = 256
 NODES_MAX: Final = 40_000
@@ -51,7 +54,6 @@ _ADMITTED_MAX: Final = 64
 # A union written in place is made anew each time.
 _NAME: Final = (str, type(None))
 _VARIABLES: Final = (dict, type(None))
-_DIRECTIVES: Final = frozenset({"skip", "include"})
 
 Roots = list[tuple[str, Root | None]]
 """Root fields by response key; None: `__typename`."""
@@ -64,13 +66,14 @@ Asked = tuple[Roots, Requests, Priced]
 class _Variant:
     """An operation for one policy and role and one set of values of the variables that its directives name.
 
-    Holds policy and views, so that their identity stays theirs. `roots` None: not covered. `sized`: how large a page
-    is, and so what it costs, is said by a variable.
+    Holds policy and views, so that their identity stays theirs. `roots` None: not to be compiled, or not covered, which
+    `fallback` says. `sized`: how large a page is, and so what it costs, is said by a variable.
     """
 
     policy: Policy
     views: Mapping[str, View]
     roots: Roots | None
+    fallback: FallbackError | None = None
     templates: list[Template | None] | None = None
     sized: bool = False
     admitted: OrderedDict[Hashable, Priced] = field(default_factory=OrderedDict[Hashable, Priced])
@@ -84,11 +87,16 @@ class Operations:
         self._arguments = Arguments(schema)
         self._documents: OrderedDict[str, _Document] = OrderedDict()
         self._nodes = 0
+        self._fallbacks = Fallbacks()
         self.answered = 0
 
     def offer(self, query: str, document: DocumentNode, nodes: int) -> None:
         """A document of so many nodes that was validated and let pass."""
-        if len(query) <= DOCUMENT_CHARACTERS_MAX and query not in self._documents:
+        if len(query) > DOCUMENT_CHARACTERS_MAX:
+            field = asks_for(document)
+            if field is not None:
+                self._fallbacks.note(query, FallbackError(FallbackReason.SIZE, field))
+        elif query not in self._documents:
             self._documents[query] = _Document(document, nodes)
             self._nodes += nodes
             while len(self._documents) > DOCUMENTS_MAX or self._nodes > NODES_MAX:
@@ -104,7 +112,11 @@ class Operations:
             return None
         self._documents.move_to_end(query)
         operation = document.operation(name, self._schema, self._arguments)
-        result = await operation.answer(variables or {}, context) if operation is not None else None
+        try:
+            result = await operation.answer(variables or {}, context) if operation is not None else None
+        except FallbackError as fallback:
+            self._fallbacks.note(query, fallback)
+            result = None
         context.ordinary = result is None
         self.answered += result is not None
         return result
@@ -149,14 +161,14 @@ class _Operation:
         self._node = operation
         self._fragments = fragments_of(document)
         self._arguments = arguments
-        self._flags = _directive_variables(document)
+        self._flags = directive_variables(document)
         self._scalars: Scalars | None = None
         self._variants: OrderedDict[Hashable, _Variant] = OrderedDict()
 
     async def answer(self, variables: dict[str, Any], context: Context) -> ExecutionResult | None:
         """The answer for these variables, already charged; None where the ordinary path has to answer."""
         if self._flags is None:
-            return None
+            raise FallbackError(FallbackReason.OPERATION, self._node.operation.value)
         simple = self._scalars.coerced(variables) if self._scalars is not None else None
         variant = None if simple is None else self._known(simple, context.scope)
         if simple is None or variant is None:
@@ -199,6 +211,8 @@ class _Operation:
         if isinstance(values, list):
             return None
         variant = self._variant(values, context.scope)
+        if variant.fallback is not None:
+            raise FallbackError(variant.fallback.reason, variant.fallback.field)
         if variant.roots is None:
             return None
         try:
@@ -223,10 +237,7 @@ class _Operation:
         key = self._key(values.coerced, scope)
         variant = self._variants.get(key)
         if variant is None:
-            roots = self._compiled(values, scope)
-            templates = self._templates(roots, values) if roots is not None else None
-            sized = any(template and template.sized for template in templates or ())
-            variant = _Variant(scope.policy, scope.views, roots, templates, sized)
+            variant = self._compiled(values, scope)
             self._variants[key] = variant
             while len(self._variants) > _VARIANTS_MAX:
                 self._variants.popitem(last=False)
@@ -245,17 +256,33 @@ class _Operation:
             raise NoTemplateError  # a report takes far longer than its arguments
         return Template(root.table, self._definition(root), root.nodes[0], values, self._arguments)
 
-    def _compiled(self, values: VariableValues, scope: Scope) -> Roots | None:
+    def _compiled(self, values: VariableValues, scope: Scope) -> _Variant:
+        try:
+            roots = self._roots(values, scope)
+        except FallbackError as fallback:
+            return _Variant(scope.policy, scope.views, None, fallback)
+        templates = self._templates(roots, values) if roots is not None else None
+        sized = any(template and template.sized for template in templates or ())
+        return _Variant(scope.policy, scope.views, roots, None, templates, sized)
+
+    def _roots(self, values: VariableValues, scope: Scope) -> Roots | None:
+        """The root fields, or None where there is one that is not to be compiled, or nothing but `__typename`."""
         shaping = Shaping(self._schema, self._fragments, values)
         document = SelectionReader(self._fragments, values.coerced)
-        roots: Roots = []
-        try:
-            for key, details in shaping.roots(self._node).items():
-                meta = details[0].node.name.value == "__typename"
-                roots.append((key, None if meta else root_field(shaping, self._node, document, key, details, scope)))
-        except (UnsupportedOperationError, RecursionError):
+        asked = {key: (details[0].node.name.value, details) for key, details in shaping.roots(self._node).items()}
+        names = {name for name, _ in asked.values()}
+        if not names <= COVERED or names == {"__typename"}:
             return None
-        return roots if any(root is not None for _, root in roots) else None
+        roots: Roots = []
+        for key, (name, details) in asked.items():
+            try:
+                meta = name == "__typename"
+                roots.append((key, None if meta else root_field(shaping, self._node, document, key, details, scope)))
+            except UnsupportedForRoleError as error:
+                raise FallbackError(FallbackReason.ROLE, name) from error
+            except (UnsupportedOperationError, RecursionError) as error:
+                raise FallbackError(FallbackReason.OPERATION, name) from error
+        return roots
 
     def _given(self, root: Root | None, values: VariableValues) -> dict[str, Any]:
         if root is None:
@@ -284,11 +311,13 @@ async def _run(roots: Roots, requests: Requests, priced: Priced, context: Contex
     errors: list[GraphQLError] = []
     try:
         answers = await _answers(roots, requests, context)
-    except Exception:
+    except (FallbackError, GraphQLError) as error:
         # The ordinary path meets it again, places it, and logs it.
         context.bucket.give_back(context.requested_cost)
         context.requested_cost = 0
         context.sizes.clear()
+        if isinstance(error, FallbackError):
+            raise
         return None
     for (key, _), answer in zip(roots, answers, strict=True):
         failed = isinstance(answer, _Failed)
@@ -319,6 +348,11 @@ async def _root(root: Any, make_request: Any, context: Context) -> "dict[str, An
         return await root.answer(context, make_request)
     except (RequestError, QueryTimeoutError) as error:
         return _Failed(located_error(error, root.nodes, [root.key]))
+    except GraphQLError:
+        raise  # an argument that the ordinary path refuses
+    except Exception as error:
+        reason = FallbackReason.VALUE if isinstance(error, UnsupportedValueError) else FallbackReason.FAILURE
+        raise FallbackError(reason, root.nodes[0].name.value) from error
 
 
 def _charged(priced: Priced, context: Context) -> bool:
@@ -334,27 +368,3 @@ class _Failed(NamedTuple):
     """In place of the data of a root field."""
 
     error: GraphQLError
-
-
-def _directive_variables(document: DocumentNode) -> tuple[str, ...] | None:
-    """The variables that decide what is included; None when a directive is not one of those that do."""
-    names: set[str] = set()
-    for node in _nodes(document):
-        if isinstance(node, DirectiveNode):
-            if node.name.value not in _DIRECTIVES:
-                return None
-            names |= {inner.name.value for inner in _nodes(node) if isinstance(inner, VariableNode)}
-    return tuple(sorted(names))
-
-
-def _nodes(start: Node) -> Iterator[Node]:
-    pending = [start]
-    while pending:
-        node = pending.pop()
-        yield node
-        for key in node.keys:
-            value = getattr(node, key, None)
-            if isinstance(value, Node):
-                pending.append(value)
-            elif isinstance(value, list | tuple):
-                pending += [item for item in value if isinstance(item, Node)]

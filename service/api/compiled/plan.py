@@ -4,15 +4,19 @@ Only `calls`, `errors` and `costs` are covered, and of them what `Shape`s can sa
 UnsupportedOperationError, and the operation takes Strawberry's ordinary path.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from graphql import (
+    DirectiveNode,
+    DocumentNode,
     FieldNode,
     GraphQLObjectType,
     GraphQLSchema,
+    Node,
     OperationDefinitionNode,
+    VariableNode,
     get_named_type,
     is_non_null_type,
 )
@@ -35,6 +39,7 @@ _CONNECTION: Final = frozenset({"__typename", "nodes", "edges", "pageInfo", "tot
 _EDGE: Final = frozenset({"__typename", "cursor", "node"})
 _PAGE_INFO: Final = frozenset({"__typename", "hasNextPage", "hasPreviousPage", "startCursor", "endCursor"})
 _ENTRIES_MAX: Final = 500
+_DIRECTIVES: Final = frozenset({"skip", "include"})
 
 
 class Shaping:
@@ -195,3 +200,27 @@ def _page_info(entry: SelectedField, page: Page) -> dict[str, Any]:
             case _:
                 data[part.key] = entry.nested.type
     return data
+
+
+def directive_variables(document: DocumentNode) -> tuple[str, ...] | None:
+    """The variables that decide what is included; None when a directive is not one of those that do."""
+    names: set[str] = set()
+    for node in _nodes(document):
+        if isinstance(node, DirectiveNode):
+            if node.name.value not in _DIRECTIVES:
+                return None
+            names |= {inner.name.value for inner in _nodes(node) if isinstance(inner, VariableNode)}
+    return tuple(sorted(names))
+
+
+def _nodes(start: Node) -> Iterator[Node]:
+    pending = [start]
+    while pending:
+        node = pending.pop()
+        yield node
+        for key in node.keys:
+            value = getattr(node, key, None)
+            if isinstance(value, Node):
+                pending.append(value)
+            elif isinstance(value, list | tuple):
+                pending += [item for item in value if isinstance(item, Node)]

@@ -44,6 +44,10 @@ class UnsupportedOperationError(Exception):
     """The operation asks for what the compiled form does not cover."""
 
 
+class UnsupportedForRoleError(UnsupportedOperationError):
+    """The role does not see what the schema promises: graphql-core says what is wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """What rows are made into: dicts of JSON values, or objects of these classes, by the type's name in the schema."""
@@ -154,9 +158,8 @@ class RowLoop:
         if entry.field == "__typename":
             return repr(self.shape.type)
         if entry.field not in self._seen:
-            # Not for this role. Where the schema promises a value, graphql-core says what is wrong.
             if entry.required:
-                raise UnsupportedOperationError
+                raise UnsupportedForRoleError
             return "None"
         if entry in self.nested:
             return f"nested_{self.nested.index(entry)}"
@@ -274,4 +277,13 @@ def _column(rows: Sequence[Row], name: str) -> list[Any]:
     return list(map(itemgetter(list(rows[0].keys()).index(name)), rows))
 
 
-__all__ = ["Form", "RowLoop", "Rows", "SelectedField", "Shape", "UnsupportedOperationError", "UnsupportedValueError"]
+__all__ = [
+    "Form",
+    "RowLoop",
+    "Rows",
+    "SelectedField",
+    "Shape",
+    "UnsupportedForRoleError",
+    "UnsupportedOperationError",
+    "UnsupportedValueError",
+]
