@@ -47,7 +47,7 @@ from policies import Role, Store
 from policies.retention import Partition, partition_bounds
 from service.access.principal import Principal
 from service.ingest.formats.native.reader import read_native
-from service.ingest.pipeline.writer import Writer
+from service.ingest.pipeline.writer import Writer, as_read
 from service.ingest.prices.price_file import load_prices
 from service.ingest.setup import rules_in_force
 from service.retention.purge.runner import run_purge
@@ -238,7 +238,7 @@ async def _write(writer: Writer, waits: list[Wait], ended: asyncio.Event) -> Non
         ]  # fmt: skip
         body = json.dumps(rows).encode()
         begin = time.perf_counter()
-        verdicts = await writer.submit(read_native(body), principal, source="native")
+        verdicts = await writer.submit(read_native(body), as_read, principal, source="native")
         waits.append((begin, time.perf_counter() - begin))
         assert all(verdict.status == "accepted" for verdict in verdicts)
         await asyncio.sleep(_THINK_S)

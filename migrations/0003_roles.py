@@ -1,4 +1,4 @@
-"""The walls: two roles for the service, and row-level security on everything that belongs to an account.
+"""Two roles for the service, and row-level security on everything that belongs to an account.
 
 `calledger_app` sees the accounts of the setting `calledger.accounts`, and nothing when it is not set.
 `calledger_app_all` sees every account: it serves keys that are bound to none, and the writer. A second role, since
@@ -14,7 +14,7 @@ STORES = ("call", "call_error", "usage_quarter", "usage_day", "usage_delta", "ca
 CONTROL = ("installation", "account", "account_tier", "api_key", "policy_version", "purge_run")
 
 # Roles belong to the whole cluster: another database may have made them, at this very moment too. An owner that may
-# not make roles goes on without them, and `calledger status` names the missing walls.
+# not make roles goes on without them, and `calledger status` names the missing protections.
 CREATE_ROLES = """
 DO $$
 DECLARE

@@ -1,4 +1,4 @@
-"""Policies that wait for a second admin, who approved what, and the wall around the policy in force.
+"""Policies that wait for a second admin, who approved what, and the privileges on the policy in force.
 
 Only the owner puts a policy in force: whoever gets a statement of the service's roles into the database must not be
 able to write the law that the service then obeys. What waits for approval those roles do not even read.

@@ -23,7 +23,9 @@ class CommandEntry(NamedTuple):
 
 COMMANDS: Final = (
     CommandEntry("serve", "service.serve", "Run the service."),
-    CommandEntry("status", "service.status", "Say what runs here: database, policy, keyring, windows, missing walls."),
+    CommandEntry(
+        "status", "service.status", "Say what runs here: database, policy, keyring, windows, missing protections."
+    ),
     CommandEntry("keys", "keys.keys", "Make, list and end API keys.", is_noun=True),
     CommandEntry("keyring", "keys.keyring", "See the keys that seal, and change what wraps them.", is_noun=True),
     CommandEntry("accounts", "data.accounts", "Show accounts and their tiers.", is_noun=True),

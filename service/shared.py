@@ -1,4 +1,4 @@
-"""Memory that the processes of one service share: what keys may still spend, and what each process has counted.
+"""Memory that the processes of one service share: what keys may still spend.
 
 `serve` with several workers makes it and hands it to them as an open file without a name: it ends with them. Levels
 are changed under a lock of the kernel on the few bytes that they are, which a process that dies lets go of.
@@ -26,8 +26,6 @@ _SLOTS: Final = 2**14
 _PROBES: Final = 32
 _LEVEL: Final = struct.Struct("=Qdd")
 _LEVELS_BYTES: Final = _SLOTS * _LEVEL.size
-_COUNTS: Final = 256
-"""Figures that each process has room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +43,16 @@ class Shared:
         if FD not in environment:
             return None
         fd, (worker, workers) = int(environment[FD]), map(int, environment[NUMBER].split("/"))
-        return cls(mmap(fd, _size(workers)), fd, worker, workers)
+        return cls(mmap(fd, _LEVELS_BYTES), fd, worker, workers)
 
     def level(self, key: str, capacity: int) -> "Level":
         """What is left of the budget of `key`, the same for all processes."""
         return Level(self, key, capacity)
 
-    def counts(self, worker: int | None = None) -> "memoryview[float]":
-        """The figures of one process (None: this one), as doubles. Only the process itself writes them."""
-        start = _LEVELS_BYTES + (self.worker if worker is None else worker) * _COUNTS * 8
-        return memoryview(self.memory)[start : start + _COUNTS * 8].cast("d")
-
     @contextmanager
     def locked(self, slot: int) -> Iterator[None]:
         """No other process is in here for the same slot (-1: to give slots out)."""
-        place = _size(self.workers) if slot < 0 else slot * _LEVEL.size
+        place = _LEVELS_BYTES if slot < 0 else slot * _LEVEL.size
         fcntl.lockf(self.fd, fcntl.LOCK_EX, _LEVEL.size, place)
         try:
             yield
@@ -121,13 +114,9 @@ class Level:
 def shared_memory(workers: int) -> Iterator[tuple[int, Sequence[Mapping[str, str]]]]:
     """The memory of `workers` processes, as a descriptor to pass on, and what the environment of each says of it."""
     with tempfile.TemporaryFile() as file, tempfile.TemporaryDirectory(prefix="calledger-metrics-") as metrics:
-        file.truncate(_size(workers))
+        file.truncate(_LEVELS_BYTES)
         fd = file.fileno()
         yield fd, [{FD: str(fd), NUMBER: f"{n}/{workers}", METRICS: metrics} for n in range(workers)]
-
-
-def _size(workers: int) -> int:
-    return _LEVELS_BYTES + workers * _COUNTS * 8
 
 
 def worker_memory() -> Shared | None:

@@ -17,7 +17,7 @@ from policies.policy.model import Policy
 from service.access.authenticate import Authenticator
 from service.access.principal import Principal
 from service.ingest.formats.native.reader import read_native
-from service.ingest.pipeline.writer import Writer
+from service.ingest.pipeline.writer import Writer, as_read
 from service.ingest.prices.price_file import load_prices
 from service.ingest.prices.price_list import Prices
 from service.ingest.results import RowResult
@@ -64,7 +64,7 @@ class Ingest:
 
     async def report(self, *rows: dict[str, Any], principal: Principal = ANYONE) -> list[RowResult]:
         """Send native rows as they would come over HTTP."""
-        return await self.writer.submit(read_native(body(*rows)), principal, source="native")
+        return await self.writer.submit(read_native(body(*rows)), as_read, principal, source="native")
 
     async def fetch(self, statement: str, *values: Any) -> list[Any]:
         return await self.database.owner.fetch(statement, *values)

@@ -26,7 +26,7 @@ _NAMES: Final = {
     "Call.organization": "organization",
     "Call.normalizedError": "normalized_error",
 }
-_FREE_TEXT: Final = "normalized_error"
+_WORD: Final = re.compile(r"[\w./-]+")
 _FIGURES: Final = {"Call.attempt": "attempt", "Call.cacheHit": "cache_hit", "Call.units": "units"}
 
 
@@ -82,7 +82,9 @@ class AttributeAdmission:
                 count(removed, name)
                 return None
             return clean
-        admit = self._texts.optional if name == _FREE_TEXT else self._texts.identifier
+        # A word of the gateway's own is no less random than its ids; anything more is free text.
+        is_free_text = name == "normalized_error" and _WORD.fullmatch(text) is None
+        admit = self._texts.optional if is_free_text else self._texts.identifier
         return admit(text, NAME_CHARS_MAX, name, removed)
 
     def _remember(self, attributes: Attributes, admitted: Attributes) -> None:

@@ -18,7 +18,6 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
     """Mount `/graphql`. Raises SchemaCoverageError when the schema shows what the policy says nothing of."""
     # Here, so that `python -m service.api.schema` is the only one to load the schema's module.
     from service.api.execution.limits import Buckets
-    from service.api.execution.metrics import TIMINGS
     from service.api.http import LedgerView
     from service.api.schema import build_schema
     from service.query.authorization.enforcement import check_schema
@@ -32,9 +31,6 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
 
     check(runtime.applied.policy)
     runtime.check_policy = check
-    shared = worker_memory()
-    if shared is not None:
-        TIMINGS.share(shared)
-    view = LedgerView(schema, runtime, Buckets(runtime.settings.rate_limit_per_minute, shared))
+    view = LedgerView(schema, runtime, Buckets(runtime.settings.rate_limit_per_minute, worker_memory()))
     app.router.add_route("*", "/graphql", view)
     app[GRAPHQL] = view

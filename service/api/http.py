@@ -5,7 +5,7 @@ who accept `application/graphql-response+json`; everyone else gets 200 for a wel
 """
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ from service.query.model.errors import BadInputError
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.runtime.runtime import Runtime
-from service.storage.errors import DatabaseAwayError, is_away
+from service.storage.errors import DatabaseUnavailableError, is_unavailable
 
 log = get_logger()
 
@@ -45,7 +45,6 @@ _METHODS: Final = {"GET", "POST"}
 _CONTENT_TYPES: Final = {name: f"{name}; charset=utf-8" for name in (JSON, GRAPHQL_JSON)}
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _SCOPES_MAX: Final = 4096
-_PLAIN_POSTS_MAX: Final = 256
 _REFUSALS: Final = (UnauthenticatedError, web.HTTPRequestEntityTooLarge, HTTPException, BadInputError, ServiceError)
 _STATUSES: Final = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429, Code.FORBIDDEN: 403, Code.UNAVAILABLE: 503}
 _AGAIN: Final = {"Retry-After": "2"}
@@ -69,7 +68,8 @@ class LedgerView(GraphQLView[Context, None]):
 
     def __init__(self, schema: CalledgerSchema, runtime: Runtime, buckets: Buckets) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
-        self._schema = schema
+        assert schema.compiled is not None, "only tests build a schema without"
+        self._compiled = schema.compiled
         self._runtime = runtime
         self._buckets = buckets
         self._authenticate = runtime.authenticator.authenticate
@@ -83,20 +83,8 @@ class LedgerView(GraphQLView[Context, None]):
         self._policy: Policy | None = None
         self._views: dict[Role, Mapping[str, View]] = {}
         self._scopes: dict[str, tuple[Principal, Scope]] = {}
-        self._plain_posts: dict[Hashable, str] = {}
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        manner = _manner(request)
-        media_type = self._plain_posts.get(manner)
-        if media_type is None or not _length_known(request):
-            return await self._examined(request, manner)
-        try:
-            return await self._posted(request, media_type)
-        except _REFUSALS as error:
-            return _refused(error, media_type)
-
-    async def _examined(self, request: web.Request, manner: Hashable) -> web.StreamResponse:
-        """The answer to a request of a manner that was not met before, or that has to be looked at each time."""
         media_type = _negotiated(request.headers.get("Accept"))
         if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
             return await self._not_upgraded(request)
@@ -111,9 +99,7 @@ class LedgerView(GraphQLView[Context, None]):
             request = request.clone(client_max_size=BODY_BYTES_MAX)
         try:
             if _plain_post(request):
-                response = await self._posted(request, media_type)
-                self._remember(manner, media_type)
-                return response
+                return await self._posted(request, media_type)
             request[_EXCHANGE] = _Exchange(media_type)
             return self._finished(request, await self.run(request=request))
         except _REFUSALS as error:
@@ -130,11 +116,6 @@ class LedgerView(GraphQLView[Context, None]):
         response.force_close()
         return response
 
-    def _remember(self, manner: Hashable, media_type: str) -> None:
-        if len(self._plain_posts) >= _PLAIN_POSTS_MAX:
-            self._plain_posts.clear()
-        self._plain_posts[manner] = media_type
-
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401, ARG002 - Strawberry's adapter
         """Never: the console at `/` is the only page."""
         return False
@@ -144,8 +125,8 @@ class LedgerView(GraphQLView[Context, None]):
         context = await self._context(request)
         asked = _asked(await request.read())
         if asked is not None:
-            result = await self._schema.answer_compiled(
-                asked["query"], asked.get("variables"), context, asked.get("operationName")
+            result = await self._compiled.answer(
+                asked["query"], asked.get("operationName"), asked.get("variables"), context
             )
             if result is not None:
                 answer, status = _body_of(result)
@@ -169,8 +150,8 @@ class LedgerView(GraphQLView[Context, None]):
             if self._reader is None:
                 self._reader = await Reader.open(runtime.database, runtime.accounts, runtime.keyring)
         except Exception as error:
-            if is_away(error):
-                raise DatabaseAwayError from error
+            if is_unavailable(error):
+                raise DatabaseUnavailableError from error
             raise
         scope = self._scope_of(principal, runtime.applied.policy)
         bucket = self._buckets.of(principal.key_id)
@@ -247,24 +228,6 @@ def _encoded(answer: Any) -> bytes:  # noqa: ANN401 - JSON values
         return orjson.dumps(answer)
     except TypeError:  # a lone surrogate that was quoted in an error, or an integer beyond 64 bits
         return json.dumps(answer).encode()
-
-
-def _manner(request: web.Request) -> Hashable:
-    """By what a request is a plain POST or none, but for its length: what passed once is not parsed again."""
-    headers = request.headers
-    given = headers.get
-    return (
-        request.method,
-        given(hdrs.ACCEPT),
-        given(hdrs.CONTENT_TYPE),
-        given(hdrs.CONTENT_ENCODING),
-        hdrs.UPGRADE in headers,
-    )
-
-
-def _length_known(request: web.Request) -> bool:
-    length = request.content_length
-    return length is not None and length <= BODY_BYTES_MAX
 
 
 def _plain_post(request: web.Request) -> bool:

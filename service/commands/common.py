@@ -20,7 +20,7 @@ from service.errors import ServiceError
 from service.logs import configure_logs
 from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings, load_settings
-from service.storage.errors import DatabaseAwayError
+from service.storage.errors import DatabaseUnavailableError
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ def run(work: Callable[[], Awaitable[T]], *, serving: bool = False) -> T:
     """Run a command's coroutine; Ctrl-C ends it with exit code 130 and no traceback.
 
     `serving`: on uvloop, which spends less on each request than asyncio's own loop.
-    Raises DatabaseAwayError when the database went away under it, ServiceError when it refused a statement.
+    Raises DatabaseUnavailableError when the database went away under it, ServiceError when it refused a statement.
     """
 
     async def awaited() -> T:
@@ -84,13 +84,13 @@ def run(work: Callable[[], Awaitable[T]], *, serving: bool = False) -> T:
     except BrokenPipeError:
         raise
     except _AWAY as error:
-        raise DatabaseAwayError(
+        raise DatabaseUnavailableError(
             f"the database went away in the middle of this ({type(error).__name__}); try again"
         ) from error
     except (asyncpg.PostgresError, BaseORMException) as error:
         raise ServiceError(
             f"the database refused a statement ({type(error).__name__}); its log may say more, and `calledger status` "
-            "which of its walls are missing"
+            "which of its protections are missing"
         ) from error
 
 

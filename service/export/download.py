@@ -17,7 +17,7 @@ from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.http import refusal
 from service.runtime.runtime import Runtime
 from service.storage.control.exports import ExportRecord, ExportState, get_export
-from service.storage.errors import DatabaseAwayError
+from service.storage.errors import DatabaseUnavailableError
 
 PATH: Final = "/v1/exports/{id}"
 _CHUNK_BYTES: Final = 2**17
@@ -53,10 +53,10 @@ class Download:
             async with self._runtime.database.reading(principal.accounts) as connection:
                 record = await get_export(connection, id_)
         except DATABASE_FAULTS as error:
-            raise DatabaseAwayError from error
+            raise DatabaseUnavailableError from error
         if record is None or record.state is not ExportState.READY:
             return None
-        return record if record.reached_by(principal, self._runtime.applied.policy) else None
+        return record if record.may_be_read_by(principal, self._runtime.applied.policy) else None
 
     async def _opened(self, record: ExportRecord) -> BinaryIO | None:
         assert record.bytes is not None, "what is ready has a size"

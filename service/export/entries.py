@@ -10,10 +10,10 @@ from policies import Role
 from service.api.exports.types import encode_export_id
 from service.ledger import LedgerKind
 from service.runtime.runtime import Runtime
-from service.storage.control.exports import ExportRecord, Written
+from service.storage.control.exports import ExportRecord, WrittenExport
 
 
-def export_facts(record: ExportRecord, written: Written) -> dict[str, Any]:
+def export_facts(record: ExportRecord, written: WrittenExport) -> dict[str, Any]:
     """Of a file that a key asked for."""
     return {
         "export": encode_export_id(record.id),

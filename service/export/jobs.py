@@ -25,9 +25,9 @@ from service.storage.connection import Connection
 from service.storage.control.exports import (
     ExportKind,
     ExportRecord,
-    Written,
+    WrittenExport,
     claim_export,
-    end_exports,
+    end_expired_exports,
     exports_with_files,
     fail_export,
     finish_export,
@@ -78,7 +78,7 @@ class ExportWriter:
 
     async def tidy(self) -> None:
         """End what is over, and remove every file that is nobody's."""
-        await end_exports(self._owner)
+        await end_expired_exports(self._owner)
         # In this order: a file that comes meanwhile is not among the names.
         names = await asyncio.to_thread(self._folder.names)
         await asyncio.to_thread(self._folder.sweep, names, await exports_with_files(self._owner))
@@ -140,11 +140,11 @@ class ExportWriter:
             counts = {"rows": count, "bytes": draft.bytes, "sha256": draft.sha256}
             manifest = orjson.dumps(said | counts, option=orjson.OPT_SORT_KEYS).decode()
             await asyncio.to_thread(draft.keep)
-        written = Written(count, draft.bytes, draft.sha256, manifest)
+        written = WrittenExport(count, draft.bytes, draft.sha256, manifest)
         if not await self._finished(record, worker, written):
             await asyncio.to_thread(self._folder.remove, record.id)
 
-    async def _finished(self, record: ExportRecord, worker: int, written: Written) -> bool:
+    async def _finished(self, record: ExportRecord, worker: int, written: WrittenExport) -> bool:
         """Make the file one that can be fetched, and rows that can be fetched an entry of the ledger; False: it is not
         ours any more."""
         lifetime = timedelta(hours=self._runtime.settings.export_hours)

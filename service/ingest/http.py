@@ -23,7 +23,7 @@ from service.ingest.pipeline.writer import Writer
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
 from service.ingest.results import RowResult, Status
-from service.storage.errors import DatabaseAwayError
+from service.storage.errors import DatabaseUnavailableError
 
 RETRY_AFTER_S: Final = 2
 _SLICE_ROWS: Final = 2000
@@ -91,7 +91,7 @@ class Desk:
             raise ForbiddenError("reporting calls needs a key of the role `ingest` or `admin`")
         body = await read_body(request, max_bytes=self._max_body_bytes)
         texts = await in_turns(splitting(body))
-        verdicts = await self._writer.submit_texts(texts, form.reader(body), principal, source=form.source)
+        verdicts = await self._writer.submit(texts, form.reader(body), principal, source=form.source)
         await self._refusals.refuse_rows(form.source, principal, verdicts)
         return web.Response(body=await answer(verdicts), content_type="application/json")
 
@@ -99,7 +99,7 @@ class Desk:
         try:
             return await self._authenticator.authenticate(request.headers.get("Authorization"))
         except DATABASE_FAULTS as error:
-            raise DatabaseAwayError from error
+            raise DatabaseUnavailableError from error
 
     def _refuse(self, request: web.Request, form: WireFormat, known: Sequence[Principal], reason: Refusal) -> None:
         principal = known[0] if known else None

@@ -16,7 +16,7 @@ from service.ledger.errors import LedgerRangeError, LedgerSignerError
 from service.ledger.signed_checkpoint import SignedCheckpoint
 from service.ledger.store import Ledger, Selection
 from service.storage.connection import Connection
-from service.storage.control.exports import Asker, ExportKind, ExportRecord, add_export
+from service.storage.control.exports import ExportKind, ExportRecord, Requester, add_export
 
 _CLOCK: Final = "SELECT clock_timestamp()"
 _POLICIES: Final = "SELECT version, digest, document FROM policy_version WHERE digest = ANY ($1) ORDER BY version"
@@ -96,7 +96,7 @@ async def record_evidence(
 
 
 async def request_evidence(
-    ledger: Ledger, span: EntryRange, id_: UUID, name: str, asker: Asker, policy: str
+    ledger: Ledger, span: EntryRange, id_: UUID, name: str, asker: Requester, policy: str
 ) -> tuple[ExportRecord, SignedCheckpoint]:
     """Put a bundle into the queue of exports, in the transaction that ledgers it; what it ends at comes with it.
 

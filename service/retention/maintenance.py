@@ -47,7 +47,7 @@ async def maintain(context: RetentionContext) -> bool:
     """One round; whether all of it was done."""
 
     async def ahead() -> None:
-        await context.partitions.ahead(context.policy(), await context.owner.fetchval("SELECT clock_timestamp()"))
+        await context.partitions.make_ahead(context.policy(), await context.owner.fetchval("SELECT clock_timestamp()"))
 
     async def holds() -> None:
         await lift_expired(context)

@@ -10,7 +10,6 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from service import api, console, export, ingest
 from service.api.execution.limits import BODY_BYTES_MAX
-from service.api.execution.metrics import TIMINGS
 from service.keyring.watch import reason_unusable
 from service.logs import get_logger
 from service.runtime.runtime import Runtime
@@ -62,11 +61,15 @@ class Runner(web.AppRunner):
         self._front = front
 
     async def _make_server(self) -> web.Server:
-        server = await super()._make_server()
-        server.request_handler = self._front.before(server.request_handler)
-        # aiohttp has no parameter for the class of its connections.
-        server.__class__ = _Server
-        return server
+        made = await super()._make_server()
+        # aiohttp has no parameter for the class of its connections: the server is made once more, as one of ours.
+        return _Server(
+            self._front.before(made.request_handler),
+            request_factory=made.request_factory,
+            handler_cancellation=made.handler_cancellation,
+            loop=made._loop,
+            **made._kwargs,
+        )
 
 
 async def _healthz(_: web.Request) -> web.Response:
@@ -110,5 +113,4 @@ async def _metrics(_: web.Request) -> web.Response:
     if METRICS in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
-        registry.register(TIMINGS)
     return web.Response(body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"})

@@ -58,7 +58,7 @@ def _attention(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
         "policy": runtime.reload_policy,
         "accounts": runtime.accounts.refresh,
     }
-    listening = listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.heard})
+    listening = listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.on_notice})
     return [listening, runtime.authenticator.note_uses_for_ever()]
 
 

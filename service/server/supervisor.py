@@ -51,8 +51,8 @@ async def serve(settings: Settings, announce: Announce, prepare: Callable[[Runti
         async with open_runtime(settings, serving=True) as runtime:
             if prepare is not None:
                 await prepare(runtime)
-            for wall in runtime.database.missing_walls:
-                log.warning("a wall is missing", wall=wall)
+            for protection in runtime.database.missing_protections:
+                log.warning("a protection is missing", wall=protection)
             await _begin(runtime)
             await _serve_until(stop, settings, runtime, listener, loading, announce)
 
@@ -136,7 +136,7 @@ def _housekeeping(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
         maintain_for_ever(runtime.retention, wake=wake),
         Compaction(runtime.database.owner, ensure=ensure).fold_for_ever(),
         runtime.keeper.keep_for_ever(),
-        listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.heard}),
+        listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.on_notice}),
         say_differences(runtime.retention),
         watch_for_ever(runtime.keyring),
     ]

@@ -1,1 +1,1 @@
-"""Where calls lie: PostgreSQL, its roles, partitions and migrations."""
+"""The database in which calls are stored: PostgreSQL, its roles, partitions and migrations."""

@@ -1,9 +1,9 @@
-"""Connections to PostgreSQL, one pool a role.
+"""Connections to PostgreSQL, one pool per role.
 
-owner       migrates, maintains partitions, folds deltas; as the address says
-writer      inserts what admission let through; role `calledger_app_all`, binary codecs, for COPY
-reading()   serves queries: role `calledger_app` under row-level security for keys that are bound to accounts,
-            role `calledger_app_all` for keys that are not; text codecs, so that numbers travel exactly
+- `owner` migrates, maintains partitions and compacts usage deltas; it acts as the user of the address
+- `writer` inserts admitted calls; it has the role `calledger_app_all` and binary codecs, for COPY
+- `reading()` serves queries; for keys that are bound to accounts it has the role `calledger_app` under row-level
+  security, for other keys the role `calledger_app_all`; text codecs keep numbers exact
 """
 
 from typing import Any
@@ -24,12 +24,12 @@ _BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = curre
 
 
 def uuid_of(value: UUID | str) -> UUID:
-    """A uuid of a row: connections for reading give it as text."""
+    """The UUID in a row, which connections for reading return as text."""
     return value if isinstance(value, UUID) else UUID(value)
 
 
 class ScopedConnection(asyncpg.Connection):
-    """A connection that remembers whose rows it may see."""
+    """A connection that remembers which accounts' rows it may see."""
 
     __slots__ = ("_accounts",)
 
@@ -38,7 +38,7 @@ class ScopedConnection(asyncpg.Connection):
         self._accounts: tuple[int, ...] | None = None
 
     async def see_only(self, accounts: tuple[int, ...]) -> None:
-        """Set the second wall to `accounts`; costs a round trip only when they differ from the last ones."""
+        """Set row-level security to `accounts`; a round trip only when they differ from the last ones."""
         if accounts != self._accounts:
             self._accounts = None
             await self.execute(
@@ -48,7 +48,7 @@ class ScopedConnection(asyncpg.Connection):
 
 
 async def _no_reset(_: object) -> None:
-    """Connections carry no state between requests but the scope, which is set anew; a reset would be a round trip."""
+    """Do nothing: connections keep no state between requests but the scope, which is set anew."""
 
 
 async def _text_codecs(connection: Connection) -> None:
@@ -58,7 +58,7 @@ async def _text_codecs(connection: Connection) -> None:
 
 
 class Database:
-    """The pools, and the walls that this server lacks (`missing_walls`, in words)."""
+    """The pools, and in words what this server lacks of row-level security (`missing_protections`)."""
 
     def __init__(
         self, url: str, owner: asyncpg.Pool, writer: asyncpg.Pool, scoped: asyncpg.Pool, unscoped: asyncpg.Pool
@@ -66,7 +66,7 @@ class Database:
         self.url = url
         self.owner = owner
         self.writer = writer
-        self.missing_walls: tuple[str, ...] = ()
+        self.missing_protections: tuple[str, ...] = ()
         self._scoped = Readers(scoped)
         self._unscoped = Readers(unscoped)
         self._control = TortoiseContext()
@@ -89,27 +89,28 @@ class Database:
             await _pool(url, UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None, **read),
         )
         await database._open_control_tables(UNSCOPED_ROLE if UNSCOPED_ROLE in roles else None)
-        database.missing_walls = await _missing_row_security(database.owner, roles)
+        database.missing_protections = await _missing_protections(database.owner, roles)
         return database
 
     async def _open_control_tables(self, role: str | None) -> None:
         # Request handlers run in tasks of their own, which find the models' connections by the global fallback. There
-        # is one fallback a process; a second Database in it (two writers in one test) shares the first one's.
+        # is one fallback per process; a second Database in it (two writers in one test) shares the first one's.
         alone = get_current_context() is None
         with self._control:
             await self._control.init(config=tortoise_config(self.url, role=role), _enable_global_fallback=alone)
 
     async def answers(self, *, within_s: float) -> None:
-        """Return when the database has answered; raises what kept it from that."""
+        """Return when the database has answered; otherwise raise the driver's error."""
         await self.owner.fetchval("SELECT 1", timeout=within_s)
 
     async def close(self) -> None:
+        """Close all pools and the connections of the control tables."""
         await self._control.close_connections()
         for pool in (self._scoped, self._unscoped, self.writer, self.owner):
             await pool.close()
 
     def reading(self, accounts: tuple[int, ...] | None) -> "ReadLease":
-        """A connection that the database itself keeps to `accounts`; None sees every account."""
+        """A context with a connection on which PostgreSQL shows only rows of `accounts`; None sees every account."""
         return ReadLease(self, accounts)
 
     def readers(self, accounts: tuple[int, ...] | None) -> "Readers":
@@ -170,6 +171,7 @@ class Readers:
         await self._pool.release(connection)
 
     async def close(self) -> None:
+        """Close the idle connections and the pool."""
         while self._idle:
             await self._pool.release(self._idle.pop()[1])
         await self._pool.close()
@@ -210,7 +212,7 @@ async def _usable_roles(url: str) -> frozenset[str]:
     except (OSError, asyncpg.PostgresError) as error:
         raise DatabaseError(f"the database does not answer ({type(error).__name__})") from error
     try:
-        # To be a member was to be able to become the role, until PostgreSQL 16 told the two apart.
+        # Since PostgreSQL 16 a member of a role may lack the right to become it (SET).
         becoming = "SET" if connection.get_server_version().major >= 16 else "MEMBER"
         rows = await connection.fetch(_USABLE_ROLES, [SCOPED_ROLE, UNSCOPED_ROLE], becoming)
         return frozenset(row["rolname"] for row in rows)
@@ -229,12 +231,12 @@ async def _pool(
     if role is not None:
         server_settings["role"] = role
     if statement_timeout_ms is not None:
-        # Workers cost more than they bring but for the longest scans, and others are served meanwhile.
+        # Parallel workers pay only for the longest scans, and other requests need the processor meanwhile.
         server_settings |= {"statement_timeout": str(statement_timeout_ms), "parallel_setup_cost": "10000"}
     return await asyncpg.create_pool(url, min_size=0, reset=_no_reset, server_settings=server_settings, **options)
 
 
-async def _missing_row_security(owner: asyncpg.Pool, roles: frozenset[str]) -> tuple[str, ...]:
+async def _missing_protections(owner: asyncpg.Pool, roles: frozenset[str]) -> tuple[str, ...]:
     missing = []
     prepare = "prepare it as docs/operating.md says, and run `calledger migrate`"
     if SCOPED_ROLE not in roles:
@@ -250,5 +252,5 @@ async def _missing_row_security(owner: asyncpg.Pool, roles: frozenset[str]) -> t
     async with owner.acquire() as connection:
         if await connection.fetchval(_BYPASSES):
             missing.append("the database's owner is a superuser or bypasses row-level security")
-        found = await row_security.gaps(connection)
-    return (*missing, *(f"{gap.said}: `calledger migrate` puts it right" for gap in found))
+        gaps = await row_security.gaps(connection)
+    return (*missing, *(f"{gap.description}: `calledger migrate` puts it right" for gap in gaps))

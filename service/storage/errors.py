@@ -1,4 +1,4 @@
-"""Errors of the storage room."""
+"""Errors of the database, and which of the driver's errors mean that it is unavailable."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from tortoise.exceptions import BaseORMException
 
 from service.errors import OperatorError, ServiceError
 
-_AWAY: Final = (
+_UNAVAILABLE: Final = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
@@ -18,21 +18,21 @@ _AWAY: Final = (
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
 )
-_NOT_AWAY: Final = (asyncpg.DataError, asyncpg.QueryCanceledError)
+_STATEMENT_ERRORS: Final = (asyncpg.DataError, asyncpg.QueryCanceledError)
 
 
-def is_away(error: BaseException | None) -> bool:
-    """Whether an error says that the database does not answer, or cannot be written: disk full, or read-only."""
+def is_unavailable(error: BaseException | None) -> bool:
+    """Whether an error says that the database does not answer, or cannot be written (disk full, read-only)."""
     if isinstance(error, BaseORMException):
         error = error.__cause__
-    return isinstance(error, _AWAY) and not isinstance(error, _NOT_AWAY)
+    return isinstance(error, _UNAVAILABLE) and not isinstance(error, _STATEMENT_ERRORS)
 
 
 class DatabaseError(OperatorError):
     """the database cannot be used as it is"""
 
 
-class DatabaseAwayError(ServiceError):
+class DatabaseUnavailableError(ServiceError):
     """the database does not answer; try again"""
 
 
@@ -44,5 +44,5 @@ class EmbeddedDatabaseBusyError(EmbeddedDatabaseError):
     """the embedded PostgreSQL is run by another process"""
 
 
-class PartitionsBusyError(DatabaseAwayError):
+class PartitionsBusyError(DatabaseUnavailableError):
     """a partition could not be made or detached while others use the table; try again"""

@@ -1,7 +1,8 @@
 """Ids of calls and errors: derived from the call itself, so that the same call reported again has the same id.
 
-Inside: a UUIDv8 (RFC 9562, section 5.8) of 48 bits of milliseconds and 74 bits of SHA-256 over the call's identity.
-Outside: `call_` or `err_` and base32 of the account number and that UUID, so that a look-up finds partition and shard.
+The stored id is a UUIDv8 (RFC 9562, section 5.8) of 48 bits of milliseconds and 74 bits of SHA-256 over the call's
+identity. The public id is `call_` or `err_` and the base32 of the account id and that UUID, so that a look-up finds the
+partition and the rows of the account.
 """
 
 import base64
@@ -29,19 +30,20 @@ class IdError(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class CallKey:
-    """Where a call lies: account number and UUID; the UUID carries `started_at`."""
+    """What finds a call: the account id and the UUID, which contains `started_at`."""
 
     account_id: int
     uuid: UUID
 
     @property
     def started_at(self) -> datetime:
+        """The start of the call, aware UTC, to the millisecond."""
         return uuid_time(self.uuid)
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorKey:
-    """Where an error lies: its call, and the moment it occurred."""
+    """What finds an error: its call, and the time it occurred."""
 
     call: CallKey
     occurred_at: datetime
@@ -54,6 +56,7 @@ def milliseconds(moment: datetime) -> int:
 
 
 def from_milliseconds(count: int) -> datetime:
+    """The time that many milliseconds after 1970, aware UTC."""
     return _EPOCH + count * _MILLISECOND
 
 
@@ -72,7 +75,7 @@ def call_uuid_hex(account_id: int, source: str, source_id: str, started_at: date
 
 
 def correction_key_hex(account_id: int, source: str, source_id: str) -> str:
-    """What a correction is known by, as 32 hexadecimal digits of a UUIDv8: whenever it is reported, it is the same."""
+    """The identity of a correction as 32 hexadecimal digits of a UUIDv8. It does not depend on when it is reported."""
     text = source_id.encode("utf-8", "surrogatepass")
     bits = sha256(_reporter(account_id, f"correction:{source}") + len(text).to_bytes(4, "big") + text).digest()
     version, variant = bits[6] & 0x0F | 0x80, bits[8] & 0x3F | 0x80
@@ -95,6 +98,7 @@ def _reporter(account_id: int, source: str) -> bytes:
 
 
 def uuid_time(uuid: UUID) -> datetime:
+    """The time in the first 48 bits of a UUIDv7 or UUIDv8, aware UTC, to the millisecond."""
     return from_milliseconds(uuid.int >> 80)
 
 
@@ -116,7 +120,7 @@ def _decode(prefix: str, text: str, length: int) -> bytes:
 
 
 def encode_call_id(account_id: int, uuid: UUID | str) -> str:
-    """`call_` and 32 characters."""
+    """The public id of a call: `call_` and 32 characters."""
     raw = uuid.bytes if isinstance(uuid, UUID) else bytes.fromhex(uuid.replace("-", ""))
     return _encode("call_", account_id.to_bytes(4, "big") + raw)
 

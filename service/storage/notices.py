@@ -1,4 +1,4 @@
-"""What a command changes reaches running services: PostgreSQL's NOTIFY on one channel."""
+"""Notices by which a command tells running services of a change: PostgreSQL's NOTIFY on one channel."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,14 +14,20 @@ from service.storage.connection import Connection
 CHANNEL = "calledger_control"
 _RETRY_S: Final = 1.0
 _CLOSE_TIMEOUT_S: Final = 2.0
-_AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_UNAVAILABLE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 Topic = Literal["keys", "policy", "accounts", "purge", "ledger"]
 
 log = get_logger()
 
 
 async def notify(connection: Connection | asyncpg.Pool, topic: Topic, detail: str = "") -> None:
-    """Tell every service that `topic` has changed, and what of it (`detail`; none: anything)."""
+    """Tell every service that `topic` has changed; `detail` says what of it, an empty one that anything may have."""
     await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, f"{topic} {detail}".rstrip())
 
 
@@ -32,14 +38,14 @@ Details = Mapping[str, Callable[[str], Awaitable[None]]]
 async def listen_for_ever(url: str, reactions: Reactions, details: Details = MappingProxyType({})) -> None:
     """Run the reaction to each notice; after a lost connection all of them, since notices may have been missed.
 
-    `details`: what a notice that says what has changed is handed to instead.
+    `details` are reactions to notices that say what has changed; they are called with that.
     """
     while True:
         lost = asyncio.Event()
         topics: asyncio.Queue[str] = asyncio.Queue()
         try:
             connection = await asyncpg.connect(url)
-        except _AWAY:
+        except _UNAVAILABLE:
             await asyncio.sleep(_RETRY_S)
             continue
         try:
@@ -48,10 +54,10 @@ async def listen_for_ever(url: str, reactions: Reactions, details: Details = Map
             for topic in reactions:
                 topics.put_nowait(topic)
             await _react(topics, lost, reactions, details)
-        except _AWAY:
+        except _UNAVAILABLE:
             await asyncio.sleep(_RETRY_S)
         finally:
-            with suppress(*_AWAY):
+            with suppress(*_UNAVAILABLE):
                 await connection.close(timeout=_CLOSE_TIMEOUT_S)
 
 
@@ -77,5 +83,5 @@ async def _answer(notice: str, reactions: Reactions, details: Details) -> None:
             await details[topic](detail)
         elif topic in reactions:
             await reactions[topic]()
-    except Exception:  # a reaction that fails must not end the listening
+    except Exception:  # one failing reaction must not stop the listener
         log.exception("a notice could not be acted on", topic=topic)

@@ -1,9 +1,9 @@
-"""Packs the key indexes of partitions whose time has passed: nearly half of what they take is empty.
+"""Packs the key indexes of past partitions, which are nearly half empty.
 
-Calls arrive in order of time and from many accounts at once, so an index by account grows at as many places.
-PostgreSQL halves a full page at each of them, and the older half is never filled again (its shortcut for ascending keys
-wants keys of 16 bytes at most). Built anew once the partition is past, 89 bytes a call become 49. Readers and writers
-go on meanwhile.
+Calls arrive in order of time and from many accounts at once, so an index by account grows at as many places. PostgreSQL
+splits a full page in half at each of them, and the older half is never filled again (its optimisation for ascending
+keys works for keys of 16 bytes at most). Rebuilding the index once the partition is past removes the empty space;
+docs/performance.md says how much. Readers and writers go on meanwhile.
 """
 
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import Partitions, quoted
 
 PACKED_STORES: Final = (Store.CALL, Store.CALL_ERROR)
-"""Stores whose keys have a fixed size, so that it can be told how much of an index is empty."""
+"""Stores whose keys have a fixed size, so that the empty part of an index can be computed."""
 
 ROWS_MIN: Final = 10_000
 AT_ONCE_MAX: Final = 4
@@ -25,7 +25,7 @@ AT_ONCE_MAX: Final = 4
 
 _SETTLED: Final = timedelta(days=1)
 _ENTRY_BYTES: Final = 44 / 0.9  # a tuple of the key and its pointer, in pages that are filled to nine tenths
-_LOOSE: Final = 1.25
+_LOOSE_FACTOR: Final = 1.25
 _LOCK: Final = 0x63616C6C_0005
 _BUSY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.ObjectInUseError)
 
@@ -34,7 +34,7 @@ _KEY: Final = """
     FROM pg_index JOIN pg_class AS index ON index.oid = indexrelid
     WHERE indrelid = to_regclass($1) AND indisprimary AND indisvalid
 """
-# What a rebuild that was interrupted leaves behind.
+# Invalid indexes that an interrupted rebuild left behind.
 _LEFT_BEHIND: Final = """
     SELECT index.relname AS name FROM pg_index JOIN pg_class AS index ON index.oid = indexrelid
     WHERE indrelid = to_regclass($1) AND NOT indisvalid AND index.relname ~ '_cc(new|old)[0-9]*$'
@@ -42,9 +42,10 @@ _LEFT_BEHIND: Final = """
 
 
 async def pack(owner: asyncpg.Pool, partitions: Partitions, now: datetime) -> list[str]:
-    """Pack up to AT_ONCE_MAX indexes; their names. What is packed stays so, and is not looked at twice.
+    """Pack up to AT_ONCE_MAX indexes; their names. A packed index is not packed again.
 
-    Others that pack meanwhile leave it to us. PartitionsBusyError when a reader outlasts a minute: nothing is lost.
+    Returns an empty list while another process packs. Raises PartitionsBusyError when a reader outlasts a minute:
+    nothing is lost.
     """
     async with owner.acquire() as connection:
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
@@ -69,7 +70,7 @@ async def _pack(connection: Connection, partitions: Partitions, now: datetime) -
             for (name,) in await connection.fetch(_LEFT_BEHIND, quoted(partition.name)):
                 await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {quoted(name)}")
             key = await connection.fetchrow(_KEY, quoted(partition.name))
-            if key is not None and key["bytes"] > _LOOSE * _ENTRY_BYTES * partition.rows_estimate:
+            if key is not None and key["bytes"] > _LOOSE_FACTOR * _ENTRY_BYTES * partition.rows_estimate:
                 await connection.execute(f"REINDEX INDEX CONCURRENTLY {quoted(key['name'])}", timeout=3600)
                 packed.append(key["name"])
             if len(packed) == AT_ONCE_MAX:

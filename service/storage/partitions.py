@@ -1,9 +1,9 @@
-"""Partitions of the stores: made before rows need them, listed, detached and dropped.
+"""The partitions of the stores: made before rows need them, listed, detached and dropped.
 
-Other statements must not stall (measured: 9 to 18 ms, against 1.5 s for the naive forms), so a partition is made by
-CREATE TABLE (LIKE ...) and ATTACH, and goes by DETACH CONCURRENTLY and DROP, file by file. Nothing is ever granted on a
-partition: its parent's row-level security does not guard a direct read. As a second wall each has row-level security of
-its own, without a policy: whoever is granted one all the same sees nothing in it.
+Other statements must not wait, so a partition is made by CREATE TABLE (LIKE ...) and ATTACH, and removed by DETACH
+CONCURRENTLY and DROP, file by file (docs/performance.md has the waits). Nothing is ever granted on a partition, because
+its parent's row-level security does not apply to a direct read. In addition each partition has row-level security of
+its own without a policy: a role that is granted one all the same sees no row in it.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from service.storage.connection import Connection, one_row
 from service.storage.errors import DatabaseError, PartitionsBusyError
 
 Need = tuple[Store, int, datetime]
-"""A row that wants a partition: its store, its tier and the time that the store is cut by."""
+"""A row that needs a partition: its store, its tier and the time by which the store is partitioned."""
 
 InTransaction = Callable[[Connection], Awaitable[None]]
 _Found = TypeVar("_Found")
@@ -32,13 +32,13 @@ AHEAD: Final = 2
 """Partitions made beyond today's, for each tier and store."""
 
 _LOCK: Final = 0x63616C6C_0002
-_MADE_AT_ONCE_MAX: Final = 16  # a transaction's locks are few, whatever a long import wants
+_MADE_AT_ONCE_MAX: Final = 16  # a transaction can hold few locks, and a long import may need many partitions
 _ATTEMPTS: Final = 8
 _PAUSE_S: Final = 0.2
-_BREATH_MAX_S: Final = 1.0
+_YIELD_MAX_S: Final = 1.0
 _NAME: Final = re.compile(r"(call|call_error|usage_quarter|usage_day)_t[0-9]{1,5}_[0-9]{8}(_[0-9]+)?", re.ASCII)
 
-# What others can do to us meanwhile: hold a lock too long, or make or detach the same table.
+# Other sessions can hold a lock too long, or make or detach the same table meanwhile.
 _RACES: Final = (
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
@@ -50,11 +50,11 @@ _RACES: Final = (
 
 _RANGES = "SELECT * FROM calledger_partitions($1)"
 _SIZED = """
-    SELECT there.*, greatest(c.reltuples, 0)::bigint AS rows, pg_total_relation_size(c.oid) AS bytes
-    FROM calledger_partitions($1) AS there JOIN pg_class c ON c.oid = there.partition
+    SELECT parts.*, greatest(c.reltuples, 0)::bigint AS rows, pg_total_relation_size(c.oid) AS bytes
+    FROM calledger_partitions($1) AS parts JOIN pg_class c ON c.oid = parts.partition
     ORDER BY store, tier, start_at
 """
-_UNSIZED = "SELECT there.*, 0::bigint AS rows, 0::bigint AS bytes FROM calledger_partitions($1) AS there"
+_UNSIZED = "SELECT parts.*, 0::bigint AS rows, 0::bigint AS bytes FROM calledger_partitions($1) AS parts"
 _NAMES = """
     SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = $1::text::regclass
@@ -64,14 +64,14 @@ _DETACHED = """
     WHERE relkind = 'r' AND NOT relispartition AND relnamespace = current_schema()::regnamespace
 """
 _EXISTS = "SELECT to_regclass($1) IS NOT NULL"
-_LEFT = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(quote_ident(name)) IS NOT NULL"
-# Two seconds for locks, to the end of the session or of the transaction, and the state of a partition, in one trip.
+_EXISTING = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(quote_ident(name)) IS NOT NULL"
+# Sets a lock timeout of two seconds for the session or transaction, and reads the partition's state, in one round trip.
 _BEFORE_DETACH = """
     SELECT set_config('lock_timeout', '2s', false), (
         SELECT inhdetachpending FROM pg_inherits WHERE inhparent = $1::text::regclass AND inhrelid = to_regclass($2)
     ) AS pending
 """
-# The state of a table, and which of its indexes goes next: last the key, by which held rows are found.
+# Reads a table's state, and which of its indexes to drop next: the primary key last, because it finds held rows.
 _BEFORE_DROP = """
     SELECT set_config('lock_timeout', '2s', true), there.relispartition AS attached, next.index, next.constraint
     FROM (VALUES (1)) AS always
@@ -86,32 +86,32 @@ _BEFORE_DROP = """
 """
 
 
-def _nothing() -> None:
-    """Nobody wants to know."""
+def _do_nothing() -> None:
+    """Do nothing, as the default of `on_index`."""
 
 
 class Catalogue(NamedTuple):
-    """The partitions at one moment, by store, tier and time. `whole`: names of those that nobody began to detach."""
+    """The partitions at one time, by store, tier and time. `attached`: names of those that nobody began to detach."""
 
     partitions: list[Partition]
-    whole: frozenset[str]
+    attached: frozenset[str]
 
 
 class Partitions:
-    """The partitions of one database; needs the owner's connections. Safe with any number of others beside it."""
+    """The partitions of one database, changed by the owner's connections. Any number of processes may do so at once."""
 
     def __init__(self, owner: asyncpg.Pool, *, attempts: int = _ATTEMPTS) -> None:
-        """`attempts` of about two seconds are made at whatever others are in the way of."""
+        """`attempts` of about two seconds are made when other sessions hold locks that a change needs."""
         self._owner = owner
         self._attempts = attempts
         self._known: dict[tuple[Store, int], Ranges] = {}
         self._making = asyncio.Lock()
 
     async def ensure(self, policy: Policy, needs: Iterable[Need]) -> None:
-        """Make the partitions that these rows want and that are not there. PartitionsBusyError after many tries.
+        """Make the partitions that these rows need and that do not exist. PartitionsBusyError after many tries.
 
-        What is known to be there costs no round trip. Whoever is told `no partition of relation` all the same calls
-        `forget` and asks again, once.
+        Partitions that are known cost no round trip. A caller whose insert fails with `no partition of relation` calls
+        `forget` and then this once more.
         """
         missing = self._missing(needs)
         if not missing:
@@ -119,10 +119,10 @@ class Partitions:
         async with self._making:
             while missing := self._missing(missing):
                 wanted = sorted(missing)
-                await self._persist(lambda wanted=wanted: self._make(policy, wanted))
+                await self._retry(lambda wanted=wanted: self._make(policy, wanted))
 
-    async def ahead(self, policy: Policy, now: datetime) -> None:
-        """Make today's partition and the next few, for every tier and store."""
+    async def make_ahead(self, policy: Policy, now: datetime) -> None:
+        """Make today's partition and the next `AHEAD`, for every tier and store."""
         needs = []
         for tier in policy.tiers.values():
             for store in Store:
@@ -133,7 +133,7 @@ class Partitions:
         await self.ensure(policy, needs)
 
     def forget(self) -> None:
-        """Look again next time: partitions were dropped, or windows changed."""
+        """Read the partitions again next time: some were dropped, or windows changed."""
         self._known.clear()
 
     async def list(self, store: Store) -> list[Partition]:
@@ -141,9 +141,9 @@ class Partitions:
         return (await self.catalogue([store])).partitions
 
     async def catalogue(self, stores: Iterable[Store] = Store, *, sized: bool = True) -> Catalogue:
-        """The partitions of these stores and which of them are whole; one statement.
+        """The partitions of these stores and which of them are attached; one statement.
 
-        Not `sized`, rows and bytes are zeros: sizes cost a look at every file.
+        Unless `sized`, rows and bytes are zeros: sizes need a look at every file.
         """
         return await catalogue_of(self._owner, stores, sized=sized)
 
@@ -155,57 +155,61 @@ class Partitions:
         return tuple(sorted(names - ours))
 
     async def finalise_leftovers(self) -> tuple[str, ...]:
-        """Finish what an interrupted detach left half done; no other partition can be detached before. Their names."""
+        """Finish detaches that were interrupted; until then no other partition can be detached. Returns their names."""
         async with self._owner.acquire() as connection:
             rows = await _ranges(connection, Store)
         pending = [(row["store"], row["name"]) for row in rows if row["pending"]]
         for store, name in pending:
-            await self._persist(lambda store=store, name=name: self._finalise(store, name))
+            await self._retry(lambda store=store, name=name: self._finalise(store, name))
         return tuple(name for _, name in pending)
 
     async def detach(self, partition: Partition) -> None:
-        """Take the partition out of its store; done already is done. New statements do not see it from the start.
+        """Detach the partition from its store, if it is attached. New statements do not see it from the start.
 
-        Statements that began before are waited for, without anyone waiting for us. PartitionsBusyError when they
-        outlast every attempt: the detach is then half done, and the next call goes on.
+        It waits for statements that began before, and no statement waits for it. PartitionsBusyError when they outlast
+        every attempt: the detach is then half done, and the next call continues it.
         """
-        await self._persist(lambda: self._detach(partition))
+        await self._retry(lambda: self._detach(partition))
 
     async def drop(
-        self, partition: Partition, *, first: InTransaction | None = None, on_index: Callable[[], None] = _nothing
+        self, partition: Partition, *, first: InTransaction | None = None, on_index: Callable[[], None] = _do_nothing
     ) -> None:
-        """Drop a detached partition, index by index, at last its rows; gone already is gone.
+        """Drop a detached partition, index by index, and at last its rows. Nothing happens if it does not exist.
 
-        `on_index` is called after each index, `first` runs in the transaction in which the rows go, each try.
+        `on_index` is called after each index; `first` runs in the transaction in which the rows are dropped, at each
+        try.
 
-        One file at a time: a file system that discards what it frees has the disk busy with it, and each commit waits
-        for what is under way. After each, others have the disk for as long as it took, up to a second.
+        One file at a time, because a file system that discards freed blocks keeps the disk busy meanwhile, and each
+        commit waits for that. After each file it pauses for as long as the drop took, up to a second.
         """
         if not named_by_us(partition):
             raise DatabaseError(f"`{partition.name}` is not a partition that calledger made: it is not dropped")
-        there = True
-        while there:
+        is_more = True
+        while is_more:
             begin = time.monotonic()
-            there = await self._persist(lambda: self._drop_next(partition, first))
-            if there:
+            is_more = await self._retry(lambda: self._drop_next(partition, first))
+            if is_more:
                 on_index()
-            await asyncio.sleep(min(time.monotonic() - begin, _BREATH_MAX_S))
+            await asyncio.sleep(min(time.monotonic() - begin, _YIELD_MAX_S))
 
     async def detached(self) -> frozenset[str]:
-        """Names of tables that were our partitions and wait for their drop."""
+        """The names of tables that were our partitions and are still to be dropped."""
         return frozenset(name for (name,) in await self._owner.fetch(_DETACHED) if _NAME.fullmatch(name))
 
     async def exists(self, partition: Partition) -> bool:
-        """Whether a table of this name is in the catalogue, attached or not."""
-        return bool(await self.left([partition]))
+        """Whether a table of this name exists, attached or not."""
+        return bool(await self.existing([partition]))
 
-    async def left(self, partitions: Iterable[Partition]) -> tuple[str, ...]:
-        """The names of those that are in the catalogue, attached or not."""
-        rows = await self._owner.fetch(_LEFT, [partition.name for partition in partitions])
+    async def existing(self, partitions: Iterable[Partition]) -> tuple[str, ...]:
+        """The names of those partitions that exist as tables, attached or not."""
+        rows = await self._owner.fetch(_EXISTING, [partition.name for partition in partitions])
         return tuple(name for (name,) in rows)
 
-    async def _persist(self, step: Callable[[], Awaitable[_Found]]) -> _Found:
-        """Run `step` until nobody is in its way: each try waits two seconds at most, so that nobody waits behind it."""
+    async def _retry(self, step: Callable[[], Awaitable[_Found]]) -> _Found:
+        """Run `step` until no other session is in its way.
+
+        Each try waits two seconds at most, so that nobody waits long behind it. PartitionsBusyError after the last.
+        """
         attempt = 1
         while True:
             try:
@@ -214,11 +218,11 @@ class Partitions:
                 if attempt >= self._attempts:
                     raise PartitionsBusyError from error
             attempt += 1
-            await asyncio.sleep(_PAUSE_S * (0.5 + random.random()))  # noqa: S311 - spreads attempts, guards nothing
+            await asyncio.sleep(_PAUSE_S * (0.5 + random.random()))  # noqa: S311 - it only spreads the attempts
 
     def _missing(self, needs: Iterable[Need]) -> set[Need]:
         known = self._known
-        return {need for need in needs if (ranges := known.get(need[:2])) is None or not ranges.hold(need[2])}
+        return {need for need in needs if (ranges := known.get(need[:2])) is None or not ranges.contains(need[2])}
 
     async def _make(self, policy: Policy, wanted: Sequence[Need]) -> None:
         stores = {store for store, _, _ in wanted}
@@ -229,7 +233,7 @@ class Partitions:
             made = 0
             for store, tier, moment in wanted:
                 ranges = found.setdefault((store, tier), Ranges())
-                if not ranges.hold(moment):
+                if not ranges.contains(moment):
                     start, end = ranges.gap(moment, *partition_bounds(policy, tier, store, moment))
                     await _create(connection, store, tier, start, end)
                     ranges.add(start, end)
@@ -261,21 +265,21 @@ class Partitions:
         """Drop one index, or the table when it has none left; whether there is more to drop."""
         table = quoted(partition.name)
         async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
-            there = await one_row(connection, _BEFORE_DROP, table)
-            if there["attached"]:
+            state = await one_row(connection, _BEFORE_DROP, table)
+            if state["attached"]:
                 raise DatabaseError(f"the partition `{partition.name}` is still attached: it is not dropped")
-            if there["attached"] is None:
+            if state["attached"] is None:
                 return False
-            if there["constraint"] is not None:
-                constraint = quoted(there["constraint"])
+            if state["constraint"] is not None:
+                constraint = quoted(state["constraint"])
                 await connection.execute(f"ALTER TABLE IF EXISTS {table} DROP CONSTRAINT IF EXISTS {constraint}")
-            elif there["index"] is not None:
-                await connection.execute(f"DROP INDEX IF EXISTS {there['index']}")
+            elif state["index"] is not None:
+                await connection.execute(f"DROP INDEX IF EXISTS {state['index']}")
             else:
                 if first is not None:
                     await first(connection)
                 await connection.execute(f"DROP TABLE IF EXISTS {table}")
-            return there["index"] is not None
+            return state["index"] is not None
 
 
 class Ranges:
@@ -286,17 +290,18 @@ class Ranges:
         self._ends: list[datetime] = []
 
     def add(self, start: datetime, end: datetime) -> None:
+        """Add a range that overlaps none of those there."""
         index = bisect_right(self._starts, start)
         self._starts.insert(index, start)
         self._ends.insert(index, end)
 
-    def hold(self, moment: datetime) -> bool:
-        """Whether one of them holds `moment`."""
+    def contains(self, moment: datetime) -> bool:
+        """Whether one of the ranges contains `moment`."""
         index = bisect_right(self._starts, moment) - 1
         return index >= 0 and moment < self._ends[index]
 
     def gap(self, moment: datetime, start: datetime, end: datetime) -> tuple[datetime, datetime]:
-        """The part of `start` to `end` around `moment` that none of them covers: widths change with the policy."""
+        """The part of `start` to `end` around `moment` that no range covers: widths change with the policy."""
         index = bisect_right(self._starts, moment)
         if index > 0:
             start = max(start, self._ends[index - 1])
@@ -308,23 +313,23 @@ class Ranges:
 async def catalogue_of(
     source: asyncpg.Pool | Connection, stores: Iterable[Store] = Store, *, sized: bool = True
 ) -> Catalogue:
-    """As `Partitions.catalogue`, by any connection: it is in the catalogue, which everybody may read."""
+    """The catalogue as `Partitions.catalogue` returns it, over any connection: every role may read it."""
     rows = await source.fetch(_SIZED if sized else _UNSIZED, [store.value for store in stores])
-    there = [row for row in rows if row["bytes"] is not None]  # null: dropped while we looked
+    present = [row for row in rows if row["bytes"] is not None]  # null: dropped since the statement began
     found = [
         Partition(Store(store), name, tier, start, end, size, size_bytes)
-        for store, name, tier, start, end, _, _, size, size_bytes in there
+        for store, name, tier, start, end, _, _, size, size_bytes in present
     ]
-    return Catalogue(found, frozenset(row["name"] for row in there if not row["pending"]))
+    return Catalogue(found, frozenset(row["name"] for row in present if not row["pending"]))
 
 
 def named_by_us(partition: Partition) -> bool:
-    """Whether the partition's name is one that we give to partitions of its store."""
+    """Whether the partition's name is one that this program gives to partitions of its store."""
     return partition.name.startswith(f"{partition.store.value}_t") and _NAME.fullmatch(partition.name) is not None
 
 
 def quoted(name: str) -> str:
-    """An identifier of SQL."""
+    """A name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -359,7 +364,7 @@ async def _create(connection: Connection, store: Store, tier: int, start: dateti
 
 
 async def _free_name(connection: Connection, name: str) -> str:
-    # A table of that name may be waiting for its drop; a purge finds what it drops by name, so it is never reused.
+    # A detached table of that name may still have to be dropped, and a purge drops by name: names are never reused.
     free, number = name, 1
     while await connection.fetchval(_EXISTS, free):
         number += 1

@@ -14,14 +14,15 @@ log = get_logger()
 _AGE_MAX_S: Final = 1.0
 _TIMEOUT_S: Final = 2.0
 _FREE_BYTES_MIN: Final = 32 * 2**20
-# A record in the log of the database and nowhere else: it is written and flushed with the commit.
+# This writes a record to the write-ahead log only, which is flushed with the commit.
 _WRITE: Final = "SELECT pg_logical_emit_message(true, 'calledger', 'ready')"
 
 
 class Readiness:
-    """Looks at most once a second: whoever may ask is not known, and a look waits for the disk.
+    """Whether the service is ready, checked at most once a second, because anybody may ask and a check waits for the
+    disk.
 
-    `data` is where the embedded database lies; None when the operator runs it.
+    `data` is the directory of the embedded database; None when the operator runs the database.
     """
 
     def __init__(self, pool: asyncpg.Pool, data: Path | None) -> None:
@@ -31,7 +32,7 @@ class Readiness:
         self._missing: str | None = None
 
     async def missing(self) -> str | None:
-        """What is missing, in words of ours; None when all is there."""
+        """What keeps the service from being ready, in words; None when it is ready."""
         if time.monotonic() - self._looked_at >= _AGE_MAX_S:
             self._looked_at = time.monotonic()
             self._missing = await self._look()
@@ -56,6 +57,6 @@ class Readiness:
 
 
 def free_bytes(folder: Path) -> int:
-    """What is free where the folder lies."""
+    """The free bytes of the file system that the directory is on."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize

@@ -1,4 +1,4 @@
-"""Which keys the sealed details that are stored were sealed with."""
+"""Which keys the stored sealed details need."""
 
 from typing import Final
 

@@ -1,6 +1,6 @@
-"""Numbers that rows carry in place of names: where a report came from, and where its amount did.
+"""Numbers that rows store in place of names: the source of a report, and the source of its amount.
 
-They are stored and never change their meaning.
+They are stored, so a number never changes its meaning.
 """
 
 from collections.abc import Mapping

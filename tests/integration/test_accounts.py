@@ -43,12 +43,12 @@ async def test_an_account_is_known_once_its_tier_is(ingest: Ingest) -> None:
     reading = asyncio.create_task(elsewhere.refresh())
 
     while not reading.done():
-        number = elsewhere.known("acme")
+        number = elsewhere.cached("acme")
         assert number is None or elsewhere.tier(number, RECENT) == elsewhere.default_tier
         await asyncio.sleep(0)
 
     await reading
-    assert elsewhere.known("acme") == ingest.accounts.known("acme")
+    assert elsewhere.cached("acme") == ingest.accounts.cached("acme")
 
 
 async def test_many_new_accounts_at_once(ingest: Ingest) -> None:
@@ -154,14 +154,14 @@ async def test_what_happens_elsewhere_is_heard(shelf: Shelf) -> None:
     elsewhere = Accounts(7)
     numbers = await elsewhere.ensure([f"elsewhere-{n}" for n in range(5)])
     await shelf.database.owner.execute("UPDATE account SET name = 'erased:x' WHERE name = 'account-3'")
-    erased = shelf.accounts.known("account-3")
+    erased = shelf.accounts.cached("account-3")
     before = await read(shelf)
-    await shelf.accounts.heard("made")
-    await shelf.accounts.heard(str(erased))
+    await shelf.accounts.on_notice("made")
+    await shelf.accounts.on_notice(str(erased))
     assert (await read(shelf))[0] - before[0] < 4 * FEW
-    assert {shelf.accounts.known(name) for name in numbers} == set(numbers.values())
+    assert {shelf.accounts.cached(name) for name in numbers} == set(numbers.values())
     assert shelf.accounts.tiers() == (1, 7)
-    assert (shelf.accounts.known("account-3"), shelf.accounts.known("erased:x")) == (None, erased)
+    assert (shelf.accounts.cached("account-3"), shelf.accounts.cached("erased:x")) == (None, erased)
     assert shelf.accounts.erased == {erased}
 
 
@@ -174,7 +174,7 @@ async def test_misses_are_bounded_and_expire(shelf: Shelf) -> None:
     assert await shelf.accounts.find("later") == numbers["later"]
     assert await shelf.accounts.find("soon") is None
     numbers = await Accounts(1).ensure(["soon"])
-    await shelf.accounts.heard("made")
+    await shelf.accounts.on_notice("made")
     assert await shelf.accounts.find("soon") == numbers["soon"]
     await shelf.accounts.look_up(names=[f"nobody-{n}" for n in range(10_100)])
     assert len(shelf.accounts._missed) == 10_000

@@ -378,7 +378,7 @@ async def test_the_scope_holds_for_every_dimension(ledger: Ledger, dimension: st
 
 @pytest.mark.parametrize("dimension", ["MODEL", "OPERATION"])
 async def test_the_scope_holds_without_row_level_security(ledger: Ledger, dimension: str) -> None:
-    """The statement itself keeps to the scope, where the operator gives one role and the second wall is missing."""
+    """The statement itself keeps to the scope, where the operator gives one role and row-level security is missing."""
     numbers = await ledger.accounts.ensure(["mine", "theirs"])
     await ledger.report(usd("1", account=account, model=account, operation=account) for account in ("mine", "theirs"))
     await ledger.folder.fold()

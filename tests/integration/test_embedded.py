@@ -341,7 +341,7 @@ async def test_second_supervisor_is_refused_and_named(data: Path) -> None:
     """Two supervisors never run one folder: the second is told which process has it, and disturbs nothing."""
     async with running(data) as (_, url):
         with pytest.raises(EmbeddedDatabaseBusyError, match=str(os.getpid())):
-            await EmbeddedPostgres(data).start(patience_s=0)
+            await EmbeddedPostgres(data).start(timeout_s=0)
 
         assert (data / "database.url").read_text() == url
         assert await ask(url, "SELECT 1") == 1

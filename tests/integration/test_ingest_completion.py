@@ -18,6 +18,7 @@ from policies.policy.model import Action
 from policies.policy.views import view_table
 from service.errors import ServiceError
 from service.ingest.formats.native.reader import read_native
+from service.ingest.pipeline.writer import as_read
 from service.ingest.results import RowResult, Status
 from service.query.model.scope import Scope
 from service.query.usage.consistency import check_usage
@@ -202,7 +203,7 @@ async def test_two_writers_complete_a_call_once(ingest: Ingest) -> None:
 
     async def priced(writer: Any, amount: str, step: int) -> list[Status]:
         rows = [row | {"amount": amount} for row in calls[::step]]
-        return statuses(await writer.submit(read_native(body(*rows)), ANYONE, source="native"))
+        return statuses(await writer.submit(read_native(body(*rows)), as_read, ANYONE, source="native"))
 
     for _ in range(3):
         one, two = await asyncio.gather(priced(ingest.writer, "1", 1), priced(other, "2", -1))
@@ -231,7 +232,7 @@ async def test_completions_survive_kills(ingest: Ingest) -> None:
         rows = body(calls[number] | {"amount": "0.000000000001"})
         while True:
             with suppress(ServiceError):
-                [verdict] = await writer.submit(read_native(rows), ANYONE, source="native", patient=True)
+                [verdict] = await writer.submit(read_native(rows), as_read, ANYONE, source="native", patient=True)
                 return verdict.status
 
     killer = asyncio.create_task(kill())

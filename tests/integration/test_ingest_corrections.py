@@ -21,6 +21,7 @@ from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
 from service.errors import ServiceError
 from service.ingest.formats.native.reader import read_native
+from service.ingest.pipeline.writer import as_read
 from service.ingest.refusals import Refusal
 from service.ingest.results import RowResult, Status
 from service.query.model.scope import Scope
@@ -337,7 +338,9 @@ async def test_writers_together_never_take_back_more_than_was_billed(billing: Bi
         row = body(correction(f"c{number}", f"{number % 4}", "-3", started_at=later(number % 7)))
         while True:
             with suppress(ServiceError):
-                [verdict] = await writers[number % 2].submit(read_native(row), ANYONE, source="native", patient=True)
+                [verdict] = await writers[number % 2].submit(
+                    read_native(row), as_read, ANYONE, source="native", patient=True
+                )
                 return verdict.status
 
     cutter = asyncio.create_task(cut())

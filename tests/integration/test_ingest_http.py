@@ -233,7 +233,9 @@ async def test_what_python_writes_costs_the_figure_and_no_call(gateway: Gateway)
     _, answer, _ = await gateway.post(json.dumps([content, *figures]).encode())
 
     assert answer["accepted"] == 3
-    assert answer["results"][1]["warnings"] == ["`amount` must be below 10^15: left out"]
+    assert answer["results"][1]["warnings"] == [
+        "`amount` is not a finite number: `NaN` and `Infinity` are no amounts: left out"
+    ]
     assert answer["dropped_fields"] == {"amount": 2, "messages": 1, "unknown": 1}
     assert await gateway.ingest.value("SELECT count(*) FROM call WHERE amount IS NULL AND source_id <> 'a'") == 2
 

@@ -40,7 +40,7 @@ def failed(name: str, text: str, **facts: Any) -> dict[str, Any]:
 
 async def reported(ingest: Ingest, body: bytes) -> list[RowResult]:
     texts = await in_turns(splitting(body))
-    return await ingest.writer.submit_texts(texts, native_reader(body), ANYONE, source="native")
+    return await ingest.writer.submit(texts, native_reader(body), ANYONE, source="native")
 
 
 @pytest.mark.parametrize("kind", WORST)

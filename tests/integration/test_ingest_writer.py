@@ -19,9 +19,10 @@ from policies.policy.model import Action
 from service.access.principal import Principal
 from service.ingest.errors import QueueFullError, WriterClosedError
 from service.ingest.formats.native.reader import read_native
+from service.ingest.pipeline.writer import as_read
 from service.ingest.prices.price_file import shipped_prices
 from service.ingest.results import RowResult, Status
-from service.storage.errors import DatabaseAwayError
+from service.storage.errors import DatabaseUnavailableError
 from service.storage.ids import decode_call_id
 from service.storage.schema.models import AccountTier
 from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
@@ -236,7 +237,7 @@ async def test_concurrent_retries_over_two_writers_count_once(ingest: Ingest) ->
         return body(*(rows[turn * 37 :] + rows[: turn * 37]))
 
     answers = await asyncio.gather(
-        *(writers[turn % 2].submit(read_native(shuffled(turn)), ANYONE, source="native") for turn in range(8))
+        *(writers[turn % 2].submit(read_native(shuffled(turn)), as_read, ANYONE, source="native") for turn in range(8))
     )
 
     counts = Counter(verdict.status for verdicts in answers for verdict in verdicts)
@@ -553,7 +554,7 @@ async def test_full_queue_refuses_and_stores_nothing_of_the_refused(ingest: Inge
 
     def submit(*ids: str) -> "asyncio.Task[list[RowResult]]":
         rows = read_native(body(*(call(id_) for id_ in ids)))
-        return asyncio.create_task(writer.submit(rows, ANYONE, source="native"))
+        return asyncio.create_task(writer.submit(rows, as_read, ANYONE, source="native"))
 
     async with ingest.database.owner.acquire() as blocker, blocker.transaction():
         await blocker.execute("LOCK TABLE call IN SHARE MODE")
@@ -572,7 +573,9 @@ async def test_body_larger_than_the_queue_passes_in_parts(ingest: Ingest) -> Non
     """A body of more rows than the queue holds is stored all the same, some at a time."""
     writer = await ingest.another_writer(queue_rows=10, batch_rows=7)
 
-    verdicts = await writer.submit(read_native(body(*(call(f"r{n}") for n in range(100)))), ANYONE, source="native")
+    verdicts = await writer.submit(
+        read_native(body(*(call(f"r{n}") for n in range(100)))), as_read, ANYONE, source="native"
+    )
 
     assert Counter(statuses(verdicts)) == {ACCEPTED: 100}
     assert len({verdict.id for verdict in verdicts}) == 100
@@ -612,7 +615,7 @@ async def test_connections_killed_under_load_lose_and_double_nothing(ingest: Ing
             rows = [call(f"{name}-{turn}-{n}", amount="0.01", input_tokens=1, latency_ms=5) for n in range(20)]
             try:
                 verdicts = await ingest.report(*rows)
-            except DatabaseAwayError:
+            except DatabaseUnavailableError:
                 unknown += len(rows)
                 continue
             acknowledged.update(row["id"] for row, verdict in zip(rows, verdicts, strict=True) if verdict.id)
@@ -650,7 +653,7 @@ async def test_database_that_is_away_stores_nothing_and_says_so(ingest: Ingest) 
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE pid <> pg_backend_pid() AND usename = current_user AND datname = current_database()"
         )
-        with pytest.raises(DatabaseAwayError):
+        with pytest.raises(DatabaseUnavailableError):
             await ingest.report(call("a"))
     finally:
         await operator.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1")
@@ -672,7 +675,8 @@ async def test_shutdown_stores_what_waits_and_takes_no_more(ingest: Ingest) -> N
     """Closing the writer answers every submission that was taken before, and refuses those after."""
     writer = await ingest.another_writer(batch_rows=5)
     tasks = [
-        asyncio.create_task(writer.submit(read_native(body(call(f"r{n}"))), ANYONE, source="native")) for n in range(30)
+        asyncio.create_task(writer.submit(read_native(body(call(f"r{n}"))), as_read, ANYONE, source="native"))
+        for n in range(30)
     ]
     await asyncio.sleep(0)
 
@@ -683,7 +687,7 @@ async def test_shutdown_stores_what_waits_and_takes_no_more(ingest: Ingest) -> N
     assert all(isinstance(answer, (list, WriterClosedError)) for answer in answers)
     assert len(taken) == await ingest.value("SELECT count(*) FROM call") > 0
     with pytest.raises(WriterClosedError):
-        await writer.submit(read_native(body(call("late"))), ANYONE, source="native")
+        await writer.submit(read_native(body(call("late"))), as_read, ANYONE, source="native")
 
 
 async def test_commits_are_durable_whatever_the_server_defaults_to(ingest: Ingest) -> None:
@@ -700,8 +704,8 @@ async def test_ten_thousand_rows_in_one_body(ingest: Ingest) -> None:
     lines = [json.dumps(call(f"r{n}", amount="0.000001", input_tokens=1)) for n in range(10_000)]
     ndjson = "\n".join(lines).encode()
 
-    first = await ingest.writer.submit(read_native(ndjson), ANYONE, source="native")
-    again = await ingest.writer.submit(read_native(ndjson), ANYONE, source="native")
+    first = await ingest.writer.submit(read_native(ndjson), as_read, ANYONE, source="native")
+    again = await ingest.writer.submit(read_native(ndjson), as_read, ANYONE, source="native")
 
     assert Counter(statuses(first)) == {ACCEPTED: 10_000}
     assert Counter(statuses(again)) == {DUPLICATE: 10_000}

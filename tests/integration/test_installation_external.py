@@ -45,13 +45,13 @@ def run(data: Path, url: str, *arguments: str) -> str:
 
 
 def test_the_oldest_server_carries_everything(debian_15: Server, tmp_path: Path) -> None:
-    """On PostgreSQL 15 with an owner who may make roles, a ledger has all its walls, and every command works."""
+    """On PostgreSQL 15 with an owner who may make roles, a ledger has all its protections, and every command works."""
     with debian_15.database() as url:
         service = reports_and_reads(tmp_path / "data", url)
         status = run(service.data, url, "status")
         assert "PostgreSQL 15" in status
         assert "CALLEDGER_DATABASE_URL" in status
-        assert "wall missing" not in status
+        assert "protection missing" not in status
         assert "FAIL" not in run(service.data, url, "fsck")
         assert len(run(service.data, url, "export", "calls").splitlines()) == 2
         assert PASSWORD not in status
@@ -60,12 +60,14 @@ def test_the_oldest_server_carries_everything(debian_15: Server, tmp_path: Path)
 
 
 def test_an_owner_who_may_make_no_roles(plain_owner_url: str, tmp_path: Path) -> None:
-    """With a role that may not make others everything works, and `status` and the log name the missing walls."""
+    """With a role that may not make others everything works, and `status` and the log name the missing protections."""
     service = reports_and_reads(tmp_path / "data", plain_owner_url)
 
-    missing = [line for line in run(service.data, plain_owner_url, "status").splitlines() if "wall missing" in line]
+    missing = [
+        line for line in run(service.data, plain_owner_url, "status").splitlines() if "protection missing" in line
+    ]
     assert any("row-level security does not guard queries" in line for line in missing)
-    assert "a wall is missing" in service.log.read_text()
+    assert "a protection is missing" in service.log.read_text()
     key = run(service.data, plain_owner_url, "keys", "create", "--role", "partner", "--account", "acme").strip()
     rows = service.ask(key, "{ calls { nodes { account } } }")["data"]["calls"]["nodes"]
     assert rows == [{"account": "acme"}] * 2

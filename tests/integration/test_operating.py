@@ -82,7 +82,7 @@ def try_everything(service: RunningService, url: str, prefix: str) -> None:
 
 
 def test_a_prepared_server_has_every_guarantee(bare_15: Server, tmp_path: Path) -> None:
-    """What the page says to prepare is enough: an owner without any power has a ledger behind all its walls."""
+    """What the page says to prepare is enough: an owner without any power has a ledger with all its protections."""
     server, cluster = statements()[0], statements()[1]
     bare_15.execute(*server, *cluster)
     url = address(bare_15)
@@ -93,8 +93,8 @@ def test_a_prepared_server_has_every_guarantee(bare_15: Server, tmp_path: Path) 
     status = run(service.data, url, "status")
     service.stop()
 
-    assert re.search(r"walls +all there", status), status
-    assert "wall is missing" not in service.log.read_text()
+    assert re.search(r"protections +all there", status), status
+    assert "protection is missing" not in service.log.read_text()
 
 
 def test_following_the_hint_of_status_completes_a_ledger(bare_15: Server, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_following_the_hint_of_status_completes_a_ledger(bare_15: Server, tmp_pa
     service = RunningService(tmp_path / "data", environment={"CALLEDGER_DATABASE_URL": url})
     try_everything(service, url, "before")
 
-    lacking = [line for line in run(service.data, url, "status").splitlines() if line.startswith("wall missing")]
+    lacking = [line for line in run(service.data, url, "status").splitlines() if line.startswith("protection missing")]
     bare_15.execute(*statements()[2])
     # The service of before goes on meanwhile, and every command works at once.
     after = run(service.data, url, "status")
@@ -117,7 +117,7 @@ def test_following_the_hint_of_status_completes_a_ledger(bare_15: Server, tmp_pa
 
     assert ["calledger_app`" in line or "calledger_app_all`" in line for line in lacking] == [True, True]
     assert all("docs/operating.md" in line for line in lacking)
-    assert re.search(r"walls +all there", after), after
+    assert re.search(r"protections +all there", after), after
 
 
 def test_the_owner_of_the_page_has_no_power(bare_15: Server, tmp_path: Path) -> None:

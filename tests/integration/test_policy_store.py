@@ -21,7 +21,7 @@ from service.ledger import Ledger, LedgerKind
 from service.storage.control.policies import (
     StoredPolicyError,
     applied_policy,
-    policy_desk,
+    policy_transaction,
     refuse_unledgered,
     store_policy,
 )
@@ -168,7 +168,7 @@ async def test_only_the_owner_writes_the_law(shelf: Shelf, table: str) -> None:
 async def test_what_waits_is_not_in_force(shelf: Shelf) -> None:
     """A proposal waits once for each who asks, is never read for the policy, and is void when another is applied."""
     await store_policy(shelf.database.owner, shortened(14), applied_by="system")
-    async with policy_desk(shelf.database.owner) as desk:
+    async with policy_transaction(shelf.database.owner) as desk:
         one = await desk.propose(DEFAULT, replaces=1, proposed_by="cli")
         assert await desk.propose(DEFAULT, replaces=1, proposed_by="cli") == one
         await desk.propose(DEFAULT, replaces=1, proposed_by="keyaaaaa")
@@ -178,17 +178,17 @@ async def test_what_waits_is_not_in_force(shelf: Shelf) -> None:
     assert applied is not None
     assert applied.policy == shortened(14)
     await store_policy(shelf.database.owner, shortened(7), applied_by="cli")
-    async with policy_desk(shelf.database.owner) as desk:
+    async with policy_transaction(shelf.database.owner) as desk:
         assert await desk.proposals() == []
 
 
 async def test_a_forged_proposal_is_refused(shelf: Shelf) -> None:
     """What is approved is what was asked for."""
     await store_policy(shelf.database.owner, shortened(14), applied_by="system")
-    async with policy_desk(shelf.database.owner) as desk:
+    async with policy_transaction(shelf.database.owner) as desk:
         await desk.propose(shortened(20), replaces=1, proposed_by="cli")
     await shelf.database.owner.execute("UPDATE policy_proposal SET document = replace(document, '= 20', '= 200')")
-    async with policy_desk(shelf.database.owner) as desk:
+    async with policy_transaction(shelf.database.owner) as desk:
         [waiting] = await desk.proposals()
         with pytest.raises(StoredPolicyError):
             waiting.read()

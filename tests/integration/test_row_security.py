@@ -202,7 +202,7 @@ async def test_the_catalogue_guards_every_table_of_accounts(house: House) -> Non
 async def test_what_somebody_changed_is_named_and_put_right_by_migrate(
     any_database_url: str, damage: str, said: str
 ) -> None:
-    """A wall that was taken down is named by every start, and stays down until an operator says `migrate`."""
+    """A protection that was removed is named by every start, and stays removed until an operator says `migrate`."""
     connection = await asyncpg.connect(any_database_url)
     await connection.execute(damage)
     assert await migrate(any_database_url) == []
@@ -211,8 +211,8 @@ async def test_what_somebody_changed_is_named_and_put_right_by_migrate(
     await database.close()
     repaired = await migrate(any_database_url, repair=True)
 
-    assert any(wall.startswith(said) for wall in database.missing_walls), database.missing_walls
-    assert any(wall.startswith(said) for wall in repaired)
-    left = [gap.said for gap in await row_security.gaps(connection)]
+    assert any(missing.startswith(said) for missing in database.missing_protections), database.missing_protections
+    assert any(missing.startswith(said) for missing in repaired)
+    left = [gap.description for gap in await row_security.gaps(connection)]
     await connection.close()
     assert left == ([] if "PUBLIC" not in damage else left)

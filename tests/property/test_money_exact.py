@@ -20,7 +20,7 @@ from service.api.execution.context import Context
 from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
 from service.ingest.formats.native.reader import read_native
-from service.ingest.pipeline.writer import Writer
+from service.ingest.pipeline.writer import Writer, as_read
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.query.usage.consistency import check_usage
@@ -138,13 +138,13 @@ async def test_costs_are_the_sums_of_net_amounts(
     for row in rows:
         rng.choice(pieces).append(row)
     sent = [
-        writer.submit(read_native(body(*piece)), ANYONE, source="native")
+        writer.submit(read_native(body(*piece)), as_read, ANYONE, source="native")
         for writer, piece in zip(books.writers, pieces, strict=True)
         if piece
     ]
     await asyncio.gather(*sent, *([books.fold(fold)] if fold else []))
     # Again, all of it: nothing is counted twice.
-    await books.writers[0].submit(read_native(body(*rows)), ANYONE, source="native")
+    await books.writers[0].submit(read_native(body(*rows)), as_read, ANYONE, source="native")
     if fold:
         await books.fold(fold)
 

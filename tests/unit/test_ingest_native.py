@@ -12,6 +12,7 @@ from service.ingest.formats.rejections import CURRENCY_FORM, ERROR_FORM, MOMENT_
 from service.ingest.formats.split import Rejection
 
 ROW = {"id": "a", "started_at": "2026-11-22T10:00:00Z", "model": "gpt-4o", "status": "failed"}
+NOT_FINITE = "is not a finite number: `NaN` and `Infinity` are no amounts"
 
 
 def read(**facts: Any) -> Report | Rejection:
@@ -77,10 +78,13 @@ def test_rejections_name_the_field_and_say_what_it_wants(facts: dict[str, Any], 
         ({"output_tokens": 1.5}, "`output_tokens` must be an integer from 0 to 2147483647, not `1.5`"),
         ({"latency_ms": -1}, "`latency_ms` must be milliseconds, a number from 0 to 2147483647, not `-1`"),
         ({"amount": "-1"}, "`amount` is negative: only a call with `corrects` may take money back"),
-        ({"amount": "1.0000000000001"}, "`amount` has more than 12 decimal places"),
+        (
+            {"amount": "1.0000000000001"},
+            "`amount` has more than 12 decimal places, which cannot be kept exactly: round it yourself",
+        ),
         ({"amount": True}, "`amount` is not a decimal number"),
         ({"amount": {"value": 1}}, "`amount` is not a decimal number"),
-        ({"currency": "usd"}, '`currency` must be a code of 3 to 16 upper-case letters, such as `USD`, not `"usd"`'),
+        ({"currency": "us"}, '`currency` must be a code of 3 to 16 letters, such as `USD`, not `"us"`'),
         ({"amount_parts": [{"name": "input"}]}, "`amount_parts[0]` needs `name` and `amount`"),
         ({"tags": {"a": []}}, "`tags` must be an object of at most 64 short strings, numbers or booleans"),
         (
@@ -91,13 +95,14 @@ def test_rejections_name_the_field_and_say_what_it_wants(facts: dict[str, Any], 
             {"output_tokens": 5, "reasoning_tokens": 6},
             "`output_tokens` is less than `reasoning_tokens`",
         ),
-        ({"amount": float("nan")}, "`amount` must be below 10^15"),
-        ({"amount": float("-inf")}, "`amount` must be below 10^15"),
+        ({"amount": float("nan")}, f"`amount` {NOT_FINITE}"),
+        ({"amount": float("-inf")}, f"`amount` {NOT_FINITE}"),
+        ({"amount": "Infinity"}, f"`amount` {NOT_FINITE}"),
         (
             {"input_tokens": float("inf")},
             "`input_tokens` must be an integer from 0 to 2147483647, not `1e999`",
         ),
-        ({"amount_parts": [{"name": "input", "amount": float("nan")}]}, "`amount_parts[0].amount` must be below 10^15"),
+        ({"amount_parts": [{"name": "input", "amount": float("nan")}]}, f"`amount_parts[0].amount` {NOT_FINITE}"),
         ({"user": ["x"]}, "`user` must be a string of up to 1024 characters"),
         ({"api_key": "a\0b"}, "`api_key` holds a NUL character"),
         ({"error": "text"}, f"`error` must be {ERROR_FORM}"),
@@ -117,6 +122,14 @@ def test_what_a_call_can_do_without_is_left_out_and_said(facts: dict[str, Any], 
     assert got.amount_unknown == (
         None if "amount" not in facts else "NEGATIVE" if facts["amount"] == "-1" else "UNREADABLE"
     )
+
+
+@pytest.mark.parametrize("written", ["usd", "Usd", "USD"])
+def test_a_currency_is_kept_in_upper_case(written: str) -> None:
+    """However a gateway writes it, alone or beside what it should not send, the amount keeps its currency."""
+    for more in ({}, {"unknown": 1}):
+        got = report(read(amount="0.5", currency=written, **more))
+        assert (got.amount, got.currency, got.warnings) == (Decimal("0.5"), "USD", ())
 
 
 def test_a_row_with_many_faults_is_taken_without_them() -> None:

@@ -488,6 +488,29 @@ def test_attributes_are_admitted_as_they_are() -> None:
     assert (admitted.attributes, admitted.removed) == (attributes, {})
 
 
+@pytest.mark.parametrize(
+    "word", ["461484280890", "01HF7YAT00ABCDEFGHJKMNPQRS", "key-9c14b990f6b4", "4111111111111111", "a1b2/c3.d4-e5_f6"]
+)
+def test_the_gateways_word_for_an_error_is_kept(word: str) -> None:
+    """It is no less random than an id, and judged as one: neither by randomness nor by a checksum."""
+    admitted = DEFAULT.admit(report(attributes=Attributes(normalized_error=word)))
+
+    assert admitted.attributes is not None
+    assert (admitted.attributes.normalized_error, admitted.removed) == (word, {})
+
+
+@pytest.mark.parametrize(
+    "text", [KEY, f"blocked {KEY}", "blocked: password is hunter2", "password=hunter2", "for bob@example.com"]
+)
+def test_the_gateways_word_for_an_error_holds_no_secret(text: str) -> None:
+    """A key of a known format goes wherever it stands; what is more than a word is cleaned as free text is."""
+    admitted = DEFAULT.admit(report(attributes=Attributes(normalized_error=text)))
+
+    assert admitted.attributes is not None
+    assert "[redacted:" in str(admitted.attributes.normalized_error)
+    assert admitted.removed == {"normalized_error": 1}
+
+
 def test_attributes_lose_what_no_name_may_hold() -> None:
     """Half an id would join calls that do not belong together, so it goes whole; names are cleaned; odd units go."""
     units = {"images": Decimal(1), "bob@example.com": Decimal(1), "A b": Decimal(1)}

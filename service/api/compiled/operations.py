@@ -30,11 +30,13 @@ from strawberry.types.execution import ExecutionResult
 from policies.policy.model import Policy, View
 from service.api.compiled.arguments import Arguments, signature
 from service.api.compiled.fallbacks import COVERED, FallbackError, FallbackReason, Fallbacks, asks_for
-from service.api.compiled.plan import Connection, Root, Shaping, directive_variables, root_field
-from service.api.compiled.templates import NoTemplateError, Scalars, Template
+from service.api.compiled.plan import Connection, NoTemplateError, Root, Scalars, Shaping, Template, root_field
 from service.api.execution.admission import admitted
-from service.api.execution.context import Context, Priced, charge, settle
+from service.api.execution.context import Context, Priced, charge, settle, too_large
+from service.api.execution.documents import directive_variables
+from service.api.execution.errors import code_errors
 from service.api.execution.limits import QUERY_POINTS_MAX, points_of
+from service.api.execution.tracing import Tracing
 from service.errors import RequestError
 from service.query.authorization.selection_set import SelectionReader, fragments_of
 from service.query.model.errors import QueryTimeoutError
@@ -59,7 +61,7 @@ Roots = list[tuple[str, Root | None]]
 """Root fields by response key; None: `__typename`."""
 Requests = Sequence[Callable[[], Any] | None]
 """What makes the request of each root, in step."""
-Asked = tuple[Roots, Requests, Priced]
+_Requested = tuple[Roots, Requests, Priced]
 
 
 @dataclass(slots=True, eq=False)
@@ -82,12 +84,13 @@ class _Variant:
 class Operations:
     """The compiled operations of one schema, the least recently used forgotten first."""
 
-    def __init__(self, schema: Any) -> None:  # noqa: ANN401 - the Strawberry schema, which imports this module
+    def __init__(self, schema: Any, tracing: Tracing) -> None:  # noqa: ANN401 - Strawberry's, which imports this module
         self._schema: GraphQLSchema = schema._schema  # graphql-core's schema has no public name
         self._arguments = Arguments(schema)
         self._documents: OrderedDict[str, _Document] = OrderedDict()
         self._nodes = 0
         self._fallbacks = Fallbacks()
+        self._tracing = tracing
         self.answered = 0
 
     def offer(self, query: str, document: DocumentNode, nodes: int) -> None:
@@ -103,7 +106,17 @@ class Operations:
                 self._nodes -= self._documents.popitem(last=False)[1].nodes
 
     async def answer(self, query: object, name: object, variables: object, context: Context) -> ExecutionResult | None:
-        """The answer, or None: take the ordinary path."""
+        """The answer, or None: take the ordinary path. The request's parts are as they came."""
+        begun = self._tracing.begin()
+        result = too_large(variables, context) or await self._answer(query, name, variables, context)
+        if result is None:
+            return None
+        if result.errors:
+            code_errors(result, context.request_id)
+        self._tracing.end(begun, "compiled", result, context)
+        return result
+
+    async def _answer(self, query: object, name: object, variables: object, context: Context) -> ExecutionResult | None:
         if not isinstance(query, str) or not isinstance(name, _NAME) or not isinstance(variables, _VARIABLES):
             return None
         large = context.variable_points > QUERY_POINTS_MAX
@@ -190,7 +203,7 @@ class _Operation:
 
     def _from_template(
         self, variant: _Variant, simple: dict[str, Any], variables: dict[str, Any], context: Context
-    ) -> Asked | None:
+    ) -> _Requested | None:
         """What is asked, where only values differ from what was asked before."""
         assert variant.roots is not None and variant.templates is not None
         key = tuple([template and template.sizes(simple) for template in variant.templates]) if variant.sized else ()
@@ -206,7 +219,7 @@ class _Operation:
             priced,
         )
 
-    def _from_values(self, variables: dict[str, Any], context: Context) -> Asked | None:
+    def _from_values(self, variables: dict[str, Any], context: Context) -> _Requested | None:
         values = get_variable_values(self._schema, self._node.variable_definitions or (), variables, max_errors=1)
         if isinstance(values, list):
             return None

@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from graphql import GraphQLError
+from strawberry.types.execution import ExecutionResult
 
 from service.api.execution.errors import Code, refused
-from service.api.execution.limits import Bucket
+from service.api.execution.limits import Bucket, check_variables
 from service.ledger import Ledger
+from service.query.model.errors import BadInputError
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 
@@ -117,3 +119,16 @@ def settle(priced: Priced | None, context: Context, *, answered: bool) -> dict[s
             "restoreRate": bucket.restore_rate,
         }
     return {"cost": cost}
+
+
+def too_large(variables: object, context: object) -> ExecutionResult | None:
+    """The refusal of variables that are out of bounds, before anything else looks at them."""
+    if not variables or not isinstance(variables, dict):
+        return None
+    try:
+        points = check_variables(variables)
+    except BadInputError as error:
+        return ExecutionResult(None, [refused(Code.BAD_USER_INPUT, str(error))])
+    if isinstance(context, Context):
+        context.variable_points = points
+    return None

@@ -5,13 +5,25 @@ each other: what would make it long is counted first, in one walk over the docum
 takes tens of milliseconds the first time, and so a thread reads it, and not the event loop.
 """
 
+import gc
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeGuard
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse, specified_rules, validate
+from graphql import (
+    DirectiveNode,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    Node,
+    OperationDefinitionNode,
+    VariableNode,
+    parse,
+    specified_rules,
+    validate,
+)
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
@@ -29,6 +41,8 @@ ERRORS_MAX: Final = 3
 """Mistakes of a document that are told: each repeats a part of it."""
 SHORT_CHARACTERS: Final = 500
 """A document up to this size is read on the event loop: it takes a few milliseconds at worst."""
+_YOUNG_MAX: Final = 10_000
+_DIRECTIVES: Final = frozenset({"skip", "include"})
 _RULES: Final = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
 
@@ -85,9 +99,15 @@ class Documents:
 
 
 def _read(schema: GraphQLSchema, query: str) -> Prepared:
-    prepared = _prepared(query)
-    _validate(schema, prepared)
-    return prepared
+    try:
+        prepared = _prepared(query)
+        _validate(schema, prepared)
+        return prepared
+    finally:
+        # Validation leaves rings of thousands of objects behind. Of many documents they would be collected at once, and
+        # nobody has the interpreter meanwhile.
+        if gc.get_count()[0] > _YOUNG_MAX:
+            gc.collect(0)
 
 
 def _validate(schema: GraphQLSchema, prepared: Prepared) -> list[GraphQLError]:
@@ -105,9 +125,11 @@ def _prepared(query: str) -> Prepared:
     document = parse(query, max_tokens=TOKENS_MAX)
     _unlink(document)
     shape = Shape(document)
-    if (refusal := check_shape(shape)) is not None:
-        raise refusal
-    return Prepared(document, shape.nodes)
+    refusal = check_shape(shape)
+    if refusal is None:
+        return Prepared(document, shape.nodes)
+    del document, shape  # the refusal's traceback keeps this frame, and the frame the refusal
+    raise refusal
 
 
 def _unlink(document: DocumentNode) -> None:
@@ -164,3 +186,27 @@ class Preparation(SchemaExtension):
         assert prepared is not None, "what is validated was parsed"
         execution.pre_execution_errors = _validate(execution.schema._schema, prepared)
         yield
+
+
+def directive_variables(document: DocumentNode) -> tuple[str, ...] | None:
+    """The variables that decide what is included; None when a directive is not one of those that do."""
+    names: set[str] = set()
+    for node in _nodes(document):
+        if isinstance(node, DirectiveNode):
+            if node.name.value not in _DIRECTIVES:
+                return None
+            names |= {inner.name.value for inner in _nodes(node) if isinstance(inner, VariableNode)}
+    return tuple(sorted(names))
+
+
+def _nodes(start: Node) -> Iterator[Node]:
+    pending = [start]
+    while pending:
+        node = pending.pop()
+        yield node
+        for key in node.keys:
+            value = getattr(node, key, None)
+            if isinstance(value, Node):
+                pending.append(value)
+            elif isinstance(value, list | tuple):
+                pending += [item for item in value if isinstance(item, Node)]

@@ -7,13 +7,15 @@ place, and nothing of the query.
 
 import re
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
 import asyncpg
 from graphql import GraphQLError, GraphQLSyntaxError, Node
 from strawberry.exceptions import StrawberryInputCoercionError
+from strawberry.types.execution import ExecutionResult
 
 from policies.errors import PolicyError
 from service.access.authenticate import ForbiddenError, UnauthenticatedError
@@ -22,7 +24,7 @@ from service.log_redaction import guarded
 from service.logs import get_logger
 from service.query.model.errors import OutOfRetentionError, QueryTimeoutError
 from service.storage.control.exports import ExportBusyError
-from service.storage.errors import is_away
+from service.storage.errors import is_unavailable
 
 log = get_logger()
 
@@ -92,7 +94,7 @@ def code_of(error: GraphQLError) -> Code:
     for type_, code in _CODES:
         if isinstance(original, type_):
             return code
-    if is_away(original):
+    if is_unavailable(original):
         return Code.UNAVAILABLE
     if error.path is None and (original is None or isinstance(original, GraphQLError | ValueError)):
         return Code.BAD_USER_INPUT if _VALUE.match(error.message) else Code.GRAPHQL_VALIDATION_FAILED
@@ -137,3 +139,17 @@ def _rebuilt(error: GraphQLError, message: str, extensions: dict[str, object]) -
         path=error.path,
         extensions=extensions,
     )
+
+
+def code_errors(result: ExecutionResult, request_id: str | None) -> None:
+    """Give every error of an answer its code, in the order of the root fields. `request_id` None: one is made."""
+    request_id = request_id or str(uuid4())
+    result.errors = [coded(error, request_id) for error in _in_order(result.errors or [], result.data)]
+
+
+def _in_order(errors: list[GraphQLError], data: Mapping[str, Any] | None) -> list[GraphQLError]:
+    """Errors in the order of the root fields that they belong to, whichever of these failed first."""
+    if len(errors) == 1 or not data:
+        return errors
+    places = {key: place for place, key in enumerate(data)}
+    return sorted(errors, key=lambda error: places.get(str(error.path[0]) if error.path else "", -1))

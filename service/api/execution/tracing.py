@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from strawberry.types.execution import ExecutionResult
 
 from service.api.execution.context import Context
-from service.api.execution.metrics import TIMINGS
+from service.api.execution.metrics import observe_operation
 from service.logs import get_logger
 
 try:
@@ -41,7 +41,7 @@ Hook = Callable[[Trace], None]
 
 def observe(trace: Trace) -> None:
     """Add the operation to `/metrics`."""
-    TIMINGS.observe(trace.path, trace.seconds, failed=bool(trace.codes))
+    observe_operation(trace.path, trace.seconds, failed=bool(trace.codes))
 
 
 def span(trace: Trace) -> None:

@@ -93,7 +93,7 @@ async def resolve_export(context: Context, id_: str) -> Export | None:
         return None
     async with reading(context) as connection:
         record = await get_export(connection, number)
-    if record is None or not record.reached_by(context.scope, context.scope.policy):
+    if record is None or not record.may_be_read_by(context.scope, context.scope.policy):
         return None
     return export_node(record)
 

@@ -17,7 +17,7 @@ from service.errors import OperatorError, RequestError
 from service.query.authorization.enforcement import check_schema
 from service.runtime.bootstrap import ADMIN_KEY_FILE
 from service.runtime.runtime import Runtime
-from service.storage.control.policies import AppliedPolicy, PolicyDesk, agrees, policy_desk
+from service.storage.control.policies import AppliedPolicy, PolicyTransaction, agrees, policy_transaction
 
 SHELL: Final = "cli"
 """Who acts when no key is named: whoever has the operator's shell, one person as far as anybody can tell."""
@@ -30,7 +30,7 @@ class _Desk:
     """One command at work: the runtime, the desk with its policy held still, and who is at it."""
 
     runtime: Runtime
-    desk: PolicyDesk
+    desk: PolicyTransaction
     applied: AppliedPolicy
     actor: str
 
@@ -76,7 +76,7 @@ async def approve(data: Path | None, digest: str, *, key: str | None) -> None:
 
 async def list_versions(data: Path | None) -> None:
     """What was ever in force, newest first, after what waits."""
-    async with quiet_runtime(data) as runtime, policy_desk(runtime.database.owner) as desk:
+    async with quiet_runtime(data) as runtime, policy_transaction(runtime.database.owner) as desk:
         waiting, versions = await desk.proposals(), await desk.versions()
         in_force = versions[0].version if versions else None
     rows: list[tuple[object, ...]] = [
@@ -95,7 +95,7 @@ async def _at_desk(data: Path | None, key: str | None) -> AsyncIterator[_Desk]:
     async with quiet_runtime(data) as runtime:
         # Before the desk: who is not let in holds nobody up.
         actor = await _actor(runtime, text)
-        async with policy_desk(runtime.database.owner) as desk:
+        async with policy_transaction(runtime.database.owner) as desk:
             applied = await desk.in_force()
             assert applied is not None, "a ledger that is open has a policy"
             yield _Desk(runtime, desk, applied, actor)

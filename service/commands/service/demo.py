@@ -11,6 +11,7 @@ from service.commands.common import progress, say
 from service.commands.keys.keys import create_key, revoke_key
 from service.errors import OperatorError
 from service.ingest import writer_of
+from service.ingest.pipeline.writer import as_read
 from service.runtime.runtime import Runtime
 from service.storage.control.api_keys import any_key, live_keys_named
 from service.storage.schema.installed import any_account, installation, mark_as_demo
@@ -140,7 +141,7 @@ async def _load_calls(runtime: Runtime, now: datetime) -> None:
         with progress() as bar:
             task = bar.add_task("loading sample calls", total=len(calls))
             for start in range(0, len(calls), _BATCH):
-                await writer.submit(calls[start : start + _BATCH], principal, source="native", patient=True)
+                await writer.submit(calls[start : start + _BATCH], as_read, principal, source="native", patient=True)
                 bar.advance(task, _BATCH)
     finally:
         await writer.close()

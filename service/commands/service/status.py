@@ -1,4 +1,4 @@
-"""`calledger status`: what runs here, under which policy, behind which walls."""
+"""`calledger status`: what runs here, under which policy, with which protections."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from service.retention.purge.detached import detached_partitions
 from service.runtime.runtime import Runtime
 from service.settings import Settings
 from service.storage.control.api_keys import count_keys
-from service.storage.errors import DatabaseError, is_away
+from service.storage.errors import DatabaseError, is_unavailable
 from service.storage.readiness import free_bytes
 from service.storage.schema.installed import count_accounts, newest_purge, server_facts
 
@@ -29,9 +29,10 @@ app = verb()
 
 @app.command()
 def status(data: Data = None) -> None:
-    """Say what runs here: database, policy, keyring, windows, missing walls.
+    """Say what runs here: database, policy, keyring, windows, missing protections.
 
-    A line a fact. `wall missing` names a protection that this database does not give, and what follows from it.
+    Each line is one fact. `protection missing` names a protection that this database does not give, and what follows
+    from that.
 
     \b
     Example: calledger status --data /var/lib/calledger
@@ -43,11 +44,11 @@ async def _status(data: Path | None) -> None:
     try:
         async with quiet_runtime(data) as runtime:
             for name, value in await _facts(runtime):
-                say(f"{name:<12} {value}")
+                say(f"{name:<18} {value}")
     except Exception as error:
-        if isinstance(error, DatabaseError | ServiceError) or is_away(error):
+        if isinstance(error, DatabaseError | ServiceError) or is_unavailable(error):
             for name, value in _facts_without_database(settings_for(data), error):
-                say(f"{name:<12} {value}")
+                say(f"{name:<18} {value}")
         raise
 
 
@@ -84,7 +85,9 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         facts.append(("detached", f"{one.describe()}: its rows are on the disk and shown to nobody"))
     facts += await _lost(context)
     facts += [("differs", one) for one in await differences_at_start(context)]
-    facts += [("wall missing", wall) for wall in runtime.database.missing_walls] or [("walls", "all there")]
+    facts += [("protection missing", protection) for protection in runtime.database.missing_protections] or [
+        ("protections", "all there")
+    ]
     return facts
 
 

@@ -21,7 +21,7 @@ from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.preparation.account_resolution import AccountResolution
 from service.ingest.preparation.prepared import Prepared
 from service.storage.control.accounts import DEFAULT_ACCOUNT, Accounts
-from service.storage.errors import DatabaseAwayError
+from service.storage.errors import DatabaseUnavailableError
 from service.storage.ids import bill_key_hex
 from service.storage.statements.bills import CLAIM_BILLS, CLAIMED_BILLS
 
@@ -48,7 +48,7 @@ class Bills:
     async def settle(self, reports: Iterable[Report], addressees: AccountResolution) -> None:
         """Give each report that bills account and time of the bill's claim, as far as there is one already.
 
-        Raises DatabaseAwayError.
+        Raises DatabaseUnavailableError.
         """
         bills = [report for report in reports if report.billed_once]
         if not bills:
@@ -61,11 +61,12 @@ class Bills:
                 if claim is not None:
                     await self._move(report, claim, addressees)
         except DATABASE_FAULTS as error:
-            raise DatabaseAwayError from error
+            raise DatabaseUnavailableError from error
 
     async def claim(self, calls: Iterable[Prepared], addressees: AccountResolution) -> list[Prepared]:
         """Claim the bills among calls that are about to be stored. Of those that others have claimed before, elsewhere,
-        the reports are given that account and time; they are returned, to be prepared anew. Raises DatabaseAwayError.
+        the reports are given that account and time; they are returned, to be prepared anew. Raises
+        DatabaseUnavailableError.
         """
         bills = [call for call in calls if call.report.billed_once and call.correction is None]
         if not bills:
@@ -79,7 +80,7 @@ class Bills:
                     await self._move(call.report, claim, addressees)
                     moved.append(call)
         except DATABASE_FAULTS as error:
-            raise DatabaseAwayError from error
+            raise DatabaseUnavailableError from error
         return moved
 
     async def _own(self, report: Report, addressees: AccountResolution) -> _Claim | None:

@@ -14,6 +14,8 @@ _TEXT: Final = msgspec.json.Decoder(str)
 _TEXT_CHARACTERS_MAX: Final = 1200  # the exact expansion of a double has up to 1,077
 _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
 _FORM: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
+# Also what `row_repair` puts in the place of such a number.
+_NOT_FINITE: Final = re.compile(r"[+-]?(?:nan|inf|infinity|1e\+?999)", re.ASCII | re.IGNORECASE)
 # What most gateways write: nothing to round, and too short to exceed a bound.
 _PLAIN: Final = re.compile(rf"[0-9]{{1,{SIGNIFICANT_DIGITS}}}(?:\.[0-9]{{1,{PLACES}}})?", re.ASCII)
 # The same as a JSON string, without the zeros at its end.
@@ -33,7 +35,7 @@ def money_of_text(text: str) -> Decimal:
         return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
     value = _decimal(text)
     if value.normalize(_WIDE).as_tuple().exponent < -PLACES:  # pyright: ignore[reportOperatorIssue] - finite, as _FORM says
-        raise MoneyError(f"has more than {PLACES} decimal places")
+        raise MoneyError(f"has more than {PLACES} decimal places, which cannot be kept exactly: round it yourself")
     return _fixed(value)
 
 
@@ -65,6 +67,8 @@ def money_of_number(text: str) -> Decimal:
 
 
 def _decimal(text: str) -> Decimal:
+    if _NOT_FINITE.fullmatch(text):
+        raise MoneyError("is not a finite number: `NaN` and `Infinity` are no amounts")
     # Decimal itself takes `NaN`, underscores and digits of other scripts.
     if len(text) > _TEXT_CHARACTERS_MAX or not _FORM.fullmatch(text):
         raise MoneyError("is not a decimal number")

@@ -18,7 +18,7 @@ _SCALAR: Final = re.compile(rb'-?[0-9.eE+-]+|true|false|null|"[\x20-\x5b\x5d-\x7
 _INTEGER: Final = "an integer from 0 to 2147483647"
 _MILLISECONDS: Final = "milliseconds, a number from 0 to 2147483647"
 MOMENT_FORM: Final = "a time such as `2026-11-22T10:00:00.123Z`, with its offset"
-CURRENCY_FORM: Final = "a code of 3 to 16 upper-case letters, such as `USD`"
+CURRENCY_FORM: Final = "a code of 3 to 16 letters, such as `USD`"
 ERROR_FORM: Final = "an object with `type`, `code`, `message`, `parameters` and `occurred_at`"
 _FORMS: Final[Mapping[str, str]] = {
     "id": "a string of 1 to 512 characters",

@@ -1,45 +1,39 @@
 """Moments in reports: strict RFC 3339 text or epoch seconds in, aware UTC floored to milliseconds out."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
+from service import rfc3339
+from service.rfc3339 import MomentError
 from service.storage.control.accounts import EPOCH
 
-# Hours end at 23, as RFC 3339 has it: `datetime.fromisoformat` takes 24 as the next day's hour 0 from Python 3.14 on.
-_DAY: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}"
-_FRACTION: Final = r"(?:\.([0-9]{1,20}))?"
-_OFFSET: Final = r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
-_FORM: Final = re.compile(f"({_DAY})[Tt]({_CLOCK}){_FRACTION}{_OFFSET}", re.ASCII)
-# What most gateways write, and `datetime` reads as it stands.
-_MILLISECONDS: Final = re.compile(rf"{_DAY}T{_CLOCK}\.[0-9]{{3}}(?:Z|\+00:00)", re.ASCII)
-_LOOSE: Final = re.compile(f"({_DAY})[Tt ]({_CLOCK}){_FRACTION}{_OFFSET}?", re.ASCII)
+# What most gateways write, which `datetime` reads as it stands in a third of the time.
+_MILLISECONDS: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{3}(?:Z|\+00:00)", re.ASCII
+)
+_LOOSE: Final = re.compile(r"[-0-9]{10}([Tt ])[:.0-9]{8,29}(.*)", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
 _LATEST_SECONDS: Final = 253_402_214_400  # 9999-12-31: as far as a datetime reaches
-
-
-class MomentError(ValueError):
-    """not a time in the form that is asked for"""
 
 
 def moment_of_text(text: str) -> datetime:
     """RFC 3339 with an offset. More digits than milliseconds are cut off, never rounded up. MomentError."""
     if not _MILLISECONDS.fullmatch(text):
-        return _moment(_FORM.fullmatch(text))
+        return _since_1970(rfc3339.parse(text).floored(3))
     try:
-        moment = datetime.fromisoformat(text)
+        return _since_1970(datetime.fromisoformat(text))
     except ValueError:
         raise MomentError from None
-    if moment < EPOCH:
-        raise MomentError
-    return moment
 
 
 def moment_of_loose_text(text: str) -> datetime:
     """As `moment_of_text`; a space for the `T` and a missing offset, which means UTC, are taken too."""
-    return _moment(_LOOSE.fullmatch(text))
+    match = _LOOSE.fullmatch(text)
+    if match is None:
+        raise MomentError
+    return moment_of_text(f"{text[:10]}T{text[11:]}{'' if match[2] else 'Z'}")
 
 
 def moment_of_epoch(text: str) -> datetime:
@@ -52,15 +46,7 @@ def moment_of_epoch(text: str) -> datetime:
     return EPOCH + timedelta(milliseconds=int((seconds * 1000).to_integral_value(ROUND_FLOOR)))
 
 
-def _moment(match: re.Match[str] | None) -> datetime:
-    if match is None:
-        raise MomentError
-    day, clock, fraction, offset = match.groups()
-    offset = offset if offset and offset not in "Zz" else "+00:00"
-    try:
-        moment = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:3]:0<3}{offset}").astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise MomentError from None
+def _since_1970(moment: datetime) -> datetime:
     if moment < EPOCH:
         raise MomentError
     return moment

@@ -21,7 +21,7 @@ from service.ingest.preparation.staging import Connection, create_staging, inser
 from service.ingest.refusals import Refusal
 from service.ingest.results import Status
 from service.logs import get_logger
-from service.storage.errors import DatabaseAwayError
+from service.storage.errors import DatabaseUnavailableError
 from service.storage.statements.write import DATABASE_STATE, DURABLE_COMMITS
 
 log = get_logger()
@@ -123,7 +123,7 @@ class BatchStore:
                 await self._pause(error, None)
             except CONNECTION_FAULTS as error:
                 await self._pause(error, pause_s)
-        raise DatabaseAwayError
+        raise DatabaseUnavailableError
 
     async def _judge(self, error: asyncpg.PostgresError, pause_s: float | None) -> None:
         code = error.sqlstate or ""
@@ -131,7 +131,7 @@ class BatchStore:
             raise _RefusedError(code) from error
         if not code.startswith(_PASSING_FAULTS):
             log.error("the database does not take calls", sqlstate=code, error=type(error).__name__)
-            raise DatabaseAwayError from error
+            raise DatabaseUnavailableError from error
         await self._pause(error, pause_s)
 
     async def _pause(self, error: Exception, pause_s: float | None) -> None:
@@ -139,7 +139,7 @@ class BatchStore:
         if self._connection is not None:
             await self._release(self._connection, broken=True)
         if pause_s is None:
-            raise DatabaseAwayError from error
+            raise DatabaseUnavailableError from error
         await asyncio.sleep(pause_s)
 
     async def _store_once(self, calls: Sequence[Prepared]) -> None:

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from policies import Report
+from policies.admission.report import ErrorReport
 from service.aside import Aside
 from service.ingest.formats.split import Rejection
 
@@ -17,7 +18,7 @@ SLICE_S: Final = 0.002
 LONG_TEXT_BYTES: Final = 2**16
 """Rows of this size on are read in the thread."""
 
-ERROR_CHARS_MAX: Final = 2**18
+ERROR_CHARS_MAX: Final = 2**16
 """Error text that one request stores at a time."""
 
 _LONG_ERROR_CHARS: Final = 2000
@@ -74,7 +75,7 @@ async def in_parts(
         row = await aside.run(work, item) if is_long(item) else work(item)
         made.append(row)
         if isinstance(row, Report) and row.error is not None:
-            chars += len(row.error.message or "")
+            chars += error_chars(row.error)
         if len(made) == size or chars > ERROR_CHARS_MAX:
             yield made
             made, turn, chars = [], Turn(), 0
@@ -82,6 +83,14 @@ async def in_parts(
             await turn.next()
     if made:
         yield made
+
+
+def error_chars(error: ErrorReport) -> int:
+    """How much text an error is, which is sealed and stored with its call."""
+    chars = len(error.message or "")
+    if error.parameters:
+        chars += sum([len(value) for value in error.parameters.values() if isinstance(value, str)])
+    return chars
 
 
 def is_long_to_admit(report: Report) -> bool:

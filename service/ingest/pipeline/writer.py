@@ -4,11 +4,11 @@ This is one of the two places where the policy is enforced: nothing is stored bu
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, TypeVar
+
+import msgspec
 
 from policies import Admitted, Report, Source, Store, UnchangedReport
 from policies.admission.call import REJECTED_ACCOUNT, REJECTED_CURRENCY
@@ -18,9 +18,10 @@ from service.errors import ServiceError
 from service.ingest.amendments.bills import Bills
 from service.ingest.amendments.completion import outcome_behind
 from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedError
-from service.ingest.formats.split import Rejection, Row
+from service.ingest.formats.split import Rejection
 from service.ingest.metrics import QUEUED_ROWS, count_rows
 from service.ingest.pipeline.batch_store import BatchStore
+from service.ingest.pipeline.job_queue import Job, JobQueue
 from service.ingest.pipeline.outcomes import not_stored, settled, verdicts_of
 from service.ingest.pipeline.turns import LONG_TEXT_BYTES, Turn, in_parts, is_long_to_admit
 from service.ingest.preparation.account_resolution import AccountResolution
@@ -34,7 +35,7 @@ from service.keyring import Keyring
 from service.logs import get_logger
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
-from service.storage.errors import DatabaseAwayError
+from service.storage.errors import DatabaseUnavailableError
 from service.storage.partitions import Partitions
 
 log = get_logger()
@@ -46,14 +47,6 @@ _BILLING: Final = frozenset({"litellm"})
 
 _BREATH_ROWS: Final = 200
 """Rows prepared before other requests get their turn."""
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    """Calls of one request that are stored together."""
-
-    calls: list[Prepared]
-    done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Writer:
@@ -81,7 +74,7 @@ class Writer:
         self._bills = Bills(database.writer, accounts)
         self._store = BatchStore(database.writer, self._ensure_partitions)
         self._identities: Identities  # from `start` on
-        self._queue: deque[_Job] = deque()
+        self._queue = JobQueue(batch_rows)
         self._rows = 0
         self._arrived = asyncio.Event()
         self._left = asyncio.Event()
@@ -110,33 +103,23 @@ class Writer:
         self._aside.close()
 
     async def submit(
-        self, rows: Iterable[Report | Rejection], principal: Principal, *, source: Source, patient: bool = False
-    ) -> list[RowResult]:
-        """Store the reports among `rows`, and return once they are on disk: a verdict for each row, in order.
-
-        Rows are taken from the iterable as they are needed. Raises ServiceError only when nothing was stored:
-        QueueFullError when too many calls wait already (`patient` waits instead), DatabaseAwayError. Whoever is
-        cancelled while waiting has submitted all the same.
-        """
-        parts = in_parts(rows, _same, self._batch_rows, aside=self._aside, is_long=_never)
-        return await self.submit_parts(parts, principal, source=source, patient=patient)
-
-    async def submit_texts(
-        self, texts: Iterable[Row], read: Callable[[Row], Report | Rejection], principal: Principal, *, source: Source
-    ) -> list[RowResult]:
-        """As `submit`, of rows that are still to be read."""
-        parts = in_parts(texts, read, self._batch_rows, aside=self._aside, is_long=_is_long)
-        return await self.submit_parts(parts, principal, source=source)
-
-    async def submit_parts(
         self,
-        parts: AsyncIterator[list[Report | Rejection]],
+        rows: Iterable[_Row],
+        read: Callable[[_Row], Report | Rejection],
         principal: Principal,
         *,
         source: Source,
         patient: bool = False,
     ) -> list[RowResult]:
-        """As `submit`, of rows that come in parts."""
+        """Read `rows`, store the reports among them, and return once they are on disk: a result per row, in order.
+
+        `read` makes a report or a rejection of one row; `as_read` for rows that are such already.
+
+        Rows are taken from the iterable and read as they are needed. Raises ServiceError only when nothing was stored:
+        QueueFullError when too many calls wait already (`patient` waits instead), DatabaseUnavailableError. Whoever is
+        cancelled while waiting has submitted all the same.
+        """
+        parts = in_parts(rows, read, self._batch_rows, aside=self._aside, is_long=_is_long)
         verdicts: list[RowResult] = []
         addressees = AccountResolution(self._accounts, principal)
         stored = False
@@ -170,8 +153,8 @@ class Writer:
             reserved = len(calls)
             if not calls:
                 return outcomes
-            job = _Job(calls)
-            self._queue.append(job)
+            job = Job(calls)
+            self._queue.add(job)
             self._arrived.set()
             reserved = 0  # from here on the writer frees them
         finally:
@@ -298,7 +281,7 @@ class Writer:
 
     async def _run(self) -> None:
         while True:
-            jobs = self._take()
+            jobs = self._queue.take()
             if not jobs:
                 if self._closing and not self._rows:
                     return
@@ -307,16 +290,7 @@ class Writer:
                 continue
             await self._store_jobs(jobs)
 
-    def _take(self) -> list[_Job]:
-        """Whole jobs, up to the size of a batch."""
-        jobs: list[_Job] = []
-        rows = 0
-        while self._queue and (not jobs or rows + len(self._queue[0].calls) <= self._batch_rows):
-            jobs.append(self._queue.popleft())
-            rows += len(jobs[-1].calls)
-        return jobs
-
-    async def _store_jobs(self, jobs: list[_Job]) -> None:
+    async def _store_jobs(self, jobs: list[Job]) -> None:
         calls = [call for job in jobs for call in job.calls]
         try:
             await self._readmit(calls)
@@ -364,23 +338,20 @@ class Writer:
                     calls.append(follower)
 
 
-def _same(row: Report | Rejection) -> Report | Rejection:
+def as_read(row: Report | Rejection) -> Report | Rejection:
+    """A row that was read before, for `Writer.submit`."""
     return row
 
 
-def _never(_: object) -> bool:
-    return False
-
-
-def _is_long(text: Row) -> bool:
-    return len(text) > LONG_TEXT_BYTES
+def _is_long(row: object) -> bool:
+    return isinstance(row, bytes | msgspec.Raw) and len(row) > LONG_TEXT_BYTES
 
 
 async def _load_accounts(addressees: AccountResolution, reports: Iterable[Report] = ()) -> None:
     try:
         await addressees.learn(reports)
     except DATABASE_FAULTS as error:
-        raise DatabaseAwayError from error
+        raise DatabaseUnavailableError from error
 
 
 def _chunks(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:

@@ -51,7 +51,7 @@ class AccountResolution:
         """
         if self._bound is None:
             name = report.account or DEFAULT_ACCOUNT
-            return self._numbers.get(name) or self._accounts.known(name)
+            return self._numbers.get(name) or self._accounts.cached(name)
         if report.account in self._numbers:
             return self._numbers[report.account]
         if len(self._bound) == 1 and (report.account is None or report.source in _GATEWAY_IDS):

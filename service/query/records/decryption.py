@@ -109,10 +109,10 @@ class Discloser:
         seen = self._scope.views
         message_seen = seen.get(_MESSAGE, View.DENIED) is not View.DENIED and self._keeps(_MESSAGE)
         parameters_seen = seen.get("CallError.parameters") is View.SEE and self._keeps("CallError.parameters")
-        whole = message_seen and parameters_seen and _is_clear(details, revealed_too=self._reveal)
+        complete = message_seen and parameters_seen and _is_clear(details, revealed_too=self._reveal)
         message = self._message_text(details.message) if message_seen and details.message is not None else None
         return Details(
-            "CLEAR" if whole else "MASKED" if message_seen or parameters_seen else "SEALED",
+            "CLEAR" if complete else "MASKED" if message_seen or parameters_seen else "SEALED",
             message,
             self._parameters(details) if parameters_seen else None,
         )

@@ -59,11 +59,11 @@ async def read_facets(
     """
     if not 1 <= first <= FIRST_MAX:
         raise BadInputError(f"`first` is 1 to {FIRST_MAX}")
-    asked = [name for name in FACETS if name in set(facets)]
-    reader.refuse_unseen(SEEN_BY[name] for name in asked)
-    summed = [name for name in asked if FACETS[name].rollup is not None]
+    requested = [name for name in FACETS if name in set(facets)]
+    reader.refuse_unseen(SEEN_BY[name] for name in requested)
+    summed = [name for name in requested if FACETS[name].rollup is not None]
     found = await _read(reader, predicate, summed, first)
-    if "errorTypes" in asked:
+    if "errorTypes" in requested:
         found |= await _read(reader, And((predicate, _FAILED)), ["errorTypes"], first)
     return found
 
@@ -86,7 +86,7 @@ async def _read(
 async def _named(reader: UsageReader, values: Sequence[FacetValue]) -> list[FacetValue]:
     """Accounts by name instead of by number."""
     counts = {int(one.value): one.count for one in values if one.value is not None}
-    await reader.accounts.look_up(numbers=counts)
+    await reader.accounts.look_up(account_ids=counts)
     names = reader.accounts.names()
     return [FacetValue(names[number], count) for number, count in counts.items() if number in names]
 
@@ -98,7 +98,7 @@ def _order(value: FacetValue) -> tuple[int, bool, str]:
 async def _fetch(
     reader: UsageReader, reading: UsageRead, facets: Sequence[str], first: int
 ) -> list[tuple[str, str | None, int]]:
-    if not reading.plan.pieces:
+    if not reading.plan.segments:
         return []
     params = Params()
     keys = {name.lower(): FACETS[name] for name in facets}

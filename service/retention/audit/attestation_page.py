@@ -93,8 +93,8 @@ def _entry(one: Mapping[str, Any]) -> list[str]:
 
 
 def _missing(missing: Iterable[str]) -> str:
-    walls = "".join(f"<li>{escape(wall)}</li>" for wall in missing)
-    return f"<h2>What is missing here</h2><ul>{walls}</ul>" if walls else ""
+    items = "".join(f"<li>{escape(protection)}</li>" for protection in missing)
+    return f"<h2>What is missing here</h2><ul>{items}</ul>" if items else ""
 
 
 def _table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

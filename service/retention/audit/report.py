@@ -152,7 +152,7 @@ async def report(
     there = await catalogue_of(connection)
     parts = there.partitions
     outside = await detached_partitions(context, there)
-    missing = list(context.database.missing_walls)
+    missing = list(context.database.missing_protections)
     try:
         earlier: tuple[Earlier, ...] = await context.earlier(now, connection)
     except EarlierPolicyError as error:

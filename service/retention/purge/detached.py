@@ -56,7 +56,7 @@ class DetachedRows:
 async def detached_partitions(context: RetentionContext, there: Catalogue) -> list[Detached]:
     """Every partition of ours that is outside its store, by name. `there` is the catalogue of all stores."""
     planned = {part.name: part for run in await Runs(context.owner).unfinished() for part in run.plan.partitions}
-    pending = {part.name: part for part in there.partitions if part.name not in there.whole}
+    pending = {part.name: part for part in there.partitions if part.name not in there.attached}
     found = [Detached(part, True, part.name in planned) for part in pending.values()]
     for name in await context.partitions.detached() - pending.keys():
         found.append(Detached(planned.get(name) or _from_name(context, name), False, name in planned))

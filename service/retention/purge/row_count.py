@@ -77,7 +77,7 @@ def _covers_full_days(part: Partition, there: Catalogue) -> bool:
     sums = [days for days in there.partitions if (days.store, days.tier) == (Store.USAGE_DAY, part.tier)]
     reached = part.start
     for days in sums:  # by time
-        if days.start <= reached and days.name in there.whole:
+        if days.start <= reached and days.name in there.attached:
             reached = max(reached, days.end)
     return reached >= part.end
 

@@ -300,7 +300,7 @@ class _Purge:
         return active
 
     async def _verify(self, run: Run) -> Run:
-        left = [*await self._partitions.left(run.plan.partitions)]
+        left = [*await self._partitions.existing(run.plan.partitions)]
         live = {tuple(name) for name in await self._keyring.periods()}
         left += [str(PeriodKeyName(*key)) for key in run.plan.keys if tuple(key) in live]
         if left:
@@ -346,7 +346,7 @@ class _Purge:
         there = await self._partitions.catalogue(sized=False)
         due = plan(self._context.policy(), there.partitions, run.plan.keys, self.now, earlier)
         due_names = {part.name for part in due.partitions}
-        parts = tuple(part for part in run.plan.partitions if part.name in due_names or part.name not in there.whole)
+        parts = tuple(part for part in run.plan.partitions if part.name in due_names or part.name not in there.attached)
         before = (PurgeState.PLANNED, PurgeState.HOLDS_CHECKED, PurgeState.INTENT_LEDGERED)
         keys = due.keys if run.state in before else run.plan.keys
         kept = PurgePlan(parts, keys)

@@ -93,7 +93,7 @@ async def days_to_rebuild(context: RetentionContext) -> list[tuple[int, datetime
         if one.day >= _first_day(policy, one.tier, now):
             found.add((one.tier, one.day))
     # A day without a partition of calls has lost them: its sums are all that is left of it.
-    whole = [part for part in there.partitions if part.name in there.whole]
+    whole = [part for part in there.partitions if part.name in there.attached]
     return sorted(
         (tier, day)
         for tier, day in found

@@ -1,1 +1,1 @@
-"""What is read and written of the control tables: accounts, API keys, exports, policies, refusals."""
+"""Reading and writing the control tables: accounts, API keys, exports, policies, refusals."""

@@ -1,4 +1,4 @@
-"""Accounts by name and number, and the tier that each had when: one cached look-up for writing and reading."""
+"""Accounts by name and id, and the tier that each had at any time: one cached look-up for writing and reading."""
 
 import time
 from bisect import bisect_right
@@ -14,20 +14,20 @@ from service.storage.notices import CHANNEL
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULT_ACCOUNT = "default"
 ERASED: Final = "erased:"
-"""How the name of an account begins from the first step of its erasure on, before any of its rows goes."""
+"""The prefix of an account's name from the first step of its erasure on, before any of its rows is deleted."""
 NAME_MAX: Final = 200
-_NUMBER_MAX: Final = 2**31 - 1
+_ID_MAX: Final = 2**31 - 1
 _SCOPES_MAX = 256
 _CHUNK: Final = 1_000
-"""Accounts that are read at a time: some milliseconds on the event loop."""
-_BEHIND: Final = 100
-"""Numbers are given out before they are committed: the last ones are looked at once more."""
+"""Accounts that are read at a time, so that the event loop is not blocked for long."""
+_OVERLAP: Final = 100
+"""Ids are assigned before they are committed, so the last ones are read again."""
 _MISSES_MAX: Final = 10_000
 _MISSED_S: Final = 1.0
 _MADE: Final = "made"
 
-# By LATERAL, so that the tiers of these are read and no others, whatever the planner thinks of their number.
-_WHOLE: Final = """
+# By LATERAL, so that the tiers of these accounts are read and no others, whatever the planner estimates.
+_WITH_TIERS: Final = """
     SELECT part.id, part.name, had.starts, had.tiers
     FROM ({part}) AS part CROSS JOIN LATERAL (
         SELECT array_agg(from_at ORDER BY from_at) AS starts, array_agg(tier ORDER BY from_at) AS tiers
@@ -35,9 +35,9 @@ _WHOLE: Final = """
     ) AS had
     WHERE had.starts IS NOT NULL ORDER BY part.id
 """
-_BY_NAME: Final = _WHOLE.format(part="SELECT id, name FROM account WHERE name = ANY ($1::text[])")
-_BY_NUMBER: Final = _WHOLE.format(part="SELECT id, name FROM account WHERE id = ANY ($1::integer[])")
-_FOLLOWING: Final = _WHOLE.format(part="SELECT id, name FROM account WHERE id > $1 ORDER BY id LIMIT $2")
+_BY_NAME: Final = _WITH_TIERS.format(part="SELECT id, name FROM account WHERE name = ANY ($1::text[])")
+_BY_ID: Final = _WITH_TIERS.format(part="SELECT id, name FROM account WHERE id = ANY ($1::integer[])")
+_FOLLOWING: Final = _WITH_TIERS.format(part="SELECT id, name FROM account WHERE id > $1 ORDER BY id LIMIT $2")
 _MAKE: Final = """
     WITH made AS (
         INSERT INTO account (name, created_at) SELECT name, now() FROM unnest($1::text[]) AS name
@@ -48,14 +48,14 @@ _MAKE: Final = """
     SELECT pg_notify($4, $5) WHERE EXISTS (SELECT 1 FROM made)
 """
 
-Span = tuple[int, datetime, datetime | None]
+TierSpan = tuple[int, datetime, datetime | None]
 
 
 class Accounts:
-    """Cache of `account` and `account_tier`: all of it is read at the start, and from then on one account at a time.
+    """A cache of `account` and `account_tier`: all of it is read at the start, and from then on one account at a time.
 
-    Rows are never removed, and changed only by erasure (the name) and by a move (a tier to come); both are told of by
-    notices. That there is nobody of a name or a number is remembered for a second, or until a notice of new accounts.
+    Rows are never removed. They change only by erasure (the name) and by a move (a future tier), and notices announce
+    both. That a name or an id belongs to no account is remembered for a second, or until a notice of new accounts.
     """
 
     def __init__(self, default_tier: int) -> None:
@@ -63,157 +63,162 @@ class Accounts:
         self._ids: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._tiers: dict[int, tuple[list[datetime], list[int]]] = {}
-        self._spans: Counter[Span] = Counter()
+        self._spans: Counter[TierSpan] = Counter()
         self._newest = 0
-        self._numbers: dict[tuple[int, ...], dict[str, int]] = {}
+        self._ids_among: dict[tuple[int, ...], dict[str, int]] = {}
         self._missed: OrderedDict[str | int, float] = OrderedDict()
         self.version: object = object()
-        """Another object each time that something of an account was learned."""
-        self._all: tuple[tuple[int, ...], frozenset[Span]] | None = None
+        """A new object each time that an account was read and had changed."""
+        self._all: tuple[tuple[int, ...], frozenset[TierSpan]] | None = None
         self.erased: set[int] = set()
-        """Numbers of the accounts whose erasure has begun."""
+        """The ids of the accounts whose erasure has begun."""
 
     async def refresh(self) -> None:
-        """Read everything, a part at a time."""
-        await self._follow(0)
+        """Read every account, `_CHUNK` at a time."""
+        await self._read_after(0)
 
-    async def heard(self, detail: str) -> None:
-        """Take up what a notice tells of: new accounts, or the number of one that has changed."""
+    async def on_notice(self, detail: str) -> None:
+        """Read what a notice announces: new accounts (`made`), or one account, by its id in decimal digits."""
         self._missed.clear()
         if detail == _MADE:
-            await self._follow(max(0, self._newest - _BEHIND))
+            await self._read_after(max(0, self._newest - _OVERLAP))
         elif detail.isdecimal():
             await self.load([int(detail)])
 
-    async def load(self, numbers: Iterable[int]) -> None:
-        """Read these accounts anew."""
-        self._put(await _rows(_BY_NUMBER, sorted(numbers)))
+    async def load(self, account_ids: Iterable[int]) -> None:
+        """Read the accounts with these ids again."""
+        self._put(await _rows(_BY_ID, sorted(account_ids)))
 
-    async def _follow(self, newest: int) -> None:
+    async def _read_after(self, newest: int) -> None:
         while rows := await _rows(_FOLLOWING, newest, _CHUNK):
             self._put(rows)
             newest = rows[-1]["id"]
 
     def _put(self, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
-            number, name = row["id"], row["name"]
-            # Moments of one zone object compare ten times faster.
+            account_id, name = row["id"], row["name"]
+            # Times that share one zone object compare much faster.
             tiers = ([start.astimezone(UTC) for start in row["starts"]], list(row["tiers"]))
-            if self._names.get(number) == name and self._tiers[number] == tiers:
+            if self._names.get(account_id) == name and self._tiers[account_id] == tiers:
                 continue
-            self._forget(number)
-            # The tier first: whoever knows an account may ask for its tier.
-            self._tiers[number] = tiers
+            self._forget(account_id)
+            # The tier first: a caller that finds the account may read its tier.
+            self._tiers[account_id] = tiers
             self._spans.update(_spans_of(tiers))
-            self._names[number] = name
-            self._ids[name] = number
+            self._names[account_id] = name
+            self._ids[name] = account_id
             if name.startswith(ERASED):
-                self.erased.add(number)
-            self._newest = max(self._newest, number)
+                self.erased.add(account_id)
+            self._newest = max(self._newest, account_id)
             self.version, self._all = object(), None
-            self._numbers.clear()
+            self._ids_among.clear()
 
-    def _forget(self, number: int) -> None:
-        if number in self._names:
-            self._spans -= Counter(_spans_of(self._tiers[number]))
-            self._ids.pop(self._names[number], None)
+    def _forget(self, account_id: int) -> None:
+        if account_id in self._names:
+            self._spans -= Counter(_spans_of(self._tiers[account_id]))
+            self._ids.pop(self._names[account_id], None)
 
     async def ensure(self, names: Iterable[str]) -> dict[str, int]:
-        """Numbers of `names`; accounts that are new are made, in the default tier."""
+        """The ids of `names`; accounts that do not exist are made, in the default tier."""
         names = set(names)
         unknown = sorted(names - self._ids.keys())
         if unknown:
             self._put(await _rows(_BY_NAME, unknown))
             new = [name for name in unknown if name not in self._ids]
             if new:
-                # Another process may make one of them first, and then it is that one's.
+                # Another process may make one of them first: then its row is the one that is read.
                 await _rows(_MAKE, new, self.default_tier, EPOCH, CHANNEL, f"accounts {_MADE}")
                 self._put(await _rows(_BY_NAME, new))
         return {name: self._ids[name] for name in names}
 
-    def known(self, name: str) -> int | None:
-        """The number of `name`, if it was asked for before."""
+    def cached(self, name: str) -> int | None:
+        """The id of `name` if it is in the cache; None otherwise, though the account may exist."""
         return self._ids.get(name)
 
     async def find(self, name: str) -> int | None:
-        """The number of `name`, or None when no such account exists."""
+        """The id of `name`, or None when no such account exists."""
         await self.look_up(names=[name])
         return self._ids.get(name)
 
-    async def name(self, number: int) -> str:
-        if number not in self._names:
-            await self.look_up(numbers=[number])
-        return self._names[number]
+    async def name(self, account_id: int) -> str:
+        """The name of the account with this id. KeyError when there is none."""
+        if account_id not in self._names:
+            await self.look_up(account_ids=[account_id])
+        return self._names[account_id]
 
-    async def look_up(self, *, names: Iterable[str] = (), numbers: Iterable[int] = ()) -> None:
-        """Read those of these accounts that are not known, if they exist: no more than these."""
+    async def look_up(self, *, names: Iterable[str] = (), account_ids: Iterable[int] = ()) -> None:
+        """Read those of these accounts that are not in the cache, if they exist, and no others."""
         now = time.monotonic()
-        by_name = [name for name in names if name not in self._ids and self._missing(name, now)]
-        by_number = [number for number in numbers if number not in self._names and self._missing(number, now)]
-        for statement, wanted in ((_BY_NAME, by_name), (_BY_NUMBER, by_number)):
+        by_name = [name for name in names if name not in self._ids and self._worth_reading(name, now)]
+        by_id = [
+            account_id
+            for account_id in account_ids
+            if account_id not in self._names and self._worth_reading(account_id, now)
+        ]
+        for statement, wanted in ((_BY_NAME, by_name), (_BY_ID, by_id)):
             if wanted:
                 self._put(await _rows(statement, wanted))
-        for key in (*by_name, *by_number):
+        for key in (*by_name, *by_id):
             if key not in self._ids and key not in self._names:
                 self._missed[key] = now + _MISSED_S
                 self._missed.move_to_end(key)
         while len(self._missed) > _MISSES_MAX:
             self._missed.popitem(last=False)
 
-    def _missing(self, key: str | int, now: float) -> bool:
-        """Whether it is worth asking for."""
+    def _worth_reading(self, key: str | int, now: float) -> bool:
+        """Whether the database may have an account of this name or id."""
         if self._missed.get(key, 0) > now:
             return False
         if isinstance(key, int):
-            return 0 < key <= _NUMBER_MAX
+            return 0 < key <= _ID_MAX
         return len(key) <= NAME_MAX and "\0" not in key and not any("\ud800" <= letter <= "\udfff" for letter in key)
 
     def names(self) -> Mapping[int, str]:
-        """Every account that is known, name by number: grows as accounts are learned."""
+        """The names of all cached accounts by id; the mapping grows as accounts are read."""
         return self._names
 
     def ids(self, among: tuple[int, ...] | None) -> Mapping[str, int]:
-        """Numbers by name of the accounts that are known now, of these only (None: all); do not change it."""
+        """The ids by name of the cached accounts with an id in `among` (None: all). Do not change the mapping."""
         if among is None:
             return self._ids
-        found = self._numbers.get(among)
+        found = self._ids_among.get(among)
         if found is None:
-            if len(self._numbers) >= _SCOPES_MAX:
-                self._numbers.clear()
-            found = {self._names[number]: number for number in among if number in self._names}
-            self._numbers[among] = found
+            if len(self._ids_among) >= _SCOPES_MAX:
+                self._ids_among.clear()
+            found = {self._names[account_id]: account_id for account_id in among if account_id in self._names}
+            self._ids_among[among] = found
         return found
 
-    def tier(self, number: int, moment: datetime) -> int:
-        """The tier of a call of account `number` that started at `moment`."""
-        starts, tiers = self._tiers[number]
+    def tier(self, account_id: int, moment: datetime) -> int:
+        """The tier of a call of this account that started at `moment`."""
+        starts, tiers = self._tiers[account_id]
         if moment >= starts[-1]:  # nearly always
             return tiers[-1]
         return tiers[bisect_right(starts, moment) - 1]
 
-    def tiers(self, numbers: Collection[int] | None = None) -> tuple[int, ...]:
-        """Every tier that these accounts (None: all) ever had or will have, in order."""
-        if numbers is None:
-            return self._everywhere()[0]
-        return tuple(sorted({tier for n in numbers if n in self._tiers for tier in self._tiers[n][1]}))
+    def tiers(self, account_ids: Collection[int] | None = None) -> tuple[int, ...]:
+        """Every tier that these accounts (None: all) ever had or will have, sorted."""
+        if account_ids is None:
+            return self._of_all()[0]
+        return tuple(sorted({tier for n in account_ids if n in self._tiers for tier in self._tiers[n][1]}))
 
-    def tier_spans(self, numbers: Collection[int] | None = None) -> frozenset[Span]:
-        """Every (tier, from, to) that these accounts (None: all) had, have or will have; `to` None: for good."""
-        if numbers is None:
-            return self._everywhere()[1]
-        return frozenset(span for n in numbers if n in self._tiers for span in _spans_of(self._tiers[n]))
+    def tier_spans(self, account_ids: Collection[int] | None = None) -> frozenset[TierSpan]:
+        """Every (tier, from, to) that these accounts (None: all) had, have or will have; `to` None: without end."""
+        if account_ids is None:
+            return self._of_all()[1]
+        return frozenset(span for n in account_ids if n in self._tiers for span in _spans_of(self._tiers[n]))
 
-    def _everywhere(self) -> tuple[tuple[int, ...], frozenset[Span]]:
-        """Of all accounts together: there are as many as tiers and days of moves, not as accounts."""
+    def _of_all(self) -> tuple[tuple[int, ...], frozenset[TierSpan]]:
+        """Tiers and spans of all accounts together: as many as there are tiers and days of moves."""
         if self._all is None:
             spans = frozenset(self._spans)
             self._all = (tuple(sorted({tier for tier, _, _ in spans})), spans)
         return self._all
 
 
-def _spans_of(tiers: tuple[list[datetime], list[int]]) -> list[Span]:
-    starts, numbers = tiers
-    return list(zip(numbers, starts, [*starts[1:], None], strict=True))
+def _spans_of(tiers: tuple[list[datetime], list[int]]) -> list[TierSpan]:
+    starts, tier_numbers = tiers
+    return list(zip(tier_numbers, starts, [*starts[1:], None], strict=True))
 
 
 async def _rows(statement: str, *values: object) -> list[Mapping[str, Any]]:

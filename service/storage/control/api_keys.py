@@ -1,4 +1,4 @@
-"""API keys on record. A key's secret is not: `mac` recognises it."""
+"""API keys as they are recorded: without their secret, which `mac` recognises."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ _REVOKE_EVERY: Final = "UPDATE api_key SET revoked_at = $1 WHERE revoked_at IS N
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A key as it is recorded. `accounts`: numbers of those that it is bound to; None: every account."""
+    """A key as it is recorded. `accounts`: the ids of the accounts that it is bound to; None: every account."""
 
     prefix: str
     name: str | None
@@ -29,7 +29,7 @@ class KeyRecord:
 
 
 async def get_key(prefix: str) -> KeyRecord | None:
-    """The key with this id, revoked or not."""
+    """The key with this prefix, revoked or not; None when there is none."""
     key = await ApiKey.get_or_none(prefix=prefix)
     return None if key is None else _record(key)
 
@@ -40,12 +40,12 @@ async def list_keys() -> list[KeyRecord]:
 
 
 async def any_key(*, name_begins: str = "") -> bool:
-    """Whether there is or was a key, of a name that begins like this."""
+    """Whether there is or was a key whose name starts with `name_begins`."""
     return await ApiKey.filter(name__startswith=name_begins).exists() if name_begins else await ApiKey.exists()
 
 
 async def count_keys() -> int:
-    """Keys that are not revoked."""
+    """The number of keys that are not revoked."""
     return await ApiKey.filter(revoked_at__isnull=True).count()
 
 
@@ -60,7 +60,7 @@ async def added_key(
     accounts: Sequence[int] | None = None,
     expires_at: datetime | None = None,
 ) -> AsyncIterator[Connection]:
-    """Add a key, in one transaction with what the block does with the connection."""
+    """Add a key, in one transaction with what the block does on the connection."""
     facts: dict[str, Any] = {"name": name, "role": role, "mac": mac, "created_at": created_at, "expires_at": expires_at}
     async with control_transaction() as (models, connection):
         bound = None if accounts is None else list(accounts)
@@ -70,24 +70,24 @@ async def added_key(
 
 @asynccontextmanager
 async def revoked_key(prefix: str, moment: datetime) -> AsyncIterator[Connection]:
-    """Revoke a key, in one transaction with what the block does with the connection."""
+    """Revoke a key, in one transaction with what the block does on the connection."""
     async with control_transaction() as (models, connection):
         await ApiKey.filter(prefix=prefix).using_db(models).update(revoked_at=moment)
         yield connection
 
 
 async def revoke_every_key(connection: Connection, moment: datetime, *, but: str) -> list[str]:
-    """Revoke all keys but one, in the transaction of `connection`; the ids of those that were not yet."""
+    """Revoke all keys but `but`, in the transaction of `connection`; the prefixes of those that it revoked."""
     return [row["prefix"] for row in await connection.fetch(_REVOKE_EVERY, moment, but)]
 
 
 async def live_keys_named(name_begins: str) -> list[str]:
-    """The ids of the keys of a name that begins like this and that are not revoked."""
+    """The prefixes of the keys whose name starts with `name_begins` and that are not revoked."""
     return [key.prefix for key in await ApiKey.filter(name__startswith=name_begins, revoked_at__isnull=True)]
 
 
 async def note_use(prefix: str, moment: datetime, step: timedelta) -> None:
-    """Write down when a key was last used, unless that was less than `step` before."""
+    """Record when a key was last used, unless the recorded time is less than `step` earlier."""
     await ApiKey.filter(prefix=prefix, last_used_at__isnull=True).update(last_used_at=moment)
     await ApiKey.filter(prefix=prefix, last_used_at__lt=moment - step).update(last_used_at=moment)
 

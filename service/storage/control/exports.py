@@ -1,7 +1,8 @@
-"""Exports on record: which files were asked for, by whom, and how far each is. `service.export` writes the files.
+"""The records of exports: which files were requested, by whom, and how far each is. `service.export` writes the files.
 
-QUEUED -> RUNNING -> READY -> EXPIRED, or FAILED from RUNNING. A process that writes files holds an advisory lock for as
-long as it lives, and each RUNNING export names the lock of its writer: it outlives no process.
+The states are QUEUED -> RUNNING -> READY -> EXPIRED, or FAILED from RUNNING. A process that writes files holds an
+advisory lock for as long as it lives, and each RUNNING export names the lock of its writer, so that none stays RUNNING
+after its writer has ended.
 """
 
 import secrets
@@ -22,14 +23,14 @@ from service.storage.connection import Connection, Queryable, one_row
 from service.storage.database import Database, uuid_of
 
 BUSY_S: Final = 5
-"""After which it is worth asking whether an export is done."""
+"""After this many seconds it is worth asking whether an export is done."""
 KEPT_MAX: Final = 20
-"""Files that one key has at a time."""
+"""How many files one key may have at a time."""
 REMEMBERED: Final = timedelta(days=30)
-"""How long an export whose file is gone is still told of."""
+"""How long the record of an export is kept after its file is gone."""
 
-# Rows that were exported show what a policy let be seen, of accounts and people that were there: another policy ends
-# them, and so does an erasure that may be about one of them.
+# An exported file shows rows as a policy let them be seen, and accounts and people as they were. So it expires with
+# another policy, and with an erasure that may be about one of them.
 _OVER: Final = """
     (expires_at <= clock_timestamp() OR (kind <> 'EVIDENCE' AND (
         policy <> (SELECT digest FROM policy_version ORDER BY version DESC LIMIT 1)
@@ -39,7 +40,7 @@ _OVER: Final = """
         )
     )))
 """
-# The moment counts, not whether somebody came by since to tidy up.
+# An export expires at its time, whether or not its row has been updated since.
 _COLUMNS: Final = f"""
     id, kind, requested_by, role, accounts, policy, request, rows, bytes, sha256, manifest, expires_at, failure,
     CASE WHEN state = 'READY' AND {_OVER} THEN 'EXPIRED' ELSE state END AS state
@@ -59,7 +60,7 @@ _CLAIM: Final = f"""
         SELECT id FROM export WHERE state = 'QUEUED' ORDER BY requested_at LIMIT 1 FOR UPDATE SKIP LOCKED
     ) RETURNING {_COLUMNS}
 """  # noqa: S608
-# The clock is read once: two readings of it differ.
+# The clock is read once, because two readings of it differ.
 _FINISH: Final = """
     UPDATE export SET state = 'READY', rows = $3, bytes = $4, sha256 = $5, manifest = $6, ended_at = clock.now,
         expires_at = clock.now + $7::interval
@@ -70,7 +71,7 @@ _FAIL: Final = """
     UPDATE export SET state = 'FAILED', failure = $3, request = '{}', ended_at = clock_timestamp()
     WHERE id = $1 AND worker = $2 AND state = 'RUNNING'
 """
-# A bigint that is locked stands in two halves in pg_locks.
+# pg_locks shows the bigint of an advisory lock in two halves.
 _FAIL_ORPHANS: Final = """
     UPDATE export SET state = 'FAILED', failure = $1, request = '{}', ended_at = clock_timestamp()
     WHERE state = 'RUNNING' AND NOT EXISTS (
@@ -117,32 +118,42 @@ ROOTS: Final[Mapping[ExportKind, tuple[str, ...]]] = {
     ExportKind.ERRORS: ("export", "createExport", "errors"),
     ExportKind.COSTS: ("export", "createExport", "costs"),
 }
-"""The root fields that a kind is asked for by: whoever may not ask one of them any more does not get the file."""
+"""The root fields that give a kind of export: a key that may no longer use one of them does not get the file."""
 
 
 class ExportBusyError(RequestError):
     """the key has an export under way: ask again when it is done"""
 
     def __init__(self, message: str | None = None, *, seconds: int = BUSY_S, running: UUID | None = None) -> None:
-        """`seconds` until it is worth asking again; `running`: the export that is under way."""
+        """`seconds` until it is worth asking again; `running`: the export that is not finished."""
         super().__init__(*(() if message is None else (message,)))
         self.seconds, self.running = seconds, running
 
 
-class Asker(Protocol):
-    """Whoever asks: a principal or a scope."""
+class Requester(Protocol):
+    """The principal or scope that requests an export."""
 
     @property
-    def key_id(self) -> str: ...
+    def key_id(self) -> str:
+        """The prefix of its API key."""
+        ...
+
     @property
-    def role(self) -> Role: ...
+    def role(self) -> Role:
+        """The role of its API key."""
+        ...
+
     @property
-    def accounts(self) -> tuple[int, ...] | None: ...
+    def accounts(self) -> tuple[int, ...] | None:
+        """The ids of the accounts that it may see; None: every account."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRecord:
-    """One export. `accounts` and `role`: of the key that asked, at that time; `request`: what its kind needs."""
+    """One export. `accounts` and `role` are those of the key that requested it, at that time; `request` is what its
+    kind needs.
+    """
 
     id: UUID
     kind: ExportKind
@@ -159,24 +170,24 @@ class ExportRecord:
     expires_at: datetime | None
     failure: str | None
 
-    def reached_by(self, asker: Asker, policy: Policy) -> bool:
-        """Whether this is one's own, or one is an admin of every account; and both may still ask for such a thing.
+    def may_be_read_by(self, requester: Requester, policy: Policy) -> bool:
+        """Whether the requester may have the file: its own, or any as an admin of every account.
 
-        A key that sees less than when it asked does not get what it saw then.
+        It must still be allowed to ask for such a file, and to see what the key saw when it asked.
         """
-        if not all(may_ask(policy, asker.role, root) for root in ROOTS[self.kind]):
+        if not all(may_ask(policy, requester.role, root) for root in ROOTS[self.kind]):
             return False
-        if asker.role is Role.ADMIN and asker.accounts is None:
+        if requester.role is Role.ADMIN and requester.accounts is None:
             return True
-        return (asker.key_id, asker.role) == (self.requested_by, self.role) and self._within(asker.accounts)
+        return (requester.key_id, requester.role) == (self.requested_by, self.role) and self._within(requester.accounts)
 
     def _within(self, accounts: tuple[int, ...] | None) -> bool:
         return accounts is None or (self.accounts is not None and set(self.accounts) <= set(accounts))
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What became of an export. `sha256`: `sha256:` and 64 hexadecimal digits."""
+class WrittenExport:
+    """What a written file contains. `sha256`: `sha256:` and 64 hexadecimal digits."""
 
     rows: int
     bytes: int
@@ -185,45 +196,47 @@ class Written:
 
 
 async def add_export(
-    connection: Connection, id_: UUID, kind: ExportKind, asker: Asker, policy: str, request: Mapping[str, Any]
+    connection: Connection, id_: UUID, kind: ExportKind, requester: Requester, policy: str, request: Mapping[str, Any]
 ) -> ExportRecord:
-    """Put an export into the queue, in the transaction of `connection`. `policy`: digest of the one in force.
+    """Put an export into the queue, in the transaction of `connection`. `policy`: digest of the policy in force.
 
-    Raises ExportBusyError while another one of the key is under way, or too many of its files are kept.
+    Raises ExportBusyError while another export of the key is running, or too many of its files are kept.
     """
-    kept = await one_row(connection, _KEPT_BY, asker.key_id)
+    kept = await one_row(connection, _KEPT_BY, requester.key_id)
     if kept["number"] >= KEPT_MAX:
         message = f"{KEPT_MAX} exports of the key are kept: ask again when one has expired"
         raise ExportBusyError(message, seconds=max(1, kept["seconds"]))
-    accounts = None if asker.accounts is None else orjson.dumps(list(asker.accounts)).decode()
+    accounts = None if requester.accounts is None else orjson.dumps(list(requester.accounts)).decode()
     try:
-        async with connection.transaction():  # a savepoint: which one is under way is asked after it
+        async with (
+            connection.transaction()
+        ):  # a savepoint, so that the connection can still be asked for the running export
             await connection.execute(
-                _ADD, id_, kind, asker.key_id, asker.role, accounts, policy, orjson.dumps(request).decode()
+                _ADD, id_, kind, requester.key_id, requester.role, accounts, policy, orjson.dumps(request).decode()
             )
     except asyncpg.UniqueViolationError:
-        raise ExportBusyError(running=await connection.fetchval(_UNDER_WAY, asker.key_id)) from None
+        raise ExportBusyError(running=await connection.fetchval(_UNDER_WAY, requester.key_id)) from None
     record = await get_export(connection, id_)
     assert record is not None
     return record
 
 
 async def request_export(
-    database: Database, id_: UUID, kind: ExportKind, asker: Asker, policy: str, request: Mapping[str, Any]
+    database: Database, id_: UUID, kind: ExportKind, requester: Requester, policy: str, request: Mapping[str, Any]
 ) -> ExportRecord:
     """Put an export into the queue, as `add_export` does, in a transaction of its own."""
     async with database.owner.acquire() as connection, connection.transaction():
-        return await add_export(connection, id_, kind, asker, policy, request)
+        return await add_export(connection, id_, kind, requester, policy, request)
 
 
 async def get_export(source: Queryable, id_: UUID) -> ExportRecord | None:
-    """One export, if `source` sees it: a reader's connection sees those that are of its accounts alone."""
+    """One export, if `source` may see it: a reader's connection sees only exports of its own accounts."""
     row = await source.fetchrow(_ONE, id_)
     return None if row is None else _record(row)
 
 
 async def live_writer(url: str) -> tuple[Connection, int]:
-    """A connection that holds the lock of one process that writes exports, for as long as it lives, and its number."""
+    """A connection that holds the lock of one process that writes exports, and the lock's number."""
     connection, worker = await asyncpg.connect(url), secrets.randbits(62)
     try:
         await connection.execute(_LOCK, worker)
@@ -234,31 +247,33 @@ async def live_writer(url: str) -> tuple[Connection, int]:
 
 
 async def claim_export(owner: asyncpg.Pool, worker: int) -> ExportRecord | None:
-    """Take the oldest export of the queue for the process with the lock `worker`."""
+    """Take the oldest export of the queue for the process with the lock `worker`; None when the queue is empty."""
     row = await owner.fetchrow(_CLAIM, worker)
     return None if row is None else _record(row)
 
 
-async def finish_export(connection: Connection, id_: UUID, worker: int, written: Written, lifetime: timedelta) -> bool:
-    """The file is there; False when the export is not this process's any more, and the file must go."""
+async def finish_export(
+    connection: Connection, id_: UUID, worker: int, written: WrittenExport, lifetime: timedelta
+) -> bool:
+    """Record that the file is written. False when the export is no longer this process's: then delete the file."""
     values = (written.rows, written.bytes, written.sha256, written.manifest, lifetime)
     return await connection.fetchval(_FINISH, id_, worker, *values) is not None
 
 
 async def fail_export(owner: asyncpg.Pool, id_: UUID, worker: int, failure: str) -> None:
-    """The file will not be there; `failure` says why, to whoever asked."""
+    """Record that no file was written; `failure` says why, to the requester."""
     await owner.execute(_FAIL, id_, worker, failure)
 
 
-async def end_exports(owner: asyncpg.Pool) -> None:
-    """End those whose writer has ended or whose time is over; forget those that nobody asks about any more."""
+async def end_expired_exports(owner: asyncpg.Pool) -> None:
+    """End exports whose writer has ended or whose time is over; delete old records without a file."""
     await owner.execute(_FAIL_ORPHANS, _ORPHANED)
     await owner.execute(_EXPIRE)
     await owner.execute(_FORGET, REMEMBERED)
 
 
 async def exports_with_files(owner: asyncpg.Pool) -> set[UUID]:
-    """Exports that have a file, whole or not."""
+    """The ids of exports that may have a file, complete or not."""
     return {row["id"] for row in await owner.fetch(_WITH_FILES)}
 
 

@@ -1,7 +1,7 @@
-"""The policy in force: its canonical text lies in the database; every process reads it there, whole or not at all.
+"""The policy in force: its canonical text is in the database, and every process reads it there as one row.
 
 Only the owner of the tables writes it. A policy that keeps more than the one before it waits as a proposal until
-another admin approves it; what waits is never read for what is in force.
+another admin approves it; a proposal is never taken for the policy in force.
 """
 
 import hashlib
@@ -51,15 +51,15 @@ SELECT id, replaces, digest, document, proposed_at, proposed_by FROM policy_prop
 _TIERS: Final = """
 SELECT tier, bool_or(NOT EXISTS (
     SELECT FROM account_tier AS later
-    WHERE later.account_id = here.account_id AND later.from_at > here.from_at AND later.from_at <= clock_timestamp()
+    WHERE later.account_id = tiers.account_id AND later.from_at > tiers.from_at AND later.from_at <= clock_timestamp()
 )) AS in_use
-FROM account_tier AS here GROUP BY tier
+FROM account_tier AS tiers GROUP BY tier
 """
 _CLOSE: Final = "DELETE FROM policy_proposal WHERE replaces <= $1"
 
 
 class LedgerWriter(Protocol):
-    """What this room needs of the ledger, which stands above it."""
+    """What this package needs of the ledger, which it may not import."""
 
     async def append(
         self,
@@ -70,7 +70,7 @@ class LedgerWriter(Protocol):
         note: str | None = None,
         connection: Connection | None = None,
     ) -> int:
-        """Append an entry in the transaction of `connection`; its index."""
+        """Append an entry in the transaction of `connection`, and return its index."""
         ...
 
 
@@ -84,7 +84,7 @@ class StoredPolicyError(OperatorError):
 
 @dataclass(frozen=True, slots=True)
 class AppliedPolicy:
-    """A policy with the record of its application. `version` counts what was applied here, from 1."""
+    """A policy with the record of its application. `version` counts the policies that were applied here, from 1."""
 
     policy: Policy
     version: int
@@ -96,7 +96,9 @@ class AppliedPolicy:
 
 @dataclass(frozen=True, slots=True)
 class StoredPolicy:
-    """The record of a policy that is or was in force, with its text; an old text may not be readable any more."""
+    """The record of a policy that is or was in force, with its text. This version may not be able to read an
+    old text.
+    """
 
     version: int
     name: str
@@ -108,14 +110,14 @@ class StoredPolicy:
     ledger_index: int | None
 
     def read(self) -> AppliedPolicy:
-        """Raises StoredPolicyError when the text is not what was applied, or cannot be read."""
+        """The policy in the text. Raises StoredPolicyError when it is not what was applied, or cannot be read."""
         policy = _read(self.document, self.digest, f"the stored policy, version {self.version},")
         return AppliedPolicy(policy, self.version, self.digest, self.applied_at, self.applied_by, self.approved_by)
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A policy that waits for a second admin. It can take the place of version `replaces` and of no other."""
+    """A policy that waits for a second admin. It can replace version `replaces` and no other."""
 
     id: int
     replaces: int
@@ -125,30 +127,30 @@ class Proposal:
     proposed_by: str
 
     def read(self) -> Policy:
-        """Raises StoredPolicyError as `StoredPolicy.read` does."""
+        """The policy in the text. Raises StoredPolicyError as `StoredPolicy.read` does."""
         return _read(self.document, self.digest, "the policy that waits")
 
 
-def _read(document: str, wanted: str, what: str) -> Policy:
-    # The bytes first: a text that somebody edited must be named as that, whether or not it still parses.
-    if f"sha256:{hashlib.sha256(document.encode()).hexdigest()}" != wanted:
+def _read(document: str, policy_digest: str, description: str) -> Policy:
+    # The digest is compared first: an edited text must be reported as that, whether or not it still parses.
+    if f"sha256:{hashlib.sha256(document.encode()).hexdigest()}" != policy_digest:
         raise StoredPolicyError(
-            f"{what} is not what was applied: its text does not have its digest `{wanted[:80]}`; somebody changed the "
-            "database: restore it from a backup"
+            f"{description} is not what was applied: its text does not have its digest `{policy_digest[:80]}`; "
+            "somebody changed the database: restore it from a backup"
         )
     try:
         return parse(document)
     except PolicyError as error:
         raise StoredPolicyError(
-            f"{what} cannot be read by this version of calledger ({error}): run the version that applied it, and apply "
-            "a policy that both can read"
+            f"{description} cannot be read by this version of calledger ({error}): run the version that applied it, "
+            "and apply a policy that both can read"
         ) from None
 
 
 async def applied_policy() -> AppliedPolicy | None:
     """The newest policy, or None in an empty database. Raises StoredPolicyError when it is not what was applied.
 
-    It knows what has been purged here, so that a window that became longer does not reach behind that.
+    It takes into account what has been purged, so that a window that became longer does not reach behind that.
     """
     row = await PolicyVersion.all().order_by("-version").first()
     if row is None:
@@ -158,14 +160,14 @@ async def applied_policy() -> AppliedPolicy | None:
 
 
 async def _purged_until() -> dict[tuple[int, Store], datetime]:
-    """By tier number and store, the end of the newest partition that a purge has begun to destroy."""
+    """By tier and store, the end of the newest partition that a purge has begun to destroy."""
     rows = await connections.get("default").execute_query_dict(_PURGED_UNTIL)
     return {(row["tier"], Store(row["store"])): row["until"] for row in rows}
 
 
-async def policy_of_digest(wanted: str) -> StoredPolicy | None:
-    """The policy that was last applied under this digest, be it in force or not."""
-    row = await PolicyVersion.filter(digest=wanted).order_by("-version").first()
+async def policy_of_digest(policy_digest: str) -> StoredPolicy | None:
+    """The policy that was last applied under this digest, whether it is in force or not; None if there is none."""
+    row = await PolicyVersion.filter(digest=policy_digest).order_by("-version").first()
     return None if row is None else _stored(row)
 
 
@@ -190,37 +192,39 @@ async def store_policy(
     approved_by: str | None = None,
     ledger: LedgerWriter | None = None,
 ) -> AppliedPolicy:
-    """Put `policy` in force whatever there was before. `PolicyDesk` is for changes that have to be judged first."""
-    async with policy_desk(owner) as desk:
+    """Put `policy` in force whatever there was before. `PolicyTransaction` is for changes that have to be
+    judged first.
+    """
+    async with policy_transaction(owner) as desk:
         return await desk.put_in_force(policy, applied_by=applied_by, approved_by=approved_by, ledger=ledger)
 
 
-class PolicyDesk:
-    """The policy and its proposals, held still in one transaction. Whoever changes the policy holds it alone."""
+class PolicyTransaction:
+    """The policy and its proposals, locked in one transaction against every other change."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
     async def in_force(self) -> AppliedPolicy | None:
-        """As `applied_policy`."""
+        """The policy in force, as `applied_policy` reads it, without what was purged."""
         row = await self.connection.fetchrow(_NEWEST)
         return None if row is None else StoredPolicy(*row).read()
 
     async def versions(self, limit: int = 1000) -> list[StoredPolicy]:
-        """What was ever in force, newest first."""
+        """The policies that were ever in force, newest first, at most `limit`."""
         return [StoredPolicy(*row) for row in await self.connection.fetch(_ALL, limit)]
 
     async def proposals(self) -> Sequence[Proposal]:
-        """What waits, oldest first."""
+        """The policies that wait for a second admin, oldest first."""
         return [Proposal(*row) for row in await self.connection.fetch(_PROPOSALS)]
 
     async def tiers(self) -> tuple[list[int], list[int]]:
-        """Numbers of the tiers that an account is in now or will be, and of those that one ever was in."""
+        """Two lists of tiers: those that an account is in now or will be, and those that one ever was in."""
         rows = await self.connection.fetch(_TIERS)
         return [row["tier"] for row in rows if row["in_use"]], [row["tier"] for row in rows]
 
     async def propose(self, policy: Policy, *, replaces: int, proposed_by: str) -> Proposal:
-        """Let `policy` wait for a second admin. The same policy asked for by the same one waits once."""
+        """Let `policy` wait for a second admin. The same proposal by the same admin is kept once."""
         wanted = digest(policy)
         for waiting in await self.proposals():
             if (waiting.replaces, waiting.digest, waiting.proposed_by) == (replaces, wanted, proposed_by):
@@ -232,9 +236,10 @@ class PolicyDesk:
     async def put_in_force(
         self, policy: Policy, *, applied_by: str, approved_by: str | None = None, ledger: LedgerWriter | None = None
     ) -> AppliedPolicy:
-        """Store `policy` as the next version, and tell every service. What waited for the version before it is void.
+        """Store `policy` as the next version, and notify every service. Proposals to replace an earlier version are
+        deleted.
 
-        With a `ledger`, POLICY_APPLIED is written in the same transaction: neither is there without the other.
+        With a `ledger`, POLICY_APPLIED is written in the same transaction, so that neither exists without the other.
         """
         replaced = await self.in_force()
         arguments = (policy.name, digest(policy), canonical(policy).decode(), applied_by, approved_by)
@@ -251,7 +256,7 @@ class PolicyDesk:
 
 
 def _facts(applied: AppliedPolicy, replaced: AppliedPolicy | None) -> dict[str, Any]:
-    """What the ledger keeps of a change: digests and counts; a policy's name may be anybody's words."""
+    """What the ledger keeps of a change: digests and counts. A policy's name is left out: it is free text."""
     facts: dict[str, Any] = {
         "version": applied.version,
         "digest": applied.digest,
@@ -266,25 +271,25 @@ def _facts(applied: AppliedPolicy, replaced: AppliedPolicy | None) -> dict[str, 
 
 
 @asynccontextmanager
-async def policy_desk(owner: asyncpg.Pool) -> AsyncIterator[PolicyDesk]:
-    """One transaction as the owner: all of what is done on the desk holds, or none of it."""
+async def policy_transaction(owner: asyncpg.Pool) -> AsyncIterator[PolicyTransaction]:
+    """One transaction as the owner: all that is done in it is committed, or nothing."""
     async with owner.acquire() as connection, connection.transaction():
         await connection.execute(_LOCK, _LOCK_ID)
-        yield PolicyDesk(connection)
+        yield PolicyTransaction(connection)
 
 
-def refuse_other(applied: AppliedPolicy, wanted: Policy) -> None:
-    """Raises PolicyMismatchError when `wanted`, the file given to `serve`, is not what is in force."""
-    if digest(wanted) != applied.digest:
+def refuse_other(applied: AppliedPolicy, given: Policy) -> None:
+    """Raise PolicyMismatchError when `given`, the file that `serve` was started with, is not the policy in force."""
+    if digest(given) != applied.digest:
         raise PolicyMismatchError(
-            f"the policy file `{wanted.name}` has digest `{digest(wanted)}`, and `{applied.digest}` "
+            f"the policy file `{given.name}` has digest `{digest(given)}`, and `{applied.digest}` "
             f"(`{applied.policy.name}`, version {applied.version}) is in force: put the file in force with `calledger "
             "policy apply FILE`, or keep the other by leaving CALLEDGER_POLICY unset"
         )
 
 
 def refuse_unledgered(applied: AppliedPolicy, facts: Mapping[str, Any] | None) -> None:
-    """Raises StoredPolicyError when the ledger says that another policy was applied last than the database holds.
+    """Raise StoredPolicyError when the ledger says that another policy was applied last than the database holds.
 
     `facts` are those of the newest POLICY_APPLIED entry, None when there is none.
     """
@@ -297,5 +302,5 @@ def refuse_unledgered(applied: AppliedPolicy, facts: Mapping[str, Any] | None) -
 
 
 def agrees(applied: AppliedPolicy, facts: Mapping[str, Any] | None) -> bool:
-    """Whether the ledger, by the facts of its newest POLICY_APPLIED entry, says the same."""
+    """Whether the newest POLICY_APPLIED entry of the ledger, given by its facts, is about this policy."""
     return facts is None or (facts.get("version"), facts.get("digest")) == (applied.version, applied.digest)

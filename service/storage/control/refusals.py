@@ -1,4 +1,4 @@
-"""Refused reports on record: counts by hour, account, source and reason, kept for a month."""
+"""The records of refused reports: counts by hour, account, source and reason, kept for a month."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -12,9 +12,9 @@ KEPT: Final = timedelta(days=31)
 """How long counts of refused reports are kept."""
 
 NO_ACCOUNT: Final = 0
-"""Stands for the account where it is not known whose report it was."""
+"""The account id of reports whose account is not known."""
 
-# In order, so that two processes that count the same wait for each other and do not deadlock.
+# Sorted, so that two processes that add to the same counts wait for each other and do not deadlock.
 _ADD: Final = """
     INSERT INTO ingest_refusal AS kept (hour, account_id, source, reason, refused)
     SELECT * FROM unnest($1::timestamptz[], $2::integer[], $3::smallint[], $4::text[], $5::bigint[])
@@ -26,7 +26,7 @@ _FORGET: Final = "DELETE FROM ingest_refusal WHERE hour < clock_timestamp() - $1
 
 
 class RefusalCount(NamedTuple):
-    """So many reports (or requests, for reasons that refuse these as a whole) were refused in one hour."""
+    """The number of reports refused in one hour for one reason (or of requests, for reasons that refuse a request)."""
 
     hour: datetime
     account_id: int
@@ -36,11 +36,14 @@ class RefusalCount(NamedTuple):
 
 
 async def add_refusals(connection: Queryable, counts: Iterable[RefusalCount]) -> None:
-    """Add to what is on record, all or nothing; no two of `counts` are of the same hour, account, source and reason."""
+    """Add counts to the recorded ones, all or nothing.
+
+    No two of `counts` may be of the same hour, account, source and reason.
+    """
     columns = zip(*counts, strict=True)
     await connection.execute(_ADD, *(list(column) for column in columns))
 
 
 async def forget_refusals(connection: "asyncpg.Pool | Connection") -> None:
-    """Delete what is older than it is kept."""
+    """Delete the counts that are older than `KEPT`."""
     await connection.execute(_FORGET, KEPT)

@@ -1,4 +1,4 @@
-"""How every command finds the database: the operator's, the one that runs already, or one started for a while."""
+"""How every command finds the database: the operator's, the embedded one that runs already, or one that it starts."""
 
 import asyncio
 import time
@@ -18,19 +18,19 @@ from service.storage.errors import DatabaseError, EmbeddedDatabaseBusyError
 log = get_logger()
 
 CONNECT_TIMEOUT_S = 10.0
-# As long as another command may take to start the database that we will share.
-START_PATIENCE_S = 60.0
-# A service that is told to stop does so, though a long command may share its database.
-SHARERS_PATIENCE_S = 5.0
+# Another command may take this long to start the database that we will share.
+START_TIMEOUT_S = 60.0
+# A service that is told to stop waits this long for commands that share its database.
+SHARERS_TIMEOUT_S = 5.0
 
 
 @asynccontextmanager
 async def database(*, data: Path, database_url: str | None, serving: bool = False) -> AsyncIterator[str]:
     """The address of a database that answers, for as long as the context lasts.
 
-    `database_url`, where the operator gives one, else the embedded database under `data`. A command shares it with
-    whoever runs it, or runs it for as long as it and those who came to share it need it. The service (`serving`) runs
-    it itself, and takes it along when it stops. A server that ends by itself is started again.
+    This is `database_url` where the operator gives one, and otherwise the embedded database under `data`. A command
+    shares that with the process that runs it, or runs it itself for as long as it and those that share it need it. The
+    service (`serving`) runs it itself, and stops it when it stops. A server that ends by itself is started again.
 
     Raises DatabaseError when there is none, and inside the context when the embedded one cannot be kept running.
     """
@@ -46,28 +46,28 @@ async def database(*, data: Path, database_url: str | None, serving: bool = Fals
 async def _serve(cluster: Cluster, stack: AsyncExitStack) -> str:
     postgres = EmbeddedPostgres(cluster.data)
     url = await postgres.start()
-    stack.push_async_callback(_stop_unused, postgres, patience_s=SHARERS_PATIENCE_S)
+    stack.push_async_callback(_stop_unused, postgres, timeout_s=SHARERS_TIMEOUT_S)
     await stack.enter_async_context(_watched(postgres))
     return url
 
 
 async def _borrow_or_start(cluster: Cluster, stack: AsyncExitStack) -> str:
-    deadline = time.monotonic() + START_PATIENCE_S
+    deadline = time.monotonic() + START_TIMEOUT_S
     while True:
         try:
             return await _borrow(cluster, stack) or await _start(cluster, stack)
         except EmbeddedDatabaseBusyError:
-            # Whoever has it is starting it, stopping it, or bringing it back after a crash.
+            # The process that has it is starting it, stopping it, or recovering it after a crash.
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.05)
 
 
 async def _borrow(cluster: Cluster, stack: AsyncExitStack) -> str | None:
-    """The address of the database that another process runs, which from now on waits for us; None without one."""
+    """The address of the database that another process runs, and which from now on waits for us; None without one."""
     borrowers = _borrowers(cluster)
     try:
-        # The file first: without it there may be no folder for the lock.
+        # The file is looked at first: without it there may be no directory for the lock.
         if not cluster.url_file.exists() or not borrowers.try_shared():
             return None
         url = cluster.url_file.read_text()
@@ -84,26 +84,26 @@ async def _borrow(cluster: Cluster, stack: AsyncExitStack) -> str | None:
 
 async def _start(cluster: Cluster, stack: AsyncExitStack) -> str:
     postgres = EmbeddedPostgres(cluster.data)
-    url = await postgres.start(patience_s=0)
-    stack.push_async_callback(_stop_unused, postgres, patience_s=None)
+    url = await postgres.start(timeout_s=0)
+    stack.push_async_callback(_stop_unused, postgres, timeout_s=None)
     await stack.enter_async_context(_watched(postgres))
     return url
 
 
 @asynccontextmanager
 async def _watched(postgres: EmbeddedPostgres) -> AsyncIterator[None]:
-    """Keep the server running beside the block; when that fails, the block is cancelled and the reason raised."""
-    inside = asyncio.current_task()
-    assert inside is not None
+    """Keep the server running during the block. When that fails, the block is cancelled and the reason raised."""
+    block = asyncio.current_task()
+    assert block is not None
     watch = asyncio.create_task(postgres.watch())
-    watch.add_done_callback(lambda _: inside.cancel() if _failure(watch) else None)
+    watch.add_done_callback(lambda _: block.cancel() if _failure(watch) else None)
     try:
         yield
     except asyncio.CancelledError:
         failure = _failure(watch)
         if failure is None:
             raise
-        inside.uncancel()
+        block.uncancel()
         raise failure from None
     finally:
         watch.cancel()
@@ -114,16 +114,16 @@ def _failure(watch: asyncio.Task[None]) -> BaseException | None:
     return watch.exception() if watch.done() and not watch.cancelled() else None
 
 
-async def _stop_unused(postgres: EmbeddedPostgres, *, patience_s: float | None) -> None:
-    """Stop the database once nobody shares it, or after `patience_s`; no one can begin to while it stops."""
+async def _stop_unused(postgres: EmbeddedPostgres, *, timeout_s: float | None) -> None:
+    """Stop the database once nobody shares it, or after `timeout_s`. Nobody can begin to share it while it stops."""
     borrowers = _borrowers(postgres.cluster)
-    deadline = None if patience_s is None else time.monotonic() + patience_s
-    said = False
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    is_logged = False
     try:
         while not borrowers.try_exclusive() and (deadline is None or time.monotonic() < deadline):
-            if not said:
+            if not is_logged:
                 log.warning("waiting for another command that uses the database")
-                said = True
+                is_logged = True
             await asyncio.sleep(0.05)
     finally:
         await postgres.stop()
@@ -146,7 +146,7 @@ async def _answers(url: str) -> bool:
 async def _check(url: str) -> None:
     """Raise DatabaseError, naming the server and never the password, unless the operator's database answers."""
     try:
-        place = _describe_address(url)
+        location = _describe_address(url)
     except ValueError:
         raise DatabaseError(
             "CALLEDGER_DATABASE_URL is no address of a PostgreSQL: write `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`"
@@ -155,14 +155,16 @@ async def _check(url: str) -> None:
         connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
         raise DatabaseError(
-            f"the database at `{place}` does not answer ({_reason(error)}): check CALLEDGER_DATABASE_URL, or unset it "
-            "to use the embedded database"
+            f"the database at `{location}` does not answer ({_reason(error)}): check CALLEDGER_DATABASE_URL, or unset "
+            "it to use the embedded database"
         ) from None
     await connection.close()
 
 
 def _describe_address(url: str) -> str:
-    """Where an address leads, without user, password and options. Raises ValueError when it isn't one."""
+    """Host, port and database of an address, without user, password and options. Raises ValueError for any
+    other text.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres"):
         raise ValueError(parts.scheme)

@@ -1,14 +1,14 @@
-"""The files of the embedded PostgreSQL: where they lie, how they come about, whose they are.
+"""The files of the embedded PostgreSQL: their paths, how they are made, who owns them.
 
-    DATA/database.url                 the owner's address, only while the database runs
-    DATA/postgres/cluster/            PostgreSQL's own files
-    DATA/postgres/socket/             its socket, unless the way there is too long for one
-    DATA/postgres/superuser.password  for repairs by hand; calledger uses it only to set the owner up
-    DATA/postgres/owner.password      of `calledger_owner`, who owns the database and is no superuser
-    DATA/postgres/server.log          no statement and no value in it
+- `DATA/database.url`: the owner's address, only while the database runs
+- `DATA/postgres/cluster/`: PostgreSQL's own files
+- `DATA/postgres/socket/`: its socket, unless that path is too long for one
+- `DATA/postgres/superuser.password`: for repairs by hand; calledger uses it only to create the owner
+- `DATA/postgres/owner.password`: of `calledger_owner`, who owns the database and is no superuser
+- `DATA/postgres/server.log`: has no statement and no value in it
 
-When we are root, `cluster` and `socket` belong to the account that PostgreSQL runs as, and everything that we write
-ourselves lies outside of them: that account cannot make us follow a link.
+When we are root, `cluster` and `socket` belong to the account that PostgreSQL runs as, and all files that we write
+ourselves are outside of them: that account cannot make us follow a link.
 """
 
 import os
@@ -25,10 +25,10 @@ from service.storage.errors import EmbeddedDatabaseError
 OWNER = "calledger_owner"
 SUPERUSER = "postgres"
 DATABASE = "calledger"
-PORT = 5432  # only a part of the socket's name
-# Linux has room for 107 bytes, macOS for 103.
+PORT = 5432  # the port is only a part of the socket's name
+# Linux allows 107 bytes, macOS 103.
 SOCKET_PATH_BYTES_MAX = 100
-SHORT_FOLDER = Path("/tmp")  # noqa: S108 - for a folder that mkdtemp makes, closed to others
+SHORT_FOLDER = Path("/tmp")  # noqa: S108 - mkdtemp makes a directory in it that is closed to others
 _SOCKET_NAME = f".s.PGSQL.{PORT}"
 _LOG_BYTES_MAX = 2**20
 
@@ -39,11 +39,11 @@ SETTINGS = {
     "max_connections": "100",
     "shared_buffers": "128MB",
     "jit": "off",
-    # A page may look into every partition of its stores, with a lock on each and on its indexes.
+    # A page may read every partition of its stores, and locks each of them and its indexes.
     "max_locks_per_transaction": "256",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # Errors of statements can quote values, and a call's values belong in no log: only the server's own life is told.
+    # Errors of statements can quote values, and no value of a call may be logged: only messages of the server itself.
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
@@ -54,40 +54,49 @@ SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The embedded database's files under a data folder."""
+    """The embedded database's files under a data directory."""
 
     data: Path
 
     def __post_init__(self) -> None:
-        # A server and its socket are named by paths that hold wherever a process stands.
+        # Absolute, because a server and its socket are used from processes with other working directories.
         object.__setattr__(self, "data", self.data.absolute())
 
     @property
     def url_file(self) -> Path:
+        """The file with the owner's address, which exists while the database runs."""
         return self.data / "database.url"
 
     @property
     def folder(self) -> Path:
+        """The directory of everything but the address."""
         return self.data / "postgres"
 
     @property
     def files(self) -> Path:
+        """PostgreSQL's own data directory."""
         return self.folder / "cluster"
 
     @property
     def owner_password(self) -> Path:
+        """The file with the password of `calledger_owner`."""
         return self.folder / "owner.password"
 
     @property
     def superuser_password(self) -> Path:
+        """The file with the password of `postgres`."""
         return self.folder / "superuser.password"
 
     @property
     def log(self) -> Path:
+        """The file that the server writes its log to."""
         return self.folder / "server.log"
 
     def make_folder(self) -> None:
-        """Create the data folder and ours in it. Root lets others pass through the two, since PostgreSQL has to."""
+        """Make the data directory and `postgres` in it. As root, others may pass through both, as PostgreSQL has to.
+
+        Raises EmbeddedDatabaseError when they cannot be made or belong to another user.
+        """
         mode = 0o711 if os.geteuid() == 0 else 0o700
         try:
             self.data.mkdir(mode=mode, parents=True, exist_ok=True)
@@ -103,7 +112,7 @@ class Cluster:
         )
 
     def files_owner_uid(self) -> int | None:
-        """Whose the database is; None when there is none yet."""
+        """The user id that owns the database's files; None when there are none yet."""
         return self.files.stat().st_uid if self.files.exists() else None
 
     def check_version(self) -> None:
@@ -123,7 +132,7 @@ class Cluster:
             )
 
     def initialise(self, programs: Path, identity: Identity) -> None:
-        """Make an empty database, whole or not at all, and on disk when this returns."""
+        """Make an empty database: it exists completely or not at all, and is on disk when this returns."""
         fresh = self.folder / "cluster.new"
         remove_tree(fresh)
         write_private(self.superuser_password, secrets.token_urlsafe(24))
@@ -143,7 +152,7 @@ class Cluster:
         _sync_folder(self.folder)
 
     def hand_over(self, identity: Identity) -> None:
-        """Give the files to who runs PostgreSQL now, if it was another before."""
+        """Change the owner of the files to the identity that PostgreSQL runs as now, if it was another before."""
         uid, gid = identity.owner
         if self.files_owner_uid() == uid:
             return
@@ -154,9 +163,9 @@ class Cluster:
                 os.chown(path, uid, gid, follow_symlinks=False)
 
     def make_socket_folder(self, identity: Identity) -> Path:
-        """A folder for the socket that only `identity` and we can enter, with a path short enough for a socket."""
+        """A directory for the socket that only `identity` and we can enter, with a path short enough for a socket."""
         own = self.folder / "socket"
-        # Drivers take a comma for the end of a host.
+        # Drivers treat a comma as the end of a host.
         if len(os.fsencode(own / _SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX and "," not in str(own):
             remove_tree(own)
             _make_owned(own, identity)
@@ -166,7 +175,7 @@ class Cluster:
         return short
 
     def discard_socket_folder(self, identity: Identity) -> None:
-        """Remove the short folder of a run that ended without doing so, named in the address that it left."""
+        """Remove the short socket directory of a run that was killed; the address file names it."""
         try:
             stale = Path(parse_qs(urlsplit(self.url_file.read_text()).query)["host"][0])
             short = stale.parent == SHORT_FOLDER and stale.name.startswith("calledger-")
@@ -176,7 +185,7 @@ class Cluster:
             return
 
     def open_log(self) -> int:
-        """A descriptor that appends to the log, which begins anew when it has grown long."""
+        """A descriptor that appends to the log, which is emptied first when it has grown long."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
         descriptor = os.open(self.log, flags, 0o600)
         if os.fstat(descriptor).st_size > _LOG_BYTES_MAX:
@@ -184,7 +193,7 @@ class Cluster:
         return descriptor
 
     def server_pid_and_state(self) -> tuple[int, str] | None:
-        """Process id and state (`ready` is one) that the server notes in its pid file; None without a whole one."""
+        """The process id and state (such as `ready`) in the server's pid file; None while it is incomplete."""
         try:
             lines = (self.files / "postmaster.pid").read_text().splitlines()
             return int(lines[0]), lines[7].strip()
@@ -192,13 +201,14 @@ class Cluster:
             return None
 
     def server_pid(self) -> int | None:
-        """Process id in the server's pid file, whatever its state."""
+        """The process id in the server's pid file, whatever its state; None without one."""
         try:
             return int((self.files / "postmaster.pid").read_text().split(maxsplit=1)[0])
         except (OSError, IndexError, ValueError):
             return None
 
     def server_command(self, programs: Path, socket_folder: Path) -> list[str | Path]:
+        """The command line of the server, with its settings and this directory for its socket."""
         quoted = str(socket_folder).replace('"', '""')
         settings = {**SETTINGS, "unix_socket_directories": f'"{quoted}"'}
         arguments = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
@@ -212,7 +222,7 @@ def address(socket_folder: Path, *, user: str, password: str, database: str) -> 
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only we can read, whole or not at all, and on disk when this returns."""
+    """Write a file that only we can read. It appears complete, and is on disk when this returns."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -225,7 +235,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def read_private(path: Path) -> str:
-    """What `write_private` wrote."""
+    """The text that `write_private` wrote."""
     return path.read_text()
 
 
@@ -235,7 +245,7 @@ def _make_owned(folder: Path, identity: Identity) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder with all in it, if it is there."""
+    """Remove a directory with everything in it, if it exists."""
     if folder.exists():
         shutil.rmtree(folder)
 

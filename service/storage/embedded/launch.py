@@ -1,7 +1,8 @@
-"""Become the right user, end with the parent, then become the database program.
+"""Switches to the right user, arranges to end with the parent, then executes the database program.
 
-Started as a program by `service.storage.embedded.processes`, not imported: what it does must happen between fork and
-exec, where a process that has threads may run no Python of its own. Standard library only; with `-I -S` it costs 20 ms.
+It is started as a program by `service.storage.embedded.processes`, not imported: its work must happen between fork and
+exec, where a process that has threads may run no Python of its own. It uses the standard library only, and starts fast
+with `-I -S`.
 
     python -I -S launch.py PARENT_PID IDENTITY FOLDER PROGRAM [ARGUMENT ...]
 
@@ -20,7 +21,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def libc_call(name: str, *arguments: int) -> None:
-    """Call a C function that returns 0, and raise its OSError when it doesn't."""
+    """Call a C function that returns 0 on success; raise its OSError otherwise."""
     libc = ctypes.CDLL(None, use_errno=True)
     if getattr(libc, name)(*arguments) != 0:
         code = ctypes.get_errno()
@@ -35,16 +36,17 @@ def become_user(uid: int, gid: int) -> None:
 
 
 def enter_namespace(uid: int, gid: int) -> None:
-    """Enter a user namespace where we appear as `uid`, and on disk stay who we are (user_namespaces(7))."""
+    """Enter a user namespace where we appear as `uid`, and keep our identity on disk (user_namespaces(7))."""
     outer_uid, outer_gid = os.geteuid(), os.getegid()
     libc_call("unshare", CLONE_NEWUSER)
-    # The kernel lets a process map its groups only once it has given up changing them.
+    # The kernel lets a process map its groups only once it has denied itself setgroups.
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{uid} {outer_uid} 1")
     Path("/proc/self/gid_map").write_text(f"{gid} {outer_gid} 1")
 
 
 def become(identity: str) -> None:
+    """Switch to an identity written as `self`, `user:UID:GID` or `namespace:UID:GID`. Raises OSError."""
     kind, *numbers = identity.split(":")
     if kind == "user":
         become_user(*map(int, numbers))
@@ -53,16 +55,17 @@ def become(identity: str) -> None:
 
 
 def end_with(parent: int) -> None:
-    """Ask the kernel for SIGINT, PostgreSQL's fast shutdown, when the parent dies. Only Linux knows this."""
+    """Ask the kernel for SIGINT, PostgreSQL's fast shutdown, when the parent dies. Works on Linux only."""
     if sys.platform != "linux":
         return
-    # After the change of user, which would clear it.
+    # This comes after the change of user, which would clear the setting.
     libc_call("prctl", PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
     if os.getppid() != parent:
         raise OSError("the parent is gone")
 
 
 def main(parent: str, identity: str, folder: str, program: str, *arguments: str) -> None:
+    """Execute `program` in `folder` under the identity; on an OSError say why and exit with CANNOT_LAUNCH."""
     try:
         become(identity)
         end_with(int(parent))

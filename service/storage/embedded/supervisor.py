@@ -1,4 +1,6 @@
-"""The supervisor of the embedded PostgreSQL: starts it, keeps it running, ends it, whoever is killed when."""
+"""The supervisor of the embedded PostgreSQL: starts it, keeps it running, and stops it, also after either was
+killed.
+"""
 
 import asyncio
 import atexit
@@ -29,10 +31,10 @@ from service.storage.errors import EmbeddedDatabaseBusyError, EmbeddedDatabaseEr
 
 log = get_logger()
 
-LOCK_PATIENCE_S = 10.0
-# A predecessor that was killed takes this long at most to leave its files and its shared memory.
-PREDECESSOR_PATIENCE_S = 30.0
-# Recovery after a crash replays up to a gigabyte of log.
+LOCK_TIMEOUT_S = 10.0
+# A killed predecessor takes this long at most to release its files and its shared memory.
+PREDECESSOR_TIMEOUT_S = 30.0
+# Recovery after a crash replays up to a gigabyte of write-ahead log.
 READY_TIMEOUT_S = 600.0
 STOP_TIMEOUT_S = 30.0
 RESTARTS_MAX = 5
@@ -40,10 +42,10 @@ RESTARTS_WINDOW_S = 600.0
 _POLL_S = 0.01
 _WATCH_S = 0.2
 
-# What PostgreSQL says, in the C locale that we start it in, while its predecessor is still closing.
+# Messages of PostgreSQL, in the C locale that we start it in, while its predecessor is still closing.
 _PREDECESSOR_SIGNS = ('lock file "postmaster.pid" already exists', "pre-existing shared memory block", '.lock" already')
 
-# Every statement can be repeated: the first start may have been cut off between any two of them.
+# Every statement can be repeated, because the first start may have been interrupted between any two of them.
 _CREATE_OWNER = f"""
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{OWNER}') THEN
@@ -59,8 +61,8 @@ _CREATE_DATABASE = f"CREATE DATABASE {DATABASE} OWNER {OWNER}"
 class EmbeddedPostgres:
     """Our own PostgreSQL under `data`. One process at a time runs it, and it ends with that process.
 
-    Start it from the main thread: Linux takes the end of the starting thread for the end of the process. Its own
-    parts of `data` are `database.url` and `postgres/`; no permission outside of them is changed.
+    Start it from the main thread: Linux takes the end of the starting thread for the end of the process. It uses
+    `database.url` and `postgres/` in `data`, and changes no permission outside of them.
     """
 
     def __init__(self, data: Path) -> None:
@@ -73,16 +75,16 @@ class EmbeddedPostgres:
         self.socket_folder: Path | None = None
         self._log_start_bytes = 0
 
-    async def start(self, *, patience_s: float | None = None) -> str:
+    async def start(self, *, timeout_s: float | None = None) -> str:
         """Start PostgreSQL, making the database if there is none, and return the owner's address.
 
-        The address also stands in `DATA/database.url` until `stop`. Raises EmbeddedDatabaseBusyError when another
-        process runs this database for longer than `patience_s` (10 seconds), else EmbeddedDatabaseError when it cannot
+        Until `stop` the address is also in `DATA/database.url`. Raises EmbeddedDatabaseBusyError when another process
+        runs this database for longer than `timeout_s` (default: 10 seconds), and EmbeddedDatabaseError when it cannot
         run.
         """
         self._programs = processes.bundled_programs()
         self.cluster.make_folder()
-        await self._take_lock(LOCK_PATIENCE_S if patience_s is None else patience_s)
+        await self._take_lock(LOCK_TIMEOUT_S if timeout_s is None else timeout_s)
         atexit.register(self._interrupt)
         try:
             async with self._changing:
@@ -96,7 +98,7 @@ class EmbeddedPostgres:
         return url
 
     async def stop(self) -> None:
-        """End PostgreSQL, closing connections that are still open; nothing happens when it doesn't run."""
+        """Stop PostgreSQL, closing open connections; nothing happens when it doesn't run."""
         async with self._changing:
             if self._lock.held:
                 self.cluster.url_file.unlink(missing_ok=True)
@@ -110,10 +112,10 @@ class EmbeddedPostgres:
         atexit.unregister(self._interrupt)
 
     async def watch(self) -> None:
-        """Start PostgreSQL again whenever it ends by itself; returns after `stop`. To be run beside the service.
+        """Start PostgreSQL again whenever it ends by itself; returns after `stop`. Runs in a task next to the service.
 
-        The address stays the same. Raises EmbeddedDatabaseError when PostgreSQL doesn't come up again, or ends more
-        than RESTARTS_MAX times within RESTARTS_WINDOW_S: then something is wrong that a restart doesn't cure.
+        The address stays the same. Raises EmbeddedDatabaseError when PostgreSQL doesn't start again, or ends more than
+        RESTARTS_MAX times within RESTARTS_WINDOW_S: a restart does not cure that.
         """
         ends: list[float] = []
         while self._process is not None:
@@ -138,8 +140,8 @@ class EmbeddedPostgres:
             await self._run_server()
             log.warning("the database runs again")
 
-    async def _take_lock(self, patience_s: float) -> None:
-        deadline = time.monotonic() + patience_s
+    async def _take_lock(self, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
         while not self._lock.try_exclusive():
             if time.monotonic() >= deadline:
                 raise EmbeddedDatabaseBusyError(
@@ -160,19 +162,19 @@ class EmbeddedPostgres:
         self.socket_folder = self.cluster.make_socket_folder(self.identity)
 
     async def _run_server(self) -> None:
-        """Start the server until it stays, waiting for a predecessor that is still closing."""
-        deadline = time.monotonic() + PREDECESSOR_PATIENCE_S
+        """Start the server until it stays up, waiting for a predecessor that is still closing."""
+        deadline = time.monotonic() + PREDECESSOR_TIMEOUT_S
         while (ended := await self._launch_and_wait()) is not None:
             reason = self._last_words() or _describe_end(ended)
-            # A signal is somebody's, not the files' fault.
-            hopeful = ended < 0 or any(sign in reason for sign in _PREDECESSOR_SIGNS)
-            if not hopeful or time.monotonic() > deadline:
+            # A process that was ended by a signal says nothing about its files.
+            may_recover = ended < 0 or any(sign in reason for sign in _PREDECESSOR_SIGNS)
+            if not may_recover or time.monotonic() > deadline:
                 raise EmbeddedDatabaseError(f"PostgreSQL did not start: {reason} (see `{self.cluster.log}`)")
             self._discard_foreign_pid_file()
             await asyncio.sleep(0.2)
 
     async def _launch_and_wait(self) -> int | None:
-        """Launch the server; None once it takes connections, its exit code when it has ended instead."""
+        """Launch the server. Returns None once it accepts connections, its exit code when it has ended instead."""
         assert self.socket_folder is not None
         command = self.cluster.server_command(self._programs, self.socket_folder)
         with os.fdopen(self.cluster.open_log(), "ab") as output:
@@ -188,7 +190,7 @@ class EmbeddedPostgres:
         return None
 
     def _last_words(self) -> str | None:
-        """Why the server ended, in its own words; None when it gave no reason."""
+        """The last error in the server's log since it was started; None when there is none."""
         with self.cluster.log.open("rb") as file:
             file.seek(self._log_start_bytes)
             lines = file.read().decode(errors="replace").splitlines()
@@ -196,9 +198,9 @@ class EmbeddedPostgres:
         return reasons[-1].strip() if reasons else None
 
     def _discard_foreign_pid_file(self) -> None:
-        """Remove a pid file whose number belongs to another program by now: PostgreSQL would wait for it for ever.
+        """Remove a pid file whose process id now belongs to another program: PostgreSQL would wait for it for ever.
 
-        That happens in containers, where numbers are few. We hold the lock, so no other supervisor is about.
+        That happens in containers, where process ids are few. We hold the lock, so no other supervisor runs.
         """
         noted = self.cluster.server_pid()
         command = processes.command_line(noted) if noted else None
@@ -206,7 +208,7 @@ class EmbeddedPostgres:
             (self.cluster.files / "postmaster.pid").unlink(missing_ok=True)
 
     async def _owner_address(self) -> str:
-        """The address of the owner, who is made first where he is missing."""
+        """The address of the database's owner, who is created first if he is missing."""
         if not self.cluster.owner_password.exists():
             await self._create_owner()
         connection = await self._connect(OWNER, self.cluster.owner_password, database=DATABASE)
@@ -223,7 +225,7 @@ class EmbeddedPostgres:
                 await connection.execute(_CREATE_DATABASE)
         finally:
             await connection.close()
-        # Last, for it says that all of the above is done.
+        # Written last, because it means that all of the above is done.
         write_private(self.cluster.owner_password, password)
 
     async def _connect(self, user: str, password_file: Path, *, database: str) -> asyncpg.Connection:
@@ -241,13 +243,15 @@ class EmbeddedPostgres:
         return address(self.socket_folder, user=user, password=password, database=database)
 
     def _interrupt(self) -> None:
-        """At exit, when `stop` was forgotten: systems other than Linux don't end a child with its parent."""
+        """Stop the server at exit when `stop` was not called: only Linux ends a child with its parent."""
         if self._lock.held and self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
 
 
 async def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the server: disconnecting its clients, then at once, then by force. The last two cost a recovery."""
+    """Stop the server: first disconnecting its clients, then immediately, then by force. The last two need a
+    recovery.
+    """
     for request, patience_s in ((signal.SIGINT, STOP_TIMEOUT_S), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)):
         process.send_signal(request)
         for _ in range(int(patience_s / _POLL_S)):

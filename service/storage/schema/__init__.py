@@ -1,1 +1,1 @@
-"""The control tables as models, the migrations' runner, and what guards the schema."""
+"""The control tables as models, the migrations' runner, and the checks of the schema."""

@@ -1,8 +1,8 @@
-"""Which program made the schema: an older one must not work on it.
+"""Which version of this program made the schema: an older one must not work on it.
 
-Each migration is recorded with the version of the program that ran it. A program that finds one that it does not know
-is older than the database: its statements would leave out what later ones keep, sums among it. It stops, and names the
-version to install.
+Each migration is recorded with the version of the program that ran it. A program that finds a migration that it does
+not know is older than the database: its statements would leave out what later ones keep, rollups among it. It stops,
+and names the version to install.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from service.storage.connection import Connection
 from service.storage.errors import DatabaseError
 from service.storage.schema.tortoise import APP
 
-_THERE: Final = "SELECT to_regclass('tortoise_migrations') IS NOT NULL"
+_IS_MIGRATED: Final = "SELECT to_regclass('tortoise_migrations') IS NOT NULL"
 _RECORDED: Final = "SELECT to_regclass('schema_program') IS NOT NULL"
 _APPLIED: Final = "SELECT name FROM tortoise_migrations WHERE app = $1 ORDER BY name"
 _PROGRAM: Final = "SELECT program FROM schema_program WHERE migration = ANY ($1) ORDER BY applied_at DESC LIMIT 1"
@@ -44,28 +44,28 @@ def known_migrations() -> frozenset[str]:
 
 
 async def refuse_newer(connection: Connection) -> None:
-    """Raises NewerSchemaError when a migration was run here that this program does not know."""
-    if not await connection.fetchval(_THERE):
+    """Raise NewerSchemaError when a migration was run here that this program does not know."""
+    if not await connection.fetchval(_IS_MIGRATED):
         return
     unknown = sorted({row["name"] for row in await connection.fetch(_APPLIED, APP)} - known_migrations())
     if unknown:
         raise NewerSchemaError(
-            f"the database has the schema of a newer calledger ({_some(unknown)}), and this is calledger "
-            f"{own_version()}: install {await _maker(connection, unknown)} or later, or restore the database from a "
-            "backup of before the upgrade"
+            f"the database has the schema of a newer calledger ({_first_names(unknown)}), and this is calledger "
+            f"{own_version()}: install {await _version_that_ran(connection, unknown)} or later, or restore the "
+            "database from a backup of before the upgrade"
         )
 
 
 async def record_program(connection: Connection) -> None:
-    """Note that this program has run the migrations that no program is noted for."""
+    """Record this program's version for the migrations that have none."""
     await connection.execute(_RECORD, APP, own_version())
 
 
-async def _maker(connection: Connection, unknown: list[str]) -> str:
-    """The version that ran these, in words."""
+async def _version_that_ran(connection: Connection, unknown: list[str]) -> str:
+    """The version that ran these migrations, in words."""
     program = await connection.fetchval(_PROGRAM, unknown) if await connection.fetchval(_RECORDED) else None
     return f"calledger {program}" if program else "the version that was installed last"
 
 
-def _some(names: Iterable[str]) -> str:
+def _first_names(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in list(names)[:3])

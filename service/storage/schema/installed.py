@@ -1,4 +1,4 @@
-"""Which ledger this database is, and what `calledger status` says of it."""
+"""Which ledger this database is, and facts about it for `calledger status`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ _FACTS: Final = "SELECT current_setting('server_version'), pg_size_pretty(pg_dat
 
 
 async def has_ledger(url: str) -> bool:
-    """Whether the database at `url`, which answers, holds a ledger."""
+    """Whether the database at `url`, which must answer, has a ledger."""
     connection = await asyncpg.connect(url)
     try:
         return await connection.fetchval(_HAS_LEDGER)
@@ -26,45 +26,49 @@ async def has_ledger(url: str) -> bool:
 
 
 async def installation() -> Installation | None:
-    """This ledger; None before its first start was done."""
+    """The record of this ledger; None before its first start has finished."""
     return await Installation.get_or_none(id=1)
 
 
 async def install(database_id: UUID, now: datetime) -> None:
-    """Write down which ledger this is."""
+    """Record which ledger this is, at its first start."""
     await Installation.create(id=1, database_id=database_id, created_at=now)
 
 
 async def mark_as_demo() -> None:
+    """Record that this ledger holds invented data."""
     await Installation.filter(id=1).update(demo=True)
 
 
 async def any_account() -> bool:
+    """Whether the ledger has an account."""
     return await Account.exists()
 
 
 async def list_accounts() -> list[Account]:
-    """Every account, by name."""
+    """Every account, sorted by name."""
     return await Account.all().order_by("name")
 
 
 async def count_accounts() -> int:
+    """The number of accounts."""
     return await Account.all().count()
 
 
 async def newest_purge() -> PurgeRun | None:
+    """The purge that was planned last; None if there was none."""
     return await PurgeRun.all().order_by("-planned_at").first()
 
 
 async def server_facts(owner: asyncpg.Pool) -> tuple[str, str]:
-    """Version of the server, and size of the database for people."""
+    """The server's version, and the size of the database in a unit for people."""
     version, size = await one_row(owner, _FACTS)
     return version.split()[0], size
 
 
 @asynccontextmanager
 async def starting_alone(owner: asyncpg.Pool) -> AsyncIterator[None]:
-    """Two first starts at once: one makes the keyring, the policy and the first key, and the other finds them."""
+    """Keep other first starts waiting: one makes the keyring, the policy and the first key, and the next finds them."""
     async with owner.acquire() as connection:
         await connection.execute("SELECT pg_advisory_lock($1)", _START_LOCK)
         try:

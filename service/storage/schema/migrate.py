@@ -1,4 +1,4 @@
-"""Runs the migrations, one runner at a time."""
+"""Runs the migrations, one process at a time."""
 
 import asyncpg
 from tortoise.context import TortoiseContext
@@ -9,21 +9,21 @@ from service.storage.schema import row_security
 from service.storage.schema.guard import record_program, refuse_newer
 from service.storage.schema.tortoise import APP, tortoise_config
 
-# Tortoise takes no lock of its own: two runners on an empty database would race each other's CREATE TABLE.
+# Tortoise takes no lock of its own: on an empty database, two runners would race to create the same tables.
 _LOCK = 0x63616C6C_0001
 LEAST_VERSION = 150_000
 _APPLIED = "SELECT count(*) FROM tortoise_migrations"
 
 
 async def migrate(url: str, *, repair: bool = False) -> list[str]:
-    """Bring the database at `url` to the newest schema; a second runner waits, and then finds nothing to do.
+    """Bring the database at `url` to the newest schema. A second process waits, and then finds nothing to do.
 
     Privileges and row-level security are put in force when a migration has run or a role has just been made, and with
-    `repair` at any time. What somebody had changed and is put right is returned, in words.
+    `repair` at any time. Returns in words what somebody had changed and this has put right.
 
     Raises DatabaseError when the server cannot be reached or is older than PostgreSQL 15, NewerSchemaError when a later
-    program has migrated the database. The connection is tried
-    here first, because Tortoise reads a failed look at its own records as an empty database.
+    program has migrated the database. The connection is tried here first, because Tortoise takes a failed look at its
+    own records for an empty database.
     """
     try:
         connection = await asyncpg.connect(url)

@@ -1,4 +1,4 @@
-"""The small control tables, as Tortoise models. The high-volume tables are named statements in `migrations`."""
+"""The small control tables as Tortoise models. The high-volume tables are made by statements in `migrations`."""
 
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from tortoise.models import Model, ModelMeta
 
 
 class _Plain(ModelMeta):
-    """Tortoise looks for `#:` comments in the source of every model, which takes it 50 ms: here are none."""
+    """Keeps Tortoise from parsing the source of every model for `#:` comments, since there are none here."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> ModelMeta:
         return super().__new__(cls, name, bases, {**attributes, "_no_comments": True})
@@ -25,17 +25,21 @@ class Installation(Model, metaclass=_Plain):
     demo = fields.BooleanField(default=False)
 
     class Meta(Model.Meta):
+        """Stored in `installation`."""
+
         table = "installation"
 
 
 class Account(Model, metaclass=_Plain):
-    """A tenant. Its number stands in every stored row; its name is what callers know."""
+    """A tenant. Its id is in every stored row; its name is what callers know."""
 
     id = fields.IntField(primary_key=True)
     name = fields.CharField(max_length=200, unique=True)
     created_at = fields.DatetimeField()
 
     class Meta(Model.Meta):
+        """Stored in `account`."""
+
         table = "account"
 
 
@@ -50,12 +54,14 @@ class AccountTier(Model, metaclass=_Plain):
     from_at = fields.DatetimeField()
 
     class Meta(Model.Meta):
+        """Stored in `account_tier`; an account has one tier from a time on."""
+
         table = "account_tier"
         unique_together = (("account", "from_at"),)
 
 
 class ApiKey(Model, metaclass=_Plain):
-    """An API key without its secret: `prefix` finds it, `mac` is HMAC-SHA256 of the whole key under the pepper."""
+    """An API key without its secret: `prefix` finds it, `mac` is HMAC-SHA256 of the complete key under the pepper."""
 
     prefix = fields.CharField(max_length=16, primary_key=True)
     name = fields.TextField(null=True)
@@ -68,6 +74,8 @@ class ApiKey(Model, metaclass=_Plain):
     revoked_at = fields.DatetimeField(null=True)
 
     class Meta(Model.Meta):
+        """Stored in `api_key`."""
+
         table = "api_key"
 
 
@@ -84,6 +92,8 @@ class PolicyVersion(Model, metaclass=_Plain):
     ledger_index = fields.BigIntField(null=True)
 
     class Meta(Model.Meta):
+        """Stored in `policy_version`."""
+
         table = "policy_version"
 
 
@@ -98,6 +108,8 @@ class PolicyProposal(Model, metaclass=_Plain):
     proposed_by = fields.TextField()
 
     class Meta(Model.Meta):
+        """Stored in `policy_proposal`."""
+
         table = "policy_proposal"
 
 
@@ -118,12 +130,14 @@ class PurgeRun(Model, metaclass=_Plain):
     ledger_index = fields.BigIntField(null=True)
 
     class Meta(Model.Meta):
+        """Stored in `purge_run`, which is listed by time."""
+
         table = "purge_run"
         indexes = (Index(fields=("planned_at",), name="purge_run_planned_at"),)
 
 
 class Hold(Model, metaclass=_Plain):
-    """A legal hold: what it names outlives its window. `rows`: copies that were made for it."""
+    """A legal hold: the calls that it names outlive their window. `rows`: copies that were made for it."""
 
     id = fields.UUIDField(primary_key=True)
     name = fields.TextField()
@@ -146,6 +160,8 @@ class Hold(Model, metaclass=_Plain):
     ledger_index = fields.BigIntField(null=True)
 
     class Meta(Model.Meta):
+        """Stored in `hold`, which is listed by time."""
+
         table = "hold"
         indexes = (Index(fields=("placed_at",), name="hold_placed_at"),)
 
@@ -153,7 +169,7 @@ class Hold(Model, metaclass=_Plain):
 class Erasure(Model, metaclass=_Plain):
     """A request to erase a person or an account. `tokens`: the person's pseudonyms until it is carried out.
 
-    `sealed_user`: whom it is about, sealed, until every row was looked at; `search`: how far that came.
+    `sealed_user`: the person's name, sealed, until every row was searched; `search`: what has been searched.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -172,6 +188,8 @@ class Erasure(Model, metaclass=_Plain):
     search = fields.JSONField[dict[str, list[str]] | None](null=True)
 
     class Meta(Model.Meta):
+        """Stored in `erasure`, which is listed by time."""
+
         table = "erasure"
         indexes = (Index(fields=("requested_at",), name="erasure_requested_at"),)
 
@@ -187,17 +205,21 @@ class LedgerEntry(Model, metaclass=_Plain):
     hashes = fields.BinaryField()
 
     class Meta(Model.Meta):
+        """Stored in `ledger_entry`."""
+
         table = "ledger_entry"
 
 
 class LedgerNote(Model, metaclass=_Plain):
-    """Free text of an entry, erasable: the leaf holds its hash under `salt`."""
+    """The free text of an entry, which can be erased: the leaf has its hash under `salt`."""
 
     index = fields.BigIntField(primary_key=True, generated=False)
     salt = fields.BinaryField()
     text = fields.TextField()
 
     class Meta(Model.Meta):
+        """Stored in `ledger_note`."""
+
         table = "ledger_note"
 
 
@@ -210,14 +232,16 @@ class LedgerCheckpoint(Model, metaclass=_Plain):
     public_key = fields.TextField()
 
     class Meta(Model.Meta):
+        """Stored in `ledger_checkpoint`."""
+
         table = "ledger_checkpoint"
 
 
 class Export(Model, metaclass=_Plain):
-    """A file that was asked for, and how far it is. `accounts`, `role` and `policy`: what the key might see then.
+    """A file that was requested, and how far it is. `accounts`, `role` and `policy`: what the key might see then.
 
-    `request` says what is in the file, until the file is gone. `worker`: the advisory lock that is held for as long as
-    the process lives that writes it.
+    `request` says what is in the file, until the file is gone. `worker`: the advisory lock that the writing process
+    holds for as long as it lives.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -239,12 +263,14 @@ class Export(Model, metaclass=_Plain):
     failure = fields.TextField(null=True)
 
     class Meta(Model.Meta):
+        """Stored in `export`, which is searched by key."""
+
         table = "export"
         indexes = (Index(fields=("requested_by",), name="export_requested_by"),)
 
 
 class FieldRemoval(Model, metaclass=_Plain):
-    """That older values of a field were removed, which is not kept since a version of the policy."""
+    """Records that older values of a field were removed, after a version of the policy stopped keeping it."""
 
     id = fields.UUIDField(primary_key=True)
     field = fields.TextField()
@@ -253,6 +279,8 @@ class FieldRemoval(Model, metaclass=_Plain):
     rows = fields.BigIntField()
 
     class Meta(Model.Meta):
+        """Stored in `field_removal`."""
+
         table = "field_removal"
 
 
@@ -264,4 +292,6 @@ class SchemaProgram(Model, metaclass=_Plain):
     applied_at = fields.DatetimeField()
 
     class Meta(Model.Meta):
+        """Stored in `schema_program`."""
+
         table = "schema_program"

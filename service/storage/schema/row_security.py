@@ -1,8 +1,9 @@
 """Row-level security: which of the service's two roles may do what with which table, and which rows it sees.
 
-This list is the truth. It is put into force when migrations have run, when one of the roles has just been made, and by
-`calledger migrate`. At other times a difference is named and left alone: somebody made it, and an operator wants to
-know. Privileges stand on the parents only, for a partition that is granted directly is not protected by its parent.
+The list `GUARDS` is authoritative. It is put in force when migrations have run, when one of the roles has just been
+made, and by `calledger migrate`. At other times a difference is reported and left alone: somebody made it, and an
+operator wants to know. Privileges are granted on the parent tables only, because row-level security of a parent does
+not protect a partition that is granted directly.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,7 +31,7 @@ class Guard:
     """What the roles may do with one table.
 
     `unscoped`: privileges of the role that sees every account. `scoped`: the condition on the rows that the other role
-    may read; None when it may read none. `secured` False: the table says nothing of accounts, and has no policies.
+    may read; None when it may read none. `secured` False: the table has no data of accounts, and no policies.
     """
 
     table: str
@@ -44,14 +45,14 @@ class Guard:
         return self.scoped is not None
 
     def privileges(self, role: str) -> tuple[str, ...]:
-        """What `role` may do with the table."""
+        """The privileges that `role` must have on the table."""
         if role == UNSCOPED_ROLE:
             return self.unscoped
         return _READ if self.readable else ()
 
 
 GUARDS: Final = (
-    # A trigger lets it fill in what was unknown, and change nothing that is known.
+    # A trigger allows updates that fill in unknown values, and none that change known ones.
     Guard("call", _WRITE, _BY_ACCOUNT),
     Guard("call_error", _ADD, _BY_ACCOUNT),
     Guard("call_held", _READ, _BY_ACCOUNT),
@@ -70,12 +71,12 @@ GUARDS: Final = (
     Guard("account_tier", _ADD, _BY_ACCOUNT),
     Guard("hold", _READ, _BY_ACCOUNT),
     Guard("erasure", _READ, _BY_ACCOUNT),
-    # An export is of several accounts: it is for whoever sees each of them.
+    # An export is of several accounts: a key must see all of them.
     Guard("export", _READ, f"accounts <@ to_jsonb({_ACCOUNTS})"),
     Guard("api_key", _WRITE),
     Guard("purge_run", _READ),
     Guard("installation", _WRITE, secured=False),
-    # Whether an export is over depends on the policy in force.
+    # Readable because an export expires when another policy is in force.
     Guard("policy_version", _READ, "", secured=False),
     Guard("ledger_entry", _ADD, secured=False),
     Guard("ledger_note", _ADD, secured=False),
@@ -83,7 +84,7 @@ GUARDS: Final = (
 )
 
 _ROLES_THERE: Final = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1)"
-# A partition without privileges of its own is not looked at: there are thousands.
+# Partitions without privileges of their own are left out, because there are thousands.
 _RELATIONS: Final = """
     SELECT c.relname AS name, c.relrowsecurity AS secured, ARRAY(
         SELECT role || ' ' || privilege FROM unnest($1::text[]) AS role, unnest($2::text[]) AS privilege
@@ -105,23 +106,23 @@ _SEQUENCES: Final = """
     WHERE c.relnamespace = current_schema()::regnamespace
         AND CASE WHEN c.relkind = 'S' THEN NOT has_sequence_privilege($1, c.oid, 'USAGE') END
 """
-# For which migrations the list was last put in force: a comment on the table that counts them.
+# The number of migrations for which the list was last put in force is a comment on the table that counts them.
 _MARK: Final = "SELECT obj_description('tortoise_migrations'::regclass, 'pg_class')"
 _SCHEMA: Final = "SELECT has_schema_privilege($1, current_schema(), 'USAGE')"
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """One difference from the list: what it is, in words, and the statements that end it."""
+    """One difference from the list: a description in words, and the statements that repair it."""
 
-    said: str
+    description: str
     repair: tuple[str, ...]
 
 
 async def gaps(connection: Connection) -> list[Gap]:
     """Every difference between the catalogue and the list, for those of the two roles that exist."""
     roles = await _roles(connection)
-    found = [gap for role in roles for gap in await _surroundings(connection, role)]
+    found = [gap for role in roles for gap in await _gaps_besides_tables(connection, role)]
     relations = {row["name"]: row for row in await connection.fetch(_RELATIONS, roles, list(_PRIVILEGES))}
     policies: dict[str, list[asyncpg.Record]] = {}
     for row in await connection.fetch(_POLICIES):
@@ -136,20 +137,22 @@ async def gaps(connection: Connection) -> list[Gap]:
 
 
 async def put_in_force(connection: Connection, migrations: int) -> list[str]:
-    """End every difference, and note for how many migrations. What was ended, in words; nothing when there was none."""
+    """Repair every difference, and record for how many migrations. Returns descriptions of what was repaired."""
     ended = []
     for gap in await gaps(connection):
         async with connection.transaction():
             for statement in gap.repair:
                 await connection.execute(statement)
-        ended.append(gap.said)
+        ended.append(gap.description)
     await connection.execute(f"COMMENT ON TABLE tortoise_migrations IS '{int(migrations)}'")
     return ended
 
 
 async def is_due(connection: Connection, migrations: int) -> bool:
-    """Whether the list was not put in force since the last of so many migrations, or one of the roles exists and has
-    nothing at all yet: somebody made it after the tables.
+    """Whether `put_in_force` has to run: since the last of so many migrations it did not, or a role has no privilege
+    yet.
+
+    A role without any privilege was made after the tables.
     """
     if await connection.fetchval(_MARK) != str(migrations):
         return True
@@ -163,8 +166,8 @@ async def _roles(connection: Connection) -> list[str]:
     return sorted(row["rolname"] for row in await connection.fetch(_ROLES_THERE, list(ROLES)))
 
 
-async def _surroundings(connection: Connection, role: str) -> Iterable[Gap]:
-    """What the role needs besides tables."""
+async def _gaps_besides_tables(connection: Connection, role: str) -> Iterable[Gap]:
+    """What the role lacks of the schema and the sequences."""
     found = []
     if not await connection.fetchval(_SCHEMA, role):
         schema = await connection.fetchval("SELECT quote_ident(current_schema())")
@@ -182,41 +185,41 @@ async def _surroundings(connection: Connection, role: str) -> Iterable[Gap]:
 
 def _privileges(guard: Guard, roles: Iterable[str], granted: set[str]) -> Iterator[Gap]:
     for role in roles:
-        wanted = set(guard.privileges(role))
+        expected = set(guard.privileges(role))
         has = {entry.partition(" ")[2] for entry in granted if entry.startswith(f"{role} ")}
         table = quoted(guard.table)
-        for privilege in sorted(wanted - has):
-            said = f"`{role}` lacks the privilege {privilege} on `{guard.table}`"
-            yield Gap(said, (f"GRANT {privilege} ON {table} TO {role}",))
-        for privilege in sorted(has - wanted):
-            said = f"`{role}` has the privilege {privilege} on `{guard.table}`, which it must not have"
-            yield Gap(said, (f"REVOKE {privilege} ON {table} FROM {role}",))
+        for privilege in sorted(expected - has):
+            description = f"`{role}` lacks the privilege {privilege} on `{guard.table}`"
+            yield Gap(description, (f"GRANT {privilege} ON {table} TO {role}",))
+        for privilege in sorted(has - expected):
+            description = f"`{role}` has the privilege {privilege} on `{guard.table}`, which it must not have"
+            yield Gap(description, (f"REVOKE {privilege} ON {table} FROM {role}",))
 
 
 def _security(guard: Guard, roles: list[str], secured: bool, policies: list[asyncpg.Record]) -> Iterator[Gap]:
     table = quoted(guard.table)
     if not secured:
-        said = f"row-level security of `{guard.table}` is switched off"
-        yield Gap(said, (f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",))
-    there = {row["policyname"]: row for row in policies}
-    for name, role, condition, commands, definition in _wanted(guard, roles):
-        row = there.pop(name, None)
+        description = f"row-level security of `{guard.table}` is switched off"
+        yield Gap(description, (f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",))
+    existing = {row["policyname"]: row for row in policies}
+    for name, role, condition, commands, definition in _expected_policies(guard, roles):
+        row = existing.pop(name, None)
         drop = f"DROP POLICY IF EXISTS {name} ON {table}"
         create = f"CREATE POLICY {name} ON {table} {definition}"
         if row is None:
             yield Gap(f"the policy `{name}` of `{guard.table}` is missing", (create,))
         elif (row["roles"], row["permissive"]) != ([role], "PERMISSIVE") or row["cmd"] not in commands:
             yield Gap(f"the policy `{name}` of `{guard.table}` is for others than `{role}`", (drop, create))
-        elif _plain(row["qual"]) != _plain(condition):
+        elif _normalized(row["qual"]) != _normalized(condition):
             yield Gap(f"the policy `{name}` of `{guard.table}` shows other rows", (drop, create))
-    for name, row in sorted(there.items()):
+    for name, row in sorted(existing.items()):
         if {*ROLES, "public"} & set(row["roles"]):
-            said = f"the policy `{name}` of `{guard.table}` is none of ours"
-            yield Gap(said, (f"DROP POLICY {quoted(name)} ON {table}",))
+            description = f"the policy `{name}` of `{guard.table}` is none of ours"
+            yield Gap(description, (f"DROP POLICY {quoted(name)} ON {table}",))
 
 
-def _wanted(guard: Guard, roles: list[str]) -> Iterator[tuple[str, str, str, tuple[str, ...], str]]:
-    """The policies of a table: name, role, condition, commands that it may be for, definition."""
+def _expected_policies(guard: Guard, roles: list[str]) -> Iterator[tuple[str, str, str, tuple[str, ...], str]]:
+    """The policies of a table: name, role, condition, commands that each may be for, definition."""
     if SCOPED_ROLE in roles and guard.scoped is not None:
         definition = f"FOR SELECT TO {SCOPED_ROLE} USING ({guard.scoped})"
         yield "scoped", SCOPED_ROLE, guard.scoped, ("SELECT",), definition
@@ -230,12 +233,12 @@ def _wanted(guard: Guard, roles: list[str]) -> Iterator[tuple[str, str, str, tup
         )
 
 
-def _plain(condition: str) -> str:
+def _normalized(condition: str) -> str:
     """A condition without what PostgreSQL adds when it shows one: brackets, casts of literals, blanks, case."""
     text = condition.lower().replace("::text", "")
     return "".join(char for char in text if char not in "() \n")
 
 
 def quoted(name: str) -> str:
-    """A name of the catalogue as an identifier."""
+    """A name of the catalogue as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'

@@ -16,7 +16,7 @@ APP = "calledger"
 def tortoise_config(url: str, *, role: str | None = None, max_connections: int = 4) -> dict[str, Any]:
     """Tortoise's configuration for the database at `url`, acting as `role` when one is given.
 
-    The address is taken apart here because Tortoise's own parser knows no socket directories.
+    The address is parsed here because Tortoise's own parser knows no socket directories.
     """
     parts = urlsplit(url)
     query = parse_qs(parts.query)
@@ -47,7 +47,7 @@ def tortoise_config(url: str, *, role: str | None = None, max_connections: int =
 
 @asynccontextmanager
 async def control_transaction() -> AsyncIterator[tuple[BaseDBAsyncClient, Connection]]:
-    """A transaction on the control tables: what the models take as `using_db`, and the connection beneath it."""
+    """A transaction on the control tables: what the models take as `using_db`, and the connection under it."""
     async with in_transaction() as transaction:
         connection: Connection = transaction._connection
         yield transaction, connection

@@ -12,7 +12,8 @@ from service.ingest.formats.money import MoneyError, money_of_number, money_of_t
 from service.ingest.formats.native.fields import ID_CHARACTERS_MAX, INTEGER_MAX, TEXT_CHARACTERS_MAX
 from service.ingest.formats.rejections import RowError, wrong_json
 from service.ingest.formats.row_repair import repaired
-from service.ingest.formats.timestamps import MomentError, moment_of_epoch, moment_of_loose_text
+from service.ingest.formats.timestamps import moment_of_epoch, moment_of_loose_text
+from service.rfc3339 import MomentError
 
 # Numbers with a point stay decimal text all the way.
 Value: TypeAlias = "bool | int | Decimal | str | list[Value] | dict[str, Value] | None"
@@ -130,8 +131,9 @@ class Payload:
                 return money_of_number(str(value))
             if isinstance(value, str):
                 return money_of_text(value)
-        except MoneyError:
-            pass
+        except MoneyError as error:
+            self.note(name, str(error))
+            return None
         self.note(name)
         return None
 

@@ -16,7 +16,7 @@ _Count: TypeAlias = Annotated[int, Meta(ge=0, le=INTEGER_MAX)] | None
 _Milliseconds: TypeAlias = (
     Annotated[int, Meta(ge=0, le=INTEGER_MAX)] | Annotated[float, Meta(ge=0, le=INTEGER_MAX)] | None
 )
-CURRENCY: Final = r"^(?:[A-Z]{3,16})?\Z"
+CURRENCY: Final = r"^(?:[A-Za-z]{3,16})?\Z"
 _Currency: TypeAlias = Annotated[str, Meta(pattern=CURRENCY)] | None
 _TagValue: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)] | int | float | bool | None
 

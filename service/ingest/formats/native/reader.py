@@ -23,8 +23,9 @@ from service.ingest.formats.native.fields import CONTENT_FIELDS, CURRENCY, Error
 from service.ingest.formats.rejections import ERROR_FORM, MOMENT_FORM, RowError, wrong_json
 from service.ingest.formats.row_repair import repaired
 from service.ingest.formats.split import Rejection, Row, split_rows
-from service.ingest.formats.timestamps import MomentError, moment_of_text
+from service.ingest.formats.timestamps import moment_of_text
 from service.ingest.refusals import Refusal
+from service.rfc3339 import MomentError
 
 _DEFAULT_CURRENCY: Final = "USD"
 _NUL_ESCAPE: Final = b"\\u0000"
@@ -104,14 +105,16 @@ def _read_plain_row(row: Row) -> Report | Rejection:
 def _plain_facts(row: Row) -> Facts:
     """The facts of a row that is as it should be; a ValueError does not say what is wrong with it."""
     facts = _PLAIN.decode(row)
-    if not _is_currency(facts.currency):
-        raise ValueError
+    facts.currency = _currency(facts.currency)
     return facts
 
 
 @lru_cache(maxsize=256)
-def _is_currency(text: str | None) -> bool:
-    return text is None or _CURRENCY_FORM.search(text) is not None
+def _currency(text: str | None) -> str | None:
+    """A currency in upper case, in which it is kept; ValueError for what is none."""
+    if text is not None and _CURRENCY_FORM.search(text) is None:
+        raise ValueError
+    return text and text.upper()
 
 
 def _second_look(row: bytes) -> tuple[Facts, Mapping[str, Raw], list[FieldError]]:
@@ -123,6 +126,7 @@ def _second_look(row: bytes) -> tuple[Facts, Mapping[str, Raw], list[FieldError]
         raise wrong_json(row, error) from None
     known = {name: raw for name, raw in fields.items() if name in _KNOWN}
     facts, faults = decode_rest(_LENIENT, known, needed=_NEEDED)
+    facts.currency = _currency(facts.currency)
     return facts, {name: raw for name, raw in fields.items() if name not in _KNOWN}, faults
 
 

@@ -1,4 +1,4 @@
-"""The second wall: PostgreSQL itself keeps a scoped connection to its accounts."""
+"""Row-level security: PostgreSQL itself keeps a scoped connection to its accounts."""
 
 from datetime import UTC, datetime
 
@@ -43,7 +43,7 @@ async def test_one_connection_serves_one_scope_after_another(database: Database)
 
 
 async def test_a_scoped_connection_whose_scope_was_never_set_sees_nothing(database: Database) -> None:
-    """The wall is closed until a scope opens it."""
+    """A connection sees no row until a scope is set."""
     connection = await database._scoped._pool.acquire()
     assert await connection.fetchval(COUNT) == 0
     await database._scoped._pool.release(connection)
@@ -88,14 +88,14 @@ async def test_the_writer_cannot_remove_or_change_a_call(database: Database) -> 
 
 async def test_no_wall_is_missing_where_the_owner_may_make_roles(database: Database) -> None:
     """On our own server both roles exist and the owner bypasses nothing."""
-    assert database.missing_walls == ()
+    assert database.missing_protections == ()
 
 
-async def test_missing_walls_are_named_where_the_owner_is_a_superuser(any_server) -> None:
+async def test_missing_protections_are_named_where_the_owner_is_a_superuser(any_server) -> None:
     """An operator who gives a superuser's address is told so."""
     with any_server.database(template=any_server.template()) as url:
         opened = await Database.open(url.replace("calledger_owner", "postgres"))
         try:
-            assert any("superuser" in wall for wall in opened.missing_walls)
+            assert any("superuser" in missing for missing in opened.missing_protections)
         finally:
             await opened.close()
