@@ -225,7 +225,7 @@ class UsageUnion:
     def _where(self, table: str, tier: int) -> str:
         reading = self._reading
         readable = readable_cutoff(reading.policy, tier, DataClass.PERSONAL, Store.CALL, reading.windows.now)
-        branch = Branch(tier, readable, reading.names, reading.users)
+        branch = Branch(tier, readable, reading.names, reading.users, reading.policy.tag_keys)
         return Where(CALL_FILTERS if table == "call" else ROLLUP_FILTERS, self._params, branch).render(
             reading.predicate
         )
