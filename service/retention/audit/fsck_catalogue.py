@@ -1,4 +1,6 @@
-"""The catalogue (row-level security, triggers, roles), and what lies beside the ledger (columns, notes, mirror)."""
+"""Checks of the catalogue (row-level security, triggers, definitions, roles), and of the ledger's columns, notes and
+mirror.
+"""
 
 from datetime import datetime
 from typing import Final
@@ -7,10 +9,11 @@ from service.ledger import Ledger, check_columns, check_mirror, check_notes, his
 from service.retention.context import RetentionContext
 from service.storage.connection import Connection
 from service.storage.schema import row_security
+from service.storage.schema.catalogue import catalogue_differences, expected_tables
+from service.storage.schema.surroundings import surroundings_differences
 
 Result = tuple[list[str], str]
 
-_ROLES: Final = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND (rolsuper OR rolbypassrls) ORDER BY 1"
 _TRIGGERS: Final = """
     SELECT c.relname AS table, t.tgname AS name, t.tgenabled::text AS state, p.prosrc AS body
     FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_proc AS p ON p.oid = t.tgfoid
@@ -21,17 +24,11 @@ _APPEND_ONLY: Final = ("ledger_entry", "ledger_checkpoint")
 
 
 async def check_catalogue(context: RetentionContext, _: datetime) -> Result:
-    """Row-level security, its policies, privileges, roles and triggers are what the code says."""
+    """Row-level security, its policies, privileges and triggers are as the code defines them."""
     async with context.owner.acquire() as connection:
         wrong = [gap.description for gap in await row_security.gaps(connection)]
-        wrong += await _roles(connection)
         wrong += await _triggers(connection)
-    return wrong, "policies, privileges, roles and triggers are as they were made"
-
-
-async def _roles(connection: Connection) -> list[str]:
-    rows = await connection.fetch(_ROLES, list(row_security.ROLES))
-    return [f"the role `{row['rolname']}` passes by row-level security" for row in rows]
+    return wrong, "policies, privileges and triggers are as they were made"
 
 
 async def _triggers(connection: Connection) -> list[str]:
@@ -50,25 +47,36 @@ async def _triggers(connection: Connection) -> list[str]:
     return wrong
 
 
+async def check_definitions(context: RetentionContext, _: datetime) -> Result:
+    """Tables, columns, constraints, indexes, rules and functions are as the migrations made them.
+
+    No other role has rights on them, and they are not replicated elsewhere.
+    """
+    async with context.owner.acquire() as connection:
+        wrong = await catalogue_differences(connection)
+        wrong += await surroundings_differences(connection, list(expected_tables()))
+    return wrong, "tables, indexes, rules, functions and roles are as they were made"
+
+
 async def check_ledger_columns(context: RetentionContext, _: datetime) -> Result:
-    """The columns beside each leaf say what the leaf says."""
+    """The columns next to each leaf agree with the leaf."""
     if not isinstance(context.ledger, Ledger):
         return [], "there is no ledger"
-    return await check_columns(context.ledger), "what stands beside the leaves is what they say"
+    return await check_columns(context.ledger), "the columns next to the leaves agree with them"
 
 
 async def check_ledger_notes(context: RetentionContext, _: datetime) -> Result:
-    """Every note is the one that was written, or was erased on record."""
+    """Every note is the one that was written, or its erasure is recorded."""
     return await check_notes(context.ledger) if isinstance(context.ledger, Ledger) else ([], "there is no ledger")
 
 
 async def check_ledger_mirror(context: RetentionContext, _: datetime) -> Result:
-    """The mirror is whole, and the same as the database."""
+    """The mirror is complete, and the same as the database."""
     return await check_mirror(context.ledger) if isinstance(context.ledger, Ledger) else ([], "there is no ledger")
 
 
 async def check_history(context: RetentionContext, _: datetime) -> Result:
-    """The ledger still begins with what the keyring remembers of it."""
+    """The ledger still begins with what the keyring noted of it."""
     if not isinstance(context.ledger, Ledger):
         return [], "there is no ledger"
     problem = await history_problem(context.ledger)
