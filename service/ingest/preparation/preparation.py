@@ -26,6 +26,7 @@ from policies.retention import cutoff, readable_cutoff
 from service.access.principal import Principal
 from service.errors import ServiceError
 from service.ingest.formats.split import Rejection
+from service.ingest.formats.timestamps import ERROR_DELAY_MAX, is_time_of_error
 from service.ingest.preparation.batch_context import BatchKeys, Rules, Sealer, Tokens
 from service.ingest.refusals import Refusal
 from service.ingest.results import Status
@@ -134,10 +135,8 @@ class AccountResolution:
 
 FUTURE_MAX = timedelta(hours=24)
 """How far ahead of the database's clock a call may have started: a day allows for a clock in the wrong time zone."""
-ERROR_DELAY_MAX = timedelta(hours=24)
 
 _TOO_NEW = Rejection("`started_at` is more than 24 hours ahead: check the clock", Refusal.TOO_NEW)
-_EARLY_ERROR = Rejection("`error.occurred_at` must be between `started_at` and 24 hours later")
 _CORRECTS_ITSELF = Rejection(
     "`corrects` names the correction itself: a correction has an `id` of its own", Refusal.CORRECTION_INVALID
 )
@@ -195,11 +194,8 @@ class Preparation:
         if not windows.call <= started_at <= self._latest:
             return self._refusal(windows, started_at)
         error_at = _error_at(admitted) if isinstance(admitted, Admitted) else None
-        if error_at is not None:
-            if not started_at <= error_at <= started_at + ERROR_DELAY_MAX:
-                return _EARLY_ERROR
-            if error_at < windows.error:
-                error_at = None
+        if error_at is not None and error_at < windows.error:
+            error_at = None
         id_ = call_uuid_hex(account_id, report.source, report.source_id, started_at)
         digest = self._identities.content_digest(report)
         call = Prepared(report, self._rules, account_id, tier, started_at, id_, digest, error_at)
@@ -292,7 +288,8 @@ class _Windows:
 def _error_at(admitted: Admitted) -> datetime | None:
     if admitted.error is None:
         return None
-    if admitted.error.occurred_at is not None:
+    # A bill starts when its work did: the error of its report may be of another time.
+    if admitted.error.occurred_at is not None and is_time_of_error(admitted.error.occurred_at, admitted.started_at):
         return admitted.error.occurred_at
     return admitted.started_at + min(timedelta(milliseconds=admitted.latency_ms or 0), ERROR_DELAY_MAX)
 
