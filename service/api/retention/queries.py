@@ -157,7 +157,7 @@ class RetentionQuery:
         wanted = None if active is UNSET else active
         async with reading(context) as connection:
 
-            async def fetch(size: int, position: Position | None) -> list[holds.RecordedHold]:
+            async def fetch(size: int, position: Position | None) -> list[holds.StoredHold]:
                 """At most `size` holds after `position`, newest first."""
                 return await holds.page_holds(connection, size, after=position, active=wanted, accounts=accounts)
 
@@ -172,7 +172,7 @@ class RetentionQuery:
         context, accounts = info.context, info.context.scope.accounts
         async with reading(context) as connection:
 
-            async def fetch(size: int, position: Position | None) -> list[erasures.RecordedErasure]:
+            async def fetch(size: int, position: Position | None) -> list[erasures.StoredErasure]:
                 """At most `size` erasures after `position`, newest first."""
                 return await erasures.page_erasures(connection, size, position, accounts)
 
