@@ -151,6 +151,7 @@ class Job:
 
     @property
     def is_small(self) -> bool:
+        """Whether the job may join a batch that has its rows already."""
         return len(self.calls) <= SMALL_ROWS and self.error_chars <= SMALL_CHARS
 
 
@@ -162,6 +163,7 @@ class JobQueue:
         self._jobs: deque[Job] = deque()
 
     def add(self, job: Job) -> None:
+        """Put `job` at the end of the queue."""
         self._jobs.append(job)
 
     def take(self) -> list[Job]:
