@@ -24,11 +24,11 @@ from benchmarks.calledger import Calledger
 from benchmarks.places import FOLDER, ROOT, say
 from policies import Admission, ErrorReport, Report, Store
 from policies.redaction import Redactor
-from service.ingest.preparation.digests import Identities
-from service.ingest.preparation.sealing import Sealer
+from service.ingest.preparation.batch_context import Sealer
 from service.retention.rollups.totals import DERIVED_SUMS, added
 from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings
+from service.storage.ids import Identities
 from service.storage.packing import pack
 
 DAYS: Final = 31
