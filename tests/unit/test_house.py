@@ -224,8 +224,8 @@ def test_the_check_of_connections_bites(source: str) -> None:
 
 DOCUMENTED = modules(
     "policies", "service/access", "service/api", "service/export", "service/ingest", "service/keyring",
-    "service/query/authorization", "service/query/filters", "service/query/model", "service/query/records", "service/query/scan",
-    "service/query/usage", "service/retention", "service/storage",
+    "service/query/authorization", "service/query/filters", "service/query/model", "service/query/records",
+    "service/query/scan", "service/query/usage", "service/retention", "service/storage",
 )  # fmt: skip
 
 
