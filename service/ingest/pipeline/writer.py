@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
-import msgspec
-
 from policies import Admitted, Report, Source, Store, UnchangedReport
 from policies.admission.call import REJECTED_ACCOUNT, REJECTED_CURRENCY
 from service.access.principal import Principal
@@ -22,8 +20,9 @@ from service.ingest.formats.split import Rejection
 from service.ingest.metrics import QUEUED_ROWS, count_rows
 from service.ingest.pipeline.batch_store import BatchStore
 from service.ingest.pipeline.job_queue import Job, JobQueue
+from service.ingest.pipeline.long_rows import LongRows
 from service.ingest.pipeline.outcomes import not_stored, settled, verdicts_of
-from service.ingest.pipeline.turns import LONG_TEXT_BYTES, Turn, in_parts, is_long_to_admit
+from service.ingest.pipeline.turns import Turn, in_parts, is_long_to_admit
 from service.ingest.preparation.account_resolution import AccountResolution
 from service.ingest.preparation.digests import Identities
 from service.ingest.preparation.preparation import Preparation
@@ -80,6 +79,7 @@ class Writer:
         self._left = asyncio.Event()
         self._closing = False
         self._aside = Aside()
+        self._long_rows = LongRows()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -101,6 +101,7 @@ class Writer:
             await self._task
         await self._store.close()
         self._aside.close()
+        await self._long_rows.close()
 
     async def submit(
         self,
@@ -119,7 +120,7 @@ class Writer:
         QueueFullError when too many calls wait already (`patient` waits instead), DatabaseUnavailableError. Whoever is
         cancelled while waiting has submitted all the same.
         """
-        parts = in_parts(rows, read, self._batch_rows, aside=self._aside, is_long=_is_long)
+        parts = in_parts(rows, read, self._batch_rows, long_rows=self._long_rows)
         verdicts: list[RowResult] = []
         addressees = AccountResolution(self._accounts, principal)
         stored = False
@@ -341,10 +342,6 @@ class Writer:
 def as_read(row: Report | Rejection) -> Report | Rejection:
     """A row that was read before, for `Writer.submit`."""
     return row
-
-
-def _is_long(row: object) -> bool:
-    return isinstance(row, bytes | msgspec.Raw) and len(row) > LONG_TEXT_BYTES
 
 
 async def _load_accounts(addressees: AccountResolution, reports: Iterable[Report] = ()) -> None:
