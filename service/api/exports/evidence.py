@@ -98,13 +98,13 @@ async def resolve_export(context: Context, id_: str) -> Export | None:
     return export_node(record)
 
 
-async def _create_evidence(context: Context, wanted: CreateEvidenceInput) -> CreateEvidencePayload:
+async def _create_evidence(context: Context, input: CreateEvidenceInput) -> CreateEvidencePayload:
     ledger, id_ = ledger_of(context), uuid4()
     span = await span_of(
         ledger,
-        since_size=_given(wanted.since_size),
-        recorded_from=_given(wanted.from_),
-        recorded_to=_given(wanted.to),
+        since_size=_given(input.since_size),
+        recorded_from=_given(input.from_),
+        recorded_to=_given(input.to),
     )
     applied = await applied_policy()
     digest = "" if applied is None else applied.digest

@@ -141,7 +141,9 @@ async def _load_calls(runtime: Runtime, now: datetime) -> None:
         with progress() as bar:
             task = bar.add_task("loading sample calls", total=len(calls))
             for start in range(0, len(calls), _BATCH):
-                await writer.submit(calls[start : start + _BATCH], as_read, principal, source="native", patient=True)
+                await writer.submit(
+                    calls[start : start + _BATCH], as_read, principal, source="native", wait_for_room=True
+                )
                 bar.advance(task, _BATCH)
     finally:
         await writer.close()
