@@ -3,15 +3,11 @@
 That is the rule for who writes a line. Besides, every value that is not known to be ours passes the redactor.
 """
 
-import asyncio
-import atexit
 import logging
 import sys
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from select import PIPE_BUF
-from typing import TextIO
+from typing import Final, TextIO
 
 import orjson
 import structlog
@@ -19,9 +15,8 @@ import structlog
 from service.log_redaction import guarded
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-_TOGETHER_S = 0.05
 # A log that takes no more lines (its disk is full, its reader gone) costs nobody an answer.
-_NOT_WRITTEN = (OSError, ValueError)
+NOT_WRITTEN = (OSError, ValueError)
 # ESC, CR, LF and the Unicode line separators: one event is one line, and a terminal is not commanded.
 _CONTROL = {code: f"\\u{code:04x}" for code in [*range(32), 127, *range(128, 160), 0x2028, 0x2029]}
 
@@ -95,85 +90,34 @@ def configure_logs(*, level: str = "info", form: str = "auto") -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    write_requests()  # where those before went
-    _requests.stream, _requests.console = sys.stderr, console
-    _requests.wanted = _LEVELS[level] <= _LEVELS["info"]
+    _write_earlier()  # where those before went
+    FORM.stream, FORM.console = sys.stderr, console
+    FORM.informs = _LEVELS[level] <= _LEVELS["info"]
     _quieten_libraries()
 
 
-def log_request(*, method: str, route: str | None, status: int, duration_ms: float) -> None:
-    """The line of one answered request; its values are ours. The same line as any other logger's, for less."""
-    if not _requests.wanted:
-        return
-    if _requests.console:
-        with suppress(*_NOT_WRITTEN):
-            get_logger().info("request", method=method, route=route, status=status, duration_ms=duration_ms)
-        return
-    event = {
-        "method": method,
-        "route": route,
-        "status": status,
-        "duration_ms": duration_ms,
-        "event": "request",
-        "level": "info",
-        "timestamp": datetime.now(UTC),
-    }
-    _requests.lines.append(orjson.dumps(event, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE))
-    _write_soon()
-
-
-def write_requests() -> None:
-    """Write the lines of requests that wait to be written.
-
-    Whole lines, and no more of them at once than a pipe takes in one piece: several workers can share one.
-    """
-    lines, _requests.lines, _requests.timer = _requests.lines, [], None
-    piece: list[bytes] = []
-    for line in lines:
-        if piece and sum(map(len, piece)) + len(line) > PIPE_BUF:
-            _write(piece)
-            piece = []
-        piece.append(line)
-    if piece:
-        _write(piece)
-
-
-def _write(lines: list[bytes]) -> None:
-    with suppress(*_NOT_WRITTEN):
-        _requests.stream.write(b"".join(lines).decode())
-
-
-def _write_soon() -> None:
-    """Lines of one moment go out together: to write each takes longer than to make it. A kill can lose as many."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        write_requests()
-        return
-    if _requests.timer is None or _requests.loop is not loop:
-        _requests.loop, _requests.timer = loop, loop.call_later(_TOGETHER_S, write_requests)
+def _write_earlier() -> None:
+    for write in FORM.before:
+        write()
 
 
 def _in_order(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """What happened before stands before."""
-    write_requests()
+    _write_earlier()
     return event
 
 
 @dataclass(slots=True)
-class _Requests:
-    """How requests are logged: as `configure_logs` said. `lines` wait to be written, by `timer` of `loop`."""
+class Form:
+    """How lines are written, as `configure_logs` said. `informs`: whether those of the level `info` are."""
 
     stream: TextIO = sys.stderr
-    wanted: bool = True
+    informs: bool = True
     console: bool = True
-    lines: list[bytes] = field(default_factory=list[bytes])
-    loop: asyncio.AbstractEventLoop | None = None
-    timer: asyncio.TimerHandle | None = None
+    before: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    """Whoever holds lines back writes them here before the next one: what happened before stands before."""
 
 
-_requests = _Requests()
-atexit.register(write_requests)
+FORM: Final = Form()
 
 
 def _quieten_libraries() -> None:
