@@ -1,6 +1,6 @@
 """Structured logs on standard error. An event names what happened; values are ours, never a client's text.
 
-That is the rule for who writes a line. Besides, every value that is not known to be ours passes the redactor.
+That is the rule for the author of a line. Besides, every value whose key is not trusted passes the redactor.
 """
 
 import logging
@@ -15,14 +15,14 @@ import structlog
 from service.log_redaction import guarded
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-# A log that takes no more lines (its disk is full, its reader gone) costs nobody an answer.
+# A log that cannot be written (its disk is full, its reader is gone) must not fail a request.
 NOT_WRITTEN = (OSError, ValueError)
-# ESC, CR, LF and the Unicode line separators: one event is one line, and a terminal is not commanded.
+# ESC, CR, LF and the Unicode line separators: one event stays one line, and cannot control a terminal.
 _CONTROL = {code: f"\\u{code:04x}" for code in [*range(32), 127, *range(128, 160), 0x2028, 0x2029]}
 
 
-# Values that the code chooses: words, places, ids and digests of ours, and the operator's own folders.
-_OURS = frozenset(
+# The keys of values that the code chooses: words, code locations, ids and digests of ours, the operator's own paths.
+_TRUSTED_KEYS = frozenset(
     (
         *("event", "level", "timestamp", "error", "at", "library", "place", "type", "request_id", "method", "route"),
         *("topic", "work", "run", "version", "digest", "wall", "path", "mirror", "status", "duration_ms", "policy"),
@@ -32,7 +32,7 @@ _OURS = frozenset(
 
 
 def _guard(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    return {key: value if key in _OURS else _guarded(value) for key, value in event.items()}
+    return {key: value if key in _TRUSTED_KEYS else _guarded(value) for key, value in event.items()}
 
 
 def _guarded(value: object) -> object:
@@ -55,8 +55,8 @@ def _json(event: structlog.types.EventDict, **_: object) -> str:
     return orjson.dumps(event, default=repr).decode()
 
 
-def _name_exception(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """An exception is logged by class and place: its message may quote a row, and a traceback its values."""
+def _describe_exception(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Log an exception by class and location: its message may quote a row, and a traceback its values."""
     error = event.pop("exc_info", None)
     if error is True:
         error = sys.exc_info()[1]
@@ -78,10 +78,10 @@ def configure_logs(*, level: str = "info", form: str = "auto") -> None:
     )
     structlog.configure(
         processors=[
-            _in_order,
+            _write_waiting_first,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _name_exception,
+            _describe_exception,
             _guard,
             _escape_control,
             renderer,
@@ -90,7 +90,7 @@ def configure_logs(*, level: str = "info", form: str = "auto") -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    _write_earlier()  # where those before went
+    _write_earlier()  # to the stream that was set before
     FORM.stream, FORM.console = sys.stderr, console
     FORM.informs = _LEVELS[level] <= _LEVELS["info"]
     _quieten_libraries()
@@ -101,34 +101,38 @@ def _write_earlier() -> None:
         write()
 
 
-def _in_order(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+def _write_waiting_first(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Write lines that wait before this event, to keep the order."""
     _write_earlier()
     return event
 
 
 @dataclass(slots=True)
 class Form:
-    """How lines are written, as `configure_logs` said. `informs`: whether those of the level `info` are."""
+    """How lines are written, as `configure_logs` has set it. `informs`: whether lines of the level `info` are."""
 
     stream: TextIO = sys.stderr
     informs: bool = True
     console: bool = True
     before: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
-    """Whoever holds lines back writes them here before the next one: what happened before stands before."""
+    """Whoever holds lines back writes them here before the next one, to keep the order."""
 
 
 FORM: Final = Form()
 
 
 def _quieten_libraries() -> None:
-    """Libraries quote requests and statements in their logs: only the fact that something happened passes."""
+    """Log of libraries only that something happened, because they quote requests and statements."""
     root = logging.getLogger()
     root.handlers = [_LibraryHandler()]
     root.setLevel(logging.WARNING)
 
 
 class _LibraryHandler(logging.Handler):
+    """Logs messages of libraries by name and location, without their text."""
+
     def emit(self, record: logging.LogRecord) -> None:
+        """Log where the message came from."""
         error = record.exc_info[1] if record.exc_info else None
         structlog.get_logger().log(
             record.levelno,
@@ -140,4 +144,5 @@ class _LibraryHandler(logging.Handler):
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:
+    """The logger of a module: structlog's, set up by `configure_logs`."""
     return structlog.get_logger()
