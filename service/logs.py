@@ -91,13 +91,13 @@ def configure_logs(*, level: str = "info", form: str = "auto") -> None:
         cache_logger_on_first_use=True,
     )
     _write_earlier()  # to the stream that was set before
-    FORM.stream, FORM.console = sys.stderr, console
-    FORM.informs = _LEVELS[level] <= _LEVELS["info"]
+    OUTPUT.stream, OUTPUT.console = sys.stderr, console
+    OUTPUT.informs = _LEVELS[level] <= _LEVELS["info"]
     _quieten_libraries()
 
 
 def _write_earlier() -> None:
-    for write in FORM.before:
+    for write in OUTPUT.before:
         write()
 
 
@@ -108,7 +108,7 @@ def _write_waiting_first(_: object, __: str, event: structlog.types.EventDict) -
 
 
 @dataclass(slots=True)
-class Form:
+class LogOutput:
     """How lines are written, as `configure_logs` has set it. `informs`: whether lines of the level `info` are."""
 
     stream: TextIO = sys.stderr
@@ -118,7 +118,7 @@ class Form:
     """Whoever holds lines back writes them here before the next one, to keep the order."""
 
 
-FORM: Final = Form()
+OUTPUT: Final = LogOutput()
 
 
 def _quieten_libraries() -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import hdrs, web
 
-from service.logs import FORM, NOT_WRITTEN, get_logger
+from service.logs import NOT_WRITTEN, OUTPUT, get_logger
 
 Handler = Callable[[Any], Awaitable[web.StreamResponse]]  # aiohttp says `BaseRequest` of what it gives as a `Request`
 log = get_logger()
@@ -113,9 +113,9 @@ def error_answer(status: int, code: str, message: str, headers: dict[str, str] |
 
 def log_request(*, method: str, route: str | None, status: int, duration_ms: float) -> None:
     """Log one answered request, whose values are ours. The line equals any other logger's, but costs less."""
-    if not FORM.informs:
+    if not OUTPUT.informs:
         return
-    if FORM.console:
+    if OUTPUT.console:
         with contextlib.suppress(*NOT_WRITTEN):
             get_logger().info("request", method=method, route=route, status=status, duration_ms=duration_ms)
         return
@@ -151,7 +151,7 @@ def write_requests() -> None:
 
 def _write(lines: list[bytes]) -> None:
     with contextlib.suppress(*NOT_WRITTEN):
-        FORM.stream.write(b"".join(lines).decode())
+        OUTPUT.stream.write(b"".join(lines).decode())
 
 
 def _write_soon() -> None:
@@ -175,5 +175,5 @@ class _Requests:
 
 
 _requests = _Requests()
-FORM.before.append(write_requests)
+OUTPUT.before.append(write_requests)
 atexit.register(write_requests)

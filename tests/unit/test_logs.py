@@ -12,7 +12,7 @@ from select import PIPE_BUF
 import pytest
 import structlog
 
-from service.logs import FORM, configure_logs, get_logger
+from service.logs import OUTPUT, configure_logs, get_logger
 from service.server.middleware import log_request, write_requests
 
 
@@ -109,7 +109,7 @@ def test_pieces_are_whole_lines_that_a_pipe_takes_at_once() -> None:
     stream.write = pieces.append  # type: ignore[method-assign, assignment]
     structlog.reset_defaults()
     configure_logs(level="info", form="json")
-    FORM.stream = stream
+    OUTPUT.stream = stream
 
     async def answer_many() -> None:
         for _ in range(100):
