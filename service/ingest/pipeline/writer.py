@@ -187,7 +187,8 @@ class Writer:
         preparation = await self._preparation(rules)
         await _load_accounts(resolution)
         outcomes: list[Prepared | Rejection | None] = []
-        # In one go what passes whole, as nearly every row does, while all of it is near at hand for the processor.
+        # Reports that pass unchanged, as nearly every one does, are prepared in one go, while they are in the CPU's
+        # cache.
         for rows in _chunks(part):
             for row in rows:
                 if not isinstance(row, Rejection):
@@ -353,12 +354,12 @@ async def _load_accounts(resolution: AccountResolution, reports: Iterable[Report
 
 
 def _chunks(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
-    """The rows in slices, each to be followed by `_yield_after`."""
+    """The rows in chunks, each to be followed by `_yield_after`."""
     return (rows[at : at + _CHUNK_ROWS] for at in range(0, len(rows), _CHUNK_ROWS))
 
 
 async def _yield_after(rows: Sequence[object]) -> None:
-    """After a whole slice, let other requests have their turn."""
+    """After a full chunk, let other requests have their turn."""
     if len(rows) == _CHUNK_ROWS:
         await asyncio.sleep(0)
 
