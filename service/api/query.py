@@ -14,8 +14,8 @@ from service.api.ledger.queries import LedgerQuery
 from service.api.policy.policy import Policy, resolve_policy
 from service.api.policy.viewer import Viewer, resolve_viewer
 from service.api.retention.queries import RetentionQuery, retention_node
-from service.api.types.calls import Call, Node
-from service.api.types.connections import CallConnection, CallErrorConnection, ErrorGroupConnection
+from service.api.types.calls import Call, CallError, ErrorGroup, Node
+from service.api.types.connections import CountedConnection
 from service.api.types.directives import Cost, paged
 from service.api.types.filter_inputs import (
     CallOrder,
@@ -79,7 +79,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
         after: After = UNSET,
         last: Last = UNSET,
         before: Before = UNSET,
-    ) -> CallConnection | None:
+    ) -> CountedConnection[Call] | None:
         """Calls, newest first unless ordered otherwise."""
         return await lists.resolve_calls(info, _given(filter), _given(order_by), _slicing(first, after, last, before))
 
@@ -93,7 +93,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
         after: After = UNSET,
         last: Last = UNSET,
         before: Before = UNSET,
-    ) -> CallErrorConnection | None:
+    ) -> CountedConnection[CallError] | None:
         """Error details inside their window. For error types over the calls' whole window, filter calls by
         errorType.
         """
@@ -107,7 +107,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
         order_by: GroupOrder = UNSET,
         first: First = UNSET,
         after: After = UNSET,
-    ) -> ErrorGroupConnection | None:
+    ) -> CountedConnection[ErrorGroup] | None:
         """Errors of one fingerprint as one row."""
         return await lists.resolve_error_groups(info, _given(filter), _given(order_by), _slicing(first, after))
 

@@ -1,4 +1,4 @@
-"""The one way out for rows: every list and look-up is asked for here, with the scope of the one who asks."""
+"""The one way out for rows: every list and look-up is read here, inside the scope of whoever asks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -8,7 +8,7 @@ from typing import Final
 import asyncpg
 
 from service.keyring.protocol import Keyring
-from service.query.filters.decomposition import Question, question
+from service.query.filters.decomposition import DecomposedFilter, decompose
 from service.query.filters.to_sql import UserTokens
 from service.query.model.catalog import CALLS, ERRORS, Table
 from service.query.model.errors import QueryTimeoutError
@@ -20,9 +20,16 @@ from service.query.records.error_groups import GroupsPage, GroupsRequest, read_g
 from service.query.records.ordering import Cursors
 from service.query.records.page import ListRead, Page, PageRequest, PageSelection, Row, read_page
 from service.query.records.projection import Selection
-from service.query.scan.ranges import DatabaseClock, Density, RangeCache, scan_range_of, scan_range_of_call, span_of
+from service.query.scan.ranges import (
+    DatabaseClock,
+    Density,
+    RangeCache,
+    scan_range_of,
+    scan_range_of_call,
+    time_range_of,
+)
 from service.query.scan.user_tokens import tokens_of
-from service.query.usage.plan import TierSpan, refuse_unreadable
+from service.query.usage.plan import TierPeriod, refuse_unreadable
 from service.query.usage.total_count import count_rows
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database, ReadLease
@@ -32,7 +39,7 @@ _NOBODY: Final[Mapping[str, UserTokens]] = MappingProxyType({})
 
 
 class Reader:
-    """Reads for any scope. One a process."""
+    """Reads rows for any scope. There is one reader per process."""
 
     def __init__(self, database: Database, accounts: Accounts, keyring: Keyring, cursors: Cursors) -> None:
         self.database = database
@@ -40,7 +47,7 @@ class Reader:
         self.keyring = keyring
         self.clock = DatabaseClock(database)
         self._cursors = cursors
-        self._places = RangeCache(accounts)
+        self._range_cache = RangeCache(accounts)
         self._densities = {table.name: Density() for table in (CALLS, ERRORS)}
 
     @classmethod
@@ -48,11 +55,11 @@ class Reader:
         """A reader with cursors sealed under the keyring's secret. Raises what the keyring raises."""
         return cls(database, accounts, keyring, Cursors(await keyring.secret("cursor")))
 
-    async def page(self, scope: Scope, table: Table, request: PageRequest, wanted: PageSelection) -> Page:
+    async def page(self, scope: Scope, table: Table, request: PageRequest, page_selection: PageSelection) -> Page:
         """A page of calls or errors. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
         async with self.connection(scope) as connection:
-            return await read_page(connection, reading, request, wanted, self._cursors, count_rows)
+            return await read_page(connection, reading, request, page_selection, self._cursors, count_rows)
 
     async def groups(self, scope: Scope, request: GroupsRequest, selection: Selection, *, total: bool) -> GroupsPage:
         """A page of error groups. Raises BadInputError and QueryTimeoutError."""
@@ -61,27 +68,29 @@ class Reader:
             return await read_groups(connection, reading, request, selection, self._cursors, total=total)
 
     async def prepare(
-        self, scope: Scope, table: Table, predicate: Predicate | Question, order: object = ()
+        self, scope: Scope, table: Table, predicate: Predicate | DecomposedFilter, order: object = ()
     ) -> ListRead:
-        """Where the rows of a predicate lie for this scope, at the database's present time."""
-        asked = predicate if isinstance(predicate, Question) else question(table, predicate)
+        """Find where the rows of a predicate can lie for this scope, at the database's present time."""
+        decomposed = predicate if isinstance(predicate, DecomposedFilter) else decompose(table, predicate)
         now = self.clock.cached() or await self.clock.refresh()
-        place = self._places.known(scope, asked) or await self._places.find(scope, asked)
-        span = span_of(table, asked)
-        scan_ranges = [scan_range_of(scope, tier, accounts, table.store, now) for tier, accounts in place.tiers]
-        if asked.by_user and not asked.ids:
-            spans = [TierSpan(*entry) for entry in self.accounts.tier_spans(place.asked)]
-            refuse_unreadable(span, spans, scope.policy, table.store, now)
+        ranges = self._range_cache.cached(scope, decomposed) or await self._range_cache.load(scope, decomposed)
+        time_range = time_range_of(table, decomposed)
+        scan_ranges = [scan_range_of(scope, tier, accounts, table.store, now) for tier, accounts in ranges.tiers]
+        if decomposed.by_user and not decomposed.ids:
+            tier_periods = [TierPeriod(*entry) for entry in self.accounts.tier_spans(ranges.account_ids)]
+            refuse_unreadable(time_range, tier_periods, scope.policy, table.store, now)
         users: Mapping[str, UserTokens] = _NOBODY
-        if asked.users:
+        if decomposed.users:
             users = {
-                user: await tokens_of(self.keyring, scope.policy, user, scan_ranges, place.names.values(), span, now)
-                for user in asked.users
+                user: await tokens_of(
+                    self.keyring, scope.policy, user, scan_ranges, ranges.names.values(), time_range, now
+                )
+                for user in decomposed.users
             }
-        binding = Cursors.bound(f"({table.kind!r}, {place.scope}, {order!r}, {asked.text!r})")
+        binding = Cursors.bound(f"({table.kind!r}, {ranges.scope}, {order!r}, {decomposed.text!r})")
         return ListRead(
-            table, scope, place.asked, scan_ranges, span, asked.rest, place.names, users, now, binding,
-            self._densities[table.name], self.accounts.erased,
+            table, scope, ranges.account_ids, scan_ranges, time_range, decomposed.rest, ranges.names, users, now,
+            binding, self._densities[table.name], self.accounts.erased,
         )  # fmt: skip
 
     async def call(self, scope: Scope, text: str, selection: Selection) -> Row | None:

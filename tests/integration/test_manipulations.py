@@ -6,7 +6,6 @@ Each manipulation is done to a ledger that is sound, by plain SQL or on the disk
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from uuid import UUID
 import pytest
 from http_server import Served, serve
 from ingesting import call
+from manipulating import Case
 from rows import open_shelf
 from steward import NOW, OLD, SHORT, Steward, failed, stewarding
 
@@ -23,56 +23,15 @@ from policies.evidence import LedgerKind
 from policies.policy.model import DataClass
 from service.access.keys import mac_digest, new_key
 from service.keyring import KeyringUnavailableError
-from service.ledger import Checkpoints, LedgerKeeper, Selection, accept_loss
-from service.retention.audit.attestation import attest
-from service.retention.audit.fsck import check_ledger
+from service.ledger import Selection, accept_loss
 from service.retention.audit.start_check import differences_at_start
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.holds.holds import lift_hold, release_lifted
 from service.retention.replay import replay_tombstones
-from service.storage.control.policies import AppliedPolicy, store_policy
+from service.storage.control.policies import store_policy
 
 KEY = "INSERT INTO api_key (prefix, role, accounts, mac, created_at) VALUES ($1, $2, NULL, $3, clock_timestamp())"
-
-
-@dataclass
-class Case:
-    """A sound ledger with something of everything."""
-
-    steward: Steward
-    folder: Path
-    live: str = ""
-    revoked: str = ""
-    hold: str = ""
-    lifted: str = ""
-
-    async def start(self) -> None:
-        """Open the mirror and sign, as a start of the service does."""
-        keeper = await LedgerKeeper.start(self.steward.ledger, self.folder / "data")
-        await keeper.checkpoints.sign()
-        await keeper.settle()
-
-    async def sql(self, statement: str, *values: object) -> None:
-        await self.steward.retention.owner.execute(statement, *values)
-
-    async def without_triggers(self, statement: str) -> None:
-        """As somebody does it who knows that the ledger refuses changes, and puts the refusal back."""
-        for table in ("ledger_entry", "ledger_checkpoint"):
-            await self.sql(f"ALTER TABLE {table} DISABLE TRIGGER append_only")
-        await self.sql(statement)
-        for table in ("ledger_entry", "ledger_checkpoint"):
-            await self.sql(f"ALTER TABLE {table} ENABLE TRIGGER append_only")
-
-    async def fsck(self) -> dict[str, str]:
-        return {one.check: one.detail async for one in check_ledger(self.steward.retention) if not one.ok}
-
-    async def attested(self) -> dict[str, str]:
-        """The requirements that the statement says are not met."""
-        await Checkpoints(self.steward.ledger).sign()
-        applied = AppliedPolicy(SHORT, 1, digest(SHORT), datetime.now(UTC), "cli")
-        said = await attest(self.steward.retention, self.steward.ledger, applied, days=92, actor="cli")
-        return {one["title"]: one["finding"] for one in said["statement"]["checks"] if not one["holds"]}
 
 
 async def new_api_key(steward: Steward, role: Role) -> str:

@@ -1,6 +1,7 @@
 """The migrations make exactly the catalogue that the models and the named statements expect."""
 
 import asyncio
+import os
 import re
 import sys
 
@@ -9,7 +10,9 @@ from tortoise.context import TortoiseContext
 
 from migrations import __path__ as migration_folders
 from service.query.usage.rollup_tables import BY_KEY, OVER_ALL_ACCOUNTS
+from service.storage.schema.catalogue import LIST, catalogue_differences, expected, found, tables
 from service.storage.schema.migrate import migrate
+from service.storage.schema.surroundings import surroundings_differences
 from service.storage.schema.tortoise import tortoise_config
 
 COLUMNS = """
@@ -108,3 +111,23 @@ def test_migrations_are_named_and_numbered_without_gaps() -> None:
 
     assert [name[:4] for name in names] == [f"{number:04d}" for number in range(1, len(names) + 1)]
     assert all(re.fullmatch(r"\d{4}_[a-z_]+", name) and "auto" not in name for name in names)
+
+
+WRITE = "WRITE_CATALOGUE"
+HOW = f"the migrations make something else: `{WRITE}=1 pytest {__file__}` writes the list anew; read what changed in it"
+
+
+async def test_the_list_is_what_the_migrations_make(any_empty_database_url: str) -> None:
+    """Every object with its definition, one per line; nothing around them is amiss."""
+    await migrate(any_empty_database_url)
+    connection = await asyncpg.connect(any_empty_database_url)
+    try:
+        there = await found(connection, await tables(connection))
+        if os.environ.get(WRITE):
+            LIST.write_text("".join(f"{name}\t{definition}\n" for name, definition in there.items()), "utf-8")
+            expected.cache_clear()
+        assert dict(expected()) == there, HOW
+        assert await catalogue_differences(connection) == []
+        assert await surroundings_differences(connection, await tables(connection)) == []
+    finally:
+        await connection.close()

@@ -8,7 +8,7 @@ import pytest
 from rows import Shelf, open_shelf
 
 from policies.policy.model import Role
-from service.query.filters.decomposition import question
+from service.query.filters.decomposition import decompose
 from service.query.model.catalog import CALLS
 from service.query.model.predicate import Compare
 from service.query.scan.ranges import CachedRanges, RangeCache
@@ -23,8 +23,8 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
 
 
 async def find(places: RangeCache, shelf: Shelf, name: str, *accounts: int) -> CachedRanges:
-    scope, asked = shelf.scope(Role.VIEWER, *accounts), question(CALLS, Compare("account", "eq", name))
-    return places.known(scope, asked) or await places.find(scope, asked)
+    scope, asked = shelf.scope(Role.VIEWER, *accounts), decompose(CALLS, Compare("account", "eq", name))
+    return places.cached(scope, asked) or await places.load(scope, asked)
 
 
 async def test_a_tier_that_was_added_is_found(shelf: Shelf) -> None:
@@ -32,7 +32,7 @@ async def test_a_tier_that_was_added_is_found(shelf: Shelf) -> None:
     places = RangeCache(shelf.accounts)
     before = await find(places, shelf, "acme")
     assert await find(places, shelf, "acme") is before
-    (number,) = before.asked or ()
+    (number,) = before.account_ids or ()
     await AccountTier.create(account_id=number, tier=7, from_at=datetime.now(UTC))
     await shelf.accounts.refresh()
 
@@ -42,17 +42,17 @@ async def test_a_tier_that_was_added_is_found(shelf: Shelf) -> None:
 async def test_an_account_that_is_made_elsewhere_is_found_at_once(shelf: Shelf) -> None:
     """That nobody is known by a name is remembered for a second at most, and no longer than until a notice comes."""
     places, elsewhere = RangeCache(shelf.accounts), type(shelf.accounts)(shelf.accounts.default_tier)
-    assert (await find(places, shelf, "initech")).asked == ()
+    assert (await find(places, shelf, "initech")).account_ids == ()
     numbers = await elsewhere.ensure(["initech"])
     await shelf.accounts.on_notice("made")
 
-    assert (await find(places, shelf, "initech")).asked == (numbers["initech"],)
+    assert (await find(places, shelf, "initech")).account_ids == (numbers["initech"],)
 
 
 async def test_another_scope_has_another_place(shelf: Shelf) -> None:
     """What one key may see of an account is never another key's answer."""
     places, numbers = RangeCache(shelf.accounts), await shelf.accounts.ensure(["acme", "globex"])
-    assert (await find(places, shelf, "globex")).asked == (numbers["globex"],)
+    assert (await find(places, shelf, "globex")).account_ids == (numbers["globex"],)
 
     mine = await find(places, shelf, "globex", numbers["acme"])
-    assert (mine.asked, [*mine.names]) == ((), ["acme"])
+    assert (mine.account_ids, [*mine.names]) == ((), ["acme"])

@@ -14,13 +14,14 @@ import pytest
 from compiled_operations import ORDINARY, Writer, answer_bytes, same_answer
 from graphql import StringValueNode
 from graphql import build_schema as schema_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import queries
 from rows import Shelf, StoredCall, StoredError, open_shelf
 
 from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
 from policies.policy.model import Policy, Role, View
+from service.api.execution.errors import NULL_INPUT
 from service.api.schema import sdl
 from service.query.model.scope import Scope
 
@@ -28,8 +29,8 @@ DETAILS = ErrorDetails(
     ("limit for ", ("email", "canary@example.org"), ' "ä" \\ 😀 \u2028'),
     {
         "temperature": Parameter(ParameterAction.KEPT, ("0.2",)),
-        "user": Parameter(ParameterAction.MASKED, ('"', ("email", "canary"), '"')),
-        "prompt": Parameter(ParameterAction.DROPPED, None),
+        "model": Parameter(ParameterAction.MASKED, ('"', ("email", "canary"), '"')),
+        "seed": Parameter(ParameterAction.DROPPED, None),
     },
 )
 TEXTS = [None, "gpt-4o", "ä", '"quoted" \\ \x7f', "😀\u2028", "", "a/b", "null", "\t"]
@@ -126,6 +127,7 @@ OWN = {"max_examples": 80, "deadline": None, "suppress_health_check": list(Healt
 
 @settings(**OWN)
 @given(seed=st.integers(0, 2**64))
+@example(seed=18798)  # a null that the schema refuses, beside a cursor that is none
 async def test_what_is_covered_is_answered_alike(shelf: Shelf, seed: int) -> None:
     """Pages in every form, for any role and any data, are the same bytes on both paths, and really are compiled."""
     draw = random.Random(seed)
@@ -142,7 +144,7 @@ async def test_what_is_covered_is_answered_alike(shelf: Shelf, seed: int) -> Non
 def _covered(answer: list[Any]) -> bool:
     """Refusals before anything is run are the ordinary path's, and so are values that the schema does not let pass."""
     paths = [error.get("path", []) for error in answer[1]]
-    null = any("explicit null" in error["message"] for error in answer[1])
+    null = any(error["message"] == NULL_INPUT for error in answer[1])
     return not null and all(len(path) == 1 for path in paths)
 
 

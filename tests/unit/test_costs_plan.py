@@ -9,7 +9,7 @@ from policies.policy.document import load_preset
 from policies.policy.model import Store
 from service.query.model.errors import OutOfRetentionError
 from service.query.model.predicate import TimeRange
-from service.query.usage.plan import PIECES_MAX, Plan, TierSpan, UsageSegment, Windows, plan_usage
+from service.query.usage.plan import SEGMENTS_MAX, Plan, TierPeriod, UsageSegment, Windows, plan_usage
 from service.query.usage.time_buckets import TimeBucket
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, tzinfo=UTC)
@@ -18,18 +18,18 @@ DAY = timedelta(days=1)
 POLICY = load_preset("default")
 
 
-def windows(*spans: TierSpan) -> Windows:
+def windows(*spans: TierPeriod) -> Windows:
     return Windows(POLICY, spans, NOW)
 
 
 def stores(plan: Plan) -> list[str]:
-    return [piece.store.value for piece in plan.pieces]
+    return [piece.store.value for piece in plan.segments]
 
 
 def assert_adjoining(plan: Plan) -> None:
-    assert plan.pieces[0].start == plan.start
-    assert plan.pieces[-1].end == plan.end
-    assert all(one.end == other.start and one.start < one.end for one, other in pairwise(plan.pieces))
+    assert plan.segments[0].start == plan.start
+    assert plan.segments[-1].end == plan.end
+    assert all(one.end == other.start and one.start < one.end for one, other in pairwise(plan.segments))
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def test_a_range_is_cut_from_the_coarsest_in(start: str, end: str, expected: lis
 def test_no_bucket_is_cut_through_by_a_row(bucket: TimeBucket, zone: str) -> None:
     """However many buckets there are, the pieces stay few, and the edges inside whole days are edges of days."""
     plan = plan_usage(TimeRange(NOW - 300 * DAY, NOW), windows(), rollups=True, bucket=bucket, zone=zone)
-    assert len(plan.pieces) <= PIECES_MAX
+    assert len(plan.segments) <= SEGMENTS_MAX
     assert_adjoining(plan)
     assert plan.edges is not None
     assert plan.edges[0] <= plan.start < plan.edges[1]
     assert plan.edges[-2] < plan.end <= plan.edges[-1]
     grains = {Store.USAGE_DAY: DAY, Store.USAGE_QUARTER: timedelta(minutes=15), Store.CALL: timedelta(microseconds=1)}
-    for piece in plan.pieces:
+    for piece in plan.segments:
         cuts = [piece.start, piece.end, *(edge for edge in plan.edges if piece.start < edge < piece.end)]
         assert all((cut - EPOCH) % grains[piece.store] == timedelta(0) for cut in cuts)
 
@@ -71,7 +71,7 @@ def test_no_bucket_is_cut_through_by_a_row(bucket: TimeBucket, zone: str) -> Non
 def test_a_tier_is_read_only_where_an_account_had_it() -> None:
     """A tier that begins later has no branch before, and is not asked for what its window hides."""
     moved = datetime(2026, 11, 10, tzinfo=UTC)
-    held = windows(TierSpan(1, EPOCH, moved), TierSpan(99, moved, None))
+    held = windows(TierPeriod(1, EPOCH, moved), TierPeriod(99, moved, None))
     assert list(held.tiers(UsageSegment(Store.CALL, moved - DAY, moved))) == [(1, moved - DAY)]
     assert list(held.tiers(UsageSegment(Store.CALL, moved - DAY, moved + DAY))) == [(1, moved - DAY), (99, moved - DAY)]
     assert list(held.tiers(UsageSegment(Store.CALL, moved, moved + DAY))) == [(99, moved)]
@@ -79,7 +79,7 @@ def test_a_tier_is_read_only_where_an_account_had_it() -> None:
 
 def test_a_tier_that_the_policy_does_not_name_is_served_for_the_shortest_window() -> None:
     """On doubt less data, and said: what such an account had longer ago is refused, not left out."""
-    held = Windows(load_preset("default"), [TierSpan(99, EPOCH, None)], NOW)
+    held = Windows(load_preset("default"), [TierPeriod(99, EPOCH, None)], NOW)
     assert held.complete_from(Store.CALL) == NOW - 400 * DAY
     with pytest.raises(OutOfRetentionError):
         plan_usage(TimeRange(NOW - 401 * DAY, NOW), held, rollups=False)

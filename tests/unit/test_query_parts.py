@@ -40,11 +40,11 @@ def test_slices_make_up_the_range(start: datetime, end: datetime, newest_first: 
 def test_the_first_slice_is_as_wide_as_the_last_page_was() -> None:
     """From where most rows lay, twice as far as the page spread; rows of the future widen nothing."""
     density = Density()
-    density.learn(timedelta(minutes=5), timedelta(minutes=5, seconds=2))
+    density.observe_page(timedelta(minutes=5), timedelta(minutes=5, seconds=2))
     assert next(density.widths()) == timedelta(minutes=5, seconds=8)
-    density.learn(timedelta(days=-300), timedelta(seconds=2))
+    density.observe_page(timedelta(days=-300), timedelta(seconds=2))
     assert next(density.widths()) == timedelta(seconds=8)
-    density.learn_bound(timedelta(days=1))
+    density.observe_unfilled(timedelta(days=1))
     assert next(density.widths()) == timedelta(hours=1)
 
 

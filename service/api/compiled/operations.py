@@ -55,7 +55,7 @@ Roots = list[tuple[str, Root | None]]
 """Root fields by response key; None: `__typename`."""
 Requests = Sequence[Callable[[], Any] | None]
 """What makes the request of each root, in step."""
-Asked = tuple[Roots, Requests, Priced]
+_Requested = tuple[Roots, Requests, Priced]
 
 
 @dataclass(slots=True, eq=False)
@@ -187,7 +187,7 @@ class _Operation:
 
     def _from_template(
         self, variant: _Variant, simple: dict[str, Any], variables: dict[str, Any], context: Context
-    ) -> Asked | None:
+    ) -> _Requested | None:
         """What is asked, where only values differ from what was asked before."""
         assert variant.roots is not None and variant.templates is not None
         key = tuple([template and template.sizes(simple) for template in variant.templates]) if variant.sized else ()
@@ -203,7 +203,7 @@ class _Operation:
             priced,
         )
 
-    def _from_values(self, variables: dict[str, Any], context: Context) -> Asked | None:
+    def _from_values(self, variables: dict[str, Any], context: Context) -> _Requested | None:
         values = get_variable_values(self._schema, self._node.variable_definitions or (), variables, max_errors=1)
         if isinstance(values, list):
             return None

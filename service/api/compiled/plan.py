@@ -27,12 +27,12 @@ from graphql import (
 from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
 from graphql.execution.values import VariableValues
 
-from service.api.calls.resolvers import Slicing, row_selection, wanted
+from service.api.calls.resolvers import Slicing, page_selection, row_selection
 from service.api.compiled.arguments import Arguments
 from service.api.compiled.report import Report, report
 from service.api.execution.context import Context
 from service.query.authorization.selection_set import SelectionReader
-from service.query.filters.decomposition import Question, question
+from service.query.filters.decomposition import DecomposedFilter, decompose
 from service.query.model.catalog import CALLS, ERRORS, Table
 from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch, fields_of
 from service.query.model.scope import Scope
@@ -103,7 +103,7 @@ class Connection:
     nodes: Sequence[FieldNode]
     table: Table
     shape: Shape
-    wanted: PageSelection
+    page_selection: PageSelection
     edge_cursors: bool
     rows: Rows
 
@@ -114,7 +114,7 @@ class Connection:
     async def answer(self, context: Context, make: Callable[[], PageRequest]) -> dict[str, Any]:
         """The connection as JSON values. Raises UnsupportedValueError where the schema might refuse one."""
         reader, scope = context.reader, context.scope
-        page = await reader.page(scope, self.table, make(), self.wanted)
+        page = await reader.page(scope, self.table, make(), self.page_selection)
         answers = iter(await self.rows.answer(reader, scope, page.rows, page.account))
         data: dict[str, Any] = {}
         for entry in self.shape.entries:
@@ -164,11 +164,11 @@ def root_field(
         elif entry.nested is not None:
             _check(entry.nested, _PAGE_INFO)
     rows = Rows(table, row_selection(tree), shapes, scope)
-    asked = wanted(tree)
+    selected = page_selection(tree)
     # A pseudonym says its period, and errors are found by time and id: these want the values themselves.
-    texts = table is CALLS and not {"user", "error"} & {*asked.selection}
-    asked = replace(asked, projection=fixed_projection(table, asked.selection, scope), texts_only=texts)
-    return Connection(key, nodes, table, shape, asked, "cursor" in tree.get("edges", {}), rows)
+    texts = table is CALLS and not {"user", "error"} & {*selected.selection}
+    selected = replace(selected, projection=fixed_projection(table, selected.selection, scope), texts_only=texts)
+    return Connection(key, nodes, table, shape, selected, "cursor" in tree.get("edges", {}), rows)
 
 
 def _check(shape: Shape, covered: frozenset[str]) -> None:
@@ -272,8 +272,8 @@ class Template:
             self._slicing = Slicing(*(given.pop(name, None) for name in _SLICING))
             self.sized = any(_marked(getattr(self._slicing, name)) for name in _SLICING)
             request = arguments.request(table, given)
-            assert not isinstance(request.predicate, Question)
-            self._question = _asker(table, request.predicate)
+            assert not isinstance(request.predicate, DecomposedFilter)
+            self._filter = _filter_filler(table, request.predicate)
             self._page = (0, False, None, None) if self.sized else self._slicing.page
         except Exception as error:  # whoever asks is told when the list is read, by the resolver's own words
             raise NoTemplateError from error
@@ -285,41 +285,41 @@ class Template:
         """`first` and `last`, which the price depends on; None: no variable says them."""
         if not self.sized:
             return None
-        slicing = self._slice(values)
+        slicing = self._filled_slicing(values)
         return slicing.first, slicing.last
 
     def request(self, values: Values) -> PageRequest:
         """Raises BadInputError, as the resolver would."""
-        page = self._slice(values).page if self.sized else self._page
-        return PageRequest(self._question(values), self._terms, *page)
+        page = self._filled_slicing(values).page if self.sized else self._page
+        return PageRequest(self._filter(values), self._terms, *page)
 
-    def _slice(self, values: Values) -> Slicing:
+    def _filled_slicing(self, values: Values) -> Slicing:
         return Slicing(*(_filled(getattr(self._slicing, name), values) for name in _SLICING))
 
 
-def _asker(table: Table, predicate: Predicate) -> Callable[[Values], Predicate | Question]:
-    """What the filter asks, taken apart before its values are known."""
+def _filter_filler(table: Table, predicate: Predicate) -> Callable[[Values], Predicate | DecomposedFilter]:
+    """What makes the filter of one request, decomposed before the values are known."""
     if "user" in fields_of(predicate):
         # Which plain ids it names is known with the values only.
         return _filler(predicate)
-    asked = question(table, predicate)
+    decomposed = decompose(table, predicate)
     times, accounts, ids = (
-        [_compare_filler(part) for part in parts] for parts in (asked.times, asked.accounts, asked.ids)
+        [_compare_filler(part) for part in parts] for parts in (decomposed.times, decomposed.accounts, decomposed.ids)
     )
-    rest, text = _filler(asked.rest), _text_filler(asked.text)
+    rest, text = _filler(decomposed.rest), _text_filler(decomposed.text)
 
-    def ask(values: Values) -> Question:
+    def filled(values: Values) -> DecomposedFilter:
         """The filter for one request's values."""
-        return Question(
+        return DecomposedFilter(
             tuple([part(values) for part in times]),
             tuple([part(values) for part in accounts]),
             tuple([part(values) for part in ids]),
             rest(values),
-            asked.users,
+            decomposed.users,
             text(values),
         )
 
-    return ask
+    return filled
 
 
 def _text_filler(text: str) -> Callable[[Values], str]:

@@ -9,6 +9,7 @@ import orjson
 from policies import Admitted, AdmittedError, AmountPart, Attributes, DataClass, Policy, Report, Store, UnchangedReport
 from policies.retention import cutoff, readable_cutoff
 from service.ingest.formats.split import Rejection
+from service.ingest.formats.timestamps import ERROR_DELAY_MAX, is_time_of_error
 from service.ingest.preparation.digests import Identities
 from service.ingest.preparation.key_cache import BatchKeys
 from service.ingest.preparation.prepared import Correction, Prepared, Rules
@@ -22,10 +23,8 @@ from service.storage.sources import AMOUNT_SOURCE_NUMBERS, AMOUNT_UNKNOWN_NUMBER
 
 FUTURE_MAX = timedelta(hours=24)
 """How far ahead of the database's clock a call may have started: a day allows for a clock in the wrong time zone."""
-ERROR_DELAY_MAX = timedelta(hours=24)
 
 _TOO_NEW = Rejection("`started_at` is more than 24 hours ahead: check the clock", Refusal.TOO_NEW)
-_EARLY_ERROR = Rejection("`error.occurred_at` must be between `started_at` and 24 hours later")
 _CORRECTS_ITSELF = Rejection(
     "`corrects` names the correction itself: a correction has an `id` of its own", Refusal.CORRECTION_INVALID
 )
@@ -83,11 +82,8 @@ class Preparation:
         if not windows.call <= started_at <= self._latest:
             return self._refusal(windows, started_at)
         error_at = _error_at(admitted) if isinstance(admitted, Admitted) else None
-        if error_at is not None:
-            if not started_at <= error_at <= started_at + ERROR_DELAY_MAX:
-                return _EARLY_ERROR
-            if error_at < windows.error:
-                error_at = None
+        if error_at is not None and error_at < windows.error:
+            error_at = None
         id_ = call_uuid_hex(account_id, report.source, report.source_id, started_at)
         digest = self._identities.content_digest(report)
         call = Prepared(report, self._rules, account_id, tier, started_at, id_, digest, error_at)
@@ -180,7 +176,8 @@ class _Windows:
 def _error_at(admitted: Admitted) -> datetime | None:
     if admitted.error is None:
         return None
-    if admitted.error.occurred_at is not None:
+    # A bill starts when its work did: the error of its report may be of another time.
+    if admitted.error.occurred_at is not None and is_time_of_error(admitted.error.occurred_at, admitted.started_at):
         return admitted.error.occurred_at
     return admitted.started_at + min(timedelta(milliseconds=admitted.latency_ms or 0), ERROR_DELAY_MAX)
 

@@ -1,7 +1,7 @@
-"""A predicate taken apart: what it says of time, of accounts and of calls by id, what is left, and a text of all of it.
+"""A filter decomposed: its conditions on time, on accounts and on ids, the rest, and a text of all of it.
 
-Taken apart once, and then asked by every step between a filter and a statement. A compiled operation takes its filter
-apart before it knows the values, and only puts those in.
+A filter is decomposed once, and every step between it and a statement reads the parts. A compiled operation decomposes
+its filter before it knows the variables' values, and later only puts those in.
 """
 
 from typing import Final, NamedTuple
@@ -22,12 +22,12 @@ from service.query.model.predicate import (
 _NARROWING: Final = frozenset(("eq", "in", "contains", "startsWith"))
 
 
-class Question(NamedTuple):
-    """What a list or a sum is asked. Every one of `times`, `accounts` and `ids` must hold, and `rest` as well.
+class DecomposedFilter(NamedTuple):
+    """The parts of a filter. Every one of `times`, `accounts` and `ids` must hold, and `rest` as well.
 
-    `accounts` are comparisons that say which accounts it can be, `ids` those of the calls' own ids (which `rest` holds
-    too), `rest` is what scan ranges and spans do not say already. `users`: plain ids that the predicate names;
-    `by_user`: it looks at users, by whatever name.
+    `accounts` are the comparisons that narrow the accounts, `ids` those of the calls' own ids (which `rest` holds too),
+    `rest` is what scan ranges and the time range do not cover. `users`: plain user ids that the filter names;
+    `by_user`: the filter looks at users, by plain id or by pseudonym. `text` is equal for equal filters.
     """
 
     times: tuple[Compare, ...]
@@ -39,8 +39,8 @@ class Question(NamedTuple):
     by_user: bool = False
 
 
-def question(table: Table, predicate: Predicate) -> Question:
-    """Take a predicate apart. BadInputError when it compares amounts without one currency."""
+def decompose(table: Table, predicate: Predicate) -> DecomposedFilter:
+    """Decompose a predicate. Raises BadInputError when it compares amounts without one currency."""
     check_amounts(predicate)
     times: list[Compare] = []
     accounts: list[Compare] = []
@@ -52,8 +52,8 @@ def question(table: Table, predicate: Predicate) -> Question:
         elif part.field == table.time_field and part.operator != "ne":
             times.append(part)
         elif part.field == "account" and part.operator in _NARROWING:
-            # Said by the scan ranges, and not once more: said twice, it hides from PostgreSQL how few rows there are,
-            # and every page is planned anew.
+            # The scan ranges hold this condition. A second copy in the statement would hide from PostgreSQL how few
+            # rows there are, and have every page planned anew.
             accounts.append(part)
         else:
             rest.append(part)
@@ -62,4 +62,4 @@ def question(table: Table, predicate: Predicate) -> Question:
     users = frozenset(plain_users(predicate))
     left = And(tuple(rest)) if rest else EVERYTHING
     text, by_user = canonical(predicate), "user" in fields_of(left)
-    return Question(tuple(times), tuple(accounts), tuple(ids), left, users, text, by_user)
+    return DecomposedFilter(tuple(times), tuple(accounts), tuple(ids), left, users, text, by_user)

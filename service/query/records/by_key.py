@@ -18,7 +18,7 @@ from service.storage.connection import Connection
 from service.storage.control.accounts import Accounts
 
 CORRECTIONS_MAX: Final = 100
-_PLACE: Final = {
+_KEY_COLUMNS: Final = {
     name: name for name in ("account_id", "tier", "started_at", "id", "correction_of", "corrected_at", "amount_source")
 }
 
@@ -44,12 +44,12 @@ async def rows_by_key(
 ) -> Mapping[tuple[int, str], Row]:
     """The rows of `keys` that the scope reaches and whose window has not passed, by (account, id)."""
     found: dict[tuple[int, str], Row] = {}
-    wanted = {key for key in keys if scope.accounts is None or key.account_id in scope.accounts}
+    in_scope = {key for key in keys if scope.accounts is None or key.account_id in scope.accounts}
     for scan_range in scan_ranges_of(
-        scope, accounts, tuple(sorted({key.account_id for key in wanted})), table.store, now
+        scope, accounts, tuple(sorted({key.account_id for key in in_scope})), table.store, now
     ):
         assert scan_range.accounts is not None
-        inside = [key for key in wanted if key.tier == scan_range.tier and key.account_id in scan_range.accounts]
+        inside = [key for key in in_scope if key.tier == scan_range.tier and key.account_id in scan_range.accounts]
         if inside:
             rows = await _fetch(connection, table, scan_range, inside, selection, scope)
             found |= {(row["account_id"], row["id"]): row for row in rows}
@@ -69,8 +69,10 @@ async def corrections_by_call(
     for scan_range, inside in _by_scan_range(keys, scope, accounts, now):
         params = Params()
         condition = _of_calls(inside, params)
-        columns = {**_project(CALLS, selection, scope, params, scan_range).columns, **_PLACE}
-        sql = statements.union(CALLS, [scan_range], _span(inside), _listed(columns), [lambda _, c=condition: c], params)
+        columns = {**_project(CALLS, selection, scope, params, scan_range).columns, **_KEY_COLUMNS}
+        sql = statements.union(
+            CALLS, [scan_range], _time_range(inside), _listed(columns), [lambda _, c=condition: c], params
+        )
         for row in await connection.fetch(f"{sql} ORDER BY corrected_at, id", *params.values):
             of_one = found.setdefault((row["account_id"], str(row["correction_of"])), [])
             if len(of_one) < CORRECTIONS_MAX:
@@ -87,7 +89,7 @@ async def corrections_summed(
         params = Params()
         condition = _of_calls(inside, params)
         select = "account_id, correction_of, sum(amount)::text AS amount"
-        sql = statements.union(CALLS, [scan_range], _span(inside), select, [lambda _, c=condition: c], params)
+        sql = statements.union(CALLS, [scan_range], _time_range(inside), select, [lambda _, c=condition: c], params)
         for row in await connection.fetch(f"{sql} GROUP BY account_id, correction_of", *params.values):
             found[row["account_id"], str(row["correction_of"])] = Decimal(row["amount"])
     return found
@@ -96,17 +98,17 @@ async def corrections_summed(
 def _by_scan_range(
     keys: Iterable[RowKey], scope: Scope, accounts: Accounts, now: datetime
 ) -> Iterator[tuple[ScanRange, list[RowKey]]]:
-    wanted = {key for key in keys if scope.accounts is None or key.account_id in scope.accounts}
+    in_scope = {key for key in keys if scope.accounts is None or key.account_id in scope.accounts}
     for scan_range in scan_ranges_of(
-        scope, accounts, tuple(sorted({key.account_id for key in wanted})), CALLS.store, now
+        scope, accounts, tuple(sorted({key.account_id for key in in_scope})), CALLS.store, now
     ):
         assert scan_range.accounts is not None
-        inside = [key for key in wanted if key.tier == scan_range.tier and key.account_id in scan_range.accounts]
+        inside = [key for key in in_scope if key.tier == scan_range.tier and key.account_id in scan_range.accounts]
         if inside:
             yield scan_range, inside
 
 
-def _span(keys: Sequence[RowKey]) -> TimeRange:
+def _time_range(keys: Sequence[RowKey]) -> TimeRange:
     moments = [key.moment for key in keys]
     return TimeRange(min(moments), max(moments) + TICK)
 
@@ -142,7 +144,7 @@ async def _fetch(
 ) -> Sequence[Row]:
     params = Params()
     moments = tuple(sorted({key.moment for key in keys}))
-    span = TimeRange(moments[0], moments[-1] + TICK)
+    time_range = TimeRange(moments[0], moments[-1] + TICK)
     condition = (
         f"{table.time} = ANY ({params.bind(moments, 'timestamptz[]')}) "
         f"AND id = ANY ({params.bind(tuple(sorted({key.id for key in keys})), 'uuid[]')})"
@@ -154,6 +156,6 @@ async def _fetch(
         return {**selected, "account_id": "account_id", table.time: table.time, "id": "id"}
 
     sql = statements.page(
-        table, [scan_range], span, columns, [lambda _: condition], f"{table.time}, id", len(keys), params
+        table, [scan_range], time_range, columns, [lambda _: condition], f"{table.time}, id", len(keys), params
     )
     return await connection.fetch(sql, *params.values)

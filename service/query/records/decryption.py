@@ -11,7 +11,15 @@ from datetime import datetime
 from uuid import UUID
 
 from policies import envelope
-from policies.admission.segments import ErrorDetails, ParameterAction, SegmentsError, masked, revealed, unpack_segments
+from policies.admission.segments import (
+    ErrorDetails,
+    ParameterAction,
+    SegmentsError,
+    listed,
+    masked,
+    revealed,
+    unpack_segments,
+)
 from policies.envelope import Context, DataKey, OpenError
 from policies.policy.model import Action, DataClass, Store, View
 from policies.retention import readable_cutoff
@@ -105,14 +113,15 @@ class Discloser:
             return SEALED
         return envelope.data_key(period_key, account_key)
 
-    def _view(self, details: ErrorDetails) -> Details:
+    def _view(self, sealed: ErrorDetails) -> Details:
+        details = listed(sealed, self._scope.policy.parameters)
         seen = self._scope.views
         message_seen = seen.get(_MESSAGE, View.DENIED) is not View.DENIED and self._keeps(_MESSAGE)
         parameters_seen = seen.get("CallError.parameters") is View.SEE and self._keeps("CallError.parameters")
-        whole = message_seen and parameters_seen and _is_clear(details, revealed_too=self._reveal)
+        complete = message_seen and parameters_seen and _is_clear(details, revealed_too=self._reveal)
         message = self._message_text(details.message) if message_seen and details.message is not None else None
         return Details(
-            "CLEAR" if whole else "MASKED" if message_seen or parameters_seen else "SEALED",
+            "CLEAR" if complete else "MASKED" if message_seen or parameters_seen else "SEALED",
             message,
             self._parameters(details) if parameters_seen else None,
         )

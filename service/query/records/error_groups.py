@@ -162,4 +162,4 @@ def _hits(reading: ListRead, select: str, params: Params, chosen: str | None = N
     conditions = [reading.condition(params)]
     if chosen:
         conditions.append(lambda _: chosen)
-    return statements.union(reading.table, reading.scan_ranges, reading.span, select, conditions, params)
+    return statements.union(reading.table, reading.scan_ranges, reading.time_range, select, conditions, params)

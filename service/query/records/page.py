@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from service.query.filters.decomposition import Question
+from service.query.filters.decomposition import DecomposedFilter
 from service.query.filters.to_sql import Branch, UserTokens, Where, single_currency
 from service.query.model.catalog import CALLS, Table
 from service.query.model.errors import BadInputError
@@ -31,7 +31,7 @@ Row = asyncpg.Record
 class PageRequest(NamedTuple):
     """A page as asked for. `from_end`: the last `size` rows instead of the first."""
 
-    predicate: Predicate | Question = EVERYTHING
+    predicate: Predicate | DecomposedFilter = EVERYTHING
     terms: tuple[OrderTerm, ...] = ()
     size: int = PAGE_DEFAULT
     from_end: bool = False
@@ -41,11 +41,11 @@ class PageRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PageSelection:
-    """What of the connection is asked for. Nothing else is worked out.
+    """The parts of a connection that a query selects. Nothing else is worked out.
 
     `projection`: the selection's columns, where they are known beforehand (`fixed_projection`). `texts`: statements
     with these columns that were put together before, by everything else that their text depends on. `texts_only`: time
-    and id of a row are only written on, and rows may have them as `ordering.MOMENT` and `ordering.RAW_ID`.
+    and id of a row are only copied into the answer, so rows may have them as `ordering.MOMENT` and `ordering.RAW_ID`.
     """
 
     rows: bool = True
@@ -61,16 +61,15 @@ class PageSelection:
 class ListRead(NamedTuple):
     """A list, ready to be read: where its rows lie, and what they must satisfy there.
 
-    `asked`: numbers of the accounts that can have matches (None: any); `erased`: of those whose erasure has begun, in
-    the scope or not. `predicate` does not repeat what the scan ranges and
-    the span say.
+    `account_ids`: the accounts that can have matches (None: any); `erased`: ids of the accounts whose erasure has
+    begun, in the scope or not. `predicate` does not repeat what the scan ranges and the time range say.
     """
 
     table: Table
     scope: Scope
-    asked: tuple[int, ...] | None
+    account_ids: tuple[int, ...] | None
     scan_ranges: Sequence[ScanRange]
-    span: TimeRange
+    time_range: TimeRange
     predicate: Predicate
     names: Mapping[str, int]
     users: Mapping[str, UserTokens]
@@ -91,7 +90,8 @@ class ListRead(NamedTuple):
 
         def render(scan_range: ScanRange) -> str:
             """The filter as SQL for the rows of one scan range."""
-            branch = Branch(scan_range.tier, scan_range.readable, self.names, self.users)
+            tag_keys = scan_range.policy.tag_keys
+            branch = Branch(scan_range.tier, scan_range.readable, self.names, self.users, tag_keys)
             return Where(self.table.filters, params, branch).render(self.predicate)
 
         return render
@@ -102,8 +102,9 @@ def _no_correction(_: ScanRange) -> str:
 
 
 class Page(NamedTuple):
-    """Rows in the asked order, what of them may be shown, and how to go on. `account`: whose all of them are, if known;
-    rows with texts only do not say it again.
+    """Rows in the asked order, the fields of them that may be shown, and how to go on.
+
+    `account`: the id of the account that all of the rows belong to, if it is one; rows of texts only leave it out.
     """
 
     rows: Sequence[Row]
@@ -125,7 +126,7 @@ async def read_page(
     connection: Connection,
     reading: ListRead,
     request: PageRequest,
-    wanted: PageSelection,
+    page_selection: PageSelection,
     cursors: Cursors,
     count_rows: Callable[[Connection, ListRead], Awaitable[int]],
 ) -> Page:
@@ -136,28 +137,47 @@ async def read_page(
     ordering = ordering_of(reading.table, request.terms)
     if not ordering.by_time:
         _check_order(reading, ordering)
-    size, from_end = request.size, request.from_end
-    after = None if request.after is None else Bound(cursors.open(request.after, reading.binding), after=True)
-    before = None if request.before is None else Bound(cursors.open(request.before, reading.binding), after=False)
-    bounds = [bound for bound in (after, before) if bound is not None]
-    rows: list[Row] = []
-    fetcher = _Fetcher(connection, reading, ordering, wanted)
-    if wanted.rows or (wanted.has_previous if from_end else wanted.has_next):
-        rows = await fetcher.fetch(bounds, size + 1, backward=from_end)
+    after = _bound(request.after, cursors, reading, after=True)
+    before = _bound(request.before, cursors, reading, after=False)
+    fetcher = _Fetcher(connection, reading, ordering, page_selection)
+    rows = await _rows_and_one_more(fetcher, request, [bound for bound in (after, before) if bound is not None])
     probe = _Fetcher(connection, reading, ordering, PageSelection())
-    more = len(rows) > size
-    rows = rows[:size][::-1] if from_end else rows[:size]
+    more = len(rows) > request.size
+    rows = rows[: request.size]
+    if request.from_end:
+        rows, more_after, more_before = rows[::-1], False, more
+    else:
+        more_after, more_before = more, False
     return Page(
         rows,
-        wanted.projection.shown if wanted.projection else shown_fields(reading, wanted.selection),
-        (more and not from_end) or (before is not None and wanted.has_next and await probe.exists_past(before)),
-        (more and from_end) or (after is not None and wanted.has_previous and await probe.exists_past(after)),
-        await count_rows(connection, reading) if wanted.total else None,
+        _shown(reading, page_selection),
+        more_after or (page_selection.has_next and await probe.exists_past(before)),
+        more_before or (page_selection.has_previous and await probe.exists_past(after)),
+        await count_rows(connection, reading) if page_selection.total else None,
         ordering,
         cursors,
         reading.binding,
         fetcher.account,
     )
+
+
+def _bound(cursor: str | None, cursors: Cursors, reading: ListRead, *, after: bool) -> Bound | None:
+    """The end of the page that `cursor` sets; None without a cursor. Raises BadInputError for another list's cursor."""
+    return None if cursor is None else Bound(cursors.open(cursor, reading.binding), after=after)
+
+
+async def _rows_and_one_more(fetcher: "_Fetcher", request: PageRequest, bounds: Sequence[Bound]) -> list[Row]:
+    """The page's rows from the asked end, and one more where there is one; none where nobody asks for either."""
+    if not fetcher.needs_rows(from_end=request.from_end):
+        return []
+    return await fetcher.fetch(bounds, request.size + 1, backward=request.from_end)
+
+
+def _shown(reading: ListRead, page_selection: PageSelection) -> frozenset[str]:
+    """The fields of the selection that the policy lets this scope see."""
+    if page_selection.projection is not None:
+        return page_selection.projection.shown
+    return shown_fields(reading, page_selection.selection)
 
 
 def _check_order(reading: ListRead, ordering: Ordering) -> None:
@@ -173,7 +193,7 @@ def _check_order(reading: ListRead, ordering: Ordering) -> None:
 
 def _limits(reading: ListRead) -> tuple[datetime, datetime]:
     oldest = earliest(reading.scan_ranges)
-    return max(reading.span.start or oldest, oldest), reading.span.end or reading.now
+    return max(reading.time_range.start or oldest, oldest), reading.time_range.end or reading.now
 
 
 def shown_fields(reading: ListRead, selection: Selection) -> frozenset[str]:
@@ -191,44 +211,46 @@ class _Fetcher:
         connection: Connection,
         reading: ListRead,
         ordering: Ordering,
-        wanted: PageSelection,
+        page_selection: PageSelection,
     ) -> None:
-        self._wanted = wanted
+        self._page_selection = page_selection
         self._connection = connection
         self._reading = reading
         self._ordering = ordering
         self.account = reading.scan_ranges[0].account if len(reading.scan_ranges) == 1 else None
-        # Of the whole reading: all rows of a page have the same columns.
-        self._bare = len(reading.scan_ranges) == 1 and reading.predicate is EVERYTHING and wanted.projection is not None
+        # This holds for the list and not for one statement: all rows of a page have the same columns.
+        self._bare = (
+            len(reading.scan_ranges) == 1 and reading.predicate is EVERYTHING and page_selection.projection is not None
+        )
 
     async def fetch(self, bounds: Sequence[Bound], limit: int, *, backward: bool) -> list[Row]:
         """The first `limit` rows inside the bounds, from the asked end."""
         rows: list[Row] = []
-        for span in self._spans(bounds, backward=backward):
+        for time_range in self._time_windows(bounds, backward=backward):
             scan_ranges = [
                 scan_range
                 for scan_range in self._reading.scan_ranges
-                if span.end is None or scan_range.cutoff < span.end
+                if time_range.end is None or scan_range.cutoff < time_range.end
             ]
             if not scan_ranges:
                 continue
-            asked = limit - len(rows)
+            remaining = limit - len(rows)
             if self._bare and not bounds:
                 text, values = (
-                    self._text_of(scan_ranges[0], span, backward),
-                    values_of(scan_ranges[0], span, asked),
+                    self._text_of(scan_ranges[0], time_range, backward),
+                    values_of(scan_ranges[0], time_range, remaining),
                 )
             else:
-                text, values = self._statement(scan_ranges, span, bounds, asked, backward=backward)
+                text, values = self._statement(scan_ranges, time_range, bounds, remaining, backward=backward)
             rows += await self._connection.fetch(text, *values)
             if len(rows) >= limit:
                 break
         if self.account is None and not bounds and self._ordering.descending != backward:
-            self._learn(rows, filled=len(rows) >= limit)
+            self._observe_density(rows, filled=len(rows) >= limit)
         return rows
 
-    def _learn(self, rows: Sequence[Row], *, filled: bool) -> None:
-        """How dense rows are at present: the newest page of all calls tells, whoever asks for it."""
+    def _observe_density(self, rows: Sequence[Row], *, filled: bool) -> None:
+        """Note how dense rows lie at present, by the ages of a newest page over every account."""
         reading, ordering = self._reading, self._ordering
         start, end = _limits(reading)
         if reading.predicate is not EVERYTHING or end < reading.now or not ordering.by_time:
@@ -238,16 +260,26 @@ class _Fetcher:
         if filled:
             moments = [ordering.time_of(ordering.position(row)) for row in (rows[len(rows) // 2], rows[-1])]
             middle, oldest = [reading.now - moment for moment in moments if moment is not None]
-            reading.density.learn(middle, oldest)
+            reading.density.observe_page(middle, oldest)
         else:
-            reading.density.learn_bound(reading.now - start)
+            reading.density.observe_unfilled(reading.now - start)
 
-    async def exists_past(self, bound: Bound) -> bool:
-        """Whether there is a row on the far side of the page's end, the row that the cursor was made of included."""
+    def needs_rows(self, *, from_end: bool) -> bool:
+        """Whether the rows of the page are asked for, or whether there are more past the end that is read towards."""
+        selection = self._page_selection
+        return selection.rows or (selection.has_previous if from_end else selection.has_next)
+
+    async def exists_past(self, bound: Bound | None) -> bool:
+        """Whether there is a row on the far side of the page's end, the row that the cursor was made of included.
+
+        False for None: the page has no such end.
+        """
+        if bound is None:
+            return False
         far = Bound(bound.position, not bound.after, inclusive=True)
         return bool(await self.fetch([far], 1, backward=bound.after))
 
-    def _spans(self, bounds: Sequence[Bound], *, backward: bool) -> Iterable[TimeRange]:
+    def _time_windows(self, bounds: Sequence[Bound], *, backward: bool) -> Iterable[TimeRange]:
         reading, ordering = self._reading, self._ordering
         start, end = _limits(reading)
         if not ordering.by_time:
@@ -265,7 +297,13 @@ class _Fetcher:
         return time_windows(start, end, reading.now, newest_first=newest_first, density=density)
 
     def _statement(
-        self, scan_ranges: Sequence[ScanRange], span: TimeRange, bounds: Sequence[Bound], limit: int, *, backward: bool
+        self,
+        scan_ranges: Sequence[ScanRange],
+        time_range: TimeRange,
+        bounds: Sequence[Bound],
+        limit: int,
+        *,
+        backward: bool,
     ) -> tuple[str, Sequence[object]]:
         params = Params()
         conditions = [] if self._reading.predicate is EVERYTHING else [self._reading.condition(params)]
@@ -279,31 +317,33 @@ class _Fetcher:
             return {**self._project(params, scan_range).columns, **self._ordering.columns()}
 
         order_by = self._ordering.order_by(backward=backward)
-        text = statements.page(self._reading.table, scan_ranges, span, columns, conditions, order_by, limit, params)
+        text = statements.page(
+            self._reading.table, scan_ranges, time_range, columns, conditions, order_by, limit, params
+        )
         return text, params.values
 
-    def _text_of(self, scan_range: ScanRange, span: TimeRange, backward: bool) -> str:
-        """The statement for one scan range with nothing more to ask: most pages. It is put together once."""
-        place = (self._ordering.names, backward, scan_range.accounts is None, self.account is None)
-        text = self._wanted.texts.get(place)
+    def _text_of(self, scan_range: ScanRange, time_range: TimeRange, backward: bool) -> str:
+        """The statement for one scan range without conditions, which most pages are. It is put together once."""
+        key = (self._ordering.names, backward, scan_range.accounts is None, self.account is None)
+        text = self._page_selection.texts.get(key)
         if text is None:
             order_by = self._ordering.order_by(backward=backward)
-            text = self._wanted.texts[place] = statements.page(
-                self._reading.table, [scan_range], span, self._texts_of, self._reading.only, order_by, 0, Params()
+            text = self._page_selection.texts[key] = statements.page(
+                self._reading.table, [scan_range], time_range, self._texts_of, self._reading.only, order_by, 0, Params()
             )
         return text
 
     def _texts_of(self, scan_range: ScanRange) -> Mapping[str, str]:
-        columns, texts = dict(self._project(Params(), scan_range).columns), self._wanted.texts_only
+        columns, texts = dict(self._project(Params(), scan_range).columns), self._page_selection.texts_only
         if texts and self._ordering.by_time:
             for name in (self._reading.table.time, "id", *(("account_id",) if self.account is not None else ())):
                 columns.pop(name, None)
         return columns | self._ordering.columns(texts=texts)
 
     def _project(self, params: Params, scan_range: ScanRange) -> Projection:
-        if self._wanted.projection is not None:
-            return self._wanted.projection
-        reading, selection = self._reading, self._wanted.selection
+        if self._page_selection.projection is not None:
+            return self._page_selection.projection
+        reading, selection = self._reading, self._page_selection.selection
         return project(reading.table, selection, selection, reading.scope, params, scan_range)
 
 

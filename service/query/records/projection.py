@@ -29,9 +29,13 @@ _PARTS: Final = {
     "CallError.redactions": "Redaction",
     "CallError.parameters": "ErrorParameter",
 }
+# Nearly every row has listed tags alone. A key of the policy is of letters, digits and `_ . : -`.
+_LISTED_TAGS: Final = (
+    "CASE WHEN tags - {keys} = '{{}}' THEN tags ELSE nullif("
+    "tags - ARRAY(SELECT key FROM jsonb_object_keys(tags) AS key WHERE key <> ALL ({keys})), '{{}}') END"
+)
 _TAG_VALUES_MASKED: Final = (
-    "CASE WHEN tags IS NOT NULL THEN (SELECT coalesce(jsonb_object_agg(key, {mask}), '{{}}') "
-    "FROM jsonb_object_keys(tags) AS key) END"
+    "(SELECT jsonb_object_agg(key, {mask}) FROM jsonb_object_keys(tags) AS key WHERE key = ANY ({keys}))"
 )
 
 
@@ -100,10 +104,19 @@ def _columns(
         return {alias: _masked(sql, field, scope, params) for alias, sql in columns.items()}
     if field in ("Call.amount", "Call.netAmount") and scope.views.get("Amount.currency") is not View.SEE:
         columns["currency"] = _masked("currency", "Amount.currency", scope, params)
-    if field == "Call.tags" and scope.views.get("Tag.value") is not View.SEE:
-        mask = params.bind(views.masked_text(scope.policy, "Tag.value"), "text")
-        columns["tags"] = _TAG_VALUES_MASKED.format(mask=mask)
+    if field == "Call.tags":
+        columns["tags"] = _tags(scope, params)
     return columns
+
+
+def _tags(scope: Scope, params: Params) -> str:
+    """The tags that the policy lists: what older rows have of others is shown to nobody."""
+    listed = ",".join(f'"{key}"' for key in sorted(scope.policy.tag_keys))
+    keys = f"'{{{listed}}}'::text[]"
+    if scope.views.get("Tag.value") is View.SEE:
+        return _LISTED_TAGS.format(keys=keys)
+    mask = params.bind(views.masked_text(scope.policy, "Tag.value"), "text")
+    return _TAG_VALUES_MASKED.format(mask=mask, keys=keys)
 
 
 def _readable(sql: str, params: Params, scan_range: ScanRange) -> str:

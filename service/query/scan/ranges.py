@@ -1,10 +1,10 @@
 """Where the rows of a query can lie: one scan range per tier, and per account where there are few.
 
-This is the one place where the account scope is applied to lists. A scan range never leaves the scope: what a filter
-says of accounts only narrows it. Row-level security checks the same once more, in the database.
+The account scope is applied to lists here and nowhere else. A scan range never leaves the scope: what a filter says of
+accounts only narrows it. Row-level security checks the same once more, in the database.
 
 `RangeCache` remembers the ranges by scope and accounts, `time_windows` cuts them into windows that a page is looked
-for in, and `DatabaseClock` tells the moment that the retention cut-offs are worked out for.
+for in, and `DatabaseClock` gives the moment that the retention cut-offs are worked out for.
 """
 
 import time
@@ -17,7 +17,7 @@ import asyncpg
 from policies.policy.fields import ERROR_RECORD
 from policies.policy.model import Action, DataClass, Policy, Store
 from policies.retention import cutoff, readable_cutoff
-from service.query.filters.decomposition import Question
+from service.query.filters.decomposition import DecomposedFilter
 from service.query.filters.to_sql import accounts_matching
 from service.query.model.catalog import ERRORS, Table
 from service.query.model.errors import BadInputError, QueryTimeoutError
@@ -34,9 +34,9 @@ FAR_PAST: Final = datetime(1, 1, 2, tzinfo=UTC)
 
 
 class ScanRange(NamedTuple):
-    """Rows of one tier, not older than `cutoff`; of `accounts` (None: every account).
+    """Rows of one tier, not older than `cutoff`, of the accounts with the ids `accounts` (None: every account).
 
-    `policy` and `now`: by what, and for which moment, the cut-off was worked out.
+    `policy` and `now` are what the cut-off was worked out from.
     """
 
     tier: int
@@ -47,7 +47,7 @@ class ScanRange(NamedTuple):
 
     @property
     def account(self) -> int | None:
-        """The one account whose rows these are; None: several, or any."""
+        """The id of the one account whose rows these are; None when there are several, or any."""
         return self.accounts[0] if self.accounts is not None and len(self.accounts) == 1 else None
 
     @property
@@ -56,50 +56,54 @@ class ScanRange(NamedTuple):
         return readable_cutoff(self.policy, self.tier, DataClass.PERSONAL, Store.CALL, self.now)
 
 
-async def names_in_scope(accounts: Accounts, scope: Scope, asked: Question) -> Mapping[str, int]:
-    """Accounts by name that the scope may know of. What is not known of those that are named is looked up first."""
+async def names_in_scope(accounts: Accounts, scope: Scope, decomposed: DecomposedFilter) -> Mapping[str, int]:
+    """Account ids by name, of the accounts that the scope may know. Named accounts not yet cached are looked up."""
     if scope.accounts is not None:
         await accounts.look_up(account_ids=scope.accounts)
     else:
-        await accounts.look_up(names=_named(asked), account_ids=_numbered(asked))
+        await accounts.look_up(names=_account_names(decomposed), account_ids=_account_ids(decomposed))
     return accounts.ids(scope.accounts)
 
 
-def all_known(accounts: Accounts, scope: Scope, asked: Question) -> bool:
-    """Whether nothing in the scope can have been made elsewhere meanwhile. Names outside of it are not looked up."""
+def all_loaded(accounts: Accounts, scope: Scope, decomposed: DecomposedFilter) -> bool:
+    """Whether every account that the filter names is loaded, so that another process can have added none of them."""
     if scope.accounts is not None:
         return len(accounts.ids(scope.accounts)) == len(set(scope.accounts))
-    return accounts.names().keys() >= _numbered(asked) and accounts.ids(None).keys() >= _named(asked)
+    return accounts.names().keys() >= _account_ids(decomposed) and accounts.ids(None).keys() >= _account_names(
+        decomposed
+    )
 
 
-def _named(asked: Question) -> set[str]:
-    return {name for part in asked.accounts if part.operator in ("eq", "in") for name in _values(part)}
+def _account_names(decomposed: DecomposedFilter) -> set[str]:
+    return {name for part in decomposed.accounts if part.operator in ("eq", "in") for name in _values(part)}
 
 
-def _numbered(asked: Question) -> set[int]:
-    return {call.account_id for part in asked.ids for call in _calls_of(part)}
+def _account_ids(decomposed: DecomposedFilter) -> set[int]:
+    return {call.account_id for part in decomposed.ids for call in _calls_of(part)}
 
 
 def _calls_of(part: Compare) -> Iterator[CallKey]:
     return (_call_of(text) for text in _values(part))
 
 
-def accounts_asked(scope: Scope, names: Mapping[str, int], asked: Question) -> tuple[int, ...] | None:
-    """Numbers of the accounts that can have matches; None: any account at all."""
-    matching = [accounts_matching(names, part) for part in asked.accounts]
-    matching += [{call.account_id for call in _calls_of(part)} for part in asked.ids]
+def matching_account_ids(
+    scope: Scope, names: Mapping[str, int], decomposed: DecomposedFilter
+) -> tuple[int, ...] | None:
+    """Ids of the accounts that can have matches, ascending; None: any account can."""
+    matching = [accounts_matching(names, part) for part in decomposed.accounts]
+    matching += [{call.account_id for call in _calls_of(part)} for part in decomposed.ids]
     if scope.accounts is not None:
         matching.append(set(scope.accounts))
     return tuple(sorted(matching[0].intersection(*matching[1:]))) if matching else None
 
 
-def span_of(table: Table, asked: Question) -> TimeRange:
-    """The time range that is asked for."""
+def time_range_of(table: Table, decomposed: DecomposedFilter) -> TimeRange:
+    """The time range that the filter leaves, half-open."""
     start, end = FAR_PAST, FAR_FUTURE
-    for part in asked.times:
+    for part in decomposed.times:
         lower, upper = _range(part)
         start, end = max(start, lower), min(end, upper)
-    for part in asked.ids:
+    for part in decomposed.ids:
         moments = [_moment(table, text) for text in _values(part)]
         start = max(start, min(moments, default=FAR_FUTURE))
         end = min(end, max(moments, default=FAR_PAST) + TICK)
@@ -141,30 +145,34 @@ def _call_of(text: str) -> CallKey:
         raise BadInputError(f"`{text[:60]}` is not an id that this ledger gave out") from None
 
 
-def tiers_of(accounts: Accounts, asked: tuple[int, ...] | None) -> list[tuple[int, tuple[int, ...] | None]]:
-    """Tier and accounts of each scan range: one a tier and account while they are few, so that each is read in the
-    order of its index; else one a tier.
+def tiers_of(accounts: Accounts, account_ids: tuple[int, ...] | None) -> list[tuple[int, tuple[int, ...] | None]]:
+    """Tier and account ids of each scan range.
+
+    There is one range per tier and account while they are few, so that each is read in the order of its index, and one
+    per tier otherwise.
     """
-    if asked is not None and len(asked) <= SCAN_RANGES_MAX:
-        pairs = [(tier, (number,)) for number in asked for tier in accounts.tiers((number,))]
+    if account_ids is not None and len(account_ids) <= SCAN_RANGES_MAX:
+        pairs = [(tier, (account_id,)) for account_id in account_ids for tier in accounts.tiers((account_id,))]
         if len(pairs) <= SCAN_RANGES_MAX:
             return [*pairs]
-    return [(tier, asked) for tier in accounts.tiers(asked)]
+    return [(tier, account_ids) for tier in accounts.tiers(account_ids)]
 
 
 def scan_ranges_of(
-    scope: Scope, accounts: Accounts, asked: tuple[int, ...] | None, store: Store, now: datetime
+    scope: Scope, accounts: Accounts, account_ids: tuple[int, ...] | None, store: Store, now: datetime
 ) -> list[ScanRange]:
     """The scan ranges of accounts as `tiers_of` has them."""
-    return [scan_range_of(scope, tier, numbers, store, now) for tier, numbers in tiers_of(accounts, asked)]
+    return [scan_range_of(scope, tier, of_tier, store, now) for tier, of_tier in tiers_of(accounts, account_ids)]
 
 
-def scan_range_of(scope: Scope, tier: int, numbers: tuple[int, ...] | None, store: Store, now: datetime) -> ScanRange:
+def scan_range_of(
+    scope: Scope, tier: int, account_ids: tuple[int, ...] | None, store: Store, now: datetime
+) -> ScanRange:
     """The range of one tier and of these account ids (None: all) that the policy in force lets be read at `now`."""
     if store is Store.CALL_ERROR and scope.policy.action(ERROR_RECORD[0]) is Action.DROP:
         # What an earlier policy kept is served no more; it goes with its partition.
-        return ScanRange(tier, numbers, FAR_FUTURE, now, scope.policy)
-    return ScanRange(tier, numbers, cutoff(scope.policy, tier, store, now), now, scope.policy)
+        return ScanRange(tier, account_ids, FAR_FUTURE, now, scope.policy)
+    return ScanRange(tier, account_ids, cutoff(scope.policy, tier, store, now), now, scope.policy)
 
 
 def scan_range_of_call(scope: Scope, accounts: Accounts, key: CallKey, store: Store, now: datetime) -> ScanRange | None:
@@ -186,58 +194,69 @@ def by_account(scan_ranges: Iterable[ScanRange]) -> bool:
     return None not in [scan_range.account for scan_range in scan_ranges]
 
 
-def values_of(scan_range: ScanRange, span: TimeRange, limit: int) -> list[object]:
+def values_of(scan_range: ScanRange, time_range: TimeRange, limit: int) -> list[object]:
     """What `statements.page` binds for one scan range without conditions, in order: its text is the same for all."""
-    values: list[object] = [limit, scan_range.tier, max(span.start or scan_range.cutoff, scan_range.cutoff), span.end]
+    values: list[object] = [
+        limit,
+        scan_range.tier,
+        max(time_range.start or scan_range.cutoff, scan_range.cutoff),
+        time_range.end,
+    ]
     if scan_range.accounts is not None:
         values.append(scan_range.accounts[0] if len(scan_range.accounts) == 1 else scan_range.accounts)
     return values
 
 
-_PLACES_MAX: Final = 4096
+_CACHED_RANGES_MAX: Final = 4096
 _Key = tuple[tuple[int, ...] | None, tuple[Compare, ...]]
 
 
 class CachedRanges(NamedTuple):
-    """`names`: accounts that the scope may know of; `asked`: numbers of those that can have matches (None: any);
-    `tiers`: tier and accounts of each scan range; `scope`: a text that says which accounts the scope reaches.
+    """Where the rows of one filter on accounts can lie, for one scope.
+
+    `names`: account ids by name, of the accounts that the scope may know; `account_ids`: those that can have matches
+    (None: any); `tiers`: tier and account ids of each scan range; `scope`: a text that tells scopes apart.
     """
 
     names: Mapping[str, int]
-    asked: tuple[int, ...] | None
+    account_ids: tuple[int, ...] | None
     tiers: Sequence[tuple[int, tuple[int, ...] | None]]
     scope: str
 
 
 class RangeCache:
-    """Finds places, for one process."""
+    """The scan ranges of one process's filters, remembered until an account or a tier changes."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
-        self._known: dict[_Key, CachedRanges] = {}
+        self._ranges: dict[_Key, CachedRanges] = {}
         self._version: object = None
 
-    def known(self, scope: Scope, asked: Question) -> CachedRanges | None:
-        """The place of a question, if it is remembered. Of single calls none is: they are others each time."""
-        if self._version is not self._accounts.version or len(self._known) >= _PLACES_MAX:
-            self._version, self._known = self._accounts.version, {}
-        return None if asked.ids else self._known.get((scope.accounts, asked.accounts))
+    def cached(self, scope: Scope, decomposed: DecomposedFilter) -> CachedRanges | None:
+        """The ranges that are remembered, or None. Those of single calls never are: each query names others."""
+        if self._version is not self._accounts.version or len(self._ranges) >= _CACHED_RANGES_MAX:
+            self._version, self._ranges = self._accounts.version, {}
+        return None if decomposed.ids else self._ranges.get((scope.accounts, decomposed.accounts))
 
-    async def find(self, scope: Scope, asked: Question) -> CachedRanges:
-        """The place of a question that is not `known`. Asks the database once when a new account is named."""
-        place = await self._found(scope, asked)
-        if not asked.ids and self._version is self._accounts.version and all_known(self._accounts, scope, asked):
-            self._known[scope.accounts, asked.accounts] = place
-        return place
+    async def load(self, scope: Scope, decomposed: DecomposedFilter) -> CachedRanges:
+        """Work out the ranges that are not `cached`. One statement is run when a new account is named."""
+        ranges = await self._resolve(scope, decomposed)
+        if (
+            not decomposed.ids
+            and self._version is self._accounts.version
+            and all_loaded(self._accounts, scope, decomposed)
+        ):
+            self._ranges[scope.accounts, decomposed.accounts] = ranges
+        return ranges
 
-    async def _found(self, scope: Scope, asked: Question) -> CachedRanges:
-        names = await names_in_scope(self._accounts, scope, asked)
-        numbers = accounts_asked(scope, names, asked)
-        return CachedRanges(names, numbers, tiers_of(self._accounts, numbers), repr(scope.accounts))
+    async def _resolve(self, scope: Scope, decomposed: DecomposedFilter) -> CachedRanges:
+        names = await names_in_scope(self._accounts, scope, decomposed)
+        account_ids = matching_account_ids(scope, names, decomposed)
+        return CachedRanges(names, account_ids, tiers_of(self._accounts, account_ids), repr(scope.accounts))
 
 
-# Rows of one account lie in the order of its key: a slice only bounds planning. Without an account, a slice is read
-# whole and sorted, so the first ones are as narrow as the rows are dense.
+# Rows of one account lie in the order of its key: a time window only bounds planning. Without an account, a window is
+# read to its end and sorted, so the first windows are as narrow as the rows are dense.
 WITH_ACCOUNT = (timedelta(days=1), timedelta(days=8), timedelta(days=36))
 WITHOUT_ACCOUNT = (
     timedelta(hours=1),
@@ -254,29 +273,30 @@ _GROWTH: Final = 8
 
 
 class Density:
-    """How the newest rows of a table lie in time: most are `age` old at least, and a page spreads over `spread`."""
+    """How the newest rows of a table lie in time: most are at least `age` old, and a page covers `spread`."""
 
     __slots__ = ("age", "spread")
 
     def __init__(self) -> None:
         self.age, self.spread = timedelta(), timedelta(seconds=1)
 
-    def learn(self, middle: timedelta, oldest: timedelta) -> None:
-        """The newest page over every account has rows of these ages in its middle and at its end: a few that came
-        before their time, or from the future of a wrong clock, say nothing of the others.
+    def observe_page(self, middle: timedelta, oldest: timedelta) -> None:
+        """Take in the ages of the rows in the middle and at the end of the newest page over every account.
+
+        The newest rows are left out of account: a few with a wrong clock's time say nothing of the others.
         """
         self.age = max(middle, timedelta())
         self.spread = max(4 * (oldest - self.age), _NARROWEST)
 
-    def learn_bound(self, searched: timedelta) -> None:
-        """So far back there is no full page."""
+    def observe_unfilled(self, searched: timedelta) -> None:
+        """Take in that the rows of the last `searched` do not fill a page."""
         self.spread = max(self.spread, searched)
 
     def widths(self) -> Iterator[timedelta]:
-        """Of the first windows: with a thousand calls a second a page lies in a tenth of one, and else in the last
-        hour.
+        """Yield how far back each window reaches, narrowest first.
 
-        What has changed since costs a few more statements once, or one that reads too much.
+        At a thousand calls per second a page lies within a tenth of a second, otherwise within the last hour. Where the
+        density has changed since, a page takes a few more statements once, or one that reads too much.
         """
         spread = self.spread
         while self.age + spread < _WIDEST:
@@ -288,12 +308,12 @@ class Density:
 def time_windows(
     start: datetime, end: datetime, now: datetime, *, newest_first: bool, density: Density | None
 ) -> Iterator[TimeRange]:
-    """Adjoining ranges that make up [start, end). `density`: None where rows come out of the index in order."""
+    """Yield adjoining windows that make up [start, end). `density`: None where rows come from the index in order."""
     if start >= end:
         return
     widths = WITH_ACCOUNT if density is None else density.widths()
     if newest_first:
-        # What a wrong clock has put into the future belongs to the first slice.
+        # What a wrong clock has put into the future belongs to the first window.
         newest, upper = max(min(end, now), start), end
         for width in widths:
             if newest - width > start:
@@ -314,9 +334,9 @@ _TRUSTED_SECONDS = 10.0
 
 
 class DatabaseClock:
-    """Tells the database's time from a measurement of a few seconds ago and our own monotonic clock.
+    """The database's time, from a measurement of at most ten seconds ago and our own monotonic clock.
 
-    It runs behind the database by no more than a round trip, and asking costs nothing.
+    It runs behind the database by no more than a round trip; most readings run no statement.
     """
 
     def __init__(self, database: Database) -> None:
@@ -324,24 +344,24 @@ class DatabaseClock:
         self._measured: tuple[float, datetime] | None = None
 
     async def now(self) -> datetime:
-        """The time; asks the database when it has to, and raises QueryTimeoutError when that does not answer."""
+        """The time, measured anew when the last measurement is too old. Raises QueryTimeoutError."""
         return self.cached() or await self.refresh()
 
     def cached(self) -> datetime | None:
-        """The time, as long as the measurement is trusted."""
+        """The time by the last measurement; None when that is too old."""
         if self._measured is None:
             return None
-        asked, told = self._measured
-        since = time.monotonic() - asked
-        return None if since > _TRUSTED_SECONDS else told + timedelta(0, since)
+        measured_at, moment = self._measured
+        since = time.monotonic() - measured_at
+        return None if since > _TRUSTED_SECONDS else moment + timedelta(0, since)
 
     async def refresh(self) -> datetime:
         """The time, measured anew. Raises QueryTimeoutError."""
-        asked = time.monotonic()
+        measured_at = time.monotonic()
         try:
             async with self._database.reading(None) as connection:
-                told = await connection.fetchval(_NOW)
+                moment = await connection.fetchval(_NOW)
         except asyncpg.QueryCanceledError:
             raise QueryTimeoutError from None
-        self._measured = (asked, told)
-        return told + timedelta(0, time.monotonic() - asked)
+        self._measured = (measured_at, moment)
+        return moment + timedelta(0, time.monotonic() - measured_at)

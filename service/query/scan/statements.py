@@ -15,7 +15,7 @@ Condition = Callable[[ScanRange], str]
 def page(
     table: Table,
     scan_ranges: Sequence[ScanRange],
-    span: TimeRange,
+    time_range: TimeRange,
     columns: Columns,
     conditions: Iterable[Condition],
     order_by: str,
@@ -27,7 +27,7 @@ def page(
     conditions = tuple(conditions)
     parts = [
         f"SELECT {_select(columns(scan_range))} FROM {table.name}"
-        f" WHERE {_within(table, scan_range, span, conditions, params)}"
+        f" WHERE {_within(table, scan_range, time_range, conditions, params)}"
         f" ORDER BY {order_by} LIMIT {size}"
         for scan_range in scan_ranges
     ]
@@ -37,17 +37,21 @@ def page(
 
 
 def count(
-    table: Table, scan_ranges: Sequence[ScanRange], span: TimeRange, conditions: Iterable[Condition], params: Params
+    table: Table,
+    scan_ranges: Sequence[ScanRange],
+    time_range: TimeRange,
+    conditions: Iterable[Condition],
+    params: Params,
 ) -> str:
     """One row: how many rows all scan ranges hold."""
-    counts = union(table, scan_ranges, span, "count(*) AS rows", conditions, params)
+    counts = union(table, scan_ranges, time_range, "count(*) AS rows", conditions, params)
     return f"SELECT sum(rows)::bigint FROM ({counts}) AS ranges"
 
 
 def union(
     table: Table,
     scan_ranges: Sequence[ScanRange],
-    span: TimeRange,
+    time_range: TimeRange,
     select: str,
     conditions: Iterable[Condition],
     params: Params,
@@ -55,7 +59,7 @@ def union(
     """The rows of all scan ranges, without an order."""
     conditions = tuple(conditions)
     return " UNION ALL ".join(
-        f"SELECT {select} FROM {table.name} WHERE {_within(table, scan_range, span, conditions, params)}"
+        f"SELECT {select} FROM {table.name} WHERE {_within(table, scan_range, time_range, conditions, params)}"
         for scan_range in scan_ranges
     )
 
@@ -65,14 +69,14 @@ def _select(columns: Mapping[str, str]) -> str:
 
 
 def _within(
-    table: Table, scan_range: ScanRange, span: TimeRange, conditions: Iterable[Condition], params: Params
+    table: Table, scan_range: ScanRange, time_range: TimeRange, conditions: Iterable[Condition], params: Params
 ) -> str:
     """Equality on tier and both ends of the time, as pruning needs them; then the accounts, then the filter."""
-    start = max(span.start or scan_range.cutoff, scan_range.cutoff)
+    start = max(time_range.start or scan_range.cutoff, scan_range.cutoff)
     parts = [
         f"tier = {params.bind(scan_range.tier, 'smallint')}",
         f"{table.time} >= {params.bind(start, 'timestamptz')}",
-        f"{table.time} < {params.bind(span.end, 'timestamptz')}",
+        f"{table.time} < {params.bind(time_range.end, 'timestamptz')}",
     ]
     if scan_range.accounts is not None:
         parts.append(_accounts(scan_range.accounts, params))

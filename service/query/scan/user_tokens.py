@@ -23,21 +23,23 @@ async def tokens_of(
     user: str,
     scan_ranges: Sequence[ScanRange],
     accounts: Collection[int],
-    span: TimeRange,
+    time_range: TimeRange,
     now: datetime,
 ) -> UserTokens:
     """The tokens of `user` in every account, tier and period that the scan ranges and the span reach."""
     oldest = min((scan_range.readable for scan_range in scan_ranges), default=now)
-    periods = list(_periods(policy, max(span.start or oldest, oldest), min(span.end or now, now + timedelta(days=2))))
+    periods = list(
+        _periods(policy, max(time_range.start or oldest, oldest), min(time_range.end or now, now + timedelta(days=2)))
+    )
     tiers = sorted({scan_range.tier for scan_range in scan_ranges})
     reached = [accounts if scan_range.accounts is None else scan_range.accounts for scan_range in scan_ranges]
-    most = max((len(numbers) for numbers in reached), default=0)
-    wanted = sorted({number for numbers in reached for number in numbers}) if most <= _TOKENS_MAX else ()
-    if len(periods) * len(tiers) * max(most, len(wanted)) > _TOKENS_MAX:
+    most = max((len(ids) for ids in reached), default=0)
+    account_ids = sorted({account_id for ids in reached for account_id in ids}) if most <= _TOKENS_MAX else ()
+    if len(periods) * len(tiers) * max(most, len(account_ids)) > _TOKENS_MAX:
         raise BadInputError("a filter by a user's plain id reaches too far: name accounts or a shorter time range")
     found: dict[int, list[tuple[datetime, datetime, tuple[int, ...], tuple[int, ...]]]] = {tier: [] for tier in tiers}
     for tier, (label, start, end) in product(tiers, periods):
-        tokens = await _tokens(keyring, tier, label, user, wanted)
+        tokens = await _tokens(keyring, tier, label, user, account_ids)
         found[tier].append((start, end, tuple(tokens), tuple(tokens.values())))
     return UserTokens({tier: tuple(entries) for tier, entries in found.items()})
 

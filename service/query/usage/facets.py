@@ -59,11 +59,11 @@ async def read_facets(
     """
     if not 1 <= first <= FIRST_MAX:
         raise BadInputError(f"`first` is 1 to {FIRST_MAX}")
-    asked = [name for name in FACETS if name in set(facets)]
-    reader.refuse_unseen(SEEN_BY[name] for name in asked)
-    summed = [name for name in asked if FACETS[name].rollup is not None]
+    requested = [name for name in FACETS if name in set(facets)]
+    reader.refuse_unseen(SEEN_BY[name] for name in requested)
+    summed = [name for name in requested if FACETS[name].rollup is not None]
     found = await _read(reader, predicate, summed, first)
-    if "errorTypes" in asked:
+    if "errorTypes" in requested:
         found |= await _read(reader, And((predicate, _FAILED)), ["errorTypes"], first)
     return found
 
@@ -98,7 +98,7 @@ def _order(value: FacetValue) -> tuple[int, bool, str]:
 async def _fetch(
     reader: UsageReader, reading: UsageRead, facets: Sequence[str], first: int
 ) -> list[tuple[str, str | None, int]]:
-    if not reading.plan.pieces:
+    if not reading.plan.segments:
         return []
     params = Params()
     keys = {name.lower(): FACETS[name] for name in facets}

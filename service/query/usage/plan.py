@@ -18,7 +18,7 @@ from service.query.model.predicate import TimeRange
 from service.query.scan.ranges import FAR_FUTURE, FAR_PAST
 from service.query.usage.time_buckets import BucketError, TimeBucket, edges
 
-PIECES_MAX: Final = 24
+SEGMENTS_MAX: Final = 24
 """Statements grow with the pieces; beyond this, quarter hours take the place of the days between them."""
 
 AHEAD: Final = timedelta(days=2)
@@ -32,7 +32,7 @@ _GRAIN: Final = {
 }
 
 
-class TierSpan(NamedTuple):
+class TierPeriod(NamedTuple):
     """Some account is of `tier` from `start` (the first: from ever) until `end`, not included (None: for good)."""
 
     tier: int
@@ -56,25 +56,29 @@ class Plan:
     `end` may lie in the future. No pieces: the range is empty.
     """
 
-    pieces: tuple[UsageSegment, ...]
+    segments: tuple[UsageSegment, ...]
     start: datetime
     end: datetime
     edges: tuple[datetime, ...] | None = None
 
     def stores(self) -> frozenset[Store]:
         """The stores that the plan reads."""
-        return frozenset(piece.store for piece in self.pieces)
+        return frozenset(segment.store for segment in self.segments)
 
 
 class Windows:
     """What the stores still hold whole of the accounts that are asked about, by their tiers, at one moment."""
 
-    def __init__(self, policy: Policy, spans: Iterable[TierSpan], now: datetime, *, users: bool = False) -> None:
+    def __init__(
+        self, policy: Policy, tier_periods: Iterable[TierPeriod], now: datetime, *, users: bool = False
+    ) -> None:
         """`users`: the filter looks at pseudonyms, which end before their calls do."""
         self.now = now
         self._policy = policy
         self._users = users
-        self._spans = tuple(spans) or (TierSpan(policy.tiers[policy.default_tier].number, _EPOCH, None),)
+        self._tier_periods = tuple(tier_periods) or (
+            TierPeriod(policy.tiers[policy.default_tier].number, _EPOCH, None),
+        )
 
     def visible_from(self, tier: int, store: Store) -> datetime:
         """Rows of this tier are served from here on: a row that is partly past its window is not."""
@@ -89,39 +93,39 @@ class Windows:
 
     def calls_from(self) -> datetime:
         """As `complete_from` for calls, whoever made them."""
-        return Windows(self._policy, self._spans, self.now).complete_from(Store.CALL)
+        return Windows(self._policy, self._tier_periods, self.now).complete_from(Store.CALL)
 
     def readable_from(self) -> datetime | None:
         """From when on users can be told apart; None when the filter asks for none, or the calls end no earlier."""
         readable = self.complete_from(Store.CALL)
         return readable if self._users and readable > self.calls_from() else None
 
-    def holds(self, piece: UsageSegment) -> bool:
+    def holds(self, segment: UsageSegment) -> bool:
         """Whether all of the segment's time is still in its store."""
-        return not any(start < piece.end and piece.start < end for start, end in self._gaps(piece.store))
+        return not any(start < segment.end and segment.start < end for start, end in self._gaps(segment.store))
 
-    def tiers(self, piece: UsageSegment) -> Iterator[tuple[int, datetime]]:
+    def tiers(self, segment: UsageSegment) -> Iterator[tuple[int, datetime]]:
         """The tiers that rows of this piece can have, each with the first moment that is served of it."""
-        for tier in sorted({span.tier for span in self._spans if _overlap(span, piece)}):
-            start = max(piece.start, self.visible_from(tier, piece.store))
-            if start < piece.end:
+        for tier in sorted({period.tier for period in self._tier_periods if _overlap(period, segment)}):
+            start = max(segment.start, self.visible_from(tier, segment.store))
+            if start < segment.end:
                 yield tier, start
 
     def _gaps(self, store: Store) -> Iterator[tuple[datetime, datetime]]:
-        for span in self._spans:
-            start = FAR_PAST if span.start <= _EPOCH else span.start
-            end = min(span.end or FAR_FUTURE, self.visible_from(span.tier, store))
+        for period in self._tier_periods:
+            start = FAR_PAST if period.start <= _EPOCH else period.start
+            end = min(period.end or FAR_FUTURE, self.visible_from(period.tier, store))
             if start < end:
                 yield start, end
 
 
-def _overlap(span: TierSpan, piece: UsageSegment) -> bool:
+def _overlap(period: TierPeriod, segment: UsageSegment) -> bool:
     # A day's row may hold calls from before a move of tier, which takes effect at a UTC midnight.
-    return span.start < piece.end and (span.end is None or piece.start < span.end)
+    return period.start < segment.end and (period.end is None or segment.start < period.end)
 
 
 def plan_usage(
-    wanted: TimeRange,
+    time_range: TimeRange,
     windows: Windows,
     *,
     rollups: bool,
@@ -129,12 +133,12 @@ def plan_usage(
     zone: str = "UTC",
     calls_at_most: timedelta | None = None,
 ) -> Plan:
-    """How to answer for `wanted`; an open start means from the oldest moment since which nothing is gone.
+    """How to answer for `time_range`; an open start means from the oldest moment since which nothing is gone.
 
     `rollups`: the sums can be read from the rollups; where they cannot, an open start reaches back `calls_at_most`.
     Raises OutOfRetentionError when what is asked for is partly gone, and BucketError for too many buckets.
     """
-    start, end = wanted.start or FAR_PAST, wanted.end or FAR_FUTURE
+    start, end = time_range.start or FAR_PAST, time_range.end or FAR_FUTURE
     end = min(end, floor_to(windows.now, _GRAIN[Store.USAGE_DAY]) + AHEAD + _GRAIN[Store.USAGE_DAY])
     if start > FAR_PAST and start >= end:
         return Plan((), start, start, () if bucket else None)
@@ -158,10 +162,10 @@ def _plan(
     if start >= end:
         raise OutOfRetentionError(_refusal(windows, rollups=rollups))
     cuts = tuple(edges(bucket, zone, start, end)) if bucket else None
-    pieces = _pieces(start, end, cuts) if rollups else (UsageSegment(Store.CALL, start, end),)
-    if not all(windows.holds(piece) for piece in pieces):
+    segments = _segments(start, end, cuts) if rollups else (UsageSegment(Store.CALL, start, end),)
+    if not all(windows.holds(segment) for segment in segments):
         raise OutOfRetentionError(_refusal(windows, rollups=rollups))
-    return Plan(pieces, start, end, cuts)
+    return Plan(segments, start, end, cuts)
 
 
 def _refusal(windows: Windows, *, rollups: bool) -> str:
@@ -184,7 +188,7 @@ def _refusal(windows: Windows, *, rollups: bool) -> str:
 
 
 def refuse_unreadable(
-    wanted: TimeRange, spans: Iterable[TierSpan], policy: Policy, store: Store, now: datetime
+    wanted: TimeRange, tier_periods: Iterable[TierPeriod], policy: Policy, store: Store, now: datetime
 ) -> None:
     """Raise OutOfRetentionError when a list of rows of some users would leave out rows that are there, unreadable.
 
@@ -195,11 +199,11 @@ def refuse_unreadable(
     if start <= FAR_PAST:
         return
     ended: list[datetime] = []
-    for span in spans:
-        readable = readable_cutoff(policy, span.tier, DataClass.PERSONAL, Store.CALL, now)
-        first = max(start, span.start, cutoff(policy, span.tier, store, now))
-        if first < min(end, span.end or FAR_FUTURE, readable):
-            ended.append(min(readable, span.end or FAR_FUTURE))
+    for period in tier_periods:
+        readable = readable_cutoff(policy, period.tier, DataClass.PERSONAL, Store.CALL, now)
+        first = max(start, period.start, cutoff(policy, period.tier, store, now))
+        if first < min(end, period.end or FAR_FUTURE, readable):
+            ended.append(min(readable, period.end or FAR_FUTURE))
     if ended:
         raise OutOfRetentionError(
             f"pseudonyms can be read from `{_text(max(ended))}` on, and this filter asks for users: begin there"
@@ -210,13 +214,13 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _pieces(start: datetime, end: datetime, cuts: Sequence[datetime] | None) -> tuple[UsageSegment, ...]:
+def _segments(start: datetime, end: datetime, cuts: Sequence[datetime] | None) -> tuple[UsageSegment, ...]:
     bounds = [start, *(cut for cut in cuts or () if start < cut < end), end]
-    pieces = tuple(_merged(piece for first, last in pairwise(bounds) for piece in _split(first, last)))
-    return pieces if len(pieces) <= PIECES_MAX else tuple(_merged(_coarser(pieces)))
+    segments = tuple(_merged(segment for first, last in pairwise(bounds) for segment in _split(first, last)))
+    return segments if len(segments) <= SEGMENTS_MAX else tuple(_merged(_coarser(segments)))
 
 
-def pieces_of(start: datetime, end: datetime) -> tuple[UsageSegment, ...]:
+def segments_of(start: datetime, end: datetime) -> tuple[UsageSegment, ...]:
     """What answers for one range that nothing cuts; no pieces when it is empty."""
     return tuple(_merged(_split(start, end)))
 
@@ -238,28 +242,28 @@ def _split(start: datetime, end: datetime) -> Iterator[UsageSegment]:
     yield UsageSegment(Store.CALL, last, end)
 
 
-def _merged(pieces: Iterable[UsageSegment]) -> Iterator[UsageSegment]:
+def _merged(segments: Iterable[UsageSegment]) -> Iterator[UsageSegment]:
     """Without the empty ones, neighbours of one store made one."""
     held: UsageSegment | None = None
-    for piece in pieces:
-        if piece.start >= piece.end:
+    for segment in segments:
+        if segment.start >= segment.end:
             continue
-        if held is not None and held.store is piece.store:
-            held = UsageSegment(held.store, held.start, piece.end)
+        if held is not None and held.store is segment.store:
+            held = UsageSegment(held.store, held.start, segment.end)
         else:
             if held is not None:
                 yield held
-            held = piece
+            held = segment
     if held is not None:
         yield held
 
 
-def _coarser(pieces: Sequence[UsageSegment]) -> Iterator[UsageSegment]:
+def _coarser(segments: Sequence[UsageSegment]) -> Iterator[UsageSegment]:
     """Quarter hours for the days that lie between quarter hours: more rows, and one piece."""
-    places = [place for place, piece in enumerate(pieces) if piece.store is Store.USAGE_QUARTER]
-    for place, piece in enumerate(pieces):
-        between = piece.store is Store.USAGE_DAY and places and places[0] < place < places[-1]
-        yield UsageSegment(Store.USAGE_QUARTER, piece.start, piece.end) if between else piece
+    positions = [position for position, segment in enumerate(segments) if segment.store is Store.USAGE_QUARTER]
+    for position, segment in enumerate(segments):
+        between = segment.store is Store.USAGE_DAY and positions and positions[0] < position < positions[-1]
+        yield UsageSegment(Store.USAGE_QUARTER, segment.start, segment.end) if between else segment
 
 
 def floor_to(moment: datetime, grain: timedelta) -> datetime:

@@ -183,7 +183,7 @@ async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords
     )
     if request.corrections_moved and Store.CALL in reading.plan.stores():
         raise BadInputError(_ONLY_SUMS)
-    records = await _fetch(reader, request, reading) if reading.plan.pieces else []
+    records = await _fetch(reader, request, reading) if reading.plan.segments else []
     rows = [record for record in records if record["kind"] == ROW]
     if "ACCOUNT" in request.dimensions:
         await reader.accounts.look_up(account_ids={record["account"] for record in rows})
@@ -272,9 +272,11 @@ def _key(record: asyncpg.Record, request: CostRequest, found: CostRecords) -> Gr
             values[name] = "FAILED" if value else "SUCCEEDED"
         else:
             values[name] = value or None
-    tags = {key: record[f"tag{place}"] or None for place, key in enumerate(request.tags)} if request.tags else None
-    place = record["bucket"] if found.edges is not None else 0
-    start, end = (found.edges[place - 1], found.edges[place]) if found.edges else (None, None)
+    tags = (
+        {key: record[f"tag{position}"] or None for position, key in enumerate(request.tags)} if request.tags else None
+    )
+    position = record["bucket"] if found.edges is not None else 0
+    start, end = (found.edges[position - 1], found.edges[position]) if found.edges else (None, None)
     return GroupKey(values, tags, start, end, record["currency"] or None)
 
 

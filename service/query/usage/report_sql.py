@@ -82,11 +82,11 @@ def grouping(
     for name in dimensions:
         columns[name.lower()] = DIMENSIONS[name]
         texts |= {name.lower()} if name in _TEXT else set()
-    for place, key in enumerate(tags):
+    for position, key in enumerate(tags):
         if not storable(key):
             raise BadInputError("a tag key cannot hold that character")
-        columns[f"tag{place}"] = Column(None, f"""coalesce(tags ->> {params.bind(key, "text")}, '') COLLATE "C" """)
-        texts.add(f"tag{place}")
+        columns[f"tag{position}"] = Column(None, f"""coalesce(tags ->> {params.bind(key, "text")}, '') COLLATE "C" """)
+        texts.add(f"tag{position}")
     columns["currency"] = CURRENCY
     return Grouping(columns, frozenset(texts))
 
@@ -107,13 +107,13 @@ class CostStatement:
 
     def sql(self, reading: UsageRead, params: Params) -> str:
         """Columns: `kind` (ROW or TOTAL), the keys (null in totals), every sum of either, and the histogram."""
-        wanted = self._sums()
+        aliases = self._sums()
         union = UsageUnion(reading, self.grouping.columns, params)
-        part = union.sums({name: SUMS[name] for name in wanted if name != LATENCY})
-        ctes = [f"part AS ({part})", f"figure AS ({self._figure(wanted)})"]
-        if LATENCY in wanted:
+        part = union.sums({name: SUMS[name] for name in aliases if name != LATENCY})
+        ctes = [f"part AS ({part})", f"figure AS ({self._figure(aliases)})"]
+        if LATENCY in aliases:
             ctes.append(f"histogram AS ({union.histograms()})")
-        parts = [part for part in (self._rows(wanted, params), self._totals(wanted)) if part is not None]
+        parts = [part for part in (self._rows(aliases, params), self._totals(aliases)) if part is not None]
         return f"WITH {', '.join(ctes)}\n{' UNION ALL '.join(parts)}"
 
     def _sums(self) -> list[str]:
@@ -123,34 +123,34 @@ class CostStatement:
         asked |= {"calls", "amount"} if self.money_alone else {"calls"}
         return [name for name in (*SUMS, LATENCY) if name in asked]
 
-    def _figure(self, wanted: Iterable[str]) -> str:
+    def _figure(self, aliases: Iterable[str]) -> str:
         # Sums of calls that were completed under another key, such as a currency, are sums of none.
         keys, some = self.grouping.names, "sum(calls) <> 0" + (" OR sum(amount) <> 0" if self.money_alone else "")
-        return f"SELECT {self._keys_and_sums(keys, wanted)} FROM part GROUP BY {keys} HAVING {some}"  # noqa: S608
+        return f"SELECT {self._keys_and_sums(keys, aliases)} FROM part GROUP BY {keys} HAVING {some}"  # noqa: S608
 
-    def _keys_and_sums(self, keys: str, wanted: Iterable[str]) -> str:
-        return ", ".join([keys, *(f"sum({name}) AS {name}" for name in wanted if name != LATENCY)])
+    def _keys_and_sums(self, keys: str, aliases: Iterable[str]) -> str:
+        return ", ".join([keys, *(f"sum({name}) AS {name}" for name in aliases if name != LATENCY)])
 
-    def _rows(self, wanted: Sequence[str], params: Params) -> str | None:
+    def _rows(self, aliases: Sequence[str], params: Params) -> str | None:
         if self.row_sums is None:
             return None
         keys = self.grouping.names
-        sums = [name for name in wanted if name != LATENCY]
-        histogram = ", latency" if LATENCY in wanted else ""
-        join = f" LEFT JOIN ({_histogram(keys)}) AS histograms USING ({keys})" if LATENCY in wanted else ""
+        sums = [name for name in aliases if name != LATENCY]
+        histogram = ", latency" if LATENCY in aliases else ""
+        join = f" LEFT JOIN ({_histogram(keys)}) AS histograms USING ({keys})" if LATENCY in aliases else ""
         return (
             f"(SELECT {ROW} AS kind, {', '.join([keys, *sums])}{histogram} FROM figure{join} "  # noqa: S608
             f"ORDER BY {', '.join(self._order())} LIMIT {params.bind(self.limit, 'bigint')})"
         )
 
-    def _totals(self, wanted: Sequence[str]) -> str | None:
+    def _totals(self, aliases: Sequence[str]) -> str | None:
         if self.total_sums is None:
             return None
         nulls = ", ".join(_null(name, self.grouping) for name in self.grouping.columns if name != "currency")
         keys = f"{nulls}, currency" if nulls else "currency"
-        sums = [name for name in wanted if name != LATENCY]
-        total = f"SELECT {self._keys_and_sums('currency', wanted)} FROM figure GROUP BY currency"  # noqa: S608
-        histogram = ", latency" if LATENCY in wanted else ""
+        sums = [name for name in aliases if name != LATENCY]
+        total = f"SELECT {self._keys_and_sums('currency', aliases)} FROM figure GROUP BY currency"  # noqa: S608
+        histogram = ", latency" if LATENCY in aliases else ""
         join = f" LEFT JOIN ({_histogram('currency')}) AS histograms USING (currency)" if histogram else ""
         return (
             f"(SELECT {TOTAL} AS kind, {', '.join([keys, *sums])}{histogram} FROM ({total}) AS total{join} "  # noqa: S608

@@ -54,23 +54,23 @@ OVER_ALL_ACCOUNTS: Final = frozenset({OVERALL.day, OVERALL.quarter, OVERALL.seve
 
 
 def ranges(
-    tables: Tables, piece: UsageSegment, start: datetime, edges: Sequence[datetime], params: Params
+    tables: Tables, segment: UsageSegment, start: datetime, edges: Sequence[datetime], params: Params
 ) -> Iterator[tuple[str, str]]:
     """(table, condition on `bucket_at`) for the part of a rollup's piece from `start` on, cut at `edges`."""
-    if piece.store is Store.USAGE_DAY:
-        yield tables.day, _between(start, piece.end, params)
+    if segment.store is Store.USAGE_DAY:
+        yield tables.day, _between(start, segment.end, params)
         return
     grain = tables.grain
-    cut = {floor_to(edge, grain) for edge in (start, piece.end, *edges) if edge != floor_to(edge, grain)}
-    inside = sorted(place for place in cut if start < place + grain and place < piece.end)
+    cut = {floor_to(edge, grain) for edge in (start, segment.end, *edges) if edge != floor_to(edge, grain)}
+    inside = sorted(moment for moment in cut if start < moment + grain and moment < segment.end)
     if len(inside) > CUT_MAX:
-        yield tables.quarter, _between(start, piece.end, params)
+        yield tables.quarter, _between(start, segment.end, params)
         return
-    quarters = [place + number * _QUARTER for place in inside for number in range(grain // _QUARTER)]
-    quarters = [quarter for quarter in quarters if start <= quarter < piece.end]
+    quarters = [moment + number * _QUARTER for moment in inside for number in range(grain // _QUARTER)]
+    quarters = [quarter for quarter in quarters if start <= quarter < segment.end]
     if quarters:
         yield tables.quarter, f"bucket_at = ANY ({params.bind(tuple(quarters), 'timestamptz[]')})"
-    first, last = ceil_to(start, grain), floor_to(piece.end, grain)
+    first, last = ceil_to(start, grain), floor_to(segment.end, grain)
     if first < last:
         uncut = f" AND bucket_at <> ALL ({params.bind(tuple(inside), 'timestamptz[]')})" if inside else ""
         yield tables.several, f"{_between(first, last, params)}{uncut}"

@@ -8,14 +8,14 @@ from policies.policy import views
 from policies.policy.model import Store
 from service.access.authenticate import ForbiddenError
 from service.keyring.protocol import Keyring
-from service.query.filters.decomposition import question
+from service.query.filters.decomposition import decompose
 from service.query.filters.to_sql import UserTokens
 from service.query.model.catalog import CALLS
 from service.query.model.predicate import Predicate, TimeRange, fields_of, plain_users
 from service.query.model.scope import Scope
-from service.query.scan.ranges import accounts_asked, names_in_scope, scan_ranges_of, span_of
+from service.query.scan.ranges import matching_account_ids, names_in_scope, scan_ranges_of, time_range_of
 from service.query.scan.user_tokens import tokens_of
-from service.query.usage.plan import TierSpan, Windows, plan_usage
+from service.query.usage.plan import TierPeriod, Windows, plan_usage
 from service.query.usage.time_buckets import TimeBucket
 from service.query.usage.union_sql import UsageRead, rollups_answer
 from service.storage.control.accounts import Accounts
@@ -54,26 +54,26 @@ class UsageReader:
         filter needs what is gone.
         """
         self._refuse_filter(predicate)
-        asked = question(CALLS, predicate)
-        names = await names_in_scope(self.accounts, self.scope, asked)
-        accounts = accounts_asked(self.scope, names, asked)
-        wanted, rest = span_of(CALLS, asked), asked.rest
+        decomposed = decompose(CALLS, predicate)
+        names = await names_in_scope(self.accounts, self.scope, decomposed)
+        account_ids = matching_account_ids(self.scope, names, decomposed)
+        time_range, rest = time_range_of(CALLS, decomposed), decomposed.rest
         windows = Windows(
             self.scope.policy,
-            [TierSpan(*entry) for entry in self.accounts.tier_spans(accounts)],
+            [TierPeriod(*entry) for entry in self.accounts.tier_spans(account_ids)],
             self.now,
-            users=asked.by_user,
+            users=decomposed.by_user,
         )
         plan = plan_usage(
-            wanted,
+            time_range,
             windows,
             rollups=rollups and rollups_answer(rest),
             bucket=bucket,
             zone=zone,
             calls_at_most=calls_at_most,
         )
-        users = await self._users(rest, accounts, names.values(), TimeRange(plan.start, plan.end))
-        return UsageRead(plan, windows, self.scope.policy, accounts, names, rest, users, corrections_moved)
+        users = await self._users(rest, account_ids, names.values(), TimeRange(plan.start, plan.end))
+        return UsageRead(plan, windows, self.scope.policy, account_ids, names, rest, users, corrections_moved)
 
     def _refuse_filter(self, predicate: Predicate) -> None:
         governed = (CALLS.filters[field].governed_by for field in fields_of(predicate) if field in CALLS.filters)
@@ -84,14 +84,18 @@ class UsageReader:
             raise ForbiddenError("this key may not filter by a user's plain id")
 
     async def _users(
-        self, predicate: Predicate, asked: tuple[int, ...] | None, accounts: Collection[int], span: TimeRange
+        self,
+        predicate: Predicate,
+        account_ids: tuple[int, ...] | None,
+        known_ids: Collection[int],
+        time_range: TimeRange,
     ) -> dict[str, UserTokens]:
         users = set(plain_users(predicate))
         if not users:
             return {}
         assert self.keyring is not None, "a filter by a plain user id needs the keyring"
-        scan_ranges = scan_ranges_of(self.scope, self.accounts, asked, Store.CALL, self.now)
+        scan_ranges = scan_ranges_of(self.scope, self.accounts, account_ids, Store.CALL, self.now)
         return {
-            user: await tokens_of(self.keyring, self.scope.policy, user, scan_ranges, accounts, span, self.now)
+            user: await tokens_of(self.keyring, self.scope.policy, user, scan_ranges, known_ids, time_range, self.now)
             for user in users
         }

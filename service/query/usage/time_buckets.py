@@ -112,10 +112,10 @@ def _next_hour(tz: ZoneInfo, moment: datetime) -> datetime:
     if _offset(tz, edge) == offset:
         return edge
     change = _change(tz, moment, edge)
-    wall, wall_before = _local_seconds(change, _offset(tz, change)), _local_seconds(change - _SECOND, offset)
-    if wall % _HOUR == 0 or wall // _HOUR != wall_before // _HOUR:
+    local, local_before = _local_seconds(change, _offset(tz, change)), _local_seconds(change - _SECOND, offset)
+    if local % _HOUR == 0 or local // _HOUR != local_before // _HOUR:
         return change
-    return change + timedelta(seconds=_HOUR - wall % _HOUR)
+    return change + timedelta(seconds=_HOUR - local % _HOUR)
 
 
 def _change(tz: ZoneInfo, before: datetime, after: datetime) -> datetime:

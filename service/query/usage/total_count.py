@@ -16,7 +16,7 @@ from service.query.model.parameters import Params
 from service.query.records.page import ListRead
 from service.query.scan import statements
 from service.query.scan.ranges import FAR_FUTURE, FAR_PAST, ScanRange
-from service.query.usage.plan import Plan, TierSpan, Windows, pieces_of
+from service.query.usage.plan import Plan, TierPeriod, Windows, segments_of
 from service.query.usage.report_sql import CURRENCY, SUMS
 from service.query.usage.union_sql import UsageRead as UsageReading
 from service.query.usage.union_sql import UsageUnion, rollups_answer
@@ -34,7 +34,7 @@ async def count_rows(connection: Connection, reading: ListRead) -> int:
 
 def _one_by_one(reading: ListRead, scan_ranges: Sequence[ScanRange], params: Params) -> str:
     return statements.count(
-        reading.table, scan_ranges, reading.span, [reading.condition(params), *reading.only], params
+        reading.table, scan_ranges, reading.time_range, [reading.condition(params), *reading.only], params
     )
 
 
@@ -44,12 +44,12 @@ def _by_rollups(reading: ListRead, params: Params) -> str | None:
         return None
     cutoffs = {scan_range.tier: scan_range.cutoff for scan_range in reading.scan_ranges}
     usages = [_usage(reading, tier, cutoff) for tier, cutoff in sorted(cutoffs.items())]
-    if not all(usage.windows.holds(piece) for usage in usages for piece in usage.plan.pieces):
+    if not all(usage.windows.holds(segment) for usage in usages for segment in usage.plan.segments):
         return None
     counts = [_summed(usage, "calls", params) for usage in usages]
     if erased := _erased(reading):
-        numbers = erased[0].accounts
-        counts += [_summed(replace(usage, accounts=numbers), "-calls", params) for usage in usages]
+        account_ids = erased[0].accounts
+        counts += [_summed(replace(usage, accounts=account_ids), "-calls", params) for usage in usages]
         counts.append(f"SELECT ({_one_by_one(reading, erased, params)}) AS calls")
     return f"SELECT sum(calls)::bigint FROM ({' UNION ALL '.join(counts)}) AS counted"  # noqa: S608 - our own pieces
 
@@ -61,13 +61,13 @@ def _summed(usage: UsageReading, calls: str, params: Params) -> str:
 
 def _usage(reading: ListRead, tier: int, cutoff: datetime) -> UsageReading:
     """The usage of one tier from its own cut-off on."""
-    start, end = max(reading.span.start or cutoff, cutoff), reading.span.end or FAR_FUTURE
+    start, end = max(reading.time_range.start or cutoff, cutoff), reading.time_range.end or FAR_FUTURE
     scope = reading.scope
     return UsageReading(
-        Plan(pieces_of(start, end), start, end),
-        Windows(scope.policy, [TierSpan(tier, FAR_PAST, None)], reading.now),
+        Plan(segments_of(start, end), start, end),
+        Windows(scope.policy, [TierPeriod(tier, FAR_PAST, None)], reading.now),
         scope.policy,
-        reading.asked,
+        reading.account_ids,
         reading.names,
         reading.predicate,
         {},
@@ -76,7 +76,7 @@ def _usage(reading: ListRead, tier: int, cutoff: datetime) -> UsageReading:
 
 def _erased(reading: ListRead) -> list[ScanRange]:
     """Where calls of erased accounts can be, as far as they are asked for."""
-    asked = reading.asked
-    numbers = sorted(number for number in reading.erased if asked is None or number in asked)
+    account_ids = reading.account_ids
+    erased_ids = sorted(account_id for account_id in reading.erased if account_ids is None or account_id in account_ids)
     tiers = {scan_range.tier: scan_range for scan_range in reading.scan_ranges}
-    return [scan_range._replace(accounts=tuple(numbers)) for scan_range in tiers.values()] if numbers else []
+    return [scan_range._replace(accounts=tuple(erased_ids)) for scan_range in tiers.values()] if erased_ids else []

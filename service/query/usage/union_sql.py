@@ -143,8 +143,8 @@ class UsageUnion:
             """The statement that sums the rows of one table by the group's keys."""
             keys = ", ".join(f"{column.over(table)} AS {alias}" for alias, column in self._keys.items())
             sums = "".join(f", sum({column.over(table)}) AS {alias}" for alias, column in columns.items())
-            places = ", ".join(str(place + 1) for place in range(len(self._keys)))
-            return f"SELECT {keys}{sums} FROM {table} WHERE {condition} GROUP BY {places}"  # noqa: S608 - our own names
+            positions = ", ".join(str(position + 1) for position in range(len(self._keys)))
+            return f"SELECT {keys}{sums} FROM {table} WHERE {condition} GROUP BY {positions}"  # noqa: S608 - our own names
 
         moved = self._moved() if self._reading.corrections_moved else ()
         return self._union(select, self._tables((*self._keys.values(), *columns.values())), moved)
@@ -168,8 +168,8 @@ class UsageUnion:
             sketched = "sum(calledger_latency_sketch(bin, entries)) AS latency"
             return f"SELECT {names}, {sketched} FROM ({added}) AS added GROUP BY {names}"  # noqa: S608
 
-        whole = self._reading.overall and all(column.overall for column in self._keys.values())
-        return self._union(select, overall.OVERALL if whole else None)
+        from_overall = self._reading.overall and all(column.overall for column in self._keys.values())
+        return self._union(select, overall.OVERALL if from_overall else None)
 
     def _tables(self, columns: Sequence[Column]) -> overall.Tables | None:
         """Sums that have these columns, and can tell which calls match; None: the rollups must."""
@@ -183,31 +183,31 @@ class UsageUnion:
         return "\nUNION ALL\n".join(branches or [select("call", "false")])
 
     def _stores(self) -> Iterator[tuple[str, str]]:
-        for piece in self._reading.plan.pieces:
-            for tier, start in self._reading.windows.tiers(piece):
-                yield self._stored(piece, tier, start)
+        for segment in self._reading.plan.segments:
+            for tier, start in self._reading.windows.tiers(segment):
+                yield self._stored(segment, tier, start)
 
-    def _stored(self, piece: UsageSegment, tier: int, start: datetime) -> tuple[str, str]:
-        table, time = piece.store.value, "started_at" if piece.store is Store.CALL else "bucket_at"
-        return table, self._condition(table, tier, self._range(time, start, piece.end))
+    def _stored(self, segment: UsageSegment, tier: int, start: datetime) -> tuple[str, str]:
+        table, time = segment.store.value, "started_at" if segment.store is Store.CALL else "bucket_at"
+        return table, self._condition(table, tier, self._range(time, start, segment.end))
 
     def _sums(self, tables: overall.Tables) -> Iterator[tuple[str, str]]:
         plan = self._reading.plan
-        for piece in plan.pieces:
-            for tier, start in self._reading.windows.tiers(piece):
-                if piece.store is Store.CALL:
-                    yield self._stored(piece, tier, start)
+        for segment in plan.segments:
+            for tier, start in self._reading.windows.tiers(segment):
+                if segment.store is Store.CALL:
+                    yield self._stored(segment, tier, start)
                     continue
-                for table, times in overall.ranges(tables, piece, start, plan.edges or (), self._params):
+                for table, times in overall.ranges(tables, segment, start, plan.edges or (), self._params):
                     yield table, self._condition(table, tier, times)
 
     def _deltas(self) -> Iterator[tuple[str, str]]:
         """One branch a tier: the table has no index, and is read once whatever the ranges."""
         ranges: dict[int, list[str]] = {}
-        for piece in self._reading.plan.pieces:
-            if piece.store is not Store.CALL:
-                for tier, start in self._reading.windows.tiers(piece):
-                    ranges.setdefault(tier, []).append(f"({self._range('bucket_at', start, piece.end)})")
+        for segment in self._reading.plan.segments:
+            if segment.store is not Store.CALL:
+                for tier, start in self._reading.windows.tiers(segment):
+                    ranges.setdefault(tier, []).append(f"({self._range('bucket_at', start, segment.end)})")
         for tier, alternatives in ranges.items():
             yield "usage_delta", self._condition("usage_delta", tier, f"({' OR '.join(alternatives)})")
 
@@ -224,7 +224,7 @@ class UsageUnion:
     def _where(self, table: str, tier: int) -> str:
         reading = self._reading
         readable = readable_cutoff(reading.policy, tier, DataClass.PERSONAL, Store.CALL, reading.windows.now)
-        branch = Branch(tier, readable, reading.names, reading.users)
+        branch = Branch(tier, readable, reading.names, reading.users, reading.policy.tag_keys)
         return Where(CALL_FILTERS if table == "call" else ROLLUP_FILTERS, self._params, branch).render(
             reading.predicate
         )

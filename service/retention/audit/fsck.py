@@ -16,6 +16,7 @@ from service.query.usage.consistency import UsageDifference, check_usage
 from service.query.usage.correction_check import check_corrections
 from service.retention.audit.fsck_catalogue import (
     check_catalogue,
+    check_definitions,
     check_history,
     check_ledger_columns,
     check_ledger_mirror,
@@ -230,6 +231,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "record": _of("record", check_record),
     **{what: _of(what, check_of(what)) for what in COMPARED},
     "row security": _of("row security", check_catalogue),
+    "catalogue": _of("catalogue", check_definitions),
     "history": _of("history", check_history),
     "columns": _of("columns", check_ledger_columns),
     "notes": _of("notes", check_ledger_notes),

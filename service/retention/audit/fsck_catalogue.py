@@ -1,4 +1,6 @@
-"""The catalogue (row-level security, triggers, roles), and what lies beside the ledger (columns, notes, mirror)."""
+"""The catalogue, and what lies beside the ledger: row-level security, triggers, definitions, roles; columns, notes and
+the mirror.
+"""
 
 from datetime import datetime
 from typing import Final
@@ -7,10 +9,11 @@ from service.ledger import Ledger, check_columns, check_mirror, check_notes, his
 from service.retention.context import RetentionContext
 from service.storage.connection import Connection
 from service.storage.schema import row_security
+from service.storage.schema.catalogue import catalogue_differences, expected_tables
+from service.storage.schema.surroundings import surroundings_differences
 
 Result = tuple[list[str], str]
 
-_ROLES: Final = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND (rolsuper OR rolbypassrls) ORDER BY 1"
 _TRIGGERS: Final = """
     SELECT c.relname AS table, t.tgname AS name, t.tgenabled::text AS state, p.prosrc AS body
     FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_proc AS p ON p.oid = t.tgfoid
@@ -21,17 +24,11 @@ _APPEND_ONLY: Final = ("ledger_entry", "ledger_checkpoint")
 
 
 async def check_catalogue(context: RetentionContext, _: datetime) -> Result:
-    """Row-level security, its policies, privileges, roles and triggers are what the code says."""
+    """Row-level security, its policies, privileges and triggers are what the code says."""
     async with context.owner.acquire() as connection:
         wrong = [gap.description for gap in await row_security.gaps(connection)]
-        wrong += await _roles(connection)
         wrong += await _triggers(connection)
-    return wrong, "policies, privileges, roles and triggers are as they were made"
-
-
-async def _roles(connection: Connection) -> list[str]:
-    rows = await connection.fetch(_ROLES, list(row_security.ROLES))
-    return [f"the role `{row['rolname']}` passes by row-level security" for row in rows]
+    return wrong, "policies, privileges and triggers are as they were made"
 
 
 async def _triggers(connection: Connection) -> list[str]:
@@ -48,6 +45,15 @@ async def _triggers(connection: Connection) -> list[str]:
         elif "RAISE EXCEPTION" not in row["body"]:
             wrong.append(f"the trigger `append_only` of `{table}` no longer refuses changes")
     return wrong
+
+
+async def check_definitions(context: RetentionContext, _: datetime) -> Result:
+    """Tables, columns, constraints, indexes, rules and functions are as the migrations made them; nobody else has a
+    hand in them, and no copy of them goes elsewhere."""
+    async with context.owner.acquire() as connection:
+        wrong = await catalogue_differences(connection)
+        wrong += await surroundings_differences(connection, list(expected_tables()))
+    return wrong, "tables, indexes, rules, functions and roles are as they were made"
 
 
 async def check_ledger_columns(context: RetentionContext, _: datetime) -> Result:

@@ -4,14 +4,24 @@ from typing import Final
 
 from service.errors import CalledgerError
 from service.logs import get_logger
-from service.retention.audit.fsck_catalogue import check_catalogue, check_history, check_ledger_columns
+from service.retention.audit.fsck_catalogue import (
+    check_catalogue,
+    check_definitions,
+    check_history,
+    check_ledger_columns,
+)
 from service.retention.audit.record_check import differences
 from service.retention.context import RetentionContext
 from service.retention.purge.detached import described, detached_partitions
 
 log = get_logger()
 
-_CHECKS: Final = {"row security": check_catalogue, "history": check_history, "columns": check_ledger_columns}
+_CHECKS: Final = {
+    "row security": check_catalogue,
+    "catalogue": check_definitions,
+    "history": check_history,
+    "columns": check_ledger_columns,
+}
 
 
 async def say_differences(context: RetentionContext) -> None:
