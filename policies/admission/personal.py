@@ -121,13 +121,12 @@ class PersonalTexts:
         if not persons:
             return
         removed = admitted.removed
-        own = frozenset(self._texts)
-        if "api_key" not in own:
+        if "api_key" not in self._texts:
             admitted.api_key = without_persons(admitted.api_key, persons, "api_key", removed)
-        admitted.tags = {
-            key: value if self._tags else without_persons(value, persons, "tag", removed) or ""
-            for key, value in admitted.tags.items()
-        }
+        if not self._tags:
+            admitted.tags = {
+                key: without_persons(value, persons, "tag", removed) or "" for key, value in admitted.tags.items()
+            }
         if admitted.attributes is not None:
             self._hide_more(admitted.attributes, persons, removed)
 
