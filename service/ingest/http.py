@@ -1,8 +1,9 @@
-"""The HTTP side of ingest: who may report, the body, and the answer with a verdict for each row."""
+"""The HTTP side of ingest: who may report, the body, bounded before and after gzip, and a verdict for each row."""
 
 import asyncio
+import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +14,6 @@ from policies import Report, Role, Source
 from service.access.authenticate import Authenticator, ForbiddenError, UnauthenticatedError
 from service.access.principal import Principal
 from service.errors import CalledgerError, ServiceError
-from service.ingest.body import read_body
 from service.ingest.errors import CUT_OFF, DATABASE_FAULTS, BodyError, BodyTooLargeError, EncodingError, QueueFullError
 from service.ingest.formats.litellm.adapter import litellm_reader
 from service.ingest.formats.native.reader import native_reader
@@ -26,7 +26,7 @@ from service.ingest.results import RowResult, Status
 from service.storage.errors import DatabaseUnavailableError
 
 RETRY_AFTER_S: Final = 2
-_SLICE_ROWS: Final = 2000
+_CHUNK_RESULTS: Final = 2000
 _MAY_REPORT: Final = frozenset({Role.INGEST, Role.ADMIN})
 
 Reader = Callable[[Row], Report | Rejection]
@@ -53,11 +53,11 @@ def routes(
     writer: Writer, authenticator: Authenticator, refusals: RefusalLog, *, max_body_bytes: int
 ) -> list[web.RouteDef]:
     """A POST route for each format. The server must not decode bodies by itself (`auto_decompress=False`)."""
-    desk = Desk(writer, authenticator, refusals, max_body_bytes)
-    return [web.post(form.path, desk.handler(form)) for form in FORMATS]
+    handlers = ReportHandlers(writer, authenticator, refusals, max_body_bytes)
+    return [web.post(form.path, handlers.handler(form)) for form in FORMATS]
 
 
-class Desk:
+class ReportHandlers:
     """Where reports come in. What is not stored is counted, whoever sent it."""
 
     def __init__(self, writer: Writer, authenticator: Authenticator, refusals: RefusalLog, max_body_bytes: int) -> None:
@@ -91,9 +91,10 @@ class Desk:
             raise ForbiddenError("reporting calls needs a key of the role `ingest` or `admin`")
         body = await read_body(request, max_bytes=self._max_body_bytes)
         texts = await in_turns(splitting(body))
-        verdicts = await self._writer.submit(texts, form.reader(body), principal, source=form.source)
-        await self._refusals.refuse_rows(form.source, principal, verdicts)
-        return web.Response(body=await answer(verdicts), content_type="application/json")
+        row_results = await self._writer.submit(texts, form.reader(body), principal, source=form.source)
+        if any(row_result.code is not None for row_result in row_results):
+            await self._refusals.refuse_rows(form.source, principal, row_results)
+        return web.Response(body=await answer(row_results), content_type="application/json")
 
     async def _principal(self, request: web.Request) -> Principal:
         try:
@@ -106,24 +107,24 @@ class Desk:
         self._refusals.refuse_request(form.source, principal, reason, bytes=request.content_length)
 
 
-async def answer(verdicts: Sequence[RowResult]) -> bytes:
+async def answer(row_results: Sequence[RowResult]) -> bytes:
     """The body of a 200: counts, why rows were refused, the fields that were left out, and a result for each row.
 
     Made in slices: there may be half a million rows.
     """
     statuses, dropped, refused = Counter[Status](), Counter[str](), Counter[str]()
     results: list[bytes] = []
-    for at in range(0, len(verdicts), _SLICE_ROWS):
+    for at in range(0, len(row_results), _CHUNK_RESULTS):
         if at:
             await asyncio.sleep(0)
-        some = verdicts[at : at + _SLICE_ROWS]
-        statuses.update(verdict.status for verdict in some)
-        for verdict in some:
-            if verdict.dropped:
-                dropped.update(verdict.dropped)
-            if verdict.code is not None:
-                refused[verdict.code.value] += 1
-        results.append(orjson.dumps([_result(at + index, verdict) for index, verdict in enumerate(some)])[1:-1])
+        some = row_results[at : at + _CHUNK_RESULTS]
+        statuses.update(row_result.status for row_result in some)
+        for row_result in some:
+            if row_result.dropped:
+                dropped.update(row_result.dropped)
+            if row_result.code is not None:
+                refused[row_result.code.value] += 1
+        results.append(orjson.dumps([_result(at + index, row_result) for index, row_result in enumerate(some)])[1:-1])
     head = {
         "accepted": statuses[Status.ACCEPTED],
         "completed": statuses[Status.COMPLETED],
@@ -136,8 +137,8 @@ async def answer(verdicts: Sequence[RowResult]) -> bytes:
     return b"".join([orjson.dumps(head)[:-1], b',"results":[', b",".join(results), b"]}"])
 
 
-def _result(index: int, verdict: RowResult) -> dict[str, Any]:
-    status, id_, reason, _, warnings, code = verdict
+def _result(index: int, row_result: RowResult) -> dict[str, Any]:
+    status, id_, reason, _, warnings, code = row_result
     result: dict[str, Any] = {"index": index, "status": status}
     if id_ is not None:
         result["id"] = id_
@@ -179,3 +180,97 @@ def _status_of(error: CalledgerError) -> tuple[int, str]:
 
 def _json(value: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     return web.Response(body=orjson.dumps(value), status=status, headers=headers, content_type="application/json")
+
+
+RATIO_MAX: Final = 20
+"""How much larger than what was sent a body may become, beyond `RATIO_FREE_BYTES`."""
+RATIO_FREE_BYTES: Final = 2**20
+_GZIP: Final = zlib.MAX_WBITS | 16
+_STEP_BYTES: Final = 2**18
+
+
+async def read_body(request: web.Request, *, max_bytes: int) -> bytes:
+    """The plain bytes of the request's body.
+
+    The server must hand over the body as it was sent (`auto_decompress=False`). Raises BodyTooLargeError above
+    `max_bytes` before or after gzip, or when gzip blows it up more than 20 times; EncodingError for any other
+    encoding; BodyError for broken gzip.
+    """
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip", ""):
+        raise EncodingError
+    if (request.content_length or 0) > max_bytes:
+        raise BodyTooLargeError(_too_large(max_bytes))
+    chunks = request.content.iter_any()
+    if encoding.endswith("gzip"):
+        return await _gunzip(chunks, max_bytes)
+    return await _plain(chunks, max_bytes)
+
+
+async def _plain(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > max_bytes:
+            raise BodyTooLargeError(_too_large(max_bytes))
+    return bytes(body)
+
+
+async def _gunzip(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
+    gunzip = Gunzip(max_bytes)
+    async for chunk in chunks:
+        gunzip.feed(chunk)
+    return gunzip.finish()
+
+
+class Gunzip:
+    """One member of gzip (RFC 1952), decoded as it comes, never further than its bounds.
+
+    More members are refused: decoding many small ones costs time that grows with their square (CVE-2026-128131).
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._received_bytes = 0
+        self._plain = bytearray()
+        self._decoder = zlib.decompressobj(_GZIP)
+
+    def feed(self, chunk: bytes) -> None:
+        """Decode what arrived. Raises BodyTooLargeError or BodyError as soon as it is certain."""
+        self._received_bytes += len(chunk)
+        if self._received_bytes > self._max_bytes:
+            raise BodyTooLargeError(_too_large(self._max_bytes))
+        while True:
+            try:
+                plain = self._decoder.decompress(chunk, _STEP_BYTES)
+            except zlib.error:
+                raise BodyError("the body is not valid gzip") from None
+            self._plain += plain
+            self._check_size()
+            if self._decoder.unused_data:
+                raise BodyError("the body is more than one gzip member: compress it in one piece")
+            chunk = self._decoder.unconsumed_tail
+            # A full step may leave output behind although all input is used up.
+            if not chunk and len(plain) < _STEP_BYTES:
+                return
+
+    def finish(self) -> bytes:
+        """The whole plain body; BodyError when its end is missing."""
+        if not self._decoder.eof:
+            raise BodyError("the body is not valid gzip: its end is missing")
+        return bytes(self._plain)
+
+    def _check_size(self) -> None:
+        if len(self._plain) > self._max_bytes:
+            raise BodyTooLargeError(_too_large(self._max_bytes))
+        if len(self._plain) > max(RATIO_FREE_BYTES, RATIO_MAX * self._received_bytes):
+            raise BodyTooLargeError(
+                f"gzip makes the body more than {RATIO_MAX} times smaller: send fewer calls at a time"
+            )
+
+
+def _too_large(max_bytes: int) -> str:
+    return (
+        f"the body is larger than {max_bytes} bytes, and nothing of it was stored: send fewer calls at a time "
+        "(LiteLLM: set `DEFAULT_BATCH_SIZE` lower in its environment), or set `CALLEDGER_MAX_BODY_BYTES` higher here"
+    )

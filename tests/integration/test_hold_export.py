@@ -15,9 +15,9 @@ from policies.policy.model import DataClass
 from service.access.authenticate import Authenticator
 from service.commands.evidence.ledger import write_lines
 from service.export import held_rows
-from service.ledger import LedgerKeeper, LedgerKind
+from service.ledger import LedgerKind, LedgerPublisher
 from service.retention.errors import HoldError
-from service.retention.holds.holds import RecordedHold, get_hold, lift_hold
+from service.retention.holds.holds import StoredHold, get_hold, lift_hold
 from service.runtime.runtime import Runtime
 from service.settings import Settings
 from service.storage.ids import encode_call_id
@@ -32,14 +32,14 @@ async def steward(any_database_url: str, tmp_path: Path) -> AsyncIterator[Stewar
 
 
 async def exported(
-    steward: Steward, hold: RecordedHold, folder: Path, *, reveal: bool = False, reason: str | None = None
+    steward: Steward, hold: StoredHold, folder: Path, *, reveal: bool = False, reason: str | None = None
 ) -> list[dict[str, Any]]:
     """The rows of the file, read back."""
     retention, file = steward.retention, folder / "case.ndjson"
     runtime = Runtime(
         Settings(data=folder), retention.database, retention.accounts, steward.ingest.applied, retention.keyring,
         retention.partitions,
-        Authenticator(b""), steward.ledger, await LedgerKeeper.start(steward.ledger, folder),
+        Authenticator(b""), steward.ledger, await LedgerPublisher.start(steward.ledger, folder),
     )  # fmt: skip
     async with (
         retention.owner.acquire() as connection,
@@ -52,7 +52,7 @@ async def exported(
     return found
 
 
-async def filled(steward: Steward, *classes: DataClass) -> RecordedHold:
+async def filled(steward: Steward, *classes: DataClass) -> StoredHold:
     """A purged ledger with a hold on one account."""
     error = {"type": "E", "code": "429", "message": f"call {PERSON} for more quota", "parameters": {"temperature": 0.5}}
     await steward.report(

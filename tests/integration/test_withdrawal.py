@@ -44,7 +44,7 @@ async def fold(steward: Steward) -> None:
     partitions, policy = steward.retention.partitions, steward.retention.policy
     await Compaction(
         steward.ingest.database.owner, ensure=lambda needs: partitions.ensure(policy(), list(needs))
-    ).fold_all()
+    ).compact_all()
 
 
 async def fill(steward: Steward) -> None:

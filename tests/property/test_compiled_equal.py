@@ -3,7 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +24,7 @@ from policies.policy.model import Policy, Role, View
 from service.api.execution.errors import NULL_INPUT
 from service.api.schema import sdl
 from service.query.model.scope import Scope
+from service.storage.ids import call_uuid
 
 DETAILS = ErrorDetails(
     ("limit for ", ("email", "canary@example.org"), ' "ä" \\ 😀 \u2028'),
@@ -87,7 +88,28 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
         now = await shelf.now()
         hours = [*range(12), *range(12), 40, 41, 300, 301, 29 * 24, 31 * 24, 399 * 24]
         await shelf.put(_call(index, now - timedelta(hours=hour, minutes=1)) for index, hour in enumerate(hours))
+        hour = now.replace(minute=0) - timedelta(hours=1)
+        corrected = [replace(_call(100 + index, hour), source_id=f"corrected{index}") for index in range(3)]
+        await shelf.put(corrected)
+        await shelf.put([await _correction(shelf, corrected[index % 2], index, now) for index in range(3)])
         yield shelf
+
+
+async def _correction(shelf: Shelf, call: StoredCall, index: int, now: datetime) -> StoredCall:
+    """One of a call, with an amount."""
+    number = await shelf.accounts.find(call.account)
+    assert number is not None
+    return replace(
+        _call(200 + index, call.started_at),
+        account=call.account,
+        source_id=f"correction{index}",
+        error=None,
+        amount=Decimal("-0.0012"),
+        currency="USD",
+        amount_source=1,
+        correction_of=call_uuid(number, "native", call.source_id, call.started_at),
+        corrected_at=now,
+    )
 
 
 def _policies(shelf: Shelf) -> list[Policy]:

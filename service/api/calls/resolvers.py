@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 import strawberry
 
 from service.api.calls.filters import to_predicate
-from service.api.calls.mapping import Mapper
+from service.api.calls.objects import groups_of, objects_of
 from service.api.execution.context import Context
 from service.api.types.calls import Call, CallError, ErrorGroup
 from service.api.types.connections import CountedConnection, Edge, PageInfo
@@ -94,7 +94,7 @@ async def resolve_calls(
     tree, context = tree_of(info), info.context
     request = to_request(filter_, order_by, slicing)
     page = await context.reader.page(context.scope, CALLS, request, page_selection(tree))
-    nodes = await Mapper(context.reader, context.scope).calls(page.rows, row_selection(tree))
+    nodes = await objects_of(CALLS, page.rows, row_selection(tree), context.reader, context.scope)
     _note(info, page.rows)
     return CountedConnection(
         nodes=nodes,
@@ -111,7 +111,7 @@ async def resolve_errors(
     tree, context = tree_of(info), info.context
     request = to_request(filter_, order_by, slicing)
     page = await context.reader.page(context.scope, ERRORS, request, page_selection(tree))
-    nodes = await Mapper(context.reader, context.scope).errors(page.rows, row_selection(tree))
+    nodes = await objects_of(ERRORS, page.rows, row_selection(tree), context.reader, context.scope)
     _note(info, page.rows)
     return CountedConnection(
         nodes=nodes,
@@ -135,7 +135,7 @@ async def resolve_error_groups(
     )
     selection = row_selection(tree)
     page = await context.reader.groups(context.scope, request, selection, total="totalCount" in tree)
-    nodes = await Mapper(context.reader, context.scope).groups(page)
+    nodes = await groups_of(page, context.reader, context.scope)
     _note(info, page.rows)
     return CountedConnection(
         nodes=nodes,

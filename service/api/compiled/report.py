@@ -11,7 +11,7 @@ from service.api.execution.context import Context
 from service.api.usage.costs import to_request, usage_reader
 from service.query.authorization.selection_set import Tree
 from service.query.model.scope import Scope
-from service.query.rendering.field_expressions import moment_texts
+from service.query.rendering.functions import moment_texts
 from service.query.rendering.report_renderer import FiguresLoop, Surroundings
 from service.query.rendering.row_renderer import SelectedField, Shape, UnsupportedOperationError
 from service.query.usage.report import CostRequest, Coverage, read_records
@@ -60,7 +60,7 @@ def report(key: str, nodes: Sequence[FieldNode], shape: Shape, tree: Tree, scope
     if not {entry.field for entry in shape.entries} <= _REPORT:
         raise UnsupportedOperationError
     figures = [(entry.key, entry.nested) for entry in shape.entries if entry.field in ("rows", "totals")]
-    loops = {name: FiguresLoop(below, scope) for name, below in figures if below is not None}
+    loops = {name: FiguresLoop(nested, scope) for name, nested in figures if nested is not None}
     return Report(key, nodes, shape, tree, loops)
 
 

@@ -211,7 +211,7 @@ def decode_id(kind: str, text: str) -> UUID | None:
     return id_ if encode_id(kind, id_) == text else None
 
 
-def hold_node(hold: holds.RecordedHold, account: str) -> Hold:
+def hold_node(hold: holds.StoredHold, account: str) -> Hold:
     """The stored hold as the schema shows it; `account` is its account's name."""
     scope = HoldScope(
         account=account,
@@ -277,7 +277,7 @@ def purge_node(retention: RetentionContext, run: runs.Run) -> PurgeRun:
     )
 
 
-def erasure_node(erasure: erasures.RecordedErasure, account: str) -> Erasure:
+def erasure_node(erasure: erasures.StoredErasure, account: str) -> Erasure:
     """The stored erasure as the schema shows it; `account` is its account's name."""
     return Erasure(
         id=encode_id("erasure", erasure.id),

@@ -221,7 +221,7 @@ def _figures(asked: Mapping[str, object]) -> frozenset[str]:
 
 def report(found: query.Costs, request: query.CostRequest, scope: Scope) -> CostReport:
     """What was read, as the role may see it."""
-    rows, totals = _Shower(scope, "CostRow"), _Shower(scope, "CostFigures")
+    rows, totals = _FigureView(scope, "CostRow"), _FigureView(scope, "CostFigures")
     return CostReport(
         rows=[
             CostRow(key=_key(row.key, request, scope), **rows.values(row.figures, request.row_figures))
@@ -239,7 +239,8 @@ def _key(key: query.GroupKey, request: query.CostRequest, scope: Scope) -> CostK
     values: dict[str, Any] = {name.lower(): value for name, value in key.values.items()}
     if "status" in values:
         values["status"] = CallStatus[values["status"]]
-    tags = None if key.tags is None else [Tag(key=name, value=key.tags[name]) for name in request.tags]
+    tag: Any = Tag  # what it takes is in the table of fields
+    tags = None if key.tags is None else [tag(key=name, value=key.tags[name]) for name in request.tags]
     currency = _currency(key.currency, scope, "CostKey.currency")
     return CostKey(currency=currency, tags=tags, bucket_start=key.bucket_start, bucket_end=key.bucket_end, **values)
 
@@ -252,7 +253,7 @@ def _currency(currency: str | None, scope: Scope, field: str) -> str | None:
     return views.masked_text(scope.policy, field) if seen is View.MASKED else None
 
 
-class _Shower:
+class _FigureView:
     """Works figures out for one role and type; what is masked or denied is null."""
 
     def __init__(self, scope: Scope, type_: str) -> None:

@@ -15,7 +15,7 @@ from service.commands.evidence.ledger import write_lines
 from service.commands.options import Data, noun
 from service.errors import RequestError
 from service.export import HeldRows, held_rows
-from service.retention.holds.holds import HOLDABLE, HoldScope, RecordedHold, get_hold, lift_hold, page_holds, place_hold
+from service.retention.holds.holds import HOLDABLE, HoldScope, StoredHold, get_hold, lift_hold, page_holds, place_hold
 
 app = noun("Keep rows past their window for a legal case, and let go of them.")
 _LISTED_MAX = 200
@@ -49,7 +49,8 @@ def place(
     """
     scope = HoldScope(account, since, until, model, api_key, tuple(call) if call else None)
 
-    async def work() -> RecordedHold:
+    async def work() -> StoredHold:
+        """Place the hold."""
         async with quiet_runtime(data) as runtime:
             return await place_hold(
                 runtime.retention,
@@ -78,7 +79,8 @@ def lift(
     """
     id_ = _id(hold_id)
 
-    async def work() -> RecordedHold:
+    async def work() -> StoredHold:
+        """Lift the hold."""
         async with quiet_runtime(data) as runtime:
             return (await lift_hold(runtime.retention, id_, reason=reason, actor="cli"))[0]
 
@@ -93,11 +95,11 @@ def export(
     reason: Annotated[str | None, typer.Option(help="Why; kept beside the ledger, not in it.")] = None,
     data: Data = None,
 ) -> None:
-    """Write the copies that a hold keeps, for the owner of its case: one JSON object a line, calls and then errors.
+    """Write the copies that a hold keeps, for the owner of its case: one JSON object per line, calls and then errors.
 
     What rules found in an error's text stays `[redacted:rule]`, unless --reveal.
     The ledger says that they were exported, and how many, before the first is read.
-    What neither a purge nor an erasure has come to is not copied: it is within its window, and in `calledger export`.
+    Rows within their window are not copied yet, and are in `calledger export`.
 
     \b
     Example: calledger hold export hold_... case-17.ndjson --reveal --reason "disclosure order of 12 May"
@@ -136,7 +138,7 @@ def _id(text: str) -> UUID:
 def list_holds(data: Data = None) -> None:
     """List the newest 200 holds, lifted ones included.
 
-    A table on a terminal; in a pipe a line a hold, tab-separated: id, name, owner, account, classes, placed, ends,
+    A table on a terminal; in a pipe one line per hold, tab-separated: id, name, owner, account, classes, placed, ends,
     copies, state.
 
     \b

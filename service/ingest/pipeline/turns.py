@@ -1,22 +1,28 @@
-"""The event loop's time, shared: what takes long is done in slices, and what takes long in one piece, in a thread."""
+"""The event loop's time and the writer's, shared, so that nobody waits for all of what another client brought.
+
+What takes long is done in slices, and what takes long in one piece, in a thread. `JobQueue` holds what waits for the
+writer, and says which of it one commit stores.
+"""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from time import perf_counter as _clock
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 from policies import Report
 from policies.admission.report import ErrorReport
-from service.aside import Aside
-from service.ingest.formats.split import Rejection
+from service.ingest.formats.split import Rejection, Row
+from service.ingest.pipeline.long_rows import LongRows, Read, is_long
+from service.ingest.preparation.preparation import Prepared
 
-SLICE_S: Final = 0.002
+TURN_S: Final = 0.002
 """How long one request works before others get their turn."""
-
-LONG_TEXT_BYTES: Final = 2**16
-"""Rows of this size on are read in the thread."""
 
 ERROR_CHARS_MAX: Final = 2**16
 """Error text that one request stores at a time."""
@@ -40,7 +46,7 @@ class Turn:
     __slots__ = ("until",)
 
     def __init__(self) -> None:
-        self.until = _clock() + SLICE_S
+        self.until = _clock() + TURN_S
 
     @property
     def is_over(self) -> bool:
@@ -56,7 +62,7 @@ class Turn:
             lane = _lanes[loop] = asyncio.Lock()
         await lane.acquire()
         loop.call_soon(lane.release)
-        self.until = _clock() + SLICE_S
+        self.until = _clock() + TURN_S
 
 
 async def in_parts(
@@ -64,21 +70,20 @@ async def in_parts(
     work: Callable[[_Item], "Report | Rejection"],
     size: int,
     *,
-    aside: Aside,
-    size_of: Callable[[_Item], int],
+    long_rows: LongRows,
 ) -> AsyncIterator[list["Report | Rejection"]]:
     """`work(item)` of all items, in order, in lists made as they are asked for: at most `size`, and few long errors.
 
-    What one request stores at a time, others wait for. `size_of`: bytes of an item that is still to be read.
+    What one request stores at a time, others wait for.
     """
     remaining = iter(items)
     made: list[Report | Rejection] = []
     turn, chars = Turn(), 0
     while few := list(islice(remaining, min(_FEW_ITEMS, size - len(made)))):
         # Many at a time where they are small: to look at clock and size after each would take a tenth of the work.
-        for some in [few] if sum(map(size_of, few)) <= _FEW_BYTES else [[item] for item in few]:
-            is_long = size_of(some[0]) > LONG_TEXT_BYTES
-            rows = [await aside.run(work, some[0])] if is_long else list(map(work, some))
+        for some in [few] if _bytes_of(few) <= _FEW_BYTES else [[item] for item in few]:
+            first = some[0]
+            rows = [await long_rows.read(cast("Read", work), first)] if is_long(first) else list(map(work, some))
             made += rows
             chars += sum([error_chars(row.error) for row in rows if isinstance(row, Report) and row.error is not None])
             if len(made) == size or chars > ERROR_CHARS_MAX:
@@ -88,6 +93,11 @@ async def in_parts(
                 await turn.next()
     if made:
         yield made
+
+
+def _bytes_of(items: Sequence[object]) -> int:
+    """How many bytes are still to be read; 0 for rows that were read before."""
+    return sum(map(len, cast("Sequence[Row]", items))) if isinstance(items[0], bytes | msgspec.Raw) else 0
 
 
 def error_chars(error: ErrorReport) -> int:
@@ -125,3 +135,60 @@ async def in_turns(steps: Generator[None, None, _Made]) -> _Made:
             return made
         if turn.is_over:
             await turn.next()
+
+
+BATCH_ERROR_CHARS: Final = 2**17
+"""Error text that one commit stores with its first job: a kibibyte of it takes the database as long as some calls."""
+
+SMALL_ROWS: Final = 50
+SMALL_CHARS: Final = 2**13
+_SMALL_ROWS_MAX: Final = 500
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """Calls of one request that are stored together. `done` is set once each has its outcome."""
+
+    calls: list[Prepared]
+    done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    error_chars: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        errors = [call.report.error for call in self.calls if call.report.error is not None]
+        self.error_chars = sum(map(error_chars, errors))
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the job may join a batch that has its rows already."""
+        return len(self.calls) <= SMALL_ROWS and self.error_chars <= SMALL_CHARS
+
+
+class JobQueue:
+    """Jobs in the order in which they came. `batch_rows`: calls of one batch, but for small jobs beside them."""
+
+    def __init__(self, batch_rows: int) -> None:
+        self._batch_rows = batch_rows
+        self._jobs: deque[Job] = deque()
+
+    def add(self, job: Job) -> None:
+        """Put `job` at the end of the queue."""
+        self._jobs.append(job)
+
+    def take(self) -> list[Job]:
+        """The next batch: the oldest job, those that fit in with it, and small ones that would wait behind others."""
+        taken: list[Job] = []
+        left: list[Job] = []
+        rows = chars = small_rows = 0
+        while self._jobs and small_rows < _SMALL_ROWS_MAX:
+            job = self._jobs.popleft()
+            size = len(job.calls)
+            if not taken or (rows + size <= self._batch_rows and chars + job.error_chars <= BATCH_ERROR_CHARS):
+                taken.append(job)
+                rows, chars = rows + size, chars + job.error_chars
+            elif job.is_small:
+                taken.append(job)
+                small_rows += size
+            else:
+                left.append(job)
+        self._jobs.extendleft(reversed(left))
+        return taken

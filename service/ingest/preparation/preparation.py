@@ -1,25 +1,137 @@
-"""Report and what admission left of it -> what will be stored: tier, windows, id, digest, token and sealed details."""
+"""Report and what admission left of it -> what is stored: account, tier, windows, id, digest, token, sealed details.
 
+`AccountResolution` says whose call it is, `Preparation` makes a `Prepared` of it, which waits until it is stored.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
 
-from policies import Admitted, AdmittedError, AmountPart, Attributes, DataClass, Policy, Report, Store, UnchangedReport
+from policies import (
+    Admitted,
+    AdmittedError,
+    AmountPart,
+    Attributes,
+    DataClass,
+    Policy,
+    Report,
+    Store,
+    UnchangedReport,
+)
 from policies.retention import cutoff, readable_cutoff
+from service.access.principal import Principal
+from service.errors import ServiceError
 from service.ingest.formats.split import Rejection
 from service.ingest.formats.timestamps import ERROR_DELAY_MAX, is_time_of_error
-from service.ingest.preparation.digests import Identities
-from service.ingest.preparation.key_cache import BatchKeys
-from service.ingest.preparation.prepared import Correction, Prepared, Rules
-from service.ingest.preparation.pseudonyms import Tokens
-from service.ingest.preparation.sealing import Sealer
+from service.ingest.preparation.batch_context import BatchKeys, Rules, Sealer, Tokens
 from service.ingest.refusals import Refusal
+from service.ingest.results import Status
 from service.keyring import Keyring
-from service.storage.control.accounts import Accounts
-from service.storage.ids import IdError, call_uuid_hex, correction_key_hex, decode_call_id
+from service.storage.control.accounts import DEFAULT_ACCOUNT, Accounts
+from service.storage.ids import Identities, IdError, call_uuid_hex, correction_key_hex, decode_call_id
 from service.storage.sources import AMOUNT_SOURCE_NUMBERS, AMOUNT_UNKNOWN_NUMBERS, SOURCE_NUMBERS
+
+Outcome = Status | Rejection | ServiceError
+"""ACCEPTED, COMPLETED, DUPLICATE or CONFLICT; why the row was refused; or why it is not known to be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """The correction of a call by a report. `key`: its identity, which does not depend on its time, as 32 hex digits.
+
+    `call_key`: tier, time and id of the call where the report names it by our id; else `source_id` is the gateway's id
+    of it. Where there is a `refusal`, neither is known.
+    """
+
+    key: str
+    call_key: tuple[int, datetime, str] | None = None
+    source_id: str | None = None
+    refusal: Rejection | None = None
+
+
+@dataclass(slots=True)
+class Prepared:
+    """`record` is what is staged, without its position; `id` is a UUID in 32 hexadecimal digits.
+
+    `report` is kept until the row is stored, to admit it anew should the policy change before that. `stored_digest` is
+    the digest of the call that is in the database under this key, once the row has its outcome. `warnings` are of what
+    was stored, beside the report's own.
+    """
+
+    report: Report = field(repr=False)
+    rules: Rules = field(repr=False)
+    account_id: int
+    tier: int
+    started_at: datetime
+    id: str
+    digest: int
+    error_at: datetime | None
+    record: tuple[Any, ...] = field(default=(), repr=False)
+    outcome: Outcome | None = None
+    stored_digest: int | None = None
+    correction: Correction | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """What the row is deduplicated by; tier and time follow from it."""
+        return self.account_id, self.id
+
+
+# What these gateways report as the account is an id of their own, not a name that someone chose here: it does not
+# contradict a key that is bound to one account.
+_GATEWAY_IDS = frozenset({"litellm"})
+NO_ACCOUNT = Rejection("`account` is required: the key is bound to several accounts", Refusal.FIELD_MISSING)
+OTHER_ACCOUNT = Rejection("`account` is none of those that the key is bound to", Refusal.ACCOUNT_NOT_ALLOWED)
+
+
+class AccountResolution:
+    """The accounts of one principal; new ones come into being only for keys that are bound to none."""
+
+    def __init__(self, accounts: Accounts, principal: Principal) -> None:
+        self._accounts = accounts
+        self._bound = principal.accounts
+        self._ids_by_name: dict[str, int] = {}
+
+    @property
+    def bound(self) -> tuple[int, ...] | None:
+        """The accounts that may be written to; None: all."""
+        return self._bound
+
+    def drop_unused(self, report: Report) -> None:
+        """Take the account from a report whose account is the key's own whatever it says: then nobody judges it."""
+        if self._bound is None or len(self._bound) != 1 or report.source not in _GATEWAY_IDS:
+            return
+        if report.account not in self._ids_by_name:
+            report.account = None
+
+    async def load(self, reports: Iterable[Report] = ()) -> None:
+        """Look up, or make, the accounts that `account_of` is asked for next. Admission has passed their names."""
+        if self._bound is None:
+            names = {report.account or DEFAULT_ACCOUNT for report in reports} - self._ids_by_name.keys()
+            if names:
+                self._ids_by_name |= await self._accounts.ensure(names)
+        elif not self._ids_by_name:
+            self._ids_by_name = {await self._accounts.name(account_id): account_id for account_id in self._bound}
+
+    def account_of(self, report: Report) -> int | Rejection | None:
+        """The account's number; None when it is still to be learned.
+
+        A rejection never says whether an account of that name exists.
+        """
+        if self._bound is None:
+            name = report.account or DEFAULT_ACCOUNT
+            return self._ids_by_name.get(name) or self._accounts.cached(name)
+        if report.account in self._ids_by_name:
+            return self._ids_by_name[report.account]
+        if len(self._bound) == 1 and (report.account is None or report.source in _GATEWAY_IDS):
+            return self._bound[0]
+        return NO_ACCOUNT if report.account is None else OTHER_ACCOUNT
+
 
 FUTURE_MAX = timedelta(hours=24)
 """How far ahead of the database's clock a call may have started: a day allows for a clock in the wrong time zone."""
@@ -90,8 +202,8 @@ class Preparation:
         # A value past its readable time gets no key: it would be hidden from the first moment on.
         user_token = None
         if admitted.user is not None and started_at >= windows.token:
-            place = (account_id, tier, started_at.toordinal())
-            user_token = (self._tokens.get(place) or await self._tokens_of(call)).of_user(admitted.user)
+            token_key = (account_id, tier, started_at.toordinal())
+            user_token = (self._tokens.get(token_key) or await self._tokens_of(call)).of_user(admitted.user)
         if report.corrects is not None:
             call.correction = self._correction(report, account_id)
             call.id = call.correction.key
@@ -116,7 +228,7 @@ class Preparation:
             started_at = named.started_at
         except OverflowError:
             return Correction(key, source_id=text)
-        return Correction(key, place=(self._accounts.tier(account_id, started_at), started_at, named.uuid.hex))
+        return Correction(key, call_key=(self._accounts.tier(account_id, started_at), started_at, named.uuid.hex))
 
     def _refusal(self, windows: "_Windows", started_at: datetime) -> Rejection:
         if started_at > self._latest:
@@ -128,9 +240,9 @@ class Preparation:
         return windows
 
     async def _tokens_of(self, call: Prepared) -> Tokens:
-        place = (call.account_id, call.tier, call.started_at.toordinal())
+        token_key = (call.account_id, call.tier, call.started_at.toordinal())
         period = self._rules.policy.pseudonym_period
-        tokens = self._tokens[place] = await Tokens.of(
+        tokens = self._tokens[token_key] = await Tokens.of(
             self._keys, account_id=call.account_id, tier=call.tier, moment=call.started_at, period=period
         )
         return tokens

@@ -12,8 +12,8 @@ from typing import Final, cast
 
 from policies import pseudonym
 from policies.retention import period_bounds
-from service.query.model.catalog import FieldKind, Filterable
 from service.query.model.errors import BadInputError
+from service.query.model.field import FieldKind, Filterable
 from service.query.model.parameters import Params, storable
 from service.query.model.predicate import And, Compare, Not, Operator, Or, Predicate, TagMatch, conjuncts, operands
 from service.storage.ids import IdError, decode_call_id, decode_error_id
@@ -272,7 +272,9 @@ def text_matches(text: str, compare: Compare) -> bool:
 _Renderer = Callable[[Where, str, Compare], str]
 _RENDERERS: Final[Mapping[FieldKind, _Renderer]] = {
     FieldKind.TEXT: Where.text,
+    FieldKind.REASON: Where.text,
     FieldKind.INTEGER: lambda where, sql, compare: where.number(sql, compare, "bigint"),
+    FieldKind.TOKEN_SUM: lambda where, sql, compare: where.number(sql, compare, "bigint"),
     FieldKind.DECIMAL: lambda where, sql, compare: where.number(sql, compare, "numeric"),
     FieldKind.MOMENT: lambda where, sql, compare: where.number(sql, compare, "timestamptz"),
     FieldKind.FLAG: Where.flag,
