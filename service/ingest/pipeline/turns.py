@@ -1,7 +1,7 @@
 """The event loop's time and the writer's, shared, so that nobody waits for all of what another client brought.
 
-What takes long is done in slices, and what takes long in one piece, in a thread. `JobQueue` holds what waits for the
-writer, and says which of it one commit stores.
+Long work is done in turns of two milliseconds, and long work that cannot be divided, in a thread. `JobQueue` holds what
+waits for the writer, and says which of it one commit stores.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
 
-# Of the requests that take more than a slice one works in each round of the loop, however many there are.
+# Of the requests that take more than a turn, one works in each round of the loop, however many there are.
 _lanes: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]" = WeakKeyDictionary()
 
 
@@ -109,7 +109,7 @@ def error_chars(error: ErrorReport) -> int:
 
 
 def is_long_to_admit(report: Report) -> bool:
-    """Whether to admit the report may take more than a slice: a long error text, or much to hold it against."""
+    """Whether admitting the report may take more than a turn: it has a long error text, or much to compare it with."""
     error = report.error
     if error is None:
         return False
