@@ -15,9 +15,9 @@ from service.ledger import (
     LedgerRangeError,
     LedgerSignerError,
     SignedCheckpoint,
+    entry_range_of,
     evidence_lines,
     record_evidence,
-    entry_range_of,
 )
 
 

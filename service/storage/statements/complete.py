@@ -1,7 +1,7 @@
 """The statements that complete a stored call: read and lock what is there, fill in what was unknown, count the change.
 
-The columns that are filled in are in no index but that of the trace, so that an update mostly needs no new index entries
-(HOT), where the page has space.
+The columns that are filled in are in no index but that of the trace, so that an update mostly needs no new index
+entries (HOT), where the page has space.
 """
 
 from typing import Final, LiteralString
