@@ -76,6 +76,11 @@ class ContentIndex:
         self._words: str | None = None
         self.persons = persons
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no content to be echoed."""
+        return not self._strings
+
     def spans(self, text: str) -> Spans:
         """Byte spans (UTF-8) of `text` that echo the content; in order, joined."""
         if not self._strings or not text:
