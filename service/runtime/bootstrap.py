@@ -50,12 +50,14 @@ async def refuse_empty_database(url: str) -> None:
         )
 
 
-async def open_installed_keyring(settings: Settings, database_url: str, owner: asyncpg.Pool) -> Keyring:
+async def open_installed_keyring(
+    settings: Settings, database_url: str, owner: asyncpg.Pool, *, serving: bool = False
+) -> Keyring:
     """The keyring of this ledger, whose database is at `database_url`.
 
     Keys are minted for an empty database only: new ones would hide that the old ones are lost. A ledger whose keyring
     is away, lost or foreign is served without it, as long as this host has its fallback secrets; it is opened when it
-    is back.
+    is back. The service does not start with a key-encryption key that is another one, unless it is told to.
     """
     installed = await installation()
     if installed is None:
@@ -73,7 +75,7 @@ async def open_installed_keyring(settings: Settings, database_url: str, owner: a
         return keyring
 
     patient = DeferredKeyring(open_now, FallbackSecrets(settings.data / STANDBY_FILE, database_id), database_id)
-    await patient.start()
+    await patient.start(with_wrong_kek=not serving or settings.start_without_kek)
     return patient
 
 

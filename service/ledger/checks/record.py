@@ -13,10 +13,10 @@ from service.ledger.store import Ledger
 _CHUNK: Final = 5000
 
 
-async def read_record(ledger: Ledger) -> Record:
-    """Everything that the entries say is so now. LedgerDamagedError when an entry cannot be read."""
+async def read_record(ledger: Ledger, *, kinds: Sequence[LedgerKind] = RECORDED) -> Record:
+    """Everything that the entries (of these kinds) say is so now. LedgerDamagedError when one cannot be read."""
     record = Record()
-    await _follow(ledger, record, RECORDED, 0)
+    await _follow(ledger, record, kinds, 0)
     return record
 
 

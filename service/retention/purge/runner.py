@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -33,7 +34,7 @@ from service.retention.holds.hold_record import restore_holds
 from service.retention.holds.holds import holds_locked, lock_holds
 from service.retention.purge.planning import named_plan, what_is_due
 from service.retention.purge.row_count import count_rows
-from service.retention.purge_runs import SYSTEM, PurgeState, Run, Runs
+from service.retention.purge_runs import IDLE_ENTRY_EVERY, SYSTEM, IdlePurges, PurgeState, Run, Runs
 from service.retention.rollups.totals import forget_sums
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseError, PartitionsBusyError
@@ -133,7 +134,10 @@ class _Purge:
     async def note_nothing_due(self, requested_by: str) -> None:
         """Record that nothing is due; where the clock has jumped, so that the moment is trusted an hour later."""
         if not await self.runs.in_doubt(self.now):
-            await self.runs.note_nothing_due(self.now, requested_by=requested_by)
+            async with self._owner.acquire() as connection, connection.transaction():
+                idle = await Runs(connection).note_nothing_due(self.now, requested_by=requested_by)
+                if idle.recorded_at is None or idle.recorded_at <= self.now - IDLE_ENTRY_EVERY:
+                    await self._ledger_idle(connection, idle, self.now)
         elif not any(run.waits and not run.plan for run in await self.runs.unfinished()):
             await self.runs.begin(PurgePlan(), now=self.now, requested_by=requested_by, waits=True)
 
@@ -145,7 +149,23 @@ class _Purge:
                 run, expected=run.state, state=PurgeState.FAILED, finished_at=self.now, failure=failure
             )
         elif self.now >= run.planned_at + WAIT:
-            await self.runs.save(run, expected=run.state, state=PurgeState.DONE, finished_at=run.planned_at)
+            async with self._owner.acquire() as connection, connection.transaction():
+                await self.runs.save(
+                    run, expected=run.state, connection=connection, state=PurgeState.DONE, finished_at=run.planned_at
+                )
+                idle = IdlePurges(run.id, run.digest, run.planned_at, run.requested_by, None)
+                await self._ledger_idle(connection, idle, run.planned_at)
+
+    async def _ledger_idle(self, connection: Connection, idle: IdlePurges, until: datetime) -> None:
+        facts = {
+            "run": str(idle.id),
+            "plan": idle.digest,
+            "planned_at": moment(idle.planned_at),
+            "finished_at": moment(until),
+        }
+        ledger, actor = self._context.ledger, idle.requested_by
+        index = await entries.append(ledger, "NOTHING_DUE", facts, actor=actor, connection=connection)
+        await Runs(connection).note_entry(idle.id, index)
 
     async def _carry_out(self, run: Run) -> Run:
         steps = {
