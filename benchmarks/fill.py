@@ -24,11 +24,11 @@ from benchmarks.calledger import Calledger
 from benchmarks.places import FOLDER, ROOT, say
 from policies import Admission, ErrorReport, Report, Store
 from policies.redaction import Redactor
-from service.ingest.preparation.digests import Identities
-from service.ingest.preparation.sealing import Sealer
-from service.retention.rollups.totals import RESTING, added
+from service.ingest.preparation.batch_context import Sealer
+from service.retention.rollups.totals import DERIVED_SUMS, added
 from service.runtime.runtime import Runtime, open_runtime
 from service.settings import Settings
+from service.storage.ids import Identities
 from service.storage.packing import pack
 
 DAYS: Final = 31
@@ -150,7 +150,7 @@ _ROLL_UPS: Final = (
     _ROLL_UP.format(table="usage_day", bucket="date_trunc('day', started_at, 'UTC')"),
 )
 _RESTING: Final = {
-    sums.table: f"WITH {added(sums, store.value)} SELECT" for store, resting in RESTING.items() for sums in resting
+    sums.table: f"WITH {added(sums, store.value)} SELECT" for store, resting in DERIVED_SUMS.items() for sums in resting
 }
 
 

@@ -7,34 +7,25 @@ import orjson
 from rows import Shelf
 
 from service.api.schema import build_schema
+from service.query.model.fields import CALL, CALL_ERROR, TYPES
 from service.query.model.scope import Scope
 
 ORDINARY = build_schema(compiled=False)
 COMPILED = build_schema()
 
-CALL = [
-    *("id", "sourceId", "source", "startedAt", "account", "apiKey", "user", "model", "servedModel", "provider"),
-    *("operation", "status", "streamed", "inputTokens", "outputTokens", "totalTokens", "cacheReadTokens"),
-    *("cacheWriteTokens", "reasoningTokens", "tokenEfficiency", "latencyMs", "timeToFirstTokenMs", "errorType"),
-    *("amountUnknown",),
-    *("errorCode", "traceId", "sessionId", "attempt", "cacheHit", "deployment", "team", "organization"),
-    *("normalizedError", "providerRequestId", "__typename"),
-]
-ERROR = ["id", "type", "code", "message", "disclosure", "occurredAt", "fingerprint", "__typename"]
-PARTS = {
-    "Call": {
-        "amount": ("Amount", ["amount", "currency", "source", "__typename"]),
-        "amountParts": ("AmountPart", ["meter", "quantity", "unitPrice", "amount", "priceList", "__typename"]),
-        "tags": ("Tag", ["key", "value", "__typename"]),
-        "units": ("Unit", ["name", "quantity", "__typename"]),
-    },
-    "CallError": {
-        "parameters": ("ErrorParameter", ["name", "value", "action", "__typename"]),
-        "redactions": ("Redaction", ["rule", "count", "__typename"]),
-    },
+ROWS = {"Call": CALL, "CallError": CALL_ERROR}
+SCALARS = {
+    type_: [*(name for name, field in fields.items() if field.bare_type not in TYPES), "__typename"]
+    for type_, fields in ROWS.items()
 }
-SCALARS = {"Call": CALL, "CallError": ERROR}
-OTHER = {"Call": ("error", "CallError"), "CallError": ("call", "Call")}
+PARTS = {
+    type_: {name: (field.bare_type, [*field.parts, "__typename"]) for name, field in fields.items() if field.parts}
+    for type_, fields in ROWS.items()
+}
+OTHERS = {
+    type_: [(name, field.relation.type) for name, field in fields.items() if field.relation]
+    for type_, fields in ROWS.items()
+}
 INFO = ["hasNextPage", "hasPreviousPage", "startCursor", "endCursor", "__typename"]
 CALL_FILTERS = [
     '{account: {eq: "acme"}}',
@@ -49,6 +40,7 @@ CALL_FILTERS = [
     "{latencyMs: {gte: $whole}}",
     "{id: {in: $ids}}",
     "{user: {isNull: $flag}}",
+    "{isCorrection: {eq: $flag}}",
     "{or: [{traceId: {eq: $text}}, {attempt: {gt: 1}}, {cacheHit: {eq: $flag}}]}",
     '{user: {id: "gpt-4o"}}',
     "{model: {in: []}}",
@@ -238,7 +230,7 @@ class Writer:
                 asked = " ".join(self._some(fields))
                 inner = f"... on {part} {{ {asked} }}" if draw.random() < 0.2 else asked
                 entries.append(f"{name}{self._directive()} {{ {inner} }}")
-        field, other = OTHER[type_]
+        field, other = draw.choice(OTHERS[type_])
         if depth < 2 and draw.random() < 0.4:
             entries.append(f"{field}{self._directive()} {self._object(other, depth + 1)}")
             if draw.random() < 0.2:

@@ -18,10 +18,10 @@ from service.access.authenticate import Authenticator
 from service.access.principal import Principal
 from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.writer import Writer, as_read
+from service.ingest.preparation.batch_context import rules_in_force
 from service.ingest.prices.price_file import load_prices
 from service.ingest.prices.price_list import Prices
 from service.ingest.results import RowResult
-from service.ingest.setup import rules_in_force
 from service.keyring import Keyring, create_kek_file, open_keyring
 from service.storage.control.accounts import Accounts
 from service.storage.control.policies import AppliedPolicy
@@ -124,7 +124,7 @@ def new_writer(
         accounts=ingest.accounts,
         partitions=ingest.partitions,
         keyring=ingest.keyring,
-        rules=rules_in_force(lambda: ingest.applied),
+        rules=rules_in_force(ingest),
         prices=prices or load_prices(None),
         queue_rows=queue_rows,
         batch_rows=batch_rows,

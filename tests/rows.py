@@ -87,6 +87,8 @@ class StoredCall:
     normalized_error: str | None = None
     provider_request_id: str | None = None
     units: dict[str, str] | None = None
+    correction_of: UUID | None = None
+    corrected_at: datetime | None = None
 
 
 _COPIED = [
@@ -97,6 +99,7 @@ _COPIED = [
     *("currency", "amount_source", "latency_ms", "time_to_first_token_ms", "error_type"),
     *("error_code", "source", "cache_hit", "attempt", "trace_id"),
     *("session_id", "deployment", "team", "organization", "normalized_error", "provider_request_id"),
+    *("correction_of", "corrected_at"),
 ]
 
 

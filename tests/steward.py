@@ -17,7 +17,7 @@ from service.ledger import Ledger
 from service.retention.audit.fsck import check_ledger
 from service.retention.context import RetentionContext
 from service.retention.holds.holds import HOLDABLE, HoldScope, RecordedHold, place_hold
-from service.retention.purge.runner import OnStep, nobody_watches, run_purge
+from service.retention.purge.runner import OnStep, ignore_step, run_purge
 from service.retention.purge_runs import Run
 
 SHORT = load_preset("default")
@@ -64,7 +64,7 @@ class Steward:
         finally:
             self.ingest.use_policy(SHORT)
 
-    async def purge(self, on_step: OnStep = nobody_watches, **options: Any) -> list[Run]:
+    async def purge(self, on_step: OnStep = ignore_step, **options: Any) -> list[Run]:
         return await run_purge(self.retention, on_step=on_step, **options)
 
     async def hold(self, *classes: DataClass, expires_at: datetime | None = None, **scope: Any) -> RecordedHold:

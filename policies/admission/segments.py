@@ -8,11 +8,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, cast
 
 from policies.errors import PolicyError
+from policies.policy.model import ParameterRule
 
 Segment = str | tuple[str, str | None]
 Segments = tuple[Segment, ...]
@@ -66,6 +67,18 @@ def revealed(segments: Iterable[Segment]) -> str:
 def stripped(segments: Iterable[Segment]) -> Segments:
     """The same segments with every kept span dropped: nothing is left to reveal."""
     return tuple(part if isinstance(part, str) else (part[0], None) for part in segments)
+
+
+def listed(details: ErrorDetails, allowed: Mapping[str, ParameterRule]) -> ErrorDetails:
+    """The details without parameters that an allow-list no longer has; of one that it has by its shape only, no value
+    of before."""
+    kept: dict[str, Parameter] = {}
+    for path, parameter in details.parameters.items():
+        rule = allowed.get(path)
+        if rule is not None:
+            outgrown = rule.shape and parameter.action is not ParameterAction.SHAPED
+            kept[path] = Parameter(ParameterAction.DROPPED) if outgrown else parameter
+    return details if kept == details.parameters else replace(details, parameters=kept)
 
 
 def rules(segments: Iterable[Segment]) -> dict[str, int]:

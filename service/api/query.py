@@ -6,7 +6,7 @@ import strawberry
 
 from service.api.calls import resolvers as lists
 from service.api.calls.ingest_report import RefusalQuery
-from service.api.calls.mapping import Mapper
+from service.api.calls.objects import objects_of
 from service.api.execution.context import Context
 from service.api.exports.evidence import ExportQuery, resolve_export
 from service.api.exports.types import PREFIX as EXPORT
@@ -14,8 +14,8 @@ from service.api.ledger.queries import LedgerQuery
 from service.api.policy.policy import Policy, resolve_policy
 from service.api.policy.viewer import Viewer, resolve_viewer
 from service.api.retention.queries import RetentionQuery, retention_node
-from service.api.types.calls import Call, Node
-from service.api.types.connections import CallConnection, CallErrorConnection, ErrorGroupConnection
+from service.api.types.calls import Call, CallError, ErrorGroup, Node
+from service.api.types.connections import CountedConnection
 from service.api.types.directives import Cost, paged
 from service.api.types.filter_inputs import (
     CallOrder,
@@ -36,6 +36,7 @@ from service.api.usage.costs import (
     resolve_costs,
 )
 from service.api.usage.facets import Facets, FirstValues, resolve_facets
+from service.query.model.catalog import CALLS, ERRORS
 
 Info = strawberry.Info[Context, Any]
 
@@ -79,7 +80,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
         after: After = UNSET,
         last: Last = UNSET,
         before: Before = UNSET,
-    ) -> CallConnection | None:
+    ) -> CountedConnection[Call] | None:
         """Calls, newest first unless ordered otherwise."""
         return await lists.resolve_calls(info, _given(filter), _given(order_by), _slicing(first, after, last, before))
 
@@ -93,7 +94,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
         after: After = UNSET,
         last: Last = UNSET,
         before: Before = UNSET,
-    ) -> CallErrorConnection | None:
+    ) -> CountedConnection[CallError] | None:
         """Error details inside their window. For error types over the calls' whole window, filter calls by
         errorType.
         """
@@ -107,7 +108,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
         order_by: GroupOrder = UNSET,
         first: First = UNSET,
         after: After = UNSET,
-    ) -> ErrorGroupConnection | None:
+    ) -> CountedConnection[ErrorGroup] | None:
         """Errors of one fingerprint as one row."""
         return await lists.resolve_error_groups(info, _given(filter), _given(order_by), _slicing(first, after))
 
@@ -166,7 +167,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
             return await _call(info, id, lists.tree_of(info, frozenset({"Node", "Call"})))
         tree = lists.tree_of(info, frozenset({"Node", "CallError"}))
         row = await context.reader.error(context.scope, id, tree)
-        return None if row is None else (await Mapper(context.reader, context.scope).errors([row], tree))[0]
+        return None if row is None else (await objects_of(ERRORS, [row], tree, context.reader, context.scope))[0]
 
     @strawberry.field
     async def viewer(self, info: Info) -> Viewer | None:
@@ -182,4 +183,4 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
 async def _call(info: Info, id_: str, tree: lists.Tree) -> Call | None:
     context = info.context
     row = await context.reader.call(context.scope, id_, tree)
-    return None if row is None else (await Mapper(context.reader, context.scope).calls([row], tree))[0]
+    return None if row is None else (await objects_of(CALLS, [row], tree, context.reader, context.scope))[0]

@@ -24,7 +24,7 @@ from service.query.scan.user_tokens import period_label
 from service.retention.errors import HoldError
 from service.retention.holds.escrow import open_held
 from service.retention.holds.held_copies import count_copies, held_calls, held_errors
-from service.retention.holds.holds import RecordedHold
+from service.retention.holds.holds import StoredHold
 from service.runtime.runtime import Runtime
 from service.storage.connection import Connection
 from service.storage.ids import encode_call_id, encode_error_id
@@ -51,7 +51,7 @@ class HeldRows:
 
 
 async def held_rows(
-    runtime: Runtime, connection: Connection, hold: RecordedHold, *, reveal: bool, reason: str | None, actor: str
+    runtime: Runtime, connection: Connection, hold: StoredHold, *, reveal: bool, reason: str | None, actor: str
 ) -> HeldRows:
     """What `hold` keeps, once the ledger says that somebody got it: EXPORTED, with the hold and how many rows.
 
@@ -78,7 +78,7 @@ async def held_rows(
 
 
 async def _lines(
-    runtime: Runtime, connection: Connection, hold: RecordedHold, text: Callable[[Segments], str]
+    runtime: Runtime, connection: Connection, hold: StoredHold, text: Callable[[Segments], str]
 ) -> AsyncIterator[bytes]:
     account = await runtime.accounts.name(hold.account_id)
 

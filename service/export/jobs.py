@@ -23,8 +23,8 @@ from service.logs import get_logger
 from service.runtime.runtime import Runtime
 from service.storage.connection import Connection
 from service.storage.control.exports import (
-    ExportKind,
     ExportRecord,
+    StoredExportKind,
     WrittenExport,
     claim_export,
     end_expired_exports,
@@ -43,11 +43,11 @@ CHUNK_BYTES: Final = 2**16
 
 Rows = AsyncIterator[tuple[bytes, int]]
 """Parts of a file, each with how many rows end in it."""
-SOURCES: Final[Mapping[ExportKind, Callable[[Runtime, ExportRecord], Awaitable[tuple[Rows, dict[str, Any]]]]]] = {
-    ExportKind.EVIDENCE: evidence_rows,
-    ExportKind.CALLS: exported_rows,
-    ExportKind.ERRORS: exported_rows,
-    ExportKind.COSTS: exported_rows,
+SOURCES: Final[Mapping[StoredExportKind, Callable[[Runtime, ExportRecord], Awaitable[tuple[Rows, dict[str, Any]]]]]] = {
+    StoredExportKind.EVIDENCE: evidence_rows,
+    StoredExportKind.CALLS: exported_rows,
+    StoredExportKind.ERRORS: exported_rows,
+    StoredExportKind.COSTS: exported_rows,
 }
 """By kind: the parts of the file, and what its manifest says besides counts and digest."""
 
@@ -151,7 +151,7 @@ class ExportWriter:
         async with self._owner.acquire() as connection, connection.transaction():
             if not await finish_export(connection, record.id, worker, written, lifetime):
                 return False
-            if record.kind is not ExportKind.EVIDENCE:
+            if record.kind is not StoredExportKind.EVIDENCE:
                 facts, actor = export_facts(record, written), record.requested_by
                 await self._runtime.ledger.append(LedgerKind.EXPORTED, facts, actor=actor, connection=connection)
         return True

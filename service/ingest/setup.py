@@ -1,19 +1,13 @@
 """Puts ingest into an application."""
 
-from collections.abc import Callable
-
 from aiohttp import web
 
-from policies import Admission
-from policies.redaction import Redactor
 from service.ingest.http import routes
 from service.ingest.pipeline.writer import Writer
-from service.ingest.preparation.prepared import Rules
+from service.ingest.preparation.batch_context import rules_in_force
 from service.ingest.prices.price_file import load_prices
 from service.ingest.refusal_log import RefusalLog
-from service.log_redaction import shared_redactor
 from service.runtime.runtime import Runtime
-from service.storage.control.policies import AppliedPolicy
 
 _WRITER = web.AppKey("calledger_writer", Writer)
 _REFUSALS = web.AppKey("calledger_refusals", RefusalLog)
@@ -50,24 +44,8 @@ def writer_of(runtime: Runtime) -> Writer:
         accounts=runtime.accounts,
         partitions=runtime.partitions,
         keyring=runtime.keyring,
-        rules=rules_in_force(lambda: runtime.applied),
+        rules=rules_in_force(runtime),
         prices=load_prices(runtime.settings.prices),
         queue_rows=runtime.settings.queue_rows,
         batch_rows=runtime.settings.batch_rows,
     )
-
-
-def rules_in_force(applied: Callable[[], AppliedPolicy]) -> Callable[[], Rules]:
-    """Answers the rules of the policy in force; they are built once for each policy that is applied."""
-    built: list[tuple[AppliedPolicy, Rules]] = []
-
-    def rules() -> Rules:
-        """The rules of the policy in force now; built anew only when that policy changes."""
-        now = applied()
-        if not built or built[0][0] is not now:
-            national_ids = now.policy.national_ids
-            engine = Redactor(national_ids=national_ids) if national_ids else shared_redactor()
-            built[:] = [(now, Rules(now.policy, Admission(now.policy, engine)))]
-        return built[0][1]
-
-    return rules

@@ -16,7 +16,7 @@ from service.ledger.errors import LedgerRangeError, LedgerSignerError
 from service.ledger.signed_checkpoint import SignedCheckpoint
 from service.ledger.store import Ledger, Selection
 from service.storage.connection import Connection
-from service.storage.control.exports import ExportKind, ExportRecord, Requester, add_export
+from service.storage.control.exports import ExportRecord, Requester, StoredExportKind, add_export
 
 _CLOCK: Final = "SELECT clock_timestamp()"
 _POLICIES: Final = "SELECT version, digest, document FROM policy_version WHERE digest = ANY ($1) ORDER BY version"
@@ -105,7 +105,7 @@ async def request_evidence(
     async with ledger.database.owner.acquire() as connection, connection.transaction():
         issued = await record_evidence(ledger, span, {"export": name}, actor=asker.key_id, connection=connection)
         request = {"start": span.start, "size": issued.size}
-        return await add_export(connection, id_, ExportKind.EVIDENCE, asker, policy, request), issued
+        return await add_export(connection, id_, StoredExportKind.EVIDENCE, asker, policy, request), issued
 
 
 async def bundle_lines(

@@ -1,1 +1,1 @@
-"""What must be kept is kept, and what must go goes: folding, purging, proving."""
+"""Retention: compacts usage sums, purges what is due, keeps what a hold names, and proves all of it."""

@@ -1,4 +1,4 @@
-"""What retention works with, in one value: the ledger's rooms, the policy in force, and the operator's settings."""
+"""What retention works with, in one value: the stores, the policy in force, and the operator's settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +30,10 @@ class EarlierPolicyError(OperatorError):
 
 @dataclass(slots=True)
 class RetentionContext:
-    """`policy` gives the one in force. `ledger` None: nothing is ledgered (tests of single rooms)."""
+    """What every function of retention is given. `policy` returns the policy in force.
+
+    Without a `ledger` nothing is recorded in it (in tests of single packages).
+    """
 
     database: Database
     partitions: Partitions
@@ -44,6 +47,7 @@ class RetentionContext:
 
     @property
     def owner(self) -> asyncpg.Pool:
+        """The pool of connections as the owner of the tables."""
         return self.database.owner
 
     async def now(self) -> datetime:
@@ -51,7 +55,10 @@ class RetentionContext:
         return await trusted_now(self.owner, self.clock)
 
     async def earlier(self, now: datetime, source: Queryable | None = None) -> tuple[Earlier, ...]:
-        """Policies that another replaced less than the purge delay ago. EarlierPolicyError when one cannot be read."""
+        """The policies that were replaced less than the purge delay ago.
+
+        Raises EarlierPolicyError when one of them cannot be read.
+        """
         found: list[Earlier] = []
         replaced_at: datetime | None = None
         for row in await (source or self.owner).fetch(_VERSIONS, _VERSIONS_MAX):

@@ -1,4 +1,4 @@
-"""Errors of the retention room.
+"""Errors of retention.
 
 OperatorError
 ├── PurgeClockError    a clock cannot be trusted: nothing is destroyed by it

@@ -1,7 +1,7 @@
-"""A key that is made in the place of one that the ledger has as made: the old one is lost, and never without a word.
+"""A key that is made although the ledger says that it was made before: the old one is lost, and that is recorded.
 
-The keyring makes keys where they are needed, and has no memory of one whose file is gone. So before it makes one, what
-the ledger knows is asked, and the loss is written down first: `fsck`, `attest` and `status` go on naming it.
+The keyring makes keys where they are needed, and does not remember one whose file is gone. So before it makes one, the
+ledger is asked, and the loss is recorded first: `fsck`, `attest` and `status` name it from then on.
 """
 
 import asyncio
@@ -24,22 +24,24 @@ _ACTOR: Final = "system"
 
 
 class KeyMinting:
-    """Asked before a key is made. Each process has one; it reads the ledger's entries of keys once, and then on."""
+    """Called before a key is made. Each process has one; it reads the ledger's entries about keys once, and then new
+    ones.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._known = KnownKeys(ledger)
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._followed_at = -FOLLOW_S
 
     async def before(self, name: KeyName, was_here: bool) -> None:
-        """Write a loss down when `name` had a key: by the ledger, or because this process has used it (`was_here`).
+        """Record a loss when `name` had a key: by the ledger, or because this process has used it (`was_here`).
 
         KeyringUnavailableError when that cannot be known or written now: then no key is made.
         """
         text = str(name)
         try:
-            async with self._turn:
+            async with self._lock:
                 if time.monotonic() - self._followed_at >= FOLLOW_S:
                     await self._known.follow()
                     self._followed_at = time.monotonic()

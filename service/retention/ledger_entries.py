@@ -1,4 +1,6 @@
-"""What retention writes to the ledger: ids, counts and digests in the leaf, free text in its erasable note."""
+"""The entries that retention appends to the ledger: ids, counts and digests in the leaf, free text in its erasable
+note.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -10,7 +12,7 @@ from service.storage.connection import Connection
 from service.storage.control.policies import LedgerWriter
 
 NAMES_MAX: Final = 500
-"""How many names one entry lists."""
+"""How many names one entry lists at most."""
 
 Kind = Literal[
     "PURGE_INTENT",
@@ -42,9 +44,10 @@ async def append(
     note: str | None = None,
     connection: Connection,
 ) -> int | None:
-    """One entry, in the transaction of `connection`: it is there exactly when what it says is. None without a ledger.
+    """Append an entry in the transaction of `connection`, so that it exists exactly when its change does. Returns its
+    index, None without a ledger.
 
-    Facts never carry names, reasons or anybody's id.
+    Facts never have names, reasons or anybody's id.
     """
     if ledger is None:
         return None
@@ -52,18 +55,20 @@ async def append(
 
 
 def key_names(keys: Iterable[tuple[int, str, str]]) -> list[str]:
+    """The names of period keys given as (tier, class, period)."""
     return [str(PeriodKeyName(*key)) for key in keys]
 
 
 def listed(names: Sequence[str]) -> list[str] | dict[str, object]:
-    """Names as they are, or of very many only how many and their digest: an entry is bounded."""
+    """Names as they are; of more than `NAMES_MAX` only the count and digest, because an entry's size is limited."""
     return list(names) if len(names) <= NAMES_MAX else {"count": len(names), "digest": text_digest(*names)}
 
 
 def text_digest(*texts: str | None) -> str:
-    """SHA-256 over texts that say what something was about, without saying it."""
+    """The SHA-256 of texts that say what something was about, as `sha256:` and 64 hexadecimal digits."""
     return "sha256:" + sha256(repr(texts).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def ids_digest(ids: list[UUID]) -> str:
+    """The SHA-256 of these ids in sorted order, as `sha256:` and 64 hexadecimal digits."""
     return "sha256:" + sha256(b"".join(sorted(one.bytes for one in ids))).hexdigest()

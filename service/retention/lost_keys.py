@@ -1,7 +1,8 @@
-"""Which keys are lost that stored details were sealed with: gone, or given up and made anew.
+"""Which lost keys stored details were sealed with: keys that are gone, or that were replaced by a new one.
 
-A key that is made in the place of a lost one does not open what that one sealed. So the keyring alone cannot tell: the
-ledger's `KEY_LOST` entries are the record, and what they name is lost for as long as something of that time is stored.
+A key that is made in the place of a lost one does not open what that one sealed. So the keyring alone cannot say: the
+ledger's `KEY_LOST` entries are the record, and a key that they name counts as lost for as long as something of that
+time is stored.
 """
 
 from collections.abc import Mapping
@@ -41,8 +42,8 @@ _PERIODS: Final = """
 """
 
 
-async def given_up(owner: asyncpg.Pool) -> dict[str, datetime]:
-    """The names of keys in whose place another was made, and when it was written down last."""
+async def replaced_keys(owner: asyncpg.Pool) -> dict[str, datetime]:
+    """The names of keys in whose place another was made, and when that was recorded last."""
     found: dict[str, datetime] = {}
     for row in await owner.fetch(_LEAVES):
         leaf = read_leaf(row["leaf"])
@@ -52,46 +53,48 @@ async def given_up(owner: asyncpg.Pool) -> dict[str, datetime]:
 
 
 async def lost_keys(context: RetentionContext) -> dict[str, str]:
-    """Names of lost keys that stored details were sealed with, and of each what became of it; in order.
+    """The names of lost keys that stored details were sealed with, sorted, each with what became of it in words.
 
-    KeyringUnavailableError when the keyring is away.
+    Raises KeyringUnavailableError.
     """
-    # The rows first: a key that was made for a row is there before the row is.
+    # The rows are read first: a key that was made for a row exists before the row does.
     rows = await context.owner.fetch(_SEALED)
     live = {str(name) for name in await context.keyring.names()}
-    buried = set(await context.keyring.tombstones())
-    replaced = await given_up(context.owner)
+    destroyed = set(await context.keyring.tombstones())
+    replaced = await replaced_keys(context.owner)
     lost: dict[str, str] = {}
     for tier, day, account, first in rows:
         names = (str(PeriodKeyName(tier, DataClass.PERSONAL.value, day)), str(AccountKeyName(account)))
-        if buried.isdisjoint(names):  # else nothing of the row is to open any more
-            lost |= {name: said for name in names if (said := _fate(name, first, live, replaced)) is not None}
+        if destroyed.isdisjoint(names):  # otherwise the row's values are meant to be unreadable
+            lost |= {name: loss for name in names if (loss := _describe_loss(name, first, live, replaced)) is not None}
     return dict(sorted(lost.items()))
 
 
-async def lost_on_record(context: RetentionContext, most: int) -> list[str]:
-    """At most so many of the given up keys that something stored was sealed with, in words; no store is read whole."""
-    buried = set(await context.keyring.tombstones())
-    lost = {name: moment for name, moment in (await given_up(context.owner)).items() if name not in buried}
+async def lost_on_record(context: RetentionContext, limit: int) -> list[str]:
+    """At most `limit` of the replaced keys that something stored was sealed with, in words; reads no store
+    completely.
+    """
+    destroyed = set(await context.keyring.tombstones())
+    lost = {name: moment for name, moment in (await replaced_keys(context.owner)).items() if name not in destroyed}
     names = {parse_name(name): moment for name, moment in lost.items()}
     accounts = {name.account: moment for name, moment in names.items() if isinstance(name, AccountKeyName)}
-    rows = await context.owner.fetch(_ACCOUNTS, list(accounts), list(accounts.values()), most)
+    rows = await context.owner.fetch(_ACCOUNTS, list(accounts), list(accounts.values()), limit)
     found = [str(AccountKeyName(row["id"])) for row in rows]
     periods = [name for name in names if isinstance(name, PeriodKeyName)]
     bounds = [period_bounds(name.period) for name in periods]
     columns = [list(column) for column in zip(*periods, strict=True)] or [[], [], []]
     ends = [min(end, names[name]) for name, (_, end) in zip(periods, bounds, strict=True)]
-    rows = await context.owner.fetch(_PERIODS, *columns, [start for start, _ in bounds], ends, most)
+    rows = await context.owner.fetch(_PERIODS, *columns, [start for start, _ in bounds], ends, limit)
     found += [str(PeriodKeyName(*row)) for row in rows]
-    return [_given_up(name, lost[name]) for name in sorted(found)[:most]]
+    return [_describe_replaced(name, lost[name]) for name in sorted(found)[:limit]]
 
 
-def _given_up(name: str, moment: datetime) -> str:
+def _describe_replaced(name: str, moment: datetime) -> str:
     return f"{name} was lost by {moment:%Y-%m-%d %H:%M:%S} UTC, and what it sealed does not open any more"
 
 
-def _fate(name: str, sealed_at: datetime, live: set[str], replaced: Mapping[str, datetime]) -> str | None:
+def _describe_loss(name: str, sealed_at: datetime, live: set[str], replaced: Mapping[str, datetime]) -> str | None:
     moment = replaced.get(name)
     if moment is not None and sealed_at <= moment:
-        return _given_up(name, moment)
+        return _describe_replaced(name, moment)
     return None if name in live else f"{name} is neither there nor destroyed on record: restore the keyring"

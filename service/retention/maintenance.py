@@ -1,5 +1,5 @@
-"""The house's daily work in `serve`: partitions ahead of time, holds and erasures on their way, what is due purged,
-what is past packed.
+"""The hourly work of `serve`: it makes partitions ahead of time, carries out holds and erasures, purges what is due,
+and packs past indexes.
 """
 
 import asyncio
@@ -32,29 +32,32 @@ async def maintain_for_ever(
 ) -> None:
     """Work now, then every hour and whenever `wake` is set, until cancelled; sooner again after a failure.
 
-    No error ends it. Any number of services may run this: partitions are made under one lock, and of several purges
-    one does the work.
+    No error ends it. Any number of services may run this: partitions are made under one lock, and of several purges one
+    does the work.
     """
     wake = wake or asyncio.Event()
     while True:
         wake.clear()
         well = await maintain(context)
-        # Spread, so that services that were started together do not meet every time.
+        # Random, so that services that were started together do not work at the same time every hour.
         pause_s = (every_s if well else retry_s) * (0.9 + 0.2 * random.random())  # noqa: S311 - spread
         await set_within(wake, pause_s)
 
 
 async def maintain(context: RetentionContext) -> bool:
-    """One round; whether all of it was done."""
+    """Do one round of maintenance; whether all of it succeeded."""
 
     async def ahead() -> None:
+        """Make the partitions of the next days."""
         await context.partitions.make_ahead(context.policy(), await context.owner.fetchval("SELECT clock_timestamp()"))
 
     async def holds() -> None:
+        """Lift expired holds, and delete the copies of lifted ones."""
         await lift_expired(context)
         await release_lifted(context)
 
     async def purge() -> None:
+        """Purge what is due, and log each purge."""
         for run in await run_purge(context, wait=False):
             log.info(
                 "purged",
@@ -66,6 +69,7 @@ async def maintain(context: RetentionContext) -> bool:
             )
 
     async def packing() -> None:
+        """Pack indexes of past partitions, and log each."""
         for index in await pack(
             context.owner, context.partitions, await context.owner.fetchval("SELECT clock_timestamp()")
         ):
@@ -83,7 +87,7 @@ async def maintain(context: RetentionContext) -> bool:
         "accounts on record": lambda: record_accounts(context),
         "refusals forgotten": lambda: forget_refusals(context.owner),
     }
-    # One that fails must not keep the others from their turn.
+    # All of them run, even if one fails.
     return all([await _done(name, run) for name, run in work.items()])
 
 
@@ -92,7 +96,7 @@ async def _done(work: str, run: Callable[[], Awaitable[object]]) -> bool:
         await run()
     except CalledgerError as error:
         log.warning("maintenance has to be tried again", work=work, reason=str(error))
-    except Exception:  # whatever it was: a loop that has ended purges nothing any more
+    except Exception:  # the loop must go on, or nothing would be purged any more
         log.exception("maintenance has failed", work=work)
     else:
         return True

@@ -1,8 +1,8 @@
-"""The record of purges: what each was to destroy, how far it came, and when the clock was last seen.
+"""The records of purges: what each was to destroy, how far it came, and when the clock was last seen.
 
-Only the owner writes it: a tombstone is taken from it, and a statement that somebody smuggled into the service's own
-connections must not be able to make one up. A purge that finds nothing due is recorded too, so that there is always a
-recent moment to hold the clock against. Such records in a row are one: planned at the first, finished at the last.
+Only the owner writes them: tombstones are derived from them, and a statement that somebody smuggled into the service's
+own connections must not be able to make one up. A purge that finds nothing due is recorded too, so that there is always
+a recent time to compare the clock with. Such records in a row are one: planned at the first, finished at the last.
 """
 
 import json
@@ -84,8 +84,8 @@ _PAGE: Final = f"""
 """  # noqa: S608
 _COUNT: Final = "SELECT count(*) FROM purge_run"
 _DESTROYED: Final = f"SELECT {_COLUMNS} FROM purge_run WHERE keys_destroyed > 0"  # noqa: S608
-# Of a purge that waited, the moment of its plan has stood for an hour, and that at which it ended has not; a purge that
-# was named was the doing of somebody who did not ask what time it is.
+# Of a purge that waited, the time of its plan was confirmed an hour later, and the time of its end was not. A purge
+# that was named says nothing about the time, because it was carried out whatever the time was.
 _LAST_SEEN: Final = """
     WITH trusted AS (
         SELECT state, planned_at, finished_at, coalesce((plan -> 'waits')::boolean, false) AS waited
@@ -98,7 +98,7 @@ _LAST_SEEN: Final = """
             WHERE planned_at <= $1 AND NOT (waited AND state IN ('REQUESTED', 'PLANNED', 'FAILED'))
     ) AS seen
 """
-_DOUBT: Final = """
+_DISTRUST: Final = """
     UPDATE purge_run SET plan = plan || '{"doubted": true}'
     WHERE (planned_at > $1 OR finished_at > $1) AND NOT coalesce((plan -> 'doubted')::boolean, false)
 """
@@ -106,12 +106,13 @@ _DOUBT: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One purge as it is recorded. `partitions` carry their exact rows once they are counted, estimates before.
+    """One purge as it is recorded. Its partitions have their exact rows once they are counted, estimates before.
 
-    `waits` is set for a purge that is, or was, put off because the clock had jumped; `doubted` when a moment of it
-    turned out to be wrong; `spared` names what was planned and is no
-    longer due, since the policy changed under the purge; `named`: somebody named its digest, so that it does not wait
-    for a change of policy to settle; `holds` are those that were active when they were checked.
+    - `waits`: the purge is, or was, postponed because the clock had jumped
+    - `doubted`: one of its times turned out to be wrong
+    - `spared`: names of what was planned and is no longer due, since the policy changed meanwhile
+    - `named`: somebody named its digest, so that it does not wait for a change of policy to settle
+    - `holds`: the holds that were active when they were checked
     """
 
     id: UUID
@@ -145,8 +146,10 @@ class IdlePurges:
 
 
 class Runs:
-    """The records of one database. To write them takes the owner's connections; a reader's do for `newest`, `get`,
-    `page` and `count`."""
+    """The records of one database.
+
+    Writing needs the owner's connections; `newest`, `get`, `page` and `count` work with a reader's too.
+    """
 
     def __init__(self, owner: Queryable) -> None:
         self._owner = owner
@@ -161,7 +164,7 @@ class Runs:
         named: bool = False,
         state: PurgeState = PurgeState.PLANNED,
     ) -> Run:
-        """Record a purge that is to be carried out."""
+        """Record a purge that is to be carried out, and return it."""
         run = Run(uuid4(), state, plan, plan.digest(), now, requested_by, waits=waits, named=named)
         await self._owner.execute(_INSERT, run.id, run.state, run.digest, encode(run), now, requested_by)
         return run
@@ -174,9 +177,9 @@ class Runs:
         connection: Connection | None = None,
         **changes: Any,  # noqa: ANN401 - fields of Run
     ) -> Run:
-        """Write `changes` of `run`. PurgeFailedError when the record has left the state `expected`: somebody is at it.
+        """Write `changes` of `run`, and return the run to continue with.
 
-        The caller goes on with what this returns.
+        PurgeFailedError when the record has left the state `expected`: then another process carries it out.
         """
         run = replace(run, **changes)
         written = await (connection or self._owner).fetchval(
@@ -198,13 +201,13 @@ class Runs:
         return run
 
     async def unfinished(self) -> list[Run]:
-        """Purges that were begun and not ended, oldest first."""
+        """The purges that were begun and not ended, oldest first."""
         found = []
         for row in await self._owner.fetch(_UNFINISHED, list(ENDED)):
             try:
                 found.append(decode(row))
             except PurgeFailedError as error:
-                # What nobody can read must not stop every purge after it.
+                # An unreadable record must not stop all later purges.
                 log.error("a purge cannot be carried out", run=str(row["id"]))
                 statement = "UPDATE purge_run SET state = 'FAILED', failure = $2 WHERE id = $1"
                 await self._owner.execute(statement, row["id"], str(error))
@@ -232,19 +235,19 @@ class Runs:
         await self._owner.execute("UPDATE purge_run SET ledger_index = $2 WHERE id = $1", id_, index)
 
     async def last_seen(self, now: datetime) -> datetime:
-        """The latest trusted moment that is not after `now`: of a purge, else of the installation, else `now` itself.
+        """The latest trusted time that is not after `now`: of a purge, else of the installation, else `now` itself.
 
-        A moment that was refused, or found wrong, is none.
+        A time that was refused, or found wrong, is not trusted.
         """
         return await self._owner.fetchval(_LAST_SEEN, now) or now
 
-    async def in_doubt(self, now: datetime) -> bool:
-        """Whether nothing vouches for `now`: more than a day has passed since the latest trusted moment."""
+    async def clock_is_untrusted(self, now: datetime) -> bool:
+        """Whether no record confirms `now`: more than a day has passed since the latest trusted time."""
         return now - await self.last_seen(now) > GAP_MAX
 
-    async def doubt_later_than(self, now: datetime) -> None:
-        """Record of every moment after `now` that it was wrong: it will not be trusted when its time comes."""
-        await self._owner.execute(_DOUBT, now + DIFFERENCE_MAX)
+    async def distrust_later_than(self, now: datetime) -> None:
+        """Mark every recorded time after `now` as wrong: it will not be trusted when its time comes."""
+        await self._owner.execute(_DISTRUST, now + DIFFERENCE_MAX)
 
     async def destroyed_keys(self) -> list[KeyPeriod]:
         """Every period key that a recorded purge has destroyed."""
@@ -257,24 +260,27 @@ class Runs:
         return sorted(keys)
 
     async def newest(self) -> Run | None:
+        """The purge that was planned last; None without any."""
         row = await self._owner.fetchrow(_NEWEST)
         return None if row is None else decode(row)
 
     async def get(self, id_: UUID) -> Run | None:
+        """The purge with this id; None when there is none."""
         row = await self._owner.fetchrow(_ONE, id_)
         return None if row is None else decode(row)
 
     async def page(self, size: int, after: tuple[datetime, UUID] | None = None) -> list[Run]:
-        """Purges, newest first, from behind `after` on."""
+        """A page of at most `size` purges, newest first, after the position `after`."""
         moment, id_ = after or (None, None)
         return [decode(row) for row in await self._owner.fetch(_PAGE, moment, id_, size)]
 
     async def count(self) -> int:
+        """The number of recorded purges."""
         return await self._owner.fetchval(_COUNT)
 
 
 def encode(run: Run) -> str:
-    """The plan as it is stored."""
+    """The plan and marks of a run as JSON text, as they are stored."""
     stored = {
         "partitions": [
             {
@@ -299,7 +305,7 @@ def encode(run: Run) -> str:
 
 
 def decode(row: asyncpg.Record) -> Run:
-    """A run from its record. PurgeFailedError when the record is not one that we wrote."""
+    """The run in its row. PurgeFailedError when the row is not one that this program wrote."""
     try:
         stored: Mapping[str, Any] = json.loads(row["plan"])
         plan = PurgePlan(tuple(_partitions(stored["partitions"])), tuple(KeyPeriod(*key) for key in stored["keys"]))

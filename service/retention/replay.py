@@ -1,8 +1,8 @@
 """A keyring restored from its backup has keys again that were destroyed since: they are destroyed again.
 
 What counts as destroyed is what the owner of the database wrote: ended purges, lifted holds, erased accounts. The
-service's own roles can write none of these. A hold and an account are gone when the ledger says so too, which knows of
-those that an older database does not.
+service's own roles can write none of these. Holds and accounts are taken from the ledger where there is one, because it
+knows those that an older database does not.
 """
 
 from collections.abc import Iterator
@@ -24,9 +24,9 @@ _ERASED: Final = "SELECT account_id FROM erasure WHERE kind = 'ACCOUNT' AND fini
 
 
 async def replay_tombstones(owner: asyncpg.Pool, keyring: Keyring, ledger: object = None) -> int:
-    """Destroy every key that is on record as destroyed and that the keyring does not know to be. How many were here.
+    """Destroy every key that is recorded as destroyed and has no tombstone in the keyring. Returns how many existed.
 
-    Call it at start, before anything is served.
+    Call it at the start, before anything is served.
     """
     known = set(await keyring.tombstones())
     forgotten = [name for name in await _destroyed(owner, ledger) if name not in known]
@@ -50,7 +50,7 @@ async def _destroyed(owner: asyncpg.Pool, ledger: object) -> list[str]:
 
 
 def _ended(record: Record) -> Iterator[str]:
-    """The keys that the ledger says were destroyed, or that went with what it says was ended."""
+    """The keys that the ledger says were destroyed, or whose hold, erasure or account has ended."""
     yield from record.destroyed
     for name, erasure in record.erasures.items():
         if erasure.rows is not None:

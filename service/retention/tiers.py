@@ -1,7 +1,7 @@
-"""Moving an account to another tier: from a future UTC midnight on, on record and in the ledger.
+"""Moving an account to another tier: from a future UTC midnight on, in the table and in the ledger.
 
-What the account has until then stays in its tier and keeps its windows: the tier of a row is a function of account and
-time, so that a report that comes twice is the same row whenever it comes.
+Calls until then stay in their tier and keep its windows: the tier of a row is a function of account and time, so that a
+report that is sent twice is the same row whenever it comes.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _LATER: Final = "SELECT from_at FROM account_tier WHERE account_id = $1 AND from
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A move on record. `until`: when another one, planned before, takes over."""
+    """A recorded move. `until`: when another move, planned before, takes effect."""
 
     account: str
     old: Tier | None
@@ -39,13 +39,13 @@ class Move:
 
 
 async def move_account(context: RetentionContext, account: str, tier: str, *, day: date | None, actor: str) -> Move:
-    """Move `account` to `tier` from the beginning of `day` (UTC) on, or as soon as may be.
+    """Move `account` to `tier` from the beginning of `day` (UTC) on, or as soon as possible.
 
     TierError when there is no such account or tier, or the day comes too soon.
     """
     policy = context.policy()
-    new, number = _tier(policy, tier), await context.accounts.find(account)
-    if number is None:
+    new, account_id = _tier(policy, tier), await context.accounts.find(account)
+    if account_id is None:
         raise TierError(f"there is no account `{account}`: an account begins with its first call or key")
     now = await context.now()
     soonest = tier_may_move_from(now)
@@ -57,13 +57,13 @@ async def move_account(context: RetentionContext, account: str, tier: str, *, da
         )
     async with context.owner.acquire() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        old = await connection.fetchval(_AT, number, from_at)
-        await connection.execute(_MOVE, number, new.number, from_at)
-        until = await connection.fetchval(_LATER, number, from_at)
-        facts = {"account": number, "from_tier": old, "to_tier": new.number, "from": from_at.isoformat()}
+        old = await connection.fetchval(_AT, account_id, from_at)
+        await connection.execute(_MOVE, account_id, new.number, from_at)
+        until = await connection.fetchval(_LATER, account_id, from_at)
+        facts = {"account": account_id, "from_tier": old, "to_tier": new.number, "from": from_at.isoformat()}
         index = await entries.append(context.ledger, "TIER_CHANGED", facts, actor=actor, connection=connection)
-    await context.accounts.load([number])
-    await notify(context.owner, "accounts", str(number))
+    await context.accounts.load([account_id])
+    await notify(context.owner, "accounts", str(account_id))
     return Move(account, policy.tier_number(old), new, from_at, until, index)
 
 

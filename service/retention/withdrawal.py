@@ -1,21 +1,22 @@
-"""What older rows have of a field that the policy no longer keeps: removed, once the purge delay is over.
+"""Removes the older values of a field or a tag that the policy no longer keeps, once the purge delay is over.
 
-Reads are cut at once (`policies.policy.views`). The removal waits as every destruction does that follows from a change
-of the policy, for a change can be a typo; a policy that is put back within the delay has cost nothing. It goes by
-partition, in batches, can be killed anywhere, and is done when it is on record. Copies that a hold keeps stay the
-hold's.
+Reads stop showing them at once (`policies.policy.views`). The removal waits as every destruction does that follows from
+a change of the policy, because a change can be a mistake: a policy that is restored within the delay has lost nothing.
+It works by partition, in batches, can continue after a crash, and is done when it is recorded. Copies that a hold keeps
+are not changed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 import asyncpg
 
 from policies import parse
 from policies.errors import PolicyError
-from policies.policy.fields import REMOVED
+from policies.policy.fields import REMOVED, Removal
 from policies.policy.model import Action, Policy, Store
 from policies.policy.views import masked_text
 from policies.retention import Partition
@@ -23,9 +24,9 @@ from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
 from service.retention.purge.planning import all_partitions
 from service.retention.purge_runs import SYSTEM, Runs
-from service.retention.rollups.compaction import LOCK as FOLD_LOCK
+from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.compaction import regrouped
-from service.retention.rollups.totals import RESTING, resting_regrouped
+from service.retention.rollups.totals import DERIVED_SUMS, derived_regrouped
 from service.storage.notices import notify
 
 _LOCK: Final = 0x63616C6C_0021
@@ -36,23 +37,36 @@ _RECORD: Final = """
     INSERT INTO field_removal (id, field, version, finished_at, rows)
     VALUES (gen_random_uuid(), $1, $2, clock_timestamp(), $3)
 """
+# The bounds are one partition's, so a ctid names one row.
+_CLEAR_TAG: Final = """
+    UPDATE call SET tags = nullif(tags - $5::text, '{}')
+    WHERE tier = $1 AND started_at >= $2 AND started_at < $3 AND ctid = ANY (ARRAY(
+        SELECT ctid FROM call
+        WHERE tier = $1 AND started_at >= $2 AND started_at < $3 AND jsonb_exists(tags, $5) LIMIT $4
+    ))
+"""
+_TAGS: Final = "Call.tags"
 _TIMES: Final = {Store.CALL: "started_at", Store.CALL_ERROR: "occurred_at"}
-_PLAIN: Final = (Action.KEEP, Action.HASH, Action.SEAL)
+_READABLE_ACTIONS: Final = (Action.KEEP, Action.HASH, Action.SEAL)
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """A field that is not kept any more since a version of the policy; `mask` takes the place of its values."""
+    """A field or a tag that is no longer kept since a version of the policy.
+
+    `mask` replaces its values. `tag`: the key of the tag that was taken off the list; `field` names it too.
+    """
 
     field: str
     version: int
     mask: str | None
+    tag: str | None = None
 
 
 async def remove_withdrawn(context: RetentionContext) -> int:
-    """Remove what is due; how many rows were changed. Nothing while nothing vouches for the clock."""
+    """Remove what is due; how many rows were changed. 0 while the clock is not trusted."""
     now = await context.now()
-    if await Runs(context.owner).in_doubt(now):
+    if await Runs(context.owner).clock_is_untrusted(now):
         return 0
     async with context.owner.acquire() as lock:
         if not await lock.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
@@ -65,43 +79,62 @@ async def remove_withdrawn(context: RetentionContext) -> int:
 
 
 async def withdrawn(context: RetentionContext, now: datetime) -> list[Withdrawal]:
-    """Fields whose older values are to be removed by now, and are not yet."""
+    """The fields and tags whose older values are to be removed by now, and are not yet."""
     done = {(row["field"], row["version"]) for row in await context.owner.fetch(_DONE)}
-    versions = await context.owner.fetch(_VERSIONS)
+    versions, policy = await context.owner.fetch(_VERSIONS), context.policy()
     found = []
     for field in REMOVED:
-        one = _since(field, context.policy(), versions)
-        if one is None or (field, one[0]) in done or one[1] + context.purge_delay > now:
+        since, action = _since(policy, versions, lambda one, name=field: one.action(name)), policy.action(field)
+        if since is None or action in _READABLE_ACTIONS:
             continue
-        masks = context.policy().action(field) is Action.MASK
-        found.append(Withdrawal(field, one[0], masked_text(context.policy(), field) if masks else None))
-    return found
+        mask = masked_text(policy, field) if action is Action.MASK else None
+        found.append((Withdrawal(field, since[0], mask), since[1]))
+    for tag in _unlisted(policy, versions):
+        since = _since(policy, versions, lambda one, key=tag: key in one.tag_keys)
+        if since is not None:
+            found.append((Withdrawal(f"{_TAGS}:{tag}", since[0], None, tag), since[1]))
+    return [one for one, at in found if (one.field, one.version) not in done and at + context.purge_delay <= now]
 
 
-def _since(field: str, policy: Policy, versions: Sequence[asyncpg.Record]) -> tuple[int, datetime] | None:
-    """Since which version, and when, a field is not kept; None when it is, or never was."""
-    action = policy.action(field)
-    if action in _PLAIN:
-        return None
+def _since(
+    policy: Policy, versions: Sequence[asyncpg.Record], asked: Callable[[Policy], object]
+) -> tuple[int, datetime] | None:
+    """Since which version, and when, policies answer as this one does; None when they always did."""
+    answer = asked(policy)
     since: tuple[int, datetime] | None = None
     for row in versions:
-        try:
-            earlier = parse(row["document"])
-        except PolicyError:
-            return since
-        if earlier.action(field) is not action:
+        earlier = _parsed(row["document"])
+        if earlier is None or asked(earlier) != answer:
             return since
         since = row["version"], row["applied_at"]
-    return None  # under the first policy of all: there is nothing from before
+    return None  # the field was never kept, so there are no older values
+
+
+def _unlisted(policy: Policy, versions: Sequence[asyncpg.Record]) -> list[str]:
+    """Tags that an earlier policy listed and this one does not, where it keeps tags at all."""
+    if policy.action(_TAGS) is not Action.KEEP:
+        return []
+    listed = {key for row in versions if (earlier := _parsed(row["document"])) for key in earlier.tag_keys}
+    return sorted(listed - policy.tag_keys)
+
+
+@lru_cache(maxsize=256)
+def _parsed(document: str) -> Policy | None:
+    try:
+        return parse(document)
+    except PolicyError:
+        return None
 
 
 async def _remove(context: RetentionContext, one: Withdrawal) -> int:
-    removal, rows = REMOVED[one.field], 0
+    removal, rows = Removal() if one.tag is not None else REMOVED[one.field], 0
     for part in await all_partitions(context.partitions):
         columns = {Store.CALL: removal.call, Store.CALL_ERROR: removal.error}.get(part.store, ())
-        if columns:
+        if one.tag is not None:
+            rows += await _clear_tag(context.owner, part, one.tag) if part.store is Store.CALL else 0
+        elif columns:
             rows += await _clear(context.owner, part, columns, one.mask)
-        elif part.store in RESTING and (removal.key or removal.figures):
+        elif part.store in DERIVED_SUMS and (removal.key or removal.figures):
             await _regroup(context.owner, part, removal.key, removal.figures, one.mask or "")
     await _change_deltas(context.owner, removal.key, removal.figures, one.mask or "")
     async with context.owner.acquire() as connection, connection.transaction():
@@ -119,7 +152,7 @@ async def _clear(owner: asyncpg.Pool, part: Partition, columns: Sequence[str], m
     new = ", ".join(f"{column} = $5" for column in columns)
     if mask is None:
         left, new = left.replace(" IS DISTINCT FROM $5 AND ", " IS NOT NULL AND "), new.replace("$5", "NULL")
-    # The bounds are one partition's, and so a place (ctid) is one row's.
+    # The bounds are one partition's, so a ctid names one row.
     statement = f"""
         UPDATE {table} SET {new}
         WHERE {where} AND ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {where} AND ({left}) LIMIT $4))
@@ -131,21 +164,28 @@ async def _clear(owner: asyncpg.Pool, part: Partition, columns: Sequence[str], m
     return rows
 
 
+async def _clear_tag(owner: asyncpg.Pool, part: Partition, tag: str) -> int:
+    rows, values = 0, (part.tier, part.start, part.end, _BATCH_ROWS, tag)
+    while count := int((await owner.execute(_CLEAR_TAG, *values)).rpartition(" ")[2]):
+        rows += count
+    return rows
+
+
 async def _regroup(owner: asyncpg.Pool, part: Partition, key: str | None, figures: Sequence[str], value: str) -> None:
-    """Take a column out of the sums of one partition's time, and of those that rest on it, in one transaction."""
+    """Remove a column from the sums of one partition's time, and from those derived from them, in one transaction."""
     bounds = (part.tier, part.start, part.end)
     where = "tier = $1 AND bucket_at >= $2 AND bucket_at < $3"
     async with owner.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", FOLD_LOCK)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", COMPACTION_LOCK)
         if key is not None:
             await connection.execute(regrouped(part.store, key), *bounds, value)
-            for statement in resting_regrouped(part.store, key):
+            for statement in derived_regrouped(part.store, key):
                 await connection.execute(statement, *bounds, value)
         for figure in figures:
             histogram = "latency_buckets = '{}', latency_counts = '{}'"
             new = histogram if figure == "latency" else f"{figure} = 0"
             await connection.execute(f"UPDATE {part.store.value} SET {new} WHERE {where}", *bounds)  # noqa: S608
-            for sums in RESTING[part.store]:
+            for sums in DERIVED_SUMS[part.store]:
                 if figure in sums.names:
                     await connection.execute(f"UPDATE {sums.table} SET {figure} = 0 WHERE {where}", *bounds)  # noqa: S608
 

@@ -17,7 +17,7 @@ from service.keyring import KeyGoneError, KeyringUnavailableError
 from service.keyring.watch import watch_for_ever
 from service.ledger import LedgerKind
 from service.logs import get_logger
-from service.retention.audit.start_check import say_differences
+from service.retention.audit.start_check import log_differences
 from service.retention.maintenance import maintain_for_ever
 from service.retention.rollups.compaction import Compaction
 from service.runtime.runtime import Runtime, open_runtime
@@ -134,10 +134,10 @@ def _housekeeping(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
     }
     return [
         maintain_for_ever(runtime.retention, wake=wake),
-        Compaction(runtime.database.owner, ensure=ensure).fold_for_ever(),
+        Compaction(runtime.database.owner, ensure=ensure).compact_for_ever(),
         runtime.keeper.keep_for_ever(),
         listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.on_notice}),
-        say_differences(runtime.retention),
+        log_differences(runtime.retention),
         watch_for_ever(runtime.keyring),
     ]
 

@@ -3,17 +3,23 @@
 The stored id is a UUIDv8 (RFC 9562, section 5.8) of 48 bits of milliseconds and 74 bits of SHA-256 over the call's
 identity. The public id is `call_` or `err_` and the base32 of the account id and that UUID, so that a look-up finds the
 partition and the rows of the account.
+
+Digests and fingerprints (`Identities`) are keyed by the keyring's pepper: they tell whether two reports say the same,
+and whether two errors are of one kind.
 """
 
 import base64
+import hmac
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from uuid import UUID
 
+from policies import Report
 from service.errors import RequestError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,6 +28,8 @@ _DAY_MS = 86_400_000
 _IDS_AT_ONCE = 64
 _PLACES = [slice(at, at + 32) for at in range(0, 32 * _IDS_AT_ONCE, 32)]
 _ALPHABET = b"abcdefghijklmnopqrstuvwxyz234567".ljust(256, b"?")
+_DIGEST_LABEL = b"calledger/digest"
+_ESTIMATED = "ESTIMATED"
 
 
 class IdError(RequestError):
@@ -210,3 +218,39 @@ def decode_error_id(text: str) -> ErrorKey:
     account_id, raw, delay_ms = struct.unpack(">I16sI", _decode("err_", text, 24))
     key = CallKey(account_id, UUID(bytes=raw))
     return ErrorKey(key, key.started_at + delay_ms * _MILLISECOND)
+
+
+class Identities:
+    """Derives digests and fingerprints under one pepper."""
+
+    def __init__(self, pepper: bytes) -> None:
+        self._pepper = pepper
+        # Begun once, copied for each call: the key and the label are taken in already.
+        self._digest = blake2b(digest_size=8, key=pepper, person=_DIGEST_LABEL)
+
+    def content_digest(self, report: Report) -> int:
+        """8 bytes over what makes a second report of one call a duplicate or a conflict, as a signed integer.
+
+        That is: how it ended, the model, input and output tokens, and the amount unless we estimated it. It is keyed,
+        because a policy may keep less than what it is made of, and few amounts are quickly tried. No text that is
+        stored holds a NUL, so that joining by it is unambiguous.
+        """
+        ended = "failed" if report.failed else "succeeded"
+        asked = "" if report.input_tokens is None else report.input_tokens
+        answered = "" if report.output_tokens is None else report.output_tokens
+        money = "\0"
+        if report.amount is not None and report.amount_source != _ESTIMATED:
+            money = f"{_shortest(report.amount)}\0{report.currency or ''}"
+        digest = self._digest.copy()
+        digest.update(f"{ended}\0{report.model}\0{asked}\0{answered}\0{money}".encode("utf-8", "surrogatepass"))
+        return int.from_bytes(digest.digest(), "big", signed=True)
+
+    def error_fingerprint(self, basis: bytes) -> int:
+        """The group that an error belongs to, as a signed integer."""
+        return int.from_bytes(hmac.digest(self._pepper, b"fingerprint\0" + basis, "sha256")[:8], "big", signed=True)
+
+
+def _shortest(amount: Decimal) -> str:
+    """The amount's digits, without zeros at their end and without an exponent; most amounts come in that form."""
+    text = str(amount)
+    return f"{amount.normalize():f}" if "E" in text or ("." in text and text[-1] == "0") else text

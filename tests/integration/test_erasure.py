@@ -26,7 +26,7 @@ from service.retention.errors import ErasureError
 from service.retention.holds.holds import lift_hold
 from service.retention.maintenance import maintain
 from service.retention.replay import replay_tombstones
-from service.retention.rollups.compaction import LOCK as FOLD_LOCK
+from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.compaction import Compaction
 
 TOKENS = "SELECT source_id FROM call WHERE user_token IS NOT NULL ORDER BY 1"
@@ -35,7 +35,7 @@ YESTERDAY = NOW - timedelta(days=1)
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 # What each of them makes an erasure wait for: the first of its calls; the folder, before it takes anything from sums.
 BEFORE_THE_CALLS = "LOCK TABLE call IN SHARE MODE"
-BETWEEN_CALLS_AND_SUMS = f"SELECT pg_advisory_xact_lock({FOLD_LOCK})"
+BETWEEN_CALLS_AND_SUMS = f"SELECT pg_advisory_xact_lock({COMPACTION_LOCK})"
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ async def test_no_call_is_counted_twice_while_an_account_goes(
     if folded:
         await Compaction(
             steward.retention.owner, ensure=lambda needs: steward.retention.partitions.ensure(SHORT, needs)
-        ).fold_all()
+        ).compact_all()
     blocker = await asyncpg.connect(steward.ingest.url)
     async with blocker.transaction():
         await blocker.execute(step)

@@ -15,7 +15,7 @@ from policies.envelope import Context, data_key, open_sealed
 from service.keyring import KeyDestroyedError
 from service.retention.erasure.erased_person import open_person
 from service.retention.erasure.erasure import request_erasure
-from service.retention.erasure.erasure_record import ErasureKind, RecordedErasure, get_erasure
+from service.retention.erasure.erasure_record import ErasureKind, StoredErasure, get_erasure
 from service.retention.holds.holds import lift_hold
 from service.retention.maintenance import maintain
 
@@ -41,7 +41,7 @@ def naming(id_: str, message: str, **facts: Any) -> dict[str, Any]:
     return report | {"error": report["error"] | error}
 
 
-async def erase(steward: Steward, user: str = PERSON, **options: Any) -> RecordedErasure:
+async def erase(steward: Steward, user: str = PERSON, **options: Any) -> StoredErasure:
     kind, reason = ErasureKind.USER, "asked by letter"
     return await request_erasure(
         steward.retention, kind=kind, account="acme", user=user, reason=reason, actor="cli", **options

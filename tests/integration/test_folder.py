@@ -54,9 +54,9 @@ async def test_folded_rollups_are_the_grouped_calls(ledger: Ledger) -> None:
     """After folding in several steps both rollups hold exactly the sums and histograms of the calls."""
     for _ in range(3):
         await ledger.report(some_calls(50))
-        await ledger.folder.fold()
+        await ledger.folder.compact()
     await ledger.report(some_calls(100))
-    await Compaction(ledger.database.owner, rows=2).fold_all()
+    await Compaction(ledger.database.owner, rows=2).compact_all()
 
     assert await ledger.database.owner.fetchval("SELECT count(*) FROM usage_delta") == 0
     for table, bucket in (("usage_quarter", "15 minutes"), ("usage_day", "1 day")):
@@ -89,10 +89,10 @@ async def test_a_fold_takes_a_bounded_number_of_deltas(ledger: Ledger) -> None:
     await ledger.report(some_calls(100))
     waiting = await ledger.database.owner.fetchval("SELECT count(*) FROM usage_delta")
 
-    assert await Compaction(ledger.database.owner, rows=3).fold() == 3
+    assert await Compaction(ledger.database.owner, rows=3).compact() == 3
     assert await ledger.database.owner.fetchval("SELECT count(*) FROM usage_delta") == waiting - 3
-    assert await ledger.folder.fold_all() == waiting - 3
-    assert await ledger.folder.fold() == 0
+    assert await ledger.folder.compact_all() == waiting - 3
+    assert await ledger.folder.compact() == 0
 
 
 async def test_a_reader_sees_the_same_sums_at_every_moment(ledger: Ledger) -> None:
@@ -109,7 +109,7 @@ async def test_a_reader_sees_the_same_sums_at_every_moment(ledger: Ledger) -> No
     async def fold() -> None:
         folder = Compaction(ledger.database.owner, rows=5)
         while not done.is_set():
-            await folder.fold()
+            await folder.compact()
 
     async def read() -> list[asyncpg.Record]:
         seen = []
@@ -119,7 +119,7 @@ async def test_a_reader_sees_the_same_sums_at_every_moment(ledger: Ledger) -> No
         return seen
 
     *_, seen = await asyncio.gather(write(), fold(), fold(), read())
-    await ledger.folder.fold_all()
+    await ledger.folder.compact_all()
     seen.append(await ledger.database.owner.fetchrow(SUMS))
 
     batch_amount = sum(call.amount for call in calls if call.amount is not None)
@@ -139,14 +139,14 @@ async def test_only_one_folder_works_at_a_time(ledger: Ledger) -> None:
     async with ledger.database.owner.acquire() as other, other.transaction():
         assert await other.fetchval("SELECT pg_try_advisory_xact_lock($1)", 0x63616C6C_0003)
 
-        assert await ledger.folder.fold() == 0
-    assert await ledger.folder.fold() > 0
+        assert await ledger.folder.compact() == 0
+    assert await ledger.folder.compact() > 0
 
 
 async def test_a_fold_that_is_killed_leaves_the_sums_right(ledger: Ledger) -> None:
     """A folder whose server process dies in the middle of a fold has changed nothing; the next one folds all of it."""
     await ledger.report(some_calls(60))
-    await ledger.folder.fold()
+    await ledger.folder.compact()
     await ledger.report(some_calls(60))
     before = await ledger.database.owner.fetchrow(SUMS)
     waiting = await ledger.database.owner.fetchval("SELECT count(*) FROM usage_delta")
@@ -154,7 +154,7 @@ async def test_a_fold_that_is_killed_leaves_the_sums_right(ledger: Ledger) -> No
     async with ledger.database.owner.acquire() as blocker, blocker.transaction():
         # The fold deletes its deltas, and then waits for this row of the rollup.
         await blocker.execute("SELECT FROM usage_day LIMIT 1 FOR UPDATE")
-        folding = asyncio.create_task(ledger.folder.fold())
+        folding = asyncio.create_task(ledger.folder.compact())
         while not (
             pid := await ledger.database.owner.fetchval(
                 "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() "
@@ -168,7 +168,7 @@ async def test_a_fold_that_is_killed_leaves_the_sums_right(ledger: Ledger) -> No
             await folding
 
     assert await ledger.database.owner.fetchrow(SUMS) == before
-    assert await ledger.folder.fold_all() == waiting
+    assert await ledger.folder.compact_all() == waiting
     assert await ledger.database.owner.fetchrow(SUMS) == before
 
 
@@ -179,7 +179,7 @@ async def test_a_locked_rollup_delays_a_fold_and_never_blocks_it_for_ever(ledger
         transaction = blocker.transaction()
         await transaction.start()
         await blocker.execute("LOCK TABLE usage_day IN ACCESS EXCLUSIVE MODE")
-        loop = asyncio.create_task(ledger.folder.fold_for_ever(0.01))
+        loop = asyncio.create_task(ledger.folder.compact_for_ever(0.01))
         attempts: set[datetime] = set()
         while len(attempts) < 2:
             attempts |= {row[0] for row in await ledger.database.owner.fetch(WAITING)}
@@ -204,8 +204,8 @@ async def test_missing_partitions_are_asked_for(ledger: Ledger) -> None:
         await ledger.database.owner.execute(f"DROP TABLE {name}")
     ledger.partitions.forget()
     with pytest.raises(asyncpg.CheckViolationError):
-        await ledger.folder.fold()
+        await ledger.folder.compact()
 
     folder = Compaction(ledger.database.owner, ensure=lambda needs: ledger.partitions.ensure(ledger.policy, needs))
-    assert await folder.fold_all() > 0
+    assert await folder.compact_all() > 0
     assert (await ledger.database.owner.fetchrow(SUMS))["calls"] == 10

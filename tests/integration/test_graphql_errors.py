@@ -18,9 +18,9 @@ DETAILS = ErrorDetails(
     message=("limit reached for ", ("email", f"{SECRET}@example.org"), ", key ", ("openai-key", None)),
     parameters={
         "temperature": Parameter(ParameterAction.KEPT, ("0.2",)),
-        "user": Parameter(ParameterAction.MASKED, ('"', ("email", SECRET), '"')),
+        "model": Parameter(ParameterAction.MASKED, ('"', ("email", SECRET), '"')),
         "messages": Parameter(ParameterAction.SHAPED, ('{"count":2}',)),
-        "prompt": Parameter(ParameterAction.DROPPED, None),
+        "seed": Parameter(ParameterAction.DROPPED, None),
     },
 )
 QUERY = """{ errors { nodes { id type code message disclosure occurredAt fingerprint parameters { name value action }
@@ -67,9 +67,9 @@ async def test_an_error_is_shown_masked(shelf: Shelf) -> None:
         "fingerprint": "0000000000000001",
         "parameters": [
             {"name": "messages", "value": '{"count":2}', "action": "SHAPED"},
-            {"name": "prompt", "value": None, "action": "DROPPED"},
+            {"name": "model", "value": '"[redacted:email]"', "action": "MASKED"},
+            {"name": "seed", "value": None, "action": "DROPPED"},
             {"name": "temperature", "value": "0.2", "action": "KEPT"},
-            {"name": "user", "value": '"[redacted:email]"', "action": "MASKED"},
         ],
         "redactions": [{"rule": "email", "count": 2}, {"rule": "openai-key", "count": 1}],
         "call": {"id": id_, "status": "FAILED", "error": {"id": error, "message": message}},

@@ -25,7 +25,7 @@ from service.query.usage.consistency import check_usage
 from service.query.usage.report import NEEDS, CostRequest, Costs, read_costs
 from service.query.usage.source import UsageReader
 from service.retention.rollups.compaction import Compaction
-from service.retention.rollups.totals_check import check_overall
+from service.retention.rollups.totals_check import check_derived_sums
 from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
 from service.storage.statements.complete import AMOUNT, FILLED
 
@@ -51,14 +51,14 @@ async def assert_sums_are_right(ingest: Ingest) -> None:
     """Rollups and deltas are the sums of the calls, and sums over all accounts and by key those of the rollups."""
     owner, policy = ingest.database.owner, ingest.applied.policy
     assert [found async for found in check_usage(owner, policy)] == []
-    assert [found async for found in check_overall(owner, policy)] == []
+    assert [found async for found in check_derived_sums(owner, policy)] == []
 
 
 async def fold(ingest: Ingest, rows: int = 50_000) -> None:
     async def ensure(needs: Any) -> None:
         await ingest.partitions.ensure(ingest.applied.policy, needs)
 
-    await Compaction(ingest.database.owner, ensure=ensure, rows=rows).fold()
+    await Compaction(ingest.database.owner, ensure=ensure, rows=rows).compact()
 
 
 async def costs(ingest: Ingest, *dimensions: str) -> Costs:

@@ -29,7 +29,7 @@ from service.query.reader import Reader
 from service.query.usage.consistency import check_usage
 from service.query.usage.correction_check import check_corrections
 from service.retention.rollups.compaction import Compaction
-from service.retention.rollups.totals_check import check_overall
+from service.retention.rollups.totals_check import check_derived_sums
 from service.storage.statements.write import deltas_of
 
 ACCEPTED, COMPLETED, DUPLICATE, CONFLICT, REJECTED = (
@@ -95,12 +95,12 @@ class Billing:
         async def ensure(needs: Any) -> None:
             await self.ingest.partitions.ensure(self.ingest.applied.policy, needs)
 
-        await Compaction(self.ingest.database.owner, ensure=ensure).fold()
+        await Compaction(self.ingest.database.owner, ensure=ensure).compact()
 
     async def assert_sums_are_right(self) -> None:
         owner, policy = self.ingest.database.owner, self.ingest.applied.policy
         assert [found async for found in check_usage(owner, policy)] == []
-        assert [found async for found in check_overall(owner, policy)] == []
+        assert [found async for found in check_derived_sums(owner, policy)] == []
         assert [found async for found in check_corrections(owner, policy)] == []
 
 

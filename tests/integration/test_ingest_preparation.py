@@ -14,10 +14,9 @@ from ingesting import RECENT, Ingest, body, call, ingesting
 from policies import Report
 from service.ingest.formats.native.reader import read_native
 from service.ingest.formats.split import Rejection
-from service.ingest.preparation.digests import Identities
-from service.ingest.preparation.preparation import Preparation
-from service.ingest.preparation.prepared import Prepared
-from service.ingest.setup import rules_in_force
+from service.ingest.preparation.batch_context import rules_in_force
+from service.ingest.preparation.preparation import Preparation, Prepared
+from service.storage.ids import Identities
 
 
 @pytest.fixture
@@ -58,14 +57,14 @@ def reports(**facts: Any) -> list[Report]:
 
 async def preparing(ingest: Ingest, keyring: Any) -> Preparation:
     await ingest.accounts.ensure({"acme", "globex", "default"})
-    rules = rules_in_force(lambda: ingest.applied)()
+    rules = rules_in_force(ingest)()
     return Preparation(rules, ingest.accounts, keyring, Identities(b"p" * 32), RECENT + timedelta(hours=2))
 
 
 async def test_a_whole_report_is_prepared_as_an_admitted_one(ingest: Ingest) -> None:
     """Every column, the id, the digest and the token are the same whether the report was copied or let pass whole."""
     preparation = await preparing(ingest, ingest.keyring)
-    admission = rules_in_force(lambda: ingest.applied)().admission
+    admission = rules_in_force(ingest)().admission
     for report in reports():
         admitted = admission.admit(report)
         whole = admission.unchanged(report)
@@ -82,7 +81,7 @@ async def test_a_whole_report_is_prepared_as_an_admitted_one(ingest: Ingest) -> 
 async def test_a_whole_report_out_of_its_time_is_refused_as_an_admitted_one(ingest: Ingest) -> None:
     """Too old or too new: the same reason on both ways."""
     preparation = await preparing(ingest, ingest.keyring)
-    admission = rules_in_force(lambda: ingest.applied)().admission
+    admission = rules_in_force(ingest)().admission
     for days in (-500, 3):
         for report in reports(started_at=(RECENT + timedelta(days=days)).isoformat()):
             admitted = admission.admit(report)
@@ -98,7 +97,7 @@ async def test_a_whole_report_out_of_its_time_is_refused_as_an_admitted_one(inge
 async def test_a_token_without_its_key_is_waited_for(ingest: Ingest) -> None:
     """What cannot be prepared without waiting is left to those who wait, and stored with its token."""
     preparation = await preparing(ingest, ingest.keyring)
-    admission = rules_in_force(lambda: ingest.applied)().admission
+    admission = rules_in_force(ingest)().admission
     [report, *_] = reports()
     admission.admit(report)
     whole = admission.unchanged(report)
@@ -128,7 +127,7 @@ async def test_each_key_is_asked_for_once_a_batch(ingest: Ingest) -> None:
     """However many calls, users and errors a batch has, the keyring is asked once for each period and account."""
     keys = CountingKeys(ingest.keyring)
     preparation = await preparing(ingest, keys)
-    admission = rules_in_force(lambda: ingest.applied)().admission
+    admission = rules_in_force(ingest)().admission
     failed = reports(status="failed", error={"type": "Timeout", "message": "took too long"})
     for report in reports() + failed:
         for account_id in (1, 2):
@@ -143,7 +142,7 @@ async def test_without_a_key_there_is_no_token_and_the_call_stays(ingest: Ingest
     await ingest.keyring.account_key(1, mint=True)
     await ingest.keyring.destroy_account(1)
     preparation = await preparing(ingest, ingest.keyring)
-    admission = rules_in_force(lambda: ingest.applied)().admission
+    admission = rules_in_force(ingest)().admission
     [report, *_] = reports(status="failed", error={"type": "Timeout", "message": "took too long"})
 
     outcome = await preparation.prepare(report, 1, admission.admit(report))

@@ -15,12 +15,11 @@ from ingesting import RECENT, Ingest, body, call, eventually, ingesting
 
 from policies import Report
 from service.ingest.formats.native.reader import read_native
-from service.ingest.preparation.digests import Identities
-from service.ingest.preparation.preparation import Preparation
-from service.ingest.preparation.prepared import Prepared
-from service.ingest.preparation.staging import FEW_MAX, create_staging, insert_new
+from service.ingest.pipeline.batch_store import FEW_MAX, create_staging, insert_new
+from service.ingest.preparation.batch_context import rules_in_force
+from service.ingest.preparation.preparation import Preparation, Prepared
 from service.ingest.results import Status
-from service.ingest.setup import rules_in_force
+from service.storage.ids import Identities
 
 AWKWARD = "tab\tquote\"back\\slash 'apostrophe' {brace} \u2028 \u00e9\U0001f980 \\x41 $1 \\."
 LARGEST = 2**31 - 1
@@ -79,7 +78,7 @@ async def prepared(ingest: Ingest, rows: list[dict[str, Any]]) -> list[Prepared]
     """The rows as they wait for the writer's connection, their partitions made."""
     await ingest.report(*rows)
     await ingest.database.owner.execute("DELETE FROM call; DELETE FROM call_error; DELETE FROM usage_delta")
-    rules = rules_in_force(lambda: ingest.applied)()
+    rules = rules_in_force(ingest)()
     await ingest.accounts.ensure({"acme", "default"})
     identities = Identities(b"p" * 32)
     preparation = Preparation(rules, ingest.accounts, ingest.keyring, identities, RECENT + timedelta(hours=2))

@@ -25,7 +25,7 @@ from service.query.usage.union_sql import UsageUnion
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.rollups.compaction import Compaction
-from service.retention.rollups.totals_check import OverallDifference, check_overall
+from service.retention.rollups.totals_check import DerivedDifference, check_derived_sums
 
 TABLES = sorted([*OVER_ALL_ACCOUNTS, BY_KEY.several])
 MIDNIGHT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -55,7 +55,7 @@ async def ledger(any_database_url: str) -> AsyncIterator[Ledger]:
             )
             for hours in range(0, 100, 5)
         )
-        await Compaction(opened.database.owner, rows=12).fold()
+        await Compaction(opened.database.owner, rows=12).compact()
         yield opened
 
 
@@ -65,14 +65,14 @@ async def steward(database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
         yield steward
 
 
-async def check(ledger: Ledger) -> list[OverallDifference]:
-    return [found async for found in check_overall(ledger.database.owner, ledger.policy)]
+async def check(ledger: Ledger) -> list[DerivedDifference]:
+    return [found async for found in check_derived_sums(ledger.database.owner, ledger.policy)]
 
 
 async def test_what_is_folded_is_in_them(ledger: Ledger) -> None:
     """In step with the rollups after any fold."""
     assert await check(ledger) == []
-    await ledger.folder.fold_all()
+    await ledger.folder.compact_all()
     assert await check(ledger) == []
     for table in TABLES:
         row = await ledger.database.owner.fetchrow(
@@ -130,7 +130,7 @@ async def test_costs_of_everything_read_nothing_else(ledger: Ledger, bucket: Tim
         MONTH, ["MODEL"], bucket=bucket, zone="Asia/Kolkata", row_figures=frozenset({"calls", "latencyMs"})
     )
     reading = await reader.reading(MONTH, bucket=bucket, zone="Asia/Kolkata")
-    await ledger.folder.fold_all()
+    await ledger.folder.compact_all()
     await ledger.database.owner.execute("UPDATE usage_day SET calls = 1000000, latency_counts = '{9}'")
     await ledger.database.owner.execute("UPDATE usage_quarter SET calls = 1000000, latency_counts = '{9}'")
 
@@ -161,7 +161,7 @@ async def test_local_days_by_key_read_half_hours(
     """By account and API key, or filtered by them, no quarter hour is read for days that begin at half an hour; who is
     bound to accounts reads them too, and no others' rows.
     """
-    await ledger.folder.fold_all()
+    await ledger.folder.compact_all()
     await ledger.database.owner.execute("UPDATE usage_quarter SET calls = 1000000")
     number = await ledger.accounts.find("acme")
     half_past = MIDNIGHT - timedelta(hours=5, minutes=30)
@@ -183,7 +183,7 @@ async def test_local_days_by_key_read_half_hours(
 
 async def test_facets_that_they_have_are_read_from_them(ledger: Ledger) -> None:
     """Models, providers and currencies; with accounts or statuses among them the rollups answer."""
-    await ledger.folder.fold_all()
+    await ledger.folder.compact_all()
     await ledger.database.owner.execute("UPDATE usage_day SET calls = 1000")
     found = await read_facets(ledger.reader(MIDNIGHT), MONTH, ["models", "providers", "currencies"])
     assert [value.count for values in found.values() for value in values] == [19, 19, 19]
@@ -223,7 +223,7 @@ async def test_who_is_bound_to_accounts_reads_none_of_them(ledger: Ledger) -> No
 
 async def test_who_is_bound_to_an_account_sees_its_half_hours_alone(ledger: Ledger) -> None:
     """Row-level security keeps to the scope where a statement forgets to."""
-    await ledger.folder.fold_all()
+    await ledger.folder.compact_all()
     number = await ledger.accounts.find("acme")
     async with ledger.database.reading((number,)) as connection:
         rows = await connection.fetch("SELECT account_id, sum(calls)::int AS calls FROM usage_half_hour GROUP BY 1")
@@ -249,7 +249,7 @@ async def test_an_erased_account_is_taken_out(steward: Steward, folded: bool) ->
     if folded:
         await Compaction(
             steward.retention.owner, ensure=lambda needs: steward.retention.partitions.ensure(SHORT, needs)
-        ).fold_all()
+        ).compact_all()
     await request_erasure(
         steward.retention, kind=ErasureKind.ACCOUNT, account="acme", user=None, reason="asked by letter", actor="cli"
     )
@@ -264,7 +264,7 @@ async def test_a_purge_takes_them_along(steward: Steward) -> None:
     await steward.report(failed("a", OLD), failed("b", NOW - timedelta(hours=2)))
     await Compaction(
         steward.retention.owner, ensure=lambda needs: steward.retention.partitions.ensure(SHORT, needs)
-    ).fold_all()
+    ).compact_all()
     assert await steward.value("SELECT count(*) FROM usage_hour_all") == 2
 
     await steward.purge()

@@ -16,7 +16,7 @@ from service.ledger import LedgerKind
 from service.retention.context import EarlierPolicyError
 from service.retention.errors import PurgePlanError, TierError
 from service.retention.maintenance import maintain
-from service.retention.purge.planning import named_plan, plan_purge, request_purge, what_is_due
+from service.retention.purge.planning import due_plans, named_plan, plan_purge, request_purge
 from service.retention.purge_runs import PurgeState, Runs
 from service.retention.tiers import move_account
 
@@ -51,7 +51,7 @@ async def test_what_a_change_makes_due_waits_while_reads_cut_off(steward: Stewar
     await shorten(steward, timedelta(hours=1))
     assert await steward.purge() == []
     assert await steward.value("SELECT count(*) FROM call") == 1
-    due = await what_is_due(steward.retention, NOW)
+    due = await due_plans(steward.retention, NOW)
     assert (len(due.all.partitions), len(due.all.keys), bool(due.settled)) == (2, 1, False)
     assert await steward.findings() == {}
 
@@ -75,7 +75,7 @@ async def test_a_typo_that_is_undone_costs_nothing(steward: Steward) -> None:
     await shorten(steward, timedelta(hours=2))
     await apply(steward, LONG, NOW - timedelta(hours=1))
     assert await steward.purge() == []
-    assert not (await what_is_due(steward.retention, NOW)).all
+    assert not (await due_plans(steward.retention, NOW)).all
     assert [one.status for one in await steward.report(failed("a", NOW - AGE, user="u1"))] == [Status.DUPLICATE]
 
 

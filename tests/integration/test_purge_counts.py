@@ -43,7 +43,7 @@ async def fold(steward: Steward) -> None:
     async def ensure(needs) -> None:
         await steward.retention.partitions.ensure(SHORT, needs)
 
-    await Compaction(steward.retention.owner, ensure=ensure).fold_all()
+    await Compaction(steward.retention.owner, ensure=ensure).compact_all()
 
 
 async def stored(steward: Steward) -> dict[str, int]:

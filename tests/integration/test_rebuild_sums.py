@@ -12,7 +12,7 @@ from steward import NOW, SHORT, Killed, Steward, stewarding
 
 from policies.policy.model import Store
 from service.retention.rollups.compaction import Compaction
-from service.retention.rollups.rebuild import days_to_rebuild, rebuild_sums, rest_again
+from service.retention.rollups.rebuild import days_to_rebuild, rebuild_derived_sums, rebuild_sums
 
 AMOUNT = """
     SELECT coalesce(sum(amount), 0)
@@ -38,7 +38,7 @@ async def steward(any_database_url: str, tmp_path: Path) -> AsyncIterator[Stewar
             moment = (NOW - timedelta(days=days, minutes=5)).isoformat()
             money = {"amount": amount, "currency": "USD", "latency_ms": 5}
             await steward.report(call(f"c{number}", started_at=moment, account="acme", api_key="k", **money))
-        await folder(steward).fold_all()
+        await folder(steward).compact_all()
         yield steward
 
 
@@ -46,8 +46,8 @@ async def rebuild(steward: Steward) -> list[tuple[int, int]]:
     """Calls before and after, of each day that was made anew."""
     days = await days_to_rebuild(steward.retention)
     done = [(one.before, one.after) async for one in rebuild_sums(steward.retention, days, actor="cli")]
-    await folder(steward).fold_all()
-    await rest_again(steward.retention)
+    await folder(steward).compact_all()
+    await rebuild_derived_sums(steward.retention)
     return done
 
 
@@ -115,7 +115,7 @@ async def test_readers_and_writers_go_on_meanwhile(steward: Steward) -> None:
             moment = (NOW - timedelta(days=3, minutes=number)).isoformat()
             row = call(f"n{number}", started_at=moment, account="acme", amount="1", currency="USD")
             await steward.report(row)
-            await folder(steward).fold()
+            await folder(steward).compact()
 
     reading, reporting = asyncio.create_task(read()), asyncio.create_task(report())
     await rebuild(steward)

@@ -14,7 +14,7 @@ from policies import Role
 from policies.admission.segments import masked
 from service.query.reader import Reader
 from service.retention.erasure.erasure import request_erasure
-from service.retention.erasure.erasure_record import ErasureKind, RecordedErasure
+from service.retention.erasure.erasure_record import ErasureKind, StoredErasure
 from service.retention.holds.escrow import open_held
 from service.retention.holds.held_copies import count_copies, held_calls, held_errors
 from service.retention.holds.holds import RecordedHold, lift_hold
@@ -40,7 +40,7 @@ class Case:
 
     steward: Steward
     hold: RecordedHold
-    erasure: RecordedErasure
+    erasure: StoredErasure
 
     async def shelf(self) -> Shelf:
         """As another process reads that begins now."""

@@ -13,7 +13,7 @@ from policies.admission.segments import ErrorDetails, pack_segments
 from policies.policy.document import load_preset
 from policies.policy.model import Store
 from policies.retention import PurgePlan
-from service.ingest.preparation.sealing import Sealer
+from service.ingest.preparation.batch_context import Sealer
 from service.keyring import Keyring, PeriodKeyName, create_kek_file, open_keyring
 from service.retention.audit.fsck import Finding, check_ledger
 from service.retention.clock_guard import Clock, machine_clock

@@ -32,9 +32,9 @@ REASON = "ticket 4711: the customer asked what was wrong"
 DETAILS = ErrorDetails(
     message=("limit reached for ", ("email", SECRET), ", key ", ("openai-key", None)),
     parameters={
-        "user": Parameter(ParameterAction.MASKED, ('"', ("email", SECRET), '"')),
+        "model": Parameter(ParameterAction.MASKED, ('"', ("email", SECRET), '"')),
         "messages": Parameter(ParameterAction.SHAPED, ('{"count":2}',)),
-        "prompt": Parameter(ParameterAction.DROPPED, None),
+        "seed": Parameter(ParameterAction.DROPPED, None),
     },
 )
 REVEAL = """mutation($id: ID!, $reason: String!) { revealError(input: {errorId: $id, reason: $reason}) { ledgerIndex
@@ -129,8 +129,8 @@ async def test_a_sealed_error_is_opened_into_the_ledger(shelf: Shelf, ledger: Le
         "disclosure": "MASKED",
         "parameters": [
             {"name": "messages", "value": '{"count":2}', "action": "SHAPED"},
-            {"name": "prompt", "value": None, "action": "DROPPED"},
-            {"name": "user", "value": f'"{SECRET}"', "action": "MASKED"},
+            {"name": "model", "value": f'"{SECRET}"', "action": "MASKED"},
+            {"name": "seed", "value": None, "action": "DROPPED"},
         ],
     }
     assert SECRET not in str(call)
@@ -158,7 +158,7 @@ async def test_the_leaf_holds_ids_and_no_words(shelf: Shelf, ledger: Ledger) -> 
 
 async def test_all_that_was_hidden_is_clear(shelf: Shelf, ledger: Ledger) -> None:
     """CLEAR when nothing is hidden any more."""
-    parameters = {"user": DETAILS.parameters["user"]}
+    parameters = {"model": DETAILS.parameters["model"]}
     _, id_ = await _stored(shelf, ErrorDetails(("for ", ("email", SECRET)), parameters))
     assert (await _revealed(shelf, ledger, id_))["error"] == {"message": f"for {SECRET}", "disclosure": "CLEAR"}
 
@@ -391,4 +391,4 @@ def test_no_other_path_opens_text() -> None:
     root = Path(__file__).parents[2] / "service"
     texts = {str(path.relative_to(root)): path.read_text() for path in root.rglob("*.py")}
     assert [name for name, text in texts.items() if "reveal=True" in text] == ["query/reader.py"]
-    assert [name for name, text in texts.items() if "reader.reveal(" in text] == ["api/reveal.py"]
+    assert [name for name, text in texts.items() if "reader.reveal(" in text] == ["api/calls/reveal.py"]

@@ -44,7 +44,7 @@ async def fold(steward: Steward) -> None:
     partitions, policy = steward.retention.partitions, steward.retention.policy
     await Compaction(
         steward.ingest.database.owner, ensure=lambda needs: partitions.ensure(policy(), list(needs))
-    ).fold_all()
+    ).compact_all()
 
 
 async def fill(steward: Steward) -> None:
@@ -111,6 +111,31 @@ async def test_nothing_goes_within_the_delay_or_when_the_policy_is_put_back(stew
     await apply(steward, kept, NOW - timedelta(hours=70))
     assert await remove_withdrawn(steward.retention) == 0
     assert await left(steward) == before
+
+
+async def test_a_tag_off_the_list_goes_after_the_delay(steward: Steward) -> None:
+    """It alone, from every call that has it; a row that has no other has none then. Put back in time it costs nothing,
+    and what no policy ever listed is not looked for."""
+    listed = steward.retention.policy()
+    tags = [{"team": "x", "app": "web"}, {"app": "web"}, {"team": "y"}]
+    await steward.report(*[failed(name, YOUNG, tags=tags[place]) for place, name in enumerate("abc")])
+    unlisted = replace(listed, tag_keys=listed.tag_keys - {"app"}, tag_dimensions=listed.tag_dimensions - {"app"})
+    found = "SELECT array_agg(tags::text ORDER BY source_id) FROM call"
+    await change(steward, unlisted, timedelta(hours=71))
+    assert await remove_withdrawn(steward.retention) == 0
+    await apply(steward, listed, NOW - timedelta(hours=70))
+    assert await remove_withdrawn(steward.retention) == 0
+    before = await steward.value(found)
+    assert '"app"' in before[0]
+    await apply(steward, unlisted, NOW - timedelta(hours=80))
+
+    assert await maintain(steward.retention)
+
+    assert await steward.value(found) == ['{"team": "x"}', None, '{"team": "y"}']
+    assert await steward.value("SELECT array_agg(field) FROM field_removal") == ["Call.tags:app"]
+    assert (await steward.kinds()).count("FIELD_REMOVED") == 1
+    assert await steward.findings() == {}
+    assert await remove_withdrawn(steward.retention) == 0
 
 
 async def test_it_goes_on_after_a_crash(steward: Steward) -> None:

@@ -3,7 +3,7 @@
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -14,22 +14,24 @@ import pytest
 from compiled_operations import ORDINARY, Writer, answer_bytes, same_answer
 from graphql import StringValueNode
 from graphql import build_schema as schema_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import queries
 from rows import Shelf, StoredCall, StoredError, open_shelf
 
 from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
 from policies.policy.model import Policy, Role, View
+from service.api.execution.errors import NULL_INPUT
 from service.api.schema import sdl
 from service.query.model.scope import Scope
+from service.storage.ids import call_uuid
 
 DETAILS = ErrorDetails(
     ("limit for ", ("email", "canary@example.org"), ' "ä" \\ 😀 \u2028'),
     {
         "temperature": Parameter(ParameterAction.KEPT, ("0.2",)),
-        "user": Parameter(ParameterAction.MASKED, ('"', ("email", "canary"), '"')),
-        "prompt": Parameter(ParameterAction.DROPPED, None),
+        "model": Parameter(ParameterAction.MASKED, ('"', ("email", "canary"), '"')),
+        "seed": Parameter(ParameterAction.DROPPED, None),
     },
 )
 TEXTS = [None, "gpt-4o", "ä", '"quoted" \\ \x7f', "😀\u2028", "", "a/b", "null", "\t"]
@@ -86,7 +88,28 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
         now = await shelf.now()
         hours = [*range(12), *range(12), 40, 41, 300, 301, 29 * 24, 31 * 24, 399 * 24]
         await shelf.put(_call(index, now - timedelta(hours=hour, minutes=1)) for index, hour in enumerate(hours))
+        hour = now.replace(minute=0) - timedelta(hours=1)
+        corrected = [replace(_call(100 + index, hour), source_id=f"corrected{index}") for index in range(3)]
+        await shelf.put(corrected)
+        await shelf.put([await _correction(shelf, corrected[index % 2], index, now) for index in range(3)])
         yield shelf
+
+
+async def _correction(shelf: Shelf, call: StoredCall, index: int, now: datetime) -> StoredCall:
+    """One of a call, with an amount."""
+    number = await shelf.accounts.find(call.account)
+    assert number is not None
+    return replace(
+        _call(200 + index, call.started_at),
+        account=call.account,
+        source_id=f"correction{index}",
+        error=None,
+        amount=Decimal("-0.0012"),
+        currency="USD",
+        amount_source=1,
+        correction_of=call_uuid(number, "native", call.source_id, call.started_at),
+        corrected_at=now,
+    )
 
 
 def _policies(shelf: Shelf) -> list[Policy]:
@@ -126,6 +149,7 @@ OWN = {"max_examples": 80, "deadline": None, "suppress_health_check": list(Healt
 
 @settings(**OWN)
 @given(seed=st.integers(0, 2**64))
+@example(seed=18798)  # a null that the schema refuses, beside a cursor that is none
 async def test_what_is_covered_is_answered_alike(shelf: Shelf, seed: int) -> None:
     """Pages in every form, for any role and any data, are the same bytes on both paths, and really are compiled."""
     draw = random.Random(seed)
@@ -142,7 +166,7 @@ async def test_what_is_covered_is_answered_alike(shelf: Shelf, seed: int) -> Non
 def _covered(answer: list[Any]) -> bool:
     """Refusals before anything is run are the ordinary path's, and so are values that the schema does not let pass."""
     paths = [error.get("path", []) for error in answer[1]]
-    null = any("explicit null" in error["message"] for error in answer[1])
+    null = any(error["message"] == NULL_INPUT for error in answer[1])
     return not null and all(len(path) == 1 for path in paths)
 
 

@@ -287,7 +287,7 @@ async def filled(database_url: str) -> AsyncIterator[tuple[Ledger, list[Reported
     async with open_ledger(database_url) as ledger:
         for start in range(0, len(calls), 100):
             await ledger.report(calls[start : start + 100])
-            await Compaction(ledger.database.owner, rows=40).fold()
+            await Compaction(ledger.database.owner, rows=40).compact()
         yield ledger, calls
 
 
@@ -299,7 +299,7 @@ async def test_costs_are_the_sums_over_the_calls(
     """For any filter, grouping, bucket, zone and range, and however far the folder has come, figures are exact."""
     ledger, calls = filled
     if fold:
-        await Compaction(ledger.database.owner, rows=3).fold()
+        await Compaction(ledger.database.owner, rows=3).compact()
     names = await ledger.accounts.ensure(["acme", "Äpfel"])
     reader = ledger.reader(NOW, tuple(names.values()) if narrowed else None)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.query.model.catalog import CALLS
 from service.query.records.ordering import MOMENT, ordering_of
-from service.query.rendering.field_expressions import moment_texts
+from service.query.rendering.functions import moment_texts
 from service.storage.database import Database
 
 ORDERING = ordering_of(CALLS, ())

@@ -26,7 +26,7 @@ from service.query.reader import Reader
 from service.query.usage.consistency import check_usage
 from service.query.usage.correction_check import check_corrections
 from service.retention.rollups.compaction import Compaction
-from service.retention.rollups.totals_check import check_overall
+from service.retention.rollups.totals_check import check_derived_sums
 
 CALLS = """
     query ($filter: CallFilter) {
@@ -103,12 +103,12 @@ class Books:
         async def ensure(needs: Any) -> None:
             await self.ingest.partitions.ensure(self.ingest.applied.policy, needs)
 
-        await Compaction(self.ingest.database.owner, ensure=ensure, rows=rows).fold()
+        await Compaction(self.ingest.database.owner, ensure=ensure, rows=rows).compact()
 
     async def prove(self) -> None:
         owner, policy = self.ingest.database.owner, self.ingest.applied.policy
         assert [found async for found in check_usage(owner, policy)] == []
-        assert [found async for found in check_overall(owner, policy)] == []
+        assert [found async for found in check_derived_sums(owner, policy)] == []
         assert [found async for found in check_corrections(owner, policy)] == []
 
 

@@ -65,7 +65,7 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
             call for call in (_call(draw, now) for _ in range(300)) if abs(now - WINDOW - call.started_at) > 2 * MINUTE
         ]
         await ledger.report(calls[:200])
-        await ledger.folder.fold_all()
+        await ledger.folder.compact_all()
         await ledger.report(calls[200:])
         yield shelf
 
@@ -116,7 +116,7 @@ async def test_the_total_is_the_number_of_calls(
 
 async def test_whole_quarter_hours_are_not_counted_among_the_calls(shelf: Shelf) -> None:
     """Where nothing is cut, the calls are not read at all: the rollups say it even without them."""
-    await Compaction(shelf.database.owner).fold_all()
+    await Compaction(shelf.database.owner).compact_all()
     midnight = (await shelf.now()).replace(hour=0, minute=0, second=0, microsecond=0)
     month = (
         Compare("startedAt", "gte", midnight - 30 * DAY + timedelta(minutes=15)),

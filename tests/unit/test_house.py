@@ -153,7 +153,7 @@ SQL_ROOMS = ("query", "storage", "retention", "ledger", "keyring")
 RUNS_FOR_INGEST = {
     f"service/ingest/{name}.py"
     for name in (
-        "preparation/staging", "pipeline/batch_store", "amendments/bills", "amendments/completion",
+        "pipeline/batch_store", "amendments/bills", "amendments/completion",
         "amendments/correction",
     )
 }  # fmt: skip

@@ -12,6 +12,8 @@ from service.ingest.formats.rejections import CURRENCY_FORM, ERROR_FORM, MOMENT_
 from service.ingest.formats.split import Rejection
 
 ROW = {"id": "a", "started_at": "2026-11-22T10:00:00Z", "model": "gpt-4o", "status": "failed"}
+ODD_TAG = "one of `tags` must be a short string, a number or a boolean, under a key of 1 to 200 characters"
+NO_TIME_OF_ERROR = "`error.occurred_at` must be between `started_at` and 24 hours later"
 NOT_FINITE = "is not a finite number: `NaN` and `Infinity` are no amounts"
 
 
@@ -86,7 +88,8 @@ def test_rejections_name_the_field_and_say_what_it_wants(facts: dict[str, Any], 
         ({"amount": {"value": 1}}, "`amount` is not a decimal number"),
         ({"currency": "us"}, '`currency` must be a code of 3 to 16 letters, such as `USD`, not `"us"`'),
         ({"amount_parts": [{"name": "input"}]}, "`amount_parts[0]` needs `name` and `amount`"),
-        ({"tags": {"a": []}}, "`tags` must be an object of at most 64 short strings, numbers or booleans"),
+        ({"tags": {"a": []}}, ODD_TAG),
+        ({"tags": ["a"]}, "`tags` must be an object of at most 64 short strings, numbers or booleans"),
         (
             {"input_tokens": 5, "cache_read_tokens": 4, "cache_write_tokens": 2},
             "`input_tokens` is less than cache reads and writes together (`6`)",
@@ -108,6 +111,8 @@ def test_rejections_name_the_field_and_say_what_it_wants(facts: dict[str, Any], 
         ({"error": "text"}, f"`error` must be {ERROR_FORM}"),
         ({"error": {"type": "E", "message": 5}}, "`error.message` must be a string"),
         ({"error": {"occurred_at": "now"}}, f"`error.occurred_at` must be {MOMENT_FORM}"),
+        ({"error": {"occurred_at": "2026-11-22T09:59:59.999Z"}}, NO_TIME_OF_ERROR),
+        ({"error": {"occurred_at": "2026-11-23T10:00:00.001Z"}}, NO_TIME_OF_ERROR),
     ],
 )
 def test_what_a_call_can_do_without_is_left_out_and_said(facts: dict[str, Any], said: str) -> None:
@@ -312,6 +317,42 @@ def test_units_are_exact_and_one_that_cannot_be_read_is_left_out() -> None:
 def test_an_attempt_is_counted_from_one(attempt: Any) -> None:
     """What is no count of attempts is left out, with the form that it wants."""
     assert report(read(attempt=attempt)).warnings[0].startswith("`attempt` must be an integer from 1 to 32767")
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"b": []}, ODD_TAG),
+        ({"b": {"c": 1}, "": "x"}, ODD_TAG),
+        ({"b": "x" * 1025}, ODD_TAG),
+        ({"b" * 201: "x"}, ODD_TAG),
+        ({"b": "x\0"}, "one of `tags` holds a NUL character"),
+        ({"b\0": "x"}, "one of `tags` holds a NUL character"),
+    ],
+)
+def test_an_odd_tag_costs_no_other(odd: dict[str, Any], said: str) -> None:
+    """What cannot be read of the tags is left out alone, and said."""
+    got = report(read(tags={"team": "search"} | odd, amount="1"))
+
+    assert (got.tags, got.amount) == ({"team": "search"}, Decimal(1))
+    assert (got.warnings, got.dropped) == ((f"{said}: left out",), {"tags": 1})
+
+
+def test_the_first_tags_of_too_many_are_kept() -> None:
+    """Beyond the limit tags are left out, and the call keeps those before."""
+    got = report(read(tags={f"k{number}": "x" for number in range(70)}))
+
+    assert list(got.tags) == [f"k{number}" for number in range(64)]
+    assert got.warnings == ("`tags` has more than 64: the others: left out",)
+
+
+def test_the_time_of_an_error_that_cannot_be_is_left_out_alone() -> None:
+    """The rest of the error, and the call, are kept."""
+    got = report(read(error={"type": "E", "message": "m", "occurred_at": "2026-11-20T10:00:00Z"}))
+
+    assert got.error is not None
+    assert (got.error.type, got.error.message, got.error.occurred_at) == ("E", "m", None)
+    assert got.dropped == {"error.occurred_at": 1}
 
 
 def test_tags_become_text() -> None:

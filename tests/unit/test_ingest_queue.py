@@ -6,8 +6,9 @@ from policies import Admission, Report
 from policies.admission.report import ErrorReport
 from policies.policy.document import load_preset
 from policies.redaction import Redactor
-from service.ingest.pipeline.job_queue import BATCH_ERROR_CHARS, Job, JobQueue
-from service.ingest.preparation.prepared import Prepared, Rules
+from service.ingest.pipeline.turns import BATCH_ERROR_CHARS, Job, JobQueue
+from service.ingest.preparation.batch_context import Rules
+from service.ingest.preparation.preparation import Prepared
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 POLICY = load_preset("default")

@@ -2,22 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import strawberry
 
 from service.api.calls.filters import to_predicate
-from service.api.calls.mapping import Mapper
+from service.api.calls.objects import groups_of, objects_of
 from service.api.execution.context import Context
-from service.api.types.connections import (
-    CallConnection,
-    CallEdge,
-    CallErrorConnection,
-    CallErrorEdge,
-    ErrorGroupConnection,
-    ErrorGroupEdge,
-    PageInfo,
-)
+from service.api.types.calls import Call, CallError, ErrorGroup
+from service.api.types.connections import CountedConnection, Edge, PageInfo
 from service.api.types.filter_inputs import CallFilter, CallOrder, ErrorFilter, ErrorGroupOrder, ErrorOrder
 from service.query.authorization.selection_set import SelectionReader, Tree
 from service.query.model.catalog import CALLS, ERRORS
@@ -27,6 +20,7 @@ from service.query.records.ordering import OrderTerm
 from service.query.records.page import PAGE_DEFAULT, PAGE_MAX, PageRequest, PageSelection
 
 Info = strawberry.Info[Context, Any]
+T = TypeVar("T")
 _ROWS: Final = ("edges", "nodes")
 
 
@@ -95,16 +89,16 @@ def page_selection(tree: Tree) -> PageSelection:
 
 async def resolve_calls(
     info: Info, filter_: CallFilter | None, order_by: list[CallOrder] | None, slicing: Slicing
-) -> CallConnection:
+) -> CountedConnection[Call]:
     """A page of calls inside the caller's scope. Raises BadInputError for arguments that do not fit."""
     tree, context = tree_of(info), info.context
     request = to_request(filter_, order_by, slicing)
     page = await context.reader.page(context.scope, CALLS, request, page_selection(tree))
-    nodes = await Mapper(context.reader, context.scope).calls(page.rows, row_selection(tree))
+    nodes = await objects_of(CALLS, page.rows, row_selection(tree), context.reader, context.scope)
     _note(info, page.rows)
-    return CallConnection(
+    return CountedConnection(
         nodes=nodes,
-        edges=_edges(CallEdge, tree, page, nodes),
+        edges=_edges(tree, page, nodes),
         page_info=_page_info(tree, page),
         total_count=page.total or 0,
     )
@@ -112,16 +106,16 @@ async def resolve_calls(
 
 async def resolve_errors(
     info: Info, filter_: ErrorFilter | None, order_by: list[ErrorOrder] | None, slicing: Slicing
-) -> CallErrorConnection:
+) -> CountedConnection[CallError]:
     """A page of error details inside the caller's scope. Raises BadInputError for arguments that do not fit."""
     tree, context = tree_of(info), info.context
     request = to_request(filter_, order_by, slicing)
     page = await context.reader.page(context.scope, ERRORS, request, page_selection(tree))
-    nodes = await Mapper(context.reader, context.scope).errors(page.rows, row_selection(tree))
+    nodes = await objects_of(ERRORS, page.rows, row_selection(tree), context.reader, context.scope)
     _note(info, page.rows)
-    return CallErrorConnection(
+    return CountedConnection(
         nodes=nodes,
-        edges=_edges(CallErrorEdge, tree, page, nodes),
+        edges=_edges(tree, page, nodes),
         page_info=_page_info(tree, page),
         total_count=page.total or 0,
     )
@@ -129,7 +123,7 @@ async def resolve_errors(
 
 async def resolve_error_groups(
     info: Info, filter_: ErrorFilter | None, order: ErrorGroupOrder | None, slicing: Slicing
-) -> ErrorGroupConnection:
+) -> CountedConnection[ErrorGroup]:
     """A page of errors grouped by fingerprint, by `LAST_SEEN` unless ordered otherwise. Raises BadInputError."""
     tree, context = tree_of(info), info.context
     request = GroupsRequest(
@@ -141,11 +135,11 @@ async def resolve_error_groups(
     )
     selection = row_selection(tree)
     page = await context.reader.groups(context.scope, request, selection, total="totalCount" in tree)
-    nodes = await Mapper(context.reader, context.scope).groups(page)
+    nodes = await groups_of(page, context.reader, context.scope)
     _note(info, page.rows)
-    return ErrorGroupConnection(
+    return CountedConnection(
         nodes=nodes,
-        edges=_edges(ErrorGroupEdge, tree, page, nodes),
+        edges=_edges(tree, page, nodes),
         page_info=_page_info(tree, page),
         total_count=page.total or 0,
     )
@@ -155,12 +149,12 @@ def _terms(order_by: Sequence[CallOrder] | Sequence[ErrorOrder] | None) -> tuple
     return tuple(OrderTerm(order.field.name, order.direction.name == "DESC") for order in order_by or ())
 
 
-def _edges(edge: Any, tree: Tree, page: Any, nodes: Sequence[Any]) -> list[Any]:  # noqa: ANN401 - of one kind each
+def _edges(tree: Tree, page: Any, nodes: Sequence[T]) -> list[Edge[T]]:  # noqa: ANN401 - a page of any kind
     if "edges" not in tree:
         return []
     if "cursor" not in tree["edges"]:
-        return [edge(node=node) for node in nodes]
-    return [edge(cursor=page.cursor(row), node=node) for row, node in zip(page.rows, nodes, strict=True)]
+        return [Edge(node=node) for node in nodes]
+    return [Edge(cursor=page.cursor(row), node=node) for row, node in zip(page.rows, nodes, strict=True)]
 
 
 def _page_info(tree: Tree, page: Any) -> PageInfo:  # noqa: ANN401 - a page of any kind

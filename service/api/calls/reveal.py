@@ -11,7 +11,7 @@ import strawberry
 from graphql import GraphQLError
 
 from policies.policy.model import View
-from service.api.calls.mapping import Mapper, add_details
+from service.api.calls.objects import objects_of
 from service.api.calls.resolvers import Tree, tree_of
 from service.api.execution.context import Context
 from service.api.execution.errors import Code, refused
@@ -19,6 +19,7 @@ from service.api.types.calls import CallError
 from service.api.types.directives import Cost
 from service.api.types.scalars import BigInt
 from service.ledger import LedgerKind
+from service.query.model.catalog import ERRORS
 from service.query.model.errors import BadInputError, ForbiddenError
 from service.query.model.scope import Scope
 from service.query.records.page import Row
@@ -75,8 +76,8 @@ async def resolve_reveal(info: Info, wanted: RevealErrorInput) -> RevealErrorPay
         raise _not_found()
     index = await _ledgered(context, wanted.error_id, row, reason)
     # From here on and no earlier: mapping opens what is sealed too, of this row and of those that hang on it.
-    error = (await Mapper(context.reader, context.scope).errors([row], tree))[0]
-    add_details(error, await context.reader.reveal(context.scope, row), list(tree))
+    details = await context.reader.reveal(context.scope, row)
+    (error,) = await objects_of(ERRORS, [row], tree, context.reader, context.scope, [details])
     return RevealErrorPayload(error=error, ledger_index=BigInt(index))
 
 

@@ -4,7 +4,8 @@ The ordinary path parses, validates and runs a document for the first time, and 
 it pass. From then on the operation is answered by `service/query/rendering/row_renderer.py`: the same coercion, the
 same enforcement and pricing (remembered by everything they depend on), the same reading; only graphql-core's walk over
 every field of every row is left out. `None` instead of an answer means: take the ordinary path. It then decides as if
-nothing had been tried, so a mistake of a caller is refused, coded and placed there.
+nothing had been tried, so a mistake of a caller is refused, coded and placed there. What should have been answered and
+was not is a FallbackError, which `fallbacks.py` counts and logs.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from strawberry.types.execution import ExecutionResult
 
 from policies.policy.model import Policy, View
 from service.api.compiled.arguments import Arguments, signature
+from service.api.compiled.fallbacks import COVERED, FallbackError, FallbackReason, Fallbacks, asks_for
 from service.api.compiled.plan import Connection, NoTemplateError, Root, Scalars, Shaping, Template, root_field
 from service.api.execution.admission import admitted
 from service.api.execution.context import Context, Priced, charge, settle, too_large
@@ -39,7 +41,11 @@ from service.errors import RequestError
 from service.query.authorization.selection_set import SelectionReader, fragments_of
 from service.query.model.errors import QueryTimeoutError
 from service.query.model.scope import Scope
-from service.query.rendering.row_renderer import UnsupportedOperationError
+from service.query.rendering.row_renderer import (
+    UnsupportedForRoleError,
+    UnsupportedOperationError,
+    UnsupportedValueError,
+)
 
 DOCUMENTS_MAX: Final = 256
 NODES_MAX: Final = 40_000
@@ -62,13 +68,14 @@ _Requested = tuple[Roots, Requests, Priced]
 class _Variant:
     """An operation for one policy and role and one set of values of the variables that its directives name.
 
-    Holds policy and views, so that their identity stays theirs. `roots` None: not covered. `sized`: how large a page
-    is, and so what it costs, is said by a variable.
+    Holds policy and views, so that their identity stays theirs. `roots` None: not to be compiled, or not covered, which
+    `fallback` says. `sized`: how large a page is, and so what it costs, is said by a variable.
     """
 
     policy: Policy
     views: Mapping[str, View]
     roots: Roots | None
+    fallback: FallbackError | None = None
     templates: list[Template | None] | None = None
     sized: bool = False
     admitted: OrderedDict[Hashable, Priced] = field(default_factory=OrderedDict[Hashable, Priced])
@@ -82,12 +89,17 @@ class Operations:
         self._arguments = Arguments(schema)
         self._documents: OrderedDict[str, _Document] = OrderedDict()
         self._nodes = 0
+        self._fallbacks = Fallbacks()
         self._tracing = tracing
         self.answered = 0
 
     def offer(self, query: str, document: DocumentNode, nodes: int) -> None:
         """A document of so many nodes that was validated and let pass."""
-        if len(query) <= DOCUMENT_CHARACTERS_MAX and query not in self._documents:
+        if len(query) > DOCUMENT_CHARACTERS_MAX:
+            field = asks_for(document)
+            if field is not None:
+                self._fallbacks.note(query, FallbackError(FallbackReason.SIZE, field))
+        elif query not in self._documents:
             self._documents[query] = _Document(document, nodes)
             self._nodes += nodes
             while len(self._documents) > DOCUMENTS_MAX or self._nodes > NODES_MAX:
@@ -113,7 +125,11 @@ class Operations:
             return None
         self._documents.move_to_end(query)
         operation = document.operation(name, self._schema, self._arguments)
-        result = await operation.answer(variables or {}, context) if operation is not None else None
+        try:
+            result = await operation.answer(variables or {}, context) if operation is not None else None
+        except FallbackError as fallback:
+            self._fallbacks.note(query, fallback)
+            result = None
         context.ordinary = result is None
         self.answered += result is not None
         return result
@@ -165,7 +181,7 @@ class _Operation:
     async def answer(self, variables: dict[str, Any], context: Context) -> ExecutionResult | None:
         """The answer for these variables, already charged; None where the ordinary path has to answer."""
         if self._flags is None:
-            return None
+            raise FallbackError(FallbackReason.OPERATION, self._node.operation.value)
         simple = self._scalars.coerced(variables) if self._scalars is not None else None
         variant = None if simple is None else self._known(simple, context.scope)
         if simple is None or variant is None:
@@ -208,6 +224,8 @@ class _Operation:
         if isinstance(values, list):
             return None
         variant = self._variant(values, context.scope)
+        if variant.fallback is not None:
+            raise FallbackError(variant.fallback.reason, variant.fallback.field)
         if variant.roots is None:
             return None
         try:
@@ -232,10 +250,7 @@ class _Operation:
         key = self._key(values.coerced, scope)
         variant = self._variants.get(key)
         if variant is None:
-            roots = self._compiled(values, scope)
-            templates = self._templates(roots, values) if roots is not None else None
-            sized = any(template and template.sized for template in templates or ())
-            variant = _Variant(scope.policy, scope.views, roots, templates, sized)
+            variant = self._compiled(values, scope)
             self._variants[key] = variant
             while len(self._variants) > _VARIANTS_MAX:
                 self._variants.popitem(last=False)
@@ -254,17 +269,33 @@ class _Operation:
             raise NoTemplateError  # a report takes far longer than its arguments
         return Template(root.table, self._definition(root), root.nodes[0], values, self._arguments)
 
-    def _compiled(self, values: VariableValues, scope: Scope) -> Roots | None:
+    def _compiled(self, values: VariableValues, scope: Scope) -> _Variant:
+        try:
+            roots = self._roots(values, scope)
+        except FallbackError as fallback:
+            return _Variant(scope.policy, scope.views, None, fallback)
+        templates = self._templates(roots, values) if roots is not None else None
+        sized = any(template and template.sized for template in templates or ())
+        return _Variant(scope.policy, scope.views, roots, None, templates, sized)
+
+    def _roots(self, values: VariableValues, scope: Scope) -> Roots | None:
+        """The root fields, or None where there is one that is not to be compiled, or nothing but `__typename`."""
         shaping = Shaping(self._schema, self._fragments, values)
         document = SelectionReader(self._fragments, values.coerced)
-        roots: Roots = []
-        try:
-            for key, details in shaping.roots(self._node).items():
-                meta = details[0].node.name.value == "__typename"
-                roots.append((key, None if meta else root_field(shaping, self._node, document, key, details, scope)))
-        except (UnsupportedOperationError, RecursionError):
+        asked = {key: (details[0].node.name.value, details) for key, details in shaping.roots(self._node).items()}
+        names = {name for name, _ in asked.values()}
+        if not names <= COVERED or names == {"__typename"}:
             return None
-        return roots if any(root is not None for _, root in roots) else None
+        roots: Roots = []
+        for key, (name, details) in asked.items():
+            try:
+                meta = name == "__typename"
+                roots.append((key, None if meta else root_field(shaping, self._node, document, key, details, scope)))
+            except UnsupportedForRoleError as error:
+                raise FallbackError(FallbackReason.ROLE, name) from error
+            except (UnsupportedOperationError, RecursionError) as error:
+                raise FallbackError(FallbackReason.OPERATION, name) from error
+        return roots
 
     def _given(self, root: Root | None, values: VariableValues) -> dict[str, Any]:
         if root is None:
@@ -293,11 +324,13 @@ async def _run(roots: Roots, requests: Requests, priced: Priced, context: Contex
     errors: list[GraphQLError] = []
     try:
         answers = await _answers(roots, requests, context)
-    except Exception:
+    except (FallbackError, GraphQLError) as error:
         # The ordinary path meets it again, places it, and logs it.
         context.bucket.give_back(context.requested_cost)
         context.requested_cost = 0
         context.sizes.clear()
+        if isinstance(error, FallbackError):
+            raise
         return None
     for (key, _), answer in zip(roots, answers, strict=True):
         failed = isinstance(answer, _Failed)
@@ -328,6 +361,11 @@ async def _root(root: Any, make_request: Any, context: Context) -> "dict[str, An
         return await root.answer(context, make_request)
     except (RequestError, QueryTimeoutError) as error:
         return _Failed(located_error(error, root.nodes, [root.key]))
+    except GraphQLError:
+        raise  # an argument that the ordinary path refuses
+    except Exception as error:
+        reason = FallbackReason.VALUE if isinstance(error, UnsupportedValueError) else FallbackReason.FAILURE
+        raise FallbackError(reason, root.nodes[0].name.value) from error
 
 
 def _charged(priced: Priced, context: Context) -> bool:

@@ -38,7 +38,7 @@ from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagM
 from service.query.model.scope import Scope
 from service.query.records.page import Page, PageRequest, PageSelection
 from service.query.records.projection import fixed_projection
-from service.query.rendering.field_expressions import int32
+from service.query.rendering.functions import int32
 from service.query.rendering.row_renderer import Rows, SelectedField, Shape, UnsupportedOperationError
 
 TABLES: Final[Mapping[str, Table]] = {"calls": CALLS, "errors": ERRORS}
@@ -165,8 +165,7 @@ def root_field(
             _check(entry.nested, _PAGE_INFO)
     rows = Rows(table, row_selection(tree), shapes, scope)
     selected = page_selection(tree)
-    # A pseudonym says its period, and errors are found by time and id: these want the values themselves.
-    texts = table is CALLS and not {"user", "error"} & {*selected.selection}
+    texts = table.written_on(selected.selection)
     selected = replace(selected, projection=fixed_projection(table, selected.selection, scope), texts_only=texts)
     return Connection(key, nodes, table, shape, selected, "cursor" in tree.get("edges", {}), rows)
 

@@ -11,7 +11,7 @@ from service.api.execution.context import Context
 from service.api.usage.costs import to_request, usage_reader
 from service.query.authorization.selection_set import Tree
 from service.query.model.scope import Scope
-from service.query.rendering.field_expressions import moment_texts
+from service.query.rendering.functions import moment_texts
 from service.query.rendering.report_renderer import FiguresLoop, Surroundings
 from service.query.rendering.row_renderer import SelectedField, Shape, UnsupportedOperationError
 from service.query.usage.report import CostRequest, Coverage, read_records

@@ -59,7 +59,8 @@ _CODES: Final[tuple[tuple[type[Exception], Code], ...]] = (
     (ServiceError, Code.UNAVAILABLE),
 )
 AWAY: Final = "the database does not answer, or cannot be written; try again"
-_NULL_INPUT: Final = "nothing equals null: leave `eq` or `ne` out, or use `isNull`"
+NULL_INPUT: Final = "nothing equals null: leave `eq` or `ne` out, or use `isNull`"
+"""Said where `eq` or `ne` is null: refused before anything is run."""
 # graphql-core tells a wrong value from a wrong document by its words only.
 _VALUE: Final = re.compile(
     r"Expected value of |Variable '\$\w+' (has invalid value|of required|of non-null)|OneOf Input Object|"
@@ -105,7 +106,7 @@ def code_of(error: GraphQLError) -> Code:
 
 def _message(error: GraphQLError) -> str:
     if "explicitly set to null" in error.message:
-        return _NULL_INPUT
+        return NULL_INPUT
     return guarded(error.message)
 
 

@@ -17,8 +17,7 @@ from service.api.exports.types import Export, export_node, throttled_when_busy
 from service.api.types.directives import Cost
 from service.api.types.filter_inputs import CallFilter, ErrorFilter
 from service.query.model.errors import BadInputError
-from service.storage.control.exports import ExportKind as StoredKind
-from service.storage.control.exports import request_export
+from service.storage.control.exports import StoredExportKind, request_export
 from service.storage.control.policies import applied_policy
 
 EXPORT_COST: Final = 1_000
@@ -90,7 +89,7 @@ async def _create_export(info: Info, wanted: CreateExportInput) -> Export:
     applied = await applied_policy()
     assert applied is not None, "what serves requests has a policy"
     request = {"format": wanted.format.name, "fields": fields, "filter": filter_}
-    database, kind = context.reader.database, StoredKind[wanted.kind.name]
+    database, kind = context.reader.database, StoredExportKind[wanted.kind.name]
     with throttled_when_busy(context):
         record = await request_export(database, uuid4(), kind, context.scope, applied.digest, request)
     context.export_asked()

@@ -15,8 +15,7 @@ from service.api.calls.resolvers import Slicing, page_selection, tree_of
 from service.api.execution.context import Context
 from service.api.ledger.types import (
     Checkpoint,
-    LedgerEntryConnection,
-    LedgerEntryEdge,
+    LedgerEntry,
     LedgerFilter,
     LedgerKindFilter,
     Proof,
@@ -25,7 +24,7 @@ from service.api.ledger.types import (
     proof_node,
 )
 from service.api.retention.queries import refuse_bound
-from service.api.types.connections import PageInfo
+from service.api.types.connections import CountedConnection, Edge, PageInfo
 from service.api.types.directives import Cost, paged
 from service.api.types.filter_inputs import BigIntFilter, DateTimeFilter
 from service.api.types.scalars import BigInt
@@ -60,7 +59,7 @@ class LedgerQuery:
     @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def ledger(
         self, info: Info, filter: Filter = UNSET, first: First = UNSET, after: After = UNSET
-    ) -> LedgerEntryConnection | None:
+    ) -> CountedConnection[LedgerEntry] | None:
         """Ledger entries in ledger order."""
         refuse_bound(info.context, "ledger")
         return await _entries(info, selection_of(filter or None), first, after)
@@ -168,7 +167,7 @@ def _kinds(wanted_: LedgerKindFilter) -> tuple[LedgerKind, ...] | None:
     return None if len(found) == len(LedgerKind) else tuple(found)
 
 
-async def _entries(info: Info, selection: Selection, first: Any, after: Any) -> LedgerEntryConnection:  # noqa: ANN401
+async def _entries(info: Info, selection: Selection, first: Any, after: Any) -> CountedConnection[LedgerEntry]:  # noqa: ANN401
     context, asked = info.context, page_selection(tree_of(info))
     ledger, size = ledger_of(context), Slicing(None if first is UNSET else first).size
     cursors = Cursors(await context.reader.keyring.secret("cursor"))
@@ -180,8 +179,8 @@ async def _entries(info: Info, selection: Selection, first: Any, after: Any) -> 
     nodes = [entry_node(entry, note=_may_read_notes(context)) for entry in entries]
     sealed = [cursors.seal((entry.index,), binding) for entry in entries]
     context.sizes[tuple(info.path.as_list())] = len(entries)
-    return LedgerEntryConnection(
-        edges=[LedgerEntryEdge(cursor=cursor, node=node) for cursor, node in zip(sealed, nodes, strict=True)],
+    return CountedConnection(
+        edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(sealed, nodes, strict=True)],
         nodes=nodes,
         page_info=_page_info(sealed, more=len(found) > size, before=going_on),
         total_count=await _count(ledger, selection) if asked.total else 0,

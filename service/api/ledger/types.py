@@ -9,7 +9,6 @@ from strawberry import Maybe
 
 from policies.evidence import read_checkpoint
 from service import ledger
-from service.api.types.connections import PageInfo
 from service.api.types.directives import Cost
 from service.api.types.filter_inputs import BigIntFilter, DateTimeFilter
 from service.api.types.scalars import Base64, BigInt, Digest
@@ -75,24 +74,6 @@ class LedgerEntry:
     note: str | None = _field(
         "Free text kept outside the tree, erasable; the leaf holds its salted hash. Null: none, or erased."
     )
-
-
-@strawberry.type
-class LedgerEntryEdge:
-    """An entry in its place in the list."""
-
-    cursor: str = _field("For `after`; opaque, and good for this filter only.")
-    node: LedgerEntry = _field("The entry.")
-
-
-@strawberry.type
-class LedgerEntryConnection:
-    """A page of the ledger."""
-
-    edges: list[LedgerEntryEdge] = _field("The entries with their cursors.")
-    nodes: list[LedgerEntry] = _field("The entries.")
-    page_info: PageInfo = _field("How to go on.")
-    total_count: int = _field("How many entries match in all; counted only when asked for.", weight=50)
 
 
 @strawberry.type

@@ -30,7 +30,7 @@ from service.retention.erasure import notes
 from service.retention.erasure.erasure import request_erasure
 from service.retention.errors import PurgePlanError
 from service.retention.holds import holds
-from service.retention.purge.planning import counted, held_back, plan_purge, request_purge
+from service.retention.purge.planning import held_back, plan_purge, request_purge, with_exact_rows
 
 Info = strawberry.Info[Context, Any]
 UNSET: Any = strawberry.UNSET
@@ -219,7 +219,7 @@ class RetentionMutation:
             raise BadInputError(f"the policy has no tier `{name}`")
         due = await plan_purge(retention)
         wanted = due.part(data_class=class_ and LawfulClass[class_.name], tier=tier and tier.number)
-        wanted = await counted(retention, wanted)
+        wanted = await with_exact_rows(retention, wanted)
         return PlanPurgePayload(
             digest=Digest(wanted.digest()),
             partitions=[partition_node(retention, part) for part in wanted.partitions],

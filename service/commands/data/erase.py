@@ -8,7 +8,7 @@ from service.api.retention.types import encode_id
 from service.commands.common import quiet_runtime, run, say
 from service.commands.options import Data, verb
 from service.retention.erasure.erasure import request_erasure
-from service.retention.erasure.erasure_record import ErasureKind, RecordedErasure
+from service.retention.erasure.erasure_record import ErasureKind, StoredErasure
 
 app = verb()
 
@@ -33,7 +33,7 @@ def erase(
     if everything == (user is not None):
         raise typer.BadParameter("give either --user ID or --all")
 
-    async def work() -> RecordedErasure:
+    async def work() -> StoredErasure:
         async with quiet_runtime(data) as runtime:
             return await request_erasure(
                 runtime.retention,
@@ -48,7 +48,7 @@ def erase(
         say(line)
 
 
-def _lines(erasure: RecordedErasure) -> list[str]:
+def _lines(erasure: StoredErasure) -> list[str]:
     lines = [f"{erasure.rows} rows erased" + ("" if erasure.finished_at else ", not all")]
     kept = "for its export alone: goes when the hold ends"
     lines += [f"kept by {encode_id('hold', hold)}, {kept}" for hold in erasure.blocked_by]

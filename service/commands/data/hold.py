@@ -15,7 +15,7 @@ from service.commands.evidence.ledger import write_lines
 from service.commands.options import Data, noun
 from service.errors import RequestError
 from service.export import HeldRows, held_rows
-from service.retention.holds.holds import HOLDABLE, HoldScope, RecordedHold, get_hold, lift_hold, page_holds, place_hold
+from service.retention.holds.holds import HOLDABLE, HoldScope, StoredHold, get_hold, lift_hold, page_holds, place_hold
 
 app = noun("Keep rows past their window for a legal case, and let go of them.")
 _LISTED_MAX = 200
@@ -49,7 +49,7 @@ def place(
     """
     scope = HoldScope(account, since, until, model, api_key, tuple(call) if call else None)
 
-    async def work() -> RecordedHold:
+    async def work() -> StoredHold:
         async with quiet_runtime(data) as runtime:
             return await place_hold(
                 runtime.retention,
@@ -78,7 +78,7 @@ def lift(
     """
     id_ = _id(hold_id)
 
-    async def work() -> RecordedHold:
+    async def work() -> StoredHold:
         async with quiet_runtime(data) as runtime:
             return (await lift_hold(runtime.retention, id_, reason=reason, actor="cli"))[0]
 

@@ -9,8 +9,8 @@ import typer
 from policies.retention import PurgePlan
 from service.commands.common import quiet_runtime, run, say, table
 from service.commands.options import Data, verb
-from service.retention.purge.planning import Due, counted, held_back, what_is_due
-from service.retention.purge.runner import OnStep, nobody_watches, run_purge
+from service.retention.purge.planning import Due, due_plans, held_back, with_exact_rows
+from service.retention.purge.runner import OnStep, ignore_step, run_purge
 from service.retention.purge_runs import Run
 
 app = verb()
@@ -46,8 +46,8 @@ def purge(
 async def _print_due(data: Path | None) -> bool:
     async with quiet_runtime(data) as runtime:
         context = runtime.retention
-        due = await what_is_due(context, await context.now())
-        _print_plan(await counted(context, due.all))
+        due = await due_plans(context, await context.now())
+        _print_plan(await with_exact_rows(context, due.all))
         held = await held_back(context, due.all)
         if held:
             say(f"{held} rows of these are kept by holds, which copy them first: `calledger hold list`")
@@ -93,7 +93,7 @@ def _outcome(ended: Run) -> str:
 def _progress() -> OnStep:
     """Steps as they take effect, on a terminal; nothing in a pipe."""
     if not sys.stderr.isatty():
-        return nobody_watches
+        return ignore_step
 
     def say_step(step: str) -> None:
         sys.stderr.write(f"{step}\n")

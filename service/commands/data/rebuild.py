@@ -5,7 +5,7 @@ from pathlib import Path
 from service.commands.common import progress, quiet_runtime, run, say
 from service.commands.options import Data, verb
 from service.retention.rollups.compaction import Compaction
-from service.retention.rollups.rebuild import days_to_rebuild, rebuild_sums, rest_again
+from service.retention.rollups.rebuild import days_to_rebuild, rebuild_derived_sums, rebuild_sums
 
 app = verb()
 
@@ -37,6 +37,6 @@ async def _rebuild(data: Path | None) -> None:
                 say(f"tier {one.tier} {one.day:%Y-%m-%d}: {are} (before: {was})")
         await Compaction(
             context.owner, ensure=lambda needs: context.partitions.ensure(context.policy(), needs)
-        ).fold_all()
-        rested = await rest_again(context)
+        ).compact_all()
+        rested = await rebuild_derived_sums(context)
     say(f"{len(days)} days made anew from their calls, {rested} days of sums from their rollup; the others are right")

@@ -18,8 +18,7 @@ import asyncpg
 
 from policies import Report
 from service.ingest.errors import DATABASE_FAULTS
-from service.ingest.preparation.account_resolution import AccountResolution
-from service.ingest.preparation.prepared import Prepared
+from service.ingest.preparation.preparation import AccountResolution, Prepared
 from service.storage.control.accounts import DEFAULT_ACCOUNT, Accounts
 from service.storage.errors import DatabaseUnavailableError
 from service.storage.ids import bill_key_hex

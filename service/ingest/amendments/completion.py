@@ -13,9 +13,9 @@ import asyncpg
 
 from service.ingest.amendments.correction import corrected_before
 from service.ingest.formats.split import Rejection
-from service.ingest.preparation.prepared import Prepared
-from service.ingest.preparation.staging import Connection
+from service.ingest.preparation.preparation import Prepared
 from service.ingest.results import Status
+from service.storage.connection import Connection
 from service.storage.sources import AMOUNT_SOURCE_NUMBERS
 from service.storage.statements.complete import AMOUNT, AMOUNT_OPEN, COMPLETE, FILLED, LOCK_STORED, STORED_DIGESTS
 from service.storage.statements.correct import INHERITED

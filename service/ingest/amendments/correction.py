@@ -16,10 +16,10 @@ import asyncpg
 
 from service.ingest.formats.split import Rejection
 from service.ingest.metrics import STEEP_CORRECTIONS
-from service.ingest.preparation.prepared import Correction, Prepared
-from service.ingest.preparation.staging import Connection
+from service.ingest.preparation.preparation import Correction, Prepared
 from service.ingest.refusals import Refusal
 from service.ingest.results import Status
+from service.storage.connection import Connection
 from service.storage.ids import milliseconds
 from service.storage.statements.correct import (
     CALLS_OF_SOURCE_ID,

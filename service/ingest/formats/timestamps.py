@@ -9,6 +9,8 @@ from service import rfc3339
 from service.rfc3339 import MomentError
 from service.storage.control.accounts import EPOCH
 
+ERROR_DELAY_MAX: Final = timedelta(hours=24)
+"""How long after its start a call may fail."""
 # What most gateways write, which `datetime` reads as it stands in a third of the time.
 _MILLISECONDS: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{3}(?:Z|\+00:00)", re.ASCII
@@ -34,6 +36,11 @@ def moment_of_loose_text(text: str) -> datetime:
     if match is None:
         raise MomentError
     return moment_of_text(f"{text[:10]}T{text[11:]}{'' if match[2] else 'Z'}")
+
+
+def is_time_of_error(moment: datetime, started_at: datetime) -> bool:
+    """Whether a call that started then may have failed at that moment."""
+    return started_at <= moment <= started_at + ERROR_DELAY_MAX
 
 
 def moment_of_epoch(text: str) -> datetime:

@@ -1,28 +1,46 @@
 """Stores a batch of prepared calls over one connection of its own: all or nothing, again after a lost connection, and
 cut in two when the database refuses it, until the bad row stands alone.
+
+A few rows come with the statement that stores them, many are copied before. A copy pays for itself from some fifty rows
+on. Below, what surrounds it is most of the batch: another round trip, and a temporary table whose files each commit
+cuts, and waits for, behind whatever else the disk has to do.
+
+`settled` and `verdicts_of` say what became of the rows of a request, as it is answered.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import asyncpg
+import orjson
+from asyncpg.pool import PoolConnectionProxy
 
+from policies import Report
 from service.errors import ServiceError
 from service.ingest.amendments.completion import complete, may_complete, stored_digests
 from service.ingest.amendments.correction import correct
 from service.ingest.errors import CONNECTION_FAULTS, DATABASE_FAULTS
 from service.ingest.formats.split import Rejection
 from service.ingest.metrics import BATCH_ROWS, BISECTED
-from service.ingest.preparation.prepared import Prepared
-from service.ingest.preparation.staging import Connection, create_staging, insert_new
+from service.ingest.preparation.preparation import Prepared
 from service.ingest.refusals import Refusal
-from service.ingest.results import Status
+from service.ingest.results import RowResult, Status
 from service.logs import get_logger
+from service.storage.connection import Connection
 from service.storage.errors import DatabaseUnavailableError
-from service.storage.statements.write import DATABASE_STATE, DURABLE_COMMITS
+from service.storage.ids import encode_call_ids
+from service.storage.statements.write import (
+    CREATE_STAGED,
+    DATABASE_STATE,
+    DURABLE_COMMITS,
+    STAGED_COLUMNS,
+    STAGED_TABLE,
+    STORE_GIVEN,
+    STORE_STAGED,
+)
 
 log = get_logger()
 
@@ -39,7 +57,12 @@ _PASSING_FAULTS: Final = (
     "57",
     "58",
 )  # connection, rollback, resources, locks, operator, system
+FEW_MAX: Final = 50
+"""Rows up to which a batch comes with its statement."""
+_JSON_TEXTS: Final = ("amount_parts", "tags", "units")
 _NO_PARTITION: Final = "no partition of relation"
+
+_Acquired: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 EnsurePartitions = Callable[[Sequence[Prepared], bool], Awaitable[None]]
 """Makes the partitions that these calls want; True: look again, what was known is not so."""
@@ -59,7 +82,7 @@ class BatchStore:
     def __init__(self, pool: asyncpg.Pool, ensure_partitions: EnsurePartitions) -> None:
         self._pool = pool
         self._ensure_partitions = ensure_partitions
-        self._connection: Connection | None = None
+        self._connection: _Acquired | None = None
         self._ahead = timedelta(0)
         self._logs_parameters = True  # until it was seen not to
         self._state_read_at: datetime | None = None
@@ -173,7 +196,8 @@ class BatchStore:
                 known.append(call)
             else:
                 call.outcome, call.stored_digest = Status.ACCEPTED, call.digest
-        await _judge_known(connection, known)
+        if known:
+            await _judge_known(connection, known)
 
     async def _insert_new(self, connection: Connection, calls: Sequence[Prepared]) -> set[tuple[int, str]]:
         try:
@@ -181,7 +205,7 @@ class BatchStore:
         except (ValueError, TypeError, OverflowError) as error:  # the driver could not encode a value
             raise _RefusedError("22000") from error
 
-    async def _ready(self) -> Connection:
+    async def _ready(self) -> _Acquired:
         if self._connection is not None and self._connection.is_closed():
             await self._release(self._connection)
         if self._connection is None:
@@ -195,7 +219,7 @@ class BatchStore:
             self._connection = connection
         return self._connection
 
-    async def _release(self, connection: Connection, *, broken: bool = False) -> None:
+    async def _release(self, connection: _Acquired, *, broken: bool = False) -> None:
         self._connection = None
         # The pool takes a connection that the server ended back by itself: then there is nothing to do here.
         with suppress(*DATABASE_FAULTS):
@@ -216,3 +240,77 @@ async def _judge_known(connection: Connection, known: Sequence[Prepared]) -> Non
             call.outcome, call.stored_digest = Status.DUPLICATE, call.digest
     if unsettled:
         await complete(connection, unsettled)
+
+
+async def create_staging(connection: Connection) -> None:
+    """Make what `insert_new` wants of a connection, once."""
+    await connection.execute(CREATE_STAGED)
+
+
+async def insert_new(connection: Connection, calls: Sequence[Prepared], *, as_parameter: bool) -> set[tuple[int, str]]:
+    """Insert and commit what is not there yet, all or nothing. Returns the keys of the calls that were there.
+
+    `as_parameter`: a few rows may be a parameter of the statement, for the server writes none into its log.
+    Raises ValueError, TypeError or OverflowError for a value that the driver cannot encode, or PostgresError.
+    """
+    if as_parameter and len(calls) <= FEW_MAX:
+        known = await connection.fetch(STORE_GIVEN, _as_json(calls))
+    else:
+        async with connection.transaction():
+            records = [call.record for call in calls]
+            await connection.copy_records_to_table(STAGED_TABLE, records=records, columns=STAGED_COLUMNS)
+            known = await connection.fetch(STORE_STAGED)
+    return {(row["account_id"], row["id"].hex) for row in known}
+
+
+def _as_json(calls: Sequence[Prepared]) -> str:
+    return orjson.dumps([_as_object(call.record) for call in calls]).decode()
+
+
+def _as_object(record: tuple[Any, ...]) -> dict[str, Any]:
+    """The record's columns that have a value, as `json_to_recordset` takes them."""
+    row = {name: value for name, value in zip(STAGED_COLUMNS, record, strict=True) if value is not None}
+    for name in _JSON_TEXTS:
+        if name in row:
+            row[name] = orjson.Fragment(row[name])
+    if "sealed" in row:
+        row["sealed"] = f"\\x{row['sealed'].hex()}"
+    return row
+
+
+def settled(outcomes: list[Prepared | Rejection]) -> list[Prepared | Rejection]:
+    """Outcomes in place of calls that were not stored. Raises ServiceError when nothing was stored because of one."""
+    calls = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
+    stored = [call for call in calls if isinstance(call.outcome, Status)]
+    if len(stored) == len(calls):
+        return outcomes
+    failures = [call.outcome for call in calls if isinstance(call.outcome, ServiceError)]
+    if failures and not stored:
+        raise failures[0]
+    return [
+        not_stored(outcome.outcome)
+        if isinstance(outcome, Prepared) and isinstance(outcome.outcome, ServiceError)
+        else outcome.outcome
+        if isinstance(outcome, Prepared) and isinstance(outcome.outcome, Rejection)
+        else outcome
+        for outcome in outcomes
+    ]
+
+
+def not_stored(error: ServiceError) -> Rejection:
+    """What a row is answered whose neighbours were stored before the service failed."""
+    return Rejection(f"not stored: {error}", Refusal.NOT_STORED)
+
+
+def verdicts_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared | Rejection]) -> Iterator[RowResult]:
+    """A verdict for each row."""
+    calls = [(outcome.account_id, outcome.id) for outcome in outcomes if isinstance(outcome, Prepared)]
+    ids = iter(encode_call_ids(calls))
+    for row, outcome in zip(rows, outcomes, strict=True):
+        dropped, warnings = (row.dropped, row.warnings) if isinstance(row, Report) else ({}, ())
+        if isinstance(outcome, Rejection):
+            yield RowResult(Status.REJECTED, None, outcome.reason, dropped, warnings, outcome.code)
+        else:
+            status = outcome.outcome if isinstance(outcome.outcome, Status) else Status.REJECTED
+            code = Refusal.CONFLICT if status is Status.CONFLICT else None
+            yield RowResult(status, next(ids), None, dropped, warnings + outcome.warnings, code)

@@ -20,14 +20,10 @@ from service.ingest.amendments.completion import outcome_behind
 from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedError
 from service.ingest.formats.split import Rejection
 from service.ingest.metrics import QUEUED_ROWS, count_rows
-from service.ingest.pipeline.batch_store import BatchStore
-from service.ingest.pipeline.job_queue import Job, JobQueue
-from service.ingest.pipeline.outcomes import not_stored, settled, verdicts_of
-from service.ingest.pipeline.turns import LONG_TEXT_BYTES, Turn, in_parts, is_long_to_admit
-from service.ingest.preparation.account_resolution import AccountResolution
-from service.ingest.preparation.digests import Identities
-from service.ingest.preparation.preparation import Preparation
-from service.ingest.preparation.prepared import Prepared, Rules
+from service.ingest.pipeline.batch_store import BatchStore, not_stored, settled, verdicts_of
+from service.ingest.pipeline.turns import LONG_TEXT_BYTES, Job, JobQueue, Turn, in_parts, is_long_to_admit
+from service.ingest.preparation.batch_context import Rules
+from service.ingest.preparation.preparation import AccountResolution, Preparation, Prepared
 from service.ingest.prices.price_list import Prices
 from service.ingest.refusals import Refusal
 from service.ingest.results import RowResult, count_by_status
@@ -36,6 +32,7 @@ from service.logs import get_logger
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
 from service.storage.errors import DatabaseUnavailableError
+from service.storage.ids import Identities
 from service.storage.partitions import Partitions
 
 log = get_logger()

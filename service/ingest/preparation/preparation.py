@@ -1,31 +1,142 @@
-"""Report and what admission left of it -> what will be stored: tier, windows, id, digest, token and sealed details."""
+"""Report and what admission left of it -> what is stored: account, tier, windows, id, digest, token, sealed details.
 
+`AccountResolution` says whose call it is, `Preparation` makes a `Prepared` of it, which waits until it is stored.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
 
-from policies import Admitted, AdmittedError, AmountPart, Attributes, DataClass, Policy, Report, Store, UnchangedReport
+from policies import (
+    Admitted,
+    AdmittedError,
+    AmountPart,
+    Attributes,
+    DataClass,
+    Policy,
+    Report,
+    Store,
+    UnchangedReport,
+)
 from policies.retention import cutoff, readable_cutoff
+from service.access.principal import Principal
+from service.errors import ServiceError
 from service.ingest.formats.split import Rejection
-from service.ingest.preparation.digests import Identities
-from service.ingest.preparation.key_cache import BatchKeys
-from service.ingest.preparation.prepared import Correction, Prepared, Rules
-from service.ingest.preparation.pseudonyms import Tokens
-from service.ingest.preparation.sealing import Sealer
+from service.ingest.formats.timestamps import ERROR_DELAY_MAX, is_time_of_error
+from service.ingest.preparation.batch_context import BatchKeys, Rules, Sealer, Tokens
 from service.ingest.refusals import Refusal
+from service.ingest.results import Status
 from service.keyring import Keyring
-from service.storage.control.accounts import Accounts
-from service.storage.ids import IdError, call_uuid_hex, correction_key_hex, decode_call_id
+from service.storage.control.accounts import DEFAULT_ACCOUNT, Accounts
+from service.storage.ids import Identities, IdError, call_uuid_hex, correction_key_hex, decode_call_id
 from service.storage.sources import AMOUNT_SOURCE_NUMBERS, AMOUNT_UNKNOWN_NUMBERS, SOURCE_NUMBERS
+
+Outcome = Status | Rejection | ServiceError
+"""ACCEPTED, COMPLETED, DUPLICATE or CONFLICT; why the row was refused; or why it is not known to be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """That a report corrects a call. `key`: its identity, which does not depend on its time, in 32 hexadecimal digits.
+
+    `place`: tier, time and id of the call where the report names it by our id; else `source_id` is the gateway's. With
+    a `refusal` neither is known.
+    """
+
+    key: str
+    place: tuple[int, datetime, str] | None = None
+    source_id: str | None = None
+    refusal: Rejection | None = None
+
+
+@dataclass(slots=True)
+class Prepared:
+    """`record` is what is staged, without its position; `id` is a UUID in 32 hexadecimal digits.
+
+    `report` is kept until the row is stored, to admit it anew should the policy change before that. `stored_digest` is
+    the digest of the call that is in the database under this key, once the row has its outcome. `warnings` are of what
+    was stored, beside the report's own.
+    """
+
+    report: Report = field(repr=False)
+    rules: Rules = field(repr=False)
+    account_id: int
+    tier: int
+    started_at: datetime
+    id: str
+    digest: int
+    error_at: datetime | None
+    record: tuple[Any, ...] = field(default=(), repr=False)
+    outcome: Outcome | None = None
+    stored_digest: int | None = None
+    correction: Correction | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """What the row is deduplicated by; tier and time follow from it."""
+        return self.account_id, self.id
+
+
+# What these gateways report as the account is an id of their own, not a name that someone chose here: it does not
+# contradict a key that is bound to one account.
+_GATEWAY_IDS = frozenset({"litellm"})
+NO_ACCOUNT = Rejection("`account` is required: the key is bound to several accounts", Refusal.FIELD_MISSING)
+OTHER_ACCOUNT = Rejection("`account` is none of those that the key is bound to", Refusal.ACCOUNT_NOT_ALLOWED)
+
+
+class AccountResolution:
+    """The accounts of one principal; new ones come into being only for keys that are bound to none."""
+
+    def __init__(self, accounts: Accounts, principal: Principal) -> None:
+        self._accounts = accounts
+        self._bound = principal.accounts
+        self._numbers: dict[str, int] = {}
+
+    @property
+    def bound(self) -> tuple[int, ...] | None:
+        """The accounts that may be written to; None: all."""
+        return self._bound
+
+    def drop_unused(self, report: Report) -> None:
+        """Take the account from a report whose account is the key's own whatever it says: then nobody judges it."""
+        if self._bound is None or len(self._bound) != 1 or report.source not in _GATEWAY_IDS:
+            return
+        if report.account not in self._numbers:
+            report.account = None
+
+    async def learn(self, reports: Iterable[Report] = ()) -> None:
+        """Look up, or make, the accounts that `account_of` is asked for next. Admission has passed their names."""
+        if self._bound is None:
+            names = {report.account or DEFAULT_ACCOUNT for report in reports} - self._numbers.keys()
+            if names:
+                self._numbers |= await self._accounts.ensure(names)
+        elif not self._numbers:
+            self._numbers = {await self._accounts.name(number): number for number in self._bound}
+
+    def account_of(self, report: Report) -> int | Rejection | None:
+        """The account's number; None when it is still to be learned.
+
+        A rejection never says whether an account of that name exists.
+        """
+        if self._bound is None:
+            name = report.account or DEFAULT_ACCOUNT
+            return self._numbers.get(name) or self._accounts.cached(name)
+        if report.account in self._numbers:
+            return self._numbers[report.account]
+        if len(self._bound) == 1 and (report.account is None or report.source in _GATEWAY_IDS):
+            return self._bound[0]
+        return NO_ACCOUNT if report.account is None else OTHER_ACCOUNT
+
 
 FUTURE_MAX = timedelta(hours=24)
 """How far ahead of the database's clock a call may have started: a day allows for a clock in the wrong time zone."""
-ERROR_DELAY_MAX = timedelta(hours=24)
 
 _TOO_NEW = Rejection("`started_at` is more than 24 hours ahead: check the clock", Refusal.TOO_NEW)
-_EARLY_ERROR = Rejection("`error.occurred_at` must be between `started_at` and 24 hours later")
 _CORRECTS_ITSELF = Rejection(
     "`corrects` names the correction itself: a correction has an `id` of its own", Refusal.CORRECTION_INVALID
 )
@@ -83,11 +194,8 @@ class Preparation:
         if not windows.call <= started_at <= self._latest:
             return self._refusal(windows, started_at)
         error_at = _error_at(admitted) if isinstance(admitted, Admitted) else None
-        if error_at is not None:
-            if not started_at <= error_at <= started_at + ERROR_DELAY_MAX:
-                return _EARLY_ERROR
-            if error_at < windows.error:
-                error_at = None
+        if error_at is not None and error_at < windows.error:
+            error_at = None
         id_ = call_uuid_hex(account_id, report.source, report.source_id, started_at)
         digest = self._identities.content_digest(report)
         call = Prepared(report, self._rules, account_id, tier, started_at, id_, digest, error_at)
@@ -180,7 +288,8 @@ class _Windows:
 def _error_at(admitted: Admitted) -> datetime | None:
     if admitted.error is None:
         return None
-    if admitted.error.occurred_at is not None:
+    # A bill starts when its work did: the error of its report may be of another time.
+    if admitted.error.occurred_at is not None and is_time_of_error(admitted.error.occurred_at, admitted.started_at):
         return admitted.error.occurred_at
     return admitted.started_at + min(timedelta(milliseconds=admitted.latency_ms or 0), ERROR_DELAY_MAX)
 

@@ -26,8 +26,9 @@ from graphql import (
 from policies.policy import views
 from policies.policy.model import Action, Policy, View
 from service.query.authorization.selection_set import SelectionReader
-from service.query.model.catalog import CALLS, ERRORS, Filterable, Sortable
+from service.query.model.catalog import CALLS, ERRORS, Sortable
 from service.query.model.errors import ForbiddenError
+from service.query.model.field import Filterable
 from service.query.model.scope import Scope
 
 InputType: TypeAlias = (

@@ -5,15 +5,15 @@ which makes them complements. Text compares by code point, since every column is
 """
 # ruff: noqa: S608 - every piece is a constant of `fields.py` or a placeholder of `params.py`
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
 
 from policies import pseudonym
 from policies.retention import period_bounds
-from service.query.model.catalog import FieldKind, Filterable
 from service.query.model.errors import BadInputError
+from service.query.model.field import FieldKind, Filterable
 from service.query.model.parameters import Params, storable
 from service.query.model.predicate import And, Compare, Not, Operator, Or, Predicate, TagMatch, conjuncts, operands
 from service.storage.ids import IdError, decode_call_id, decode_error_id
@@ -35,13 +35,14 @@ class Branch:
     """What a predicate means inside one tier.
 
     `readable`: hashed values older than this are not there any more. `names`: accounts by name. `users`: the tokens of
-    each plain id that the predicate names.
+    each plain id that the predicate names. `tag_keys`: the tags that may be asked about.
     """
 
     tier: int
     readable: datetime
     names: Mapping[str, int]
     users: Mapping[str, UserTokens]
+    tag_keys: Collection[str]
 
 
 class Where:
@@ -70,7 +71,8 @@ class Where:
                 return _RENDERERS[field.kind](self, field.sql, predicate)
 
     def _tag(self, match: TagMatch) -> str:
-        if not storable(match.key):
+        # What older rows have of a tag that is no longer listed answers nobody's questions.
+        if match.key not in self._branch.tag_keys or not storable(match.key):
             return FALSE
         key = self._params.bind(match.key, "text")
         value = f'(tags ->> {key}) COLLATE "C"'
@@ -270,7 +272,9 @@ def text_matches(text: str, compare: Compare) -> bool:
 _Renderer = Callable[[Where, str, Compare], str]
 _RENDERERS: Final[Mapping[FieldKind, _Renderer]] = {
     FieldKind.TEXT: Where.text,
+    FieldKind.REASON: Where.text,
     FieldKind.INTEGER: lambda where, sql, compare: where.number(sql, compare, "bigint"),
+    FieldKind.TOKEN_SUM: lambda where, sql, compare: where.number(sql, compare, "bigint"),
     FieldKind.DECIMAL: lambda where, sql, compare: where.number(sql, compare, "numeric"),
     FieldKind.MOMENT: lambda where, sql, compare: where.number(sql, compare, "timestamptz"),
     FieldKind.FLAG: Where.flag,

@@ -4,51 +4,13 @@ Names are those of the GraphQL filters and types. Every piece of SQL that a quer
 the modules beside it; nothing of a caller's ever becomes part of a statement but as a bound parameter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Final
 
 from policies.policy.model import Store
-from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
-
-
-class FieldKind(Enum):
-    """How a filter's value is compared."""
-
-    TEXT = auto()
-    INTEGER = auto()
-    DECIMAL = auto()
-    MOMENT = auto()
-    FLAG = auto()
-    STATUS = auto()
-    CALL_ID = auto()
-    ERROR_ID = auto()
-    FINGERPRINT = auto()
-    ACCOUNT = auto()
-    USER = auto()
-    RULES = auto()
-    TAGS = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Filterable:
-    """A field of a filter: its expression, how it compares, and the policy's fields that govern it."""
-
-    sql: str
-    kind: FieldKind
-    governed_by: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Selectable:
-    """A field of a type: the columns that it needs, by alias. `text` fields have a masked form, others become null.
-
-    `{readable}` in an expression stands for the moment before which hashed values are not shown any more.
-    """
-
-    columns: Mapping[str, str]
-    text: bool = False
+from service.query.model.field import Field, FieldKind, Filterable
+from service.query.model.fields import CALL, CALL_ERROR, EXPRESSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,178 +24,77 @@ class Sortable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A store as queries see it: one of the two below. `time` is the column that it is partitioned and paged by."""
+    """A store as queries see it: one of the two below. `type`: what its rows are in the schema. `time`: the column that
+    it is partitioned and paged by, and `time_field` its field.
+    """
 
     name: str
     kind: str
+    type: str
     time: str
     time_field: str
     store: Store
     filters: Mapping[str, Filterable]
-    fields: Mapping[str, Selectable]
+    fields: Mapping[str, Field]
     orders: Mapping[str, Sortable]
     time_order: str
 
-
-TOTAL_TOKENS: Final = (
-    "CASE WHEN input_tokens IS NOT NULL OR output_tokens IS NOT NULL "
-    "THEN coalesce(input_tokens, 0)::bigint + coalesce(output_tokens, 0) END"
-)
-TOKEN_EFFICIENCY: Final = "output_tokens::double precision / nullif(input_tokens, 0)"  # noqa: S105 - model tokens
-PLAIN_AMOUNT: Final = "trim_scale(amount)::text"
-AMOUNT_UNKNOWN: Final = (
-    "(CASE amount_unknown "
-    + " ".join(f"WHEN {number} THEN '{name}'" for name, number in AMOUNT_UNKNOWN_NUMBERS.items())
-    + " END)"
-)
-READABLE_USER: Final = "CASE WHEN started_at >= {readable} THEN user_token END"
+    def written_on(self, names: Iterable[str]) -> bool:
+        """Whether these fields leave time and id of a row as they are, or only write them on."""
+        plain = [self.fields[name] for name in names if name in self.fields and name != self.time_field]
+        return all(field.value == "own_id" or not {self.time, "id"} & {*field.columns} for field in plain)
 
 
-def _call(field: str, sql: str, kind: FieldKind) -> Filterable:
-    return Filterable(sql, kind, (f"Call.{field}",))
+def _filters(type_: str, fields: Mapping[str, Field]) -> dict[str, Filterable]:
+    return {name: _filterable(type_, field, field.filter) for name, field in fields.items() if field.filter}
+
+
+def _filterable(type_: str, field: Field, given: FieldKind | Filterable) -> Filterable:
+    """A field that only says how it compares is filtered by its column, and governed by itself."""
+    if isinstance(given, Filterable):
+        return given
+    (alias,) = field.columns
+    sql = EXPRESSIONS.get(alias, alias)
+    sql = sql if sql.isidentifier() else f"({sql})"
+    return Filterable(sql, given, (f"{type_}.{field.name}",), field.description)
 
 
 CALL_FILTERS: Final[Mapping[str, Filterable]] = {
-    "id": _call("id", "id", FieldKind.CALL_ID),
-    "sourceId": _call("sourceId", "source_id", FieldKind.TEXT),
-    "startedAt": _call("startedAt", "started_at", FieldKind.MOMENT),
-    "account": _call("account", "account_id", FieldKind.ACCOUNT),
-    "apiKey": _call("apiKey", "api_key", FieldKind.TEXT),
-    "user": _call("user", "user_token", FieldKind.USER),
-    "model": _call("model", "model", FieldKind.TEXT),
-    "servedModel": _call("servedModel", "served_model", FieldKind.TEXT),
-    "provider": _call("provider", "provider", FieldKind.TEXT),
-    "operation": _call("operation", "operation", FieldKind.TEXT),
-    "status": _call("status", "failed", FieldKind.STATUS),
-    "streamed": _call("streamed", "streamed", FieldKind.FLAG),
-    "inputTokens": _call("inputTokens", "input_tokens", FieldKind.INTEGER),
-    "outputTokens": _call("outputTokens", "output_tokens", FieldKind.INTEGER),
-    "totalTokens": _call("totalTokens", f"({TOTAL_TOKENS})", FieldKind.INTEGER),
-    "amount": Filterable("amount", FieldKind.DECIMAL, ("Call.amount", "Amount.amount")),
-    "amountUnknown": _call("amountUnknown", AMOUNT_UNKNOWN, FieldKind.TEXT),
-    "currency": Filterable("currency", FieldKind.TEXT, ("Call.amount", "Amount.currency")),
-    "latencyMs": _call("latencyMs", "latency_ms", FieldKind.INTEGER),
-    "timeToFirstTokenMs": _call("timeToFirstTokenMs", "time_to_first_token_ms", FieldKind.INTEGER),
-    "errorType": _call("errorType", "error_type", FieldKind.TEXT),
-    "errorCode": _call("errorCode", "error_code", FieldKind.TEXT),
-    "traceId": _call("traceId", "trace_id", FieldKind.TEXT),
-    "sessionId": _call("sessionId", "session_id", FieldKind.TEXT),
-    "attempt": _call("attempt", "attempt", FieldKind.INTEGER),
-    "cacheHit": _call("cacheHit", "cache_hit", FieldKind.FLAG),
-    "deployment": _call("deployment", "deployment", FieldKind.TEXT),
-    "team": _call("team", "team", FieldKind.TEXT),
-    "organization": _call("organization", "organization", FieldKind.TEXT),
-    "normalizedError": _call("normalizedError", "normalized_error", FieldKind.TEXT),
-    "providerRequestId": _call("providerRequestId", "provider_request_id", FieldKind.TEXT),
-    "tags": Filterable("tags", FieldKind.TAGS, ("Call.tags", "Tag.key", "Tag.value")),
-    "isCorrection": Filterable("(correction_of IS NOT NULL)", FieldKind.FLAG, ("Call.corrects",)),
-}
-
-ERROR_FILTERS: Final[Mapping[str, Filterable]] = {
-    "id": Filterable("id", FieldKind.ERROR_ID, ("CallError.id",)),
-    "occurredAt": Filterable("occurred_at", FieldKind.MOMENT, ("CallError.occurredAt",)),
-    "account": CALL_FILTERS["account"],
-    "apiKey": CALL_FILTERS["apiKey"],
-    "user": CALL_FILTERS["user"],
-    "model": CALL_FILTERS["model"],
-    "provider": CALL_FILTERS["provider"],
-    "type": Filterable("error_type", FieldKind.TEXT, ("CallError.type",)),
-    "code": Filterable("error_code", FieldKind.TEXT, ("CallError.code",)),
-    "fingerprint": Filterable("fingerprint", FieldKind.FINGERPRINT, ("CallError.fingerprint",)),
-    "redactedBy": Filterable("rules", FieldKind.RULES, ("CallError.redactions", "Redaction.rule")),
-}
-
-
-def _columns(*names: str) -> Mapping[str, str]:
-    return {name: name for name in names}
-
-
-def _text(name: str) -> Selectable:
-    return Selectable({name: name}, text=True)
-
-
-def _value(*names: str) -> Selectable:
-    return Selectable(_columns(*names))
-
-
-_PLACE: Final = _columns("account_id", "tier", "started_at", "id")
-
-CALL_FIELDS: Final[Mapping[str, Selectable]] = {
-    "id": _value("account_id", "id"),
-    "sourceId": _text("source_id"),
-    "source": _text("source"),
-    "startedAt": _value("started_at"),
-    "account": Selectable({"account": "account_id"}, text=True),
-    "apiKey": _text("api_key"),
-    "user": Selectable({"started_at": "started_at", "user_token": READABLE_USER}),
-    "model": _text("model"),
-    "servedModel": _text("served_model"),
-    "provider": _text("provider"),
-    "operation": _text("operation"),
-    "status": _value("failed"),
-    "streamed": _value("streamed"),
-    "inputTokens": _value("input_tokens"),
-    "outputTokens": _value("output_tokens"),
-    "totalTokens": Selectable({"total_tokens": TOTAL_TOKENS}),
-    "cacheReadTokens": _value("cache_read_tokens"),
-    "cacheWriteTokens": _value("cache_write_tokens"),
-    "reasoningTokens": _value("reasoning_tokens"),
-    "tokenEfficiency": Selectable({"token_efficiency": TOKEN_EFFICIENCY}),
-    "amount": Selectable({"amount": PLAIN_AMOUNT, "currency": "currency", "amount_source": "amount_source"}),
-    "amountUnknown": _value("amount_unknown"),
-    "amountParts": _value("amount_parts"),
-    "netAmount": Selectable(
-        {"amount": PLAIN_AMOUNT, "currency": "currency", "amount_source": "amount_source", **_PLACE}
+    **_filters("Call", CALL),
+    "currency": Filterable("currency", FieldKind.TEXT, ("Call.amount", "Amount.currency"), "Currency of the amount."),
+    "isCorrection": Filterable(
+        "(correction_of IS NOT NULL)",
+        FieldKind.FLAG,
+        ("Call.corrects",),
+        "Whether it corrects a call. Lists leave corrections out unless this is given; costs and facets have them with "
+        "their calls: money, and no counts.",
     ),
-    "corrects": _value(*_PLACE, "correction_of"),
-    "corrections": _value(*_PLACE),
-    "correctedAt": _value("corrected_at"),
-    "latencyMs": _value("latency_ms"),
-    "timeToFirstTokenMs": _value("time_to_first_token_ms"),
-    "tags": _value("tags"),
-    "errorType": _text("error_type"),
-    "errorCode": _text("error_code"),
-    "error": _value("account_id", "tier", "error_at", "id"),
-    "traceId": _text("trace_id"),
-    "sessionId": _text("session_id"),
-    "attempt": _value("attempt"),
-    "cacheHit": _value("cache_hit"),
-    "deployment": _text("deployment"),
-    "team": _text("team"),
-    "organization": _text("organization"),
-    "normalizedError": _text("normalized_error"),
-    "providerRequestId": _text("provider_request_id"),
-    "units": _value("units"),
 }
-
-SEALED: Final = _value("account_id", "tier", "occurred_at", "id", "sealed")
-
-ERROR_FIELDS: Final[Mapping[str, Selectable]] = {
-    "id": _value("account_id", "id", "occurred_at"),
-    "call": _value("account_id", "tier", "started_at", "id"),
-    "type": _text("error_type"),
-    "code": _text("error_code"),
-    "message": SEALED,
-    "disclosure": SEALED,
-    "parameters": SEALED,
-    "occurredAt": _value("occurred_at"),
-    "fingerprint": _value("fingerprint"),
-    "redactions": _value("rules", "rule_counts"),
+ERROR_FILTERS: Final[Mapping[str, Filterable]] = {
+    **_filters("CallError", CALL_ERROR),
+    **{name: CALL_FILTERS[name] for name in ("account", "apiKey", "user", "model", "provider")},
+    "redactedBy": Filterable(
+        "rules",
+        FieldKind.RULES,
+        ("CallError.redactions", "Redaction.rule"),
+        "A redaction rule that fired; `ne` and `notIn`: that did not.",
+    ),
 }
 
 CALLS: Final = Table(
     name="call",
     kind="calls",
+    type="Call",
     time="started_at",
     time_field="startedAt",
     store=Store.CALL,
     filters=CALL_FILTERS,
-    fields=CALL_FIELDS,
+    fields=CALL,
     orders={
         "STARTED_AT": Sortable("started_at", "timestamptz", ("Call.startedAt",)),
         "AMOUNT": Sortable("amount", "numeric", ("Call.amount", "Amount.amount")),
         "LATENCY": Sortable("latency_ms", "integer", ("Call.latencyMs",)),
-        "TOTAL_TOKENS": Sortable(f"({TOTAL_TOKENS})", "bigint", ("Call.totalTokens",)),
+        "TOTAL_TOKENS": Sortable(f"({EXPRESSIONS['total_tokens']})", "bigint", ("Call.totalTokens",)),
     },
     time_order="STARTED_AT",
 )
@@ -241,11 +102,12 @@ CALLS: Final = Table(
 ERRORS: Final = Table(
     name="call_error",
     kind="errors",
+    type="CallError",
     time="occurred_at",
     time_field="occurredAt",
     store=Store.CALL_ERROR,
     filters=ERROR_FILTERS,
-    fields=ERROR_FIELDS,
+    fields=CALL_ERROR,
     orders={"OCCURRED_AT": Sortable("occurred_at", "timestamptz", ("CallError.occurredAt",))},
     time_order="OCCURRED_AT",
 )

@@ -19,7 +19,7 @@ from service.storage.control.accounts import Accounts
 
 CORRECTIONS_MAX: Final = 100
 _KEY_COLUMNS: Final = {
-    name: name for name in ("account_id", "tier", "started_at", "id", "correction_of", "corrected_at", "amount_source")
+    name: name for name in ("account_id", "tier", "started_at", "id", "correction_of", "corrected_at")
 }
 
 

@@ -11,7 +11,15 @@ from datetime import datetime
 from uuid import UUID
 
 from policies import envelope
-from policies.admission.segments import ErrorDetails, ParameterAction, SegmentsError, masked, revealed, unpack_segments
+from policies.admission.segments import (
+    ErrorDetails,
+    ParameterAction,
+    SegmentsError,
+    listed,
+    masked,
+    revealed,
+    unpack_segments,
+)
 from policies.envelope import Context, DataKey, OpenError
 from policies.policy.model import Action, DataClass, Store, View
 from policies.retention import readable_cutoff
@@ -105,7 +113,8 @@ class Discloser:
             return SEALED
         return envelope.data_key(period_key, account_key)
 
-    def _view(self, details: ErrorDetails) -> Details:
+    def _view(self, sealed: ErrorDetails) -> Details:
+        details = listed(sealed, self._scope.policy.parameters)
         seen = self._scope.views
         message_seen = seen.get(_MESSAGE, View.DENIED) is not View.DENIED and self._keeps(_MESSAGE)
         parameters_seen = seen.get("CallError.parameters") is View.SEE and self._keeps("CallError.parameters")

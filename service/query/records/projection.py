@@ -11,7 +11,9 @@ from typing import Any, Final
 from policies.policy import fields as policy_fields
 from policies.policy import views
 from policies.policy.model import Action, View
-from service.query.model.catalog import Selectable, Table
+from service.query.model.catalog import Table
+from service.query.model.field import Field
+from service.query.model.fields import EXPRESSIONS
 from service.query.model.parameters import Params
 from service.query.model.scope import Scope
 from service.query.scan.ranges import ScanRange
@@ -19,19 +21,13 @@ from service.query.scan.ranges import ScanRange
 Selection = Mapping[str, Any]
 """Field name -> Selection of what is asked below it."""
 
-TYPES: Final = {"calls": "Call", "errors": "CallError"}
-_PARTS: Final = {
-    "Call.amount": "Amount",
-    "Call.netAmount": "Amount",
-    "Call.amountParts": "AmountPart",
-    "Call.tags": "Tag",
-    "Call.units": "Unit",
-    "CallError.redactions": "Redaction",
-    "CallError.parameters": "ErrorParameter",
-}
+# Nearly every row has listed tags alone. A key of the policy is of letters, digits and `_ . : -`.
+_LISTED_TAGS: Final = (
+    "CASE WHEN tags - {keys} = '{{}}' THEN tags ELSE nullif("
+    "tags - ARRAY(SELECT key FROM jsonb_object_keys(tags) AS key WHERE key <> ALL ({keys})), '{{}}') END"
+)
 _TAG_VALUES_MASKED: Final = (
-    "CASE WHEN tags IS NOT NULL THEN (SELECT coalesce(jsonb_object_agg(key, {mask}), '{{}}') "
-    "FROM jsonb_object_keys(tags) AS key) END"
+    "(SELECT jsonb_object_agg(key, {mask}) FROM jsonb_object_keys(tags) AS key WHERE key = ANY ({keys}))"
 )
 
 
@@ -47,23 +43,20 @@ def project(
     table: Table, fields: Iterable[str], selection: Selection, scope: Scope, params: Params, scan_range: ScanRange
 ) -> Projection:
     """The columns for `fields` in one scan range."""
-    type_ = TYPES[table.kind]
     columns: dict[str, str] = {}
     shown: set[str] = set()
-    for field in fields:
-        seen = scope.views.get(f"{type_}.{field}", View.DENIED)
-        selectable = table.fields.get(field)
-        if selectable is None or seen is View.DENIED:
+    for name in fields:
+        field, full = table.fields.get(name), f"{table.type}.{name}"
+        seen = scope.views.get(full, View.DENIED)
+        if field is None or seen is View.DENIED:
             continue
-        if seen is View.MASKED and not selectable.text and f"{type_}.{field}" not in policy_fields.SEALED:
+        if seen is View.MASKED and not field.masked_as_text and full not in policy_fields.SEALED:
             continue
-        if not _parts_shown(f"{type_}.{field}", selection.get(field) or {}, scope):
+        asked: Selection = selection.get(name, {})
+        if not _parts_shown(field, asked, scope):
             continue
-        shown.add(field)
-        found = _columns(f"{type_}.{field}", selectable, seen, scope, params, scan_range)
-        if field == "amount" and "source" not in (selection.get(field) or {}):
-            del found["amount_source"]
-        columns |= found
+        shown.add(name)
+        columns |= _columns(full, field, asked, seen, scope, params, scan_range)
     return Projection(columns, frozenset(shown))
 
 
@@ -77,33 +70,41 @@ def fixed_projection(table: Table, selection: Selection, scope: Scope) -> Projec
     return None if params.values else projection
 
 
-def _parts_shown(field: str, selection: Selection, scope: Scope) -> bool:
+def _parts_shown(field: Field, asked: Selection, scope: Scope) -> bool:
     """Whether every part that is asked for can be shown; if not, the whole is null: its parts may not be."""
-    type_ = _PARTS.get(field)
-    return type_ is None or all(
-        scope.views.get(f"{type_}.{part}", View.DENIED) is View.SEE or f"{type_}.{part}" in _MASKABLE_PARTS
-        for part in selection
-        if part != "__typename"
-    )
+    names = [f"{field.bare_type}.{part}" for part in asked if field.parts and part != "__typename"]
+    return all(scope.views.get(name, View.DENIED) is View.SEE or name in _MASKABLE_PARTS for name in names)
 
 
 _MASKABLE_PARTS: Final = frozenset({"Amount.currency", "Tag.value", "ErrorParameter.value"})
 
 
 def _columns(
-    field: str, selectable: Selectable, seen: View, scope: Scope, params: Params, scan_range: ScanRange
+    name: str, field: Field, asked: Selection, seen: View, scope: Scope, params: Params, scan_range: ScanRange
 ) -> dict[str, str]:
-    if field == "Call.user" and scope.policy.action(field) is not Action.HASH:
-        return {alias: "NULL::bigint" if alias == "user_token" else sql for alias, sql in selectable.columns.items()}
-    columns = {alias: _readable(sql, params, scan_range) for alias, sql in selectable.columns.items()}
-    if seen is View.MASKED and selectable.text:
-        return {alias: _masked(sql, field, scope, params) for alias, sql in columns.items()}
-    if field in ("Call.amount", "Call.netAmount") and scope.views.get("Amount.currency") is not View.SEE:
+    parts = [field.parts[part] for part in asked if part in field.parts] if field.parts else []
+    aliases = [*field.columns, *(alias for part in parts for alias in part.columns)]
+    columns = {alias: EXPRESSIONS.get(alias, alias) for alias in aliases}
+    if name == "Call.user" and scope.policy.action(name) is not Action.HASH:
+        return columns | {"user_token": "NULL::bigint"}
+    columns = {alias: _readable(sql, params, scan_range) for alias, sql in columns.items()}
+    if seen is View.MASKED and field.masked_as_text:
+        return {alias: _masked(sql, name, scope, params) for alias, sql in columns.items()}
+    if "currency" in columns and scope.views.get("Amount.currency") is not View.SEE:
         columns["currency"] = _masked("currency", "Amount.currency", scope, params)
-    if field == "Call.tags" and scope.views.get("Tag.value") is not View.SEE:
-        mask = params.bind(views.masked_text(scope.policy, "Tag.value"), "text")
-        columns["tags"] = _TAG_VALUES_MASKED.format(mask=mask)
+    if "tags" in columns:
+        columns["tags"] = _tags(scope, params)
     return columns
+
+
+def _tags(scope: Scope, params: Params) -> str:
+    """The tags that the policy lists: what older rows have of others is shown to nobody."""
+    listed = ",".join(f'"{key}"' for key in sorted(scope.policy.tag_keys))
+    keys = f"'{{{listed}}}'::text[]"
+    if scope.views.get("Tag.value") is View.SEE:
+        return _LISTED_TAGS.format(keys=keys)
+    mask = params.bind(views.masked_text(scope.policy, "Tag.value"), "text")
+    return _TAG_VALUES_MASKED.format(mask=mask, keys=keys)
 
 
 def _readable(sql: str, params: Params, scan_range: ScanRange) -> str:

@@ -1,7 +1,7 @@
 """Rows and totals of a cost report as JSON values, by loops that are generated once for a selection.
 
 As `compiled.py` does it for lists: every name in a loop's source is one of ours, and what the ordinary path would have
-to be asked about is UnsupportedOperationError.
+to be asked about is UnsupportedForRoleError.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +13,8 @@ import asyncpg
 
 from policies.policy.model import View
 from service.query.model.scope import Scope
-from service.query.rendering.field_expressions import decimal, moment_texts, real
-from service.query.rendering.row_renderer import SelectedField, Shape, UnsupportedOperationError
+from service.query.rendering.functions import decimal, moment_texts, real
+from service.query.rendering.row_renderer import SelectedField, Shape, UnsupportedForRoleError
 from service.query.usage.derived_figures import WORKED_OUT
 from service.query.usage.percentiles import histogram_of, percentile_ms
 from service.query.usage.report import NEEDS, CostRecords
@@ -70,7 +70,7 @@ class FiguresLoop:
 
     def __init__(self, shape: Shape, scope: Scope) -> None:
         if any(scope.views.get(field, View.DENIED) is not View.SEE for field in _SEEN_WHOLE):
-            raise UnsupportedOperationError
+            raise UnsupportedForRoleError
         self._shape = shape
         self._shown = {name for name in NEEDS if scope.views.get(f"{shape.type}.{name}") is View.SEE}
         self._loops: dict[tuple[str, ...], Loop] = {}
@@ -126,9 +126,8 @@ class _Source:
         if name == "key" and entry.nested is not None:
             return self.object(entry.nested, self._key)
         if name not in self._shown:
-            # Not for this role. Where the schema promises a value, graphql-core says what is wrong.
             if entry.required:
-                raise UnsupportedOperationError
+                raise UnsupportedForRoleError
             return "None"
         if name in WORKED_OUT:
             sums = ", ".join(f'"{alias}": Decimal(c_{alias})' for alias in NEEDS[name])

@@ -1,44 +1,78 @@
-"""Rows as JSON values, by loops that are generated once for a selection.
+"""Rows as what is answered: JSON values, or objects of the schema's types, by loops that are generated for a selection.
 
-A `Shape` is what an operation asks of an object: response keys, fields, and the shapes below them. `RowLoop` answers
-the objects of a list of rows with one list display, `Rows` fetches what belongs to the rows (an error of a call, a call
-of an error, what is sealed) for all of them at once. What a role does not get is never looked at, as in `mapper.py`.
+A `Shape` is what an operation asks of an object: keys, fields, and the shapes nested in them. What stands for a field
+says the table of fields (`model/fields.py`), for JSON values and objects alike. `RowLoop` answers the objects of a list
+of rows with one list display, `Rows` fetches what belongs to the rows (an error of a call, a call of an error, what is
+sealed) for all of them at once. What a role does not get is never looked at.
+
+Every name in a loop's source is one of ours: columns by their aliases (`c_model`), functions by their own. Of what a
+caller wrote only response keys stand there, and those as literals.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import itemgetter
+from types import CodeType
 from typing import Any, Final
 
 from service.query.model.catalog import CALLS, ERRORS, Table
+from service.query.model.field import Field, attribute
+from service.query.model.fields import TYPES
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.query.records.by_key import RowKey, shown
+from service.query.records.decryption import Details
 from service.query.records.ordering import MOMENT, RAW_ID
 from service.query.records.page import Row
-from service.query.records.projection import TYPES, Selection
-from service.query.rendering.field_expressions import (
-    FUNCTIONS,
-    OWN_MOMENT,
-    PARTS,
-    SCALARS,
-    UnsupportedValueError,
-    moment_texts,
-    user_of,
-)
+from service.query.records.projection import Selection
+from service.query.rendering.functions import FUNCTIONS, UNCHECKED, UnsupportedValueError, moment_texts, user_of
 from service.storage.ids import encode_call_ids, encode_raw_ids
 
-_SEALED: Final = frozenset({"message", "disclosure", "parameters"})
+_TABLES: Final[Mapping[str, Table]] = {table.type: table for table in (CALLS, ERRORS)}
 _LAYOUTS_MAX: Final = 16
 _CALL_KEY: Final = itemgetter("account_id", "id")
+_OWN_MOMENT: Final = "@moment"
+"""Stands for a row's time until it is known how the rows have it. No response key can hold the `@`."""
 _OF_TEXT: Final = f"c_{MOMENT}[:23] + 'Z'"
 """RFC 3339 in UTC with milliseconds, of the text that the database gave."""
 Loop = Any
-"""A generated function: (rows, names, *lists beside, *lists below) -> list of dicts."""
+"""A generated function: (rows, names, *lists beside, *lists nested) -> list, one a row."""
 
 
 class UnsupportedOperationError(Exception):
     """The operation asks for what the compiled form does not cover."""
+
+
+class UnsupportedForRoleError(UnsupportedOperationError):
+    """The role does not see what the schema promises: graphql-core says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What rows are made into: dicts of JSON values, or objects of these classes, by the type's name in the schema."""
+
+    functions: Mapping[str, Any]
+    classes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def of(cls, classes: Mapping[str, Any]) -> "Form":
+        """Objects, whose values graphql-core checks and writes."""
+        return cls(UNCHECKED, {f"make_{name}": made for name, made in classes.items()})
+
+    def display(self, type_: str, entries: Iterable[tuple[str, str]]) -> str:
+        """One object, as Python source, of the source of its values by their keys."""
+        if self.classes:
+            return f"make_{type_}({', '.join(f'{key}={value}' for key, value in entries)})"
+        return "{" + ", ".join(f"{key!r}: {value}" for key, value in entries) + "}"
+
+    def value(self, field: Field, *, own_time: bool) -> str:
+        if self.classes or field.bare_type != "DateTime":
+            return field.value
+        return _OWN_MOMENT if own_time else f"moment({field.value})"
+
+
+ANSWERS: Final = Form(FUNCTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +93,40 @@ class Shape:
     entries: tuple[SelectedField, ...]
 
 
+def object_shape(type_: str, selection: Selection) -> Shape:
+    """What a resolver asks of an object: attributes by the names of fields, each once."""
+    entries: list[SelectedField] = []
+    for name, inner in selection.items():
+        known = TYPES[type_].get(name)
+        if known is not None:
+            nested = object_shape(known.bare_type, inner) if known.bare_type in TYPES else None
+            entries.append(SelectedField(attribute(name), name, False, nested))
+    return Shape(type_, tuple(entries))
+
+
 class RowLoop:
     """Answers the objects of one shape for rows of one table. The loop is generated for each layout of columns."""
 
-    def __init__(self, shape: Shape, scope: Scope, seen: frozenset[str]) -> None:
+    def __init__(self, table: Table, shape: Shape, scope: Scope, seen: frozenset[str], form: Form) -> None:
         self.shape = shape
-        self.nested = [entry for entry in shape.entries if entry.field in ("error", "call") and entry.field in seen]
-        self._namespace: dict[str, Any] = {**FUNCTIONS, "user": user_of(scope.policy)}
+        self.nested = [
+            entry for entry in shape.entries if entry.field in seen and table.fields[entry.field].relation is not None
+        ]
+        self._table = table
+        self._form = form
+        self._namespace: dict[str, Any] = {**form.functions, **form.classes, "user": user_of(scope.policy)}
         self._seen = seen
         self._loops: dict[tuple[str, ...], Loop] = {}
-        self._display = self._object(shape.type, shape.entries)
+        self._display = form.display(shape.type, [(entry.key, self._value(entry)) for entry in shape.entries])
 
     def answer(
         self,
         rows: Sequence[Row],
         names: Mapping[int, str],
-        extra_columns: Mapping[str, Sequence[Any]],
+        beside: Mapping[str, Sequence[Any]],
         nested: Sequence[Sequence[Any]],
     ) -> list[Any]:
-        """One dict a row. Raises UnsupportedValueError for a value that the schema might refuse.
+        """One object a row. Raises UnsupportedValueError for a value that the schema might refuse.
 
         `beside`: values in step with the rows, by the names they have in the loop; the same names every time.
         """
@@ -88,54 +137,45 @@ class RowLoop:
         if loop is None:
             if len(self._loops) >= _LAYOUTS_MAX:
                 self._loops.clear()
-            loop = self._loops[layout] = self._generate(layout, tuple(extra_columns))
-        return loop(rows, names, *extra_columns.values(), *nested)
+            loop = self._loops[layout] = self._generate(layout, tuple(beside))
+        return loop(rows, names, *beside.values(), *nested)
 
     def _generate(self, layout: tuple[str, ...], names: tuple[str, ...]) -> Loop:
-        lists = [*(f"all_{name}" for name in names), *(f"below_{index}" for index in range(len(self.nested)))]
-        ones = [*names, *(f"one_below_{index}" for index in range(len(self.nested)))]
+        lists = [*(f"all_{name}" for name in names), *(f"all_nested_{index}" for index in range(len(self.nested)))]
+        ones = [*names, *(f"nested_{index}" for index in range(len(self.nested)))]
         columns = "".join(f"c_{column}, " for column in layout)
         targets = ", ".join([f"({columns})", *ones])
         zipped = ", ".join(["rows", *lists])
         iterated = f"{targets} in zip({zipped}, strict=True)" if lists else f"({columns}) in rows"
-        display = self._display.replace(OWN_MOMENT, _OF_TEXT if MOMENT in layout else "own_moment")
+        display = self._display.replace(_OWN_MOMENT, _OF_TEXT if MOMENT in layout else "own_moment")
         arguments = ", ".join(["rows", "names", *lists])
-        text = f"def loop({arguments}):\n    return [{display} for {iterated}]\n"
         namespace = dict(self._namespace)
-        exec(compile(text, "<compiled operation>", "exec"), namespace)  # noqa: S102 - of our own names and literals
+        code = _code(f"def loop({arguments}):\n    return [{display} for {iterated}]\n")
+        exec(code, namespace)  # noqa: S102 - of our own names and literals
         return namespace["loop"]
 
-    def _object(self, type_: str, entries: Iterable[SelectedField]) -> str:
-        return "{" + ", ".join(f"{entry.key!r}: {self._value(type_, entry)}" for entry in entries) + "}"
-
-    def _value(self, type_: str, entry: SelectedField) -> str:
+    def _value(self, entry: SelectedField) -> str:
         if entry.field == "__typename":
-            return repr(type_)
+            return repr(self.shape.type)
         if entry.field not in self._seen:
-            # Not for this role. Where the schema promises a value, graphql-core says what is wrong.
             if entry.required:
-                raise UnsupportedOperationError
+                raise UnsupportedForRoleError
             return "None"
         if entry in self.nested:
-            return f"one_below_{self.nested.index(entry)}"
-        if entry.nested is not None:
-            return self._parts(f"{type_}.{entry.field}", entry.nested)
-        found = SCALARS.get(type_, {}).get(entry.field)
-        if found is None:
-            raise UnsupportedOperationError
-        return found
+            return f"nested_{self.nested.index(entry)}"
+        field = self._table.fields[entry.field]
+        value = self._form.value(field, own_time=entry.field == self._table.time_field)
+        return value if entry.nested is None else value.replace("{object}", self._parts(field, entry.nested))
 
-    def _parts(self, field: str, shape: Shape) -> str:
-        if field not in PARTS:
-            raise UnsupportedOperationError
-        around, sources = PARTS[field]
-        entries: list[str] = []
-        for entry in shape.entries:
-            if entry.field != "__typename" and (entry.nested is not None or entry.field not in sources):
-                raise UnsupportedOperationError
-            value = repr(shape.type) if entry.field == "__typename" else sources[entry.field]
-            entries.append(f"{entry.key!r}: {value}")
-        return around.replace("{entries}", "{" + ", ".join(entries) + "}")
+    def _parts(self, field: Field, shape: Shape) -> str:
+        assert field.parts is not None
+        parts = {name: part.value for name, part in field.parts.items()} | {"__typename": repr(shape.type)}
+        return self._form.display(shape.type, [(entry.key, parts[entry.field]) for entry in shape.entries])
+
+
+@lru_cache(maxsize=256)
+def _code(text: str) -> CodeType:
+    return compile(text, "<loop over rows>", "exec")
 
 
 class Rows:
@@ -144,56 +184,67 @@ class Rows:
     `selection`: everything that is asked of them there, by field.
     """
 
-    def __init__(self, table: Table, selection: Selection, shapes: Sequence[Shape], scope: Scope) -> None:
+    def __init__(
+        self, table: Table, selection: Selection, shapes: Sequence[Shape], scope: Scope, form: Form = ANSWERS
+    ) -> None:
         self._table = table
-        self._type = TYPES[table.kind]
         self._selection = selection
-        self._seen = shown(table, selection, scope) & {*selection}
-        self._loops = [RowLoop(shape, scope, self._seen) for shape in shapes]
-        self._named = table is CALLS and "account" in self._seen
-        self._identified = table is CALLS and "id" in self._seen
-        self._timed = table.time_field in self._seen
-        self._opens = table is ERRORS and bool(_SEALED & self._seen)
-        self._other = self._belonging(scope)
-
-    def _belonging(self, scope: Scope) -> "Rows | None":
-        field = "error" if self._table is CALLS else "call"
-        if field not in self._seen:
-            return None
-        shapes = [entry.nested for loop in self._loops for entry in loop.nested if entry.nested is not None]
-        other = ERRORS if self._table is CALLS else CALLS
-        return Rows(other, self._selection[field], shapes, scope)
+        seen = shown(table, selection, scope) & {*selection}
+        self._loops = [RowLoop(table, shape, scope, seen, form) for shape in shapes]
+        self._beside = frozenset[str]().union(*(table.fields[name].beside for name in seen))
+        self._timed = table.time_field in seen and form is ANSWERS
+        self._related: dict[str, Rows] = {}
+        for name in [name for name in selection if name in seen]:
+            relation = table.fields[name].relation
+            if relation is not None:
+                entries = [entry for loop in self._loops for entry in loop.nested if entry.field == name]
+                inner = [entry.nested for entry in entries if entry.nested is not None]
+                self._related[name] = Rows(_TABLES[relation.type], selection[name], inner, scope, form)
 
     async def answer(
-        self, reader: Reader, scope: Scope, rows: Sequence[Row], account: int | None = None
+        self,
+        reader: Reader,
+        scope: Scope,
+        rows: Sequence[Row],
+        account: int | None = None,
+        details: Sequence[Details] | None = None,
     ) -> list[list[Any]]:
-        """For each shape, in step, one dict a row. `account`: whose all rows are, where they do not say it."""
-        names: Mapping[int, str] = await self._names(reader, rows) if self._named else {}
+        """For each shape, in step, one object a row. `account`: whose all rows are, where they do not say it.
+        `details`: what is shown of the rows' sealed part, where that is not up to the scope alone.
+        """
+        names: Mapping[int, str] = await self._names(reader, rows) if "names" in self._beside else {}
         beside: dict[str, Sequence[Any]] = {}
-        if self._identified:
+        if "own_id" in self._beside:
             beside["own_id"] = _ids(rows, account)
         if self._timed and rows and MOMENT not in rows[0]:
             beside["own_moment"] = moment_texts([row[self._table.time] for row in rows])
-        if self._opens:
-            beside["details"] = await reader.details(scope, rows)
-        below = await self._nested(reader, scope, rows) if self._other is not None else []
-        answers: list[list[Any]] = []
-        used = 0
-        for loop in self._loops:
-            own = below[used : used + len(loop.nested)]
-            used += len(loop.nested)
-            answers.append(loop.answer(rows, names, beside, own))
-        return answers
+        if "details" in self._beside:
+            beside["details"] = await reader.details(scope, rows) if details is None else details
+        if "net" in self._beside:
+            sums = await reader.corrected_by(scope, _keys(rows, "started_at", "id"))
+            beside["net"] = [sums.get((row["account_id"], row["id"]), 0) for row in rows]
+        nested = {name: iter(await self._nested(reader, scope, rows, name)) for name in self._related}
+        return [
+            loop.answer(rows, names, beside, [next(nested[entry.field]) for entry in loop.nested])
+            for loop in self._loops
+        ]
 
-    async def _nested(self, reader: Reader, scope: Scope, rows: Sequence[Row]) -> list[list[Any]]:
-        """What belongs to the rows: for each shape below, in step, one dict or None a row."""
-        assert self._other is not None
-        field, moment = ("error", "error_at") if self._table is CALLS else ("call", "started_at")
-        keys = [RowKey(row["account_id"], row["tier"], row[moment], row["id"]) for row in rows if row[moment]]
-        found = await reader.rows(scope, self._other._table, keys, self._selection[field])
-        answers = await self._other.answer(reader, scope, list(found.values()))
+    async def _nested(self, reader: Reader, scope: Scope, rows: Sequence[Row], name: str) -> list[list[Any]]:
+        """What the rows are related to by one field: for each shape of it, in step, one value a row."""
+        relation, related = self._table.fields[name].relation, self._related[name]
+        assert relation is not None
+        keys = _keys(rows, relation.moment, relation.id)
+        own = [(row["account_id"], row[relation.id]) for row in rows]
+        if relation.many:
+            lists = await reader.corrections(scope, keys, self._selection[name])
+            answers = await related.answer(reader, scope, [row for some in lists.values() for row in some])
+            made = [iter(answer) for answer in answers]
+            by_key = [{key: [next(one) for _ in some] for key, some in lists.items()} for one in made]
+            return [[found.get(key, []) for key in own] for found in by_key]
+        found = await reader.rows(scope, related._table, keys, self._selection[name])
+        answers = await related.answer(reader, scope, list(found.values()))
         places = {key: index for index, key in enumerate(found)}
-        indexes = [places.get((row["account_id"], row["id"])) for row in rows]
+        indexes = [places.get(key) for key in own]
         return [[None if index is None else answer[index] for index in indexes] for answer in answers]
 
     async def _names(self, reader: Reader, rows: Sequence[Row]) -> Mapping[int, str]:
@@ -203,6 +254,11 @@ class Rows:
                 await reader.accounts.name(number)
                 names = reader.accounts.names()
         return names
+
+
+def _keys(rows: Sequence[Row], moment: str, id_: str) -> list[RowKey]:
+    """Where the rows lie that these point to with two of their columns, where they point to any."""
+    return [RowKey(row["account_id"], row["tier"], row[moment], row[id_]) for row in rows if row[moment] and row[id_]]
 
 
 def _ids(rows: Sequence[Row], account: int | None) -> list[str]:
@@ -221,4 +277,13 @@ def _column(rows: Sequence[Row], name: str) -> list[Any]:
     return list(map(itemgetter(list(rows[0].keys()).index(name)), rows))
 
 
-__all__ = ["RowLoop", "Rows", "SelectedField", "Shape", "UnsupportedOperationError", "UnsupportedValueError"]
+__all__ = [
+    "Form",
+    "RowLoop",
+    "Rows",
+    "SelectedField",
+    "Shape",
+    "UnsupportedForRoleError",
+    "UnsupportedOperationError",
+    "UnsupportedValueError",
+]

@@ -5,14 +5,15 @@ is the empty string in every column here, as the rollups have it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from policies.policy.model import DataClass, Policy, Store
 from policies.retention import readable_cutoff
 from service.query.filters.to_sql import Branch, UserTokens, Where
-from service.query.model.catalog import CALL_FILTERS, FieldKind, Filterable
+from service.query.model.catalog import CALL_FILTERS
+from service.query.model.field import FieldKind, Filterable
 from service.query.model.parameters import Params
 from service.query.model.predicate import Predicate, fields_of
 from service.query.usage import rollup_tables as overall
@@ -73,7 +74,7 @@ class Column:
 
 
 def _filter(field: str, sql: str) -> Filterable:
-    return Filterable(sql, CALL_FILTERS[field].kind, CALL_FILTERS[field].governed_by)
+    return replace(CALL_FILTERS[field], sql=sql)
 
 
 ROLLUP_FILTERS: Final[Mapping[str, Filterable]] = {
@@ -224,7 +225,7 @@ class UsageUnion:
     def _where(self, table: str, tier: int) -> str:
         reading = self._reading
         readable = readable_cutoff(reading.policy, tier, DataClass.PERSONAL, Store.CALL, reading.windows.now)
-        branch = Branch(tier, readable, reading.names, reading.users)
+        branch = Branch(tier, readable, reading.names, reading.users, reading.policy.tag_keys)
         return Where(CALL_FILTERS if table == "call" else ROLLUP_FILTERS, self._params, branch).render(
             reading.predicate
         )

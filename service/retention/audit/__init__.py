@@ -1,1 +1,1 @@
-"""What is looked at and said about retention: fsck, attestation, the report, the record of keys and holds."""
+"""Checks and reports about retention: fsck, attestation, the retention report, the record of keys and holds."""

@@ -1,8 +1,8 @@
-"""The periodic statement: what is kept, that nothing older is there, and what was destroyed in the period.
+"""The attestation: what is kept, that nothing older exists, and what was destroyed in the period.
 
-It answers what auditors come for: GDPR 5(1)(e) (is anything older than its window here now), 30(1)(f) (which windows
-are there), PCI DSS 3.2.1 (checked at least every three months), and SOC 2 (the population to sample from, each item
-with its proof).
+It answers the questions of auditors: GDPR 5(1)(e) (is anything older than its window still stored), 30(1)(f) (which
+windows are there), PCI DSS 3.2.1 (checked at least every three months), and SOC 2 (the population to sample from, each
+item with its proof).
 """
 
 import base64
@@ -25,7 +25,7 @@ PERIOD_DAYS: Final = 92
 POPULATION: Final = tuple(kind for kind in LedgerKind if kind not in (LedgerKind.STARTED, LedgerKind.ATTESTED))
 _NAMED_MAX: Final = 10
 STORAGE: Final = ("clocks", "deadlines", "partitions", "purges", "rows")
-"""The checks of fsck without which nobody can say that nothing is past its time."""
+"""The checks of fsck that must succeed before the attestation can say that nothing is past its deadline."""
 _FAILED_PURGES: Final = "SELECT count(*) FROM purge_run WHERE state = 'FAILED' AND planned_at >= $1"
 _ACTIVE_HOLDS: Final = """
     SELECT count(*) FROM hold WHERE lifted_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
@@ -35,7 +35,7 @@ _ACTIVE_HOLDS: Final = """
 async def attest(
     context: RetentionContext, ledger: Ledger, applied: AppliedPolicy, *, days: int, actor: str
 ) -> dict[str, Any]:
-    """The attestation of the last `days` days, with its entry in the ledger and a checkpoint over it."""
+    """The attestation of the last `days` days as JSON, with its entry in the ledger and a checkpoint over it."""
     found = await report(context)
     since = found.as_of - timedelta(days=days)
     entries = [entry async for entry in ledger.every(Selection(kinds=POPULATION, recorded_from=since))]
@@ -80,10 +80,10 @@ async def _item(ledger: Ledger, index: int, size: int) -> dict[str, Any]:
 async def _checks(
     context: RetentionContext, found: RetentionReport, checked: LedgerCheck, days: int
 ) -> AsyncIterator[dict[str, Any]]:
-    looked = [one async for one in check_ledger(context)]
-    unseen = [one.check for one in looked if not one.looked]
-    broken = [one.check for one in looked if one.check in STORAGE and not one.ok]
-    # Several classes lie in one row: each store of a tier counts once.
+    checks = [one async for one in check_ledger(context)]
+    unseen = [one.check for one in checks if not one.completed]
+    broken = [one.check for one in checks if one.check in STORAGE and not one.ok]
+    # A row has values of several classes, so each store of a tier counts once.
     overdue = sum({(one.window.store, one.window.tier): one.state.overdue for one in found.classes}.values())
     kept = overdue == 0 and not unseen and not broken
     yield _finding("GDPR 5(1)(e), storage limitation", kept, _storage(overdue, unseen, broken))
@@ -107,7 +107,7 @@ async def _checks(
     yield _finding("keys, here or destroyed on record", found.keys_known and not lost, said)
     problems = "; ".join(checked.problems) or f"all {checked.size} entries and {checked.checkpoints} checkpoints hold"
     yield _finding("ledger, derived again from its entries", not checked.problems, problems)
-    for one in looked:
+    for one in checks:
         yield _finding(f"fsck, {one.check}", one.ok, one.detail)
 
 
@@ -120,7 +120,7 @@ async def _last_purge(context: RetentionContext) -> datetime | None:
 
 
 def _storage(overdue: int, unseen: Sequence[str], broken: Sequence[str]) -> str:
-    """Whether anything is past its time, in words; what was not looked at is not known to be right."""
+    """Whether anything is past its deadline, in words. A check that could not be made is not taken as passed."""
     said = [f"{overdue} rows are past their deadline" if overdue else ""]
     said += [f"fsck fails at {', '.join(broken)}" if broken else ""]
     said += [f"not looked at: {', '.join(unseen)}" if unseen else ""]

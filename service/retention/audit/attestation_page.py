@@ -1,4 +1,4 @@
-"""The periodic statement as a page: one HTML file that loads nothing, prints well, and holds what the JSON holds."""
+"""The attestation as a page: one HTML file that loads nothing, prints well, and has all that the JSON has."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ window, shown to nobody, and wait for their partition to end; <b>held</b> ones a
 
 
 def page(attestation: Mapping[str, Any]) -> str:
-    """The attestation for people. Everything in it is escaped: it may be opened by anybody."""
+    """The attestation as HTML, for people. Everything in it is escaped, because anybody may open it."""
     said, evidence = attestation["statement"], attestation["evidence"]
     policy, period = said["policy"], said["period"]
     return f"""<!doctype html>
@@ -56,7 +56,7 @@ query <code>holds</code> says.</p>
 {_missing(said["missing"])}
 <h2>What was done in the period</h2>
 <p>The population to sample from (SOC 2): all {len(said["entries"])} entries of the ledger in the period but those of
-starts and of statements like this one. The JSON file beside this page has the proof of each.</p>
+starts and of statements like this one. The JSON file with the same name has the proof of each.</p>
 {_table(("entry", "kind", "when", "by", "facts"), (_entry(one) for one in said["entries"]))}
 <h2>Check it</h2>
 <p>This statement is entry {evidence["statement"]["index"]} of the ledger.
@@ -108,7 +108,7 @@ def _cell(name: str, value: Any) -> str:  # noqa: ANN401 - JSON
 
 
 def _time(moment: str) -> str:
-    """A moment to the second, for people; the exact one for programs."""
+    """A time to the second for people, with the exact one for programs."""
     return f'<time datetime="{escape(moment)}">{escape(moment[:19].replace("T", " "))} UTC</time>'
 
 

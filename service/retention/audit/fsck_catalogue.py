@@ -1,5 +1,5 @@
-"""The catalogue, and what lies beside the ledger: row-level security, triggers, definitions, roles; columns, notes and
-the mirror.
+"""Checks of the catalogue (row-level security, triggers, definitions, roles), and of the ledger's columns, notes and
+mirror.
 """
 
 from datetime import datetime
@@ -24,7 +24,7 @@ _APPEND_ONLY: Final = ("ledger_entry", "ledger_checkpoint")
 
 
 async def check_catalogue(context: RetentionContext, _: datetime) -> Result:
-    """Row-level security, its policies, privileges and triggers are what the code says."""
+    """Row-level security, its policies, privileges and triggers are as the code defines them."""
     async with context.owner.acquire() as connection:
         wrong = [gap.description for gap in await row_security.gaps(connection)]
         wrong += await _triggers(connection)
@@ -48,8 +48,10 @@ async def _triggers(connection: Connection) -> list[str]:
 
 
 async def check_definitions(context: RetentionContext, _: datetime) -> Result:
-    """Tables, columns, constraints, indexes, rules and functions are as the migrations made them; nobody else has a
-    hand in them, and no copy of them goes elsewhere."""
+    """Tables, columns, constraints, indexes, rules and functions are as the migrations made them.
+
+    No other role has rights on them, and they are not replicated elsewhere.
+    """
     async with context.owner.acquire() as connection:
         wrong = await catalogue_differences(connection)
         wrong += await surroundings_differences(connection, list(expected_tables()))
@@ -57,24 +59,24 @@ async def check_definitions(context: RetentionContext, _: datetime) -> Result:
 
 
 async def check_ledger_columns(context: RetentionContext, _: datetime) -> Result:
-    """The columns beside each leaf say what the leaf says."""
+    """The columns next to each leaf agree with the leaf."""
     if not isinstance(context.ledger, Ledger):
         return [], "there is no ledger"
-    return await check_columns(context.ledger), "what stands beside the leaves is what they say"
+    return await check_columns(context.ledger), "the columns next to the leaves agree with them"
 
 
 async def check_ledger_notes(context: RetentionContext, _: datetime) -> Result:
-    """Every note is the one that was written, or was erased on record."""
+    """Every note is the one that was written, or its erasure is recorded."""
     return await check_notes(context.ledger) if isinstance(context.ledger, Ledger) else ([], "there is no ledger")
 
 
 async def check_ledger_mirror(context: RetentionContext, _: datetime) -> Result:
-    """The mirror is whole, and the same as the database."""
+    """The mirror is complete, and the same as the database."""
     return await check_mirror(context.ledger) if isinstance(context.ledger, Ledger) else ([], "there is no ledger")
 
 
 async def check_history(context: RetentionContext, _: datetime) -> Result:
-    """The ledger still begins with what the keyring remembers of it."""
+    """The ledger still begins with what the keyring noted of it."""
     if not isinstance(context.ledger, Ledger):
         return [], "there is no ledger"
     problem = await history_problem(context.ledger)

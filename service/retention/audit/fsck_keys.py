@@ -1,6 +1,6 @@
-"""Checks of what keys open: sealed rows and pseudonyms have theirs, held copies open, and the erased are gone.
+"""Checks of keys: sealed rows and pseudonyms have theirs, held copies open, and erased accounts have none.
 
-Each check answers what is wrong, and a word on what was looked at.
+Each check returns what is wrong, and in words what was looked at.
 """
 
 from datetime import datetime
@@ -33,7 +33,7 @@ _HOLDS: Final = """
               WHERE copy.account_id = hold.account_id AND copy.hold_id = hold.id) AS copies
     FROM hold ORDER BY placed_at
 """
-_NOBODYS_COPIES: Final = """
+_COPIES_WITHOUT_HOLD: Final = """
     SELECT count(*) FROM (
         SELECT hold_id FROM call_held UNION ALL SELECT hold_id FROM call_error_held
     ) AS copy WHERE NOT EXISTS (SELECT FROM hold WHERE hold.id = copy.hold_id AND hold.released_at IS NULL)
@@ -55,7 +55,9 @@ _ERASED: Final = """
 
 
 async def check_keys(context: RetentionContext, now: datetime) -> Result:
-    """Every period and account that something is sealed or hashed for has a live key, or one destroyed on record."""
+    """Every period and account that something is sealed or hashed for has a key, or one whose destruction is
+    recorded.
+    """
     owner, policy = context.owner, context.policy()
     wanted = [tuple(row) for row in await owner.fetch(_SEALED_DAYS)]
     sealed = len(wanted)
@@ -63,7 +65,7 @@ async def check_keys(context: RetentionContext, now: datetime) -> Result:
     for (tier,) in await owner.fetch(_TIERS):
         cut = readable_cutoff(policy, tier, DataClass.PERSONAL, Store.CALL, now)
         wanted += [tuple(row) for row in await owner.fetch(_HASHED_PERIODS, tier, cut, form)]
-    # The rows first: a key that was made for a row is there before the row is.
+    # The rows are read first: a key that was made for a row exists before the row does.
     live = {str(name) for name in await context.keyring.periods()}
     on_record = set(await context.keyring.tombstones())
     names = [str(PeriodKeyName(tier, DataClass.PERSONAL.value, period)) for tier, period, _ in wanted]
@@ -95,14 +97,14 @@ async def check_holds(context: RetentionContext, _: datetime) -> Result:
         copies += hold["copies"]
         if hold["lifted_at"] is None and hold["copies"] != hold["rows"]:
             wrong.append(f"hold `{hold['id']}` has {hold['copies']} copies of {hold['rows']} that were made")
-    nobodys = await context.owner.fetchval(_NOBODYS_COPIES)
-    if nobodys:
-        wrong.append(f"{nobodys} copies of no hold that is in force")
-    wrong += [f"the copy of error `{id_}` does not open" for id_ in await _closed_copies(context)]
-    return wrong, f"{len(holds)} on record, {copies} copies, all of them whole"
+    orphans = await context.owner.fetchval(_COPIES_WITHOUT_HOLD)
+    if orphans:
+        wrong.append(f"{orphans} copies of no hold that is in force")
+    wrong += [f"the copy of error `{id_}` does not open" for id_ in await _unopenable_copies(context)]
+    return wrong, f"{len(holds)} on record, {copies} copies, all of them complete"
 
 
-async def _closed_copies(context: RetentionContext) -> list[UUID]:
+async def _unopenable_copies(context: RetentionContext) -> list[UUID]:
     wrong: list[UUID] = []
     async with context.owner.acquire() as connection, connection.transaction(readonly=True):
         async for row in connection.cursor(_SEALED_COPIES, prefetch=_COPIES_AT_ONCE):
@@ -111,7 +113,7 @@ async def _closed_copies(context: RetentionContext) -> list[UUID]:
 
 
 async def check_erasures(context: RetentionContext, _: datetime) -> Result:
-    """Nothing of an erased account is there, nor its key."""
+    """An erased account has no rows and no key."""
     wrong = []
     erased = await context.owner.fetch(_ERASED)
     for row in erased:

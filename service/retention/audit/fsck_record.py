@@ -1,6 +1,6 @@
-"""The check against the ledger: what it says was ended for good, the database knows to be.
+"""A check against the ledger: what it says has ended for good is recorded as ended in the database.
 
-A database that was restored from its backup gets its ledger back from the mirror, and not its erasures.
+A database that was restored from its backup gets its ledger back from the mirror, but not its erasures.
 """
 
 from datetime import datetime
@@ -13,7 +13,7 @@ from service.retention.context import RetentionContext
 
 Result = tuple[list[str], str]
 
-# What ends data for good: kind, the fact that names it, and the records that know it.
+# The kinds of entries that end data for good: the fact that names what ended, and the statement for its records.
 _ENDS: Final = {
     LedgerKind.ERASURE_RESULT: ("erasure", "SELECT id FROM erasure WHERE finished_at IS NOT NULL"),
     LedgerKind.HOLD_LIFTED: ("hold", "SELECT id FROM hold WHERE lifted_at IS NOT NULL"),
@@ -21,7 +21,7 @@ _ENDS: Final = {
 
 
 async def check_record(context: RetentionContext, _: datetime) -> Result:
-    """Every erasure and every lifted hold of the ledger is on record here."""
+    """Every erasure and every lifted hold of the ledger is recorded in the database."""
     if not isinstance(context.ledger, Ledger):
         return [], "there is no ledger to compare with"
     wrong, seen = [], 0

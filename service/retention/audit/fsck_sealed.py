@@ -1,7 +1,7 @@
-"""What is sealed opens: every key of the keyring unwraps, and sealed details open under the keys of their row.
+"""Checks that sealed values open: every key can be unwrapped, and sealed details open under the keys of their row.
 
-A sealed value is bound to its row by associated data: one that was put into another row, or whose key was replaced,
-does not open. All of them are opened by `calledger fsck --deep`; otherwise one for each account, tier and day.
+A sealed value is bound to its row by associated data: it does not open in another row, or when its key was replaced.
+`calledger fsck --deep` opens all of them; otherwise one is opened for each account, tier and day.
 """
 
 import asyncio
@@ -38,20 +38,20 @@ _COUNT: Final = "SELECT count(*) FROM call_error WHERE sealed IS NOT NULL"
 
 
 async def check_keyring(context: RetentionContext, _: datetime) -> Result:
-    """Every key that is here can be unwrapped, from what lies in the keyring now and not from memory."""
+    """Every key that exists can be unwrapped, as it is stored in the keyring now and not from memory."""
     context.keyring.forget()
     names, wrong = await context.keyring.names(), []
     for name in names:
         try:
-            await _fetched(context, name)
+            await _fetch(context, name)
         except KeyDestroyedError:
-            continue  # destroyed while we looked
+            continue  # destroyed since the names were read
         except (KeyGoneError, KeyringUnavailableError) as error:
             wrong.append(f"{name} does not open: {error}")
     return wrong, f"{len(names)} keys, each of them unwrapped"
 
 
-async def _fetched(context: RetentionContext, name: KeyName) -> bytes:
+async def _fetch(context: RetentionContext, name: KeyName) -> bytes:
     match name:
         case AccountKeyName(account):
             return await context.keyring.account_key(account, mint=False)
@@ -64,8 +64,8 @@ async def _fetched(context: RetentionContext, name: KeyName) -> bytes:
 
 
 async def check_sealed(context: RetentionContext, _: datetime, *, deep: bool = False) -> Result:
-    """Sealed details open in the row in which they lie; those whose key was destroyed on purpose are left out."""
-    opener, wrong, opened = _Opener(context), list[str](), 0
+    """Sealed details open in their row; those whose key was destroyed on purpose are left out."""
+    opener, wrong, opened = _RowKeys(context), list[str](), 0
     there = await context.owner.fetchval(_COUNT)
     async for rows in _chunks(context.owner, _ALL if deep else _SOME):
         for row in rows:
@@ -74,12 +74,12 @@ async def check_sealed(context: RetentionContext, _: datetime, *, deep: bool = F
                 opened += 1
                 if not _opens(row, key):
                     wrong.append(f"what is sealed of error `{row['id']}` does not open: it, or its key, is another")
-        await asyncio.sleep(0)  # others have the loop between chunks
+        await asyncio.sleep(0)  # yields to the loop between chunks
     said = f"{opened} of {there} sealed records opened"
     return wrong, said if deep else f"{said}; `calledger fsck --deep` opens all"
 
 
-class _Opener:
+class _RowKeys:
     """Data keys by tier, day and account, each fetched once."""
 
     def __init__(self, context: RetentionContext) -> None:
@@ -87,7 +87,7 @@ class _Opener:
         self._keys: dict[tuple[int, str, int], DataKey | None] = {}
 
     async def key(self, row: asyncpg.Record) -> DataKey | None:
-        """The data key of a row; None when there is none: the checks of keys say whether that is right."""
+        """The data key of a row; None when there is none. The checks of keys say whether that is right."""
         name = (row["tier"], f"{row['occurred_at']:%Y-%m-%d}", row["account_id"])
         if name not in self._keys:
             tier, period, account = name

@@ -1,8 +1,8 @@
-"""What became of every key, in the ledger: made, destroyed, or gone without us.
+"""The record of every key in the ledger: created, destroyed, or lost without us.
 
-Keys are made where they are needed, in the middle of a batch and by any service, and the keyring knows of no ledger. So
-the keyring is held against the ledger now and then, and the difference is written down, by name. A purge writes what it
-destroys itself; the keys of erased accounts and lifted holds are written down here.
+Keys are made where they are needed, in the middle of a batch and by any service, and the keyring does not know the
+ledger. So the keyring is regularly compared with the ledger, and the difference is recorded, by name. A purge records
+the keys that it destroys itself; the keys of erased accounts and lifted holds are recorded here.
 """
 
 from collections.abc import AsyncIterator
@@ -23,24 +23,24 @@ _LEAVES: Final = "SELECT leaf FROM ledger_entry WHERE calledger_leaf_kind(leaf) 
 
 
 async def record_keys(context: RetentionContext) -> int:
-    """Write down the keys that the ledger does not know as what they are now; how many. 0 while another is at it.
+    """Record the keys whose state the ledger does not know; how many. 0 while another process does this.
 
-    A key is lost when the ledger says that it was made, and it is neither in the keyring nor buried there.
+    A key is lost when the ledger says that it was made, and it is neither in the keyring nor among its tombstones.
     """
     if context.ledger is None:
         return 0
     async with context.owner.acquire() as connection, connection.transaction():
         if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
             return 0
-        # In this order: a key that is made or destroyed meanwhile is neither lost nor made anew.
+        # Read in this order, so that a key that is made or destroyed meanwhile counts as neither lost nor made again.
         known = {name: kind async for name, kind in _known(connection)}
         live = {str(name) for name in await context.keyring.names()}
-        buried = set(await context.keyring.tombstones())
-        there = {name for name, kind in known.items() if kind == LedgerKind.KEY_CREATED}
+        destroyed = set(await context.keyring.tombstones())
+        created = {name for name, kind in known.items() if kind == LedgerKind.KEY_CREATED}
         changes: dict[entries.Kind, set[str]] = {
-            "KEY_CREATED": live - buried - there,
-            "KEY_DESTROYED": {name for name in buried & known.keys() if _is_ours(name, known[name])},
-            "KEY_LOST": there - live - buried,
+            "KEY_CREATED": live - destroyed - created,
+            "KEY_DESTROYED": {name for name in destroyed & known.keys() if _is_ours(name, known[name])},
+            "KEY_LOST": created - live - destroyed,
         }
         for kind, changed in changes.items():
             names = sorted(changed)
@@ -53,12 +53,12 @@ async def record_keys(context: RetentionContext) -> int:
 
 
 def _is_ours(name: str, kind: str) -> bool:
-    """Whether a destroyed key is to be written down here: of a period, the purge that destroyed it does so."""
+    """Whether the destruction of a key is to be recorded here: the purge that destroys a period key does so itself."""
     return kind != LedgerKind.KEY_DESTROYED and not name.startswith("period/")
 
 
 async def _known(connection: Connection) -> AsyncIterator[tuple[str, str]]:
-    """The names of keys, each with what the ledger said of it last."""
+    """The names of keys, each with the kind of its last entry in the ledger."""
     async for row in connection.cursor(_LEAVES, [kind.value for kind in _KINDS]):
         leaf = read_leaf(row["leaf"])
         for name in leaf.facts["keys"]:

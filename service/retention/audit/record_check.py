@@ -1,6 +1,6 @@
-"""The tables held against the ledger: API keys, holds, erasures, purges, policies and tiers are what entries say.
+"""The tables compared with the ledger: API keys, holds, erasures, purges, policies and tiers are as the entries say.
 
-Each function answers what differs, in words: which row, what the ledger says, what the table says.
+Each function yields the differences in words: which row, what the ledger says, what the table says.
 """
 
 import json
@@ -44,7 +44,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def differences(context: RetentionContext) -> AsyncIterator[str]:
-    """Everything in which a table says something else than the ledger, in words."""
+    """Every difference between a table and the ledger, in words."""
     if not isinstance(context.ledger, Ledger):
         return
     record = await read_record(context.ledger)
@@ -58,9 +58,10 @@ def check_of(what: str) -> Callable[[RetentionContext, datetime], Awaitable[Resu
     statement, compare = COMPARED[what]
 
     async def check(context: RetentionContext, _: datetime) -> Result:
+        """Compare the rows of the table with the ledger."""
         if not isinstance(context.ledger, Ledger):
             return [], "there is no ledger to compare with"
-        # The rows first: an entry is there before its row is seen, or with it.
+        # The rows are read first: an entry is visible before its row is, or together with it.
         rows = await context.owner.fetch(statement)
         wrong = list(compare(await read_record(context.ledger), rows))
         return wrong, f"{len(rows)} rows, as the ledger has them"
@@ -88,8 +89,8 @@ def _keys(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
         if known.mac is not None:
             pairs["mac"] = (known.mac, mac_digest(row["mac"]))
         if known.ended is None or row["revoked_at"] is None:
-            yield from _differing(name, pairs)
-    yield from _gone("key", record.keys, {row["prefix"] for row in rows}, lambda known: known.index)
+            yield from _differing_columns(name, pairs)
+    yield from _missing_rows("key", record.keys, {row["prefix"] for row in rows}, lambda known: known.index)
 
 
 def _holds(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
@@ -99,7 +100,7 @@ def _holds(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
             yield f"hold `{row['id']}` is in no entry of the ledger"
         else:
             yield from hold_differences(known, row)
-    yield from _gone("hold", record.holds, {str(row["id"]) for row in rows}, lambda known: known.index)
+    yield from _missing_rows("hold", record.holds, {str(row["id"]) for row in rows}, lambda known: known.index)
 
 
 def _erasures(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
@@ -114,12 +115,14 @@ def _erasures(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
             yield f"{name}: rows is `{known.rows}` in the ledger and `{row['rows']}` here"
         pairs = {"kind": (known.kind, row["kind"]), "account": (known.account, row["account_id"])}
         if known.kind is not None:
-            yield from _differing(name, pairs | {"requested_by": (known.actor, row["requested_by"])})
-    yield from _gone("erasure", record.erasures, {str(row["id"]) for row in rows}, lambda known: known.index)
+            yield from _differing_columns(name, pairs | {"requested_by": (known.actor, row["requested_by"])})
+    yield from _missing_rows("erasure", record.erasures, {str(row["id"]) for row in rows}, lambda known: known.index)
 
 
 def _counted(known: RecordedErasure, row: asyncpg.Record) -> bool:
-    """An account is swept again behind its end: then more rows may have gone than its entry says."""
+    """Whether the rows agree. An account is erased again after its end: then more rows may be gone than its
+    entry says.
+    """
     return row["rows"] == known.rows or (known.kind == "ACCOUNT" and row["rows"] > (known.rows or 0))
 
 
@@ -145,11 +148,11 @@ def _purges(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
             }
             if "finished_at" in result:
                 pairs["finished_at"] = (result["finished_at"], row["finished_at"] and moment(row["finished_at"]))
-        yield from _differing(name, pairs)
+        yield from _differing_columns(name, pairs)
         yield from _plan_differences(name, row)
     there = {str(row["id"]) for row in rows}
-    yield from _gone("purge", record.purges, there, lambda known: known.index)
-    yield from _gone("purge", record.idle_purges, there, lambda known: known.index)
+    yield from _missing_rows("purge", record.purges, there, lambda known: known.index)
+    yield from _missing_rows("purge", record.idle_purges, there, lambda known: known.index)
 
 
 def _unledgered_purge(name: str, row: asyncpg.Record, idle_since: str | None) -> Iterable[str]:
@@ -172,7 +175,7 @@ def _idle_purge(name: str, row: asyncpg.Record, known: RecordedIdlePurges) -> It
         "keys_destroyed": (0, row["keys_destroyed"]),
         "rows_held_back": (0, row["rows_held_back"]),
     }
-    yield from _differing(name, pairs)
+    yield from _differing_columns(name, pairs)
     ended = row["finished_at"]
     until = datetime.fromisoformat(known.finished_at)
     if ended is None or not until <= ended <= until + _IDLE_LATER_MAX:
@@ -191,7 +194,7 @@ def _accounts(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
             yield f"{name} was erased, and has a name here"
         elif known is not None and (row["name_salt"] is None or name_digest(row) != known.name):
             yield f"{name} has another name than in entry {known.index} of the ledger: new calls go elsewhere"
-    yield from _gone("account", record.accounts, {row["id"] for row in rows}, lambda known: known.index)
+    yield from _missing_rows("account", record.accounts, {row["id"] for row in rows}, lambda known: known.index)
 
 
 def _plan_differences(name: str, row: asyncpg.Record) -> Iterable[str]:
@@ -211,7 +214,7 @@ def _policies(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
     for row in rows:
         name, known = f"policy version {row['version']}", record.policies.get(row["version"])
         if known is None:
-            if record.policies:  # the very first may be older than its ledger
+            if record.policies:  # the first policy may be older than its ledger
                 yield f"{name} is in no entry of the ledger"
             continue
         pairs = {
@@ -221,8 +224,10 @@ def _policies(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
         }
         if known.applied_at is not None:
             pairs["applied_at"] = (known.applied_at, moment(row["applied_at"]))
-        yield from _differing(name, pairs)
-    yield from _gone("policy version", record.policies, {row["version"] for row in rows}, lambda known: known.index)
+        yield from _differing_columns(name, pairs)
+    yield from _missing_rows(
+        "policy version", record.policies, {row["version"] for row in rows}, lambda known: known.index
+    )
 
 
 def _tiers(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
@@ -242,20 +247,22 @@ def _tiers(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
         yield f"account {account} was moved to tier {moved[account, start]} from {start:%Y-%m-%d} on, and is not here"
 
 
-def _differing(name: str, pairs: Mapping[str, tuple[object, object]]) -> Iterable[str]:
+def _differing_columns(name: str, pairs: Mapping[str, tuple[object, object]]) -> Iterable[str]:
     for column, (ledgered, stored) in pairs.items():
         if ledgered != stored:
-            yield f"{name}: {column} is `{_shown(ledgered)}` in the ledger and `{_shown(stored)}` here"
+            yield f"{name}: {column} is `{_printable(ledgered)}` in the ledger and `{_printable(stored)}` here"
 
 
-def _gone(what: str, known: Mapping[_Name, _Known], here: set[_Name], index: Callable[[_Known], int]) -> Iterable[str]:
+def _missing_rows(
+    what: str, known: Mapping[_Name, _Known], here: set[_Name], index: Callable[[_Known], int]
+) -> Iterable[str]:
     for name, entry in known.items():
         if name not in here:
             yield f"{what} `{name}` is in entry {index(entry)} of the ledger and not here"
 
 
-def _shown(value: object) -> str:
-    """In few characters; what somebody typed into the database may be anything."""
+def _printable(value: object) -> str:
+    """A value in few characters: what somebody typed into the database may be anything."""
     if isinstance(value, tuple):
         value = ",".join(map(str, value))
     text = "none" if value is None else str(value)
@@ -275,4 +282,4 @@ COMPARED: Final = {
     "tiers": (_TIERS, _tiers),
     "accounts": (_ACCOUNTS, _accounts),
 }
-"""What is compared, by the name of its check: the rows, and what is wrong with them."""
+"""The tables that are compared, by the name of the check: the statement for the rows, and the comparison."""

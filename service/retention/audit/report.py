@@ -1,8 +1,9 @@
-"""What is kept, for how long, and whether anything older is here now: the answer to an auditor's first question.
+"""The retention report: what is kept, for how long, and whether anything older is still stored.
 
-Asked often, so nothing is scanned that an index or the catalogue can tell: the oldest row is looked for in the oldest
-partition alone, account by account; counts are exact, and count only what is past its window. A partition whose detach
-is pending, or that is detached and not dropped, is counted in its own table, for its store does not show it.
+It is asked for often, so nothing is scanned where an index or the catalogue has the answer: the oldest row is looked
+for in the oldest partition alone, account by account. Counts are exact, and count only rows that are past their window.
+A partition whose detach is pending, or that is detached and not dropped, is counted in its own table, because its store
+does not show it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,12 +31,12 @@ from policies.retention import (
 )
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.retention.context import EarlierPolicyError, RetentionContext
-from service.retention.lost_keys import given_up
+from service.retention.lost_keys import replaced_keys
 from service.retention.purge.detached import (
     TIMES,
     Detached,
     DetachedRows,
-    described,
+    descriptions,
     detached_partitions,
     detached_rows,
 )
@@ -44,7 +45,7 @@ from service.storage.partitions import catalogue_of
 
 
 def _oldest(store: Store) -> str:
-    """The oldest row of one partition from a moment on: one probe of its key an account."""
+    """A statement for the oldest row of one partition from a time on: one probe of its key per account."""
     time = TIMES[store]
     return f"""
         SELECT min(first.moment) FROM account, LATERAL (
@@ -89,8 +90,10 @@ _ANY_SEALED: Final = """
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """Period keys of a class, tier. `lost`: of those that something is sealed with; `held`: escrowed record keys."""
+class ClassKeys:
+    """The period keys of a class and tier. `lost`: of those that something is sealed with; `held`: escrowed record
+    keys.
+    """
 
     live: int = 0
     destroyed: int = 0
@@ -100,7 +103,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class StoreState:
-    """One store of one tier, as it lies there."""
+    """One store of one tier as it is now. `oldest_served`: the oldest row within its window."""
 
     oldest: datetime | None
     oldest_served: datetime | None
@@ -111,22 +114,22 @@ class StoreState:
 
 @dataclass(frozen=True, slots=True)
 class ClassState:
-    """One class in one store of one tier. `unreadable_days`: after which no copy can be opened, backups included."""
+    """One class in one store of one tier. `unreadable_days`: after these no copy can be opened, backups included."""
 
     window: Window
     kept_at_most_days: int
     unreadable_days: int | None
     state: StoreState
     held: int
-    keys: Keys
+    keys: ClassKeys
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionReport:
-    """The whole answer, as of one moment of the database's clock.
+    """The report, as of one time of the database's clock.
 
     `detached`: partitions outside their store, in words. `keys_known`: the keyring answered; without it the counts of
-    keys are zeros that say nothing.
+    keys are zeros without meaning.
     """
 
     as_of: datetime
@@ -142,16 +145,16 @@ async def report(
 ) -> RetentionReport:
     """The state of everything that is kept, of these accounts (None: all), as `connection` sees it (None: the owner).
 
-    Counts and moments are of the accounts alone; keys and purges serve all accounts at once.
+    Counts and times are of the accounts alone; keys and purges are of all accounts together.
     """
     if connection is None:
         async with context.owner.acquire() as own:
             return await report(context, accounts, connection=own)
     now: datetime = await connection.fetchval("SELECT clock_timestamp()")
     policy = context.policy()
-    there = await catalogue_of(connection)
-    parts = there.partitions
-    outside = await detached_partitions(context, there)
+    catalogue = await catalogue_of(connection)
+    parts = catalogue.partitions
+    outside = await detached_partitions(context, catalogue)
     missing = list(context.database.missing_protections)
     try:
         earlier: tuple[Earlier, ...] = await context.earlier(now, connection)
@@ -160,21 +163,21 @@ async def report(
         missing.append(str(error))
     keys_known = True
     try:
-        keys = await _Keys.read(context)
+        keys = await _KeyringKeys.read(context)
     except KeyringUnavailableError as error:
         keys_known = False
-        keys = _Keys(context, (), {}, frozenset())
+        keys = _KeyringKeys(context, (), {}, frozenset())
         missing.append(f"the keyring is away, and its keys are not counted: {error}")
     async with connection.transaction(readonly=True):
         survey = _Survey(connection, context.owner, policy, now, earlier, None if accounts is None else list(accounts))
-        classes = await survey.classes(there.partitions, outside, keys)
+        classes = await survey.classes(parts, outside, keys)
     upcoming = next_due_at(policy, parts, keys.periods, earlier)
     upcoming = upcoming and max(upcoming, now)
-    return RetentionReport(now, classes, upcoming, tuple(missing), tuple(described(outside)), keys_known)
+    return RetentionReport(now, classes, upcoming, tuple(missing), tuple(descriptions(outside)), keys_known)
 
 
 class _Survey:
-    """Looks at the stores, once each."""
+    """Reads the state of each store once."""
 
     def __init__(
         self,
@@ -193,27 +196,28 @@ class _Survey:
         self._accounts = accounts
 
     async def classes(
-        self, parts: Iterable[Partition], outside: Sequence[Detached], keys: "_Keys"
+        self, parts: Iterable[Partition], outside: Sequence[Detached], keys: "_KeyringKeys"
     ) -> tuple[ClassState, ...]:
+        """The state of every window of the policy, in its order."""
         hidden = {one.partition.name for one in outside}
         parts = [part for part in parts if part.name not in hidden]
-        by_place = {place: list(some) for place, some in groupby(sorted(parts, key=_order), key=_store_and_tier)}
+        by_group = {group: list(some) for group, some in groupby(sorted(parts, key=_order), key=_store_and_tier)}
         states = {}
         found = []
         for window in self._policy.windows():
             number = self._policy.tiers[window.tier].number
-            place = (window.store, number)
-            if place not in states:
-                apart = [one.partition for one in outside if _store_and_tier(one.partition) == place]
-                states[place] = await self._state(window.store, number, by_place.get(place, []), apart)
-            counts = await keys.counts(self._connection, window, number, by_place.get(place, []), self._accounts)
+            group = (window.store, number)
+            if group not in states:
+                detached = [one.partition for one in outside if _store_and_tier(one.partition) == group]
+                states[group] = await self._state(window.store, number, by_group.get(group, []), detached)
+            counts = await keys.counts(self._connection, window, number, by_group.get(group, []), self._accounts)
             found.append(
                 ClassState(
                     window,
                     kept_days(self._policy, window),
                     _unreadable_days(self._policy, window, keys.backup_days),
                     _with_keys(
-                        await self._served(states[place], window, number, by_place.get(place, [])),
+                        await self._served(states[group], window, number, by_group.get(group, [])),
                         keys.next_due(window, number, self._policy, self._earlier),
                     ),
                     await self._held(window, number),
@@ -227,24 +231,24 @@ class _Survey:
     ) -> StoreState:
         cut = cutoff(self._policy, tier, store, self._now)
         late = {part.name for part in (*parts, *outside) if deadline(self._policy, part, self._earlier) <= self._now}
-        # By the owner: a detached table is not under its store's policies, and nobody else may read it.
-        apart = {}
+        # As the owner: the store's policies do not apply to a detached table, and no other role may read it.
+        detached = {}
         for part in outside:
             async with self._owner.acquire() as connection:
-                apart[part] = await detached_rows(connection, part, self._accounts)
+                detached[part] = await detached_rows(connection, part, self._accounts)
         overdue = [await self._count(store, tier, part.start, part.end) for part in parts if part.name in late]
         past = [part for part in parts if part.start < cut]
         hidden = [await self._count(store, tier, part.start, min(part.end, cut)) for part in past]
         return StoreState(
-            _earliest(await self._oldest(store, tier, parts), apart.values()),
+            _earliest(await self._oldest(store, tier, parts), detached.values()),
             await self._oldest(store, tier, parts, since=cut),
-            sum(overdue) + sum(found.rows for part, found in apart.items() if part.name in late),
-            sum(hidden) + sum(found.rows for found in apart.values()),
+            sum(overdue) + sum(found.rows for part, found in detached.items() if part.name in late),
+            sum(hidden) + sum(found.rows for found in detached.values()),
             next_due_at(self._policy, (*parts, *outside), (), self._earlier),
         )
 
     async def _served(self, state: StoreState, window: Window, tier: int, parts: Sequence[Partition]) -> StoreState:
-        """The same, with the oldest row of which the class is served: its values may end before the row does."""
+        """The same state, with the oldest row whose values of this class are served: they may end before the row."""
         cut = readable_cutoff(self._policy, tier, window.data_class, window.store, self._now)
         if state.oldest_served is None or state.oldest_served >= cut:
             return state
@@ -272,7 +276,7 @@ class _Survey:
 
 
 @dataclass(frozen=True, slots=True)
-class _Keys:
+class _KeyringKeys:
     """The keyring's period keys as they are now."""
 
     context: RetentionContext
@@ -282,18 +286,20 @@ class _Keys:
     given_up: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
 
     @classmethod
-    async def read(cls, context: RetentionContext) -> "_Keys":
+    async def read(cls, context: RetentionContext) -> "_KeyringKeys":
+        """Read the keyring, and the ledger's entries about replaced keys."""
         counts = await context.keyring.counts()
         return cls(
             context,
             [KeyPeriod(*name) for name in await context.keyring.periods()],
             {group: count.destroyed for group, count in counts.periods.items()},
             frozenset(await context.keyring.tombstones()),
-            await given_up(context.owner),
+            await replaced_keys(context.owner),
         )
 
     @property
     def backup_days(self) -> int:
+        """The days after which a destroyed key has left the keyring's backups."""
         return self.context.keyring_backup_days
 
     async def counts(
@@ -303,35 +309,36 @@ class _Keys:
         tier: int,
         parts: Sequence[Partition],
         accounts: list[int] | None,
-    ) -> Keys:
-        """Keys stand with the class that they guard; what is sealed with them is in the error store."""
+    ) -> ClassKeys:
+        """The keys of a window's class and tier. What is sealed with personal keys is in the error store."""
         group = (tier, window.data_class.value)
         live = {key.period for key in self.periods if (key.tier, key.data_class) == group}
         lost = held = 0
         if window.data_class is DataClass.PERSONAL and window.store is Store.CALL_ERROR:
             lost = await self._lost(connection, tier, parts, live)
             held = await connection.fetchval(_ESCROWED, tier, accounts)
-        return Keys(len(live), self.destroyed.get(group, 0), lost, held)
+        return ClassKeys(len(live), self.destroyed.get(group, 0), lost, held)
 
     async def _lost(self, connection: Connection, tier: int, parts: Sequence[Partition], live: set[str]) -> int:
         lost = 0
         for day in (day for part in parts for day in _days(part)):
             name = str(PeriodKeyName(tier, DataClass.PERSONAL.value, day))
             start, end = period_bounds(day)
-            if day in live:  # perhaps in the place of one that is lost, with what that one sealed
+            if day in live:  # it may have replaced a lost key, with which earlier values were sealed
                 end = min(end, self.given_up.get(name, start))
             if start < end and name not in self.tombstones:
                 lost += await connection.fetchval(_ANY_SEALED, tier, start, end)
         return lost
 
     def next_due(self, window: Window, tier: int, policy: Policy, earlier: Sequence[Earlier]) -> datetime | None:
+        """When the next key of the window's class and tier is to be destroyed; None without keys."""
         group = (tier, window.data_class.value)
         keys = [key for key in self.periods if (key.tier, key.data_class) == group]
         return min((key_due_at(policy, key, earlier) for key in keys), default=None)
 
 
 def kept_days(policy: Policy, window: Window) -> int:
-    """Days after which nothing of the class is there any more: its rows are gone, or, sooner, the key that opens it."""
+    """The days after which nothing of the class exists: its rows are gone, or, sooner, the key that opens it."""
     tier = policy.tiers[window.tier]
     by_row = kept_at_most_days(policy, tier.number, window.store)
     by_key = _key_days(policy, window)
@@ -339,7 +346,7 @@ def kept_days(policy: Policy, window: Window) -> int:
 
 
 def _key_days(policy: Policy, window: Window) -> int | None:
-    """Days after which the last period key of the class is destroyed; None when part of it lies in clear."""
+    """The days after which the last period key of the class is destroyed; None when part of it is stored in clear."""
     clear = any(
         (rule.data_class, rule.store) == (window.data_class, window.store)
         and rule.action in (Action.KEEP, Action.MASK)
@@ -364,8 +371,8 @@ def _with_keys(state: StoreState, key_due: datetime | None) -> StoreState:
     return replace(state, next_due_at=min(moments, default=None))
 
 
-def _earliest(oldest: datetime | None, apart: Iterable[DetachedRows]) -> datetime | None:
-    moments = [moment for moment in (oldest, *(found.oldest for found in apart)) if moment is not None]
+def _earliest(oldest: datetime | None, detached: Iterable[DetachedRows]) -> datetime | None:
+    moments = [moment for moment in (oldest, *(found.oldest for found in detached)) if moment is not None]
     return min(moments, default=None)
 
 

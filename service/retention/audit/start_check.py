@@ -1,4 +1,4 @@
-"""What can be told at start without reading every row: the tables against the ledger, and the catalogue."""
+"""The checks at the start, which do not read every row: the tables against the ledger, and the catalogue."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ from service.retention.audit.fsck_catalogue import (
 )
 from service.retention.audit.record_check import differences
 from service.retention.context import RetentionContext
-from service.retention.purge.detached import described, detached_partitions
+from service.retention.purge.detached import descriptions, detached_partitions
 
 log = get_logger()
 
@@ -24,11 +24,11 @@ _CHECKS: Final = {
 }
 
 
-async def say_differences(context: RetentionContext) -> None:
-    """Log each difference once, as an error. It keeps nobody from being served: what is safer is in force anyway."""
+async def log_differences(context: RetentionContext) -> None:
+    """Log each difference once, as an error. It does not stop the service: the safer of both is in force anyway."""
     try:
         found = await differences_at_start(context)
-    except Exception:  # whatever it was: a service that cannot look says so and serves
+    except Exception:  # the service starts anyway, and logs that the check could not be made
         log.exception("the database could not be held against the ledger")
         return
     for one in found:
@@ -36,10 +36,10 @@ async def say_differences(context: RetentionContext) -> None:
 
 
 async def differences_at_start(context: RetentionContext) -> list[str]:
-    """Everything that is not as the ledger and the code have it, in words. `calledger fsck` looks at all the rest."""
+    """Every difference from the ledger and the code, in words. `calledger fsck` checks all the rest."""
     outside = await detached_partitions(context, await context.partitions.catalogue(sized=False))
     now = await context.owner.fetchval("SELECT clock_timestamp()")
-    said = [f"partition {one}" for one in described(one for one in outside if not one.planned)]
+    said = [f"partition {one}" for one in descriptions(one for one in outside if not one.planned)]
     for name, check in _CHECKS.items():
         try:
             said += (await check(context, now))[0]

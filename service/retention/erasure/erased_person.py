@@ -1,4 +1,4 @@
-"""Whom an erasure looks for: sealed under a key of its own until it has looked everywhere, and then known to nobody."""
+"""The plain id of the person whom an erasure looks for, sealed under a key of its own until the search is over."""
 
 import os
 from typing import Final
@@ -20,7 +20,7 @@ async def seal_person(keyring: Keyring, erasure: UUID, user: str) -> bytes:
 
 
 async def open_person(keyring: Keyring, erasure: UUID, sealed: bytes) -> str | None:
-    """The plain id; None when its key is gone. KeyringUnavailableError while the keyring is away."""
+    """The plain id of the person; None when its key is gone. Raises KeyringUnavailableError."""
     try:
         key = await keyring.erasure_key(erasure, mint=False)
         opened = AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _LABEL + erasure.bytes)

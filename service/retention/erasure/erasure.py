@@ -1,13 +1,13 @@
-"""Erasure of one person or one account (GDPR, article 17): live rows now, copies by their keys.
+"""Erasure of one person or one account (GDPR, article 17): live rows now, copies by destroying their keys.
 
-A person is known by pseudonyms only, one a period. They are worked out once, from the plain id, and kept until the
-erasure is done, so that it survives a crash. The plain id is kept under seal until every row of the account was looked
-at for it (`service.retention.erasure.search`), and then goes with its key. An account loses all its rows and its key:
-nothing sealed or hashed that was ever stored for it can be read again, in any copy. Its name goes with it: whoever
-reports under that name again begins a new account.
+A person is known by pseudonyms only, one per period. They are computed once, from the plain id, and kept until the
+erasure is done, so that it survives a crash. The plain id is kept sealed until every row of the account was searched
+for it (`service.retention.erasure.search`), and then becomes unreadable with its key. An account loses all its rows and
+its key: nothing sealed or hashed that was ever stored for it can be read again, in any copy. Its name is removed too:
+whoever reports under that name again begins a new account.
 
-What a hold keeps is copied to it at once, and goes from where everybody reads: until the hold ends it is for the hold's
-export alone (article 18, restriction), and then the copies go too.
+Rows that a hold names are copied to it at once and deleted from the stores: until the hold ends they are for the hold's
+export alone (article 18, restriction), and then the copies are deleted too.
 """
 
 import asyncio
@@ -25,19 +25,19 @@ from service.keyring import KeyGoneError
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
 from service.retention.erasure.erased_person import seal_person
-from service.retention.erasure.erasure_record import ErasureKind, RecordedErasure, get_erasure, pending_erasures
+from service.retention.erasure.erasure_record import ErasureKind, StoredErasure, get_erasure, pending_erasures
 from service.retention.erasure.notes import forget_in_notes, without
 from service.retention.erasure.search import search_rows
 from service.retention.errors import ErasureError
-from service.retention.holds.escrow import ACTIVE, NOT_COPIED, RowsToHold, Whose, copy_held
+from service.retention.holds.escrow import ACTIVE, NOT_COPIED, RowFilter, RowsToHold, copy_held
 from service.retention.holds.holds import lock_holds
 from service.retention.purge.planning import all_partitions
-from service.retention.rollups.compaction import LOCK as FOLD_LOCK
-from service.retention.rollups.totals import FORGET_ACCOUNT, RESTING, forget_empty, take_with
+from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
+from service.retention.rollups.totals import DERIVED_SUMS, FORGET_ACCOUNT, delete_empty_sums, delete_with_sums
 from service.storage.notices import notify
 
 SWEEP: Final = timedelta(days=2)
-"""How long after its end an account's erasure is repeated: for what a service wrote that had not heard of it yet."""
+"""For how long after its end an account's erasure is repeated: a service may not know of it yet, and write rows."""
 
 _LOCK: Final = 0x63616C6C_0016
 _BATCH_ROWS: Final = 5_000
@@ -58,7 +58,7 @@ _FORGET_CALLS: Final = """
     UPDATE call SET user_token = NULL
     WHERE account_id = $1 AND tier = $2 AND started_at >= $3 AND started_at < $4 AND user_token = $5
 """
-# An error of a person that is about to lose its sealed text: the period of a pseudonym is that of the call's start.
+# An error of the person loses its sealed text. The period of a pseudonym is that of the call's start.
 _FORGET_ERRORS: Final = """
     UPDATE call_error SET user_token = NULL, sealed = NULL
     WHERE account_id = $1 AND tier = $2 AND started_at >= $3 AND started_at < $4 AND user_token = $5
@@ -86,7 +86,7 @@ def _delete(store: Store) -> str:
     time = _ROWS[store][0]
     held = f"AND NOT {NOT_COPIED[store]}" if store in NOT_COPIED else "AND $1::timestamptz IS NOT NULL"
     where = f"kept.account_id = $2 AND kept.tier = $3 AND kept.{time} >= $4 AND kept.{time} < $5"
-    # The bounds are one partition's, and so a place (ctid) is one row's.
+    # The bounds are one partition's, so a ctid names one row.
     return f"""
         DELETE FROM {store.value} AS kept
         WHERE {where} AND ctid = ANY (
@@ -95,7 +95,7 @@ def _delete(store: Store) -> str:
     """  # noqa: S608 - names of our own
 
 
-_DELETE: Final = {store: take_with(store, _delete(store)) for store in Store}
+_DELETE: Final = {store: delete_with_sums(store, _delete(store)) for store in Store}
 _DELETE_DELTAS: Final = "DELETE FROM usage_delta WHERE account_id = $1"
 _END_KEYS: Final = """
     UPDATE api_key SET revoked_at = clock_timestamp()
@@ -121,40 +121,47 @@ async def request_erasure(
     actor: str,
     at_once: bool = True,
     within_s: float | None = None,
-) -> RecordedErasure:
-    """Erase a person's or an account's data. What a hold keeps is from now on for the hold's export alone, and follows
-    when the hold ends.
+) -> StoredErasure:
+    """Erase a person's or an account's data. Rows that a hold names are from now on for the hold's export alone, and
+    are deleted when the hold ends.
 
-    Not `at_once`: it is on record when this returns, and the worker of the service carries it out. So does it with what
-    is left after `within_s` seconds.
-    ErasureError when the request makes no sense. The answer tells what is left to do.
+    Unless `at_once`, the erasure is recorded when this returns, and the service's maintenance carries it out; so it
+    does with what is left after `within_s` seconds. ErasureError when the request makes no sense. The returned record
+    shows what is left to do.
     """
-    number = await context.accounts.find(account)
-    if number is None:
+    account_id = await context.accounts.find(account)
+    if account_id is None:
         raise ErasureError(f"there is no account `{account}`")
     if (kind is ErasureKind.USER) != bool(user):
         raise ErasureError("name the person for kind USER, and nobody for kind ACCOUNT")
     if not reason.strip() or len(reason) > _REASON_MAX or "\0" in reason:
         raise ErasureError(f"an erasure needs a reason of 1 to {_REASON_MAX} characters")
-    tokens = await _tokens(context, number, user) if user else []
+    tokens = await _tokens(context, account_id, user) if user else []
     unreadable = _unreadable_at(context, tokens) if user else None
     id_ = uuid4()
     person = await seal_person(context.keyring, id_, user) if user else None
     async with context.owner.acquire() as connection, connection.transaction():
         stored = orjson.dumps(tokens).decode() if user else None
-        await connection.execute(_INSERT, id_, kind.value, number, stored, actor, unreadable, person)
+        await connection.execute(_INSERT, id_, kind.value, account_id, stored, actor, unreadable, person)
         if kind is ErasureKind.ACCOUNT:
-            # Who asks is told at once what stands in the way.
+            # The holds that block the erasure are in the answer at once.
             now = await connection.fetchval("SELECT now()")
-            blocking = [str(row[0]) for row in await connection.fetch(_HOLDS_OF_ACCOUNT, now, number)]
+            blocking = [str(row[0]) for row in await connection.fetch(_HOLDS_OF_ACCOUNT, now, account_id)]
             await connection.execute(
                 "UPDATE erasure SET blocked_by = $2 WHERE id = $1", id_, orjson.dumps(blocking).decode()
             )
         name = user or account
         reason = without(reason, name)
-        told, whose = {"erasure": str(id_)}, {"account": number, "only_of_account": bool(user)}
-        await forget_in_notes(context, connection, name, facts=told, actor=actor, **whose)
-        facts = {"erasure": str(id_), "kind": kind.value, "account": number, "periods": len(tokens)}
+        await forget_in_notes(
+            context,
+            connection,
+            name,
+            account=account_id,
+            only_of_account=bool(user),
+            facts={"erasure": str(id_)},
+            actor=actor,
+        )
+        facts = {"erasure": str(id_), "kind": kind.value, "account": account_id, "periods": len(tokens)}
         index = await entries.append(
             context.ledger, "ERASURE_INTENT", facts, actor=actor, note=reason, connection=connection
         )
@@ -176,7 +183,9 @@ async def _carried_out(context: RetentionContext, within_s: float | None) -> boo
 
 
 async def carry_out_erasures(context: RetentionContext) -> int:
-    """Go on with every erasure that is not done, and sweep again behind the latest of accounts. How many rows went."""
+    """Continue every erasure that is not done, and repeat the latest of accounts. Returns how many rows were changed or
+    deleted.
+    """
     rows = 0
     async with context.owner.acquire() as lock:
         await lock.execute("SELECT pg_advisory_lock($1)", _LOCK)
@@ -190,61 +199,61 @@ async def carry_out_erasures(context: RetentionContext) -> int:
     return rows
 
 
-async def _erase_user(context: RetentionContext, erasure: RecordedErasure) -> int:
+async def _erase_user(context: RetentionContext, erasure: StoredErasure) -> int:
     rows, holds = 0, set[UUID]()
     for tier, period, number in erasure.tokens:
         start, end = period_bounds(period)
         async with context.owner.acquire() as connection, connection.transaction():
             await lock_holds(connection)
-            now, whose = await connection.fetchval("SELECT now()"), Whose(erasure.account_id, number)
+            now, only = await connection.fetchval("SELECT now()"), RowFilter(erasure.account_id, number)
             for store, until in ((Store.CALL, end), (Store.CALL_ERROR, end + timedelta(days=1))):
-                await copy_held(connection, context.keyring, RowsToHold(store, tier, start, until), now, whose)
+                await copy_held(connection, context.keyring, RowsToHold(store, tier, start, until), now, only)
             values = (erasure.account_id, tier, start, end, number)
             for statement in (_FORGET_ERRORS, _FORGET_CALLS):
                 rows += _count(await connection.execute(statement, *values))
             holds |= {row[0] for row in await connection.fetch(_STILL_HELD, *values)}
     holds |= await search_rows(context, erasure)
-    await _note(context, erasure, rows, holds, erasure.unreadable_at)
+    await _record_progress(context, erasure, rows, holds, erasure.unreadable_at)
     return rows
 
 
-async def _erase_account(context: RetentionContext, erasure: RecordedErasure) -> int:
-    number = erasure.account_id
+async def _erase_account(context: RetentionContext, erasure: StoredErasure) -> int:
+    account_id = erasure.account_id
     now: datetime = await context.owner.fetchval("SELECT clock_timestamp()")
-    # First the name and the keys, so that nothing new comes in under them.
-    renamed = _count(await context.owner.execute(_RENAME, number, f"erased:{erasure.id}"))
+    # The name and the API keys come first, so that nothing new is reported under them.
+    renamed = _count(await context.owner.execute(_RENAME, account_id, f"erased:{erasure.id}"))
     await _end_keys(context, erasure)
     if renamed:
-        await context.accounts.load([number])
-        await notify(context.owner, "accounts", str(number))
+        await context.accounts.load([account_id])
+        await notify(context.owner, "accounts", str(account_id))
         await notify(context.owner, "keys")
-    rows = _count(await context.owner.execute(_DELETE_DELTAS, number))
-    await context.owner.execute(FORGET_ACCOUNT, number)
+    rows = _count(await context.owner.execute(_DELETE_DELTAS, account_id))
+    await context.owner.execute(FORGET_ACCOUNT, account_id)
     for part in await all_partitions(context.partitions):
-        await _copy_held(context, part, now, number)
-        while count := await _delete_some(context, part, now, number):
+        await _copy_held(context, part, now, account_id)
+        while count := await _delete_some(context, part, now, account_id):
             rows += count
     async with context.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
-        holds = {row[0] for row in await connection.fetch(_HOLDS_OF_ACCOUNT, now, number)}
+        holds = {row[0] for row in await connection.fetch(_HOLDS_OF_ACCOUNT, now, account_id)}
         if not holds:
-            await context.keyring.destroy_account(number)
+            await context.keyring.destroy_account(account_id)
     unreadable = None if holds else now + timedelta(days=context.keyring_backup_days)
-    await _note(context, erasure, rows, holds, unreadable)
+    await _record_progress(context, erasure, rows, holds, unreadable)
     return rows
 
 
-async def _copy_held(context: RetentionContext, part: Partition, now: datetime, number: int) -> None:
-    """Copy what holds name of the account in one partition, so that it can go from where everybody reads."""
+async def _copy_held(context: RetentionContext, part: Partition, now: datetime, account_id: int) -> None:
+    """Copy the account's rows in one partition that holds name, so that they can be deleted from the store."""
     if part.store in NOT_COPIED:
         async with context.owner.acquire() as connection, connection.transaction():
             await lock_holds(connection)
             rows = RowsToHold(part.store, part.tier, part.start, part.end)
-            await copy_held(connection, context.keyring, rows, now, Whose(number))
+            await copy_held(connection, context.keyring, rows, now, RowFilter(account_id))
 
 
-async def _end_keys(context: RetentionContext, erasure: RecordedErasure) -> None:
-    """End the keys that are bound to the account alone, each with its entry, and take the account from the others."""
+async def _end_keys(context: RetentionContext, erasure: StoredErasure) -> None:
+    """Revoke the API keys that are bound to the account alone, each with its entry, and remove it from the others."""
     async with context.owner.acquire() as connection, connection.transaction():
         for (prefix,) in await connection.fetch(_END_KEYS, erasure.account_id):
             facts, actor = {"key": prefix}, erasure.requested_by
@@ -252,22 +261,22 @@ async def _end_keys(context: RetentionContext, erasure: RecordedErasure) -> None
         await connection.execute(_UNBIND_KEYS, erasure.account_id)
 
 
-async def _delete_some(context: RetentionContext, part: Partition, now: datetime, number: int) -> int:
-    """Delete a batch of the account's rows in one partition; how many it were."""
+async def _delete_some(context: RetentionContext, part: Partition, now: datetime, account_id: int) -> int:
+    """Delete a batch of the account's rows in one partition; how many were deleted."""
     async with context.owner.acquire() as connection, connection.transaction():
-        if part.store in RESTING:
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", FOLD_LOCK)
-        values = (now, number, part.tier, part.start, part.end, _BATCH_ROWS)
+        if part.store in DERIVED_SUMS:
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", COMPACTION_LOCK)
+        values = (now, account_id, part.tier, part.start, part.end, _BATCH_ROWS)
         count = await connection.fetchval(_DELETE[part.store], *values)
         if count:
-            await forget_empty(connection, part)
+            await delete_empty_sums(connection, part)
         return count
 
 
-async def _note(
-    context: RetentionContext, erasure: RecordedErasure, rows: int, holds: set[UUID], unreadable_at: datetime | None
+async def _record_progress(
+    context: RetentionContext, erasure: StoredErasure, rows: int, holds: set[UUID], unreadable_at: datetime | None
 ) -> None:
-    """Write down how far it came; its end is ledgered once."""
+    """Record the progress of an erasure; its end is written to the ledger once."""
     async with context.owner.acquire() as connection, connection.transaction():
         finished, index, restricted = None, None, None
         if holds and erasure.restricted_at is None:
@@ -287,7 +296,7 @@ async def _note(
 
 
 async def _tokens(context: RetentionContext, account: int, user: str) -> list[tuple[int, str, int]]:
-    """The person's tokens in every period whose key is live. An account without a key never had any."""
+    """The person's tokens in every period that has a key: (tier, period, token). An account without a key has none."""
     found = []
     try:
         account_key = await context.keyring.account_key(account, mint=False)

@@ -1,4 +1,4 @@
-"""Erasures as they are recorded."""
+"""The records of erasures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,17 +33,17 @@ _COUNT: Final = "SELECT count(*) FROM erasure WHERE $1::integer[] IS NULL OR acc
 
 
 class ErasureKind(StrEnum):
-    """Whose data goes."""
+    """Whose data is erased."""
 
     USER = "USER"
     ACCOUNT = "ACCOUNT"
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedErasure:
-    """An erasure as it is recorded. `tokens`: (tier, period, token) of the person, until it is done.
+class StoredErasure:
+    """An erasure as its row has it. `tokens`: (tier, period, token) of the person, until it is done.
 
-    `unreadable_at`: from when what is sealed or hashed can be read in no backup either; None while nobody can say.
+    `unreadable_at`: from when on sealed or hashed values can be read in no backup either; None while that is not known.
     """
 
     id: UUID
@@ -61,14 +61,14 @@ class RecordedErasure:
 
     @property
     def state(self) -> str:
-        """`REQUESTED`, `RESTRICTED` while a hold keeps copies for itself, `DONE`."""
+        """`REQUESTED`, `RESTRICTED` while a hold keeps copies, or `DONE`."""
         if self.finished_at is not None:
             return "DONE"
         return "REQUESTED" if self.restricted_at is None else "RESTRICTED"
 
 
-async def get_erasure(source: Queryable, id_: UUID) -> RecordedErasure | None:
-    """One erasure, if `source` sees it: a reader's connection sees those of its accounts."""
+async def get_erasure(source: Queryable, id_: UUID) -> StoredErasure | None:
+    """One erasure, if `source` may see it: a reader's connection sees those of its accounts."""
     row = await source.fetchrow(_ONE, id_)
     return None if row is None else _erasure(row)
 
@@ -78,24 +78,25 @@ async def page_erasures(
     size: int,
     after: tuple[datetime, UUID] | None = None,
     accounts: Sequence[int] | None = None,
-) -> list[RecordedErasure]:
-    """Erasures, newest first, from behind `after` on."""
+) -> list[StoredErasure]:
+    """A page of at most `size` erasures, newest first, after the position `after`."""
     moment, id_ = after or (None, None)
     rows = await source.fetch(_PAGE, moment, id_, size, None if accounts is None else list(accounts))
     return [_erasure(row) for row in rows]
 
 
 async def count_erasures(source: Queryable, accounts: Sequence[int] | None = None) -> int:
+    """The number of erasures of these accounts (None: all) that `source` may see."""
     return await source.fetchval(_COUNT, None if accounts is None else list(accounts))
 
 
-async def pending_erasures(source: Queryable, sweep: timedelta) -> list[RecordedErasure]:
+async def pending_erasures(source: Queryable, sweep: timedelta) -> list[StoredErasure]:
     """Erasures that are not done, and those of accounts that ended less than `sweep` ago."""
     return [_erasure(row) for row in await source.fetch(_PENDING, sweep)]
 
 
-def _erasure(row: asyncpg.Record) -> RecordedErasure:
-    return RecordedErasure(
+def _erasure(row: asyncpg.Record) -> StoredErasure:
+    return StoredErasure(
         id=uuid_of(row["id"]),
         kind=ErasureKind(row["kind"]),
         account_id=row["account_id"],

@@ -1,7 +1,7 @@
 """Rows that name a person who is being erased, and are not that person's: in clear, or in the sealed text of an error.
 
-A gateway's error often names somebody before the gateway has said who asked. Such a row has no user, or another one,
-and so no pseudonym leads to it: every row of the account is looked at, and every message opened.
+The error of a gateway often names somebody before the gateway has said who asked. Such a row has no user, or another
+one, so that no pseudonym leads to it: every row of the account is searched, and every message opened.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,13 +22,13 @@ from service.retention.erasure.sealed_details import DetailKeys, details_without
 from service.storage.connection import Queryable
 
 BATCH_ROWS: Final = 200
-"""Rows that are looked at, and at most changed, at a time: some 20 ms of work, and one short transaction."""
+"""Rows that are read, and at most changed, at a time, so that work and transaction are short."""
 
 _LABELS: Final = (
     "error_type", "deployment", "team", "organization", "normalized_error", "served_model", "operation",
 )  # fmt: skip
 _IDS: Final = ("trace_id", "session_id", "provider_request_id")
-# A row that may name them: the beginning of the id stands there, or something is spelled in more than one way.
+# A row that may name the person: it has the beginning of the id, or characters that can be spelled in several ways.
 _MAY_NAME: Final = (
     "(strpos(lower({text}), $6) > 0 OR octet_length({text}) > char_length({text}) OR {text} ~ '[%\\\\&]')"
 )
@@ -48,7 +48,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 Row = Mapping[str, Any] | asyncpg.Record
-Place = tuple[datetime, UUID]
+RowPosition = tuple[datetime, UUID]
 
 
 def _select(store: Store) -> str:
@@ -91,19 +91,20 @@ class NamedRows:
     def _where(self) -> tuple[object, ...]:
         return self.account, self.part.tier, self.part.start, self.part.end
 
-    async def page(self, source: Queryable, after: Place | None) -> tuple[Sequence[Row], Place | None]:
-        """The next rows that may name them, and what to go on after; None when these were the last."""
+    async def page(self, source: Queryable, after: RowPosition | None) -> tuple[Sequence[Row], RowPosition | None]:
+        """The next rows that may name the person, and the position to continue after; None when these were the last."""
         moment, id_ = after or (self.part.start, UUID(int=0))
         rows = await source.fetch(_PAGE[self.part.store], *self._where, moment, _needle(self.user), id_)
         more = len(rows) == BATCH_ROWS
         return rows, (rows[-1]["moment"], rows[-1]["id"]) if more else None
 
     async def naming(self, rows: Sequence[Row], aside: Aside) -> dict[UUID, dict[str, Any]]:
-        """Those of `rows` that do name them, by id, as they are without."""
+        """Those of `rows` that do name the person, by id, as they are without the name."""
         keys = [await self.keys.of(row) if "sealed" in row else None for row in rows]
         persons = Persons((self.user,))
 
         def look(row_and_keys: Any) -> dict[UUID, dict[str, Any]]:  # noqa: ANN401 - rows with their keys
+            """The rows that name the person, by id; runs in a thread."""
             found = {}
             for row, key in row_and_keys:
                 after = _without(row, persons)
@@ -116,11 +117,11 @@ class NamedRows:
         return await aside.run(look, list(zip(rows, keys, strict=True)))
 
     async def lock(self, connection: Queryable, ids: Sequence[UUID]) -> Sequence[Row]:
-        """These rows as they are now; nobody changes them until the transaction of `connection` ends."""
+        """These rows as they are now, locked until the transaction of `connection` ends."""
         return await connection.fetch(_LOCKED[self.part.store], *self._where, list(ids))
 
     async def change(self, connection: Queryable, changed: Mapping[UUID, Row]) -> None:
-        """Write the rows as `naming` gave them."""
+        """Write the rows as `naming` returned them."""
         columns = _COLUMNS[self.part.store]
         for id_, row in changed.items():
             values = [row[name] for name in columns]
@@ -130,12 +131,12 @@ class NamedRows:
 
 
 def _needle(user: str) -> str:
-    """What is in every plainly spelled row that names the person; for ids beyond ASCII each row is looked at."""
+    """A text that is in every plainly spelled row that names the person; empty for ids beyond ASCII."""
     return user.split()[0].lower() if user.isascii() else ""
 
 
 def _without(row: Row, persons: Persons) -> dict[str, Any]:
-    """The row without persons in what is clear, its columns in the same order."""
+    """The row without persons in its clear columns, with the columns in the same order."""
     removed: dict[str, int] = {}
     cleared = dict(row)
     for name in cleared.keys() & set(_LABELS):

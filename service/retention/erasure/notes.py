@@ -1,7 +1,7 @@
-"""Erasing people's words: the notes beside the ledger, and what holds and API keys repeat of them.
+"""Erasing the notes beside the ledger that name people, and the copies of them in holds and API keys.
 
-A leaf stays, with the salted hash of its note; without text and salt nobody can try names against it. Which notes went,
-and why, is an entry of its own: a note that is missing without one was taken away behind our back.
+A leaf stays, with the salted hash of its note; without text and salt nobody can test names against it. Which notes were
+erased, and why, is an entry of its own: a note that is missing without one was removed behind our back.
 """
 
 import unicodedata
@@ -19,7 +19,7 @@ from service.storage.notices import notify
 
 ERASED: Final = "[erased]"
 INDEXES_MAX: Final = 500
-"""How many notes one entry names, and one request erases."""
+"""How many notes one entry lists, and one request erases."""
 
 _REASON_MAX: Final = 1500
 _READ_AT_ONCE: Final = 2000
@@ -39,7 +39,7 @@ class NotesError(RequestError):
 
 
 async def erase_notes(context: RetentionContext, indexes: Collection[int], *, reason: str, actor: str) -> ErasedNotes:
-    """Erase the notes of these entries, and the words of holds and keys that they repeat. Done and ledgered on return.
+    """Erase the notes of these entries, and the texts of holds and keys that repeat them. Done and recorded on return.
 
     Raises NotesError when there are none, too many, or no reason is given.
     """
@@ -56,7 +56,7 @@ async def erase_notes(context: RetentionContext, indexes: Collection[int], *, re
 
 
 async def erase_notes_naming(context: RetentionContext, name: str, *, reason: str, actor: str) -> ErasedNotes:
-    """Erase the notes that name somebody, whatever they are about: `name` as a word of its own, in any case."""
+    """Erase the notes that name somebody, whatever they are about: `name` as a separate word, in any case."""
     if not name.strip():
         raise NotesError("say whom the notes name")
     async with context.owner.acquire() as connection:
@@ -82,8 +82,8 @@ async def forget_in_notes(
 ) -> int:
     """Erase every note that names an erased person or account, in the transaction of their erasure; how many.
 
-    `only_of_account`: notes that are about other accounts are left, for a person's id is theirs within one account.
-    Holds in force keep their words: these are for a legal claim, and can be erased by their index when it ends.
+    `only_of_account`: notes about other accounts are left, because a person's id is theirs within one account only.
+    Holds in force keep their texts: these serve a legal claim, and can be erased by their index when it ends.
     """
     in_force = {row[0] for row in await connection.fetch(_IN_FORCE)}
     found = [
@@ -101,7 +101,7 @@ async def forget_in_notes(
 
 
 def mentions(text: str, name: str) -> bool:
-    """Whether `text` has `name` as a word of its own, whatever the case and the width of its letters."""
+    """Whether `text` has `name` as a separate word, whatever the case and the width of its letters."""
     text, name = _folded(text), _folded(name)
     start = text.find(name)
     while start >= 0:
@@ -113,7 +113,7 @@ def mentions(text: str, name: str) -> bool:
 
 
 def without(text: str, name: str) -> str:
-    """`text`, or nothing of it when it names them: it is about to be stored."""
+    """`text`, or `ERASED` when it names them, because it is about to be stored."""
     return ERASED if mentions(text, name) else text
 
 
@@ -148,8 +148,8 @@ def _of_others(leaf: bytes, account: int) -> bool:
     """Whether an entry says that it is about other accounts than this one."""
     read = read_leaf(leaf)
     named = read.facts.get("accounts") if read.kind is LedgerKind.API_KEY_CREATED else read.facts.get("account")
-    numbers = named if isinstance(named, list | tuple) else [named]
-    return named is not None and account not in numbers
+    account_ids = named if isinstance(named, list | tuple) else [named]
+    return named is not None and account not in account_ids
 
 
 def _folded(text: str) -> str:

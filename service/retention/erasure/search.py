@@ -1,9 +1,10 @@
-"""The search of an erasure: every row of the account that names the person is rewritten without, batch by batch.
+"""The search of an erasure: every row of the account that names the person is rewritten without the name, batch by
+batch.
 
-The plain id is sealed in the erasure's record under a key of its own, so that whoever comes after a crash can go on;
+The plain id is sealed in the erasure's record under a key of its own, so that any process can continue after a crash;
 the record says which partitions are done, and how many rows were changed. At the end the key is destroyed: from then on
-nobody can tell whom the erasure was about, from no copy of the database. Copies that holds have stay as they are: the
-erasure is not done before those holds end.
+no copy of the database shows whom the erasure was about. Copies that holds have stay as they are: the erasure is not
+done before those holds end.
 """
 
 from dataclasses import dataclass
@@ -19,10 +20,10 @@ from service.aside import Aside
 from service.logs import get_logger
 from service.retention.context import RetentionContext
 from service.retention.erasure.erased_person import open_person
-from service.retention.erasure.erasure_record import RecordedErasure
+from service.retention.erasure.erasure_record import StoredErasure
 from service.retention.erasure.named_rows import NamedRows
 from service.retention.erasure.sealed_details import DetailKeys
-from service.retention.holds.escrow import RowsToHold, Whose, copy_held
+from service.retention.holds.escrow import RowFilter, RowsToHold, copy_held
 from service.retention.holds.holds import lock_holds
 from service.retention.purge.planning import all_partitions
 from service.storage.connection import Connection
@@ -42,20 +43,22 @@ _STILL_KEPT: Final = "SELECT id FROM hold WHERE id = ANY ($1::uuid[]) AND releas
 
 @dataclass(slots=True)
 class _Progress:
-    """`done`: names of partitions; `holds`: those that have copies of rows that named the person."""
+    """`done`: names of the partitions that were searched; `holds`: those that have copies of rows that named the
+    person.
+    """
 
     done: set[str]
     holds: set[UUID]
 
     def encode(self) -> str:
+        """The progress as JSON text, as the row stores it."""
         return orjson.dumps({"done": sorted(self.done), "holds": sorted(map(str, self.holds))}).decode()
 
 
-async def search_rows(context: RetentionContext, erasure: RecordedErasure) -> set[UUID]:
-    """Go on with the search until every row was looked at; the holds that still keep copies of rows that were changed.
+async def search_rows(context: RetentionContext, erasure: StoredErasure) -> set[UUID]:
+    """Continue the search until every row was read; returns the holds that still keep copies of rows that were changed.
 
-    Killed at any point, the next call goes on behind the last partition that was done. Raises KeyringUnavailableError
-    while the keyring is away.
+    After a crash the next call continues after the last partition that was done. Raises KeyringUnavailableError.
     """
     state = await context.owner.fetchrow(_STATE, erasure.id)
     progress = _decode(state["search"]) if state is not None else _Progress(set(), set())
@@ -65,7 +68,7 @@ async def search_rows(context: RetentionContext, erasure: RecordedErasure) -> se
             log.error("whom an erasure is about cannot be read any more: ask for it again", erasure=str(erasure.id))
         elif user is not None and Persons((user,)):
             await _search(context, erasure, user, progress)
-        # The key first: a record that still has the sealed id, and no key, says that the search is over.
+        # The key is destroyed first: a record that still has the sealed id, and no key, means that the search is over.
         await context.keyring.destroy_erasure(erasure.id)
         await context.owner.execute(_END, erasure.id)
     kept = await context.owner.fetch(_STILL_KEPT, list(progress.holds))
@@ -76,7 +79,7 @@ async def _was_destroyed(context: RetentionContext, erasure: UUID) -> bool:
     return f"erasure/{erasure}" in await context.keyring.tombstones()
 
 
-async def _search(context: RetentionContext, erasure: RecordedErasure, user: str, progress: _Progress) -> None:
+async def _search(context: RetentionContext, erasure: StoredErasure, user: str, progress: _Progress) -> None:
     keys: dict[int, DetailKeys] = {}
     aside = Aside()
     try:
@@ -94,7 +97,7 @@ async def _search(context: RetentionContext, erasure: RecordedErasure, user: str
 
 
 async def _search_partition(
-    context: RetentionContext, erasure: RecordedErasure, rows: NamedRows, progress: _Progress, aside: Aside
+    context: RetentionContext, erasure: StoredErasure, rows: NamedRows, progress: _Progress, aside: Aside
 ) -> None:
     page, after = await rows.page(context.owner, None)
     while page:
@@ -106,20 +109,20 @@ async def _search_partition(
 
 async def _change(
     context: RetentionContext,
-    erasure: RecordedErasure,
+    erasure: StoredErasure,
     rows: NamedRows,
     ids: list[UUID],
     progress: _Progress,
     aside: Aside,
 ) -> None:
-    """Copy for holds what they name of these rows, and write the rows without the person: all of it or nothing."""
+    """Copy for holds what they name of these rows, and write the rows without the person, in one transaction."""
     async with context.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
-        # Locked and looked at once more: a report may have completed one of them meanwhile.
+        # Locked and read again, because a report may have completed one of them meanwhile.
         changed = await rows.naming(await rows.lock(connection, ids), aside)
         if not changed:
             return
-        await _copy(context, connection, rows.part, Whose(erasure.account_id, ids=tuple(changed)))
+        await _copy(context, connection, rows.part, RowFilter(erasure.account_id, ids=tuple(changed)))
         copied = await connection.fetch(_COPIED_BY[rows.part.store], erasure.account_id, list(changed))
         holds = progress.holds | {row["hold_id"] for row in copied}
         await rows.change(connection, changed)
@@ -128,9 +131,9 @@ async def _change(
     progress.holds = holds
 
 
-async def _copy(context: RetentionContext, connection: Connection, part: Partition, whose: Whose) -> None:
+async def _copy(context: RetentionContext, connection: Connection, part: Partition, only: RowFilter) -> None:
     now = await connection.fetchval("SELECT now()")
-    await copy_held(connection, context.keyring, RowsToHold(part.store, part.tier, part.start, part.end), now, whose)
+    await copy_held(connection, context.keyring, RowsToHold(part.store, part.tier, part.start, part.end), now, only)
 
 
 def _decode(text: str | None) -> _Progress:

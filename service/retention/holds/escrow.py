@@ -1,9 +1,10 @@
 """Copies of held rows, and their record keys under the hold's key.
 
-A hold names rows by what is in them, so one statement finds them wherever they lie: `MATCHES` compares a row (`kept`)
-with a hold (`held_by`). Copies are made at the last moment: of sealed values before their period key is destroyed, of
-whole rows before their partition is dropped. The record key of each sealed value is wrapped under the key of the hold,
-so that the period key can die on time for all the others, and all that was held dies with the hold's key.
+A hold names rows by their contents, so one statement finds them wherever they are stored: `MATCHES` compares a row
+(`kept`) with a hold (`held_by`). Copies are made at the last moment: of sealed values before their period key is
+destroyed, of complete rows before their partition is dropped. The record key of each sealed value is wrapped under the
+key of the hold, so that the period key can be destroyed on time for all others, and all that was held becomes
+unreadable with the hold's key.
 """
 
 import os
@@ -76,7 +77,7 @@ NOT_COPIED: Final = {
         WHERE {ACTIVE} AND {MATCHES} AND held_by.classes ?| ARRAY['operational', 'personal'] AND NOT {_COPIED_ERROR}
     )""",
 }
-"""Whether a hold names the row and has no copy of it yet, by store."""
+"""The condition that a hold names the row and has no copy of it yet, by store."""
 _COPY_CALLS: Final = f"""
     WITH copied AS (
         INSERT INTO call_held ({_CALL}, user_token, hold_id)
@@ -98,18 +99,18 @@ _FIND_ERRORS: Final = f"""
         AND held_by.classes ?| ARRAY['operational', 'personal']
         AND NOT {_COPIED_ERROR}
 """  # noqa: S608
-# A sealed value whose record key could not be escrowed is not copied: nobody could ever open it.
+# A sealed value whose record key could not be escrowed is not copied, because nobody could open it.
 _COPY_ERRORS: Final = f"""
     WITH copied AS (
         INSERT INTO call_error_held ({_ERROR}, user_token, sealed, hold_id, record_key)
         SELECT {_kept(_ERROR)}, CASE WHEN {PERSONAL} THEN kept.user_token END,
-               CASE WHEN wanted.record_key IS NOT NULL THEN kept.sealed END, held_by.id, wanted.record_key
+               CASE WHEN found.record_key IS NOT NULL THEN kept.sealed END, held_by.id, found.record_key
         FROM unnest($1::integer[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::bytea[])
-            AS wanted (account_id, occurred_at, id, hold_id, record_key)
+            AS found (account_id, occurred_at, id, hold_id, record_key)
         JOIN {{source}} AS kept
-            ON kept.account_id = wanted.account_id AND kept.tier = $6 AND kept.occurred_at = wanted.occurred_at
-            AND kept.id = wanted.id
-        JOIN hold AS held_by ON held_by.id = wanted.hold_id
+            ON kept.account_id = found.account_id AND kept.tier = $6 AND kept.occurred_at = found.occurred_at
+            AND kept.id = found.id
+        JOIN hold AS held_by ON held_by.id = found.hold_id
         WHERE kept.occurred_at >= $7 AND kept.occurred_at < $8
         ON CONFLICT DO NOTHING
         RETURNING hold_id
@@ -143,7 +144,7 @@ _COUNT_HELD: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RowsToHold:
-    """Rows of one store and tier between two moments, in the store itself or in a table that was its partition."""
+    """Rows of one store and tier between two times, in the store itself or in a table that was its partition."""
 
     store: Store
     tier: int
@@ -153,12 +154,13 @@ class RowsToHold:
 
     @property
     def source(self) -> str:
+        """The store's table, or the quoted name of the detached one."""
         return self.store.value if self.table is None else quoted(self.table)
 
 
 @dataclass(frozen=True, slots=True)
-class Whose:
-    """Rows of one account; with a `token`, of one person in it, and for holds that keep who it was; or those `ids`."""
+class RowFilter:
+    """Rows of one account; with a `token` only one person's, for holds that keep personal data; or the rows `ids`."""
 
     account: int
     token: int | None = None
@@ -166,48 +168,49 @@ class Whose:
 
     @property
     def condition(self) -> str:
-        """What it adds to a statement whose last parameter so far is $4."""
+        """The SQL condition that it adds to a statement whose last parameter so far is $4."""
         if self.ids is not None:
             return "AND kept.account_id = $5 AND kept.id = ANY ($6::uuid[])"
         return "AND kept.account_id = $5" + ("" if self.token is None else f" AND kept.user_token = $6 AND {PERSONAL}")
 
     @property
     def values(self) -> tuple[object, ...]:
+        """The parameters of the condition, from $5 on."""
         if self.ids is not None:
             return (self.account, list(self.ids))
         return (self.account,) if self.token is None else (self.account, self.token)
 
 
 async def copy_held(
-    connection: Connection, keyring: Keyring, rows: RowsToHold, now: datetime, whose: Whose | None = None
+    connection: Connection, keyring: Keyring, rows: RowsToHold, now: datetime, only: RowFilter | None = None
 ) -> None:
-    """Copy the rows of a slice that active holds name, each once a hold; sealed values with their record keys.
+    """Copy the rows that active holds name, each once per hold; sealed values with their record keys.
 
-    `whose`: only rows of an account or a person. The caller has a transaction, and the lock of holds. Usage is sums,
-    and never held.
+    `only`: rows of one account or person. The caller has a transaction and the lock of holds. Usage sums are never
+    held.
     """
     bounds = (rows.tier, rows.start, rows.end)
-    narrowed, values = ("", ()) if whose is None else (whose.condition, whose.values)
+    narrowed, values = ("", ()) if only is None else (only.condition, only.values)
     if rows.store is Store.CALL:
         statement = _COPY_CALLS.format(source=rows.source, narrowed=narrowed)
         await connection.execute(statement, now, *bounds, *values)
     elif rows.store is Store.CALL_ERROR:
         escrow = _Escrow(keyring, rows.tier)
         statement = _FIND_ERRORS.format(source=rows.source, narrowed=narrowed)
-        # A page at a time: what is copied is not found again.
+        # One page at a time: rows that were copied are not found again.
         while found := await connection.fetch(f"{statement} LIMIT {_ROWS_AT_ONCE}", now, *bounds, *values):
             columns = await escrow.columns(found)
             await connection.execute(_COPY_ERRORS.format(source=rows.source), *columns, *bounds)
 
 
-async def copies(connection: Connection | asyncpg.Pool, rows: RowsToHold) -> int:
-    """How many rows of a slice are kept by holds."""
+async def count_copied(connection: Connection | asyncpg.Pool, rows: RowsToHold) -> int:
+    """How many of these rows holds have copies of."""
     statement = _COPIES.get(rows.store)
     return 0 if statement is None else await connection.fetchval(statement, rows.tier, rows.start, rows.end)
 
 
 async def count_held(owner: asyncpg.Pool, rows: RowsToHold, now: datetime) -> int:
-    """How many rows of a slice of calls or errors active holds name."""
+    """How many of these calls or errors active holds name."""
     return await owner.fetchval(_COUNT_HELD[rows.store], now, rows.tier, rows.start, rows.end)
 
 
@@ -242,7 +245,7 @@ class _Escrow:
             return None
         hold_key = await self._keyring.hold_key(row["hold_id"], mint=True)
         nonce = os.urandom(_NONCE_BYTES)
-        bound = _bound(row["hold_id"], row["account_id"], row["id"])
+        bound = _associated_data(row["hold_id"], row["account_id"], row["id"])
         return nonce + AESGCM(hold_key).encrypt(
             nonce, record_key(row["sealed"], data_key=key, context=_context(row)), bound
         )
@@ -257,13 +260,13 @@ def _context(row: asyncpg.Record) -> Context:
     return Context(account, Store.CALL_ERROR.value, row["id"].bytes, day, DataClass.PERSONAL.value)
 
 
-def _bound(hold: UUID, account: int, record: UUID) -> bytes:
-    """What a wrapped record key is tied to: no other hold, account or record."""
+def _associated_data(hold: UUID, account: int, record: UUID) -> bytes:
+    """What a wrapped record key is bound to: one hold, account and record."""
     return b"".join((_LABEL, hold.bytes, account.to_bytes(8, "big"), record.bytes))
 
 
 async def open_held(keyring: Keyring, row: asyncpg.Record) -> ErrorDetails | None:
-    """What is sealed in a row of `call_error_held`; None when nothing is.
+    """The sealed value in a row of `call_error_held`; None when there is none.
 
     Raises KeyDestroyedError once the hold was lifted, HeldCopyError for a copy that does not open.
     """
@@ -272,7 +275,7 @@ async def open_held(keyring: Keyring, row: asyncpg.Record) -> ErrorDetails | Non
     hold_key = await keyring.hold_key(row["hold_id"], mint=False)
     wrapped = row["record_key"]
     try:
-        bound = _bound(row["hold_id"], row["account_id"], row["id"])
+        bound = _associated_data(row["hold_id"], row["account_id"], row["id"])
         key = AESGCM(hold_key).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], bound)
         return unpack_segments(open_with_record_key(row["sealed"], record_key=key, context=_context(row)))
     except (InvalidTag, PolicyError) as error:
@@ -280,7 +283,7 @@ async def open_held(keyring: Keyring, row: asyncpg.Record) -> ErrorDetails | Non
 
 
 async def unopenable(keyring: Keyring, rows: Iterable[asyncpg.Record]) -> list[UUID]:
-    """Held copies whose sealed value does not open; for `fsck`."""
+    """The ids of held copies whose sealed value does not open; for `fsck`."""
     wrong = []
     for row in rows:
         try:

@@ -5,7 +5,7 @@ from typing import Final
 import asyncpg
 from asyncpg.cursor import CursorFactory
 
-from service.retention.holds.holds import RecordedHold
+from service.retention.holds.holds import StoredHold
 from service.storage.connection import Connection
 
 _READ_AT_ONCE: Final = 500
@@ -17,18 +17,18 @@ _CALLS: Final = "SELECT * FROM call_held WHERE account_id = $1 AND hold_id = $2 
 _ERRORS: Final = "SELECT * FROM call_error_held WHERE account_id = $1 AND hold_id = $2 ORDER BY occurred_at, id"
 
 
-async def count_copies(connection: Connection, hold: RecordedHold) -> tuple[int, int]:
-    """How many calls and how many errors are kept for the hold."""
+async def count_copies(connection: Connection, hold: StoredHold) -> tuple[int, int]:
+    """How many calls and how many errors are copied for the hold."""
     row = await connection.fetchrow(_COUNTS, hold.account_id, hold.id)
     assert row is not None, "counts are one row"
     return row["calls"], row["errors"]
 
 
-def held_calls(connection: Connection, hold: RecordedHold) -> "CursorFactory[asyncpg.Record]":
+def held_calls(connection: Connection, hold: StoredHold) -> "CursorFactory[asyncpg.Record]":
     """Copies of calls, oldest first, to be read in the transaction of `connection`."""
     return connection.cursor(_CALLS, hold.account_id, hold.id, prefetch=_READ_AT_ONCE)
 
 
-def held_errors(connection: Connection, hold: RecordedHold) -> "CursorFactory[asyncpg.Record]":
+def held_errors(connection: Connection, hold: StoredHold) -> "CursorFactory[asyncpg.Record]":
     """Copies of errors, oldest first, to be read in the transaction of `connection`."""
     return connection.cursor(_ERRORS, hold.account_id, hold.id, prefetch=_READ_AT_ONCE)

@@ -1,4 +1,4 @@
-"""Holds as the ledger has them: what a row may differ in, and how a row is put back that somebody took away.
+"""Holds compared with the ledger: what a row may differ in, and how a row that somebody deleted is restored.
 
 An entry has of the model, the API key and the calls that a hold names a digest, and the names themselves under seal
 with the hold's own key. So a hold that was deleted is put back as it was. Where that does not open (an entry from
@@ -26,7 +26,7 @@ from service.storage.connection import Connection
 log = get_logger()
 
 _ROWS: Final = "SELECT * FROM hold WHERE id = ANY ($1) FOR UPDATE"
-_PUT_BACK: Final = """
+_RESTORE: Final = """
     INSERT INTO hold (
         id, account_id, from_at, to_at, model, api_key, call_ids, classes, placed_by, expires_at, ledger_index,
         placed_at, name, owner, reason, rows
@@ -48,7 +48,7 @@ _UNKNOWN: Final = "put back from the ledger"
 
 
 def hold_differences(known: RecordedHold, row: asyncpg.Record) -> Iterable[str]:
-    """In what a row of `hold` differs from its entries."""
+    """The differences between a row of `hold` and its entries, in words."""
     name, facts = f"hold `{row['id']}`", known.facts
     if known.lifted is None and row["lifted_at"] is not None:
         yield f"{name} is in force in the ledger and lifted here"
@@ -61,7 +61,7 @@ def hold_differences(known: RecordedHold, row: asyncpg.Record) -> Iterable[str]:
         yield f"{name}: placed_by is `{known.actor}` in the ledger and another here"
     if known.lifted is not None and row["lifted_by"] not in (None, known.lifted_by):
         yield f"{name}: lifted_by is `{known.lifted_by}` in the ledger and another here"
-    # The entry is written after what may have had to wait for a purge.
+    # The entry is written after the row's time, since placing a hold may have to wait for a purge.
     if not known.placed_at - _WAIT_MAX <= row["placed_at"] <= known.placed_at:
         yield f"{name}: placed_at is `{known.placed_at.isoformat()}` in the ledger and another here"
     note = row.get("note")
@@ -86,9 +86,9 @@ def _classes(text: str) -> list[object]:
 
 
 async def restore_holds(context: RetentionContext, connection: Connection) -> list[str]:
-    """Put back every hold that the ledger has in force and the table has not, or has otherwise; what was done.
+    """Restore every hold that is in force in the ledger, and missing or different in the table. Returns descriptions.
 
-    In the transaction of `connection`, which has the lock of holds: nothing is destroyed before it has ended.
+    It uses the transaction of `connection`, which has the lock of holds: nothing is destroyed before it has ended.
     """
     if not isinstance(context.ledger, Ledger):
         return []
@@ -99,11 +99,11 @@ async def restore_holds(context: RetentionContext, connection: Connection) -> li
     done = []
     for id_, known in active.items():
         row = rows.get(id_)
-        if row is not None and _stands(known, row):
+        if row is not None and _keeps_enough(known, row):
             continue
         named = await open_condition(context.keyring, id_, known.facts)
         note = await connection.fetchval(_NOTE, known.index)
-        await connection.execute(_PUT_BACK, *_values(id_, known, row, named), *_words(note, row))
+        await connection.execute(_RESTORE, *_values(id_, known, row, named), *_words(note, row))
         facts = {"hold": str(id_), "entry": known.index}
         await entries.append(context.ledger, "HOLD_RESTORED", facts, actor=SYSTEM, connection=connection)
         done.append(f"hold `{id_}` was put back as entry {known.index} of the ledger has it")
@@ -111,8 +111,8 @@ async def restore_holds(context: RetentionContext, connection: Connection) -> li
     return done
 
 
-def _stands(known: RecordedHold, row: asyncpg.Record) -> bool:
-    """Whether a row keeps all that its entry names: it may name more, as one does that was put back."""
+def _keeps_enough(known: RecordedHold, row: asyncpg.Record) -> bool:
+    """Whether a row keeps all that its entry names; it may name more, as a restored hold does."""
     open_ended = {"selection": row["model"] is None and row["api_key"] is None, "calls": row["call_ids"] is None}
     keeps = all(
         ledgered == stored or open_ended.get(column, False) for column, ledgered, stored in _pairs(known.facts, row)

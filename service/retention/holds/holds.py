@@ -1,4 +1,4 @@
-"""Legal holds: placed and lifted, on record and in the ledger.
+"""Legal holds: placed and lifted, in the table and in the ledger.
 
 Placing moves nothing: from then on a purge copies what the hold names before it destroys the rest. Lifting destroys the
 hold's key at once, and with it everything sealed that was kept for it; the copies are deleted in batches after that.
@@ -28,11 +28,11 @@ from service.storage.ids import IdError, decode_call_id
 from service.storage.notices import notify
 
 HOLDABLE: Final = (DataClass.OPERATIONAL, DataClass.BILLING, DataClass.PERSONAL)
-"""Classes that are stored at all."""
+"""The classes of which values are stored."""
 
 _LOCK: Final = 0x63616C6C_0015
 _NAME_MAX: Final = 200
-_REASON_MAX: Final = 1500  # with both names it fits into a note of the ledger
+_REASON_MAX: Final = 1500  # together with both names it fits into a note of the ledger
 _IDS_MAX: Final = 10_000
 _BATCH_ROWS: Final = 5_000
 _COLUMNS: Final = (
@@ -74,7 +74,7 @@ _DELETE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class HoldScope:
-    """What a hold names: calls of one account that started from `start` until before `end`, and so on."""
+    """What a hold names: calls of one account that started at `start` or later and before `end`, and so on."""
 
     account: str
     start: datetime | None = None
@@ -85,8 +85,8 @@ class HoldScope:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedHold:
-    """A hold as it is recorded. `copies`: rows that were copied for it so far."""
+class StoredHold:
+    """A hold as its row has it. `copies`: rows that were copied for it so far."""
 
     id: UUID
     name: str
@@ -109,7 +109,7 @@ class RecordedHold:
     ledger_index: int | None
 
     def facts(self) -> dict[str, Any]:
-        """What the ledger is told: no names, no reasons."""
+        """The facts of its entry in the ledger: no names, no reasons."""
         ids = None if self.call_ids is None else {"count": len(self.call_ids), "digest": _ids(self.call_ids)}
         return {
             "hold": str(self.id),
@@ -125,7 +125,9 @@ class RecordedHold:
 
 @asynccontextmanager
 async def holds_locked(owner: asyncpg.Pool) -> AsyncIterator[Connection]:
-    """Nobody places or lifts a hold, and no purge copies for one, until the block ends. Yields the connection."""
+    """Lock the holds until the block ends: nobody places or lifts one, and no purge copies for one. Yields the
+    connection.
+    """
     async with owner.acquire() as connection:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         try:
@@ -136,7 +138,7 @@ async def holds_locked(owner: asyncpg.Pool) -> AsyncIterator[Connection]:
 
 
 async def lock_holds(connection: Connection) -> None:
-    """The same until the transaction ends."""
+    """Lock the holds until the transaction of `connection` ends."""
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
 
 
@@ -150,10 +152,10 @@ async def place_hold(
     classes: Sequence[DataClass],
     expires_at: datetime | None,
     actor: str,
-) -> RecordedHold:
-    """Place a hold; HoldError says what is wrong with it. In force when this returns."""
-    account = await context.accounts.find(scope.account)
-    if account is None:
+) -> StoredHold:
+    """Place a hold, which is in force when this returns. HoldError says what is wrong with the request."""
+    account_id = await context.accounts.find(scope.account)
+    if account_id is None:
         raise HoldError(f"there is no account `{scope.account}`")
     now: datetime = await context.owner.fetchval("SELECT clock_timestamp()")
     for what, text, longest in (
@@ -168,8 +170,9 @@ async def place_hold(
         raise HoldError("a hold's name, owner and reason hold no credential: leave it out")
     _check(scope, classes, expires_at, now)
     values = (
-        uuid4(), name, owner, reason, account, scope.start, scope.end, scope.model, scope.api_key,
-        _uuids(scope.call_ids, account), orjson.dumps([one.value for one in classes]).decode(), now, actor, expires_at,
+        uuid4(), name, owner, reason, account_id, scope.start, scope.end, scope.model, scope.api_key,
+        _uuids(scope.call_ids, account_id), orjson.dumps([one.value for one in classes]).decode(), now, actor,
+        expires_at,
     )  # fmt: skip
     async with context.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
@@ -186,8 +189,8 @@ async def place_hold(
 
 async def lift_hold(
     context: RetentionContext, hold_id: UUID, *, reason: str, actor: str
-) -> tuple[RecordedHold, int | None]:
-    """Lift a hold and destroy what was kept for it; the hold and the index of its entry in the ledger.
+) -> tuple[StoredHold, int | None]:
+    """Lift a hold and destroy what was kept for it; returns the hold and the index of its entry in the ledger.
 
     HoldError when there is none, or it was lifted before.
     """
@@ -211,9 +214,9 @@ async def lift_hold(
 
 
 async def lift_expired(context: RetentionContext) -> int:
-    """Lift the holds whose time has come; how many. None while nothing vouches for the clock: a hold ends once."""
+    """Lift the holds that have expired; how many. None while the clock is not trusted, because a hold ends for good."""
     now: datetime = await context.now()
-    if await Runs(context.owner).in_doubt(now):
+    if await Runs(context.owner).clock_is_untrusted(now):
         return 0
     expired = [_hold(row) for row in await context.owner.fetch(_EXPIRED, now)]
     for hold in expired:
@@ -222,9 +225,9 @@ async def lift_expired(context: RetentionContext) -> int:
 
 
 async def release_lifted(context: RetentionContext) -> int:
-    """Destroy the keys of lifted holds, then delete their copies in batches; how many rows. Can be repeated.
+    """Destroy the keys of lifted holds, then delete their copies in batches; how many rows. It can be repeated.
 
-    A hold is lifted when the ledger says so: one that is lifted in the table alone is put back first.
+    A hold is lifted when the ledger says so: one that is lifted in the table alone is restored first.
     """
     async with context.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
@@ -241,8 +244,8 @@ async def release_lifted(context: RetentionContext) -> int:
     return deleted
 
 
-async def get_hold(source: Queryable, hold_id: UUID) -> RecordedHold | None:
-    """One hold, if `source` sees it: a reader's connection sees those of its accounts."""
+async def get_hold(source: Queryable, hold_id: UUID) -> StoredHold | None:
+    """One hold, if `source` may see it: a reader's connection sees those of its accounts."""
     row = await source.fetchrow(_ONE, hold_id)
     return None if row is None else _hold(row)
 
@@ -254,14 +257,18 @@ async def page_holds(
     after: tuple[datetime, UUID] | None = None,
     active: bool | None = None,
     accounts: Sequence[int] | None = None,
-) -> list[RecordedHold]:
-    """Holds, newest first, from behind `after` on. `active`: only those in force, or only the others."""
+) -> list[StoredHold]:
+    """A page of at most `size` holds, newest first, after the position `after`.
+
+    `active`: only those in force, or only the others.
+    """
     moment, id_ = after or (None, None)
     rows = await source.fetch(_PAGE, moment, id_, size, active, None if accounts is None else list(accounts))
     return [_hold(row) for row in rows]
 
 
 async def count_holds(source: Queryable, *, active: bool | None = None, accounts: Sequence[int] | None = None) -> int:
+    """The number of holds that `source` may see, filtered as in `page_holds`."""
     return await source.fetchval(_COUNT, active, None if accounts is None else list(accounts))
 
 
@@ -284,7 +291,7 @@ def _check_text(claim: str, text: str, longest: int) -> None:
         raise HoldError(f"{claim} of 1 to {longest} characters")
 
 
-def _uuids(texts: Sequence[str] | None, account: int) -> list[UUID] | None:
+def _uuids(texts: Sequence[str] | None, account_id: int) -> list[UUID] | None:
     if texts is None:
         return None
     found = []
@@ -293,14 +300,14 @@ def _uuids(texts: Sequence[str] | None, account: int) -> list[UUID] | None:
             key = decode_call_id(text)
         except (IdError, OverflowError):
             raise HoldError(f"`{text[:60]}` is not the id of a call") from None
-        if key.account_id != account:
+        if key.account_id != account_id:
             raise HoldError(f"`{text[:60]}` is not a call of that account")
         found.append(key.uuid)
     return found
 
 
-def _hold(row: asyncpg.Record) -> RecordedHold:
-    return RecordedHold(
+def _hold(row: asyncpg.Record) -> StoredHold:
+    return StoredHold(
         id=uuid_of(row["id"]),
         name=row["name"],
         owner=row["owner"],

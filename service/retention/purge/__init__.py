@@ -1,1 +1,1 @@
-"""The purge: its plan, its runs, the guard of the clock, and partitions that are detached."""
+"""The purge: its plan, its steps, exact row counts, and detached partitions."""

@@ -1,7 +1,7 @@
-"""Partitions that no query of their store sees any more and that are on the disk all the same.
+"""Partitions that no query of their store sees any more and that are still on the disk.
 
-A detach that is pending hides its partition from new statements, and a table that is detached waits for its drop. Both
-are found through the catalogue, and their rows are counted in the table itself: a count through the store would be 0.
+A pending detach hides its partition from new statements, and a detached table is still to be dropped. Both are found
+through the catalogue, and their rows are counted in the table itself, since a count through the store would be 0.
 """
 
 import re
@@ -47,16 +47,16 @@ class Detached:
 
 @dataclass(frozen=True, slots=True)
 class DetachedRows:
-    """What lies in a detached partition; `oldest` is None when nothing does."""
+    """The rows of a detached partition; `oldest` is None when there are none."""
 
     rows: int
     oldest: datetime | None
 
 
-async def detached_partitions(context: RetentionContext, there: Catalogue) -> list[Detached]:
-    """Every partition of ours that is outside its store, by name. `there` is the catalogue of all stores."""
+async def detached_partitions(context: RetentionContext, catalogue: Catalogue) -> list[Detached]:
+    """Every partition of ours that is outside its store, by name. `catalogue` must be of all stores."""
     planned = {part.name: part for run in await Runs(context.owner).unfinished() for part in run.plan.partitions}
-    pending = {part.name: part for part in there.partitions if part.name not in there.attached}
+    pending = {part.name: part for part in catalogue.partitions if part.name not in catalogue.attached}
     found = [Detached(part, True, part.name in planned) for part in pending.values()]
     for name in await context.partitions.detached() - pending.keys():
         found.append(Detached(planned.get(name) or _from_name(context, name), False, name in planned))
@@ -64,7 +64,7 @@ async def detached_partitions(context: RetentionContext, there: Catalogue) -> li
 
 
 async def detached_rows(connection: Connection, partition: Partition, accounts: Sequence[int] | None) -> DetachedRows:
-    """Count the rows of these accounts (None: all) in the table itself; one that was dropped meanwhile has none."""
+    """Count the rows of these accounts (None: all) in the table itself; a table that was dropped meanwhile has none."""
     statement = _ROWS.format(time=TIMES[partition.store], table=quoted(partition.name))
     try:
         async with connection.transaction():
@@ -74,13 +74,13 @@ async def detached_rows(connection: Connection, partition: Partition, accounts: 
     return DetachedRows(row["rows"], row["oldest"])
 
 
-def described(found: Iterable[Detached]) -> list[str]:
-    """Each in words."""
+def descriptions(found: Iterable[Detached]) -> list[str]:
+    """The description of each."""
     return [one.describe() for one in found]
 
 
 def _from_name(context: RetentionContext, name: str) -> Partition:
-    """Store, tier and beginning are in the name; how much time it holds, the policy in force says."""
+    """The partition that a table was. Store, tier and start are in its name; the policy in force gives the width."""
     match = _NAME.fullmatch(name)
     assert match is not None, "`Partitions.detached` names nothing else"
     store, tier = Store(match[1]), int(match[2])

@@ -17,7 +17,7 @@ from service.storage.partitions import Partitions
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """`all`: what is due by the policy in force; `settled`: what of it the purge destroys by itself.
+    """`all`: what is due by the policy in force; `settled`: the part that the purge destroys by itself.
 
     They differ while a change of policy is younger than the purge delay.
     """
@@ -27,13 +27,13 @@ class Due:
 
 
 async def plan_purge(context: RetentionContext, *, now: datetime | None = None) -> PurgePlan:
-    """What is due now by the database's clock (or at `now`): nothing is written or destroyed."""
+    """What is due now by the database's clock, or at `now`. Nothing is written or destroyed."""
     now = now or await context.now()
     return plan(context.policy(), await all_partitions(context.partitions), await live_keys(context), now)
 
 
-async def what_is_due(context: RetentionContext, now: datetime) -> Due:
-    """Both plans at once. EarlierPolicyError when an earlier policy cannot be read."""
+async def due_plans(context: RetentionContext, now: datetime) -> Due:
+    """Both plans of what is due. EarlierPolicyError when an earlier policy cannot be read."""
     policy, earlier = context.policy(), await context.earlier(now)
     partitions, keys = await all_partitions(context.partitions), await live_keys(context)
     return Due(plan(policy, partitions, keys, now), plan(policy, partitions, keys, now, earlier))
@@ -42,7 +42,7 @@ async def what_is_due(context: RetentionContext, now: datetime) -> Due:
 async def named_plan(context: RetentionContext, digest: str, now: datetime) -> PurgePlan:
     """What is due and has this digest: all of it, or the part of one class, one tier, or both.
 
-    PurgePlanError when nothing has.
+    PurgePlanError when there is no such part.
     """
     due = await plan_purge(context, now=now)
     for part in _parts(due, context.policy()):
@@ -52,7 +52,7 @@ async def named_plan(context: RetentionContext, digest: str, now: datetime) -> P
 
 
 async def request_purge(context: RetentionContext, digest: str, *, actor: str) -> Run:
-    """Ask the worker to carry out a plan; the same request twice is one. PurgePlanError, PurgeClockError."""
+    """Ask the service to carry out a plan; the same request twice is one. PurgePlanError, PurgeClockError."""
     now = await context.now()
     wanted = await named_plan(context, digest, now)
     if not wanted:
@@ -75,8 +75,8 @@ async def held_back(context: RetentionContext, wanted: PurgePlan) -> int:
     return held
 
 
-async def counted(context: RetentionContext, wanted: PurgePlan) -> PurgePlan:
-    """The same plan with exact rows, for whoever looks at it before it is carried out."""
+async def with_exact_rows(context: RetentionContext, wanted: PurgePlan) -> PurgePlan:
+    """The same plan with exact counts of rows, to show before it is carried out."""
     days = await context.partitions.catalogue([Store.USAGE_DAY])
     parts = [
         replace(part, rows_estimate=await count_rows(context.owner, None, part, days)) for part in wanted.partitions
@@ -85,10 +85,12 @@ async def counted(context: RetentionContext, wanted: PurgePlan) -> PurgePlan:
 
 
 async def all_partitions(partitions: Partitions) -> list[Partition]:
+    """The partitions of all stores, with their sizes."""
     return (await partitions.catalogue()).partitions
 
 
 async def live_keys(context: RetentionContext) -> list[KeyPeriod]:
+    """The period keys that exist."""
     return [KeyPeriod(*name) for name in await context.keyring.periods()]
 
 

@@ -1,16 +1,16 @@
-"""How many rows a partition that is due holds, exactly, and without reading it where its days were summed.
+"""The exact number of rows of a partition that is due, without reading it where its days were summed.
 
-Every call is counted in `usage_day`, or in a delta on its way there, by the transaction that stored it, and a partition
-of `call` begins and ends at UTC midnights: its rows are the sum of its days, and the corrections of its calls. The sums
-are asked only where they can answer. They cannot
+Every call is counted in `usage_day`, or in a delta that will be added to it, by the transaction that stored it, and a
+partition of `call` begins and ends at UTC midnights: its rows are the sum of its days, plus the corrections of its
+calls. The sums are used only where they are complete. They are not
 
-    for an account whose erasure was asked for: its sums are gone, and its held calls are not. Its rows are counted, by
-    the partition's primary key;
-    for days that are not all in whole partitions of `usage_day`, or that an earlier purge took from it: what came to
-    them since may be all that the sums know of. The partition is counted;
-    when they say nothing at all: either the partition is empty, which is soon counted, or nobody has summed it.
+- for an account whose erasure was requested: its sums are deleted, and its held calls are not. Its rows are counted, by
+  the partition's primary key;
+- for days that are not all in attached partitions of `usage_day`, or that an earlier purge took from it: the sums may
+  know only of what came since. The partition is counted;
+- when they are zero: either the partition is empty, which is quickly counted, or nobody has summed it.
 
-What is not a call is counted: errors are few, and of sums there is no sum.
+Rows that are not calls are counted: errors are few, and sums have no sums.
 """
 
 from datetime import UTC, datetime, time
@@ -26,8 +26,8 @@ from service.storage.partitions import Catalogue, quoted
 
 _COUNT: Final = "SELECT count(*) FROM {table}"
 _ERASED: Final = "ARRAY(SELECT account_id FROM erasure WHERE kind = 'ACCOUNT')"
-# One statement, so that neither a fold nor an erasure comes between its parts. Moments of a plan are all written in UTC
-# and in one form, so that they compare as text.
+# One statement, so that neither a compaction nor an erasure comes between its parts. The times of a plan are all
+# written in UTC and in one form, so that they compare as text.
 _SUMMED: Final = f"""
     SELECT days.calls + deltas.calls + corrections.calls AS summed, counted.calls AS counted, EXISTS (
         SELECT FROM purge_run
@@ -52,14 +52,14 @@ _SUMMED: Final = f"""
 """  # noqa: S608 - names of our own
 
 
-async def count_rows(owner: asyncpg.Pool, run: UUID | None, part: Partition, there: Catalogue) -> int:
-    """Rows of a partition that the purge `run` has detached (None: that one would), none when its table is gone.
+async def count_rows(owner: asyncpg.Pool, run: UUID | None, part: Partition, catalogue: Catalogue) -> int:
+    """The rows of a partition that the purge `run` has detached (None: that one would); 0 when its table is gone.
 
-    `there`: the partitions of `usage_day` that are left by then.
+    `catalogue`: the partitions of `usage_day` that are left by then.
     """
     table = quoted(part.name)
     try:
-        if _covers_full_days(part, there):
+        if _covers_full_days(part, catalogue):
             bounds = [moment.astimezone(UTC).isoformat() for moment in (part.start, part.end)]
             values = (part.tier, part.start, part.end, run, *bounds)
             row = await one_row(owner, _SUMMED.format(table=table), *values)
@@ -70,14 +70,14 @@ async def count_rows(owner: asyncpg.Pool, run: UUID | None, part: Partition, the
         return 0
 
 
-def _covers_full_days(part: Partition, there: Catalogue) -> bool:
-    """Whether each moment of the partition lies in a whole partition of the sums by day."""
+def _covers_full_days(part: Partition, catalogue: Catalogue) -> bool:
+    """Whether attached partitions of the sums by day cover all of the partition's time."""
     if part.store is not Store.CALL or not (_is_midnight(part.start) and _is_midnight(part.end)):
         return False
-    sums = [days for days in there.partitions if (days.store, days.tier) == (Store.USAGE_DAY, part.tier)]
+    sums = [days for days in catalogue.partitions if (days.store, days.tier) == (Store.USAGE_DAY, part.tier)]
     reached = part.start
     for days in sums:  # by time
-        if days.start <= reached and days.name in there.attached:
+        if days.start <= reached and days.name in catalogue.attached:
             reached = max(reached, days.end)
     return reached >= part.end
 

@@ -1,14 +1,20 @@
-"""The purge: destroys what is due, keys first, and survives being killed at any point.
+"""The purge: destroys what is due, keys first, and can continue after a crash at any point.
 
-REQUESTED (by a digest, in GraphQL)
-PLANNED ─ holds read ─> HOLDS_CHECKED ─ intent in the ledger ─> INTENT_LEDGERED ─ held errors copied, their record keys
-escrowed, period keys destroyed ─> KEYS_DESTROYED ─ partitions detached and counted ─> DETACHED ─ held rows copied and
-the rest dropped, partition by partition, file by file ─> DROPPED ─ absent from the catalogue, keys gone ─> VERIFIED ─
-result in the ledger ─> DONE
+The states, and the step after each:
+
+- REQUESTED (by a digest, in GraphQL): it is accepted
+- PLANNED: active holds are read
+- HOLDS_CHECKED: the intent is written to the ledger
+- INTENT_LEDGERED: held errors are copied, their record keys escrowed, period keys destroyed
+- KEYS_DESTROYED: partitions are detached and counted
+- DETACHED: held rows are copied and the rest dropped, partition by partition, file by file
+- DROPPED: tables and keys are checked to be gone
+- VERIFIED: the result is written to the ledger
+- DONE
 
 From KEYS_DESTROYED on nothing sealed can be opened but what a hold keeps, whatever happens next. The state is written
-after its step, and each step can be repeated, so whoever comes next goes on from the last state. One purge runs at a
-time. A hold that is placed while a purge runs keeps whatever of its rows is not dropped yet.
+after its step, and each step can be repeated, so that the next process continues from the last state. One purge runs at
+a time. A hold that is placed while a purge runs keeps those of its rows that are not dropped yet.
 """
 
 import asyncio
@@ -29,13 +35,13 @@ from service.retention import ledger_entries as entries
 from service.retention.clock_guard import WAIT
 from service.retention.context import RetentionContext
 from service.retention.errors import PurgeClockError, PurgeFailedError
-from service.retention.holds.escrow import ACTIVE, RowsToHold, copies, copy_held
+from service.retention.holds.escrow import ACTIVE, RowsToHold, copy_held, count_copied
 from service.retention.holds.hold_record import restore_holds
 from service.retention.holds.holds import holds_locked, lock_holds
-from service.retention.purge.planning import named_plan, what_is_due
+from service.retention.purge.planning import due_plans, named_plan
 from service.retention.purge.row_count import count_rows
 from service.retention.purge_runs import IDLE_ENTRY_EVERY, SYSTEM, IdlePurges, PurgeState, Run, Runs
-from service.retention.rollups.totals import forget_sums
+from service.retention.rollups.totals import delete_sums
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseError, PartitionsBusyError
 from service.storage.notices import notify
@@ -46,11 +52,11 @@ _TRY_LOCK: Final = "SELECT pg_try_advisory_lock($1)"
 _ACTIVE_HOLDS: Final = f"SELECT id FROM hold AS held_by WHERE {ACTIVE} ORDER BY placed_at"  # noqa: S608 - our own
 
 OnStep = Callable[[str], None]
-"""Called with a step's name when it has taken effect, before the next begins."""
+"""Called with the name of a step when it has taken effect, before the next begins."""
 
 
-def nobody_watches(_: str) -> None:
-    """The usual `OnStep`."""
+def ignore_step(_: str) -> None:
+    """The `OnStep` that does nothing."""
 
 
 async def run_purge(
@@ -59,21 +65,21 @@ async def run_purge(
     requested_by: str = SYSTEM,
     plan_digest: str | None = None,
     wait: bool = True,
-    on_step: OnStep = nobody_watches,
+    on_step: OnStep = ignore_step,
 ) -> list[Run]:
-    """Finish what earlier purges began, then destroy what is due. Returns the purges that were ended by this call.
+    """Finish what earlier purges began, then destroy what is due. Returns the purges that this call ended.
 
-    While another runner is at work it waits its turn, or returns at once without `wait`. With `plan_digest` nothing
-    but that plan is carried out: PurgePlanError when what is due differs. PurgeClockError when the clock cannot be
-    trusted (see `service.retention.clock_guard`); PartitionsBusyError and KeyringUnavailableError leave the
-    purge where it is, for the next call.
+    While another process purges, this waits for it, or returns at once without `wait`. With `plan_digest` nothing but
+    that plan is carried out: PurgePlanError when what is due differs. PurgeClockError when the clock cannot be trusted
+    (see `service.retention.clock_guard`); PartitionsBusyError and KeyringUnavailableError leave the purge where it is,
+    for the next call.
     """
-    async with _alone(context.owner, wait=wait) as ours:
+    async with _exclusive(context.owner, wait=wait) as ours:
         if not ours:
             return []
         purge = _Purge(context, on_step)
         purge.now = await context.now()
-        await purge.runs.doubt_later_than(purge.now)
+        await purge.runs.distrust_later_than(purge.now)
         async with context.owner.acquire() as connection, connection.transaction():
             await lock_holds(connection)
             await restore_holds(context, connection)
@@ -86,7 +92,7 @@ async def run_purge(
 
 
 class _Purge:
-    """One runner under the lock. `now` is the moment that it destroys by."""
+    """One purge under the lock. `now` is the time by which it decides what is due."""
 
     def __init__(self, context: RetentionContext, on_step: OnStep) -> None:
         self._context = context
@@ -98,7 +104,7 @@ class _Purge:
         self.now = context.clock()
 
     async def finish_earlier(self, plan_digest: str | None) -> list[Run]:
-        """Carry out the purges that were begun and not ended, but for one that has to wait for the clock."""
+        """Carry out the purges that were begun and not ended, except one that has to wait for the clock."""
         ended = []
         for run in await self.runs.unfinished():
             if run.waits and not run.plan:
@@ -106,9 +112,9 @@ class _Purge:
             elif not run.waits or plan_digest == run.digest:
                 ended.append(await self._carry_out(run))
             elif plan_digest is not None:
-                await self._give_up(run, "another plan was carried out instead")
+                await self._fail(run, "another plan was carried out instead")
             elif self.now < run.planned_at:
-                await self._give_up(run, "the clock had jumped and went back: nothing was destroyed")
+                await self._fail(run, "the clock had jumped and went back: nothing was destroyed")
             elif self.now < run.planned_at + WAIT:
                 raise _clock_jumped(run)
             else:
@@ -120,11 +126,11 @@ class _Purge:
         if plan_digest is not None:
             due = await named_plan(self._context, plan_digest, self.now)
         else:
-            due = (await what_is_due(self._context, self.now)).settled
+            due = (await due_plans(self._context, self.now)).settled
         if not due:
             return []
         named = plan_digest is not None
-        jumped = not named and await self.runs.in_doubt(self.now)
+        jumped = not named and await self.runs.clock_is_untrusted(self.now)
         run = await self.runs.begin(due, now=self.now, requested_by=requested_by, waits=jumped, named=named)
         self._on_step("planned")
         if jumped:
@@ -133,7 +139,7 @@ class _Purge:
 
     async def note_nothing_due(self, requested_by: str) -> None:
         """Record that nothing is due; where the clock has jumped, so that the moment is trusted an hour later."""
-        if not await self.runs.in_doubt(self.now):
+        if not await self.runs.clock_is_untrusted(self.now):
             async with self._owner.acquire() as connection, connection.transaction():
                 idle = await Runs(connection).note_nothing_due(self.now, requested_by=requested_by)
                 if idle.recorded_at is None or idle.recorded_at <= self.now - IDLE_ENTRY_EVERY:
@@ -142,7 +148,7 @@ class _Purge:
             await self.runs.begin(PurgePlan(), now=self.now, requested_by=requested_by, waits=True)
 
     async def _settle_idle(self, run: Run) -> None:
-        """End a record that nothing was due at a moment nobody vouched for: an hour later that moment is trusted."""
+        """End a record that nothing was due at an untrusted time: an hour later that time is trusted."""
         if self.now < run.planned_at:
             failure = "the clock had jumped and went back"
             await self.runs.save(
@@ -184,8 +190,8 @@ class _Purge:
             except (PartitionsBusyError, KeyringUnavailableError) as error:
                 await self.runs.note_delay(run, str(error))
                 raise
-            except DatabaseError as error:  # not as its record says: it must not stop the purges after it
-                await self._give_up(run, str(error))
+            except DatabaseError as error:  # the database is not as the record says; later purges must still run
+                await self._fail(run, str(error))
                 raise PurgeFailedError(str(error)) from error
             self._on_step(f"recorded {run.state}")
         self._partitions.forget()
@@ -196,8 +202,8 @@ class _Purge:
         return await self.runs.save(run, expected=run.state, state=PurgeState.PLANNED)
 
     async def _check_holds(self, run: Run) -> Run:
-        # A record can be old, and the policy another by now: only what is due by both is destroyed.
-        run = run if run.planned_at == self.now else await self._spare(run)
+        # The record can be old, and the policy may have changed: only what is due by both is destroyed.
+        run = run if run.planned_at == self.now else await self._without_undue(run)
         holds = tuple(str(row["id"]) for row in await self._owner.fetch(_ACTIVE_HOLDS, self.now))
         return await self.runs.save(run, expected=run.state, state=PurgeState.HOLDS_CHECKED, holds=holds)
 
@@ -222,21 +228,21 @@ class _Purge:
             )
 
     async def _destroy_keys(self, run: Run) -> Run:
-        run = await self._spare(run)
+        run = await self._without_undue(run)
         names = [PeriodKeyName(*key) for key in run.plan.keys]
         async with holds_locked(self._owner) as connection:
             if await connection.fetch(_ACTIVE_HOLDS, self.now):
                 for name in names:
                     await self._escrow(connection, name)
             self._on_step("record keys escrowed")
-            # Still under the lock: a hold is placed before, and escrowed, or after, when there is nothing to escrow.
+            # Still under the lock: a hold is placed before this and escrowed, or after it, with nothing to escrow.
             await self._keyring.destroy_periods(names)
         self._on_step("keys destroyed")
         await notify(self._owner, "purge")
         destroyed = entries.key_names(run.plan.keys)
         async with self._owner.acquire() as connection, connection.transaction():
             for first in range(0, len(destroyed), entries.NAMES_MAX):
-                # All of them by name: whoever restores an old keyring needs them.
+                # All of them by name, because they are destroyed again when an old keyring is restored.
                 facts = {"run": str(run.id), "keys": destroyed[first : first + entries.NAMES_MAX]}
                 await entries.append(
                     self._context.ledger, "KEY_DESTROYED", facts, actor=run.requested_by, connection=connection
@@ -256,17 +262,17 @@ class _Purge:
 
     async def _detach(self, run: Run) -> Run:
         await self._partitions.finalise_leftovers()
-        run = await self._spare(run)
-        # First the calls, which are counted while the sums of their days are still there.
+        run = await self._without_undue(run)
+        # The calls come first, so that they are counted while the sums of their days still exist.
         calls = [part for part in run.plan.partitions if part.store is Store.CALL]
         others = [part for part in run.plan.partitions if part.store is not Store.CALL]
-        counted = (*await self._detached(run, calls), *await self._detached(run, others))
+        counted = (*await self._detach_and_count(run, calls), *await self._detach_and_count(run, others))
         return await self.runs.save(
             run, expected=run.state, state=PurgeState.DETACHED, plan=replace(run.plan, partitions=counted)
         )
 
-    async def _detached(self, run: Run, parts: Sequence[Partition]) -> list[Partition]:
-        """Detach these, and say their rows exactly: nothing changes them any more, and nobody waits for the count."""
+    async def _detach_and_count(self, run: Run, parts: Sequence[Partition]) -> list[Partition]:
+        """Detach these, and count their rows exactly: they no longer change, and no statement waits for the count."""
         for part in parts:
             await self._partitions.detach(part)
             self._on_step("partition detached")
@@ -277,8 +283,8 @@ class _Purge:
         held, failures = 0, list[Exception]()
         for part in run.plan.partitions:
             try:
-                held += await self._dropped(part)
-            except Exception as error:  # keeps none of the others from going, and is raised after them
+                held += await self._drop_partition(part)
+            except Exception as error:  # the others are dropped all the same, and then this is raised
                 failures.append(error)
         if failures:
             raise failures[0]
@@ -287,29 +293,30 @@ class _Purge:
             run, expected=run.state, state=PurgeState.DROPPED, rows_dropped=total, rows_held_back=held
         )
 
-    async def _dropped(self, part: Partition) -> int:
-        """Keep what holds name of a detached partition, and drop it; how many of its rows are kept."""
+    async def _drop_partition(self, part: Partition) -> int:
+        """Copy the rows of a detached partition that holds name, and drop it; how many of its rows are kept."""
         rows = RowsToHold(part.store, part.tier, part.start, part.end, part.name)
-        # While it has its key, by which rows are found. For a hold that comes later the whole of it is read.
-        early = await self._keep_early(part, rows)
+        # Done while the table has its primary key, which finds the rows. For a later hold the complete table is read.
+        early = await self._copy_held_early(part, rows)
         self._on_step("held rows copied")
 
         async def keep(connection: Connection) -> None:
-            await forget_sums(connection, part)
-            await self._keep(connection, rows, early)
+            """Delete the sums and copy what holds name, in the transaction that drops the rows."""
+            await delete_sums(connection, part)
+            await self._copy_held(connection, rows, early)
 
         await self._partitions.drop(part, first=keep, on_index=lambda: self._on_step("index dropped"))
         self._on_step("partition dropped")
-        return await copies(self._owner, rows)
+        return await count_copied(self._owner, rows)
 
-    async def _keep_early(self, part: Partition, rows: RowsToHold) -> frozenset[UUID]:
+    async def _copy_held_early(self, part: Partition, rows: RowsToHold) -> frozenset[UUID]:
         if not await self._partitions.exists(part):
             return frozenset()
         async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
-            return await self._keep(connection, rows, frozenset())
+            return await self._copy_held(connection, rows, frozenset())
 
-    async def _keep(self, connection: Connection, rows: RowsToHold, kept: frozenset[UUID]) -> frozenset[UUID]:
-        """Copy what holds name, if there are others than `kept`, for which it was copied; those that it is copied for.
+    async def _copy_held(self, connection: Connection, rows: RowsToHold, kept: frozenset[UUID]) -> frozenset[UUID]:
+        """Copy what holds name unless all active holds are in `kept`; returns the active holds.
 
         Nobody places another until the transaction ends.
         """
@@ -325,7 +332,7 @@ class _Purge:
         left += [str(PeriodKeyName(*key)) for key in run.plan.keys if tuple(key) in live]
         if left:
             failure = f"still there after the purge: {', '.join(left)}"
-            await self._give_up(run, failure)
+            await self._fail(run, failure)
             raise PurgeFailedError(failure)
         self._on_step("verified")
         return await self.runs.save(run, expected=run.state, state=PurgeState.VERIFIED)
@@ -333,7 +340,7 @@ class _Purge:
     async def _finish(self, run: Run) -> Run:
         return await self._end(run, PurgeState.DONE, None)
 
-    async def _give_up(self, run: Run, reason: str) -> None:
+    async def _fail(self, run: Run, reason: str) -> None:
         await self._end(run, PurgeState.FAILED, reason)
 
     async def _end(self, run: Run, state: PurgeState, failure: str | None) -> Run:
@@ -360,13 +367,13 @@ class _Purge:
                 ledger_index=index,
             )
 
-    async def _spare(self, run: Run) -> Run:
-        """Take out of the plan what is no longer due, as far as it is still whole; the catalogue says what it is."""
+    async def _without_undue(self, run: Run) -> Run:
+        """The run without what is no longer due. What is detached or half detached stays in its plan."""
         earlier = () if run.named else await self._context.earlier(self.now)
-        there = await self._partitions.catalogue(sized=False)
-        due = plan(self._context.policy(), there.partitions, run.plan.keys, self.now, earlier)
-        due_names = {part.name for part in due.partitions}
-        parts = tuple(part for part in run.plan.partitions if part.name in due_names or part.name not in there.attached)
+        catalogue = await self._partitions.catalogue(sized=False)
+        due = plan(self._context.policy(), catalogue.partitions, run.plan.keys, self.now, earlier)
+        names = {part.name for part in due.partitions}
+        parts = tuple(part for part in run.plan.partitions if part.name in names or part.name not in catalogue.attached)
         before = (PurgeState.PLANNED, PurgeState.HOLDS_CHECKED, PurgeState.INTENT_LEDGERED)
         keys = due.keys if run.state in before else run.plan.keys
         kept = PurgePlan(parts, keys)
@@ -386,11 +393,11 @@ def _clock_jumped(run: Run) -> PurgeClockError:
 
 
 @asynccontextmanager
-async def _alone(owner: asyncpg.Pool, *, wait: bool) -> AsyncIterator[bool]:
+async def _exclusive(owner: asyncpg.Pool, *, wait: bool) -> AsyncIterator[bool]:
     """Whether this is the only purge of the database, until the block ends.
 
-    It asks again and again instead of queueing: a statement that waits holds a snapshot, for which a detach of the one
-    that is at work would wait in turn.
+    It polls instead of queueing: a waiting statement holds a snapshot, and a detach of the running purge would wait for
+    that in turn.
     """
     async with owner.acquire() as connection:
         ours = await connection.fetchval(_TRY_LOCK, _LOCK)

@@ -1,1 +1,1 @@
-"""Usage sums: deltas compacted into rollups, totals over all accounts, and sums made anew."""
+"""Usage sums: deltas compacted into rollups, sums derived from rollups, and rebuilt sums."""

@@ -1,7 +1,7 @@
-"""The folder: merges the deltas that every batch of calls appends into the rollups.
+"""Compaction: adds the usage deltas that every batch of calls appends to the rollups.
 
-Readers add deltas and rollups in one statement, so it does not matter to them when a delta is folded: a fold is one
-statement, and either all of it is seen or nothing. A crash anywhere leaves the sums as they were.
+Readers add deltas and rollups in one statement, so it does not matter to them when a delta is compacted: that is one
+statement, and either all of it is visible or nothing. After a crash the sums are as they were.
 """
 
 import asyncio
@@ -13,15 +13,15 @@ import asyncpg
 
 from policies.policy.model import Store
 from service.logs import get_logger
-from service.retention.rollups.totals import RESTING, added
+from service.retention.rollups.totals import DERIVED_SUMS, added
 
 log = get_logger()
 
-FOLD_ROWS: Final = 50_000
-"""Deltas that one transaction takes at most."""
+COMPACT_ROWS: Final = 50_000
+"""How many deltas one transaction compacts at most."""
 
 LOCK: Final = 0x63616C6C_0003
-"""Advisory: whoever holds it alone changes rollups."""
+"""The advisory lock under which rollups are changed."""
 
 _PAUSE_MAX_S: Final = 60.0
 
@@ -57,7 +57,7 @@ def _grouped(name: str, bucket: str, rows: str, histogram: str) -> str:
 
 
 def _merged(table: str, rows: str) -> str:
-    """A CTE that adds `rows`, which have no key twice, to `table`."""
+    """A CTE that adds `rows`, in which no key is twice, to `table`."""
     added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in _SUMS)
     return f"""
     {table}_done AS (
@@ -78,27 +78,27 @@ def _merged(table: str, rows: str) -> str:
     )"""  # noqa: S608 - names of our own
 
 
-# A delta holds one histogram entry per call, unsorted, below zero (-1 for bucket 0) for one that is taken away; a
-# rollup holds sorted buckets and their counts.
+# A delta has one histogram entry per call, unsorted, and negative (-1 for bucket 0) for one that is subtracted; a
+# rollup has sorted buckets and their counts.
 _OF_DELTAS = """LATERAL (
     SELECT greatest(bin, -1 - bin)::smallint, sign(bin + 0.5)::integer FROM unnest(latency_buckets) AS bin
 )"""
 _OF_ROLLUPS = "unnest(latency_buckets, latency_counts)"
-_RESTING = ",".join(added(sums, "quarters") for resting in RESTING.values() for sums in resting)
-_FOLD: Final = f"""
+_DERIVED = ",".join(added(sums, "quarters") for resting in DERIVED_SUMS.values() for sums in resting)
+_COMPACT: Final = f"""
     WITH gone AS (
         DELETE FROM usage_delta
         WHERE ctid = ANY (ARRAY(SELECT ctid FROM usage_delta LIMIT $1))
         RETURNING bucket_at, {_KEY}, {_ALL_SUMS}, latency_buckets
     ), {_grouped("quarters", "bucket_at", "gone", _OF_DELTAS)},
     {_grouped("days", "date_trunc('day', bucket_at, 'UTC')", "quarters", _OF_ROLLUPS)},
-    {_merged("usage_quarter", "quarters")}, {_merged("usage_day", "days")}, {_RESTING}
+    {_merged("usage_quarter", "quarters")}, {_merged("usage_day", "days")}, {_DERIVED}
     SELECT count(*) FROM gone
 """  # noqa: S608 - names of our own
 
 
 def regrouped(store: Store, column: str) -> str:
-    """A statement that gives one column of a rollup's key the value $4, in the time of a partition ($1, $2, $3)."""
+    """A statement that sets one column of a rollup's key to the value $4, in the time of a partition ($1, $2, $3)."""
     table = store.value
     key = _KEY.replace(column, f'$4::text COLLATE "C" AS {column}')
     moved = f"SELECT bucket_at, {key}, {_ALL_SUMS}, latency_buckets, latency_counts FROM gone"  # noqa: S608
@@ -111,59 +111,59 @@ def regrouped(store: Store, column: str) -> str:
     """  # noqa: S608 - names of our own
 
 
-_WANTED = "SELECT DISTINCT tier, date_trunc('day', bucket_at, 'UTC') AS day FROM usage_delta ORDER BY tier, day"
+_DAYS_OF_DELTAS = "SELECT DISTINCT tier, date_trunc('day', bucket_at, 'UTC') AS day FROM usage_delta ORDER BY tier, day"
 
 
 class Compaction:
-    """Folds the deltas of one database; needs the owner's connections.
+    """Compacts the deltas of one database; needs the owner's connections.
 
-    Any number may run, here and elsewhere: an advisory lock lets one work at a time. `ensure` makes partitions that
-    are missing; without it a delta whose partition is gone stops the fold with an error.
+    Any number may run, here and elsewhere: an advisory lock lets one work at a time. `ensure` makes partitions that are
+    missing; without it a delta whose partition is gone stops the compaction with an error.
     """
 
-    def __init__(self, owner: asyncpg.Pool, *, ensure: Ensure | None = None, rows: int = FOLD_ROWS) -> None:
+    def __init__(self, owner: asyncpg.Pool, *, ensure: Ensure | None = None, rows: int = COMPACT_ROWS) -> None:
         self._owner = owner
         self._ensure = ensure
         self._rows = rows
 
-    async def fold(self) -> int:
-        """Fold what is there, at most `rows` deltas; how many it were. 0 also when another folder is at work."""
+    async def compact(self) -> int:
+        """Compact at most `rows` deltas, and return how many. 0 also when another process is compacting."""
         try:
-            return await self._fold_once()
+            return await self._compact_once()
         except asyncpg.CheckViolationError:
             if self._ensure is None:
                 raise
             await self._ensure(await self._needs())
-            return await self._fold_once()
+            return await self._compact_once()
 
-    async def fold_all(self) -> int:
-        """Fold until nothing is left, or another folder is at work; how many deltas it were."""
-        folded = 0
-        while count := await self.fold():
-            folded += count
-        return folded
+    async def compact_all(self) -> int:
+        """Compact until no delta is left, or another process is compacting; returns how many deltas it were."""
+        compacted = 0
+        while count := await self.compact():
+            compacted += count
+        return compacted
 
-    async def fold_for_ever(self, every_seconds: float = 5.0) -> None:
-        """Fold in a loop until cancelled. Errors are logged, and tried again after a growing pause."""
+    async def compact_for_ever(self, every_seconds: float = 5.0) -> None:
+        """Compact in a loop until cancelled. Errors are logged, and tried again after a growing pause."""
         pause = every_seconds
         while True:
             try:
-                folded = await self.fold_all()
-            except Exception as error:  # whatever it was: a loop that has ended would leave sums to deltas for ever
+                compacted = await self.compact_all()
+            except Exception as error:  # the loop must go on, or deltas would pile up
                 pause = min(max(pause, 0.1) * 2, max(_PAUSE_MAX_S, every_seconds))
-                log.warning("usage is not folded", exc_info=error, again_in_s=round(pause, 1))
+                log.warning("usage is not compacted", exc_info=error, again_in_s=round(pause, 1))
             else:
                 pause = every_seconds
-                log.debug("usage folded", deltas=folded)
+                log.debug("usage compacted", deltas=compacted)
             await asyncio.sleep(pause)
 
-    async def _fold_once(self) -> int:
+    async def _compact_once(self) -> int:
         async with self._owner.acquire() as connection, connection.transaction(isolation="read_committed"):
             await connection.execute("SET LOCAL lock_timeout = '2s'")
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK):
                 return 0
-            return await connection.fetchval(_FOLD, self._rows)
+            return await connection.fetchval(_COMPACT, self._rows)
 
     async def _needs(self) -> list[Need]:
-        rows = await self._owner.fetch(_WANTED)
+        rows = await self._owner.fetch(_DAYS_OF_DELTAS)
         return [(store, row["tier"], row["day"]) for row in rows for store in (Store.USAGE_QUARTER, Store.USAGE_DAY)]

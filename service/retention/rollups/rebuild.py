@@ -1,11 +1,11 @@
-"""Sums made anew from calls, day by day, while the service runs.
+"""Rebuilds sums from calls, day by day, while the service runs.
 
-Of a UTC day that differs from its calls, everything that was summed is deleted and the calls are summed into deltas, in
-one statement: readers, who add deltas and rollups, see the right sums from its commit on and the old ones until then.
-The folder folds these deltas as any others. A crash leaves each day as it was or as it should be.
+For a UTC day that differs from its calls, all sums are deleted and the calls are summed into deltas, in one statement:
+readers, who add deltas and rollups, see the right sums from its commit on and the old ones until then. Compaction
+treats these deltas as any others. After a crash each day is as it was or as it should be.
 
-Only days of which all calls are still there are made anew. What is older is in the rollups alone: it is kept as it is,
-and of it the sums that rest on a rollup are made anew from the rollup.
+Only days of which all calls still exist are rebuilt. Older sums are in the rollups alone: those are kept as they are,
+and the sums that are derived from a rollup are rebuilt from it.
 """
 
 from collections.abc import AsyncIterator
@@ -19,9 +19,9 @@ from service.query.usage.consistency import check_usage
 from service.query.usage.plan import ceil_to
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
-from service.retention.rollups.compaction import LOCK as FOLD_LOCK
-from service.retention.rollups.totals import RESTING, Sums, summed
-from service.retention.rollups.totals_check import check_overall
+from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
+from service.retention.rollups.totals import DERIVED_SUMS, DerivedSums, summed
+from service.retention.rollups.totals_check import check_derived_sums
 from service.storage.connection import one_row
 from service.storage.statements.write import deltas_of
 
@@ -30,18 +30,18 @@ _LOCK: Final = "SELECT pg_advisory_xact_lock($1)"
 _WINDOW: Final = "tier = $1 AND {time} >= $2 AND {time} < $3"
 _BUCKETS: Final = _WINDOW.format(time="bucket_at")
 _STARTED: Final = _WINDOW.format(time="started_at")
-# Of an account that is to be erased the sums go before the calls that a hold keeps: it gets none again.
+# The sums of an account under erasure are deleted before the calls that a hold keeps: they are not rebuilt.
 _CALLS: Final = f"""(
     SELECT * FROM call WHERE {_STARTED} AND account_id <> ALL (
         ARRAY(SELECT account_id FROM erasure WHERE kind = 'ACCOUNT')
     )
 ) AS kept"""  # noqa: S608 - names of our own
-_RESTING: Final = [sums.table for resting in RESTING.values() for sums in resting]
+_DERIVED_TABLES: Final = [sums.table for resting in DERIVED_SUMS.values() for sums in resting]
 _FORGOTTEN: Final = ", ".join(
     f"{table}_gone AS (DELETE FROM {table} WHERE {_BUCKETS})"  # noqa: S608
-    for table in _RESTING
+    for table in _DERIVED_TABLES
 )
-# One statement and so one snapshot: a call that commits meanwhile is neither summed nor is its delta deleted.
+# One statement has one snapshot: a call that commits meanwhile is not summed, and its delta is not deleted.
 _REBUILD: Final = f"""
     WITH deltas_gone AS (DELETE FROM usage_delta WHERE {_BUCKETS} RETURNING calls, amount),
     quarters_gone AS (DELETE FROM usage_quarter WHERE {_BUCKETS} RETURNING calls, amount),
@@ -58,8 +58,8 @@ _REBUILD: Final = f"""
 """  # noqa: S608
 
 
-def _rest_again(store: Store, sums: Sums) -> tuple[str, str]:
-    """Statements that delete the sums of a window, and sum the rollup's rows of it again."""
+def _rebuild_derived(store: Store, sums: DerivedSums) -> tuple[str, str]:
+    """Statements that delete the derived sums of a window, and derive them again from the rollup's rows."""
     rows = f"(SELECT * FROM {store.value} WHERE {_BUCKETS}) AS stored"  # noqa: S608
     columns = f"bucket_at, {sums.key}, {', '.join(sums.names)}"
     return (
@@ -68,12 +68,14 @@ def _rest_again(store: Store, sums: Sums) -> tuple[str, str]:
     )
 
 
-_REST_AGAIN: Final = {sums.table: _rest_again(store, sums) for store, resting in RESTING.items() for sums in resting}
+_REBUILD_DERIVED: Final = {
+    sums.table: _rebuild_derived(store, sums) for store, resting in DERIVED_SUMS.items() for sums in resting
+}
 
 
 @dataclass(frozen=True, slots=True)
 class RebuiltDay:
-    """A UTC day of a tier whose sums were made anew: the calls and the amount (of all currencies) before and after."""
+    """A UTC day of a tier whose sums were rebuilt: the calls and the amount (of all currencies) before and after."""
 
     tier: int
     day: datetime
@@ -84,30 +86,30 @@ class RebuiltDay:
 
 
 async def days_to_rebuild(context: RetentionContext) -> list[tuple[int, datetime]]:
-    """The UTC days, by tier, of which all calls are here and the sums say something else."""
+    """The UTC days, by tier, of which all calls exist and differ from their sums."""
     policy = context.policy()
     now: datetime = await context.owner.fetchval("SELECT now()")
-    there = await context.partitions.catalogue([Store.CALL], sized=False)
+    catalogue = await context.partitions.catalogue([Store.CALL], sized=False)
     found = {(one.tier, one.day) async for one in check_usage(context.owner, policy)}
-    async for one in check_overall(context.owner, policy):
+    async for one in check_derived_sums(context.owner, policy):
         if one.day >= _first_day(policy, one.tier, now):
             found.add((one.tier, one.day))
-    # A day without a partition of calls has lost them: its sums are all that is left of it.
-    whole = [part for part in there.partitions if part.name in there.attached]
+    # The calls of a day without a partition are gone: its sums are all that is left.
+    attached = [part for part in catalogue.partitions if part.name in catalogue.attached]
     return sorted(
         (tier, day)
         for tier, day in found
-        if any(part.tier == tier and part.start <= day and day + _DAY <= part.end for part in whole)
+        if any(part.tier == tier and part.start <= day and day + _DAY <= part.end for part in attached)
     )
 
 
 async def rebuild_sums(
     context: RetentionContext, days: list[tuple[int, datetime]], *, actor: str
 ) -> AsyncIterator[RebuiltDay]:
-    """Make the sums of these days anew, each in a transaction of its own with its entry in the ledger."""
+    """Rebuild the sums of these days, each in a transaction of its own with its entry in the ledger."""
     for tier, day in days:
         async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
-            await connection.execute(_LOCK, FOLD_LOCK)
+            await connection.execute(_LOCK, COMPACTION_LOCK)
             row = await one_row(connection, _REBUILD, tier, day, day + _DAY)
             facts = {
                 "tier": tier,
@@ -121,13 +123,13 @@ async def rebuild_sums(
         yield RebuiltDay(tier, day, *row)
 
 
-async def rest_again(context: RetentionContext) -> int:
-    """Make the sums that rest on rollups anew where they differ from them and calls are not there; how many days."""
+async def rebuild_derived_sums(context: RetentionContext) -> int:
+    """Rebuild the derived sums of days that differ from their rollups, where calls no longer exist; how many days."""
     policy, done = context.policy(), 0
-    async for one in check_overall(context.owner, policy):
-        delete, insert = _REST_AGAIN[one.table]
+    async for one in check_derived_sums(context.owner, policy):
+        delete, insert = _REBUILD_DERIVED[one.table]
         async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):
-            await connection.execute(_LOCK, FOLD_LOCK)
+            await connection.execute(_LOCK, COMPACTION_LOCK)
             for statement in (delete, insert):
                 await connection.execute(statement, one.tier, one.day, one.day + _DAY)
         done += 1

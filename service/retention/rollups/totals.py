@@ -1,7 +1,7 @@
-"""Sums that rest on a rollup: over all accounts, and by API key. The folder adds to them, an erasure takes from them,
-the purge forgets them, and fsck proves them.
+"""Sums derived from a rollup: over all accounts, and by API key. Compaction adds to them, an erasure subtracts from
+them, a purge deletes them, and fsck checks them.
 
-Each statement changes rollup and sums together, so that no reader and no crash can come between them.
+Each statement changes rollup and derived sums together, so that no reader and no crash can see one without the other.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,16 +14,16 @@ from service.storage.connection import Connection
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _PLAIN: Final = ("calls", "errors", *_TOKENS, "priced", "amount", "estimated", "wasted")
 _LATENCY: Final = "latency"
-_WORKED_OUT: Final = {
+_COMPUTED: Final = {
     "errors": "coalesce(sum(calls) FILTER (WHERE failed), 0)",
     "wasted": "coalesce(sum(amount) FILTER (WHERE failed), 0)",
 }
-_SUMMED: Final = ", ".join(f"{_WORKED_OUT.get(name, f'sum({name})')} AS {name}" for name in _PLAIN)
+_SUMMED: Final = ", ".join(f"{_COMPUTED.get(name, f'sum({name})')} AS {name}" for name in _PLAIN)
 
 
-class Sums(NamedTuple):
-    """A table of sums. `bucket`: its buckets over those of a rollup's rows; `key`: what else they are grouped by;
-    `names`: what is added up.
+class DerivedSums(NamedTuple):
+    """A table of derived sums. `bucket`: the expression of its buckets over a rollup's rows; `key`: what else they are
+    grouped by; `names`: what is summed.
     """
 
     table: str
@@ -32,26 +32,26 @@ class Sums(NamedTuple):
     names: tuple[str, ...] = (*_PLAIN, _LATENCY)
 
 
-RESTING: Final[Mapping[Store, tuple[Sums, ...]]] = {
+DERIVED_SUMS: Final[Mapping[Store, tuple[DerivedSums, ...]]] = {
     Store.USAGE_QUARTER: (
-        Sums("usage_quarter_all", "bucket_at"),
-        Sums("usage_hour_all", "date_trunc('hour', bucket_at, 'UTC')"),
-        Sums(
+        DerivedSums("usage_quarter_all", "bucket_at"),
+        DerivedSums("usage_hour_all", "date_trunc('hour', bucket_at, 'UTC')"),
+        DerivedSums(
             "usage_half_hour",
             "date_bin('30 minutes', bucket_at, '1970-01-01 00:00:00+00')",
             "account_id, tier, api_key, currency",
             _PLAIN,
         ),
     ),
-    Store.USAGE_DAY: (Sums("usage_day_all", "date_trunc('day', bucket_at, 'UTC')"),),
+    Store.USAGE_DAY: (DerivedSums("usage_day_all", "date_trunc('day', bucket_at, 'UTC')"),),
 }
-"""Rollup -> the sums that rest on it."""
+"""The sums that are derived from each rollup."""
 
 
-def summed(sums: Sums, rows: str) -> str:
-    """What `sums` has of `rows`, a relation with a rollup's columns.
+def summed(sums: DerivedSums, rows: str) -> str:
+    """A statement that computes the rows of `sums` from `rows`, a relation with a rollup's columns.
 
-    A histogram is one number that has twelve digits for each of its buckets, so that it is added up like the others.
+    A histogram is one number that has twelve digits for each of its buckets, so that it is added like the others.
     """
     plain = f"SELECT {sums.bucket} AS bucket_at, {sums.key}, {_SUMMED} FROM {rows} GROUP BY 1, {sums.key}"  # noqa: S608
     if _LATENCY not in sums.names:
@@ -71,8 +71,8 @@ def summed(sums: Sums, rows: str) -> str:
     """  # noqa: S608 - names of our own
 
 
-def added(sums: Sums, rows: str) -> str:
-    """A CTE that adds `rows` to `sums`, by time, so that rows of one time lie together."""
+def added(sums: DerivedSums, rows: str) -> str:
+    """A CTE that adds `rows` to `sums`, ordered by time, so that rows of one time are stored together."""
     table = sums.table
     both = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in sums.names)
     return f"""
@@ -82,8 +82,8 @@ def added(sums: Sums, rows: str) -> str:
     )"""
 
 
-def taken(sums: Sums, rows: str) -> str:
-    """A CTE that takes `rows` from `sums`; what is left of nothing stays as zeros until `forget_empty`."""
+def subtracted(sums: DerivedSums, rows: str) -> str:
+    """A CTE that subtracts `rows` from `sums`; sums of no calls stay as zeros until `delete_empty_sums`."""
     table = sums.table
     less = ", ".join(f"{name} = {table}.{name} - gone_sums.{name}" for name in sums.names)
     same = " AND ".join(f"{table}.{name} = gone_sums.{name}" for name in ("bucket_at", *sums.key.split(", ")))
@@ -93,16 +93,18 @@ def taken(sums: Sums, rows: str) -> str:
     )"""  # noqa: S608 - names of our own
 
 
-def take_with(store: Store, delete: str) -> str:
-    """A DELETE of rows of any store that also takes them from the sums that rest on it: how many rows it were."""
+def delete_with_sums(store: Store, delete: str) -> str:
+    """A DELETE of rows of any store that also subtracts them from the sums derived from it; returns the number
+    of rows.
+    """
     ctes = [f"gone AS ({delete} RETURNING *)"]
-    ctes += [taken(sums, "gone") for sums in RESTING.get(store, ())]
+    ctes += [subtracted(sums, "gone") for sums in DERIVED_SUMS.get(store, ())]
     return f"WITH {', '.join(ctes)} SELECT count(*) FROM gone"  # noqa: S608 - names of our own
 
 
-# When corrections were made is known as finely, and as long, as there are sums of that time; and a bill that is
-# reported again is known for one as long as its sum is there.
-_BESIDE: Final[Mapping[Store, tuple[str, ...]]] = {
+# The times of corrections are kept as precisely, and for as long, as there are sums of that time. A bill that is
+# reported again is recognised for as long as its sum exists.
+_OTHERS_OF_TIME: Final[Mapping[Store, tuple[str, ...]]] = {
     Store.USAGE_QUARTER: (
         """
         UPDATE correction SET bucket_at = date_trunc('day', bucket_at, 'UTC')
@@ -121,13 +123,12 @@ _BESIDE: Final[Mapping[Store, tuple[str, ...]]] = {
 FORGET_ACCOUNT: Final = """
     WITH gone AS (DELETE FROM correction WHERE account_id = $1) DELETE FROM bill_claim WHERE account_id = $1
 """
-"""Deletes what is known of an account beside its calls and sums."""
+"""Deletes an account's corrections and bill claims, which are neither calls nor sums."""
 
 
-def resting_regrouped(store: Store, column: str) -> Iterator[str]:
-    """Statements that give one column of the keys of the sums that rest on a rollup the value $4, in a partition's
-    time ($1, $2, $3)."""
-    for sums in RESTING.get(store, ()):
+def derived_regrouped(store: Store, column: str) -> Iterator[str]:
+    """Statements that set one key column of the derived sums to the value $4, in a partition's time ($1, $2, $3)."""
+    for sums in DERIVED_SUMS.get(store, ()):
         names = sums.key.split(", ")
         if column not in names:
             continue
@@ -147,20 +148,20 @@ def resting_regrouped(store: Store, column: str) -> Iterator[str]:
         """  # noqa: S608 - names of our own
 
 
-async def forget_empty(connection: Connection, part: Partition) -> None:
-    """Delete the sums of the partition's time of which nothing is left."""
+async def delete_empty_sums(connection: Connection, part: Partition) -> None:
+    """Delete the derived sums of the partition's time that count no call any more."""
     await _delete(connection, part, "AND calls = 0")
 
 
-async def forget_sums(connection: Connection, part: Partition) -> None:
-    """Delete the sums of the partition's time, as the partition itself goes."""
+async def delete_sums(connection: Connection, part: Partition) -> None:
+    """Delete the derived sums of the partition's time, in the transaction that drops the partition."""
     await _delete(connection, part, "")
-    for statement in _BESIDE.get(part.store, ()):
+    for statement in _OTHERS_OF_TIME.get(part.store, ()):
         await connection.execute(statement, part.tier, part.start, part.end)
 
 
 async def _delete(connection: Connection, part: Partition, which: str) -> None:
-    for sums in RESTING.get(part.store, ()):
+    for sums in DERIVED_SUMS.get(part.store, ()):
         await connection.execute(
             f"DELETE FROM {sums.table} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 {which}",  # noqa: S608
             part.tier,

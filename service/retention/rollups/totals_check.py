@@ -1,4 +1,4 @@
-"""Proof that sums over all accounts and by API key are right: they are those of their rollup. Part of fsck."""
+"""A check that derived sums (over all accounts and by API key) equal those of their rollup. Part of fsck."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ import asyncpg
 from policies.policy.model import Policy, Store
 from policies.retention import cutoff
 from service.query.usage.plan import ceil_to
-from service.retention.rollups.totals import RESTING, Sums, summed
+from service.retention.rollups.totals import DERIVED_SUMS, DerivedSums, summed
 
 _DAY: Final = timedelta(days=1)
 _STRIDE: Final = timedelta(days=28)
-"""How much time one statement compares: memory does not grow with the window."""
+"""The time that one statement compares, so that memory does not grow with the window."""
 
 _DIFFERENCES: Final = """
     WITH sides AS (
@@ -30,7 +30,7 @@ _DIFFERENCES: Final = """
 _STORED: Final = "(SELECT * FROM {} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3) AS stored"
 
 
-def _statement(store: Store, sums: Sums) -> str:
+def _statement(store: Store, sums: DerivedSums) -> str:
     return _DIFFERENCES.format(
         key=sums.key,
         listed=", ".join(sums.names),
@@ -41,14 +41,14 @@ def _statement(store: Store, sums: Sums) -> str:
 
 
 _STATEMENTS: Final = {
-    (store, sums.table): _statement(store, sums) for store, resting in RESTING.items() for sums in resting
+    (store, sums.table): _statement(store, sums) for store, resting in DERIVED_SUMS.items() for sums in resting
 }
 _TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
 
 
 @dataclass(frozen=True, slots=True)
-class OverallDifference:
-    """A UTC day of which sums do not say what the rollup says, in so many keys."""
+class DerivedDifference:
+    """A UTC day on which derived sums differ from the rollup, in `keys` keys."""
 
     table: str
     store: Store
@@ -57,8 +57,8 @@ class OverallDifference:
     keys: int
 
 
-async def check_overall(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[OverallDifference]:
-    """Compare everything inside the windows of the rollups. Nothing is yielded when everything is right."""
+async def check_derived_sums(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[DerivedDifference]:
+    """Compare all derived sums within the windows of the rollups. Yields nothing when everything is right."""
     now: datetime = await owner.fetchval("SELECT now()")
     last = ceil_to(now.astimezone(UTC), _DAY)
     for (tier,) in await owner.fetch(_TIERS):
@@ -67,5 +67,5 @@ async def check_overall(owner: asyncpg.Pool, policy: Policy) -> AsyncIterator[Ov
             while start <= last:
                 end = start + _STRIDE if start + _STRIDE <= last else datetime.max.replace(tzinfo=UTC)
                 for row in await owner.fetch(statement, tier, start, end):
-                    yield OverallDifference(table, store, tier, row["day"], row["keys"])
+                    yield DerivedDifference(table, store, tier, row["day"], row["keys"])
                 start = end if end <= last else last + _DAY

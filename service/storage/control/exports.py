@@ -93,7 +93,7 @@ _WITH_FILES: Final = "SELECT id FROM export WHERE state IN ('RUNNING', 'READY')"
 _ORPHANED: Final = "the process that wrote it has ended: ask for it again"
 
 
-class ExportKind(StrEnum):
+class StoredExportKind(StrEnum):
     """What is in the file."""
 
     EVIDENCE = "EVIDENCE"
@@ -112,11 +112,11 @@ class ExportState(StrEnum):
     EXPIRED = "EXPIRED"
 
 
-ROOTS: Final[Mapping[ExportKind, tuple[str, ...]]] = {
-    ExportKind.EVIDENCE: ("export", "createEvidence"),
-    ExportKind.CALLS: ("export", "createExport", "calls"),
-    ExportKind.ERRORS: ("export", "createExport", "errors"),
-    ExportKind.COSTS: ("export", "createExport", "costs"),
+ROOTS: Final[Mapping[StoredExportKind, tuple[str, ...]]] = {
+    StoredExportKind.EVIDENCE: ("export", "createEvidence"),
+    StoredExportKind.CALLS: ("export", "createExport", "calls"),
+    StoredExportKind.ERRORS: ("export", "createExport", "errors"),
+    StoredExportKind.COSTS: ("export", "createExport", "costs"),
 }
 """The root fields that give a kind of export: a key that may no longer use one of them does not get the file."""
 
@@ -156,7 +156,7 @@ class ExportRecord:
     """
 
     id: UUID
-    kind: ExportKind
+    kind: StoredExportKind
     state: ExportState
     requested_by: str
     role: str
@@ -196,7 +196,12 @@ class WrittenExport:
 
 
 async def add_export(
-    connection: Connection, id_: UUID, kind: ExportKind, requester: Requester, policy: str, request: Mapping[str, Any]
+    connection: Connection,
+    id_: UUID,
+    kind: StoredExportKind,
+    requester: Requester,
+    policy: str,
+    request: Mapping[str, Any],
 ) -> ExportRecord:
     """Put an export into the queue, in the transaction of `connection`. `policy`: digest of the policy in force.
 
@@ -222,7 +227,7 @@ async def add_export(
 
 
 async def request_export(
-    database: Database, id_: UUID, kind: ExportKind, requester: Requester, policy: str, request: Mapping[str, Any]
+    database: Database, id_: UUID, kind: StoredExportKind, requester: Requester, policy: str, request: Mapping[str, Any]
 ) -> ExportRecord:
     """Put an export into the queue, as `add_export` does, in a transaction of its own."""
     async with database.owner.acquire() as connection, connection.transaction():
@@ -281,7 +286,7 @@ def _record(row: asyncpg.Record) -> ExportRecord:
     accounts = None if row["accounts"] is None else orjson.loads(row["accounts"])
     return ExportRecord(
         id=uuid_of(row["id"]),
-        kind=ExportKind(row["kind"]),
+        kind=StoredExportKind(row["kind"]),
         state=ExportState(row["state"]),
         requested_by=row["requested_by"],
         role=row["role"],

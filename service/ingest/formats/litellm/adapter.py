@@ -36,9 +36,9 @@ from service.ingest.formats.litellm.units import read_units
 from service.ingest.formats.native.fields import ID_CHARACTERS_MAX, INTEGER_MAX
 from service.ingest.formats.rejections import RowError
 from service.ingest.formats.split import Rejection, Row, split_rows
+from service.ingest.formats.timestamps import is_time_of_error
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_ERROR_DELAY_MAX: Final = timedelta(hours=24)
 _TAGS_MAX: Final = 64
 _TAG_ON: Final = "true"
 _LEGACY: Final = (
@@ -174,7 +174,7 @@ class _PayloadReader:
         details = payload.object("error_information")
         report.provider = report.provider or text_of(details.get("llm_provider"))
         ended_at = payload.moment("endTime")
-        in_time = ended_at is not None and report.started_at <= ended_at <= report.started_at + _ERROR_DELAY_MAX
+        in_time = ended_at is not None and is_time_of_error(ended_at, report.started_at)
         report.error = ErrorReport(
             type=text_of(details.get("error_class")) or "unknown",
             code=text_of(details.get("error_code")) or text_of(details.get("normalized_error")),

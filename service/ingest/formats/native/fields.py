@@ -20,6 +20,11 @@ CURRENCY: Final = r"^(?:[A-Za-z]{3,16})?\Z"
 _Currency: TypeAlias = Annotated[str, Meta(pattern=CURRENCY)] | None
 _TagValue: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)] | int | float | bool | None
 
+TAGS_MAX: Final = 64
+Tags: TypeAlias = (
+    Annotated[dict[Annotated[str, Meta(min_length=1, max_length=200)], _TagValue], Meta(max_length=TAGS_MAX)] | None
+)
+
 _CONTENT_NAMES: Final = """
     messages message prompt prompts input inputs output outputs completion completions response request choices content
     text system instructions tools tool_calls tool_choice functions function_call arguments documents query body
@@ -73,9 +78,7 @@ class Facts(AttributeFields):
     corrects: _Text = None
     latency_ms: _Milliseconds = None
     time_to_first_token_ms: _Milliseconds = None
-    tags: Annotated[dict[Annotated[str, Meta(min_length=1, max_length=200)], _TagValue], Meta(max_length=64)] | None = (
-        None
-    )
+    tags: Tags = None
     error: Raw | UnsetType = UNSET
 
 

@@ -20,10 +20,11 @@ from service.ingest.formats.left_out import FieldError, decode_rest, tell
 from service.ingest.formats.money import MoneyError, money_of_json, plain_money_of_json
 from service.ingest.formats.native.attributes import read_attributes, take_parts
 from service.ingest.formats.native.fields import CONTENT_FIELDS, CURRENCY, ErrorFields, Facts, OnlyFacts, Part
+from service.ingest.formats.native.tags import leave_odd_tags_out
 from service.ingest.formats.rejections import ERROR_FORM, MOMENT_FORM, RowError, wrong_json
 from service.ingest.formats.row_repair import repaired
 from service.ingest.formats.split import Rejection, Row, split_rows
-from service.ingest.formats.timestamps import moment_of_text
+from service.ingest.formats.timestamps import is_time_of_error, moment_of_text
 from service.ingest.refusals import Refusal
 from service.rfc3339 import MomentError
 
@@ -125,7 +126,9 @@ def _second_look(row: bytes) -> tuple[Facts, Mapping[str, Raw], list[FieldError]
     except (ValueError, RecursionError) as error:
         raise wrong_json(row, error) from None
     known = {name: raw for name, raw in fields.items() if name in _KNOWN}
+    odd = leave_odd_tags_out(known)
     facts, faults = decode_rest(_LENIENT, known, needed=_NEEDED)
+    faults += odd
     facts.currency = _currency(facts.currency)
     return facts, {name: raw for name, raw in fields.items() if name not in _KNOWN}, faults
 
@@ -299,6 +302,9 @@ def _read_error(report: Report, raw: Raw) -> None:
         occurred_at = None if error.occurred_at is None else moment_of_text(error.occurred_at)
     except MomentError:
         faults.append(FieldError(f"`error.occurred_at` must be {MOMENT_FORM}", "occurred_at"))
+    if occurred_at is not None and not is_time_of_error(occurred_at, report.started_at):
+        faults.append(FieldError("`error.occurred_at` must be between `started_at` and 24 hours later", "occurred_at"))
+        occurred_at = None
     report.error = ErrorReport(
         type=error.type or "unknown",
         code=None if error.code in (None, "") else str(error.code),
@@ -347,10 +353,19 @@ def _without_nul(facts: Facts) -> list[FieldError]:
     faults: list[FieldError] = []
     for name in Facts.__struct_fields__:
         value = getattr(facts, name)
-        texts = cast("dict[str, object]", value).items() if isinstance(value, dict) else [(value,)]
-        if any("\x00" in text for pair in texts for text in pair if isinstance(text, str)):
+        if isinstance(value, dict):
+            entries = cast("dict[str, object]", value)
+            kept = {key: entry for key, entry in entries.items() if not ("\x00" in key or _holds_nul(entry))}
+            if len(kept) < len(entries):
+                faults.append(FieldError(f"one of `{name}` holds a NUL character", name))
+                setattr(facts, name, kept)
+        elif _holds_nul(value):
             if name in _NEEDED:
                 raise RowError(f"`{name}` holds a NUL character", name)
             faults.append(FieldError(f"`{name}` holds a NUL character", name))
             _clear(facts, faults[-1].fields)
     return faults
+
+
+def _holds_nul(value: object) -> bool:
+    return isinstance(value, str) and "\x00" in value
