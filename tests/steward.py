@@ -16,7 +16,7 @@ from service.ingest.results import RowResult
 from service.ledger import Ledger
 from service.retention.audit.fsck import check_ledger
 from service.retention.context import RetentionContext
-from service.retention.holds.holds import HOLDABLE, HoldScope, RecordedHold, place_hold
+from service.retention.holds.holds import HOLDABLE, HoldScope, StoredHold, place_hold
 from service.retention.purge.runner import OnStep, ignore_step, run_purge
 from service.retention.purge_runs import Run
 
@@ -67,7 +67,7 @@ class Steward:
     async def purge(self, on_step: OnStep = ignore_step, **options: Any) -> list[Run]:
         return await run_purge(self.retention, on_step=on_step, **options)
 
-    async def hold(self, *classes: DataClass, expires_at: datetime | None = None, **scope: Any) -> RecordedHold:
+    async def hold(self, *classes: DataClass, expires_at: datetime | None = None, **scope: Any) -> StoredHold:
         return await place_hold(
             self.retention,
             name="case 17",

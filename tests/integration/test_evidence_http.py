@@ -29,7 +29,7 @@ from service.api.exports.types import decode_export_id, encode_export_id
 from service.export.folder import ExportFolder
 from service.export.jobs import ExportWriter
 from service.ledger import LedgerKind
-from service.storage.control.exports import KEPT_MAX, ExportBusyError, ExportKind, add_export, claim_export
+from service.storage.control.exports import KEPT_MAX, ExportBusyError, StoredExportKind, add_export, claim_export
 
 ROOT = Path(__file__).parents[2]
 ABSENT = (
@@ -425,7 +425,7 @@ async def test_what_was_taken_away_meanwhile_is_not_kept(served: Served) -> None
     writer = ExportWriter(runtime, ExportFolder(runtime.settings.data))
     async with runtime.database.owner.acquire() as connection, connection.transaction():
         scope = await runtime.authenticator.authenticate(f"Bearer {one.key}")
-        record = await add_export(connection, uuid4(), ExportKind.EVIDENCE, scope, "", {"start": 0, "size": 1})
+        record = await add_export(connection, uuid4(), StoredExportKind.EVIDENCE, scope, "", {"start": 0, "size": 1})
         await connection.execute("UPDATE export SET state = 'FAILED' WHERE id = $1", record.id)
     await writer._write(record)
 
@@ -439,7 +439,7 @@ async def test_what_could_not_even_be_given_up_ends_with_its_lock(unwatched: Ser
     writer = ExportWriter(runtime, ExportFolder(runtime.settings.data))
     await writer._live()
     async with owner.acquire() as connection, connection.transaction():
-        await add_export(connection, uuid4(), ExportKind.EVIDENCE, scope, "", {"start": 0, "size": 99})
+        await add_export(connection, uuid4(), StoredExportKind.EVIDENCE, scope, "", {"start": 0, "size": 99})
     record = await claim_export(owner, writer._worker)
     assert record is not None
     await owner.execute("ALTER TABLE export RENAME TO export_away")
@@ -483,7 +483,7 @@ async def test_several_processes_share_the_queue(unwatched: Served) -> None:
     async with runtime.database.owner.acquire() as connection, connection.transaction():
         for principal in principals:
             request = {"start": 0, "size": 0}
-            record = await add_export(connection, uuid4(), ExportKind.EVIDENCE, principal, "", request)
+            record = await add_export(connection, uuid4(), StoredExportKind.EVIDENCE, principal, "", request)
             ids.add(record.id)
     claimed = await asyncio.gather(*(claim_export(runtime.database.owner, number) for number in range(8)))
     assert {record.id for record in claimed if record is not None} == ids
@@ -508,7 +508,7 @@ async def test_one_export_a_key_whatever_comes_at_once(unwatched: Served) -> Non
         async with unwatched.runtime.database.owner.acquire() as connection:
             try:
                 async with connection.transaction():
-                    await add_export(connection, uuid4(), ExportKind.EVIDENCE, principal, "", {})
+                    await add_export(connection, uuid4(), StoredExportKind.EVIDENCE, principal, "", {})
             except ExportBusyError:
                 assert expected
             else:

@@ -17,7 +17,7 @@ from service.commands.evidence.ledger import write_lines
 from service.export import held_rows
 from service.ledger import LedgerKeeper, LedgerKind
 from service.retention.errors import HoldError
-from service.retention.holds.holds import RecordedHold, get_hold, lift_hold
+from service.retention.holds.holds import StoredHold, get_hold, lift_hold
 from service.runtime.runtime import Runtime
 from service.settings import Settings
 from service.storage.ids import encode_call_id
@@ -32,7 +32,7 @@ async def steward(any_database_url: str, tmp_path: Path) -> AsyncIterator[Stewar
 
 
 async def exported(
-    steward: Steward, hold: RecordedHold, folder: Path, *, reveal: bool = False, reason: str | None = None
+    steward: Steward, hold: StoredHold, folder: Path, *, reveal: bool = False, reason: str | None = None
 ) -> list[dict[str, Any]]:
     """The rows of the file, read back."""
     retention, file = steward.retention, folder / "case.ndjson"
@@ -52,7 +52,7 @@ async def exported(
     return found
 
 
-async def filled(steward: Steward, *classes: DataClass) -> RecordedHold:
+async def filled(steward: Steward, *classes: DataClass) -> StoredHold:
     """A purged ledger with a hold on one account."""
     error = {"type": "E", "code": "429", "message": f"call {PERSON} for more quota", "parameters": {"temperature": 0.5}}
     await steward.report(

@@ -17,7 +17,7 @@ from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind, StoredErasure
 from service.retention.holds.escrow import open_held
 from service.retention.holds.held_copies import count_copies, held_calls, held_errors
-from service.retention.holds.holds import RecordedHold, lift_hold
+from service.retention.holds.holds import StoredHold, lift_hold
 from service.retention.maintenance import maintain
 
 BY_USER = '{user: {id: "u-mallory"}}'
@@ -39,7 +39,7 @@ class Case:
     """A hold on the calls of one model, and an erasure of a person who has some of them."""
 
     steward: Steward
-    hold: RecordedHold
+    hold: StoredHold
     erasure: StoredErasure
 
     async def shelf(self) -> Shelf:

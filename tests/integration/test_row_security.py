@@ -20,7 +20,7 @@ from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
-from service.storage.control.exports import ExportKind, request_export
+from service.storage.control.exports import StoredExportKind, request_export
 from service.storage.database import Database, ReadLease
 from service.storage.schema import row_security
 from service.storage.schema.migrate import migrate
@@ -88,7 +88,9 @@ async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
         shelf = Shelf(retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader)
         request = {"format": "CSV", "fields": [], "filter": None}
         asker = shelf.scope(Role.VIEWER, theirs)
-        record = await request_export(retention.database, uuid4(), ExportKind.CALLS, asker, digest(SHORT), request)
+        record = await request_export(
+            retention.database, uuid4(), StoredExportKind.CALLS, asker, digest(SHORT), request
+        )
         calls = await shelf.data('{ calls(filter: {account: {eq: "theirs"}}) { nodes { id } } }')
         ids |= {"export": encode_export_id(record.id), "call": calls["calls"]["nodes"][0]["id"]}
         await steward.purge()
