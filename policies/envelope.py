@@ -128,17 +128,17 @@ def seal(plaintext: bytes, *, data_key: DataKey, context: Context, salt: bytes) 
         raise EnvelopeError("the salt must be 24 bytes")
     if len(plaintext) > PLAINTEXT_BYTES_MAX:
         raise EnvelopeError(f"a sealed value holds at most {PLAINTEXT_BYTES_MAX} bytes")
-    place = context.encode()
-    key = data_key.expand(_SEALED_LABEL + salt + place)
+    bound_to = context.encode()
+    key = data_key.expand(_SEALED_LABEL + salt + bound_to)
     head = _SUITE + salt
-    ciphertext = AESGCM(key[:KEY_BYTES]).encrypt(_NONCE, _pad(plaintext), head + place)
+    ciphertext = AESGCM(key[:KEY_BYTES]).encrypt(_NONCE, _pad(plaintext), head + bound_to)
     return head + key[KEY_BYTES:] + ciphertext
 
 
 def open_sealed(sealed: bytes, *, data_key: DataKey, context: Context) -> bytes:
     """The plaintext of `sealed`; `OpenError`, and nothing more, if key, context or any bit differ."""
-    place = context.encode()
-    return _open(sealed, data_key.expand(_SEALED_LABEL + sealed[1:25] + place), place)
+    bound_to = context.encode()
+    return _open(sealed, data_key.expand(_SEALED_LABEL + sealed[1:25] + bound_to), bound_to)
 
 
 def record_key(sealed: bytes, *, data_key: DataKey, context: Context) -> bytes:
@@ -156,7 +156,7 @@ def open_with_record_key(sealed: bytes, *, record_key: bytes, context: Context) 
     return _open(sealed, record_key, context.encode())
 
 
-def _open(sealed: bytes, key: bytes, place: bytes) -> bytes:
+def _open(sealed: bytes, key: bytes, bound_to: bytes) -> bytes:
     size = len(sealed)
     if size < _SEALED_BYTES_MIN or (size - _SEALED_BYTES_MIN) % PADDING_STEP_BYTES or not sealed.startswith(_SUITE):
         raise OpenError
@@ -164,7 +164,7 @@ def _open(sealed: bytes, key: bytes, place: bytes) -> bytes:
     if not compare_digest(key[KEY_BYTES:], sealed[25:_HEADER_BYTES]):
         raise OpenError
     try:
-        padded = AESGCM(key[:KEY_BYTES]).decrypt(_NONCE, sealed[_HEADER_BYTES:], sealed[:25] + place)
+        padded = AESGCM(key[:KEY_BYTES]).decrypt(_NONCE, sealed[_HEADER_BYTES:], sealed[:25] + bound_to)
     except InvalidTag:
         raise OpenError from None
     return _unpad(padded)

@@ -27,9 +27,9 @@ class PolicyDocumentError(PolicyError):
         self.where = where
         self.line = line
         self.advice = advice
-        place = f"{where}: " if where else ""
-        place = f"line {line}, {place}" if line is not None else place
-        super().__init__(place + self.reason + (f"; {advice}" if advice else ""))
+        location = f"{where}: " if where else ""
+        location = f"line {line}, {location}" if line is not None else location
+        super().__init__(location + self.reason + (f"; {advice}" if advice else ""))
 
 
 class PolicyChangeError(PolicyError):

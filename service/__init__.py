@@ -1,1 +1,1 @@
-"""The service: sockets, SQL, keys and clocks around the law in `policies`."""
+"""The service: sockets, SQL, keys and clocks around the pure rules in `policies`."""

@@ -4,7 +4,7 @@ import os
 import sys
 
 from service.cli import app
-from service.commands.failures import explained
+from service.commands.failures import explain
 
 
 def main() -> None:
@@ -15,13 +15,13 @@ def main() -> None:
     except BrokenPipeError:
         _leave_pipe()
     except Exception as error:
-        sys.stderr.write(f"calledger: {explained(error)}\n")
+        sys.stderr.write(f"calledger: {explain(error)}\n")
         sys.exit(1)
 
 
 def _leave_pipe() -> None:
-    """Whoever read our output has gone, as `head` does: end as quietly."""
-    # The interpreter flushes once more at its end, and would complain.
+    """End without a message, because the reader of our output has gone, as `head` does."""
+    # The interpreter flushes once more at its end, which would fail.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)
 

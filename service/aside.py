@@ -1,7 +1,7 @@
-"""A thread for what takes long in one piece.
+"""A thread for long computations.
 
-It shares the interpreter with the event loop: it hands over every millisecond, and so the loop waits a millisecond and
-not the piece. One thread for each kind of work: two would only take turns with each other.
+It shares the interpreter with the event loop and gives it up every millisecond, so that the loop waits a millisecond
+and not for the whole computation. There is one thread for each kind of work, since two would only alternate.
 """
 
 import asyncio
@@ -17,18 +17,19 @@ _Made = TypeVar("_Made")
 
 
 class Aside:
-    """The thread for what takes long in one piece. `close` it after use."""
+    """A thread for long computations. `close` it after use."""
 
     def __init__(self) -> None:
         self._thread: ThreadPoolExecutor | None = None
 
     async def run(self, work: Callable[[_Item], _Made], item: _Item) -> _Made:
-        """`work(item)`, done in the thread."""
+        """The result of `work(item)`, computed in the thread."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="calledger-aside")
             sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_S))
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, item)
 
     def close(self) -> None:
+        """End the thread after the work under way; nothing happens if it was never used."""
         if self._thread is not None:
             self._thread.shutdown(wait=False)

@@ -1,4 +1,4 @@
-"""The command line: which commands there are. Each is imported when it runs, so that `--help` answers at once."""
+"""The command line and its list of commands. Each is imported when it runs, so that `--help` answers fast."""
 
 from importlib import import_module
 from importlib.metadata import version
@@ -8,11 +8,11 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from service.commands.options import HELP_NAMES, Data, remember_data
-from service.gc_tuning import collector_resting
+from service.gc_tuning import collection_paused
 
 
 class CommandEntry(NamedTuple):
-    """A command: its name, its module's, the first sentence of its help, and whether it has commands of its own."""
+    """A command: its name, its module, the first sentence of its help, and whether it has subcommands."""
 
     name: str
     module: str
@@ -58,7 +58,7 @@ _MODULES: Final = {entry.name: entry for entry in COMMANDS}
 
 
 class _LazyGroup(TyperGroup):
-    """Lists commands from `COMMANDS`, and imports the one that runs."""
+    """Lists the commands of `COMMANDS`, and imports the one that runs."""
 
     def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - passed through to Typer
         super().__init__(**attributes)
@@ -66,12 +66,13 @@ class _LazyGroup(TyperGroup):
             self.add_command(TyperCommand(entry.name, help=entry.help, hidden=entry.hidden, callback=None))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - Typer keeps these types to itself
+        """The command of these arguments, imported now: its name, itself, and the rest of the arguments."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, None if name is None else _load(_MODULES[name]), rest
 
 
 def _load(entry: CommandEntry) -> TyperCommand | TyperGroup:
-    with collector_resting():
+    with collection_paused():
         module = import_module(f"service.commands.{entry.module}")
     if entry.is_noun:
         return typer.main.get_group(module.app)

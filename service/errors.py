@@ -3,7 +3,7 @@
 CalledgerError
 ├── OperatorError   the installation is wrong: settings, files, database, keys
 ├── RequestError    the caller is wrong: body, key, filter
-└── ServiceError    we are wrong, or something that we need is away
+└── ServiceError    the service is wrong, or something that it needs is unavailable
 
 A class's docstring is its default message. Messages are lower case, quote input in back-ticks and say what to do.
 They never carry secrets, content or SQL.

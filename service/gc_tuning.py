@@ -1,4 +1,4 @@
-"""Loading many modules at once."""
+"""The garbage collector while many modules are loaded."""
 
 import gc
 from collections.abc import Iterator
@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def collector_resting() -> Iterator[None]:
-    """A block that loads modules. What they make stays: the garbage collector would walk it time and again, and find
-    nothing. It leaves alone what is there at the end, too.
+def collection_paused() -> Iterator[None]:
+    """Pause garbage collection for a block that loads modules, and ignore the objects that exist at its end.
+
+    Modules stay loaded: the collector would visit their objects again and again, and free nothing.
     """
     gc.disable()
     try:

@@ -1,6 +1,6 @@
 """Structured logs on standard error. An event names what happened; values are ours, never a client's text.
 
-That is the rule for who writes a line. Besides, every value that is not known to be ours passes the redactor.
+That is the rule for the author of a line. Besides, every value whose key is not trusted passes the redactor.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ import structlog
 from service.log_redaction import guarded
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-_TOGETHER_S = 0.05
-# A log that takes no more lines (its disk is full, its reader gone) costs nobody an answer.
+_FLUSH_S = 0.05
+# A log that cannot be written (its disk is full, its reader is gone) must not fail a request.
 _NOT_WRITTEN = (OSError, ValueError)
-# ESC, CR, LF and the Unicode line separators: one event is one line, and a terminal is not commanded.
+# ESC, CR, LF and the Unicode line separators: one event stays one line, and cannot control a terminal.
 _CONTROL = {code: f"\\u{code:04x}" for code in [*range(32), 127, *range(128, 160), 0x2028, 0x2029]}
 
 
-# Values that the code chooses: words, places, ids and digests of ours, and the operator's own folders.
-_OURS = frozenset(
+# The keys of values that the code chooses: words, code locations, ids and digests of ours, the operator's own paths.
+_TRUSTED_KEYS = frozenset(
     (
         *("event", "level", "timestamp", "error", "at", "library", "place", "type", "request_id", "method", "route"),
         *("topic", "work", "run", "version", "digest", "wall", "path", "mirror", "status", "duration_ms", "policy"),
@@ -37,7 +37,7 @@ _OURS = frozenset(
 
 
 def _guard(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    return {key: value if key in _OURS else _guarded(value) for key, value in event.items()}
+    return {key: value if key in _TRUSTED_KEYS else _guarded(value) for key, value in event.items()}
 
 
 def _guarded(value: object) -> object:
@@ -60,8 +60,8 @@ def _json(event: structlog.types.EventDict, **_: object) -> str:
     return orjson.dumps(event, default=repr).decode()
 
 
-def _name_exception(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """An exception is logged by class and place: its message may quote a row, and a traceback its values."""
+def _describe_exception(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Log an exception by class and location: its message may quote a row, and a traceback its values."""
     error = event.pop("exc_info", None)
     if error is True:
         error = sys.exc_info()[1]
@@ -83,10 +83,10 @@ def configure_logs(*, level: str = "info", form: str = "auto") -> None:
     )
     structlog.configure(
         processors=[
-            _in_order,
+            _write_requests_first,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _name_exception,
+            _describe_exception,
             _guard,
             _escape_control,
             renderer,
@@ -95,14 +95,14 @@ def configure_logs(*, level: str = "info", form: str = "auto") -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    write_requests()  # where those before went
+    write_requests()  # to the stream that was set before
     _requests.stream, _requests.console = sys.stderr, console
     _requests.wanted = _LEVELS[level] <= _LEVELS["info"]
     _quieten_libraries()
 
 
 def log_request(*, method: str, route: str | None, status: int, duration_ms: float) -> None:
-    """The line of one answered request; its values are ours. The same line as any other logger's, for less."""
+    """Log one answered request, whose values are ours. The line equals any other logger's, but costs less."""
     if not _requests.wanted:
         return
     if _requests.console:
@@ -125,7 +125,8 @@ def log_request(*, method: str, route: str | None, status: int, duration_ms: flo
 def write_requests() -> None:
     """Write the lines of requests that wait to be written.
 
-    Whole lines, and no more of them at once than a pipe takes in one piece: several workers can share one.
+    It writes complete lines, and at most as many bytes at once as a pipe takes atomically, because several workers can
+    share one.
     """
     lines, _requests.lines, _requests.timer = _requests.lines, [], None
     piece: list[bytes] = []
@@ -144,25 +145,25 @@ def _write(lines: list[bytes]) -> None:
 
 
 def _write_soon() -> None:
-    """Lines of one moment go out together: to write each takes longer than to make it. A kill can lose as many."""
+    """Write waiting lines together, since a write takes longer than making a line. A kill can lose them."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         write_requests()
         return
     if _requests.timer is None or _requests.loop is not loop:
-        _requests.loop, _requests.timer = loop, loop.call_later(_TOGETHER_S, write_requests)
+        _requests.loop, _requests.timer = loop, loop.call_later(_FLUSH_S, write_requests)
 
 
-def _in_order(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """What happened before stands before."""
+def _write_requests_first(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Write waiting lines of requests before this event, to keep the order."""
     write_requests()
     return event
 
 
 @dataclass(slots=True)
 class _Requests:
-    """How requests are logged: as `configure_logs` said. `lines` wait to be written, by `timer` of `loop`."""
+    """How requests are logged, as `configure_logs` has set it. `lines` wait to be written, by `timer` of `loop`."""
 
     stream: TextIO = sys.stderr
     wanted: bool = True
@@ -177,14 +178,17 @@ atexit.register(write_requests)
 
 
 def _quieten_libraries() -> None:
-    """Libraries quote requests and statements in their logs: only the fact that something happened passes."""
+    """Log of libraries only that something happened, because they quote requests and statements."""
     root = logging.getLogger()
     root.handlers = [_LibraryHandler()]
     root.setLevel(logging.WARNING)
 
 
 class _LibraryHandler(logging.Handler):
+    """Logs messages of libraries by name and location, without their text."""
+
     def emit(self, record: logging.LogRecord) -> None:
+        """Log where the message came from."""
         error = record.exc_info[1] if record.exc_info else None
         structlog.get_logger().log(
             record.levelno,
@@ -196,4 +200,5 @@ class _LibraryHandler(logging.Handler):
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:
+    """The logger of a module: structlog's, set up by `configure_logs`."""
     return structlog.get_logger()

@@ -1,4 +1,4 @@
-"""Every setting of the service, in one place. Each is read from the environment as `CALLEDGER_<NAME>`."""
+"""Every setting of the service. Each is read from the environment as `CALLEDGER_<NAME>`."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +18,7 @@ def _default_data() -> Path:
 
 
 class Settings(BaseSettings):
-    """What an operator may set. Units stand last in the names."""
+    """The settings of an operator. Units are last in the names."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
@@ -79,24 +79,27 @@ class Settings(BaseSettings):
 
     @property
     def keyring_url(self) -> str:
+        """The keyring's address; by default `file:DATA/keyring`."""
         return self.keyring or f"file:{self.data / 'keyring'}"
 
     @property
     def kek_url(self) -> str:
+        """The address of the key-encryption key; by default `file:DATA/kek`."""
         return self.kek or f"file:{self.default_kek_path}"
 
     @property
     def default_kek_path(self) -> Path:
+        """The path of the key-encryption key that the first start makes."""
         return self.data / "kek"
 
 
 def load_settings(**overrides: object) -> Settings:
     """Settings from the environment, with the command line's options on top.
 
-    Raises OperatorError naming the first setting that is wrong.
+    Raises OperatorError that names the first wrong setting.
     """
     try:
-        # Of any type: it is pydantic that judges them.
+        # Of any type, because pydantic validates them.
         given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
         return Settings(**given)
     except ValidationError as error:

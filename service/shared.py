@@ -1,7 +1,7 @@
-"""Memory that the processes of one service share: what keys may still spend.
+"""Memory that the processes of one service share: the budgets of API keys.
 
-`serve` with several workers makes it and hands it to them as an open file without a name: it ends with them. Levels
-are changed under a lock of the kernel on the few bytes that they are, which a process that dies lets go of.
+`serve` with several workers makes it and passes it to them as an open file without a name: it ends with them. Budgets
+are changed under a lock of the kernel on their bytes, which is released when a process dies.
 """
 
 import fcntl
@@ -22,15 +22,15 @@ NUMBER: Final = "CALLEDGER_WORKER_NUMBER"
 METRICS: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 _SLOTS: Final = 2**14
-"""Keys that can have spent something of their budget at a time."""
+"""How many keys can have spent a part of their budget at a time."""
 _PROBES: Final = 32
 _LEVEL: Final = struct.Struct("=Qdd")
 _LEVELS_BYTES: Final = _SLOTS * _LEVEL.size
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """One process's view of it. `worker`: which of `workers` it is, from 0."""
+class SharedMemory:
+    """One process's view of the shared memory. `worker`: its number among `workers`, from 0."""
 
     memory: mmap
     fd: int
@@ -38,60 +38,60 @@ class Shared:
     workers: int
 
     @classmethod
-    def inherited(cls, environment: Mapping[str, str]) -> "Shared | None":
-        """What a parent has handed down; None when there is no such parent."""
+    def inherited(cls, environment: Mapping[str, str]) -> "SharedMemory | None":
+        """The memory that a parent has passed on; None when there is no such parent."""
         if FD not in environment:
             return None
         fd, (worker, workers) = int(environment[FD]), map(int, environment[NUMBER].split("/"))
         return cls(mmap(fd, _LEVELS_BYTES), fd, worker, workers)
 
-    def level(self, key: str, capacity: int) -> "Level":
-        """What is left of the budget of `key`, the same for all processes."""
-        return Level(self, key, capacity)
+    def budget(self, key: str, capacity: int) -> "SharedBudget":
+        """The budget of `key`, the same for all processes."""
+        return SharedBudget(self, key, capacity)
 
     @contextmanager
     def locked(self, slot: int) -> Iterator[None]:
-        """No other process is in here for the same slot (-1: to give slots out)."""
-        place = _LEVELS_BYTES if slot < 0 else slot * _LEVEL.size
-        fcntl.lockf(self.fd, fcntl.LOCK_EX, _LEVEL.size, place)
+        """Lock a slot against other processes (-1: the assignment of slots)."""
+        offset = _LEVELS_BYTES if slot < 0 else slot * _LEVEL.size
+        fcntl.lockf(self.fd, fcntl.LOCK_EX, _LEVEL.size, offset)
         try:
             yield
         finally:
-            fcntl.lockf(self.fd, fcntl.LOCK_UN, _LEVEL.size, place)
+            fcntl.lockf(self.fd, fcntl.LOCK_UN, _LEVEL.size, offset)
 
 
-class Level:
-    """A level that falls by what is spent and rises to `capacity` within a minute, whichever process asks."""
+class SharedBudget:
+    """A budget that falls by what is spent and rises to `capacity` within a minute, in all processes."""
 
     __slots__ = ("_capacity", "_hash", "_shared", "_slot")
 
-    def __init__(self, shared: Shared, key: str, capacity: int) -> None:
+    def __init__(self, shared: SharedMemory, key: str, capacity: int) -> None:
         self._shared = shared
         self._capacity = capacity
         self._hash = int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) | 1
-        self._slot = self._found()
+        self._slot = self._find_slot()
 
     def change(self, cost: float, least: float = -math.inf) -> tuple[float, bool]:
-        """Take `cost` (negative: give it back) if the level is `least` before. The level then, and whether it was.
+        """Spend `cost` (negative: return it) if the budget is at least `least` before.
 
-        A debt is at most what a minute restores.
+        Returns the budget then, and whether it was enough. A debt is at most what a minute restores.
         """
         while True:
             with self._shared.locked(self._slot):
-                place = self._slot * _LEVEL.size
-                owner, level, filled_at = _LEVEL.unpack_from(self._shared.memory, place)
+                offset = self._slot * _LEVEL.size
+                owner, level, filled_at = _LEVEL.unpack_from(self._shared.memory, offset)
                 if owner == self._hash:
                     now = time.monotonic()
                     level = min(self._capacity, level + (now - filled_at) * self._capacity / 60)
                     enough = level >= least
                     if enough:
                         level = max(-self._capacity, min(self._capacity, level - cost))
-                    _LEVEL.pack_into(self._shared.memory, place, owner, level, now)
+                    _LEVEL.pack_into(self._shared.memory, offset, owner, level, now)
                     return level, enough
-            self._slot = self._found()  # it was given to another key while this one's budget was full
+            self._slot = self._find_slot()  # the slot was given to another key while this key's budget was full
 
-    def _found(self) -> int:
-        """The slot of the key: its own, a free one, or that of the key which has asked for nothing for longest."""
+    def _find_slot(self) -> int:
+        """The slot of the key: its own, a free one, or that of the key that was unused for longest."""
         memory, now = self._shared.memory, time.monotonic()
         with self._shared.locked(-1):
             oldest, oldest_at = -1, math.inf
@@ -112,13 +112,13 @@ class Level:
 
 @contextmanager
 def shared_memory(workers: int) -> Iterator[tuple[int, Sequence[Mapping[str, str]]]]:
-    """The memory of `workers` processes, as a descriptor to pass on, and what the environment of each says of it."""
+    """Make the memory of `workers` processes: its descriptor, and the environment variables for each."""
     with tempfile.TemporaryFile() as file, tempfile.TemporaryDirectory(prefix="calledger-metrics-") as metrics:
         file.truncate(_LEVELS_BYTES)
         fd = file.fileno()
         yield fd, [{FD: str(fd), NUMBER: f"{n}/{workers}", METRICS: metrics} for n in range(workers)]
 
 
-def worker_memory() -> Shared | None:
-    """As `Shared.inherited`, of this process's environment."""
-    return Shared.inherited(os.environ)
+def worker_memory() -> SharedMemory | None:
+    """The shared memory of this process; None when it has no parent that made one."""
+    return SharedMemory.inherited(os.environ)

@@ -1,4 +1,4 @@
-"""Endless work beside a block, and waiting for an event with a limit of time."""
+"""Endless work during a block, and waiting for an event with a time limit."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -12,7 +12,7 @@ log = get_logger()
 
 @asynccontextmanager
 async def background(work: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Run endless work beside the block, and end it with the block. Work that ends by an error is logged at once."""
+    """Run endless work during the block, and cancel it at its end. Work that ends by an error is logged at once."""
     tasks = [asyncio.create_task(coroutine) for coroutine in work]
     for task in tasks:
         task.add_done_callback(_log_failure)
@@ -25,10 +25,10 @@ async def background(work: list[Coroutine[Any, Any, None]]) -> AsyncIterator[Non
 
 
 async def set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Wait until `event` is set, `seconds` at most; whether it is.
+    """Wait until `event` is set, at most `seconds`; whether it is.
 
-    `asyncio.wait_for` would swallow a cancellation that meets the event (Python 3.11, bpo-37658), and the loop that
-    waits would go on for ever.
+    `asyncio.wait_for` would swallow a cancellation at the moment of the event (Python 3.11, bpo-37658), and a loop that
+    waits would never end.
     """
     try:
         async with asyncio.timeout(seconds):

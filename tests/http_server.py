@@ -18,10 +18,10 @@ from policies.policy.model import Role
 from service import api, export
 from service.access.authenticate import Authenticator
 from service.access.keys import mac_digest, new_key
-from service.ledger import KeyRegister, Ledger, LedgerKeeper, LedgerKind
+from service.ledger import KeyRegister, Ledger, LedgerKind, LedgerPublisher
 from service.runtime.runtime import Runtime
 from service.server.application import Runner
-from service.server.middleware import Front
+from service.server.middleware import Middleware
 from service.settings import Settings
 from service.storage.control.policies import store_policy
 from service.storage.schema.models import ApiKey
@@ -69,13 +69,13 @@ async def serve(shelf: Shelf, *, exports: bool = True, **settings: Any) -> Async
         shelf.partitions,
         Authenticator(pepper, KeyRegister(ledger)),
         ledger,
-        await LedgerKeeper.start(ledger, Path(data.name)),
+        await LedgerPublisher.start(ledger, Path(data.name)),
     )
     app = web.Application()
     api.setup(app, runtime)
     if exports:
         export.setup(app, runtime)
-    runner = Runner(app, Front(app, {"/graphql": app[api.GRAPHQL]}), access_log=None)
+    runner = Runner(app, Middleware(app, {"/graphql": app[api.GRAPHQL]}), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 from steward import SHORT, Steward
 
 from policies import digest
-from service.ledger import Checkpoints, LedgerKeeper
+from service.ledger import Checkpoints, LedgerPublisher
 from service.retention.audit.attestation import attest
 from service.retention.audit.fsck import check_ledger
 from service.storage.control.policies import AppliedPolicy
@@ -26,9 +26,9 @@ class Case:
 
     async def start(self) -> None:
         """Open the mirror and sign, as a start of the service does."""
-        keeper = await LedgerKeeper.start(self.steward.ledger, self.folder / "data")
-        await keeper.checkpoints.sign()
-        await keeper.settle()
+        publisher = await LedgerPublisher.start(self.steward.ledger, self.folder / "data")
+        await publisher.checkpoints.sign()
+        await publisher.settle()
 
     async def sql(self, statement: str, *values: object) -> None:
         await self.steward.retention.owner.execute(statement, *values)

@@ -156,7 +156,7 @@ def _userinfo_end(authority: bytes) -> int:
     """Where the sign stands that the host begins after; 0 when there is none."""
     first = authority.find(b"@")
     if first >= 0:
-        beyond = [place for sign in (b"?", b"#", b",") if (place := authority.find(sign, first)) >= 0]
+        beyond = [index for sign in (b"?", b"#", b",") if (index := authority.find(sign, first)) >= 0]
         end = authority.rfind(b"@", 0, min(beyond, default=len(authority)))
         return end if end + 1 < len(authority) else 0
     end = authority.rfind(b"%40")
@@ -166,7 +166,7 @@ def _userinfo_end(authority: bytes) -> int:
 def _is_userinfo(text: bytes) -> bool:
     lowered = text.lower()
     colon, coded = text.find(b":"), lowered.find(b"%3a")
-    split = min([place for place in (colon, coded) if place >= 0], default=-1)
+    split = min([index for index in (colon, coded) if index >= 0], default=-1)
     user = text if split < 0 else text[:split]
     if _USER.fullmatch(user) is None:
         return False

@@ -37,5 +37,5 @@ class ScanState:
 
     def is_taken(self, start: int, end: int) -> bool:
         """Whether `start:end` is inside of the taken span that begins last before it; one before that goes unseen."""
-        place = bisect_right(self._taken, (start, sys.maxsize))
-        return place > 0 and end <= self._taken[place - 1][1]
+        index = bisect_right(self._taken, (start, sys.maxsize))
+        return index > 0 and end <= self._taken[index - 1][1]

@@ -59,12 +59,12 @@ class CalledgerSchema(strawberry.Schema):
         begun = self.tracing.begin()
         result = too_large(variable_values, context_value) or _overspent(context_value)
         if result is None:
-            is_news = self.documents.is_news(query)
-            result = await self._unreadable(query, context_value) if is_news else None
+            is_new = self.documents.is_new(query)
+            result = await self._unreadable(query, context_value) if is_new else None
             result = result or await super().execute(
                 query, variable_values, context_value, *args, operation_name=operation_name, **kwargs
             )
-            _charge_refusal(result, None if is_news else query, variable_values, context_value)
+            _charge_refusal(result, None if is_new else query, variable_values, context_value)
         if result.errors:
             code_errors(result, context_value.request_id if isinstance(context_value, Context) else None)
         self.tracing.end(begun, "ordinary", result, context_value)

@@ -1,1 +1,1 @@
-"""The commands, one noun a file. Each works while the service runs and while it doesn't."""
+"""The commands, one noun per file. Each works while the service runs and while it doesn't."""

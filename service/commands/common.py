@@ -24,7 +24,7 @@ from service.storage.errors import DatabaseUnavailableError
 
 T = TypeVar("T")
 
-_AWAY = (
+_UNAVAILABLE = (
     ConnectionError,
     TimeoutError,
     asyncpg.InterfaceError,
@@ -35,7 +35,7 @@ _AWAY = (
 
 
 def settings_for(data: Path | None, **overrides: object) -> Settings:
-    """Settings from the environment and the command line, with logging set up; relative folders become absolute."""
+    """The settings of the environment and the command line, with logging set up; relative paths become absolute."""
     settings = load_settings(data=data_given(data), **overrides)
     settings = settings.model_copy(update={"data": settings.data.expanduser().absolute()})
     configure_logs(level=settings.log_level, form=settings.log_format)
@@ -46,12 +46,12 @@ def settings_for(data: Path | None, **overrides: object) -> Settings:
 async def quiet_runtime(data: Path | None, *, existing: bool = True) -> AsyncIterator[Runtime]:
     """The runtime for a command: the running database or one started for it, logging warnings only.
 
-    `existing`: refuse where there is no ledger yet, for a mistyped path must not become one.
+    `existing`: refuse where there is no ledger yet, because a mistyped path must not become one.
     """
     settings = settings_for(data)
     if existing:
-        # It acts under what is in force. A policy file that differs keeps `serve` from starting, and nothing else: it
-        # must still be possible to put it in force.
+        # A command acts under the policy in force. Only `serve` refuses a policy file that differs, because a command
+        # must still be able to put it in force.
         settings = settings.model_copy(update={"policy": None})
     if "log_level" not in settings.model_fields_set:
         configure_logs(level="warning", form=settings.log_format)
@@ -60,7 +60,7 @@ async def quiet_runtime(data: Path | None, *, existing: bool = True) -> AsyncIte
 
 
 def _serving_loop() -> asyncio.AbstractEventLoop:
-    # Only here: no other command waits for it to be imported.
+    # Imported here, so that other commands need not load it.
     import uvloop
 
     return uvloop.new_event_loop()
@@ -69,11 +69,12 @@ def _serving_loop() -> asyncio.AbstractEventLoop:
 def run(work: Callable[[], Awaitable[T]], *, serving: bool = False) -> T:
     """Run a command's coroutine; Ctrl-C ends it with exit code 130 and no traceback.
 
-    `serving`: on uvloop, which spends less on each request than asyncio's own loop.
-    Raises DatabaseUnavailableError when the database went away under it, ServiceError when it refused a statement.
+    `serving`: on uvloop, which spends less on each request than asyncio's own loop. Raises DatabaseUnavailableError
+    when the database stopped answering meanwhile, ServiceError when it refused a statement.
     """
 
     async def awaited() -> T:
+        """Await the command's work, as the coroutine that the runner needs."""
         return await work()
 
     try:
@@ -83,7 +84,7 @@ def run(work: Callable[[], Awaitable[T]], *, serving: bool = False) -> T:
         raise typer.Exit(130) from None
     except BrokenPipeError:
         raise
-    except _AWAY as error:
+    except _UNAVAILABLE as error:
         raise DatabaseUnavailableError(
             f"the database went away in the middle of this ({type(error).__name__}); try again"
         ) from error
@@ -95,18 +96,18 @@ def run(work: Callable[[], Awaitable[T]], *, serving: bool = False) -> T:
 
 
 def say(line: str) -> None:
-    """One line of output, unbroken whatever the terminal's width."""
+    """Write one line of output, unbroken whatever the terminal's width."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def progress() -> Progress:
-    """A bar on standard error for long work; nothing at all in a pipe."""
+    """A bar on standard error for long work; nothing in a pipe."""
     return Progress(transient=True, console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table on a terminal; tab-separated lines in a pipe, without headings, for other programs."""
+    """Print a table on a terminal; tab-separated lines in a pipe, without headings, for other programs."""
     if not sys.stdout.isatty():
         for row in rows:
             say("\t".join(_cell(value) for value in row))
@@ -118,7 +119,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def _cell(value: object) -> str:
-    """A value in one cell of one line: what an operator typed as a name may hold anything."""
+    """A value in one cell of one line, without control characters: a name can be anything."""
     if value is None:
         return "-"
     if isinstance(value, datetime):

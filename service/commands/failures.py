@@ -1,6 +1,6 @@
-"""What the command line says when something fails: one line, and for what nobody expected, where the report is.
+"""What the command line prints when something fails: one line, and for an unexpected error the path of a report.
 
-A report names places in the code and kinds of errors; messages and values stay out of it, for they may quote a row.
+A report has code locations and kinds of errors; messages and values are left out, because they may quote a row.
 """
 
 import errno
@@ -14,7 +14,7 @@ from typing import Final
 
 from service.errors import CalledgerError
 
-_OPERATORS_FAULTS: Final = {
+_OPERATOR_ERRNOS: Final = {
     errno.EACCES,
     errno.EPERM,
     errno.ENOENT,
@@ -31,18 +31,18 @@ _OPERATORS_FAULTS: Final = {
 _CAUSES_MAX: Final = 10
 
 
-def explained(error: Exception) -> str:
-    """One line for the operator."""
+def explain(error: Exception) -> str:
+    """The error in one line for the operator."""
     if isinstance(error, CalledgerError) or _is_policy_error(error):
         return _one_line(str(error))
-    if isinstance(error, OSError) and error.errno in _OPERATORS_FAULTS:
+    if isinstance(error, OSError) and error.errno in _OPERATOR_ERRNOS:
         reason = os.strerror(error.errno).lower()
         return _one_line(f"`{os.fsdecode(error.filename)}`: {reason}" if error.filename else reason)
-    return f"something went wrong here ({type(error).__name__}); {_reported(error)}"
+    return f"something went wrong here ({type(error).__name__}); {_write_report(error)}"
 
 
 def _is_policy_error(error: Exception) -> bool:
-    # By name: the law is not imported only to learn that it was not broken.
+    # By name, so that `policies` need not be imported for errors that are none of its own.
     return any(kind.__name__ == "PolicyError" for kind in type(error).__mro__)
 
 
@@ -50,7 +50,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _reported(error: Exception) -> str:
+def _write_report(error: Exception) -> str:
     try:
         descriptor, name = tempfile.mkstemp(prefix="calledger-", suffix=".log")
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

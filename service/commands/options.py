@@ -1,4 +1,4 @@
-"""Options that every command takes. Typer is all that this imports: `--help` must answer at once."""
+"""Options that every command takes. It imports only Typer, so that `--help` answers fast."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -20,13 +20,13 @@ _before: ContextVar[Path | None] = ContextVar("data directory before the command
 
 
 def remember_data(data: Path | None) -> None:
-    """Keep the `--data` that stands before a command, for it has one of its own."""
+    """Remember the `--data` before a command, because the command has one of its own."""
     if data is not None:
         _before.set(data)
 
 
 def data_given(data: Path | None) -> Path | None:
-    """The `--data` nearest to the end of the command line."""
+    """The `--data` nearest to the end of the command line; None without any."""
     return data if data is not None else _before.get()
 
 
@@ -42,13 +42,14 @@ def noun(help_text: str) -> typer.Typer:
 
     @app.callback(help=help_text)
     def options(data: Data = None) -> None:
+        """Accept `--data` between noun and verb."""
         remember_data(data)
 
     return app
 
 
 def verb() -> typer.Typer:
-    """An application for one command that stands by itself."""
+    """An application for a command without subcommands."""
     return typer.Typer(
         rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, context_settings=HELP_NAMES
     )
@@ -58,6 +59,7 @@ def one_of(choices: type[_Choice]) -> Callable[[str], _Choice]:
     """A parser of an option that takes one of `choices`."""
 
     def parse(text: str) -> _Choice:
+        """The choice of this text. Raises typer.BadParameter."""
         try:
             return choices(text)
         except ValueError:

@@ -1,4 +1,4 @@
-"""The page at `/`: what this is, and where to ask it."""
+"""The page at `/`, which says what this is and where to send queries."""
 
 from importlib import resources
 
@@ -12,10 +12,11 @@ _HEADERS = {
 
 
 def setup(app: web.Application) -> None:
-    """Serve the page."""
+    """Add the page to the application at `/`."""
     page = resources.files("service.console").joinpath("index.html").read_bytes()
 
     async def index(_: web.Request) -> web.Response:
+        """Answer with the page."""
         return web.Response(body=page, content_type="text/html", charset="utf-8", headers=_HEADERS)
 
     app.router.add_get("/", index)

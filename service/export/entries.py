@@ -31,7 +31,7 @@ async def ledger_taken(
     runtime: Runtime,
     kind: str,
     form: str,
-    wanted: Mapping[str, Any] | None,
+    filter_: Mapping[str, Any] | None,
     rows: int,
     *,
     instead_of: int | None = None,
@@ -45,7 +45,7 @@ async def ledger_taken(
         "kind": kind.upper(),
         "format": form.upper(),
         "rows": rows,
-        "filter": filter_digest(wanted),
+        "filter": filter_digest(filter_),
         "role": Role.ADMIN.value,
         "accounts": None,
     }
@@ -54,6 +54,6 @@ async def ledger_taken(
     return await runtime.ledger.append(LedgerKind.EXPORTED, facts, actor="cli")
 
 
-def filter_digest(wanted: Mapping[str, Any] | None) -> str:
+def filter_digest(filter_: Mapping[str, Any] | None) -> str:
     """SHA-256 over a filter as GraphQL would have it, in canonical JSON."""
-    return "sha256:" + sha256(orjson.dumps(wanted, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return "sha256:" + sha256(orjson.dumps(filter_, option=orjson.OPT_SORT_KEYS)).hexdigest()

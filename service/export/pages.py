@@ -62,16 +62,16 @@ def admin_scope(runtime: Runtime) -> Scope:
 async def exported_pages(
     runtime: Runtime,
     kind: ExportKind,
-    wanted: Mapping[str, Any] | None,
+    filter_: Mapping[str, Any] | None,
     scope: Callable[[Runtime], Scope] = admin_scope,
 ) -> AsyncIterator[ExportedPage]:
-    """The rows of `wanted`, a GraphQL filter, as `scope` sees them, asked anew for each page.
+    """The rows of `filter_`, a GraphQL filter, as `scope` sees them, asked anew for each page.
 
     Raises ExportRefusedError with GraphQL's words.
     """
     reader = await Reader.open(runtime.database, runtime.accounts, runtime.keyring)
-    variables: dict[str, Any] = {"filter": wanted, "first": PAGE if kind.paged else _COST_ROWS}
-    if wanted is None:
+    variables: dict[str, Any] = {"filter": filter_, "first": PAGE if kind.paged else _COST_ROWS}
+    if filter_ is None:
         del variables["filter"]
     if not kind.paged:
         answer = await _ask(scope(runtime), reader, kind, variables)

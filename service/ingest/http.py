@@ -26,7 +26,7 @@ from service.ingest.results import RowResult, Status
 from service.storage.errors import DatabaseUnavailableError
 
 RETRY_AFTER_S: Final = 2
-_SLICE_ROWS: Final = 2000
+_CHUNK_RESULTS: Final = 2000
 _MAY_REPORT: Final = frozenset({Role.INGEST, Role.ADMIN})
 
 Reader = Callable[[Row], Report | Rejection]
@@ -53,11 +53,11 @@ def routes(
     writer: Writer, authenticator: Authenticator, refusals: RefusalLog, *, max_body_bytes: int
 ) -> list[web.RouteDef]:
     """A POST route for each format. The server must not decode bodies by itself (`auto_decompress=False`)."""
-    desk = Desk(writer, authenticator, refusals, max_body_bytes)
-    return [web.post(form.path, desk.handler(form)) for form in FORMATS]
+    handlers = ReportHandlers(writer, authenticator, refusals, max_body_bytes)
+    return [web.post(form.path, handlers.handler(form)) for form in FORMATS]
 
 
-class Desk:
+class ReportHandlers:
     """Where reports come in. What is not stored is counted, whoever sent it."""
 
     def __init__(self, writer: Writer, authenticator: Authenticator, refusals: RefusalLog, max_body_bytes: int) -> None:
@@ -91,10 +91,10 @@ class Desk:
             raise ForbiddenError("reporting calls needs a key of the role `ingest` or `admin`")
         body = await read_body(request, max_bytes=self._max_body_bytes)
         texts = await in_turns(splitting(body))
-        verdicts = await self._writer.submit(texts, form.reader(body), principal, source=form.source)
-        if any(verdict.code is not None for verdict in verdicts):
-            await self._refusals.refuse_rows(form.source, principal, verdicts)
-        return web.Response(body=await answer(verdicts), content_type="application/json")
+        row_results = await self._writer.submit(texts, form.reader(body), principal, source=form.source)
+        if any(row_result.code is not None for row_result in row_results):
+            await self._refusals.refuse_rows(form.source, principal, row_results)
+        return web.Response(body=await answer(row_results), content_type="application/json")
 
     async def _principal(self, request: web.Request) -> Principal:
         try:
@@ -107,24 +107,24 @@ class Desk:
         self._refusals.refuse_request(form.source, principal, reason, bytes=request.content_length)
 
 
-async def answer(verdicts: Sequence[RowResult]) -> bytes:
+async def answer(row_results: Sequence[RowResult]) -> bytes:
     """The body of a 200: counts, why rows were refused, the fields that were left out, and a result for each row.
 
     Made in slices: there may be half a million rows.
     """
     statuses, dropped, refused = Counter[Status](), Counter[str](), Counter[str]()
     results: list[bytes] = []
-    for at in range(0, len(verdicts), _SLICE_ROWS):
+    for at in range(0, len(row_results), _CHUNK_RESULTS):
         if at:
             await asyncio.sleep(0)
-        some = verdicts[at : at + _SLICE_ROWS]
-        statuses.update(verdict.status for verdict in some)
-        for verdict in some:
-            if verdict.dropped:
-                dropped.update(verdict.dropped)
-            if verdict.code is not None:
-                refused[verdict.code.value] += 1
-        results.append(orjson.dumps([_result(at + index, verdict) for index, verdict in enumerate(some)])[1:-1])
+        some = row_results[at : at + _CHUNK_RESULTS]
+        statuses.update(row_result.status for row_result in some)
+        for row_result in some:
+            if row_result.dropped:
+                dropped.update(row_result.dropped)
+            if row_result.code is not None:
+                refused[row_result.code.value] += 1
+        results.append(orjson.dumps([_result(at + index, row_result) for index, row_result in enumerate(some)])[1:-1])
     head = {
         "accepted": statuses[Status.ACCEPTED],
         "completed": statuses[Status.COMPLETED],
@@ -137,8 +137,8 @@ async def answer(verdicts: Sequence[RowResult]) -> bytes:
     return b"".join([orjson.dumps(head)[:-1], b',"results":[', b",".join(results), b"]}"])
 
 
-def _result(index: int, verdict: RowResult) -> dict[str, Any]:
-    status, id_, reason, _, warnings, code = verdict
+def _result(index: int, row_result: RowResult) -> dict[str, Any]:
+    status, id_, reason, _, warnings, code = row_result
     result: dict[str, Any] = {"index": index, "status": status}
     if id_ is not None:
         result["id"] = id_

@@ -33,8 +33,8 @@ def count_refused(source: str, reason: Refusal, count: int) -> None:
     _REFUSED.labels(source, reason.value).inc(count)
 
 
-def count_rows(source: str, tally: Mapping[Status, int]) -> None:
+def count_rows(source: str, counts: Mapping[Status, int]) -> None:
     """Add up a request's rows, by source and status."""
-    for status, count in tally.items():
+    for status, count in counts.items():
         if count:
             _ROWS.labels(source, status.value).inc(count)

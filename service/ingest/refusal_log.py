@@ -24,12 +24,12 @@ from service.tasks import set_within
 
 log = get_logger()
 
-_Place = tuple[datetime, int, int, str]
+_CountKey = tuple[datetime, int, int, str]
 
 _EVERY_S: Final = 1.0
 _PATIENCE_S: Final = 2.0
 _TIMEOUT_S: Final = 10.0
-_PLACES_MAX: Final = 10_000
+_COUNTS_MAX: Final = 10_000
 """Further accounts are counted without their name while the database is away."""
 
 
@@ -38,7 +38,7 @@ class RefusalLog:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._counts: Counter[_Place] = Counter()
+        self._counts: Counter[_CountKey] = Counter()
         self._counted = asyncio.Event()
         self._urgent = asyncio.Event()
         self._written = asyncio.Event()
@@ -62,13 +62,13 @@ class RefusalLog:
         log.warning("a report was refused", source=source, refusal=reason.value, key_id=_key_of(principal), **said)
         self._count(source, principal, {reason: 1})
 
-    async def refuse_rows(self, source: Source, principal: Principal, verdicts: Sequence[RowResult]) -> None:
+    async def refuse_rows(self, source: Source, principal: Principal, results: Sequence[RowResult]) -> None:
         """Count the rows of one request that were refused, and wait until that is on record, or for two seconds."""
-        reasons = Counter(verdict.code for verdict in verdicts if verdict.code is not None)
+        reasons = Counter(result.code for result in results if result.code is not None)
         if not reasons:
             return
         by_name = {reason.value: count for reason, count in sorted(reasons.items())}
-        said = {"source": source, "key_id": _key_of(principal), "rows": len(verdicts), "refused": reasons.total()}
+        said = {"source": source, "key_id": _key_of(principal), "rows": len(results), "refused": reasons.total()}
         log.warning("calls were refused", **said, **by_name)
         self._count(source, principal, reasons)
         if self._task is not None:
@@ -80,10 +80,10 @@ class RefusalLog:
         hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         for reason, count in reasons.items():
             count_refused(source, reason, count)
-            place = (hour, _account_of(principal), SOURCE_NUMBERS[source], reason.value)
-            if len(self._counts) >= _PLACES_MAX and place not in self._counts:
-                place = (hour, NO_ACCOUNT, SOURCE_NUMBERS[source], reason.value)
-            self._counts[place] += count
+            key = (hour, _account_of(principal), SOURCE_NUMBERS[source], reason.value)
+            if len(self._counts) >= _COUNTS_MAX and key not in self._counts:
+                key = (hour, NO_ACCOUNT, SOURCE_NUMBERS[source], reason.value)
+            self._counts[key] += count
         self._counted.set()
 
     async def _run(self) -> None:
@@ -109,7 +109,7 @@ class RefusalLog:
         written, self._written = self._written, asyncio.Event()
         try:
             async with asyncio.timeout(_TIMEOUT_S), self._pool.acquire() as connection:
-                await add_refusals(connection, [RefusalCount(*place, count) for place, count in counts.items()])
+                await add_refusals(connection, [RefusalCount(*key, count) for key, count in counts.items()])
         except DATABASE_FAULTS as error:
             log.warning("refused calls are not on record yet", error=type(error).__name__)
             self._counts.update(counts)

@@ -37,7 +37,7 @@ class RowResult(NamedTuple):
     code: Refusal | None = None
 
 
-def count_by_status(verdicts: Sequence[RowResult]) -> dict[Status, int]:
+def count_by_status(results: Sequence[RowResult]) -> dict[Status, int]:
     """How many of each status."""
-    statuses = [verdict.status for verdict in verdicts]
+    statuses = [result.status for result in results]
     return {status: statuses.count(status) for status in Status}

@@ -5,10 +5,10 @@ from service.ledger.bundle import (
     EntryRange,
     EvidenceDocument,
     bundle_lines,
+    entry_range_of,
     evidence_lines,
     record_evidence,
     request_evidence,
-    span_of,
 )
 from service.ledger.checkpoints import Checkpoints
 from service.ledger.checks.check import LedgerCheck, check
@@ -18,7 +18,7 @@ from service.ledger.checks.surroundings import check_columns, check_mirror, chec
 from service.ledger.errors import LedgerDamagedError, LedgerMirrorError, LedgerRangeError, LedgerSignerError
 from service.ledger.handover import Handover, hand_over
 from service.ledger.heads import accept_loss, history_problem
-from service.ledger.keeping import LedgerKeeper
+from service.ledger.publisher import LedgerPublisher
 from service.ledger.reconcile import reconcile
 from service.ledger.replacement import record_replacement, refuse_replaced
 from service.ledger.signed_checkpoint import SignedCheckpoint
@@ -36,9 +36,9 @@ __all__ = [
     "Ledger",
     "LedgerCheck",
     "LedgerDamagedError",
-    "LedgerKeeper",
     "LedgerKind",
     "LedgerMirrorError",
+    "LedgerPublisher",
     "LedgerRangeError",
     "LedgerSignerError",
     "Proof",
@@ -50,6 +50,7 @@ __all__ = [
     "check_columns",
     "check_mirror",
     "check_notes",
+    "entry_range_of",
     "evidence_lines",
     "hand_over",
     "history_problem",
@@ -60,5 +61,4 @@ __all__ = [
     "record_replacement",
     "refuse_replaced",
     "request_evidence",
-    "span_of",
 ]

@@ -1,7 +1,7 @@
-"""Writing a bundle of evidence: entries from one on to a signed checkpoint that covers them.
+"""Writing a bundle of evidence: the entries from one on to a signed checkpoint that covers them.
 
-First it is recorded (`record_evidence`), in the transaction of whoever asked. Its lines can then be written at any
-time, by any process, and are about the same entries: what the ledger grows by meanwhile is not in it.
+First the bundle is recorded (`record_evidence`), in the caller's transaction. Its lines can then be written at any
+time, by any process, and are about the same entries: later entries are not in it.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,7 +24,7 @@ _POLICIES: Final = "SELECT version, digest, document FROM policy_version WHERE d
 
 @dataclass(frozen=True, slots=True)
 class EvidenceDocument:
-    """What an auditor reads beside the entries. The digest of one called `policy...` must stand in an entry."""
+    """A document for the auditor besides the entries. The digest of one called `policy...` must be in an entry."""
 
     name: str
     media_type: str
@@ -33,23 +33,25 @@ class EvidenceDocument:
 
 @dataclass(frozen=True, slots=True)
 class EntryRange:
-    """The entries of a bundle: from `start` on, to the first checkpoint of at least `end` entries (None: to the newest,
-    which is the entry of the bundle itself)."""
+    """The entries of a bundle, from `start` to the first checkpoint of at least `end` entries.
+
+    Without `end` they reach to the newest entry, which is that of the bundle itself.
+    """
 
     start: int
     end: int | None = None
 
 
-async def span_of(
+async def entry_range_of(
     ledger: Ledger,
     *,
     since_size: int | None = None,
     recorded_from: datetime | None = None,
     recorded_to: datetime | None = None,
 ) -> EntryRange:
-    """The span that continues a checkpoint of `since_size` entries and covers what was recorded in a half-open period.
+    """The range that continues a checkpoint of `since_size` entries and covers a half-open period.
 
-    It begins with whichever of the two is earlier. Raises LedgerRangeError when nothing can be between its bounds.
+    It begins with the earlier of the two. Raises LedgerRangeError when nothing can be between its bounds.
     """
     if recorded_from is not None and recorded_to is not None and recorded_from >= recorded_to:
         raise LedgerRangeError("`from` must be before `to`")
@@ -71,53 +73,56 @@ async def span_of(
 
 
 async def _first_at(ledger: Ledger, at: datetime) -> int | None:
-    """Index of the first entry that was recorded at this moment or later."""
+    """The index of the first entry that was recorded at this time or later."""
     found = await ledger.page(Selection(recorded_from=at), first=1)
     return found[0].index if found else None
 
 
 async def record_evidence(
-    ledger: Ledger, span: EntryRange, facts: Mapping[str, Any], *, actor: str, connection: Connection
+    ledger: Ledger, entry_range: EntryRange, facts: Mapping[str, Any], *, actor: str, connection: Connection
 ) -> SignedCheckpoint:
-    """Append EVIDENCE_CREATED in the transaction of `connection`; the checkpoint that the bundle ends at.
+    """Append EVIDENCE_CREATED in the transaction of `connection`; returns the checkpoint that the bundle ends at.
 
     A bundle to the newest entry ends with this one. One of an earlier period ends with the first checkpoint of the
     present signer that covers it, so that an auditor who kept that one finds it again.
     """
     checkpoints = Checkpoints(ledger)
-    # Perhaps from far away: before anybody waits for us.
+    # The signer is fetched before the lock is taken, because the keyring may be on another host.
     await checkpoints.signer()
-    facts = {"from": span.start, **facts}
+    facts = {"from": entry_range.start, **facts}
     index = await ledger.append(LedgerKind.EVIDENCE_CREATED, facts, actor=actor, connection=connection)
-    # Again, under the lock that the entry has taken: nobody hands the ledger over from here on.
+    # Fetched again under the lock that the entry has taken: nobody hands the ledger over from here on.
     signer = await checkpoints.signer()
-    covering = None if span.end is None else await checkpoints.covering(connection, span.end, signer)
+    covering = None if entry_range.end is None else await checkpoints.covering(connection, entry_range.end, signer)
     return covering or await checkpoints.issue(connection, index + 1, signer)
 
 
 async def request_evidence(
-    ledger: Ledger, span: EntryRange, id_: UUID, name: str, asker: Requester, policy: str
+    ledger: Ledger, entry_range: EntryRange, id_: UUID, name: str, requester: Requester, policy: str
 ) -> tuple[ExportRecord, SignedCheckpoint]:
-    """Put a bundle into the queue of exports, in the transaction that ledgers it; what it ends at comes with it.
+    """Put a bundle into the queue of exports, in the transaction of its entry; returns its checkpoint too.
 
-    `name`: the export's outward id; `policy`: digest of the one in force. Raises ExportBusyError as `add_export` does.
+    `name`: the export's public id; `policy`: digest of the policy in force. Raises ExportBusyError as `add_export`
+    does.
     """
     async with ledger.database.owner.acquire() as connection, connection.transaction():
-        issued = await record_evidence(ledger, span, {"export": name}, actor=asker.key_id, connection=connection)
-        request = {"start": span.start, "size": issued.size}
-        return await add_export(connection, id_, StoredExportKind.EVIDENCE, asker, policy, request), issued
+        issued = await record_evidence(
+            ledger, entry_range, {"export": name}, actor=requester.key_id, connection=connection
+        )
+        request = {"start": entry_range.start, "size": issued.size}
+        return await add_export(connection, id_, StoredExportKind.EVIDENCE, requester, policy, request), issued
 
 
 async def bundle_lines(
     ledger: Ledger, *, start: int = 0, documents: Sequence[EvidenceDocument] = (), actor: str
 ) -> AsyncIterator[bytes]:
-    """The lines of a new bundle with the entries from `start` on; the policies that they name come with it.
+    """The lines of a new bundle with the entries from `start` on, and the policies that they name.
 
     The last entry is EVIDENCE_CREATED, of this bundle. Raises LedgerRangeError when `start` is past the end.
     """
-    span = await span_of(ledger, since_size=start)
+    entry_range = await entry_range_of(ledger, since_size=start)
     async with ledger.database.owner.acquire() as connection, connection.transaction():
-        issued = await record_evidence(ledger, span, {}, actor=actor, connection=connection)
+        issued = await record_evidence(ledger, entry_range, {}, actor=actor, connection=connection)
     async for line in evidence_lines(ledger, start, issued, documents):
         yield line
 
@@ -125,7 +130,7 @@ async def bundle_lines(
 async def evidence_lines(
     ledger: Ledger, start: int, issued: SignedCheckpoint, documents: Sequence[EvidenceDocument] = ()
 ) -> AsyncIterator[bytes]:
-    """The lines of a bundle that is on record. Raises LedgerSignerError when another signer has taken over since."""
+    """The lines of a recorded bundle. Raises LedgerSignerError when another signer has taken over since."""
     signer = await Checkpoints(ledger).signer()
     if str(signer.key) != issued.public_key:
         raise LedgerSignerError("the ledger was handed to another signer meanwhile: ask for the bundle again")

@@ -1,8 +1,8 @@
-"""Signed checkpoints: what the ledger said at a size, in a form that others keep and compare.
+"""Signed checkpoints: the root hash of the ledger at a size, in a form that others keep and compare.
 
-The origin names the ledger: `calledger/<database id>`, and with `/2` and so on behind it where a restored database and
-the mirror had gone different ways. The signer is the keyring's; a SIGNER_ROTATED entry, signed by the old one,
-brings in another, and where the keyring was lost a KEYRING_REPLACED entry, which nobody could sign.
+The origin names the ledger: `calledger/<database id>`, followed by `/2` and so on where a restored database and the
+mirror had diverged. The signer is the keyring's. A SIGNER_ROTATED entry, signed by the old signer, names a new one;
+where the keyring was lost a KEYRING_REPLACED entry does, which nobody could sign.
 """
 
 from datetime import timedelta
@@ -22,7 +22,7 @@ AGE_MAX: Final = timedelta(minutes=5)
 
 
 class Checkpoints:
-    """Signs and remembers checkpoints of one ledger."""
+    """Signs and stores checkpoints of one ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -34,15 +34,15 @@ class Checkpoints:
         return first_origin(self._ledger) if restored is None else str(restored[1].facts["origin"])
 
     async def signer(self) -> Signer:
-        """Who signs now: the keyring's signer, or its successor from the moment that the ledger was handed over to it.
+        """The signer now: the keyring's, or its successor from the moment that the ledger was handed over to it.
 
-        Raises LedgerSignerError when the keyring has not the signer of this ledger.
+        Raises LedgerSignerError when the keyring does not have the signer of this ledger.
         """
         origin, known = await self.origin(), await self.known_key()
         signer = Signer(origin, await self._ledger.keyring.secret("signer"))
         if known in (None, signer.key.public):
             return signer
-        # What we remember may be the one before, and a handover that was cut short leaves the new one where it waits.
+        # The cached signer may be an earlier one, and an interrupted handover leaves the new one as the successor.
         for seed in await self._ledger.keyring.signers():
             signer = Signer(origin, seed)
             if known == signer.key.public:
@@ -50,32 +50,32 @@ class Checkpoints:
         raise LedgerSignerError
 
     async def latest(self) -> SignedCheckpoint | None:
-        """The newest one that was issued."""
+        """The newest checkpoint that was issued; None before the first."""
         async with self._database.reading(None) as connection:
             return _checkpoint(await connection.fetchrow(statements.NEWEST_CHECKPOINT))
 
     async def at(self, size: int) -> SignedCheckpoint | None:
-        """The one of `size` entries, if one was issued."""
+        """The checkpoint of `size` entries; None if none was issued."""
         async with self._database.reading(None) as connection:
             return _checkpoint(await connection.fetchrow(statements.CHECKPOINT, size))
 
     async def near(self, size: int) -> tuple[int | None, int | None]:
-        """The nearest sizes, smaller and larger, that one was issued of."""
+        """The nearest sizes, smaller and larger, of issued checkpoints; None where there is none."""
         async with self._database.reading(None) as connection:
             row = await one_row(connection, statements.NEAR_CHECKPOINTS, size)
         return row["smaller"], row["larger"]
 
     async def sign(self) -> SignedCheckpoint:
-        """The checkpoint of all entries that there are now, issued if it was not yet."""
-        # Perhaps from far away: before anybody waits for us.
+        """The checkpoint of all entries that exist now, issued if it was not yet."""
+        # The signer is fetched before the lock is taken, because the keyring may be on another host.
         await self.signer()
         async with self._database.writer.acquire() as connection, connection.transaction():
-            # Under the ledger's lock, so that it is not handed over meanwhile.
+            # Signed under the ledger's lock, so that the ledger is not handed over meanwhile.
             head = await one_row(connection, statements.HEAD, statements.LEDGER_LOCK)
             return await self.issue(connection, head["size"], await self.signer())
 
     async def sign_if_due(self) -> bool:
-        """Sign when 100 entries, or one for five minutes, have no checkpoint."""
+        """Sign when 100 entries, or one for five minutes, have no checkpoint; whether it was due."""
         async with self._database.reading(None) as connection:
             row = await one_row(connection, statements.UNSIGNED)
         due = row["entries"] >= ENTRIES_MAX or (row["entries"] > 0 and row["age"] >= AGE_MAX)
@@ -84,10 +84,11 @@ class Checkpoints:
         return due
 
     async def rotate_signer(self, successor_seed: bytes, *, actor: str, connection: Connection | None = None) -> int:
-        """Hand the ledger over to another signer, in a transaction on `connection` where one is given: an entry by
-        which the old one names the new, and a checkpoint signed by both. Returns the entry's index.
+        """Hand the ledger over to another signer: an entry by which the old one names the new, and a checkpoint signed
+        by both. Returns the entry's index.
 
-        The keyring must have both (`service.ledger.handover`). A second call with the same successor does nothing.
+        It uses a transaction on `connection` where one is given. The keyring must have both signers
+        (`service.ledger.handover`). A second call with the same successor does nothing.
         """
         if connection is None:
             async with self._database.owner.acquire() as own:
@@ -105,11 +106,11 @@ class Checkpoints:
         return index
 
     async def covering(self, connection: Connection, size: int, signer: Signer) -> SignedCheckpoint | None:
-        """The first that `signer` issued of at least `size` entries."""
+        """The first checkpoint that `signer` issued of at least `size` entries; None without one."""
         return _checkpoint(await connection.fetchrow(statements.COVERING_CHECKPOINT, size, str(signer.key)))
 
     async def issue(self, connection: Connection, size: int, signer: Signer, *others: Signer) -> SignedCheckpoint:
-        """The checkpoint of `size` entries that `connection` sees, issued in its transaction if it was not yet."""
+        """The checkpoint of the first `size` entries, issued in the transaction of `connection` if it was not yet."""
         issued = _checkpoint(await connection.fetchrow(statements.CHECKPOINT, size))
         if issued is not None:
             return issued
@@ -133,6 +134,7 @@ class Checkpoints:
 
 
 def first_origin(ledger: Ledger) -> str:
+    """The origin before any divergence: `calledger/<database id>`."""
     return f"calledger/{ledger.database_id}"
 
 

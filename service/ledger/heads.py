@@ -1,8 +1,8 @@
-"""What the keyring remembers of the ledger: how long it was when it was last signed, and its root hash.
+"""What the keyring notes of the ledger: its length when it was last signed, and its root hash.
 
-The database and its mirror can be taken back together; the keyring lies elsewhere. So a ledger that is shorter than the
-keyring remembers, or that begins otherwise, was cut or rewritten, and nothing is noted over that until an operator says
-that the loss is accepted (`calledger ledger accept-loss`).
+The database and its mirror can be restored to an older state together; the keyring is stored elsewhere. So a ledger
+that is shorter than the keyring noted, or that begins differently, was cut or rewritten, and nothing is noted over that
+until an operator accepts the loss (`calledger ledger accept-loss`).
 """
 
 from typing import Final
@@ -17,7 +17,10 @@ _ROOT_BYTES: Final = 24
 
 
 async def history_problem(ledger: Ledger) -> str | None:
-    """What is missing of the history that the keyring remembers, in words. KeyringUnavailableError when it is away."""
+    """What is missing of the history that the keyring noted, in words; None when nothing is.
+
+    Raises KeyringUnavailableError.
+    """
     noted = await ledger.keyring.head()
     if noted is None:
         return None
@@ -31,7 +34,7 @@ async def history_problem(ledger: Ledger) -> str | None:
 
 
 async def note_newest(ledger: Ledger) -> None:
-    """Have the keyring remember the newest checkpoint, unless it remembers something that the ledger has lost."""
+    """Note the newest checkpoint in the keyring, unless the keyring has noted something that the ledger has lost."""
     issued = await Checkpoints(ledger).latest()
     if issued is None or await history_problem(ledger) is not None:
         return
@@ -43,7 +46,8 @@ async def note_newest(ledger: Ledger) -> None:
 
 
 async def accept_loss(ledger: Ledger, *, reason: str, actor: str) -> int:
-    """Go on from what is left: an entry RESTORED says what the keyring remembers and why it is given up; its index.
+    """Continue with what is left: an entry RESTORED says what the keyring had noted and why it is given up. Returns its
+    index.
 
     LedgerRangeError when nothing is missing.
     """

@@ -1,10 +1,10 @@
-"""The ledger's copy outside the database: files that are only ever appended to.
+"""The ledger's copy outside the database: files to which lines are only appended.
 
-    DATA/ledger/1/entries-000000000000.ndjson     {"index":0,"leaf":"<base64>"}, ten thousand entries a file
-    DATA/ledger/1/checkpoints.ndjson              {"note":"<signed note>","public_key":"<vkey>","size":128, ...}
+- `DATA/ledger/1/entries-000000000000.ndjson`: `{"index":0,"leaf":"<base64>"}`, ten thousand entries per file
+- `DATA/ledger/1/checkpoints.ndjson`: `{"note":"<signed note>","public_key":"<vkey>","size":128, ...}`
 
-The number is the origin's: 2 and so on after a restored database went another way than its mirror. Notes are not
-mirrored: they have to be erasable. A last line that a crash cut short is cut off before the next is written.
+The number is the origin's: 2 and so on after a restored database diverged from its mirror. Notes are not mirrored,
+because they have to be erasable. A last line that a crash cut short is removed before the next is written.
 """
 
 import base64
@@ -36,9 +36,9 @@ class MirroredEntry:
 
 
 class Mirror:
-    """The folder of one origin. Its methods block; several processes may use it at once.
+    """The directory of one origin. Its methods block; several processes may use it at once.
 
-    `missing`: so many entries were in the database, and none here, when it was opened; they were written anew.
+    `missing`: how many entries the database had, and the mirror had not, when it was opened; they were written anew.
     """
 
     def __init__(self, root: Path, number: int) -> None:
@@ -55,13 +55,13 @@ class Mirror:
         line = _last_line(segments[-1])
         if line is None:
             return _first_index(segments[-1])
-        return _entry(line, segments[-1]).index + 1
+        return _parse_entry(line, segments[-1]).index + 1
 
     def checkpoint(self) -> SignedCheckpoint | None:
-        """The newest checkpoint that is mirrored."""
+        """The newest checkpoint that is mirrored; None without one."""
         path = self.folder / _CHECKPOINTS
         line = _last_line(path) if path.exists() else None
-        return None if line is None else _read_checkpoint(line, path)
+        return None if line is None else _parse_checkpoint(line, path)
 
     def entries(self, start: int = 0) -> Iterator[MirroredEntry]:
         """All entries from `start` on. Raises LedgerMirrorError when one is missing or cannot be read."""
@@ -70,7 +70,7 @@ class Mirror:
             if _first_index(path) + SEGMENT_ENTRIES <= start:
                 continue
             for line in _lines(path):
-                entry = _entry(line, path)
+                entry = _parse_entry(line, path)
                 if entry.index < start:
                     continue
                 if entry.index != expected:
@@ -81,11 +81,13 @@ class Mirror:
     def checkpoints(self) -> list[SignedCheckpoint]:
         """All checkpoints, in order."""
         path = self.folder / _CHECKPOINTS
-        return [_read_checkpoint(line, path) for line in _lines(path)] if path.exists() else []
+        return [_parse_checkpoint(line, path) for line in _lines(path)] if path.exists() else []
 
     def write(self, entries: Sequence[MirroredEntry], checkpoints: Sequence[SignedCheckpoint]) -> None:
-        """Append what is not there yet and wait until it is on disk; entries first, for checkpoints speak of them."""
-        with self._alone():
+        """Append what is not mirrored yet and wait until it is on disk; entries first, because checkpoints
+        cover them.
+        """
+        with self._locked():
             size, last = self.size(), self.checkpoint()
             new = [entry for entry in entries if entry.index >= size]
             if new and new[0].index != size:
@@ -102,10 +104,10 @@ class Mirror:
         return sorted(self.folder.glob("entries-*.ndjson"))
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the one lock of the mirror, against other processes and threads."""
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock of the mirror against other processes and threads."""
         try:
-            # Each by itself: the mode holds for the last of a path only.
+            # Two calls, because `mode` applies to the last part of a path only.
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.folder.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -133,9 +135,9 @@ def newest_mirror(root: Path) -> Mirror:
 def _append(path: Path, lines: Iterable[bytes]) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "r+b") as file:
-        whole = _complete_bytes(file)
-        file.truncate(whole)
-        file.seek(whole)
+        complete = _complete_bytes(file)
+        file.truncate(complete)
+        file.seek(complete)
         file.writelines(lines)
         file.flush()
         os.fsync(descriptor)
@@ -147,12 +149,12 @@ def _append(path: Path, lines: Iterable[bytes]) -> None:
 
 
 def _complete_bytes(file: BinaryIO) -> int:
-    """How many bytes there are up to the end of the last whole line."""
+    """The number of bytes up to the end of the last complete line."""
     return _after_newline(file, file.seek(0, os.SEEK_END))
 
 
 def _after_newline(file: BinaryIO, end: int) -> int:
-    """The place after the last newline before byte `end`, searched backwards; 0 when there is none."""
+    """The offset after the last newline before byte `end`, searched backwards; 0 when there is none."""
     while end:
         start = max(0, end - _TAIL_BYTES)
         file.seek(start)
@@ -165,12 +167,12 @@ def _after_newline(file: BinaryIO, end: int) -> int:
 
 def _last_line(path: Path) -> bytes | None:
     with path.open("rb") as file:
-        whole = _complete_bytes(file)
-        if not whole:
+        complete = _complete_bytes(file)
+        if not complete:
             return None
-        start = _after_newline(file, whole - 1)
+        start = _after_newline(file, complete - 1)
         file.seek(start)
-        return file.read(whole - 1 - start)
+        return file.read(complete - 1 - start)
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -184,7 +186,7 @@ def _entry_line(entry: MirroredEntry) -> bytes:
     return canonical({"index": entry.index, "leaf": base64.b64encode(entry.leaf).decode()}) + b"\n"
 
 
-def _entry(line: bytes, path: Path) -> MirroredEntry:
+def _parse_entry(line: bytes, path: Path) -> MirroredEntry:
     try:
         said = read_canonical(line, "a line")
         return MirroredEntry(int(said["index"]), read_base64(said["leaf"], "a leaf"))
@@ -202,7 +204,7 @@ def _checkpoint_line(issued: SignedCheckpoint) -> bytes:
     return canonical(document) + b"\n"
 
 
-def _read_checkpoint(line: bytes, path: Path) -> SignedCheckpoint:
+def _parse_checkpoint(line: bytes, path: Path) -> SignedCheckpoint:
     try:
         said = read_canonical(line, "a line")
         return SignedCheckpoint(

@@ -1,11 +1,12 @@
-"""What is done at start: database and mirror are brought to agree, whichever of them is behind.
+"""Reconciles database and mirror at the start, whichever of them is behind.
 
-mirror empty or behind     the mirror is caught up (a crash between a commit and its mirroring; a new folder)
-database behind            it was restored from a backup: what it lost is replayed from the mirror byte by byte,
-                           and a RESTORED entry says so
-they differ                after a restore the database went on without its mirror. Neither is thrown away: the
-                           database goes on under a new origin, whose first entry, RESTORED, cites the newest
-                           checkpoint of the old one; the old mirror stays as it is
+- The mirror is empty or behind: it is caught up. (There was a crash between a commit and its mirroring, or a new
+  directory.)
+- The database is behind: it was restored from a backup. Its lost entries are replayed from the mirror byte by byte, and
+  a RESTORED entry says so.
+- They differ: after a restore the database went on without its mirror. Neither is discarded: the database continues
+  under a new origin, whose first entry, RESTORED, cites the newest checkpoint of the old one; the old mirror stays as
+  it is.
 """
 
 import asyncio
@@ -41,10 +42,10 @@ _CHUNK: Final = 2000
 
 
 async def reconcile(ledger: Ledger, root: Path) -> Mirror:
-    """Bring the database and the newest mirror under `root` to agree; the mirror that is written from then on.
+    """Reconcile the database with the newest mirror under `root`; returns the mirror to write from then on.
 
-    Call it at start, before anything is appended. Raises LedgerMirrorError when the mirror cannot be read or written,
-    or contradicts its own checkpoint.
+    Call it at the start, before anything is appended. Raises LedgerMirrorError when the mirror cannot be read or
+    written, or contradicts its own checkpoint.
     """
     mirror = newest_mirror(root)
     mirrored = await asyncio.to_thread(mirror.size)
@@ -60,15 +61,15 @@ async def reconcile(ledger: Ledger, root: Path) -> Mirror:
 
 
 async def _was_mirrored(ledger: Ledger) -> bool:
-    """Whether there ever was a mirror: the keyring remembers only what was mirrored before."""
+    """Whether there ever was a mirror: the keyring notes only what was mirrored before."""
     try:
         return await ledger.keyring.head() is not None
-    except CalledgerError:  # a keyring that is away or lost says nothing
+    except CalledgerError:  # unknown while the keyring is unavailable or lost
         return False
 
 
 async def _renew(ledger: Ledger, mirror: Mirror, size: int) -> None:
-    """That the mirror is gone is written down; what the database has is mirrored anew by the caller."""
+    """Record that the mirror is gone; the caller mirrors the database's entries anew."""
     await ledger.append(LedgerKind.MIRROR_RENEWED, {"entries": size}, actor="system")
     mirror.missing = size
     log.error("the mirror of the ledger was gone: it is written anew from the database", entries=size)
@@ -95,13 +96,13 @@ async def _agree(ledger: Ledger, mirror: Mirror, common: int) -> bool:
     issued = await asyncio.to_thread(mirror.checkpoint)
     checked = 0
     if issued is not None and issued.size <= common:
-        # The root of the database at the checkpoint's size stands for all entries before it.
+        # The database's root at the checkpoint's size covers all entries before it.
         checked = issued.size
-        if await ledger.root(checked) != _trusted(issued).root:
+        if await ledger.root(checked) != _read_note(issued).root:
             return False
     elif common:
-        # The mirror is ahead of the database by more than its newest checkpoint: it is read from the start, once.
-        tree = await asyncio.to_thread(_grown, mirror, common)
+        # The mirror's newest checkpoint covers more than the database has: the mirror is read once from its start.
+        tree = await asyncio.to_thread(_tree_of, mirror, common)
         return await ledger.root(common) == tree.root()
     async with ledger.database.reading(None) as connection:
         rows = await connection.fetch(statements.LEAVES, checked, common)
@@ -112,7 +113,7 @@ async def _agree(ledger: Ledger, mirror: Mirror, common: int) -> bool:
     )
 
 
-def _grown(mirror: Mirror, size: int) -> Tree:
+def _tree_of(mirror: Mirror, size: int) -> Tree:
     tree = Tree()
     for entry in islice(mirror.entries(), size):
         tree.append(entry.leaf)
@@ -120,7 +121,7 @@ def _grown(mirror: Mirror, size: int) -> Tree:
 
 
 async def _replay(ledger: Ledger, mirror: Mirror, start: int, end: int) -> None:
-    """Append what the database lost, as it was. The mirror's own checkpoints must hold for it."""
+    """Append the entries that the database lost, unchanged. The mirror's own checkpoints must confirm them."""
     await _check(ledger, mirror)
     async with ledger.database.owner.acquire() as connection, connection.transaction():
         for entry in await asyncio.to_thread(lambda: [*islice(mirror.entries(start), end - start)]):
@@ -154,19 +155,20 @@ async def _replay(ledger: Ledger, mirror: Mirror, start: int, end: int) -> None:
 
 
 async def _check(ledger: Ledger, mirror: Mirror) -> None:
-    """Raise LedgerMirrorError unless the newest checkpoint of the mirror is signed by a signer of this ledger, and its
-    entries give its root."""
+    """Raise LedgerMirrorError unless the newest checkpoint of the mirror is signed by a signer of this ledger and has
+    the root of its entries.
+    """
     issued = await asyncio.to_thread(mirror.checkpoint)
     if issued is None:
         return
-    checkpoint = _trusted(issued)
+    checkpoint = _read_note(issued)
     try:
         own = {Signer(checkpoint.origin, seed).key.public for seed in await ledger.keyring.signers()}
     except KeyringUnavailableError as error:
         log.warning("the ledger's mirror is checked at the next start: its signer is away", reason=str(error))
         return
     try:
-        tree = await asyncio.to_thread(_grown, mirror, issued.size)
+        tree = await asyncio.to_thread(_tree_of, mirror, issued.size)
         signers = await asyncio.to_thread(_signers, mirror)
         keys = own.union(signers) if own.intersection(signers) else own
         signed = any(checkpoint.signed_by(VerifierKey(checkpoint.origin, public)) for public in keys)
@@ -181,7 +183,7 @@ async def _check(ledger: Ledger, mirror: Mirror) -> None:
 
 
 def _signers(mirror: Mirror) -> list[bytes]:
-    """The public keys of signers that the mirror's entries hand the ledger from and to, one after another."""
+    """The public keys of the signers that the mirror's entries hand the ledger over from and to, in order."""
     signers: list[bytes] = []
     for entry in mirror.entries():
         leaf = read_leaf(entry.leaf)
@@ -195,7 +197,7 @@ def _signers(mirror: Mirror) -> list[bytes]:
     return signers
 
 
-def _trusted(issued: SignedCheckpoint) -> evidence.Checkpoint:
+def _read_note(issued: SignedCheckpoint) -> evidence.Checkpoint:
     try:
         return read_checkpoint(issued.note.encode())
     except EvidenceError:
@@ -203,13 +205,13 @@ def _trusted(issued: SignedCheckpoint) -> evidence.Checkpoint:
 
 
 async def _new_origin(ledger: Ledger, root: Path, old: Mirror) -> Mirror:
-    """Go on under another origin, citing the old mirror's newest checkpoint."""
+    """Continue under another origin, citing the old mirror's newest checkpoint."""
     number = old.number + 1
     origin = f"{first_origin(ledger)}/{number}"
     facts: dict[str, object] = {"origin": origin, "old_origin": await Checkpoints(ledger).origin()}
     issued = await asyncio.to_thread(old.checkpoint)
     if issued is not None:
-        cited = _trusted(issued)
+        cited = _read_note(issued)
         facts |= {"old_origin": cited.origin, "old_size": cited.size, "old_root": cited.root.hex()}
     await ledger.append(LedgerKind.RESTORED, facts, actor="system")
     log.error(

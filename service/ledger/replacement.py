@@ -1,7 +1,7 @@
-"""A keyring in the place of one that is lost, in the ledger: the entry that says so, and who signs from then on.
+"""The replacement of a lost keyring in the ledger: the entry that records it, and the signer from then on.
 
-The old signer is lost with its keyring and cannot name the new one. So nothing proves that whoever goes on is its
-owner: the entry says so, and auditors need the new key by the way that the old one came.
+The old signer is lost with its keyring and cannot name the new one. So nothing proves that the new signer is the
+owner's: the entry says so, and auditors need the new key by the same way as the old one.
 """
 
 from uuid import UUID
@@ -17,13 +17,16 @@ from service.storage.connection import Connection
 
 
 async def keyring_in_force(owner: asyncpg.Pool, database_id: UUID) -> tuple[UUID, int | None]:
-    """The id of the keyring that this ledger works with, and the entry that began it; a first one has the ledger's."""
+    """The id of the keyring that this ledger works with, and the entry that began it.
+
+    The first keyring has the ledger's id and no entry.
+    """
     row = await owner.fetchrow(statements.NEWEST_OF_KIND, LedgerKind.KEYRING_REPLACED.value)
     return (database_id, None) if row is None else (UUID(read_leaf(row["leaf"]).facts["keyring"]), row["index"])
 
 
 async def refuse_replaced(owner: asyncpg.Pool, keyring: Keyring, database_id: UUID) -> None:
-    """Raises KeyringReplacedError for a keyring of this ledger that is not the one in force."""
+    """Raise KeyringReplacedError for a keyring of this ledger that is not the one in force."""
     wanted, index = await keyring_in_force(owner, database_id)
     if keyring.id != wanted:
         since = "" if index is None else f" since entry {index} of the ledger"
@@ -36,9 +39,9 @@ async def refuse_replaced(owner: asyncpg.Pool, keyring: Keyring, database_id: UU
 async def record_replacement(
     ledger: Ledger, *, api_keys: int, keys: int, reason: str | None, actor: str, connection: Connection
 ) -> int:
-    """Append the entry by which the keyring of `ledger` takes the place of the lost one, with a checkpoint over it.
+    """Append the entry by which the keyring of `ledger` replaces the lost one, with a checkpoint over it; its index.
 
-    `keys`: how many were lost with it; `api_keys`: how many were revoked, for their pepper was lost too.
+    `keys`: how many were lost with it; `api_keys`: how many were revoked, because their pepper was lost too.
     """
     checkpoints = Checkpoints(ledger)
     origin = await checkpoints.origin()

@@ -5,10 +5,10 @@ from typing import Final
 LEDGER_LOCK: Final = 0x63616C6C_0020
 
 # Waits for the lock, which lasts to the end of the transaction, and then reads: one round trip.
-# Hashes as text: for an array of bytea the driver asks the catalogue on each new connection, which takes 15 ms.
+# The hashes are text, because for an array of bytea the driver reads the catalogue on each new connection.
 HEAD: Final = """
     SELECT entries AS size, moment AS now, ARRAY(
-        SELECT encode(peak, 'hex') FROM unnest(peaks) WITH ORDINALITY AS kept (peak, place) ORDER BY place
+        SELECT encode(peak, 'hex') FROM unnest(peaks) WITH ORDINALITY AS kept (peak, ordinal) ORDER BY ordinal
     ) AS peaks
     FROM calledger_ledger_head($1)
 """
@@ -32,13 +32,13 @@ ADD_REPLAYED: Final = """
 ERASE_NOTES: Final = "DELETE FROM ledger_note WHERE index = ANY ($1) RETURNING index"
 
 NODES: Final = """
-    SELECT substring(entry.hashes FROM wanted.level * 32 + 1 FOR 32) AS hash
-    FROM unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS wanted (index, level, place)
-    JOIN ledger_entry AS entry ON entry.index = wanted.index
-    ORDER BY wanted.place
+    SELECT substring(entry.hashes FROM node.level * 32 + 1 FOR 32) AS hash
+    FROM unnest($1::bigint[], $2::integer[]) WITH ORDINALITY AS node (index, level, ordinal)
+    JOIN ledger_entry AS entry ON entry.index = node.index
+    ORDER BY node.ordinal
 """
 
-# Kinds and moments are those of the leaves: a column beside a leaf can be edited, and no hash would say so.
+# Kinds and times are read from the leaves, because a column next to a leaf can be edited without breaking a hash.
 _SELECTED: Final = """
     WHERE entry.index >= $1 AND entry.index < $2
       AND ($3::text[] IS NULL OR calledger_leaf_kind(entry.leaf) = ANY ($3))
@@ -62,7 +62,7 @@ ROWS: Final = """
     WHERE index >= $1 AND index < $2 ORDER BY index
 """
 
-# Entries of which a column beside the leaf says something else, and entries that have a note or had one.
+# Entries whose columns disagree with their leaf, and entries that have a note or had one.
 OTHER_COLUMNS: Final = """
     SELECT index FROM ledger_entry
     WHERE kind IS DISTINCT FROM calledger_leaf_kind(leaf)
@@ -72,7 +72,7 @@ OTHER_COLUMNS: Final = """
     ORDER BY index LIMIT 5
 """
 
-NOTED: Final = """
+ENTRIES_WITH_NOTES: Final = """
     SELECT entry.index, entry.leaf, note.salt, note.text
     FROM ledger_entry AS entry LEFT JOIN ledger_note AS note ON note.index = entry.index
     WHERE entry.index >= $1
@@ -115,7 +115,7 @@ CHECKPOINTS: Final = """
     SELECT size, issued_at, note, public_key FROM ledger_checkpoint WHERE size > $1 ORDER BY size LIMIT $2
 """
 
-# Whether enough entries, or one for long enough, wait for a checkpoint.
+# How many entries have no checkpoint yet, and the age of the oldest.
 UNSIGNED: Final = """
     SELECT count(*) AS entries, clock_timestamp() - min(recorded_at) AS age FROM ledger_entry
     WHERE index >= coalesce((SELECT max(size) FROM ledger_checkpoint), 0)

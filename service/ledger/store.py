@@ -1,8 +1,8 @@
-"""The ledger: entries appended one by one, in the order of their commits, and proofs of them.
+"""The ledger: entries appended one by one, in the order of their commits, and proofs of them (RFC 6962).
 
-One writer at a time, by an advisory lock that lasts to the end of the transaction, so that the order of indexes is the
-order of commits and no index is ever missing. What is appended is mirrored to files and signed into checkpoints soon
-after (`service.ledger.mirror`, `service.ledger.checkpoints`).
+There is one writer at a time, by an advisory lock that lasts to the end of the transaction, so that the order of
+indexes is the order of commits and no index is ever missing. Entries are mirrored to files and signed into checkpoints
+soon after (`service.ledger.mirror`, `service.ledger.checkpoints`).
 """
 
 import os
@@ -27,12 +27,12 @@ from service.storage.database import Database
 
 INDEX_MAX: Final = 2**62
 _CHUNK: Final = 1000
-_SOME_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_PLACEHOLDER_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry as its leaf says. `note` is None when there was none or it was erased; `salt` goes with it."""
+    """One entry as its leaf says. `note` is None when there was none or it was erased, and `salt` with it."""
 
     index: int
     recorded_at: datetime
@@ -45,12 +45,13 @@ class Entry:
 
     @property
     def leaf_hash(self) -> bytes:
+        """The RFC 6962 hash of the leaf, 32 bytes."""
         return leaf_hash(self.leaf)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which entries: half-open ranges of index and time, and kinds (None: all; empty: none)."""
+    """A selection of entries: half-open ranges of index and time, and kinds (None: all; empty: none)."""
 
     start: int = 0
     end: int = INDEX_MAX
@@ -59,13 +60,14 @@ class Selection:
     recorded_to: datetime | None = None
 
     def parameters(self) -> tuple[object, ...]:
+        """The parameters $1 to $5 of the statements that select entries."""
         kinds = None if self.kinds is None else [kind.value for kind in self.kinds]
         return self.start, self.end, kinds, _bound(self.recorded_from), _bound(self.recorded_to)
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Hashes that lead to `root`, the root hash of the first `size` entries."""
+    """The hashes that lead to `root`, the root hash of the first `size` entries."""
 
     size: int
     root: bytes
@@ -100,11 +102,11 @@ class Ledger:
     ) -> int:
         """Append an entry and return its index.
 
-        With `connection`, in its transaction (READ COMMITTED): the entry is there exactly when what else the
-        transaction did is; other appends wait for its end. Without, the entry is committed on return. `facts` are ids,
-        counts, digests and moments, `actor` a key's id, `system` or `cli`; people's words go into `note`.
+        With `connection`, in its transaction (READ COMMITTED): the entry is committed together with the rest of the
+        transaction, and other appends wait for its end. Without, the entry is committed on return. `facts` are ids,
+        counts, digests and times, `actor` is a key's id, `system` or `cli`; people's words go into `note`.
 
-        Raises EntryError when a fact is more than that.
+        Raises EntryError when a fact is of another type.
         """
         if connection is not None:
             return await self._append(connection, LedgerKind(kind), facts, actor, note)
@@ -119,12 +121,12 @@ class Ledger:
         if note is not None and (not note or len(note) > evidence.NOTE_CHARACTERS_MAX or "\0" in note):
             raise RequestError(f"a note has 1 to {evidence.NOTE_CHARACTERS_MAX} characters")
         if note is not None:
-            # A credential that was typed as a reason would be kept for as long as the ledger.
+            # Without this, a credential that was typed as a reason would be kept for as long as the ledger.
             note = without_secrets(note)[: evidence.NOTE_CHARACTERS_MAX]
         salt = os.urandom(evidence.SALT_BYTES)
         digest = None if note is None else evidence.note_hash(salt, note)
-        # Judged before the lock is taken: a refused entry keeps nobody waiting.
-        leaf_bytes(Leaf(kind, _SOME_TIME, actor, facts, digest))
+        # Checked before the lock is taken, so that a refused entry does not keep others waiting.
+        leaf_bytes(Leaf(kind, _PLACEHOLDER_TIME, actor, facts, digest))
         head = await one_row(connection, statements.HEAD, statements.LEDGER_LOCK)
         index, now = head["size"], head["now"]
         data = leaf_bytes(Leaf(kind, now, actor, facts, digest))
@@ -133,11 +135,11 @@ class Ledger:
         return index
 
     async def size(self) -> int:
-        """How many entries there are."""
+        """The number of entries."""
         return await self._value(statements.SIZE)
 
     async def page(self, selection: Selection, *, first: int) -> list[Entry]:
-        """At most `first` entries of a selection, in ledger order; go on with `start` after the last one's index."""
+        """At most `first` entries of a selection, in order; continue with `start` after the last one's index."""
         async with self.database.reading(None) as connection:
             rows = await connection.fetch(statements.PAGE, *selection.parameters(), first)
         return [_entry(row) for row in rows]
@@ -155,28 +157,28 @@ class Ledger:
             start = found[-1].index + 1
 
     async def count(self, selection: Selection) -> int:
-        """How many entries a selection has."""
+        """The number of entries of a selection."""
         return await self._value(statements.COUNT, *selection.parameters())
 
     async def entry(self, index: int) -> Entry | None:
-        """One entry by its index."""
+        """One entry by its index; None when there is none."""
         if not 0 <= index < INDEX_MAX:
             return None
         found = await self.page(Selection(index, index + 1), first=1)
         return found[0] if found else None
 
     async def newest(self, kind: LedgerKind) -> tuple[int, Leaf] | None:
-        """Index and leaf of the last entry of a kind."""
+        """The index and leaf of the last entry of a kind; None without one."""
         async with self.database.reading(None) as connection:
             row = await connection.fetchrow(statements.NEWEST_OF_KIND, kind.value)
         return None if row is None else (row["index"], evidence.read_leaf(row["leaf"]))
 
     async def root(self, size: int) -> bytes:
-        """Root hash of the first `size` entries. Raises LedgerRangeError when there are not as many."""
+        """The root hash of the first `size` entries, 32 bytes. Raises LedgerRangeError when there are fewer."""
         return (await self._proof(size, []))[0]
 
     async def inclusion_proof(self, index: int, size: int) -> Proof:
-        """That entry `index` is among the first `size`. Raises LedgerRangeError."""
+        """The proof that entry `index` is among the first `size` (RFC 6962, 2.1.1). Raises LedgerRangeError."""
         try:
             parts = evidence.inclusion(index, size)
         except ValueError:
@@ -185,7 +187,10 @@ class Ledger:
         return Proof(size, root, tuple(hashes))
 
     async def consistency_proof(self, first: int, second: int) -> Proof:
-        """That the first `second` entries begin with the first `first`. Raises LedgerRangeError."""
+        """The proof that the first `second` entries begin with the first `first` (RFC 6962, 2.1.2).
+
+        Raises LedgerRangeError.
+        """
         try:
             parts = evidence.consistency(first, second)
         except ValueError:
@@ -208,9 +213,9 @@ class Ledger:
     ) -> ErasedNotes:
         """Erase the free text of entries for good, in the transaction of `connection` if given; their leaves stay.
 
-        An entry NOTES_ERASED says whose, with `facts` besides, and why, as its own `note`: a note that is missing
-        without one was taken away behind our back. `service.retention.erasure.notes` erases what else repeats the
-        words.
+        An entry NOTES_ERASED lists them, with `facts` besides, and says why, as its own `note`: a note that is missing
+        without one was removed behind our back. `service.retention.erasure.notes` erases the copies of the texts
+        elsewhere.
         """
         if connection is None:
             async with self.database.owner.acquire() as own, own.transaction():
@@ -218,8 +223,8 @@ class Ledger:
         erased = sorted(row["index"] for row in await connection.fetch(statements.ERASE_NOTES, list(indexes)))
         if not erased:
             return ErasedNotes((), None)
-        told = {"entries": erased, **(facts or {})}
-        index = await self.append(LedgerKind.NOTES_ERASED, told, actor=actor, note=note, connection=connection)
+        all_facts = {"entries": erased, **(facts or {})}
+        index = await self.append(LedgerKind.NOTES_ERASED, all_facts, actor=actor, note=note, connection=connection)
         return ErasedNotes(tuple(erased), index)
 
     async def _proof(self, size: int, parts: list[Range], *, nodes_only: bool = False) -> tuple[bytes, list[bytes]]:
@@ -238,12 +243,12 @@ async def prove(
 ) -> tuple[bytes, list[bytes]]:
     """The root hash of `size` entries and the hashes of `parts` of them (with `nodes_only`, of all their nodes).
 
-    One statement that reads a row by its key for each node: at most about 4 log2(size) rows.
+    It is one statement that reads a row by its key for each node: at most about 4 log2(size) rows.
     """
     if await connection.fetchval(statements.SIZE) < size:
         raise LedgerRangeError(f"the ledger does not have {size} entries yet")
-    whole = Range(0, size).nodes()
-    nodes = list(dict.fromkeys([*whole, *(node for part in parts for node in part.nodes())]))
+    all_nodes = Range(0, size).nodes()
+    nodes = list(dict.fromkeys([*all_nodes, *(node for part in parts for node in part.nodes())]))
     rows = await connection.fetch(
         statements.NODES, [node.completed_by for node in nodes], [node.level for node in nodes]
     )
@@ -257,7 +262,9 @@ async def prove(
 
 
 def completed(leaf: bytes, index: int, peaks: Sequence[str | None]) -> list[bytes]:
-    """The hashes that are stored with `leaf`, from the peaks of the tree before it, in hexadecimal as HEAD has them."""
+    """The hashes that are stored with `leaf`, from the peaks of the tree before it, in hexadecimal as HEAD returns
+    them.
+    """
     nodes, hashes = evidence.peaks(index), [bytes.fromhex(peak or "") for peak in peaks]
     if len(nodes) != len(hashes) or any(len(peak) != evidence.HASH_BYTES for peak in hashes):
         raise LedgerDamagedError
@@ -266,12 +273,12 @@ def completed(leaf: bytes, index: int, peaks: Sequence[str | None]) -> list[byte
 
 
 def _bound(moment: datetime | None) -> str | None:
-    """A moment as leaves write it, for years of any length: such texts compare as the moments do."""
+    """A time as leaves write it, so that the texts compare as the times do."""
     return moment and moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _entry(row: asyncpg.Record) -> Entry:
-    """An entry as its leaf says. LedgerDamagedError when the leaf is none."""
+    """An entry as its leaf says. LedgerDamagedError when it cannot be read."""
     try:
         leaf = evidence.read_leaf(row["leaf"])
     except evidence.EntryError:

@@ -1,1 +1,1 @@
-"""Everything that a process works with, opened in order and closed in reverse."""
+"""The objects that a process works with, opened in order and closed in reverse."""

@@ -1,4 +1,4 @@
-"""The first start, and the checks of every other: which ledger this is, its keyring, its policy, its first key."""
+"""The first start, and the checks of every later one: the ledger's id, its keyring, its policy, its first key."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from service.storage.schema.installed import has_ledger, install, installation
 
 log = get_logger()
 ADMIN_KEY_FILE = "admin.key"
-STANDBY_FILE = "standby"
+FALLBACK_SECRETS_FILE = "standby"
 
 
 class NoLedgerError(OperatorError):
@@ -31,7 +31,7 @@ class NoLedgerError(OperatorError):
 
 
 def refuse_empty_folder(data: Path) -> None:
-    """Raises NoLedgerError unless the embedded database was made under `data`."""
+    """Raise NoLedgerError unless the embedded database was made under `data`."""
     try:
         owner = Cluster(data).files_owner_uid()
     except PermissionError:
@@ -43,7 +43,7 @@ def refuse_empty_folder(data: Path) -> None:
 
 
 async def refuse_empty_database(url: str) -> None:
-    """Raises NoLedgerError unless the operator's database, which answers, holds a ledger."""
+    """Raise NoLedgerError unless the operator's database, which must answer, has a ledger."""
     if not await has_ledger(url):
         raise NoLedgerError(
             "there is no ledger in the database of CALLEDGER_DATABASE_URL yet: `calledger serve` makes one"
@@ -55,9 +55,10 @@ async def open_installed_keyring(
 ) -> Keyring:
     """The keyring of this ledger, whose database is at `database_url`.
 
-    Keys are minted for an empty database only: new ones would hide that the old ones are lost. A ledger whose keyring
-    is away, lost or foreign is served without it, as long as this host has its fallback secrets; it is opened when it
-    is back. The service does not start with a key-encryption key that is another one, unless it is told to.
+    Keys are made for an empty database only: new ones would hide that the old ones are lost. A ledger whose keyring is
+    unavailable, lost or foreign is served without it, as long as this host has its fallback secrets; the keyring is
+    opened when it is back. The service does not start with a key-encryption key
+    that is another one, unless it is told to.
     """
     installed = await installation()
     if installed is None:
@@ -65,6 +66,7 @@ async def open_installed_keyring(
     database_id = installed.database_id
 
     async def open_now() -> Keyring:
+        """Open the keyring, and check that it is this ledger's."""
         keyring = await open_keyring(settings.keyring_url, settings.kek_url, create=False, apart_from=database_url)
         try:
             await keyring.bind(database_id)
@@ -74,28 +76,32 @@ async def open_installed_keyring(
             raise
         return keyring
 
-    patient = DeferredKeyring(open_now, FallbackSecrets(settings.data / STANDBY_FILE, database_id), database_id)
-    await patient.start(with_wrong_kek=not serving or settings.start_without_kek)
-    return patient
+    fallback = FallbackSecrets(settings.data / FALLBACK_SECRETS_FILE, database_id)
+    deferred = DeferredKeyring(open_now, fallback, database_id)
+    await deferred.start(with_wrong_kek=not serving or settings.start_without_kek)
+    return deferred
 
 
 async def _new_keyring(settings: Settings, database_url: str) -> Keyring:
     if settings.kek is None:
-        # Only ever at the default place: a mistyped path of the operator's must not become a random key.
+        # Only at the default path: a mistyped path of the operator's must not become a random key.
         create_kek_file(settings.default_kek_path)
     keyring = await open_keyring(settings.keyring_url, settings.kek_url, create=True, apart_from=database_url)
     database_id = await _new_database_id(keyring)
     await keyring.bind(database_id)
-    # Last, so that a first start that is cut short begins again.
+    # Recorded last, so that a first start that is interrupted begins again.
     await install(database_id, datetime.now(UTC))
-    FallbackSecrets(settings.data / STANDBY_FILE, database_id).write(
+    FallbackSecrets(settings.data / FALLBACK_SECRETS_FILE, database_id).write(
         {name: await keyring.secret(name) for name in KEPT}
     )
     return keyring
 
 
 async def _new_database_id(keyring: Keyring) -> UUID:
-    """A ledger takes its keyring's id. Keys that are here already were minted for a database that this one is not."""
+    """The keyring's id, which a new ledger takes.
+
+    Raises KeyringForeignError when the keyring has keys, which were made for another database.
+    """
     counts = await keyring.counts()
     if any(count.live or count.destroyed for count in (counts.accounts, *counts.periods.values())):
         raise KeyringForeignError(
@@ -128,11 +134,11 @@ def _read_policy(path: Path) -> Policy:
 
 
 async def ensure_first_key(data: Path, pepper: bytes, ledger: Ledger) -> None:
-    """In a ledger that never had a key, make one of role admin and leave it in `DATA/admin.key`, mode 0600."""
+    """In a ledger that never had a key, make one of role admin and write it to `DATA/admin.key`, mode 0600."""
     if await any_key():
         return
     key = new_key(pepper)
-    # The file first, and on disk: a key that nobody knows would keep the next start from making another.
+    # The file is written first: a stored key that nobody knows would keep the next start from making another.
     keep_admin_key(data, key)
     now = datetime.now(UTC)
     async with added_key(prefix=key.prefix, name="admin", role=Role.ADMIN, mac=key.mac, created_at=now) as connection:
@@ -143,7 +149,7 @@ async def ensure_first_key(data: Path, pepper: bytes, ledger: Ledger) -> None:
 
 
 def keep_admin_key(data: Path, key: NewKey) -> None:
-    """Leave a key in `DATA/admin.key`, in the place of one that may be there."""
+    """Write a key to `DATA/admin.key`, mode 0600, in place of one that may be there."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(data / ADMIN_KEY_FILE, key.text + "\n")
 

@@ -1,12 +1,12 @@
-"""A new keyring in the place of one that is lost: `calledger keyring replace --accept-loss`.
+"""A new keyring in place of a lost one: `calledger keyring replace --accept-loss`.
 
-1. What is left of the lost one is moved aside, and a new one is made in its place. It is nobody's yet.
-2. One transaction writes to the ledger which keys are lost, which API keys ended, and that the new keyring is in force.
-   From this commit on its signer signs.
-3. The new keyring is bound to the database, and this host keeps its fallback secrets.
+1. The remains of the lost one are moved aside, and a new one is made. It is not bound to a database yet.
+2. One transaction writes to the ledger which keys are lost, which API keys were revoked, and that the new keyring is in
+   force. From this commit on its signer signs.
+3. The new keyring is bound to the database, and this host writes its fallback secrets.
 
-Killed before 2, the keyring at that place is not the ledger's, and the command begins again; killed after it, the next
-start does 3.
+After a crash before 2 the keyring is not the ledger's, and the command begins again; after a later crash the next start
+does 3.
 """
 
 from collections.abc import AsyncIterator
@@ -38,10 +38,10 @@ from service.keyring import (
 )
 from service.keyring.deferred import DeferredKeyring
 from service.keyring.fallback_secrets import KEPT, FallbackSecrets
-from service.ledger import KnownKeys, Ledger, LedgerKeeper, LedgerKind, record_replacement, refuse_replaced
+from service.ledger import KnownKeys, Ledger, LedgerKind, LedgerPublisher, record_replacement, refuse_replaced
 from service.runtime.bootstrap import (
     ADMIN_KEY_FILE,
-    STANDBY_FILE,
+    FALLBACK_SECRETS_FILE,
     NoLedgerError,
     keep_admin_key,
     refuse_empty_database,
@@ -81,7 +81,7 @@ async def replace_keyring(settings: Settings, *, reason: str | None) -> Replacem
     """Begin a new keyring for the ledger of `settings`, whose own is lost.
 
     Raises OperatorError when the old one still opens, belongs to another database, or there is no ledger;
-    KeyringUnavailableError when it is only away.
+    KeyringUnavailableError when it only cannot be reached.
     """
     if settings.database_url is None:
         refuse_empty_folder(settings.data)
@@ -104,12 +104,14 @@ async def _replace(settings: Settings, database: Database, reason: str | None) -
         raise NoLedgerError
     database_id = installed.database_id
     await _refuse_usable(settings, database, database_id)
-    standby = FallbackSecrets(settings.data / STANDBY_FILE, database_id)
-    kept = standby.read()
+    fallback = FallbackSecrets(settings.data / FALLBACK_SECRETS_FILE, database_id)
+    kept = fallback.read()
     if settings.kek is None:
         create_kek_file(settings.default_kek_path)
-    # Before anything is changed: what the mirror has of a database that was restored too.
-    await LedgerKeeper.start(Ledger(database, _lost(standby, database_id), database_id), settings.data)
+    # The ledger is completed from its mirror before anything is changed, since the database may be a restored one.
+    await LedgerPublisher.start(
+        Ledger(database, _unopenable_keyring(fallback, database_id), database_id), settings.data
+    )
     keyring, aside = await create_replacement(
         settings.keyring_url,
         settings.kek_url,
@@ -121,11 +123,11 @@ async def _replace(settings: Settings, database: Database, reason: str | None) -
         ledger = Ledger(database, keyring, database_id)
         found = await _record(ledger, settings.data, reason, all_new=not kept)
         await keyring.bind(database_id)
-        standby.write({name: await keyring.secret(name) for name in KEPT})
-        keeper = await LedgerKeeper.start(ledger, settings.data)
-        await keeper.settle()
-        signer = (await keeper.checkpoints.signer()).key
-        for topic in ("keys", "purge"):  # services forget API keys and data keys, and look for the keyring again
+        fallback.write({name: await keyring.secret(name) for name in KEPT})
+        publisher = await LedgerPublisher.start(ledger, settings.data)
+        await publisher.settle()
+        signer = (await publisher.checkpoints.signer()).key
+        for topic in ("keys", "purge"):  # services drop API keys and data keys, and open the keyring again
             await notify(database.owner, topic)
         admin_key = None if kept else settings.data / ADMIN_KEY_FILE
         return Replacement(found.index, keyring.describe(), signer, found.keys, found.api_keys, admin_key, aside)
@@ -134,7 +136,7 @@ async def _replace(settings: Settings, database: Database, reason: str | None) -
 
 
 async def _refuse_usable(settings: Settings, database: Database, database_id: UUID) -> None:
-    """Raises OperatorError unless the keyring is lost: it is not there, does not open, or lacks its secrets."""
+    """Raise OperatorError unless the keyring is lost: it does not exist, does not open, or lacks its secrets."""
     try:
         keyring = await open_keyring(settings.keyring_url, settings.kek_url, create=False, apart_from=database.url)
     except (KeyringMissingError, KeyringDamagedError, KekError):
@@ -155,13 +157,14 @@ async def _refuse_usable(settings: Settings, database: Database, database_id: UU
     raise OperatorError(f"the keyring {keyring.describe()} opens, so nothing is lost, and nothing was replaced")
 
 
-def _lost(standby: FallbackSecrets, database_id: UUID) -> Keyring:
-    """A keyring that never opens."""
+def _unopenable_keyring(fallback: FallbackSecrets, database_id: UUID) -> Keyring:
+    """A keyring that never opens, with the fallback secrets only."""
 
     async def open_now() -> Keyring:
+        """Raise KeyringMissingError."""
         raise KeyringMissingError
 
-    keyring = DeferredKeyring(open_now, standby, database_id)
+    keyring = DeferredKeyring(open_now, fallback, database_id)
     keyring.postpone(KeyringMissingError())
     return keyring
 
@@ -174,7 +177,7 @@ class _Recorded:
 
 
 async def _record(ledger: Ledger, data: Path, reason: str | None, *, all_new: bool) -> _Recorded:
-    """Write down what is lost and what is in force, in one transaction."""
+    """Record what is lost and what is in force, in one transaction."""
     sealed = await sealed_with(ledger.database.owner)
     pepper = await ledger.keyring.secret("pepper")
     known = KnownKeys(ledger)
@@ -199,7 +202,7 @@ async def _record(ledger: Ledger, data: Path, reason: str | None, *, all_new: bo
 async def _transaction(
     ledger: Ledger, data: Path, pepper: bytes | None
 ) -> AsyncIterator[tuple[Connection, NewKey | None]]:
-    """A transaction; with a new pepper, in which a new admin key is made and left in `data`."""
+    """A transaction; with a new pepper also a new admin key in it, which is written to `data`."""
     if pepper is None:
         async with ledger.database.owner.acquire() as connection, connection.transaction():
             yield connection, None
@@ -212,7 +215,7 @@ async def _transaction(
 
 
 async def _reset_api_keys(ledger: Ledger, admin: NewKey, connection: Connection) -> int:
-    """No key from before can be checked any more: each ends, in the ledger too. How many they were."""
+    """Revoke every other API key, in the ledger too, because none can be checked any more; how many."""
     revoked = await revoke_every_key(connection, datetime.now(UTC), but=admin.prefix)
     for prefix in revoked:
         await ledger.append(LedgerKind.API_KEY_REVOKED, {"key": prefix}, actor=_ACTOR, connection=connection)

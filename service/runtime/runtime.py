@@ -1,4 +1,4 @@
-"""Everything that a process of calledger works with, opened in order and closed in reverse."""
+"""The objects that a process of calledger works with, opened in order and closed in reverse."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -11,7 +11,7 @@ from policies import Policy, PolicyError
 from service.access.authenticate import Authenticator
 from service.errors import OperatorError
 from service.keyring import Keyring, KeyringUnavailableError
-from service.ledger import KeyRegister, Ledger, LedgerKeeper, LedgerKind
+from service.ledger import KeyRegister, Ledger, LedgerKind, LedgerPublisher
 from service.logs import get_logger
 from service.retention.context import RetentionContext
 from service.retention.key_minting import KeyMinting
@@ -37,10 +37,10 @@ log = get_logger()
 
 @dataclass(slots=True)
 class Runtime:
-    """`applied` changes when another policy is put in force; the rest stays for the life of the process.
+    """What a process works with. `applied` changes when another policy is put in force; the rest stays.
 
-    `check_policy` raises PolicyError for a policy that what runs here cannot work under. `export_asked` is set when
-    there may be an export to write.
+    `check_policy` raises PolicyError for a policy that this process cannot work under. `export_asked` is set when there
+    may be an export to write.
     """
 
     settings: Settings
@@ -51,7 +51,7 @@ class Runtime:
     partitions: Partitions
     authenticator: Authenticator
     ledger: Ledger
-    keeper: LedgerKeeper
+    publisher: LedgerPublisher
     check_policy: Callable[[Policy], None] = field(default=lambda _: None)
     export_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -70,9 +70,9 @@ class Runtime:
         )
 
     async def reload_policy(self) -> None:
-        """Take up the policy that is in force now, whole or not at all: one that cannot be used leaves the one before.
+        """Take up the policy that is in force now. If it cannot be used, the one before stays in force here.
 
-        What it does to new accounts and to reads holds from the next request on.
+        New accounts and reads obey it from the next request on.
         """
         try:
             applied = await applied_policy() or self.applied
@@ -93,7 +93,7 @@ class Runtime:
         log.info("a policy was taken up", version=applied.version, digest=applied.digest)
 
     async def ledgered_policy(self) -> Mapping[str, Any] | None:
-        """What the ledger says of the policy that was applied last; None when it says nothing."""
+        """The facts of the ledger's newest POLICY_APPLIED entry; None without one."""
         newest = await self.ledger.newest(LedgerKind.POLICY_APPLIED)
         return None if newest is None else newest[1].facts
 
@@ -103,7 +103,7 @@ async def open_runtime(settings: Settings, *, serving: bool = False, existing: b
     """Find or start the database, bring it to the newest schema, and open what works on it.
 
     The service (`serving`) runs the embedded database itself; a command shares the one that runs already. A command
-    that only reads wants an `existing` ledger: a mistyped path must not become an empty one.
+    that only reads needs an `existing` ledger, because a mistyped path must not become an empty one.
 
     Raises OperatorError when the installation cannot work as it is set up, or there is none and `existing`.
     """
@@ -120,12 +120,12 @@ async def open_runtime(settings: Settings, *, serving: bool = False, existing: b
             runtime = await _assemble(settings, database, serving=serving)
             try:
                 if serving:
-                    # A command still works: one of them puts the right policy in force.
+                    # Only the service refuses: a command must be able to put the right policy in force.
                     refuse_unledgered(runtime.applied, await runtime.ledgered_policy())
                 yield runtime
                 if not serving:
-                    # What a command did is mirrored before it ends: perhaps no service runs that would do it.
-                    await runtime.keeper.settle()
+                    # The entries of a command are mirrored before it ends, because no service may be running.
+                    await runtime.publisher.settle()
             finally:
                 await runtime.keyring.close()
         finally:
@@ -138,23 +138,23 @@ async def _assemble(settings: Settings, database: Database, *, serving: bool) ->
         installed = await installation()
         assert installed is not None, "an opened keyring is bound to a ledger"
         ledger = Ledger(database, keyring, installed.database_id)
-        keeper = await LedgerKeeper.start(ledger, settings.data)
+        publisher = await LedgerPublisher.start(ledger, settings.data)
         applied = await policy_in_force(settings, database.owner, ledger)
         keyring.before_minting(KeyMinting(ledger).before)
-        await _bury_again(database, keyring, ledger)
+        await _destroy_again(database, keyring, ledger)
         pepper = await keyring.secret("pepper")
         await ensure_first_key(settings.data, pepper, ledger)
     accounts = Accounts(applied.policy.tiers[applied.policy.default_tier].number)
     await accounts.refresh()
     authenticator = Authenticator(pepper, KeyRegister(ledger))
     partitions = Partitions(database.owner)
-    return Runtime(settings, database, accounts, applied, keyring, partitions, authenticator, ledger, keeper)
+    return Runtime(settings, database, accounts, applied, keyring, partitions, authenticator, ledger, publisher)
 
 
-async def _bury_again(database: Database, keyring: Keyring, ledger: Ledger) -> None:
-    """Before anything is served: what an older keyring brought back is destroyed again."""
+async def _destroy_again(database: Database, keyring: Keyring, ledger: Ledger) -> None:
+    """Destroy again what an older keyring brought back, before anything is served."""
     try:
         await replay_tombstones(database.owner, keyring, ledger)
     except KeyringUnavailableError as error:
-        # Nothing opens without it, and maintenance replays in every round.
+        # No key can be used without the keyring, and maintenance replays tombstones in every round.
         log.warning("tombstones are replayed when the keyring is back", reason=str(error))

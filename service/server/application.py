@@ -1,4 +1,4 @@
-"""The HTTP application: what is mounted where."""
+"""The HTTP application: which handler is mounted at which path."""
 
 import os
 from typing import Any
@@ -13,7 +13,7 @@ from service.api.execution.limits import BODY_BYTES_MAX
 from service.keyring.watch import reason_unusable
 from service.logs import get_logger
 from service.runtime.runtime import Runtime
-from service.server.middleware import Front, Handler, error_answer
+from service.server.middleware import Handler, Middleware, error_answer
 from service.shared import METRICS
 from service.storage.readiness import Readiness
 
@@ -22,7 +22,7 @@ log = get_logger()
 
 def build_app(runtime: Runtime) -> web.Application:
     """The application of one process. It takes the runtime as open, and does not close it."""
-    # Each way in has a bound of its own: that of reports, which may be set, is none of the others'.
+    # Each endpoint has a limit of its own: that of reports, which can be set, must not apply to the others.
     app = web.Application(client_max_size=max(runtime.settings.max_body_bytes, BODY_BYTES_MAX))
     ingest.setup(app, runtime)
     api.setup(app, runtime)
@@ -36,13 +36,14 @@ def build_app(runtime: Runtime) -> web.Application:
 
 
 class _Connection(RequestHandler):
-    """One connection. What cannot be read as HTTP is refused in our words: aiohttp's quote what was sent."""
+    """One connection. A request that is not HTTP is refused in our words, because aiohttp's quote it."""
 
     __slots__ = ()
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
+        """Answer an error of the parser without repeating what was sent."""
         return super().handle_error(request, status, exc, "the request cannot be read" if message else None)
 
 
@@ -52,19 +53,19 @@ class _Server(web.Server):
 
 
 class Runner(web.AppRunner):
-    """Runs an application behind a front, and behind connections that repeat nothing."""
+    """Runs an application behind our middleware, and behind connections that repeat nothing."""
 
-    __slots__ = ("_front",)
+    __slots__ = ("_middleware",)
 
-    def __init__(self, app: web.Application, front: Front, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
+    def __init__(self, app: web.Application, middleware: Middleware, **options: Any) -> None:  # noqa: ANN401 - aiohttp's
         super().__init__(app, **options)
-        self._front = front
+        self._middleware = middleware
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         # aiohttp has no parameter for the class of its connections: the server is made once more, as one of ours.
         return _Server(
-            self._front.before(made.request_handler),
+            self._middleware.wrap(made.request_handler),
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
             loop=made._loop,
@@ -73,7 +74,7 @@ class Runner(web.AppRunner):
 
 
 async def _healthz(_: web.Request) -> web.Response:
-    """The process answers."""
+    """Answer that the process runs."""
     return web.json_response({"status": "ok"})
 
 
@@ -82,7 +83,7 @@ def _readyz(runtime: Runtime) -> Handler:
     readiness = Readiness(runtime.database.owner, data)
 
     async def ready(_: web.Request) -> web.Response:
-        """The database answers and can be written; without the keyring calls are stored, and no details of errors."""
+        """Answer whether the database can be written; without the keyring calls are stored, but no error details."""
         missing = await readiness.missing()
         if missing is not None:
             return web.json_response({"status": missing}, status=503)
@@ -95,11 +96,11 @@ def _readyz(runtime: Runtime) -> Handler:
 
 def _checkpoint(runtime: Runtime) -> Handler:
     async def checkpoint(_: web.Request) -> web.Response:
-        """The newest signed checkpoint, for witnesses: it says how many entries there are, and their root hash.
+        """Answer with the newest signed checkpoint, for witnesses: the number of entries and their root hash.
 
-        Nothing is signed for whoever asks: that would be work on demand for everybody.
+        Nothing is signed on request, because anybody may send one.
         """
-        issued = await runtime.keeper.checkpoints.latest()
+        issued = await runtime.publisher.checkpoints.latest()
         if issued is None:
             return error_answer(404, "not_found", "no checkpoint was signed yet")
         return web.Response(text=issued.note, headers={"Cache-Control": "no-cache"})
@@ -108,7 +109,7 @@ def _checkpoint(runtime: Runtime) -> Handler:
 
 
 async def _metrics(_: web.Request) -> web.Response:
-    """Prometheus text format, of all processes that answer together; no label carries a client's text."""
+    """Answer with metrics in Prometheus' text format, of all worker processes; no label has a client's text."""
     registry = REGISTRY
     if METRICS in os.environ:
         registry = CollectorRegistry()

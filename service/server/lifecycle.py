@@ -1,4 +1,4 @@
-"""Answering on a port: the HTTP application on its listener, and what a process has to hear of meanwhile."""
+"""Accepting requests: the HTTP application on its socket, and the work of a process besides."""
 
 import socket
 from collections.abc import AsyncIterator, Coroutine
@@ -13,7 +13,7 @@ from service.keyring.watch import reason_unusable
 from service.logs import write_requests
 from service.runtime.runtime import Runtime
 from service.server.application import Runner, build_app
-from service.server.middleware import Front
+from service.server.middleware import Middleware
 from service.server.sockets import cannot_listen
 from service.storage.notices import listen_for_ever
 from service.tasks import background
@@ -22,35 +22,39 @@ _CUT_OFF_SECONDS = 1.0
 
 
 @asynccontextmanager
-async def answering(runtime: Runtime, listener: socket.socket) -> AsyncIterator[None]:
-    """Accept requests on `listener`; on the way out finish those under way, then what the writer holds."""
+async def accepting_requests(runtime: Runtime, listener: socket.socket) -> AsyncIterator[None]:
+    """Accept requests on `listener` during the block; at its end finish those under way, then the writer's queue."""
     app = build_app(runtime)
-    front = Front(app, {"/graphql": app[GRAPHQL]})
-    # Bodies arrive as they were sent: ingest decodes gzip itself, within its bounds.
+    middleware = Middleware(app, {"/graphql": app[GRAPHQL]})
+    # Bodies are not decompressed here: ingest decodes gzip itself, within its limits.
     runner = Runner(
-        app, front, access_log=None, shutdown_timeout=_CUT_OFF_SECONDS, handle_signals=False, auto_decompress=False
+        app, middleware, access_log=None, shutdown_timeout=_CUT_OFF_SECONDS, handle_signals=False, auto_decompress=False
     )
     await runner.setup()
-    async with background(_attention(runtime)):
+    async with background(_background_work(runtime)):
         try:
-            # Inside, so that a port that somebody took meanwhile leaves nothing running.
+            # Inside of `try`, so that nothing is left running if the port was taken meanwhile.
             site = await _start(runner, listener)
             yield
             await site.stop()
-            await front.end()
+            await middleware.end()
         finally:
             await runner.cleanup()
             await close_writer(app)
             write_requests()
 
 
-def _attention(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
+def _background_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
+    """The loops of a process that answers: it reacts to notices, and records uses of keys."""
+
     async def forget_keys() -> None:
+        """Check API keys anew."""
         runtime.authenticator.forget()
 
     async def forget_data_keys() -> None:
+        """Drop data keys from memory, and check whether another keyring is in place by now."""
         runtime.keyring.forget()
-        await reason_unusable(runtime.keyring)  # another may lie in its place by now
+        await reason_unusable(runtime.keyring)  # another keyring may be in its place by now
 
     reactions = {
         "keys": forget_keys,

@@ -1,4 +1,4 @@
-"""The port of the service: a socket that is bound before anything is started, and listens when all is ready."""
+"""The port of the service: a socket that is bound first, and listens when everything is ready."""
 
 import errno
 import socket
@@ -10,12 +10,16 @@ from service.settings import Settings
 def listen(settings: Settings, *, shared: bool) -> socket.socket:
     """A socket that is bound and does not listen yet: until it does, connections are refused."""
     if shared and settings.port:
-        # Sharing is for our own processes: bind alone first, which fails while another service has the port.
-        bound(settings, shared=False).close()
-    return bound(settings, shared=shared)
+        # Only our own processes may share the port: bind alone first, which fails while another service has it.
+        bind(settings, shared=False).close()
+    return bind(settings, shared=shared)
 
 
-def bound(settings: Settings, *, shared: bool) -> socket.socket:
+def bind(settings: Settings, *, shared: bool) -> socket.socket:
+    """A socket bound to the host and port of the settings. `shared`: other processes may bind it too (SO_REUSEPORT).
+
+    Raises OperatorError when it cannot be bound.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -30,6 +34,7 @@ def bound(settings: Settings, *, shared: bool) -> socket.socket:
 
 
 def cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> OperatorError:
+    """The error for a port that cannot be used, with advice."""
     if isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES):
         advice = "choose another --port; 0 takes a free one"
     else:
@@ -39,5 +44,5 @@ def cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> Operat
 
 
 def address_host(host: str) -> str:
-    """`host` as an address has it."""
+    """`host` as an address has it: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host

@@ -1,4 +1,4 @@
-"""`calledger serve`: one process that keeps house, and as many as wanted that answer on one port."""
+"""`calledger serve`: one process that maintains the ledger, and as many as configured that answer on one port."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 from service.errors import ServiceError
-from service.gc_tuning import collector_resting
+from service.gc_tuning import collection_paused
 from service.keyring import KeyGoneError, KeyringUnavailableError
 from service.keyring.watch import watch_for_ever
 from service.ledger import LedgerKind
@@ -21,7 +21,7 @@ from service.retention.audit.start_check import log_differences
 from service.retention.maintenance import maintain_for_ever
 from service.retention.rollups.compaction import Compaction
 from service.runtime.runtime import Runtime, open_runtime
-from service.server.sockets import address_host, bound, listen
+from service.server.sockets import address_host, bind, listen
 from service.settings import Settings
 from service.shared import shared_memory
 from service.storage.control.policies import refuse_unledgered
@@ -30,24 +30,24 @@ from service.storage.partitions import Need
 from service.tasks import background
 
 log = get_logger()
-# Twice what a worker itself takes for the requests that are under way.
-_WORKER_PATIENCE_SECONDS = 40.0
+# Twice the time that a worker itself allows for the requests under way.
+_WORKER_STOP_SECONDS = 40.0
 _WORKER_READY = "ready"
 
 Announce = Callable[[str], None]
-Answering = Callable[[Runtime, socket.socket], AbstractAsyncContextManager[None]]
+AcceptRequests = Callable[[Runtime, socket.socket], AbstractAsyncContextManager[None]]
 
 
 async def serve(settings: Settings, announce: Announce, prepare: Callable[[Runtime], Awaitable[None]] | None) -> None:
-    """Serve until SIGINT or SIGTERM. `announce` gets the ready line once requests are accepted.
+    """Serve until SIGINT or SIGTERM. `announce` is called with the ready line once requests are accepted.
 
     `prepare` runs with the open runtime before anything is served.
     """
     stop = _stop_signal()
-    # Before anything else: a port that is taken is found out before a database is started and keys are printed.
+    # First, so that a port in use is reported before a database is started and keys are printed.
     listener = listen(settings, shared=settings.workers > 1)
     with contextlib.closing(listener):
-        loading = _load_answering() if settings.workers == 1 else None
+        loading = _load_application() if settings.workers == 1 else None
         async with open_runtime(settings, serving=True) as runtime:
             if prepare is not None:
                 await prepare(runtime)
@@ -57,13 +57,14 @@ async def serve(settings: Settings, announce: Announce, prepare: Callable[[Runti
             await _serve_until(stop, settings, runtime, listener, loading, announce)
 
 
-def _load_answering() -> "asyncio.Task[Answering]":
-    """The half of our modules that answers, loaded by a thread while the database is started and examined."""
+def _load_application() -> "asyncio.Task[AcceptRequests]":
+    """Load the modules that answer requests, in a thread while the database is started."""
 
-    def load() -> Answering:
-        with collector_resting():
-            from service.server.lifecycle import answering
-        return answering
+    def load() -> AcceptRequests:
+        """Import the application."""
+        with collection_paused():
+            from service.server.lifecycle import accepting_requests
+        return accepting_requests
 
     return asyncio.create_task(asyncio.to_thread(load))
 
@@ -74,14 +75,14 @@ async def _begin(runtime: Runtime) -> None:
     refuse_unledgered(runtime.applied, newest and newest[1].facts)
     facts: dict[str, object] = {"policy": runtime.applied.digest, "version": version("calledger"), "signer": None}
     try:
-        facts["signer"] = str((await runtime.keeper.checkpoints.signer()).key)
+        facts["signer"] = str((await runtime.publisher.checkpoints.signer()).key)
     except (KeyringUnavailableError, KeyGoneError) as error:
-        # All but sealed fields is served without it; the next round that has it signs what is written meanwhile.
+        # Everything but sealed fields is served without it; entries are signed in the first round that has it again.
         log.warning("the ledger is signed when the keyring is back", reason=str(error))
     await runtime.ledger.append(LedgerKind.STARTED, facts, actor="system")
     if facts["signer"] is not None:
-        await runtime.keeper.checkpoints.sign()
-    await runtime.keeper.settle()
+        await runtime.publisher.checkpoints.sign()
+    await runtime.publisher.settle()
 
 
 async def _serve_until(
@@ -89,11 +90,11 @@ async def _serve_until(
     settings: Settings,
     runtime: Runtime,
     listener: socket.socket,
-    loading: "asyncio.Task[Answering] | None",
+    loading: "asyncio.Task[AcceptRequests] | None",
     announce: Announce,
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(background(_housekeeping(runtime)))
+        await stack.enter_async_context(background(_maintenance_work(runtime)))
         if loading is not None:
             await stack.enter_async_context((await loading)(runtime, listener))
         else:
@@ -104,38 +105,44 @@ async def _serve_until(
 
 
 async def work(settings: Settings, url: str, announce: Announce) -> None:
-    """One of several processes on the port of `settings`: answers, leaves the house to its parent, ends with it."""
+    """One of several processes on the port of `settings`: it answers, leaves maintenance to its parent, and ends with
+    it.
+    """
     stop = _stop_signal()
-    # The parent holds the other end and never writes: the end of the pipe is the end of the parent, kill -9 included.
+    # The parent has the other end and never writes: the pipe ends when the parent does, even by kill -9.
     asyncio.get_running_loop().add_reader(sys.stdin, stop.set)
-    loading = _load_answering()
+    loading = _load_application()
     async with (
         open_runtime(settings.model_copy(update={"database_url": url})) as runtime,
-        (await loading)(runtime, bound(settings, shared=True)),
+        (await loading)(runtime, bind(settings, shared=True)),
     ):
         announce(_WORKER_READY)
         await stop.wait()
 
 
-def _housekeeping(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
+def _maintenance_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
+    """The loops of the process that maintains the ledger."""
+
     async def ensure(needs: Iterable[Need]) -> None:
+        """Make the partitions that deltas need, under the policy in force."""
         await runtime.partitions.ensure(runtime.applied.policy, needs)
 
     wake = asyncio.Event()
 
     async def wake_up() -> None:
+        """Start a round of maintenance."""
         wake.set()
 
     reactions = {
         "policy": runtime.reload_policy,
         "accounts": runtime.accounts.refresh,
         "purge": wake_up,
-        "ledger": runtime.keeper.settle,
+        "ledger": runtime.publisher.settle,
     }
     return [
         maintain_for_ever(runtime.retention, wake=wake),
         Compaction(runtime.database.owner, ensure=ensure).compact_for_ever(),
-        runtime.keeper.keep_for_ever(),
+        runtime.publisher.publish_for_ever(),
         listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.on_notice}),
         log_differences(runtime.retention),
         watch_for_ever(runtime.keyring),
@@ -152,9 +159,9 @@ def _stop_signal() -> asyncio.Event:
 
 @asynccontextmanager
 async def _workers(settings: Settings, url: str, listener: socket.socket, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Start the processes that answer. The parent's socket is bound but does not listen: it only keeps the port.
+    """Start the processes that answer. The parent's socket is bound but does not listen: it only reserves the port.
 
-    A worker that ends by itself takes the service down, with ServiceError: whoever supervises us starts it whole again.
+    A worker that ends by itself ends the service with ServiceError, so that the operator's supervisor starts it again.
     """
     with shared_memory(settings.workers) as (memory, environments):
         processes = await _start_workers(settings, url, listener.getsockname()[1], memory, environments)
@@ -164,7 +171,7 @@ async def _workers(settings: Settings, url: str, listener: socket.socket, stop: 
 
 @asynccontextmanager
 async def _watched(processes: Sequence[asyncio.subprocess.Process], stop: asyncio.Event) -> AsyncIterator[None]:
-    """Until the end of the block all of them answer; `stop` is set when one ends. They are ended with the block."""
+    """Watch the workers during the block; `stop` is set when one ends. They are stopped at its end."""
     watchers = [asyncio.create_task(_stop_when_ended(process, stop)) for process in processes]
     try:
         for process in processes:
@@ -183,7 +190,7 @@ async def _watched(processes: Sequence[asyncio.subprocess.Process], stop: asynci
 async def _start_workers(
     settings: Settings, url: str, port: int, memory: int, environments: Iterable[Mapping[str, str]]
 ) -> list[asyncio.subprocess.Process]:
-    """A process for each of `environments`; `memory`: the open file of what they share."""
+    """Start a process for each of `environments`; `memory`: the open file of their shared memory."""
     environment = os.environ | {
         "CALLEDGER_WORKER_URL": url,
         "CALLEDGER_DATA": str(settings.data),
@@ -208,7 +215,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
     try:
-        async with asyncio.timeout(_WORKER_PATIENCE_SECONDS):
+        async with asyncio.timeout(_WORKER_STOP_SECONDS):
             await process.wait()
     except TimeoutError:
         log.error("a worker process did not end and is killed")

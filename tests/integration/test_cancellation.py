@@ -68,7 +68,7 @@ LOOPS: dict[str, Work] = {
     "maintenance": lambda runtime: maintain_for_ever(runtime.retention, every_s=SHORT_S),
     "maintenance that is woken": _woken,
     "folding of usage": lambda runtime: Compaction(runtime.database.owner).compact_for_ever(SHORT_S),
-    "the ledger's mirror": lambda runtime: runtime.keeper.keep_for_ever(),
+    "the ledger's mirror": lambda runtime: runtime.publisher.publish_for_ever(),
     "exports": _exports,
     "notices": _listening,
     "the keyring's notices": _hearing,

@@ -132,7 +132,7 @@ async def test_a_period_ends_with_the_checkpoint_that_was_signed_after_it(served
     moments = []
     for _ in range(4):
         await fill(served, 2)
-        await served.runtime.keeper.checkpoints.sign()
+        await served.runtime.publisher.checkpoints.sign()
         await asyncio.sleep(0.002)  # entries are told apart by the millisecond
         moments.append(await served.runtime.database.owner.fetchval("SELECT clock_timestamp()"))
         await asyncio.sleep(0.002)

@@ -14,7 +14,7 @@ from aiohttp import ClientSession, web
 
 from service.logs import configure_logs, write_requests
 from service.server.application import Runner
-from service.server.middleware import Front, Handler
+from service.server.middleware import Handler, Middleware
 
 PATHS = ("/straight", "/dispatched")
 SECRET = "sk-proj-a-secret-that-an-error-quotes"
@@ -37,7 +37,7 @@ async def handler(request: web.Request) -> web.Response:
 class House:
     """A front before an application that mounts the same handler twice."""
 
-    def __init__(self, front: Front, url: str, session: ClientSession, stream: io.StringIO) -> None:
+    def __init__(self, front: Middleware, url: str, session: ClientSession, stream: io.StringIO) -> None:
         self.front = front
         self.url = url
         self.session = session
@@ -63,7 +63,7 @@ async def house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     app = web.Application()
     for path in PATHS:
         app.router.add_route("POST", path, handler)
-    front = Front(app, {PATHS[0]: handler})
+    front = Middleware(app, {PATHS[0]: handler})
     runner = Runner(app, front, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -150,7 +150,7 @@ async def test_middlewares_see_every_request() -> None:
     app = web.Application(middlewares=[middleware])
     for path in PATHS:
         app.router.add_route("POST", path, handler)
-    runner = Runner(app, Front(app, {PATHS[0]: handler}), access_log=None)
+    runner = Runner(app, Middleware(app, {PATHS[0]: handler}), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with ClientSession() as session:

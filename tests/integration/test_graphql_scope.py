@@ -135,8 +135,8 @@ async def test_a_pseudonym_is_of_one_account(two: Two) -> None:
 
 async def test_the_database_holds_when_the_query_forgets(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the scope left out of the statement by mistake, row-level security still shows own rows only."""
-    monkeypatch.setattr(scan_ranges, "accounts_asked", lambda *_: None)
-    monkeypatch.setattr("service.query.scan.ranges.accounts_asked", lambda *_: None)
+    monkeypatch.setattr(scan_ranges, "matching_account_ids", lambda *_: None)
+    monkeypatch.setattr("service.query.scan.ranges.matching_account_ids", lambda *_: None)
 
     page = await two.shelf.reader.page(two.scope, CALLS, PageRequest(), PageSelection(selection={"account": {}}))
 

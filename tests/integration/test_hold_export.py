@@ -15,7 +15,7 @@ from policies.policy.model import DataClass
 from service.access.authenticate import Authenticator
 from service.commands.evidence.ledger import write_lines
 from service.export import held_rows
-from service.ledger import LedgerKeeper, LedgerKind
+from service.ledger import LedgerKind, LedgerPublisher
 from service.retention.errors import HoldError
 from service.retention.holds.holds import StoredHold, get_hold, lift_hold
 from service.runtime.runtime import Runtime
@@ -39,7 +39,7 @@ async def exported(
     runtime = Runtime(
         Settings(data=folder), retention.database, retention.accounts, steward.ingest.applied, retention.keyring,
         retention.partitions,
-        Authenticator(b""), steward.ledger, await LedgerKeeper.start(steward.ledger, folder),
+        Authenticator(b""), steward.ledger, await LedgerPublisher.start(steward.ledger, folder),
     )  # fmt: skip
     async with (
         retention.owner.acquire() as connection,

@@ -232,7 +232,7 @@ async def test_completions_survive_kills(ingest: Ingest) -> None:
         rows = body(calls[number] | {"amount": "0.000000000001"})
         while True:
             with suppress(ServiceError):
-                [verdict] = await writer.submit(read_native(rows), as_read, ANYONE, source="native", patient=True)
+                [verdict] = await writer.submit(read_native(rows), as_read, ANYONE, source="native", wait_for_room=True)
                 return verdict.status
 
     killer = asyncio.create_task(kill())

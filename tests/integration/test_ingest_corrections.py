@@ -339,7 +339,7 @@ async def test_writers_together_never_take_back_more_than_was_billed(billing: Bi
         while True:
             with suppress(ServiceError):
                 [verdict] = await writers[number % 2].submit(
-                    read_native(row), as_read, ANYONE, source="native", patient=True
+                    read_native(row), as_read, ANYONE, source="native", wait_for_room=True
                 )
                 return verdict.status
 

@@ -9,7 +9,7 @@ import pytest
 from ledgers import DATABASE_ID, forget, new_keyring, open_ledger
 
 from policies.evidence import LedgerKind, Signer, read_checkpoint, read_leaf
-from service.ledger import Checkpoints, Ledger, LedgerKeeper, LedgerMirrorError, Selection, reconcile
+from service.ledger import Checkpoints, Ledger, LedgerMirrorError, LedgerPublisher, Selection, reconcile
 from service.ledger import mirror as mirrors
 from service.ledger.mirror import Mirror, MirroredEntry
 
@@ -261,10 +261,10 @@ async def test_an_entry_of_many_keys_is_mirrored_too(ledger: Ledger, tmp_path: P
 
 
 async def test_two_processes_mirror_each_entry_once(ledger: Ledger, tmp_path: Path) -> None:
-    """A second keeper of the same mirror finds what the first wrote; a gap is refused."""
+    """A second publisher of the same mirror finds what the first wrote; a gap is refused."""
     await fill(ledger, 3)
-    first = await LedgerKeeper.start(ledger, tmp_path)
-    second = await LedgerKeeper.start(ledger, tmp_path)
+    first = await LedgerPublisher.start(ledger, tmp_path)
+    second = await LedgerPublisher.start(ledger, tmp_path)
     await fill(ledger, 2)
     await first.settle()
     await second.settle()
@@ -280,13 +280,13 @@ async def test_a_mirror_that_cannot_be_written_stops_the_start_and_not_the_work(
     (tmp_path / "ledger").write_text("a file where a folder should be")
     await fill(ledger, 1)
     with pytest.raises(LedgerMirrorError, match="cannot be written"):
-        await LedgerKeeper.start(ledger, tmp_path)
+        await LedgerPublisher.start(ledger, tmp_path)
     (tmp_path / "ledger").unlink()
-    keeper = await LedgerKeeper.start(ledger, tmp_path)
+    publisher = await LedgerPublisher.start(ledger, tmp_path)
     (tmp_path / "ledger").rename(tmp_path / "away")
     (tmp_path / "ledger").write_text("again")
     await fill(ledger, 1)
-    await keeper.settle()
+    await publisher.settle()
 
     assert await ledger.size() == 2
 

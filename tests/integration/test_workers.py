@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from running import RunningService
 
-from service.shared import Shared, shared_memory
+from service.shared import SharedMemory, shared_memory
 
 WORKERS = 2
 BUDGET = 3_000
@@ -63,19 +63,19 @@ def test_metrics_do_not_jump(service: RunningService) -> None:
 def test_a_level_is_the_same_for_all() -> None:
     """Two views of one memory see one level; what is given back comes back; a debt ends where a minute restores it."""
     with shared_memory(2) as (_, environments):
-        one, other = (Shared.inherited(environment).level("key", 600) for environment in environments)
+        one, other = (SharedMemory.inherited(environment).budget("key", 600) for environment in environments)
         assert one.change(500, 500)[1]
         assert not other.change(200, 200)[1]
         assert other.change(-500)[0] == pytest.approx(600, abs=1)
         assert one.change(5_000)[0] == -600
-        assert Shared.inherited(environments[1]).level("another", 600).change(600, 600)[1]
+        assert SharedMemory.inherited(environments[1]).budget("another", 600).change(600, 600)[1]
 
 
 def test_many_keys_share_the_memory() -> None:
     """Keys beyond the room take that of who has asked for nothing for longest, and each has its own level meanwhile."""
     with shared_memory(1) as (_, [environment]):
-        shared = Shared.inherited(environment)
-        levels = [shared.level(f"key-{n}", 100) for n in range(20_000)]
+        shared = SharedMemory.inherited(environment)
+        levels = [shared.budget(f"key-{n}", 100) for n in range(20_000)]
         for level in levels:
             assert level.change(60, 60)[1]
         assert sum(level.change(60, 60)[1] for level in levels[-10_000:]) < 4_000

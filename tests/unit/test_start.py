@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from service.gc_tuning import collector_resting
+from service.gc_tuning import collection_paused
 
 COMMAND_LOADED = """
 import sys
@@ -44,11 +44,11 @@ def test_no_source_is_parsed_to_load_the_models() -> None:
 
 def test_the_collector_rests_only_while_modules_load() -> None:
     """It is off inside the block and on behind it, where it leaves alone what is there; also when a module fails."""
-    with collector_resting():
+    with collection_paused():
         assert not gc.isenabled()
     assert gc.isenabled()
     assert gc.get_freeze_count() > 10_000
-    with pytest.raises(ImportError), collector_resting():
+    with pytest.raises(ImportError), collection_paused():
         raise ImportError
     assert gc.isenabled()
     gc.unfreeze()

@@ -29,29 +29,29 @@ def candidates(data: bytes, content: bytes) -> Iterator[int]:
     own = _numbers_of(data)
     size = len(content) // BLOCK_BYTES
     if size < len(own):
-        numbers = struct.unpack(f"{size}Q", content)
-        places = _positions(numbers, _shared(_set_of(numbers), own))
+        content_blocks = struct.unpack(f"{size}Q", content)
+        positions = _positions(content_blocks, _shared(_set_of(content_blocks), own))
     else:
-        places = _positions_of_many(memoryview(content).cast("Q"), _set_of(own))
-    for place in places:
-        yield place * BLOCK_BYTES
+        positions = _positions_of_many(memoryview(content).cast("Q"), _set_of(own))
+    for position in positions:
+        yield position * BLOCK_BYTES
 
 
-def _positions(numbers: tuple[int, ...], blocks: set[int]) -> Iterator[int]:
-    """Where `numbers` are among `blocks`, all of which are there."""
+def _positions(content_blocks: tuple[int, ...], blocks: set[int]) -> Iterator[int]:
+    """Where `content_blocks` are among `blocks`, all of which are there."""
     if len(blocks) > _FEW_BLOCKS:
-        yield from _positions_of_many(numbers, blocks)
+        yield from _positions_of_many(content_blocks, blocks)
         return
     for block in blocks:
-        place = -1
-        for _ in range(numbers.count(block)):
-            place = numbers.index(block, place + 1)
-            yield place
+        position = -1
+        for _ in range(content_blocks.count(block)):
+            position = content_blocks.index(block, position + 1)
+            yield position
 
 
-def _positions_of_many(numbers: Sequence[int], blocks: set[int]) -> Iterator[int]:
+def _positions_of_many(content_blocks: Sequence[int], blocks: set[int]) -> Iterator[int]:
     first = 0
-    for some in pieces(numbers):
+    for some in pieces(content_blocks):
         if not blocks.isdisjoint(some):
             yield from compress(count(first), map(blocks.__contains__, some))
         first += PIECE
@@ -61,28 +61,28 @@ def _numbers_of(data: bytes) -> Sequence[int]:
     """The blocks that begin at each place of `data`, in no order."""
     size = len(data)
     if size > PIECE:
-        numbers: list[int] = []
+        content_blocks: list[int] = []
         for shift in range(BLOCK_BYTES):
-            numbers += struct.unpack_from(f"{(size - shift) // BLOCK_BYTES}Q", data, shift)
-        return numbers
+            content_blocks += struct.unpack_from(f"{(size - shift) // BLOCK_BYTES}Q", data, shift)
+        return content_blocks
     shifted = b"".join([data[shift : size - (size - shift) % BLOCK_BYTES] for shift in range(BLOCK_BYTES)])
     return struct.unpack(f"{len(shifted) // BLOCK_BYTES}Q", shifted)
 
 
-def _set_of(numbers: Sequence[int]) -> set[int]:
-    if len(numbers) <= PIECE:
-        return set(numbers)
+def _set_of(content_blocks: Sequence[int]) -> set[int]:
+    if len(content_blocks) <= PIECE:
+        return set(content_blocks)
     found: set[int] = set()
-    for some in pieces(numbers):
+    for some in pieces(content_blocks):
         found.update(some)
     return found
 
 
-def _shared(blocks: set[int], numbers: Sequence[int]) -> set[int]:
-    """Those of `blocks` that are among `numbers`."""
-    if len(numbers) <= PIECE:
-        return blocks.intersection(numbers)
+def _shared(blocks: set[int], content_blocks: Sequence[int]) -> set[int]:
+    """Those of `blocks` that are among `content_blocks`."""
+    if len(content_blocks) <= PIECE:
+        return blocks.intersection(content_blocks)
     found: set[int] = set()
-    for some in pieces(numbers):
+    for some in pieces(content_blocks):
         found |= blocks.intersection(some)
     return found

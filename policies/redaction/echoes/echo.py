@@ -129,9 +129,9 @@ class ContentIndex:
     def _run_spans(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Spans of a compared text that are runs of the content, and say enough."""
         content = self._content()
-        places = candidates(data, content)
-        echoed = _echoed(data, content, islice(places, _FEW_CANDIDATES))
-        rest = list(places)
+        positions = candidates(data, content)
+        echoed = _echoed(data, content, islice(positions, _FEW_CANDIDATES))
+        rest = list(positions)
         if rest:
             echoed |= _echoed_of_many(data, content, rest)
         for start, end in _runs(data, echoed):
@@ -183,26 +183,28 @@ class ContentIndex:
         return is_call_id(identifier) and compared(identifier.rpartition("_")[2]) in self._content()
 
 
-def _echoed(data: bytes, content: bytes, places: Iterable[int]) -> set[bytes]:
-    """The windows of the text that the content holds around its blocks at `places`.
+def _echoed(data: bytes, content: bytes, positions: Iterable[int]) -> set[bytes]:
+    """The windows of the text that the content holds around its blocks at `positions`.
 
     A block is looked at closer only when it goes on to one side of it as the text does: of the 7 bytes that a run adds,
     4 are there.
     """
     seen: set[bytes] = set()
-    for at in places:
+    for at in positions:
         if content[at : at + _REACH_BYTES] in data or _before(content, at) in data:
             seen.update(_around(content, at))
     return {window for window in seen if window in data}
 
 
-def _echoed_of_many(data: bytes, content: bytes, places: list[int]) -> set[bytes]:
+def _echoed_of_many(data: bytes, content: bytes, positions: list[int]) -> set[bytes]:
     """As `_echoed`, with all reaches and windows of the text in sets."""
     reaches = {data[at : at + _REACH_BYTES] for at in range(len(data) - _REACH_BYTES + 1)}
-    places = [at for at in places if content[at : at + _REACH_BYTES] in reaches or _before(content, at) in reaches]
+    positions = [
+        at for at in positions if content[at : at + _REACH_BYTES] in reaches or _before(content, at) in reaches
+    ]
     windows = {data[at : at + _RUN_BYTES] for at in range(len(data) - _RUN_BYTES + 1)}
     echoed: set[bytes] = set()
-    for some in pieces(places):
+    for some in pieces(positions):
         for shift in range(BLOCK_BYTES):
             around = [content[at - shift : at - shift + _RUN_BYTES] for at in some if at >= shift]
             echoed |= windows.intersection(around)
@@ -235,9 +237,9 @@ def _runs(data: bytes, echoed: set[bytes]) -> Iterator[tuple[int, int]]:
 
 
 def _places_of_windows(data: bytes, echoed: set[bytes]) -> Iterator[int]:
-    for places in pieces(range(len(data) - _RUN_BYTES + 1)):
-        windows = [data[at : at + _RUN_BYTES] for at in places]
-        yield from compress(places, map(echoed.__contains__, windows))
+    for positions in pieces(range(len(data) - _RUN_BYTES + 1)):
+        windows = [data[at : at + _RUN_BYTES] for at in positions]
+        yield from compress(positions, map(echoed.__contains__, windows))
 
 
 def _whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:

@@ -72,21 +72,21 @@ class Persons:
         """As `masked`, for the name of something else."""
         return _masked(text, self.label_spans(text))
 
-    def _spans(self, text: str, places: "_Finder") -> list[tuple[int, int]]:
+    def _spans(self, text: str, finder: "_Finder") -> list[tuple[int, int]]:
         found: list[tuple[int, int]] = []
         if self._values and text:
             for reading in opened_readings(text):
-                found += [reading.origin(*span) for span in self._named(reading.text, places)]
+                found += [reading.origin(*span) for span in self._named(reading.text, finder)]
         return _joined(sorted(found))
 
-    def _named(self, text: str, places: "_Finder") -> Iterator[tuple[int, int]]:
+    def _named(self, text: str, finder: "_Finder") -> Iterator[tuple[int, int]]:
         shown = fold(text)
         present = [value for value in self._values if value.partition(" ")[0] in shown]
         if not present:
             return
         folded = _Folded(text)
         for value in present:
-            for span in places(folded, value):
+            for span in finder(folded, value):
                 yield folded.origin(*span)
 
 
@@ -107,14 +107,14 @@ class _Folded:
         self.text = text.lower()
         if all_visible(text):
             return
-        places = list(_visible(text))
-        seen = "".join([text[at] for at in places])
+        positions = list(_visible(text))
+        seen = "".join([text[at] for at in positions])
         parts: list[str] = []
         self._edges = []
         for start, end in clusters(seen):
             part = fold(seen[start:end])
             parts.append(part)
-            self._edges += [(places[start], places[end - 1] + 1)] * len(part)
+            self._edges += [(positions[start], positions[end - 1] + 1)] * len(part)
         self.text = "".join(parts)
 
     def origin(self, start: int, end: int) -> tuple[int, int]:

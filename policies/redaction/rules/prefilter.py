@@ -68,11 +68,11 @@ class _Family:
         return _ranks(self._ranks, self._set.Match(data))
 
 
-def _ranks(ranks: Sequence[int], places: list[int] | None) -> list[int]:
-    """The ranks at `places`, without the last place of all, which is that of the pattern that is in every text."""
+def _ranks(ranks: Sequence[int], positions: list[int] | None) -> list[int]:
+    """The ranks at `positions`, without the last place of all, which is that of the pattern that is in every text."""
     always = len(ranks)
-    if not places or always not in places:
+    if not positions or always not in positions:
         raise RedactionError("the patterns ran out of memory")
-    if len(places) == 1:
+    if len(positions) == 1:
         return []  # as for most texts in most families
-    return [ranks[place] for place in places if place != always]
+    return [ranks[position] for position in positions if position != always]

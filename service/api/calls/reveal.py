@@ -62,19 +62,19 @@ class RevealMutation:
         return await resolve_reveal(info, input)
 
 
-async def resolve_reveal(info: Info, wanted: RevealErrorInput) -> RevealErrorPayload:
+async def resolve_reveal(info: Info, input: RevealErrorInput) -> RevealErrorPayload:
     """Raises BadInputError for a reason that is none, ForbiddenError for a role that is denied what is sealed."""
-    context, reason = info.context, _reason(wanted.reason)
+    context, reason = info.context, _reason(input.reason)
     if not _may_see_any(context.scope):
         raise ForbiddenError(f"the role `{context.scope.role}` may not see what is sealed of errors")
     tree: Tree = tree_of(info).get("error", {})
     # Everything that is sealed is asked for: what is opened is decided by the row, not by what is shown of it.
     row = await context.reader.error(
-        context.scope, wanted.error_id, {"disclosure": {}, "message": {}, "parameters": {}, **tree}
+        context.scope, input.error_id, {"disclosure": {}, "message": {}, "parameters": {}, **tree}
     )
     if row is None:
         raise _not_found()
-    index = await _ledgered(context, wanted.error_id, row, reason)
+    index = await _ledgered(context, input.error_id, row, reason)
     # From here on and no earlier: mapping opens what is sealed too, of this row and of those that hang on it.
     details = await context.reader.reveal(context.scope, row)
     (error,) = await objects_of(ERRORS, [row], tree, context.reader, context.scope, [details])

@@ -194,11 +194,11 @@ class _Operation:
 
     def _known(self, simple: dict[str, Any], scope: Scope) -> _Variant | None:
         """The variant that was compiled for such values, if all of it can be filled in."""
-        place = self._key(simple, scope)
-        variant = self._variants.get(place)
+        key = self._key(simple, scope)
+        variant = self._variants.get(key)
         if variant is None or variant.templates is None:
             return None
-        self._variants.move_to_end(place)
+        self._variants.move_to_end(key)
         return variant
 
     def _from_template(

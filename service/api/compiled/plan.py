@@ -71,11 +71,11 @@ class Shaping:
             raise UnsupportedOperationError
         found = collect_subfields(self._schema, self._fragments, self._values, operation, parent, details)
         entries = []
-        for key, below in found.grouped_field_set.items():
+        for key, nested in found.grouped_field_set.items():
             self._entries += 1
             if self._entries > _ENTRIES_MAX:
                 raise UnsupportedOperationError
-            entries.append(self._entry(operation, parent, key, below))
+            entries.append(self._entry(operation, parent, key, nested))
         return Shape(type_, tuple(entries))
 
     def _entry(
@@ -89,10 +89,10 @@ class Shaping:
             # What the gate remembers knows only the arguments of root fields.
             raise UnsupportedOperationError
         definition = parent.fields[name]
-        below = None
+        nested = None
         if node.selection_set is not None:
-            below = self.shape(operation, get_named_type(definition.type).name, details)
-        return SelectedField(key, name, is_non_null_type(definition.type), below)
+            nested = self.shape(operation, get_named_type(definition.type).name, details)
+        return SelectedField(key, name, is_non_null_type(definition.type), nested)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

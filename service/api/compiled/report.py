@@ -60,7 +60,7 @@ def report(key: str, nodes: Sequence[FieldNode], shape: Shape, tree: Tree, scope
     if not {entry.field for entry in shape.entries} <= _REPORT:
         raise UnsupportedOperationError
     figures = [(entry.key, entry.nested) for entry in shape.entries if entry.field in ("rows", "totals")]
-    loops = {name: FiguresLoop(below, scope) for name, below in figures if below is not None}
+    loops = {name: FiguresLoop(nested, scope) for name, nested in figures if nested is not None}
     return Report(key, nodes, shape, tree, loops)
 
 

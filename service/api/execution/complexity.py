@@ -68,10 +68,10 @@ class Pricing:
         for type_, node in document.fields(operation.selection_set, root.name):
             name = node.alias.value if node.alias else node.name.value
             part = walk.field(type_, node)
-            if name in priced.below:
+            if name in priced.nested:
                 # The same answer asked for in two places: priced as both, which is never too little.
-                part.own += priced.below[name].total()
-            priced.below[name] = part
+                part.own += priced.nested[name].total()
+            priced.nested[name] = part
         return priced
 
     def priced_as(self, type_: str, field_: str) -> tuple[int, ListSize | None]:
@@ -206,8 +206,8 @@ class Shape:
                 # Introspection has a depth rule of its own (MaxIntrospectionDepthRule), and tools need theirs.
                 if selection.name.value in ("__schema", "__type"):
                     continue
-                below = selection.selection_set
-                deepest = max(deepest, self._depth(below, depth + 1) if below else depth)
+                selected = selection.selection_set
+                deepest = max(deepest, self._depth(selected, depth + 1) if selected else depth)
             elif isinstance(selection, InlineFragmentNode):
                 deepest = max(deepest, self._depth(selection.selection_set, depth))
             elif isinstance(selection, FragmentSpreadNode):

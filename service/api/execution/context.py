@@ -50,16 +50,16 @@ class Priced:
     own: int = 1
     per_entry: int = 0
     size: int = 1
-    below: dict[str, "Priced"] = field(default_factory=dict[str, "Priced"])
-    _asked: int | None = None
+    nested: dict[str, "Priced"] = field(default_factory=dict[str, "Priced"])
+    _in_advance: int | None = None
     _spent: dict[tuple[tuple[tuple[str | int, ...], int], ...], int] = field(default_factory=dict)
 
     @property
-    def asked(self) -> int:
+    def in_advance(self) -> int:
         """The sum as asked for. Worked out once: a compiled operation is charged for again and again."""
-        if self._asked is None:
-            self._asked = self.total()
-        return self._asked
+        if self._in_advance is None:
+            self._in_advance = self.total()
+        return self._in_advance
 
     def spent(self, sizes: Mapping[tuple[str | int, ...], int]) -> int:
         """The sum with the sizes that the lists really had, remembered: most pages are full ones."""
@@ -74,13 +74,13 @@ class Priced:
     def total(self, sizes: Mapping[tuple[str | int, ...], int] | None = None, path: tuple[str | int, ...] = ()) -> int:
         """The sum. `sizes`: how many entries a list really had, by its path; without them, as asked for."""
         size = self.size if sizes is None else sizes.get(path, self.size)
-        rest = sum(part.total(sizes, (*path, name)) for name, part in self.below.items())
+        rest = sum(part.total(sizes, (*path, name)) for name, part in self.nested.items())
         return self.own + self.per_entry * size + rest
 
 
 def charge(priced: Priced, context: Context) -> GraphQLError | None:
     """Take the price from the key's bucket; the refusal when it is too high, or there is not enough left."""
-    cost = priced.asked
+    cost = priced.in_advance
     context.requested_cost = cost
     if cost > context.max_cost:
         message = f"the operation costs {cost}, more than {context.max_cost}: ask for fewer fields or smaller pages"
@@ -94,10 +94,10 @@ def overspent(cost: int, context: Context) -> GraphQLError:
     return throttled(f"the key has spent its cost for now: try again in {wait} seconds", wait, context)
 
 
-def throttled(message: str, seconds: int, context: Context, **told: object) -> GraphQLError:
+def throttled(message: str, seconds: int, context: Context, **extensions: object) -> GraphQLError:
     """A refusal that ends by itself: `Retry-After` says when, and the error too, for who sees no headers."""
     context.http_headers["Retry-After"] = str(seconds)
-    return GraphQLError(message, extensions={"code": Code.THROTTLED.value, "retryAfterSeconds": seconds, **told})
+    return GraphQLError(message, extensions={"code": Code.THROTTLED.value, "retryAfterSeconds": seconds, **extensions})
 
 
 def settle(priced: Priced | None, context: Context, *, answered: bool) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Documents:
         self._nodes = 0
         self._aside = Aside()
 
-    def is_news(self, query: object) -> TypeGuard[str]:
+    def is_new(self, query: object) -> TypeGuard[str]:
         """Whether this is a long document that is still to be read."""
         return (
             isinstance(query, str)

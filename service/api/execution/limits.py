@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from service.query.model.errors import BadInputError
-from service.shared import Level, Shared
+from service.shared import SharedBudget, SharedMemory
 
 BODY_BYTES_MAX: Final = 2**20
 DOCUMENT_CHARACTERS_MAX: Final = 2**15
@@ -199,7 +199,7 @@ class SharedBucket(Bucket):
 
     __slots__ = ("_shared",)
 
-    def __init__(self, level: Level, capacity: int) -> None:
+    def __init__(self, level: SharedBudget, capacity: int) -> None:
         super().__init__(capacity)
         self._shared = level
 
@@ -225,7 +225,7 @@ class Buckets:
     `shared`: where several processes answer, a key has one budget for all of them.
     """
 
-    def __init__(self, per_minute: int, shared: Shared | None = None) -> None:
+    def __init__(self, per_minute: int, shared: SharedMemory | None = None) -> None:
         self._per_minute = per_minute
         self._shared = shared if per_minute else None
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
@@ -243,4 +243,4 @@ class Buckets:
     def _new(self, key_id: str) -> Bucket:
         if self._shared is None:
             return Bucket(self._per_minute)
-        return SharedBucket(self._shared.level(key_id, self._per_minute), self._per_minute)
+        return SharedBucket(self._shared.budget(key_id, self._per_minute), self._per_minute)

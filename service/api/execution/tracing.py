@@ -80,9 +80,9 @@ class Tracing:
         seconds = time.perf_counter() - begun[1]
         cost, rows = (context.requested_cost, sum(context.sizes.values())) if isinstance(context, Context) else (0, 0)
         codes = tuple(str((error.extensions or {}).get("code")) for error in result.errors) if result.errors else ()
-        told = Trace(begun[0], seconds, path, cost, rows, codes)
+        ended = Trace(begun[0], seconds, path, cost, rows, codes)
         for hook in self.hooks:
             try:
-                hook(told)
+                hook(ended)
             except Exception:
                 log.exception("a tracing hook failed")

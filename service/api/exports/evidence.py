@@ -17,7 +17,7 @@ from service.api.ledger.types import Checkpoint, checkpoint_node
 from service.api.retention.queries import reading, refuse_bound
 from service.api.types.directives import Cost
 from service.api.types.scalars import BigInt
-from service.ledger import request_evidence, span_of
+from service.ledger import entry_range_of, request_evidence
 from service.storage.control.exports import get_export
 from service.storage.control.policies import applied_policy
 
@@ -98,13 +98,13 @@ async def resolve_export(context: Context, id_: str) -> Export | None:
     return export_node(record)
 
 
-async def _create_evidence(context: Context, wanted: CreateEvidenceInput) -> CreateEvidencePayload:
+async def _create_evidence(context: Context, input: CreateEvidenceInput) -> CreateEvidencePayload:
     ledger, id_ = ledger_of(context), uuid4()
-    span = await span_of(
+    span = await entry_range_of(
         ledger,
-        since_size=_given(wanted.since_size),
-        recorded_from=_given(wanted.from_),
-        recorded_to=_given(wanted.to),
+        since_size=_given(input.since_size),
+        recorded_from=_given(input.from_),
+        recorded_to=_given(input.to),
     )
     applied = await applied_policy()
     digest = "" if applied is None else applied.digest

@@ -81,24 +81,24 @@ class ExportMutation:
         return CreateExportPayload(export=await _create_export(info, input))
 
 
-async def _create_export(info: Info, wanted: CreateExportInput) -> Export:
-    context, shape = info.context, SHAPES[wanted.kind.name]
-    filter_ = _filter(wanted, shape)
-    fields = chosen_fields(shape, None if wanted.fields in (None, UNSET) else wanted.fields, context.scope)
+async def _create_export(info: Info, input: CreateExportInput) -> Export:
+    context, shape = info.context, SHAPES[input.kind.name]
+    filter_ = _filter(input, shape)
+    fields = chosen_fields(shape, None if input.fields in (None, UNSET) else input.fields, context.scope)
     await _try(info, shape, operation_of(shape, fields), filter_)
     applied = await applied_policy()
     assert applied is not None, "what serves requests has a policy"
-    request = {"format": wanted.format.name, "fields": fields, "filter": filter_}
-    database, kind = context.reader.database, StoredExportKind[wanted.kind.name]
+    request = {"format": input.format.name, "fields": fields, "filter": filter_}
+    database, kind = context.reader.database, StoredExportKind[input.kind.name]
     with throttled_when_busy(context):
         record = await request_export(database, uuid4(), kind, context.scope, applied.digest, request)
     context.export_asked()
     return export_node(record)
 
 
-def _filter(wanted: CreateExportInput, shape: Shape) -> dict[str, Any] | None:
+def _filter(input: CreateExportInput, shape: Shape) -> dict[str, Any] | None:
     """The filter of the kind, as it would be written. Raises BadInputError for that of another kind."""
-    given = {"CallFilter": wanted.filter, "ErrorFilter": wanted.error_filter}
+    given = {"CallFilter": input.filter, "ErrorFilter": input.error_filter}
     if any(one for name, one in given.items() if name != shape.filter):
         raise BadInputError("calls and costs are chosen by `filter`, errors by `errorFilter`")
     one = given[shape.filter]

@@ -108,15 +108,15 @@ def selection_of(filter_: LedgerFilter | None) -> Selection:
     return Selection(start, end, _kinds(filter_.kind) if filter_.kind else None, earliest, latest)
 
 
-def _indexes(wanted_: BigIntFilter) -> tuple[int, int]:
+def _indexes(filter_: BigIntFilter) -> tuple[int, int]:
     starts, ends = [0], [INDEX_MAX]
     for given, bounds, offset in (
-        (wanted_.eq, starts, 0),
-        (wanted_.eq, ends, 1),
-        (wanted_.lt, ends, 0),
-        (wanted_.lte, ends, 1),
-        (wanted_.gt, starts, 1),
-        (wanted_.gte, starts, 0),
+        (filter_.eq, starts, 0),
+        (filter_.eq, ends, 1),
+        (filter_.lt, ends, 0),
+        (filter_.lte, ends, 1),
+        (filter_.gt, starts, 1),
+        (filter_.gte, starts, 0),
     ):
         value = _value(given)
         if value is not None:
@@ -124,16 +124,16 @@ def _indexes(wanted_: BigIntFilter) -> tuple[int, int]:
     return min(max(starts), INDEX_MAX), max(min(ends), 0)
 
 
-def _moments(wanted_: DateTimeFilter) -> tuple[datetime | None, datetime | None]:
+def _moments(filter_: DateTimeFilter) -> tuple[datetime | None, datetime | None]:
     """Entries are shown to the millisecond and stored to the microsecond; what is shown is what is compared."""
     starts, ends = list[datetime](), list[datetime]()
     for given, bounds, bound in (
-        (wanted_.eq, starts, _not_before),
-        (wanted_.eq, ends, _past),
-        (wanted_.lt, ends, _not_before),
-        (wanted_.lte, ends, _past),
-        (wanted_.gt, starts, _past),
-        (wanted_.gte, starts, _not_before),
+        (filter_.eq, starts, _not_before),
+        (filter_.eq, ends, _past),
+        (filter_.lt, ends, _not_before),
+        (filter_.lte, ends, _past),
+        (filter_.gt, starts, _past),
+        (filter_.gte, starts, _not_before),
     ):
         value = _value(given)
         if value is not None:
@@ -157,12 +157,12 @@ def _not_before(moment: datetime) -> datetime:
     return _past(moment) if moment.microsecond % 1000 else moment
 
 
-def _kinds(wanted_: LedgerKindFilter) -> tuple[LedgerKind, ...] | None:
+def _kinds(filter_: LedgerKindFilter) -> tuple[LedgerKind, ...] | None:
     found = list(LedgerKind)
-    if wanted_.eq is not None:
-        found = [kind for kind in found if kind.name == wanted_.eq.value.name]
-    if wanted_.in_ is not None and wanted_.in_ is not UNSET:
-        names = {kind.name for kind in wanted_.in_}
+    if filter_.eq is not None:
+        found = [kind for kind in found if kind.name == filter_.eq.value.name]
+    if filter_.in_ is not None and filter_.in_ is not UNSET:
+        names = {kind.name for kind in filter_.in_}
         found = [kind for kind in found if kind.name in names]
     return None if len(found) == len(LedgerKind) else tuple(found)
 

@@ -218,13 +218,13 @@ class RetentionMutation:
         if name is not None and tier is None:
             raise BadInputError(f"the policy has no tier `{name}`")
         due = await plan_purge(retention)
-        wanted = due.part(data_class=class_ and LawfulClass[class_.name], tier=tier and tier.number)
-        wanted = await with_exact_rows(retention, wanted)
+        plan = due.part(data_class=class_ and LawfulClass[class_.name], tier=tier and tier.number)
+        plan = await with_exact_rows(retention, plan)
         return PlanPurgePayload(
-            digest=Digest(wanted.digest()),
-            partitions=[partition_node(retention, part) for part in wanted.partitions],
-            keys=BigInt(len(wanted.keys)),
-            rows_held_back=BigInt(await held_back(retention, wanted)),
+            digest=Digest(plan.digest()),
+            partitions=[partition_node(retention, part) for part in plan.partitions],
+            keys=BigInt(len(plan.keys)),
+            rows_held_back=BigInt(await held_back(retention, plan)),
         )
 
     @strawberry.mutation(directives=[Cost(weight=100)])

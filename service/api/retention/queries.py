@@ -154,15 +154,17 @@ class RetentionQuery:
     ) -> Connection[Hold] | None:
         """Legal holds, lifted ones included."""
         context, accounts = info.context, info.context.scope.accounts
-        wanted = None if active is UNSET else active
+        only_active = None if active is UNSET else active
         async with reading(context) as connection:
 
             async def fetch(size: int, position: Position | None) -> list[holds.StoredHold]:
                 """At most `size` holds after `position`, newest first."""
-                return await holds.page_holds(connection, size, after=position, active=wanted, accounts=accounts)
+                return await holds.page_holds(connection, size, after=position, active=only_active, accounts=accounts)
 
-            page = await _page(info, f"holds {wanted}", first, after, fetch, lambda hold: (hold.placed_at, hold.id))
-            total = await holds.count_holds(connection, active=wanted, accounts=accounts)
+            page = await _page(
+                info, f"holds {only_active}", first, after, fetch, lambda hold: (hold.placed_at, hold.id)
+            )
+            total = await holds.count_holds(connection, active=only_active, accounts=accounts)
         nodes = [hold_node(hold, await context.reader.accounts.name(hold.account_id)) for hold in page.rows]
         return page.connection(nodes, total)
 

@@ -221,7 +221,7 @@ def _figures(asked: Mapping[str, object]) -> frozenset[str]:
 
 def report(found: query.Costs, request: query.CostRequest, scope: Scope) -> CostReport:
     """What was read, as the role may see it."""
-    rows, totals = _Shower(scope, "CostRow"), _Shower(scope, "CostFigures")
+    rows, totals = _FigureView(scope, "CostRow"), _FigureView(scope, "CostFigures")
     return CostReport(
         rows=[
             CostRow(key=_key(row.key, request, scope), **rows.values(row.figures, request.row_figures))
@@ -253,7 +253,7 @@ def _currency(currency: str | None, scope: Scope, field: str) -> str | None:
     return views.masked_text(scope.policy, field) if seen is View.MASKED else None
 
 
-class _Shower:
+class _FigureView:
     """Works figures out for one role and type; what is masked or denied is null."""
 
     def __init__(self, scope: Scope, type_: str) -> None:

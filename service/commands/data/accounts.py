@@ -1,4 +1,4 @@
-"""`calledger accounts`: who is in the ledger."""
+"""`calledger accounts`: lists accounts, and moves them between tiers."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +17,10 @@ app = noun("Show accounts and their tiers.")
 
 @app.command("list")
 def list_accounts(data: Data = None) -> None:
-    """List accounts, with the tier that their calls are of now.
+    """List accounts, with the tier of their calls now.
 
     An account begins with its first call, or with the first key that is bound to it.
-    A table on a terminal; in a pipe a line an account, tab-separated: account, tier, since.
+    A table on a terminal; in a pipe one line per account, tab-separated: account, tier, since.
 
     \b
     Example: calledger accounts list
@@ -33,9 +33,9 @@ async def _list(data: Path | None) -> None:
         now = datetime.now(UTC)
         rows = []
         for account in await all_accounts():
-            number = runtime.accounts.tier(account.id, now)
-            tier = runtime.applied.policy.tier_number(number)
-            rows.append((account.name, tier.name if tier else f"{number} (not in the policy)", account.created_at))
+            tier_number = runtime.accounts.tier(account.id, now)
+            tier = runtime.applied.policy.tier_number(tier_number)
+            rows.append((account.name, tier.name if tier else f"{tier_number} (not in the policy)", account.created_at))
     table(("account", "tier", "since"), rows)
 
 

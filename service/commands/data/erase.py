@@ -34,6 +34,7 @@ def erase(
         raise typer.BadParameter("give either --user ID or --all")
 
     async def work() -> StoredErasure:
+        """Request the erasure, and carry it out."""
         async with quiet_runtime(data) as runtime:
             return await request_erasure(
                 runtime.retention,

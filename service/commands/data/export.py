@@ -20,7 +20,7 @@ app = noun("Write calls, errors or costs to standard output, oldest first.")
 
 
 def parse_bound(text: str) -> datetime:
-    """A day is its UTC midnight; a moment has an offset (RFC 3339). Raises typer.BadParameter."""
+    """A day as its UTC midnight, or a time with an offset (RFC 3339). Raises typer.BadParameter."""
     try:
         if len(text) == len("2026-11-01"):
             return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
@@ -33,7 +33,7 @@ def parse_bound(text: str) -> datetime:
 
 FormatOption = Annotated[
     ExportFormat,
-    typer.Option("--format", parser=one_of(ExportFormat), metavar="FORMAT", help="ndjson: one JSON object a line."),
+    typer.Option("--format", parser=one_of(ExportFormat), metavar="FORMAT", help="ndjson: one JSON object per line."),
 ]
 Since = Annotated[
     datetime | None,
@@ -47,7 +47,7 @@ AccountOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class _ExportRequest:
-    """What an export was asked for."""
+    """The options of an export."""
 
     since: datetime | None
     until: datetime | None
@@ -58,13 +58,13 @@ class _ExportRequest:
             raise typer.BadParameter("--since must be before --until")
 
     def filter(self, time_field: str) -> dict[str, dict[str, Any]] | None:
-        """The same as GraphQL's filter; None without any."""
+        """The same as a GraphQL filter; None without any option."""
         bounds = {"gte": self.since, "lt": self.until}
         moments = {name: moment.isoformat() for name, moment in bounds.items() if moment is not None}
-        wanted: dict[str, dict[str, Any]] = {time_field: moments} if moments else {}
+        conditions: dict[str, dict[str, Any]] = {time_field: moments} if moments else {}
         if self.accounts:
-            wanted["account"] = {"in": self.accounts}
-        return wanted or None
+            conditions["account"] = {"in": self.accounts}
+        return conditions or None
 
 
 @app.command("calls")
@@ -115,32 +115,32 @@ def costs(
     _export("costs", form, _ExportRequest(since, until, account), data)
 
 
-def _export(name: str, form: ExportFormat, wanted: _ExportRequest, data: Path | None) -> None:
-    run(lambda: _write(name, form, wanted, data))
+def _export(name: str, form: ExportFormat, request: _ExportRequest, data: Path | None) -> None:
+    run(lambda: _write(name, form, request, data))
     sys.stdout.buffer.flush()
 
 
-async def _write(name: str, form: ExportFormat, wanted: _ExportRequest, data: Path | None) -> None:
+async def _write(name: str, form: ExportFormat, request: _ExportRequest, data: Path | None) -> None:
     kind, encode = KINDS[name], ENCODERS[form]
-    filter_ = wanted.filter(kind.time_field)
+    filter_ = request.filter(kind.time_field)
     async with quiet_runtime(data) as runtime:
-        await _refuse_unknown(runtime, wanted.accounts or [])
+        await _refuse_unknown(runtime, request.accounts or [])
         with progress() as bar:
             task = bar.add_task(f"exporting {name}", total=None)
-            entry, said, written = None, 0, 0
+            entry, announced, written = None, 0, 0
             async for page in exported_pages(runtime, kind, filter_):
                 if entry is None:
-                    said = len(page.rows) if page.total is None else page.total
-                    entry = await ledger_taken(runtime, name, form.value, filter_, said)
+                    announced = len(page.rows) if page.total is None else page.total
+                    entry = await ledger_taken(runtime, name, form.value, filter_, announced)
                 written += len(page.rows)
                 sys.stdout.buffer.write(b"".join(map(encode, page.rows)))
                 bar.update(task, advance=len(page.rows), total=page.total)
-            if written != said:  # calls came meanwhile
+            if written != announced:  # calls were reported meanwhile
                 await ledger_taken(runtime, name, form.value, filter_, written, instead_of=entry)
 
 
 async def _refuse_unknown(runtime: Runtime, accounts: list[str]) -> None:
-    """A name that is mistyped must not look like an account without calls."""
+    """Raise RequestError for an unknown name: a mistyped one must not look like an account without calls."""
     for name in accounts:
         if await runtime.accounts.find(name) is None:
             raise RequestError(f"no account is called `{name[:60]}`: `calledger accounts list` shows them")

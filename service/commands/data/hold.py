@@ -50,6 +50,7 @@ def place(
     scope = HoldScope(account, since, until, model, api_key, tuple(call) if call else None)
 
     async def work() -> StoredHold:
+        """Place the hold."""
         async with quiet_runtime(data) as runtime:
             return await place_hold(
                 runtime.retention,
@@ -79,6 +80,7 @@ def lift(
     id_ = _id(hold_id)
 
     async def work() -> StoredHold:
+        """Lift the hold."""
         async with quiet_runtime(data) as runtime:
             return (await lift_hold(runtime.retention, id_, reason=reason, actor="cli"))[0]
 
@@ -93,11 +95,11 @@ def export(
     reason: Annotated[str | None, typer.Option(help="Why; kept beside the ledger, not in it.")] = None,
     data: Data = None,
 ) -> None:
-    """Write the copies that a hold keeps, for the owner of its case: one JSON object a line, calls and then errors.
+    """Write the copies that a hold keeps, for the owner of its case: one JSON object per line, calls and then errors.
 
     What rules found in an error's text stays `[redacted:rule]`, unless --reveal.
     The ledger says that they were exported, and how many, before the first is read.
-    What neither a purge nor an erasure has come to is not copied: it is within its window, and in `calledger export`.
+    Rows within their window are not copied yet, and are in `calledger export`.
 
     \b
     Example: calledger hold export hold_... case-17.ndjson --reveal --reason "disclosure order of 12 May"
@@ -136,7 +138,7 @@ def _id(text: str) -> UUID:
 def list_holds(data: Data = None) -> None:
     """List the newest 200 holds, lifted ones included.
 
-    A table on a terminal; in a pipe a line a hold, tab-separated: id, name, owner, account, classes, placed, ends,
+    A table on a terminal; in a pipe one line per hold, tab-separated: id, name, owner, account, classes, placed, ends,
     copies, state.
 
     \b

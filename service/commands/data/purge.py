@@ -91,11 +91,12 @@ def _outcome(ended: Run) -> str:
 
 
 def _progress() -> OnStep:
-    """Steps as they take effect, on a terminal; nothing in a pipe."""
+    """A hook that prints steps as they take effect, on a terminal; one that does nothing in a pipe."""
     if not sys.stderr.isatty():
         return ignore_step
 
     def say_step(step: str) -> None:
+        """Print a step on standard error."""
         sys.stderr.write(f"{step}\n")
 
     return say_step

@@ -38,5 +38,5 @@ async def _rebuild(data: Path | None) -> None:
         await Compaction(
             context.owner, ensure=lambda needs: context.partitions.ensure(context.policy(), needs)
         ).compact_all()
-        rested = await rebuild_derived_sums(context)
-    say(f"{len(days)} days made anew from their calls, {rested} days of sums from their rollup; the others are right")
+        derived = await rebuild_derived_sums(context)
+    say(f"{len(days)} days made anew from their calls, {derived} days of sums from their rollup; the others are right")

@@ -40,15 +40,15 @@ def attest(
 async def _attest(file: Path, days: int, data: Path | None) -> bool:
     async with quiet_runtime(data) as runtime:
         attestation = await make_attestation(runtime.retention, runtime.ledger, runtime.applied, days=days, actor="cli")
-    beside = file.with_suffix(".html")
-    if beside == file:
-        beside = file.with_suffix(".page.html")
+    page_file = file.with_suffix(".html")
+    if page_file == file:
+        page_file = file.with_suffix(".page.html")
     await write_lines(file, _one(json.dumps(attestation, sort_keys=True, indent=1) + "\n"), lambda: None)
-    await write_lines(beside, _one(page(attestation)), lambda: None)
+    await write_lines(page_file, _one(page(attestation)), lambda: None)
     checks = attestation["statement"]["checks"]
     for one in checks:
         say(f"{'holds' if one['holds'] else 'FAILS'} {one['title']}: {one['finding']}")
-    say(f"written to {file} and {beside}")
+    say(f"written to {file} and {page_file}")
     return all(one["holds"] for one in checks)
 
 

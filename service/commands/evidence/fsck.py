@@ -22,8 +22,8 @@ def fsck(
 
     Also that every partition is where it belongs, that what is sealed opens, that row-level security is there, and
     that keys, holds, erasures, purges, policies, notes and the mirror are what the ledger says.
-    Prints a line a check, `ok` or `FAIL`; the exit code is 1 when one fails.
-    Changes nothing, and may run beside the service.
+    Prints one line per check, `ok` or `FAIL`; the exit code is 1 when one fails.
+    Changes nothing, and may run while the service runs.
 
     \b
     Example: calledger fsck
@@ -33,12 +33,12 @@ def fsck(
 
 
 async def _check(data: Path | None, *, deep: bool) -> bool:
-    fine = True
+    passed = True
     async with quiet_runtime(data) as runtime:
         async for finding in check_ledger(runtime.retention, deep=deep):
             say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.check}: {finding.detail}")
-            fine = fine and finding.ok
+            passed = passed and finding.ok
         ledger = await check_entries(runtime.ledger)
     detail = "; ".join(ledger.problems) or f"{ledger.size} entries and {ledger.checkpoints} checkpoints, derived again"
     say(f"{'FAIL' if ledger.problems else 'ok  '} ledger: {detail}")
-    return fine and not ledger.problems
+    return passed and not ledger.problems

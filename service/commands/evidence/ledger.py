@@ -58,22 +58,22 @@ async def _export(file: Path, start: int, data: Path | None) -> None:
 
 
 async def write_lines(file: Path, lines: AsyncIterator[bytes], on_line: Callable[[], None]) -> int:
-    """Write a file whole or not at all; how many lines."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    """Write a file completely or not at all; returns how many lines."""
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     count = 0
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
             async for line in lines:
                 opened.write(line)
                 count += 1
                 on_line()
             opened.flush()
             os.fsync(opened.fileno())
-        beside.replace(file)
+        unfinished.replace(file)
     except OSError as error:
         raise OperatorError(f"`{file}` cannot be written: {(error.strerror or 'no reason given').lower()}") from None
     finally:
-        beside.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
     return count
 
 
@@ -85,7 +85,8 @@ def key(data: Data = None) -> None:
     """
 
     async def work(runtime: Runtime) -> None:
-        say(str((await runtime.keeper.checkpoints.signer()).key))
+        """Print the verifier key."""
+        say(str((await runtime.publisher.checkpoints.signer()).key))
 
     run(lambda: _with_runtime(work, data))
 
@@ -106,7 +107,8 @@ def rotate_signer(data: Data = None) -> None:
     """
 
     async def work(runtime: Runtime) -> None:
-        done = await hand_over(runtime.keeper, actor="cli")
+        """Hand the ledger over, and print both keys."""
+        done = await hand_over(runtime.publisher, actor="cli")
         if done.finished:
             say("an earlier rotation was cut short, and is finished now")
         say(f"entry    {done.index}: the old key names the new one")
@@ -132,6 +134,7 @@ def accept_lost_history(
     """
 
     async def work(runtime: Runtime) -> None:
+        """Accept the loss, and print its entry."""
         say(f"entry {await accept_loss(runtime.ledger, reason=reason, actor='cli')} says what was lost")
 
     run(lambda: _with_runtime(work, data))
@@ -148,7 +151,8 @@ def checkpoint(data: Data = None) -> None:
     """
 
     async def work(runtime: Runtime) -> None:
-        sys.stdout.write((await runtime.keeper.checkpoints.sign()).note)
+        """Sign, and print the signed note."""
+        sys.stdout.write((await runtime.publisher.checkpoints.sign()).note)
 
     run(lambda: _with_runtime(work, data))
 
@@ -175,6 +179,7 @@ def erase_notes_command(
         raise typer.BadParameter("give either entries or --naming TEXT")
 
     async def work(runtime: Runtime) -> None:
+        """Erase the notes, and print which."""
         if naming:
             done = await erase_notes_naming(runtime.retention, naming, reason=reason, actor="cli")
         else:

@@ -48,7 +48,7 @@ def verify(
 
 
 def read_key_option(key: str | None) -> str | None:
-    """The key as it was given, or the text of the file that was."""
+    """The key as it was given, or the text of the file that was given."""
     if key is None or "+" in key:
         return key
     try:
@@ -58,7 +58,7 @@ def read_key_option(key: str | None) -> str | None:
 
 
 def read_since(path: Path) -> bytes:
-    """The checkpoint in a file."""
+    """The bytes of the checkpoint in a file. RequestError when it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -26,6 +26,7 @@ def status(data: Data = None) -> None:
     """
 
     async def work() -> bool:
+        """Print the keyring's state; whether no key is lost."""
         async with quiet_runtime(data) as runtime:
             lost = list(await lost_keys(runtime.retention))
             counts = await runtime.keyring.counts()
@@ -53,6 +54,7 @@ def rotate(
     """
 
     async def work() -> None:
+        """Rotate with a progress bar, and record it in the ledger."""
         async with quiet_runtime(data) as runtime:
             with progress() as bar:
                 task = bar.add_task("wrapping keys anew", total=None)
@@ -99,6 +101,7 @@ def replace(
         raise typer.BadParameter("what the lost keys sealed is given up for good: add --accept-loss if it may be")
 
     async def work() -> None:
+        """Replace the keyring, and print what was done."""
         settings = settings_for(data)
         if "log_level" not in settings.model_fields_set:
             configure_logs(level="warning", form=settings.log_format)
@@ -129,12 +132,12 @@ def _rows(
     groups |= {group: KeyCounts() for group in by_group if group not in groups and group != "account"}
     groups |= {"account": accounts, "hold": holds}
     return [
-        (_words(group), counts.live, counts.destroyed, by_group.get(group, 0))
+        (_describe_group(group), counts.live, counts.destroyed, by_group.get(group, 0))
         for group, counts in sorted(groups.items())
     ]
 
 
-def _words(group: str) -> str:
+def _describe_group(group: str) -> str:
     kind, _, rest = group.partition("/")
     if kind != "period":
         return f"{kind}s"

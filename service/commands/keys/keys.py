@@ -30,7 +30,7 @@ _HOURS: Final = {"h": 1, "d": 24, "w": 24 * 7}
 
 
 def parse_duration(text: str) -> timedelta:
-    """`12h`, `30d` or `8w`. Raises typer.BadParameter."""
+    """The duration written as `12h`, `30d` or `8w`. Raises typer.BadParameter."""
     match = _DURATION.fullmatch(text)
     if match is None or int(match[1]) == 0:
         raise typer.BadParameter(f"`{text[:40]}` is not a duration: write `12h`, `30d` or `8w`")
@@ -38,7 +38,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def check_account(name: str) -> None:
-    """Refuse a name that no report could use: admission takes account names only as they are."""
+    """Raise RequestError for a name that no report could use: admission accepts only such account names."""
     try:
         cleaned, _ = Redactor().for_identifiers().clean(name, max_chars=NAME_CHARS_MAX)
     except RedactionError:
@@ -51,7 +51,7 @@ def check_account(name: str) -> None:
 
 
 def _quoted(name: str) -> str:
-    """Only what is harmless to repeat: a name that was refused may be a secret that went astray."""
+    """The name only if it is harmless to repeat: a refused name may be a secret."""
     return f"`{name}`" if _HARMLESS.fullmatch(name) else "that"
 
 
@@ -65,18 +65,18 @@ async def create_key(
         expires = timedelta(days=PARTNER_DAYS)
     for account in accounts:
         check_account(account)
-    numbers = sorted((await runtime.accounts.ensure(accounts)).values()) if accounts else None
+    account_ids = sorted((await runtime.accounts.ensure(accounts)).values()) if accounts else None
     now = datetime.now(UTC)
     name = without_secrets(name) if name else name
     key = new_key(await runtime.keyring.secret("pepper"))
     ends = now + expires if expires else None
     async with added_key(
-        prefix=key.prefix, name=name, role=role, accounts=numbers, mac=key.mac, created_at=now, expires_at=ends
+        prefix=key.prefix, name=name, role=role, accounts=account_ids, mac=key.mac, created_at=now, expires_at=ends
     ) as connection:
         facts = {
             "key": key.prefix,
             "role": role.value,
-            "accounts": numbers,
+            "accounts": account_ids,
             "expires_at": ends and moment(ends),
             "mac": mac_digest(key.mac),
         }
@@ -137,6 +137,7 @@ def create(
         raise typer.BadParameter("a partner's key is always bound to accounts: add --account NAME")
 
     async def work() -> None:
+        """Create the key, and print it."""
         async with quiet_runtime(data, existing=False) as runtime:
             say(await create_key(runtime, role, accounts=account or [], expires=expires, name=name))
 
@@ -147,9 +148,8 @@ def create(
 def list_keys(data: Data = None) -> None:
     """List keys, without their secrets.
 
-    A table on a terminal; in a pipe a line a key, tab-separated: id, role, accounts, name, created, expires, last
-    used, state. The state is that by which services go: `refused` is a key that the table has as live and the ledger
-    has not.
+    A table on a terminal; in a pipe one line per key, tab-separated: id, role, accounts, name, created, expires, last
+    used, state. Services act by this state: `refused` is a key that is live in the table and not in the ledger.
 
     \b
     Example: calledger keys list | grep live
@@ -164,7 +164,9 @@ async def _list(data: Path | None) -> None:
             (
                 key.prefix,
                 key.role,
-                "every account" if key.accounts is None else ", ".join(names[number] for number in key.accounts),
+                "every account"
+                if key.accounts is None
+                else ", ".join(names[account_id] for account_id in key.accounts),
                 key.name,
                 key.created_at,
                 key.expires_at,
@@ -179,7 +181,7 @@ async def _list(data: Path | None) -> None:
 async def _state(key: KeyRecord, register: KeyRegister) -> str:
     if key.revoked_at:
         return "revoked"
-    # What the table has and the ledger has not is refused: after a restore, say, of a key that was revoked since.
+    # A key that is live in the table alone is refused, such as a revoked one that a restore brought back.
     recorded = await register.find(key.prefix)
     if recorded is None:
         return "refused: in no entry of the ledger"
@@ -207,7 +209,7 @@ def revoke(
 
 
 async def revoke_key(runtime: Runtime, key_id: str) -> None:
-    """End a key, with its entry in the ledger, in every running service."""
+    """Revoke a key, with its entry in the ledger, in every running service."""
     async with revoked_key(key_id, datetime.now(UTC)) as connection:
         await runtime.ledger.append(LedgerKind.API_KEY_REVOKED, {"key": key_id}, actor="cli", connection=connection)
     await notify(runtime.database.owner, "keys")
@@ -221,7 +223,7 @@ async def _revoke(key_id: str, data: Path | None) -> None:
         if key is None:
             raise RequestError(f"no key has the id `{key_id[:40]}`: `calledger keys list` shows them")
         recorded = await KeyRegister(runtime.ledger).find(key_id)
-        # A key that ended in the table alone is ended in the ledger too: only there it is for good.
+        # A key that was revoked in the table alone is revoked in the ledger too, because only that is for good.
         if key.revoked_at is None or (recorded is not None and recorded.ended is None):
             await revoke_key(runtime, key_id)
     say(f"revoked {key_id}")

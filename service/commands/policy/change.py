@@ -20,64 +20,70 @@ from service.runtime.runtime import Runtime
 from service.storage.control.policies import AppliedPolicy, PolicyTransaction, agrees, policy_transaction
 
 SHELL: Final = "cli"
-"""Who acts when no key is named: whoever has the operator's shell, one person as far as anybody can tell."""
+"""The actor when no key is named: the user of the operator's shell, who counts as one person."""
 
 _KEY_BYTES_MAX: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
-    """One command at work: the runtime, the desk with its policy held still, and who is at it."""
+class _PolicyChange:
+    """One command that changes the policy: the runtime, the locked policy, and who acts."""
 
     runtime: Runtime
-    desk: PolicyTransaction
+    transaction: PolicyTransaction
     applied: AppliedPolicy
     actor: str
 
 
 async def apply(data: Path | None, policy: Policy, *, key: str | None, dry_run: bool) -> None:
-    """Put `policy` in force, or let it wait. Prints what changes, and what has become of it."""
-    async with _at_desk(data, key) as at:
-        if policies.digest(policy) == at.applied.digest and agrees(at.applied, await at.runtime.ledgered_policy()):
-            say(f"in force already: {at.applied.policy.name}, version {at.applied.version}")
-            say(at.applied.digest)
+    """Put `policy` in force, or let it wait. Prints what changes, and what was done."""
+    async with _open_change(data, key) as change:
+        if policies.digest(policy) == change.applied.digest and agrees(
+            change.applied, await change.runtime.ledgered_policy()
+        ):
+            say(f"in force already: {change.applied.policy.name}, version {change.applied.version}")
+            say(change.applied.digest)
             return
-        difference = await _judged(at, policy)
+        difference = await _check_and_print(change, policy)
         if dry_run:
             say("nothing was changed: " + ("it would wait for a second admin" if difference.keeps_more else "dry run"))
         elif difference.keeps_more:
-            proposal = await at.desk.propose(policy, replaces=at.applied.version, proposed_by=at.actor)
-            say(f"waits for a second admin: it keeps more, or longer; version {at.applied.version} stays in force")
+            proposal = await change.transaction.propose(
+                policy, replaces=change.applied.version, proposed_by=change.actor
+            )
+            say(f"waits for a second admin: it keeps more, or longer; version {change.applied.version} stays in force")
             say(f"another admin approves it with: calledger policy approve {proposal.digest} --key FILE")
         else:
-            await _put_in_force(at, policy, difference, applied_by=at.actor, approved_by=None)
+            await _put_in_force(change, policy, difference, applied_by=change.actor, approved_by=None)
 
 
 async def approve(data: Path | None, digest: str, *, key: str | None) -> None:
-    """Put in force what waits, as a second admin."""
-    async with _at_desk(data, key) as at:
-        waiting = [one for one in await at.desk.proposals() if one.digest == digest]
+    """Put a waiting policy in force, as a second admin."""
+    async with _open_change(data, key) as change:
+        waiting = [one for one in await change.transaction.proposals() if one.digest == digest]
         if not waiting:
             raise RequestError("no policy of that digest waits: `calledger policy list` shows what does")
         proposal = waiting[-1]
-        if proposal.replaces != at.applied.version:
+        if proposal.replaces != change.applied.version:
             raise RequestError(
-                f"it was to replace version {proposal.replaces}, and version {at.applied.version} is in force by now: "
-                "apply it again"
+                f"it was to replace version {proposal.replaces}, and version {change.applied.version} is in force by "
+                "now: apply it again"
             )
-        if at.actor == SHELL:
+        if change.actor == SHELL:
             raise RequestError("only an admin's key approves: name the file that holds yours with --key FILE")
-        if at.actor in {one.proposed_by for one in waiting} or await _is_shells_own(at, proposal.proposed_by):
+        if change.actor in {one.proposed_by for one in waiting} or await _is_own_key_of_shell(
+            change, proposal.proposed_by
+        ):
             raise RequestError("who asked for it cannot approve it: that takes the key of another admin")
         policy = proposal.read()
-        difference = await _judged(at, policy)
-        await _put_in_force(at, policy, difference, applied_by=proposal.proposed_by, approved_by=at.actor)
+        difference = await _check_and_print(change, policy)
+        await _put_in_force(change, policy, difference, applied_by=proposal.proposed_by, approved_by=change.actor)
 
 
 async def list_versions(data: Path | None) -> None:
-    """What was ever in force, newest first, after what waits."""
-    async with quiet_runtime(data) as runtime, policy_transaction(runtime.database.owner) as desk:
-        waiting, versions = await desk.proposals(), await desk.versions()
+    """Print what was ever in force, newest first, after what waits."""
+    async with quiet_runtime(data) as runtime, policy_transaction(runtime.database.owner) as transaction:
+        waiting, versions = await transaction.proposals(), await transaction.versions()
         in_force = versions[0].version if versions else None
     rows: list[tuple[object, ...]] = [
         ("-", "waits" if one.replaces == in_force else "void", one.digest, one.proposed_at, one.proposed_by, None)
@@ -90,52 +96,52 @@ async def list_versions(data: Path | None) -> None:
 
 
 @asynccontextmanager
-async def _at_desk(data: Path | None, key: str | None) -> AsyncIterator[_Desk]:
+async def _open_change(data: Path | None, key: str | None) -> AsyncIterator[_PolicyChange]:
     text = None if key is None else _key_text(key)
     async with quiet_runtime(data) as runtime:
-        # Before the desk: who is not let in holds nobody up.
+        # Before the transaction, so that a refused caller does not hold its lock.
         actor = await _actor(runtime, text)
-        async with policy_transaction(runtime.database.owner) as desk:
-            applied = await desk.in_force()
+        async with policy_transaction(runtime.database.owner) as transaction:
+            applied = await transaction.in_force()
             assert applied is not None, "a ledger that is open has a policy"
-            yield _Desk(runtime, desk, applied, actor)
+            yield _PolicyChange(runtime, transaction, applied, actor)
 
 
-async def _judged(at: _Desk, policy: Policy) -> Difference:
-    """What the change does, printed. Raises PolicyError when the policy can never take this one's place."""
+async def _check_and_print(change: _PolicyChange, policy: Policy) -> Difference:
+    """Print and return what the change does. Raises PolicyError when the policy can never replace this one."""
     check_schema(policy, build_schema()._schema)  # graphql-core's schema has no public name
-    in_use, ever_used = await at.desk.tiers()
+    in_use, ever_used = await change.transaction.tiers()
     policies.check_change(
-        at.applied.policy,
+        change.applied.policy,
         policy,
         in_use=in_use,
         ever_used=ever_used,
     )
-    difference = policies.diff(at.applied.policy, policy)
-    for change in difference.changes:
-        say(change.line())
+    difference = policies.diff(change.applied.policy, policy)
+    for line in (one.line() for one in difference.changes):
+        say(line)
     if not difference.changes:
         say("no difference but in how it is written")
     return difference
 
 
 async def _put_in_force(
-    at: _Desk, policy: Policy, difference: Difference, *, applied_by: str, approved_by: str | None
+    change: _PolicyChange, policy: Policy, difference: Difference, *, applied_by: str, approved_by: str | None
 ) -> None:
-    applied = await at.desk.put_in_force(
-        policy, applied_by=applied_by, approved_by=approved_by, ledger=at.runtime.ledger
+    applied = await change.transaction.put_in_force(
+        policy, applied_by=applied_by, approved_by=approved_by, ledger=change.runtime.ledger
     )
     if difference.purges:
         say(
-            f"reads end with the new windows at once; what is to be destroyed waits {at.runtime.settings.purge_delay} "
-            "hours (CALLEDGER_PURGE_DELAY), or `calledger purge --plan DIGEST`"
+            "reads end with the new windows at once; what is to be destroyed waits "
+            f"{change.runtime.settings.purge_delay} hours (CALLEDGER_PURGE_DELAY), or `calledger purge --plan DIGEST`"
         )
     say(f"in force: {applied.policy.name}, version {applied.version}")
     say(applied.digest)
 
 
 async def _actor(runtime: Runtime, text: str | None) -> str:
-    """The id of an admin's key, or SHELL."""
+    """The id of an admin's key, or SHELL. Raises RequestError for a key that may not do this."""
     if text is None:
         return SHELL
     try:
@@ -147,15 +153,15 @@ async def _actor(runtime: Runtime, text: str | None) -> str:
     return principal.key_id
 
 
-async def _is_shells_own(at: _Desk, proposed_by: str) -> bool:
-    """Whether the shell asked, and the key is the one that lies in the shell's own folder."""
+async def _is_own_key_of_shell(change: _PolicyChange, proposed_by: str) -> bool:
+    """Whether the shell proposed it, and the key is the one in the shell's own data directory."""
     if proposed_by != SHELL:
         return False
     try:
-        text = (at.runtime.settings.data / ADMIN_KEY_FILE).read_text(encoding="ascii").strip()
+        text = (change.runtime.settings.data / ADMIN_KEY_FILE).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return False
-    return prefix_of(text) == at.actor
+    return prefix_of(text) == change.actor
 
 
 def _key_text(key: str) -> str:

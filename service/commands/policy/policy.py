@@ -68,17 +68,19 @@ def _text(path: Path) -> str:
 
 
 def say(line: str) -> None:
+    """Write one line of output."""
     sys.stdout.write(line + "\n")
 
 
-def chosen_policy(name: str | None, data: Path | None) -> Policy:
-    """The policy named, or else the one in force, for which the database is asked."""
+def policy_of_option(name: str | None, data: Path | None) -> Policy:
+    """The named policy, or else the one in force, which is read from the database."""
     if name is not None:
         return read_policy(name)
-    # Only here, for it brings half of the service along.
+    # Imported here, because it loads half of the service.
     from service.commands.common import quiet_runtime, run
 
     async def work() -> Policy:
+        """Read the policy in force."""
         async with quiet_runtime(data) as runtime:
             return runtime.applied.policy
 
@@ -110,7 +112,7 @@ def explain(
     \b
     Example: calledger policy explain CallError.message --policy strict
     """
-    for line in policies.explain(chosen_policy(policy, data), field).lines():
+    for line in policies.explain(policy_of_option(policy, data), field).lines():
         say(line)
 
 
@@ -135,7 +137,7 @@ def apply(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
     data: Data = None,
 ) -> None:
-    """Put a policy in force, whole or not at all; running services take it up at once.
+    """Put a policy in force; running services take it up at once.
 
     Prints what changes, as `policy diff` does, and the digest, which goes into the ledger too. Reads obey a shorter
     window at once; what it would destroy waits CALLEDGER_PURGE_DELAY. A policy that keeps more, or longer, waits for a
@@ -144,7 +146,7 @@ def apply(
     \b
     Example: calledger policy apply policy.toml
     """
-    # Only here, for it brings half of the service along.
+    # Imported here, because it loads half of the service.
     from service.commands.common import run
     from service.commands.policy import change as policy_change
 
@@ -175,7 +177,7 @@ def approve(
 def list_policies(data: Data = None) -> None:
     """List the policies that were in force here, newest first, after those that wait for a second admin.
 
-    A table on a terminal; in a pipe a line a policy, tab-separated: version, state, digest, when, by, approved by.
+    A table on a terminal; in a pipe one line per policy, tab-separated: version, state, digest, when, by, approved by.
 
     \b
     Example: calledger policy list
@@ -211,8 +213,8 @@ def try_policy(
 ) -> None:
     """Redact lines as an error's message would be. Needs no database.
 
-    Reads NDJSON, {"text": ...} a line, and answers each line at once: {"text": redacted, "rules": [...]}. It may run
-    for as long as you like, behind a pipe.
+    Reads NDJSON, one {"text": ...} per line, and answers each line at once: {"text": redacted, "rules": [...]}. It may
+    run for as long as you like, behind a pipe.
 
     What cannot be redacted comes out empty, with the rule `engine-failure`; so does everything under a policy that
     keeps no messages, with the rule `dropped`. Text past 65,536 characters is cut, with the rule `size-cap`.

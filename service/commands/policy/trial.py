@@ -31,10 +31,10 @@ class Trial:
         text = _text_of(line)
         if text is None:
             self.bad_lines += 1
-            return _encoded({"error": f"line {self.lines} {_EXPECTED}"})
-        return _encoded(self._tried(text))
+            return _encode({"error": f"line {self.lines} {_EXPECTED}"})
+        return _encode(self._redact(text))
 
-    def _tried(self, text: str) -> dict[str, object]:
+    def _redact(self, text: str) -> dict[str, object]:
         try:
             redaction = self._redactor.redact(text)
         except RedactionError:
@@ -62,9 +62,9 @@ def _text_of(line: bytes) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def _encoded(answer: dict[str, object]) -> bytes:
+def _encode(answer: dict[str, object]) -> bytes:
     try:
         return json.dumps(answer, ensure_ascii=False).encode() + b"\n"
     except UnicodeEncodeError:
-        # Half a surrogate pair, which JSON can say and UTF-8 cannot.
+        # Half a surrogate pair, which JSON can represent and UTF-8 cannot.
         return json.dumps(answer).encode() + b"\n"

@@ -1,1 +1,1 @@
-"""Commands that run the service, and say how it stands."""
+"""Commands that run the service, and show its state."""

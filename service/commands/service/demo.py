@@ -22,7 +22,7 @@ _BATCH = 1_000
 _SEED = 20_26
 _KEY_NAME = "demo "
 
-# (requested, served, provider, USD a million input tokens, output tokens, share of calls)
+# (requested, served, provider, USD per million input tokens, per million output tokens, share of calls)
 MODELS = (
     ("gpt-4o", "gpt-4o-2024-11-20", "openai", "2.50", "10", 30),
     ("gpt-4o-mini", "gpt-4o-mini-2024-07-18", "openai", "0.15", "0.60", 28),
@@ -57,7 +57,7 @@ class RealCallsError(OperatorError):
 
 def sample_calls(now: datetime, count: int = CALLS) -> Iterator[Report]:
     """`count` calls of the last 30 days, the same for the same `now`: more by day than by night, 4 % failed."""
-    dice = random.Random(_SEED)  # noqa: S311 - sample data wants to be repeatable
+    dice = random.Random(_SEED)  # noqa: S311 - sample data must be repeatable
     oldest = now - timedelta(days=DAYS)
     for number in range(count):
         moment = oldest + timedelta(days=DAYS) * ((number + dice.random()) / count)
@@ -115,14 +115,17 @@ def _sample_error(dice: random.Random, model: str) -> ErrorReport:
 
 
 async def load_demo(runtime: Runtime) -> None:
-    """Load sample calls into an empty ledger and print a key for each reader; a second start prints new keys."""
+    """Load sample calls into an empty ledger and print a key for each reader; a second start prints new keys.
+
+    Raises RealCallsError for a ledger that is in real use.
+    """
     installed = await installation()
     assert installed is not None, "a ledger that is open is installed"
     if not installed.demo:
         if await any_account():
             raise RealCallsError
         await mark_as_demo()
-    # The keys come last: where there are none, a start was cut short, and what it loaded is loaded again as it was.
+    # The keys are made last: without any, a start was interrupted, and the same calls are loaded again.
     if not await any_key(name_begins=_KEY_NAME):
         await _load_calls(runtime, installed.created_at)
     for key_id in await live_keys_named(_KEY_NAME):
@@ -141,7 +144,9 @@ async def _load_calls(runtime: Runtime, now: datetime) -> None:
         with progress() as bar:
             task = bar.add_task("loading sample calls", total=len(calls))
             for start in range(0, len(calls), _BATCH):
-                await writer.submit(calls[start : start + _BATCH], as_read, principal, source="native", patient=True)
+                await writer.submit(
+                    calls[start : start + _BATCH], as_read, principal, source="native", wait_for_room=True
+                )
                 bar.advance(task, _BATCH)
     finally:
         await writer.close()

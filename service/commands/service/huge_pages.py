@@ -1,7 +1,7 @@
-"""Linux's pages of 2 MiB for what a process has made: an optimisation that nothing depends on.
+"""Linux's pages of 2 MiB for the heap of a process: an optimisation that nothing depends on.
 
-What a request touches lies all over some 100 MB of heap. In pages of 4 KiB the processor's table of addresses (TLB)
-does not hold them, and every request waits for it again and again; in pages of 2 MiB it does. See madvise(2).
+The memory of a request is spread over a heap of some 100 MB. With pages of 4 KiB its addresses do not fit into the
+processor's TLB, and every request waits for that; with pages of 2 MiB they do. See madvise(2).
 """
 
 import ctypes
@@ -13,11 +13,11 @@ HUGE: Final = 2 << 20
 _MAPPED: Final = Path("/proc/self/maps")
 _MADV_HUGEPAGE: Final = 14
 _MADV_COLLAPSE: Final = 25
-"""From Linux 6.1; before that the kernel's own thread gets there in time."""
+"""Since Linux 6.1; before that the kernel's own thread does it after some time."""
 
 
 def use_huge_pages() -> None:
-    """Ask for them, for all of the heap as it is. Where the kernel has none or refuses, everything stays as it is."""
+    """Ask for huge pages for all of the present heap. Where the kernel has none or refuses, nothing changes."""
     try:
         madvise = ctypes.CDLL(None).madvise
         mapped = _MAPPED.read_text()
@@ -30,7 +30,7 @@ def use_huge_pages() -> None:
 
 
 def _heap(mapped: str) -> Iterator[tuple[int, int]]:
-    """Where huge pages fit into anonymous memory that is written to; `mapped` is as proc(5) says."""
+    """Aligned address ranges of writable anonymous memory; `mapped` is the text of /proc/self/maps (proc(5))."""
     for line in mapped.splitlines():
         addresses, permissions, _, _, _, *path = line.split()
         if permissions == "rw-p" and path in ([], ["[heap]"]):

@@ -1,4 +1,4 @@
-"""Memory of a process that serves: what it made while it started stays until it ends."""
+"""Memory settings of a process that serves: objects made during the start stay until it ends."""
 
 import gc
 from threading import Thread
@@ -8,21 +8,21 @@ from service.commands.common import say
 from service.commands.service.huge_pages import use_huge_pages
 
 YOUNG_MAX: Final = 50_000
-"""Objects that may be alive more than before until the collector looks at the young ones.
+"""New objects after which the collector looks at the young ones.
 
-That is more than eight reports of 500 calls under way make. Rows are no cycles and go by themselves: whatever of them
-the collector walks meanwhile, it walks for nothing (with 10,000 for 2.7 us a call).
+That is more than eight reports of 500 calls make. Rows form no cycles and are freed without the collector, so looking
+at them is wasted work; docs/performance.md says how much.
 """
 
 
 def say_ready(line: str) -> None:
-    """Say that the service has started, once the garbage collector leaves alone what that took.
+    """Print that the service has started, once the garbage collector ignores the objects made so far.
 
-    Modules and schema are some 130,000 objects: each full collection would walk them, for 90 ms in which nothing is
-    answered, and find nothing.
+    Modules and schema are many objects: each full collection would visit them, during which nothing is answered, and
+    free nothing. docs/performance.md has the figures.
     """
     gc.freeze()
     gc.set_threshold(YOUNG_MAX, *gc.get_threshold()[1:])
     say(line)
-    # It takes a tenth of a second and lets others run meanwhile.
+    # In a thread, because it takes a while; the system calls release the interpreter.
     Thread(target=use_huge_pages, name="huge pages", daemon=True).start()

@@ -14,7 +14,7 @@ app = verb()
 def migrate(data: Data = None) -> None:
     """Bring the database to the newest schema, with its privileges and row-level security.
 
-    It says what somebody had changed of those, and puts it right.
+    It reports what somebody had changed of those, and puts it right.
     `serve` and every other command migrate by themselves; where several hosts share a database, run this one first.
     Two at once wait for each other, and the second finds nothing to do.
 

@@ -16,7 +16,7 @@ from service.settings import PREFIX, Settings
 
 app = verb()
 log = get_logger()
-# Set by `serve` for its workers, and by whoever runs the tests.
+# Variables that are no settings: set by `serve` for its workers, and by the tests.
 _NO_SETTINGS: Final = ("CALLEDGER_WORKER_URL", "CALLEDGER_TEST_")
 
 
@@ -48,19 +48,19 @@ def serve(
     Example: calledger serve --data /var/lib/calledger --host 127.0.0.1 --port 8790 --workers 2
     """
     settings = settings_for(data, host=host, port=port, workers=workers)
-    _warn_of_strangers()
+    _warn_of_unknown_settings()
     run(lambda: server.serve(settings, say_ready, _load_demo if demo else None), serving=True)
 
 
 async def _load_demo(runtime: Runtime) -> None:
-    # Only here: a service without a demo does not wait for what brings calls in.
+    # Imported here, so that a service without a demo need not load it.
     from service.commands.service.demo import load_demo
 
     await load_demo(runtime)
 
 
-def _warn_of_strangers() -> None:
-    """A setting that is mistyped would otherwise be a default in silence."""
+def _warn_of_unknown_settings() -> None:
+    """Log settings of unknown names: a mistyped one would otherwise silently have its default."""
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known and not name.startswith(_NO_SETTINGS):

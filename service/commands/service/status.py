@@ -21,8 +21,8 @@ from service.storage.readiness import free_bytes
 from service.storage.schema.installed import count_accounts, newest_purge, server_facts
 
 _LOST_MAX: Final = 5
-_APART_HOURS: Final = 0.1
-"""So far are the clocks of two machines apart that are right."""
+_CLOCK_TOLERANCE_HOURS: Final = 0.1
+"""The difference up to which the clocks of two machines count as right."""
 
 app = verb()
 
@@ -53,7 +53,7 @@ async def _status(data: Path | None) -> None:
 
 
 def _facts_without_database(settings: Settings, error: Exception) -> list[tuple[str, str]]:
-    """What can be said while the database is away, or cannot be written."""
+    """The facts that are known while the database is unavailable, or cannot be written."""
     reason = str(error) if isinstance(error, CalledgerError) else type(error).__name__
     facts = [("data", str(settings.data))]
     if settings.data.exists():
@@ -100,7 +100,7 @@ def _unsealed(runtime: Runtime) -> list[tuple[str, str]]:
 
 
 async def _lost(context: RetentionContext) -> list[tuple[str, str]]:
-    """The first keys that the ledger has as lost, one a line; a keyring that is away has said so."""
+    """The first keys that the ledger has as lost, one per line; an unavailable keyring has its own line."""
     try:
         lost = await lost_on_record(context, _LOST_MAX + 1)
     except KeyringUnavailableError:
@@ -126,8 +126,8 @@ async def _last_purge() -> str:
 
 
 def since(planned_at: datetime, now: datetime) -> str:
-    """How long ago that was; of a time to come, that a clock was wrong."""
+    """How long ago a time was; for a future time, that a clock was wrong."""
     hours = (now - planned_at).total_seconds() / 3600
-    if hours < -_APART_HOURS:
+    if hours < -_CLOCK_TOLERANCE_HOURS:
         return f"planned at {planned_at:%Y-%m-%d %H:%M}Z by a clock that was ahead"
     return f"{max(hours, 0.0):.1f} hours ago"

@@ -1,4 +1,4 @@
-"""One process of several that answer on one port; `calledger serve --workers` starts it, not a person."""
+"""One of several processes that answer on one port; `calledger serve --workers` starts it."""
 
 import os
 

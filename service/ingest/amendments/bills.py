@@ -33,8 +33,8 @@ class _Claim(NamedTuple):
     started_at: datetime
 
 
-_Wanted: TypeAlias = Sequence[tuple[str, _Claim | None]]
-_LookUp: TypeAlias = Callable[[_Wanted], Awaitable[dict[str, _Claim]]]
+_OwnClaims: TypeAlias = Sequence[tuple[str, _Claim | None]]
+_LookUp: TypeAlias = Callable[[_OwnClaims], Awaitable[dict[str, _Claim]]]
 
 
 class Bills:
@@ -44,7 +44,7 @@ class Bills:
         self._pool = pool
         self._accounts = accounts
 
-    async def settle(self, reports: Iterable[Report], addressees: AccountResolution) -> None:
+    async def settle(self, reports: Iterable[Report], resolution: AccountResolution) -> None:
         """Give each report that bills account and time of the bill's claim, as far as there is one already.
 
         Raises DatabaseUnavailableError.
@@ -53,16 +53,16 @@ class Bills:
         if not bills:
             return
         try:
-            await addressees.learn()
-            own = [await self._own(report, addressees) for report in bills]
-            agreed = await self._agreed(bills, own, addressees, self._known)
+            await resolution.load()
+            own = [await self._own(report, resolution) for report in bills]
+            agreed = await self._agreed(bills, own, resolution, self._read_claims)
             for report, claim in zip(bills, agreed, strict=True):
                 if claim is not None:
-                    await self._move(report, claim, addressees)
+                    await self._move(report, claim, resolution)
         except DATABASE_FAULTS as error:
             raise DatabaseUnavailableError from error
 
-    async def claim(self, calls: Iterable[Prepared], addressees: AccountResolution) -> list[Prepared]:
+    async def claim(self, calls: Iterable[Prepared], resolution: AccountResolution) -> list[Prepared]:
         """Claim the bills among calls that are about to be stored. Of those that others have claimed before, elsewhere,
         the reports are given that account and time; they are returned, to be prepared anew. Raises
         DatabaseUnavailableError.
@@ -72,30 +72,30 @@ class Bills:
             return []
         own = [_Claim(call.account_id, call.tier, call.started_at) for call in bills]
         try:
-            agreed = await self._agreed([call.report for call in bills], own, addressees, self._claimed)
+            agreed = await self._agreed([call.report for call in bills], own, resolution, self._commit_claims)
             moved: list[Prepared] = []
             for call, mine, claim in zip(bills, own, agreed, strict=True):
                 if claim is not None and (claim.account_id, claim.started_at) != (mine.account_id, mine.started_at):
-                    await self._move(call.report, claim, addressees)
+                    await self._move(call.report, claim, resolution)
                     moved.append(call)
         except DATABASE_FAULTS as error:
             raise DatabaseUnavailableError from error
         return moved
 
-    async def _own(self, report: Report, addressees: AccountResolution) -> _Claim | None:
+    async def _own(self, report: Report, resolution: AccountResolution) -> _Claim | None:
         """What the report itself says; None for an account that is new, or not the key's."""
-        addressees.drop_unused(report)
-        account = addressees.account_of(report)
+        resolution.drop_unused(report)
+        account = resolution.account_of(report)
         if account is None:
             account = await self._accounts.find(report.account or DEFAULT_ACCOUNT)
         return _Claim(account, 0, report.started_at) if isinstance(account, int) else None
 
     async def _agreed(
-        self, bills: Sequence[Report], own: Sequence[_Claim | None], addressees: AccountResolution, look_up: _LookUp
+        self, bills: Sequence[Report], own: Sequence[_Claim | None], resolution: AccountResolution, look_up: _LookUp
     ) -> list[_Claim | None]:
         """Where each bill is stored: the account among those of the key first, then the time in that account."""
         claims = list(own)
-        reporter = _reporter(addressees.bound)
+        reporter = _reporter(resolution.bound)
         reporters = [reporter] * len(bills)
         for _ in ("account", "time"):
             keys = [
@@ -107,8 +107,8 @@ class Bills:
             reporters = [None if claim is None else str(claim.account_id) for claim in claims]
         return claims
 
-    async def _known(self, wanted: _Wanted) -> dict[str, _Claim]:
-        rows = await self._pool.fetch(CLAIMED_BILLS, [key for key, _ in wanted]) if wanted else []
+    async def _read_claims(self, own_claims: _OwnClaims) -> dict[str, _Claim]:
+        rows = await self._pool.fetch(CLAIMED_BILLS, [key for key, _ in own_claims]) if own_claims else []
         # Of an account whose erasure has begun nothing is stored anew.
         return {
             row["key"].hex: _Claim(row["account_id"], row["tier"], row["started_at"])
@@ -116,15 +116,15 @@ class Bills:
             if row["account_id"] not in self._accounts.erased
         }
 
-    async def _claimed(self, wanted: _Wanted) -> dict[str, _Claim]:
-        ours = [(key, *claim) for key, claim in wanted if claim is not None]
+    async def _commit_claims(self, own_claims: _OwnClaims) -> dict[str, _Claim]:
+        ours = [(key, *claim) for key, claim in own_claims if claim is not None]
         if ours:
             await self._pool.execute(CLAIM_BILLS, *(list(column) for column in zip(*ours, strict=True)))
-        return await self._known(wanted)
+        return await self._read_claims(own_claims)
 
-    async def _move(self, report: Report, claim: _Claim, addressees: AccountResolution) -> None:
+    async def _move(self, report: Report, claim: _Claim, resolution: AccountResolution) -> None:
         report.started_at = claim.started_at
-        if addressees.account_of(report) != claim.account_id:
+        if resolution.account_of(report) != claim.account_id:
             report.account = await self._accounts.name(claim.account_id)
 
 

@@ -22,9 +22,9 @@ from service.storage.statements.correct import INHERITED
 from service.storage.statements.write import STAGED_COLUMNS, STAGED_TABLE
 
 _ESTIMATED: Final = AMOUNT_SOURCE_NUMBERS["ESTIMATED"]
-_PLACES: Final = {name: place for place, name in enumerate(STAGED_COLUMNS)}
-_FILLED_PLACES: Final = tuple(_PLACES[name] for name in FILLED)
-_AMOUNT_PLACE, _SOURCE_PLACE = _PLACES["amount"], _PLACES["amount_source"]
+_COLUMN_INDEX: Final = {name: index for index, name in enumerate(STAGED_COLUMNS)}
+_FILLED_INDEXES: Final = tuple(_COLUMN_INDEX[name] for name in FILLED)
+_AMOUNT_INDEX, _SOURCE_INDEX = _COLUMN_INDEX["amount"], _COLUMN_INDEX["amount_source"]
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
@@ -60,14 +60,14 @@ def outcome_behind(leader: Prepared, follower: Prepared) -> Status | None:
 
 def _kind(call: Prepared) -> tuple[bool, str]:
     """What no later report may change: how the call ended, and its model."""
-    return call.record[_PLACES["failed"]], call.record[_PLACES["model"]]
+    return call.record[_COLUMN_INDEX["failed"]], call.record[_COLUMN_INDEX["model"]]
 
 
 def _says(call: Prepared) -> int:
     """A bit for each of FILLED that the report has, and AMOUNT_OPEN if it has an amount that is not our estimate."""
     record = call.record
-    bits = sum(1 << bit for bit, place in enumerate(_FILLED_PLACES) if record[place] is not None)
-    reported = record[_AMOUNT_PLACE] is not None and record[_SOURCE_PLACE] != _ESTIMATED
+    bits = sum(1 << bit for bit, position in enumerate(_FILLED_INDEXES) if record[position] is not None)
+    reported = record[_AMOUNT_INDEX] is not None and record[_SOURCE_INDEX] != _ESTIMATED
     return bits | AMOUNT_OPEN if reported else bits
 
 
@@ -79,20 +79,20 @@ async def complete(connection: Connection, calls: Sequence[Prepared]) -> None:
     async with connection.transaction():
         stored = await _by_tier(connection, LOCK_STORED, calls)
         judgements = [
-            judge(stored[place], call) if place in stored else Judgement(Status.DUPLICATE, {})
-            for place, call in enumerate(calls)
+            judge(stored[position], call) if position in stored else Judgement(Status.DUPLICATE, {})
+            for position, call in enumerate(calls)
         ]
         await _mind_corrections(connection, calls, stored, judgements)
-        changed = [place for place, judgement in enumerate(judgements) if judgement.changes]
-        records = [_merged(stored[place], calls[place], judgements[place].changes) for place in changed]
+        changed = [position for position, judgement in enumerate(judgements) if judgement.changes]
+        records = [_merged(stored[position], calls[position], judgements[position].changes) for position in changed]
         if records:
             await connection.copy_records_to_table(STAGED_TABLE, records=records, columns=STAGED_COLUMNS)
-        for tier in sorted({calls[place].tier for place in changed}):
-            moments = [calls[place].started_at for place in changed if calls[place].tier == tier]
+        for tier in sorted({calls[position].tier for position in changed}):
+            moments = [calls[position].started_at for position in changed if calls[position].tier == tier]
             await connection.execute(COMPLETE, tier, min(moments), max(moments))
-    for place, (call, judgement) in enumerate(zip(calls, judgements, strict=True)):
+    for position, (call, judgement) in enumerate(zip(calls, judgements, strict=True)):
         call.outcome = judgement.status
-        call.stored_digest = call.digest if judgement.status is not Status.CONFLICT else stored[place]["digest"]
+        call.stored_digest = call.digest if judgement.status is not Status.CONFLICT else stored[position]["digest"]
 
 
 async def _mind_corrections(
@@ -105,8 +105,10 @@ async def _mind_corrections(
     estimate of which they took back more, or in another currency.
     """
     for tier in sorted({call.tier for call in calls}):
-        places = [place for place, call in enumerate(calls) if call.tier == tier and judgements[place].changes]
-        some = [calls[place] for place in places]
+        positions = [
+            position for position, call in enumerate(calls) if call.tier == tier and judgements[position].changes
+        ]
+        some = [calls[position] for position in positions]
         if not some:
             continue
         found = await corrected_before(
@@ -116,9 +118,11 @@ async def _mind_corrections(
             [call.started_at for call in some],
             [call.id for call in some],
         )
-        for place in places:
-            if calls[place].id in found:
-                judgements[place] = _with_corrections(judgements[place], stored[place], found[calls[place].id])
+        for position in positions:
+            if calls[position].id in found:
+                judgements[position] = _with_corrections(
+                    judgements[position], stored[position], found[calls[position].id]
+                )
 
 
 def _with_corrections(judgement: Judgement, stored: asyncpg.Record, corrected: Decimal) -> Judgement:
@@ -135,14 +139,14 @@ async def _by_tier(connection: Connection, statement: str, calls: Sequence[Prepa
     """Rows by place in `calls`; one statement per tier."""
     found: dict[int, asyncpg.Record] = {}
     for tier in sorted({call.tier for call in calls}):
-        wanted = [(position, call) for position, call in enumerate(calls) if call.tier == tier]
-        moments = [call.started_at for _, call in wanted]
+        of_tier = [(position, call) for position, call in enumerate(calls) if call.tier == tier]
+        moments = [call.started_at for _, call in of_tier]
         rows = await connection.fetch(
             statement,
-            [position for position, _ in wanted],
-            [call.account_id for _, call in wanted],
+            [position for position, _ in of_tier],
+            [call.account_id for _, call in of_tier],
             moments,
-            [call.id for _, call in wanted],
+            [call.id for _, call in of_tier],
             tier,
             min(moments),
             max(moments),

@@ -30,7 +30,7 @@ from service.storage.statements.correct import (
 )
 from service.storage.statements.write import STAGED_COLUMNS, STAGED_TABLE
 
-_PLACES: Final = {name: place for place, name in enumerate(STAGED_COLUMNS)}
+_COLUMN_INDEX: Final = {name: index for index, name in enumerate(STAGED_COLUMNS)}
 UNKNOWN_CALL: Final = (
     "`corrects` names no call of this account: give the `call_...` id that its report was answered with"
 )
@@ -67,18 +67,18 @@ class _Target:
 async def correct(connection: Connection, calls: Sequence[Prepared]) -> None:
     """Give each of `calls`, which are corrections with different keys, its outcome, in one transaction."""
     async with connection.transaction():
-        places = [await _find_corrected(connection, call, calls) for call in calls]
-        targets = await _targets(connection, calls, places)
-        known = await _known(connection, calls)
+        corrected_keys = [await _find_corrected(connection, call, calls) for call in calls]
+        targets = await _targets(connection, calls, corrected_keys)
+        taken_before = await _taken_before(connection, calls)
         outcomes: list[Status | Rejection] = []
         taken: dict[str, Decimal] = {}
         for position, call in enumerate(calls):
-            place = places[position]
+            corrected_key = corrected_keys[position]
             target = targets.get(position)
-            if isinstance(place, Rejection) and position not in known:
-                outcomes.append(place)
+            if isinstance(corrected_key, Rejection) and position not in taken_before:
+                outcomes.append(corrected_key)
             else:
-                outcomes.append(_judge(call, target, known.get(position), taken))
+                outcomes.append(_judge(call, target, taken_before.get(position), taken))
             if target is not None:
                 call.id = call_id(call.correction, target.started_at)
         accepted = [position for position, outcome in enumerate(outcomes) if outcome is Status.ACCEPTED]
@@ -107,9 +107,9 @@ async def _find_corrected(
     assert correction is not None
     if correction.refusal is not None:
         return correction.refusal
-    if correction.place is not None:
-        return correction.place
-    values = (call.account_id, call.record[_PLACES["source"]], correction.source_id)
+    if correction.call_key is not None:
+        return correction.call_key
+    values = (call.account_id, call.record[_COLUMN_INDEX["source"]], correction.source_id)
     rows = await connection.fetch(CALLS_OF_SOURCE_ID, *values)
     if not rows or rows[0]["is_correction"]:
         return _refused(_without_call(call, calls) if not rows else A_CORRECTION)
@@ -121,7 +121,7 @@ async def _find_corrected(
 def _without_call(call: Prepared, calls: Sequence[Prepared]) -> str:
     """Why nothing is stored under the gateway's id that `call` names, where it may be among `calls`."""
     assert call.correction is not None
-    named = (call.account_id, call.record[_PLACES["source"]], call.correction.source_id)
+    named = (call.account_id, call.record[_COLUMN_INDEX["source"]], call.correction.source_id)
     if _names(call) == named:
         return ITSELF
     return A_CORRECTION if any(_names(other) == named for other in calls) else UNKNOWN_CALL
@@ -129,21 +129,23 @@ def _without_call(call: Prepared, calls: Sequence[Prepared]) -> str:
 
 def _names(call: Prepared) -> tuple[int, object, object]:
     """Account, source and the gateway's id."""
-    return call.account_id, call.record[_PLACES["source"]], call.record[_PLACES["source_id"]]
+    return call.account_id, call.record[_COLUMN_INDEX["source"]], call.record[_COLUMN_INDEX["source_id"]]
 
 
 async def _targets(
-    connection: Connection, calls: Sequence[Prepared], places: Sequence[tuple[int, datetime, str] | Rejection]
+    connection: Connection, calls: Sequence[Prepared], corrected_keys: Sequence[tuple[int, datetime, str] | Rejection]
 ) -> dict[int, _Target]:
     """The locked calls by place in `calls`."""
     found: dict[int, _Target] = {}
-    for tier in sorted({place[0] for place in places if not isinstance(place, Rejection)}):
-        wanted = [
-            (position, calls[position].account_id, place[1], place[2])
-            for position, place in enumerate(places)
-            if not isinstance(place, Rejection) and place[0] == tier
+    for tier in sorted(
+        {corrected_key[0] for corrected_key in corrected_keys if not isinstance(corrected_key, Rejection)}
+    ):
+        of_tier = [
+            (position, calls[position].account_id, corrected_key[1], corrected_key[2])
+            for position, corrected_key in enumerate(corrected_keys)
+            if not isinstance(corrected_key, Rejection) and corrected_key[0] == tier
         ]
-        positions, accounts, moments, ids = (list(column) for column in zip(*wanted, strict=True))
+        positions, accounts, moments, ids = (list(column) for column in zip(*of_tier, strict=True))
         rows = await connection.fetch(
             LOCK_CORRECTED, positions, accounts, moments, ids, tier, min(moments), max(moments)
         )
@@ -172,7 +174,7 @@ async def corrected_before(
     return {row["id"].hex: row["amount"] for row in rows}
 
 
-async def _known(connection: Connection, calls: Sequence[Prepared]) -> dict[int, asyncpg.Record]:
+async def _taken_before(connection: Connection, calls: Sequence[Prepared]) -> dict[int, asyncpg.Record]:
     """Corrections that were taken before under the keys of `calls`, by place."""
     keys = [call.correction.key for call in calls if call.correction is not None]
     rows = await connection.fetch(CORRECTIONS_KNOWN, list(range(len(calls))), [c.account_id for c in calls], keys)
@@ -180,11 +182,11 @@ async def _known(connection: Connection, calls: Sequence[Prepared]) -> dict[int,
 
 
 def _judge(
-    call: Prepared, target: _Target | None, known: asyncpg.Record | None, taken: dict[str, Decimal]
+    call: Prepared, target: _Target | None, taken_before: asyncpg.Record | None, taken: dict[str, Decimal]
 ) -> Status | Rejection:
     """What becomes of one correction; `taken` is what earlier ones of the same batch add, by the call's id."""
-    if known is not None:
-        same = known["digest"] == call.digest and (target is None or known["call_id"].hex == target.id)
+    if taken_before is not None:
+        same = taken_before["digest"] == call.digest and (target is None or taken_before["call_id"].hex == target.id)
         return Status.DUPLICATE if same else Status.CONFLICT
     if target is None:
         return _refused(UNKNOWN_CALL)
@@ -192,7 +194,7 @@ def _judge(
     if refusal is not None:
         return _refused(refusal)
     assert target.amount is not None
-    amount = Decimal(call.record[_PLACES["amount"]])
+    amount = Decimal(call.record[_COLUMN_INDEX["amount"]])
     left = target.amount + target.corrected + taken.get(target.id, Decimal(0))
     refusal, call.warnings = _weighed(amount, left, target)
     if refusal is not None:
@@ -227,17 +229,17 @@ def _refusal(call: Prepared, target: _Target) -> str | None:
     record = call.record
     if target.is_correction:
         return A_CORRECTION
-    if target.source != record[_PLACES["source"]]:
+    if target.source != record[_COLUMN_INDEX["source"]]:
         return OTHER_SOURCE
-    if target.source_id == record[_PLACES["source_id"]]:
+    if target.source_id == record[_COLUMN_INDEX["source_id"]]:
         return ITSELF
-    if record[_PLACES["amount"]] is None:
+    if record[_COLUMN_INDEX["amount"]] is None:
         return NO_AMOUNT if call.report.amount is None else NOT_KEPT
     if call.started_at < target.started_at:
         return EARLIER
     if target.amount is None:
         return UNPRICED
-    if target.currency != record[_PLACES["currency"]]:
+    if target.currency != record[_COLUMN_INDEX["currency"]]:
         return f"the call's amount is in `{target.currency}`: correct it in the same currency"
     return None
 
@@ -251,7 +253,7 @@ async def _store(connection: Connection, accepted: Sequence[tuple[Prepared, _Tar
         record = list(call.record)
         own = {"tier": target.tier, "started_at": target.started_at, "id": call.id, "corrects": None}
         for name, value in own.items():
-            record[_PLACES[name]] = value
+            record[_COLUMN_INDEX[name]] = value
         records.append(tuple(record))
     await connection.copy_records_to_table(STAGED_TABLE, records=records, columns=STAGED_COLUMNS)
     rows = await connection.fetch(

@@ -129,13 +129,13 @@ def _lines(body: bytes) -> Generator[None, None, list[Row]]:
     """NDJSON, or one object over several lines."""
     line_end = body.find(b"\n")
     if line_end >= 0 and not _is_readable(body[:line_end]):
-        whole = RowScanner(b"[" + body + b"]")
-        for _ in whole.steps():
-            if len(whole.rows) > 1:
+        scanner = RowScanner(b"[" + body + b"]")
+        for _ in scanner.steps():
+            if len(scanner.rows) > 1:
                 break
             yield
-        if len(whole.rows) == 1 and whole.rows[0].startswith(b"{") and _is_readable(whole.rows[0]):
-            return [*whole.rows]
+        if len(scanner.rows) == 1 and scanner.rows[0].startswith(b"{") and _is_readable(scanner.rows[0]):
+            return [*scanner.rows]
     lines: list[Row] = []
     at = 0
     while at < len(body):

@@ -5,7 +5,7 @@ A few rows come with the statement that stores them, many are copied before. A c
 on. Below, what surrounds it is most of the batch: another round trip, and a temporary table whose files each commit
 cuts, and waits for, behind whatever else the disk has to do.
 
-`settled` and `verdicts_of` say what became of the rows of a request, as it is answered.
+`settled` and `results_of` say what became of the rows of a request, as it is answered.
 """
 
 import asyncio
@@ -197,7 +197,7 @@ class BatchStore:
             else:
                 call.outcome, call.stored_digest = Status.ACCEPTED, call.digest
         if known:
-            await _judge_known(connection, known)
+            await _judge_stored(connection, known)
 
     async def _insert_new(self, connection: Connection, calls: Sequence[Prepared]) -> set[tuple[int, str]]:
         try:
@@ -228,7 +228,7 @@ class BatchStore:
             await self._pool.release(connection)
 
 
-async def _judge_known(connection: Connection, known: Sequence[Prepared]) -> None:
+async def _judge_stored(connection: Connection, known: Sequence[Prepared]) -> None:
     """Give calls that are there already their outcomes, and complete those of which the report knows more."""
     stored = await stored_digests(connection, known)
     unsettled: list[Prepared] = []
@@ -302,7 +302,7 @@ def not_stored(error: ServiceError) -> Rejection:
     return Rejection(f"not stored: {error}", Refusal.NOT_STORED)
 
 
-def verdicts_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared | Rejection]) -> Iterator[RowResult]:
+def results_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared | Rejection]) -> Iterator[RowResult]:
     """A verdict for each row."""
     calls = [(outcome.account_id, outcome.id) for outcome in outcomes if isinstance(outcome, Prepared)]
     ids = iter(encode_call_ids(calls))

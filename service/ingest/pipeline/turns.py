@@ -19,7 +19,7 @@ from service.aside import Aside
 from service.ingest.formats.split import Rejection
 from service.ingest.preparation.preparation import Prepared
 
-SLICE_S: Final = 0.002
+TURN_S: Final = 0.002
 """How long one request works before others get their turn."""
 
 LONG_TEXT_BYTES: Final = 2**16
@@ -45,7 +45,7 @@ class Turn:
     __slots__ = ("until",)
 
     def __init__(self) -> None:
-        self.until = _clock() + SLICE_S
+        self.until = _clock() + TURN_S
 
     @property
     def is_over(self) -> bool:
@@ -61,7 +61,7 @@ class Turn:
             lane = _lanes[loop] = asyncio.Lock()
         await lane.acquire()
         loop.call_soon(lane.release)
-        self.until = _clock() + SLICE_S
+        self.until = _clock() + TURN_S
 
 
 async def in_parts(

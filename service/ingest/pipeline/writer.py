@@ -20,7 +20,7 @@ from service.ingest.amendments.completion import outcome_behind
 from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedError
 from service.ingest.formats.split import Rejection
 from service.ingest.metrics import QUEUED_ROWS, count_rows
-from service.ingest.pipeline.batch_store import BatchStore, not_stored, settled, verdicts_of
+from service.ingest.pipeline.batch_store import BatchStore, not_stored, results_of, settled
 from service.ingest.pipeline.turns import LONG_TEXT_BYTES, Job, JobQueue, Turn, in_parts, is_long_to_admit
 from service.ingest.preparation.batch_context import Rules
 from service.ingest.preparation.preparation import AccountResolution, Preparation, Prepared
@@ -42,7 +42,7 @@ _CODES: Final = {REJECTED_ACCOUNT: Refusal.ACCOUNT_UNUSABLE, REJECTED_CURRENCY: 
 _BILLING: Final = frozenset({"litellm"})
 """Sources that report work which is billed under one id, poll by poll."""
 
-_BREATH_ROWS: Final = 200
+_CHUNK_ROWS: Final = 200
 """Rows prepared before other requests get their turn."""
 
 
@@ -106,45 +106,45 @@ class Writer:
         principal: Principal,
         *,
         source: Source,
-        patient: bool = False,
+        wait_for_room: bool = False,
     ) -> list[RowResult]:
         """Read `rows`, store the reports among them, and return once they are on disk: a result per row, in order.
 
         `read` makes a report or a rejection of one row; `as_read` for rows that are such already.
 
         Rows are taken from the iterable and read as they are needed. Raises ServiceError only when nothing was stored:
-        QueueFullError when too many calls wait already (`patient` waits instead), DatabaseUnavailableError. Whoever is
-        cancelled while waiting has submitted all the same.
+        QueueFullError when too many calls wait already (not with `wait_for_room`), DatabaseUnavailableError. A caller
+        that is cancelled while waiting has submitted the rows all the same.
         """
         parts = in_parts(rows, read, self._batch_rows, aside=self._aside, is_long=_is_long)
-        verdicts: list[RowResult] = []
-        addressees = AccountResolution(self._accounts, principal)
+        results: list[RowResult] = []
+        resolution = AccountResolution(self._accounts, principal)
         stored = False
         async for part in parts:
             try:
                 if source in _BILLING:
-                    await self._bills.settle((row for row in part if isinstance(row, Report)), addressees)
+                    await self._bills.settle((row for row in part if isinstance(row, Report)), resolution)
                 outcomes = await self._submit_part(
-                    part, addressees, patient=patient or stored, may_bill=source in _BILLING
+                    part, resolution, wait_for_room=wait_for_room or stored, may_bill=source in _BILLING
                 )
             except ServiceError as error:
                 if not stored:
                     raise
                 outcomes = [row if isinstance(row, Rejection) else not_stored(error) for row in part]
             stored = stored or any(isinstance(outcome, Prepared) for outcome in outcomes)
-            verdicts += verdicts_of(part, outcomes)
-        count_rows(source, count_by_status(verdicts))
-        return verdicts
+            results += results_of(part, outcomes)
+        count_rows(source, count_by_status(results))
+        return results
 
     async def _submit_part(
-        self, part: Sequence[Report | Rejection], addressees: AccountResolution, *, patient: bool, may_bill: bool
+        self, part: Sequence[Report | Rejection], resolution: AccountResolution, *, wait_for_room: bool, may_bill: bool
     ) -> list[Prepared | Rejection]:
-        await self._reserve(len(part), patient=patient)
+        await self._reserve(len(part), wait_for_room=wait_for_room)
         reserved = len(part)
         try:
-            outcomes = await self._prepare(part, addressees)
+            outcomes = await self._prepare(part, resolution)
             if may_bill:
-                outcomes = await self._claimed(outcomes, addressees)
+                outcomes = await self._claimed(outcomes, resolution)
             calls = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
             self._free(reserved - len(calls))
             reserved = len(calls)
@@ -159,10 +159,10 @@ class Writer:
         await job.done
         return settled(outcomes)
 
-    async def _reserve(self, rows: int, *, patient: bool) -> None:
+    async def _reserve(self, rows: int, *, wait_for_room: bool) -> None:
         # One part always passes when nothing else waits, however small the queue is.
         while not self._closing and self._rows and self._rows + rows > self._queue_rows:
-            if not patient:
+            if not wait_for_room:
                 raise QueueFullError
             self._left.clear()
             await self._left.wait()
@@ -179,38 +179,38 @@ class Writer:
             self._arrived.set()  # the writer's task also ends by this, once nothing waits
 
     async def _prepare(
-        self, part: Sequence[Report | Rejection], addressees: AccountResolution
+        self, part: Sequence[Report | Rejection], resolution: AccountResolution
     ) -> list[Prepared | Rejection]:
         """The one gate: nothing passes into a batch but what admission returned for it."""
         rules = self._rules()
         preparation = await self._preparation(rules)
-        await _load_accounts(addressees)
+        await _load_accounts(resolution)
         outcomes: list[Prepared | Rejection | None] = []
         # In one go what passes whole, as nearly every row does, while all of it is near at hand for the processor.
         for rows in _chunks(part):
             for row in rows:
                 if not isinstance(row, Rejection):
-                    addressees.drop_unused(row)
-                whole = None if isinstance(row, Rejection) else self._unchanged(rules, row)
-                account = None if whole is None else addressees.account_of(whole)
-                if whole is None or not isinstance(account, int):
+                    resolution.drop_unused(row)
+                unchanged = None if isinstance(row, Rejection) else self._unchanged(rules, row)
+                account = None if unchanged is None else resolution.account_of(unchanged)
+                if unchanged is None or not isinstance(account, int):
                     outcomes.append(row if isinstance(row, Rejection) else None)
                     continue
-                call = preparation.prepare_unchanged(whole, account)
-                outcomes.append(await preparation.prepare(whole, account, whole) if call is None else call)
+                call = preparation.prepare_unchanged(unchanged, account)
+                outcomes.append(await preparation.prepare(unchanged, account, unchanged) if call is None else call)
             await _yield_after(rows)
-        await self._examine(rules, preparation, addressees, part, outcomes)
+        await self._examine(rules, preparation, resolution, part, outcomes)
         return [outcome for outcome in outcomes if outcome is not None]
 
     async def _claimed(
-        self, outcomes: list[Prepared | Rejection], addressees: AccountResolution
+        self, outcomes: list[Prepared | Rejection], resolution: AccountResolution
     ) -> list[Prepared | Rejection]:
         """`outcomes`, with calls that are billed elsewhere prepared as calls of there."""
         calls = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
-        moved = await self._bills.claim(calls, addressees)
+        moved = await self._bills.claim(calls, resolution)
         if not moved:
             return outcomes
-        anew = await self._prepare([call.report for call in moved], addressees)
+        anew = await self._prepare([call.report for call in moved], resolution)
         there = {id(call): outcome for call, outcome in zip(moved, anew, strict=True)}
         return [there.get(id(outcome), outcome) for outcome in outcomes]
 
@@ -218,27 +218,31 @@ class Writer:
         self,
         rules: Rules,
         preparation: Preparation,
-        addressees: AccountResolution,
+        resolution: AccountResolution,
         part: Sequence[Report | Rejection],
         outcomes: list[Prepared | Rejection | None],
     ) -> None:
         """Give the rows of `part` that have no outcome yet theirs: what must be looked at, or is of a new account."""
-        others = [(place, row) for place, row in enumerate(part) if outcomes[place] is None and isinstance(row, Report)]
+        others = [
+            (position, row)
+            for position, row in enumerate(part)
+            if outcomes[position] is None and isinstance(row, Report)
+        ]
         gated: list[tuple[int, Report, Admitted | UnchangedReport]] = []
         turn = Turn()
-        for place, row in others:
+        for position, row in others:
             admitted = await self._admitted(rules, row)
             if isinstance(admitted, Rejection):
-                outcomes[place] = admitted
+                outcomes[position] = admitted
             else:
-                gated.append((place, row, admitted))
+                gated.append((position, row, admitted))
             if turn.is_over:
                 await turn.next()
-        await _load_accounts(addressees, (report for _, report, _ in gated))
-        for place, report, admitted in gated:
-            account = addressees.account_of(report)
+        await _load_accounts(resolution, (report for _, report, _ in gated))
+        for position, report, admitted in gated:
+            account = resolution.account_of(report)
             refused = not isinstance(account, int)
-            outcomes[place] = account if refused else await preparation.prepare(report, account, admitted)
+            outcomes[position] = account if refused else await preparation.prepare(report, account, admitted)
             if turn.is_over:
                 await turn.next()
 
@@ -254,9 +258,9 @@ class Writer:
         return self._admit(rules, report)
 
     def _admit(self, rules: Rules, report: Report) -> Admitted | UnchangedReport | Rejection:
-        whole = self._unchanged(rules, report)
-        if whole is not None:
-            return whole
+        unchanged = self._unchanged(rules, report)
+        if unchanged is not None:
+            return unchanged
         admitted = rules.admission.admit(report)
         return Rejection(admitted.rejected, _CODES[admitted.rejected]) if admitted.rejected else admitted
 
@@ -344,21 +348,21 @@ def _is_long(row: object) -> bool:
     return isinstance(row, bytes | msgspec.Raw) and len(row) > LONG_TEXT_BYTES
 
 
-async def _load_accounts(addressees: AccountResolution, reports: Iterable[Report] = ()) -> None:
+async def _load_accounts(resolution: AccountResolution, reports: Iterable[Report] = ()) -> None:
     try:
-        await addressees.learn(reports)
+        await resolution.load(reports)
     except DATABASE_FAULTS as error:
         raise DatabaseUnavailableError from error
 
 
 def _chunks(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
     """The rows in slices, each to be followed by `_yield_after`."""
-    return (rows[at : at + _BREATH_ROWS] for at in range(0, len(rows), _BREATH_ROWS))
+    return (rows[at : at + _CHUNK_ROWS] for at in range(0, len(rows), _CHUNK_ROWS))
 
 
 async def _yield_after(rows: Sequence[object]) -> None:
     """After a whole slice, let other requests have their turn."""
-    if len(rows) == _BREATH_ROWS:
+    if len(rows) == _CHUNK_ROWS:
         await asyncio.sleep(0)
 
 

@@ -128,14 +128,14 @@ class Tokens:
 
     def of_user(self, user: str) -> int | None:
         """The user's pseudonym; None without a key."""
-        known = self._known.get(user)
-        if known is not None:
-            return known
+        token = self._known.get(user)
+        if token is not None:
+            return token
         if self._tokenizer is None:
             count_unsealed()
             return None
-        known = self._known[user] = self._tokenizer.token(user)
-        return known
+        token = self._known[user] = self._tokenizer.token(user)
+        return token
 
 
 class Sealer:
@@ -151,11 +151,11 @@ class Sealer:
     async def seal(self, details: bytes, *, account_id: int, tier: int, record: UUID, moment: datetime) -> bytes | None:
         """The sealed details of an error that occurred at `moment`; None without a key."""
         day = moment.isoformat()[:10]
-        place = (account_id, tier, day)
-        if place not in self._data_keys:
-            keys = await self._keys(*place)
-            self._data_keys[place] = data_key(*keys) if keys else None
-        key = self._data_keys[place]
+        key_name = (account_id, tier, day)
+        if key_name not in self._data_keys:
+            keys = await self._keys(*key_name)
+            self._data_keys[key_name] = data_key(*keys) if keys else None
+        key = self._data_keys[key_name]
         if key is None:
             count_unsealed()
             return None

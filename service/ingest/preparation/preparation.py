@@ -41,14 +41,14 @@ Outcome = Status | Rejection | ServiceError
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """That a report corrects a call. `key`: its identity, which does not depend on its time, in 32 hexadecimal digits.
+    """The correction of a call by a report. `key`: its identity, which does not depend on its time, as 32 hex digits.
 
-    `place`: tier, time and id of the call where the report names it by our id; else `source_id` is the gateway's. With
-    a `refusal` neither is known.
+    `call_key`: tier, time and id of the call where the report names it by our id; else `source_id` is the gateway's id
+    of it. Where there is a `refusal`, neither is known.
     """
 
     key: str
-    place: tuple[int, datetime, str] | None = None
+    call_key: tuple[int, datetime, str] | None = None
     source_id: str | None = None
     refusal: Rejection | None = None
 
@@ -95,7 +95,7 @@ class AccountResolution:
     def __init__(self, accounts: Accounts, principal: Principal) -> None:
         self._accounts = accounts
         self._bound = principal.accounts
-        self._numbers: dict[str, int] = {}
+        self._ids_by_name: dict[str, int] = {}
 
     @property
     def bound(self) -> tuple[int, ...] | None:
@@ -106,17 +106,17 @@ class AccountResolution:
         """Take the account from a report whose account is the key's own whatever it says: then nobody judges it."""
         if self._bound is None or len(self._bound) != 1 or report.source not in _GATEWAY_IDS:
             return
-        if report.account not in self._numbers:
+        if report.account not in self._ids_by_name:
             report.account = None
 
-    async def learn(self, reports: Iterable[Report] = ()) -> None:
+    async def load(self, reports: Iterable[Report] = ()) -> None:
         """Look up, or make, the accounts that `account_of` is asked for next. Admission has passed their names."""
         if self._bound is None:
-            names = {report.account or DEFAULT_ACCOUNT for report in reports} - self._numbers.keys()
+            names = {report.account or DEFAULT_ACCOUNT for report in reports} - self._ids_by_name.keys()
             if names:
-                self._numbers |= await self._accounts.ensure(names)
-        elif not self._numbers:
-            self._numbers = {await self._accounts.name(number): number for number in self._bound}
+                self._ids_by_name |= await self._accounts.ensure(names)
+        elif not self._ids_by_name:
+            self._ids_by_name = {await self._accounts.name(account_id): account_id for account_id in self._bound}
 
     def account_of(self, report: Report) -> int | Rejection | None:
         """The account's number; None when it is still to be learned.
@@ -125,9 +125,9 @@ class AccountResolution:
         """
         if self._bound is None:
             name = report.account or DEFAULT_ACCOUNT
-            return self._numbers.get(name) or self._accounts.cached(name)
-        if report.account in self._numbers:
-            return self._numbers[report.account]
+            return self._ids_by_name.get(name) or self._accounts.cached(name)
+        if report.account in self._ids_by_name:
+            return self._ids_by_name[report.account]
         if len(self._bound) == 1 and (report.account is None or report.source in _GATEWAY_IDS):
             return self._bound[0]
         return NO_ACCOUNT if report.account is None else OTHER_ACCOUNT
@@ -202,8 +202,8 @@ class Preparation:
         # A value past its readable time gets no key: it would be hidden from the first moment on.
         user_token = None
         if admitted.user is not None and started_at >= windows.token:
-            place = (account_id, tier, started_at.toordinal())
-            user_token = (self._tokens.get(place) or await self._tokens_of(call)).of_user(admitted.user)
+            token_key = (account_id, tier, started_at.toordinal())
+            user_token = (self._tokens.get(token_key) or await self._tokens_of(call)).of_user(admitted.user)
         if report.corrects is not None:
             call.correction = self._correction(report, account_id)
             call.id = call.correction.key
@@ -228,7 +228,7 @@ class Preparation:
             started_at = named.started_at
         except OverflowError:
             return Correction(key, source_id=text)
-        return Correction(key, place=(self._accounts.tier(account_id, started_at), started_at, named.uuid.hex))
+        return Correction(key, call_key=(self._accounts.tier(account_id, started_at), started_at, named.uuid.hex))
 
     def _refusal(self, windows: "_Windows", started_at: datetime) -> Rejection:
         if started_at > self._latest:
@@ -240,9 +240,9 @@ class Preparation:
         return windows
 
     async def _tokens_of(self, call: Prepared) -> Tokens:
-        place = (call.account_id, call.tier, call.started_at.toordinal())
+        token_key = (call.account_id, call.tier, call.started_at.toordinal())
         period = self._rules.policy.pseudonym_period
-        tokens = self._tokens[place] = await Tokens.of(
+        tokens = self._tokens[token_key] = await Tokens.of(
             self._keys, account_id=call.account_id, tier=call.tier, moment=call.started_at, period=period
         )
         return tokens

@@ -157,19 +157,18 @@ class _PriceEntry:
             self._refuse("`units` must be a table of prices by name, such as `images`")
         return {name: self._decimal(f"units.{name}", value, PLACES) for name, value in units.items()}
 
-    def _decimal(self, key: str, value: object, places: int) -> Decimal:
-        """A price of at most so many places, below ten million."""
-        wanted = (
-            f'`{key}` must be a string such as "2.5": not negative, below 10000000, {places} decimal places at most'
-        )
+    def _decimal(self, key: str, value: object, decimal_places: int) -> Decimal:
+        """A price of at most so many decimal places, below ten million."""
+        scale = f"{decimal_places} decimal places at most"
+        expected = f'`{key}` must be a string such as "2.5": not negative, below 10000000, {scale}'
         if not isinstance(value, str) or not _PRICE.fullmatch(value):
-            self._refuse(wanted)
+            self._refuse(expected)
         try:
             price = Decimal(value)
         except InvalidOperation:
-            self._refuse(wanted)
-        if price != round(price, places):
-            self._refuse(wanted)
+            self._refuse(expected)
+        if price != round(price, decimal_places):
+            self._refuse(expected)
         return price
 
     def _day(self, key: str, otherwise: datetime) -> datetime:

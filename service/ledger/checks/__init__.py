@@ -1,1 +1,1 @@
-"""The ledger, examined: its leaves, the columns beside them, the keys and the record that they make."""
+"""Checks of the ledger: its leaves, the columns next to them, its keys and its record."""

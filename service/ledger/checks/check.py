@@ -1,4 +1,4 @@
-"""The ledger examined from its leaves: everything that is derived is derived again."""
+"""The check of the ledger from its leaves: everything that is derived is derived again."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _CHUNK: Final = 5000
 
 @dataclass(frozen=True, slots=True)
 class LedgerCheck:
-    """What was found: how many entries, their root hash, and what is wrong, in words. No problem: all is well."""
+    """The result: how many entries, their root hash, and what is wrong, in words. Without problems all is well."""
 
     size: int
     root: bytes
@@ -36,11 +36,14 @@ class LedgerCheck:
 
 
 async def check(ledger: Ledger) -> LedgerCheck:
-    """Read every entry and every checkpoint of one moment: indexes without a gap, leaves that say what their columns
-    say, stored hashes, and signed roots. Stops at the first entry that is wrong, for all after it would be."""
+    """Read every entry and every checkpoint of one moment, and return what is wrong.
+
+    It checks that indexes have no gap, that leaves agree with their columns, the stored hashes, and the signed roots.
+    It stops at the first wrong entry, because all later ones would be wrong too.
+    """
     tree, problems, peaks = Tree(), [], dict[Node, bytes]()
     issued = await _checkpoints(ledger, problems)
-    # The first signer is whom the first checkpoint or handover names; every other is named by the one before.
+    # The first checkpoint or handover names the first signer; every later one is named by the one before.
     signer: bytes | None = None
     due = dict(issued)
     async for row in _rows(ledger):
@@ -78,7 +81,7 @@ async def _rows(ledger: Ledger) -> AsyncIterator[dict[str, Any]]:
 
 
 def _problem(row: dict[str, Any], index: int, peaks: dict[Node, bytes]) -> str | None:
-    """What is wrong with one entry, given the peaks before it."""
+    """What is wrong with one entry, given the peaks before it; None when it is right."""
     if row["index"] != index:
         return "is missing"
     try:
@@ -110,7 +113,7 @@ async def _checkpoints(ledger: Ledger, problems: list[str]) -> dict[Checkpoint, 
 
 
 def _handed_over(leaf: bytes, signer: bytes | None) -> tuple[bytes | None, str | None]:
-    """Who signs after a SIGNER_ROTATED entry, and what is wrong with it: a forged one changes nothing."""
+    """The signer after a SIGNER_ROTATED entry, and what is wrong with it: a forged one changes nothing."""
     try:
         old, new = read_rotation(read_leaf(leaf).facts)
     except EvidenceError as error:

@@ -1,4 +1,4 @@
-"""Which keys the keyring has by the ledger: made, and neither destroyed nor given up for another."""
+"""The keys that the keyring has according to the ledger: made, and neither destroyed nor replaced."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,17 +10,17 @@ from service.ledger.store import Ledger
 
 _KINDS: Final = (LedgerKind.KEY_CREATED, LedgerKind.KEY_DESTROYED, LedgerKind.KEY_LOST)
 _ACCOUNT: Final = "account/"
-# An entry names up to 500 keys: few at once, so that others have the loop between them.
+# An entry names up to 500 keys, so few entries are read at a time to keep the loop free.
 _CHUNK: Final = 20
 
 
 def is_final(kind: LedgerKind, facts: Mapping[str, Any]) -> bool:
-    """Whether an entry ends its keys for good: destroyed, or lost and another made in their place."""
+    """Whether an entry ends its keys for good: they are destroyed, or lost and replaced."""
     return kind is LedgerKind.KEY_DESTROYED or (kind is LedgerKind.KEY_LOST and facts.get("replaced") is True)
 
 
 class KnownKeys:
-    """Names of keys, kept up by reading what was added since; of accounts, of which there are many, the id alone."""
+    """Names of keys, kept up to date by reading new entries. Of accounts, which are many, only the id is kept."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -31,15 +31,15 @@ class KnownKeys:
         return _short(name) in self._names
 
     def names(self) -> list[str]:
-        """All of them."""
+        """The names of all these keys, in no order."""
         return [f"{_ACCOUNT}{name}" if isinstance(name, int) else name for name in self._names]
 
     def forget(self, name: str) -> None:
-        """Take one for ended, until an entry says that it was made again."""
+        """Treat a key as ended, until an entry says that it was made again."""
         self._names.discard(_short(name))
 
     async def follow(self) -> None:
-        """Read what was added. LedgerDamagedError when an entry cannot be read."""
+        """Read the entries that were added. LedgerDamagedError when one cannot be read."""
         kinds = [kind.value for kind in _KINDS]
         while True:
             async with self._ledger.database.reading(None) as connection:

@@ -1,4 +1,4 @@
-"""The record that the ledger's entries make, read from the database: what the tables are held against."""
+"""The record that the ledger's entries make, read from the database: the tables are compared with it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,33 +14,33 @@ _CHUNK: Final = 5000
 
 
 async def read_record(ledger: Ledger, *, kinds: Sequence[LedgerKind] = RECORDED) -> Record:
-    """Everything that the entries (of these kinds) say is so now. LedgerDamagedError when one cannot be read."""
+    """The state of everything according to the entries (of these kinds). LedgerDamagedError when one cannot be read."""
     record = Record()
     await _follow(ledger, record, kinds, 0)
     return record
 
 
 class KeyRegister:
-    """Which API keys there are by the ledger, and what each may do; kept up by reading what was added since.
+    """The API keys according to the ledger, and what each may do; kept up to date by reading new entries.
 
-    What was read stays known: an entry that is cut off afterwards, to bring a revoked key back, changes nothing here.
+    What was read stays known: when an entry is removed afterwards, to bring a revoked key back, nothing changes here.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._record = Record()
         self._next = 0
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def find(self, prefix: str) -> RecordedKey | None:
-        """The key of this prefix as the ledger has it now; None when no entry made it."""
-        async with self._turn:  # an entry that is added twice could undo the one after it
+        """The key with this prefix as the ledger has it now; None when no entry made it."""
+        async with self._lock:  # adding an entry twice could undo the one after it
             self._next = await _follow(self._ledger, self._record, KEY_KINDS, self._next)
         return self._record.keys.get(prefix)
 
 
 async def _follow(ledger: Ledger, record: Record, kinds: Sequence[LedgerKind], start: int) -> int:
-    """Add the entries of these kinds from `start` on; the index after the last one."""
+    """Add the entries of these kinds from `start` on; returns the index after the last one."""
     names = [kind.value for kind in kinds]
     while True:
         async with ledger.database.reading(None) as connection:

@@ -1,4 +1,4 @@
-"""What lies beside the tree, held against it: columns, notes, and the mirror."""
+"""Checks of what is stored next to the tree: columns, notes, and the mirror."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,17 +20,20 @@ _CHUNK: Final = 5000
 
 
 async def check_columns(ledger: Ledger) -> list[str]:
-    """Entries of which a column beside the leaf says something else than the leaf: the first few, in words."""
+    """The first few entries whose columns disagree with their leaf, in words."""
     async with ledger.database.reading(None) as connection:
         rows = await connection.fetch(statements.OTHER_COLUMNS)
     return [f"entry {row['index']} of the ledger: its columns say something else than its leaf" for row in rows]
 
 
 async def check_notes(ledger: Ledger) -> Result:
-    """Each note has the salted hash of its leaf; one that is missing was erased by an entry, or lost by a restore."""
-    erased, ranges = await _gone_on_record(ledger)
+    """Each note has the salted hash of its leaf; a missing one was erased by an entry, or lost by a restore.
+
+    Returns what is wrong, and in words what was looked at.
+    """
+    erased, ranges = await _erased_notes(ledger)
     wrong, looked = [], 0
-    async for row in _noted(ledger):
+    async for row in _entries_with_notes(ledger):
         looked += 1
         index, noted = row["index"], read_leaf(row["leaf"]).note
         if row["text"] is None:
@@ -41,8 +44,8 @@ async def check_notes(ledger: Ledger) -> Result:
     return wrong, f"{looked} entries with a note, each as it was written or erased on record"
 
 
-async def _gone_on_record(ledger: Ledger) -> tuple[set[int], list[range]]:
-    """Entries whose notes were erased, and ranges that came back from the mirror, which has no notes."""
+async def _erased_notes(ledger: Ledger) -> tuple[set[int], list[range]]:
+    """Entries whose notes were erased, and ranges that were restored from the mirror, which has no notes."""
     erased, ranges = set[int](), list[range]()
     async for entry in ledger.every(Selection(kinds=(LedgerKind.NOTES_ERASED, LedgerKind.RESTORED))):
         if entry.kind is LedgerKind.NOTES_ERASED:
@@ -52,11 +55,11 @@ async def _gone_on_record(ledger: Ledger) -> tuple[set[int], list[range]]:
     return erased, ranges
 
 
-async def _noted(ledger: Ledger) -> AsyncIterator[asyncpg.Record]:
+async def _entries_with_notes(ledger: Ledger) -> AsyncIterator[asyncpg.Record]:
     start = 0
     while True:
         async with ledger.database.reading(None) as connection:
-            rows = await connection.fetch(statements.NOTED, start, _CHUNK)
+            rows = await connection.fetch(statements.ENTRIES_WITH_NOTES, start, _CHUNK)
         for row in rows:
             yield row
         if len(rows) < _CHUNK:
@@ -65,17 +68,20 @@ async def _noted(ledger: Ledger) -> AsyncIterator[asyncpg.Record]:
 
 
 async def check_mirror(ledger: Ledger) -> Result:
-    """Every line of the mirror is what the database has, and it reaches as far as the newest checkpoint."""
+    """Every line of the mirror is as in the database, and it reaches the newest checkpoint.
+
+    Returns what is wrong, and in words what was looked at.
+    """
     mirror = ledger.mirror
     if mirror is None:
         return [], "there is no mirror to compare with"
     try:
-        return await _compared(ledger, mirror)
+        return await _compare(ledger, mirror)
     except LedgerMirrorError as error:
         return [str(error)], ""
 
 
-async def _compared(ledger: Ledger, mirror: Mirror) -> Result:
+async def _compare(ledger: Ledger, mirror: Mirror) -> Result:
     wrong = []
     if mirror.missing:
         wrong.append(f"it was gone, with {mirror.missing} entries: it was written anew from the database")
@@ -95,10 +101,10 @@ async def _compared(ledger: Ledger, mirror: Mirror) -> Result:
         stored = [SignedCheckpoint(*row) for row in await connection.fetch(statements.CHECKPOINTS, -1, 2**31)]
     if stored and start < stored[-1].size:
         wrong.append(f"it ends after {start} entries, and {stored[-1].size} were signed")
-    wrong += [f"the checkpoint of {one.size} entries is another" for one in stored if _other(one, mine.get(one.size))]
+    wrong += [f"the checkpoint of {one.size} entries is another" for one in stored if _differs(one, mine.get(one.size))]
     return wrong, f"{size} entries and {len(mine)} checkpoints, as the database has them"
 
 
-def _other(stored: SignedCheckpoint, mirrored: SignedCheckpoint | None) -> bool:
-    """Whether the mirror has another checkpoint of the size; what was signed in the last moments may not be there."""
+def _differs(stored: SignedCheckpoint, mirrored: SignedCheckpoint | None) -> bool:
+    """Whether the mirror has another checkpoint of the size. The newest ones may not be in it yet."""
     return mirrored is not None and (stored.note, stored.public_key) != (mirrored.note, mirrored.public_key)

@@ -43,9 +43,9 @@ class SelectionReader:
         for type_, field in self.fields(selection_set, ""):
             if types is not None and type_ and type_ not in types:
                 continue
-            below = tree.setdefault(field.name.value, {})
+            nested = tree.setdefault(field.name.value, {})
             if field.selection_set is not None:
-                self._collect(field.selection_set, None, below)
+                self._collect(field.selection_set, None, nested)
 
     def fields(self, selection_set: SelectionSetNode, parent: str) -> Iterator[tuple[str, FieldNode]]:
         """The fields with the name of the type that they are asked of: `parent`, or the fragment's own."""
