@@ -150,7 +150,7 @@ def shape(value: Json) -> Json:
 
 
 def _steps(node: _Node, name: str, value: Json) -> tuple[list[tuple[_Node, str, Json]], list[tuple[str, Json]]]:
-    """One step down: what is below an allowed path, and what is beside all of them; each with its name."""
+    """The values one level down, each with its name: those under an allowed path, and the others."""
     element = node.below.get(_ELEMENT)
     if isinstance(value, dict):
         # `[]` is a step, never a key that a client can send.

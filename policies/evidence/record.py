@@ -1,4 +1,4 @@
-"""What the ledger says is so now: its entries, folded in their order into the state that they describe.
+"""The state that the ledger describes: its entries, folded in their order into the state that they describe.
 
 The database has tables of the same things, for speed and for what an entry must not hold (names, reasons). Whoever can
 write to the database can change a row; nobody can change an entry unseen. So the rows are held against this.

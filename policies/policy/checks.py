@@ -1,4 +1,4 @@
-"""Laws that a whole document must keep, beyond being well formed. `document.parse` calls `check` last."""
+"""Rules that a document as a whole must keep, beyond being well formed. `document.parse` calls `check` last."""
 
 import re
 from difflib import get_close_matches

@@ -77,6 +77,15 @@ _ABOUT = frozenset(
     forbidden authenticated""".split()
 )
 
+_ELSEWHERE = """
+    неверен неверный неверная неверно не нет истёк истек отсутствует обязателен пуст пустой недействителен указан
+    недействительный неправильный требуется ошибка falsch falsches fehlt ungültig ungültiger abgelaufen leer nicht
+    erforderlich fehlerhaft invalide incorrecte requis requise manquant manquante expiré expirée vide absent
+    incorrecta incorrecto inválida inválido requerida requerido vacía vacío caducada vencida falta obrigatória
+    errata mancante scaduta
+"""
+_ABOUT_ELSEWHERE = frozenset(_ELSEWHERE.encode().split())
+
 # After `password=` without a blank, fewer words are about the value than the value: `secret` may be one.
 _NO_VALUE = frozenset(
     b"""none null nil undefined true false required optional missing invalid empty unset disabled enabled str string
@@ -291,7 +300,12 @@ def _is_placeholder(text: bytes) -> bool:
     reference = _REFERENCE.fullmatch(text)
     if reference and reference["call"] and looks_credential(reference["call"]):
         reference = None  # a bracket after it does not make it a function
-    return reference is not None or _FILLER.fullmatch(text) is not None or text.lower() in _ABOUT
+    return reference is not None or _FILLER.fullmatch(text) is not None or _is_about(text)
+
+
+def _is_about(text: bytes) -> bool:
+    """Whether a word is what is said of a credential, and none itself."""
+    return text.lower() in _ABOUT or text.lower() in _ABOUT_ELSEWHERE
 
 
 def _is_prose(data: bytes, value: Value, *, tight: bool) -> bool:

@@ -152,7 +152,7 @@ class Redactor:
         return found if again is None else [*found, *(_moved(span, again) for span in self._scanner.find(again.data))]
 
     def _broken(self, data: bytes) -> list[Cut]:
-        """Keys that are broken in `data` and show by their own form when they are whole."""
+        """The spans of keys that are broken up in `data` and are recognised once joined."""
         whole = rejoined(data)
         if whole is None:
             return []
@@ -161,7 +161,7 @@ class Redactor:
         return [there for there, here in moved if there.end - there.start > here.end - here.start]
 
     def _taken(self, spans: list[Cut], data: bytes) -> Sequence[Cut]:
-        """`spans` joined, with every other place where their secrets stand, and without the marks in `data`."""
+        """`spans` joined, with every other occurrence of their secrets, and without the marks in `data`."""
         whole = joined(spans)
         again = repeated(whole, data)
         return outside_marks(joined([*whole, *again]) if again else whole, data, self._marks)

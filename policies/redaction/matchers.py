@@ -197,6 +197,30 @@ def said_of_key(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int
             yield start, end
 
 
+_WORD = re.compile(rb"[A-Za-z0-9][A-Za-z0-9_\-.~+/!@#$%^*]{4,255}={0,2}")
+
+
+def said_within(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
+    """The word of each match that is what a sentence says a key is. Patterns without groups: an automaton alone."""
+    return _said_words(pattern, reading, at_end=False)
+
+
+def said_last(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
+    """The same, where it is the last word of the match."""
+    return _said_words(pattern, reading, at_end=True)
+
+
+def _said_words(pattern: Pattern, reading: ScanState, *, at_end: bool) -> Iterator[tuple[int, int]]:
+    check, data = CHECKS["said"], reading.data
+    for start, end in pattern.spans(data, 0):
+        for word in _WORD.finditer(data, start, end):
+            if reading.is_taken(*word.span()) or (at_end and word.end() != end):
+                continue
+            span = check(data, *word.span())
+            if span is not None:
+                yield span
+
+
 ENCODED = "encoded"
 FINDERS: dict[str, Finder] = {
     "assigned": assigned,
@@ -207,6 +231,8 @@ FINDERS: dict[str, Finder] = {
     "said": said,
     "userinfo": userinfo,
     "said-of-key": said_of_key,
+    "said-within": said_within,
+    "said-last": said_last,
     "phone": _checked("phone"),
     "host-ip": _checked("host-ip"),
     ENCODED: _encoded,

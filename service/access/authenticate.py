@@ -99,7 +99,7 @@ class Authenticator:
             return Principal(record.prefix, Role(record.role), record.accounts, record.expires_at)
         recorded = await self._register.find(record.prefix)
         if recorded is None or recorded.ended is not None or recorded.mac not in (None, mac_digest(record.mac)):
-            # The key is right and the table is not: whoever keeps the service has to hear of it.
+            # The key is right and the table is not: the operator has to hear of it.
             log.error("an API key is refused: the ledger does not have it as the table does", key=record.prefix)
             return None
         return _recorded(record, recorded)

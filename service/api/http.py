@@ -281,7 +281,9 @@ def _status(answer: GraphQLHTTPResponse, errors: list[GraphQLError]) -> int:
 
 
 def _all_unavailable(data: Any, errors: list[GraphQLError]) -> bool:  # noqa: ANN401 - the answer's data
-    """Whether nothing could be answered, and for no other reason: then proxies and clients are told to ask again."""
+    """Whether nothing could be answered, and for no other reason: then the status asks proxies and clients to try
+    again.
+    """
     if data is not None and any(value is not None for value in data.values()):
         return False
     codes = {(error.extensions or {}).get("code") for error in errors}

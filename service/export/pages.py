@@ -54,7 +54,7 @@ class ExportedPage:
 
 
 def admin_scope(runtime: Runtime) -> Scope:
-    """Of whoever has the shell."""
+    """The scope of an operator at the shell: every account, every field."""
     policy = runtime.applied.policy
     return Scope("cli", Role.ADMIN, None, policy, view_table(policy, Role.ADMIN))
 

@@ -58,7 +58,7 @@ class RefusalLog:
             await self._task
 
     def refuse_request(self, source: Source, principal: Principal | None, reason: Refusal, **said: object) -> None:
-        """Count a request that was refused as a whole; how many calls were in it nobody knows. `said` is logged."""
+        """Count a request that was refused as a whole; how many calls it held is unknown. `said` goes into the log."""
         log.warning("a report was refused", source=source, refusal=reason.value, key_id=_key_of(principal), **said)
         self._count(source, principal, {reason: 1})
 

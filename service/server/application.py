@@ -8,8 +8,9 @@ from aiohttp.web_protocol import RequestHandler
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from service import api, console, export, ingest
+from service import api, console, export
 from service.api.execution.limits import BODY_BYTES_MAX
+from service.ingest import setup as ingest
 from service.keyring.watch import reason_unusable
 from service.logs import get_logger
 from service.runtime.runtime import Runtime

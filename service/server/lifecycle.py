@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from service.api import GRAPHQL
-from service.ingest import close_writer
+from service.ingest.setup import close_writer
 from service.keyring.watch import reason_unusable
 from service.logs import write_requests
 from service.runtime.runtime import Runtime

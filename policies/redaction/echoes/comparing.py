@@ -220,7 +220,7 @@ def _aligned(text: str, size: int) -> tuple[list[int], list[int]]:
         ends += [end] * length
     if len(starts) == size:
         return starts, ends
-    # Composed otherwise as a whole than in parts: nobody can say where, so it is everywhere.
+    # Composed otherwise as a whole than in parts: the position is unknown, so all of it counts.
     return [0] * size, [len(text)] * size
 
 

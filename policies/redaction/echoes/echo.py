@@ -294,7 +294,7 @@ def _next_character(data: bytes, at: int) -> int:
 
 
 def _short_strings(strings: Iterable[str]) -> Iterator[bytes]:
-    """Strings that are too short to hold a run, and say enough to be told by."""
+    """Strings that are too short to hold a run, and long enough to be recognised."""
     for text in set(strings):
         if len(text) > _WHOLE_CHARS_MAX:
             continue

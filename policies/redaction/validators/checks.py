@@ -59,12 +59,18 @@ def _said(data: bytes, start: int, end: int) -> Span | None:
         return None if names_other_key(data, start) else (start, end)
     if not holds_digit(token) or token.isdigit() or is_harmless(token) or _MODEL.match(token):
         return None
-    if _SNAKE.fullmatch(token) or data[end : end + 3] == b"://" or names_other_key(data, start):
+    if (
+        _SNAKE.fullmatch(token)
+        or _PATH.fullmatch(token)
+        or data[end : end + 3] == b"://"
+        or names_other_key(data, start)
+    ):
         return None
     return start, end
 
 
 _SNAKE = re.compile(rb"[a-z]++(?:[_.][a-z]++)+\d{0,2}")  # the name of a field
+_PATH = re.compile(rb"[A-Za-z_]++(?:\.(?:[A-Za-z_]++|[0-9]{1,3}))+")  # where in a body a field is: `tools.0.type`
 # A name of a model, a version or a date: what else a sentence about keys names.
 _MODEL = re.compile(
     rb"(?i)(?:gpt|claude|gemini|llama|meta|mistral|mixtral|qwen|deepseek|grok|command|text|o[134]|dall|whisper|tts|v?\d{1,4}[.-]\d"
@@ -73,7 +79,7 @@ _MODEL = re.compile(
 
 
 def _service(data: bytes, start: int, end: int) -> Span | None:
-    """Beside a service's name little is asked of a value: letters and digits, and no word that makes it an id."""
+    """Next to a service's name a value needs only letters and digits, and no word that makes it an id."""
     token = data[start:end]
     if is_harmless_there(data, start) or token.isalpha() or token.isdigit():
         return None

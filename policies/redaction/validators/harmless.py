@@ -46,9 +46,14 @@ def _last_word(text: bytes) -> tuple[bytes, bytes]:
 
 
 # Keys that are no credentials, by the word before: `idempotency key <uuid>`.
+_OTHER_KEY_ELSEWHERE = (
+    r"(?:(?:キャッシュ|パーティション|プライマリ|ソート|外部|主)キー|(?:primär|fremd|cache|partitions|sortier)-?schlüssel"
+    r"|(?:первичный|внешний) ключ)[^\n]{0,32}\Z"
+)
 _OTHER_KEY = re.compile(
     rb"(?i)(?<![a-z])(?:idempotency|cache|caching|etag|partition|primary|foreign|sort|routing|sharding|shard|dedup\w*|lookup|row|unique"
-    rb"|message|event|page|next|cursor|continuation|pagination|resume|sync)[ _\-]{0,2}(?:keys?|tokens?)\b[^\n]{0,32}\Z"
+    rb"|message|event|page|next|cursor|continuation|pagination|resume|sync)[ _\-]{0,2}(?:keys?|tokens?)\b[^\n]{0,32}\Z|"
+    + _OTHER_KEY_ELSEWHERE.encode()
 )
 
 

@@ -59,13 +59,13 @@ def to_request(
 
 
 def tree_of(info: Info, types: frozenset[str] | None = None) -> Tree:
-    """What is asked for below the field that is being resolved."""
+    """The selection under the field that is being resolved."""
     raw: Any = info._raw_info  # the wrapped info is the only way to the field's nodes
     return SelectionReader(raw.fragments, raw.variable_values).tree(raw.field_nodes, types=types)
 
 
 def row_selection(tree: Tree) -> Tree:
-    """What is asked for of the rows, by `nodes` and by `edges.node` together."""
+    """The selection on the rows, by `nodes` and by `edges.node` together."""
     return merged(tree.get("nodes", {}), tree.get("edges", {}).get("node", {}))
 
 

@@ -27,7 +27,7 @@ class FallbackReason(StrEnum):
     OPERATION = "operation"
     """It asks for something in a form that is not compiled."""
     ROLE = "role"
-    """It asks for what the role does not see whole, and the schema promises a value."""
+    """It selects a field that the role does not see in clear, and that is never null in the schema."""
     SIZE = "size"
     """The document is longer than those that are compiled."""
     VALUE = "value"

@@ -118,7 +118,7 @@ def _away(error: GraphQLError) -> str:
 
 def _masked(error: GraphQLError, request_id: str) -> GraphQLError:
     original = error.original_error or error
-    # The place and the type, never the message: it may quote what the caller sent or what the database holds.
+    # The location and the type, never the message: it may quote what the caller sent or what the database holds.
     frames = traceback.extract_tb(original.__traceback__)[-6:]
     log.error(
         "a field failed",

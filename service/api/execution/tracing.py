@@ -1,4 +1,4 @@
-"""What is told of every operation, whichever path answered it: to Prometheus, and to OpenTelemetry where it is there.
+"""Metrics and traces of every operation, whichever path answered it: for Prometheus, and OpenTelemetry if installed.
 
 Nothing of it is a client's text: no query, no names, no values.
 """
@@ -66,13 +66,13 @@ def shipped() -> Sequence[Hook]:
 
 
 class Tracing:
-    """Tells its hooks of one schema's operations. A hook that fails is logged, and costs nobody an answer."""
+    """Calls its hooks for each operation of one schema. A hook that fails is logged, and the answer stays."""
 
     def __init__(self) -> None:
         self.hooks = list(shipped())
 
     def begin(self) -> tuple[int, float]:
-        """What `end` wants to know of the beginning."""
+        """The moment at which the operation begins: nanoseconds since 1970, and seconds by the performance counter."""
         return time.time_ns(), time.perf_counter()
 
     def end(self, begun: tuple[int, float], path: str, result: ExecutionResult, context: Any) -> None:  # noqa: ANN401

@@ -10,8 +10,8 @@ from service.access.principal import Principal
 from service.commands.common import progress, say
 from service.commands.keys.keys import create_key, revoke_key
 from service.errors import OperatorError
-from service.ingest import writer_of
 from service.ingest.pipeline.writer import as_read
+from service.ingest.setup import writer_of
 from service.runtime.runtime import Runtime
 from service.storage.control.api_keys import any_key, live_keys_named
 from service.storage.schema.installed import any_account, installation, mark_as_demo

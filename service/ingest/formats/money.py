@@ -1,4 +1,4 @@
-"""Exact money: decimal text in, decimal with at most twelve places out, never through a binary float."""
+"""Exact money: decimal text in, decimal with at most twelve decimal places out, never through a binary float."""
 
 import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -20,7 +20,7 @@ _NOT_FINITE: Final = re.compile(r"[+-]?(?:nan|inf|infinity|1e\+?999)", re.ASCII 
 _PLAIN: Final = re.compile(rf"[0-9]{{1,{SIGNIFICANT_DIGITS}}}(?:\.[0-9]{{1,{PLACES}}})?", re.ASCII)
 # The same as a JSON string, without the zeros at its end.
 _PLAIN_JSON: Final = re.compile(rb'"(?:([0-9]{1,15}\.[0-9]{0,11}[1-9])0{0,99}|([0-9]{1,15})(?:\.0{1,99})?)"')
-# Wider than any text that is read: nothing is rounded here but what `quantize` is told to.
+# Wider than any text that is read: only `quantize` rounds here.
 _WIDE: Final = Context(prec=_TEXT_CHARACTERS_MAX + PLACES, rounding=ROUND_HALF_EVEN)
 _FLOAT_NOISE: Final = Context(prec=SIGNIFICANT_DIGITS, rounding=ROUND_HALF_EVEN)
 
@@ -30,7 +30,9 @@ class MoneyError(ValueError):
 
 
 def money_of_text(text: str) -> Decimal:
-    """The amount that a JSON string spells, exactly. MoneyError if it has more than twelve places, or is none."""
+    """The amount that a JSON string spells, exactly. MoneyError if it has more than twelve decimal places, or is no
+    amount.
+    """
     if _PLAIN.fullmatch(text):
         return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
     value = _decimal(text)

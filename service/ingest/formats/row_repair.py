@@ -20,7 +20,7 @@ _NOT_FINITE: Final = re.compile(rb"\b(?:Infinity|NaN)\b")
 _STRING: Final = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z))', re.DOTALL)
 _PLACE: Final = b"\xff"
 _BEYOND_ALL: Final = b"1e999"
-"""Valid JSON, and no figure: whoever reads it as one finds it out of bounds."""
+"""Valid JSON, and out of bounds for every field that holds a number."""
 
 
 def repaired(text: bytes) -> bytes:

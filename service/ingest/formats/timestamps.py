@@ -1,13 +1,12 @@
 """Moments in reports: strict RFC 3339 text or epoch seconds in, aware UTC floored to milliseconds out."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
 from service import rfc3339
 from service.rfc3339 import MomentError
-from service.storage.control.accounts import EPOCH
 
 ERROR_DELAY_MAX: Final = timedelta(hours=24)
 """How long after its start a call may fail."""
@@ -16,6 +15,7 @@ _MILLISECONDS: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{3}(?:Z|\+00:00)", re.ASCII
 )
 _LOOSE: Final = re.compile(r"[-0-9]{10}([Tt ])[:.0-9]{8,29}(.*)", re.ASCII)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
 _LATEST_SECONDS: Final = 253_402_214_400  # 9999-12-31: as far as a datetime reaches
 
@@ -50,10 +50,10 @@ def moment_of_epoch(text: str) -> datetime:
     seconds = Decimal(text)
     if seconds >= _LATEST_SECONDS:
         raise MomentError
-    return EPOCH + timedelta(milliseconds=int((seconds * 1000).to_integral_value(ROUND_FLOOR)))
+    return _EPOCH + timedelta(milliseconds=int((seconds * 1000).to_integral_value(ROUND_FLOOR)))
 
 
 def _since_1970(moment: datetime) -> datetime:
-    if moment < EPOCH:
+    if moment < _EPOCH:
         raise MomentError
     return moment

@@ -142,7 +142,7 @@ class BatchStore:
                 looked_again = True
             except asyncpg.PostgresError as error:
                 await self._judge(error, pause_s)
-            except TimeoutError as error:  # it stands still: nobody should wait for that several times
+            except TimeoutError as error:  # the database stands still: one wait for that is enough
                 await self._pause(error, None)
             except CONNECTION_FAULTS as error:
                 await self._pause(error, pause_s)

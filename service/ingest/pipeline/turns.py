@@ -1,7 +1,7 @@
 """The event loop's time and the writer's, shared, so that nobody waits for all of what another client brought.
 
-What takes long is done in slices, and what takes long in one piece, in a thread. `JobQueue` holds what waits for the
-writer, and says which of it one commit stores.
+Long work is done in turns of two milliseconds, and long work that cannot be divided, in a thread. `JobQueue` holds what
+waits for the writer, and says which of it one commit stores.
 """
 
 import asyncio
@@ -10,20 +10,17 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequen
 from dataclasses import dataclass, field
 from itertools import chain
 from time import perf_counter as _clock
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from policies import Report
 from policies.admission.report import ErrorReport
-from service.aside import Aside
 from service.ingest.formats.split import Rejection
+from service.ingest.pipeline.long_rows import LongRows, Read, is_long
 from service.ingest.preparation.preparation import Prepared
 
 TURN_S: Final = 0.002
 """How long one request works before others get their turn."""
-
-LONG_TEXT_BYTES: Final = 2**16
-"""Rows of this size on are read in the thread."""
 
 ERROR_CHARS_MAX: Final = 2**16
 """Error text that one request stores at a time."""
@@ -35,7 +32,7 @@ _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
 
-# Of the requests that take more than a slice one works in each round of the loop, however many there are.
+# Of the requests that take more than a turn, one works in each round of the loop, however many there are.
 _lanes: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]" = WeakKeyDictionary()
 
 
@@ -69,8 +66,7 @@ async def in_parts(
     work: Callable[[_Item], "Report | Rejection"],
     size: int,
     *,
-    aside: Aside,
-    is_long: Callable[[_Item], bool],
+    long_rows: LongRows,
 ) -> AsyncIterator[list["Report | Rejection"]]:
     """`work(item)` of all items, in order, in lists made as they are asked for: at most `size`, and few long errors.
 
@@ -79,7 +75,7 @@ async def in_parts(
     made: list[Report | Rejection] = []
     turn, chars = Turn(), 0
     for item in items:
-        row = await aside.run(work, item) if is_long(item) else work(item)
+        row = await long_rows.read(cast("Read", work), item) if is_long(item) else work(item)
         made.append(row)
         if isinstance(row, Report) and row.error is not None:
             chars += error_chars(row.error)
@@ -101,7 +97,7 @@ def error_chars(error: ErrorReport) -> int:
 
 
 def is_long_to_admit(report: Report) -> bool:
-    """Whether to admit the report may take more than a slice: a long error text, or much to hold it against."""
+    """Whether admitting the report may take more than a turn: it has a long error text, or much to compare it with."""
     error = report.error
     if error is None:
         return False
@@ -151,6 +147,7 @@ class Job:
 
     @property
     def is_small(self) -> bool:
+        """Whether the job may join a batch that has its rows already."""
         return len(self.calls) <= SMALL_ROWS and self.error_chars <= SMALL_CHARS
 
 
@@ -162,6 +159,7 @@ class JobQueue:
         self._jobs: deque[Job] = deque()
 
     def add(self, job: Job) -> None:
+        """Put `job` at the end of the queue."""
         self._jobs.append(job)
 
     def take(self) -> list[Job]:

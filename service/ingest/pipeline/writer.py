@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
-import msgspec
-
 from policies import Admitted, Report, Source, Store, UnchangedReport
 from policies.admission.call import REJECTED_ACCOUNT, REJECTED_CURRENCY
 from service.access.principal import Principal
@@ -21,7 +19,8 @@ from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedE
 from service.ingest.formats.split import Rejection
 from service.ingest.metrics import QUEUED_ROWS, count_rows
 from service.ingest.pipeline.batch_store import BatchStore, not_stored, results_of, settled
-from service.ingest.pipeline.turns import LONG_TEXT_BYTES, Job, JobQueue, Turn, in_parts, is_long_to_admit
+from service.ingest.pipeline.long_rows import LongRows
+from service.ingest.pipeline.turns import Job, JobQueue, Turn, in_parts, is_long_to_admit
 from service.ingest.preparation.batch_context import Rules
 from service.ingest.preparation.preparation import AccountResolution, Preparation, Prepared
 from service.ingest.prices.price_list import Prices
@@ -77,6 +76,7 @@ class Writer:
         self._left = asyncio.Event()
         self._closing = False
         self._aside = Aside()
+        self._long_rows = LongRows()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -98,6 +98,7 @@ class Writer:
             await self._task
         await self._store.close()
         self._aside.close()
+        await self._long_rows.close()
 
     async def submit(
         self,
@@ -116,7 +117,7 @@ class Writer:
         QueueFullError when too many calls wait already (not with `wait_for_room`), DatabaseUnavailableError. A caller
         that is cancelled while waiting has submitted the rows all the same.
         """
-        parts = in_parts(rows, read, self._batch_rows, aside=self._aside, is_long=_is_long)
+        parts = in_parts(rows, read, self._batch_rows, long_rows=self._long_rows)
         results: list[RowResult] = []
         resolution = AccountResolution(self._accounts, principal)
         stored = False
@@ -186,7 +187,8 @@ class Writer:
         preparation = await self._preparation(rules)
         await _load_accounts(resolution)
         outcomes: list[Prepared | Rejection | None] = []
-        # In one go what passes whole, as nearly every row does, while all of it is near at hand for the processor.
+        # Reports that pass unchanged, as nearly every one does, are prepared in one go, while they are in the CPU's
+        # cache.
         for rows in _chunks(part):
             for row in rows:
                 if not isinstance(row, Rejection):
@@ -344,10 +346,6 @@ def as_read(row: Report | Rejection) -> Report | Rejection:
     return row
 
 
-def _is_long(row: object) -> bool:
-    return isinstance(row, bytes | msgspec.Raw) and len(row) > LONG_TEXT_BYTES
-
-
 async def _load_accounts(resolution: AccountResolution, reports: Iterable[Report] = ()) -> None:
     try:
         await resolution.load(reports)
@@ -356,12 +354,12 @@ async def _load_accounts(resolution: AccountResolution, reports: Iterable[Report
 
 
 def _chunks(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
-    """The rows in slices, each to be followed by `_yield_after`."""
+    """The rows in chunks, each to be followed by `_yield_after`."""
     return (rows[at : at + _CHUNK_ROWS] for at in range(0, len(rows), _CHUNK_ROWS))
 
 
 async def _yield_after(rows: Sequence[object]) -> None:
-    """After a whole slice, let other requests have their turn."""
+    """After a full chunk, let other requests have their turn."""
     if len(rows) == _CHUNK_ROWS:
         await asyncio.sleep(0)
 

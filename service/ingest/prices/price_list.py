@@ -150,7 +150,7 @@ def parts_of(price: Price, report: Report, version: str) -> list[AmountPart]:
 
 
 def _tokens(price: Price, report: Report) -> Iterator[tuple[str, Decimal, Decimal]]:
-    """Meter, quantity and unit price. The whole of the tokens is what is billed: the parts give way to it."""
+    """Meter, quantity and unit price. The total of the tokens is what is billed: parts that exceed it are reduced."""
     if report.input_tokens is None:
         return
     read, written = report.cache_read_tokens or 0, report.cache_write_tokens or 0
@@ -177,6 +177,6 @@ def _units(price: Price, report: Report) -> Iterator[tuple[str, Decimal, Decimal
 
 
 def _product(quantity: Decimal, unit_price: Decimal) -> Decimal:
-    """To twelve places, without needless zeros and without an exponent."""
+    """To twelve decimal places, without needless zeros and without an exponent."""
     amount = _EXACT.multiply(quantity, unit_price).quantize(_QUANTUM, context=_EXACT).normalize(_EXACT)
     return amount.quantize(Decimal(1)) if amount.as_tuple().exponent > 0 else amount  # pyright: ignore[reportOperatorIssue] - finite

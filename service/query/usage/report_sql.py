@@ -75,7 +75,7 @@ def grouping(
     columns: dict[str, Column] = {}
     texts = {"currency"}
     if edges is not None:
-        # A rollup's row lies whole in one bucket, or the plan would have read it finer.
+        # All of a rollup's row lies in one bucket, or the plan would have read a finer store.
         bounds = params.bind(tuple(edges), "timestamptz[]")
         rollup = f"width_bucket(bucket_at, {bounds})"
         columns["bucket"] = Column(rollup, f"width_bucket(started_at, {bounds})", rollup, rollup)

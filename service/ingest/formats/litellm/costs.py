@@ -83,7 +83,7 @@ def _rates(prices: Object) -> Mapping[str, Decimal | int]:
 
 
 def _is_free(payload: Payload, prices: Object, rates: Mapping[str, Decimal | int], report: Report) -> bool:
-    """Whether the model was said to cost nothing. LiteLLM fills in a whole `0` for a price that is missing.
+    """Whether the model was said to cost nothing. LiteLLM fills in an integer `0` for a price that is missing.
 
     A price that was written down comes with a point (`0.0`), or under the name of the deployment that it is set for.
     """

@@ -218,7 +218,7 @@ def _rounded(number: float | None) -> int | None:
 def _check_tokens(facts: Facts) -> None:
     """FieldError when parts of the tokens exceed the whole: input includes cache, output includes reasoning.
 
-    The whole is what is billed, so that the parts give way.
+    The total is what is billed, so the parts are left out.
     """
     if facts.input_tokens is not None:
         cached = (facts.cache_read_tokens or 0) + (facts.cache_write_tokens or 0)
