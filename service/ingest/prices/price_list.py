@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
 from policies.admission.report import AmountPart, AmountUnknown, Report
-from service.ingest.formats.money import AMOUNT_LIMIT, PLACES
+from service.ingest.formats.scalars import AMOUNT_LIMIT, PLACES
 from service.ingest.prices.model_names import names_of
 
 TOKENS: Final = ("input", "output", "cache_read", "cache_write", "reasoning")

@@ -17,14 +17,19 @@ from msgspec import UNSET, Raw, UnsetType
 from policies.admission.report import AmountPart, ErrorReport, Json, Report
 from service.ingest.formats.content import UnreadableContentError, count_dropped, decode_value, remember_content
 from service.ingest.formats.left_out import FieldError, decode_rest, tell
-from service.ingest.formats.money import MoneyError, money_of_json, plain_money_of_json
 from service.ingest.formats.native.attributes import read_attributes, take_parts
 from service.ingest.formats.native.fields import CONTENT_FIELDS, CURRENCY, ErrorFields, Facts, OnlyFacts, Part
 from service.ingest.formats.native.tags import leave_odd_tags_out
 from service.ingest.formats.rejections import ERROR_FORM, MOMENT_FORM, RowError, wrong_json
 from service.ingest.formats.row_repair import repaired
+from service.ingest.formats.scalars import (
+    MoneyError,
+    is_time_of_error,
+    moment_of_text,
+    money_of_json,
+    plain_money_of_json,
+)
 from service.ingest.formats.split import Rejection, Row, split_rows
-from service.ingest.formats.timestamps import is_time_of_error, moment_of_text
 from service.ingest.refusals import Refusal
 from service.rfc3339 import MomentError
 
