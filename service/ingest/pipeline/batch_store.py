@@ -310,6 +310,8 @@ def results_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared |
         dropped, warnings = (row.dropped, row.warnings) if isinstance(row, Report) else ({}, ())
         if isinstance(outcome, Rejection):
             yield RowResult(Status.REJECTED, None, outcome.reason, dropped, warnings, outcome.code)
+        elif outcome.outcome is Status.ACCEPTED:
+            yield RowResult(Status.ACCEPTED, next(ids), None, dropped, warnings + outcome.warnings)
         else:
             status = outcome.outcome if isinstance(outcome.outcome, Status) else Status.REJECTED
             code = Refusal.CONFLICT if status is Status.CONFLICT else None
