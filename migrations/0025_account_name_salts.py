@@ -7,6 +7,6 @@ from tortoise.migrations import operations as ops
 class Migration(migrations.Migration):
     """Add the column."""
 
-    dependencies = [("calledger", "0023_bill_claims")]
+    dependencies = [("calledger", "0024_trace_index")]
 
     operations = [ops.AddField("Account", "name_salt", fields.BinaryField(null=True))]
