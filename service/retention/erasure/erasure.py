@@ -108,7 +108,7 @@ _UNBIND_KEYS: Final = """
     )
     WHERE accounts @> jsonb_build_array($1::integer) AND accounts <> jsonb_build_array($1::integer)
 """
-_RENAME: Final = "UPDATE account SET name = $2 WHERE id = $1 AND name NOT LIKE 'erased:%'"
+_RENAME: Final = "UPDATE account SET name = $2, name_salt = NULL WHERE id = $1 AND name NOT LIKE 'erased:%'"
 
 
 async def request_erasure(
