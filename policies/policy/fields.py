@@ -20,7 +20,7 @@ _TYPES: Final[Mapping[str, str]] = {
         "inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency amount "
         "amountUnknown amountParts netAmount corrects corrections correctedAt "
         "latencyMs timeToFirstTokenMs tags errorType errorCode error traceId sessionId "
-        "attempt cacheHit deployment team organization normalizedError providerRequestId units"
+        "attempt cacheHit deployment team teamId organization normalizedError providerRequestId units"
     ),
     "Amount": "amount currency source",
     "AmountPart": "meter quantity unitPrice amount priceList",
@@ -75,7 +75,7 @@ SEALED: Final = frozenset({"CallError.message", "ErrorParameter.value", "ErrorGr
 MASKABLE: Final = frozenset(
     {"Call.sourceId", "Call.apiKey", "Call.servedModel", "Call.provider", "Call.operation", "Tag.value"}
     | {"Call.errorType", "Call.errorCode", "CallError.type", "CallError.code"}
-    | {"Call.traceId", "Call.sessionId", "Call.deployment", "Call.team", "Call.organization"}
+    | {"Call.traceId", "Call.sessionId", "Call.deployment", "Call.team", "Call.teamId", "Call.organization"}
     | {"Call.normalizedError", "Call.providerRequestId"}
 )
 """Clear text that can be stored masked."""
@@ -91,7 +91,7 @@ SHOWN_MASKED: Final = (
     | _of("Call", "netAmount corrects corrections correctedAt")
     | _of("Call", "amountUnknown amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error")
     | _of("Call", "traceId sessionId attempt cacheHit deployment team organization normalizedError providerRequestId")
-    | _of("Call", "units")
+    | _of("Call", "units teamId")
     | _of("Amount", _TYPES["Amount"])
     | _of("AmountPart", _TYPES["AmountPart"])
     | _of("Tag", _TYPES["Tag"])
@@ -240,6 +240,7 @@ REMOVED: Final[Mapping[str, Removal]] = {
     "Call.cacheHit": Removal(("cache_hit",)),
     "Call.deployment": Removal(("deployment",)),
     "Call.team": Removal(("team",)),
+    "Call.teamId": Removal(("team_id",)),
     "Call.organization": Removal(("organization",)),
     "Call.normalizedError": Removal(("normalized_error",)),
     "Call.units": Removal(("units",)),

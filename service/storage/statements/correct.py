@@ -44,7 +44,8 @@ JOIN correction ON correction.account_id = wanted.account_id AND correction.key 
 # A correction is found, filtered and summed by what its call is; of its own it has amount, time and id.
 _INHERITED: Final[LiteralString] = (
     "failed, streamed, model, served_model, provider, operation, api_key, user_token, tags, error_type, error_code, "
-    "cache_hit, attempt, trace_id, session_id, deployment, team, organization, normalized_error, provider_request_id"
+    "cache_hit, attempt, trace_id, session_id, deployment, team, organization, normalized_error, "
+    "provider_request_id, team_id"
 )
 INHERITED: Final = frozenset(_INHERITED.split(", "))
 """Columns that a correction has from its call."""
