@@ -146,5 +146,5 @@ def _recorded(record: KeyRecord, recorded: RecordedKey) -> Principal:
         accounts = set(record.accounts) if accounts is None else accounts & set(record.accounts)
     ends = [record.expires_at] if record.expires_at else []
     ends += [datetime.fromisoformat(recorded.expires_at)] if recorded.expires_at else []
-    numbers = None if accounts is None else tuple(sorted(accounts))
-    return Principal(record.prefix, Role(recorded.role), numbers, min(ends, default=None))
+    account_ids = None if accounts is None else tuple(sorted(accounts))
+    return Principal(record.prefix, Role(recorded.role), account_ids, min(ends, default=None))

@@ -65,7 +65,7 @@ def imported_part(tree: ast.Module) -> ast.Module:
 
 
 @pytest.mark.parametrize("path", POLICIES, ids=names(POLICIES))
-def test_the_law_is_pure(path: Path) -> None:
+def test_policies_are_pure(path: Path) -> None:
     """No module of policies/ reads, writes, waits, logs, rolls dice or asks the time, or imports what could."""
     assert list(impurities(imported_part(ast.parse(path.read_text("utf-8"))))) == []
 

@@ -158,13 +158,13 @@ def _edges(tree: Tree, page: Any, nodes: Sequence[T]) -> list[Edge[T]]:  # noqa:
 
 
 def _page_info(tree: Tree, page: Any) -> PageInfo:  # noqa: ANN401 - a page of any kind
-    asked = tree.get("pageInfo", {})
+    selected = tree.get("pageInfo", {})
     rows = page.rows
     return PageInfo(
         has_next_page=page.has_next,
         has_previous_page=page.has_previous,
-        start_cursor=page.cursor(rows[0]) if rows and "startCursor" in asked else None,
-        end_cursor=page.cursor(rows[-1]) if rows and "endCursor" in asked else None,
+        start_cursor=page.cursor(rows[0]) if rows and "startCursor" in selected else None,
+        end_cursor=page.cursor(rows[-1]) if rows and "endCursor" in selected else None,
     )
 
 

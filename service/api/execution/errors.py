@@ -152,5 +152,5 @@ def _in_order(errors: list[GraphQLError], data: Mapping[str, Any] | None) -> lis
     """Errors in the order of the root fields that they belong to, whichever of these failed first."""
     if len(errors) == 1 or not data:
         return errors
-    places = {key: place for place, key in enumerate(data)}
-    return sorted(errors, key=lambda error: places.get(str(error.path[0]) if error.path else "", -1))
+    positions = {key: position for position, key in enumerate(data)}
+    return sorted(errors, key=lambda error: positions.get(str(error.path[0]) if error.path else "", -1))

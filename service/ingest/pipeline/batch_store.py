@@ -24,7 +24,7 @@ from service.ingest.amendments.completion import complete, may_complete, stored_
 from service.ingest.amendments.correction import correct
 from service.ingest.errors import CONNECTION_FAULTS, DATABASE_FAULTS
 from service.ingest.formats.split import Rejection
-from service.ingest.metrics import BATCH_ROWS, BISECTED
+from service.ingest.metrics import BATCH_ROWS, BISECTED, ROWS
 from service.ingest.preparation.preparation import Prepared
 from service.ingest.refusals import Refusal
 from service.ingest.results import RowResult, Status
@@ -310,7 +310,17 @@ def results_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared |
         dropped, warnings = (row.dropped, row.warnings) if isinstance(row, Report) else ({}, ())
         if isinstance(outcome, Rejection):
             yield RowResult(Status.REJECTED, None, outcome.reason, dropped, warnings, outcome.code)
+        elif outcome.outcome is Status.ACCEPTED:
+            yield RowResult(Status.ACCEPTED, next(ids), None, dropped, warnings + outcome.warnings)
         else:
             status = outcome.outcome if isinstance(outcome.outcome, Status) else Status.REJECTED
             code = Refusal.CONFLICT if status is Status.CONFLICT else None
             yield RowResult(status, next(ids), None, dropped, warnings + outcome.warnings, code)
+
+
+def count_rows(source: str, verdicts: Sequence[RowResult]) -> None:
+    """Add up a request's rows for `/metrics`, by source and status."""
+    statuses = [verdict.status for verdict in verdicts]
+    for status in Status:
+        if count := statuses.count(status):
+            ROWS.labels(source, status.value).inc(count)

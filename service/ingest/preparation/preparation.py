@@ -25,8 +25,8 @@ from policies import (
 from policies.retention import cutoff, readable_cutoff
 from service.access.principal import Principal
 from service.errors import ServiceError
+from service.ingest.formats.scalars import ERROR_DELAY_MAX, is_time_of_error
 from service.ingest.formats.split import Rejection
-from service.ingest.formats.timestamps import ERROR_DELAY_MAX, is_time_of_error
 from service.ingest.preparation.batch_context import BatchKeys, Rules, Sealer, Tokens
 from service.ingest.refusals import Refusal
 from service.ingest.results import Status

@@ -244,7 +244,7 @@ def accounts_matching(names: Mapping[str, int], compare: Compare) -> set[int]:
         case "in":
             return {names[name] for name in cast("tuple[str, ...]", compare.value) if name in names}
         case _:
-            return {number for name, number in names.items() if text_matches(name, compare)}
+            return {account_id for name, account_id in names.items() if text_matches(name, compare)}
 
 
 def text_matches(text: str, compare: Compare) -> bool:

@@ -188,14 +188,14 @@ def _refusal(windows: Windows, *, rollups: bool) -> str:
 
 
 def refuse_unreadable(
-    wanted: TimeRange, tier_periods: Iterable[TierPeriod], policy: Policy, store: Store, now: datetime
+    time_range: TimeRange, tier_periods: Iterable[TierPeriod], policy: Policy, store: Store, now: datetime
 ) -> None:
     """Raise OutOfRetentionError when a list of rows of some users would leave out rows that are there, unreadable.
 
     A list that says from when it is asked for is held to it, as sums are; one that does not begins where users can be
     told apart.
     """
-    start, end = wanted.start or FAR_PAST, wanted.end or FAR_FUTURE
+    start, end = time_range.start or FAR_PAST, time_range.end or FAR_FUTURE
     if start <= FAR_PAST:
         return
     ended: list[datetime] = []

@@ -118,10 +118,10 @@ class CostStatement:
 
     def _sums(self) -> list[str]:
         """In the order of SUMS, so that equal questions have equal statements."""
-        asked = {*(self.row_sums or ()), *(self.total_sums or ())}
-        asked |= {alias for field, _ in self.order for alias in ORDERS[field][1]}
-        asked |= {"calls", "amount"} if self.money_alone else {"calls"}
-        return [name for name in (*SUMS, LATENCY) if name in asked]
+        aliases = {*(self.row_sums or ()), *(self.total_sums or ())}
+        aliases |= {alias for field, _ in self.order for alias in ORDERS[field][1]}
+        aliases |= {"calls", "amount"} if self.money_alone else {"calls"}
+        return [name for name in (*SUMS, LATENCY) if name in aliases]
 
     def _figure(self, aliases: Iterable[str]) -> str:
         # Sums of calls that were completed under another key, such as a currency, are sums of none.

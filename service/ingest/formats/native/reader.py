@@ -17,14 +17,19 @@ from msgspec import UNSET, Raw, UnsetType
 from policies.admission.report import AmountPart, ErrorReport, Json, Report
 from service.ingest.formats.content import UnreadableContentError, count_dropped, decode_value, remember_content
 from service.ingest.formats.left_out import FieldError, decode_rest, tell
-from service.ingest.formats.money import MoneyError, money_of_json, plain_money_of_json
 from service.ingest.formats.native.attributes import read_attributes, take_parts
 from service.ingest.formats.native.fields import CONTENT_FIELDS, CURRENCY, ErrorFields, Facts, OnlyFacts, Part
 from service.ingest.formats.native.tags import leave_odd_tags_out
 from service.ingest.formats.rejections import ERROR_FORM, MOMENT_FORM, RowError, wrong_json
 from service.ingest.formats.row_repair import repaired
+from service.ingest.formats.scalars import (
+    MoneyError,
+    is_time_of_error,
+    moment_of_text,
+    money_of_json,
+    plain_money_of_json,
+)
 from service.ingest.formats.split import Rejection, Row, split_rows
-from service.ingest.formats.timestamps import is_time_of_error, moment_of_text
 from service.ingest.refusals import Refusal
 from service.rfc3339 import MomentError
 
@@ -156,6 +161,7 @@ def _report(facts: Facts) -> Report:
     started_at = _moment("started_at", facts.started_at)
     _check_tokens(facts)
     amount = _amount(facts)
+    latency_ms, first_token_ms = facts.latency_ms, facts.time_to_first_token_ms
     # By position, in the order of Report's fields: one is made for every row, and names would cost as much again.
     report = Report(
         "native",
@@ -180,8 +186,8 @@ def _report(facts: Facts) -> Report:
         None if amount is None else "BILLED",
         None,
         facts.corrects or None,
-        _rounded(facts.latency_ms),
-        _rounded(facts.time_to_first_token_ms),
+        latency_ms if isinstance(latency_ms, int) else _rounded(latency_ms),
+        first_token_ms if isinstance(first_token_ms, int) else _rounded(first_token_ms),
         _tags(facts.tags) if facts.tags else {},
         None,
         [],
@@ -276,7 +282,11 @@ def _part(index: int, part: Part) -> AmountPart:
 
 
 def _tags(tags: dict[str, str | int | float | bool | None]) -> dict[str, str]:
-    return {key: _tag(value) for key, value in tags.items() if value is not None and value != ""}
+    return {
+        key: value if isinstance(value, str) else _tag(value)
+        for key, value in tags.items()
+        if value is not None and value != ""
+    }
 
 
 def _tag(value: str | int | float | bool) -> str:
