@@ -9,7 +9,7 @@ TABLES = ("call", "call_held")
 class Migration(migrations.Migration):
     """Add the column."""
 
-    dependencies = [("calledger", "0024_trace_index")]
+    dependencies = [("calledger", "0025_account_name_salts")]
 
     operations = [
         ops.RunSQL(
