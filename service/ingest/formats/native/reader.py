@@ -6,6 +6,7 @@ good row costs little. Of two equal keys in one object the last one counts, as f
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -14,8 +15,15 @@ from typing import Final, cast
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from policies.admission.content import person_texts
 from policies.admission.report import AmountPart, ErrorReport, Json, Report
-from service.ingest.formats.content import UnreadableContentError, count_dropped, decode_value, remember_content
+from service.ingest.formats.content import (
+    UnreadableContentError,
+    count_dropped,
+    decode_value,
+    remember_content,
+    remember_within,
+)
 from service.ingest.formats.left_out import FieldError, decode_rest, tell
 from service.ingest.formats.money import MoneyError, money_of_json, plain_money_of_json
 from service.ingest.formats.native.attributes import read_attributes, take_parts
@@ -35,10 +43,14 @@ _LOOKED_THROUGH_BYTES_MAX: Final = 2**22
 # How JSON may write NUL and U+FFFD, with which a row is not taken unless it is looked at.
 _ODD_ESCAPES: Final = (_NUL_ESCAPE, b"\\uf", b"\\uF")
 
+_WHOLE_NUMBER: Final = re.compile(rb"-?[0-9]{1,40}")
 _CURRENCY_FORM: Final = re.compile(CURRENCY)
 _KNOWN: Final = frozenset(Facts.__struct_fields__)
 _ERROR_FIELDS: Final = frozenset(ErrorFields.__struct_fields__)
-_CONTENT_OF_ERRORS: Final = CONTENT_FIELDS - {"message", "response", "body", "text", "content"} | {"request_body"}
+_CONTENT_OF_ERRORS: Final = CONTENT_FIELDS - {"message", "response", "body", "text", "content"} | {
+    "request_body",
+    "failed_generation",
+}
 """Of an error, a body or a response is mostly its own text once more."""
 
 _NEEDED: Final = frozenset({"id", "started_at", "model", "status", "account", "corrects"})
@@ -80,12 +92,15 @@ def read_row(row: Row) -> Report | Rejection:
         except (ValueError, RecursionError):
             row = bytes(row)
             facts, others, faults = _second_look(row)
+        user = facts.user
         if _NUL_ESCAPE in bytes(row):
             faults += _without_nul(facts)
         _refuse_lost_characters(facts)
         report = _report_without_faults(facts, faults)
     except RowError as error:
         return Rejection(str(error), error.code)
+    if user is not None and facts.user is None:
+        report.persons += tuple(person_texts(user))
     if others:
         _drop(report, others)
     tell(report, faults)
@@ -126,11 +141,16 @@ def _second_look(row: bytes) -> tuple[Facts, Mapping[str, Raw], list[FieldError]
     except (ValueError, RecursionError) as error:
         raise wrong_json(row, error) from None
     known = {name: raw for name, raw in fields.items() if name in _KNOWN}
+    if _WHOLE_NUMBER.fullmatch(user := bytes(known.get("user", b""))):
+        known["user"] = Raw(b'"%b"' % user)  # as new-api and One API number their users
     odd = leave_odd_tags_out(known)
     facts, faults = decode_rest(_LENIENT, known, needed=_NEEDED)
     faults += odd
     facts.currency = _currency(facts.currency)
-    return facts, {name: raw for name, raw in fields.items() if name not in _KNOWN}, faults
+    others = {name: raw for name, raw in fields.items() if name not in _KNOWN}
+    if any("user" in fault.fields for fault in faults):
+        others["user"] = fields["user"]
+    return facts, others, faults
 
 
 def _report_without_faults(facts: Facts, faults: list[FieldError]) -> Report:
@@ -315,8 +335,15 @@ def _read_error(report: Report, raw: Raw) -> None:
     tell(report, faults, "error.")
     if len(fields) > len(known):
         count_dropped(report, "unknown", len(fields) - len(known))
-        others = [(name, value) for name, value in fields.items() if name in _CONTENT_OF_ERRORS]
-        remember_content(report, others)
+        _remember_content_of(report, {name: value for name, value in fields.items() if name not in known})
+
+
+def _remember_content_of(report: Report, others: Mapping[str, Raw]) -> None:
+    """Look into the other fields of an error: they are content by their names, or hold such fields at some depth."""
+    remember_content(report, [(name, raw) for name, raw in others.items() if name in _CONTENT_OF_ERRORS])
+    for name, raw in others.items():
+        if name not in _CONTENT_OF_ERRORS and bytes(raw)[:1] in (b"{", b"["):
+            remember_within(report, raw)
 
 
 def _parameters(report: Report, raw: Raw | UnsetType) -> dict[str, Json]:
@@ -334,6 +361,10 @@ def _parameters(report: Report, raw: Raw | UnsetType) -> dict[str, Json]:
 
 def _drop(report: Report, others: Mapping[str, Raw]) -> None:
     """Count the fields that are no facts of a call, and look into them for what the error's text may echo."""
+    if (user := others.get("user")) is not None:  # none that can be stored: what it names is a person all the same
+        with suppress(UnreadableContentError):
+            report.persons += tuple(person_texts(decode_value(user)))
+        others = {name: raw for name, raw in others.items() if name != "user"}
     for name in others:
         count_dropped(report, name if name in CONTENT_FIELDS else "unknown")
     remember_content(report, [(name, raw) for name, raw in others.items() if name in CONTENT_FIELDS])
