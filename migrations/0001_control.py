@@ -9,7 +9,7 @@ from tortoise.fields.data import JSON_DUMPS
 from tortoise.indexes import Index
 from tortoise.migrations import operations as ops
 
-# Text compares by code point whatever the database's own collation is, so that every installation orders alike.
+# Text is compared by code point whatever the database's own collation is, so that every installation orders alike.
 COLLATE = """
 DO $$
 DECLARE

@@ -1,7 +1,7 @@
 """The stores: calls, errors and usage, partitioned by tier and time, and the deltas that become usage.
 
-Partitions themselves are made by the service. Columns stand widest first, so that alignment costs nothing.
-There is no index on time but BRIN: a btree on (started_at, id) makes the planner take it for an account's page.
+The service makes the partitions. The widest columns come first, so that alignment wastes no space. The only index on
+time is BRIN: with a btree on (started_at, id) the planner would use that for an account's page.
 """
 
 from tortoise import migrations
@@ -75,7 +75,7 @@ ERROR = [
     f"CREATE TABLE call_error_held ({ERROR_COLUMNS}, {ERROR_KEY})",
 ]
 
-# A name that was not reported is the empty string here, since a key cannot hold null; reports never carry ''.
+# A name that was not reported is the empty string here, since a key cannot contain null; reports never have ''.
 USAGE_KEY = """
     bucket_at timestamptz NOT NULL,
     account_id integer NOT NULL,

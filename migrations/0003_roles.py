@@ -1,9 +1,9 @@
-"""Two roles for the service, and row-level security on everything that belongs to an account.
+"""Two roles for the service, and row-level security on every table of an account.
 
 `calledger_app` sees the accounts of the setting `calledger.accounts`, and nothing when it is not set.
-`calledger_app_all` sees every account: it serves keys that are bound to none, and the writer. A second role, since
-a CASE in one policy costs a scan four times over. Grants stand on the parents only: a partition that is granted
-directly is not protected by its parent's policy.
+`calledger_app_all` sees every account: it serves keys that are bound to none, and the writer. It is a second role
+because a CASE in one policy makes a scan much slower (docs/decisions/0003-two-reading-roles.md). Privileges are granted
+on the parent tables only, because a partition that is granted directly is not protected by its parent's policy.
 """
 
 from tortoise import migrations
@@ -13,8 +13,8 @@ SCOPED = "account_id = ANY (nullif(current_setting('calledger.accounts', true), 
 STORES = ("call", "call_error", "usage_quarter", "usage_day", "usage_delta", "call_held", "call_error_held")
 CONTROL = ("installation", "account", "account_tier", "api_key", "policy_version", "purge_run")
 
-# Roles belong to the whole cluster: another database may have made them, at this very moment too. An owner that may
-# not make roles goes on without them, and `calledger status` names the missing protections.
+# Roles belong to the cluster: another database may have made them, or may be doing so now. An owner that may not make
+# roles continues without them, and `calledger status` names the missing protections.
 CREATE_ROLES = """
 DO $$
 DECLARE

@@ -1,8 +1,8 @@
 """The ledger: entries that are only ever added, their notes, and signed checkpoints.
 
-An entry carries, beside its leaf, the hashes of the subtrees that it completes (32 bytes each, two on average): a proof
-is some look-ups by primary key, and appending writes one row. What binds is the tree; that the database refuses
-changes is a help against mistakes, and the owner of the tables can take it away.
+Besides its leaf, an entry has the hashes of the subtrees that it completes (32 bytes each, two on average): a proof is
+some look-ups by primary key, and appending writes one row. The tree is what proves the history; that the database
+refuses changes only prevents mistakes, and the owner of the tables can switch it off.
 """
 
 from tortoise import fields, migrations
@@ -32,7 +32,7 @@ APPEND_ONLY = [
         "EXECUTE FUNCTION calledger_refuse_change()"
         for table in ("ledger_entry", "ledger_checkpoint")
     ),
-    # Notes are erased by the owner alone.
+    # Only the owner may erase notes.
     f"""
     DO $$ BEGIN
         IF (SELECT count(*) FROM pg_roles WHERE rolname = 'calledger_app_all') = 1 THEN

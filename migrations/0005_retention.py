@@ -1,7 +1,7 @@
-"""Legal holds and erasures; the held copies belong to a hold; only the owner writes what destroys.
+"""Legal holds and erasures, and the copies of held rows. Only the owner may write what destroys data.
 
-The service's roles read purges, holds and erasures and cannot write them: whoever gets a statement of theirs into the
-database must not be able to make up a purge that never was, lift a hold, or have a key destroyed.
+The service's roles read purges, holds and erasures and cannot write them: a statement that somebody smuggles in as one
+of them must not be able to invent a purge, lift a hold, or have a key destroyed.
 """
 
 from uuid import uuid4
@@ -31,7 +31,7 @@ END
 $$
 """
 
-# Nothing was ever held before there were holds, so these tables are empty.
+# These tables are empty, because nothing was held before there were holds.
 HELD = [
     "ALTER TABLE call_held ADD COLUMN hold_id uuid NOT NULL, DROP CONSTRAINT call_held_pkey",
     "ALTER TABLE call_held ADD PRIMARY KEY (account_id, hold_id, tier, started_at, id)",

@@ -1,7 +1,7 @@
 """Policies that wait for a second admin, who approved what, and the privileges on the policy in force.
 
-Only the owner puts a policy in force: whoever gets a statement of the service's roles into the database must not be
-able to write the law that the service then obeys. What waits for approval those roles do not even read.
+Only the owner puts a policy in force: a statement that somebody smuggles in as one of the service's roles must not be
+able to write the policy that the service then obeys. Those roles cannot read waiting policies either.
 """
 
 from tortoise import fields, migrations

@@ -1,7 +1,7 @@
-"""Sums over all accounts, by quarter hour, hour and UTC day: what is asked most often, in the fewest rows.
+"""Sums over all accounts, by quarter hour, hour and UTC day, for the most frequent questions.
 
-A row for each tier, bucket, model, provider and currency; accounts, API keys and statuses are added up. Nobody who is
-bound to accounts may read these tables: the scoped role has no privilege on them.
+There is a row for each tier, bucket, model, provider and currency; accounts, API keys and statuses are summed. A key
+that is bound to accounts may not read these tables: the scoped role has no privilege on them.
 """
 
 from tortoise import migrations
@@ -40,7 +40,7 @@ def _fill(table: str) -> str:
     """
 
 
-# A fold between two of the statements would be in one table and not in another.
+# A compaction between two of the statements would be in one table and not in another.
 FILL = f"""
 DO $$ BEGIN
     LOCK TABLE usage_quarter, usage_day IN SHARE MODE;

@@ -1,13 +1,13 @@
-"""Two questions that take several statements each, as functions: one round trip instead of four.
+"""Two functions that replace several statements each: one round trip instead of four.
 
-A purge asks for the partitions again before each step that destroys, and every append asks for the head of the ledger
-while others wait for it.
+A purge reads the partitions again before each step that destroys, and every append reads the head of the ledger while
+others wait for it.
 """
 
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 
-# Bounds come as text, which depends on these settings; and `IST` is read as another zone than it was written for.
+# Bounds are text, which depends on these settings; and `IST` would be read as another zone than it was written for.
 PARTITIONS = r"""
 CREATE FUNCTION calledger_partitions(
     stores text[], OUT store text, OUT name text, OUT tier smallint, OUT start_at timestamptz, OUT end_at timestamptz,
@@ -25,7 +25,7 @@ CREATE FUNCTION calledger_partitions(
 $function$
 """
 
-# The second statement sees what the last holder of the lock committed: each has a snapshot of its own.
+# The second statement sees what the last holder of the lock committed, since each has a snapshot of its own.
 LEDGER_HEAD = """
 CREATE FUNCTION calledger_ledger_head(key bigint, OUT entries bigint, OUT moment timestamptz, OUT peaks bytea[])
 LANGUAGE plpgsql AS $function$

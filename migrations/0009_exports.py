@@ -1,7 +1,7 @@
-"""Exports: files that a key asked for. Only the owner writes which there are.
+"""Exports: files that a key requested. Only the owner writes these records.
 
-The service's roles read them: whoever gets a statement of theirs into the database must not be able to hand a file to
-another key, or to make it live longer.
+The service's roles read them: a statement that somebody smuggles in as one of them must not be able to give a file to
+another key, or to prolong its life.
 """
 
 from uuid import uuid4
@@ -18,7 +18,7 @@ TEXTS += ("sha256 varchar(71)", "manifest text", "failure text")
 COLLATE = [
     f'ALTER TABLE export ALTER COLUMN {name} TYPE {kind} COLLATE "C"' for name, kind in (one.split() for one in TEXTS)
 ]
-# However many requests come at once: a key has one export under way.
+# A key has one unfinished export, however many requests come at the same time.
 ONE_A_KEY = "CREATE UNIQUE INDEX export_under_way ON export (requested_by) WHERE state IN ('QUEUED', 'RUNNING')"
 
 WALLS = """

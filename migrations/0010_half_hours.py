@@ -1,6 +1,6 @@
 """Latency in the sums over all accounts, and sums by API key and half hour, for local days of an account or a key.
 
-A histogram is one number, so that it is added and taken away like any sum: bucket b of `calledger_latency_bucket` is
+A histogram is one number, so that it is added and subtracted like any sum: bucket b of `calledger_latency_bucket` is
 twelve digits of it, from the 12b-th on, and holds up to 10^12 - 1 calls.
 """
 
@@ -44,7 +44,7 @@ _SUMS = (
 )  # fmt: skip
 _WORKED_OUT = {"errors": "sum(calls) FILTER (WHERE failed)", "wasted": "sum(amount) FILTER (WHERE failed)"}
 _NUMERIC = ("amount", "estimated", "wasted")
-# Rows of one time lie together: the purge, and who asks for all accounts, find them by BRIN.
+# Rows of one time are stored together, so that BRIN finds them for a purge and for questions about all accounts.
 HALF_HOURS = [
     f"""
     CREATE TABLE usage_half_hour (
@@ -64,7 +64,7 @@ _FILL_HALF_HOURS = f"""
     FROM usage_quarter GROUP BY 1, 2, 3, 4, 5 ORDER BY 1
 """
 
-# A fold between two of the statements would be in one table and not in another.
+# A compaction between two of the statements would be in one table and not in another.
 FILL = f"""
 DO $$ BEGIN
     LOCK TABLE usage_quarter, usage_day IN SHARE MODE;

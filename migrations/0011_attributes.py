@@ -1,4 +1,6 @@
-"""What a call belongs to, how it was routed, and what it used beside tokens. A column that is null costs nothing."""
+"""Columns for what a call belongs to, how it was routed, and what it used besides tokens. A null column takes
+no space.
+"""
 
 from tortoise import migrations
 from tortoise.migrations import operations as ops

@@ -1,4 +1,4 @@
-"""Why a call has no amount. Calls that were stored before this say nothing."""
+"""A column for the reason why a call has no amount. Calls that were stored before have no reason."""
 
 from tortoise import migrations
 from tortoise.migrations import operations as ops

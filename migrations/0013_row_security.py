@@ -1,7 +1,7 @@
-"""Row-level security on every table that says something of accounts, not on calls and sums alone.
+"""Row-level security on every table that has data of accounts, not on calls and sums alone.
 
-Privileges and policies are in `service.storage.schema.row_security`, which is put in force after every migration, and again
-when an operator makes the roles later. Here stands what holds without any role.
+Privileges and policies are in `service.storage.schema.row_security`, which is put in force after every migration, and
+again when an operator makes the roles later. This migration does what needs no role.
 """
 
 from tortoise import migrations

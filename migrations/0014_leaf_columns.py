@@ -1,8 +1,8 @@
-"""What an entry of the ledger is, read from its leaf: kind and moment, without the columns beside it.
+"""Functions that read the kind and time of a ledger entry from its leaf.
 
-The columns `kind`, `actor` and `recorded_at` repeat the leaf for whoever looks into the table, and can be edited without
-changing a hash. So entries are selected by what their leaves say, and the index of kinds is on that.
-The tail of a leaf is `"kind":"STARTED","recorded_at":"2026-11-22T10:14:00.123456Z"}`, with a note's hash between the two.
+The columns `kind`, `actor` and `recorded_at` repeat the leaf for people who look into the table, and can be edited
+without changing a hash. So entries are selected by what their leaves say, and the index of kinds is on that. The tail
+of a leaf is `"kind":"STARTED","recorded_at":"2026-11-22T10:14:00.123456Z"}`, with a note's hash between the two.
 """
 
 from tortoise import migrations

@@ -1,4 +1,4 @@
-"""The index that a page of `accounts` is read by: names in the order of their code points, whatever the locale."""
+"""The index for pages of `accounts`: names in the order of their code points, whatever the locale."""
 
 from tortoise import migrations
 from tortoise.migrations import operations as ops

@@ -1,4 +1,4 @@
-"""When an erasure that a hold blocks took the person from everybody but the hold."""
+"""The time at which an erasure that a hold blocks hid the person from everybody but the hold."""
 
 from tortoise import fields, migrations
 from tortoise.migrations import operations as ops

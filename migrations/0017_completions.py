@@ -1,6 +1,6 @@
-"""A later report completes a call: the digests of the reports before it, and what keeps the service from more.
+"""A later report completes a call: the digests of the reports before it, and a trigger that limits updates.
 
-The service's role may update calls from here on. A trigger lets it fill in what was unknown, and replace an estimate,
+From here on the service's role may update calls. The trigger lets it fill in what was unknown, and replace an estimate,
 and nothing else: what is known of a call stays as it was recorded.
 """
 

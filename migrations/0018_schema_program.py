@@ -1,4 +1,4 @@
-"""Which program ran each migration: an older one that finds a later migration can say what to install."""
+"""The program that ran each migration, so that an older one that finds a later migration can say what to install."""
 
 from tortoise import fields, migrations
 from tortoise.migrations import operations as ops

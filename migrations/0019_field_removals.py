@@ -1,4 +1,4 @@
-"""Which fields, no longer kept since which version of the policy, were removed from older rows."""
+"""The fields that were removed from older rows, with the version of the policy that stopped keeping them."""
 
 from tortoise import migrations
 from tortoise.migrations import operations as ops

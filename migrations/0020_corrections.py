@@ -1,9 +1,9 @@
-"""Corrections of calls: beside its call, in its tier and at its time, lies each correction of it.
+"""Corrections of calls, each stored as a row of `call` in the tier and at the time of the call that it corrects.
 
-So it lives as long as its call, and is summed with it. The table `correction` has one row per correction, which keeps
-the same one from being taken twice, and says in which period it was made when sums ask for that; it outlives the call
-as sums do. `bucket_at` and `tier` are the call's, `own_bucket_at` and `own_tier` the correction's; `key` is a hash of
-account, source and the correction's own id.
+So a correction is kept as long as its call, and is summed with it. The table `correction` has one row per correction,
+which keeps the same one from being stored twice, and says in which period it was made when sums ask for that; it
+outlives the call as sums do. `bucket_at` and `tier` are the call's, `own_bucket_at` and `own_tier` the correction's;
+`key` is a hash of account, source and the correction's own id.
 """
 
 from tortoise import migrations

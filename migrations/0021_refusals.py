@@ -1,6 +1,6 @@
-"""What was refused on its way in, by hour: how many of which source, for which reason, and of which account.
+"""Counts of refused reports by hour, source, reason and account.
 
-`account_id` is 0 where the account is not known. Nothing of what was refused is here.
+`account_id` is 0 where the account is not known. Nothing of the refused content is stored.
 """
 
 from tortoise import migrations

@@ -1,4 +1,4 @@
-"""Whom an erasure looks for, under seal, and how far the search of the account's rows came."""
+"""The sealed id of the person whom an erasure looks for, and the progress of its search."""
 
 from orjson import loads
 from tortoise import fields, migrations

@@ -1,6 +1,6 @@
-"""Which account and moment the first report of a bill gave it: whoever reports the same bill later follows that.
+"""The account and time that the first report of a bill gave it; later reports of the same bill get these.
 
-`key` is a hash of who reports, the gateway's family and the provider's id of the work; nothing of them is here.
+`key` is a hash of who reports, the gateway's family and the provider's id of the work; none of these is stored.
 """
 
 from tortoise import migrations

@@ -1,5 +1,5 @@
-"""The law: what may be kept, seen, and by whom. Pure: values in, values out; nothing here reads a clock, a file of the
-operator's, or a source of randomness.
+"""The policies: what may be kept, seen, and by whom. Pure: values in, values out; nothing here reads a clock, a file of
+the operator's, or a source of randomness.
 
     document   policy.toml <-> Policy          admission  report x Policy -> what may be stored
     views      role x field -> view            explain    what a policy does, and what a change of it would

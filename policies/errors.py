@@ -1,8 +1,8 @@
-"""Everything that the law can object to.
+"""Everything that the policies can object to.
 
     PolicyError                 base: catch this to catch them all
     |-- PolicyDocumentError     the operator's document cannot be loaded (says where, and what to write instead)
-    |-- PolicyChangeError       one policy cannot take the place of another
+    |-- PolicyChangeError       one policy cannot replace another
     |-- SchemaCoverageError     a field of the GraphQL schema has no entry in the policy
     `-- UnknownPresetError      no shipped policy has that name
 

@@ -3,15 +3,11 @@
 That is the rule for the author of a line. Besides, every value whose key is not trusted passes the redactor.
 """
 
-import asyncio
-import atexit
 import logging
 import sys
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from select import PIPE_BUF
-from typing import TextIO
+from typing import Final, TextIO
 
 import orjson
 import structlog
@@ -19,9 +15,8 @@ import structlog
 from service.log_redaction import guarded
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-_FLUSH_S = 0.05
 # A log that cannot be written (its disk is full, its reader is gone) must not fail a request.
-_NOT_WRITTEN = (OSError, ValueError)
+NOT_WRITTEN = (OSError, ValueError)
 # ESC, CR, LF and the Unicode line separators: one event stays one line, and cannot control a terminal.
 _CONTROL = {code: f"\\u{code:04x}" for code in [*range(32), 127, *range(128, 160), 0x2028, 0x2029]}
 
@@ -83,7 +78,7 @@ def configure_logs(*, level: str = "info", form: str = "auto") -> None:
     )
     structlog.configure(
         processors=[
-            _write_requests_first,
+            _write_waiting_first,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _describe_exception,
@@ -95,86 +90,35 @@ def configure_logs(*, level: str = "info", form: str = "auto") -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    write_requests()  # to the stream that was set before
-    _requests.stream, _requests.console = sys.stderr, console
-    _requests.wanted = _LEVELS[level] <= _LEVELS["info"]
+    _write_earlier()  # to the stream that was set before
+    OUTPUT.stream, OUTPUT.console = sys.stderr, console
+    OUTPUT.informs = _LEVELS[level] <= _LEVELS["info"]
     _quieten_libraries()
 
 
-def log_request(*, method: str, route: str | None, status: int, duration_ms: float) -> None:
-    """Log one answered request, whose values are ours. The line equals any other logger's, but costs less."""
-    if not _requests.wanted:
-        return
-    if _requests.console:
-        with suppress(*_NOT_WRITTEN):
-            get_logger().info("request", method=method, route=route, status=status, duration_ms=duration_ms)
-        return
-    event = {
-        "method": method,
-        "route": route,
-        "status": status,
-        "duration_ms": duration_ms,
-        "event": "request",
-        "level": "info",
-        "timestamp": datetime.now(UTC),
-    }
-    _requests.lines.append(orjson.dumps(event, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE))
-    _write_soon()
+def _write_earlier() -> None:
+    for write in OUTPUT.before:
+        write()
 
 
-def write_requests() -> None:
-    """Write the lines of requests that wait to be written.
-
-    It writes complete lines, and at most as many bytes at once as a pipe takes atomically, because several workers can
-    share one.
-    """
-    lines, _requests.lines, _requests.timer = _requests.lines, [], None
-    piece: list[bytes] = []
-    for line in lines:
-        if piece and sum(map(len, piece)) + len(line) > PIPE_BUF:
-            _write(piece)
-            piece = []
-        piece.append(line)
-    if piece:
-        _write(piece)
-
-
-def _write(lines: list[bytes]) -> None:
-    with suppress(*_NOT_WRITTEN):
-        _requests.stream.write(b"".join(lines).decode())
-
-
-def _write_soon() -> None:
-    """Write waiting lines together, since a write takes longer than making a line. A kill can lose them."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        write_requests()
-        return
-    if _requests.timer is None or _requests.loop is not loop:
-        _requests.loop, _requests.timer = loop, loop.call_later(_FLUSH_S, write_requests)
-
-
-def _write_requests_first(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """Write waiting lines of requests before this event, to keep the order."""
-    write_requests()
+def _write_waiting_first(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Write lines that wait before this event, to keep the order."""
+    _write_earlier()
     return event
 
 
 @dataclass(slots=True)
-class _Requests:
-    """How requests are logged, as `configure_logs` has set it. `lines` wait to be written, by `timer` of `loop`."""
+class LogOutput:
+    """How lines are written, as `configure_logs` has set it. `informs`: whether lines of the level `info` are."""
 
     stream: TextIO = sys.stderr
-    wanted: bool = True
+    informs: bool = True
     console: bool = True
-    lines: list[bytes] = field(default_factory=list[bytes])
-    loop: asyncio.AbstractEventLoop | None = None
-    timer: asyncio.TimerHandle | None = None
+    before: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    """Whoever holds lines back writes them here before the next one, to keep the order."""
 
 
-_requests = _Requests()
-atexit.register(write_requests)
+OUTPUT: Final = LogOutput()
 
 
 def _quieten_libraries() -> None:

@@ -35,7 +35,7 @@ class ClearText:
     def __init__(self, redactor: Redactor) -> None:
         self._clean: _Clean = redactor.clean
         self._clean_identifier: _Clean = redactor.for_identifiers().clean
-        # Names repeat in every call; those that came out as they went in are told at once.
+        # Names repeat in every call; those that once passed unchanged are recognised at once.
         self._unchanged: BoundedSet[tuple[str, int]] = BoundedSet(_UNCHANGED_MAX)
         self._unchanged_names: BoundedSet[tuple[str, int]] = BoundedSet(_UNCHANGED_MAX)
 

@@ -31,7 +31,7 @@ _TEXT_NAMES: Final = """
     chat_history conversation request_body raw_request context payload texts prediction
 """
 _TEXT_KEYS: Final = frozenset(_TEXT_NAMES.split())
-"""Keys under which a single word may be all that somebody said."""
+"""Keys under which a single word may be a whole message."""
 
 _TOOL_KEYS: Final = frozenset(("function", "function_call", "functions", "tools", "tool_calls", "tool_choice"))
 _TOOL_TYPE_NAMES: Final = """

@@ -36,7 +36,7 @@ Redact = Callable[[str], Segments]
 @dataclass(slots=True)
 class _Node:
     rule: ParameterRule | None = None
-    below: "dict[str, _Node]" = field(default_factory=dict[str, "_Node"])
+    children: "dict[str, _Node]" = field(default_factory=dict[str, "_Node"])
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class ParameterList:
         for path, rule in rules.items():
             node = self._root
             for step in path.replace(_ELEMENT, f".{_ELEMENT}").split("."):
-                node = node.below.setdefault(step, _Node())
+                node = node.children.setdefault(step, _Node())
             node.rule = rule
 
     def sort(self, parameters: Mapping[str, Json]) -> Sorted:
@@ -150,13 +150,15 @@ def shape(value: Json) -> Json:
 
 
 def _steps(node: _Node, name: str, value: Json) -> tuple[list[tuple[_Node, str, Json]], list[tuple[str, Json]]]:
-    """One step down: what is below an allowed path, and what is beside all of them; each with its name."""
-    element = node.below.get(_ELEMENT)
+    """The values one level down, each with its name: those under an allowed path, and the others."""
+    element = node.children.get(_ELEMENT)
     if isinstance(value, dict):
         # `[]` is a step, never a key that a client can send.
-        kept = [(node.below[key], key, item) for key, item in value.items() if key in node.below and key != _ELEMENT]
+        kept = [
+            (node.children[key], key, item) for key, item in value.items() if key in node.children and key != _ELEMENT
+        ]
         dropped: list[tuple[str, Json]] = [
-            (name, {key: item}) for key, item in value.items() if key not in node.below or key == _ELEMENT
+            (name, {key: item}) for key, item in value.items() if key not in node.children or key == _ELEMENT
         ]
         return kept, dropped
     if isinstance(value, list) and element is not None:

@@ -119,7 +119,7 @@ def without_persons(text: str | None, persons: Persons, name: str, removed: dict
         return text
     try:
         hidden = persons.masked_label(text)
-    except Exception:  # whatever failed, the text may name somebody
+    except Exception:  # whatever failed, the text may name a person
         hidden = WITHHELD
     if hidden == text:
         return text
@@ -135,7 +135,7 @@ def source_id_without(text: str, persons: Persons, removed: dict[str, int]) -> s
 
 
 def code_without(text: str | None, persons: Persons, removed: dict[str, int]) -> str | None:
-    """An error's code with marks in place of persons. A status of HTTP is none, whoever is called so."""
+    """An error's code with marks in place of persons. An HTTP status is no person's name."""
     if text is not None and _HTTP_STATUS.fullmatch(text):
         return text
     return without_persons(text, persons, "error_code", removed)

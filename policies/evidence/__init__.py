@@ -1,4 +1,4 @@
-"""Evidence: what the ledger says, hashed, proved and signed, so that nobody has to trust us.
+"""Evidence: the ledger's entries, hashed, proved and signed, so that auditors need not trust the operator.
 
 entry    what one entry says, as bytes          merkle  the tree, and proofs from its stored hashes
 signer   signed notes, checkpoints, rotations   bundle  the lines of a bundle

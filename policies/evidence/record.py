@@ -1,4 +1,4 @@
-"""What the ledger says is so now: its entries, folded in their order into the state that they describe.
+"""The state that the ledger describes: its entries, folded in their order into the state that they describe.
 
 The database has tables of the same things, for speed and for what an entry must not hold (names, reasons). Whoever can
 write to the database can change a row; nobody can change an entry unseen. So the rows are held against this.
@@ -121,7 +121,7 @@ def _hold_lifted(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any
         record.holds[facts["hold"]] = replace(hold, lifted=index, lifted_by=leaf.actor)
 
 
-def _erasure_asked(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+def _erasure_requested(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
     account, kind = facts["account"], facts["kind"]
     record.erasures[facts["erasure"]] = RecordedErasure(index, leaf.actor, kind, account)
     if kind == "ACCOUNT":
@@ -134,7 +134,7 @@ def _erasure_done(record: Record, index: int, leaf: Leaf, facts: Mapping[str, An
     record.erasures[facts["erasure"]] = replace(known, rows=facts["rows"])
 
 
-def _purge_begun(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+def _purge_begins(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
     record.purges[facts["run"]] = RecordedPurge(index, leaf.actor, facts["plan"])
 
 
@@ -173,9 +173,9 @@ _STEPS: Final = {
     LedgerKind.API_KEY_REVOKED: _key_revoked,
     LedgerKind.HOLD_PLACED: _hold_placed,
     LedgerKind.HOLD_LIFTED: _hold_lifted,
-    LedgerKind.ERASURE_INTENT: _erasure_asked,
+    LedgerKind.ERASURE_INTENT: _erasure_requested,
     LedgerKind.ERASURE_RESULT: _erasure_done,
-    LedgerKind.PURGE_INTENT: _purge_begun,
+    LedgerKind.PURGE_INTENT: _purge_begins,
     LedgerKind.PURGE_RESULT: _purge_ended,
     LedgerKind.KEY_DESTROYED: _keys_destroyed,
     LedgerKind.POLICY_APPLIED: _policy_applied,

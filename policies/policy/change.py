@@ -1,4 +1,4 @@
-"""Whether one policy may take the place of another: what no approval can allow, for it would mix up what is stored."""
+"""Whether one policy may replace another: changes that no approval can allow, for they would mix up what is stored."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""Laws that a whole document must keep, beyond being well formed. `document.parse` calls `check` last."""
+"""Rules that a document as a whole must keep, beyond being well formed. `document.parse` calls `check` last."""
 
 import re
 from difflib import get_close_matches
@@ -28,7 +28,7 @@ _KNOWN: Final = frozenset(DATA_FIELDS)
 
 
 def check(policy: Policy, root: TomlTable) -> None:
-    """Raise `PolicyDocumentError` for the first law that the policy breaks; `root` gives the lines."""
+    """Raise `PolicyDocumentError` for the first rule that the policy breaks; `root` gives the lines."""
     fields = TomlTable({}, ("fields",), root.lines)
     _check_names(policy, fields)
     for name, rule in policy.fields.items():
@@ -41,7 +41,7 @@ def check(policy: Policy, root: TomlTable) -> None:
         _check_clear_columns(policy, fields, tier)
     for role, rule in policy.roles.items():
         table = TomlTable({}, ("roles", role), root.lines)
-        _check_asks(table, rule)
+        _check_root_fields(table, rule)
         _check_classes(table, rule)
         for field in rule.fields:
             _check_exception(policy, TomlTable({}, ("roles", role, "fields"), root.lines), rule, field)
@@ -173,7 +173,7 @@ def _ending(name: str) -> str:
     return " or ".join(f'"{action}"' for action in (Action.HASH, Action.SEAL, Action.DROP) if action in ACTIONS[name])
 
 
-def _check_asks(table: TomlTable, rule: RoleRule) -> None:
+def _check_root_fields(table: TomlTable, rule: RoleRule) -> None:
     for root_field in sorted(rule.ask):
         if root_field not in ROOT_FIELDS:
             near = get_close_matches(root_field, ROOT_FIELDS, n=1)

@@ -152,7 +152,7 @@ def explain(policy: Policy, field: str) -> Explanation:
 
 
 def diff(old: Policy, new: Policy) -> Difference:
-    """What changes when `new` takes the place of `old`, each change with what it does."""
+    """The changes from `old` to `new`, each with its effect."""
     return Difference(
         (
             *_general(old, new),

@@ -183,7 +183,7 @@ ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
     "Facets.statuses": ("Call.status",),
     "Facets.currencies": ("Amount.currency",),
 }
-"""Field -> the fields that it repeats, is part of, or is computed from: nobody sees more of it than of those."""
+"""Field -> the fields that it repeats, is part of, or is computed from: no role sees more of it than of those."""
 
 ADMITTED_PARTS: Final = frozenset({"Tag.value", "CallError.type", "CallError.code"})
 """Fields with an origin that admission can nevertheless drop by themselves."""

@@ -155,7 +155,7 @@ class RoleRule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A whole policy. Made by `document.parse` or `document.load_preset` only: those check it."""
+    """A complete policy, made by `document.parse` or `document.load_preset` only: those check it."""
 
     name: str
     version: int

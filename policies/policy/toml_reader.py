@@ -1,4 +1,4 @@
-"""Reads a TOML document strictly: every key is taken once by somebody, or the document is refused.
+"""Reads a TOML document strictly: every key is read once, or the document is refused.
 
 tomllib gives no positions, so a line is found by looking for the table's header and the key; a position that cannot
 be found is left out of the message.
@@ -85,7 +85,7 @@ class TomlTable:
         raise PolicyDocumentError(reason, where=location(path), line=self.lines.of(path), advice=advice)
 
     def remaining(self) -> list[str]:
-        """Keys that nobody has taken yet, in the order of the document."""
+        """Keys that were not read yet, in the order of the document."""
         return list(self._left)
 
     def has(self, key: str) -> bool:
@@ -150,7 +150,7 @@ class TomlTable:
         return TomlTable(values, (*self.path, key), self.lines)
 
     def done(self) -> None:
-        """Refuse keys that nobody took."""
+        """Refuse keys that were not read."""
         for key in self._left:
             near = get_close_matches(key, self._known, n=1)
             advice = f"did you mean `{near[0]}`?" if near else f"known here: {words(sorted(set(self._known)))}"

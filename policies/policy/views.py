@@ -30,7 +30,7 @@ STRUCTURAL_TYPES: Final = frozenset(
     | {f"{name}{end}" for name in _NODES.split() for end in ("Connection", "Edge")}
     | {f"{name}Payload" for name in _PAYLOADS.split()}
 )
-"""Types that hold no call data of their own: whoever may ask the root field sees them."""
+"""Types that hold no call data of their own: a role that may query the root field sees them."""
 
 _RANK: Final = {View.DENIED: 0, View.MASKED: 1, View.SEE: 2}
 _ERROR: Final = "Call.error"
@@ -79,7 +79,7 @@ def _least(policy: Policy, rule: RoleRule, role: Role, field: str) -> View:
     # What is sealed is opened by revealError alone, which is ledgered.
     if field in SEALED and own is View.SEE:
         own = View.MASKED
-    # What older rows hold of it in clear is on the disk until it is removed, and shown to nobody.
+    # What older rows hold of it in clear is on the disk until it is removed, and is shown to no role.
     if own is View.SEE and _is_withdrawn(policy, field):
         own = View.MASKED
     views = [own, *(_least(policy, rule, role, origin) for origin in ORIGINS.get(field, ()))]

@@ -359,11 +359,11 @@ def _header(data: bytes, at: int) -> Iterator[tuple[int, int]]:
         value = Value(value.start, stop if stop >= len(first) else value.end, quoted=False)
     if len(first) >= 4 and not (_WORDS.fullmatch(first) and len(first) < 12):
         if value.end - start >= _BARE_JUDGED_BYTES - 8:
-            value = _header_end(data, value, whole=not scheme and b"=" in text)
+            value = _header_end(data, value, complete=not scheme and b"=" in text)
         yield value.start, value.end
 
 
-def _header_end(data: bytes, value: Value, *, whole: bool) -> Value:
+def _header_end(data: bytes, value: Value, *, complete: bool) -> Value:
     """An accepted value of a header that is longer than what was judged: to the end of its line, or of its token."""
-    line = (_LINE if whole else _TOKEN).match(data, value.start)
+    line = (_LINE if complete else _TOKEN).match(data, value.start)
     return _trimmed(data, value.start, value.start + len(line.group().rstrip())) if line else value

@@ -104,11 +104,11 @@ class Redactor:
     def _cleaned(self, text: str, max_chars: int) -> tuple[str, dict[str, int]]:
         result = self._redact(plain(text[: self._size_cap]), None)
         masked, counts = result.masked, result.counts
-        room = max_chars
+        chars_left = max_chars
         while len(masked) > max_chars:
             # the cut may end a token early and so make it look like another: look again
-            masked = self._redact(bounded(masked, room), None).masked
-            room -= 1  # a mark may have made it longer than it was
+            masked = self._redact(bounded(masked, chars_left), None).masked
+            chars_left -= 1  # a mark may have made it longer than it was
         return masked, dict(counts)
 
     def _redact(self, text: str, content: ContentIndex | None) -> Redaction:
@@ -152,19 +152,19 @@ class Redactor:
         return found if again is None else [*found, *(_moved(span, again) for span in self._scanner.find(again.data))]
 
     def _broken(self, data: bytes) -> list[Cut]:
-        """Keys that are broken in `data` and show by their own form when they are whole."""
-        whole = rejoined(data)
-        if whole is None:
+        """The spans of keys that are broken up in `data` and are recognised once joined."""
+        joined_up = rejoined(data)
+        if joined_up is None:
             return []
-        spans = [span for span in self._scanner.find(whole.data) if span.reason.gone.rule in self._forms]
-        moved = [(_moved(span, whole), span) for span in spans]
+        spans = [span for span in self._scanner.find(joined_up.data) if span.reason.gone.rule in self._forms]
+        moved = [(_moved(span, joined_up), span) for span in spans]
         return [there for there, here in moved if there.end - there.start > here.end - here.start]
 
     def _taken(self, spans: list[Cut], data: bytes) -> Sequence[Cut]:
-        """`spans` joined, with every other place where their secrets stand, and without the marks in `data`."""
-        whole = joined(spans)
-        again = repeated(whole, data)
-        return outside_marks(joined([*whole, *again]) if again else whole, data, self._marks)
+        """`spans` joined, with every other occurrence of their secrets, and without the marks in `data`."""
+        joined_up = joined(spans)
+        again = repeated(joined_up, data)
+        return outside_marks(joined([*joined_up, *again]) if again else joined_up, data, self._marks)
 
     def _settled(self, pieces: list[TextPiece]) -> list[TextPiece]:
         """`pieces` after looking at the masked text again until there is nothing more to take out."""

@@ -76,7 +76,7 @@ def neutral(data: bytes, known: frozenset[bytes]) -> bytes:
 def outside_marks(spans: Sequence[Cut], data: bytes, known: frozenset[bytes]) -> Sequence[Cut]:
     """`spans` (joined) without the marks of `known` rules that stand in `data`: a mark is never taken out again.
 
-    A mark of a rule that nobody knows is text like any other, for whoever wrote the text may have forged it.
+    A mark of an unknown rule is text like any other, for the text's author may have forged it.
     """
     if not spans or b"[redacted:" not in data:
         return spans
@@ -99,7 +99,7 @@ def outside_marks(spans: Sequence[Cut], data: bytes, known: frozenset[bytes]) ->
 
 
 def _with_substance(span: Cut, start: int, end: int, data: bytes) -> list[Cut]:
-    """The part of a span beside a mark, unless only punctuation is left of it."""
+    """The part of a span next to a mark, unless only punctuation is left of it."""
     if not any(byte > 0x7F or chr(byte).isalnum() for byte in data[start:end]):
         return []
     return [Cut(start, end, span.reason)]

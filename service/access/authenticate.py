@@ -99,7 +99,7 @@ class Authenticator:
             return Principal(record.prefix, Role(record.role), record.accounts, record.expires_at)
         recorded = await self._register.find(record.prefix)
         if recorded is None or recorded.ended is not None or recorded.mac not in (None, mac_digest(record.mac)):
-            # The key is right and the table is not: whoever keeps the service has to hear of it.
+            # The key is right and the table is not: the operator has to hear of it.
             log.error("an API key is refused: the ledger does not have it as the table does", key=record.prefix)
             return None
         return _recorded(record, recorded)
@@ -146,5 +146,5 @@ def _recorded(record: KeyRecord, recorded: RecordedKey) -> Principal:
         accounts = set(record.accounts) if accounts is None else accounts & set(record.accounts)
     ends = [record.expires_at] if record.expires_at else []
     ends += [datetime.fromisoformat(recorded.expires_at)] if recorded.expires_at else []
-    numbers = None if accounts is None else tuple(sorted(accounts))
-    return Principal(record.prefix, Role(recorded.role), numbers, min(ends, default=None))
+    account_ids = None if accounts is None else tuple(sorted(accounts))
+    return Principal(record.prefix, Role(recorded.role), account_ids, min(ends, default=None))

@@ -8,7 +8,7 @@ from policies import Role
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated key: its id (public prefix), role, accounts by number (None: every account) and expiry."""
+    """An authenticated key: its id (public prefix), role, account ids (None: every account) and expiry."""
 
     key_id: str
     role: Role

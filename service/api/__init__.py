@@ -1,4 +1,4 @@
-"""GraphQL: the schema, its limits, and its place in the HTTP application."""
+"""GraphQL: the schema, its limits, and its route in the HTTP application."""
 
 from typing import TYPE_CHECKING, Final
 

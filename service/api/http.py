@@ -123,10 +123,10 @@ class LedgerView(GraphQLView[Context, None]):
     async def _posted(self, request: web.Request, media_type: str) -> web.StreamResponse:
         """The answer of a compiled operation, without Strawberry's view around it where that has nothing to add."""
         context = await self._context(request)
-        asked = _asked(await request.read())
-        if asked is not None:
+        request_data = _request_data(await request.read())
+        if request_data is not None:
             result = await self._compiled.answer(
-                asked["query"], asked.get("operationName"), asked.get("variables"), context
+                request_data["query"], request_data.get("operationName"), request_data.get("variables"), context
             )
             if result is not None:
                 answer, status = _body_of(result)
@@ -175,10 +175,10 @@ class LedgerView(GraphQLView[Context, None]):
         """Strawberry takes whatever the body is for an object, and any value for a name."""
         if request.method == "POST" and not isinstance(self.parse_json(await request.get_body()), dict | list):
             raise HTTPException(400, "a request is one JSON object with a `query`")
-        asked = await super().parse_http_body(request)
-        if not isinstance(getattr(asked, "operation_name", None), str | None):
+        request_data = await super().parse_http_body(request)
+        if not isinstance(getattr(request_data, "operation_name", None), str | None):
             raise HTTPException(400, "`operationName` is a text or null")
-        return asked
+        return request_data
 
     async def process_result(self, request: web.Request, result: ExecutionResult) -> GraphQLHTTPResponse:
         """The body of the answer; its HTTP status is noted on the request."""
@@ -237,15 +237,15 @@ def _plain_post(request: web.Request) -> bool:
     return request.method == "POST" and not streamed
 
 
-def _asked(body: bytes) -> dict[str, Any] | None:
+def _request_data(body: bytes) -> dict[str, Any] | None:
     """The request, when it is an object with a `query` and no more than usual. Raises BadInputError."""
     try:
-        asked = _decoded(body)
+        request_data = _decoded(body)
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(asked, dict) or not asked.keys() <= _REQUEST_FIELDS or "query" not in asked:
+    if not isinstance(request_data, dict) or not request_data.keys() <= _REQUEST_FIELDS or "query" not in request_data:
         return None
-    return asked
+    return request_data
 
 
 def _decoded(data: str | bytes) -> object:
@@ -281,7 +281,9 @@ def _status(answer: GraphQLHTTPResponse, errors: list[GraphQLError]) -> int:
 
 
 def _all_unavailable(data: Any, errors: list[GraphQLError]) -> bool:  # noqa: ANN401 - the answer's data
-    """Whether nothing could be answered, and for no other reason: then proxies and clients are told to ask again."""
+    """Whether nothing could be answered, and for no other reason: then the status asks proxies and clients to try
+    again.
+    """
     if data is not None and any(value is not None for value in data.values()):
         return False
     codes = {(error.extensions or {}).get("code") for error in errors}

@@ -108,6 +108,7 @@ class _Names(NameConverter):
     """Strawberry's own, which makes the name of each field anew for every object of every argument."""
 
     def get_graphql_name(self, obj: HasGraphQLName) -> str:
+        """The field's GraphQL name; each Python name is converted to camel case once."""
         return obj.graphql_name or _in_camel_case(obj.python_name)
 
 

@@ -1,4 +1,4 @@
-"""What the ledger is told of rows that leave: ids, counts and digests; of the filter too only the digest."""
+"""The ledger's entries about exported rows: ids, counts and digests; of the filter only the digest, too."""
 
 from collections.abc import Mapping
 from hashlib import sha256

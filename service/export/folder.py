@@ -1,6 +1,6 @@
 """The files of exports, in DATA/exports: 0600 in a folder of 0700, named by id, and never reached through a link.
 
-    DATA/exports/<id in hex>        a whole file, on disk before anybody is told of it
+    DATA/exports/<id in hex>        a complete file, on disk before its export is ready
     DATA/exports/<id in hex>.part   one that is being written
 
 The names are made here, of ids on record; what is in the folder besides is removed.
@@ -73,7 +73,7 @@ class ExportFolder:
                 draft.close()
 
     def open(self, id_: UUID, size: int) -> BinaryIO | None:
-        """A whole file of `size` bytes, to be read; None when it is not there, or not what was written."""
+        """The complete file of `size` bytes, to be read; None when it is absent or has another size."""
         with self._open() as folder:
             try:
                 file = os.open(id_.hex, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
@@ -114,6 +114,6 @@ class ExportFolder:
 
 
 def _remove(folder: int, name: str) -> None:
-    """Remove a file or a link. A folder that somebody made is left: nothing of ours is in it."""
+    """Remove a file or a link. A folder of that name is left: we make none."""
     with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
         os.unlink(name, dir_fd=folder)

@@ -33,7 +33,7 @@ _FORMULA: Final = "=+\\-@\uff1d\uff0b\uff0d\uff20"
 _BEGINS: Final = ";|\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029"
 # What readers leave out before the first character of a cell. The apostrophe is among them, so that ours can be undone.
 _SKIPPED: Final = " '\"\x1f\xa0\u1680\u2000-\u200f\u202f\u205f\u2060\u3000\ufeff"
-# Each run of what is skipped is looked at from one place alone: no character of it begins a cell.
+# Each run of skipped characters is scanned from one position only: no character of it begins a cell.
 _UNGUARDED: Final = re.compile(rf"\A(?=[{_SKIPPED}]*[{_FORMULA}\t\r\n])|(?<=[{_BEGINS}])(?=[{_SKIPPED}]*[{_FORMULA}])")
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 

@@ -1,4 +1,4 @@
-"""The files that were asked for are written here, beside what the process answers.
+"""Exports that were requested are written here, while the process answers other requests.
 
 Any process that answers may write any export: the queue is in the database, the folder is shared. What is left of those
 that have ended is tidied up by the others, and by the next start.
@@ -77,7 +77,7 @@ class ExportWriter:
             await self._end()
 
     async def tidy(self) -> None:
-        """End what is over, and remove every file that is nobody's."""
+        """End the exports that are over, and remove every file that belongs to none."""
         await end_expired_exports(self._owner)
         # In this order: a file that comes meanwhile is not among the names.
         names = await asyncio.to_thread(self._folder.names)
@@ -119,7 +119,7 @@ class ExportWriter:
         worker = self._worker
         try:
             await self._written(record, worker)
-        except Exception as error:  # whatever it was: whoever asked is told
+        except Exception as error:  # whatever it was, the export says that it failed
             await self._give_up(record, worker, _reason(error))
             # Last: where a disk is full, a line of the log may be what fails next.
             log.exception("an export has failed", topic=record.kind.value)

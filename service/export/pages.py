@@ -54,7 +54,7 @@ class ExportedPage:
 
 
 def admin_scope(runtime: Runtime) -> Scope:
-    """Of whoever has the shell."""
+    """The scope of an operator at the shell: every account, every field."""
     policy = runtime.applied.policy
     return Scope("cli", Role.ADMIN, None, policy, view_table(policy, Role.ADMIN))
 
@@ -74,7 +74,7 @@ async def exported_pages(
     if filter_ is None:
         del variables["filter"]
     if not kind.paged:
-        answer = await _ask(scope(runtime), reader, kind, variables)
+        answer = await _execute(scope(runtime), reader, kind, variables)
         if answer["truncated"]:
             raise ExportRefusedError(f"there are more than {_COST_ROWS} rows: choose a shorter time")
         yield ExportedPage(answer["rows"], len(answer["rows"]))
@@ -82,7 +82,7 @@ async def exported_pages(
     variables |= {"after": None, "total": True}
     total = None
     while True:
-        answer = await _ask(
+        answer = await _execute(
             scope(runtime), reader, kind, {name: value for name, value in variables.items() if value is not None}
         )
         total = answer.get("totalCount", total)
@@ -92,7 +92,7 @@ async def exported_pages(
         variables |= {"after": answer["pageInfo"]["endCursor"], "total": False}
 
 
-async def _ask(scope: Scope, reader: Reader, kind: ExportKind, variables: dict[str, Any]) -> dict[str, Any]:
+async def _execute(scope: Scope, reader: Reader, kind: ExportKind, variables: dict[str, Any]) -> dict[str, Any]:
     context = Context(scope, reader, Bucket(0), _MAX_COST)
     result = await build_schema().execute(kind.operation, variable_values=variables, context_value=context)
     if result.errors or result.data is None:

@@ -26,14 +26,14 @@ async def exported_rows(
     runtime: Runtime, record: ExportRecord
 ) -> tuple[AsyncIterator[tuple[bytes, int]], dict[str, Any]]:
     """The file, page by page, and its manifest. The request has `format`, `fields` and `filter`."""
-    shape, asked = SHAPES[record.kind.value], record.request
-    fields: Fields = tuple((name, tuple(parts)) for name, parts in asked["fields"])
+    shape, request = SHAPES[record.kind.value], record.request
+    fields: Fields = tuple((name, tuple(parts)) for name, parts in request["fields"])
     now = await DatabaseClock(runtime.database).now()
     manifest = {
         "kind": record.kind.value,
-        "format": asked["format"],
+        "format": request["format"],
         "fields": [name for name, _ in fields],
-        "filter": asked["filter"],
+        "filter": request["filter"],
         "as_of": moment(now),
         "policy": record.policy,
         "role": record.role,

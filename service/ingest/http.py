@@ -58,7 +58,7 @@ def routes(
 
 
 class ReportHandlers:
-    """Where reports come in. What is not stored is counted, whoever sent it."""
+    """The handlers of the reporting paths. Every call that is not stored is counted, without a key too."""
 
     def __init__(self, writer: Writer, authenticator: Authenticator, refusals: RefusalLog, max_body_bytes: int) -> None:
         self._writer = writer
@@ -110,7 +110,7 @@ class ReportHandlers:
 async def answer(row_results: Sequence[RowResult]) -> bytes:
     """The body of a 200: counts, why rows were refused, the fields that were left out, and a result for each row.
 
-    Made in slices: there may be half a million rows.
+    It is made in chunks, with a turn for other requests between them: there may be half a million rows.
     """
     statuses, dropped, refused = Counter[Status](), Counter[str](), Counter[str]()
     results: list[bytes] = []
@@ -255,7 +255,7 @@ class Gunzip:
                 return
 
     def finish(self) -> bytes:
-        """The whole plain body; BodyError when its end is missing."""
+        """The decompressed body up to its end; BodyError when the end is missing."""
         if not self._decoder.eof:
             raise BodyError("the body is not valid gzip: its end is missing")
         return bytes(self._plain)

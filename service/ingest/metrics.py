@@ -1,13 +1,10 @@
 """Counters of the way in. No label ever carries a client's text."""
 
-from collections.abc import Mapping
-
 from prometheus_client import Counter, Gauge, Histogram
 
 from service.ingest.refusals import Refusal
-from service.ingest.results import Status
 
-_ROWS = Counter("calledger_ingest_rows", "Reported calls by what became of them", ["source", "status"])
+ROWS = Counter("calledger_ingest_rows", "Reported calls by what became of them", ["source", "status"])
 QUEUED_ROWS = Gauge("calledger_ingest_queued_rows", "Calls that wait to be stored", multiprocess_mode="sum")
 BATCH_ROWS = Histogram(
     "calledger_ingest_batch_rows", "Calls stored by one commit", buckets=(1, 10, 50, 100, 250, 500, 1000, 2000, 5000)
@@ -31,10 +28,3 @@ for _source in ("native", "litellm"):
 def count_refused(source: str, reason: Refusal, count: int) -> None:
     """Add up what was refused, by source and reason."""
     _REFUSED.labels(source, reason.value).inc(count)
-
-
-def count_rows(source: str, counts: Mapping[Status, int]) -> None:
-    """Add up a request's rows, by source and status."""
-    for status, count in counts.items():
-        if count:
-            _ROWS.labels(source, status.value).inc(count)

@@ -57,9 +57,9 @@ class RefusalLog:
         if self._task is not None:
             await self._task
 
-    def refuse_request(self, source: Source, principal: Principal | None, reason: Refusal, **said: object) -> None:
-        """Count a request that was refused as a whole; how many calls were in it nobody knows. `said` is logged."""
-        log.warning("a report was refused", source=source, refusal=reason.value, key_id=_key_of(principal), **said)
+    def refuse_request(self, source: Source, principal: Principal | None, reason: Refusal, **fields: object) -> None:
+        """Count a request that was refused as a whole; how many calls it held is unknown. `fields` are logged."""
+        log.warning("a report was refused", source=source, refusal=reason.value, key_id=_key_of(principal), **fields)
         self._count(source, principal, {reason: 1})
 
     async def refuse_rows(self, source: Source, principal: Principal, results: Sequence[RowResult]) -> None:

@@ -41,4 +41,4 @@ OF_BODIES = frozenset(
         Refusal.INTERNAL,
     }
 )
-"""Reasons that refuse a request as a whole: nobody counted its calls."""
+"""Reasons that refuse a request as a whole: its calls were not counted."""

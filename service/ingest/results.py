@@ -1,6 +1,6 @@
 """What became of one reported call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -35,9 +35,3 @@ class RowResult(NamedTuple):
     dropped: Mapping[str, int] = _NOTHING
     warnings: tuple[str, ...] = ()
     code: Refusal | None = None
-
-
-def count_by_status(results: Sequence[RowResult]) -> dict[Status, int]:
-    """How many of each status."""
-    statuses = [result.status for result in results]
-    return {status: statuses.count(status) for status in Status}

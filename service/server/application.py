@@ -15,10 +15,14 @@ from service.keyring.watch import reason_unusable
 from service.logs import get_logger
 from service.runtime.runtime import Runtime
 from service.server.middleware import Handler, Middleware, error_answer
+from service.server.process_metrics import ProcessCollector
 from service.shared import METRICS
 from service.storage.readiness import Readiness
 
 log = get_logger()
+
+_PROCESSES = CollectorRegistry()
+_PROCESSES.register(ProcessCollector())
 
 
 def build_app(runtime: Runtime) -> web.Application:
@@ -115,4 +119,5 @@ async def _metrics(_: web.Request) -> web.Response:
     if METRICS in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)
-    return web.Response(body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"})
+    body = generate_latest(registry) + generate_latest(_PROCESSES)
+    return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4"})

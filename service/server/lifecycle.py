@@ -10,10 +10,9 @@ from aiohttp import web
 from service.api import GRAPHQL
 from service.ingest.setup import close_writer
 from service.keyring.watch import reason_unusable
-from service.logs import write_requests
 from service.runtime.runtime import Runtime
 from service.server.application import Runner, build_app
-from service.server.middleware import Middleware
+from service.server.middleware import Middleware, write_requests
 from service.server.sockets import cannot_listen
 from service.storage.notices import listen_for_ever
 from service.tasks import background

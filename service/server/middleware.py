@@ -1,19 +1,25 @@
 """What every request passes before and after aiohttp's dispatcher."""
 
 import asyncio
+import atexit
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from select import PIPE_BUF
 from typing import Any, Final
 
+import orjson
 from aiohttp import hdrs, web
 
-from service.logs import get_logger, log_request
+from service.logs import NOT_WRITTEN, OUTPUT, get_logger
 
 Handler = Callable[[Any], Awaitable[web.StreamResponse]]  # aiohttp says `BaseRequest` of what it gives as a `Request`
 log = get_logger()
 
 _STOP_TIMEOUT_S: Final = 20.0
+_FLUSH_S: Final = 0.05
 
 
 class Middleware:
@@ -103,3 +109,71 @@ def _refusal(error: web.HTTPException) -> web.Response:
 def error_answer(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
     """A JSON answer `{"error": {"code", "message"}}` with this HTTP status."""
     return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)
+
+
+def log_request(*, method: str, route: str | None, status: int, duration_ms: float) -> None:
+    """Log one answered request, whose values are ours. The line equals any other logger's, but costs less."""
+    if not OUTPUT.informs:
+        return
+    if OUTPUT.console:
+        with contextlib.suppress(*NOT_WRITTEN):
+            get_logger().info("request", method=method, route=route, status=status, duration_ms=duration_ms)
+        return
+    event = {
+        "method": method,
+        "route": route,
+        "status": status,
+        "duration_ms": duration_ms,
+        "event": "request",
+        "level": "info",
+        "timestamp": datetime.now(UTC),
+    }
+    _requests.lines.append(orjson.dumps(event, option=orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE))
+    _write_soon()
+
+
+def write_requests() -> None:
+    """Write the lines of requests that wait to be written.
+
+    It writes complete lines, and at most as many bytes at once as a pipe takes atomically, because several workers can
+    share one.
+    """
+    lines, _requests.lines, _requests.timer = _requests.lines, [], None
+    piece: list[bytes] = []
+    for line in lines:
+        if piece and sum(map(len, piece)) + len(line) > PIPE_BUF:
+            _write(piece)
+            piece = []
+        piece.append(line)
+    if piece:
+        _write(piece)
+
+
+def _write(lines: list[bytes]) -> None:
+    with contextlib.suppress(*NOT_WRITTEN):
+        OUTPUT.stream.write(b"".join(lines).decode())
+
+
+def _write_soon() -> None:
+    """Write waiting lines together, since a write takes longer than making a line. A kill can lose them."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        write_requests()
+        return
+    if _requests.timer is None or _requests.loop is not loop:
+        _requests.loop, _requests.timer = loop, loop.call_later(_FLUSH_S, write_requests)
+
+
+@dataclass(slots=True)
+class _Requests:
+    """`lines` wait to be written, by `timer` of `loop`."""
+
+    lines: list[bytes] = field(default_factory=list[bytes])
+    loop: asyncio.AbstractEventLoop | None = None
+    timer: asyncio.TimerHandle | None = None
+
+
+_requests = _Requests()
+OUTPUT.before.append(write_requests)
+atexit.register(write_requests)

@@ -105,6 +105,8 @@ class Partitions:
         self._owner = owner
         self._attempts = attempts
         self._known: dict[tuple[Store, int], Ranges] = {}
+        self.ensured: set[tuple[Store, int, int]] = set()
+        """Store, tier and UTC day (its ordinal) of what `ensure` was asked for since the last `forget`."""
         self._making = asyncio.Lock()
 
     async def ensure(self, policy: Policy, needs: Iterable[Need]) -> None:
@@ -113,13 +115,13 @@ class Partitions:
         Partitions that are known cost no round trip. A caller whose insert fails with `no partition of relation` calls
         `forget` and then this once more.
         """
-        missing = self._missing(needs)
-        if not missing:
-            return
-        async with self._making:
-            while missing := self._missing(missing):
-                wanted = sorted(missing)
-                await self._retry(lambda wanted=wanted: self._make(policy, wanted))
+        needs = list(needs)
+        if missing := self._missing(needs):
+            async with self._making:
+                while missing := self._missing(missing):
+                    wanted = sorted(missing)
+                    await self._retry(lambda wanted=wanted: self._make(policy, wanted))
+        self.ensured.update([(store, tier, moment.toordinal()) for store, tier, moment in needs])
 
     async def make_ahead(self, policy: Policy, now: datetime) -> None:
         """Make today's partition and the next `AHEAD`, for every tier and store."""
@@ -135,6 +137,7 @@ class Partitions:
     def forget(self) -> None:
         """Read the partitions again next time: some were dropped, or windows changed."""
         self._known.clear()
+        self.ensured.clear()
 
     async def list(self, store: Store) -> list[Partition]:
         """The store's partitions by tier and time, those that are being detached included."""

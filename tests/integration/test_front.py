@@ -12,9 +12,9 @@ import pytest
 import structlog
 from aiohttp import ClientSession, web
 
-from service.logs import configure_logs, write_requests
+from service.logs import configure_logs
 from service.server.application import Runner
-from service.server.middleware import Handler, Middleware
+from service.server.middleware import Handler, Middleware, write_requests
 
 PATHS = ("/straight", "/dispatched")
 SECRET = "sk-proj-a-secret-that-an-error-quotes"

@@ -76,6 +76,7 @@ async def test_calls_have_no_index_on_time_but_brin(any_empty_database_url: str)
         "btree (account_id, tier, occurred_at, id)",
         "btree (account_id, tier, started_at, id)",
         "hash (source_id)",
+        "hash (trace_id)",
     ]
 
 

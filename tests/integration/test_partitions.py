@@ -90,10 +90,10 @@ async def test_a_row_finds_the_partition_made_for_it(pool, partitions, policy):
 
 async def test_every_store_gets_what_it_wants_ahead(partitions, policy):
     """ahead makes today's partition and two more for each tier and store, and nothing the second time."""
-    await partitions.ahead(policy, NOW)
+    await partitions.make_ahead(policy, NOW)
     first = {store: await partitions.list(store) for store in Store}
     partitions.forget()
-    await partitions.ahead(policy, NOW)
+    await partitions.make_ahead(policy, NOW)
 
     assert first == {store: await partitions.list(store) for store in Store}
     for store, made in first.items():

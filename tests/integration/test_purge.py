@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -18,6 +18,7 @@ from policies.policy.document import load_preset
 from policies.policy.model import Policy, Store
 from policies.retention import KeyPeriod, PurgePlan, partition_bounds
 from service.keyring import KeyDestroyedError, Keyring, PeriodKeyName, create_kek_file, open_keyring
+from service.ledger import Ledger, Selection
 from service.retention import purge_runs as runs
 from service.retention.clock_guard import Clock, machine_clock
 from service.retention.context import RetentionContext
@@ -56,22 +57,6 @@ WRITE_RUN = """
 
 
 @dataclass
-class Book:
-    """A ledger that only remembers what it was told; the real one has tests of its own."""
-
-    entries: list[tuple[str, dict[str, object], str, str | None]] = field(default_factory=list)
-
-    async def append(self, kind, facts, *, actor, note=None, connection=None) -> int:
-        assert connection is not None and connection.is_in_transaction()
-        self.entries.append((kind, dict(facts), actor, note))
-        return len(self.entries) - 1
-
-    @property
-    def kinds(self) -> list[str]:
-        return [kind for kind, *_ in self.entries]
-
-
-@dataclass
 class House:
     """What a purge works on."""
 
@@ -81,7 +66,7 @@ class House:
     partitions: Partitions
     keyring: Keyring
     policy: Policy
-    ledger: "Book"
+    ledger: Ledger
     clock: Clock = machine_clock
 
     @property
@@ -145,8 +130,9 @@ async def open_house(url: str, folder: Path) -> AsyncIterator[House]:
     keyring = await open_keyring(f"file:{folder / 'keyring'}", f"file:{folder / 'kek'}", create=True)
     await keyring.bind(DATABASE_ID)
     database = await Database.open(url)
+    ledger = Ledger(database, keyring, DATABASE_ID)
     try:
-        yield House(url, folder, database, Partitions(database.owner), keyring, load_preset("default"), Book())
+        yield House(url, folder, database, Partitions(database.owner), keyring, load_preset("default"), ledger)
     finally:
         await database.close()
         await keyring.close()
@@ -194,7 +180,8 @@ async def test_a_purge_destroys_what_is_due_and_nothing_else(house: House) -> No
     assert (run.state, run.requested_by, run.finished_at is not None) == (PurgeState.DONE, "cli", True)
     assert [part.rows_estimate for part in run.plan.partitions] == [1, 2, 2]
     assert await Runs(house.database.owner).get(run.id) == run
-    assert house.ledger.kinds == ["PURGE_INTENT", "KEY_DESTROYED", "PURGE_RESULT"]
+    kinds = [entry.kind.value async for entry in house.ledger.every(Selection())]
+    assert kinds == ["PURGE_INTENT", "KEY_DESTROYED", "PURGE_RESULT"]
 
 
 async def test_a_dry_run_touches_nothing(house: House) -> None:

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from running import RunningService
@@ -58,6 +59,24 @@ def test_metrics_do_not_jump(service: RunningService) -> None:
     assert rows == {before + 20}
     assert operations == {asked + 20}
     assert figure(service, "calledger_ingest_batch_rows_count") >= 20
+
+
+def test_each_worker_says_what_it_takes(service: RunningService) -> None:
+    """Memory, CPU time, open files and the start of every worker, whichever of them is asked."""
+    for _ in range(10):
+        _, _, body = service.request("GET", "/metrics")
+        found = re.findall(r'^calledger_process_(\w+){pid="(\d+)"} (\S+)$', body.decode(), re.MULTILINE)
+        by_name: dict[str, dict[str, float]] = {}
+        for name, pid, value in found:
+            by_name.setdefault(name, {})[pid] = float(value)
+        assert by_name.keys() == {"cpu_seconds_total", "resident_memory_bytes", "open_fds", "start_time_seconds"}
+        assert {len(figures) for figures in by_name.values()} == {WORKERS}
+    for pid, started_at in by_name["start_time_seconds"].items():
+        assert 0 < time.time() - started_at < 600
+        assert 2**24 < by_name["resident_memory_bytes"][pid] < 2**31
+        assert by_name["open_fds"][pid] > 5
+        assert by_name["cpu_seconds_total"][pid] > 0.1
+        assert f"PPid:\t{service.process.pid}\n" in Path(f"/proc/{pid}/status").read_text()
 
 
 def test_a_level_is_the_same_for_all() -> None:

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from policies import Report
 from service.ingest.errors import BodyError
 from service.ingest.formats.litellm.adapter import read_litellm
-from service.ingest.formats.money import MoneyError, money_of_text, plain_money_of_json
 from service.ingest.formats.native.reader import read_native, read_row
+from service.ingest.formats.scalars import MoneyError, moment_of_text, money_of_text, plain_money_of_json
 from service.ingest.formats.split import Rejection
-from service.ingest.formats.timestamps import moment_of_text
 from service.storage.ids import from_milliseconds
 
 ADAPTERS = st.sampled_from([read_native, read_litellm])

@@ -9,7 +9,7 @@ from stdnum import iban
 
 from policies.redaction import ContentIndex, Hidden, HiddenKind, RedactionError, Redactor
 from policies.redaction.echoes.comparing import LETTER, compared, is_edge, weight
-from policies.redaction.echoes.echo import RUN_LETTERS, WHOLE_LETTERS
+from policies.redaction.echoes.echo import FULL_TEXT_LETTERS, RUN_LETTERS
 from policies.redaction.normalization import encode, folded, unescaped
 from policies.redaction.spans import MARK
 from policies.redaction.validators.checks import CHECKS
@@ -151,7 +151,7 @@ def _covered(text: str, strings: list[str]) -> set[int]:
             if not any(run in content for content in contents):
                 break
             start, end = letters[first][0], letters[last][0] + 1
-            whole = any(run == content for content in contents) and weight(run) >= WHOLE_LETTERS * LETTER
+            whole = any(run == content for content in contents) and weight(run) >= FULL_TEXT_LETTERS * LETTER
             alone = (start == 0 or is_edge(text[start - 1], text[start])) and (
                 end == len(text) or is_edge(text[end], text[end - 1])
             )

@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 400
+FOLDER_MODULES_MAX = 14
 LIBRARIES = {"re2", "stdnum", "cryptography", "policies"}
 IMPURE_MODULES = {"asyncio", "http", "io", "logging", "multiprocessing", "os", "pathlib", "random", "secrets", "shutil"}
 IMPURE_MODULES |= {"signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time", "urllib"}
@@ -63,7 +65,7 @@ def imported_part(tree: ast.Module) -> ast.Module:
 
 
 @pytest.mark.parametrize("path", POLICIES, ids=names(POLICIES))
-def test_the_law_is_pure(path: Path) -> None:
+def test_policies_are_pure(path: Path) -> None:
     """No module of policies/ reads, writes, waits, logs, rolls dice or asks the time, or imports what could."""
     assert list(impurities(imported_part(ast.parse(path.read_text("utf-8"))))) == []
 
@@ -218,6 +220,48 @@ def test_what_answers_has_no_owner_s_connection(path: Path) -> None:
 def test_the_check_of_connections_bites(source: str) -> None:
     """The owner's pool and the writer's are found."""
     assert list(powers(ast.parse(source))) != []
+
+
+DOCUMENTED = modules(
+    "policies", "service/access", "service/api", "service/export", "service/ingest", "service/keyring",
+    "service/query/authorization", "service/query/filters", "service/query/model", "service/query/records",
+    "service/query/scan", "service/query/usage", "service/retention", "service/storage",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", DOCUMENTED, ids=names(DOCUMENTED))
+def test_what_is_public_says_what_it_does(path: Path) -> None:
+    """Each public class, function, method and property has a docstring."""
+    undocumented = [
+        f"{node.name} at line {node.lineno}"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
+    ]
+
+    assert undocumented == []
+
+
+def test_folders_can_be_taken_in_at_a_glance() -> None:
+    """No folder of the code holds more than 14 modules, `__init__.py` not counted."""
+    counts = Counter(path.parent.relative_to(ROOT) for path in CODE if path.name != "__init__.py")
+
+    assert {str(folder): count for folder, count in counts.items() if count > FOLDER_MODULES_MAX} == {}
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """No two classes share a name: whoever searches for one finds one. Only the schema's own names may recur in api/,
+    and Tortoise asks each of its models for a `Meta`.
+    """
+    found: dict[str, list[str]] = {}
+    for path in CODE:
+        if not path.is_relative_to(ROOT / "service/api"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.ClassDef) and node.name != "Meta":
+                    found.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+
+    assert {name: where for name, where in found.items() if len(where) > 1} == {}
 
 
 def test_every_room_is_on_the_map() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.ingest.formats.timestamps import moment_of_epoch, moment_of_loose_text, moment_of_text
+from service.ingest.formats.scalars import moment_of_epoch, moment_of_loose_text, moment_of_text
 from service.rfc3339 import MomentError
 
 MOMENT = datetime(2026, 11, 22, 10, 0, 0, 123000, UTC)

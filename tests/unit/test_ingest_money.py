@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from service.ingest.formats.money import MoneyError, money_of_number, money_of_text, plain_money_of_json
+from service.ingest.formats.scalars import MoneyError, money_of_number, money_of_text, plain_money_of_json
 
 TOO_FINE = "has more than 12 decimal places, which cannot be kept exactly: round it yourself"
 NOT_FINITE = "is not a finite number: `NaN` and `Infinity` are no amounts"

@@ -12,7 +12,8 @@ from select import PIPE_BUF
 import pytest
 import structlog
 
-from service.logs import _requests, configure_logs, get_logger, log_request, write_requests
+from service.logs import OUTPUT, configure_logs, get_logger
+from service.server.middleware import log_request, write_requests
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_pieces_are_whole_lines_that_a_pipe_takes_at_once() -> None:
     stream.write = pieces.append  # type: ignore[method-assign, assignment]
     structlog.reset_defaults()
     configure_logs(level="info", form="json")
-    _requests.stream = stream
+    OUTPUT.stream = stream
 
     async def answer_many() -> None:
         for _ in range(100):

@@ -128,7 +128,7 @@ def test_an_interface_is_seen_as_by_its_least() -> None:
 
 @pytest.mark.parametrize("field", ["Call.prompt", "Prompt.text", "", "Call", "call.model", "Call.model.x"])
 def test_an_unknown_field_is_denied(field: str) -> None:
-    """No name that the law does not know is ever seen, by anybody."""
+    """A name that the policies do not know is denied to every role."""
     assert {view(POLICY, role, field) for role in Role} == {View.DENIED}
     assert not any(filterable(POLICY, role, field) for role in Role)
 

@@ -58,7 +58,7 @@ def _positions_of_many(content_blocks: Sequence[int], blocks: set[int]) -> Itera
 
 
 def _numbers_of(data: bytes) -> Sequence[int]:
-    """The blocks that begin at each place of `data`, in no order."""
+    """The blocks that begin at each position of `data`, in no order."""
     size = len(data)
     if size > PIECE:
         content_blocks: list[int] = []

@@ -133,26 +133,26 @@ def _sound(text: str) -> str:
 class UnescapedText:
     """One way to read a text: as it is, or with escapes opened; `origin` leads back to the text."""
 
-    __slots__ = ("_below", "text")
+    __slots__ = ("_underlying", "text")
 
-    def __init__(self, text: str, below: "UnescapedText | None" = None) -> None:
+    def __init__(self, text: str, underlying: "UnescapedText | None" = None) -> None:
         self.text = text
-        self._below = below
+        self._underlying = underlying
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """The characters of the text that these characters of this reading stand for."""
-        if self._below is None:
+        if self._underlying is None:
             return start, end
-        return self._below.origin(*_before_opening(self._below.text, start, end))
+        return self._underlying.origin(*_before_opening(self._underlying.text, start, end))
 
     def escape_ends(self) -> Iterator[int]:
         """Where in `text` a stretch of the escapes ends that were opened for it, and no letter follows."""
-        below = "" if self._below is None else self._below.text
+        source = "" if self._underlying is None else self._underlying.text
         shift = 0
-        for match in _ESCAPES.finditer(below):
+        for match in _ESCAPES.finditer(source):
             end = match.end()
             shift += end - match.start() - len(_opened_escape(match[0]))
-            if end == len(below) or not below[end].isalnum():
+            if end == len(source) or not source[end].isalnum():
                 yield end - shift
 
 
@@ -220,7 +220,7 @@ def _aligned(text: str, size: int) -> tuple[list[int], list[int]]:
         ends += [end] * length
     if len(starts) == size:
         return starts, ends
-    # Composed otherwise as a whole than in parts: nobody can say where, so it is everywhere.
+    # Composed otherwise as a whole than in parts: the position is unknown, so all of it counts.
     return [0] * size, [len(text)] * size
 
 

@@ -39,14 +39,14 @@ from policies.redaction.normalization import decode, encode
 RUN_LETTERS: Final = 15
 """Latin letters of the shortest run that is an echo: with the blanks between its words, about 18 characters."""
 
-WHOLE_LETTERS: Final = 7
+FULL_TEXT_LETTERS: Final = 7
 """Latin letters of the shortest string that is an echo as a whole."""
 
 _RUN_WEIGHT: Final = RUN_LETTERS * LETTER
-_WHOLE_WEIGHT: Final = WHOLE_LETTERS * LETTER
+_FULL_TEXT_WEIGHT: Final = FULL_TEXT_LETTERS * LETTER
 _RUN_BYTES: Final = RUN_LETTERS  # no character says more a byte than a Latin letter does
 _REACH_BYTES: Final = BLOCK_BYTES + BLOCK_BYTES // 2
-_WHOLE_CHARS_MAX: Final = 256
+_FULL_TEXT_CHARS_MAX: Final = 256
 _FEW_CANDIDATES: Final = 64
 _FEW_STRINGS: Final = 64
 _CHECKED_WINDOWS: Final = 64
@@ -119,7 +119,7 @@ class ContentIndex:
         if len(data) >= _RUN_BYTES:
             for span in self._run_spans(data):
                 yield comparison.origin(*span)
-        for span in self._whole_spans(data):
+        for span in self._full_text_spans(data):
             start, end = comparison.origin(*span)
             if _stands_alone(text, start, end):
                 yield start, end
@@ -138,7 +138,7 @@ class ContentIndex:
             if data.isascii():
                 yield start, end
             else:
-                yield from _telling(data, *_whole_characters(data, start, end), content)
+                yield from _telling(data, *_full_characters(data, start, end), content)
 
     def _content(self) -> bytes:
         """All strings as they are compared, in one; with their escapes opened too."""
@@ -154,7 +154,7 @@ class ContentIndex:
 
     # Strings as a whole ----------------------------------------------------------------------------------------------
 
-    def _whole_spans(self, data: bytes) -> Iterator[tuple[int, int]]:
+    def _full_text_spans(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Spans of a compared text that are short strings of the content."""
         if self._shorts is None:
             self._shorts = frozenset(_short_strings(self._strings))
@@ -226,7 +226,7 @@ def _runs(data: bytes, echoed: set[bytes]) -> Iterator[tuple[int, int]]:
     if not echoed:
         return
     start = end = -1
-    for at in _places_of_windows(data, echoed):
+    for at in _positions_of_windows(data, echoed):
         if at > end:
             if end > start:
                 yield start, end
@@ -236,13 +236,13 @@ def _runs(data: bytes, echoed: set[bytes]) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-def _places_of_windows(data: bytes, echoed: set[bytes]) -> Iterator[int]:
+def _positions_of_windows(data: bytes, echoed: set[bytes]) -> Iterator[int]:
     for positions in pieces(range(len(data) - _RUN_BYTES + 1)):
         windows = [data[at : at + _RUN_BYTES] for at in positions]
         yield from compress(positions, map(echoed.__contains__, windows))
 
 
-def _whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
+def _full_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
     """`start:end` without the parts of characters at its sides."""
     while start < end and _goes_on(data[start]):
         start += 1
@@ -294,15 +294,15 @@ def _next_character(data: bytes, at: int) -> int:
 
 
 def _short_strings(strings: Iterable[str]) -> Iterator[bytes]:
-    """Strings that are too short to hold a run, and say enough to be told by."""
+    """Strings that are too short to hold a run, and long enough to be recognised."""
     for text in set(strings):
-        if len(text) > _WHOLE_CHARS_MAX:
+        if len(text) > _FULL_TEXT_CHARS_MAX:
             continue
         data = compared(text)
-        if weight(data) >= _WHOLE_WEIGHT and (not data.isascii() or len(data) < _RUN_BYTES):
+        if weight(data) >= _FULL_TEXT_WEIGHT and (not data.isascii() or len(data) < _RUN_BYTES):
             yield data
         further = opened(text)
-        if further is not None and weight(data := compared(further)) >= _WHOLE_WEIGHT:
+        if further is not None and weight(data := compared(further)) >= _FULL_TEXT_WEIGHT:
             yield data
 
 

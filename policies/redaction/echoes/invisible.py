@@ -1,4 +1,4 @@
-"""Characters that nobody sees: they tell no two names apart, and are gone from what is stored in clear."""
+"""Invisible characters: they make no two names different, and are removed from what is stored in clear."""
 
 import re
 from typing import Final

@@ -61,7 +61,9 @@ class Persons:
         return [(len(encode(text[:start])), len(encode(text[:end]))) for start, end in self.spans(text)]
 
     def label_spans(self, text: str) -> list[tuple[int, int]]:
-        """As `spans`, in the name of something else: a team called `prod` is no person's, whoever calls himself so."""
+        """As `spans`, in the name of something else: a team called `prod` is no person's, although a user may be called
+        `prod`.
+        """
         return self._spans(text, _in_label)
 
     def masked(self, text: str) -> str:
@@ -91,7 +93,7 @@ class Persons:
 
 
 def fold(text: str) -> str:
-    """`text` without what tells no names apart: case, width, the kind of dash, and what nobody sees."""
+    """`text` without what tells no names apart: case, width, the kind of dash, and invisible characters."""
     if all_visible(text):
         return text.lower()
     return with_plain_dashes(unicodedata.normalize("NFKC", visible(text))).casefold()

@@ -69,7 +69,7 @@ class _Family:
 
 
 def _ranks(ranks: Sequence[int], positions: list[int] | None) -> list[int]:
-    """The ranks at `positions`, without the last place of all, which is that of the pattern that is in every text."""
+    """The ranks at `positions`, without the last position, which is that of the pattern that is in every text."""
     always = len(ranks)
     if not positions or always not in positions:
         raise RedactionError("the patterns ran out of memory")

@@ -79,7 +79,7 @@ _MODEL = re.compile(
 
 
 def _service(data: bytes, start: int, end: int) -> Span | None:
-    """Beside a service's name little is asked of a value: letters and digits, and no word that makes it an id."""
+    """Next to a service's name a value needs only letters and digits, and no word that makes it an id."""
     token = data[start:end]
     if is_harmless_there(data, start) or token.isalpha() or token.isdigit():
         return None

@@ -1,4 +1,4 @@
-"""What was refused on its way in: for whoever runs the gateways, and for whoever has to say that nothing is missing."""
+"""Counts of refused reports: for operators of the gateways, and for auditors who check that nothing is missing."""
 
 from datetime import UTC, datetime
 from enum import Enum

@@ -59,13 +59,13 @@ def to_request(
 
 
 def tree_of(info: Info, types: frozenset[str] | None = None) -> Tree:
-    """What is asked for below the field that is being resolved."""
+    """The selection under the field that is being resolved."""
     raw: Any = info._raw_info  # the wrapped info is the only way to the field's nodes
     return SelectionReader(raw.fragments, raw.variable_values).tree(raw.field_nodes, types=types)
 
 
 def row_selection(tree: Tree) -> Tree:
-    """What is asked for of the rows, by `nodes` and by `edges.node` together."""
+    """The selection on the rows, by `nodes` and by `edges.node` together."""
     return merged(tree.get("nodes", {}), tree.get("edges", {}).get("node", {}))
 
 
@@ -158,13 +158,13 @@ def _edges(tree: Tree, page: Any, nodes: Sequence[T]) -> list[Edge[T]]:  # noqa:
 
 
 def _page_info(tree: Tree, page: Any) -> PageInfo:  # noqa: ANN401 - a page of any kind
-    asked = tree.get("pageInfo", {})
+    selected = tree.get("pageInfo", {})
     rows = page.rows
     return PageInfo(
         has_next_page=page.has_next,
         has_previous_page=page.has_previous,
-        start_cursor=page.cursor(rows[0]) if rows and "startCursor" in asked else None,
-        end_cursor=page.cursor(rows[-1]) if rows and "endCursor" in asked else None,
+        start_cursor=page.cursor(rows[0]) if rows and "startCursor" in selected else None,
+        end_cursor=page.cursor(rows[-1]) if rows and "endCursor" in selected else None,
     )
 
 

@@ -27,7 +27,7 @@ class FallbackReason(StrEnum):
     OPERATION = "operation"
     """It asks for something in a form that is not compiled."""
     ROLE = "role"
-    """It asks for what the role does not see whole, and the schema promises a value."""
+    """It selects a field that the role does not see in clear, and that is never null in the schema."""
     SIZE = "size"
     """The document is longer than those that are compiled."""
     VALUE = "value"
@@ -65,8 +65,8 @@ class Fallbacks:
         """Count it. The log names the document by the start of its SHA-256, and nothing of its text or variables."""
         _FALLBACKS.labels(fallback.reason.value).inc()
         document = sha256(query.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        place = (document, fallback.reason)
-        if place not in self._logged:
+        index = (document, fallback.reason)
+        if index not in self._logged:
             cause = type(fallback.__cause__).__name__ if fallback.__cause__ is not None else None
             log.warning(
                 "an operation was not answered by the compiled path",
@@ -75,8 +75,8 @@ class Fallbacks:
                 reason=fallback.reason.value,
                 error=cause,
             )
-        self._logged[place] = None
-        self._logged.move_to_end(place)
+        self._logged[index] = None
+        self._logged.move_to_end(index)
         if len(self._logged) > _LOGGED_MAX:
             self._logged.popitem(last=False)
 

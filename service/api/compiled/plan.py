@@ -222,7 +222,7 @@ _MARKED: Final = re.compile(f"<{_MARKING} ([A-Za-z0-9_]+)>")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Placeholder:
-    """Stands for the value of a variable. Nobody else can write its `repr`: it is what a text is filled in by."""
+    """Stands for the value of a variable. Its `repr` is unforgeable: texts are filled in where it stands."""
 
     variable: str
 
@@ -274,7 +274,7 @@ class Template:
             assert not isinstance(request.predicate, DecomposedFilter)
             self._filter = _filter_filler(table, request.predicate)
             self._page = (0, False, None, None) if self.sized else self._slicing.page
-        except Exception as error:  # whoever asks is told when the list is read, by the resolver's own words
+        except Exception as error:  # the resolver raises the same error, in its own words, when the list is read
             raise NoTemplateError from error
         self._terms = request.terms
         if any(_marked(term.field) or _marked(term.descending) for term in self._terms):

@@ -21,7 +21,7 @@ _REPORT: Final = frozenset({"__typename", "rows", "totals", "coverage", "truncat
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """One root field: its response key and nodes, what is asked of it, and the loops of its rows and totals."""
+    """One root field: its response key and nodes, the request that it makes, and the loops of its rows and totals."""
 
     key: str
     nodes: Sequence[FieldNode]

@@ -20,7 +20,9 @@ _PRICINGS: Final[dict[int, Pricing]] = {}
 
 
 class Gate(SchemaExtension):
-    """Runs after validation and refuses in its place. Stands after `Preparation` in the list."""
+    """Refuses an operation after validation, as validation would. Has to follow `Preparation` in the list of
+    extensions.
+    """
 
     def __init__(self) -> None:
         self._priced: Priced | None = None

@@ -44,7 +44,7 @@ _DEFINITION: Final = "strawberry-definition"
 
 
 def points_max(operation: OperationDefinitionNode) -> int:
-    """How much variables and arguments may hold: whoever may change something names more than whoever reads."""
+    """How much variables and arguments may hold: mutations may name more than queries."""
     return MUTATION_POINTS_MAX if operation.operation is OperationType.MUTATION else QUERY_POINTS_MAX
 
 
@@ -69,7 +69,7 @@ class Pricing:
             name = node.alias.value if node.alias else node.name.value
             part = walk.field(type_, node)
             if name in priced.nested:
-                # The same answer asked for in two places: priced as both, which is never too little.
+                # One answer selected twice is priced as both, which is never too little.
                 part.own += priced.nested[name].total()
             priced.nested[name] = part
         return priced

@@ -56,7 +56,7 @@ class Priced:
 
     @property
     def in_advance(self) -> int:
-        """The sum as asked for. Worked out once: a compiled operation is charged for again and again."""
+        """The cost that is charged in advance. It is worked out once: a compiled operation is charged for often."""
         if self._in_advance is None:
             self._in_advance = self.total()
         return self._in_advance

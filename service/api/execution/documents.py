@@ -38,7 +38,7 @@ from service.query.model.errors import BadInputError
 NODES_KEPT: Final = 20_000
 """Nodes of all documents that are remembered: a kilobyte each. The garbage collector walks them, in one piece."""
 ERRORS_MAX: Final = 3
-"""Mistakes of a document that are told: each repeats a part of it."""
+"""Mistakes of a document that are reported: each repeats a part of it."""
 SHORT_CHARACTERS: Final = 500
 """A document up to this size is read on the event loop: it takes a few milliseconds at worst."""
 _YOUNG_MAX: Final = 10_000
@@ -105,7 +105,7 @@ def _read(schema: GraphQLSchema, query: str) -> Prepared:
         return prepared
     finally:
         # Validation leaves rings of thousands of objects behind. Of many documents they would be collected at once, and
-        # nobody has the interpreter meanwhile.
+        # no other thread has the interpreter meanwhile.
         if gc.get_count()[0] > _YOUNG_MAX:
             gc.collect(0)
 
@@ -166,13 +166,13 @@ def documents_of(execution: ExecutionContext) -> Documents:
 
 
 class Preparation(SchemaExtension):
-    """Parses and validates, in place of Strawberry. Stands before the gate in the list of extensions."""
+    """Parses and validates instead of Strawberry. Has to precede the gate in the list of extensions."""
 
     def __init__(self) -> None:
         self._prepared: Prepared | None = None
 
     def on_parse(self) -> Iterator[None]:
-        """Put the document that was read before in the place of Strawberry's own parsing."""
+        """Give Strawberry the document that was read before, so that it parses nothing."""
         execution = self.execution_context
         if execution.query:
             self._prepared = documents_of(execution).prepared(execution.query)
@@ -181,7 +181,7 @@ class Preparation(SchemaExtension):
         yield
 
     def on_validate(self) -> Iterator[None]:
-        """Put the remembered result of validation in the place of Strawberry's own."""
+        """Give Strawberry the remembered result of validation, so that it validates nothing."""
         prepared, execution = self._prepared, self.execution_context
         assert prepared is not None, "what is validated was parsed"
         execution.pre_execution_errors = _validate(execution.schema._schema, prepared)

@@ -118,7 +118,7 @@ def _away(error: GraphQLError) -> str:
 
 def _masked(error: GraphQLError, request_id: str) -> GraphQLError:
     original = error.original_error or error
-    # The place and the type, never the message: it may quote what the caller sent or what the database holds.
+    # The location and the type, never the message: it may quote what the caller sent or what the database holds.
     frames = traceback.extract_tb(original.__traceback__)[-6:]
     log.error(
         "a field failed",
@@ -152,5 +152,5 @@ def _in_order(errors: list[GraphQLError], data: Mapping[str, Any] | None) -> lis
     """Errors in the order of the root fields that they belong to, whichever of these failed first."""
     if len(errors) == 1 or not data:
         return errors
-    places = {key: place for place, key in enumerate(data)}
-    return sorted(errors, key=lambda error: places.get(str(error.path[0]) if error.path else "", -1))
+    positions = {key: position for position, key in enumerate(data)}
+    return sorted(errors, key=lambda error: positions.get(str(error.path[0]) if error.path else "", -1))

@@ -129,7 +129,7 @@ def points_of(arguments: Mapping[str, Any]) -> int:
 
 
 def charged(points: int) -> int:
-    """What of it is paid for, beside the field: nothing for what a usual filter holds."""
+    """The points that the values add to the price of the field: none for a filter of usual size."""
     return max(0, points - _FREE_POINTS)
 
 

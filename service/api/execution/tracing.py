@@ -1,4 +1,4 @@
-"""What is told of every operation, whichever path answered it: to Prometheus, and to OpenTelemetry where it is there.
+"""Metrics and traces of every operation, whichever path answered it: for Prometheus, and OpenTelemetry if installed.
 
 Nothing of it is a client's text: no query, no names, no values.
 """
@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
+from prometheus_client import Histogram
 from strawberry.types.execution import ExecutionResult
 
 from service.api.execution.context import Context
-from service.api.execution.metrics import observe_operation
 from service.logs import get_logger
 
 try:
@@ -21,6 +21,17 @@ except ImportError:  # an extra: `pip install 'calledger[otel]'`
 log = get_logger()
 
 _TRACER: Final = opentelemetry.get_tracer("calledger") if opentelemetry is not None else None
+
+PATHS: Final = ("compiled", "ordinary")
+_SECONDS: Final = Histogram(
+    "calledger_graphql_seconds",
+    "GraphQL operations by the path that answered them, and whether with errors",
+    ["path", "errors"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15),
+)
+_CHILDREN: Final = {
+    (path, failed): _SECONDS.labels(path, "yes" if failed else "no") for path in PATHS for failed in (False, True)
+}
 
 
 class Trace(NamedTuple):
@@ -41,7 +52,7 @@ Hook = Callable[[Trace], None]
 
 def observe(trace: Trace) -> None:
     """Add the operation to `/metrics`."""
-    observe_operation(trace.path, trace.seconds, failed=bool(trace.codes))
+    _CHILDREN[trace.path, bool(trace.codes)].observe(trace.seconds)
 
 
 def span(trace: Trace) -> None:
@@ -66,13 +77,13 @@ def shipped() -> Sequence[Hook]:
 
 
 class Tracing:
-    """Tells its hooks of one schema's operations. A hook that fails is logged, and costs nobody an answer."""
+    """Calls its hooks for each operation of one schema. A hook that fails is logged, and the answer stays."""
 
     def __init__(self) -> None:
         self.hooks = list(shipped())
 
     def begin(self) -> tuple[int, float]:
-        """What `end` wants to know of the beginning."""
+        """The moment at which the operation begins: nanoseconds since 1970, and seconds by the performance counter."""
         return time.time_ns(), time.perf_counter()
 
     def end(self, begun: tuple[int, float], path: str, result: ExecutionResult, context: Any) -> None:  # noqa: ANN401

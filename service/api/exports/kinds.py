@@ -95,14 +95,14 @@ _COMPUTED: Final = frozenset({"totalTokens", "tokenEfficiency", "netAmount", "co
 
 
 def all_fields(shape: Shape) -> Fields:
-    """What an export has when nobody chooses."""
+    """The fields of an export when the request names none."""
     return tuple((name, parts) for name, (_, parts) in shape.fields.items() if name not in _COMPUTED)
 
 
 def chosen_fields(shape: Shape, names: Sequence[str] | None, scope: Scope) -> Fields:
-    """The fields of these names; without names, all that the scope's role sees something of.
+    """The fields of these names; without names, all that the scope's role sees in clear or masked.
 
-    Raises BadInputError for a name that is none, ForbiddenError for a field that the role may not see whole or masked.
+    Raises BadInputError for a name that is none, ForbiddenError for a field that is denied to the role.
     """
     if names is None:
         seen = ((name, tuple(_visible(shape, name, parts, scope))) for name, parts in all_fields(shape))

@@ -72,8 +72,8 @@ def throttled_when_busy(context: Context) -> Iterator[None]:
     try:
         yield
     except ExportBusyError as error:
-        told: dict[str, object] = {} if error.running is None else {"export": encode_export_id(error.running)}
-        raise throttled(str(error), error.seconds, context, **told) from error
+        running: dict[str, object] = {} if error.running is None else {"export": encode_export_id(error.running)}
+        raise throttled(str(error), error.seconds, context, **running) from error
 
 
 def export_node(record: ExportRecord) -> Export:

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import strawberry
 
-from policies import Policy as LawfulPolicy
-from policies import Role as LawfulRole
+from policies import Policy as PolicyModel
+from policies import Role as PolicyRole
 from policies import digest as digest_of
 from policies.policy.views import view_table
 from service.api.execution.context import Context
@@ -70,7 +70,7 @@ class Policy:
     def fields(self) -> list[PolicyField]:
         """What it does with every field."""
         policy = _read(self.record)
-        tables = {role: view_table(policy, LawfulRole[role.name]) for role in Role}
+        tables = {role: view_table(policy, PolicyRole[role.name]) for role in Role}
         return [
             PolicyField(
                 field=name,
@@ -96,7 +96,7 @@ class Policy:
         ]
 
 
-def _read(record: StoredPolicy) -> LawfulPolicy:
+def _read(record: StoredPolicy) -> PolicyModel:
     try:
         return record.read().policy
     except StoredPolicyError:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import strawberry
 
-from policies.policy.model import DataClass as LawfulClass
+from policies.policy.model import DataClass as PolicyDataClass
 from service.api.execution.context import Context
 from service.api.retention.queries import account_in_scope, reading, refuse_bound, retention_context
 from service.api.retention.types import (
@@ -183,7 +183,7 @@ class RetentionMutation:
                 _given(scope.api_key),
                 None if ids is None else tuple(ids),
             ),
-            classes=[LawfulClass[one.name] for one in dict.fromkeys(input.classes)],
+            classes=[PolicyDataClass[one.name] for one in dict.fromkeys(input.classes)],
             expires_at=_given(input.expires_at),
             actor=context.scope.key_id,
         )
@@ -218,7 +218,7 @@ class RetentionMutation:
         if name is not None and tier is None:
             raise BadInputError(f"the policy has no tier `{name}`")
         due = await plan_purge(retention)
-        plan = due.part(data_class=class_ and LawfulClass[class_.name], tier=tier and tier.number)
+        plan = due.part(data_class=class_ and PolicyDataClass[class_.name], tier=tier and tier.number)
         plan = await with_exact_rows(retention, plan)
         return PlanPurgePayload(
             digest=Digest(plan.digest()),

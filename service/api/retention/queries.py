@@ -124,9 +124,9 @@ class RetentionQuery:
     async def retention(self, info: Info, accounts: Accounts = UNSET) -> RetentionReport | None:
         """What is kept, for how long, and whether anything older is here now."""
         context, retention = info.context, retention_context(info.context)
-        numbers = await _numbers(context, accounts)
+        ids = await _ids_in_scope(context, accounts)
         async with reading(context) as connection:
-            found = await report.report(retention, numbers, connection=connection)
+            found = await report.report(retention, ids, connection=connection)
         return RetentionReport(
             as_of=found.as_of,
             classes=[class_node(one) for one in found.classes],
@@ -207,7 +207,7 @@ async def _page(
     first: Any,  # noqa: ANN401 - an argument as given
     after: Any,  # noqa: ANN401
     fetch: Callable[[int, Position | None], Awaitable[list[T]]],
-    place: Callable[[T], Position],
+    position_of: Callable[[T], Position],
 ) -> _Page:
     """One page of records that are ordered by moment and id, newest first."""
     size, cursors = _size(first), await _cursors(info)
@@ -215,7 +215,7 @@ async def _page(
     position = None if after in (None, UNSET) else _position(cursors.open(after, binding))
     found = await fetch(size + 1, position)
     rows = found[:size]
-    sealed = [cursors.seal(_stored(place(row)), binding) for row in rows]
+    sealed = [cursors.seal(_stored(position_of(row)), binding) for row in rows]
     return _Page(rows, sealed, _page_info(info, sealed, len(found) > size, position is not None))
 
 
@@ -277,15 +277,15 @@ def refuse_bound(context: Context, field: str) -> None:
 
 
 async def account_in_scope(context: Context, name: str) -> int:
-    """The account's number; BadInputError for one that is unknown or out of the key's scope, in the same words."""
+    """The account's id; BadInputError for one that is unknown or out of the key's scope, in the same words."""
     async with reading(context) as connection:
-        number = await account_id(connection, name)
-    if number is None or not _reaches(context, number):
+        found = await account_id(connection, name)
+    if found is None or not _reaches(context, found):
         raise BadInputError(f"there is no account `{name}`")
-    return number
+    return found
 
 
-async def _numbers(context: Context, names: Any) -> Sequence[int] | None:  # noqa: ANN401 - an argument as given
+async def _ids_in_scope(context: Context, names: Any) -> Sequence[int] | None:  # noqa: ANN401 - an argument as given
     if names in (None, UNSET):
         return context.scope.accounts
     return [await account_in_scope(context, name) for name in names]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import strawberry
 
-from policies.policy.model import DataClass as LawfulClass
+from policies.policy.model import DataClass as PolicyDataClass
 from policies.retention import PARTITION_CLASSES, Partition
 from service.api.types.calls import Node
 from service.api.types.directives import Cost
@@ -239,7 +239,7 @@ def hold_node(hold: holds.StoredHold, account: str) -> Hold:
 
 
 def entry_index(index: int | None) -> BigInt:
-    """The entry of something that the ledger holds: whoever answers requests has a ledger."""
+    """The index of the ledger's entry. It is never None here: what answers requests has a ledger."""
     assert index is not None
     return BigInt(index)
 
@@ -316,5 +316,5 @@ def class_node(found: report.ClassState) -> ClassRetention:
     )
 
 
-def _class(one: LawfulClass) -> DataClass:
+def _class(one: PolicyDataClass) -> DataClass:
     return DataClass[one.name]

@@ -44,6 +44,7 @@ def _tabled(fields: Mapping[str, Field], inherited: tuple[str, ...] = ()) -> Cal
     """Gives a class the fields of the table, but for what it inherits."""
 
     def add(cls: _Type) -> _Type:
+        """Give `cls` an attribute for each of the fields."""
         own = [field for name, field in fields.items() if name not in inherited]
         cls.__annotations__ = {attribute(field.name): _annotation(field.type) for field in own}
         for field in own:

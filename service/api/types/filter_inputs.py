@@ -192,6 +192,7 @@ def _comparing(filters: Mapping[str, Filterable]) -> Callable[[_Type], _Type]:
     """Gives a filter its fields, by how each compares, before those that it has of its own."""
 
     def add(cls: _Type) -> _Type:
+        """Give `cls` an optional attribute for each of the filters."""
         own = {attribute(name): _INPUTS[field.kind] | None for name, field in filters.items()}
         cls.__annotations__ = {**own, **cls.__annotations__}
         for name, field in filters.items():

@@ -215,8 +215,8 @@ def to_request(
     )
 
 
-def _figures(asked: Mapping[str, object]) -> frozenset[str]:
-    return frozenset(name for name in asked if name in query.NEEDS)
+def _figures(selected: Mapping[str, object]) -> frozenset[str]:
+    return frozenset(name for name in selected if name in query.NEEDS)
 
 
 def report(found: query.Costs, request: query.CostRequest, scope: Scope) -> CostReport:
@@ -260,9 +260,9 @@ class _FigureView:
         self._scope = scope
         self._shown = {name for name in query.NEEDS if scope.views.get(f"{type_}.{name}") is View.SEE}
 
-    def values(self, figures: query.Figures, asked: frozenset[str] | None) -> dict[str, Any]:
+    def values(self, figures: query.Figures, selected: frozenset[str] | None) -> dict[str, Any]:
         """The fields of `CostFigures` that are asked for and may be shown, by their Python names."""
-        names = (asked or frozenset()) & self._shown
+        names = (selected or frozenset()) & self._shown
         sums = figures.sums
         values: dict[str, Any] = {}
         for name in names:

@@ -36,7 +36,7 @@ class Judgement(NamedTuple):
 
 
 async def stored_digests(connection: Connection, known: Sequence[Prepared]) -> dict[int, asyncpg.Record]:
-    """What is there already of `known`, by place: digests, and what is open to be filled in."""
+    """The stored digests of `known`, by position, and which columns are still empty."""
     return await _by_tier(connection, STORED_DIGESTS, known)
 
 
@@ -136,7 +136,7 @@ def _with_corrections(judgement: Judgement, stored: asyncpg.Record, corrected: D
 
 
 async def _by_tier(connection: Connection, statement: str, calls: Sequence[Prepared]) -> dict[int, asyncpg.Record]:
-    """Rows by place in `calls`; one statement per tier."""
+    """Stored rows by position in `calls`; one statement per tier."""
     found: dict[int, asyncpg.Record] = {}
     for tier in sorted({call.tier for call in calls}):
         of_tier = [(position, call) for position, call in enumerate(calls) if call.tier == tier]
@@ -184,7 +184,9 @@ def _contradicts(stored: asyncpg.Record, new: Mapping[str, Any]) -> bool:
 
 
 def _withholds(call: Prepared, new: Mapping[str, Any]) -> bool:
-    """Whether the policy keeps something away that the digest knows: then nobody can tell what is new in it."""
+    """Whether the policy keeps something out of the row that the digest covers: then a change cannot be told from a new
+    value.
+    """
     report = call.report
     reported = report.amount is not None and report.amount_source != "ESTIMATED"
     return (
@@ -195,7 +197,7 @@ def _withholds(call: Prepared, new: Mapping[str, Any]) -> bool:
 
 
 def _fit(tokens: Mapping[str, int | None]) -> bool:
-    """Whether the parts of the tokens do not exceed the whole, where it is known."""
+    """Whether the parts of the tokens do not exceed their total, where that is known."""
     cached = (tokens["cache_read_tokens"] or 0) + (tokens["cache_write_tokens"] or 0)
     if tokens["input_tokens"] is not None and cached > tokens["input_tokens"]:
         return False

@@ -135,7 +135,7 @@ def _names(call: Prepared) -> tuple[int, object, object]:
 async def _targets(
     connection: Connection, calls: Sequence[Prepared], corrected_keys: Sequence[tuple[int, datetime, str] | Rejection]
 ) -> dict[int, _Target]:
-    """The locked calls by place in `calls`."""
+    """The locked calls by position in `calls`."""
     found: dict[int, _Target] = {}
     for tier in sorted(
         {corrected_key[0] for corrected_key in corrected_keys if not isinstance(corrected_key, Rejection)}
@@ -175,7 +175,7 @@ async def corrected_before(
 
 
 async def _taken_before(connection: Connection, calls: Sequence[Prepared]) -> dict[int, asyncpg.Record]:
-    """Corrections that were taken before under the keys of `calls`, by place."""
+    """Corrections that were taken before under the keys of `calls`, by position."""
     keys = [call.correction.key for call in calls if call.correction is not None]
     rows = await connection.fetch(CORRECTIONS_KNOWN, list(range(len(calls))), [c.account_id for c in calls], keys)
     return {row["position"]: row for row in rows}

@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
 from policies.admission.report import AmountPart
-from service.ingest.formats.money import PLACES
+from service.ingest.formats.scalars import PLACES
 
 _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
 _EXACT: Final = Context(prec=80, rounding=ROUND_HALF_EVEN)

@@ -18,9 +18,9 @@ _ASIDE: Final = b"\xff\xff"
 _NOT_FINITE: Final = re.compile(rb"\b(?:Infinity|NaN)\b")
 # A string without its end goes to the end of the text: each quote is met once.
 _STRING: Final = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z))', re.DOTALL)
-_PLACE: Final = b"\xff"
+_POSITION: Final = b"\xff"
 _BEYOND_ALL: Final = b"1e999"
-"""Valid JSON, and no figure: whoever reads it as one finds it out of bounds."""
+"""Valid JSON, and out of bounds for every field that holds a number."""
 
 
 def repaired(text: bytes) -> bytes:
@@ -37,8 +37,8 @@ def repair_surrogates(text: bytes) -> bytes:
 
 def repair_numbers(text: bytes) -> bytes:
     """The same JSON with `1e999` or `-1e999` for `NaN`, `Infinity` and `-Infinity`; strings stay as they are."""
-    if _PLACE in text or not _NOT_FINITE.search(text):
+    if _POSITION in text or not _NOT_FINITE.search(text):
         return text
     pieces = _STRING.split(text)
-    pieces[::2] = _NOT_FINITE.sub(_BEYOND_ALL, _PLACE.join(pieces[::2])).split(_PLACE)
+    pieces[::2] = _NOT_FINITE.sub(_BEYOND_ALL, _POSITION.join(pieces[::2])).split(_POSITION)
     return b"".join(pieces)

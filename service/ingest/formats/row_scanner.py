@@ -182,7 +182,7 @@ class RowScanner:
             match = _NEXT_ROW.search(self._body, at, stop)
             if match is not None:
                 return match.end()
-            # A comma near the window's end may belong to a start that the window does not show whole.
+            # A comma near the window's end may belong to a start that reaches beyond the window.
             comma = self._body.rfind(b",", at + 1, stop)
             at = stop if comma < 0 or stop == self._end else comma
             yield

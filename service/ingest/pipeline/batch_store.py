@@ -24,7 +24,7 @@ from service.ingest.amendments.completion import complete, may_complete, stored_
 from service.ingest.amendments.correction import correct
 from service.ingest.errors import CONNECTION_FAULTS, DATABASE_FAULTS
 from service.ingest.formats.split import Rejection
-from service.ingest.metrics import BATCH_ROWS, BISECTED
+from service.ingest.metrics import BATCH_ROWS, BISECTED, ROWS
 from service.ingest.preparation.preparation import Prepared
 from service.ingest.refusals import Refusal
 from service.ingest.results import RowResult, Status
@@ -142,7 +142,7 @@ class BatchStore:
                 looked_again = True
             except asyncpg.PostgresError as error:
                 await self._judge(error, pause_s)
-            except TimeoutError as error:  # it stands still: nobody should wait for that several times
+            except TimeoutError as error:  # the database stands still: one wait for that is enough
                 await self._pause(error, None)
             except CONNECTION_FAULTS as error:
                 await self._pause(error, pause_s)
@@ -314,3 +314,11 @@ def results_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared |
             status = outcome.outcome if isinstance(outcome.outcome, Status) else Status.REJECTED
             code = Refusal.CONFLICT if status is Status.CONFLICT else None
             yield RowResult(status, next(ids), None, dropped, warnings + outcome.warnings, code)
+
+
+def count_rows(source: str, verdicts: Sequence[RowResult]) -> None:
+    """Add up a request's rows for `/metrics`, by source and status."""
+    statuses = [verdict.status for verdict in verdicts]
+    for status in Status:
+        if count := statuses.count(status):
+            ROWS.labels(source, status.value).inc(count)

@@ -1,7 +1,7 @@
 """The event loop's time and the writer's, shared, so that nobody waits for all of what another client brought.
 
-What takes long is done in slices, and what takes long in one piece, in a thread. `JobQueue` holds what waits for the
-writer, and says which of it one commit stores.
+Long work is done in turns of two milliseconds, and long work that cannot be divided, in a thread. `JobQueue` holds what
+waits for the writer, and says which of it one commit stores.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
 
-# Of the requests that take more than a slice one works in each round of the loop, however many there are.
+# Of the requests that take more than a turn, one works in each round of the loop, however many there are.
 _lanes: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]" = WeakKeyDictionary()
 
 
@@ -97,7 +97,7 @@ def error_chars(error: ErrorReport) -> int:
 
 
 def is_long_to_admit(report: Report) -> bool:
-    """Whether to admit the report may take more than a slice: a long error text, or much to hold it against."""
+    """Whether admitting the report may take more than a turn: it has a long error text, or much to compare it with."""
     error = report.error
     if error is None:
         return False
@@ -147,6 +147,7 @@ class Job:
 
     @property
     def is_small(self) -> bool:
+        """Whether the job may join a batch that has its rows already."""
         return len(self.calls) <= SMALL_ROWS and self.error_chars <= SMALL_CHARS
 
 
@@ -158,6 +159,7 @@ class JobQueue:
         self._jobs: deque[Job] = deque()
 
     def add(self, job: Job) -> None:
+        """Put `job` at the end of the queue."""
         self._jobs.append(job)
 
     def take(self) -> list[Job]:

@@ -17,15 +17,15 @@ from service.ingest.amendments.bills import Bills
 from service.ingest.amendments.completion import outcome_behind
 from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedError
 from service.ingest.formats.split import Rejection
-from service.ingest.metrics import QUEUED_ROWS, count_rows
-from service.ingest.pipeline.batch_store import BatchStore, not_stored, results_of, settled
+from service.ingest.metrics import QUEUED_ROWS
+from service.ingest.pipeline.batch_store import BatchStore, count_rows, not_stored, results_of, settled
 from service.ingest.pipeline.long_rows import LongRows
 from service.ingest.pipeline.turns import Job, JobQueue, Turn, in_parts, is_long_to_admit
 from service.ingest.preparation.batch_context import Rules
 from service.ingest.preparation.preparation import AccountResolution, Preparation, Prepared
 from service.ingest.prices.price_list import Prices
 from service.ingest.refusals import Refusal
-from service.ingest.results import RowResult, count_by_status
+from service.ingest.results import RowResult
 from service.keyring import Keyring
 from service.logs import get_logger
 from service.storage.control.accounts import Accounts
@@ -134,7 +134,7 @@ class Writer:
                 outcomes = [row if isinstance(row, Rejection) else not_stored(error) for row in part]
             stored = stored or any(isinstance(outcome, Prepared) for outcome in outcomes)
             results += results_of(part, outcomes)
-        count_rows(source, count_by_status(results))
+        count_rows(source, results)
         return results
 
     async def _submit_part(
@@ -187,7 +187,8 @@ class Writer:
         preparation = await self._preparation(rules)
         await _load_accounts(resolution)
         outcomes: list[Prepared | Rejection | None] = []
-        # In one go what passes whole, as nearly every row does, while all of it is near at hand for the processor.
+        # Reports that pass unchanged, as nearly every one does, are prepared in one go, while they are in the CPU's
+        # cache.
         for rows in _chunks(part):
             for row in rows:
                 if not isinstance(row, Rejection):
@@ -271,13 +272,13 @@ class Writer:
     async def _ensure_partitions(self, calls: Sequence[Prepared], look_again: bool) -> None:
         if look_again:
             self._partitions.forget()
-        days = {(call.tier, call.started_at.toordinal()): call.started_at for call in calls}
-        error_days = {
-            (call.tier, call.error_at.toordinal()): call.error_at for call in calls if call.error_at is not None
-        }
-        needs = [(Store.CALL, tier, moment) for (tier, _), moment in days.items()]
-        needs += [(Store.CALL_ERROR, tier, moment) for (tier, _), moment in error_days.items()]
-        await self._partitions.ensure(calls[0].rules.policy, needs)
+        days = {(Store.CALL, call.tier, call.started_at.toordinal()): call.started_at for call in calls}
+        for call in calls:
+            if call.error_at is not None:
+                days[Store.CALL_ERROR, call.tier, call.error_at.toordinal()] = call.error_at
+        if not days.keys() <= self._partitions.ensured:
+            needs = [(store, tier, moment) for (store, tier, _), moment in days.items()]
+            await self._partitions.ensure(calls[0].rules.policy, needs)
 
     # The writer's task -----------------------------------------------------------------------------------------------
 
@@ -353,12 +354,12 @@ async def _load_accounts(resolution: AccountResolution, reports: Iterable[Report
 
 
 def _chunks(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
-    """The rows in slices, each to be followed by `_yield_after`."""
+    """The rows in chunks, each to be followed by `_yield_after`."""
     return (rows[at : at + _CHUNK_ROWS] for at in range(0, len(rows), _CHUNK_ROWS))
 
 
 async def _yield_after(rows: Sequence[object]) -> None:
-    """After a whole slice, let other requests have their turn."""
+    """After a full chunk, let other requests have their turn."""
     if len(rows) == _CHUNK_ROWS:
         await asyncio.sleep(0)
 

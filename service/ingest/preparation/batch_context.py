@@ -84,7 +84,7 @@ class BatchKeys:
 
 
 class _Unsaid:
-    """How many values the log has not told of yet, and when it last told."""
+    """How many values were not kept since the last line of the log about them, and when that was written."""
 
     values = 0
     said_at = -EVERY_S

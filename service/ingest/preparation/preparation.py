@@ -25,8 +25,8 @@ from policies import (
 from policies.retention import cutoff, readable_cutoff
 from service.access.principal import Principal
 from service.errors import ServiceError
+from service.ingest.formats.scalars import ERROR_DELAY_MAX, is_time_of_error
 from service.ingest.formats.split import Rejection
-from service.ingest.formats.timestamps import ERROR_DELAY_MAX, is_time_of_error
 from service.ingest.preparation.batch_context import BatchKeys, Rules, Sealer, Tokens
 from service.ingest.refusals import Refusal
 from service.ingest.results import Status
@@ -103,7 +103,9 @@ class AccountResolution:
         return self._bound
 
     def drop_unused(self, report: Report) -> None:
-        """Take the account from a report whose account is the key's own whatever it says: then nobody judges it."""
+        """Take the account from a report whose account is the key's own, whatever the report says: then admission does
+        not judge the name.
+        """
         if self._bound is None or len(self._bound) != 1 or report.source not in _GATEWAY_IDS:
             return
         if report.account not in self._ids_by_name:
@@ -119,7 +121,7 @@ class AccountResolution:
             self._ids_by_name = {await self._accounts.name(account_id): account_id for account_id in self._bound}
 
     def account_of(self, report: Report) -> int | Rejection | None:
-        """The account's number; None when it is still to be learned.
+        """The account's id; None when it is still to be loaded.
 
         A rejection never says whether an account of that name exists.
         """
@@ -166,7 +168,9 @@ class Preparation:
         self._tokens: dict[tuple[int, int, int], Tokens] = {}
 
     def prepare_unchanged(self, report: UnchangedReport, account_id: int) -> Prepared | Rejection | None:
-        """As `prepare`, for a report that passed whole, and without waiting; None when a key is still to be fetched."""
+        """As `prepare`, for a report that passed unchanged, and without waiting; None when a key is still to be
+        fetched.
+        """
         started_at = report.started_at
         tier = self._accounts.tier(account_id, started_at)
         windows = self._windows.get(tier) or self._windows_of(tier)

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, cast
 
 from service.errors import OperatorError
-from service.ingest.formats.money import PLACES
+from service.ingest.formats.scalars import PLACES
 from service.ingest.prices.price_list import TOKENS, Price, PriceList, Prices
 
 BYTES_MAX: Final = 4 * 2**20

@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
 from policies.admission.report import AmountPart, AmountUnknown, Report
-from service.ingest.formats.money import AMOUNT_LIMIT, PLACES
+from service.ingest.formats.scalars import AMOUNT_LIMIT, PLACES
 from service.ingest.prices.model_names import names_of
 
 TOKENS: Final = ("input", "output", "cache_read", "cache_write", "reasoning")
@@ -61,19 +61,19 @@ class PriceList:
 
     def price(self, report: Report) -> Price | None:
         """The price of a call, or None."""
-        asked = (report.served_model, report.model, report.provider)
-        candidates = self._known.get(asked)
+        lookup = (report.served_model, report.model, report.provider)
+        candidates = self._known.get(lookup)
         if candidates is None:
             if len(self._known) >= _KNOWN_MAX:
                 self._known.clear()
-            candidates = self._known[asked] = tuple(self._candidates(*asked))
+            candidates = self._known[lookup] = tuple(self._candidates(*lookup))
         started_at = report.started_at
         return next((price for price in candidates if price.start <= started_at < price.end), None)
 
-    def _candidates(self, served: str | None, asked: str, provider: str | None) -> Iterator[Price]:
+    def _candidates(self, served: str | None, lookup: str, provider: str | None) -> Iterator[Price]:
         """Entries in the order in which they are taken."""
         whose = provider.lower() if provider else None
-        for model in (served, asked):
+        for model in (served, lookup):
             for name in names_of(model) if model else ():
                 if whose is not None:
                     yield from self._entries.get((name, whose), ())
@@ -150,7 +150,7 @@ def parts_of(price: Price, report: Report, version: str) -> list[AmountPart]:
 
 
 def _tokens(price: Price, report: Report) -> Iterator[tuple[str, Decimal, Decimal]]:
-    """Meter, quantity and unit price. The whole of the tokens is what is billed: the parts give way to it."""
+    """Meter, quantity and unit price. The total of the tokens is what is billed: parts that exceed it are reduced."""
     if report.input_tokens is None:
         return
     read, written = report.cache_read_tokens or 0, report.cache_write_tokens or 0
@@ -177,6 +177,6 @@ def _units(price: Price, report: Report) -> Iterator[tuple[str, Decimal, Decimal
 
 
 def _product(quantity: Decimal, unit_price: Decimal) -> Decimal:
-    """To twelve places, without needless zeros and without an exponent."""
+    """To twelve decimal places, without needless zeros and without an exponent."""
     amount = _EXACT.multiply(quantity, unit_price).quantize(_QUANTUM, context=_EXACT).normalize(_EXACT)
     return amount.quantize(Decimal(1)) if amount.as_tuple().exponent > 0 else amount  # pyright: ignore[reportOperatorIssue] - finite

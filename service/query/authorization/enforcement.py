@@ -128,7 +128,7 @@ def choosable(scope: Scope) -> frozenset[str]:
 def _walk(
     schema: GraphQLSchema, operation: OperationDefinitionNode, document: SelectionReader, root: str
 ) -> Iterator[tuple[str, FieldNode]]:
-    """Every field of the operation with the type that it is asked of."""
+    """Every field of the operation with the type that it is selected on."""
     pending = [(operation.selection_set, root)]
     while pending:
         selection_set, parent = pending.pop()

@@ -48,7 +48,7 @@ class SelectionReader:
                 self._collect(field.selection_set, None, nested)
 
     def fields(self, selection_set: SelectionSetNode, parent: str) -> Iterator[tuple[str, FieldNode]]:
-        """The fields with the name of the type that they are asked of: `parent`, or the fragment's own."""
+        """The fields with the name of the type that they are selected on: `parent`, or the fragment's own."""
         yield from self._fields(selection_set, parent, set())
 
     def _fields(

@@ -71,7 +71,7 @@ class Where:
                 return _RENDERERS[field.kind](self, field.sql, predicate)
 
     def _tag(self, match: TagMatch) -> str:
-        # What older rows have of a tag that is no longer listed answers nobody's questions.
+        # Older rows may hold a tag that is no longer listed: it matches no filter.
         if match.key not in self._branch.tag_keys or not storable(match.key):
             return FALSE
         key = self._params.bind(match.key, "text")
@@ -147,7 +147,7 @@ class Where:
         return f"{sql} = ANY ({self._params.bind(numbers, 'bigint[]')})"
 
     def account(self, sql: str, compare: Compare) -> str:
-        """Names are compared here, and only numbers go to the database."""
+        """The comparison of an account's name: names are compared here, and the database gets account ids."""
         positive = positive_of(compare)
         numbers = tuple(sorted(accounts_matching(self._branch.names, positive)))
         found = f"{sql} = ANY ({self._params.bind(numbers, 'integer[]')})"
@@ -225,7 +225,7 @@ def _is_null(sql: str, value: object) -> str:
 
 
 def parse_fingerprint(text: str) -> int:
-    """The stored number of an outward fingerprint, 16 hexadecimal digits."""
+    """The stored 64-bit integer of an outward fingerprint of 16 hexadecimal digits. Raises BadInputError."""
     if len(text) != 16 or any(character not in "0123456789abcdef" for character in text):
         raise BadInputError(f"`{text[:40]}` is not a fingerprint")
     return int.from_bytes(bytes.fromhex(text), "big", signed=True)
@@ -237,14 +237,14 @@ def fingerprint_text(number: int) -> str:
 
 
 def accounts_matching(names: Mapping[str, int], compare: Compare) -> set[int]:
-    """Numbers of the accounts whose names satisfy a comparison of text."""
+    """Ids of the accounts whose names satisfy a comparison of text."""
     match compare.operator:
         case "eq":
             return {names[name] for name in [cast("str", compare.value)] if name in names}
         case "in":
             return {names[name] for name in cast("tuple[str, ...]", compare.value) if name in names}
         case _:
-            return {number for name, number in names.items() if text_matches(name, compare)}
+            return {account_id for name, account_id in names.items() if text_matches(name, compare)}
 
 
 def text_matches(text: str, compare: Compare) -> bool:

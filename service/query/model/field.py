@@ -111,4 +111,5 @@ def attribute(name: str) -> str:
 
 
 def by_name(*fields: Field) -> Mapping[str, Field]:
+    """The fields by their GraphQL names, in the given order."""
     return {field.name: field for field in fields}

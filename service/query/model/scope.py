@@ -8,7 +8,9 @@ from policies.policy.model import Policy, Role, View
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """`accounts` are numbers (None: every account); `views` maps `Type.field` to what the role gets of it."""
+    """What a request may read. `accounts`: account ids (None: every account); `views` maps `Type.field` to what the
+    role gets of it.
+    """
 
     key_id: str
     role: Role

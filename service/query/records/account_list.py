@@ -42,5 +42,5 @@ async def count_calls(connection: Connection, accounts: Sequence[int]) -> Mappin
 
 
 async def account_id(connection: Connection, name: str) -> int | None:
-    """The number of the account, if the connection sees it."""
+    """The id of the account, if row-level security lets the connection see it; else None."""
     return await connection.fetchval(_NUMBER, name)

@@ -41,7 +41,7 @@ class Details:
 SEALED = Details("SEALED")
 _MESSAGE = "CallError.message"
 _VALUE = "ErrorParameter.value"
-_WHOLE_WHEN_REVEALED = {ParameterAction.KEPT, ParameterAction.MASKED, ParameterAction.SEALED}
+_COMPLETE_WHEN_REVEALED = {ParameterAction.KEPT, ParameterAction.MASKED, ParameterAction.SEALED}
 
 
 class Discloser:
@@ -151,5 +151,5 @@ def _is_clear(details: ErrorDetails, *, revealed_too: bool) -> bool:
     texts = [details.message or (), *(parameter.value or () for parameter in details.parameters.values())]
     hidden = [part for text in texts for part in text if not isinstance(part, str)]
     shown = all(part[1] is not None for part in hidden) if revealed_too else not hidden
-    as_it_came = _WHOLE_WHEN_REVEALED if revealed_too else {ParameterAction.KEPT}
+    as_it_came = _COMPLETE_WHEN_REVEALED if revealed_too else {ParameterAction.KEPT}
     return shown and all(parameter.action in as_it_came for parameter in details.parameters.values())

@@ -167,7 +167,7 @@ def _bound(cursor: str | None, cursors: Cursors, reading: ListRead, *, after: bo
 
 
 async def _rows_and_one_more(fetcher: "_Fetcher", request: PageRequest, bounds: Sequence[Bound]) -> list[Row]:
-    """The page's rows from the asked end, and one more where there is one; none where nobody asks for either."""
+    """The page's rows from the asked end, and one more where there is one; no row where the query selects neither."""
     if not fetcher.needs_rows(from_end=request.from_end):
         return []
     return await fetcher.fetch(bounds, request.size + 1, backward=request.from_end)

@@ -26,7 +26,7 @@ async def tokens_of(
     time_range: TimeRange,
     now: datetime,
 ) -> UserTokens:
-    """The tokens of `user` in every account, tier and period that the scan ranges and the span reach."""
+    """The tokens of `user` in every account, tier and period that the scan ranges and the time range reach."""
     oldest = min((scan_range.readable for scan_range in scan_ranges), default=now)
     periods = list(
         _periods(policy, max(time_range.start or oldest, oldest), min(time_range.end or now, now + timedelta(days=2)))

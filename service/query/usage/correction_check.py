@@ -1,4 +1,6 @@
-"""Proof that the record of corrections is right: it is that of those that lie beside their calls. Part of fsck."""
+"""Proof that the record of corrections is right: it agrees with the corrections that are stored beside their calls. It
+is part of fsck.
+"""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta

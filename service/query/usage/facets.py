@@ -84,7 +84,7 @@ async def _read(
 
 
 async def _named(reader: UsageReader, values: Sequence[FacetValue]) -> list[FacetValue]:
-    """Accounts by name instead of by number."""
+    """The counts by account name instead of account id. Accounts that are not known are left out."""
     counts = {int(one.value): one.count for one in values if one.value is not None}
     await reader.accounts.look_up(account_ids=counts)
     names = reader.accounts.names()

@@ -1,7 +1,7 @@
 """Which store answers which part of a time range, so that sums are exact and as few rows as possible are read.
 
 Whole UTC days come from `usage_day`, whole quarter hours around them from `usage_quarter`, what is left from `call`.
-Each is asked only for what it still holds whole: a range that needs more is refused, never silently undercounted.
+Each store is read only for times that it still holds in full: a range that needs more is refused, never undercounted.
 Pure but for the values that it is given.
 """
 
@@ -67,7 +67,7 @@ class Plan:
 
 
 class Windows:
-    """What the stores still hold whole of the accounts that are asked about, by their tiers, at one moment."""
+    """The times for which the stores still hold everything of the filtered accounts, by tier, at one moment."""
 
     def __init__(
         self, policy: Policy, tier_periods: Iterable[TierPeriod], now: datetime, *, users: bool = False
@@ -92,7 +92,7 @@ class Windows:
         return max((end for _, end in self._gaps(store)), default=_EPOCH)
 
     def calls_from(self) -> datetime:
-        """As `complete_from` for calls, whoever made them."""
+        """As `complete_from` for calls, without regard to pseudonyms."""
         return Windows(self._policy, self._tier_periods, self.now).complete_from(Store.CALL)
 
     def readable_from(self) -> datetime | None:
@@ -188,14 +188,14 @@ def _refusal(windows: Windows, *, rollups: bool) -> str:
 
 
 def refuse_unreadable(
-    wanted: TimeRange, tier_periods: Iterable[TierPeriod], policy: Policy, store: Store, now: datetime
+    time_range: TimeRange, tier_periods: Iterable[TierPeriod], policy: Policy, store: Store, now: datetime
 ) -> None:
     """Raise OutOfRetentionError when a list of rows of some users would leave out rows that are there, unreadable.
 
     A list that says from when it is asked for is held to it, as sums are; one that does not begins where users can be
     told apart.
     """
-    start, end = wanted.start or FAR_PAST, wanted.end or FAR_FUTURE
+    start, end = time_range.start or FAR_PAST, time_range.end or FAR_FUTURE
     if start <= FAR_PAST:
         return
     ended: list[datetime] = []

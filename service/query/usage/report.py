@@ -126,7 +126,7 @@ class CostRow:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Every call that matches and started in [start, end) is in the figures. None: nothing was asked of any time."""
+    """Every call that matches and started in [start, end) is in the figures. None: the report covers no time."""
 
     start: datetime | None
     end: datetime
@@ -135,7 +135,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class CostRecords:
-    """A report as the database answers it. `edges` of the buckets; `names` of accounts by number."""
+    """A report as the database answers it. `edges` of the buckets; `names`: account names by id."""
 
     rows: Sequence[asyncpg.Record]
     totals: Sequence[asyncpg.Record]

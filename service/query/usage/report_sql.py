@@ -75,7 +75,7 @@ def grouping(
     columns: dict[str, Column] = {}
     texts = {"currency"}
     if edges is not None:
-        # A rollup's row lies whole in one bucket, or the plan would have read it finer.
+        # All of a rollup's row lies in one bucket, or the plan would have read a finer store.
         bounds = params.bind(tuple(edges), "timestamptz[]")
         rollup = f"width_bucket(bucket_at, {bounds})"
         columns["bucket"] = Column(rollup, f"width_bucket(started_at, {bounds})", rollup, rollup)
@@ -118,10 +118,10 @@ class CostStatement:
 
     def _sums(self) -> list[str]:
         """In the order of SUMS, so that equal questions have equal statements."""
-        asked = {*(self.row_sums or ()), *(self.total_sums or ())}
-        asked |= {alias for field, _ in self.order for alias in ORDERS[field][1]}
-        asked |= {"calls", "amount"} if self.money_alone else {"calls"}
-        return [name for name in (*SUMS, LATENCY) if name in asked]
+        aliases = {*(self.row_sums or ()), *(self.total_sums or ())}
+        aliases |= {alias for field, _ in self.order for alias in ORDERS[field][1]}
+        aliases |= {"calls", "amount"} if self.money_alone else {"calls"}
+        return [name for name in (*SUMS, LATENCY) if name in aliases]
 
     def _figure(self, aliases: Iterable[str]) -> str:
         # Sums of calls that were completed under another key, such as a currency, are sums of none.

@@ -1,4 +1,4 @@
-"""Sums that rest on rollups: which of their tables answers which part of a plan's piece.
+"""Sums that rest on rollups: which of their tables answers which part of a plan's segment.
 
 Over all accounts they have a row for each tier, bucket, model, provider and currency, so they answer who may see every
 account and asks for none, and not by API key or status. By API key they have a row for each half hour, account, API key

@@ -97,7 +97,7 @@ def rollups_answer(predicate: Predicate) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class UsageRead:
-    """What is read of whom: `accounts` numbers (None: every account), `names` numbers by name, for the filter.
+    """What a report reads. `accounts`: account ids (None: every account); `names`: account ids by name, for the filter.
 
     `corrections_moved`: corrections count in the period in which they were made, not in that of their calls.
     """

@@ -1,6 +1,7 @@
 """The statements that complete a stored call: read and lock what is there, fill in what was unknown, count the change.
 
-What is filled in is in no index, so that a completed row stays where its index entries lead (HOT), room permitting.
+What is filled in is in no index but the trace, so that a completed row mostly stays where its index entries lead (HOT),
+room permitting.
 """
 
 from typing import Final, LiteralString

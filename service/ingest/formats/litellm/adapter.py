@@ -36,8 +36,8 @@ from service.ingest.formats.litellm.tokens import read_tokens, usages_of
 from service.ingest.formats.litellm.units import read_units
 from service.ingest.formats.native.fields import ID_CHARACTERS_MAX, INTEGER_MAX
 from service.ingest.formats.rejections import RowError
+from service.ingest.formats.scalars import is_time_of_error
 from service.ingest.formats.split import Rejection, Row, split_rows
-from service.ingest.formats.timestamps import is_time_of_error
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _TAGS_MAX: Final = 64

@@ -16,7 +16,7 @@ _FREE_SUFFIX: Final = ":free"
 # Models on the operator's own machine: what they cost is in no price list.
 _LOCAL: Final = frozenset(("ollama", "ollama_chat", "lm_studio", "llamafile"))
 _NEGATIVE_PARTS: Final = frozenset(("discount",))
-_BESIDE: Final = (
+_APART: Final = (
     ("tool_usage_cost", "tools"),
     ("guardrail_cost", "guardrail"),
     ("discount_amount", "discount"),
@@ -83,7 +83,7 @@ def _rates(prices: Object) -> Mapping[str, Decimal | int]:
 
 
 def _is_free(payload: Payload, prices: Object, rates: Mapping[str, Decimal | int], report: Report) -> bool:
-    """Whether the model was said to cost nothing. LiteLLM fills in a whole `0` for a price that is missing.
+    """Whether the model was said to cost nothing. LiteLLM fills in an integer `0` for a price that is missing.
 
     A price that was written down comes with a point (`0.0`), or under the name of the deployment that it is set for.
     """
@@ -104,7 +104,7 @@ def _parts(payload: Payload, breakdown: Object, report: Report, amount: Decimal)
     figures = {name: payload.money("cost_breakdown", value) or Decimal(0) for name, value in _costs(breakdown)}
     if "cost_breakdown" in payload.unreadable:
         return None
-    for portions in (_cache_in_input(figures, report), _cache_beside_input(figures, report)):
+    for portions in (_cache_in_input(figures, report), _cache_apart_from_input(figures, report)):
         parts = parts_of(amount, [*portions, *_others(figures)])
         if parts is not None:
             return parts
@@ -115,7 +115,7 @@ def _costs(breakdown: Object) -> Iterator[tuple[str, Value]]:
     """Name and value of each cost, those of `additional_costs` as `other.NAME`."""
     for name in ("input_cost", "cache_read_cost", "cache_creation_cost", "output_cost", "reasoning_cost"):
         yield name, breakdown.get(name)
-    for name, _ in _BESIDE:
+    for name, _ in _APART:
         yield name, breakdown.get(name)
     additional = breakdown.get("additional_costs")
     for name, value in additional.items() if isinstance(additional, dict) else ():
@@ -130,7 +130,7 @@ def _cache_in_input(figures: Mapping[str, Decimal], report: Report) -> list[Port
     return [*_input(figures["input_cost"] - read - written, figures, report), *_output(figures, report)]
 
 
-def _cache_beside_input(figures: Mapping[str, Decimal], report: Report) -> list[Portion]:
+def _cache_apart_from_input(figures: Mapping[str, Decimal], report: Report) -> list[Portion]:
     """As LiteLLM's types describe it: `input_cost` is that of fresh input alone."""
     return [*_input(figures["input_cost"], figures, report), *_output(figures, report)]
 
@@ -158,6 +158,6 @@ def _output(figures: Mapping[str, Decimal], report: Report) -> list[Portion]:
 
 
 def _others(figures: Mapping[str, Decimal]) -> list[Portion]:
-    beside = [Portion(meter, -figures[name] if meter in _NEGATIVE_PARTS else figures[name]) for name, meter in _BESIDE]
+    beside = [Portion(meter, -figures[name] if meter in _NEGATIVE_PARTS else figures[name]) for name, meter in _APART]
     additional = sum((figure for name, figure in figures.items() if name.startswith("other.")), Decimal(0))
     return [*beside, Portion("other", additional)]

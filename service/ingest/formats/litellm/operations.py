@@ -1,4 +1,4 @@
-"""What was asked of the model: LiteLLM's call types as one closed table of operations.
+"""The kinds of calls to a model: LiteLLM's call types as one closed table of operations.
 
 Where OpenTelemetry's `gen_ai.operation.name` has a name it is taken, else the one that providers' own APIs have.
 """

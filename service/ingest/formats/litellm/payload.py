@@ -8,11 +8,16 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import Raw
 
-from service.ingest.formats.money import MoneyError, money_of_number, money_of_text
 from service.ingest.formats.native.fields import ID_CHARACTERS_MAX, INTEGER_MAX, TEXT_CHARACTERS_MAX
 from service.ingest.formats.rejections import RowError, wrong_json
 from service.ingest.formats.row_repair import repaired
-from service.ingest.formats.timestamps import moment_of_epoch, moment_of_loose_text
+from service.ingest.formats.scalars import (
+    MoneyError,
+    moment_of_epoch,
+    moment_of_loose_text,
+    money_of_number,
+    money_of_text,
+)
 from service.rfc3339 import MomentError
 
 # Numbers with a point stay decimal text all the way.

@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from service.ingest.formats.litellm.payload import Value, decode, inside, text_of
 from service.ingest.formats.native.fields import ID_CHARACTERS_MAX
-from service.ingest.formats.timestamps import moment_of_epoch
+from service.ingest.formats.scalars import moment_of_epoch
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 _LIST: Final = msgspec.json.Decoder(list[Raw])

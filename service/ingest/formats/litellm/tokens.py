@@ -50,7 +50,7 @@ def stated(usages: Usages, *path: str) -> list[Value]:
 
 
 def read_tokens(payload: Payload, report: Report, usages: Usages) -> None:
-    """Give the report its counts. Parts that are more than the whole give way: the whole is what is billed."""
+    """Give the report its counts. Parts that exceed the total are reduced: the total is what is billed."""
     report.input_tokens = _total(payload, "prompt_tokens", usages, _INPUT)
     report.output_tokens = _total(payload, "completion_tokens", usages, _OUTPUT)
     if not usages and not report.failed and not (report.input_tokens or report.output_tokens):

@@ -10,7 +10,7 @@ from msgspec import Meta, Raw, Struct
 from policies.admission.report import AmountPart, Attributes, Report
 from service.ingest.formats.amount_parts import sums_to
 from service.ingest.formats.left_out import FieldError, tell
-from service.ingest.formats.money import MoneyError, money_of_json
+from service.ingest.formats.scalars import MoneyError, money_of_json
 
 ATTEMPT_MAX: Final = 2**15 - 1
 UNITS_MAX: Final = 16

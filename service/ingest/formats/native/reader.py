@@ -25,14 +25,19 @@ from service.ingest.formats.content import (
     remember_within,
 )
 from service.ingest.formats.left_out import FieldError, decode_rest, tell
-from service.ingest.formats.money import MoneyError, money_of_json, plain_money_of_json
 from service.ingest.formats.native.attributes import read_attributes, take_parts
 from service.ingest.formats.native.fields import CONTENT_FIELDS, CURRENCY, ErrorFields, Facts, OnlyFacts, Part
 from service.ingest.formats.native.tags import leave_odd_tags_out
 from service.ingest.formats.rejections import ERROR_FORM, MOMENT_FORM, RowError, wrong_json
 from service.ingest.formats.row_repair import repaired
+from service.ingest.formats.scalars import (
+    MoneyError,
+    is_time_of_error,
+    moment_of_text,
+    money_of_json,
+    plain_money_of_json,
+)
 from service.ingest.formats.split import Rejection, Row, split_rows
-from service.ingest.formats.timestamps import is_time_of_error, moment_of_text
 from service.ingest.refusals import Refusal
 from service.rfc3339 import MomentError
 
@@ -238,7 +243,7 @@ def _rounded(number: float | None) -> int | None:
 def _check_tokens(facts: Facts) -> None:
     """FieldError when parts of the tokens exceed the whole: input includes cache, output includes reasoning.
 
-    The whole is what is billed, so that the parts give way.
+    The total is what is billed, so the parts are left out.
     """
     if facts.input_tokens is not None:
         cached = (facts.cache_read_tokens or 0) + (facts.cache_write_tokens or 0)

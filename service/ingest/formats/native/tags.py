@@ -15,7 +15,7 @@ _ENTRIES: Final = msgspec.json.Decoder(dict[str, Raw])
 def leave_odd_tags_out(fields: dict[str, Raw]) -> list[FieldError]:
     """Take tags that cannot be read, and those beyond the limit, out of `fields`; why, in words.
 
-    What is no object of tags at all stays: it is left out whole.
+    A value that is no object stays, and is left out later with all that is in it.
     """
     raw = fields.get("tags")
     if raw is None or _are_tags(raw):
