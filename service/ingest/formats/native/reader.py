@@ -16,23 +16,22 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from policies.admission.content import person_texts
-from policies.admission.report import AmountPart, ErrorReport, Json, Report
+from policies.admission.report import AmountPart, Report
 from service.ingest.formats.content import (
     UnreadableContentError,
     count_dropped,
     decode_value,
     remember_content,
-    remember_within,
 )
 from service.ingest.formats.left_out import FieldError, decode_rest, tell
 from service.ingest.formats.native.attributes import read_attributes, take_parts
-from service.ingest.formats.native.fields import CONTENT_FIELDS, CURRENCY, ErrorFields, Facts, OnlyFacts, Part
+from service.ingest.formats.native.error import read_error
+from service.ingest.formats.native.fields import CONTENT_FIELDS, CURRENCY, Facts, OnlyFacts, Part
 from service.ingest.formats.native.tags import leave_odd_tags_out
-from service.ingest.formats.rejections import ERROR_FORM, MOMENT_FORM, RowError, wrong_json
+from service.ingest.formats.rejections import MOMENT_FORM, RowError, wrong_json
 from service.ingest.formats.row_repair import repaired
 from service.ingest.formats.scalars import (
     MoneyError,
-    is_time_of_error,
     moment_of_text,
     money_of_json,
     plain_money_of_json,
@@ -51,12 +50,6 @@ _ODD_ESCAPES: Final = (_NUL_ESCAPE, b"\\uf", b"\\uF")
 _WHOLE_NUMBER: Final = re.compile(rb"-?[0-9]{1,40}")
 _CURRENCY_FORM: Final = re.compile(CURRENCY)
 _KNOWN: Final = frozenset(Facts.__struct_fields__)
-_ERROR_FIELDS: Final = frozenset(ErrorFields.__struct_fields__)
-_CONTENT_OF_ERRORS: Final = CONTENT_FIELDS - {"message", "response", "body", "text", "content"} | {
-    "request_body",
-    "failed_generation",
-}
-"""Of an error, a body or a response is mostly its own text once more."""
 
 _NEEDED: Final = frozenset({"id", "started_at", "model", "status", "account", "corrects"})
 """What a call is found by, and whose it is: where one of these is at fault, the row is rejected."""
@@ -64,7 +57,6 @@ _RAW: Final = frozenset({"amount", "error"})
 
 _PLAIN: Final = msgspec.json.Decoder(OnlyFacts)
 _LENIENT: Final = msgspec.json.Decoder(Facts)
-_ERROR: Final = msgspec.json.Decoder(ErrorFields)
 _NO_OTHERS: Final[Mapping[str, Raw]] = {}
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 
@@ -217,7 +209,7 @@ def _report(facts: Facts) -> Report:
     if _has_attributes(facts):
         read_attributes(report, facts)
     if facts.error is not UNSET:
-        _read_error(report, facts.error)
+        read_error(report, facts.error)
     return report
 
 
@@ -307,61 +299,6 @@ def _tag(value: str | int | float | bool) -> str:
     if isinstance(value, str):
         return value
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _read_error(report: Report, raw: Raw) -> None:
-    if bytes(raw) == b"null":
-        return
-    if not report.failed:
-        count_dropped(report, "error")
-        return
-    try:
-        fields = _FIELDS.decode(raw)
-    except (ValueError, RecursionError):
-        fields = {}
-        tell(report, [FieldError(f"`error` must be {ERROR_FORM}", "error")])
-    known = {name: value for name, value in fields.items() if name in _ERROR_FIELDS}
-    error, faults = decode_rest(_ERROR, known, needed=(), inside="error")
-    occurred_at = None
-    try:
-        occurred_at = None if error.occurred_at is None else moment_of_text(error.occurred_at)
-    except MomentError:
-        faults.append(FieldError(f"`error.occurred_at` must be {MOMENT_FORM}", "occurred_at"))
-    if occurred_at is not None and not is_time_of_error(occurred_at, report.started_at):
-        faults.append(FieldError("`error.occurred_at` must be between `started_at` and 24 hours later", "occurred_at"))
-        occurred_at = None
-    report.error = ErrorReport(
-        type=error.type or "unknown",
-        code=None if error.code in (None, "") else str(error.code),
-        message=error.message or None,
-        parameters=_parameters(report, error.parameters),
-        occurred_at=occurred_at,
-    )
-    tell(report, faults, "error.")
-    if len(fields) > len(known):
-        count_dropped(report, "unknown", len(fields) - len(known))
-        _remember_content_of(report, {name: value for name, value in fields.items() if name not in known})
-
-
-def _remember_content_of(report: Report, others: Mapping[str, Raw]) -> None:
-    """Look into the other fields of an error: they are content by their names, or hold such fields at some depth."""
-    remember_content(report, [(name, raw) for name, raw in others.items() if name in _CONTENT_OF_ERRORS])
-    for name, raw in others.items():
-        if name not in _CONTENT_OF_ERRORS and bytes(raw)[:1] in (b"{", b"["):
-            remember_within(report, raw)
-
-
-def _parameters(report: Report, raw: Raw | UnsetType) -> dict[str, Json]:
-    if raw is UNSET or bytes(raw) == b"null":
-        return {}
-    try:
-        value = decode_value(raw)
-    except UnreadableContentError:
-        value = None
-    if isinstance(value, dict):
-        return value
-    count_dropped(report, "error.parameters")
-    return {}
 
 
 def _drop(report: Report, others: Mapping[str, Raw]) -> None:
