@@ -23,6 +23,8 @@ def hide_echoes(admitted: "Admitted", content: ContentIndex | None) -> None:
 
     Without `content` only names that have the form of one stay. Never raises: what fails is not kept.
     """
+    if content is not None and content.is_empty:
+        return
     removed = admitted.removed
     for name, limit in _CHARS_MAX.items():
         if text := getattr(admitted, name):

@@ -151,6 +151,30 @@ def _succeeded(**facts: Any) -> dict[str, Any]:
     } | facts  # fmt: skip
 
 
+@pytest.mark.parametrize("user", [USER, "Employee-7741", "employee-7741 x", "nobody", "emp", "7741", "é", "a%41"])
+@pytest.mark.parametrize(
+    ("api_key", "tag"),
+    [
+        (f"key of {USER}", "desk"),
+        ("key", f"desk {USER.upper()}"),
+        ("key", "desk"),
+        ("emp%6coyee-7741", "desk"),
+        ("key", "desk é"),
+        (None, "emp"),
+    ],
+)
+def test_what_passes_unchanged_is_what_admission_would_not_change(user: str, api_key: str | None, tag: str) -> None:
+    """However the user, the key and the tag are written: nothing passes by the short way that the long one changes."""
+    admission = Admission(load_preset("default"), REDACTOR)
+    facts = {"api_key": api_key, "tags": {"team": tag}}
+    admission.admit(Report(**_succeeded(user="someone", **facts)))
+    report = Report(**_succeeded(user=user, **facts))
+
+    if admission.unchanged(report) is not None:
+        admitted = admission.admit(report)
+        assert (admitted.api_key, admitted.tags, admitted.source_id) == (api_key, {"team": tag}, "req-1")
+
+
 def test_any_field_that_the_policy_classes_personal_is_looked_for() -> None:
     """A policy that calls the key's alias personal has it cut from the error's text as well."""
     text = preset_text("default").replace(

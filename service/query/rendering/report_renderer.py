@@ -61,6 +61,7 @@ class Surroundings:
 
     @classmethod
     def of(cls, found: CostRecords, tags: Sequence[str]) -> "Surroundings":
+        """What the loops need of `found` beside its rows; the edges of its buckets as text."""
         edges = moment_texts(found.edges or ())
         return cls(found.names, tags, ["", *edges[:-1]], edges)
 
@@ -122,6 +123,9 @@ class _Source:
         return "{" + ", ".join(parts) + "}"
 
     def figure(self, entry: SelectedField) -> str:
+        """The Python expression of one field of a figure. Raises UnsupportedForRoleError for a required field that is
+        hidden.
+        """
         name = entry.field
         if name == "key" and entry.nested is not None:
             return self.object(entry.nested, self._key)

@@ -17,7 +17,7 @@ from service.ingest.formats.content import (
 from service.ingest.formats.left_out import FieldError, decode_rest, tell
 from service.ingest.formats.native.fields import CONTENT_FIELDS, ErrorFields
 from service.ingest.formats.rejections import ERROR_FORM, MOMENT_FORM
-from service.ingest.formats.timestamps import is_time_of_error, moment_of_text
+from service.ingest.formats.scalars import is_time_of_error, moment_of_text
 from service.rfc3339 import MomentError
 
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])

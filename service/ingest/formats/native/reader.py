@@ -173,6 +173,7 @@ def _report(facts: Facts) -> Report:
     started_at = _moment("started_at", facts.started_at)
     _check_tokens(facts)
     amount = _amount(facts)
+    latency_ms, first_token_ms = facts.latency_ms, facts.time_to_first_token_ms
     # By position, in the order of Report's fields: one is made for every row, and names would cost as much again.
     report = Report(
         "native",
@@ -197,8 +198,8 @@ def _report(facts: Facts) -> Report:
         None if amount is None else "BILLED",
         None,
         facts.corrects or None,
-        _rounded(facts.latency_ms),
-        _rounded(facts.time_to_first_token_ms),
+        latency_ms if isinstance(latency_ms, int) else _rounded(latency_ms),
+        first_token_ms if isinstance(first_token_ms, int) else _rounded(first_token_ms),
         _tags(facts.tags) if facts.tags else {},
         None,
         [],
@@ -292,7 +293,11 @@ def _part(index: int, part: Part) -> AmountPart:
 
 
 def _tags(tags: dict[str, str | int | float | bool | None]) -> dict[str, str]:
-    return {key: _tag(value) for key, value in tags.items() if value is not None and value != ""}
+    return {
+        key: value if isinstance(value, str) else _tag(value)
+        for key, value in tags.items()
+        if value is not None and value != ""
+    }
 
 
 def _tag(value: str | int | float | bool) -> str:
