@@ -9,6 +9,7 @@ from typing import Final
 
 from service.errors import CalledgerError
 from service.logs import get_logger
+from service.retention.account_names import record_accounts
 from service.retention.audit.key_record import record_keys
 from service.retention.context import RetentionContext
 from service.retention.erasure.erasure import carry_out_erasures
@@ -83,6 +84,7 @@ async def maintain(context: RetentionContext) -> bool:
         "fields removed": lambda: remove_withdrawn(context),
         "indexes packed": packing,
         "keys on record": lambda: record_keys(context),
+        "accounts on record": lambda: record_accounts(context),
         "refusals forgotten": lambda: forget_refusals(context.owner),
     }
     # All of them run, even if one fails.

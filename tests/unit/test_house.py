@@ -270,6 +270,37 @@ def test_every_room_is_on_the_map() -> None:
     assert folders - mapped == set()
 
 
+def test_every_folder_of_code_is_on_the_map() -> None:
+    """Each folder of service/ and policies/ that holds Python has its line in CONTRIBUTING.md."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    mapped = set(re.findall(r"^\| `([a-z_/]+)/` \|", text, re.MULTILINE))
+
+    assert {str(path.parent.relative_to(ROOT)) for path in CODE} - mapped == set()
+
+
+def test_the_map_names_files_that_are_there() -> None:
+    """Each folder of the map of CONTRIBUTING.md is there, and so is each file that its line names."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    lines = re.findall(r"^\| `([a-z_/]+)/` \| (.*) \|$", text, re.MULTILINE)
+    files = [f"{folder}/{name}" for folder, said in lines for name in re.findall(r"`(\w+\.py)`", said)]
+
+    assert len(lines) > 60
+    assert [path for path in [*files, *(folder for folder, _ in lines)] if not (ROOT / path).exists()] == []
+
+
+PAGES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_paths_in_the_pages_are_there(page: Path) -> None:
+    """What CONTRIBUTING.md and docs/ name by its path from the root exists."""
+    paths = re.findall(
+        r"`((?:service|policies|tests|benchmarks|migrations|docs|typings)/[\w./-]*)`", page.read_text("utf-8")
+    )
+
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def test_files_of_tests_have_names_of_their_own() -> None:
     """No two test files share a name, for pytest imports them without packages."""
     paths = modules("tests")
