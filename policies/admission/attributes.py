@@ -24,6 +24,7 @@ _IDS: Final = {
 _NAMES: Final = {
     "Call.deployment": "deployment",
     "Call.team": "team",
+    "Call.teamId": "team_id",
     "Call.organization": "organization",
     "Call.normalizedError": "normalized_error",
 }
@@ -113,4 +114,5 @@ _NOTHING: Final = Attributes()
 
 
 def _names(attributes: Attributes) -> tuple[str | None, ...]:
-    return attributes.deployment, attributes.team, attributes.organization, attributes.normalized_error
+    names = attributes.deployment, attributes.team, attributes.organization, attributes.normalized_error
+    return (*names, attributes.team_id)
