@@ -52,7 +52,7 @@ Loop = Callable[..., list[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the loops look up beside the columns: accounts by number, tag keys, and the moments of buckets by place."""
+    """What the loops look up beside the columns: account names by id, tag keys, and the moments of buckets by index."""
 
     names: Mapping[int, str]
     tags: Sequence[str]
