@@ -23,6 +23,7 @@ _IDS: Final = {
 _NAMES: Final = {
     "Call.deployment": "deployment",
     "Call.team": "team",
+    "Call.teamId": "team_id",
     "Call.organization": "organization",
     "Call.normalizedError": "normalized_error",
 }
@@ -100,7 +101,8 @@ _NOTHING: Final = Attributes()
 
 
 def _names(attributes: Attributes) -> tuple[str | None, ...]:
-    return attributes.deployment, attributes.team, attributes.organization, attributes.normalized_error
+    names = attributes.deployment, attributes.team, attributes.organization, attributes.normalized_error
+    return (*names, attributes.team_id)
 
 
 def _units(units: dict[str, Decimal] | None, removed: dict[str, int]) -> dict[str, Decimal] | None:

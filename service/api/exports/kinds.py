@@ -52,7 +52,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
             "inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency "
             "amount* amountUnknown amountParts* netAmount* correctedAt corrects* "
             "latencyMs timeToFirstTokenMs tags* errorType errorCode traceId "
-            "sessionId attempt cacheHit deployment team organization normalizedError providerRequestId units*",
+            "sessionId attempt cacheHit deployment team organization normalizedError providerRequestId units* teamId",
             amount=("Amount", "amount currency source"),
             netAmount=("Amount", "amount currency source"),
             corrects=("Call", "id sourceId"),

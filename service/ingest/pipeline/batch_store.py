@@ -110,7 +110,7 @@ class BatchStore:
                 call.outcome = call.outcome or error
 
     async def now(self) -> datetime:
-        """The moment by the database's clock, asked once a minute, and whether parameters come into its log."""
+        """The moment by the database's clock, measured once per minute, and whether parameters come into its log."""
         local = datetime.now(UTC)
         if self._state_read_at is None or abs(local - self._state_read_at) > _STATE_AGE_MAX:
             with suppress(*DATABASE_FAULTS):

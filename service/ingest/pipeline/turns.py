@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequen
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from time import perf_counter as _clock
-from typing import Final, TypeVar, cast
+from typing import Final, TypeGuard, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -18,7 +18,7 @@ import msgspec
 from policies import Report
 from policies.admission.report import ErrorReport
 from service.ingest.formats.split import Rejection, Row
-from service.ingest.pipeline.long_rows import LongRows, Read, is_long
+from service.ingest.pipeline.long_rows import LONG_BYTES, LongRows, Read
 from service.ingest.preparation.preparation import Prepared
 
 TURN_S: Final = 0.002
@@ -63,6 +63,11 @@ class Turn:
         await lane.acquire()
         loop.call_soon(lane.release)
         self.until = _clock() + TURN_S
+
+
+def is_long(row: object) -> TypeGuard[Row]:
+    """Whether a row is one for the process."""
+    return isinstance(row, bytes | msgspec.Raw) and len(row) > LONG_BYTES
 
 
 async def in_parts(

@@ -52,7 +52,7 @@ Loop = Callable[..., list[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the loops look up beside the columns: accounts by number, tag keys, and the moments of buckets by place."""
+    """What the loops look up beside the columns: account names by id, tag keys, and the moments of buckets by index."""
 
     names: Mapping[int, str]
     tags: Sequence[str]
@@ -61,6 +61,7 @@ class Surroundings:
 
     @classmethod
     def of(cls, found: CostRecords, tags: Sequence[str]) -> "Surroundings":
+        """What the loops need of `found` beside its rows; the edges of its buckets as text."""
         edges = moment_texts(found.edges or ())
         return cls(found.names, tags, ["", *edges[:-1]], edges)
 
@@ -122,6 +123,9 @@ class _Source:
         return "{" + ", ".join(parts) + "}"
 
     def figure(self, entry: SelectedField) -> str:
+        """The Python expression of one field of a figure. Raises UnsupportedForRoleError for a required field that is
+        hidden.
+        """
         name = entry.field
         if name == "key" and entry.nested is not None:
             return self.object(entry.nested, self._key)

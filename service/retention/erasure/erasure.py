@@ -4,7 +4,7 @@ A person is known by pseudonyms only, one per period. They are computed once, fr
 erasure is done, so that it survives a crash. The plain id is kept sealed until every row of the account was searched
 for it (`service.retention.erasure.search`), and then becomes unreadable with its key. An account loses all its rows and
 its key: nothing sealed or hashed that was ever stored for it can be read again, in any copy. Its name is removed too:
-whoever reports under that name again begins a new account.
+a later report under that name begins a new account.
 
 Rows that a hold names are copied to it at once and deleted from the stores: until the hold ends they are for the hold's
 export alone (article 18, restriction), and then the copies are deleted too.
@@ -108,7 +108,7 @@ _UNBIND_KEYS: Final = """
     )
     WHERE accounts @> jsonb_build_array($1::integer) AND accounts <> jsonb_build_array($1::integer)
 """
-_RENAME: Final = "UPDATE account SET name = $2 WHERE id = $1 AND name NOT LIKE 'erased:%'"
+_RENAME: Final = "UPDATE account SET name = $2, name_salt = NULL WHERE id = $1 AND name NOT LIKE 'erased:%'"
 
 
 async def request_erasure(

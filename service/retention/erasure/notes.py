@@ -1,4 +1,4 @@
-"""Erasing the notes beside the ledger that name people, and the copies of them in holds and API keys.
+"""Erasing the ledger's notes that name people, and the copies of them in holds and API keys.
 
 A leaf stays, with the salted hash of its note; without text and salt nobody can test names against it. Which notes were
 erased, and why, is an entry of its own: a note that is missing without one was removed behind our back.

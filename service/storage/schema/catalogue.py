@@ -104,7 +104,7 @@ def _differences(wanted: Mapping[str, str], there: Mapping[str, str]) -> Iterato
         if name not in there:
             yield f"the {name} is missing"
         elif name not in wanted:
-            # Whoever wants to read faster may have more indexes, as long as they neither refuse rows nor run anything.
+            # Further indexes are allowed to an operator, as long as they neither refuse rows nor run anything.
             if there[name].startswith("CREATE INDEX ") and not there[name].endswith(" computed"):
                 continue
             yield f"the {name} is none of ours"

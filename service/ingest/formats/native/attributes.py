@@ -28,6 +28,7 @@ class AttributeFields(Struct, kw_only=True):
     cache_hit: bool | None = None
     deployment: _Text = None
     team: _Text = None
+    team_id: _Text = None
     organization: _Text = None
     normalized_error: _Text = None
     provider_request_id: _Text = None
@@ -48,6 +49,7 @@ def read_attributes(report: Report, fields: AttributeFields) -> None:
         fields.normalized_error or None,
         fields.provider_request_id or None,
         units,
+        fields.team_id or None,
     )
     if attributes != _NOTHING:
         report.attributes = attributes
