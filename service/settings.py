@@ -48,6 +48,13 @@ class Settings(BaseSettings):
             "by default `DATA/kek`"
         ),
     ] = None
+    start_without_kek: Annotated[
+        bool,
+        Field(
+            description="start although CALLEDGER_KEK is not the key that the keyring was made with: what is sealed "
+            "stays closed, and details of failed calls are lost meanwhile"
+        ),
+    ] = False
     keyring_backup_days: Annotated[
         int, Field(ge=0, description="days until a destroyed key has left the keyring's backups, as you declare")
     ] = 0

@@ -83,6 +83,7 @@ class StoredCall:
     session_id: str | None = None
     deployment: str | None = None
     team: str | None = None
+    team_id: str | None = None
     organization: str | None = None
     normalized_error: str | None = None
     provider_request_id: str | None = None
@@ -98,7 +99,7 @@ _COPIED = [
     "amount_unknown",
     *("currency", "amount_source", "latency_ms", "time_to_first_token_ms", "error_type"),
     *("error_code", "source", "cache_hit", "attempt", "trace_id"),
-    *("session_id", "deployment", "team", "organization", "normalized_error", "provider_request_id"),
+    *("session_id", "deployment", "team", "team_id", "organization", "normalized_error", "provider_request_id"),
     *("correction_of", "corrected_at"),
 ]
 

@@ -15,10 +15,11 @@ from policies.admission.clear_text import WITHHELD, count
 from policies.admission.report import Attributes, Report
 from policies.policy.fields import USER
 from policies.policy.model import DataClass, Policy
-from policies.redaction.echoes.persons import Persons, fold
+from policies.redaction.echoes.persons import Persons, fold, is_plain
 from policies.redaction.text import bounded
 
 _TEXT_CHARS_MAX: Final = 200
+_NAMES_MAX: Final = 8192
 # Attributes of a report that hold text, by the field that the policy names.
 _TEXTS: Final = {
     "Call.sourceId": "source_id",
@@ -31,15 +32,34 @@ _MORE_TEXTS: Final = {
     "Call.providerRequestId": "provider_request_id",
     "Call.deployment": "deployment",
     "Call.team": "team",
+    "Call.teamId": "team_id",
     "Call.organization": "organization",
     "Call.normalizedError": "normalized_error",
 }
 _JOINING: Final = ("trace_id", "session_id", "provider_request_id")
-_LABELS: Final = ("deployment", "team", "organization", "normalized_error")
+_LABELS: Final = ("deployment", "team", "team_id", "organization", "normalized_error")
 _PARAMETERS: Final = ("user", "user_id", "end_user", "end_user_id", "safety_identifier")
 # A short value that is part of such an id is there by chance.
 _RANDOM_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16}|[0-9a-f]{32}", re.ASCII)
 _HTTP_STATUS: Final = re.compile(r"[1-5][0-9]{2}", re.ASCII)
+
+
+class _Everything:
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+_EVERYTHING: Final = _Everything()
+
+
+class _PlainNames(dict[str, str | _Everything]):
+    """Names of calls in lower case, as persons are looked for in them. Of one that has to be looked at all is said."""
+
+    def __missing__(self, name: str) -> str | _Everything:
+        if len(self) >= _NAMES_MAX:
+            self.clear()
+        self[name] = shown = name.lower() if is_plain(name) else _EVERYTHING
+        return shown
 
 
 class PersonalTexts:
@@ -52,6 +72,7 @@ class PersonalTexts:
         self._tags = "Tag.value" in personal
         self.names_calls = "source_id" in self._texts
         self._users_alone = not (self._texts or self._more_texts or self._tags)
+        self._plain = _PlainNames()
 
     def persons(self, report: Report) -> Persons:
         """Everything that `report` says of a person, to be looked for."""
@@ -70,7 +91,8 @@ class PersonalTexts:
         """Whether no clear text of a report without an error names its user; False where that is not certain."""
         if not self._users_alone:
             return False
-        if report.user is None and not report.persons:
+        user = report.user
+        if report.attributes is None and not report.persons and (user is None or self._is_in_none_of(report, user)):
             return True
         shown = f"{report.api_key}\n{report.source_id}\n" + "\n".join(report.tags.values())
         if report.attributes is not None:
@@ -83,18 +105,29 @@ class PersonalTexts:
             return True
         return not Persons(named).label_spans(shown)
 
+    def _is_in_none_of(self, report: Report, user: str) -> bool:
+        """Whether a user is in no clear text of a report whose names passed before; False where that is uncertain."""
+        if not is_plain(user) or " " in user:
+            return False
+        plain, api_key, value = self._plain, report.api_key, user.lower()
+        if value in report.source_id.lower() or (api_key is not None and value in plain[api_key]):
+            return False
+        for tag in report.tags.values():  # noqa: SIM110 - a generator costs three times as much, for every call
+            if value in plain[tag]:
+                return False
+        return True
+
     def hide(self, admitted: "Admitted", persons: Persons) -> None:
         """Put marks for `persons` into the clear texts of `admitted`. Never raises: what fails is not kept."""
         if not persons:
             return
         removed = admitted.removed
-        own = frozenset(self._texts)
-        if "api_key" not in own:
+        if "api_key" not in self._texts:
             admitted.api_key = without_persons(admitted.api_key, persons, "api_key", removed)
-        admitted.tags = {
-            key: value if self._tags else without_persons(value, persons, "tag", removed) or ""
-            for key, value in admitted.tags.items()
-        }
+        if not self._tags:
+            admitted.tags = {
+                key: without_persons(value, persons, "tag", removed) or "" for key, value in admitted.tags.items()
+            }
         if admitted.attributes is not None:
             self._hide_more(admitted.attributes, persons, removed)
 
@@ -106,6 +139,11 @@ class PersonalTexts:
             hidden = without_persons(text, persons, name, removed)
             if hidden != text:
                 setattr(attributes, name, None if name in _JOINING else hidden)
+        if attributes.units:
+            kept = {unit: n for unit, n in attributes.units.items() if not persons.label_spans(unit)}
+            if len(kept) < len(attributes.units):
+                count(removed, "units", len(attributes.units) - len(kept))
+                attributes.units = kept or None
 
 
 def without_persons(text: str | None, persons: Persons, name: str, removed: dict[str, int]) -> str | None:

@@ -55,6 +55,7 @@ class Attributes:
     normalized_error: str | None = None
     provider_request_id: str | None = None
     units: dict[str, Decimal] | None = None
+    team_id: str | None = None
 
 
 @dataclass(slots=True)

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from policies.evidence.entry import Leaf, LedgerKind
+from policies.evidence.entry import Leaf, LedgerKind, moment
 
 RECORDED: Final = (
     *(LedgerKind.API_KEY_CREATED, LedgerKind.API_KEY_REVOKED, LedgerKind.ERASURE_INTENT, LedgerKind.ERASURE_RESULT),
     *(LedgerKind.HOLD_PLACED, LedgerKind.HOLD_LIFTED, LedgerKind.PURGE_INTENT, LedgerKind.PURGE_RESULT),
-    *(LedgerKind.KEY_DESTROYED, LedgerKind.POLICY_APPLIED, LedgerKind.TIER_CHANGED),
+    *(LedgerKind.KEY_DESTROYED, LedgerKind.POLICY_APPLIED, LedgerKind.TIER_CHANGED, LedgerKind.NOTHING_DUE),
+    LedgerKind.ACCOUNTS_NAMED,
 )
 """Kinds of which a record is made; others change nothing in it."""
 KEY_KINDS: Final = (LedgerKind.API_KEY_CREATED, LedgerKind.API_KEY_REVOKED, LedgerKind.ERASURE_INTENT)
@@ -69,6 +70,25 @@ class RecordedPurge:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedIdlePurges:
+    """Purges in a row that found nothing due: from when, and until when at least; as many moments as entries."""
+
+    index: int
+    actor: str
+    plan: str
+    planned_at: str
+    finished_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAccount:
+    """The salted digest of an account's name."""
+
+    index: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedPolicy:
     """A policy that was put in force, by whom and approved by whom."""
 
@@ -88,6 +108,12 @@ class Record:
     holds: dict[str, RecordedHold] = field(default_factory=dict[str, RecordedHold])
     erasures: dict[str, RecordedErasure] = field(default_factory=dict[str, RecordedErasure])
     purges: dict[str, RecordedPurge] = field(default_factory=dict[str, RecordedPurge])
+    idle_purges: dict[str, RecordedIdlePurges] = field(default_factory=dict[str, RecordedIdlePurges])
+    idle_since: str | None = None
+    """Since when such purges have entries; RFC 3339."""
+    last_purge: str | None = None
+    """When the last purge ended, or found nothing due; RFC 3339."""
+    accounts: dict[int, RecordedAccount] = field(default_factory=dict[int, RecordedAccount])
     policies: dict[int, RecordedPolicy] = field(default_factory=dict[int, RecordedPolicy])
     tiers: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     first_tiers: dict[int, int] = field(default_factory=dict[int, int])
@@ -141,6 +167,28 @@ def _purge_begins(record: Record, index: int, leaf: Leaf, facts: Mapping[str, An
 def _purge_ended(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
     known = record.purges.get(facts["run"]) or RecordedPurge(index, leaf.actor, None)
     record.purges[facts["run"]] = replace(known, result=facts)
+    if facts["state"] == "DONE":
+        _seen(record, facts.get("finished_at") or moment(leaf.recorded_at))
+
+
+def _nothing_due(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+    finished = facts["finished_at"]
+    record.idle_since = record.idle_since or moment(leaf.recorded_at)
+    known = record.idle_purges.get(facts["run"])
+    if known is None:
+        known = RecordedIdlePurges(index, leaf.actor, facts["plan"], facts["planned_at"], finished)
+    record.idle_purges[facts["run"]] = replace(known, finished_at=max(known.finished_at, finished))
+    _seen(record, finished)
+
+
+def _seen(record: Record, finished_at: str) -> None:
+    record.last_purge = max(record.last_purge or finished_at, finished_at)
+
+
+def _accounts_named(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
+    for account, name in zip(facts["accounts"], facts["names"], strict=True):
+        # The first is what it was named; nobody renames an account, and an erasure has its own entry.
+        record.accounts.setdefault(account, RecordedAccount(index, name))
 
 
 def _keys_destroyed(record: Record, _: int, __: Leaf, facts: Mapping[str, Any]) -> None:
@@ -177,6 +225,8 @@ _STEPS: Final = {
     LedgerKind.ERASURE_RESULT: _erasure_done,
     LedgerKind.PURGE_INTENT: _purge_begins,
     LedgerKind.PURGE_RESULT: _purge_ended,
+    LedgerKind.NOTHING_DUE: _nothing_due,
+    LedgerKind.ACCOUNTS_NAMED: _accounts_named,
     LedgerKind.KEY_DESTROYED: _keys_destroyed,
     LedgerKind.POLICY_APPLIED: _policy_applied,
     LedgerKind.TIER_CHANGED: _tier_changed,

@@ -56,7 +56,7 @@ class Explanation:
     origins: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        """For people: one fact a line."""
+        """The policy for people to read, one fact per line."""
         lines = [
             self.field,
             f"  class   {self.data_class}",

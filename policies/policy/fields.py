@@ -10,18 +10,86 @@ from typing import Final, NamedTuple
 
 from policies.policy.model import Action, Store
 
+
+class Removal(NamedTuple):
+    """Where values of a field lie in clear, beside the answers that are made from them: columns of calls and of errors,
+    a column that sums are grouped by, and figures that are added up."""
+
+    call: tuple[str, ...] = ()
+    error: tuple[str, ...] = ()
+    key: str | None = None
+    figures: tuple[str, ...] = ()
+
+
+class CallField(NamedTuple):
+    """What no policy can change of a field of `Call`.
+
+    `required`: a call cannot be stored without it. `text`: clear text that can be stored masked. `always`: it always
+    has its value, so whoever is to get it masked is denied it. `origins`: the fields that it is computed from, or tells
+    of. `removal`: where its values lie, if older ones are removed once the policy keeps them no more.
+    """
+
+    required: bool = False
+    text: bool = False
+    always: bool = False
+    origins: tuple[str, ...] = ()
+    removal: Removal | None = None
+
+
+CALL_FIELDS: Final[Mapping[str, CallField]] = {
+    "id": CallField(required=True, always=True),
+    "sourceId": CallField(required=True, text=True),
+    "source": CallField(required=True),
+    "startedAt": CallField(required=True, always=True),
+    "account": CallField(required=True),
+    "apiKey": CallField(text=True, removal=Removal(("api_key",), ("api_key",), "api_key")),
+    "user": CallField(removal=Removal(("user_token",), ("user_token",))),
+    "model": CallField(required=True),
+    "servedModel": CallField(text=True, removal=Removal(("served_model",))),
+    "provider": CallField(text=True, removal=Removal(("provider",), ("provider",), "provider")),
+    "operation": CallField(text=True, removal=Removal(("operation",))),
+    "status": CallField(required=True, always=True),
+    "streamed": CallField(removal=Removal(("streamed",))),
+    "inputTokens": CallField(removal=Removal(("input_tokens",), figures=("input_tokens",))),
+    "outputTokens": CallField(removal=Removal(("output_tokens",), figures=("output_tokens",))),
+    "totalTokens": CallField(origins=("Call.inputTokens", "Call.outputTokens")),
+    "cacheReadTokens": CallField(removal=Removal(("cache_read_tokens",), figures=("cache_read_tokens",))),
+    "cacheWriteTokens": CallField(removal=Removal(("cache_write_tokens",), figures=("cache_write_tokens",))),
+    "reasoningTokens": CallField(removal=Removal(("reasoning_tokens",), figures=("reasoning_tokens",))),
+    "tokenEfficiency": CallField(origins=("Call.inputTokens", "Call.outputTokens")),
+    "amount": CallField(),
+    "amountUnknown": CallField(origins=("Call.amount",)),
+    "amountParts": CallField(removal=Removal(("amount_parts",))),
+    "netAmount": CallField(origins=("Call.amount",)),
+    "corrects": CallField(),
+    "corrections": CallField(origins=("Call.corrects",)),
+    "correctedAt": CallField(origins=("Call.corrects",)),
+    "latencyMs": CallField(removal=Removal(("latency_ms",), figures=("latency",))),
+    "timeToFirstTokenMs": CallField(removal=Removal(("time_to_first_token_ms",))),
+    "tags": CallField(removal=Removal(("tags",))),
+    "errorType": CallField(text=True, removal=Removal(("error_type",))),
+    "errorCode": CallField(text=True, removal=Removal(("error_code",))),
+    "error": CallField(),
+    "traceId": CallField(text=True, removal=Removal(("trace_id",))),
+    "sessionId": CallField(text=True, removal=Removal(("session_id",))),
+    "attempt": CallField(removal=Removal(("attempt",))),
+    "cacheHit": CallField(removal=Removal(("cache_hit",))),
+    "deployment": CallField(text=True, removal=Removal(("deployment",))),
+    "team": CallField(text=True, removal=Removal(("team",))),
+    "teamId": CallField(text=True, removal=Removal(("team_id",))),
+    "organization": CallField(text=True, removal=Removal(("organization",))),
+    "normalizedError": CallField(text=True, removal=Removal(("normalized_error",))),
+    "providerRequestId": CallField(text=True, removal=Removal(("provider_request_id",))),
+    "units": CallField(removal=Removal(("units",))),
+}
+"""The fields of `Call` in the order of the schema: a new one is one line here, and one in every preset."""
+
 _FIGURES: Final = (
     "calls errors inputTokens outputTokens cacheReadTokens cacheWriteTokens reasoningTokens amount tokenEfficiency "
     "averageCost costPerThousandOutputTokens latencyMs wastedOnFailures estimatedShare callsWithoutAmount"
 )
 _TYPES: Final[Mapping[str, str]] = {
-    "Call": (
-        "id sourceId source startedAt account apiKey user model servedModel provider operation status streamed "
-        "inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency amount "
-        "amountUnknown amountParts netAmount corrects corrections correctedAt "
-        "latencyMs timeToFirstTokenMs tags errorType errorCode error traceId sessionId "
-        "attempt cacheHit deployment team organization normalizedError providerRequestId units"
-    ),
+    "Call": " ".join(CALL_FIELDS),
     "Amount": "amount currency source",
     "AmountPart": "meter quantity unitPrice amount priceList",
     "Tag": "key value",
@@ -73,10 +141,8 @@ SEALED: Final = frozenset({"CallError.message", "ErrorParameter.value", "ErrorGr
 """Text that lies in the sealed blob and nowhere in clear."""
 
 MASKABLE: Final = frozenset(
-    {"Call.sourceId", "Call.apiKey", "Call.servedModel", "Call.provider", "Call.operation", "Tag.value"}
-    | {"Call.errorType", "Call.errorCode", "CallError.type", "CallError.code"}
-    | {"Call.traceId", "Call.sessionId", "Call.deployment", "Call.team", "Call.organization"}
-    | {"Call.normalizedError", "Call.providerRequestId"}
+    {f"Call.{name}" for name, field in CALL_FIELDS.items() if field.text}
+    | {"Tag.value", "CallError.type", "CallError.code"}
 )
 """Clear text that can be stored masked."""
 
@@ -86,12 +152,7 @@ def _of(name: str, fields: str) -> frozenset[str]:
 
 
 SHOWN_MASKED: Final = (
-    _of("Call", "sourceId source account apiKey user model servedModel provider operation streamed inputTokens")
-    | _of("Call", "outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency amount")
-    | _of("Call", "netAmount corrects corrections correctedAt")
-    | _of("Call", "amountUnknown amountParts latencyMs timeToFirstTokenMs tags errorType errorCode error")
-    | _of("Call", "traceId sessionId attempt cacheHit deployment team organization normalizedError providerRequestId")
-    | _of("Call", "units")
+    frozenset(f"Call.{name}" for name, field in CALL_FIELDS.items() if not field.always)
     | _of("Amount", _TYPES["Amount"])
     | _of("AmountPart", _TYPES["AmountPart"])
     | _of("Tag", _TYPES["Tag"])
@@ -115,9 +176,7 @@ SHOWN_MASKED: Final = (
 A field that is not here always has its value, so whoever is to get it masked is denied it.
 """
 
-REQUIRED: Final = frozenset(
-    f"Call.{field}" for field in ("id", "sourceId", "source", "startedAt", "account", "model", "status")
-)
+REQUIRED: Final = frozenset(f"Call.{name}" for name, field in CALL_FIELDS.items() if field.required)
 """What a call cannot be stored without."""
 
 ERROR_RECORD: Final = tuple(f"CallError.{field}" for field in ("id", "type", "occurredAt", "fingerprint"))
@@ -148,12 +207,7 @@ def _same_names(name: str, origin: str, fields: str) -> dict[str, tuple[str, ...
 
 
 ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Call.totalTokens": ("Call.inputTokens", "Call.outputTokens"),
-    "Call.tokenEfficiency": ("Call.inputTokens", "Call.outputTokens"),
-    "Call.amountUnknown": ("Call.amount",),
-    "Call.netAmount": ("Call.amount",),
-    "Call.corrections": ("Call.corrects",),
-    "Call.correctedAt": ("Call.corrects",),
+    **{f"Call.{name}": field.origins for name, field in CALL_FIELDS.items() if field.origins},
     **{f"Amount.{field}": ("Call.amount",) for field in _TYPES["Amount"].split()},
     **{f"AmountPart.{field}": ("Call.amountParts",) for field in _TYPES["AmountPart"].split()},
     **{f"Tag.{field}": ("Call.tags",) for field in _TYPES["Tag"].split()},
@@ -204,44 +258,8 @@ ACTIONS: Final[Mapping[str, frozenset[Action]]] = {field: _actions(field) for fi
 """What a policy may do to each field."""
 
 
-class Removal(NamedTuple):
-    """Where values of a field lie in clear, beside the answers that are made from them: columns of calls and of errors,
-    a column that sums are grouped by, and figures that are added up."""
-
-    call: tuple[str, ...] = ()
-    error: tuple[str, ...] = ()
-    key: str | None = None
-    figures: tuple[str, ...] = ()
-
-
 REMOVED: Final[Mapping[str, Removal]] = {
-    "Call.user": Removal(("user_token",), ("user_token",)),
-    "Call.apiKey": Removal(("api_key",), ("api_key",), "api_key"),
-    "Call.servedModel": Removal(("served_model",)),
-    "Call.provider": Removal(("provider",), ("provider",), "provider"),
-    "Call.operation": Removal(("operation",)),
-    "Call.streamed": Removal(("streamed",)),
-    "Call.inputTokens": Removal(("input_tokens",), figures=("input_tokens",)),
-    "Call.outputTokens": Removal(("output_tokens",), figures=("output_tokens",)),
-    "Call.cacheReadTokens": Removal(("cache_read_tokens",), figures=("cache_read_tokens",)),
-    "Call.cacheWriteTokens": Removal(("cache_write_tokens",), figures=("cache_write_tokens",)),
-    "Call.reasoningTokens": Removal(("reasoning_tokens",), figures=("reasoning_tokens",)),
-    "Call.latencyMs": Removal(("latency_ms",), figures=("latency",)),
-    "Call.timeToFirstTokenMs": Removal(("time_to_first_token_ms",)),
-    "Call.amountParts": Removal(("amount_parts",)),
-    "Call.tags": Removal(("tags",)),
-    "Call.errorType": Removal(("error_type",)),
-    "Call.errorCode": Removal(("error_code",)),
+    **{f"Call.{name}": field.removal for name, field in CALL_FIELDS.items() if field.removal},
     "CallError.code": Removal(error=("error_code",)),
-    "Call.traceId": Removal(("trace_id",)),
-    "Call.sessionId": Removal(("session_id",)),
-    "Call.providerRequestId": Removal(("provider_request_id",)),
-    "Call.attempt": Removal(("attempt",)),
-    "Call.cacheHit": Removal(("cache_hit",)),
-    "Call.deployment": Removal(("deployment",)),
-    "Call.team": Removal(("team",)),
-    "Call.organization": Removal(("organization",)),
-    "Call.normalizedError": Removal(("normalized_error",)),
-    "Call.units": Removal(("units",)),
 }
 """Fields whose older values are removed once the policy keeps them no more. Those of all others end with their row."""

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP (graphql-over-http, draft of 2026): media types, status codes, one operation a request.
+"""GraphQL over HTTP (graphql-over-http, draft of 2026): media types, status codes, one operation per request.
 
 Strawberry's view always answers 200 and `application/json`; this one negotiates. Status codes differ only for those
 who accept `application/graphql-response+json`; everyone else gets 200 for a well-formed request, as ever.

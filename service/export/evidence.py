@@ -17,7 +17,7 @@ _ENTRY: Final = b'"type":"entry"}\n'
 async def evidence_rows(
     runtime: Runtime, record: ExportRecord
 ) -> tuple[AsyncIterator[tuple[bytes, int]], dict[str, Any]]:
-    """The bundle's lines, each entry a row, and its manifest. The request has `start` and the checkpoint's `size`."""
+    """The bundle's lines, one per entry, and its manifest. The request has `start` and the checkpoint's `size`."""
     start, size = int(record.request["start"]), int(record.request["size"])
     issued = await Checkpoints(runtime.ledger).at(size)
     if issued is None:

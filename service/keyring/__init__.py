@@ -2,6 +2,7 @@
 
 from service.keyring.errors import (
     KekError,
+    KekWrongError,
     KeyDamagedError,
     KeyDestroyedError,
     KeyGoneError,
@@ -28,6 +29,7 @@ __all__ = [
     "HoldKeyName",
     "Kek",
     "KekError",
+    "KekWrongError",
     "KeyCounts",
     "KeyDamagedError",
     "KeyDestroyedError",

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from service.keyring.errors import (
     KekAddressError,
+    KekWrongError,
     KeyGoneError,
     KeyringAddressError,
     KeyringError,
@@ -29,6 +30,10 @@ _REFUSED: Final = (KekAddressError, KeyringAddressError, KeyringExposedError, Ke
 _BEGIN_AGAIN: Final = (
     "without the keyring, and without `{path}`, API keys cannot be checked. Restore either; or begin again with"
     " `calledger keyring replace --accept-loss`, which revokes every API key and writes a new admin key"
+)
+_WRONG: Final = (
+    "Nothing was started, for details of failed calls would be lost. Set CALLEDGER_KEK right; if that key is lost,"
+    " CALLEDGER_START_WITHOUT_KEK=true starts without it"
 )
 
 Open = Callable[[], Awaitable[Keyring]]
@@ -59,26 +64,34 @@ class DeferredKeyring:
         self._not_before: float | None = None
         self._reason = ""
 
-    async def start(self) -> None:
+    async def start(self, *, with_wrong_kek: bool = True) -> None:
         """Open the keyring, or go on without it for now if it is unreachable, lost, or belongs to another database.
 
-        Raises the keyring's error when this host has no fallback secrets, because then no API key can be checked.
+        Raises the keyring's error when this host has no fallback secrets, because then no API key can be checked, and,
+        unless `with_wrong_kek`, when the key-encryption key can be used and is another one: a setting, and no loss.
         """
         try:
             secrets = {name: await (await self._opened()).secret(name) for name in KEPT}
+        except KekWrongError as error:
+            if not with_wrong_kek:
+                raise KekWrongError(f"{error}. {_WRONG}") from error
+            await self._go_on_without(error)
         except _REFUSED:
             raise
         except (KeyringError, KeyringUnavailableError, KeyGoneError) as error:
-            if not await asyncio.to_thread(self._fallback.read):
-                raise self._refusal(error) from error
-            self.postpone(error)
-            log.error(
-                "the keyring is gone: everything but sealed fields and pseudonyms is served until it is back; details"
-                " of failed calls are not kept meanwhile",
-                reason=str(error),
-            )
+            await self._go_on_without(error)
         else:
             await asyncio.to_thread(self._fallback.write, secrets)
+
+    async def _go_on_without(self, error: KeyringError | KeyringUnavailableError | KeyGoneError) -> None:
+        if not await asyncio.to_thread(self._fallback.read):
+            raise self._refusal(error) from error
+        self.postpone(error)
+        log.error(
+            "the keyring is gone: everything but sealed fields and pseudonyms is served until it is back; details"
+            " of failed calls are not kept meanwhile",
+            reason=str(error),
+        )
 
     def _refusal(self, error: KeyringError | KeyringUnavailableError | KeyGoneError) -> Exception:
         """The error to raise at the start: one that passes by itself as it is, any other with what the

@@ -10,6 +10,7 @@ OperatorError
     ├── KeyringExposedError    others than its owner can read it
     ├── KeyringSameClusterError    it is in the PostgreSQL that holds what its keys seal
     └── KekError               the key-encryption key is absent, unfit, or another one
+        ├── KekWrongError          it can be used, and is not the one that the keyring was made with
         └── KekAddressError        its address is of no known kind: the setting is wrong
 ServiceError
 ├── KeyringUnavailableError    it cannot be reached now; try again
@@ -56,6 +57,10 @@ class KeyringSameClusterError(KeyringError):
 
 class KekError(KeyringError):
     """the key-encryption key does not open this keyring: is it the one that the keyring was made with?"""
+
+
+class KekWrongError(KekError):
+    """the key-encryption key is another one than the keyring was made with"""
 
 
 class KekAddressError(KekError):

@@ -56,8 +56,8 @@ def nobody_watches(_: int, __: int) -> None:
 class Keyring(Protocol):
     """Gives out keys of 32 bytes by name. A destroyed name never has a key again.
 
-    Every method may raise `KeyringUnavailableError`. An answer is right at the moment it is given: whoever keeps a key
-    must forget it when its destruction is announced.
+    Every method may raise `KeyringUnavailableError`. An answer is right at the moment it is given: a caller that keeps
+    a key must forget it when its destruction is announced.
     """
 
     @property

@@ -4,7 +4,7 @@
 2. Each entry is unwrapped and wrapped anew, and replaces the old one atomically.
 3. When a pass finds nothing more under the old one, the old one is removed from the metadata.
 
-The keys vouch for each other in the metadata, so that whoever has either can trust the other.
+The keys vouch for each other in the metadata, so that a process with either can trust the other.
 
 The keyring is usable wherever a crash comes: entries say which key wraps them, and the metadata names both. Running the
 command again continues. Services that run meanwhile read the metadata again.

@@ -3,11 +3,18 @@
 import asyncio
 from typing import Final, Protocol
 
+from prometheus_client import Gauge
+
 from service.errors import CalledgerError
 from service.logs import get_logger
 
 log = get_logger()
 
+USABLE: Final = Gauge(
+    "calledger_keyring_usable",
+    "1 while the keyring can be used; at 0 no details of failed calls and no pseudonyms are kept",
+    multiprocess_mode="livemin",
+)
 EVERY_S: Final = 5.0
 
 
@@ -41,6 +48,7 @@ async def watch_for_ever(keyring: CheckedKeyring, *, every_s: float = EVERY_S) -
     known = keyring.unavailable_reason
     while True:
         wrong = await reason_unusable(keyring)
+        USABLE.set(wrong is None)
         if wrong is not None and known is None:
             log.error("the keyring is gone: neither details of errors nor pseudonyms are kept", reason=wrong)
         elif wrong is None and known is not None:

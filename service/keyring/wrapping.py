@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from service.keyring.errors import KekError, KeyDamagedError, KeyringError, KeyringUnavailableError
+from service.keyring.errors import KekError, KekWrongError, KeyDamagedError, KeyringError, KeyringUnavailableError
 from service.keyring.kek.factory import open_kek
 from service.keyring.kek.protocol import Kek, UnwrapError
 from service.keyring.metadata import KEK_ID_BYTES, KekRecord, Metadata
@@ -126,7 +126,7 @@ class Wrapping:
                 self._opened[record.id] = kek
                 self._verified = True
                 return
-        raise KekError(
+        raise KekWrongError(
             f"the key-encryption key does not open the keyring {self._store.location}: is it the one it was made with?"
             + self._hint(current)
         )

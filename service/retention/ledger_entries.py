@@ -17,6 +17,7 @@ NAMES_MAX: Final = 500
 Kind = Literal[
     "PURGE_INTENT",
     "PURGE_RESULT",
+    "NOTHING_DUE",
     "FIELD_REMOVED",
     "KEY_CREATED",
     "KEY_DESTROYED",
@@ -29,6 +30,7 @@ Kind = Literal[
     "ERASURE_RESTRICTED",
     "ERASURE_RESULT",
     "TIER_CHANGED",
+    "ACCOUNTS_NAMED",
     "SUMS_REBUILT",
 ]
 

@@ -4,11 +4,14 @@ and packs past indexes.
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from service.errors import CalledgerError
 from service.logs import get_logger
+from service.retention.account_names import record_accounts
 from service.retention.audit.key_record import record_keys
 from service.retention.context import RetentionContext
 from service.retention.erasure.erasure import carry_out_erasures
@@ -17,6 +20,7 @@ from service.retention.purge.runner import run_purge
 from service.retention.replay import replay_tombstones
 from service.retention.withdrawal import remove_withdrawn
 from service.storage.control.refusals import forget_refusals
+from service.storage.database import Database
 from service.storage.packing import pack
 from service.tasks import set_within
 
@@ -24,6 +28,8 @@ log = get_logger()
 
 EVERY_S: Final = 3600.0
 RETRY_S: Final = 300.0
+WARN_EVERY_S: Final = 60.0
+_WARNED: Final[WeakKeyDictionary[Database, dict[tuple[str, str], float]]] = WeakKeyDictionary()
 
 
 async def maintain_for_ever(
@@ -83,19 +89,29 @@ async def maintain(context: RetentionContext) -> bool:
         "fields removed": lambda: remove_withdrawn(context),
         "indexes packed": packing,
         "keys on record": lambda: record_keys(context),
+        "accounts on record": lambda: record_accounts(context),
         "refusals forgotten": lambda: forget_refusals(context.owner),
     }
     # All of them run, even if one fails.
-    return all([await _done(name, run) for name, run in work.items()])
+    return all([await _done(context, name, run) for name, run in work.items()])
 
 
-async def _done(work: str, run: Callable[[], Awaitable[object]]) -> bool:
+async def _done(context: RetentionContext, work: str, run: Callable[[], Awaitable[object]]) -> bool:
     try:
         await run()
     except CalledgerError as error:
-        log.warning("maintenance has to be tried again", work=work, reason=str(error))
+        _warn(context, work, error)
     except Exception:  # the loop must go on, or nothing would be purged any more
         log.exception("maintenance has failed", work=work)
     else:
         return True
     return False
+
+
+def _warn(context: RetentionContext, work: str, error: CalledgerError) -> None:
+    """Say once a minute at most why work has to be tried again: a round can follow the other within a second."""
+    now, said = time.monotonic(), (work, type(error).__name__)
+    warned = _WARNED.setdefault(context.database, {})
+    if warned.get(said, -WARN_EVERY_S) <= now - WARN_EVERY_S:
+        warned[said] = now
+        log.warning("maintenance has to be tried again", work=work, reason=str(error))

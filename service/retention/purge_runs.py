@@ -8,7 +8,7 @@ a recent time to compare the clock with. Such records in a row are one: planned 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -28,6 +28,8 @@ from service.storage.partitions import named_by_us
 log = get_logger()
 
 SYSTEM = "system"
+IDLE_ENTRY_EVERY: Final = timedelta(hours=23)
+"""How long the ledger's last word on purges that find nothing due is good enough: about an entry a day."""
 
 
 class PurgeState(StrEnum):
@@ -63,7 +65,10 @@ _SAVE: Final = """
 """
 _UNFINISHED: Final = f"SELECT {_COLUMNS} FROM purge_run WHERE state <> ALL ($1::text[]) ORDER BY planned_at, id"  # noqa: S608
 _IDLE: Final = """
-    SELECT id FROM purge_run
+    SELECT id, plan_digest, planned_at, requested_by, (
+        SELECT calledger_leaf_moment(leaf)::timestamptz FROM ledger_entry WHERE index = ledger_index
+    ) AS recorded_at
+    FROM purge_run
     WHERE state = 'DONE' AND finished_at <= $1 AND planned_at <= $1
         AND plan -> 'partitions' = '[]' AND plan -> 'keys' = '[]'
         AND NOT coalesce((plan -> 'waits')::boolean OR (plan -> 'doubted')::boolean, false)
@@ -127,6 +132,17 @@ class Run:
     rows_held_back: int = 0
     ledger_index: int | None = None
     doubted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IdlePurges:
+    """The record of purges in a row that found nothing due. `recorded_at`: when an entry of the ledger last said so."""
+
+    id: UUID
+    digest: str
+    planned_at: datetime
+    requested_by: str
+    recorded_at: datetime | None
 
 
 class Runs:
@@ -202,14 +218,21 @@ class Runs:
         statement = "UPDATE purge_run SET failure = $3 WHERE id = $1 AND state = $2"
         await self._owner.execute(statement, run.id, run.state, reason)
 
-    async def note_nothing_due(self, now: datetime, *, requested_by: str) -> None:
+    async def note_nothing_due(self, now: datetime, *, requested_by: str) -> IdlePurges:
         """Record that at `now` nothing was due."""
-        last = await self._owner.fetchval(_IDLE, now)
+        last = await self._owner.fetchrow(_IDLE, now)
         if last is not None:
-            await self._owner.execute("UPDATE purge_run SET finished_at = $2 WHERE id = $1", last, now)
-            return
+            await self._owner.execute("UPDATE purge_run SET finished_at = $2 WHERE id = $1", last["id"], now)
+            return IdlePurges(
+                uuid_of(last["id"]), last["plan_digest"], last["planned_at"], last["requested_by"], last["recorded_at"]
+            )
         run = await self.begin(PurgePlan(), now=now, requested_by=requested_by)
         await self.save(run, expected=PurgeState.PLANNED, state=PurgeState.DONE, finished_at=now)
+        return IdlePurges(run.id, run.digest, now, requested_by, None)
+
+    async def note_entry(self, id_: UUID, index: int | None) -> None:
+        """Write down which entry of the ledger speaks of a record that nothing was due."""
+        await self._owner.execute("UPDATE purge_run SET ledger_index = $2 WHERE id = $1", id_, index)
 
     async def last_seen(self, now: datetime) -> datetime:
         """The latest trusted time that is not after `now`: of a purge, else of the installation, else `now` itself.

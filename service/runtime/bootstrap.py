@@ -50,12 +50,15 @@ async def refuse_empty_database(url: str) -> None:
         )
 
 
-async def open_installed_keyring(settings: Settings, database_url: str, owner: asyncpg.Pool) -> Keyring:
+async def open_installed_keyring(
+    settings: Settings, database_url: str, owner: asyncpg.Pool, *, serving: bool = False
+) -> Keyring:
     """The keyring of this ledger, whose database is at `database_url`.
 
     Keys are made for an empty database only: new ones would hide that the old ones are lost. A ledger whose keyring is
     unavailable, lost or foreign is served without it, as long as this host has its fallback secrets; the keyring is
-    opened when it is back.
+    opened when it is back. The service does not start with a key-encryption key
+    that is another one, unless it is told to.
     """
     installed = await installation()
     if installed is None:
@@ -75,7 +78,7 @@ async def open_installed_keyring(settings: Settings, database_url: str, owner: a
 
     fallback = FallbackSecrets(settings.data / FALLBACK_SECRETS_FILE, database_id)
     deferred = DeferredKeyring(open_now, fallback, database_id)
-    await deferred.start()
+    await deferred.start(with_wrong_kek=not serving or settings.start_without_kek)
     return deferred
 
 

@@ -117,7 +117,7 @@ async def open_runtime(settings: Settings, *, serving: bool = False, existing: b
             url, read_connections=settings.read_connections, statement_timeout_ms=settings.statement_timeout_ms
         )
         try:
-            runtime = await _assemble(settings, database)
+            runtime = await _assemble(settings, database, serving=serving)
             try:
                 if serving:
                     # Only the service refuses: a command must be able to put the right policy in force.
@@ -132,9 +132,9 @@ async def open_runtime(settings: Settings, *, serving: bool = False, existing: b
             await database.close()
 
 
-async def _assemble(settings: Settings, database: Database) -> Runtime:
+async def _assemble(settings: Settings, database: Database, *, serving: bool) -> Runtime:
     async with starting_alone(database.owner):
-        keyring = await open_installed_keyring(settings, database.url, database.owner)
+        keyring = await open_installed_keyring(settings, database.url, database.owner, serving=serving)
         installed = await installation()
         assert installed is not None, "an opened keyring is bound to a ledger"
         ledger = Ledger(database, keyring, installed.database_id)

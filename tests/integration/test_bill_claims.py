@@ -17,7 +17,7 @@ from running import RunningService
 from policies import Role
 from service.access.principal import Principal
 from service.ingest.formats.litellm.adapter import read_litellm
-from service.ingest.pipeline.writer import Writer
+from service.ingest.pipeline.writer import Writer, as_read
 from service.ingest.results import RowResult, Status
 from service.retention.rollups.totals import FORGET_ACCOUNT
 
@@ -50,7 +50,7 @@ async def ingest(database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
 
 
 async def report(writer: Writer, *polls: dict[str, Any], principal: Principal = ANYONE) -> list[RowResult]:
-    return await writer.submit(read_litellm(json.dumps(polls).encode()), principal, source="litellm")
+    return await writer.submit(read_litellm(json.dumps(polls).encode()), as_read, principal, source="litellm")
 
 
 async def stored(ingest: Ingest) -> list[tuple[str, str]]:

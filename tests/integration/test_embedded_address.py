@@ -250,7 +250,7 @@ async def serve_for_a_moment(data: Path) -> int:
 
 async def test_second_service_on_a_folder_is_refused(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two services never share a folder; the second is told who has it."""
-    monkeypatch.setattr("service.storage.embedded.supervisor.LOCK_PATIENCE_S", 0)
+    monkeypatch.setattr("service.storage.embedded.supervisor.LOCK_TIMEOUT_S", 0)
     async with database(data=data, database_url=None, serving=True):
         with pytest.raises(EmbeddedDatabaseBusyError, match=str(os.getpid())):
             await serve_for_a_moment(data)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from running import RunningService, command
 
+from service.keyring import create_kek_file
+
 ERRORS = "{ errors(first: 9) { nodes { message disclosure } } }"
 BILL = "{ calls(first: 9) { totalCount nodes { amount { amount } } } costs { totals { calls } } }"
 
@@ -107,6 +109,35 @@ def test_everything_but_sealed_fields_is_served(service: RunningService, lose: C
     assert service.command("keyring", "status").returncode == 1
     assert b"limit reached for second" not in service.everything_on_disk()
     assert lose in (take_kek, anothers) or not (service.data / "keyring" / "keyring.json").exists()
+
+
+def usable(service: RunningService) -> str:
+    lines = service.request("GET", "/metrics")[2].decode().splitlines()
+    return next(line.split()[1] for line in lines if line.startswith("calledger_keyring_usable"))
+
+
+def test_a_wrong_key_is_refused_at_the_start_and_loud_when_it_is_allowed(service: RunningService) -> None:
+    """A setting is mended before anything is lost; allowed, or exchanged under way, it is said wherever one looks."""
+    assert until(lambda: usable(service), "1.0") == "1.0"
+    service.stop()
+    create_kek_file(service.data / "another")
+    (service.data / "kek").rename(service.data / "right")
+    (service.data / "another").rename(service.data / "kek")
+    with pytest.raises(RuntimeError, match="CALLEDGER_START_WITHOUT_KEK=true starts without it"):
+        service.start()
+
+    service = RunningService(service.data, environment={"CALLEDGER_START_WITHOUT_KEK": "true"})
+    try:
+        assert readiness(service) == {"status": "degraded", "missing": ["the keyring"]}
+        assert until(lambda: usable(service), "0.0") == "0.0"
+        status, fsck = service.command("status").stdout, service.command("fsck")
+        assert "away: the key-encryption key does not open the keyring" in status
+        assert "being lost" in status
+        assert (fsck.returncode, "not looked at: the key-encryption key does not open" in fsck.stdout) == (1, True)
+        (service.data / "right").replace(service.data / "kek")
+        assert until(lambda: usable(service), "1.0") == "1.0"
+    finally:
+        service.stop()
 
 
 def test_a_keyring_that_comes_back_is_used_again(service: RunningService) -> None:

@@ -20,6 +20,7 @@ from vault_server import TOKEN, TransitKey, VaultServer
 import service.keyring.deferred
 from service.errors import OperatorError
 from service.keyring import (
+    KekWrongError,
     KeyDestroyedError,
     KeyringExposedError,
     KeyringForeignError,
@@ -107,6 +108,13 @@ class TestWithout:
 
         async with place.open(kek=f"file:{tmp_path / 'another'}") as runtime:
             assert "set CALLEDGER_KEK to it" in runtime.keyring.describe()
+            await refuses_keys(runtime)
+        another = load_settings(data=place.data, database_url=place.url, kek=f"file:{tmp_path / 'another'}")
+        with pytest.raises(KekWrongError, match="CALLEDGER_START_WITHOUT_KEK=true"):
+            async with open_runtime(another, serving=True):
+                pass
+        allowed = another.model_copy(update={"start_without_kek": True})
+        async with open_runtime(allowed, serving=True) as runtime:
             await refuses_keys(runtime)
 
     async def test_exposed(self, place: Place) -> None:

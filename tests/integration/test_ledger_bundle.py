@@ -15,9 +15,9 @@ from service.ledger import (
     LedgerRangeError,
     LedgerSignerError,
     SignedCheckpoint,
+    entry_range_of,
     evidence_lines,
     record_evidence,
-    span_of,
 )
 
 
@@ -77,8 +77,8 @@ async def test_after_a_rotation_bundles_are_the_successors(ledger: Ledger, tmp_p
 async def test_a_span_is_within_the_ledger(ledger: Ledger) -> None:
     """From nothing to all of it, and not beyond."""
     await fill(ledger, 3)
-    assert await span_of(ledger) == EntryRange(0)
-    assert await span_of(ledger, since_size=3) == EntryRange(3)
+    assert await entry_range_of(ledger) == EntryRange(0)
+    assert await entry_range_of(ledger, since_size=3) == EntryRange(3)
     for since in (-1, 4, 2**63):
         with pytest.raises(LedgerRangeError):
-            await span_of(ledger, since_size=since)
+            await entry_range_of(ledger, since_size=since)

@@ -47,7 +47,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 CALLS = """
 query ($filter: CallFilter) { calls(filter: $filter, first: 100) { totalCount nodes {
-  sourceId account apiKey model servedModel operation status streamed traceId attempt cacheHit team organization
+  sourceId account apiKey model servedModel operation status streamed traceId attempt cacheHit team teamId organization
   normalizedError units { name quantity } amount { amount source } amountUnknown amountParts { meter amount }
 } } }
 """
@@ -114,6 +114,8 @@ def test_what_belongs_to_a_call_is_there_and_found(posted: tuple[RunningService,
 
     proxied = stored["proxy"]
     assert (proxied["account"], proxied["organization"], proxied["team"]) == ("acme", "Acme Inc", "Search")
+    assert proxied["teamId"] == "team-1"
+    assert set(calls(service, teamId={"eq": "team-1"})) == {"proxy"}
     assert (proxied["apiKey"], proxied["model"], proxied["servedModel"]) == ("key-0cc410f6c1a1", "smart", "gpt-4o")
     assert stored["image"]["units"] == [{"name": "images", "quantity": "2"}]
     assert stored["cache hit"]["units"] == [{"name": "saved_usd", "quantity": "0.005"}]

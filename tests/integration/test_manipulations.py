@@ -23,10 +23,12 @@ from policies.evidence import LedgerKind
 from policies.policy.model import DataClass
 from service.access.keys import mac_digest, new_key
 from service.keyring import KeyringUnavailableError
-from service.ledger import Selection, accept_loss
+from service.ledger import Selection, accept_loss, read_record
+from service.retention.account_names import record_accounts
 from service.retention.audit.start_check import differences_at_start
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
+from service.retention.holds.hold_condition import open_condition
 from service.retention.holds.holds import lift_hold, release_lifted
 from service.retention.replay import replay_tombstones
 from service.storage.control.policies import store_policy
@@ -66,6 +68,9 @@ async def case(database_url: str, tmp_path: Path) -> AsyncIterator[Case]:
         wanted = {"account": "acme", "user": "u1", "reason": "asked", "actor": "cli"}
         await request_erasure(steward.retention, kind=ErasureKind.USER, **wanted)
         await steward.purge()
+        await steward.purge()  # and one that finds nothing due
+        await steward.retention.accounts.ensure(["globex"])
+        await record_accounts(steward.retention)
         await case.start()
         yield case
 
@@ -176,6 +181,51 @@ async def other_idle_plan(case: Case) -> None:
     await case.sql("UPDATE purge_run SET plan_digest = 'sha256:0' WHERE rows_dropped = 0")
 
 
+async def last_purge_later(case: Case) -> None:
+    await case.sql("UPDATE purge_run SET finished_at = now() + interval '25 hours' WHERE rows_dropped = 0")
+
+
+async def idle_planned_earlier(case: Case) -> None:
+    await case.sql("UPDATE purge_run SET planned_at = '2020-01-01' WHERE rows_dropped = 0")
+
+
+async def idle_by_another(case: Case) -> None:
+    await case.sql("UPDATE purge_run SET requested_by = 'mallory' WHERE rows_dropped = 0")
+
+
+async def delete_idle(case: Case) -> None:
+    await case.sql("DELETE FROM purge_run WHERE rows_dropped = 0")
+
+
+async def make_idle(case: Case) -> None:
+    await case.sql("INSERT INTO purge_run SELECT gen_random_uuid(), state, plan_digest, plan, now(), now(),"
+                   " requested_by, 0, 0, NULL, 0, NULL FROM purge_run WHERE rows_dropped = 0")  # fmt: skip
+
+
+async def rename_account(case: Case) -> None:
+    await case.sql("UPDATE account SET name = 'acme2' WHERE name = 'acme'")
+
+
+async def swap_accounts(case: Case) -> None:
+    await case.sql("UPDATE account SET name = 'x' WHERE name = 'acme'")
+    await case.sql("UPDATE account SET name = 'acme' WHERE name = 'globex'")
+    await case.sql("UPDATE account SET name = 'globex' WHERE name = 'x'")
+
+
+async def rename_with_salt(case: Case) -> None:
+    await case.sql("UPDATE account SET name = 'acme2', name_salt = NULL WHERE name = 'acme'")
+    await record_accounts(case.steward.retention)
+
+
+async def erase_by_hand(case: Case) -> None:
+    await case.sql("UPDATE account SET name = 'erased:x' WHERE name = 'acme'")
+
+
+async def delete_account(case: Case) -> None:
+    await case.sql("DELETE FROM account_tier WHERE account_id = (SELECT id FROM account WHERE name = 'globex')")
+    await case.sql("DELETE FROM account WHERE name = 'globex'")
+
+
 async def applied_by_another(case: Case) -> None:
     await case.sql(
         "UPDATE policy_version SET applied_by = 'k7m2xq9p' WHERE version = (SELECT max(version) FROM policy_version)"
@@ -220,6 +270,16 @@ async def other_tier(case: Case) -> None:
         (make_purge, "purge record", "has destroyed something, and is in no entry"),
         (empty_idle_plan, "purge record", "its plan cannot be read"),
         (other_idle_plan, "purge record", "its plan is not the one that its digest names"),
+        (last_purge_later, "purge record", "finished_at is"),
+        (idle_planned_earlier, "purge record", "planned_at is"),
+        (idle_by_another, "purge record", "requested_by is `system` in the ledger and `mallory` here"),
+        (delete_idle, "purge record", "of the ledger and not here"),
+        (make_idle, "purge record", "has ended, and is in no entry of the ledger"),
+        (rename_account, "accounts", "has another name than in entry"),
+        (swap_accounts, "accounts", "has another name than in entry"),
+        (rename_with_salt, "accounts", "has another name than in entry"),
+        (erase_by_hand, "accounts", "is erased here, and in no entry of the ledger"),
+        (delete_account, "accounts", "of the ledger and not here"),
         (applied_by_another, "policies", "applied_by is `cli` in the ledger and `k7m2xq9p` here"),
         (approved_by_another, "policies", "approved_by is `admin` in the ledger and `none` here"),
         (delete_policy, "policies", "of the ledger and not here"),
@@ -533,6 +593,54 @@ async def test_a_hold_keeps_what_it_names_whatever_the_table_says(
         "SELECT lifted_at IS NULL AND expires_at IS NULL FROM hold WHERE id::text = $1", case.hold
     )
     assert "HOLD_RESTORED" in await steward.kinds()
-    entries = len(await steward.kinds())
+    restored = (await steward.kinds()).count("HOLD_RESTORED")
     await steward.purge()
-    assert len(await steward.kinds()) == entries
+    assert (await steward.kinds()).count("HOLD_RESTORED") == restored
+    row = (await steward.ingest.fetch("SELECT name, owner, reason, model FROM hold WHERE id::text = $1", case.hold))[0]
+    assert tuple(row) == ("case 17", "counsel", "suit", "m")
+    assert not {"hold record", "holds"} & (await case.fsck()).keys()
+
+
+async def test_a_deleted_hold_comes_back_exactly_and_keeps_no_more(case: Case) -> None:
+    """Model, API key and calls are under seal in its entry: what it did not name dies on time, and so does the seal."""
+    steward = case.steward
+    older = (OLD - timedelta(days=30)).isoformat()
+    await steward.report(
+        call("named", started_at=older, account="acme", model="mx", api_key="k1"),
+        call("not named", started_at=older, account="acme", model="mx", api_key="k2"),
+    )
+    ids = await steward.column("SELECT account_id, started_at, id FROM call WHERE source_id = 'named'")
+    assert ids
+    hold = await steward.hold(model="mx", api_key="k1")
+    await case.sql("DELETE FROM hold WHERE id = $1", hold.id)
+    await steward.purge()
+    assert await steward.column("SELECT source_id FROM call_held WHERE hold_id = $1", hold.id) == ["named"]
+    assert not {"hold record", "holds"} & (await case.fsck()).keys()
+
+    record = (await read_record(steward.ledger)).holds[str(hold.id)]
+    assert "mx" not in str(record.facts) and "k1" not in str(record.facts)
+    await lift_hold(steward.retention, hold.id, reason="over", actor="cli")
+    assert await open_condition(steward.retention.keyring, hold.id, record.facts) is None
+
+
+async def test_when_the_last_purge_ended_is_the_ledgers_word(case: Case) -> None:
+    """The statement does not rest on a row that anybody could write; an entry a day says that nothing was due."""
+    title = "PCI DSS v4 requirement 3.2.1, verified at least every three months"
+    await case.sql("UPDATE purge_run SET finished_at = now() - interval '200 days'")
+    assert title not in await case.attested()
+
+    kinds = await case.steward.kinds()
+    for _ in range(3):
+        await case.steward.purge()
+    assert (await case.steward.kinds()).count("NOTHING_DUE") <= kinds.count("NOTHING_DUE") + 1
+
+
+async def test_an_account_is_named_once_and_an_erased_one_by_nobody(case: Case) -> None:
+    """The round after adds nothing; of an erased account neither name nor salt is left, and nothing is amiss."""
+    assert await record_accounts(case.steward.retention) == 0
+    wanted = {"account": "globex", "user": None, "reason": "ended", "actor": "cli"}
+    await request_erasure(case.steward.retention, kind=ErasureKind.ACCOUNT, **wanted)
+    assert await case.steward.value("SELECT count(*) FROM account WHERE name_salt IS NULL AND name ~ 'erased'") == 1
+    assert await case.fsck() == {}
+    await case.sql("UPDATE account SET name = 'globex' WHERE name ~ 'erased'")
+    assert "was erased, and has a name here" in (await case.fsck())["accounts"]

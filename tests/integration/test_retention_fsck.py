@@ -28,7 +28,7 @@ NOW = datetime.now(UTC)
 POLICY = load_preset("default")
 CHECKS = [
     *("clocks", "deadlines", "partitions", "purges", "rows", "keys", "holds", "erasures", "record"),
-    *("api keys", "hold record", "erasure record", "purge record", "policies", "tiers"),
+    *("api keys", "hold record", "erasure record", "purge record", "policies", "tiers", "accounts"),
     *("row security", "catalogue", "history", "columns", "notes", "mirror", "keyring", "sealed", "errors", "usage"),
 ]
 DATABASE_ID = UUID("b7a9c2de-0000-4000-8000-000000000002")

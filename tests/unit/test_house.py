@@ -222,14 +222,7 @@ def test_the_check_of_connections_bites(source: str) -> None:
     assert list(powers(ast.parse(source))) != []
 
 
-DOCUMENTED = modules(
-    "policies", "service/access", "service/api", "service/export", "service/ingest", "service/keyring",
-    "service/query/authorization", "service/query/filters", "service/query/model", "service/query/records",
-    "service/query/scan", "service/query/usage", "service/retention", "service/storage",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("path", DOCUMENTED, ids=names(DOCUMENTED))
+@pytest.mark.parametrize("path", CODE, ids=names(CODE))
 def test_what_is_public_says_what_it_does(path: Path) -> None:
     """Each public class, function, method and property has a docstring."""
     undocumented = [
@@ -275,6 +268,37 @@ def test_every_room_is_on_the_map() -> None:
     }
 
     assert folders - mapped == set()
+
+
+def test_every_folder_of_code_is_on_the_map() -> None:
+    """Each folder of service/ and policies/ that holds Python has its line in CONTRIBUTING.md."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    mapped = set(re.findall(r"^\| `([a-z_/]+)/` \|", text, re.MULTILINE))
+
+    assert {str(path.parent.relative_to(ROOT)) for path in CODE} - mapped == set()
+
+
+def test_the_map_names_files_that_are_there() -> None:
+    """Each folder of the map of CONTRIBUTING.md is there, and so is each file that its line names."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    lines = re.findall(r"^\| `([a-z_/]+)/` \| (.*) \|$", text, re.MULTILINE)
+    files = [f"{folder}/{name}" for folder, said in lines for name in re.findall(r"`(\w+\.py)`", said)]
+
+    assert len(lines) > 60
+    assert [path for path in [*files, *(folder for folder, _ in lines)] if not (ROOT / path).exists()] == []
+
+
+PAGES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_paths_in_the_pages_are_there(page: Path) -> None:
+    """What CONTRIBUTING.md and docs/ name by its path from the root exists."""
+    paths = re.findall(
+        r"`((?:service|policies|tests|benchmarks|migrations|docs|typings)/[\w./-]*)`", page.read_text("utf-8")
+    )
+
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 def test_files_of_tests_have_names_of_their_own() -> None:

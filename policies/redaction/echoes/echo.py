@@ -51,7 +51,7 @@ _FEW_CANDIDATES: Final = 64
 _FEW_STRINGS: Final = 64
 _CHECKED_WINDOWS: Final = 64
 _IDENTIFIER_CHARS_MIN: Final = 3  # the parameter `n` is a letter of any prompt, and would part its run
-_GROWTH_MAX: Final = 4  # bytes a character: what UTF-8 takes at most
+_GROWTH_MAX: Final = 4  # bytes per character: what UTF-8 takes at most
 _MARK: Final = b"[redacted:content-echo]"
 _NO_PERSONS: Final = Persons(())
 
@@ -75,6 +75,11 @@ class ContentIndex:
         self._shorts: Collection[bytes] | None = None
         self._words: str | None = None
         self.persons = persons
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no content to be echoed."""
+        return not self._strings
 
     def spans(self, text: str) -> Spans:
         """Byte spans (UTF-8) of `text` that echo the content; in order, joined."""

@@ -42,12 +42,13 @@ _GLUE: Final = frozenset(" \t\r\n\u3000+")
 class Persons:
     """The values of one report that its policy classes personal."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_firsts", "_values")
 
     def __init__(self, values: Iterable[str | None]) -> None:
-        found = dict.fromkeys(" ".join(fold(value).split()) for value in values if value)
+        found = dict.fromkeys([" ".join(fold(value).split()) for value in values if value])
         found.pop("", None)
-        self._values = tuple(list(found)[:VALUES_MAX])
+        self._values = tuple(found)[:VALUES_MAX]
+        self._firsts = [value.partition(" ")[0] for value in self._values]
 
     def __bool__(self) -> bool:
         return bool(self._values)
@@ -75,21 +76,30 @@ class Persons:
         return _masked(text, self.label_spans(text))
 
     def _spans(self, text: str, finder: "_Finder") -> list[tuple[int, int]]:
+        if not self._values or not text or (is_plain(text) and not self._present(text.lower())):
+            return []
         found: list[tuple[int, int]] = []
-        if self._values and text:
-            for reading in opened_readings(text):
-                found += [reading.origin(*span) for span in self._named(reading.text, finder)]
+        for reading in opened_readings(text):
+            found += [reading.origin(*span) for span in self._named(reading.text, finder)]
         return _joined(sorted(found))
 
+    def _present(self, shown: str) -> list[str]:
+        """The values whose first word is in a folded text."""
+        return [value for value, first in zip(self._values, self._firsts, strict=True) if first in shown]
+
     def _named(self, text: str, finder: "_Finder") -> Iterator[tuple[int, int]]:
-        shown = fold(text)
-        present = [value for value in self._values if value.partition(" ")[0] in shown]
+        present = self._present(fold(text))
         if not present:
             return
         folded = _Folded(text)
         for value in present:
             for span in finder(folded, value):
                 yield folded.origin(*span)
+
+
+def is_plain(text: str) -> bool:
+    """Whether to fold the text is to write it in lower case, and no escape is left to be opened in it."""
+    return text.isascii() and text.isprintable() and not ("[" in text or "\\" in text or "%" in text or "&" in text)
 
 
 def fold(text: str) -> str:

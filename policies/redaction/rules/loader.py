@@ -37,7 +37,7 @@ class Rule:
     """One kind of thing that is taken out.
 
     `pattern` is in RE2's syntax, over UTF-8; `group` is the group whose span is hidden.
-    `entropy` is a floor in bits a byte, `check` names a confirmation in `checks`, `finder` a walk in `finders`.
+    `entropy` is a floor in bits per byte, `check` names a confirmation in `checks`, `finder` a walk in `finders`.
     A `national` rule is used only when the policy names it.
     A `guess` has no context to go by, so it yields to any other rule that covers the same span.
     A `family` is for a pattern that no literal gives away, a `hint` is a pattern with fewer states that is in every

@@ -88,13 +88,13 @@ def bits_per_char(token: bytes) -> float:
 
 
 def entropy(token: bytes) -> float:
-    """Shannon entropy of the bytes of `token`, in bits a byte."""
+    """Shannon entropy of the bytes of `token`, in bits per byte."""
     total = len(token)
     return math.log2(total) - sum([_weight(number) for number in Counter(token).values()]) / total if total else 0.0
 
 
 def has_entropy(token: bytes, floor: float) -> bool:
-    """Whether the entropy of `token` is `floor` bits a byte or more; mostly the number of different bytes tells."""
+    """Whether the entropy of `token` is `floor` bits per byte or more; mostly the number of different bytes tells."""
     return len(set(token)) >= _telling(len(token), floor) or entropy(token) >= floor
 
 

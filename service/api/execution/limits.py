@@ -220,7 +220,7 @@ class SharedBucket(Bucket):
 
 
 class Buckets:
-    """One bucket a key. A key that has not asked for long has a full bucket, so the oldest can be forgotten.
+    """One bucket per API key. A key that has not asked for long has a full bucket, so the oldest can be forgotten.
 
     `shared`: where several processes answer, a key has one budget for all of them.
     """

@@ -16,7 +16,7 @@ app = verb()
 @app.command()
 def erase(
     account: Annotated[str, typer.Option(metavar="NAME", help="The account.")],
-    reason: Annotated[str, typer.Option(help="Why; kept beside the ledger, not in it.")],
+    reason: Annotated[str, typer.Option(help="Why; kept as an erasable note of the ledger.")],
     user: Annotated[str | None, typer.Option(metavar="ID", help="The person's id, as the gateway reports it.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of the account, its name and its key too.")] = False,
     data: Data = None,

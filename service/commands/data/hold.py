@@ -30,7 +30,7 @@ def place(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is called, such as the case.")],
     account: Annotated[str, typer.Option(metavar="NAME", help="Calls of this account.")],
     owner: Annotated[str, typer.Option(help="Who answers for it.")],
-    reason: Annotated[str, typer.Option(help="Why; kept beside the ledger, not in it.")],
+    reason: Annotated[str, typer.Option(help="Why; kept as an erasable note of the ledger.")],
     since: Annotated[datetime | None, _moment("Calls that started at this moment or later.", "--since")] = None,
     until: Annotated[datetime | None, _moment("Calls that started before this moment.", "--until")] = None,
     model: Annotated[str | None, typer.Option(help="Calls of this model.")] = None,
@@ -69,7 +69,7 @@ def place(
 @app.command("lift")
 def lift(
     hold_id: Annotated[str, typer.Argument(metavar="ID", help="The id in `calledger hold list`.")],
-    reason: Annotated[str, typer.Option(help="Why; kept beside the ledger, not in it.")],
+    reason: Annotated[str, typer.Option(help="Why; kept as an erasable note of the ledger.")],
     data: Data = None,
 ) -> None:
     """Lift a hold: its key is destroyed at once, and with it what was sealed; its copies are deleted in batches.
@@ -92,7 +92,7 @@ def export(
     hold_id: Annotated[str, typer.Argument(metavar="ID", help="The id in `calledger hold list`.")],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; made anew, readable by you only.")],
     reveal: Annotated[bool, typer.Option("--reveal", help="With what is sealed of errors; needs --reason.")] = False,
-    reason: Annotated[str | None, typer.Option(help="Why; kept beside the ledger, not in it.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why; kept as an erasable note of the ledger.")] = None,
     data: Data = None,
 ) -> None:
     """Write the copies that a hold keeps, for the owner of its case: one JSON object per line, calls and then errors.

@@ -19,7 +19,7 @@ app = verb()
 
 @app.command()
 def attest(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The JSON to write; a page for people goes beside it.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The JSON to write, with a page for people next to it.")],
     days: Annotated[int, typer.Option(min=1, max=3660, help="Period that the statement looks back on.")] = PERIOD_DAYS,
     data: Data = None,
 ) -> None:

@@ -96,7 +96,7 @@ def rotate_signer(data: Data = None) -> None:
     """Make a new signing key, and have the old one hand the ledger over to it.
 
     From then on the new key signs, in services that run meanwhile too, and the old one is gone from the keyring.
-    Whoever keeps the old verifier key can follow it to the new one in bundles that reach back to the entry that is
+    An auditor with the old verifier key can follow it to the new one in bundles that reach back to the entry that is
     printed; give auditors the new one all the same, by a way that nobody can tamper with.
 
     Killed at any moment, either the old key signs or the new one does; run it again to go on.
@@ -144,7 +144,7 @@ def accept_lost_history(
 def checkpoint(data: Data = None) -> None:
     """Sign what the ledger holds now, and print the checkpoint.
 
-    Whoever keeps it can later prove that nothing before it was changed: `calledger verify FILE --since CHECKPOINT`.
+    It can later prove that nothing before it was changed: `calledger verify FILE --since CHECKPOINT`.
 
     \b
     Example: calledger ledger checkpoint > checkpoint-2026-11.txt

@@ -70,6 +70,7 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         ("data", str(runtime.settings.data)),
         ("database", f"PostgreSQL {version}, {whose}, {size}"),
         ("keyring", runtime.keyring.describe()),
+        *_unsealed(runtime),
         ("policy", f"{applied.policy.name}, version {applied.version}, {applied.digest}"),
         ("applied", f"{applied.applied_at:%Y-%m-%d %H:%M:%SZ} by {applied.applied_by}"),
         ("prices", _prices(runtime)),
@@ -89,6 +90,13 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         ("protections", "all there")
     ]
     return facts
+
+
+def _unsealed(runtime: Runtime) -> list[tuple[str, str]]:
+    """What it costs that the keyring cannot be used."""
+    if runtime.keyring.unavailable_reason is None:
+        return []
+    return [("being lost", "details and pseudonyms of the failed calls that are reported until the keyring is back")]
 
 
 async def _lost(context: RetentionContext) -> list[tuple[str, str]]:

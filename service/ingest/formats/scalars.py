@@ -32,9 +32,12 @@ def moment_of_text(text: str) -> datetime:
     if not _MILLISECONDS.fullmatch(text):
         return _since_1970(rfc3339.parse(text).floored(3))
     try:
-        return _since_1970(datetime.fromisoformat(text))
+        moment = datetime.fromisoformat(text)
     except ValueError:
         raise MomentError from None
+    if moment < _EPOCH:  # as `_since_1970`, without a call for every row
+        raise MomentError
+    return moment
 
 
 def moment_of_loose_text(text: str) -> datetime:

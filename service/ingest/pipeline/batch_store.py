@@ -110,7 +110,7 @@ class BatchStore:
                 call.outcome = call.outcome or error
 
     async def now(self) -> datetime:
-        """The moment by the database's clock, asked once a minute, and whether parameters come into its log."""
+        """The moment by the database's clock, measured once per minute, and whether parameters come into its log."""
         local = datetime.now(UTC)
         if self._state_read_at is None or abs(local - self._state_read_at) > _STATE_AGE_MAX:
             with suppress(*DATABASE_FAULTS):
@@ -310,6 +310,8 @@ def results_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared |
         dropped, warnings = (row.dropped, row.warnings) if isinstance(row, Report) else ({}, ())
         if isinstance(outcome, Rejection):
             yield RowResult(Status.REJECTED, None, outcome.reason, dropped, warnings, outcome.code)
+        elif outcome.outcome is Status.ACCEPTED:
+            yield RowResult(Status.ACCEPTED, next(ids), None, dropped, warnings + outcome.warnings)
         else:
             status = outcome.outcome if isinstance(outcome.outcome, Status) else Status.REJECTED
             code = Refusal.CONFLICT if status is Status.CONFLICT else None

@@ -14,9 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib import import_module
-from typing import BinaryIO, Final, TypeGuard, cast
-
-import msgspec
+from typing import BinaryIO, Final, cast
 
 from policies import Report
 from service.ingest.formats.content import count_dropped
@@ -106,11 +104,6 @@ class LongRows:
             await process.stdin.drain()
         (length,) = _LENGTH.unpack(await process.stdout.readexactly(_LENGTH.size))
         return pickle.loads(await process.stdout.readexactly(length))  # noqa: S301 - of our own process
-
-
-def is_long(row: object) -> TypeGuard[Row]:
-    """Whether a row is one for the process."""
-    return isinstance(row, bytes | msgspec.Raw) and len(row) > LONG_BYTES
 
 
 def within_bounds(result: Report | Rejection) -> Report | Rejection:

@@ -13,10 +13,10 @@ from service.ledger.store import Ledger
 _CHUNK: Final = 5000
 
 
-async def read_record(ledger: Ledger) -> Record:
-    """The state of everything according to the entries. LedgerDamagedError when an entry cannot be read."""
+async def read_record(ledger: Ledger, *, kinds: Sequence[LedgerKind] = RECORDED) -> Record:
+    """The state of everything according to the entries (of these kinds). LedgerDamagedError when one cannot be read."""
     record = Record()
-    await _follow(ledger, record, RECORDED, 0)
+    await _follow(ledger, record, kinds, 0)
     return record
 
 

@@ -12,7 +12,7 @@ from typing import Final
 BESIDE: Final = frozenset({"own_id", "own_moment", "names", "details", "net"})
 """What an expression may name beside the columns of its row; `row_renderer.py` works it out for all rows at once.
 
-`own_id`: the outward id of a call. `own_moment`: the row's time as text. `names`: accounts by number. `details`: what
+`own_id`: the outward id of a call. `own_moment`: the row's time as text. `names`: account names by id. `details`: what
 the role may see of the sealed part of an error. `net`: what the corrections of a call add up to.
 """
 _IDENTIFIER: Final = re.compile(r"[a-z_]\w*")

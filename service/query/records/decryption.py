@@ -58,7 +58,7 @@ class Discloser:
         self._keys: dict[tuple[int, str, int], DataKey | Details] = {}
 
     async def open_all(self, rows: Sequence[Row]) -> list[Details]:
-        """One answer a row. Rows carry account_id, tier, occurred_at, id and sealed."""
+        """The details of each row, in order. Rows carry account_id, tier, occurred_at, id and sealed."""
         return [await self.open(row) for row in rows]
 
     async def open(self, row: Row) -> Details:

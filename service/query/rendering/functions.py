@@ -29,6 +29,7 @@ class UnsupportedValueError(Exception):
 
 
 def unsupported() -> NoReturn:
+    """Raise UnsupportedValueError, within an expression."""
     raise UnsupportedValueError
 
 
@@ -40,14 +41,17 @@ def text(value: object) -> str | None:
 
 
 def some_text(value: object) -> str:
+    """The text itself. Raises UnsupportedValueError for null and for other types."""
     return value if isinstance(value, str) else unsupported()
 
 
 def int32(value: Any) -> int:  # noqa: ANN401 - whatever the database holds
+    """The integer itself. Raises UnsupportedValueError outside of 32 bits."""
     return value if INT_MIN <= value <= INT_MAX else unsupported()
 
 
 def real(value: float | None) -> float | None:
+    """The number itself, or null. Raises UnsupportedValueError for infinities and NaN."""
     return value if value is None or isfinite(value) else unsupported()
 
 
@@ -79,6 +83,7 @@ def moment(value: datetime | None) -> str | None:
 
 
 def as_it_is(value: Any) -> Any:  # noqa: ANN401 - whatever the database holds
+    """The value, unchanged."""
     return value
 
 
@@ -88,6 +93,7 @@ def source_name(value: object) -> object:
 
 
 def source(value: object) -> str:
+    """The name of a source by its number. Raises UnsupportedValueError when there is none."""
     return some_text(source_name(value))
 
 
@@ -95,6 +101,7 @@ def user_of(policy: Policy) -> Callable[[int | None, Any], str | None]:
     """The pseudonym of a row's token, under the policy's period."""
 
     def user(token: int | None, started_at: Any) -> str | None:  # noqa: ANN401 - the row's moment
+        """The outward pseudonym of `token` in the period of `started_at`; null without a token."""
         return None if token is None else pseudonym.outward(token, period_label(policy, started_at))
 
     return user

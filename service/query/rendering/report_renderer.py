@@ -52,7 +52,7 @@ Loop = Callable[..., list[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the loops look up beside the columns: accounts by number, tag keys, and the moments of buckets by number."""
+    """What the loops look up beside the columns: account names by id, tag keys, and the moments of buckets by index."""
 
     names: Mapping[int, str]
     tags: Sequence[str]
@@ -130,6 +130,9 @@ class _Source:
         return "{" + ", ".join(parts) + "}"
 
     def figure(self, entry: SelectedField) -> str:
+        """The Python expression of one field of a figure. Raises UnsupportedForRoleError for a required field that is
+        hidden.
+        """
         name = entry.field
         if name == "key" and entry.nested is not None:
             return self.object(entry.nested, self._key)

@@ -67,6 +67,7 @@ class Form:
         return "{" + ", ".join(f"{key!r}: {value}" for key, value in entries) + "}"
 
     def value(self, field: Field, *, own_time: bool) -> str:
+        """The Python expression of the field's value. `own_time`: the field is the row's own time."""
         if self.classes or field.bare_type != "DateTime":
             return field.value
         return _OWN_MOMENT if own_time else f"moment({field.value})"

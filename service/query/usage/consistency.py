@@ -30,7 +30,7 @@ _EQUAL: Final = " AND ".join(f"sum(side * {name}) = 0" for name in _SUMS)
 # Two histograms with equal counts, first and second moments are taken as equal.
 _MOMENTS: Final = "sum(entries * (1 + bin::bigint * 1000 + bin::bigint * bin * 1000000))"
 
-# One row a key whose sums differ, of one UTC day and one tier. Every side is read in one statement, so that neither a
+# One row per key whose sums differ, of one UTC day and one tier. Every side is read in one statement, so that neither a
 # fold nor a writer can come between them.
 _DIFFERENCES: Final = """
     WITH sides AS (
@@ -74,6 +74,7 @@ _DIFFERENCES: Final = """
     FROM wrong JOIN sides USING ({key})
     GROUP BY account_id ORDER BY account_id
 """
+"""Days and keys of which rollups and deltas are not the sums of the calls."""
 _STATEMENTS: Final = {
     store: _DIFFERENCES.format(key=_KEY, plain=_PLAIN, moments=_MOMENTS, equal=_EQUAL, store=store.value)
     for store in (Store.USAGE_QUARTER, Store.USAGE_DAY)

@@ -108,7 +108,7 @@ class Windows:
         return not any(start < segment.end and segment.start < end for start, end in self._gaps(segment.store))
 
     def tiers(self, segment: UsageSegment) -> Iterator[tuple[int, datetime]]:
-        """The tiers that rows of this piece can have, each with the first moment that is served of it."""
+        """The tiers that rows of this segment can have, each with the first moment that is served of it."""
         for tier in sorted({period.tier for period in self._tier_periods if _overlap(period, segment)}):
             start = max(segment.start, self.visible_from(tier, segment.store))
             if start < segment.end:
@@ -277,7 +277,7 @@ def _merged(segments: Iterable[UsageSegment]) -> Iterator[UsageSegment]:
 
 
 def _coarser(segments: Sequence[UsageSegment]) -> Iterator[UsageSegment]:
-    """Quarter hours for the days that lie between quarter hours: more rows, and one piece."""
+    """Quarter hours for the days that lie between quarter hours: more rows, and one segment."""
     positions = [position for position, segment in enumerate(segments) if segment.store is Store.USAGE_QUARTER]
     for position, segment in enumerate(segments):
         between = segment.store is Store.USAGE_DAY and positions and positions[0] < position < positions[-1]

@@ -58,7 +58,7 @@ OVER_ALL_ACCOUNTS: Final = frozenset({OVERALL.day, OVERALL.quarter, OVERALL.seve
 def ranges(
     tables: Tables, segment: UsageSegment, start: datetime, edges: Edges, params: Params
 ) -> Iterator[tuple[str, str]]:
-    """(table, condition on `bucket_at`) for the part of a rollup's piece from `start` on, cut at `edges`."""
+    """(table, condition on `bucket_at`) for the part of a rollup's segment from `start` on, cut at `edges`."""
     if segment.store is Store.USAGE_DAY:
         yield tables.day, _between(start, segment.end, params)
         return

@@ -204,7 +204,7 @@ class UsageUnion:
                     yield table, self._condition(table, tier, times)
 
     def _deltas(self) -> Iterator[tuple[str, str]]:
-        """One branch a tier: the table has no index, and is read once whatever the ranges."""
+        """There is one branch per tier: the table has no index, and is read once whatever the ranges."""
         ranges: dict[int, list[str]] = {}
         for segment in self._reading.plan.segments:
             if segment.store is not Store.CALL:

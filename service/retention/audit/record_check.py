@@ -5,37 +5,48 @@ Each function yields the differences in words: which row, what the ledger says, 
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 import asyncpg
 
 from policies.evidence import moment
-from policies.evidence.record import Record, RecordedErasure
+from policies.evidence.record import Record, RecordedErasure, RecordedIdlePurges
 from service.access.keys import mac_digest
 from service.ledger import Ledger, read_record
+from service.retention.account_names import name_digest
 from service.retention.context import RetentionContext
 from service.retention.errors import PurgeFailedError
 from service.retention.holds.hold_record import hold_differences
 from service.retention.purge_runs import ENDED, PurgeState, decode
+from service.storage.control.accounts import ERASED
 
 Result = tuple[list[str], str]
 _Name = TypeVar("_Name", str, int)
 _Known = TypeVar("_Known")
 
 _KEYS: Final = "SELECT prefix, role, accounts, mac, expires_at, revoked_at FROM api_key ORDER BY created_at, prefix"
+"""All API keys, to be held against the ledger."""
 _HOLDS: Final = """
     SELECT hold.*, note.text AS note FROM hold LEFT JOIN ledger_note AS note ON note.index = hold.ledger_index
     ORDER BY placed_at, id
 """
+"""All holds with their notes, to be held against the ledger."""
 _ERASURES: Final = "SELECT id, kind, account_id, requested_by, finished_at, rows FROM erasure ORDER BY requested_at, id"
+"""All erasures, to be held against the ledger."""
 _PURGES: Final = "SELECT * FROM purge_run ORDER BY planned_at, id"
+"""All purges, to be held against the ledger."""
 _POLICIES: Final = """
     SELECT version, digest, applied_by, approved_by, applied_at FROM policy_version ORDER BY version
 """
+"""All versions of the policy, to be held against the ledger."""
 _TIERS: Final = """
     SELECT account_id, tier, from_at FROM account_tier ORDER BY account_id, from_at
 """
+"""The tiers of all accounts, to be held against the ledger."""
+_ACCOUNTS: Final = "SELECT id, name, name_salt FROM account ORDER BY id"
+"""The names of all accounts, to be held against the ledger's digests."""
+_IDLE_LATER_MAX: Final = timedelta(days=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -126,7 +137,8 @@ def _purges(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
     for row in rows:
         name, known = f"purge `{row['id']}`", record.purges.get(str(row["id"]))
         if known is None:
-            yield from _unledgered_purge(name, row)
+            idle = record.idle_purges.get(str(row["id"]))
+            yield from _unledgered_purge(name, row, record.idle_since) if idle is None else _idle_purge(name, row, idle)
             continue
         result = known.result or {}
         ended = row["state"] in ENDED
@@ -145,14 +157,51 @@ def _purges(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
                 pairs["finished_at"] = (result["finished_at"], row["finished_at"] and moment(row["finished_at"]))
         yield from _differing_columns(name, pairs)
         yield from _plan_differences(name, row)
-    yield from _missing_rows("purge", record.purges, {str(row["id"]) for row in rows}, lambda known: known.index)
+    there = {str(row["id"]) for row in rows}
+    yield from _missing_rows("purge", record.purges, there, lambda known: known.index)
+    yield from _missing_rows("purge", record.idle_purges, there, lambda known: known.index)
 
 
-def _unledgered_purge(name: str, row: asyncpg.Record) -> Iterable[str]:
-    """A purge that finds nothing due has no entry, nor has one that has not stated its intent yet."""
+def _unledgered_purge(name: str, row: asyncpg.Record, idle_since: str | None) -> Iterable[str]:
+    """One that has not said yet what it will do has no entry, nor has one from before idle purges had them."""
     if row["keys_destroyed"] or row["rows_dropped"] or row["rows_held_back"]:
         yield f"{name} has destroyed something, and is in no entry of the ledger"
+    elif row["state"] == PurgeState.DONE and idle_since is not None and moment(row["planned_at"]) > idle_since:
+        yield f"{name} has ended, and is in no entry of the ledger"
     yield from _plan_differences(name, row)
+
+
+def _idle_purge(name: str, row: asyncpg.Record, known: RecordedIdlePurges) -> Iterable[str]:
+    """Purges in a row that found nothing due; the newest of them may be a day younger than their entry."""
+    pairs = {
+        "state": (PurgeState.DONE.value, row["state"]),
+        "plan_digest": (known.plan, row["plan_digest"]),
+        "requested_by": (known.actor, row["requested_by"]),
+        "planned_at": (known.planned_at, moment(row["planned_at"])),
+        "rows_dropped": (0, row["rows_dropped"]),
+        "keys_destroyed": (0, row["keys_destroyed"]),
+        "rows_held_back": (0, row["rows_held_back"]),
+    }
+    yield from _differing_columns(name, pairs)
+    ended = row["finished_at"]
+    until = datetime.fromisoformat(known.finished_at)
+    if ended is None or not until <= ended <= until + _IDLE_LATER_MAX:
+        yield f"{name}: finished_at is `{known.finished_at}` in the ledger and `{ended and moment(ended)}` here"
+    yield from _plan_differences(name, row)
+
+
+def _accounts(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
+    asked = {one.account: one.rows is not None for one in record.erasures.values() if one.kind == "ACCOUNT"}
+    for row in rows:
+        known, name = record.accounts.get(row["id"]), f"account {row['id']}"
+        if row["name"].startswith(ERASED):
+            if row["id"] not in asked:
+                yield f"{name} is erased here, and in no entry of the ledger"
+        elif asked.get(row["id"]):
+            yield f"{name} was erased, and has a name here"
+        elif known is not None and (row["name_salt"] is None or name_digest(row) != known.name):
+            yield f"{name} has another name than in entry {known.index} of the ledger: new calls go elsewhere"
+    yield from _missing_rows("account", record.accounts, {row["id"] for row in rows}, lambda known: known.index)
 
 
 def _plan_differences(name: str, row: asyncpg.Record) -> Iterable[str]:
@@ -238,5 +287,6 @@ COMPARED: Final = {
     "purge record": (_PURGES, _purges),
     "policies": (_POLICIES, _policies),
     "tiers": (_TIERS, _tiers),
+    "accounts": (_ACCOUNTS, _accounts),
 }
 """The tables that are compared, by the name of the check: the statement for the rows, and the comparison."""

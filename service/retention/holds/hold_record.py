@@ -1,8 +1,9 @@
 """Holds compared with the ledger: what a row may differ in, and how a row that somebody deleted is restored.
 
-An entry has only a digest of the model and the API key that a hold names, and of single calls a count and a digest. A
-hold that was deleted is restored with what is known: with an account and its times, and without the rest it names more
-than before. That keeps too much until somebody lifts it, and never too little.
+An entry has of the model, the API key and the calls that a hold names a digest, and the names themselves under seal
+with the hold's own key. So a hold that was deleted is put back as it was. Where that does not open (an entry from
+before, or the keyring is away), it comes back without them and names more than it did: it keeps too much until somebody
+lifts it, and never too little.
 """
 
 import json
@@ -18,6 +19,7 @@ from service.ledger import Ledger, read_record
 from service.logs import get_logger
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
+from service.retention.holds.hold_condition import HoldCondition, open_condition
 from service.retention.purge_runs import SYSTEM
 from service.storage.connection import Connection
 
@@ -26,19 +28,21 @@ log = get_logger()
 _ROWS: Final = "SELECT * FROM hold WHERE id = ANY ($1) FOR UPDATE"
 _RESTORE: Final = """
     INSERT INTO hold (
-        id, name, owner, reason, account_id, from_at, to_at, model, api_key, call_ids, classes, placed_at, placed_by,
-        expires_at, rows, ledger_index
-    ) VALUES ($1, $2, $3, NULL, $4, $5, $6, $7, $8, $9, $10, $14, $11, $12, (
-        SELECT count(*) FROM call_held WHERE account_id = $4 AND hold_id = $1
+        id, account_id, from_at, to_at, model, api_key, call_ids, classes, placed_by, expires_at, ledger_index,
+        placed_at, name, owner, reason, rows
+    ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, (
+        SELECT count(*) FROM call_held WHERE account_id = $2 AND hold_id = $1
     ) + (
-        SELECT count(*) FROM call_error_held WHERE account_id = $4 AND hold_id = $1
-    ), $13)
+        SELECT count(*) FROM call_error_held WHERE account_id = $2 AND hold_id = $1
+    ))
     ON CONFLICT (id) DO UPDATE SET
         account_id = excluded.account_id, from_at = excluded.from_at, to_at = excluded.to_at, model = excluded.model,
         api_key = excluded.api_key, call_ids = excluded.call_ids, classes = excluded.classes,
         placed_at = excluded.placed_at, placed_by = excluded.placed_by, expires_at = excluded.expires_at,
-        lifted_at = NULL, lifted_by = NULL, released_at = NULL, ledger_index = excluded.ledger_index
+        lifted_at = NULL, lifted_by = NULL, released_at = NULL, ledger_index = excluded.ledger_index,
+        name = excluded.name, owner = excluded.owner, reason = excluded.reason
 """
+_NOTE: Final = "SELECT text FROM ledger_note WHERE index = $1"
 _WAIT_MAX: Final = timedelta(days=1)
 _UNKNOWN: Final = "put back from the ledger"
 
@@ -97,7 +101,9 @@ async def restore_holds(context: RetentionContext, connection: Connection) -> li
         row = rows.get(id_)
         if row is not None and _keeps_enough(known, row):
             continue
-        await connection.execute(_RESTORE, *_values(id_, known, row))
+        named = await open_condition(context.keyring, id_, known.facts)
+        note = await connection.fetchval(_NOTE, known.index)
+        await connection.execute(_RESTORE, *_values(id_, known, row, named), *_words(note, row))
         facts = {"hold": str(id_), "entry": known.index}
         await entries.append(context.ledger, "HOLD_RESTORED", facts, actor=SYSTEM, connection=connection)
         done.append(f"hold `{id_}` was put back as entry {known.index} of the ledger has it")
@@ -114,27 +120,41 @@ def _keeps_enough(known: RecordedHold, row: asyncpg.Record) -> bool:
     return keeps and row["lifted_at"] is None
 
 
-def _values(id_: UUID, known: RecordedHold, row: asyncpg.Record | None) -> tuple[object, ...]:
-    """The values of a restored hold. Values that only the row had are kept where the entry's digest confirms them."""
+def _values(
+    id_: UUID, known: RecordedHold, row: asyncpg.Record | None, named: HoldCondition | None
+) -> tuple[object, ...]:
+    """What is known of a hold, but for its words. What neither the entry nor, by the entry's digest, the row knows is
+    open."""
     facts = known.facts
-    same = {column for column, ledgered, stored in _pairs(facts, row) if ledgered == stored} if row else set()
-    selected = row is not None and "selection" in same
+    if named is None:
+        same = {column for column, ledgered, stored in _pairs(facts, row) if ledgered == stored} if row else set()
+        named = HoldCondition(
+            row["model"] if row and "selection" in same else None,
+            row["api_key"] if row and "selection" in same else None,
+            row["call_ids"] if row and "calls" in same else None,
+        )
     return (
         id_,
-        row["name"] if row else _UNKNOWN,
-        row["owner"] if row else _UNKNOWN,
         facts["account"],
         _moment(facts["from"]),
         _moment(facts["to"]),
-        row["model"] if row and selected else None,
-        row["api_key"] if row and selected else None,
-        row["call_ids"] if row and "calls" in same else None,
+        named.model,
+        named.api_key,
+        None if named.call_ids is None else list(named.call_ids),
         json.dumps(facts["classes"]),
         known.actor,
         _moment(facts["expires"]),
         known.index,
         known.placed_at,
     )
+
+
+def _words(note: str | None, row: asyncpg.Record | None) -> tuple[str, str, str | None]:
+    """Name, owner and reason: those of the note of its entry, else those of the row."""
+    if note is not None:
+        name, owner, reason = [*note.split("\n", 2), "", ""][:3]
+        return name, owner, reason or None
+    return (row["name"], row["owner"], row["reason"]) if row else (_UNKNOWN, _UNKNOWN, None)
 
 
 def _moment(text: str | None) -> datetime | None:

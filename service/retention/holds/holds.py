@@ -19,6 +19,7 @@ from service.log_redaction import without_secrets
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
 from service.retention.errors import HoldError
+from service.retention.holds.hold_condition import HoldCondition, seal_condition
 from service.retention.holds.hold_record import restore_holds
 from service.retention.purge_runs import SYSTEM, Runs
 from service.storage.connection import Connection, Queryable, one_row
@@ -177,8 +178,10 @@ async def place_hold(
         await lock_holds(connection)
         await connection.execute(_INSERT, *values)
         hold = _hold(await one_row(connection, _ONE, values[0]))
+        named = HoldCondition(hold.model, hold.api_key, hold.call_ids)
+        facts = hold.facts() | {"condition": await seal_condition(context.keyring, hold.id, named)}
         index = await entries.append(
-            context.ledger, "HOLD_PLACED", hold.facts(), actor=actor, note=note, connection=connection
+            context.ledger, "HOLD_PLACED", facts, actor=actor, note=note, connection=connection
         )
         await connection.execute("UPDATE hold SET ledger_index = $2 WHERE id = $1", hold.id, index)
         return _hold(await one_row(connection, _ONE, hold.id))

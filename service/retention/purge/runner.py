@@ -37,6 +37,7 @@ from service.retention.errors import PurgeClockError, PurgeFailedError
 from service.retention.holds.escrow import ACTIVE, RowsToHold, copy_held, count_copied
 from service.retention.holds.hold_record import restore_holds
 from service.retention.holds.holds import holds_locked, lock_holds
+from service.retention.purge.idle import note_nothing_due, settle_idle
 from service.retention.purge.planning import due_plans, named_plan
 from service.retention.purge.row_count import count_rows
 from service.retention.purge_runs import SYSTEM, PurgeState, Run, Runs
@@ -86,7 +87,7 @@ async def run_purge(
         if plan_digest is None or plan_digest not in [run.digest for run in ended]:
             ended += await purge.destroy_due(plan_digest, requested_by)
         if not ended:
-            await purge.note_nothing_due(requested_by)
+            await note_nothing_due(context, purge.now, requested_by)
         return ended
 
 
@@ -107,7 +108,7 @@ class _Purge:
         ended = []
         for run in await self.runs.unfinished():
             if run.waits and not run.plan:
-                await self._settle_idle(run)
+                await settle_idle(self._context, self.now, run)
             elif not run.waits or plan_digest == run.digest:
                 ended.append(await self._carry_out(run))
             elif plan_digest is not None:
@@ -135,23 +136,6 @@ class _Purge:
         if jumped:
             raise _clock_jumped(run)
         return [await self._carry_out(run)]
-
-    async def note_nothing_due(self, requested_by: str) -> None:
-        """Record that nothing is due; after a jump of the clock so that the time is trusted an hour later."""
-        if not await self.runs.clock_is_untrusted(self.now):
-            await self.runs.note_nothing_due(self.now, requested_by=requested_by)
-        elif not any(run.waits and not run.plan for run in await self.runs.unfinished()):
-            await self.runs.begin(PurgePlan(), now=self.now, requested_by=requested_by, waits=True)
-
-    async def _settle_idle(self, run: Run) -> None:
-        """End a record that nothing was due at an untrusted time: an hour later that time is trusted."""
-        if self.now < run.planned_at:
-            failure = "the clock had jumped and went back"
-            await self.runs.save(
-                run, expected=run.state, state=PurgeState.FAILED, finished_at=self.now, failure=failure
-            )
-        elif self.now >= run.planned_at + WAIT:
-            await self.runs.save(run, expected=run.state, state=PurgeState.DONE, finished_at=run.planned_at)
 
     async def _carry_out(self, run: Run) -> Run:
         steps = {

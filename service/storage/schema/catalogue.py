@@ -100,11 +100,12 @@ async def catalogue_differences(connection: Connection) -> list[str]:
 
 
 def _differences(wanted: Mapping[str, str], there: Mapping[str, str]) -> Iterator[str]:
+    """What of the schema is other than it was written down."""
     for name in sorted(wanted.keys() | there.keys()):
         if name not in there:
             yield f"the {name} is missing"
         elif name not in wanted:
-            # Whoever wants to read faster may have more indexes, as long as they neither refuse rows nor run anything.
+            # Further indexes are allowed to an operator, as long as they neither refuse rows nor run anything.
             if there[name].startswith("CREATE INDEX ") and not there[name].endswith(" computed"):
                 continue
             yield f"the {name} is none of ours"

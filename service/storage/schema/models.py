@@ -36,6 +36,7 @@ class Account(Model, metaclass=_Plain):
     id = fields.IntField(primary_key=True)
     name = fields.CharField(max_length=200, unique=True)
     created_at = fields.DatetimeField()
+    name_salt = fields.BinaryField(null=True)
 
     class Meta(Model.Meta):
         """Stored in `account`."""

@@ -77,6 +77,36 @@ _SETTINGS: Final = """
             OR starts_with(setting, 'calledger.'))
     ORDER BY 1
 """
+# Detached partitions have names of ours, and a check of their own.
+_STRANGERS: Final = r"""
+    SELECT format('%s `%s` is none of ours: what it holds is neither purged nor erased',
+        CASE c.relkind WHEN 'm' THEN 'the materialized view' ELSE 'the table' END, c.oid::regclass) AS said
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'm', 'f') AND NOT c.relispartition
+        AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+        AND NOT (c.relnamespace = current_schema()::regnamespace
+            AND (c.relname = ANY ($1) OR c.relname = 'tortoise_migrations' OR c.relname ~ '^[a-z_]+_t[0-9]+_[0-9]+'))
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
+    ORDER BY 1
+"""
+_AS_THEIR_OWNER: Final = """
+    SELECT format('the function `%s` runs as its owner, `%s`, whoever calls it, and is none of ours',
+        p.oid::regprocedure, pg_get_userbyid(p.proowner)) AS said
+    FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    WHERE p.prosecdef AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+        AND NOT (p.pronamespace = current_schema()::regnamespace AND starts_with(p.proname, 'calledger_'))
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')
+    ORDER BY 1
+"""
+_COLUMN_GRANTS: Final = """
+    SELECT DISTINCT format('`%s` has the privilege %s on the column `%s.%s` alone, which it must not have',
+        pg_get_userbyid(granted.grantee), granted.privilege_type, c.relname, a.attname) AS said
+    FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attacl IS NOT NULL,
+    LATERAL aclexplode(a.attacl) AS granted
+    WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY ($1)
+        AND pg_get_userbyid(granted.grantee) = ANY ($2)
+    ORDER BY 1
+"""
 
 
 async def surroundings_differences(connection: Connection, tables: list[str]) -> list[str]:
@@ -90,6 +120,9 @@ async def surroundings_differences(connection: Connection, tables: list[str]) ->
         (_PUBLICATIONS, (tables,)),
         (_HEIRS, (tables,)),
         (_SETTINGS, ()),
+        (_STRANGERS, (tables,)),
+        (_AS_THEIR_OWNER, ()),
+        (_COLUMN_GRANTS, (tables, list(ROLES))),
     ):
         said += [row["said"] for row in await connection.fetch(statement, *values)]
     return said

@@ -1,7 +1,7 @@
 """The statements that complete a stored call: read and lock what is there, fill in what was unknown, count the change.
 
-What is filled in is in no index but the trace, so that a completed row mostly stays where its index entries lead (HOT),
-room permitting.
+The columns that are filled in are in no index but that of the trace, so that an update mostly needs no new index
+entries (HOT), where the page has space.
 """
 
 from typing import Final, LiteralString
@@ -38,7 +38,7 @@ _OPEN: Final = " + ".join(
 )
 AMOUNT_OPEN: Final = 1 << len(FILLED)
 
-# One tier at a time, between the moments of the first and the last call: only so are partitions left out.
+# One tier at a time, between the times of the first and the last call, so that partitions are pruned.
 _WANTED: Final[LiteralString] = """
 FROM unnest($1::integer[], $2::integer[], $3::timestamptz[], $4::uuid[])
     AS wanted (position, account_id, started_at, id)
@@ -56,13 +56,14 @@ SELECT
 
 _LISTED: Final[LiteralString] = ", ".join(f"call.{name}" for name in (*_FILLED, *_AMOUNT))
 
-# In the order in which every writer takes its locks, so that two that bring the same calls do not deadlock.
+# In the order in which every writer takes its locks, so that two writers of the same calls do not deadlock.
 LOCK_STORED: Final[LiteralString] = f"""
 SELECT wanted.position, call.digest, call.digests, call.failed, call.model, {_LISTED}
 {_WANTED}
 ORDER BY call.account_id, call.started_at, call.id
 FOR UPDATE OF call
 """
+"""Lock stored calls and read all that a completion compares."""
 
 _SET: Final[LiteralString] = ", ".join(
     f"{name} = staged.{name}::numeric" if name == "amount" else f"{name} = staged.{name}"
@@ -80,8 +81,8 @@ _COUNTED_COLUMNS: Final[tuple[LiteralString, ...]] = (
 _COUNTED: Final[LiteralString] = ", ".join(_COUNTED_COLUMNS)
 _BEFORE: Final[LiteralString] = ", ".join(f"call.{name}" for name in _COUNTED_COLUMNS)
 
-# The usage gets the difference: the call as it is now, less the call as it was. What is taken away of a histogram is a
-# bucket below zero: -1 stands for one call less in bucket 0.
+# Usage gets the difference: the call as it is now, minus the call as it was. A negative bucket is subtracted from a
+# histogram: -1 means one call less in bucket 0.
 COMPLETE: Final[LiteralString] = f"""
 WITH before AS MATERIALIZED (
     SELECT {_BEFORE}

@@ -1,11 +1,11 @@
 """The statements that correct stored calls: find and lock the call, see what was corrected before, store corrections.
 
-A call is found by its id, whose time and tier leave partitions out, or by its source id, for which all are asked.
+A call is found by its id, whose time and tier prune partitions, or by its source id, for which all are searched.
 """
 
 from typing import Final, LiteralString
 
-# In the order in which every writer takes its locks, so that two that bring the same calls do not deadlock.
+# In the order in which every writer takes its locks, so that two writers of the same calls do not deadlock.
 LOCK_CORRECTED: Final[LiteralString] = """
 SELECT
     wanted.position, call.account_id, call.tier, call.started_at, call.id, call.source, call.source_id, call.amount,
@@ -17,6 +17,7 @@ WHERE call.tier = $5 AND call.started_at >= $6 AND call.started_at <= $7
 ORDER BY call.account_id, call.started_at, call.id
 FOR UPDATE OF call
 """
+"""Lock the calls that corrections name by our id."""
 
 CALLS_OF_SOURCE_ID: Final[LiteralString] = """
 SELECT tier, started_at, id, correction_of IS NOT NULL AS is_correction FROM call
@@ -24,7 +25,7 @@ WHERE account_id = $1 AND source = $2 AND source_id = $3
 ORDER BY is_correction
 LIMIT 2
 """
-"""Calls before corrections: two rows, of which the second is a call, are several calls."""
+"""Finds calls before corrections: if the second of two rows is a call, the source id names several calls."""
 
 CORRECTED_BEFORE: Final[LiteralString] = """
 SELECT call.correction_of AS id, sum(call.amount) AS amount
@@ -33,21 +34,23 @@ WHERE call.tier = $1 AND call.account_id = ANY ($2::integer[]) AND call.started_
     AND call.correction_of = ANY ($4::uuid[])
 GROUP BY call.correction_of
 """
-"""What all corrections of some calls of one tier add up to, by the call's id."""
+"""The sum of all corrections of some calls of one tier, by the call's id."""
 
 CORRECTIONS_KNOWN: Final[LiteralString] = """
 SELECT wanted.position, correction.digest, correction.call_id
 FROM unnest($1::integer[], $2::integer[], $3::uuid[]) AS wanted (position, account_id, key)
 JOIN correction ON correction.account_id = wanted.account_id AND correction.key = wanted.key
 """
+"""Corrections of a batch that are there already, with their digests."""
 
-# A correction is found, filtered and summed by what its call is; of its own it has amount, time and id.
+# A correction is found, filtered and summed by the columns of its call; only amount, time and id are its own.
 _INHERITED: Final[LiteralString] = (
     "failed, streamed, model, served_model, provider, operation, api_key, user_token, tags, error_type, error_code, "
-    "cache_hit, attempt, trace_id, session_id, deployment, team, organization, normalized_error, provider_request_id"
+    "cache_hit, attempt, trace_id, session_id, deployment, team, organization, normalized_error, "
+    "provider_request_id, team_id"
 )
 INHERITED: Final = frozenset(_INHERITED.split(", "))
-"""Columns that a correction has from its call."""
+"""The columns that a correction inherits from its call."""
 
 _OWN: Final[LiteralString] = (
     "account_id, tier, started_at, id, digest, source, source_id, amount, currency, amount_source, amount_parts, "
@@ -98,4 +101,4 @@ WITH given AS (
 )
 SELECT account_id, id FROM stored
 """  # noqa: S608 - our own text
-"""Stores what was copied into the staging table, and answers what was new: the others had been corrected so before."""
+"""Stores what was copied into the staging table, and returns what was new: the others were stored before."""

@@ -1,14 +1,14 @@
 """The statements of the writer: stage a batch, store what is new of it, and look up what was there before.
 
-A batch is stored by one statement, so that calls, errors and usage deltas are all in, or none is. Many rows are copied
-into a temporary table of the writer's own connection before; a few come with the statement itself.
+A batch is stored by one statement, so that calls, errors and usage deltas are stored together. Many rows are first
+copied into a temporary table of the writer's own connection; a few are a parameter of the statement itself.
 """
 
 from typing import Final, LiteralString
 
 STAGED_TABLE: Final = "call_staged"
 
-# The amount comes as decimal text: the driver's binary form of it costs ten times as much to make.
+# The amount is sent as decimal text, because the driver's binary form of it is expensive to make.
 _STAGED: Final[dict[LiteralString, LiteralString]] = {
     "account_id": "integer",
     "tier": "smallint",
@@ -58,6 +58,7 @@ _STAGED: Final[dict[LiteralString, LiteralString]] = {
     "normalized_error": 'text COLLATE "C"',
     "provider_request_id": 'text COLLATE "C"',
     "units": "jsonb",
+    "team_id": 'text COLLATE "C"',
 }
 
 STAGED_COLUMNS: Final[tuple[str, ...]] = tuple(_STAGED)
@@ -69,14 +70,16 @@ _TYPED_COLUMNS: Final[LiteralString] = ", ".join(f"{name} {type_}" for name, typ
 CREATE_STAGED: Final[LiteralString] = f"""
 CREATE TEMPORARY TABLE IF NOT EXISTS call_staged ({_TYPED_COLUMNS}) ON COMMIT DELETE ROWS
 """
+"""Make the temporary table that many calls are copied into."""
 
 # `off` and `local` would let an acknowledged call be lost; anything stricter than `on` is the operator's own choice.
 DURABLE_COMMITS: Final[LiteralString] = """
 SELECT set_config('synchronous_commit', 'on', false)
 WHERE current_setting('synchronous_commit') IN ('off', 'local')
 """
+"""Let commits wait for the disk, whatever the database is set to."""
 
-# Parameters of statements come into the server's log by any of these; what is copied never does.
+# Any of these settings writes parameters of statements to the server's log; copied rows are never written there.
 DATABASE_STATE: Final[LiteralString] = """
 SELECT
     clock_timestamp() AS now,
@@ -90,6 +93,7 @@ SELECT
     OR coalesce(current_setting('auto_explain.log_min_duration', true), '-1') <> '-1'
     OR coalesce(current_setting('pgaudit.log_parameter', true), 'off') <> 'off' AS logs_parameters
 """
+"""The database's time, and whether its log may repeat parameters."""
 
 
 def deltas_of(rows: LiteralString, *, corrections: bool = False) -> LiteralString:
@@ -118,9 +122,9 @@ def deltas_of(rows: LiteralString, *, corrections: bool = False) -> LiteralStrin
 """  # noqa: S608 - names of our own
 
 
-# Stores what is new and answers the keys of what is not. The deltas are summed over what RETURNING gave, never
-# over what was sent: that is what keeps a retried call from being counted twice. The order of the rows is the same
-# for every writer, so that two that bring the same calls wait for each other and do not deadlock.
+# Stores what is new and returns the keys of what is not. The deltas are summed over the rows of RETURNING, never over
+# what was sent, so that a retried call is not counted twice. The order of the rows is the same for every writer, so
+# that two writers of the same calls wait for each other and do not deadlock.
 _STORE: Final[LiteralString] = f"""
 stored AS (
     INSERT INTO call (
@@ -128,14 +132,14 @@ stored AS (
         cache_write_tokens, reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed,
         streamed, amount, source_id, model, served_model, provider, operation, api_key, currency, error_type,
         error_code, corrects, tags, amount_parts, amount_unknown, cache_hit, attempt, trace_id, session_id, deployment,
-        team, organization, normalized_error, provider_request_id, units
+        team, organization, normalized_error, provider_request_id, units, team_id
     )
     SELECT
         started_at, error_at, id, digest, user_token, account_id, input_tokens, output_tokens, cache_read_tokens,
         cache_write_tokens, reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed,
         streamed, amount::numeric, source_id, model, served_model, provider, operation, api_key, currency, error_type,
         error_code, corrects, tags, amount_parts, amount_unknown, cache_hit, attempt, trace_id, session_id, deployment,
-        team, organization, normalized_error, provider_request_id, units
+        team, organization, normalized_error, provider_request_id, units, team_id
     FROM call_staged
     ORDER BY account_id, tier, started_at, id
     ON CONFLICT DO NOTHING
@@ -167,6 +171,7 @@ STORE_STAGED: Final[LiteralString] = f"WITH {_STORE}"
 """Stores what was copied into `STAGED_TABLE`."""
 
 _GIVEN: Final[LiteralString] = f"SELECT * FROM json_to_recordset($1::json) AS given ({_TYPED_COLUMNS})"  # noqa: S608 - our own text
+"""A few calls as the parameter of the statement that stores them."""
 
 STORE_GIVEN: Final[LiteralString] = f"WITH call_staged AS MATERIALIZED ({_GIVEN}), {_STORE}"
 """Stores the rows of one JSON array of objects, absent columns null: no temporary table, one round trip."""
