@@ -61,6 +61,7 @@ class Surroundings:
 
     @classmethod
     def of(cls, found: CostRecords, tags: Sequence[str]) -> "Surroundings":
+        """Of one report; `tags` are the keys that it is grouped by."""
         edges = found.edges
         if not edges:
             return cls(found.names, tags, {}, {})
