@@ -9,7 +9,7 @@ from typing import overload
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class EdgeRun:
     """`count` moments, one or more, each `step` after the one before."""
 
     first: datetime
@@ -21,20 +21,20 @@ class Run:
         """The last of the moments."""
         return self.first + self.step * (self.count - 1)
 
-    def covering(self, start: datetime, end: datetime) -> "Run":
+    def covering(self, start: datetime, end: datetime) -> "EdgeRun":
         """From the last moment that is not after `start` to the first that is not before `end`, as far as there are
         such.
         """
         skipped = min(max(0, (start - self.first) // self.step), self.count - 1)
         first = self.first + self.step * skipped
         needed = max(1, 1 - (first - end) // self.step)
-        return Run(first, self.step, min(self.count - skipped, needed))
+        return EdgeRun(first, self.step, min(self.count - skipped, needed))
 
-    def inside(self, after: datetime, before: datetime) -> "Run | None":
+    def inside(self, after: datetime, before: datetime) -> "EdgeRun | None":
         """The moments between the two, neither included; None: there are none."""
         skipped = max(0, (after - self.first) // self.step + 1)
         kept = min(self.count, -((self.first - before) // self.step)) - skipped
-        return Run(self.first + self.step * skipped, self.step, kept) if kept > 0 else None
+        return EdgeRun(self.first + self.step * skipped, self.step, kept) if kept > 0 else None
 
     def __iter__(self) -> Iterator[datetime]:
         return (self.first + self.step * number for number in range(self.count))
@@ -45,7 +45,7 @@ class Edges(Sequence[datetime]):
 
     __slots__ = ("_ends", "runs")
 
-    def __init__(self, runs: Iterable[Run] = ()) -> None:
+    def __init__(self, runs: Iterable[EdgeRun] = ()) -> None:
         self.runs = tuple(runs)
         self._ends = tuple(accumulate(run.count for run in self.runs))
 
@@ -69,7 +69,7 @@ class Edges(Sequence[datetime]):
     def __iter__(self) -> Iterator[datetime]:
         return (moment for run in self.runs for moment in run)
 
-    def inside(self, after: datetime, before: datetime) -> Iterator[Run]:
+    def inside(self, after: datetime, before: datetime) -> Iterator[EdgeRun]:
         """The runs of the edges between the two, neither included."""
         for run in self.runs:
             if (part := run.inside(after, before)) is not None:

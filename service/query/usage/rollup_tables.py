@@ -13,7 +13,7 @@ from typing import Final
 
 from policies.policy.model import Store
 from service.query.model.parameters import Params
-from service.query.usage.bucket_edges import Edges, Run
+from service.query.usage.bucket_edges import EdgeRun, Edges
 from service.query.usage.plan import UsageSegment, ceil_to, floor_to
 
 CUT_MAX: Final = 400
@@ -81,7 +81,7 @@ def _cut_grains(segment: UsageSegment, start: datetime, edges: Edges, grain: tim
     """The beginnings of the grains of [start, segment.end) that an edge cuts, ascending; None: more than CUT_MAX."""
     cut: set[datetime] = set()
     runs = edges.inside(start - grain, segment.end + grain)
-    for run in (Run(start, grain, 1), Run(segment.end, grain, 1), *runs):
+    for run in (EdgeRun(start, grain, 1), EdgeRun(segment.end, grain, 1), *runs):
         if run.step % grain == _NOTHING and run.first == floor_to(run.first, grain):
             continue
         for edge in run:

@@ -12,7 +12,7 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from service.query.model.errors import BadInputError
-from service.query.usage.bucket_edges import Edges, Run
+from service.query.usage.bucket_edges import EdgeRun, Edges
 
 BUCKETS_MAX = 10_000
 _HOUR = 3600
@@ -59,7 +59,7 @@ def edges(bucket: TimeBucket, zone_name: str, start: datetime, end: datetime) ->
     Bucket `i` is [edges[i], edges[i + 1]). Takes the time of the zone's changes of clocks, not of the buckets. Raises
     BucketError for more than BUCKETS_MAX buckets.
     """
-    runs: list[Run] = []
+    runs: list[EdgeRun] = []
     count = 0
     for whole in _runs(bucket, zone_name, start, end):
         run = whole.covering(start, end)
@@ -74,7 +74,7 @@ def edges(bucket: TimeBucket, zone_name: str, start: datetime, end: datetime) ->
     return Edges(runs)
 
 
-def _runs(bucket: TimeBucket, zone_name: str, start: datetime, end: datetime) -> Iterator[Run]:
+def _runs(bucket: TimeBucket, zone_name: str, start: datetime, end: datetime) -> Iterator[EdgeRun]:
     """Every edge from some time before `start` until `end` or later, each run later than the one before."""
     try:
         if bucket is TimeBucket.HOUR:
@@ -85,13 +85,13 @@ def _runs(bucket: TimeBucket, zone_name: str, start: datetime, end: datetime) ->
         raise BucketError("the time range leaves the calendar; narrow `startedAt`") from None
 
 
-def _days(bucket: TimeBucket, zone_name: str, start: datetime, end: datetime) -> Iterator[Run]:
+def _days(bucket: TimeBucket, zone_name: str, start: datetime, end: datetime) -> Iterator[EdgeRun]:
     tz, days = zone(zone_name), {"DAY": 1, "WEEK": 7, "MONTH": 31}[bucket]
     # A day earlier, because a clock that is set back over midnight begins the same day twice.
     day = _first_day(bucket, start.astimezone(tz).date() - timedelta(days=1))
     last: datetime | None = None
     while True:
-        run = Run(_day_start(tz, day), timedelta(days=days), 1)
+        run = EdgeRun(_day_start(tz, day), timedelta(days=days), 1)
         begins = run.first.astimezone(tz)
         # The day that a change of clocks begins is followed by one that begins at midnight again.
         if bucket is not TimeBucket.MONTH and (begins.date(), begins.time()) == (day, time.min):
@@ -104,11 +104,11 @@ def _days(bucket: TimeBucket, zone_name: str, start: datetime, end: datetime) ->
         day = _first_day(bucket, day + timedelta(days=days * run.count))
 
 
-def _lengthened(zone_name: str, run: Run, end: datetime) -> Run:
+def _lengthened(zone_name: str, run: EdgeRun, end: datetime) -> EdgeRun:
     """`run`, of one edge, with those that follow it until `end` or the next change of clocks, that one not included."""
     until = min(end + run.step, run.first + run.step * (BUCKETS_MAX + 2))
     change = _next_change(zone_name, run.first, until) or until + _SECOND
-    return Run(run.first, run.step, max(1, -((run.first - change) // run.step)))
+    return EdgeRun(run.first, run.step, max(1, -((run.first - change) // run.step)))
 
 
 def _first_day(bucket: TimeBucket, day: date) -> date:
@@ -126,10 +126,10 @@ def _day_start(tz: ZoneInfo, day: date) -> datetime:
     return _change(tz, midnight.replace(fold=1).astimezone(UTC), moment)
 
 
-def _hours(zone_name: str, start: datetime, end: datetime) -> Iterator[Run]:
+def _hours(zone_name: str, start: datetime, end: datetime) -> Iterator[EdgeRun]:
     tz, moment = zone(zone_name), start.replace(microsecond=0) - timedelta(hours=4)
     while True:
-        run = Run(_next_hour(tz, moment), _AN_HOUR, 1)
+        run = EdgeRun(_next_hour(tz, moment), _AN_HOUR, 1)
         if _local_seconds(run.first, _offset(tz, run.first)) % _HOUR == 0:
             run = _lengthened(zone_name, run, end)
         yield run
