@@ -31,6 +31,7 @@ _SALT: Final = """
     UPDATE account SET name_salt = new.salt FROM unnest($1::integer[], $2::bytea[]) AS new (id, salt)
     WHERE account.id = new.id
 """
+"""Give accounts the salts that their names are written down under."""
 
 
 def name_digest(row: Mapping[str, Any] | asyncpg.Record) -> str:

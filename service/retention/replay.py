@@ -20,7 +20,9 @@ from service.retention.purge_runs import Runs
 log = get_logger()
 
 _LIFTED: Final = "SELECT id FROM hold WHERE lifted_at IS NOT NULL"
+"""Holds that were lifted: their keys must be gone."""
 _ERASED: Final = "SELECT account_id FROM erasure WHERE kind = 'ACCOUNT' AND finished_at IS NOT NULL"
+"""Accounts whose erasure has ended: their keys must be gone."""
 
 
 async def replay_tombstones(owner: asyncpg.Pool, keyring: Keyring, ledger: object = None) -> int:

@@ -37,6 +37,7 @@ _RECORD: Final = """
     INSERT INTO field_removal (id, field, version, finished_at, rows)
     VALUES (gen_random_uuid(), $1, $2, clock_timestamp(), $3)
 """
+"""Note that a field that the policy withdrew is removed from all rows."""
 # The bounds are one partition's, so a ctid names one row.
 _CLEAR_TAG: Final = """
     UPDATE call SET tags = nullif(tags - $5::text, '{}')
@@ -45,6 +46,7 @@ _CLEAR_TAG: Final = """
         WHERE tier = $1 AND started_at >= $2 AND started_at < $3 AND jsonb_exists(tags, $5) LIMIT $4
     ))
 """
+"""Remove a tag that the policy withdrew from some calls."""
 _TAGS: Final = "Call.tags"
 _TIMES: Final = {Store.CALL: "started_at", Store.CALL_ERROR: "occurred_at"}
 _READABLE_ACTIONS: Final = (Action.KEEP, Action.HASH, Action.SEAL)
@@ -191,6 +193,7 @@ async def _regroup(owner: asyncpg.Pool, part: Partition, key: str | None, figure
 
 
 async def _change_deltas(owner: asyncpg.Pool, key: str | None, figures: Sequence[str], value: str) -> None:
+    """Take a withdrawn field from deltas and corrections."""
     if key is not None:
         for table in ("usage_delta", "correction"):
             await owner.execute(f"UPDATE {table} SET {key} = $1 WHERE {key} NOT IN ('', $1)", value)  # noqa: S608

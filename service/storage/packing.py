@@ -34,11 +34,13 @@ _KEY: Final = """
     FROM pg_index JOIN pg_class AS index ON index.oid = indexrelid
     WHERE indrelid = to_regclass($1) AND indisprimary AND indisvalid
 """
+"""The key index of a partition, and its size."""
 # Invalid indexes that an interrupted rebuild left behind.
 _LEFT_BEHIND: Final = """
     SELECT index.relname AS name FROM pg_index JOIN pg_class AS index ON index.oid = indexrelid
     WHERE indrelid = to_regclass($1) AND NOT indisvalid AND index.relname ~ '_cc(new|old)[0-9]*$'
 """
+"""Indexes that a rebuilding left behind unfinished."""
 
 
 async def pack(owner: asyncpg.Pool, partitions: Partitions, now: datetime) -> list[str]:
@@ -62,6 +64,7 @@ async def pack(owner: asyncpg.Pool, partitions: Partitions, now: datetime) -> li
 
 
 async def _pack(connection: Connection, partitions: Partitions, now: datetime) -> list[str]:
+    """Build one partition's key index anew, and remove what was left behind."""
     packed: list[str] = []
     for store in PACKED_STORES:
         for partition in await partitions.list(store):

@@ -49,6 +49,7 @@ _RACES: Final = (
 )
 
 _RANGES = "SELECT * FROM calledger_partitions($1)"
+"""The partitions of a store with their ranges."""
 _SIZED = """
     SELECT parts.*, greatest(c.reltuples, 0)::bigint AS rows, pg_total_relation_size(c.oid) AS bytes
     FROM calledger_partitions($1) AS parts JOIN pg_class c ON c.oid = parts.partition
@@ -64,6 +65,7 @@ _DETACHED = """
     WHERE relkind = 'r' AND NOT relispartition AND relnamespace = current_schema()::regnamespace
 """
 _EXISTS = "SELECT to_regclass($1) IS NOT NULL"
+"""Whether a table is there."""
 _EXISTING = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(quote_ident(name)) IS NOT NULL"
 # Sets a lock timeout of two seconds for the session or transaction, and reads the partition's state, in one round trip.
 _BEFORE_DETACH = """
@@ -246,6 +248,7 @@ class Partitions:
         self._known.update(found)
 
     async def _finalise(self, store: str, name: str) -> None:
+        """End a detaching that was interrupted."""
         async with self._owner.acquire() as connection:
             rows = await _ranges(connection, [Store(store)])
             if any(row["name"] == name and row["pending"] for row in rows):
@@ -341,6 +344,7 @@ async def _ranges(connection: Connection, stores: Iterable[Store]) -> list[async
 
 
 async def _finalise(connection: Connection, store: str, name: str) -> None:
+    """End a detaching that was interrupted."""
     async with connection.transaction(isolation="read_committed"):
         await connection.execute("SET LOCAL lock_timeout = '2s'")
         await connection.execute(f"ALTER TABLE {store} DETACH PARTITION {quoted(name)} FINALIZE")
@@ -354,6 +358,7 @@ async def _read(connection: Connection, stores: Iterable[Store]) -> dict[tuple[S
 
 
 async def _create(connection: Connection, store: Store, tier: int, start: datetime, end: datetime) -> None:
+    """Create one partition and attach it."""
     name = await _free_name(connection, f"{store.value}_t{tier}_{start.astimezone(UTC):%Y%m%d}")
     await connection.execute(
         f"CREATE TABLE {name} "

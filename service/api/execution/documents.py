@@ -99,21 +99,19 @@ class Documents:
 
 
 def _read(schema: GraphQLSchema, query: str) -> Prepared:
-    try:
-        prepared = _prepared(query)
-        _validate(schema, prepared)
-        return prepared
-    finally:
-        # Validation leaves rings of thousands of objects behind. Of many documents they would be collected at once, and
-        # no other thread has the interpreter meanwhile.
-        if gc.get_count()[0] > _YOUNG_MAX:
-            gc.collect(0)
+    prepared = _prepared(query)
+    _validate(schema, prepared)
+    return prepared
 
 
 def _validate(schema: GraphQLSchema, prepared: Prepared) -> list[GraphQLError]:
     """What is wrong with it; looked for once."""
     if prepared.errors is None:
         prepared.errors = validate(schema, prepared.document, _RULES, max_errors=ERRORS_MAX)
+        # Validation leaves rings of thousands of objects behind. Of many documents they would be collected at once, and
+        # nobody has the interpreter meanwhile.
+        if gc.get_count()[0] > _YOUNG_MAX:
+            gc.collect(0)
     return prepared.errors
 
 

@@ -31,10 +31,12 @@ _SAMPLES: Final = (
     "SELECT DISTINCT ON (fingerprint) fingerprint, account_id, tier, occurred_at, id, sealed FROM ({hits}) AS hits "
     "ORDER BY fingerprint, occurred_at DESC, id DESC"
 )
+"""The newest error of each group, as its sample."""
 _GROUPS: Final = (
     "SELECT * FROM (SELECT fingerprint, {key} AS order_0{columns} FROM ({hits}) AS hits GROUP BY fingerprint) AS found "
     "WHERE {past} ORDER BY order_0 {direction}, fingerprint {direction} LIMIT {limit}"
 )
+"""A page of groups of errors, ordered and filtered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ async def _samples(connection: Connection, reading: ListRead, rows: Sequence[Row
 
 
 async def _count(connection: Connection, reading: ListRead) -> int:
+    """How many groups of errors there are."""
     if not reading.scan_ranges:
         return 0
     params = Params()

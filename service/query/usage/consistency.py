@@ -74,6 +74,7 @@ _DIFFERENCES: Final = """
     FROM wrong JOIN sides USING ({key})
     GROUP BY account_id ORDER BY account_id
 """
+"""Days and keys of which rollups and deltas are not the sums of the calls."""
 _STATEMENTS: Final = {
     store: _DIFFERENCES.format(key=_KEY, plain=_PLAIN, moments=_MOMENTS, equal=_EQUAL, store=store.value)
     for store in (Store.USAGE_QUARTER, Store.USAGE_DAY)

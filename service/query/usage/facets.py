@@ -98,6 +98,7 @@ def _order(value: FacetValue) -> tuple[int, bool, str]:
 async def _fetch(
     reader: UsageReader, reading: UsageRead, facets: Sequence[str], first: int
 ) -> list[tuple[str, str | None, int]]:
+    """The counts of all facets, in one statement."""
     if not reading.plan.segments:
         return []
     params = Params()
@@ -113,6 +114,7 @@ async def _fetch(
 
 
 def _counts(facet: str, first: int, params: Params) -> str:
+    """The part of the statement that counts one facet's values."""
     key = facet.lower()
     value = "CASE WHEN statuses THEN 'FAILED' ELSE 'SUCCEEDED' END" if facet == "statuses" else f"{key}::text"
     counted = (

@@ -165,6 +165,7 @@ class CostStatement:
 
 
 def _histogram(keys: str) -> str:
+    """The part that sums the histograms of latency."""
     return f"SELECT {keys}, sum(latency) AS latency FROM histogram GROUP BY {keys}"  # noqa: S608 - our own names
 
 

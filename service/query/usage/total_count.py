@@ -55,6 +55,7 @@ def _by_rollups(reading: ListRead, params: Params) -> str | None:
 
 
 def _summed(usage: UsageReading, calls: str, params: Params) -> str:
+    """The part that sums calls of some rollups."""
     union = UsageUnion(usage, {"currency": CURRENCY}, params).sums({"calls": SUMS["calls"]})
     return f"SELECT {calls} AS calls FROM ({union}) AS summed"  # noqa: S608 - our own pieces
 

@@ -27,6 +27,7 @@ _NAMED_MAX: Final = 10
 STORAGE: Final = ("clocks", "deadlines", "partitions", "purges", "rows")
 """The checks of fsck that must succeed before the attestation can say that nothing is past its deadline."""
 _FAILED_PURGES: Final = "SELECT count(*) FROM purge_run WHERE state = 'FAILED' AND planned_at >= $1"
+"""How many purges failed since a moment."""
 _ACTIVE_HOLDS: Final = """
     SELECT count(*) FROM hold WHERE lifted_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
 """

@@ -48,6 +48,7 @@ _WRONG_TIER: Final = """
         ON span.account_id = kept.account_id AND kept.{time} >= span.from_at AND kept.{time} < span.until_at
     WHERE span.tier IS DISTINCT FROM kept.tier
 """
+"""How many rows of a store lie in another tier than their account had."""
 _WRONG_TIER_BY_STORE: Final = {
     Store.CALL: _WRONG_TIER.format(store="call", time="started_at"),
     Store.CALL_ERROR: _WRONG_TIER.format(store="call_error", time="started_at"),
@@ -62,10 +63,13 @@ _WITHOUT_ERROR: Final = """
             AND led.occurred_at = call.error_at AND led.id = call.id
     )
 """
+"""How many failed calls lack the error record that they name."""
 _FORGOTTEN: Final = "attach what is within its window to its store again, drop what is past it"
 _REBUILD: Final = "if the calls are right, `calledger rebuild-sums` makes the sums anew from them"
 _TIERS: Final = "SELECT DISTINCT tier FROM account_tier ORDER BY tier"
+"""The tiers that accounts ever had."""
 _HALF_ERASED: Final = "SELECT account_id FROM erasure WHERE kind = 'ACCOUNT' AND finished_at IS NULL"
+"""Accounts whose erasure has begun and not ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ _TRIGGERS: Final = """
     FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_proc AS p ON p.oid = t.tgfoid
     WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace
 """
+"""The triggers of our tables, with their state and the text of their functions."""
 _ENABLED: Final = ("O", "A")
 _APPEND_ONLY: Final = ("ledger_entry", "ledger_checkpoint")
 

@@ -43,6 +43,7 @@ _SEALED_COPIES: Final = """
     FROM call_error_held AS copy JOIN hold ON hold.id = copy.hold_id
     WHERE hold.lifted_at IS NULL AND copy.sealed IS NOT NULL
 """
+"""The sealed copies of errors that holds in force keep."""
 _ERASED: Final = """
     SELECT erasure.account_id,
            EXISTS (SELECT FROM call WHERE call.account_id = erasure.account_id)

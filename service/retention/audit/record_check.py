@@ -26,19 +26,26 @@ _Name = TypeVar("_Name", str, int)
 _Known = TypeVar("_Known")
 
 _KEYS: Final = "SELECT prefix, role, accounts, mac, expires_at, revoked_at FROM api_key ORDER BY created_at, prefix"
+"""All API keys, to be held against the ledger."""
 _HOLDS: Final = """
     SELECT hold.*, note.text AS note FROM hold LEFT JOIN ledger_note AS note ON note.index = hold.ledger_index
     ORDER BY placed_at, id
 """
+"""All holds with their notes, to be held against the ledger."""
 _ERASURES: Final = "SELECT id, kind, account_id, requested_by, finished_at, rows FROM erasure ORDER BY requested_at, id"
+"""All erasures, to be held against the ledger."""
 _PURGES: Final = "SELECT * FROM purge_run ORDER BY planned_at, id"
+"""All purges, to be held against the ledger."""
 _POLICIES: Final = """
     SELECT version, digest, applied_by, approved_by, applied_at FROM policy_version ORDER BY version
 """
+"""All versions of the policy, to be held against the ledger."""
 _TIERS: Final = """
     SELECT account_id, tier, from_at FROM account_tier ORDER BY account_id, from_at
 """
+"""The tiers of all accounts, to be held against the ledger."""
 _ACCOUNTS: Final = "SELECT id, name, name_salt FROM account ORDER BY id"
+"""The names of all accounts, to be held against the ledger's digests."""
 _IDLE_LATER_MAX: Final = timedelta(days=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -58,6 +58,7 @@ def _oldest(store: Store) -> str:
 
 
 def _count(store: Store) -> str:
+    """A statement that counts the rows of one store and tier in a span of time."""
     time = TIMES[store]
     return f"""
         SELECT count(*) FROM {store.value}

@@ -58,12 +58,14 @@ _FORGET_CALLS: Final = """
     UPDATE call SET user_token = NULL
     WHERE account_id = $1 AND tier = $2 AND started_at >= $3 AND started_at < $4 AND user_token = $5
 """
+"""Take a user's token from the calls of one period."""
 # An error of the person loses its sealed text. The period of a pseudonym is that of the call's start.
 _FORGET_ERRORS: Final = """
     UPDATE call_error SET user_token = NULL, sealed = NULL
     WHERE account_id = $1 AND tier = $2 AND started_at >= $3 AND started_at < $4 AND user_token = $5
         AND occurred_at >= $3 AND occurred_at < $4::timestamptz + interval '1 day'
 """
+"""Take a user's token and sealed details from the errors of one period."""
 _STILL_HELD: Final = """
     SELECT hold_id FROM call_held
     WHERE account_id = $1 AND tier = $2 AND started_at >= $3 AND started_at < $4 AND user_token = $5
@@ -71,6 +73,7 @@ _STILL_HELD: Final = """
     SELECT hold_id FROM call_error_held
     WHERE account_id = $1 AND tier = $2 AND started_at >= $3 AND started_at < $4 AND user_token = $5
 """
+"""The holds that still keep copies of a user's rows."""
 _HOLDS_OF_ACCOUNT: Final = f"""
     SELECT id FROM hold AS held_by WHERE ({ACTIVE} OR released_at IS NULL AND lifted_at IS NOT NULL) AND account_id = $2
 """  # noqa: S608
@@ -83,6 +86,7 @@ _ROWS: Final = {
 
 
 def _delete(store: Store) -> str:
+    """A statement that deletes some rows of an account that no hold keeps."""
     time = _ROWS[store][0]
     held = f"AND NOT {NOT_COPIED[store]}" if store in NOT_COPIED else "AND $1::timestamptz IS NOT NULL"
     where = f"kept.account_id = $2 AND kept.tier = $3 AND kept.{time} >= $4 AND kept.{time} < $5"
@@ -97,6 +101,7 @@ def _delete(store: Store) -> str:
 
 _DELETE: Final = {store: delete_with_sums(store, _delete(store)) for store in Store}
 _DELETE_DELTAS: Final = "DELETE FROM usage_delta WHERE account_id = $1"
+"""Delete the deltas of usage of an erased account."""
 _END_KEYS: Final = """
     UPDATE api_key SET revoked_at = clock_timestamp()
     WHERE revoked_at IS NULL AND accounts = jsonb_build_array($1::integer)
@@ -109,6 +114,7 @@ _UNBIND_KEYS: Final = """
     WHERE accounts @> jsonb_build_array($1::integer) AND accounts <> jsonb_build_array($1::integer)
 """
 _RENAME: Final = "UPDATE account SET name = $2, name_salt = NULL WHERE id = $1 AND name NOT LIKE 'erased:%'"
+"""Replace the name of an erased account."""
 
 
 async def request_erasure(
@@ -200,6 +206,7 @@ async def carry_out_erasures(context: RetentionContext) -> int:
 
 
 async def _erase_user(context: RetentionContext, erasure: StoredErasure) -> int:
+    """Erase what is kept of one user of an account."""
     rows, holds = 0, set[UUID]()
     for tier, period, number in erasure.tokens:
         start, end = period_bounds(period)
@@ -218,6 +225,7 @@ async def _erase_user(context: RetentionContext, erasure: StoredErasure) -> int:
 
 
 async def _erase_account(context: RetentionContext, erasure: StoredErasure) -> int:
+    """Erase what is kept of one account."""
     account_id = erasure.account_id
     now: datetime = await context.owner.fetchval("SELECT clock_timestamp()")
     # The name and the API keys come first, so that nothing new is reported under them.

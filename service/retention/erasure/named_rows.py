@@ -52,6 +52,7 @@ RowPosition = tuple[datetime, UUID]
 
 
 def _select(store: Store) -> str:
+    """A statement that reads the texts of rows in which a name is looked for."""
     time = _TIMES[store]
     return f"""
         SELECT {time} AS moment, id, {", ".join(_COLUMNS[store])}

@@ -28,10 +28,14 @@ _NOTES: Final = """
     FROM ledger_note AS note JOIN ledger_entry AS entry ON entry.index = note.index
     WHERE note.index > $1 ORDER BY note.index LIMIT $2
 """
+"""The notes of the ledger with their entries, in parts."""
 _IN_FORCE: Final = "SELECT ledger_index FROM hold WHERE lifted_at IS NULL AND ledger_index IS NOT NULL"
 _BLANK_HOLDS: Final = "UPDATE hold SET name = $2, owner = $2, reason = NULL WHERE ledger_index = ANY ($1)"
+"""Take the words from the holds whose notes are erased."""
 _MADE_KEYS: Final = "SELECT leaf FROM ledger_entry WHERE index = ANY ($1) AND kind = 'API_KEY_CREATED'"
+"""The API keys that were made by the entries whose notes are erased."""
 _BLANK_KEYS: Final = "UPDATE api_key SET name = NULL WHERE prefix = ANY ($1)"
+"""Take the names from these API keys."""
 
 
 class NotesError(RequestError):

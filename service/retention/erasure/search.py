@@ -132,6 +132,7 @@ async def _change(
 
 
 async def _copy(context: RetentionContext, connection: Connection, part: Partition, only: RowFilter) -> None:
+    """Copy for the holds in force what they cover of these rows, before the rows are changed."""
     now = await connection.fetchval("SELECT now()")
     await copy_held(connection, context.keyring, RowsToHold(part.store, part.tier, part.start, part.end), now, only)
 

@@ -161,6 +161,7 @@ async def delete_sums(connection: Connection, part: Partition) -> None:
 
 
 async def _delete(connection: Connection, part: Partition, which: str) -> None:
+    """A statement that deletes derived sums of some buckets."""
     for sums in DERIVED_SUMS.get(part.store, ()):
         await connection.execute(
             f"DELETE FROM {sums.table} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 {which}",  # noqa: S608

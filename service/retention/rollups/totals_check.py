@@ -27,6 +27,7 @@ _DIFFERENCES: Final = """
     )
     SELECT date_trunc('day', bucket_at, 'UTC') AS day, count(*) AS keys FROM wrong GROUP BY 1 ORDER BY 1
 """
+"""Buckets of which a derived sum is not the sum of what it rests on."""
 _STORED: Final = "(SELECT * FROM {} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3) AS stored"
 
 

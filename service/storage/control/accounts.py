@@ -35,6 +35,7 @@ _WITH_TIERS: Final = """
     ) AS had
     WHERE had.starts IS NOT NULL ORDER BY part.id
 """
+"""Accounts with the tiers that they had, around a choice of accounts."""
 _BY_NAME: Final = _WITH_TIERS.format(part="SELECT id, name FROM account WHERE name = ANY ($1::text[])")
 _BY_ID: Final = _WITH_TIERS.format(part="SELECT id, name FROM account WHERE id = ANY ($1::integer[])")
 _FOLLOWING: Final = _WITH_TIERS.format(part="SELECT id, name FROM account WHERE id > $1 ORDER BY id LIMIT $2")

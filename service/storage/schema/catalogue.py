@@ -100,6 +100,7 @@ async def catalogue_differences(connection: Connection) -> list[str]:
 
 
 def _differences(wanted: Mapping[str, str], there: Mapping[str, str]) -> Iterator[str]:
+    """What of the schema is other than it was written down."""
     for name in sorted(wanted.keys() | there.keys()):
         if name not in there:
             yield f"the {name} is missing"

@@ -84,6 +84,7 @@ GUARDS: Final = (
 )
 
 _ROLES_THERE: Final = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1)"
+"""Which of the two reading roles exist."""
 # Partitions without privileges of their own are left out, because there are thousands.
 _RELATIONS: Final = """
     SELECT c.relname AS name, c.relrowsecurity AS secured, ARRAY(
@@ -197,6 +198,7 @@ def _privileges(guard: Guard, roles: Iterable[str], granted: set[str]) -> Iterat
 
 
 def _security(guard: Guard, roles: list[str], secured: bool, policies: list[asyncpg.Record]) -> Iterator[Gap]:
+    """The statements that give one table its row-level security."""
     table = quoted(guard.table)
     if not secured:
         description = f"row-level security of `{guard.table}` is switched off"

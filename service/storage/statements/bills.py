@@ -11,6 +11,7 @@ FROM unnest($1::uuid[], $2::integer[], $3::smallint[], $4::timestamptz[])
 ORDER BY key, position
 ON CONFLICT (key) DO NOTHING
 """
+"""Claim bills for the calls of a batch, the first report of each wins."""
 
 CLAIMED_BILLS: Final[LiteralString] = """
 SELECT key, account_id, tier, started_at FROM bill_claim WHERE key = ANY ($1::uuid[])

@@ -63,6 +63,7 @@ SELECT wanted.position, call.digest, call.digests, call.failed, call.model, {_LI
 ORDER BY call.account_id, call.started_at, call.id
 FOR UPDATE OF call
 """
+"""Lock stored calls and read all that a completion compares."""
 
 _SET: Final[LiteralString] = ", ".join(
     f"{name} = staged.{name}::numeric" if name == "amount" else f"{name} = staged.{name}"

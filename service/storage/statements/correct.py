@@ -17,6 +17,7 @@ WHERE call.tier = $5 AND call.started_at >= $6 AND call.started_at <= $7
 ORDER BY call.account_id, call.started_at, call.id
 FOR UPDATE OF call
 """
+"""Lock the calls that corrections name by our id."""
 
 CALLS_OF_SOURCE_ID: Final[LiteralString] = """
 SELECT tier, started_at, id, correction_of IS NOT NULL AS is_correction FROM call
@@ -40,6 +41,7 @@ SELECT wanted.position, correction.digest, correction.call_id
 FROM unnest($1::integer[], $2::integer[], $3::uuid[]) AS wanted (position, account_id, key)
 JOIN correction ON correction.account_id = wanted.account_id AND correction.key = wanted.key
 """
+"""Corrections of a batch that are there already, with their digests."""
 
 # A correction is found, filtered and summed by the columns of its call; only amount, time and id are its own.
 _INHERITED: Final[LiteralString] = (

@@ -70,12 +70,14 @@ _TYPED_COLUMNS: Final[LiteralString] = ", ".join(f"{name} {type_}" for name, typ
 CREATE_STAGED: Final[LiteralString] = f"""
 CREATE TEMPORARY TABLE IF NOT EXISTS call_staged ({_TYPED_COLUMNS}) ON COMMIT DELETE ROWS
 """
+"""Make the temporary table that many calls are copied into."""
 
 # `off` and `local` would let an acknowledged call be lost; anything stricter than `on` is the operator's own choice.
 DURABLE_COMMITS: Final[LiteralString] = """
 SELECT set_config('synchronous_commit', 'on', false)
 WHERE current_setting('synchronous_commit') IN ('off', 'local')
 """
+"""Let commits wait for the disk, whatever the database is set to."""
 
 # Any of these settings writes parameters of statements to the server's log; copied rows are never written there.
 DATABASE_STATE: Final[LiteralString] = """
@@ -91,6 +93,7 @@ SELECT
     OR coalesce(current_setting('auto_explain.log_min_duration', true), '-1') <> '-1'
     OR coalesce(current_setting('pgaudit.log_parameter', true), 'off') <> 'off' AS logs_parameters
 """
+"""The database's time, and whether its log may repeat parameters."""
 
 
 def deltas_of(rows: LiteralString, *, corrections: bool = False) -> LiteralString:
@@ -168,6 +171,7 @@ STORE_STAGED: Final[LiteralString] = f"WITH {_STORE}"
 """Stores what was copied into `STAGED_TABLE`."""
 
 _GIVEN: Final[LiteralString] = f"SELECT * FROM json_to_recordset($1::json) AS given ({_TYPED_COLUMNS})"  # noqa: S608 - our own text
+"""A few calls as the parameter of the statement that stores them."""
 
 STORE_GIVEN: Final[LiteralString] = f"WITH call_staged AS MATERIALIZED ({_GIVEN}), {_STORE}"
 """Stores the rows of one JSON array of objects, absent columns null: no temporary table, one round trip."""
