@@ -11,6 +11,7 @@ from policies.policy.model import Action, Policy
 NAME_CHARS_MAX: Final = 200
 ID_CHARS_MAX: Final = 512
 UNITS_MAX: Final = 16
+UNIT_CHARS_MAX: Final = 64
 _UNIT: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _KNOWN_MAX: Final = 8192
 
@@ -66,7 +67,7 @@ class AttributeAdmission:
             text = getattr(attributes, name)
             if text:
                 setattr(admitted, name, keeper(self._text(name, text, removed)))
-        admitted.units = _units(attributes.units, removed)
+        admitted.units = self._units(attributes.units, removed)
         for name in self._dropped:
             if getattr(admitted, name) is not None:
                 count(removed, name)
@@ -88,6 +89,18 @@ class AttributeAdmission:
         admit = self._texts.optional if is_free_text else self._texts.identifier
         return admit(text, NAME_CHARS_MAX, name, removed)
 
+    def _units(self, units: dict[str, Decimal] | None, removed: dict[str, int]) -> dict[str, Decimal] | None:
+        """Those with a name that is a plain word and no credential, so many at most."""
+        if not units:
+            return None
+        plain = [name for name in units if _UNIT.fullmatch(name)][:UNITS_MAX]
+        kept = {
+            name: units[name] for name in plain if self._texts.identifier(name, UNIT_CHARS_MAX, "units", {}) == name
+        }
+        if len(kept) < len(units):
+            count(removed, "units", len(units) - len(kept))
+        return kept or None
+
     def _remember(self, attributes: Attributes, admitted: Attributes) -> None:
         names = _names(admitted)
         if names == _names(attributes):
@@ -103,14 +116,3 @@ _NOTHING: Final = Attributes()
 def _names(attributes: Attributes) -> tuple[str | None, ...]:
     names = attributes.deployment, attributes.team, attributes.organization, attributes.normalized_error
     return (*names, attributes.team_id)
-
-
-def _units(units: dict[str, Decimal] | None, removed: dict[str, int]) -> dict[str, Decimal] | None:
-    """Those with a name that is a plain word, so many at most."""
-    if not units:
-        return None
-    kept = {name: quantity for name, quantity in units.items() if _UNIT.fullmatch(name)}
-    kept = dict(list(kept.items())[:UNITS_MAX])
-    if len(kept) < len(units):
-        count(removed, "units", len(units) - len(kept))
-    return kept or None

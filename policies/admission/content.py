@@ -5,7 +5,7 @@ told for certain is content: it is only looked for in the error's text, and then
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -45,6 +45,22 @@ _ADDRESS_KEYS: Final = frozenset(
 )
 
 
+_ASKED_NAMES: Final = """
+    prompt prompts input inputs output outputs completion completions arguments instructions system query question
+    questions messages choices request request_body raw_request contents parts candidates history chat_history
+    conversation documents tools tool_calls functions function_call failed_generation
+"""
+_ASKED_KEYS: Final = frozenset(_ASKED_NAMES.split())
+"""Keys under which content stands inside of what is said of an error; its own words stand under `message` or `body`."""
+
+_PERSON_NAMES: Final = """
+    user user_id user_name username user_email email end_user end_user_id customer customer_id customer_email
+    safety_identifier user_api_key_user_id user_api_key_user_email user_api_key_end_user_id
+"""
+_PERSON_KEYS: Final = frozenset(_PERSON_NAMES.split())
+_PERSONS_MAX: Final = 64
+
+
 class ContentSizeError(PolicyError):
     """the content of a report is too large to be walked"""
 
@@ -52,12 +68,13 @@ class ContentSizeError(PolicyError):
 @dataclass(slots=True)
 class Gathered:
     """`strings` are content; `identifiers` are names of tools, models and addresses that may be shown, and `fields`
-    names in the schemas of tools, of which there may be too many.
+    names in the schemas of tools, of which there may be too many; `persons` are values of fields that name one.
     """
 
     strings: list[str] = field(default_factory=list[str], repr=False)
     identifiers: list[str] = field(default_factory=list[str], repr=False)
     fields: list[str] = field(default_factory=list[str], repr=False)
+    persons: list[str] = field(default_factory=list[str], repr=False)
 
 
 def gather(
@@ -78,7 +95,10 @@ def gather(
         if values_max is not None and walked > values_max:
             raise ContentSizeError
         key, value = pending.pop()
+        if key in _PERSON_KEYS and len(found.persons) < _PERSONS_MAX:
+            found.persons += person_texts(value)
         if not known and _is_the_gateways(key, value):
+            pending.extend(content_within(value))
             continue
         if isinstance(value, str):
             _take(found, key, value)
@@ -88,6 +108,33 @@ def gather(
             pending.extend([(key, item) for item in cast("list[object]", value)])
     found.identifiers += found.fields
     return found
+
+
+def content_within(value: object) -> Iterator[tuple[str, object]]:
+    """What stands under a name of content at any depth of `value`, which tells of an error: (name, value)."""
+    pending = [value]
+    while pending:
+        outer = pending.pop()
+        if isinstance(outer, list):
+            pending.extend(cast("list[object]", outer))
+        elif isinstance(outer, dict):
+            for key, inner in cast("dict[str, object]", outer).items():
+                if key in _ASKED_KEYS:
+                    yield key, inner
+                else:
+                    pending.append(inner)
+
+
+def person_texts(value: object) -> list[str]:
+    """The texts of what stands where a person is named: a text, a whole number, or these in a list or an object."""
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return [str(value).replace("\0", "")]
+    if isinstance(value, dict):
+        value = list(cast("dict[str, object]", value).values())
+    if not isinstance(value, list):
+        return []
+    inner = cast("list[object]", value)[:_PERSONS_MAX]
+    return [str(one).replace("\0", "") for one in inner if isinstance(one, str | int) and not isinstance(one, bool)]
 
 
 def _is_the_gateways(key: str, value: object) -> bool:

@@ -139,6 +139,11 @@ class PersonalTexts:
             hidden = without_persons(text, persons, name, removed)
             if hidden != text:
                 setattr(attributes, name, None if name in _JOINING else hidden)
+        if attributes.units:
+            kept = {unit: n for unit, n in attributes.units.items() if not persons.label_spans(unit)}
+            if len(kept) < len(attributes.units):
+                count(removed, "units", len(attributes.units) - len(kept))
+                attributes.units = kept or None
 
 
 def without_persons(text: str | None, persons: Persons, name: str, removed: dict[str, int]) -> str | None:

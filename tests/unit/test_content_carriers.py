@@ -160,3 +160,38 @@ def test_without_content_to_compare_only_names_stay() -> None:
 
     assert admitted.attributes is not None
     assert (admitted.attributes.team, admitted.attributes.deployment) == ("[redacted:engine-failure]", "gpt-4o-eastus")
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        {"body": {"messages": [{"role": "user", "content": PROMPT}]}},
+        {"failed_generation": PROMPT},
+        {"response": {"request": {"prompt": PROMPT}}},
+        {"details": [{"inputs": [PROMPT]}]},
+        {"metadata": {"a": {"query": PROMPT}}},
+        {"provider_specific_fields": {"messages": [PROMPT]}},
+    ],
+)
+def test_what_an_error_holds_beside_its_text_may_be_the_prompt(inside: dict[str, Any]) -> None:
+    """A field of an error under a name of content is compared at any depth; so in LiteLLM's."""
+    details = {"error_class": "BadRequest", "error_message": MESSAGE} | inside
+
+    assert message_of(native(error=inside)) == CUT
+    assert message_of(litellm(error_information=details)) == CUT
+
+
+@pytest.mark.parametrize("name", ["exception", "last_error", "error_detail"])
+def test_what_tells_of_the_error_once_more_may_hold_the_prompt(name: str) -> None:
+    """Its own words are no content, and what stands in it under a name of content is."""
+    told = {"message": "Invalid input", "body": {"prompt": PROMPT}}
+
+    assert message_of(native(**{name: told})) == CUT
+    assert message_of(litellm(**{name: told})) == CUT
+
+
+def test_an_error_that_says_its_text_twice_keeps_it() -> None:
+    """A body or a detail with the error's own words is not what somebody asked."""
+    twice = {"body": {"error": {"message": MESSAGE}}, "detail": MESSAGE, "param": "messages[0].content"}
+
+    assert message_of(native(error=twice)) == MESSAGE

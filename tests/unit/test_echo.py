@@ -190,7 +190,7 @@ def test_names_of_all_vendors_shapes_stay(fields: dict[str, object]) -> None:
         ("web_search_preview_2026", {"tools": [{"type": "web_search_preview_2026"}]}),
         (
             "application/vnd.openxmlformats-officedocument",
-            {"contents": [{"parts": [{"inline_data": {"mime_type": "application/vnd.openxmlformats-officedocument"}}]}]},
+            {"parts": [{"inline_data": {"mime_type": "application/vnd.openxmlformats-officedocument"}}]},
         ),
         ("image/x-portable-arbitrarymap", {"input": [{"source": {"media_type": "image/x-portable-arbitrarymap"}}]}),
     ],

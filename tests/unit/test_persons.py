@@ -305,3 +305,75 @@ def test_a_common_word_takes_nothing_from_names_of_other_things(user: str) -> No
 def test_what_may_be_a_persons_name_is_taken_from_names_of_other_things(user: str) -> None:
     """Only known words are spared: a short first name is a person's."""
     assert DEFAULT.admit(failed(user=user, tags={"team": f"team {user}"})).tags == {"team": f"team {MARK}"}
+
+
+def native(**fields: Any) -> Admitted:
+    row = {"id": "req-1", "started_at": "2026-11-22T10:00:00Z", "model": "gpt-4o", "status": "failed"} | fields
+    report = read_row(json.dumps(row).encode())
+    assert isinstance(report, Report)
+    return DEFAULT.admit(report)
+
+
+def naming(name: str) -> dict[str, Any]:
+    """Fields that repeat a person's id."""
+    return {
+        "error": {"type": f"over {name}", "code": f"user_{name}", "message": f"user {name} is over budget"},
+        "normalized_error": f"user {name}",
+        "tags": {"team": name},
+    }
+
+
+def test_a_numbered_user_is_a_user() -> None:
+    """Gateways that number their users mean what others write as text."""
+    admitted = native(user=4417739, **naming("4417739"))
+
+    assert admitted.user == "4417739"
+    assert "4417739" not in stored(admitted)
+
+
+@pytest.mark.parametrize("user", [["petra-kvitova-1"], {"id": "petra-kvitova-1"}, "petra-\0kvitova-1"])
+def test_a_user_that_cannot_be_stored_is_looked_for(user: Any) -> None:
+    """Whatever its form: what stands under `user` names a person."""
+    admitted = native(user=user, **naming("petra-kvitova-1"))
+
+    assert admitted.user is None
+    assert "petra" not in stored(admitted)
+
+
+@pytest.mark.parametrize("field", ["user_id", "end_user", "user_email", "customer", "username"])
+def test_other_names_of_the_user_are_known(field: str) -> None:
+    """A field that is not stored, and that names a person by its own name, is looked for."""
+    assert "petra" not in stored(native(**{field: "petra-kvitova-1"}, **naming("petra-kvitova-1")))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"error_information": {"error_budget_entity_type": "end_user", "error_budget_entity_id": "petra-kvitova-1"}},
+        {"model_parameters": {"metadata": {"user_id": "petra-kvitova-1"}}},
+        {"model_parameters": {"extra_body": {"user": "petra-kvitova-1"}}},
+        {"metadata": {"requester_metadata": {"user_id": "petra-kvitova-1"}}},
+    ],
+)
+def test_litellm_names_persons_in_many_fields(fields: dict[str, Any]) -> None:
+    """The owner of a budget, Anthropic's metadata and a requester's own are persons like `end_user`."""
+    said = {"error_class": "over petra-kvitova-1", "error_code": "petra-kvitova-1", "error_message": "petra-kvitova-1"}
+    entry = {
+        "litellm_call_id": "c-1", "status": "failure", "startTime": 1795000000.0, "model": "gpt-4o", "messages": [],
+        "call_type": "acompletion",
+    }  # fmt: skip
+    fields = fields | {"error_information": said | fields.get("error_information", {})}
+    report = read_entry(json.dumps(entry | fields).encode())
+    assert isinstance(report, Report)
+
+    assert "petra" not in stored(DEFAULT.admit(report))
+
+
+def test_names_of_units_name_nobody() -> None:
+    """A unit under a person's name, or under a credential, is left out and counted; the others stay."""
+    units = {"images": 2, "marta_oberhuber_88": 2, "ghp_" + "a1b2c3d4e5f6" * 3: 2}
+    admitted = native(user="marta_oberhuber_88", units=units, **naming("somebody else"))
+
+    assert admitted.attributes is not None
+    assert admitted.attributes.units == {"images": 2}
+    assert admitted.removed["units"] == 2

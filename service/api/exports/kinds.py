@@ -9,6 +9,7 @@ from typing import Final
 
 from policies.policy.model import Store, View
 from service.query.model.errors import BadInputError, ForbiddenError
+from service.query.model.fields import CALL
 from service.query.model.scope import Scope
 
 Fields = tuple[tuple[str, tuple[str, ...]], ...]
@@ -47,19 +48,12 @@ SHAPES: Final[Mapping[str, Shape]] = {
         "CallFilter",
         "startedAt",
         Store.CALL,
-        _fields(
-            "id sourceId source startedAt account apiKey user model servedModel provider operation status streamed "
-            "inputTokens outputTokens totalTokens cacheReadTokens cacheWriteTokens reasoningTokens tokenEfficiency "
-            "amount* amountUnknown amountParts* netAmount* correctedAt corrects* "
-            "latencyMs timeToFirstTokenMs tags* errorType errorCode traceId "
-            "sessionId attempt cacheHit deployment team organization normalizedError providerRequestId units* teamId",
-            amount=("Amount", "amount currency source"),
-            netAmount=("Amount", "amount currency source"),
-            corrects=("Call", "id sourceId"),
-            amountParts=("AmountPart", "meter quantity unitPrice amount priceList"),
-            tags=("Tag", "key value"),
-            units=("Unit", "name quantity"),
-        ),
+        {
+            name: (field.bare_type if field.parts else "", tuple(field.parts or ()))
+            for name, field in CALL.items()
+            if field.relation is None
+        }
+        | {"corrects": ("Call", ("id", "sourceId"))},
     ),
     "ERRORS": Shape(
         "CallError",

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from policies.admission.content import gather
+from policies.admission.content import content_within, gather
 from policies.admission.report import Json, Report
 from service.ingest.formats.row_repair import repaired
 
@@ -60,11 +60,20 @@ def remember_content(report: Report, fields: Iterable[tuple[str, bytes | msgspec
         count_dropped(report, "error.message")
 
 
+def remember_within(report: Report, raw: bytes | msgspec.Raw) -> None:
+    """As `remember_content`, for what stands under names of content inside of a value that tells of the error."""
+    try:
+        remember_values(report, content_within(decode_value(raw)))
+    except UnreadableContentError:
+        remember_content(report, [("content", raw)])
+
+
 def remember_values(report: Report, fields: Iterable[tuple[str, object]], *, known: bool = True) -> None:
     """As `remember_content`, for values that are decoded."""
     found = gather(fields, known=known)
     report.content.extend(found.strings)
     report.identifiers += tuple(found.identifiers)
+    report.persons += tuple(found.persons)
 
 
 def count_dropped(report: Report, name: str, count: int = 1) -> None:

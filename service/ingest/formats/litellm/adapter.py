@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Raw
 
 from policies import Attributes, ErrorReport, Json, Report
+from policies.admission.content import content_within
 from policies.redaction.echoes.identifiers import address_parts
 from service.ingest.formats.content import (
     UnreadableContentError,
@@ -28,7 +29,7 @@ from service.ingest.formats.litellm.fields import CONTENT, CONTENT_METADATA, NOT
 from service.ingest.formats.litellm.models import asked_model, served_model
 from service.ingest.formats.litellm.operations import RETRIEVE_RESPONSE, operation_of
 from service.ingest.formats.litellm.owner import read_owner
-from service.ingest.formats.litellm.payload import Payload, any_length_text, storable, text_of
+from service.ingest.formats.litellm.payload import Object, Payload, Value, any_length_text, storable, text_of
 from service.ingest.formats.litellm.response import Response
 from service.ingest.formats.litellm.routing import read_routing
 from service.ingest.formats.litellm.tokens import read_tokens, usages_of
@@ -213,6 +214,7 @@ class _PayloadReader:
                 values.append((name, value))
         if report.error is not None:
             values += [(name, self._payload.parameters.get(name)) for name in PRIVATE_PARAMETERS if name != "user"]
+            values += content_within(self._payload.object("error_information"))
             remember_values(report, values)
             metadata = [entry for entry in self._payload.metadata.items() if not _is_fact_of_metadata(entry[0])]
             remember_values(report, [*metadata, *self._payload.hidden.items()], known=False)
@@ -227,13 +229,21 @@ class _PayloadReader:
             payload.value("end_user"),
             *(payload.metadata.get(name) for name in PERSONS),
             payload.parameters.get("user"),
+            *_person_of_budget(payload.object("error_information")),
         )
         others = [text for value in named if (text := text_of(value)) and text != report.user]
-        report.persons = tuple(dict.fromkeys(others))
+        report.persons = tuple(dict.fromkeys([*report.persons, *others]))
         if report.error is not None:
             address = payload.text("api_base") or text_of(payload.hidden.get("api_base"))
             names = (payload.text("model"), payload.text("model_id"))
             report.identifiers += (*filter(None, names), *(address_parts(address) if address else ()))
+
+
+def _person_of_budget(details: Object) -> list[Value]:
+    """Whose budget is spent, where that is a person's."""
+    if details.get("error_budget_entity_type") in ("user", "end_user", "customer"):
+        return [details.get("error_budget_entity_id")]
+    return []
 
 
 def _is_fact_of_metadata(name: str) -> bool:

@@ -1,5 +1,6 @@
 """Attributes and parts of an amount in the native format: what of them is unreadable costs itself, never its call."""
 
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Final, TypeAlias
@@ -8,13 +9,14 @@ from msgspec import Meta, Raw, Struct
 
 from policies.admission.report import AmountPart, Attributes, Report
 from service.ingest.formats.amount_parts import sums_to
-from service.ingest.formats.content import count_dropped
 from service.ingest.formats.left_out import FieldError, tell
 from service.ingest.formats.scalars import MoneyError, money_of_json
 
 ATTEMPT_MAX: Final = 2**15 - 1
 UNITS_MAX: Final = 16
 _TEXT_CHARACTERS_MAX: Final = 1024
+_UNIT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
+_UNIT_FORM: Final = "one of `units` must be a number of at least 0 under a plain word of up to 64 characters"
 
 _Text: TypeAlias = Annotated[str, Meta(max_length=_TEXT_CHARACTERS_MAX)] | None
 
@@ -32,7 +34,7 @@ class AttributeFields(Struct, kw_only=True):
     organization: _Text = None
     normalized_error: _Text = None
     provider_request_id: _Text = None
-    units: Annotated[dict[Annotated[str, Meta(max_length=64)], Raw], Meta(max_length=UNITS_MAX)] | None = None
+    units: Annotated[dict[str, Raw], Meta(max_length=UNITS_MAX)] | None = None
 
 
 def read_attributes(report: Report, fields: AttributeFields) -> None:
@@ -65,10 +67,10 @@ def _units(report: Report, given: Mapping[str, Raw]) -> dict[str, Decimal] | Non
             quantity = money_of_json(raw)
         except MoneyError:
             quantity = None
-        if quantity is None or quantity < 0:
-            count_dropped(report, "units")
+        if quantity is None or quantity < 0 or not _UNIT.fullmatch(name):
+            tell(report, [FieldError(_UNIT_FORM, "units")])
         else:
-            units[name] = quantity
+            units[name.lower()] = quantity
     return units or None
 
 

@@ -6,6 +6,7 @@ good row costs little. Of two equal keys in one object the last one counts, as f
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -14,17 +15,23 @@ from typing import Final, cast
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from policies.admission.report import AmountPart, ErrorReport, Json, Report
-from service.ingest.formats.content import UnreadableContentError, count_dropped, decode_value, remember_content
+from policies.admission.content import person_texts
+from policies.admission.report import AmountPart, Report
+from service.ingest.formats.content import (
+    UnreadableContentError,
+    count_dropped,
+    decode_value,
+    remember_content,
+)
 from service.ingest.formats.left_out import FieldError, decode_rest, tell
 from service.ingest.formats.native.attributes import read_attributes, take_parts
-from service.ingest.formats.native.fields import CONTENT_FIELDS, CURRENCY, ErrorFields, Facts, OnlyFacts, Part
+from service.ingest.formats.native.error import read_error
+from service.ingest.formats.native.fields import CONTENT_FIELDS, CURRENCY, Facts, OnlyFacts, Part
 from service.ingest.formats.native.tags import leave_odd_tags_out
-from service.ingest.formats.rejections import ERROR_FORM, MOMENT_FORM, RowError, wrong_json
+from service.ingest.formats.rejections import MOMENT_FORM, RowError, wrong_json
 from service.ingest.formats.row_repair import repaired
 from service.ingest.formats.scalars import (
     MoneyError,
-    is_time_of_error,
     moment_of_text,
     money_of_json,
     plain_money_of_json,
@@ -40,11 +47,9 @@ _LOOKED_THROUGH_BYTES_MAX: Final = 2**22
 # How JSON may write NUL and U+FFFD, with which a row is not taken unless it is looked at.
 _ODD_ESCAPES: Final = (_NUL_ESCAPE, b"\\uf", b"\\uF")
 
+_WHOLE_NUMBER: Final = re.compile(rb"-?[0-9]{1,40}")
 _CURRENCY_FORM: Final = re.compile(CURRENCY)
 _KNOWN: Final = frozenset(Facts.__struct_fields__)
-_ERROR_FIELDS: Final = frozenset(ErrorFields.__struct_fields__)
-_CONTENT_OF_ERRORS: Final = CONTENT_FIELDS - {"message", "response", "body", "text", "content"} | {"request_body"}
-"""Of an error, a body or a response is mostly its own text once more."""
 
 _NEEDED: Final = frozenset({"id", "started_at", "model", "status", "account", "corrects"})
 """What a call is found by, and whose it is: where one of these is at fault, the row is rejected."""
@@ -52,7 +57,6 @@ _RAW: Final = frozenset({"amount", "error"})
 
 _PLAIN: Final = msgspec.json.Decoder(OnlyFacts)
 _LENIENT: Final = msgspec.json.Decoder(Facts)
-_ERROR: Final = msgspec.json.Decoder(ErrorFields)
 _NO_OTHERS: Final[Mapping[str, Raw]] = {}
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 
@@ -85,12 +89,15 @@ def read_row(row: Row) -> Report | Rejection:
         except (ValueError, RecursionError):
             row = bytes(row)
             facts, others, faults = _second_look(row)
+        user = facts.user
         if _NUL_ESCAPE in bytes(row):
             faults += _without_nul(facts)
         _refuse_lost_characters(facts)
         report = _report_without_faults(facts, faults)
     except RowError as error:
         return Rejection(str(error), error.code)
+    if user is not None and facts.user is None:
+        report.persons += tuple(person_texts(user))
     if others:
         _drop(report, others)
     tell(report, faults)
@@ -131,11 +138,16 @@ def _second_look(row: bytes) -> tuple[Facts, Mapping[str, Raw], list[FieldError]
     except (ValueError, RecursionError) as error:
         raise wrong_json(row, error) from None
     known = {name: raw for name, raw in fields.items() if name in _KNOWN}
+    if _WHOLE_NUMBER.fullmatch(user := bytes(known.get("user", b""))):
+        known["user"] = Raw(b'"%b"' % user)  # as new-api and One API number their users
     odd = leave_odd_tags_out(known)
     facts, faults = decode_rest(_LENIENT, known, needed=_NEEDED)
     faults += odd
     facts.currency = _currency(facts.currency)
-    return facts, {name: raw for name, raw in fields.items() if name not in _KNOWN}, faults
+    others = {name: raw for name, raw in fields.items() if name not in _KNOWN}
+    if any("user" in fault.fields for fault in faults):
+        others["user"] = fields["user"]
+    return facts, others, faults
 
 
 def _report_without_faults(facts: Facts, faults: list[FieldError]) -> Report:
@@ -198,7 +210,7 @@ def _report(facts: Facts) -> Report:
     if _has_attributes(facts):
         read_attributes(report, facts)
     if facts.error is not UNSET:
-        _read_error(report, facts.error)
+        read_error(report, facts.error)
     return report
 
 
@@ -295,56 +307,12 @@ def _tag(value: str | int | float | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _read_error(report: Report, raw: Raw) -> None:
-    if bytes(raw) == b"null":
-        return
-    if not report.failed:
-        count_dropped(report, "error")
-        return
-    try:
-        fields = _FIELDS.decode(raw)
-    except (ValueError, RecursionError):
-        fields = {}
-        tell(report, [FieldError(f"`error` must be {ERROR_FORM}", "error")])
-    known = {name: value for name, value in fields.items() if name in _ERROR_FIELDS}
-    error, faults = decode_rest(_ERROR, known, needed=(), inside="error")
-    occurred_at = None
-    try:
-        occurred_at = None if error.occurred_at is None else moment_of_text(error.occurred_at)
-    except MomentError:
-        faults.append(FieldError(f"`error.occurred_at` must be {MOMENT_FORM}", "occurred_at"))
-    if occurred_at is not None and not is_time_of_error(occurred_at, report.started_at):
-        faults.append(FieldError("`error.occurred_at` must be between `started_at` and 24 hours later", "occurred_at"))
-        occurred_at = None
-    report.error = ErrorReport(
-        type=error.type or "unknown",
-        code=None if error.code in (None, "") else str(error.code),
-        message=error.message or None,
-        parameters=_parameters(report, error.parameters),
-        occurred_at=occurred_at,
-    )
-    tell(report, faults, "error.")
-    if len(fields) > len(known):
-        count_dropped(report, "unknown", len(fields) - len(known))
-        others = [(name, value) for name, value in fields.items() if name in _CONTENT_OF_ERRORS]
-        remember_content(report, others)
-
-
-def _parameters(report: Report, raw: Raw | UnsetType) -> dict[str, Json]:
-    if raw is UNSET or bytes(raw) == b"null":
-        return {}
-    try:
-        value = decode_value(raw)
-    except UnreadableContentError:
-        value = None
-    if isinstance(value, dict):
-        return value
-    count_dropped(report, "error.parameters")
-    return {}
-
-
 def _drop(report: Report, others: Mapping[str, Raw]) -> None:
     """Count the fields that are no facts of a call, and look into them for what the error's text may echo."""
+    if (user := others.get("user")) is not None:  # none that can be stored: what it names is a person all the same
+        with suppress(UnreadableContentError):
+            report.persons += tuple(person_texts(decode_value(user)))
+        others = {name: raw for name, raw in others.items() if name != "user"}
     for name in others:
         count_dropped(report, name if name in CONTENT_FIELDS else "unknown")
     remember_content(report, [(name, raw) for name, raw in others.items() if name in CONTENT_FIELDS])
