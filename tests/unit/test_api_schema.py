@@ -19,10 +19,12 @@ from graphql.utilities import find_breaking_changes
 
 from policies.errors import SchemaCoverageError
 from policies.policy.document import PRESETS, load_preset
+from policies.policy.model import DataClass as PolicyDataClass
 from policies.policy.model import Role, View
 from policies.policy.views import view
 from service.api.schema import build_schema as build_ours
 from service.api.schema import sdl
+from service.api.types import enums
 from service.query.authorization.enforcement import ENUM_VALUES, INPUT_FIELDS, check_schema
 
 ROOT = Path(__file__).parents[2]
@@ -143,3 +145,8 @@ def test_every_root_field_may_be_null() -> None:
     roots = [type_ for type_ in (SCHEMA.query_type, SCHEMA.mutation_type) if type_ is not None]
     fields = {f"{root.name}.{name}": field.type for root in roots for name, field in root.fields.items()}
     assert [name for name, type_ in fields.items() if is_non_null_type(type_)] == []
+
+
+def test_classes_of_data_are_those_of_the_policy() -> None:
+    """The GraphQL enum has every class that a policy can name: an answer would fail at one that it has not."""
+    assert {one.name for one in enums.DataClass} == {one.name for one in PolicyDataClass}

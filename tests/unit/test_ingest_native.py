@@ -374,3 +374,16 @@ def test_one_odd_row_of_many_is_found(odd: str) -> None:
     kinds = [type(row) for row in read_native(body)]
 
     assert kinds == [Report, Rejection, Report]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit_price", "kept"), [("10", "5", False), ("10", "0.1", True), ("3", "0.3333", True)]
+)
+def test_a_part_is_its_quantity_times_its_unit_price(quantity: str, unit_price: str, kept: bool) -> None:
+    """A part that says otherwise is left out with the others, and why; what a gateway has rounded stays."""
+    part = {"name": "input", "quantity": quantity, "unit_price": unit_price, "amount": "1"}
+    report = read_row(json.dumps(ROW | {"amount": "1", "amount_parts": [part]}).encode())
+
+    assert isinstance(report, Report)
+    assert (report.amount_parts is not None) is kept
+    assert bool(report.warnings) is not kept

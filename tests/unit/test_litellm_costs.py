@@ -160,3 +160,18 @@ def test_a_figure_that_is_none_costs_itself_alone(text: str, dropped: str) -> No
     assert got.dropped.get(dropped) == 1
     assert got.amount == (None if dropped == "response_cost" else Decimal("0.5"))
     assert got.amount_parts is None
+
+
+def test_a_discount_of_everything_is_a_true_zero() -> None:
+    """LiteLLM had a price and took all of it off: the call cost nothing, and is not estimated at its full price."""
+    breakdown = {"original_cost": 0.005615, "discount_amount": 0.005615, "discount_percent": 1.0, "total_cost": 0.0}
+
+    assert read(cost_breakdown=breakdown).amount == 0
+    assert read(cost_breakdown=breakdown | {"discount_amount": 0.001}).amount is None
+
+
+def test_less_than_the_last_place_is_no_unknown_cost() -> None:
+    """A cost that was reported and is below twelve places is zero, and not replaced by an estimate."""
+    report = read(response_cost=1.5e-13)
+
+    assert (report.amount, report.amount_source) == (0, "REPORTED")

@@ -10,6 +10,7 @@ from service.ingest.formats.scalars import PLACES
 
 _QUANTUM: Final = Decimal(1).scaleb(-PLACES)
 _EXACT: Final = Context(prec=80, rounding=ROUND_HALF_EVEN)
+_ROUNDED: Final = Decimal(1).scaleb(-6)
 _UNIT_PLACES: Final = Decimal(1).scaleb(-15)
 
 
@@ -25,6 +26,14 @@ class Portion:
 def sums_to(amount: Decimal | None, parts: Iterable[AmountPart]) -> bool:
     """Whether the parts are those of the amount."""
     return amount is not None and sum((part.amount for part in parts), Decimal(0)) == amount
+
+
+def multiplies(part: AmountPart) -> bool:
+    """Whether quantity x unit price is the part's amount, by a hundredth or a millionth that a gateway rounded."""
+    if part.quantity is None or part.unit_price is None:
+        return True
+    off = abs(_EXACT.multiply(part.quantity, part.unit_price) - part.amount)
+    return off <= max(abs(part.amount) / 100, _ROUNDED)
 
 
 def parts_of(amount: Decimal, portions: Sequence[Portion]) -> list[AmountPart] | None:

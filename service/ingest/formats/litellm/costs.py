@@ -45,8 +45,8 @@ def _reported(payload: Payload, breakdown: Object, report: Report) -> Decimal | 
         payload.note(name, "is negative")
         report.amount_unknown = "NEGATIVE"
         return None
-    if amount:
-        return amount
+    if amount or (amount is not None and value not in (0, "0", "0.0")):
+        return amount  # also what is less than the last place
     cached = payload.value("cache_hit") is True
     # A cost of nothing is right for an answer from LiteLLM's cache; else it may be one that LiteLLM lost on its way.
     total = None if cached else payload.money("cost_breakdown", breakdown.get("total_cost"))
@@ -54,7 +54,14 @@ def _reported(payload: Payload, breakdown: Object, report: Report) -> Decimal | 
         return total
     if amount is None:
         return None
-    return amount if cached or _costs_nothing(payload, report) else None
+    return amount if cached or _is_discounted(payload, breakdown) or _costs_nothing(payload, report) else None
+
+
+def _is_discounted(payload: Payload, breakdown: Object) -> bool:
+    """Whether the cost is nothing because all of it was taken off: LiteLLM had a price for the call then."""
+    original = payload.money("cost_breakdown", breakdown.get("original_cost"))
+    discount = payload.money("cost_breakdown", breakdown.get("discount_amount"))
+    return original is not None and discount is not None and 0 < original <= discount
 
 
 def _costs_nothing(payload: Payload, report: Report) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Final, TypeAlias
 from msgspec import Meta, Raw, Struct
 
 from policies.admission.report import AmountPart, Attributes, Report
-from service.ingest.formats.amount_parts import sums_to
+from service.ingest.formats.amount_parts import multiplies, sums_to
 from service.ingest.formats.left_out import FieldError, tell
 from service.ingest.formats.scalars import MoneyError, money_of_json
 
@@ -75,11 +75,15 @@ def _units(report: Report, given: Mapping[str, Raw]) -> dict[str, Decimal] | Non
 
 
 def take_parts(report: Report, parts: Iterable[AmountPart]) -> None:
-    """Give the report the parts of its amount, if they are that: parts that do not sum to it are left out, counted."""
+    """Give the report the parts of its amount, if they are that: parts that do not sum to it, or of which one is not
+    its quantity times its unit price, are left out, and said.
+    """
     found = list(parts)
     if not found:
         return
-    if sums_to(report.amount, found):
-        report.amount_parts = found
-    else:
+    if not sums_to(report.amount, found):
         tell(report, [FieldError("`amount_parts` do not sum to `amount`", "amount_parts")])
+    elif not all(map(multiplies, found)):
+        tell(report, [FieldError("one of `amount_parts` is not its `quantity` times its `unit_price`", "amount_parts")])
+    else:
+        report.amount_parts = found
