@@ -9,15 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from policies.admission.request_names import (
+from policies.errors import PolicyError
+from policies.redaction.echoes.identifiers import address_parts
+from policies.redaction.echoes.request_names import (
     is_identifier,
     is_name_of_model,
     name_of_tool,
     names_of_properties,
     values_of_part,
 )
-from policies.errors import PolicyError
-from policies.redaction.echoes.identifiers import address_parts
 
 _KEY: Final = re.compile(r"\w{0,64}", re.ASCII)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/+-]{1,40}", re.ASCII)
@@ -118,7 +118,11 @@ def content_within(value: object) -> Iterator[tuple[str, object]]:
         if isinstance(outer, list):
             pending.extend(cast("list[object]", outer))
         elif isinstance(outer, dict):
-            for key, inner in cast("dict[str, object]", outer).items():
+            fields = cast("dict[str, object]", outer)
+            if isinstance(fields.get("role"), str):  # a message
+                yield "messages", fields
+                continue
+            for key, inner in fields.items():
                 if key in _ASKED_KEYS:
                     yield key, inner
                 else:
