@@ -58,6 +58,8 @@ async def move_account(context: RetentionContext, account: str, tier: str, *, da
     async with context.owner.acquire() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         old = await connection.fetchval(_AT, account_id, from_at)
+        if old == new.number:
+            raise TierError(f"`{account}` is in the tier `{tier}` on {from_at:%Y-%m-%d} anyway: nothing moves")
         await connection.execute(_MOVE, account_id, new.number, from_at)
         until = await connection.fetchval(_LATER, account_id, from_at)
         facts = {"account": account_id, "from_tier": old, "to_tier": new.number, "from": from_at.isoformat()}

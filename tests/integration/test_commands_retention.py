@@ -72,13 +72,13 @@ def test_an_erasure_says_what_is_left_to_do(service: RunningService) -> None:
 
 
 def test_a_tier_that_is_not_there_or_comes_too_soon_is_refused(service: RunningService) -> None:
-    """The command says which tiers there are, and from when a move can take effect."""
+    """The command says which tiers there are, from when a move can take effect, and that one to the same is none."""
     unknown = service.command("accounts", "tier", "acme", "gold")
     assert (unknown.returncode, "`standard`" in unknown.stderr) == (1, True)
     soon = service.command("accounts", "tier", "acme", "standard", "--from", f"{MOMENT:%Y-%m-%d}")
     assert (soon.returncode, "at the soonest" in soon.stderr) == (1, True)
-    said = done(service, "accounts", "tier", "acme", "standard")
-    assert "calls that start before that day stay in tier standard: call 400 days" in said
+    same = service.command("accounts", "tier", "acme", "standard")
+    assert (same.returncode, "nothing moves" in same.stderr) == (1, True)
 
 
 def test_nothing_is_due_in_a_new_ledger(service: RunningService) -> None:

@@ -245,6 +245,20 @@ async def test_no_plain_id_of_a_person_is_kept(house: House) -> None:
     )
 
 
+async def test_a_credential_in_a_filter_is_not_kept(house: House) -> None:
+    """What was pasted in the place of a key's name is kept with the export as calls have it: masked, and found."""
+    one = await house.reader(Role.ADMIN)
+    pasted, person = "sk-proj-Zz9Kq2mN8xVb4TzWc9LrAbCdEf", "olga.kern@example.com"
+    filter_ = {"or": [{"apiKey": {"eq": pasted}}, {"sourceId": {"in": [person]}}]}
+
+    await one.exported(fields=["id"], filter=filter_)
+
+    kept = await house.served.runtime.database.owner.fetchval("SELECT string_agg(request::text, '') FROM export")
+    assert pasted not in kept
+    assert person not in kept
+    assert "[redacted:" in kept
+
+
 async def test_it_is_in_the_ledger_before_it_can_be_fetched(house: House) -> None:
     """EXPORTED says who, what kind, how many rows, their digest, and of the filter no more than a digest."""
     one = await house.reader()

@@ -9,6 +9,7 @@ from typing import Any, Final
 from strawberry import UNSET, Some
 
 from service.api.types.filter_inputs import CallFilter, ErrorFilter, TagFilter, UserFilter
+from service.log_redaction import name_as_stored
 from service.query.model.errors import BadInputError
 from service.query.model.predicate import And, Compare, Not, Operator, Or, Predicate, TagMatch
 
@@ -37,6 +38,10 @@ _NAMES: Final[dict[str, str]] = {
     for head, *tail in [python.split("_")]
     if not python.endswith("_")
 }
+
+
+_NAME_MAX: Final = 200
+"""Characters of a name as calls are stored with it; a mark in the place of a short credential is no longer."""
 
 
 def to_predicate(filter_: CallFilter | ErrorFilter | None) -> Predicate:
@@ -68,9 +73,19 @@ def _written(value: Any) -> Any:  # noqa: ANN401 - any part of a filter
             raise BadInputError("what was asked for is kept with an export: name users by `pseudonym`")
         case TagFilter():
             return {name: _written(inner) for name, inner in _given(value)}
-        case bool() | int() | str():
+        case str():
+            return _name_as_stored(value)
+        case bool() | int():
             return value
     return {_outward(name): _written(inner) for name, inner in _given(value)}
+
+
+def _name_as_stored(text: str) -> str:
+    """As calls are stored with it, so that what is kept has no credential, and finds them. Raises BadInputError."""
+    stored = name_as_stored(text, max_chars=max(len(text), _NAME_MAX))
+    if stored is None or (text and not stored):
+        raise BadInputError("what was asked for is kept with an export, and this filter cannot be searched for secrets")
+    return stored
 
 
 def _outward(name: str) -> str:

@@ -32,6 +32,8 @@ def erase(
     """
     if everything == (user is not None):
         raise typer.BadParameter("give either --user ID or --all")
+    if user is not None and not user:
+        raise typer.BadParameter("--user is empty: give the person's id, or --all for the whole account")
 
     async def work() -> StoredErasure:
         """Request the erasure, and carry it out."""

@@ -39,6 +39,10 @@ def verify(
     try:
         given = read_key_option(key)
         with file.open("rb") as lines:
+            # What was never evidence is not evidence that was altered.
+            if not lines.readline().lstrip().startswith(b"{"):
+                raise RequestError(f"`{file}` is no bundle of `ledger export` and no statement of `attest`")
+            lines.seek(0)
             said = verify_file(lines, key=given, since=None if since is None else read_since(since))
     except OSError as error:
         raise _unreadable(file, error) from None

@@ -115,7 +115,7 @@ def create(
         timedelta | None,
         typer.Option(
             parser=parse_duration,
-            metavar="TIME",
+            metavar="SPAN",
             help=f"Lifetime: `12h`, `30d`, `8w` [default: for ever; a partner's: {PARTNER_DAYS}d].",
         ),
     ] = None,

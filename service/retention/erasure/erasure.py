@@ -139,7 +139,7 @@ async def request_erasure(
     if account_id is None:
         raise ErasureError(f"there is no account `{account}`")
     if (kind is ErasureKind.USER) != bool(user):
-        raise ErasureError("name the person for kind USER, and nobody for kind ACCOUNT")
+        raise ErasureError("the erasure of a person names them, and that of an account names nobody")
     if not reason.strip() or len(reason) > _REASON_MAX or "\0" in reason:
         raise ErasureError(f"an erasure needs a reason of 1 to {_REASON_MAX} characters")
     tokens = await _tokens(context, account_id, user) if user else []

@@ -283,9 +283,9 @@ def _check(scope: HoldScope, classes: Sequence[DataClass], expires_at: datetime 
     if not classes or any(one not in HOLDABLE for one in classes):
         raise HoldError("a hold names one or more of the classes operational, billing and personal")
     if scope.start is not None and scope.end is not None and scope.start >= scope.end:
-        raise HoldError("`from` must be before `to`")
+        raise HoldError("what a hold covers must begin before it ends: its first moment is not before its last")
     if expires_at is not None and expires_at <= now:
-        raise HoldError("`expiresAt` must be in the future")
+        raise HoldError("a hold must expire in the future, or not at all")
     if scope.call_ids is not None and not 1 <= len(scope.call_ids) <= _IDS_MAX:
         raise HoldError(f"a hold names 1 to {_IDS_MAX} calls, or leaves them out")
     for text in (scope.model, scope.api_key):
@@ -316,7 +316,9 @@ def _uuids(texts: Sequence[str] | None, account_id: int) -> list[UUID] | None:
         try:
             key = decode_call_id(text)
         except (IdError, OverflowError):
-            raise HoldError(f"`{text[:60]}` is not the id of a call") from None
+            raise HoldError(
+                f"`{text[:60]}` is not the id of a call, such as `calledger export calls` has as `id`"
+            ) from None
         if key.account_id != account_id:
             raise HoldError(f"`{text[:60]}` is not a call of that account")
         found.append(key.uuid)

@@ -1,8 +1,10 @@
 """What a purge would destroy now, and how a plan is named."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from policies.policy.model import DataClass, Policy, Store
 from policies.retention import KeyPeriod, Partition, PurgePlan, plan
@@ -13,6 +15,8 @@ from service.retention.purge.row_count import count_rows
 from service.retention.purge_runs import PurgeState, Run, Runs
 from service.storage.notices import notify
 from service.storage.partitions import Partitions
+
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ async def named_plan(context: RetentionContext, digest: str, now: datetime) -> P
 
     PurgePlanError when there is no such part.
     """
+    if not _DIGEST.fullmatch(digest):
+        raise PurgePlanError(f"`{digest[:80]}` is no digest of a plan: `calledger purge --dry-run` prints it")
     due = await plan_purge(context, now=now)
     for part in _parts(due, context.policy()):
         if part.digest() == digest:
