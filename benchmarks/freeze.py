@@ -128,7 +128,17 @@ _THIRTY: Final = (
     "query($f: CallFilter) {" + " ".join(f"a{n}: calls(filter: $f) {{ totalCount }}" for n in range(30)) + "}"
 )
 _MISTAKES: Final = "".join(f"x{n} " for n in range(1_900))
+_ALIASES: Final = 28
 _IN: Final = '"a" ' * 950
+
+_ZONES: Final = ("Asia/Kathmandu", "Australia/Lord_Howe", "America/Nuuk", "Africa/Casablanca", "Asia/Gaza")
+
+
+def _aliased(field: str, zones: Sequence[str] = ()) -> str:
+    """One root field under as many aliases as one operation may have."""
+    texts = [field.format(zone=zones[n % len(zones)]) if zones else field for n in range(_ALIASES)]
+    return "{" + " ".join(f"a{n}: {text}" for n, text in enumerate(texts)) + "}"
+
 
 SCENARIOS: Final = {
     "backslashes": _reported(_errors(_repeated("\\" * 65_000))),
@@ -152,6 +162,11 @@ SCENARIOS: Final = {
     "one filter too often": _asked(_THIRTY, f={"or": [{"model": {"eq": "x"}}] * 15}),
     "one text": _asked(_CALLS, f={"model": {"eq": "x" * 1_000_000}}),
     "no such account": _asked(_CALLS, f={"account": {"eq": "nope"}}),
+    "hours of a window": _asked(_aliased("costs(bucket: HOUR) { rows { calls } }")),
+    "hours of zones": _asked(_aliased('costs(bucket: HOUR, timeZone: "{zone}") {{ rows {{ calls }} }}', _ZONES)),
+    "days of zones": _asked(_aliased('costs(bucket: DAY, timeZone: "{zone}") {{ rows {{ calls }} }}', _ZONES)),
+    "facets": _asked(_aliased("facets { models { value } errorTypes { value } }")),
+    "groups of errors": _asked(_aliased("errorGroups { totalCount nodes { count } }")),
     "new: repetitions": _asked("{" + "viewer{role}" * 490 + "}"),
     "new: allowed repetitions": _asked("{" + "viewer{role}" * 75 + "}"),
     "new: unknown inputs": _asked("{calls(filter: {" + "a: 1 " * 600 + "}) {totalCount}}"),

@@ -15,6 +15,22 @@ _LOOKED_AT_MAX: Final = 4 * CHARS_MAX
 
 
 @cache
+def _identifier_redactor() -> "Redactor":
+    return shared_redactor().for_identifiers()
+
+
+def name_as_stored(text: str, *, max_chars: int) -> str | None:
+    """A name of a call (a model, an API key) as calls are stored with it; None if redaction fails.
+
+    What somebody asks for by it then finds them, and a credential that was pasted in its place is kept nowhere.
+    """
+    try:
+        return _identifier_redactor().clean(text, max_chars=max_chars)[0]
+    except Exception:  # whatever failed, the text is withheld
+        return None
+
+
+@cache
 def shared_redactor() -> "Redactor":
     """The shipped rules, compiled once per process."""
     # Imported here, so that a command that does not need it need not load a thousand patterns.

@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from policies.errors import PolicyError
-from policies.redaction.echoes.identifiers import address_parts, is_call_id, is_enum_value, is_model, is_name
+from policies.redaction.echoes.identifiers import address_parts
+from policies.redaction.echoes.request_names import (
+    is_identifier,
+    is_name_of_model,
+    name_of_tool,
+    names_of_properties,
+    values_of_part,
+)
 
 _KEY: Final = re.compile(r"\w{0,64}", re.ASCII)
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/+-]{1,40}", re.ASCII)
@@ -33,23 +40,6 @@ _TEXT_NAMES: Final = """
 _TEXT_KEYS: Final = frozenset(_TEXT_NAMES.split())
 """Keys under which a single word may be a whole message."""
 
-_TOOL_KEYS: Final = frozenset(("function", "function_call", "functions", "tools", "tool_calls", "tool_choice"))
-_TOOL_TYPE_NAMES: Final = """
-    function function_call function_call_output tool tool_use tool_call tool_result server_tool_use mcp_tool_use
-    mcp_call custom custom_tool_call
-"""
-_TOOL_TYPES: Final = frozenset(_TOOL_TYPE_NAMES.split())
-_TOOL_ROLES: Final = frozenset(("tool", "function"))
-_MODEL_KEYS: Final = frozenset(
-    ("model", "deployment", "deployment_id", "azure_deployment", "engine", "model_id", "model_name")
-)
-_CALL_ID_KEYS: Final = frozenset(("tool_call_id", "call_id", "tool_use_id"))
-# What takes one word out of a list of the API's own: which one it refused is what one debugs with.
-_ENUM_NAMES: Final = """
-    quality size voice tool_choice style response_format service_tier reasoning_effort verbosity encoding_format
-    background moderation output_format output_compression truncation modalities audio_format input_fidelity
-"""
-_ENUM_KEYS: Final = frozenset(_ENUM_NAMES.split())
 _ADDRESS_KEYS: Final = frozenset(
     ("api_base", "base_url", "azure_endpoint", "api_host", "endpoint", "url", "host", "hostname", "server_url")
 )
@@ -77,12 +67,13 @@ class ContentSizeError(PolicyError):
 
 @dataclass(slots=True)
 class Gathered:
-    """`strings` are content; `identifiers` are names of tools, models and addresses that may be shown; `persons` are
-    values of fields that name one.
+    """`strings` are content; `identifiers` are names of tools, models and addresses that may be shown, and `fields`
+    names in the schemas of tools, of which there may be too many; `persons` are values of fields that name one.
     """
 
     strings: list[str] = field(default_factory=list[str], repr=False)
     identifiers: list[str] = field(default_factory=list[str], repr=False)
+    fields: list[str] = field(default_factory=list[str], repr=False)
     persons: list[str] = field(default_factory=list[str], repr=False)
 
 
@@ -115,6 +106,7 @@ def gather(
             _open(found, pending, key, cast("dict[str, object]", value))
         elif isinstance(value, list):
             pending.extend([(key, item) for item in cast("list[object]", value)])
+    found.identifiers += found.fields
     return found
 
 
@@ -126,7 +118,11 @@ def content_within(value: object) -> Iterator[tuple[str, object]]:
         if isinstance(outer, list):
             pending.extend(cast("list[object]", outer))
         elif isinstance(outer, dict):
-            for key, inner in cast("dict[str, object]", outer).items():
+            fields = cast("dict[str, object]", outer)
+            if isinstance(fields.get("role"), str):  # a message
+                yield "messages", fields
+                continue
+            for key, inner in fields.items():
                 if key in _ASKED_KEYS:
                     yield key, inner
                 else:
@@ -146,7 +142,7 @@ def person_texts(value: object) -> list[str]:
 
 
 def _is_the_gateways(key: str, value: object) -> bool:
-    if key in _TEXT_KEYS or key in _MODEL_KEYS or key in _ADDRESS_KEYS:
+    if key in _TEXT_KEYS or is_name_of_model(key) or key in _ADDRESS_KEYS:
         return False
     if _ERROR_KEY.search(key) and not _ASKED_KEY.search(key):
         return True
@@ -158,29 +154,22 @@ def _is_the_gateways(key: str, value: object) -> bool:
 
 
 def _open(found: Gathered, pending: list[tuple[str, object]], key: str, value: dict[str, object]) -> None:
-    name = value.get("name")
-    named = isinstance(name, str) and is_name(name) and _is_tool(key, value)
-    if named:
-        found.identifiers.append(cast("str", name))
+    name = name_of_tool(key, value)
+    if name is not None:
+        found.identifiers.append(name)
+    found.identifiers.extend(values_of_part(key, value))
+    found.fields.extend(names_of_properties(value))
     for inner, item in value.items():
         if not _KEY.fullmatch(inner):
             _take(found, "content", inner)
-        if not (named and inner == "name"):
+        if inner != "name" or name is None:
             pending.append(("tool_call_id" if inner == "id" and key == "tool_calls" else inner, item))
-
-
-def _is_tool(key: str, value: dict[str, object]) -> bool:
-    return key in _TOOL_KEYS or _is_one(value.get("type"), _TOOL_TYPES) or _is_one(value.get("role"), _TOOL_ROLES)
 
 
 def _take(found: Gathered, key: str, text: str) -> None:
     if len(text) <= (_SHORT_LATIN_MAX if text.isascii() else _SHORT_MAX):
         return
-    if (
-        (key in _MODEL_KEYS and is_model(text))
-        or (key in _ENUM_KEYS and is_enum_value(text))
-        or (key in _CALL_ID_KEYS and is_call_id(text))
-    ):
+    if is_identifier(key, text):
         found.identifiers.append(text)
         return
     if key in _ADDRESS_KEYS:
@@ -188,7 +177,3 @@ def _take(found: Gathered, key: str, text: str) -> None:
     if key not in _TEXT_KEYS and _TOKEN.fullmatch(text) and sum(map(str.isalnum, text)) <= _TOKEN_LETTERS_MAX:
         return
     found.strings.append(text)
-
-
-def _is_one(value: object, names: frozenset[str]) -> bool:
-    return isinstance(value, str) and value in names

@@ -11,6 +11,9 @@ from service.keyring import PeriodKeyName
 from service.storage.connection import Connection
 from service.storage.control.policies import LedgerWriter
 
+ERASED: Final = "[erased]"
+"""Stands for a text that was erased with its note."""
+
 NAMES_MAX: Final = 500
 """How many names one entry lists at most."""
 

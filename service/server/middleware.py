@@ -11,13 +11,18 @@ from select import PIPE_BUF
 from typing import Any, Final
 
 import orjson
-from aiohttp import hdrs, web
+from aiohttp import ClientConnectionResetError, ClientPayloadError, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from service.logs import NOT_WRITTEN, OUTPUT, get_logger
 
 Handler = Callable[[Any], Awaitable[web.StreamResponse]]  # aiohttp says `BaseRequest` of what it gives as a `Request`
 log = get_logger()
 
+HUNG_UP: Final = 499
+"""The status in the log of a request whose client did not wait for its answer: no mistake of ours, as nginx has it."""
+
+_CUT_OFF: Final = (ConnectionError, web.RequestPayloadError, ClientPayloadError, HttpProcessingError)
 _STOP_TIMEOUT_S: Final = 20.0
 _FLUSH_S: Final = 0.05
 
@@ -71,7 +76,10 @@ class Middleware:
             if status < 400:
                 raise
             response = _refusal(error)
-        except Exception:
+        except Exception as error:
+            if _hung_up(request, error):
+                status = HUNG_UP
+                return _incomplete()
             log.exception("a request failed")
             response = error_answer(500, "internal", "something went wrong here; the log says where")
         finally:
@@ -82,6 +90,24 @@ class Middleware:
         if self._stopping and not response.prepared:
             response.force_close()
         return response
+
+
+def _hung_up(request: web.Request, error: Exception) -> bool:
+    """Whether a client ended its connection, or broke its body off, before it was answered. A lost connection of our
+    own is a failure here: nothing of the body is missing then.
+    """
+    if isinstance(error, ClientConnectionResetError):
+        return True
+    return isinstance(error, _CUT_OFF) and request.content.exception() is not None
+
+
+def _incomplete() -> web.Response:
+    """What a client that only broke its body off can still read."""
+    response = error_answer(
+        400, "body_incomplete", "the body ended before it was complete, or is not framed as it says"
+    )
+    response.force_close()
+    return response
 
 
 def _log(request: web.Request, route: str | None, status: int, seconds: float) -> None:

@@ -280,6 +280,24 @@ async def test_an_open_start_takes_what_the_buckets_need(ledger: Ledger) -> None
     }
 
 
+@pytest.mark.parametrize("zone_name", ["UTC", "Europe/Vienna", "Asia/Kathmandu", "Australia/Lord_Howe"])
+async def test_hours_of_a_whole_window_are_those_of_its_days(ledger: Ledger, zone_name: str) -> None:
+    """The 9,600 hours that the database makes by itself are the moments that a short range binds."""
+    begun = [NOW - days * DAY - timedelta(minutes=37 * days) for days in range(1, 390, 7)]
+    await ledger.report(usd("1", started_at=moment) for moment in begun)
+
+    async def hours(predicate: Predicate) -> list[tuple[datetime | None, datetime | None]]:
+        request = CostRequest(predicate, bucket=TimeBucket.HOUR, zone=zone_name, row_figures=CALLS)
+        return [
+            (row.key.bucket_start, row.key.bucket_end) for row in (await read_costs(ledger.reader(NOW), request)).rows
+        ]
+
+    whole = await hours(between(None))
+
+    assert whole == [one for moment in reversed(begun) for one in await hours(between(moment - DAY, moment + DAY))]
+    assert all(start <= moment < end for (start, end), moment in zip(whole, reversed(begun), strict=True))
+
+
 async def test_too_many_buckets_are_refused(ledger: Ledger) -> None:
     """A range of more than 10,000 buckets is bad input, although the data is there."""
     with pytest.raises((BucketError, OutOfRetentionError)):

@@ -18,6 +18,7 @@ from service.api.execution.documents import NODES_KEPT
 from service.api.execution.limits import Bucket, check_body
 from service.api.schema import build_schema
 from service.query.model.errors import BadInputError
+from service.settings import Settings
 
 CALLS = "query($f: CallFilter) { calls(filter: $f) { totalCount } }"
 THIRTY = "query($f: CallFilter) {" + " ".join(f"a{n}: calls(filter: $f) {{ totalCount }}" for n in range(30)) + "}"
@@ -138,6 +139,25 @@ async def test_what_is_within_bounds_is_paid_for(shelf: Shelf) -> None:
     assert await cost(CALLS, {"or": [{"model": {"eq": "x"}}] * 40}) >= plain + 500
     two = "query($f: CallFilter) { a: calls(filter: $f) { totalCount } b: calls(filter: $f) { totalCount } }"
     assert await cost(two, {"or": [{"model": {"eq": "x"}}] * 40}) >= 2 * plain + 1_000
+
+
+async def test_a_cost_report_is_paid_for_by_its_buckets_and_rows(shelf: Shelf) -> None:
+    """Finer buckets and more rows than the default cost more, and thirty reports of hours more than one may."""
+
+    async def cost(arguments: str) -> int:
+        result = await shelf.ask(f"{{ costs{arguments} {{ rows {{ calls }} }} }}")
+        assert result.errors is None, result.errors
+        return result.extensions["cost"]["requestedQueryCost"]
+
+    plain = await cost("")
+    assert [await cost(f"(bucket: {bucket})") - plain for bucket in ("HOUR", "DAY", "WEEK", "MONTH")] == [
+        200, 50, 20, 10,
+    ]  # fmt: skip
+    assert await cost("(first: 1)") == await cost("(first: 1000)") == plain
+    assert await cost("(first: 10000)") == plain + 900
+    many = " ".join(f"a{n}: costs(bucket: HOUR, first: 10000) {{ rows {{ calls }} }}" for n in range(28))
+    paid = await shelf.ask(f"{{ {many} }}")
+    assert paid.extensions["cost"]["requestedQueryCost"] > Settings().max_query_cost
 
 
 async def test_many_uses_of_a_large_value_are_refused(shelf: Shelf) -> None:

@@ -74,6 +74,39 @@ async def test_a_hold_repeats_no_credential(steward: Steward) -> None:
     assert await steward.findings() == {}
 
 
+async def test_what_a_hold_names_is_as_calls_have_it(steward: Steward) -> None:
+    """A key pasted in the place of its name is in no row, and the hold holds the calls that were reported with it."""
+    pasted = "sk-proj-Zz9Kq2mN8xVb4TzWc9LrAbCdEf"
+    await steward.report(failed("pasted", api_key=pasted))
+
+    hold = await steward.hold(api_key=pasted, model=None)
+
+    (stored,) = await steward.ingest.fetch("SELECT api_key FROM call WHERE source_id = 'pasted'")
+    assert hold.api_key == stored["api_key"]
+    assert pasted not in str(await steward.ingest.fetch("SELECT * FROM hold"))
+
+
+@pytest.mark.parametrize("lifted_first", [True, False])
+async def test_what_an_ended_hold_named_is_erased_with_its_note(steward: Steward, lifted_first: bool) -> None:
+    """The model and the API key of its scope go with its name and owner; while it is in force they stay."""
+    hold = await steward.hold(api_key="jane-doe", model="m-of-jane")
+    assert hold.ledger_index is not None
+
+    async def erase() -> None:
+        await erase_notes(steward.retention, [hold.ledger_index], reason="asked by letter", actor="cli")
+
+    if not lifted_first:
+        await erase()
+        assert await steward.value("SELECT api_key FROM hold") == "jane-doe"
+    await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
+    if lifted_first:
+        await erase()
+
+    row = await steward.ingest.fetch("SELECT name, model, api_key FROM hold")
+    assert [tuple(one) for one in row] == [(ERASED, ERASED, ERASED)]
+    assert await steward.findings() == {}
+
+
 async def test_erasing_notes_is_ledgered_and_reaches_what_repeats_them(steward: Steward) -> None:
     """Text and salt are gone, the hold's own copy too; the leaves stay, and an entry says whose notes went, and why."""
     hold = await steward.hold()

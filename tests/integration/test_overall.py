@@ -15,6 +15,7 @@ from usage_ledger import Ledger, Reported, open_ledger
 from policies.policy.model import Store
 from service.query.model.parameters import Params
 from service.query.model.predicate import EVERYTHING, And, Compare, Predicate
+from service.query.usage.bucket_edges import EdgeRun, Edges
 from service.query.usage.facets import read_facets
 from service.query.usage.plan import UsageSegment
 from service.query.usage.report import CostRequest, read_costs
@@ -293,4 +294,5 @@ HALF = HOUR / 2
 def test_what_no_edge_cuts_is_read_whole(tables: Tables, edges: list[datetime], read: list[str]) -> None:
     """Quarter hours are read only where an edge wants them, or everywhere when too many do."""
     piece = UsageSegment(Store.USAGE_QUARTER, MIDNIGHT, MIDNIGHT + 500 * HOUR)
-    assert [table for table, _ in ranges(tables, piece, piece.start, edges, Params())] == read
+    cuts = Edges(EdgeRun(edge, HOUR, 1) for edge in edges)
+    assert [table for table, _ in ranges(tables, piece, piece.start, cuts, Params())] == read

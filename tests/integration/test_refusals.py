@@ -144,6 +144,24 @@ def test_a_request_that_is_cut_off_is_counted(service: RunningService) -> None:
         assert datetime.now(UTC) < deadline
 
 
+@pytest.mark.parametrize("path", ["/v1/calls", "/graphql"])
+def test_a_client_that_hangs_up_is_no_failure_of_ours(service: RunningService, path: str) -> None:
+    """The request's line in the log has status 499, and there is no line of an error: who alerts on 5xx sees none."""
+    key, seen = service.new_key("admin"), len(service.log.read_text())
+    host, port = service.url.removeprefix("http://").split(":")
+    for _ in range(5):
+        with socket.create_connection((host, int(port))) as connection:
+            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: 5000\r\n"
+            connection.sendall(f"{head}Content-Type: application/json\r\n\r\n[".encode())
+
+    deadline, lines = datetime.now(UTC) + timedelta(seconds=60), list[dict[str, Any]]()
+    while sum(line["event"] == "request" and line["route"] == path for line in lines) < 5:
+        assert datetime.now(UTC) < deadline
+        lines = [json.loads(line) for line in service.log.read_text()[seen:].splitlines() if line.endswith("}")]
+    assert {line["status"] for line in lines if line["event"] == "request" and line["route"] == path} == {499}
+    assert not [line for line in lines if line["level"] == "error"]
+
+
 def test_counts_outlive_the_process(service: RunningService) -> None:
     """What a row was refused for is on record before it is answered: a power cut takes nothing of it."""
     service.report(service.new_key("ingest"), {"id": "cut"})

@@ -195,3 +195,80 @@ def test_an_error_that_says_its_text_twice_keeps_it() -> None:
     twice = {"body": {"error": {"message": MESSAGE}}, "detail": MESSAGE, "param": "messages[0].content"}
 
     assert message_of(native(error=twice)) == MESSAGE
+
+
+QUOTED = f"Passed completion_response=ModelResponse(choices=[Choices(message=Message(content='{PROMPT}'))])"
+FRAMES = (
+    'Traceback (most recent call last):\n  File "/app/litellm/main.py", line 12, in acompletion\n'
+    "    raise BadRequestError(message=message)\n           ^^^^^^^^^^^^^^^\n"
+)
+DEBUGGING = [
+    ("error_information", "traceback"), ("metadata", "error"), ("response_cost_failure_debug_info", "error_str"),
+    ("response_cost_failure_debug_info", "traceback_str"), ("zero_cost_diagnostic", "reason"),
+    ("status_fields", "llm_api_status"),
+]  # fmt: skip
+
+
+def debugged(name: str, field: str, value: Any, message: str = MESSAGE) -> str:
+    error = {"error_class": "BadRequest", "error_message": message}
+    if name == "error_information":
+        return message_of(litellm(error_information=error | {field: value}))
+    return message_of(litellm(error_information=error, **{name: {field: value}}))
+
+
+@pytest.mark.parametrize(("name", "field"), DEBUGGING)
+@pytest.mark.parametrize(
+    "value",
+    [PROMPT, QUOTED, FRAMES + PROMPT, f"{FRAMES}openai.BadRequestError: {QUOTED}", [PROMPT],
+     [{"role": "user", "content": [{"text": PROMPT}]}], f"{MESSAGE}. {QUOTED}"],
+)  # fmt: skip
+def test_what_is_written_for_debugging_may_quote_it(name: str, field: str, value: Any) -> None:
+    """LiteLLM writes whole answers where it says why it knows no price, and others write them elsewhere."""
+    shown = debugged(name, field, value)
+
+    # A run begins wherever both say the same: `content` and `input` end in the same letter.
+    assert shown in (CUT, "Invalid inpu[redacted:content-echo]'")
+
+
+@pytest.mark.parametrize("name", ["response_cost_failure_debug_info", "zero_cost_diagnostic", "user_agent"])
+@pytest.mark.parametrize("value", [PROMPT, [{"role": "user", "content": [{"text": PROMPT}]}]])
+def test_debug_fields_need_no_form(name: str, value: Any) -> None:
+    """Whatever stands in place of the object that LiteLLM writes is looked at too."""
+    assert message_of(litellm(**{name: value})) == CUT
+
+
+@pytest.mark.parametrize(("name", "field"), DEBUGGING)
+@pytest.mark.parametrize(
+    "value",
+    ["{message}", "{core}", FRAMES + "{message}", FRAMES + "{core}\n", FRAMES, "litellm.exceptions.{message}",
+     FRAMES + "litellm.BadRequestError", "guardrail_intervened", {"error": {"message": "{half}", "code": "400"}}],
+)  # fmt: skip
+def test_an_error_that_is_told_again_is_no_content(name: str, field: str, value: Any) -> None:
+    """The message stays as it is, though it is written elsewhere too, with the names of classes and with frames."""
+    core = "the guardrail_intervened at /app/litellm/main.py in acompletion, raise BadRequestError(message=message)"
+    message = f"litellm.BadRequestError: OpenAIException - {core}"
+    text = json.loads(
+        json.dumps(value).replace("{message}", message).replace("{core}", core).replace("{half}", core[:60])
+    )
+
+    assert debugged(name, field, text, message) == message
+
+
+def test_what_was_raised_before_is_no_content() -> None:
+    """A traceback says how the error came about, in words that the message has in part."""
+    text = (
+        f"{FRAMES}openai.BadRequestError: Error code: 400 - {{'error': {{'message': 'no such model in this region'}}}}"
+    )
+    message = "litellm.BadRequestError: no such model in this region. Received Model Group=x"
+
+    assert debugged("error_information", "traceback", text, message) == message
+
+
+@pytest.mark.parametrize("name", ["body", "details", "inner"])
+def test_a_message_of_a_conversation_is_content_within_an_error(name: str) -> None:
+    """Whatever it stands under: what has a role was said by somebody."""
+    value = {name: [{"role": "user", "content": [{"text": PROMPT}]}]}
+    information = {"error_class": "BadRequest", "error_message": MESSAGE}
+
+    assert message_of(native(value)) == CUT
+    assert message_of(litellm(error_information=information | value)) == CUT

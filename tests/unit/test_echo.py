@@ -150,6 +150,66 @@ def test_the_name_of_a_tool_stays(fields: dict[str, object]) -> None:
     assert REDACTOR.redact(text, content=request(**fields)).masked == text
 
 
+SCHEMA = {"type": "object", "properties": {TOOL: {"type": "string"}}, "required": [TOOL]}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [{"functionDeclarations": [{"name": TOOL}]}]},
+        {"tools": [{"function_declarations": [{"name": TOOL}]}]},
+        {"contents": [{"role": "model", "parts": [{"functionCall": {"name": TOOL, "args": {}}}]}]},
+        {"contents": [{"role": "user", "parts": [{"function_response": {"name": TOOL, "response": {}}}]}]},
+        {"toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": [TOOL]}}},
+        {"toolConfig": {"tools": [{"toolSpec": {"name": TOOL}}], "toolChoice": {"tool": {"name": TOOL}}}},
+        {"messages": [{"content": [{"toolUse": {"toolUseId": "x", "name": TOOL, "input": {}}}]}]},
+        {"response_format": {"type": "json_schema", "json_schema": {"name": TOOL, "schema": {}}}},
+        {"text": {"format": {"type": "json_schema", "name": TOOL, "schema": {}}}},
+        {"tools": [{"type": "mcp", "server_label": TOOL, "allowed_tools": [TOOL]}]},
+        {"mcp_servers": [{"type": "url", "name": TOOL}]},
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": SCHEMA}}]},
+        {"tools": [{"name": "f", "input_schema": {"type": "object", "required": [TOOL]}}]},
+        {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"properties": {"a": SCHEMA}}}}}]},
+        {"response_format": {"json_schema": {"name": "f", "schema": SCHEMA}}},
+    ],
+)
+def test_names_of_all_vendors_shapes_stay(fields: dict[str, object]) -> None:
+    """Tools, servers, schemas and their fields are named in each vendor's own way; the prompt may name them too."""
+    text = f"In context=('properties', '{TOOL}'), extra required key supplied"
+    content = request(**fields, prompt=f"please call {TOOL} for me")
+
+    assert REDACTOR.redact(text, content=content).masked == text
+
+
+@pytest.mark.parametrize(
+    ("value", "fields"),
+    [
+        ("developer_instructions", {"messages": [{"role": "developer_instructions", "content": "x"}]}),
+        ("developerInstructions", {"contents": [{"role": "developerInstructions", "parts": [{"text": "x"}]}]}),
+        ("input_image_url_v2", {"messages": [{"role": "user", "content": [{"type": "input_image_url_v2"}]}]}),
+        ("web_search_preview_2026", {"tools": [{"type": "web_search_preview_2026"}]}),
+        (
+            "application/vnd.openxmlformats-officedocument",
+            {"parts": [{"inline_data": {"mime_type": "application/vnd.openxmlformats-officedocument"}}]},
+        ),
+        ("image/x-portable-arbitrarymap", {"input": [{"source": {"media_type": "image/x-portable-arbitrarymap"}}]}),
+    ],
+)
+def test_a_value_that_was_refused_stays(value: str, fields: dict[str, object]) -> None:
+    """Which role, type or media type is none of the API's own is what one debugs with."""
+    text = f"Invalid value: '{value}'. Supported values are: 'user'"
+
+    assert REDACTOR.redact(text, content=request(**fields)).masked == text
+
+
+def test_many_fields_of_schemas_push_out_no_tool() -> None:
+    """Only so many identifiers are looked for: the names of tools come first."""
+    schema = {"properties": {f"field_{number}_of_the_schema": {} for number in range(2_000)}}
+    content = request(tools=[{"name": f"{TOOL}_{n}", "parameters": schema} for n in range(3)], prompt=f"use {TOOL}_0")
+
+    assert REDACTOR.redact(f"no such tool: {TOOL}_0", content=content).masked == f"no such tool: {TOOL}_0"
+
+
 @pytest.mark.parametrize(
     "id_",
     [
@@ -199,6 +259,16 @@ def test_a_path_of_an_address_is_content() -> None:
         {"id": "my-wife-has-breast-cancer-since-2019", "input": "x"},
         {"tools": [{"id": "call_mywifehasbreastcancer19"}]},
         {"metadata": {"type": "my wife has breast cancer"}},
+        {"metadata": {"type": "Erika_Mustermann_Aachen", "role": "Erika_Mustermann_1964"}},
+        {"messages": [{"role": "my wife has breast cancer", "content": [{"type": "she has breast cancer now"}]}]},
+        {"messages": [{"role": "my_wife_has_breast_cancer", "content": "My wife has breast cancer."}]},
+        {"messages": [{"role": "Jahrhundertwerk"}], "prompt": "Ein Jahrhundertwerk"},
+        {"tools": [{"functionDeclarations": [{"name": "my wife has breast cancer"}]}]},
+        {"tools": [{"type": "mcp", "server_label": "my wife has breast cancer"}]},
+        {"response_format": {"json_schema": {"name": CHINESE}}},
+        {"input_schema": {"type": "object", "properties": {"my wife has breast cancer": {}}, "required": [CHINESE]}},
+        {"properties": {"Brustkrebserkrankung": "x"}, "required": ["Brustkrebserkrankung"]},
+        {"parts": [{"mime_type": "my/wife/has/breast/cancer"}, {"mime_type": "text/my wife has breast cancer"}]},
     ],
 )
 def test_content_is_not_smuggled_as_an_identifier(fields: dict[str, object]) -> None:
@@ -215,6 +285,15 @@ def _leaves(value: object) -> list[str]:
         return [value]
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [leaf for item in items for leaf in _leaves(item)]
+
+
+def test_plain_words_of_a_schema_part_no_sentence() -> None:
+    """A field that is called `patient`, or a role `assistant`, does not show these words of a prompt."""
+    schema = {"type": "object", "properties": {"patient": {"type": "string"}, "daughter": {}}, "required": ["patient"]}
+    prompt = "the patient is my daughter"
+    content = request(tools=[{"name": "f", "parameters": schema}], messages=[{"role": "patient", "content": prompt}])
+
+    assert REDACTOR.redact(f"bad: {prompt}", content=content).masked == "bad: [redacted:content-echo]"
 
 
 def test_a_sentence_around_an_identifier_goes() -> None:

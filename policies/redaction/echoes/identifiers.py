@@ -13,6 +13,9 @@ IDENTIFIERS_MAX: Final = 512
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,63}", re.ASCII)
 _MODEL: Final = re.compile(r"[A-Za-z0-9@][A-Za-z0-9_.:/@+-]{0,127}", re.ASCII)
 _ENUM_VALUE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,39}", re.ASCII)
+_MEDIA_TYPE: Final = re.compile(
+    r"(?:application|audio|font|image|message|model|multipart|text|video)/[A-Za-z0-9][A-Za-z0-9.+_-]{0,99}", re.ASCII
+)
 _API_WORDS: Final = (
     "v[0-9]{1,2}(?:beta[0-9]?|alpha)?|api|openai|anthropic|deployments|models|engines|chat|completions|responses|"
     "messages|embeddings|images|audio|generations|transcriptions|batches|files|invoke|converse|inference"
@@ -60,6 +63,11 @@ def is_call_id(text: str) -> bool:
 def is_enum_value(text: str) -> bool:
     """Whether `text` has the form of a value out of a list."""
     return _ENUM_VALUE.fullmatch(text) is not None
+
+
+def is_media_type(text: str) -> bool:
+    """Whether `text` has the form of a media type, such as `application/pdf`."""
+    return _MEDIA_TYPE.fullmatch(text) is not None
 
 
 def address_parts(url: str) -> Iterator[str]:

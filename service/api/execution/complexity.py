@@ -30,6 +30,8 @@ from service.api.execution.limits import MUTATION_POINTS_MAX, OBJECTS_MAX, QUERY
 from service.api.types.directives import Cost, ListSize
 from service.query.authorization.selection_set import SelectionReader, fragments_of
 from service.query.records.page import PAGE_MAX
+from service.query.usage.report import FIRST_DEFAULT as ROWS_DEFAULT
+from service.query.usage.report import FIRST_MAX as ROWS_MAX
 
 TOKENS_MAX: Final = 2_000
 DEPTH_MAX: Final = 10
@@ -38,6 +40,11 @@ PAIRS_MAX: Final = 9_500
 SPREADS_MAX: Final = 200
 SIZED: Final = ("edges", "nodes")
 FIELDS_MAX: Final = 20_000
+BUCKET_POINTS: Final = {"HOUR": 200, "DAY": 50, "WEEK": 20, "MONTH": 10}
+"""What the buckets of a cost report add to its price: the finer they are, the more sums are read."""
+ROWS_A_POINT: Final = 10
+"""Of a cost report, beyond the rows that it has when it says nothing."""
+_REPORT: Final = ("Query", "costs")
 TOO_MANY_VALUES: Final = "the arguments hold too many values: ask in parts"
 Arguments = Callable[[Any, FieldNode], Mapping[str, Any]]
 _DEFINITION: Final = "strawberry-definition"
@@ -116,6 +123,8 @@ class _Walk:
         if definition is not None and node.arguments:
             given = self._arguments(definition, node)
             weight += self._points(given)
+            if (parent, node.name.value) == _REPORT:
+                weight += _report_points(given)
         if definition is None or node.selection_set is None:
             return Priced(own=weight)
         type_ = get_named_type(definition.type).name
@@ -143,6 +152,13 @@ class _Walk:
         size = max([size for size in sizes if isinstance(size, int)], default=list_size.assumed_size or 1)
         # What is out of bounds is refused where the page is read; a negative size must not earn anything here.
         return max(0, min(size, PAGE_MAX))
+
+
+def _report_points(given: Mapping[str, Any]) -> int:
+    bucket, first = given.get("bucket"), given.get("first")
+    points = BUCKET_POINTS.get(getattr(bucket, "name", ""), 0)
+    rows = min(first, ROWS_MAX) - ROWS_DEFAULT if isinstance(first, int) else 0
+    return points + max(0, rows) // ROWS_A_POINT
 
 
 def check_shape(shape: "Shape") -> GraphQLError | None:

@@ -56,14 +56,22 @@ class Surroundings:
 
     names: Mapping[int, str]
     tags: Sequence[str]
-    starts: Sequence[str]
-    ends: Sequence[str]
+    starts: Mapping[int, str]
+    ends: Mapping[int, str]
 
     @classmethod
     def of(cls, found: CostRecords, tags: Sequence[str]) -> "Surroundings":
-        """What the loops need of `found` beside its rows; the edges of its buckets as text."""
-        edges = moment_texts(found.edges or ())
-        return cls(found.names, tags, ["", *edges[:-1]], edges)
+        """Of one report; `tags` are the keys that it is grouped by."""
+        edges = found.edges
+        if not edges:
+            return cls(found.names, tags, {}, {})
+        # Of the buckets that have rows alone: a year of hours has 8,760.
+        positions: list[int] = sorted({record["bucket"] for record in found.rows})
+        starts = moment_texts([edges[position - 1] for position in positions])
+        ends = moment_texts([edges[position] for position in positions])
+        return cls(
+            found.names, tags, dict(zip(positions, starts, strict=True)), dict(zip(positions, ends, strict=True))
+        )
 
 
 class FiguresLoop:

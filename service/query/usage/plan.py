@@ -16,6 +16,7 @@ from policies.retention import cutoff, readable_cutoff
 from service.query.model.errors import BadInputError, OutOfRetentionError
 from service.query.model.predicate import TimeRange
 from service.query.scan.ranges import FAR_FUTURE, FAR_PAST
+from service.query.usage.bucket_edges import Edges
 from service.query.usage.time_buckets import BucketError, TimeBucket, edges
 
 SEGMENTS_MAX: Final = 24
@@ -25,6 +26,8 @@ AHEAD: Final = timedelta(days=2)
 """How far from today's end calls with a wrong clock can lie: later ones are not taken in."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MOMENT: Final = timedelta(microseconds=1)
+_NOTHING: Final = timedelta(0)
 _GRAIN: Final = {
     Store.CALL: timedelta(microseconds=1),
     Store.USAGE_QUARTER: timedelta(minutes=15),
@@ -59,7 +62,7 @@ class Plan:
     segments: tuple[UsageSegment, ...]
     start: datetime
     end: datetime
-    edges: tuple[datetime, ...] | None = None
+    edges: Edges | None = None
 
     def stores(self) -> frozenset[Store]:
         """The stores that the plan reads."""
@@ -141,8 +144,10 @@ def plan_usage(
     start, end = time_range.start or FAR_PAST, time_range.end or FAR_FUTURE
     end = min(end, floor_to(windows.now, _GRAIN[Store.USAGE_DAY]) + AHEAD + _GRAIN[Store.USAGE_DAY])
     if start > FAR_PAST and start >= end:
-        return Plan((), start, start, () if bucket else None)
+        return Plan((), start, start, Edges() if bucket else None)
     tries = [store for store in (Store.USAGE_DAY, Store.USAGE_QUARTER, Store.CALL) if rollups or store is Store.CALL]
+    if start > FAR_PAST and not any(windows.holds(UsageSegment(store, start, start + _MOMENT)) for store in tries):
+        raise OutOfRetentionError(_refusal(windows, rollups=rollups))
     refusal: BadInputError | OutOfRetentionError | None = None
     for store in tries:
         begin = start if start > FAR_PAST else windows.complete_from(store)
@@ -161,7 +166,7 @@ def _plan(
 ) -> Plan:
     if start >= end:
         raise OutOfRetentionError(_refusal(windows, rollups=rollups))
-    cuts = tuple(edges(bucket, zone, start, end)) if bucket else None
+    cuts = edges(bucket, zone, start, end) if bucket else None
     segments = _segments(start, end, cuts) if rollups else (UsageSegment(Store.CALL, start, end),)
     if not all(windows.holds(segment) for segment in segments):
         raise OutOfRetentionError(_refusal(windows, rollups=rollups))
@@ -214,10 +219,23 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _segments(start: datetime, end: datetime, cuts: Sequence[datetime] | None) -> tuple[UsageSegment, ...]:
-    bounds = [start, *(cut for cut in cuts or () if start < cut < end), end]
-    segments = tuple(_merged(segment for first, last in pairwise(bounds) for segment in _split(first, last)))
+def _segments(start: datetime, end: datetime, cuts: Edges | None) -> tuple[UsageSegment, ...]:
+    segments = tuple(_merged(_cut(start, end, cuts)))
     return segments if len(segments) <= SEGMENTS_MAX else tuple(_merged(_coarser(segments)))
+
+
+def _cut(start: datetime, end: datetime, cuts: Edges | None) -> Iterator[UsageSegment]:
+    """The pieces of a range that is cut at `cuts`. Buckets of one run lie alike in the grains of the stores."""
+    for run in cuts.inside(start, end) if cuts else ():
+        yield from _split(start, run.first)
+        alike = tuple(_merged(_split(run.first, run.first + run.step)))
+        if len(alike) == 1 and run.step % _GRAIN[alike[0].store] == _NOTHING:
+            yield UsageSegment(alike[0].store, run.first, run.last)
+        else:
+            for first, last in pairwise(run):
+                yield from _split(first, last)
+        start = run.last
+    yield from _split(start, end)
 
 
 def segments_of(start: datetime, end: datetime) -> tuple[UsageSegment, ...]:

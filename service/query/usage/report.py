@@ -14,6 +14,7 @@ from service.query.filters.to_sql import single_currency
 from service.query.model.errors import BadInputError, QueryTimeoutError
 from service.query.model.parameters import Params
 from service.query.model.predicate import EVERYTHING, Predicate, fields_of
+from service.query.usage.bucket_edges import Edges
 from service.query.usage.percentiles import histogram_of
 from service.query.usage.report_sql import DIMENSIONS, LATENCY, ORDERS, ROW, CostStatement, grouping
 from service.query.usage.source import UsageReader
@@ -139,7 +140,7 @@ class CostRecords:
 
     rows: Sequence[asyncpg.Record]
     totals: Sequence[asyncpg.Record]
-    edges: Sequence[datetime] | None
+    edges: Edges | None
     names: Mapping[int, str]
     coverage: Coverage
     truncated: bool

@@ -2,13 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params, storable
+from service.query.usage.bucket_edges import Edges
 from service.query.usage.union_sql import Column, UsageRead, UsageUnion
 
 ROW, TOTAL = 0, 1
+_BOUND_MAX: Final = 500
+"""More edges than these take longer to bind, one by one on the event loop, than to be made by the database."""
+_SECOND: Final = timedelta(seconds=1)
 LATENCY: Final = "latency"
 
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
@@ -68,15 +73,13 @@ class Grouping:
         return ", ".join(self.columns)
 
 
-def grouping(
-    dimensions: Iterable[str], tags: Sequence[str], edges: Sequence[object] | None, params: Params
-) -> Grouping:
+def grouping(dimensions: Iterable[str], tags: Sequence[str], edges: Edges | None, params: Params) -> Grouping:
     """Keys `bucket`, `model` and so on, `tag0`, `tag1`, `currency`."""
     columns: dict[str, Column] = {}
     texts = {"currency"}
     if edges is not None:
         # All of a rollup's row lies in one bucket, or the plan would have read a finer store.
-        bounds = params.bind(tuple(edges), "timestamptz[]")
+        bounds = _bounds(edges, params)
         rollup = f"width_bucket(bucket_at, {bounds})"
         columns["bucket"] = Column(rollup, f"width_bucket(started_at, {bounds})", rollup, rollup)
     for name in dimensions:
@@ -89,6 +92,21 @@ def grouping(
         texts.add(f"tag{position}")
     columns["currency"] = CURRENCY
     return Grouping(columns, frozenset(texts))
+
+
+def _bounds(edges: Edges, params: Params) -> str:
+    """The edges as an array: bound as they are, or made by the database of the runs that they are."""
+    if len(edges) <= _BOUND_MAX:
+        return params.bind(tuple(edges), "timestamptz[]")
+    first = params.bind(tuple(run.first for run in edges.runs), "timestamptz[]")
+    step = params.bind(tuple(run.step // _SECOND for run in edges.runs), "bigint[]")
+    count = params.bind(tuple(run.count for run in edges.runs), "integer[]")
+    # Seconds, because a day of an interval is one of the session's time zone.
+    return (
+        "ARRAY(SELECT first + number * step * interval '1 second' "  # noqa: S608 - our own names
+        f"FROM unnest({first}, {step}, {count}) AS run (first, step, count), generate_series(0, count - 1) AS number "
+        "ORDER BY 1)"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,14 @@ from typing import Final
 
 from policies.policy.model import Store
 from service.query.model.parameters import Params
+from service.query.usage.bucket_edges import EdgeRun, Edges
 from service.query.usage.plan import UsageSegment, ceil_to, floor_to
 
 CUT_MAX: Final = 400
 """With more cut than a year has days, quarter hours are read in one range."""
 
 _QUARTER: Final = timedelta(minutes=15)
+_NOTHING: Final = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +56,15 @@ OVER_ALL_ACCOUNTS: Final = frozenset({OVERALL.day, OVERALL.quarter, OVERALL.seve
 
 
 def ranges(
-    tables: Tables, segment: UsageSegment, start: datetime, edges: Sequence[datetime], params: Params
+    tables: Tables, segment: UsageSegment, start: datetime, edges: Edges, params: Params
 ) -> Iterator[tuple[str, str]]:
     """(table, condition on `bucket_at`) for the part of a rollup's segment from `start` on, cut at `edges`."""
     if segment.store is Store.USAGE_DAY:
         yield tables.day, _between(start, segment.end, params)
         return
     grain = tables.grain
-    cut = {floor_to(edge, grain) for edge in (start, segment.end, *edges) if edge != floor_to(edge, grain)}
-    inside = sorted(moment for moment in cut if start < moment + grain and moment < segment.end)
-    if len(inside) > CUT_MAX:
+    inside = _cut_grains(segment, start, edges, grain)
+    if inside is None:
         yield tables.quarter, _between(start, segment.end, params)
         return
     quarters = [moment + number * _QUARTER for moment in inside for number in range(grain // _QUARTER)]
@@ -74,6 +75,22 @@ def ranges(
     if first < last:
         uncut = f" AND bucket_at <> ALL ({params.bind(tuple(inside), 'timestamptz[]')})" if inside else ""
         yield tables.several, f"{_between(first, last, params)}{uncut}"
+
+
+def _cut_grains(segment: UsageSegment, start: datetime, edges: Edges, grain: timedelta) -> Sequence[datetime] | None:
+    """The beginnings of the grains of [start, segment.end) that an edge cuts, ascending; None: more than CUT_MAX."""
+    cut: set[datetime] = set()
+    runs = edges.inside(start - grain, segment.end + grain)
+    for run in (EdgeRun(start, grain, 1), EdgeRun(segment.end, grain, 1), *runs):
+        if run.step % grain == _NOTHING and run.first == floor_to(run.first, grain):
+            continue
+        for edge in run:
+            moment = floor_to(edge, grain)
+            if edge != moment and start < moment + grain and moment < segment.end:
+                cut.add(moment)
+            if len(cut) > CUT_MAX:
+                return None
+    return sorted(cut)
 
 
 def _between(start: datetime, end: datetime, params: Params) -> str:

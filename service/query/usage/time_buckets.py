@@ -12,11 +12,15 @@ from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from service.query.model.errors import BadInputError
+from service.query.usage.bucket_edges import EdgeRun, Edges
 
 BUCKETS_MAX = 10_000
 _HOUR = 3600
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
+_AN_HOUR = timedelta(hours=1)
+_APART_AT_LEAST = timedelta(days=1)
+"""No zone changes its clocks and back within a day."""
 
 
 class BucketError(BadInputError):
@@ -49,38 +53,62 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo.from_file(data, key=name)
 
 
-def edges(bucket: TimeBucket, zone_name: str, start: datetime, end: datetime) -> list[datetime]:
+def edges(bucket: TimeBucket, zone_name: str, start: datetime, end: datetime) -> Edges:
     """Ascending UTC moments; the first is at or before `start`, the last at or after `end`, start < end.
 
-    Bucket `i` is [edges[i], edges[i + 1]). Raises BucketError for more than BUCKETS_MAX buckets.
+    Bucket `i` is [edges[i], edges[i + 1]). Takes the time of the zone's changes of clocks, not of the buckets. Raises
+    BucketError for more than BUCKETS_MAX buckets.
     """
-    found: list[datetime] = []
-    for edge in _walk(bucket, zone(zone_name), start):
-        if edge <= start:
-            found = [edge]
-        elif edge > found[-1]:
-            found.append(edge)
-        if len(found) > BUCKETS_MAX + 1:
+    runs: list[EdgeRun] = []
+    count = 0
+    for whole in _runs(bucket, zone_name, start, end):
+        run = whole.covering(start, end)
+        if run.first <= start:
+            runs, count = [], 0
+        runs.append(run)
+        count += run.count
+        if count > BUCKETS_MAX + 1:
             raise BucketError(f"more than {BUCKETS_MAX} buckets; narrow `startedAt` or take a wider `bucket`")
-        if edge >= end:
+        if run.last >= end:
             break
-    return found
+    return Edges(runs)
 
 
-def _walk(bucket: TimeBucket, tz: ZoneInfo, start: datetime) -> Iterator[datetime]:
-    """Every edge from some time before `start` on, without end."""
+def _runs(bucket: TimeBucket, zone_name: str, start: datetime, end: datetime) -> Iterator[EdgeRun]:
+    """Every edge from some time before `start` until `end` or later, each run later than the one before."""
     try:
-        yield from _hours(tz, start) if bucket is TimeBucket.HOUR else _days(bucket, tz, start)
+        if bucket is TimeBucket.HOUR:
+            yield from _hours(zone_name, start, end)
+        else:
+            yield from _days(bucket, zone_name, start, end)
     except OverflowError:
         raise BucketError("the time range leaves the calendar; narrow `startedAt`") from None
 
 
-def _days(bucket: TimeBucket, tz: ZoneInfo, start: datetime) -> Iterator[datetime]:
+def _days(bucket: TimeBucket, zone_name: str, start: datetime, end: datetime) -> Iterator[EdgeRun]:
+    tz, days = zone(zone_name), {"DAY": 1, "WEEK": 7, "MONTH": 31}[bucket]
     # A day earlier, because a clock that is set back over midnight begins the same day twice.
     day = _first_day(bucket, start.astimezone(tz).date() - timedelta(days=1))
+    last: datetime | None = None
     while True:
-        yield _day_start(tz, day)
-        day = _first_day(bucket, day + timedelta(days={"DAY": 1, "WEEK": 7, "MONTH": 31}[bucket]))
+        run = EdgeRun(_day_start(tz, day), timedelta(days=days), 1)
+        begins = run.first.astimezone(tz)
+        # The day that a change of clocks begins is followed by one that begins at midnight again.
+        if bucket is not TimeBucket.MONTH and (begins.date(), begins.time()) == (day, time.min):
+            run = _lengthened(zone_name, run, end)
+        # A day that a zone skipped begins where the next one does.
+        later = run if last is None else run.inside(last, run.last + _SECOND)
+        if later is not None:
+            yield later
+            last = later.last
+        day = _first_day(bucket, day + timedelta(days=days * run.count))
+
+
+def _lengthened(zone_name: str, run: EdgeRun, end: datetime) -> EdgeRun:
+    """`run`, of one edge, with those that follow it until `end` or the next change of clocks, that one not included."""
+    until = min(end + run.step, run.first + run.step * (BUCKETS_MAX + 2))
+    change = _next_change(zone_name, run.first, until) or until + _SECOND
+    return EdgeRun(run.first, run.step, max(1, -((run.first - change) // run.step)))
 
 
 def _first_day(bucket: TimeBucket, day: date) -> date:
@@ -98,11 +126,14 @@ def _day_start(tz: ZoneInfo, day: date) -> datetime:
     return _change(tz, midnight.replace(fold=1).astimezone(UTC), moment)
 
 
-def _hours(tz: ZoneInfo, start: datetime) -> Iterator[datetime]:
-    moment = start.replace(microsecond=0) - timedelta(hours=4)
+def _hours(zone_name: str, start: datetime, end: datetime) -> Iterator[EdgeRun]:
+    tz, moment = zone(zone_name), start.replace(microsecond=0) - timedelta(hours=4)
     while True:
-        moment = _next_hour(tz, moment)
-        yield moment
+        run = EdgeRun(_next_hour(tz, moment), _AN_HOUR, 1)
+        if _local_seconds(run.first, _offset(tz, run.first)) % _HOUR == 0:
+            run = _lengthened(zone_name, run, end)
+        yield run
+        moment = run.last
 
 
 def _next_hour(tz: ZoneInfo, moment: datetime) -> datetime:
@@ -128,6 +159,32 @@ def _change(tz: ZoneInfo, before: datetime, after: datetime) -> datetime:
         else:
             before = middle
     return after
+
+
+def _next_change(zone_name: str, after: datetime, until: datetime) -> datetime | None:
+    """The first moment in (after, until] at which clocks change; None: there is none."""
+    for year in range(after.year, until.year + 1):
+        for change in _changes(zone_name, year):
+            if change > after:
+                return change if change <= until else None
+    return None
+
+
+@lru_cache(maxsize=20_000)
+def _changes(zone_name: str, year: int) -> tuple[datetime, ...]:
+    """The moments of one UTC year, the first of the next one included, at which clocks change."""
+    tz, found = zone(zone_name), list[datetime]()
+    if year == date.max.year:
+        raise OverflowError
+    before, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
+    offset = _offset(tz, before)
+    while before < end:
+        after = min(before + _APART_AT_LEAST, end)
+        if (then := _offset(tz, after)) != offset:
+            found.append(_change(tz, before, after))
+            offset = then
+        before = after
+    return tuple(found)
 
 
 def _offset(tz: ZoneInfo, moment: datetime) -> timedelta:

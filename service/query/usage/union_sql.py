@@ -17,6 +17,7 @@ from service.query.model.field import FieldKind, Filterable
 from service.query.model.parameters import Params
 from service.query.model.predicate import Predicate, fields_of
 from service.query.usage import rollup_tables as overall
+from service.query.usage.bucket_edges import Edges
 from service.query.usage.plan import Plan, UsageSegment, Windows
 
 Select = Callable[[str, str], str]
@@ -199,7 +200,7 @@ class UsageUnion:
                 if segment.store is Store.CALL:
                     yield self._stored(segment, tier, start)
                     continue
-                for table, times in overall.ranges(tables, segment, start, plan.edges or (), self._params):
+                for table, times in overall.ranges(tables, segment, start, plan.edges or Edges(), self._params):
                     yield table, self._condition(table, tier, times)
 
     def _deltas(self) -> Iterator[tuple[str, str]]:

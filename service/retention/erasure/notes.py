@@ -14,10 +14,10 @@ from policies.evidence import LedgerKind, read_leaf
 from service.errors import RequestError
 from service.ledger import ErasedNotes, Ledger
 from service.retention.context import RetentionContext
+from service.retention.ledger_entries import ERASED
 from service.storage.connection import Connection
 from service.storage.notices import notify
 
-ERASED: Final = "[erased]"
 INDEXES_MAX: Final = 500
 """How many notes one entry lists, and one request erases."""
 
@@ -32,6 +32,12 @@ _NOTES: Final = """
 _IN_FORCE: Final = "SELECT ledger_index FROM hold WHERE lifted_at IS NULL AND ledger_index IS NOT NULL"
 _BLANK_HOLDS: Final = "UPDATE hold SET name = $2, owner = $2, reason = NULL WHERE ledger_index = ANY ($1)"
 """Take the words from the holds whose notes are erased."""
+_BLANK_SCOPES: Final = """
+    UPDATE hold SET
+        model = CASE WHEN model IS NOT NULL THEN $2 END, api_key = CASE WHEN api_key IS NOT NULL THEN $2 END
+    WHERE ledger_index = ANY ($1) AND released_at IS NOT NULL
+"""
+"""A hold in force keeps what it is about, or it would hold nothing any more; it goes when the hold ends."""
 _MADE_KEYS: Final = "SELECT leaf FROM ledger_entry WHERE index = ANY ($1) AND kind = 'API_KEY_CREATED'"
 """The API keys that were made by the entries whose notes are erased."""
 _BLANK_KEYS: Final = "UPDATE api_key SET name = NULL WHERE prefix = ANY ($1)"
@@ -143,6 +149,7 @@ async def _erase(
     done = await context.ledger.erase_notes(indexes, actor=actor, note=note, facts=facts, connection=connection)
     erased = list(done.indexes)
     await connection.execute(_BLANK_HOLDS, erased, ERASED)
+    await connection.execute(_BLANK_SCOPES, erased, ERASED)
     keys = [read_leaf(row["leaf"]).facts["key"] for row in await connection.fetch(_MADE_KEYS, erased)]
     await connection.execute(_BLANK_KEYS, keys)
     return done

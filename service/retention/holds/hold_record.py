@@ -55,7 +55,9 @@ def hold_differences(known: RecordedHold, row: asyncpg.Record) -> Iterable[str]:
     if known.lifted is not None and row["lifted_at"] is None:
         yield f"{name} was lifted by entry {known.lifted} and is in force here"
     for column, ledgered, stored in _pairs(facts, row):
-        if ledgered != stored:
+        # What a hold named goes with its other words, once it has ended.
+        erased = column == "selection" and known.lifted is not None and entries.ERASED in (row["model"], row["api_key"])
+        if ledgered != stored and not erased:
             yield f"{name}: {column} is `{ledgered}` in the ledger and `{stored}` here"
     if known.actor != row["placed_by"]:
         yield f"{name}: placed_by is `{known.actor}` in the ledger and another here"

@@ -6,7 +6,7 @@ hold's key at once, and with it everything sealed that was kept for it; the copi
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -15,7 +15,7 @@ import asyncpg
 import orjson
 
 from policies.policy.model import DataClass
-from service.log_redaction import without_secrets
+from service.log_redaction import name_as_stored, without_secrets
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
 from service.retention.errors import HoldError
@@ -61,7 +61,13 @@ _COUNT: Final = """
 _LIFT: Final = "UPDATE hold SET lifted_at = $2, lifted_by = $3 WHERE id = $1 AND lifted_at IS NULL RETURNING id"
 _EXPIRED: Final = f"SELECT {_COLUMNS} FROM hold WHERE lifted_at IS NULL AND expires_at <= $1"  # noqa: S608
 _UNRELEASED: Final = f"SELECT {_COLUMNS} FROM hold WHERE lifted_at IS NOT NULL AND released_at IS NULL"  # noqa: S608
-_RELEASED: Final = "UPDATE hold SET released_at = clock_timestamp() WHERE id = $1"
+_RELEASED: Final = """
+    UPDATE hold SET released_at = clock_timestamp(),
+        model = CASE WHEN name = $2 AND model IS NOT NULL THEN $2 ELSE model END,
+        api_key = CASE WHEN name = $2 AND api_key IS NOT NULL THEN $2 ELSE api_key END
+    WHERE id = $1
+"""
+"""With its names erased before, what it named goes now that nothing is found by it any more."""
 _DELETE: Final = {
     table: f"""
         DELETE FROM {table} WHERE account_id = $1 AND hold_id = $2 AND ctid = ANY (
@@ -169,6 +175,7 @@ async def place_hold(
     if without_secrets(note) != note:
         raise HoldError("a hold's name, owner and reason hold no credential: leave it out")
     _check(scope, classes, expires_at, now)
+    scope = replace(scope, model=_as_stored(scope.model), api_key=_as_stored(scope.api_key))
     values = (
         uuid4(), name, owner, reason, account_id, scope.start, scope.end, scope.model, scope.api_key,
         _uuids(scope.call_ids, account_id), orjson.dumps([one.value for one in classes]).decode(), now, actor,
@@ -239,7 +246,7 @@ async def release_lifted(context: RetentionContext) -> int:
         for statement in _DELETE.values():
             while count := _count(await context.owner.execute(statement, hold.account_id, hold.id, _BATCH_ROWS)):
                 deleted += count
-        await context.owner.execute(_RELEASED, hold.id)
+        await context.owner.execute(_RELEASED, hold.id, entries.ERASED)
         await notify(context.owner, "purge")
     return deleted
 
@@ -284,6 +291,16 @@ def _check(scope: HoldScope, classes: Sequence[DataClass], expires_at: datetime 
     for text in (scope.model, scope.api_key):
         if text is not None:
             _check_text("a model or an API key has a name", text, _NAME_MAX)
+
+
+def _as_stored(name: str | None) -> str | None:
+    """The name as calls have it, who are held by it: an API key typed in place of its name is one of theirs too."""
+    if name is None:
+        return None
+    stored = name_as_stored(name, max_chars=_NAME_MAX)
+    if not stored:
+        raise HoldError("the model or the API key of a hold cannot be searched for credentials: leave it out")
+    return stored
 
 
 def _check_text(claim: str, text: str, longest: int) -> None:

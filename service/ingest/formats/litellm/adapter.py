@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from policies import Attributes, ErrorReport, Json, Report
 from policies.admission.content import content_within
+from policies.redaction.echoes.debug_texts import besides_the_error
 from policies.redaction.echoes.identifiers import address_parts
 from service.ingest.formats.content import (
     UnreadableContentError,
@@ -25,7 +26,15 @@ from service.ingest.formats.content import (
 from service.ingest.formats.left_out import FieldError, tell
 from service.ingest.formats.litellm.bills import bill_of
 from service.ingest.formats.litellm.costs import read_amount
-from service.ingest.formats.litellm.fields import CONTENT, CONTENT_METADATA, NOT_KEPT, PERSONS, PRIVATE_PARAMETERS, READ
+from service.ingest.formats.litellm.fields import (
+    CONTENT,
+    CONTENT_METADATA,
+    DEBUG,
+    NOT_KEPT,
+    PERSONS,
+    PRIVATE_PARAMETERS,
+    READ,
+)
 from service.ingest.formats.litellm.models import asked_model, served_model
 from service.ingest.formats.litellm.operations import RETRIEVE_RESPONSE, operation_of
 from service.ingest.formats.litellm.owner import read_owner
@@ -213,6 +222,7 @@ class _PayloadReader:
                 count_dropped(report, f"metadata.{name}")
                 values.append((name, value))
         if report.error is not None:
+            remember_values(report, self._debug_texts(report.error.message), known=False)
             values += [(name, self._payload.parameters.get(name)) for name in PRIVATE_PARAMETERS if name != "user"]
             values += content_within(self._payload.object("error_information"))
             remember_values(report, values)
@@ -221,6 +231,17 @@ class _PayloadReader:
         tell(report, [FieldError(why, name) for name, why in self._payload.unreadable.items()])
         remember_content(report, contents)
         remember_content(report, others, known=False)
+
+    def _debug_texts(self, message: str | None) -> Iterator[tuple[str, str]]:
+        """What is written for debugging of a failed call, and may quote its prompt or its answer."""
+        payload = self._payload
+        for name, value in payload.object("error_information").items():
+            if name in DEBUG:
+                yield from besides_the_error(value, message, of_error=name == "traceback")
+        for name in DEBUG & payload.fields.keys():
+            yield from besides_the_error(payload.value(name), message, of_error=False)
+        for name in DEBUG & payload.metadata.keys():
+            yield from besides_the_error(payload.metadata[name], message, of_error=False)
 
     def _remember_names(self, report: Report) -> None:
         """Remember all ids of persons that the error's text and labels may repeat, and names that it may keep."""

@@ -22,6 +22,12 @@ CONTENT_METADATA: Final = (
 )
 """Parts of `metadata` that quote requests."""
 
+_DEBUG_NAMES: Final = """
+    traceback failed_generation error response_cost_failure_debug_info zero_cost_diagnostic status_fields user_agent
+"""
+DEBUG: Final = frozenset(_DEBUG_NAMES.split())
+"""Texts for debugging, which may quote prompts and answers: of the payload, its `metadata`, its `error_information`."""
+
 PERSONS: Final = (
     "user_api_key_end_user_id",
     "user_api_key_user_id",
