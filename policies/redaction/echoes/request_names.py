@@ -41,8 +41,8 @@ _PART_NAMES: Final = """
     chat_history tools tool_choice response_format format text thinking reasoning source
 """
 _PART_KEYS: Final = frozenset(_PART_NAMES.split())
-# Prose has no such words: a plain one such as `patient` would part a sentence that says it.
 _PLAIN_MAX: Final = 6  # what is shorter is no content
+# Prose has no such words: a plain one such as `patient` would part a sentence that says it.
 _COMPOUND: Final = re.compile(r"[A-Za-z0-9]_[A-Za-z0-9]|[a-z0-9][A-Z]", re.ASCII)
 
 
