@@ -14,6 +14,7 @@ from policies.redaction.echoes.identifiers import address_parts
 from policies.redaction.echoes.request_names import (
     is_identifier,
     is_name_of_model,
+    is_schema,
     name_of_tool,
     names_of_properties,
     values_of_part,
@@ -158,7 +159,8 @@ def _open(found: Gathered, pending: list[tuple[str, object]], key: str, value: d
     if name is not None:
         found.identifiers.append(name)
     found.identifiers.extend(values_of_part(key, value))
-    found.fields.extend(names_of_properties(value))
+    if is_schema(value):
+        found.fields.extend(names_of_properties(value))
     for inner, item in value.items():
         if not _KEY.fullmatch(inner):
             _take(found, "content", inner)

@@ -2,7 +2,10 @@
 # ruff: noqa: RUF001  # full-width letters and other scripts are what is looked for
 
 import json
+import re
+import time
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -105,6 +108,8 @@ def test_it_is_dropped_where_the_policy_keeps_nothing_personal() -> None:
         ("x@y", "mail x@y and xx@yy", f"mail {MARK} and xx@yy"),
         ("7741", "employee 7741, employee7741, 77410, 7741", f"employee {MARK}, employee7741, 77410, {MARK}"),
         ("(bob)", "bob (bob)(bob)", f"bob {MARK}"),
+        ("o'brien-77", "o\u2019brien-77, O\u2018Brien-77", f"{MARK}, {MARK}"),
+        ("o\u2019brien-77", "o'brien-77, o\\'brien-77", f"{MARK}, {MARK}"),
         (" ", "nothing to look for", "nothing to look for"),
         ("u" * 1024, "is " + "u" * 1024, f"is {MARK}"),
     ],
@@ -112,6 +117,36 @@ def test_it_is_dropped_where_the_policy_keeps_nothing_personal() -> None:
 def test_names_are_told_at_the_edges_of_words(user: str, text: str, shown: str) -> None:
     """Whatever its length, case, width and escapes; a very short one only where somebody is named."""
     assert Persons([user]).masked(text) == shown
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    "user", ["CORP\\mharper", "CORP\\nancy", 'o"brien-77', "o'brien-77", "corp\\'x' \"y\"", "tenant/ada", "a\\\\b-7"]
+)
+@pytest.mark.parametrize("escape", [repr, json.dumps, lambda text: json.dumps(text).replace("/", "\\/")])
+def test_escaped_backslashes_and_quotes_are_opened(user: str, escape: Callable[[str], str], layers: int) -> None:
+    """An error within an error writes them with a backslash before each, and so on."""
+    text = user
+    for _ in range(layers):
+        text = escape(text)
+    shown = Persons([user]).masked(f"over {text} x")
+
+    assert MARK in shown
+    assert re.fullmatch(rf"""over [\\"' ]*{re.escape(MARK)}[\\"' ]* x""", shown)
+
+
+@pytest.mark.parametrize("text", ["marta-\noberhuber-88", "marta-oberhuber-\r\n    88"])
+def test_a_name_is_found_where_a_line_breaks_after_its_dash(text: str) -> None:
+    """Long lines are wrapped so."""
+    assert Persons(["marta-oberhuber-88"]).masked(f"over {text} x") == f"over {MARK} x"
+
+
+def test_escapes_take_no_long() -> None:
+    """A text of nothing but backslashes, or line breaks, is walked once."""
+    for text in ("\\" * 500_000, "-\n" * 250_000, "\\'" * 250_000, ("\\" * 15 + "x") * 30_000):
+        before = time.process_time()
+        Persons(["CORP\\mharper"]).spans(text + "corp\\mharper")
+        assert time.process_time() - before < 5
 
 
 def test_http_statuses_and_names_of_models_are_no_persons() -> None:

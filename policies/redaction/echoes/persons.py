@@ -2,10 +2,11 @@
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
-from policies.redaction.echoes.comparing import clusters, is_edge, opened_readings
+from policies.redaction.echoes.comparing import UnescapedText, clusters, is_edge, opened_readings
 from policies.redaction.echoes.invisible import INVISIBLE, all_visible, visible, with_plain_dashes
 from policies.redaction.normalization import encode
 
@@ -24,6 +25,9 @@ _NAMING: Final = "(?:user|customer|client|member|employee|person|subject|owner|i
 _TITLE: Final = re.compile(rf"{_NAMING}[ \t]{{1,3}}\Z")
 _TITLE_OR_KEY: Final = re.compile(rf"{_NAMING}[ \t:=]{{1,3}}\Z")
 _TITLE_CHARS: Final = 16
+# What a repr or JSON puts before these, once or more often, and where a line is wrapped. Repeats are bounded.
+_ESCAPING: Final = re.compile(r"\\{1,16}(?=[\"'/\\])|(?<=[-_.@])\r?\n[ \t]{0,16}")
+_APOSTROPHES: Final[dict[int, str]] = dict.fromkeys((0x2018, 0x2019, 0x02BC), "'")
 _PARTS: Final = re.compile(r"[\W_]+")
 _COMMON_NAMES: Final = """
     admin administrator agent all anonymous any api app application backend base batch bot chat ci client cron
@@ -42,13 +46,14 @@ _GLUE: Final = frozenset(" \t\r\n\u3000+")
 class Persons:
     """The values of one report that its policy classes personal."""
 
-    __slots__ = ("_firsts", "_values")
+    __slots__ = ("_firsts", "_unescaped", "_values")
 
     def __init__(self, values: Iterable[str | None]) -> None:
         found = dict.fromkeys([" ".join(fold(value).split()) for value in values if value])
         found.pop("", None)
         self._values = tuple(found)[:VALUES_MAX]
         self._firsts = [value.partition(" ")[0] for value in self._values]
+        self._unescaped = tuple([_ESCAPING.sub("", value) for value in self._values])
 
     def __bool__(self) -> bool:
         return bool(self._values)
@@ -80,21 +85,28 @@ class Persons:
             return []
         found: list[tuple[int, int]] = []
         for reading in opened_readings(text):
-            found += [reading.origin(*span) for span in self._named(reading.text, finder)]
+            found += [reading.origin(*span) for span in _named(reading.text, self._present, finder)]
+            if _ESCAPING.search(reading.text):
+                plain = _Unescaped(reading)
+                found += [plain.origin(*span) for span in _named(plain.text, self._present_unescaped, finder)]
         return _joined(sorted(found))
 
     def _present(self, shown: str) -> list[str]:
         """The values whose first word is in a folded text."""
         return [value for value, first in zip(self._values, self._firsts, strict=True) if first in shown]
 
-    def _named(self, text: str, finder: "_Finder") -> Iterator[tuple[int, int]]:
-        present = self._present(fold(text))
-        if not present:
-            return
-        folded = _Folded(text)
-        for value in present:
-            for span in finder(folded, value):
-                yield folded.origin(*span)
+    def _present_unescaped(self, shown: str) -> list[str]:
+        return [value for value in self._unescaped if value.partition(" ")[0] in shown]
+
+
+def _named(text: str, present: Callable[[str], list[str]], finder: "_Finder") -> Iterator[tuple[int, int]]:
+    values = present(fold(text))
+    if not values:
+        return
+    folded = _Folded(text)
+    for value in values:
+        for span in finder(folded, value):
+            yield folded.origin(*span)
 
 
 def is_plain(text: str) -> bool:
@@ -103,10 +115,36 @@ def is_plain(text: str) -> bool:
 
 
 def fold(text: str) -> str:
-    """`text` without what tells no names apart: case, width, the kind of dash, and invisible characters."""
+    """`text` without what tells no names apart: case, width, kinds of dashes and apostrophes, invisible characters."""
     if all_visible(text):
         return text.lower()
-    return with_plain_dashes(unicodedata.normalize("NFKC", visible(text))).casefold()
+    return with_plain_dashes(unicodedata.normalize("NFKC", visible(text))).translate(_APOSTROPHES).casefold()
+
+
+class _Unescaped:
+    """A reading without backslashes that escape a quote, a slash or a backslash, and without breaks after a dash."""
+
+    __slots__ = ("_positions", "_reading", "_shifts", "text")
+
+    def __init__(self, reading: UnescapedText) -> None:
+        self._reading = reading
+        self._positions = [0]
+        self._shifts = [0]
+        parts: list[str] = []
+        last = 0
+        for match in _ESCAPING.finditer(reading.text):
+            parts.append(reading.text[last : match.start()])
+            last = match.end()
+            self._shifts.append(self._shifts[-1] + last - match.start())
+            self._positions.append(last - self._shifts[-1])
+        self.text = "".join((*parts, reading.text[last:]))
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """The characters of the original text that these stand for."""
+        return self._reading.origin(start + self._shift(start), end + self._shift(end - 1))
+
+    def _shift(self, at: int) -> int:
+        return self._shifts[bisect_right(self._positions, at) - 1]
 
 
 class _Folded:

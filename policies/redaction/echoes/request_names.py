@@ -36,12 +36,12 @@ _ENUM_NAMES: Final = """
 _ENUM_KEYS: Final = frozenset(_ENUM_NAMES.split())
 _MEDIA_TYPE_KEYS: Final = frozenset(("mime_type", "mimeType", "media_type", "mediaType", "content_type", "contentType"))
 # `role` and `type` are fields of anything: they take a word of the API's own where messages and their parts stand.
-_PART_ENUM_KEYS: Final = frozenset(("role", "type"))
 _PART_NAMES: Final = """
     messages message content contents parts input output system system_instruction systemInstruction history
     chat_history tools tool_choice response_format format text thinking reasoning source
 """
 _PART_KEYS: Final = frozenset(_PART_NAMES.split())
+_PLAIN_MAX: Final = 6  # what is shorter is no content
 # Prose has no such words: a plain one such as `patient` would part a sentence that says it.
 _COMPOUND: Final = re.compile(r"[A-Za-z0-9]_[A-Za-z0-9]|[a-z0-9][A-Z]", re.ASCII)
 
@@ -68,13 +68,17 @@ def name_of_tool(key: str, value: dict[str, object]) -> str | None:
     return name if isinstance(name, str) and is_name(name) and _is_tool(key, value) else None
 
 
-def values_of_part(key: str, value: dict[str, object]) -> Iterator[str]:
+def values_of_part(key: str, value: dict[str, object]) -> list[str]:
     """Role and type of a message or of a part of one, unless they are plain words."""
-    if key in _PART_KEYS:
-        for field in _PART_ENUM_KEYS & value.keys():
-            text = value[field]
-            if isinstance(text, str) and is_enum_value(text) and _COMPOUND.search(text):
-                yield text
+    if key not in _PART_KEYS:
+        return []
+    values = (value.get("role"), value.get("type"))
+    return [text for text in values if isinstance(text, str) and len(text) > _PLAIN_MAX and _is_compound(text)]
+
+
+def is_schema(value: dict[str, object]) -> bool:
+    """Whether `value` may be a JSON schema that tells of fields."""
+    return "properties" in value or "required" in value
 
 
 def names_of_properties(value: dict[str, object]) -> Iterator[str]:
@@ -89,6 +93,10 @@ def names_of_properties(value: dict[str, object]) -> Iterator[str]:
         return
     if isinstance(required, list):
         yield from (name for name in cast("list[object]", required) if isinstance(name, str) and _is_field(name))
+
+
+def _is_compound(text: str) -> bool:
+    return _COMPOUND.search(text) is not None and is_enum_value(text)
 
 
 def _is_field(name: str) -> bool:
