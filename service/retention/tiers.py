@@ -23,6 +23,8 @@ _MOVE: Final = """
     INSERT INTO account_tier (account_id, tier, from_at) VALUES ($1, $2, $3)
     ON CONFLICT (account_id, from_at) DO UPDATE SET tier = excluded.tier
 """
+_IS_PLANNED: Final = "SELECT EXISTS (SELECT FROM account_tier WHERE account_id = $1 AND from_at > $2)"
+"""Whether the account is to move after a moment: a move into the tier that it is in then may be another's undoing."""
 _LATER: Final = "SELECT from_at FROM account_tier WHERE account_id = $1 AND from_at > $2 ORDER BY from_at LIMIT 1"
 
 
@@ -58,7 +60,7 @@ async def move_account(context: RetentionContext, account: str, tier: str, *, da
     async with context.owner.acquire() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         old = await connection.fetchval(_AT, account_id, from_at)
-        if old == new.number:
+        if old == new.number and not await connection.fetchval(_IS_PLANNED, account_id, now):
             raise TierError(f"`{account}` is in the tier `{tier}` on {from_at:%Y-%m-%d} anyway: nothing moves")
         await connection.execute(_MOVE, account_id, new.number, from_at)
         until = await connection.fetchval(_LATER, account_id, from_at)

@@ -239,8 +239,11 @@ def test_a_start_after_a_stop_goes_on_with_the_same_ledger(tmp_path: Path) -> No
 
     kinds = [leaf.kind.value for leaf in leaves(tmp_path / "bundle")]
     assert made.returncode == 0, made.stderr
-    assert len(mirrored) == 4
-    assert kinds[2:] == ["STARTED", "API_KEY_CREATED", "STARTED", "EVIDENCE_CREATED"]
+    assert len(mirrored) in (4, 5)
+    # When the first purge found nothing due is a matter of moments.
+    assert [kind for kind in kinds[2:] if kind != "NOTHING_DUE"] == [
+        "STARTED", "API_KEY_CREATED", "STARTED", "EVIDENCE_CREATED",
+    ]  # fmt: skip
     assert verify((tmp_path / "bundle").read_bytes().splitlines(keepends=True)).kinds["STARTED"] == 2
 
 

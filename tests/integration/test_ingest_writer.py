@@ -102,7 +102,7 @@ async def test_every_fact_reaches_its_column(ingest: Ingest) -> None:
         "normalized_error": "429_RATE_LIMIT_EXCEEDED",
         "provider_request_id": "req_9",
     }
-    parts = [{"name": "input", "quantity": 1200, "unit_price": "0.000001", "amount": "0.0031"}]
+    parts = [{"name": "input", "quantity": 3100, "unit_price": "0.000001", "amount": "0.0031"}]
     units = {"images": 2, "seconds": "12.50"}
     [verdict] = await ingest.report(call("a", amount="0.0031", amount_parts=parts, units=units, **facts))
 
@@ -112,7 +112,7 @@ async def test_every_fact_reaches_its_column(ingest: Ingest) -> None:
     assert facts == {name: row[name] for name in facts}
     assert (1, 1, Decimal("0.0031")) == (row["source"], row["amount_source"], row["amount"])
     assert json.loads(row["amount_parts"]) == [
-        {"meter": "input", "quantity": "1200", "unit_price": "0.000001", "amount": "0.0031"}
+        {"meter": "input", "quantity": "3100", "unit_price": "0.000001", "amount": "0.0031"}
     ]
     assert json.loads(row["units"]) == {"images": "2", "seconds": "12.5"}
     key = decode_call_id(verdict.id or "")

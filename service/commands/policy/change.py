@@ -44,7 +44,7 @@ async def apply(data: Path | None, policy: Policy, *, key: str | None, dry_run: 
             say(f"in force already: {change.applied.policy.name}, version {change.applied.version}")
             say(change.applied.digest)
             return
-        difference = await _check_and_print(change, policy)
+        difference = await _check_and_say(change, policy)
         if dry_run:
             say("nothing was changed: " + ("it would wait for a second admin" if difference.keeps_more else "dry run"))
         elif difference.keeps_more:
@@ -76,7 +76,7 @@ async def approve(data: Path | None, digest: str, *, key: str | None) -> None:
         ):
             raise RequestError("who asked for it cannot approve it: that takes the key of another admin")
         policy = proposal.read()
-        difference = await _check_and_print(change, policy)
+        difference = await _check_and_say(change, policy)
         await _put_in_force(change, policy, difference, applied_by=proposal.proposed_by, approved_by=change.actor)
 
 
@@ -107,7 +107,7 @@ async def _open_change(data: Path | None, key: str | None) -> AsyncIterator[_Pol
             yield _PolicyChange(runtime, transaction, applied, actor)
 
 
-async def _check_and_print(change: _PolicyChange, policy: Policy) -> Difference:
+async def _check_and_say(change: _PolicyChange, policy: Policy) -> Difference:
     """Print and return what the change does. Raises PolicyError when the policy can never replace this one."""
     check_schema(policy, build_schema()._schema)  # graphql-core's schema has no public name
     in_use, ever_used = await change.transaction.tiers()
