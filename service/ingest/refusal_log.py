@@ -30,6 +30,7 @@ _EVERY_S: Final = 1.0
 _PATIENCE_S: Final = 2.0
 _TIMEOUT_S: Final = 10.0
 _COUNTS_MAX: Final = 10_000
+_CHUNK: Final = 5_000
 """Further accounts are counted without their name while the database is away."""
 
 
@@ -64,7 +65,11 @@ class RefusalLog:
 
     async def refuse_rows(self, source: Source, principal: Principal, results: Sequence[RowResult]) -> None:
         """Count the rows of one request that were refused, and wait until that is on record, or for two seconds."""
-        reasons = Counter(result.code for result in results if result.code is not None)
+        reasons = Counter[Refusal]()
+        for at in range(0, len(results), _CHUNK):  # there may be half a million, and others have their turn between
+            if at:
+                await asyncio.sleep(0)
+            reasons.update(result.code for result in results[at : at + _CHUNK] if result.code is not None)
         if not reasons:
             return
         by_name = {reason.value: count for reason, count in sorted(reasons.items())}

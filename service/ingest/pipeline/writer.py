@@ -133,8 +133,9 @@ class Writer:
                     raise
                 outcomes = [row if isinstance(row, Rejection) else not_stored(error) for row in part]
             stored = stored or any(isinstance(outcome, Prepared) for outcome in outcomes)
-            results += results_of(part, outcomes)
-        count_rows(source, results)
+            of_part = list(results_of(part, outcomes))
+            count_rows(source, of_part)
+            results += of_part
         return results
 
     async def _submit_part(
