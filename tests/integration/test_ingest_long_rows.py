@@ -1,6 +1,8 @@
 """One row of some MiB is read aside: others do not wait for it, and what it holds is bounded."""
 
 import json
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from service.ingest.formats.native.reader import native_reader, read_row
 from service.ingest.formats.split import Rejection
 from service.ingest.pipeline import long_rows
 from service.ingest.pipeline.long_rows import LongRows
+from service.ingest.refusals import Refusal
 from service.ingest.results import Status
 
 MIB: Final = 2**20
@@ -85,8 +88,20 @@ async def test_rows_beyond_the_bounds_are_refused_alone() -> None:
         huge = await rows.read(litellm_reader(b""), b" " * (long_rows.ROW_BYTES_MAX + 1))
         assert isinstance(huge, Rejection) and "longer than" in huge.reason
         lost = await rows.read(sys.exit, b"{}")  # its process ends
-        assert isinstance(lost, Rejection) and "takes too long" in lost.reason
+        assert isinstance(lost, Rejection) and lost.code is Refusal.NOT_STORED
         assert not isinstance(await rows.read(read_row, json.dumps(call("r1"), default=str).encode()), Rejection)
+    finally:
+        await rows.close()
+
+
+async def test_a_process_that_was_ended_costs_no_row() -> None:
+    """Somebody ends the process between two rows, as the kernel does where memory is short: the next row is read."""
+    rows, line = LongRows(), json.dumps(call("r1"), default=str).encode()
+    try:
+        assert isinstance(await rows.read(read_row, line), Report)
+        assert rows._process is not None
+        os.kill(rows._process.pid, signal.SIGKILL)
+        assert isinstance(await rows.read(read_row, line), Report)
     finally:
         await rows.close()
 

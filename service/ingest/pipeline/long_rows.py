@@ -37,6 +37,8 @@ _HEADER: Final = struct.Struct(">QH")
 _LENGTH: Final = struct.Struct(">Q")
 _TOO_LONG: Final = f"the row is longer than {ROW_BYTES_MAX} bytes: send it without prompts and answers"
 _TOO_COSTLY: Final = "the row takes too long to read: send it without prompts and answers"
+_NOT_READ: Final = "the process that reads long rows ended: report the row again, or without prompts and answers"
+_ATTEMPTS: Final = 2
 
 Read = Callable[[Row], Report | Rejection]
 
@@ -53,6 +55,7 @@ class LongRows:
     async def read(self, read: Read, row: Row) -> Report | Rejection:
         """`read(row)`; a rejection for a row beyond ROW_BYTES_MAX, and for one that takes longer than 15 seconds.
 
+        A row whose process ends is read once more by a new one, and is then NOT_STORED: it may be reported again.
         `read` is a function of a module: the process finds it by its name.
         """
         if len(row) > ROW_BYTES_MAX:
@@ -60,17 +63,22 @@ class LongRows:
         async with self._turn:
             if self._idle is not None:
                 self._idle.cancel()
-            try:
-                async with asyncio.timeout(_READ_S):
-                    result = await self._exchanged(f"{read.__module__}:{read.__qualname__}", row)
-            except (TimeoutError, OSError, asyncio.IncompleteReadError):
-                self._kill()
-                return Rejection(_TOO_COSTLY, Refusal.ROW_UNREADABLE)
-            except BaseException:
-                self._kill()  # half of an exchange may be under way
-                raise
-            self._idle = asyncio.get_running_loop().call_later(_IDLE_S, self._kill)
-            return result
+            for _ in range(_ATTEMPTS):
+                try:
+                    async with asyncio.timeout(_READ_S):
+                        result = await self._exchanged(f"{read.__module__}:{read.__qualname__}", row)
+                except TimeoutError:
+                    self._kill()
+                    return Rejection(_TOO_COSTLY, Refusal.ROW_UNREADABLE)
+                except (OSError, asyncio.IncompleteReadError):
+                    self._kill()  # it was ended, perhaps for what a row before had left: a new one may do
+                except BaseException:
+                    self._kill()  # half of an exchange may be under way
+                    raise
+                else:
+                    self._idle = asyncio.get_running_loop().call_later(_IDLE_S, self._kill)
+                    return result
+            return Rejection(_NOT_READ, Refusal.NOT_STORED)
 
     async def close(self) -> None:
         """End the process, and wait until it has ended."""
