@@ -201,6 +201,8 @@ HIDDEN: dict[str, Callable[[str], str]] = {
     "wrapped": lambda key: key[: len(key) // 2] + "\n" + key[len(key) // 2 :],
     "continued": lambda key: key[: len(key) // 2] + "\\\n" + key[len(key) // 2 :],
     "joined": lambda key: key[: len(key) // 3] + '" + "' + key[len(key) // 3 :],
+    "printable": lambda key: key.replace("-", "=2D").replace("_", "=5F"),
+    "soft-break": lambda key: key[: len(key) // 2] + "=\n" + key[len(key) // 2 :],
     "soft": lambda key: _spread(key, "\u00ad", "\u034f", "\u3164", "\ufe0f", "\U000e0041"),
     "mathematical": lambda key: "".join(chr(0x1D5BA + ord(c) - 97) if c.islower() else c for c in key),
 }

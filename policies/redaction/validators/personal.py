@@ -66,8 +66,8 @@ _VERSION_BEFORE = re.compile(
     rb"[ :=/\"']{1,3}|(?:[<>=~!]=|\^|~>) ?)\Z"
 )
 _VERSION_AFTER = re.compile(
-    rb"(?i)[\"'`)]{0,2} (?:(?:is|was) (?:installed|too old|outdated|deprecated|released)|or (?:later|newer|higher|above|greater)"
-    rb"|and (?:later|newer|above)|has been released)\b"
+    rb"(?i)[\"'`)]{0,2} (?:(?:is|was) (?:installed|too old|outdated|deprecated|released)"
+    rb"|or (?:later|newer|higher|above|greater)|and (?:later|newer|above)|has been released)\b"
 )
 # Further before, what was said last decides; `got` and its like belong to what was asked for.
 _VERSION_OR_ADDRESS = re.compile(
@@ -196,12 +196,15 @@ def project_span(data: bytes, start: int, end: int) -> Span | None:
     return (start, end) if (b"-" in token or holds_digit(token)) and not _NO_PROJECT.match(token) else None
 
 
-_NO_PROJECT = re.compile(rb"(?:your|not|no|is|must|can|cannot|was|my-project|example|default|invalid|missing|unknown)(?:-|\Z)")
+_NO_PROJECT = re.compile(
+    rb"(?:your|not|no|is|must|can|cannot|was|my-project|example|default|invalid|missing|unknown)(?:-|\Z)"
+)
 
 
 _ABOUT_ACCOUNTS = frozenset(
     b"""api app bad bot blocked channel chat code connection denied error exceeded expired failed forbidden found id
-    invalid limit many message missing no not required server timeout token too unauthorized unknown was webhook""".split()
+    invalid limit many message missing no not required server timeout token too unauthorized unknown was
+    webhook""".split()
 )
 
 
