@@ -25,7 +25,8 @@ from service.api.types.filter_inputs import (
     FilterArgument,
 )
 from service.api.types.scalars import Digest, TimeZone
-from service.api.usage.costs import (
+from service.api.usage.cost_types import (
+    AfterRow,
     BucketArgument,
     Corrections,
     CostOrders,
@@ -33,8 +34,8 @@ from service.api.usage.costs import (
     FirstRows,
     GroupBy,
     GroupByTags,
-    resolve_costs,
 )
+from service.api.usage.costs import resolve_costs
 from service.api.usage.facets import Facets, FirstValues, resolve_facets
 from service.query.model.catalog import CALLS, ERRORS
 
@@ -123,6 +124,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
         time_zone: Zone = UNSET,
         order_by: CostOrders = UNSET,
         first: FirstRows = UNSET,
+        after: AfterRow = UNSET,
         corrections: Corrections = UNSET,
     ) -> CostReport | None:
         """Counts, tokens, money and latency. Refused with OUT_OF_RETENTION when the filter needs calls that have been
@@ -137,6 +139,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
             time_zone=_given(time_zone),
             order_by=_given(order_by),
             first=_given(first),
+            after=_given(after),
             corrections=_given(corrections),
         )
 
