@@ -320,7 +320,7 @@ async def _fetch(
     if statement.nothing:
         return []
     sql = statement.sql(reading, params)
-    async with reader.database.reading(reader.scope.accounts) as connection:
+    async with reader.database.reading(reader.scope.accounts, key_id=reader.scope.key_id) as connection:
         try:
             return await connection.fetch(sql, *params.values)
         except asyncpg.QueryCanceledError:
