@@ -159,6 +159,16 @@ MADE: dict[str, Callable[[random.Random], str]] = {
         f"{rnd.choice(['¥', '$', '🔪', '＄', 'HK$', '⚡'])}{rnd.randrange(1, 99)}.{rnd.randrange(10, 99)}"
     ),
     "run": lambda rnd: _run(rnd, LETTERS + DIGITS, 20),
+    "phrase": lambda rnd: " ".join(rnd.choices(WORDS, k=rnd.choice([12, 24]))),
+    "identity": lambda rnd: rnd.choice(
+        [
+            f"{_run(rnd, DIGITS, 4)} {_run(rnd, DIGITS, 4)} {_run(rnd, DIGITS, 4)}",
+            f"{_run(rnd, DIGITS, 3)}.{_run(rnd, DIGITS, 3)}.{_run(rnd, DIGITS, 3)}-{_run(rnd, DIGITS, 2)}",
+            f"{_run(rnd, DIGITS, 6)}-{_run(rnd, DIGITS, 4)}",
+            f"S{_run(rnd, DIGITS, 7)}D",
+            _run(rnd, DIGITS, 11),
+        ]
+    ),
     "pin": lambda rnd: _run(rnd, DIGITS, rnd.randrange(4, 7)),
     "cvv": lambda rnd: _run(rnd, DIGITS, 3),
     "akid": lambda rnd: _run(rnd, string.ascii_uppercase + "234567", 16),
