@@ -9,7 +9,6 @@ from service.api.calls.ingest_report import RefusalQuery
 from service.api.calls.objects import objects_of
 from service.api.execution.context import Context
 from service.api.exports.evidence import ExportQuery, resolve_export
-from service.api.exports.types import PREFIX as EXPORT
 from service.api.ledger.queries import LedgerQuery
 from service.api.policy.policy import Policy, resolve_policy
 from service.api.policy.viewer import Viewer, resolve_viewer
@@ -37,6 +36,7 @@ from service.api.usage.costs import (
 )
 from service.api.usage.facets import Facets, FirstValues, resolve_facets
 from service.query.model.catalog import CALLS, ERRORS
+from service.storage.control.exports import PREFIX as EXPORT
 
 Info = strawberry.Info[Context, Any]
 

@@ -12,6 +12,7 @@ from service.api.execution.context import Context
 from service.api.types.calls import Call, CallError, ErrorGroup
 from service.api.types.connections import CountedConnection, Edge, PageInfo
 from service.api.types.filter_inputs import CallFilter, CallOrder, ErrorFilter, ErrorGroupOrder, ErrorOrder
+from service.api.types.scalars import Count
 from service.query.authorization.selection_set import SelectionReader, Tree
 from service.query.model.catalog import CALLS, ERRORS
 from service.query.model.errors import BadInputError
@@ -100,7 +101,7 @@ async def resolve_calls(
         nodes=nodes,
         edges=_edges(tree, page, nodes),
         page_info=_page_info(tree, page),
-        total_count=page.total or 0,
+        total_count=Count(page.total or 0),
     )
 
 
@@ -117,7 +118,7 @@ async def resolve_errors(
         nodes=nodes,
         edges=_edges(tree, page, nodes),
         page_info=_page_info(tree, page),
-        total_count=page.total or 0,
+        total_count=Count(page.total or 0),
     )
 
 
@@ -141,7 +142,7 @@ async def resolve_error_groups(
         nodes=nodes,
         edges=_edges(tree, page, nodes),
         page_info=_page_info(tree, page),
-        total_count=page.total or 0,
+        total_count=Count(page.total or 0),
     )
 
 

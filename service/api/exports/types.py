@@ -13,10 +13,8 @@ from service.api.execution.context import Context, throttled
 from service.api.retention.types import decode_id, encode_id
 from service.api.types.calls import Node
 from service.api.types.scalars import BigInt, Digest, big_int
-from service.storage.control.exports import ExportBusyError, ExportRecord
+from service.storage.control.exports import PREFIX, ExportBusyError, ExportRecord
 from service.storage.control.exports import ExportState as StoredState
-
-PREFIX = "exp"
 
 
 def _field(description: str, *, name: str | None = None) -> Any:  # noqa: ANN401 - any type

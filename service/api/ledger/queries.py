@@ -27,7 +27,7 @@ from service.api.retention.queries import refuse_bound
 from service.api.types.connections import CountedConnection, Edge, PageInfo
 from service.api.types.directives import Cost, paged
 from service.api.types.filter_inputs import BigIntFilter, DateTimeFilter
-from service.api.types.scalars import BigInt
+from service.api.types.scalars import BigInt, Count
 from service.ledger import Checkpoints, Ledger, LedgerKind, LedgerRangeError, Selection
 from service.ledger.store import INDEX_MAX
 from service.query.records.ordering import CursorError, Cursors
@@ -183,7 +183,7 @@ async def _entries(info: Info, selection: Selection, first: Any, after: Any) -> 
         edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(sealed, nodes, strict=True)],
         nodes=nodes,
         page_info=_page_info(sealed, more=len(found) > size, before=going_on),
-        total_count=await _count(ledger, selection) if asked.total else 0,
+        total_count=Count(await _count(ledger, selection) if asked.total else 0),
     )
 
 

@@ -29,7 +29,7 @@ from service.api.retention.types import (
 from service.api.types.calls import Node
 from service.api.types.connections import Connection, Edge, PageInfo
 from service.api.types.directives import Cost, paged
-from service.api.types.scalars import BigInt, Digest
+from service.api.types.scalars import BigInt, Count, Digest
 from service.query.model.errors import BadInputError, ForbiddenError
 from service.query.reader import TimedReading
 from service.query.records.account_list import account_id, count_accounts, count_calls, page_accounts
@@ -198,7 +198,7 @@ class _Page:
     def connection(self, nodes: list[T], total: int) -> Connection[T]:
         """The connection of the rows' `nodes`, of `total` in all."""
         edges = [Edge(cursor=cursor, node=node) for cursor, node in zip(self.cursors, nodes, strict=True)]
-        return Connection(edges=edges, nodes=nodes, page_info=self.info, total_count=total)
+        return Connection(edges=edges, nodes=nodes, page_info=self.info, total_count=Count(total))
 
 
 async def _page(

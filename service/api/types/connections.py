@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 import strawberry
 
 from service.api.types.directives import Cost
+from service.api.types.scalars import Count
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ class Connection(Generic[T]):
     edges: list[Edge[T]] = _field("The entries with their cursors.")
     nodes: list[T] = _field("The entries.")
     page_info: PageInfo = _field("How to go on.")
-    total_count: int = _field("How many there are in all.")
+    total_count: Count = _field("How many there are in all.")
 
 
 @strawberry.type(name="Connection", description="A page of a list.")
@@ -51,4 +52,4 @@ class CountedConnection(Generic[T]):
     edges: list[Edge[T]] = _field("The entries with their cursors.")
     nodes: list[T] = _field("The entries.")
     page_info: PageInfo = _field("How to go on.")
-    total_count: int = _field("How many match in all; counted only when asked for.", weight=50)
+    total_count: Count = _field("How many match in all; counted only when asked for.", weight=50)

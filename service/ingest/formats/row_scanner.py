@@ -57,6 +57,11 @@ class RowScanner:
         # Where the first broken row begins, and how many rows precede it, while it is not proved what follows it.
         self._unproved: tuple[int, int] | None = None
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether brackets or strings of what was scanned do not fit together."""
+        return self._unproved is not None
+
     def steps(self) -> Iterator[None]:
         """Scan; each step takes a few milliseconds at most."""
         rows = 0

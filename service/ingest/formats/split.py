@@ -28,6 +28,10 @@ _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY: Final = msgspec.json.Decoder(msgspec.Raw)
 _FIRST: Final = (b"{", b"n")
 """How a row begins: an object, or null."""
+_BLANK_OR_COMMA: Final = _BLANK + b","
+_BETWEEN_ROWS: Final = re.compile(rb"\n(?=[^ \t\r\n}\],])")
+"""The end of a line before one that begins with its first character, and not with what closes an object."""
+_LINE_OF_ARRAYS: Final = re.compile(rb"\][ \t,]*\r?\n\r?[ \t]*[\[{]")
 _BEGINNING: Final = re.compile(rb'[ \t\r\n]*(\{[ \t\r\n]{0,40}"[^"\\]{1,40}")')
 
 
@@ -85,6 +89,8 @@ def _stripped(body: bytes, start: int) -> Generator[None, None, bytes]:
 def _array(body: bytes) -> Generator[None, None, list[Row]]:
     rows: list[Row] = []
     at = yield from _well_formed(body, rows)
+    if at <= len(body) and (_LINE_OF_ARRAYS.search(body) or b"]\r[" in body) and _begins_with_array(body):
+        return (yield from _odd_lines(body.replace(b"\r", b"\n")))
     if at <= len(body):
         scanner = RowScanner(body, at)
         for _ in scanner.steps():
@@ -95,6 +101,13 @@ def _array(body: bytes) -> Generator[None, None, list[Row]]:
         if not (rows or body.endswith(b"]")) or not (yield from _any_readable(rows)):
             raise BodyError("the body cannot be read: it starts like a JSON array and is none")
     return rows
+
+
+def _begins_with_array(body: bytes) -> bool:
+    """Whether the first line is an array by itself, so that each line may be one."""
+    end = min(end for end in (body.find(b"\n"), body.find(b"\r"), len(body)) if end >= 0)
+    line = body[:end].rstrip(_BLANK_OR_COMMA)
+    return line.endswith(b"]") and (len(line) > _AT_ONCE_BYTES_MAX or is_json(line))
 
 
 def _well_formed(body: bytes, rows: list[Row]) -> Generator[None, None, int]:
@@ -126,30 +139,78 @@ def _window(body: bytes, at: int, stop: int) -> bytes:
 
 
 def _lines(body: bytes) -> Generator[None, None, list[Row]]:
-    """NDJSON, or one object over several lines."""
-    line_end = body.find(b"\n")
-    if line_end >= 0 and not _is_readable(body[:line_end]):
-        scanner = RowScanner(b"[" + body + b"]")
-        for _ in scanner.steps():
-            if len(scanner.rows) > 1:
-                break
-            yield
-        if len(scanner.rows) == 1 and scanner.rows[0].startswith(b"{") and _is_readable(scanner.rows[0]):
-            return [*scanner.rows]
-    lines: list[Row] = []
+    """NDJSON, whose lines may be arrays, have commas behind them or end with CR, or objects over several lines."""
+    if b"\n" not in body and b"\r" in body:
+        body = body.replace(b"\r", b"\n")
+    rows: list[Row] = []
+    plain = True
     at = 0
     while at < len(body):
         # Windows end with a line, so that none is cut.
         cut = body.rfind(b"\n", at, at + WINDOW_BYTES) + 1 or body.find(b"\n", at + WINDOW_BYTES) + 1 or len(body)
         cut = cut if len(body) - at > WINDOW_BYTES else len(body)
-        lines += [line for line in body[at:cut].strip(_BLANK).split(b"\n") if line.strip(_BLANK)]
+        lines = [line for line in body[at:cut].strip(_BLANK).split(b"\n") if line.strip(_BLANK)]
+        plain = plain and all(line[:1] == b"{" and not line.endswith((b",", b",\r")) for line in lines)
+        rows += lines
         at = cut
-        if len(lines) > _ROWS_MAX:
+        if len(rows) > _ROWS_MAX:
             break
         yield
-    if not (yield from _any_readable(lines)):
+    if not plain or not _is_readable(rows[0]):
+        rows = yield from _odd_lines(body)
+    if not (yield from _any_readable(rows)):
         raise BodyError
-    return lines
+    return rows
+
+
+def _odd_lines(body: bytes) -> Generator[None, None, list[Row]]:
+    """The rows of lines that are not one object each: as brackets say, if all of them fit together.
+
+    Otherwise what begins at a line's first character, up to the next that does so, is one row if that makes it whole:
+    printers of JSON begin the lines inside of an object with blanks.
+    """
+    scanner = RowScanner(b"[" + body + b"]")
+    for _ in scanner.steps():
+        if scanner.is_broken or len(scanner.rows) > _ROWS_MAX:
+            break
+        yield
+    rows: list[Row] = []
+    if not scanner.is_broken:
+        for row in scanner.rows:
+            rows += (yield from _array_line(row)) if row.startswith(b"[") else [row]
+        return rows
+    looked_at = 0
+    for piece in _BETWEEN_ROWS.split(body):
+        for row in _of_piece(piece.strip(_BLANK_OR_COMMA)):
+            if row.startswith(b"["):
+                rows += yield from _array_line(row)
+            else:
+                rows.append(row)
+        if len(rows) > _ROWS_MAX:
+            break
+        looked_at += len(piece) + 100
+        if looked_at > WINDOW_BYTES:
+            looked_at = 0
+            yield
+    return rows
+
+
+def _of_piece(piece: bytes) -> list[bytes]:
+    if b"\n" not in piece:
+        return [piece] if piece else []
+    lines = [line.strip(_BLANK_OR_COMMA) for line in piece.split(b"\n")]
+    if len(piece) > _AT_ONCE_BYTES_MAX:
+        whole = not _is_readable(lines[0])
+    else:
+        whole = is_json(piece) or not any(_is_readable(line) for line in lines)
+    return [piece] if whole else [line for line in lines if line]
+
+
+def _array_line(line: bytes) -> Generator[None, None, list[Row]]:
+    try:
+        return (yield from _array(line))
+    except BodyError:
+        return [line]
 
 
 def _any_readable(rows: Sequence[Row]) -> Generator[None, None, bool]:

@@ -14,8 +14,11 @@ _SHORT_CHARACTERS: Final = 12
 def read_owner(payload: Payload, report: Report) -> None:
     """Account, API key and user. The account is the organization's id, without one the team's."""
     data = payload.metadata
-    account = any_length_text(data.get("user_api_key_org_id")) or any_length_text(data.get("user_api_key_team_id"))
-    report.account = account and storable("user_api_key_org_id", account)
+    # Where one of them is at fault, the message names that one.
+    for name in ("user_api_key_org_id", "user_api_key_team_id"):
+        if account := any_length_text(data.get(name)):
+            report.account = storable(name, account)
+            break
     report.api_key = _api_key(data)
     report.user = (
         payload.text("end_user")

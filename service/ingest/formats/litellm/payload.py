@@ -102,9 +102,13 @@ class Payload:
         return name in self.fields and bytes(self.fields[name]).startswith(b'"')
 
     def flag(self, name: str) -> bool | None:
-        """The boolean under `name`; None when there is anything else."""
+        """The boolean under `name`; None for nothing, or for what is none and is noted."""
         value = self.value(name)
-        return value if isinstance(value, bool) else None
+        if isinstance(value, bool):
+            return value
+        if value is not None and value not in _NOTHING:
+            self.note(name, "must be true or false")
+        return None
 
     def moment(self, name: str) -> datetime | None:
         """A moment as epoch seconds or text; None for nothing, or for what is no time and is noted."""
@@ -156,10 +160,15 @@ class Payload:
     def largest(self, name: str, *values: Value, most: int | None) -> int | None:
         """The largest of several statements of one count that is not more than `most`; others give way to it.
 
-        A zero is no more than "nothing is known" where another field beside it says something.
+        A zero is no more than "nothing is known" where another field beside it says something: if all that do exceed
+        `most`, that is noted, and nothing is known.
         """
         counts = [count for value in values if (count := self.count(name, value)) is not None]
-        return max((count for count in counts if most is None or count <= most), default=None)
+        fitting = max((count for count in counts if most is None or count <= most), default=None)
+        if not fitting and any(counts):
+            self.note(name, "is more than the total that it is a part of")
+            return None
+        return fitting
 
 
 def text_of(value: Value, characters_max: int = TEXT_CHARACTERS_MAX) -> str | None:

@@ -55,17 +55,17 @@ def _headers(payload: Payload) -> Object:
 
 def _attempt(payload: Payload, headers: Object) -> int | None:
     """1 and the retries and fallbacks before it; None where LiteLLM says neither, as of most attempts that failed."""
-    counts = [_count(headers.get(_RETRIES)), _count(headers.get(_FALLBACKS))]
+    counts = [_count(payload, headers.get(_RETRIES)), _count(payload, headers.get(_FALLBACKS))]
     if counts == [None, None]:
-        counts = [_count(payload.metadata.get("attempted_retries"))]
+        counts = [_count(payload, payload.metadata.get("attempted_retries"))]
     before = [count for count in counts if count is not None]
     return min(1 + sum(before), ATTEMPT_MAX) if before else None
 
 
-def _count(value: Value) -> int | None:
+def _count(payload: Payload, value: Value) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 6:
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return payload.count("attempted_retries", value)
 
 
 def _provider_request_id(payload: Payload, report: Report, headers: Object, reported: Value) -> str | None:

@@ -60,6 +60,7 @@ def read_tokens(payload: Payload, report: Report, usages: Usages) -> None:
     report.cache_read_tokens = _part(payload, "cached_tokens", usages, _READ, most)
     report.cache_write_tokens = _part(payload, "cache_creation_tokens", usages, _WRITTEN, most)
     if (report.cache_read_tokens or 0) + (report.cache_write_tokens or 0) > most:
+        payload.note("cached_tokens", "and `cache_creation_tokens` are more than the input that they are part of")
         report.cache_read_tokens = report.cache_write_tokens = None
     report.reasoning_tokens = _part(payload, "reasoning_tokens", usages, _REASONING, report.output_tokens or 0)
 
