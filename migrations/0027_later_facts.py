@@ -1,4 +1,5 @@
 """A later report may also give a call its attempt, team and organization, more tags and units, and an amount its parts.
+A call has the gateway's id of its organization beside the name.
 
 What is known still stays: names of tags and units that are there keep their values.
 """
@@ -11,8 +12,9 @@ FILLED = (
     *("cache_write_tokens", "reasoning_tokens", "latency_ms", "time_to_first_token_ms", "cache_hit", "trace_id"),
     *("session_id", "deployment", "normalized_error", "provider_request_id"),
 )
-LATER = ("attempt", "team", "organization", "team_id", "amount_parts")
+LATER = ("attempt", "team", "organization", "team_id", "organization_id", "amount_parts")
 MERGED = ("tags", "units")
+TABLES = ("call", "call_held")
 AMOUNT = ("amount", "currency", "amount_source", "amount_parts", "amount_unknown")
 
 
@@ -45,18 +47,22 @@ def _guard(filled: tuple[str, ...], merged: str) -> str:
 
 
 class Migration(migrations.Migration):
-    """Replace the function of the trigger."""
+    """Add the column, replace the function of the trigger."""
 
     dependencies = [("calledger", "0026_team_id")]
 
     operations = [
         ops.RunSQL(
             [
+                *[f'ALTER TABLE {table} ADD COLUMN organization_id text COLLATE "C"' for table in TABLES],
                 _guard(
                     (*FILLED, *LATER, *MERGED),
                     f"\n            OR was.key = ANY ({_array(MERGED)}) AND now_is.value @> was.value",
-                )
+                ),
             ],
-            reverse_sql=[_guard((*FILLED, "units"), "")],
+            reverse_sql=[
+                _guard((*FILLED, "units"), ""),
+                *[f"ALTER TABLE {table} DROP COLUMN organization_id" for table in TABLES],
+            ],
         )
     ]

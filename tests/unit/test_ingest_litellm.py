@@ -237,7 +237,17 @@ def test_what_a_call_belongs_to() -> None:
 
     assert got.account == "o"
     assert got.attributes == Attributes(
-        "t-1", "s-1", 4, False, "eu-1", "Search", "Acme", "429_RATE_LIMIT_EXCEEDED", "req_1", team_id="t"
+        "t-1",
+        "s-1",
+        4,
+        False,
+        "eu-1",
+        "Search",
+        "Acme",
+        "429_RATE_LIMIT_EXCEEDED",
+        "req_1",
+        team_id="t",
+        organization_id="o",
     )
     assert read(metadata={"user_api_key_team_id": "t"}).attributes == Attributes(
         team="t", team_id="t", provider_request_id="chatcmpl-1"

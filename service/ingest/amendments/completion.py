@@ -42,7 +42,7 @@ _MERGED_INDEXES: Final = {name: _COLUMN_INDEX[name] for name in MERGED}
 _AMOUNT_INDEX, _SOURCE_INDEX = _COLUMN_INDEX["amount"], _COLUMN_INDEX["amount_source"]
 _PARTS_INDEX: Final = _COLUMN_INDEX["amount_parts"]
 # Whose the poll of a bill is says nothing of the bill.
-_OF_POLL: Final = frozenset({"attempt", "team", "organization", "team_id", "tags"})
+_OF_POLL: Final = frozenset({"attempt", "team", "organization", "team_id", "organization_id", "tags"})
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 

@@ -56,11 +56,12 @@ class RowScanner:
         self._searched_to = 1
         # Where the first broken row begins, and how many rows precede it, while it is not proved what follows it.
         self._unproved: tuple[int, int] | None = None
+        self._has_no_end = False
 
     @property
     def is_broken(self) -> bool:
         """Whether brackets or strings of what was scanned do not fit together."""
-        return self._unproved is not None
+        return self._unproved is not None or self._has_no_end
 
     def steps(self) -> Iterator[None]:
         """Scan; each step takes a few milliseconds at most."""
@@ -82,6 +83,7 @@ class RowScanner:
 
     def _give_up(self) -> None:
         """The array has no end: what follows a broken row is not proved to be rows."""
+        self._has_no_end = True
         if self._unproved is not None:
             start, preceding = self._unproved
             self.rows[preceding:] = [self._body[start:]]

@@ -177,7 +177,7 @@ def _odd_lines(body: bytes) -> Generator[None, None, list[Row]]:
     rows: list[Row] = []
     if not scanner.is_broken:
         for row in scanner.rows:
-            rows += (yield from _array_line(row)) if row.startswith(b"[") else [row]
+            rows += (yield from _array_line(row)) if row.startswith(b"[") else [row.rstrip(_BLANK)]
         return rows
     looked_at = 0
     for piece in _BETWEEN_ROWS.split(body):

@@ -31,6 +31,7 @@ _FILLED: Final[tuple[LiteralString, ...]] = (
     "team",
     "organization",
     "team_id",
+    "organization_id",
     "tags",
 )
 FILLED: Final[tuple[str, ...]] = tuple(_FILLED)

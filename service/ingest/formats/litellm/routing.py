@@ -35,6 +35,7 @@ def read_routing(payload: Payload, report: Report) -> Attributes | None:
         deployment=payload.text("model_id") or text_of(payload.hidden.get("model_id")),
         team=_first(data.get("user_api_key_team_alias"), data.get("user_api_key_team_id"), data.get("team_alias")),
         team_id=text_of(data.get("user_api_key_team_id")),
+        organization_id=text_of(data.get("user_api_key_org_id")),
         organization=_first(data.get("user_api_key_org_alias"), data.get("user_api_key_org_id")),
         normalized_error=text_of(error.get("normalized_error")),
         provider_request_id=_provider_request_id(payload, report, headers, error.get("error_provider_request_id")),
