@@ -173,7 +173,11 @@ SCHEMA = {"type": "object", "properties": {TOOL: {"type": "string"}}, "required"
         {"response_format": {"json_schema": {"name": "f", "schema": SCHEMA}}},
         {"tools": [{"type": "custom", "custom": {"name": TOOL, "description": "runs code"}}]},
         {"tools": [{"type": "custom", "name": TOOL, "format": {"type": "text"}}]},
-        {"messages": [{"role": "assistant", "tool_calls": [{"type": "custom", "custom": {"name": TOOL, "input": ""}}]}]},
+        {
+            "messages": [
+                {"role": "assistant", "tool_calls": [{"type": "custom", "custom": {"name": TOOL, "input": ""}}]}
+            ]
+        },
         {"choices": [{"message": {"tool_calls": [{"type": "custom", "custom": {"name": TOOL, "input": "x"}}]}}]},
         {"input": [{"type": "custom_tool_call", "call_id": "c", "name": TOOL, "input": "x"}]},
         {"tool_choice": {"type": "custom", "custom": {"name": TOOL}}},

@@ -34,7 +34,8 @@ _MAY_NAME: Final = (
     "(strpos(lower({text}), $6) > 0 OR octet_length({text}) > char_length({text}) OR {text} ~ '[%\\\\&]')"
 )
 _CALL_TEXT: Final = """concat_ws(E'\\n', source_id, error_type, error_code, tags::text, deployment, team, team_id,
-    organization_id, organization, normalized_error, trace_id, session_id, provider_request_id, served_model, operation)"""
+    organization_id, organization, normalized_error, trace_id, session_id, provider_request_id, served_model,
+    operation)"""
 _ERROR_TEXT: Final = "concat_ws(E'\\n', error_type, error_code)"
 _CALL_COLUMNS: Final = ("source_id", *_LABELS, "error_code", "tags", *_IDS)
 _ERROR_COLUMNS: Final = ("error_type", "error_code", "rules", "rule_counts", "sealed")
