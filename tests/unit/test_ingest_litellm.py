@@ -435,7 +435,11 @@ def test_what_is_as_it_should_be_is_not_warned_of() -> None:
     usage = {**USAGE, "cache_read_input_tokens": 2000, "prompt_tokens_details": {"cached_tokens": 0}}
     costs = {"input_cost": 0.4, "output_cost": 0.1, "cache_read_cost": 0.0, "discount_amount": 0.0}
     got = read(
-        **{**BILLED, "usage": usage}, cost_breakdown=costs, cache_hit=None, request_tags=["a", "b:1", "b:1"], stream=None
+        **{**BILLED, "usage": usage},
+        cost_breakdown=costs,
+        cache_hit=None,
+        request_tags=["a", "b:1", "b:1"],
+        stream=None,
     )
     assert got.warnings == ()
     assert read(cache_hit="None", request_tags=None, cost_breakdown=None, usage=None).warnings == ()
