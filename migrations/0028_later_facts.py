@@ -49,7 +49,7 @@ def _guard(filled: tuple[str, ...], merged: str) -> str:
 class Migration(migrations.Migration):
     """Add the column, replace the function of the trigger."""
 
-    dependencies = [("calledger", "0026_team_id")]
+    dependencies = [("calledger", "0027_session_hours")]
 
     operations = [
         ops.RunSQL(
