@@ -51,6 +51,8 @@ from service.ingest.formats.split import Rejection, Row, split_rows
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _TAGS_MAX: Final = 64
 _TAG_ON: Final = "true"
+_TOLD_TWICE: Final = "User-Agent"
+"""LiteLLM tags a call with its client's name, and again with its name and version."""
 _LEGACY: Final = (
     "this is LiteLLM's legacy form, whose values are all text: remove `generic_api_use_v1` from its settings"
 )
@@ -147,7 +149,7 @@ class _PayloadReader:
         for entry in entries[:_TAGS_MAX]:
             key, _, value = (text_of(entry) or "").partition(":")
             key, value = key.strip(), value.strip() or _TAG_ON
-            unread |= not key or tags.setdefault(key, value) != value
+            unread |= not key or (tags.setdefault(key, value) != value and key != _TOLD_TWICE)
         if unread or len(entries) > _TAGS_MAX:
             self._payload.note("request_tags", f"holds what is no tag, one tag twice, or more than {_TAGS_MAX}")
         tags.pop("", None)

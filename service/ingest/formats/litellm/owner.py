@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from policies.admission.report import Report
-from service.ingest.formats.litellm.payload import Object, Payload, any_length_text, storable, text_of
+from service.ingest.formats.litellm.payload import Payload, any_length_text, storable, text_of
 
 # What LiteLLM knows of a key in place of the key itself.
 _KEY_HASH: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -19,7 +19,7 @@ def read_owner(payload: Payload, report: Report) -> None:
         if account := any_length_text(data.get(name)):
             report.account = storable(name, account)
             break
-    report.api_key = _api_key(data)
+    report.api_key = _api_key(payload)
     report.user = (
         payload.text("end_user")
         or text_of(data.get("user_api_key_end_user_id"))
@@ -28,12 +28,13 @@ def read_owner(payload: Payload, report: Report) -> None:
     )
 
 
-def _api_key(data: Object) -> str | None:
+def _api_key(payload: Payload) -> str | None:
     """The key's alias; without one `key-` and the beginning of its hash, by which LiteLLM's tables find it.
 
     48 bits tell keys apart; all 256 would have to be taken for a secret.
     """
-    alias = text_of(data.get("user_api_key_alias"))
+    data = payload.metadata
+    alias = payload.said("user_api_key_alias", data.get("user_api_key_alias"))
     if alias is not None:
         return alias
     hashed = text_of(data.get("user_api_key_hash"))
