@@ -19,7 +19,7 @@ RECORDED: Final = (
     *(LedgerKind.HOLD_PLACED, LedgerKind.HOLD_LIFTED, LedgerKind.PURGE_INTENT, LedgerKind.PURGE_RESULT),
     *(LedgerKind.KEY_DESTROYED, LedgerKind.POLICY_APPLIED, LedgerKind.TIER_CHANGED, LedgerKind.NOTHING_DUE),
     *(LedgerKind.ACCOUNTS_NAMED, LedgerKind.ERASURE_RESTRICTED, LedgerKind.EXPORTED, LedgerKind.EVIDENCE_CREATED),
-    LedgerKind.STARTED,
+    *(LedgerKind.STARTED, LedgerKind.FIELD_REMOVED),
 )
 """Kinds of which a record is made; others change nothing in it."""
 KEY_KINDS: Final = (
@@ -145,6 +145,8 @@ class Record:
     first_tiers: dict[int, int] = field(default_factory=dict[int, int])
     destroyed: set[str] = field(default_factory=set[str])
     exports: dict[str, RecordedExport] = field(default_factory=dict[str, RecordedExport])
+    removals: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict[tuple[str, int], tuple[int, int]])
+    """Of fields that were removed since a version of the policy: the entry, and how many rows."""
     demo: bool = False
     """Whether an entry says that sample calls were loaded."""
 
@@ -241,6 +243,10 @@ def _export_made(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any
         record.exports[facts["export"]] = RecordedExport(index, leaf.actor, leaf.recorded_at, facts)
 
 
+def _field_removed(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
+    record.removals[facts["field"], facts["version"]] = (index, facts["rows"])
+
+
 def _started(record: Record, _: int, __: Leaf, facts: Mapping[str, Any]) -> None:
     record.demo = record.demo or facts.get("demo") is True
 
@@ -281,6 +287,7 @@ _STEPS: Final = {
     LedgerKind.ERASURE_RESULT: _erasure_done,
     LedgerKind.EXPORTED: _export_made,
     LedgerKind.EVIDENCE_CREATED: _export_made,
+    LedgerKind.FIELD_REMOVED: _field_removed,
     LedgerKind.STARTED: _started,
     LedgerKind.PURGE_INTENT: _purge_begins,
     LedgerKind.PURGE_RESULT: _purge_ended,

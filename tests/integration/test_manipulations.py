@@ -318,6 +318,15 @@ async def delete_export(case: Case) -> None:
     await case.sql("DELETE FROM export")
 
 
+async def fetch_for_ever(case: Case) -> None:
+    await write_an_export(case)
+    await case.sql("UPDATE export SET expires_at = now() + interval '9 years'")
+
+
+async def pretend_removal(case: Case) -> None:
+    await case.sql("INSERT INTO field_removal VALUES (gen_random_uuid(), 'Call.provider', 1, now(), 3)")
+
+
 async def smuggle_export(case: Case) -> None:
     id_ = await write_an_export(case)
     await case.sql("UPDATE export SET id = gen_random_uuid() WHERE id = $1", id_)
@@ -337,6 +346,8 @@ async def smuggle_export(case: Case) -> None:
         (export_of_another, "exports", "requested_by is `k7m2xq9p` in the ledger and `nobody00` here"),
         (empty_export, "exports", "rows is `3` in the ledger and `0` here"),
         (delete_export, "exports", "of the ledger and not here"),
+        (fetch_for_ever, "exports", "later than any file"),
+        (pretend_removal, "field removals", "is in no entry of the ledger: it is done again"),
         (smuggle_export, "exports", "is in no entry of the ledger"),
         (revive_key, "api keys", "was revoked by entry"),
         (raise_role, "api keys", "role is `auditor` in the ledger and `admin` here"),

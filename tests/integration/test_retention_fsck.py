@@ -30,7 +30,7 @@ POLICY = load_preset("default")
 CHECKS = [
     *("clocks", "deadlines", "partitions", "purges", "rows", "keys", "holds", "erasures", "record"),
     *("api keys", "hold record", "erasure record", "purge record", "policies", "tiers", "accounts"),
-    *("exports", "installation"),
+    *("exports", "installation", "field removals"),
     *("row security", "catalogue", "history", "columns", "notes", "mirror", "keyring", "sealed", "errors", "usage"),
     *("ids", "held copies", "bills", "not compared"),
 ]

@@ -54,13 +54,17 @@ _ACCOUNTS: Final = """
 """
 """All accounts, their names to be held against the ledger's digests; whether each has the tier that it began in."""
 _EXPORTS: Final = """
-    SELECT id, kind, state, requested_by, role, accounts, rows, sha256, clock_timestamp() AS now FROM export
+    SELECT id, kind, state, requested_by, role, accounts, rows, sha256, expires_at, clock_timestamp() AS now FROM export
     ORDER BY requested_at, id
 """
 """All files that keys asked for, to be held against the ledger."""
+_REMOVALS: Final = "SELECT field, version, rows FROM field_removal ORDER BY version, field"
+"""Fields whose older values were removed, to be held against the ledger."""
 _INSTALLATION: Final = "SELECT demo FROM installation"
 """Whether the ledger says of itself that its calls are invented."""
 _IDLE_LATER_MAX: Final = timedelta(days=1)
+_EXPORT_KEPT_MAX: Final = timedelta(hours=721)
+"""`CALLEDGER_EXPORT_HOURS` at most, and what a row and its entry are apart."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -222,9 +226,26 @@ def _export_differences(name: str, known: RecordedExport, row: asyncpg.Record) -
             "rows": (facts["rows"], row["rows"]),
             "sha256": (facts["sha256"], row["sha256"]),
         }
+        expires_at = row["expires_at"]
+        if expires_at is not None and expires_at > known.recorded_at + _EXPORT_KEPT_MAX:
+            yield f"{name} may be fetched until {expires_at:%Y-%m-%d}, later than any file"
         if row["state"] not in ("READY", "EXPIRED"):
             yield f"{name} was written by the ledger and is {row['state']} here"
     yield from _differing_columns(name, pairs)
+
+
+def _removals(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
+    here = {(row["field"], row["version"]): row["rows"] for row in rows}
+    for (field, version), count in here.items():
+        name = f"the removal of `{_printable(field)}` since policy version {version}"
+        known = record.removals.get((field, version))
+        if known is None:
+            yield f"{name} is in no entry of the ledger: it is done again"
+        elif known[1] != count:
+            yield f"{name}: rows is `{known[1]}` in the ledger and `{count}` here"
+    for (field, version), (index, _) in record.removals.items():
+        if (field, version) not in here:
+            yield f"the removal of `{field}` since version {version} is in entry {index} of the ledger and not here"
 
 
 def _installation(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
@@ -334,5 +355,6 @@ COMPARED: Final = {
     "accounts": (_ACCOUNTS, _accounts),
     "exports": (_EXPORTS, _exports),
     "installation": (_INSTALLATION, _installation),
+    "field removals": (_REMOVALS, _removals),
 }
 """The tables that are compared, by the name of the check: the statement for the rows, and the comparison."""
