@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+import strawberry
 from graphql import GraphQLError
 from strawberry.types.execution import ExecutionResult
 
@@ -41,6 +42,10 @@ class Context:
     variable_points: int = 0
     ordinary: bool = False
     http_headers: dict[str, str] = field(default_factory=dict[str, str])
+
+
+Info = strawberry.Info[Context, Any]
+"""What Strawberry gives a resolver."""
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import strawberry
 
@@ -11,8 +11,9 @@ from policies.policy import views
 from policies.policy.model import View
 from service.api.calls.filters import to_predicate
 from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context as RequestContext
+from service.api.execution.context import Info
 from service.api.types.calls import Tag
+from service.api.types.declarations import argument, selected
 from service.api.types.enums import CallStatus
 from service.api.types.filter_inputs import CallFilter
 from service.api.types.scalars import BigInt
@@ -22,10 +23,8 @@ from service.query.model.scope import Scope
 from service.query.usage import report as query
 from service.query.usage.derived_figures import WORKED_OUT, exact
 from service.query.usage.percentiles import percentile_ms
-from service.query.usage.source import UsageReader
 from service.query.usage.time_buckets import TimeBucket as Bucket
 
-Info = strawberry.Info[RequestContext, Any]
 _PYTHON_NAMES: Final = {
     "tokenEfficiency": "token_efficiency",
     "averageCost": "average_cost",
@@ -36,70 +35,68 @@ _PYTHON_NAMES: Final = {
 }
 
 
-def _field(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - a dataclass field, whatever its type
-    return strawberry.field(description=description, name=name, default=None)
-
-
 @strawberry.type
 class Money:
     """An amount in one currency."""
 
-    amount: Decimal = _field("How much.")
-    currency: str = _field("ISO 4217, or a code that the source names.")
+    amount: Decimal = selected("How much.")
+    currency: str = selected("ISO 4217, or a code that the source names.")
 
 
 @strawberry.type
 class Percentiles:
     """Latency that so many percent of the calls did not exceed; within 5 %, from 1 ms to 1 h."""
 
-    p50: float | None = _field("Half of the calls took no longer, in milliseconds.")
-    p95: float | None = _field("95 % of the calls took no longer, in milliseconds.")
-    p99: float | None = _field("99 % of the calls took no longer, in milliseconds.")
+    p50: float | None = selected("Half of the calls took no longer, in milliseconds.")
+    p95: float | None = selected("95 % of the calls took no longer, in milliseconds.")
+    p99: float | None = selected("99 % of the calls took no longer, in milliseconds.")
 
 
 @strawberry.interface
 class CostFigure:
     """What a row and a total have in common, so that a frontend writes one fragment."""
 
-    calls: BigInt = _field("How many calls.")
-    errors: BigInt = _field("How many of them failed.")
-    input_tokens: BigInt = _field("Input tokens, cache reads and writes included.")
-    output_tokens: BigInt = _field("Output tokens, reasoning included.")
-    cache_read_tokens: BigInt = _field("Input tokens that were read from the provider's cache.")
-    cache_write_tokens: BigInt = _field("Input tokens that were written to the provider's cache.")
-    reasoning_tokens: BigInt = _field("Output tokens that were spent on reasoning.")
-    amount: Money | None = _field("The amounts of the calls, added up; null when none of them has one.")
-    token_efficiency: float | None = _field("Output tokens divided by input tokens; null without input.")
-    average_cost: Decimal | None = _field("Amount divided by the calls that have one, to twelve places.")
-    cost_per_thousand_output_tokens: Decimal | None = _field("Null without output; to twelve places.")
-    latency_ms: Percentiles | None = _field("How long calls took; null when none of them says.")
-    wasted_on_failures: Decimal | None = _field("What failed calls cost; null when no call has an amount.")
-    estimated_share: float | None = _field("Share of the amount that was estimated, 0 to 1.")
-    calls_without_amount: BigInt | None = _field("How many calls have no amount: see Call.amountUnknown.")
+    calls: BigInt = selected("How many calls.")
+    errors: BigInt = selected("How many of them failed.")
+    input_tokens: BigInt = selected("Input tokens, cache reads and writes included.")
+    output_tokens: BigInt = selected("Output tokens, reasoning included.")
+    cache_read_tokens: BigInt = selected("Input tokens that were read from the provider's cache.")
+    cache_write_tokens: BigInt = selected("Input tokens that were written to the provider's cache.")
+    reasoning_tokens: BigInt = selected("Output tokens that were spent on reasoning.")
+    amount: Money | None = selected("The amounts of the calls, added up; null when none of them has one.")
+    token_efficiency: float | None = selected("Output tokens divided by input tokens; null without input.")
+    average_cost: Decimal | None = selected("Amount divided by the calls that have one, to twelve places.")
+    cost_per_thousand_output_tokens: Decimal | None = selected("Null without output; to twelve places.")
+    latency_ms: Percentiles | None = selected("How long calls took; null when none of them says.")
+    wasted_on_failures: Decimal | None = selected("What failed calls cost; null when no call has an amount.")
+    estimated_share: float | None = selected("Share of the amount that was estimated, 0 to 1.")
+    calls_without_amount: BigInt | None = selected("How many calls have no amount: see Call.amountUnknown.")
 
 
 @strawberry.type
 class CostKey:
     """What the row is grouped by; a field that was not asked for in groupBy is null."""
 
-    model: str | None = _field("The model that was asked for.")
-    provider: str | None = _field("Who runs the model; null: not reported.")
-    account: str | None = _field("The account.")
-    api_key: str | None = _field("The gateway's name of the key; null: not reported.")
-    status: CallStatus | None = _field("How the calls ended.")
-    operation: str | None = _field("What was asked of the model; null: not reported.")
-    served_model: str | None = _field("The model that answered; null: not reported.")
-    currency: str | None = _field("Rows are always one a currency; null: calls that name none.")
-    tags: list[Tag] | None = _field("The tags of groupByTags, in that order; value null: the calls do not carry it.")
-    bucket_start: datetime | None = _field("Where the bucket begins, included; it may lie before the range asked for.")
-    bucket_end: datetime | None = _field("Where the bucket ends, not included.")
+    model: str | None = selected("The model that was asked for.")
+    provider: str | None = selected("Who runs the model; null: not reported.")
+    account: str | None = selected("The account.")
+    api_key: str | None = selected("The gateway's name of the key; null: not reported.")
+    status: CallStatus | None = selected("How the calls ended.")
+    operation: str | None = selected("What was asked of the model; null: not reported.")
+    served_model: str | None = selected("The model that answered; null: not reported.")
+    currency: str | None = selected("Rows are always one a currency; null: calls that name none.")
+    tags: list[Tag] | None = selected("The tags of groupByTags, in that order; value null: the calls do not carry it.")
+    bucket_start: datetime | None = selected(
+        "Where the bucket begins, included; it may lie before the range asked for."
+    )
+    bucket_end: datetime | None = selected("Where the bucket ends, not included.")
 
 
 @strawberry.type
 class CostRow(CostFigure):
     """The calls of one group, in one currency."""
 
-    key: CostKey = _field("What the row is grouped by.")
+    key: CostKey = selected("What the row is grouped by.")
 
 
 @strawberry.type
@@ -111,107 +108,70 @@ class CostFigures(CostFigure):
 class CostCoverage:
     """What the figures rest on."""
 
-    from_: datetime | None = _field("No call that started from here on is missing.", "from")
-    to: datetime = _field("End of the range, or the moment of the answer when that is earlier.")
-    source: CostSource = _field("Where they were read. Rollups outlive calls.")
+    from_: datetime | None = selected("No call that started from here on is missing.", "from")
+    to: datetime = selected("End of the range, or the moment of the answer when that is earlier.")
+    source: CostSource = selected("Where they were read. Rollups outlive calls.")
 
 
 @strawberry.type
 class CostReport:
     """Costs, grouped as asked for."""
 
-    rows: list[CostRow] = _field("One a group and currency, as far as there are calls: empty buckets are left out.")
-    totals: list[CostFigures] = _field("One entry a currency; an amount of null: calls that name none.")
-    coverage: CostCoverage = _field("What the figures rest on.")
-    truncated: bool = _field("True when `first` cut rows off.")
+    rows: list[CostRow] = selected("One a group and currency, as far as there are calls: empty buckets are left out.")
+    totals: list[CostFigures] = selected("One entry a currency; an amount of null: calls that name none.")
+    coverage: CostCoverage = selected("What the figures rest on.")
+    truncated: bool = selected("True when `first` cut rows off.")
 
 
-GroupBy = Annotated[list[CostDimension] | None, strawberry.argument(description="What makes a row of its own.")]
-GroupByTags = Annotated[
-    list[str] | None, strawberry.argument(description="Tag keys that the policy allows as dimensions; at most five.")
-]
-BucketArgument = Annotated[
-    TimeBucket | None, strawberry.argument(description="One row a bucket of local time; at most 10,000 buckets.")
-]
+GroupBy = Annotated[list[CostDimension] | None, argument("What makes a row of its own.")]
+GroupByTags = Annotated[list[str] | None, argument("Tag keys that the policy allows as dimensions; at most five.")]
+BucketArgument = Annotated[TimeBucket | None, argument("One row a bucket of local time; at most 10,000 buckets.")]
 CostOrders = Annotated[
     list[CostOrder] | None,
-    strawberry.argument(description="Order; by bucket, then the most calls first, when not given."),
+    argument("Order; by bucket, then the most calls first, when not given."),
 ]
 Corrections = Annotated[
     CorrectionTime | None,
-    strawberry.argument(
-        description="In which period corrections count; BY_CALL_TIME when not given. BY_OWN_TIME is answered by sums "
+    argument(
+        "In which period corrections count; BY_CALL_TIME when not given. BY_OWN_TIME is answered by sums "
         "alone: from quarter hour to quarter hour, without filters or groups that need single calls."
     ),
 ]
-FirstRows = Annotated[
-    int | None, strawberry.argument(description="How many rows: 1 to 10,000, 1,000 when not given; see truncated.")
-]
+FirstRows = Annotated[int | None, argument("How many rows: 1 to 10,000, 1,000 when not given; see truncated.")]
 
 
-async def resolve_costs(
-    info: Info,
-    filter_: CallFilter | None,
-    *,
-    group_by: Sequence[CostDimension] | None = None,
-    group_by_tags: Sequence[str] | None = None,
-    bucket: TimeBucket | None = None,
-    time_zone: str | None = None,
-    order_by: Sequence[CostOrder] | None = None,
-    first: int | None = None,
-    corrections: CorrectionTime | None = None,
-) -> CostReport:
+class CostArguments(NamedTuple):
+    """The arguments of `costs` as converted; None for what was not given."""
+
+    filter: CallFilter | None = None
+    group_by: Sequence[CostDimension] | None = None
+    group_by_tags: Sequence[str] | None = None
+    bucket: TimeBucket | None = None
+    time_zone: str | None = None
+    order_by: Sequence[CostOrder] | None = None
+    first: int | None = None
+    corrections: CorrectionTime | None = None
+
+
+async def resolve_costs(info: Info, arguments: CostArguments) -> CostReport:
     """The report for the one who asks; what is not selected is not worked out."""
-    tree, context = tree_of(info), info.context
-    request = to_request(
-        tree,
-        filter_,
-        group_by=group_by,
-        group_by_tags=group_by_tags,
-        bucket=bucket,
-        time_zone=time_zone,
-        order_by=order_by,
-        first=first,
-        corrections=corrections,
-    )
-    return report(await query.read_costs(await usage_reader(context), request), request, context.scope)
+    context, request = info.context, to_request(tree_of(info), arguments)
+    return report(await query.read_costs(await context.reader.usage(context.scope), request), request, context.scope)
 
 
-async def usage_reader(context: RequestContext) -> UsageReader:
-    """What reads usage for the one who asks, as of now."""
-    return UsageReader(
-        context.reader.database,
-        context.reader.accounts,
-        context.scope,
-        await context.reader.clock.now(),
-        context.reader.keyring,
-    )
-
-
-def to_request(
-    tree: Tree,
-    filter_: CallFilter | None,
-    *,
-    group_by: Sequence[CostDimension] | None = None,
-    group_by_tags: Sequence[str] | None = None,
-    bucket: TimeBucket | None = None,
-    time_zone: str | None = None,
-    order_by: Sequence[CostOrder] | None = None,
-    first: int | None = None,
-    corrections: CorrectionTime | None = None,
-) -> query.CostRequest:
+def to_request(tree: Tree, given: CostArguments) -> query.CostRequest:
     """What the arguments ask for, of the figures that are selected. Raises BadInputError."""
     return query.CostRequest(
-        predicate=to_predicate(filter_),
-        dimensions=[dimension.name for dimension in group_by or ()],
-        tags=list(group_by_tags or ()),
-        bucket=Bucket(bucket.name) if bucket else None,
-        zone=time_zone or "UTC",
-        order=[(order.field.name, order.direction.name == "DESC") for order in order_by or ()],
-        first=query.FIRST_DEFAULT if first is None else first,
+        predicate=to_predicate(given.filter),
+        dimensions=[dimension.name for dimension in given.group_by or ()],
+        tags=list(given.group_by_tags or ()),
+        bucket=Bucket(given.bucket.name) if given.bucket else None,
+        zone=given.time_zone or "UTC",
+        order=[(order.field.name, order.direction.name == "DESC") for order in given.order_by or ()],
+        first=query.FIRST_DEFAULT if given.first is None else given.first,
         row_figures=_figures(tree["rows"]) if "rows" in tree else _figures({}) if "truncated" in tree else None,
         total_figures=_figures(tree["totals"]) if "totals" in tree else None,
-        corrections_moved=corrections is CorrectionTime.BY_OWN_TIME,
+        corrections_moved=given.corrections is CorrectionTime.BY_OWN_TIME,
     )
 
 
