@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from service.storage.connection import Connection
+from service.storage.connection import Connection, record_of
 from service.storage.schema.models import ApiKey
 from service.storage.schema.tortoise import control_transaction
 
@@ -94,14 +94,4 @@ async def note_use(prefix: str, moment: datetime, step: timedelta) -> None:
 
 def _record(key: ApiKey) -> KeyRecord:
     accounts = None if key.accounts is None else tuple(key.accounts)
-    return KeyRecord(
-        key.prefix,
-        key.name,
-        key.role,
-        accounts,
-        key.mac,
-        key.created_at,
-        key.expires_at,
-        key.last_used_at,
-        key.revoked_at,
-    )
+    return record_of(KeyRecord, vars(key), accounts=accounts)
