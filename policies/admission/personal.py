@@ -177,9 +177,9 @@ def code_without(text: str | None, persons: Persons, removed: dict[str, int]) ->
 def _named_in(parameters: object) -> list[str]:
     if not isinstance(parameters, dict):
         return []
-    said = cast("dict[str, object]", parameters)
-    found = [said.get(name) for name in _PARAMETERS]
-    inner = said.get("metadata")
+    given = cast("dict[str, object]", parameters)
+    found = [given.get(name) for name in _PARAMETERS]
+    inner = given.get("metadata")
     if isinstance(inner, dict):
         within = cast("dict[str, object]", inner)
         found += [within.get(name) for name in _PARAMETERS]
