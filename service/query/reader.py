@@ -72,7 +72,7 @@ class Reader:
     async def groups(self, scope: Scope, request: GroupsRequest, selection: Selection, *, total: bool) -> GroupsPage:
         """A page of error groups. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, ERRORS, request.predicate, ("groups", request.order, request.descending))
-        async with self.connection(scope) as connection:
+        async with TimedReading(self.database, scope.accounts, scope.key_id) as connection:
             return await read_groups(connection, reading, request, selection, self._cursors, total=total)
 
     async def prepare(

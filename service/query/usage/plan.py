@@ -158,7 +158,10 @@ def plan_usage(
         except (OutOfRetentionError, BucketError) as error:
             refusal = refusal or error if start > FAR_PAST else error
     assert refusal is not None, "there is always something to try"
-    raise refusal
+    try:
+        raise refusal
+    finally:
+        del refusal  # a cycle: it knows this frame
 
 
 def _plan(

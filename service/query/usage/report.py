@@ -245,7 +245,7 @@ async def _fetch(reader: UsageReader, request: CostRequest, reading: UsageRead) 
     if statement.row_sums is None and statement.total_sums is None:
         return []
     sql = statement.sql(reading, params)
-    async with reader.database.reading(reader.scope.accounts) as connection:
+    async with reader.database.reading(reader.scope.accounts, key_id=reader.scope.key_id) as connection:
         try:
             return await connection.fetch(sql, *params.values)
         except asyncpg.QueryCanceledError:
