@@ -10,6 +10,8 @@ from service.api.calls.objects import objects_of
 from service.api.execution.context import Info
 from service.api.exports.evidence import ExportQuery, resolve_export
 from service.api.exports.types import PREFIX as EXPORT
+from service.api.keys.queries import KeyQuery, resolve_key
+from service.api.keys.types import PREFIX as API_KEY
 from service.api.ledger.queries import LedgerQuery
 from service.api.policy.policy import Policy, resolve_policy
 from service.api.policy.viewer import Viewer, resolve_viewer
@@ -53,7 +55,7 @@ PolicyDigest = Annotated[Digest | None, argument("An earlier policy by its diges
 
 
 @strawberry.type
-class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
+class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
     """What can be asked."""
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])
@@ -140,6 +142,8 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
             return await retention_node(context, id)
         if id.startswith(f"{EXPORT}_"):
             return await resolve_export(context, id)
+        if id.startswith(f"{API_KEY}_"):
+            return await resolve_key(context, id)
         if not id.startswith("err_"):
             return await _call(info, id, lists.tree_of(info, frozenset({"Node", "Call"})))
         tree = lists.tree_of(info, frozenset({"Node", "CallError"}))

@@ -89,6 +89,8 @@ class ReportHandlers:
     async def _report(self, request: web.Request, form: WireFormat, known: list[Principal]) -> Answer:
         principal = await self._principal(request)
         known.append(principal)
+        if principal.session is not None:
+            raise ForbiddenError("calls are reported with a key: a session token only reads")
         if principal.role not in _MAY_REPORT:
             raise ForbiddenError("reporting calls needs a key of the role `ingest` or `admin`")
         body = await read_body(request, max_bytes=self._max_body_bytes)

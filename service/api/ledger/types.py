@@ -41,7 +41,11 @@ class LedgerKind(Enum):
     EXPORTED = value("EXPORTED", "Rows were written to a file.")
     EVIDENCE_CREATED = value("EVIDENCE_CREATED", "A bundle of evidence was made.")
     API_KEY_CREATED = value("API_KEY_CREATED", "An API key was made.")
+    API_KEY_ROTATED = value("API_KEY_ROTATED", "An API key ends at `ends_at`, and `successor` takes its place.")
     API_KEY_REVOKED = value("API_KEY_REVOKED", "An API key was ended.")
+    SESSION_TOKENS_CREATED = value(
+        "SESSION_TOKENS_CREATED", "A key gave out session tokens in an hour: one entry, before the first of them."
+    )
     ACCOUNTS_NAMED = value("ACCOUNTS_NAMED", "Which accounts have which names, as salted digests.")
     TIER_CHANGED = value("TIER_CHANGED", "An account was moved to another tier.")
     NOTES_ERASED = value("NOTES_ERASED", "Notes of entries were erased.")
