@@ -28,17 +28,17 @@ from service.api.types.filter_inputs import (
     FilterArgument,
 )
 from service.api.types.scalars import Digest, TimeZone
-from service.api.usage.costs import (
+from service.api.usage.cost_types import (
+    AfterRow,
     BucketArgument,
     Corrections,
-    CostArguments,
     CostOrders,
     CostReport,
     FirstRows,
     GroupBy,
     GroupByTags,
-    resolve_costs,
 )
+from service.api.usage.costs import CostArguments, resolve_costs
 from service.api.usage.facets import Facets, FirstValues, resolve_facets
 from service.query.model.catalog import CALLS, ERRORS
 
@@ -111,12 +111,13 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
         time_zone: Zone = UNSET,
         order_by: CostOrders = UNSET,
         first: FirstRows = UNSET,
+        after: AfterRow = UNSET,
         corrections: Corrections = UNSET,
     ) -> CostReport | None:
         """Counts, tokens, money and latency. Refused with OUT_OF_RETENTION when the filter needs calls that have been
         purged: never a silent undercount.
         """
-        arguments = (filter, group_by, group_by_tags, bucket, time_zone, order_by, first, corrections)
+        arguments = (filter, group_by, group_by_tags, bucket, time_zone, order_by, first, after, corrections)
         return await resolve_costs(info, CostArguments(*map(given, arguments)))
 
     @strawberry.field(directives=[Cost(weight=100)])

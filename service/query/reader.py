@@ -47,7 +47,7 @@ class Reader:
         self.accounts = accounts
         self.keyring = keyring
         self.clock = DatabaseClock(database)
-        self._cursors = cursors
+        self.cursors = cursors
         self._range_cache = RangeCache(accounts)
         self._densities = {table.name: Density() for table in (CALLS, ERRORS)}
 
@@ -67,13 +67,13 @@ class Reader:
         """A page of calls or errors. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
         async with self.connection(scope) as connection:
-            return await read_page(connection, reading, request, page_selection, self._cursors, count_rows, columns)
+            return await read_page(connection, reading, request, page_selection, self.cursors, count_rows, columns)
 
     async def groups(self, scope: Scope, request: GroupsRequest, selection: Selection, *, total: bool) -> GroupsPage:
         """A page of error groups. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, ERRORS, request.predicate, ("groups", request.order, request.descending))
         async with TimedReading(self.database, scope.accounts, scope.key_id) as connection:
-            return await read_groups(connection, reading, request, selection, self._cursors, total=total)
+            return await read_groups(connection, reading, request, selection, self.cursors, total=total)
 
     async def prepare(
         self, scope: Scope, table: Table, predicate: Predicate | DecomposedFilter, order: object = ()
@@ -168,7 +168,7 @@ class Reader:
 
     async def usage(self, scope: Scope) -> UsageReader:
         """What reads usage for this scope, at the database's present time."""
-        return UsageReader(self.database, self.accounts, scope, await self.clock.now(), self.keyring)
+        return UsageReader(self.database, self.accounts, scope, await self.clock.now(), self.cursors, self.keyring)
 
     async def details(self, scope: Scope, rows: Sequence[Row]) -> list[Details]:
         """What is sealed of these rows, as far as the role may read it."""

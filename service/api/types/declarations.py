@@ -10,15 +10,15 @@ UNSET: Final[Any] = strawberry.UNSET
 """What an argument or an input's field is that was not given; as a default it makes them optional."""
 
 
-def described(description: str, name: str | None = None, *, weight: int | None = None, **default: object) -> Any:  # noqa: ANN401
-    """A field of a type or of an input; `weight` is what one costs, `default` as for `strawberry.field`."""
+def described(description: str, name: str | None = None, *, weight: int | None = None, **options: Any) -> Any:  # noqa: ANN401
+    """A field of a type or of an input; `weight` is what one costs, `options` as for `strawberry.field`."""
     directives = [Cost(weight=weight)] if weight else []
-    return strawberry.field(description=description, name=name, directives=directives, **default)  # pyright: ignore
+    return strawberry.field(description=description, name=name, directives=directives, **options)
 
 
-def selected(description: str, name: str | None = None, *, weight: int | None = None) -> Any:  # noqa: ANN401
-    """A field that stays None in the object unless an operation selects it."""
-    return described(description, name, weight=weight, default=None)
+def selected(description: str, name: str | None = None, **options: Any) -> Any:  # noqa: ANN401
+    """A field that stays None in the object unless an operation selects it; `options` as for `described`."""
+    return described(description, name, default=None, **options)
 
 
 def optional(description: str, name: str | None = None) -> Any:  # noqa: ANN401

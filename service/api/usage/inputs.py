@@ -19,6 +19,8 @@ class CostDimension(Enum):
     STATUS = value("STATUS", "How the call ended.")
     OPERATION = value("OPERATION", "What was asked of the model; needs single calls.")
     SERVED_MODEL = value("SERVED_MODEL", "The model that answered; needs single calls.")
+    ERROR_TYPE = value("ERROR_TYPE", "The type of the error; needs single calls.")
+    USER = value("USER", "Who called, by pseudonym; needs single calls, and reaches as far back as pseudonyms do.")
 
 
 @strawberry.enum
@@ -58,7 +60,13 @@ class CostOrderField(Enum):
     CALLS = value("CALLS", "How many calls.")
     ERRORS = value("ERRORS", "How many of them failed.")
     TOTAL_TOKENS = value("TOTAL_TOKENS", "Input and output tokens together.")
+    CACHE_READ_TOKENS = value("CACHE_READ_TOKENS", "Input tokens that were read from the provider's cache.")
+    CACHE_WRITE_TOKENS = value("CACHE_WRITE_TOKENS", "Input tokens that were written to the provider's cache.")
+    TOKEN_EFFICIENCY = value("TOKEN_EFFICIENCY", "Output tokens divided by input tokens.")
     BUCKET_START = value("BUCKET_START", "Where the bucket begins; needs `bucket`.")
+    KEY = value(
+        "KEY", "By what rows are grouped by, bucket first: it tells all rows apart, so nothing can come after it."
+    )
 
 
 @strawberry.input
