@@ -5,7 +5,7 @@ import asyncpg
 from policies.admission.segments import SegmentsError, unpack_segments
 from policies.envelope import Context, DataKey, OpenError, data_key, open_sealed
 from policies.policy.model import DataClass, Store
-from service.keyring import KeyGoneError, Keyring, KeyringUnavailableError
+from service.keyring import AccountKeyName, KeyGoneError, Keyring, KeyringUnavailableError, PeriodKeyName
 
 
 class RowKeys:
@@ -21,8 +21,8 @@ class RowKeys:
         if name not in self._keys:
             tier, period, account = name
             try:
-                period_key = await self._keyring.period_key(tier, DataClass.PERSONAL.value, period, mint=False)
-                account_key = await self._keyring.account_key(account, mint=False)
+                period_key = await self._keyring.key(PeriodKeyName(tier, DataClass.PERSONAL.value, period), mint=False)
+                account_key = await self._keyring.key(AccountKeyName(account), mint=False)
                 self._keys[name] = data_key(period_key, account_key)
             except (KeyGoneError, KeyringUnavailableError):
                 self._keys[name] = None

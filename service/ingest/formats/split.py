@@ -5,7 +5,7 @@ work is cut into steps, between which other requests can have their turn.
 """
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -13,7 +13,7 @@ import msgspec
 
 from service.ingest.errors import BodyError
 from service.ingest.formats.row_repair import repaired
-from service.ingest.formats.row_scanner import WINDOW_BYTES, RowScanner
+from service.ingest.formats.row_scanner import WINDOW_BYTES, RowScanner, part_of
 from service.ingest.refusals import Refusal
 
 Row: TypeAlias = "bytes | msgspec.Raw"
@@ -28,10 +28,10 @@ _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY: Final = msgspec.json.Decoder(msgspec.Raw)
 _FIRST: Final = (b"{", b"n")
 """How a row begins: an object, or null."""
+_OBJECT: Final = b"{"[0]
 _BLANK_OR_COMMA: Final = _BLANK + b","
 _BETWEEN_ROWS: Final = re.compile(rb"\n(?=[^ \t\r\n}\],])")
 """The end of a line before one that begins with its first character, and not with what closes an object."""
-_LINE_OF_ARRAYS: Final = re.compile(rb"\][ \t,]*\r?\n\r?[ \t]*[\[{]")
 _BEGINNING: Final = re.compile(rb'[ \t\r\n]*(\{[ \t\r\n]{0,40}"[^"\\]{1,40}")')
 
 
@@ -89,8 +89,8 @@ def _stripped(body: bytes, start: int) -> Generator[None, None, bytes]:
 def _array(body: bytes) -> Generator[None, None, list[Row]]:
     rows: list[Row] = []
     at = yield from _well_formed(body, rows)
-    if at <= len(body) and (_LINE_OF_ARRAYS.search(body) or b"]\r[" in body) and _begins_with_array(body):
-        return (yield from _odd_lines(body.replace(b"\r", b"\n")))
+    if at <= len(body) and _begins_with_array(body):
+        return (yield from _odd_lines(body if b"\n" in body else body.replace(b"\r", b"\n")))
     if at <= len(body):
         scanner = RowScanner(body, at)
         for _ in scanner.steps():
@@ -104,10 +104,10 @@ def _array(body: bytes) -> Generator[None, None, list[Row]]:
 
 
 def _begins_with_array(body: bytes) -> bool:
-    """Whether the first line is an array by itself, so that each line may be one."""
-    end = min(end for end in (body.find(b"\n"), body.find(b"\r"), len(body)) if end >= 0)
-    line = body[:end].rstrip(_BLANK_OR_COMMA)
-    return line.endswith(b"]") and (len(line) > _AT_ONCE_BYTES_MAX or is_json(line))
+    """Whether the first of several lines is an array by itself, so that each line may be one."""
+    ends = [end for end in (body.find(b"\n"), body.find(b"\r")) if 0 <= end <= _AT_ONCE_BYTES_MAX]
+    line = body[: min(ends)].rstrip(_BLANK_OR_COMMA) if ends else b""
+    return line.endswith(b"]") and is_json(line)
 
 
 def _well_formed(body: bytes, rows: list[Row]) -> Generator[None, None, int]:
@@ -143,15 +143,19 @@ def _lines(body: bytes) -> Generator[None, None, list[Row]]:
     if b"\n" not in body and b"\r" in body:
         body = body.replace(b"\r", b"\n")
     rows: list[Row] = []
-    plain = True
-    at = 0
+    at, plain = 0, True
     while at < len(body):
         # Windows end with a line, so that none is cut.
         cut = body.rfind(b"\n", at, at + WINDOW_BYTES) + 1 or body.find(b"\n", at + WINDOW_BYTES) + 1 or len(body)
         cut = cut if len(body) - at > WINDOW_BYTES else len(body)
-        lines = [line for line in body[at:cut].strip(_BLANK).split(b"\n") if line.strip(_BLANK)]
-        plain = plain and all(line[:1] == b"{" and not line.endswith((b",", b",\r")) for line in lines)
-        rows += lines
+        if cut - at > WINDOW_BYTES:  # one line
+            plain = plain and body[at] == _OBJECT and not body[cut - 3 : cut].rstrip(_BLANK).endswith(b",")
+            if not (yield from _is_blank(body, at, cut)):
+                rows.append(part_of(body, at, cut))
+        else:
+            lines = [line for line in body[at:cut].strip(_BLANK).split(b"\n") if line.strip(_BLANK)]
+            plain = plain and all(line[0] == _OBJECT and not line.endswith((b",", b",\r")) for line in lines)
+            rows += lines
         at = cut
         if len(rows) > _ROWS_MAX:
             break
@@ -169,41 +173,45 @@ def _odd_lines(body: bytes) -> Generator[None, None, list[Row]]:
     Otherwise what begins at a line's first character, up to the next that does so, is one row if that makes it whole:
     printers of JSON begin the lines inside of an object with blanks.
     """
-    scanner = RowScanner(b"[" + body + b"]")
+    scanner = RowScanner(body, 0)
     for _ in scanner.steps():
         if scanner.is_broken or len(scanner.rows) > _ROWS_MAX:
             break
         yield
+    found = _pieces(body) if scanner.is_broken else iter(scanner.rows)
     rows: list[Row] = []
-    if not scanner.is_broken:
-        for row in scanner.rows:
-            rows += (yield from _array_line(row)) if row.startswith(b"[") else [row.rstrip(_BLANK)]
-        return rows
     looked_at = 0
-    for piece in _BETWEEN_ROWS.split(body):
-        for row in _of_piece(piece.strip(_BLANK_OR_COMMA)):
-            if row.startswith(b"["):
-                rows += yield from _array_line(row)
-            else:
-                rows.append(row)
-        if len(rows) > _ROWS_MAX:
-            break
-        looked_at += len(piece) + 100
+    for row in found:
+        if bytes(memoryview(row)[:1]) == b"[":
+            rows += yield from _array_line(bytes(row))
+        else:
+            rows.append(row.rstrip(_BLANK) if len(row) <= WINDOW_BYTES else row)
+        looked_at += len(row) + 100
         if looked_at > WINDOW_BYTES:
             looked_at = 0
             yield
+        if len(rows) > _ROWS_MAX:
+            break
     return rows
 
 
+def _pieces(body: bytes) -> Iterator[Row]:
+    at = 0
+    while at < len(body):
+        match = _BETWEEN_ROWS.search(body, at)
+        end = match.start() if match else len(body)
+        piece = part_of(body, at, end)
+        if end - at <= WINDOW_BYTES:
+            yield from _of_piece(piece.strip(_BLANK_OR_COMMA))
+        else:
+            yield piece
+        at = end + 1
+
+
 def _of_piece(piece: bytes) -> list[bytes]:
-    if b"\n" not in piece:
-        return [piece] if piece else []
     lines = [line.strip(_BLANK_OR_COMMA) for line in piece.split(b"\n")]
-    if len(piece) > _AT_ONCE_BYTES_MAX:
-        whole = not _is_readable(lines[0])
-    else:
-        whole = is_json(piece) or not any(_is_readable(line) for line in lines)
-    return [piece] if whole else [line for line in lines if line]
+    whole = is_json(piece) or not any(_is_readable(line) for line in lines)
+    return [line for line in ([piece] if whole else lines) if line]
 
 
 def _array_line(line: bytes) -> Generator[None, None, list[Row]]:
@@ -213,12 +221,21 @@ def _array_line(line: bytes) -> Generator[None, None, list[Row]]:
         return [line]
 
 
+def _is_blank(body: bytes, at: int, end: int) -> Generator[None, None, bool]:
+    while at < end:
+        if body[at : min(at + WINDOW_BYTES, end)].strip(_BLANK):
+            return False
+        at += WINDOW_BYTES
+        yield
+    return True
+
+
 def _any_readable(rows: Sequence[Row]) -> Generator[None, None, bool]:
     looked_at = 0
     for row in rows:
         if _is_readable(row):
             return True
-        looked_at += len(bytes(row)) + 100
+        looked_at += len(row) + 100
         if looked_at > WINDOW_BYTES:
             looked_at = 0
             yield
@@ -227,10 +244,9 @@ def _any_readable(rows: Sequence[Row]) -> Generator[None, None, bool]:
 
 def _is_readable(row: Row) -> bool:
     """Whether a row is JSON, or so large that its reader shall find out."""
-    text = bytes(row)
-    if text[:WINDOW_BYTES].lstrip(_BLANK)[:1] not in _FIRST:
+    if bytes(memoryview(row)[:WINDOW_BYTES]).lstrip(_BLANK)[:1] not in _FIRST:
         return False
-    return len(text) > _AT_ONCE_BYTES_MAX or is_json(text) or is_json(repaired(text))
+    return len(row) > _AT_ONCE_BYTES_MAX or is_json(row) or is_json(repaired(bytes(row)))
 
 
 def is_json(text: Row) -> bool:
