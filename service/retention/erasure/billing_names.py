@@ -67,6 +67,7 @@ _IDS: Final = {
     """  # noqa: S608
     for column in _COLUMNS
 }
+"""The calls of one day that have the name."""
 _BY_TIME: Final = {"call": "started_at", "usage_delta": "bucket_at", "correction": "bucket_at"}
 _RENAME: Final = {
     (table, column): f"""
@@ -83,6 +84,7 @@ _RENAME: Final = {
     """  # noqa: S608
     for column in _COLUMNS
 }
+"""Take the name out of calls, errors, deltas and corrections of one day."""
 _COPIED: Final = "SELECT DISTINCT hold_id FROM call_held WHERE account_id = $1 AND id = ANY ($2::uuid[])"
 
 
@@ -109,6 +111,7 @@ async def forget_billing_names(context: RetentionContext, account: int, persons:
 async def _rename_day(
     context: RetentionContext, account: int, column: str, names: tuple[str, str], tier: int, day: datetime
 ) -> tuple[int, set[UUID]]:
+    """Take the name out of everything of one day; how many calls that were, and which holds have copies of them."""
     old, new = names
     where = (account, tier, day, day + _DAY, old)
     async with context.owner.acquire() as connection, connection.transaction(isolation="read_committed"):

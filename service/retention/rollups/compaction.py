@@ -108,6 +108,7 @@ def renamed(store: Store, column: str) -> str:
 
 
 def _moved(store: Store, column: str, which: str) -> str:
+    """A statement that sets one column of a rollup's key to the value $4, in the rows of a time that `which` names."""
     table = store.value
     key = _KEY.replace(column, f'$4::text COLLATE "C" AS {column}')
     moved = f"SELECT bucket_at, {key}, {_ALL_SUMS}, latency_buckets, latency_counts FROM gone"  # noqa: S608
