@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, Final
 
+import strawberry
 from graphql import GraphQLError
 from strawberry.types.execution import ExecutionResult
 
@@ -43,6 +44,10 @@ class Context:
     ordinary: bool = False
     holds_secret: bool = False
     http_headers: dict[str, str] = field(default_factory=dict[str, str])
+
+
+Info = strawberry.Info[Context, Any]
+"""What Strawberry gives a resolver."""
 
 
 @dataclass(slots=True)
