@@ -81,7 +81,7 @@ _VERSION_REACH_BYTES = 64
 
 def _is_version_there(data: bytes, start: int) -> bool:
     """Whether the word before `start` says that a version follows."""
-    return _VERSION_BEFORE.search(data, max(0, start - 16), start) is not None
+    return _VERSION_BEFORE.search(data, max(0, start - 24), start) is not None
 
 
 def _is_version(data: bytes, start: int, end: int, first: int) -> bool:
