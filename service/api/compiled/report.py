@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import asyncpg
 from graphql import FieldNode
 
 from service.api.compiled.arguments import Arguments
@@ -15,7 +16,9 @@ from service.query.rendering.functions import moment_texts
 from service.query.rendering.report_renderer import FiguresLoop, Surroundings
 from service.query.rendering.row_renderer import SelectedField, Shape, UnsupportedOperationError
 from service.query.usage.report import CostRequest, Coverage, read_records
+from service.turn import TURN_S, clock, next_turn
 
+_PIECE: Final = 50
 _REPORT: Final = frozenset({"__typename", "rows", "totals", "coverage", "truncated"})
 
 
@@ -43,7 +46,7 @@ class Report:
         for entry in self.shape.entries:
             match entry.field:
                 case "rows":
-                    data[entry.key] = self.loops[entry.key].answer(found.rows, around)
+                    data[entry.key] = await _in_turns(self.loops[entry.key], found.rows, around)
                 case "totals":
                     data[entry.key] = self.loops[entry.key].answer(found.totals, around)
                 case "coverage":
@@ -53,6 +56,16 @@ class Report:
                 case _:
                     data[entry.key] = self.shape.type
         return data
+
+
+async def _in_turns(loop: FiguresLoop, rows: Sequence[asyncpg.Record], around: Surroundings) -> list[dict[str, Any]]:
+    """The rows as JSON values, in pieces, with turns for other requests between them: there may be ten thousand."""
+    answered, until = list[dict[str, Any]](), clock() + TURN_S
+    for at in range(0, len(rows), _PIECE):
+        answered += loop.answer(rows[at : at + _PIECE], around)
+        if clock() > until:
+            until = await next_turn()
+    return answered
 
 
 def report(key: str, nodes: Sequence[FieldNode], shape: Shape, tree: Tree, scope: Scope) -> Report:

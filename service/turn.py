@@ -1,0 +1,33 @@
+"""Turns on the event loop: long work that can be divided is done in pieces of two milliseconds, with others' between.
+
+until = clock() + TURN_S
+for piece in work:
+    ...
+    if clock() > until:
+        until = await next_turn()
+"""
+
+import asyncio
+from time import perf_counter as clock
+from typing import Final
+from weakref import WeakKeyDictionary
+
+__all__ = ["TURN_S", "clock", "next_turn"]
+
+TURN_S: Final = 0.002
+"""How long one request works before others get their turn."""
+
+# Of the requests that take more than a turn, one works in each round of the loop, however many there are.
+_lanes: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]" = WeakKeyDictionary()
+
+
+async def next_turn() -> float:
+    """Let the others have theirs; until when the next turn lasts, by `clock`."""
+    await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    lane = _lanes.get(loop)
+    if lane is None:
+        lane = _lanes[loop] = asyncio.Lock()
+    await lane.acquire()
+    loop.call_soon(lane.release)
+    return clock() + TURN_S
