@@ -8,11 +8,14 @@ for piece in work:
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from time import perf_counter as clock
-from typing import Final
+from typing import Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
-__all__ = ["TURN_S", "clock", "next_turn"]
+__all__ = ["TURN_S", "Paced", "clock", "next_turn"]
+
+_Item = TypeVar("_Item")
 
 TURN_S: Final = 0.002
 """How long one request works before others get their turn."""
@@ -31,3 +34,17 @@ async def next_turn() -> float:
     await lane.acquire()
     loop.call_soon(lane.release)
     return clock() + TURN_S
+
+
+class Paced(Generic[_Item]):
+    """Items one after the other, with turns for others between them, for one who works on each before the next."""
+
+    def __init__(self, items: Sequence[_Item]) -> None:
+        self._items = items
+
+    async def __aiter__(self) -> AsyncIterator[_Item]:
+        until = clock() + TURN_S
+        for item in self._items:
+            yield item
+            if clock() > until:
+                until = await next_turn()

@@ -26,7 +26,7 @@ _FACTS: Final = (
     "Export IngestReport IngestRefusal"
 )
 STRUCTURAL_TYPES: Final = frozenset(
-    {*_FACTS.split()}
+    {*_FACTS.split(), "CostRowEdge"}
     | {f"{name}{end}" for name in _NODES.split() for end in ("Connection", "Edge")}
     | {f"{name}Payload" for name in _PAYLOADS.split()}
 )

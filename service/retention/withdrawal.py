@@ -27,6 +27,7 @@ from service.retention.purge_runs import SYSTEM, Runs
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.compaction import regrouped
 from service.retention.rollups.totals import DERIVED_SUMS, derived_regrouped
+from service.storage.connection import advisory_lock_if_free, affected
 from service.storage.notices import notify
 
 _LOCK: Final = 0x63616C6C_0021
@@ -70,14 +71,10 @@ async def remove_withdrawn(context: RetentionContext) -> int:
     now = await context.now()
     if await Runs(context.owner).clock_is_untrusted(now):
         return 0
-    async with context.owner.acquire() as lock:
-        if not await lock.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+    async with advisory_lock_if_free(context.owner, _LOCK) as lock:
+        if lock is None:
             return 0
-        try:
-            return sum([await _remove(context, one) for one in await withdrawn(context, now)])
-        finally:
-            if not lock.is_closed():
-                await lock.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+        return sum([await _remove(context, one) for one in await withdrawn(context, now)])
 
 
 async def withdrawn(context: RetentionContext, now: datetime) -> list[Withdrawal]:
@@ -161,14 +158,14 @@ async def _clear(owner: asyncpg.Pool, part: Partition, columns: Sequence[str], m
     """  # noqa: S608 - names of our own
     rows = 0
     values = (part.tier, part.start, part.end, _BATCH_ROWS, *([] if mask is None else [mask]))
-    while count := int((await owner.execute(statement, *values)).rpartition(" ")[2]):
+    while count := affected(await owner.execute(statement, *values)):
         rows += count
     return rows
 
 
 async def _clear_tag(owner: asyncpg.Pool, part: Partition, tag: str) -> int:
     rows, values = 0, (part.tier, part.start, part.end, _BATCH_ROWS, tag)
-    while count := int((await owner.execute(_CLEAR_TAG, *values)).rpartition(" ")[2]):
+    while count := affected(await owner.execute(_CLEAR_TAG, *values)):
         rows += count
     return rows
 

@@ -12,7 +12,7 @@ from steward import NOW, YOUNG, Steward, failed, stewarding
 
 from policies.admission.segments import ErrorDetails, unpack_segments
 from policies.envelope import Context, data_key, open_sealed
-from service.keyring import KeyDestroyedError
+from service.keyring import AccountKeyName, ErasureKeyName, KeyDestroyedError, PeriodKeyName
 from service.retention.erasure.erased_person import open_person
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind, StoredErasure, get_erasure
@@ -53,8 +53,8 @@ async def opened(steward: Steward, model: str) -> ErrorDetails:
     (row,) = await steward.ingest.fetch(KEPT.format(table="call_error"), model)
     day, keyring = f"{row['occurred_at']:%Y-%m-%d}", steward.retention.keyring
     key = data_key(
-        await keyring.period_key(row["tier"], "personal", day, mint=False),
-        await keyring.account_key(row["account_id"], mint=False),
+        await keyring.key(PeriodKeyName(row["tier"], "personal", day), mint=False),
+        await keyring.key(AccountKeyName(row["account_id"]), mint=False),
     )
     context = Context(row["account_id"], "call_error", row["id"].bytes, day, "personal")
     return unpack_segments(open_sealed(row["sealed"], data_key=key, context=context))
@@ -151,7 +151,7 @@ async def test_at_the_end_nobody_can_tell_whom_it_was_about(steward: Steward) ->
     assert await steward.value("SELECT sealed_user FROM erasure") is None
     assert await open_person(steward.retention.keyring, asked.id, sealed) is None
     with pytest.raises(KeyDestroyedError):
-        await steward.retention.keyring.erasure_key(asked.id, mint=True)
+        await steward.retention.keyring.key(ErasureKeyName(asked.id), mint=True)
     assert await steward.findings() == {}
 
 

@@ -22,7 +22,7 @@ from policies import Role, digest
 from policies.evidence import LedgerKind
 from policies.policy.model import DataClass
 from service.access.keys import mac_digest, new_key
-from service.keyring import KeyringUnavailableError
+from service.keyring import HoldKeyName, KeyringUnavailableError
 from service.ledger import Selection, accept_loss, read_record
 from service.retention.account_names import record_accounts
 from service.retention.audit.start_check import differences_at_start
@@ -489,10 +489,10 @@ async def test_a_history_that_was_cut_is_said_until_somebody_answers_for_it(case
 async def test_a_hold_that_is_lifted_in_the_table_alone_keeps_its_key(case: Case) -> None:
     """What is destroyed again at start is what the ledger says was ended: of a forged row no key dies."""
     steward = case.steward
-    await steward.retention.keyring.hold_key(UUID(case.hold), mint=True)
+    await steward.retention.keyring.key(HoldKeyName(UUID(case.hold)), mint=True)
     await lift_behind(case)
     await replay_tombstones(steward.retention.owner, steward.retention.keyring, steward.ledger)
-    assert await steward.retention.keyring.hold_key(UUID(case.hold), mint=False)
+    assert await steward.retention.keyring.key(HoldKeyName(UUID(case.hold)), mint=False)
 
 
 async def test_without_its_keyring_a_start_says_what_it_did_not_look_at(case: Case) -> None:

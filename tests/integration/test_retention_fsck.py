@@ -208,7 +208,7 @@ async def test_damage_is_found(
 
 async def test_keys_that_were_destroyed_on_record_are_not_lost(ledger: Ledger) -> None:
     """A row may outlive its key, when the key was destroyed on purpose."""
-    await ledger.keyring.destroy_periods([PeriodKeyName(1, "personal", f"{NOW - timedelta(days=29):%Y-%m-%d}")])
+    await ledger.keyring.destroy([PeriodKeyName(1, "personal", f"{NOW - timedelta(days=29):%Y-%m-%d}")])
     assert await ledger.failed() == {}
 
 

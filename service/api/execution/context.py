@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import strawberry
 from graphql import GraphQLError
 from strawberry.types.execution import ExecutionResult
 
@@ -43,6 +44,10 @@ class Context:
     ordinary: bool = False
     holds_secret: bool = False
     http_headers: dict[str, str] = field(default_factory=dict[str, str])
+
+
+Info = strawberry.Info[Context, Any]
+"""What Strawberry gives a resolver."""
 
 
 @dataclass(slots=True)

@@ -16,12 +16,10 @@ from policies.envelope import Context, DataKey, OpenError, data_key, open_sealed
 from policies.policy.model import DataClass, Store
 from service.keyring import (
     AccountKeyName,
-    ErasureKeyName,
-    HoldKeyName,
     KeyDestroyedError,
     KeyGoneError,
-    KeyName,
     KeyringUnavailableError,
+    PeriodKeyName,
 )
 from service.retention.context import RetentionContext
 
@@ -43,24 +41,12 @@ async def check_keyring(context: RetentionContext, _: datetime) -> Result:
     names, wrong = await context.keyring.names(), []
     for name in names:
         try:
-            await _fetch(context, name)
+            await context.keyring.key(name, mint=False)
         except KeyDestroyedError:
             continue  # destroyed since the names were read
         except (KeyGoneError, KeyringUnavailableError) as error:
             wrong.append(f"{name} does not open: {error}")
     return wrong, f"{len(names)} keys, each of them unwrapped"
-
-
-async def _fetch(context: RetentionContext, name: KeyName) -> bytes:
-    match name:
-        case AccountKeyName(account):
-            return await context.keyring.account_key(account, mint=False)
-        case HoldKeyName(hold):
-            return await context.keyring.hold_key(hold, mint=False)
-        case ErasureKeyName(erasure):
-            return await context.keyring.erasure_key(erasure, mint=False)
-        case _:
-            return await context.keyring.period_key(*name, mint=False)
 
 
 async def check_sealed(context: RetentionContext, _: datetime, *, deep: bool = False) -> Result:
@@ -75,8 +61,8 @@ async def check_sealed(context: RetentionContext, _: datetime, *, deep: bool = F
                 if not _opens(row, key):
                     wrong.append(f"what is sealed of error `{row['id']}` does not open: it, or its key, is another")
         await asyncio.sleep(0)  # yields to the loop between chunks
-    said = f"{opened} of {there} sealed records opened"
-    return wrong, said if deep else f"{said}; `calledger fsck --deep` opens all"
+    text = f"{opened} of {there} sealed records opened"
+    return wrong, text if deep else f"{text}; `calledger fsck --deep` opens all"
 
 
 class _RowKeys:
@@ -92,8 +78,8 @@ class _RowKeys:
         if name not in self._keys:
             tier, period, account = name
             try:
-                period_key = await self._keyring.period_key(tier, DataClass.PERSONAL.value, period, mint=False)
-                account_key = await self._keyring.account_key(account, mint=False)
+                period_key = await self._keyring.key(PeriodKeyName(tier, DataClass.PERSONAL.value, period), mint=False)
+                account_key = await self._keyring.key(AccountKeyName(account), mint=False)
                 self._keys[name] = data_key(period_key, account_key)
             except (KeyGoneError, KeyringUnavailableError):
                 self._keys[name] = None

@@ -21,7 +21,7 @@ import orjson
 from policies.policy.model import DataClass, Store
 from policies.pseudonym import pseudonym_key, token
 from policies.retention import KeyPeriod, Partition, key_due_at, period_bounds
-from service.keyring import KeyGoneError
+from service.keyring import AccountKeyName, KeyGoneError, PeriodKeyName
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
 from service.retention.erasure.erased_person import seal_person
@@ -34,6 +34,7 @@ from service.retention.holds.holds import lock_holds
 from service.retention.purge.planning import all_partitions
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.totals import DERIVED_SUMS, FORGET_ACCOUNT, delete_empty_sums, delete_with_sums
+from service.storage.connection import advisory_lock, affected
 from service.storage.notices import notify
 
 SWEEP: Final = timedelta(days=2)
@@ -193,15 +194,10 @@ async def carry_out_erasures(context: RetentionContext) -> int:
     deleted.
     """
     rows = 0
-    async with context.owner.acquire() as lock:
-        await lock.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        try:
-            for erasure in await pending_erasures(context.owner, SWEEP):
-                work = _erase_user if erasure.kind is ErasureKind.USER else _erase_account
-                rows += await work(context, erasure)
-        finally:
-            if not lock.is_closed():
-                await lock.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+    async with advisory_lock(context.owner, _LOCK):
+        for erasure in await pending_erasures(context.owner, SWEEP):
+            work = _erase_user if erasure.kind is ErasureKind.USER else _erase_account
+            rows += await work(context, erasure)
     return rows
 
 
@@ -217,7 +213,7 @@ async def _erase_user(context: RetentionContext, erasure: StoredErasure) -> int:
                 await copy_held(connection, context.keyring, RowsToHold(store, tier, start, until), now, only)
             values = (erasure.account_id, tier, start, end, number)
             for statement in (_FORGET_ERRORS, _FORGET_CALLS):
-                rows += _count(await connection.execute(statement, *values))
+                rows += affected(await connection.execute(statement, *values))
             holds |= {row[0] for row in await connection.fetch(_STILL_HELD, *values)}
     holds |= await search_rows(context, erasure)
     await _record_progress(context, erasure, rows, holds, erasure.unreadable_at)
@@ -229,13 +225,13 @@ async def _erase_account(context: RetentionContext, erasure: StoredErasure) -> i
     account_id = erasure.account_id
     now: datetime = await context.owner.fetchval("SELECT clock_timestamp()")
     # The name and the API keys come first, so that nothing new is reported under them.
-    renamed = _count(await context.owner.execute(_RENAME, account_id, f"erased:{erasure.id}"))
+    renamed = affected(await context.owner.execute(_RENAME, account_id, f"erased:{erasure.id}"))
     await _end_keys(context, erasure)
     if renamed:
         await context.accounts.load([account_id])
         await notify(context.owner, "accounts", str(account_id))
         await notify(context.owner, "keys")
-    rows = _count(await context.owner.execute(_DELETE_DELTAS, account_id))
+    rows = affected(await context.owner.execute(_DELETE_DELTAS, account_id))
     await context.owner.execute(FORGET_ACCOUNT, account_id)
     for part in await all_partitions(context.partitions):
         await _copy_held(context, part, now, account_id)
@@ -245,7 +241,7 @@ async def _erase_account(context: RetentionContext, erasure: StoredErasure) -> i
         await lock_holds(connection)
         holds = {row[0] for row in await connection.fetch(_HOLDS_OF_ACCOUNT, now, account_id)}
         if not holds:
-            await context.keyring.destroy_account(account_id)
+            await context.keyring.destroy([AccountKeyName(account_id)])
     unreadable = None if holds else now + timedelta(days=context.keyring_backup_days)
     await _record_progress(context, erasure, rows, holds, unreadable)
     return rows
@@ -307,13 +303,13 @@ async def _tokens(context: RetentionContext, account: int, user: str) -> list[tu
     """The person's tokens in every period that has a key: (tier, period, token). An account without a key has none."""
     found = []
     try:
-        account_key = await context.keyring.account_key(account, mint=False)
+        account_key = await context.keyring.key(AccountKeyName(account), mint=False)
     except KeyGoneError:
         return []
     for name in await context.keyring.periods():
         if name.data_class == DataClass.PERSONAL.value:
             try:
-                period_key = await context.keyring.period_key(*name, mint=False)
+                period_key = await context.keyring.key(PeriodKeyName(*name), mint=False)
             except KeyGoneError:
                 continue
             found.append((name.tier, name.period, token(key=pseudonym_key(period_key, account_key), user=user)))
@@ -325,7 +321,3 @@ def _unreadable_at(context: RetentionContext, tokens: Sequence[tuple[int, str, i
     policy = context.policy()
     ends = [key_due_at(policy, KeyPeriod(tier, DataClass.PERSONAL.value, period)) for tier, period, _ in tokens]
     return max(ends) + timedelta(days=context.keyring_backup_days) if ends else None
-
-
-def _count(tag: str) -> int:
-    return int(tag.rpartition(" ")[2])

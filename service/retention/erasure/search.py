@@ -17,6 +17,7 @@ from policies.policy.model import Store
 from policies.redaction import Persons
 from policies.retention import Partition
 from service.aside import Aside
+from service.keyring import ErasureKeyName
 from service.logs import get_logger
 from service.retention.context import RetentionContext
 from service.retention.erasure.erased_person import open_person
@@ -69,7 +70,7 @@ async def search_rows(context: RetentionContext, erasure: StoredErasure) -> set[
         elif user is not None and Persons((user,)):
             await _search(context, erasure, user, progress)
         # The key is destroyed first: a record that still has the sealed id, and no key, means that the search is over.
-        await context.keyring.destroy_erasure(erasure.id)
+        await context.keyring.destroy([ErasureKeyName(erasure.id)])
         await context.owner.execute(_END, erasure.id)
     kept = await context.owner.fetch(_STILL_KEPT, list(progress.holds))
     return {row["id"] for row in kept}
@@ -126,8 +127,8 @@ async def _change(
         copied = await connection.fetch(_COPIED_BY[rows.part.store], erasure.account_id, list(changed))
         holds = progress.holds | {row["hold_id"] for row in copied}
         await rows.change(connection, changed)
-        said = _Progress(progress.done, holds).encode()
-        await connection.execute(_SAVE, erasure.id, said, len(changed))
+        saved = _Progress(progress.done, holds).encode()
+        await connection.execute(_SAVE, erasure.id, saved, len(changed))
     progress.holds = holds
 
 
@@ -138,5 +139,5 @@ async def _copy(context: RetentionContext, connection: Connection, part: Partiti
 
 
 def _decode(text: str | None) -> _Progress:
-    said: dict[str, Any] = orjson.loads(text or "{}")
-    return _Progress(set(said.get("done", ())), {UUID(one) for one in said.get("holds", ())})
+    saved: dict[str, Any] = orjson.loads(text or "{}")
+    return _Progress(set(saved.get("done", ())), {UUID(one) for one in saved.get("holds", ())})
