@@ -10,13 +10,13 @@ from graphql import FieldNode
 from service.api.compiled.arguments import Arguments
 from service.api.execution.context import Context
 from service.api.usage.costs import CostArguments, to_request
+from service.aside import TURN_S, clock, next_turn
 from service.query.authorization.selection_set import Tree
 from service.query.model.scope import Scope
 from service.query.rendering.functions import int32, moment_texts
 from service.query.rendering.report_renderer import FiguresLoop, Surroundings
 from service.query.rendering.row_renderer import SelectedField, Shape, UnsupportedOperationError
 from service.query.usage.report import CostRecords, CostRequest, Coverage, read_records
-from service.turn import TURN_S, clock, next_turn
 
 _PIECE: Final = 50
 _REPORT: Final = frozenset(

@@ -23,13 +23,13 @@ from service.api.usage.cost_types import (
     Percentiles,
 )
 from service.api.usage.inputs import CorrectionTime, CostDimension, CostOrder, CostSource, TimeBucket
+from service.aside import Paced
 from service.query.authorization.selection_set import Tree
 from service.query.buckets.time_buckets import TimeBucket as Bucket
 from service.query.model.scope import Scope
 from service.query.usage import report as query
 from service.query.usage.derived_figures import WORKED_OUT, exact
 from service.query.usage.percentiles import percentile_ms
-from service.turn import Paced
 
 _Item = TypeVar("_Item")
 _OF_ROWS: Final = frozenset({"rows", "nodes", "edges", "pageInfo", "truncated"})

@@ -1,6 +1,6 @@
 """The event loop's time and the writer's, shared, so that nobody waits for all of what another client brought.
 
-Long work is done in turns (`service/turn.py`), and long work that cannot be divided, in a thread. `JobQueue` holds what
+Long work is done in turns, and what cannot be divided in a thread (`service/aside.py`). `JobQueue` holds what
 waits for the writer, and says which of it one commit stores.
 """
 
@@ -15,10 +15,10 @@ import msgspec
 
 from policies import Report
 from policies.admission.report import ErrorReport
+from service.aside import TURN_S, clock, next_turn
 from service.ingest.formats.split import Rejection, Row
 from service.ingest.pipeline.long_rows import LONG_BYTES, LongRows, Read
 from service.ingest.preparation.preparation import Prepared
-from service.turn import TURN_S, clock, next_turn
 
 ERROR_CHARS_MAX: Final = 2**16
 """Error text that one request stores at a time."""

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from policies import Admitted, Report, Source, Store, UnchangedReport
 from policies.admission.call import REJECTED_ACCOUNT, REJECTED_CURRENCY
 from service.access.principal import Principal
-from service.aside import Aside
+from service.aside import TURN_S, Aside, clock, next_turn
 from service.errors import ServiceError
 from service.ingest.amendments.bills import Bills
 from service.ingest.amendments.completion import outcome_behind
@@ -33,7 +33,6 @@ from service.storage.database import Database
 from service.storage.errors import DatabaseUnavailableError
 from service.storage.ids import Identities
 from service.storage.partitions import Partitions
-from service.turn import TURN_S, clock, next_turn
 
 log = get_logger()
 _Row = TypeVar("_Row")

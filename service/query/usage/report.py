@@ -12,6 +12,7 @@ import asyncpg
 
 from policies import pseudonym
 from policies.policy.model import Store
+from service.aside import Paced
 from service.query.buckets.bucket_edges import Edges
 from service.query.buckets.time_buckets import TimeBucket
 from service.query.filters.to_sql import single_currency
@@ -24,7 +25,6 @@ from service.query.usage.report_sql import BEFORE, COUNT, DIMENSIONS, ROW, TOTAL
 from service.query.usage.row_order import KEY, ORDERS, RowOrder
 from service.query.usage.source import UsageReader
 from service.query.usage.union_sql import FIRST_TOKEN, LATENCY, MILLISECONDS, UsageRead
-from service.turn import Paced
 
 FIRST_DEFAULT: Final = 1_000
 FIRST_MAX: Final = 10_000
