@@ -93,7 +93,8 @@ class Settings(BaseSettings):
     statement_timeout_ms: Annotated[int, Field(ge=100, description="longest that one read statement may take")] = 15_000
     max_query_cost: Annotated[int, Field(ge=100, description="largest cost of one GraphQL operation")] = 10_000
     rate_limit_per_minute: Annotated[
-        int, Field(ge=0, description="GraphQL cost a key may spend a minute, of all workers together; 0: any")
+        int,
+        Field(ge=0, le=2**31 - 1, description="GraphQL cost a key may spend a minute, of all workers together; 0: any"),
     ] = 600_000
     cors_origins: Annotated[
         str | None,
