@@ -15,6 +15,8 @@ _OTHER: Final = "debug"
 _TEXT_KEYS: Final = frozenset(("content", "text", "parts", "prompt", "input", "output", "arguments", "messages"))
 _OWN_KEYS: Final = frozenset(("message", "msg", "type", "code"))
 _FRAME: Final = re.compile(r"[ \t]{0,16}File \"[^\"\n]{0,512}\", line [0-9]{1,9}")
+_FRAME_START: Final = 'File "'
+_HEADER_STARTS: Final = "TD^~"
 _HEADER: Final = re.compile(r"(?:Traceback \(most|During handling|The above exception)[^\n]{0,120}\Z|[ \t]*[\^~ \t]+\Z")
 _QUOTED_NAMES: Final = "content|contents|text|prompt|input|inputs|arguments|completion|output|instructions|messages"
 # It needs no closing quote, so nothing is read twice.
@@ -28,6 +30,8 @@ def besides_the_error(value: object, message: str | None, *, of_error: bool) -> 
 
     `of_error` is for the traceback of the error itself: what it says was raised is no content, but for quoted prompts.
     """
+    if not value:
+        return
     own = _without_classes(message or "").strip()
     pending: list[tuple[str, object]] = [(_OTHER, value)]
     while pending:
@@ -53,8 +57,10 @@ def _said(text: str, *, of_error: bool) -> Iterator[str]:
     lines: list[str] = []
     source = raised = False
     for line in text.split("\n"):
-        if _FRAME.match(line) or _HEADER.match(line) or (source and line.startswith("    ")) or not line.strip():
-            source, raised = _FRAME.match(line) is not None, False
+        shown = line.strip()
+        frame = shown.startswith(_FRAME_START) and _FRAME.match(line) is not None
+        if not shown or frame or (source and line.startswith("    ")) or _is_header(line, shown):
+            source, raised = frame, False
             continue
         source = False
         shortened = _without_classes(line)
@@ -62,6 +68,10 @@ def _said(text: str, *, of_error: bool) -> Iterator[str]:
         if not raised:
             lines.append(shortened)
     yield "\n".join(lines)
+
+
+def _is_header(line: str, shown: str) -> bool:
+    return shown[0] in _HEADER_STARTS and _HEADER.match(line) is not None
 
 
 def _without_classes(line: str) -> str:
