@@ -36,7 +36,8 @@ def _exact(text: str) -> Decimal:
         return Decimal("Infinity")
 
 
-_VALUES: Final = msgspec.json.Decoder(float_hook=_exact)
+_VALUES: Final = msgspec.json.Decoder(float_hook=Decimal)
+_ANY_VALUES: Final = msgspec.json.Decoder(float_hook=_exact)
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -44,8 +45,8 @@ def decode(raw: Raw) -> Value:
     """A JSON value, numbers with a point as decimals. Raises ValueError or RecursionError."""
     try:
         return _VALUES.decode(raw)
-    except ValueError:
-        return _VALUES.decode(repaired(bytes(raw)))
+    except (ValueError, InvalidOperation):
+        return _ANY_VALUES.decode(repaired(bytes(raw)))
 
 
 class Payload:
