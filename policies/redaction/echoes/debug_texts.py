@@ -19,6 +19,7 @@ _FRAME_START: Final = 'File "'
 _HEADER_STARTS: Final = "TD^~"
 _HEADER: Final = re.compile(r"(?:Traceback \(most|During handling|The above exception)[^\n]{0,120}\Z|[ \t]*[\^~ \t]+\Z")
 _QUOTED_NAMES: Final = "content|contents|text|prompt|input|inputs|arguments|completion|output|instructions|messages"
+_SIGN_OF_VALUE: Final = re.compile(r"[:=] ?[\"']")
 # It needs no closing quote, so nothing is read twice.
 _QUOTED: Final = re.compile(
     rf"\b(?:{_QUOTED_NAMES})[\"']? ?[:=] ?(?:\"((?:[^\"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+))", re.ASCII | re.DOTALL
@@ -43,7 +44,8 @@ def besides_the_error(value: object, message: str | None, *, of_error: bool) -> 
             pending.extend([(name, item) for item in cast("list[object]", inner)])
         elif isinstance(inner, str):
             for part in inner.split(own) if len(own) >= _OWN_MIN else [inner]:
-                yield from [("content", match[1] or match[2] or "") for match in _QUOTED.finditer(part)]
+                if _SIGN_OF_VALUE.search(part) is not None:
+                    yield from [("content", match[1] or match[2] or "") for match in _QUOTED.finditer(part)]
                 shown = name if name in _TEXT_KEYS else _OTHER
                 yield from [(shown, text) for text in _said(part, of_error=of_error)]
 

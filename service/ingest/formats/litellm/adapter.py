@@ -237,7 +237,11 @@ class _PayloadReader:
             values += [(name, self._payload.parameters.get(name)) for name in PRIVATE_PARAMETERS if name != "user"]
             values += content_within(self._payload.object("error_information"))
             remember_values(report, values)
-            metadata = [entry for entry in self._payload.metadata.items() if not _is_fact_of_metadata(entry[0])]
+            metadata = [
+                (name, value)
+                for name, value in self._payload.metadata.items()
+                if value is not None and not _is_fact_of_metadata(name)
+            ]
             remember_values(report, [*metadata, *self._payload.hidden.items()], known=False)
         tell(report, [FieldError(why, name) for name, why in self._payload.unreadable.items()])
         remember_content(report, contents)
