@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import strawberry
 
 from service.api.calls import resolvers as lists
+from service.api.calls.changes import ChangeQuery
 from service.api.calls.ingest_report import RefusalQuery
 from service.api.calls.objects import objects_of
 from service.api.execution.context import Context
@@ -67,7 +68,7 @@ def _slicing(first: Any, after: Any = None, last: Any = None, before: Any = None
 
 
 @strawberry.type
-class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
+class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, ChangeQuery):
     """What can be asked."""
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])

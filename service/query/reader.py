@@ -15,6 +15,7 @@ from service.query.model.errors import QueryTimeoutError
 from service.query.model.predicate import Predicate
 from service.query.model.scope import Scope
 from service.query.records.by_key import RowKey, corrections_by_call, corrections_summed, rows_by_key
+from service.query.records.changes import ChangesPage, ChangesRequest, newest_cursor, read_changes
 from service.query.records.decryption import Details, Discloser
 from service.query.records.error_groups import GroupsPage, GroupsRequest, read_groups
 from service.query.records.ordering import Cursors
@@ -60,6 +61,18 @@ class Reader:
         reading = await self.prepare(scope, table, request.predicate, request.terms)
         async with self.connection(scope) as connection:
             return await read_page(connection, reading, request, page_selection, self._cursors, count_rows)
+
+    async def changes(self, scope: Scope, request: ChangesRequest, selection: Selection) -> ChangesPage:
+        """A part of the change feed. Raises BadInputError, CursorExpiredError and QueryTimeoutError."""
+        reading = await self.prepare(scope, CALLS, request.predicate, "changes")
+        async with self.connection(scope) as connection:
+            return await read_changes(connection, reading, request, selection, self._cursors)
+
+    async def newest_change(self, scope: Scope, predicate: Predicate) -> str:
+        """The cursor behind the newest change, to go on with from now on."""
+        reading = await self.prepare(scope, CALLS, predicate, "changes")
+        async with self.connection(scope) as connection:
+            return await newest_cursor(connection, reading, self._cursors)
 
     async def groups(self, scope: Scope, request: GroupsRequest, selection: Selection, *, total: bool) -> GroupsPage:
         """A page of error groups. Raises BadInputError and QueryTimeoutError."""

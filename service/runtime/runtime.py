@@ -40,7 +40,7 @@ class Runtime:
     """What a process works with. `applied` changes when another policy is put in force; the rest stays.
 
     `check_policy` raises PolicyError for a policy that this process cannot work under. `export_asked` is set when there
-    may be an export to write.
+    may be an export to write, `recorded` when this process may have recorded something.
     """
 
     settings: Settings
@@ -54,6 +54,7 @@ class Runtime:
     publisher: LedgerPublisher
     check_policy: Callable[[Policy], None] = field(default=lambda _: None)
     export_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    recorded: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def retention(self) -> RetentionContext:

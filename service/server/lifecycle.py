@@ -15,6 +15,7 @@ from service.server.application import Runner, build_app
 from service.server.middleware import Middleware, write_requests
 from service.server.sockets import cannot_listen
 from service.storage.notices import listen_for_ever
+from service.storage.numbering import number_for_ever
 from service.tasks import background
 
 _CUT_OFF_SECONDS = 1.0
@@ -62,7 +63,8 @@ def _background_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
         "accounts": runtime.accounts.refresh,
     }
     listening = listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.on_notice})
-    return [listening, runtime.authenticator.note_uses_for_ever()]
+    numbering = number_for_ever(runtime.database.url, wake=runtime.recorded)
+    return [listening, numbering, runtime.authenticator.note_uses_for_ever()]
 
 
 async def _start(runner: web.AppRunner, listener: socket.socket) -> web.SockSite:
