@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     rate_limit_per_minute: Annotated[
         int, Field(ge=0, description="GraphQL cost a key may spend a minute, of all workers together; 0: any")
     ] = 600_000
+    streams_per_key: Annotated[
+        int, Field(ge=1, description="connections that may listen with one key, in each worker")
+    ] = 100
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level logged")] = "info"
     log_format: Annotated[Literal["auto", "json", "console"], Field(description="auto: console on a terminal")] = "auto"
 

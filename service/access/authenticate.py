@@ -91,6 +91,13 @@ class Authenticator:
             raise UnauthenticatedError
         return principal, until
 
+    async def holds(self, principal: Principal) -> bool:
+        """Whether a key still stands for the same: not ended, and with the same role and accounts."""
+        if principal.expires_at and principal.expires_at <= datetime.now(UTC):
+            return False
+        record, _ = await self._record(principal.key_id)
+        return record is not None and await self.principal_of(record) == principal
+
     async def principal_of(self, record: KeyRecord) -> Principal | None:
         """Who a key of the table stands for by the ledger; None when it was revoked, or is not the ledger's."""
         if record.revoked_at:

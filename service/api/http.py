@@ -21,10 +21,15 @@ from policies.policy.model import Policy, Role, View
 from policies.policy.views import view_table
 from service.access.authenticate import UnauthenticatedError
 from service.access.principal import Principal
+from service.api.calls.recorded import Tempo
 from service.api.execution.context import Context
 from service.api.execution.errors import Code
 from service.api.execution.limits import BODY_BYTES_MAX, Buckets, check_body
 from service.api.schema import CalledgerSchema
+from service.api.subscriptions.event_stream import EventStream
+from service.api.subscriptions.operation import Asked
+from service.api.subscriptions.streams import Streams
+from service.api.subscriptions.websocket import PROTOCOL, Known, Socket
 from service.errors import ServiceError
 from service.log_redaction import guarded
 from service.logs import get_logger
@@ -40,6 +45,7 @@ log = get_logger()
 VALIDATION_STATUS: Final = 400
 JSON: Final = "application/json"
 GRAPHQL_JSON: Final = "application/graphql-response+json"
+EVENTS: Final = "text/event-stream"
 _REQUEST_FIELDS: Final = {"query", "variables", "operationName"}
 _METHODS: Final = {"GET", "POST"}
 _CONTENT_TYPES: Final = {name: f"{name}; charset=utf-8" for name in (JSON, GRAPHQL_JSON)}
@@ -68,6 +74,8 @@ class LedgerView(GraphQLView[Context, None]):
 
     def __init__(self, schema: CalledgerSchema, runtime: Runtime, buckets: Buckets) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
+        self.streams = Streams(schema, runtime)
+        self._ours = schema
         assert schema.compiled is not None, "only tests build a schema without"
         self._compiled = schema.compiled
         self._runtime = runtime
@@ -76,7 +84,7 @@ class LedgerView(GraphQLView[Context, None]):
         self._max_cost = runtime.settings.max_query_cost
         self._services = {
             "ledger": runtime.ledger,
-            "services": {"retention": runtime.retention},
+            "services": {"retention": runtime.retention, "tempo": Tempo(runtime.numbered)},
             "export_asked": runtime.export_asked.set,
         }
         self._reader: Reader | None = None
@@ -85,9 +93,9 @@ class LedgerView(GraphQLView[Context, None]):
         self._scopes: dict[str, tuple[Principal, Scope]] = {}
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        media_type = _negotiated(request.headers.get("Accept"))
         if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
-            return await self._not_upgraded(request)
+            return await self._socket(request)
+        media_type = EVENTS if _streams(request) else _negotiated(request.headers.get("Accept"))
         if request.method not in _METHODS:
             return _answer(405, Code.BAD_USER_INPUT, "use GET or POST", JSON, {"Allow": "GET, POST"})
         if media_type is None:
@@ -98,23 +106,53 @@ class LedgerView(GraphQLView[Context, None]):
         if request.content_length is None:
             request = request.clone(client_max_size=BODY_BYTES_MAX)
         try:
+            if media_type == EVENTS:
+                return await self._event_stream(request)
             if _plain_post(request):
                 return await self._posted(request, media_type)
             request[_EXCHANGE] = _Exchange(media_type)
             return self._finished(request, await self.run(request=request))
         except _REFUSALS as error:
-            return _refused(error, media_type)
+            return _refused(error, JSON if media_type == EVENTS else media_type)
 
-    async def _not_upgraded(self, request: web.Request) -> web.Response:
-        """The refusal of a WebSocket: first of who may not ask at all, then of everybody. Nothing is switched to."""
+    async def _socket(self, request: web.Request) -> web.StreamResponse:
+        """A WebSocket, or why there is none: nothing is switched to before that is clear."""
+        refusal, header = self.streams.refusal(), request.headers.get(hdrs.AUTHORIZATION)
         try:
-            await self._context(request)
-            response = _answer(400, Code.BAD_USER_INPUT, "there are no subscriptions: ask by POST or GET", JSON)
-        except UnauthenticatedError as error:
+            if refusal is not None:
+                response = _answer(503, Code.UNAVAILABLE, refusal, JSON, _AGAIN)
+            elif not _speaks(request):
+                response = _answer(400, Code.BAD_USER_INPUT, f"the subprotocol is `{PROTOCOL}`", JSON)
+            else:
+                known = await self._known(header) if header is not None else None
+                with self.streams.opened():
+                    return await Socket(self._ours, self.streams, self._known, known).serve(request)
+        except _REFUSALS as error:
             response = _refused(error, JSON)
         # What a client sends after its handshake would be read as a request.
         response.force_close()
         return response
+
+    async def _event_stream(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events, or why there are none."""
+        refusal = self.streams.refusal()
+        if refusal is not None:
+            return _answer(503, Code.UNAVAILABLE, refusal, JSON, _AGAIN)
+        known = await self._known(request.headers.get(hdrs.AUTHORIZATION))
+        value = _decoded(await request.read()) if request.method == "POST" else _of_query(request.query)
+        stream = EventStream(self.streams, known.principal, known.context())
+        if not self.streams.add(stream):
+            return _answer(429, Code.THROTTLED, "the API key has too many connections that listen", JSON, _AGAIN)
+        try:
+            with self.streams.opened():
+                return await stream.serve(request, self._ours, Asked.of(value), read_only=request.method == "GET")
+        finally:
+            self.streams.remove(stream)
+
+    async def _known(self, authorization: str | None) -> Known:
+        """Who a header stands for, for as long as a connection lives. Raises UnauthenticatedError."""
+        principal = await self._principal(authorization)
+        return Known(principal, lambda: self._context_of(principal))
 
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401, ARG002 - Strawberry's adapter
         """Never: the console at `/` is the only page."""
@@ -144,16 +182,24 @@ class LedgerView(GraphQLView[Context, None]):
         return context
 
     async def _context(self, request: web.Request) -> Context:
+        return self._context_of(await self._principal(request.headers.get(hdrs.AUTHORIZATION)))
+
+    async def _principal(self, authorization: str | None) -> Principal:
+        """Who asks; then there is a reader too."""
         runtime = self._runtime
         try:
-            principal = await self._authenticate(request.headers.get(hdrs.AUTHORIZATION))
+            principal = await self._authenticate(authorization)
             if self._reader is None:
                 self._reader = await Reader.open(runtime.database, runtime.accounts, runtime.keyring)
         except Exception as error:
             if is_unavailable(error):
                 raise DatabaseUnavailableError from error
             raise
-        scope = self._scope_of(principal, runtime.applied.policy)
+        return principal
+
+    def _context_of(self, principal: Principal) -> Context:
+        assert self._reader is not None, "`_principal` comes first"
+        scope = self._scope_of(principal, self._runtime.applied.policy)
         bucket = self._buckets.of(principal.key_id)
         return Context(scope, self._reader, bucket, self._max_cost, principal.expires_at, **self._services)
 
@@ -228,6 +274,26 @@ def _encoded(answer: Any) -> bytes:  # noqa: ANN401 - JSON values
         return orjson.dumps(answer)
     except TypeError:  # a lone surrogate that was quoted in an error, or an integer beyond 64 bits
         return json.dumps(answer).encode()
+
+
+def _streams(request: web.Request) -> bool:
+    """Whether the answer is to be server-sent events, and nothing else will do as well."""
+    accept = request.headers.get("Accept", "").lower()
+    return accept.partition(",")[0].partition(";")[0].strip() == EVENTS and request.method in _METHODS
+
+
+def _speaks(request: web.Request) -> bool:
+    """Whether it is a handshake of the one subprotocol that there is."""
+    return web.WebSocketResponse(protocols=(PROTOCOL,)).can_prepare(request).protocol == PROTOCOL
+
+
+def _of_query(query: Mapping[str, str]) -> dict[str, Any]:
+    """The operation of a GET. Raises BadInputError."""
+    try:
+        variables = _decoded(query["variables"]) if query.get("variables") else None
+    except orjson.JSONDecodeError:
+        raise BadInputError("`variables` are a JSON object") from None
+    return {"query": query.get("query"), "variables": variables, "operationName": query.get("operationName")}
 
 
 def _plain_post(request: web.Request) -> bool:

@@ -31,12 +31,13 @@ async def accepting_requests(runtime: Runtime, listener: socket.socket) -> Async
         app, middleware, access_log=None, shutdown_timeout=_CUT_OFF_SECONDS, handle_signals=False, auto_decompress=False
     )
     await runner.setup()
-    async with background(_background_work(runtime)):
+    async with background([*_background_work(runtime), app[GRAPHQL].streams.run()]):
         try:
             # Inside of `try`, so that nothing is left running if the port was taken meanwhile.
             site = await _start(runner, listener)
             yield
             await site.stop()
+            app[GRAPHQL].streams.end_all()
             await middleware.end()
         finally:
             await runner.cleanup()
@@ -56,11 +57,16 @@ def _background_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
         runtime.keyring.forget()
         await reason_unusable(runtime.keyring)  # another keyring may be in its place by now
 
+    async def read_on() -> None:
+        """Wake those who listen to the change feed."""
+        runtime.numbered.beat()
+
     reactions = {
         "keys": forget_keys,
         "purge": forget_data_keys,
         "policy": runtime.reload_policy,
         "accounts": runtime.accounts.refresh,
+        "changes": read_on,
     }
     listening = listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.on_notice})
     numbering = number_for_ever(runtime.database.url, wake=runtime.recorded)
