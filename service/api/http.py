@@ -19,21 +19,26 @@ from strawberry.types.execution import ExecutionResult
 
 from policies.policy.model import Policy, Role, View
 from policies.policy.views import view_table
-from service.access.authenticate import UnauthenticatedError
 from service.access.principal import Principal
+from service.api.answers import (
+    AGAIN,
+    EVENTS,
+    GRAPHQL_JSON,
+    JSON,
+    REFUSALS,
+    decoded,
+    error_answer,
+    negotiated,
+    refused_by,
+)
 from service.api.calls.recorded import Tempo
 from service.api.execution.context import Context
 from service.api.execution.errors import Code
-from service.api.execution.limits import BODY_BYTES_MAX, Buckets, check_body
+from service.api.execution.limits import BODY_BYTES_MAX, Buckets
 from service.api.schema import CalledgerSchema
-from service.api.subscriptions.event_stream import EventStream
-from service.api.subscriptions.operation import Asked
-from service.api.subscriptions.streams import Streams
-from service.api.subscriptions.websocket import PROTOCOL, Known, Socket
-from service.errors import ServiceError
-from service.log_redaction import guarded
+from service.api.subscriptions.entrance import Entrance, wants_events
+from service.api.subscriptions.streams import Known, Streams
 from service.logs import get_logger
-from service.query.model.errors import BadInputError
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.runtime.runtime import Runtime
@@ -43,18 +48,12 @@ log = get_logger()
 
 # The specification's text says 422 by now, its audit suite still 400. Both are client errors, which is the MUST.
 VALIDATION_STATUS: Final = 400
-JSON: Final = "application/json"
-GRAPHQL_JSON: Final = "application/graphql-response+json"
-EVENTS: Final = "text/event-stream"
 _REQUEST_FIELDS: Final = {"query", "variables", "operationName"}
 _METHODS: Final = {"GET", "POST"}
 _CONTENT_TYPES: Final = {name: f"{name}; charset=utf-8" for name in (JSON, GRAPHQL_JSON)}
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _SCOPES_MAX: Final = 4096
-_REFUSALS: Final = (UnauthenticatedError, web.HTTPRequestEntityTooLarge, HTTPException, BadInputError, ServiceError)
 _STATUSES: Final = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429, Code.FORBIDDEN: 403, Code.UNAVAILABLE: 503}
-_AGAIN: Final = {"Retry-After": "2"}
-"""With a 503: when to ask again, in seconds."""
 
 
 @dataclass(slots=True)
@@ -74,8 +73,8 @@ class LedgerView(GraphQLView[Context, None]):
 
     def __init__(self, schema: CalledgerSchema, runtime: Runtime, buckets: Buckets) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
-        self.streams = Streams(schema, runtime)
-        self._ours = schema
+        self.streams = Streams(schema, runtime, self._known)
+        self._entrance = Entrance(schema, self.streams, self._known)
         assert schema.compiled is not None, "only tests build a schema without"
         self._compiled = schema.compiled
         self._runtime = runtime
@@ -84,7 +83,11 @@ class LedgerView(GraphQLView[Context, None]):
         self._max_cost = runtime.settings.max_query_cost
         self._services = {
             "ledger": runtime.ledger,
-            "services": {"retention": runtime.retention, "tempo": Tempo(runtime.numbered)},
+            "services": {
+                "retention": runtime.retention,
+                "keys": runtime.api_keys,
+                "tempo": Tempo(runtime.numbered),
+            },
             "export_asked": runtime.export_asked.set,
         }
         self._reader: Reader | None = None
@@ -94,65 +97,31 @@ class LedgerView(GraphQLView[Context, None]):
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
-            return await self._socket(request)
-        media_type = EVENTS if _streams(request) else _negotiated(request.headers.get("Accept"))
+            return await self._entrance.socket(request)
+        media_type = EVENTS if wants_events(request) else negotiated(request.headers.get("Accept"))
         if request.method not in _METHODS:
-            return _answer(405, Code.BAD_USER_INPUT, "use GET or POST", JSON, {"Allow": "GET, POST"})
+            return error_answer(405, Code.BAD_USER_INPUT, "use GET or POST", JSON, {"Allow": "GET, POST"})
         if media_type is None:
-            return _answer(406, Code.BAD_USER_INPUT, f"answers are `{GRAPHQL_JSON}` or `{JSON}`", JSON)
+            return error_answer(406, Code.BAD_USER_INPUT, f"answers are `{GRAPHQL_JSON}` or `{JSON}`", JSON)
         refusal = _body_refusal(request)
         if refusal is not None:
-            return _answer(*refusal, media_type)
+            return error_answer(*refusal, media_type)
         if request.content_length is None:
             request = request.clone(client_max_size=BODY_BYTES_MAX)
         try:
             if media_type == EVENTS:
-                return await self._event_stream(request)
+                return await self._entrance.event_stream(request)
             if _plain_post(request):
                 return await self._posted(request, media_type)
             request[_EXCHANGE] = _Exchange(media_type)
             return self._finished(request, await self.run(request=request))
-        except _REFUSALS as error:
-            return _refused(error, JSON if media_type == EVENTS else media_type)
-
-    async def _socket(self, request: web.Request) -> web.StreamResponse:
-        """A WebSocket, or why there is none: nothing is switched to before that is clear."""
-        refusal, header = self.streams.refusal(), request.headers.get(hdrs.AUTHORIZATION)
-        try:
-            if refusal is not None:
-                response = _answer(503, Code.UNAVAILABLE, refusal, JSON, _AGAIN)
-            elif not _speaks(request):
-                response = _answer(400, Code.BAD_USER_INPUT, f"the subprotocol is `{PROTOCOL}`", JSON)
-            else:
-                known = await self._known(header) if header is not None else None
-                with self.streams.opened():
-                    return await Socket(self._ours, self.streams, self._known, known).serve(request)
-        except _REFUSALS as error:
-            response = _refused(error, JSON)
-        # What a client sends after its handshake would be read as a request.
-        response.force_close()
-        return response
-
-    async def _event_stream(self, request: web.Request) -> web.StreamResponse:
-        """Server-sent events, or why there are none."""
-        refusal = self.streams.refusal()
-        if refusal is not None:
-            return _answer(503, Code.UNAVAILABLE, refusal, JSON, _AGAIN)
-        known = await self._known(request.headers.get(hdrs.AUTHORIZATION))
-        value = _decoded(await request.read()) if request.method == "POST" else _of_query(request.query)
-        stream = EventStream(self.streams, known.principal, known.context())
-        if not self.streams.add(stream):
-            return _answer(429, Code.THROTTLED, "the API key has too many connections that listen", JSON, _AGAIN)
-        try:
-            with self.streams.opened():
-                return await stream.serve(request, self._ours, Asked.of(value), read_only=request.method == "GET")
-        finally:
-            self.streams.remove(stream)
+        except REFUSALS as error:
+            return refused_by(error, JSON if media_type == EVENTS else media_type)
 
     async def _known(self, authorization: str | None) -> Known:
         """Who a header stands for, for as long as a connection lives. Raises UnauthenticatedError."""
         principal = await self._principal(authorization)
-        return Known(principal, lambda: self._context_of(principal))
+        return Known(authorization, principal, lambda: self._context_of(principal))
 
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401, ARG002 - Strawberry's adapter
         """Never: the console at `/` is the only page."""
@@ -170,7 +139,7 @@ class LedgerView(GraphQLView[Context, None]):
                 answer, status = _body_of(result)
                 headers = {"Content-Type": _CONTENT_TYPES[media_type], **_NO_STORE, **context.http_headers}
                 status = status if media_type == GRAPHQL_JSON or status == 503 else 200
-                headers |= _AGAIN if status == 503 else {}
+                headers |= AGAIN if status == 503 else {}
                 return web.Response(body=_encoded(answer), status=status, headers=headers)
         request[_EXCHANGE] = _Exchange(media_type, headers=context.http_headers)
         return self._finished(request, await self.run(request=request, context=context))
@@ -201,11 +170,12 @@ class LedgerView(GraphQLView[Context, None]):
         assert self._reader is not None, "`_principal` comes first"
         scope = self._scope_of(principal, self._runtime.applied.policy)
         bucket = self._buckets.of(principal.key_id)
-        return Context(scope, self._reader, bucket, self._max_cost, principal.expires_at, **self._services)
+        return Context(scope, self._reader, bucket, self._max_cost, principal, **self._services)
 
     def _scope_of(self, principal: Principal, policy: Policy) -> Scope:
         """The same object, views and all, as long as policy and principal are: comparing two policies takes long."""
-        known = self._scopes.get(principal.key_id)
+        name = principal.session or principal.key_id
+        known = self._scopes.get(name)
         if known is not None and known[0] is principal and self._policy is policy:
             return known[1]
         if self._policy is not policy or len(self._scopes) > _SCOPES_MAX:
@@ -214,7 +184,7 @@ class LedgerView(GraphQLView[Context, None]):
             self._views[principal.role] = view_table(policy, principal.role)
         views = self._views[principal.role]
         scope = Scope(principal.key_id, principal.role, principal.accounts, policy, views)
-        self._scopes[principal.key_id] = (principal, scope)
+        self._scopes[name] = (principal, scope)
         return scope
 
     async def parse_http_body(self, request: Any) -> Any:  # noqa: ANN401 - Strawberry's adapter and request data
@@ -243,30 +213,13 @@ class LedgerView(GraphQLView[Context, None]):
         if exchange.media_type == GRAPHQL_JSON or exchange.status == 503:
             response.set_status(exchange.status)
         if exchange.status == 503:
-            response.headers.update(_AGAIN)
+            response.headers.update(AGAIN)
         response.headers.update(exchange.headers | _NO_STORE)
         return response
 
     def decode_json(self, data: str | bytes) -> object:
         """The JSON value of a request's body. Raises BadInputError when too large, JSONDecodeError when no JSON."""
-        return _decoded(data)
-
-
-def _refused(error: Exception, media_type: str) -> web.Response:
-    """The answer to a request that was given up before there was a result."""
-    if isinstance(error, ServiceError):
-        log.error("a request could not be answered", type=type(error).__name__)
-        return _answer(503, Code.UNAVAILABLE, str(error), media_type, _AGAIN)
-    if isinstance(error, UnauthenticatedError):
-        headers = {"WWW-Authenticate": 'Bearer realm="calledger"'}
-        return _answer(401, Code.UNAUTHENTICATED, str(error), media_type, headers)
-    if isinstance(error, BadInputError):
-        return _answer(400, Code.BAD_USER_INPUT, str(error), media_type)
-    if isinstance(error, HTTPException):
-        reason = guarded(error.reason[:1].lower() + error.reason[1:].rstrip("."))
-        headers = {"Allow": "POST"} if "not allowed when using GET" in error.reason else None
-        return _answer(405 if headers else error.status_code, Code.BAD_USER_INPUT, reason, media_type, headers)
-    return _answer(413, Code.BAD_USER_INPUT, f"a request has at most {BODY_BYTES_MAX} bytes", media_type)
+        return decoded(data)
 
 
 def _encoded(answer: Any) -> bytes:  # noqa: ANN401 - JSON values
@@ -274,26 +227,6 @@ def _encoded(answer: Any) -> bytes:  # noqa: ANN401 - JSON values
         return orjson.dumps(answer)
     except TypeError:  # a lone surrogate that was quoted in an error, or an integer beyond 64 bits
         return json.dumps(answer).encode()
-
-
-def _streams(request: web.Request) -> bool:
-    """Whether the answer is to be server-sent events, and nothing else will do as well."""
-    accept = request.headers.get("Accept", "").lower()
-    return accept.partition(",")[0].partition(";")[0].strip() == EVENTS and request.method in _METHODS
-
-
-def _speaks(request: web.Request) -> bool:
-    """Whether it is a handshake of the one subprotocol that there is."""
-    return web.WebSocketResponse(protocols=(PROTOCOL,)).can_prepare(request).protocol == PROTOCOL
-
-
-def _of_query(query: Mapping[str, str]) -> dict[str, Any]:
-    """The operation of a GET. Raises BadInputError."""
-    try:
-        variables = _decoded(query["variables"]) if query.get("variables") else None
-    except orjson.JSONDecodeError:
-        raise BadInputError("`variables` are a JSON object") from None
-    return {"query": query.get("query"), "variables": variables, "operationName": query.get("operationName")}
 
 
 def _plain_post(request: web.Request) -> bool:
@@ -306,18 +239,12 @@ def _plain_post(request: web.Request) -> bool:
 def _request_data(body: bytes) -> dict[str, Any] | None:
     """The request, when it is an object with a `query` and no more than usual. Raises BadInputError."""
     try:
-        request_data = _decoded(body)
+        request_data = decoded(body)
     except orjson.JSONDecodeError:
         return None
     if not isinstance(request_data, dict) or not request_data.keys() <= _REQUEST_FIELDS or "query" not in request_data:
         return None
     return request_data
-
-
-def _decoded(data: str | bytes) -> object:
-    """Raises BadInputError before anything that is too large is parsed, JSONDecodeError for what is no JSON."""
-    check_body(data)
-    return orjson.loads(data)
 
 
 def _body_of(result: ExecutionResult) -> tuple[GraphQLHTTPResponse, int]:
@@ -366,39 +293,3 @@ def _body_refusal(request: web.Request) -> tuple[int, Code, str] | None:
     if (request.content_length or 0) > BODY_BYTES_MAX:
         return 413, Code.BAD_USER_INPUT, f"a request has at most {BODY_BYTES_MAX} bytes"
     return None
-
-
-def _negotiated(accept: str | None) -> str | None:
-    """The media type of the answer, or None when the client takes none of ours (RFC 9110, section 12.5.1)."""
-    if not accept:
-        return JSON
-    best: tuple[float, int, str] | None = None
-    for index, item in enumerate(accept.split(",")):
-        name, *parameters = (part.strip().lower() for part in item.split(";"))
-        media_type = {GRAPHQL_JSON: GRAPHQL_JSON, JSON: JSON, "application/*": JSON, "*/*": JSON}.get(name)
-        quality = _quality(parameters)
-        if media_type is not None and quality > 0 and _utf8(parameters) and (best is None or quality > best[0]):
-            best = (quality, index, media_type)
-    return best[2] if best else None
-
-
-def _quality(parameters: list[str]) -> float:
-    for parameter in parameters:
-        if parameter.startswith("q="):
-            try:
-                return float(parameter[2:])
-            except ValueError:
-                return 0.0
-    return 1.0
-
-
-def _utf8(parameters: list[str]) -> bool:
-    charsets = [parameter[8:].strip('"') for parameter in parameters if parameter.startswith("charset=")]
-    return all(charset in ("utf-8", "utf8") for charset in charsets)
-
-
-def _answer(
-    status: int, code: Code, message: str, media_type: str, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code.value}}]})
-    return web.Response(body=body, status=status, content_type=media_type, charset="utf-8", headers=headers)

@@ -75,9 +75,9 @@ async def exported_pages(
         del variables["filter"]
     if not kind.paged:
         answer = await _execute(scope(runtime), reader, kind, variables)
-        if answer["truncated"]:
+        if answer["pageInfo"]["hasNextPage"]:
             raise ExportRefusedError(f"there are more than {_COST_ROWS} rows: choose a shorter time")
-        yield ExportedPage(answer["rows"], len(answer["rows"]))
+        yield ExportedPage(answer["nodes"], len(answer["nodes"]))
         return
     variables |= {"after": None, "total": True}
     total = None

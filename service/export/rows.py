@@ -6,6 +6,7 @@ from typing import Any
 
 from policies import Role, view_table
 from policies.evidence import moment
+from policies.policy.views import at_most
 from policies.retention import cutoff
 from service.api.exports.kinds import SHAPES, Fields, Shape
 from service.errors import RequestError
@@ -72,10 +73,14 @@ def _scope(runtime: Runtime, record: ExportRecord) -> Scope:
 
 
 async def _refuse_ended(runtime: Runtime, record: ExportRecord) -> None:
-    """Raises ExportEndedError when the key was revoked, or is not what it was, by the table or by the ledger."""
+    """Raises ExportEndedError when the key was revoked, or may no longer what it or a session token of it asked for, by
+    the table or by the ledger.
+    """
     key = await get_key(record.requested_by)
     principal = None if key is None else await runtime.authenticator.principal_of(key)
-    if key is None or principal is None or principal.role != record.role:
+    if key is None or principal is None or principal.role != key.role:
         raise ExportEndedError
-    if (key.role, key.accounts) != (record.role, record.accounts):
+    if not at_most(runtime.applied.policy, Role(record.role), principal.role) or not record.is_within(
+        principal.accounts
+    ):
         raise ExportEndedError

@@ -47,7 +47,7 @@ class Reader:
         self.accounts = accounts
         self.keyring = keyring
         self.clock = DatabaseClock(database)
-        self._cursors = cursors
+        self.cursors = cursors
         self._range_cache = RangeCache(accounts)
         self._densities = {table.name: Density() for table in (CALLS, ERRORS)}
 
@@ -60,25 +60,25 @@ class Reader:
         """A page of calls or errors. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
         async with self.connection(scope) as connection:
-            return await read_page(connection, reading, request, page_selection, self._cursors, count_rows)
+            return await read_page(connection, reading, request, page_selection, self.cursors, count_rows)
 
     async def changes(self, scope: Scope, request: ChangesRequest, selection: Selection) -> ChangesPage:
         """A part of the change feed. Raises BadInputError, CursorExpiredError and QueryTimeoutError."""
         reading = await self.prepare(scope, CALLS, request.predicate, "changes")
         async with self.connection(scope) as connection:
-            return await read_changes(connection, reading, request, selection, self._cursors)
+            return await read_changes(connection, reading, request, selection, self.cursors)
 
     async def newest_change(self, scope: Scope, predicate: Predicate) -> str:
         """The cursor behind the newest change, to go on with from now on."""
         reading = await self.prepare(scope, CALLS, predicate, "changes")
         async with self.connection(scope) as connection:
-            return await newest_cursor(connection, reading, self._cursors)
+            return await newest_cursor(connection, reading, self.cursors)
 
     async def groups(self, scope: Scope, request: GroupsRequest, selection: Selection, *, total: bool) -> GroupsPage:
         """A page of error groups. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, ERRORS, request.predicate, ("groups", request.order, request.descending))
-        async with self.connection(scope) as connection:
-            return await read_groups(connection, reading, request, selection, self._cursors, total=total)
+        async with TimedReading(self.database, scope.accounts, scope.key_id) as connection:
+            return await read_groups(connection, reading, request, selection, self.cursors, total=total)
 
     async def prepare(
         self, scope: Scope, table: Table, predicate: Predicate | DecomposedFilter, order: object = ()

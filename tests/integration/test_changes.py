@@ -277,10 +277,10 @@ async def test_a_cursor_of_before_a_restore_is_refused(database_url: str, embedd
             await ingest.stack.aclose()
             (tmp_path / "other").mkdir()
             async with ingesting(restored_url, tmp_path / "other") as restored:
-                secret_of = kept.reader._cursors  # the keyring is the same one in life
+                secret_of = kept.reader.cursors  # the keyring is the same one in life
                 for consumer in (kept, gone):
                     reader = await Reader.open(restored.database, restored.accounts, restored.keyring)
-                    reader._cursors = secret_of
+                    reader.cursors = secret_of
                     consumer.reader = reader
                 with pytest.raises(CursorExpiredError):
                     await gone.read()  # its position is not reached yet

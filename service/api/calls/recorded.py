@@ -27,6 +27,7 @@ from service.storage.statements.changes import ChangeKind
 from service.tasks import Pulse
 
 Info = strawberry.Info[Context, Any]
+UNSET: Any = strawberry.UNSET
 
 BEHIND_MAX: Final = 100_000
 """Changes that a stream may lag behind, before it is ended: what it does not keep up with is read by `changes`."""
@@ -58,12 +59,12 @@ class Subscription:
     async def call_recorded(
         self,
         info: Info,
-        filter: FilterArgument = strawberry.UNSET,  # pyright: ignore[reportArgumentType]
+        filter: FilterArgument = UNSET,
     ) -> AsyncGenerator[Call, None]:
         """Each call that is recorded from now on, once, in the order of commits; corrections and completions are in
         `changes`.
         """
-        async for call in _recorded(info, None if filter is strawberry.UNSET else filter):
+        async for call in _recorded(info, None if filter is UNSET else filter):
             yield call
 
 

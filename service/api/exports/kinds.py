@@ -138,7 +138,9 @@ def operation_of(shape: Shape, fields: Fields) -> str:
         return f"""
         query ($filter: {shape.filter}, $first: Int) {{
           costs(filter: $filter, groupBy: [ACCOUNT, MODEL, PROVIDER, STATUS], bucket: DAY, timeZone: "UTC",
-                first: $first, orderBy: [{{field: BUCKET_START, direction: ASC}}]) {{ truncated rows {{ {selected} }} }}
+                first: $first, orderBy: [{{field: BUCKET_START, direction: ASC}}]) {{
+            pageInfo {{ hasNextPage }} nodes {{ {selected} }}
+          }}
         }}
         """
     order = _ORDERS[shape.root]

@@ -11,12 +11,10 @@ from aiohttp import ClientConnectionResetError, web
 from graphql import GraphQLError
 from strawberry.types.execution import ExecutionResult
 
-from service.access.principal import Principal
-from service.api.execution.context import Context
 from service.api.schema import CalledgerSchema
 from service.api.subscriptions.operation import Asked, begun, body
 from service.api.subscriptions.outbox import Outbox
-from service.api.subscriptions.streams import ENDED, TOO_SLOW, Ending, Streams
+from service.api.subscriptions.streams import ENDED, TOO_SLOW, Ending, Known, Streams
 
 KEEP_ALIVE_S: Final = 12.0
 _COMPLETE: Final = "event: complete\ndata:\n\n"
@@ -31,8 +29,9 @@ HEADERS: Final = {
 class EventStream:
     """One request whose answer goes on."""
 
-    def __init__(self, streams: Streams, principal: Principal, context: Context) -> None:
-        self.principal, self.context = principal, context
+    def __init__(self, streams: Streams, known: Known) -> None:
+        self.known, self._context = known, known.context()
+        self.policy = self._context.scope.policy
         self._streams = streams
         self._response = web.StreamResponse(headers=HEADERS)
         self._outbox = Outbox(self._write)
@@ -41,14 +40,14 @@ class EventStream:
         self, request: web.Request, schema: CalledgerSchema, asked: Asked, *, read_only: bool
     ) -> web.StreamResponse:
         """Answer until the stream ends, or nobody reads any more."""
-        outcome = await begun(schema, asked, self.context, read_only=read_only)
+        outcome = await begun(schema, asked, self._context, read_only=read_only)
         await self._response.prepare(request)
         leave = None
         if isinstance(outcome, ExecutionResult):
             self.next(body(outcome))
             self.finish(None)
         else:
-            leave = self._streams.join(outcome, self.context, self)
+            leave = self._streams.join(outcome, self._context, self)
         keeping = asyncio.create_task(self._keep_alive())
         try:
             await self._outbox.run()
@@ -85,9 +84,14 @@ class EventStream:
         self._outbox.close()
 
     def end(self, ending: Ending) -> None:
-        """End it soon, and say why; a slow reader gets that instead of what waits."""
+        """End it soon, and say why; a slow reader gets that instead of what waits.
+
+        An answer that ends without `complete` has clients ask again.
+        """
         ENDED.labels(ending.name).inc()
         last = [_event(body(ExecutionResult(None, [ending.error]))), _COMPLETE]
+        if ending.passes:
+            last = [f": {ending.message}\n\n"]
         if ending is TOO_SLOW:
             self._outbox.instead(last)
         else:

@@ -3,7 +3,7 @@
 The same checks as for any operation (`execution/admission.py`), in the same order, and before anything is listened to.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
 import orjson
@@ -32,11 +32,10 @@ class Asked(NamedTuple):
     @classmethod
     def of(cls, value: object) -> "Asked":
         """The operation of a JSON value. Raises BadInputError for anything but an object with a `query`."""
-        match value:
-            case {"query": str() as query}:
-                variables, name = value.get("variables"), value.get("operationName")
-                if isinstance(variables, dict | None) and isinstance(name, str | None):
-                    return cls(query, variables, name)
+        given = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        query, variables, name = given.get("query"), given.get("variables"), given.get("operationName")
+        if isinstance(query, str) and isinstance(variables, dict | None) and isinstance(name, str | None):
+            return cls(query, variables, name)
         raise BadInputError("an operation is an object with a text `query`, and `variables` as an object")
 
     @property

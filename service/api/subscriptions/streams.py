@@ -6,10 +6,11 @@ connection gets the same text.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from inspect import isawaitable
+from typing import Any, Final, NamedTuple, Protocol
 
 from graphql import ExecutionResult as CoreResult
 from graphql import GraphQLError, subscribe
@@ -17,6 +18,8 @@ from prometheus_client import Counter as CounterMetric
 from prometheus_client import Gauge
 from strawberry.types.execution import ExecutionResult
 
+from policies.policy.model import Policy
+from service.access.authenticate import UnauthenticatedError
 from service.access.principal import Principal
 from service.api.execution.context import Context
 from service.api.execution.errors import Code
@@ -29,6 +32,7 @@ CONNECTIONS_MAX: Final = 2_000
 """Connections with streams in one process."""
 PER_CONNECTION: Final = 10
 _CHECK_S: Final = 5.0
+_SERVICE_RESTART: Final = 1012
 
 CONNECTIONS: Final = Gauge("calledger_streams_connections", "Connections that listen", multiprocess_mode="livesum")
 ENDED: Final = CounterMetric("calledger_streams_ended", "Connections and streams that the service ended", ["reason"])
@@ -46,14 +50,19 @@ class Ending:
     close_code: int
 
     @property
+    def passes(self) -> bool:
+        """Whether the client only has to connect again, as clients do by themselves after such a code."""
+        return self.close_code == _SERVICE_RESTART
+
+    @property
     def error(self) -> GraphQLError:
         """The same as an error of an operation."""
         return error_of(self.code, self.message)
 
 
 KEY_ENDED: Final = Ending("key", Code.UNAUTHENTICATED, "the API key has ended", 4401)
-OTHER_POLICY: Final = Ending("policy", Code.UNAVAILABLE, "another policy is in force: subscribe again", 1012)
-STOPPING: Final = Ending("stopping", Code.UNAVAILABLE, "the service is stopping: subscribe again", 1012)
+OTHER_POLICY: Final = Ending("policy", Code.UNAVAILABLE, "another policy is in force", _SERVICE_RESTART)
+STOPPING: Final = Ending("stopping", Code.UNAVAILABLE, "the service is stopping: subscribe again", _SERVICE_RESTART)
 TOO_SLOW: Final = Ending("slow", Code.SLOW_READER, "this reader does not keep up with its stream", 1013)
 
 
@@ -67,11 +76,22 @@ class Listener(Protocol):
         """The stream has ended, by an error or by itself."""
 
 
-class Connection(Protocol):
-    """One connection with streams."""
+class Known(NamedTuple):
+    """Who is on the other side, by which header, and a maker of contexts for what they ask."""
 
+    authorization: str | None
     principal: Principal
-    context: Context
+    context: Callable[[], Context]
+
+
+Authenticate = Callable[[str | None], Awaitable[Known]]
+
+
+class Connection(Protocol):
+    """One connection with streams. `policy`: the one that its operations were admitted under."""
+
+    known: Known
+    policy: Policy
 
     def end(self, ending: Ending) -> None:
         """End it soon, and say why."""
@@ -91,13 +111,14 @@ class _Stream:
         errors: list[GraphQLError] | None = None
         try:
             asked = self._listening.asked
-            source: Any = await subscribe(
+            begun: Any = subscribe(
                 self._schema._schema,
                 self._listening.document,
                 variable_values=asked.variables,
                 operation_name=asked.operation_name,
                 context_value=self._context,
             )
+            source = await begun if isawaitable(begun) else begun
             if isinstance(source, CoreResult):
                 errors = coded(ExecutionResult(None, source.errors)).errors
             else:
@@ -123,8 +144,9 @@ class _Stream:
 class Streams:
     """All of them. `run` checks keys and policy for as long as the process answers."""
 
-    def __init__(self, schema: CalledgerSchema, runtime: Runtime) -> None:
+    def __init__(self, schema: CalledgerSchema, runtime: Runtime, authenticate: Authenticate) -> None:
         self._schema = schema
+        self._authenticate = authenticate
         self._runtime = runtime
         self._per_key_max = runtime.settings.streams_per_key
         self._streams: dict[tuple[object, ...], _Stream] = {}
@@ -154,7 +176,7 @@ class Streams:
 
     def add(self, connection: Connection) -> bool:
         """Whether the key may have one more; then it is watched until `remove`."""
-        key = connection.principal.key_id
+        key = connection.known.principal.key_id
         if self._of_key[key] >= self._per_key_max:
             return False
         self._of_key[key] += 1
@@ -165,7 +187,7 @@ class Streams:
         """Forget a connection that has ended."""
         if connection in self._connections:
             self._connections.remove(connection)
-            self._of_key[connection.principal.key_id] -= 1
+            self._of_key[connection.known.principal.key_id] -= 1
             self._of_key += Counter()  # forgets keys that have none
 
     def end_all(self) -> None:
@@ -210,19 +232,19 @@ class Streams:
 
     async def check(self) -> None:
         """End connections whose key or policy is no longer in force."""
-        policy, good = self._runtime.applied.policy, dict[Principal, bool]()
+        policy = self._runtime.applied.policy
         for connection in list(self._connections):
-            principal = connection.principal
-            if principal not in good:
-                good[principal] = await self._is_good(principal)
-            if not good[principal]:
+            if not await self._is_good(connection.known):
                 connection.end(KEY_ENDED)
-            elif connection.context.scope.policy is not policy:
+            elif connection.policy is not policy:
                 connection.end(OTHER_POLICY)
 
-    async def _is_good(self, principal: Principal) -> bool:
+    async def _is_good(self, known: Known) -> bool:
+        """Whether the key, or the token that stands for it, still says what it said."""
         try:
-            return await self._runtime.authenticator.holds(principal)
+            return (await self._authenticate(known.authorization)).principal == known.principal
+        except UnauthenticatedError:
+            return False
         except Exception as error:  # the database is away: nothing new is streamed meanwhile
             log.warning("a key could not be checked", error=type(error).__name__)
             return True

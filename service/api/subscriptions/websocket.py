@@ -5,24 +5,24 @@ Who asks is said by the `Authorization` header, or, by browsers, which cannot se
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 from graphql import GraphQLError
 from strawberry.types.execution import ExecutionResult
 
+from policies.policy.model import Policy
 from service.access.authenticate import UnauthenticatedError
-from service.access.principal import Principal
 from service.api.execution.context import Context
 from service.api.execution.errors import Code
 from service.api.execution.limits import check_body
 from service.api.schema import CalledgerSchema
 from service.api.subscriptions.operation import Asked, begun, body, coded, error_of
 from service.api.subscriptions.outbox import SEND_S, Outbox
-from service.api.subscriptions.streams import ENDED, PER_CONNECTION, TOO_SLOW, Ending, Streams
+from service.api.subscriptions.streams import ENDED, PER_CONNECTION, TOO_SLOW, Authenticate, Ending, Known, Streams
 from service.logs import get_logger
 from service.query.model.errors import BadInputError
 
@@ -37,16 +37,6 @@ _GONE: Final = (ConnectionError, TimeoutError, ClientConnectionResetError)
 log = get_logger()
 
 
-class Known(NamedTuple):
-    """Who is on the other side, and a maker of contexts for what they ask."""
-
-    principal: Principal
-    context: Callable[[], Context]
-
-
-Authenticate = Callable[[str | None], Awaitable[Known]]
-
-
 class _CloseError(Exception):
     """The connection has to be closed with this code."""
 
@@ -58,8 +48,8 @@ class _CloseError(Exception):
 class Socket:
     """One WebSocket. `known`: who it is, if the header said so."""
 
-    principal: Principal
-    context: Context
+    known: Known
+    policy: Policy
 
     def __init__(
         self, schema: CalledgerSchema, streams: Streams, authenticate: Authenticate, known: Known | None
@@ -98,10 +88,10 @@ class Socket:
         return self._ws
 
     def end(self, ending: Ending) -> None:
-        """End it soon: each operation hears why, then the connection is closed."""
+        """End it soon. Operations hear why, unless the client is to connect again: an error would keep it from that."""
         if self._closing is None:
             ENDED.labels(ending.name).inc()
-            for id_ in list(self._operations):
+            for id_ in [] if ending.passes else list(self._operations):
                 self._finish(id_, [ending.error])
             self._close(_CloseError(ending.close_code, ending.message))
 
@@ -179,8 +169,8 @@ class Socket:
             known = self._known or await self._authenticate(given.get("authorization"))
         except UnauthenticatedError:
             raise _CloseError(4403, "Forbidden") from None
-        self.principal, self.context = known.principal, known.context()
-        self._known = known
+        self.known = self._known = known
+        self.policy = known.context().scope.policy
         if not self._streams.add(self):
             raise _CloseError(4429, "the API key has too many connections that listen")
         self._acknowledged = True

@@ -71,7 +71,7 @@ EARLIER_CALLS = """
 class Migration(migrations.Migration):
     """Add the column and the tables."""
 
-    dependencies = [("calledger", "0026_team_id")]
+    dependencies = [("calledger", "0027_session_hours")]
 
     operations = [
         ops.RunSQL(
