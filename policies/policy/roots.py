@@ -6,7 +6,7 @@ from typing import Final
 from policies.policy.model import Role
 
 _CALLS: Final = frozenset(
-    {"calls", "errors", "errorGroups", "costs", "call", "facets", "node"} | {"changes", "callRecorded"}
+    {"calls", "errors", "errorGroups", "costs", "call", "facets", "node"} | {"changes", "changeSums", "callRecorded"}
 )
 _EXPORTS: Final = frozenset({"createExport", "export"})
 _EVIDENCE: Final = frozenset(

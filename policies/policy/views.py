@@ -23,7 +23,7 @@ _PAYLOADS: Final = (
 _FACTS: Final = (
     "Node PageInfo Viewer FieldView RateLimit Policy PolicyField RoleView PolicyWindow RetentionReport ClassRetention "
     "KeyCounts Hold HoldScope PurgeRun PurgedPartition Erasure LedgerEntry Checkpoint Proof ApiKey Account Source "
-    "Export IngestReport IngestRefusal Change"
+    "Export IngestReport IngestRefusal Change ChangeSum ChangeSums"
 )
 STRUCTURAL_TYPES: Final = frozenset(
     {*_FACTS.split(), "CostRowEdge"}

@@ -9,7 +9,7 @@ from cross_web import HTTPException
 
 from service.access.authenticate import UnauthenticatedError
 from service.api.execution.errors import Code
-from service.api.execution.limits import BODY_BYTES_MAX, check_body
+from service.api.execution.limits import BODY_BYTES_MAX
 from service.errors import ServiceError
 from service.log_redaction import guarded
 from service.logs import get_logger
@@ -42,43 +42,9 @@ def refused_by(error: Exception, media_type: str) -> web.Response:
     return error_answer(413, Code.BAD_USER_INPUT, f"a request has at most {BODY_BYTES_MAX} bytes", media_type)
 
 
-def decoded(data: str | bytes) -> object:
-    """Raises BadInputError before anything that is too large is parsed, JSONDecodeError for what is no JSON."""
-    check_body(data)
-    return orjson.loads(data)
-
-
-def negotiated(accept: str | None) -> str | None:
-    """The media type of the answer, or None when the client takes none of ours (RFC 9110, section 12.5.1)."""
-    if not accept:
-        return JSON
-    best: tuple[float, int, str] | None = None
-    for index, item in enumerate(accept.split(",")):
-        name, *parameters = (part.strip().lower() for part in item.split(";"))
-        media_type = {GRAPHQL_JSON: GRAPHQL_JSON, JSON: JSON, "application/*": JSON, "*/*": JSON}.get(name)
-        quality = _quality(parameters)
-        if media_type is not None and quality > 0 and _utf8(parameters) and (best is None or quality > best[0]):
-            best = (quality, index, media_type)
-    return best[2] if best else None
-
-
-def _quality(parameters: list[str]) -> float:
-    for parameter in parameters:
-        if parameter.startswith("q="):
-            try:
-                return float(parameter[2:])
-            except ValueError:
-                return 0.0
-    return 1.0
-
-
-def _utf8(parameters: list[str]) -> bool:
-    charsets = [parameter[8:].strip('"') for parameter in parameters if parameter.startswith("charset=")]
-    return all(charset in ("utf-8", "utf8") for charset in charsets)
-
-
 def error_answer(
     status: int, code: Code, message: str, media_type: str, headers: Mapping[str, str] | None = None
 ) -> web.Response:
+    """A refusal as a whole: one error with its code, and no data."""
     body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code.value}}]})
     return web.Response(body=body, status=status, content_type=media_type, charset="utf-8", headers=headers)

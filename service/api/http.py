@@ -26,17 +26,15 @@ from service.api.answers import (
     GRAPHQL_JSON,
     JSON,
     REFUSALS,
-    decoded,
     error_answer,
-    negotiated,
     refused_by,
 )
 from service.api.calls.recorded import Tempo
 from service.api.execution.context import Context
 from service.api.execution.errors import Code
-from service.api.execution.limits import BODY_BYTES_MAX, Buckets
+from service.api.execution.limits import BODY_BYTES_MAX, Buckets, decoded
 from service.api.schema import CalledgerSchema
-from service.api.subscriptions.entrance import Entrance, wants_events
+from service.api.subscriptions.entrance import Entrance
 from service.api.subscriptions.streams import Known, Streams
 from service.logs import get_logger
 from service.query.model.scope import Scope
@@ -98,7 +96,7 @@ class LedgerView(GraphQLView[Context, None]):
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
             return await self._entrance.socket(request)
-        media_type = EVENTS if wants_events(request) else negotiated(request.headers.get("Accept"))
+        media_type = EVENTS if _wants_events(request) else _negotiated(request.headers.get("Accept"))
         if request.method not in _METHODS:
             return error_answer(405, Code.BAD_USER_INPUT, "use GET or POST", JSON, {"Allow": "GET, POST"})
         if media_type is None:
@@ -229,6 +227,12 @@ def _encoded(answer: Any) -> bytes:  # noqa: ANN401 - JSON values
         return json.dumps(answer).encode()
 
 
+def _wants_events(request: web.Request) -> bool:
+    """Whether the answer is to be server-sent events, and nothing else will do as well."""
+    accept = request.headers.get("Accept", "").lower()
+    return accept.partition(",")[0].partition(";")[0].strip() == EVENTS and request.method in _METHODS
+
+
 def _plain_post(request: web.Request) -> bool:
     """A POST that is answered by one body; anything else is for Strawberry's view to tell apart."""
     accept = request.headers.get("Accept", "")
@@ -293,3 +297,32 @@ def _body_refusal(request: web.Request) -> tuple[int, Code, str] | None:
     if (request.content_length or 0) > BODY_BYTES_MAX:
         return 413, Code.BAD_USER_INPUT, f"a request has at most {BODY_BYTES_MAX} bytes"
     return None
+
+
+def _negotiated(accept: str | None) -> str | None:
+    """The media type of the answer, or None when the client takes none of ours (RFC 9110, section 12.5.1)."""
+    if not accept:
+        return JSON
+    best: tuple[float, int, str] | None = None
+    for index, item in enumerate(accept.split(",")):
+        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        media_type = {GRAPHQL_JSON: GRAPHQL_JSON, JSON: JSON, "application/*": JSON, "*/*": JSON}.get(name)
+        quality = _quality(parameters)
+        if media_type is not None and quality > 0 and _utf8(parameters) and (best is None or quality > best[0]):
+            best = (quality, index, media_type)
+    return best[2] if best else None
+
+
+def _quality(parameters: list[str]) -> float:
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                return float(parameter[2:])
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _utf8(parameters: list[str]) -> bool:
+    charsets = [parameter[8:].strip('"') for parameter in parameters if parameter.startswith("charset=")]
+    return all(charset in ("utf-8", "utf8") for charset in charsets)

@@ -15,6 +15,7 @@ from service.api.types.calls import Call
 from service.api.types.connections import Edge, PageInfo
 from service.api.types.directives import Cost, paged
 from service.api.types.filter_inputs import FilterArgument
+from service.api.types.scalars import BigInt
 from service.query.authorization.selection_set import Tree
 from service.query.model.catalog import CALLS
 from service.query.records.changes import ChangesPage, ChangesRequest, RecordedChange
@@ -60,6 +61,26 @@ class ChangeConnection:
     )
 
 
+@strawberry.type
+class ChangeSum:
+    """A checksum of the changes of one account in one hour, to compare with what was received."""
+
+    hour: datetime = _field("When the hour begins, in UTC.")
+    account: str = _field("The account.")
+    changes: BigInt = _field("How many changes it has.")
+    checksum: str = _field(
+        "Sum modulo 2^64 of the first 8 bytes of SHA-256 over `KIND call_id` of each change, as 16 hexadecimal digits."
+    )
+
+
+@strawberry.type
+class ChangeSums:
+    """Checksums by hour and account."""
+
+    settled: bool = _field("Whether no further change can have a recordedAt in this time.")
+    sums: list[ChangeSum] = _field("By hour, then account; only changes whose recordedAt is in the time asked for.")
+
+
 def _given(value: Any) -> Any:  # noqa: ANN401 - any argument
     return None if value is UNSET else value
 
@@ -71,6 +92,8 @@ def _argument(description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
 After = Annotated[
     str | None, _argument("Go on after this cursor; from the oldest change inside the window when not given.")
 ]
+Since = Annotated[datetime, _argument("From this recordedAt on.")]
+Until = Annotated[datetime, _argument("To before this recordedAt, 31 days later at most.")]
 First = Annotated[int | None, _argument("How many at most: 1 to 200, 50 when not given.")]
 
 
@@ -86,6 +109,25 @@ class ChangeQuery:
         comes twice. Ask again with `endCursor` for what is new.
         """
         return await resolve_changes(info, _given(filter), _given(after), _given(first))
+
+    @strawberry.field(directives=[Cost(weight=200)])
+    async def change_sums(self, info: Info, since: Since, until: Until) -> ChangeSums | None:
+        """What a consumer of `changes` compares with what it has received, by hour and account of recordedAt."""
+        context = info.context
+        sums, settled = await context.reader.change_sums(context.scope, since, until)
+        names = context.reader.accounts.names()
+        return ChangeSums(
+            settled=settled,
+            sums=[
+                ChangeSum(
+                    hour=one.hour,
+                    account=names.get(one.account_id, str(one.account_id)),
+                    changes=BigInt(one.changes),
+                    checksum=f"{one.checksum:016x}",
+                )
+                for one in sums
+            ],
+        )
 
 
 async def resolve_changes(info: Info, filter_: Any, after: str | None, first: int | None) -> ChangeConnection:  # noqa: ANN401

@@ -34,8 +34,10 @@ BEHIND_MAX: Final = 100_000
 PAUSE_S: Final = 0.1
 IDLE_S: Final = 30.0
 _AWAY_S: Final = 1.0
-BUSY: Final = 10
-"""All streams of a process together read for at most one part in so many of the time."""
+_REST: Final = 10
+_MEASURED_S: Final = 1.0
+_BUSY_SHARE: Final = 0.6
+"""Of one core. A process answers on one."""
 _KINDS: Final = frozenset({ChangeKind.CALL})
 
 
@@ -44,11 +46,21 @@ class TooFarBehindError(SlowReaderError):
 
 
 class Tempo:
-    """How many streams of one process read, and what wakes them."""
+    """How many streams of one process read, what wakes them, and how long each has to leave the others alone."""
 
     def __init__(self, numbered: Pulse) -> None:
         self.numbered = numbered
         self.streams = 0
+        self._measured = time.monotonic(), time.process_time()
+        self._is_busy = False
+
+    def pause_s(self, took_s: float) -> float:
+        """How long to wait after a read that took so long; while the process is busy, all reads are a tenth of it."""
+        now, cpu = time.monotonic(), time.process_time()
+        if now - self._measured[0] >= _MEASURED_S:
+            self._is_busy = cpu - self._measured[1] > _BUSY_SHARE * (now - self._measured[0])
+            self._measured = now, cpu
+        return max(PAUSE_S, took_s * _REST * self.streams) if self._is_busy else PAUSE_S
 
 
 @strawberry.type
@@ -90,7 +102,7 @@ async def _recorded(info: Info, filter_: Any) -> AsyncGenerator[Call, None]:  # 
             for call in calls:
                 yield call
             _keep_up(page)
-            await asyncio.sleep(max(PAUSE_S, took_s * BUSY * tempo.streams))
+            await asyncio.sleep(tempo.pause_s(took_s))
             if not page.has_next:
                 await tempo.numbered.past(seen, IDLE_S)
     finally:

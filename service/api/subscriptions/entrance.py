@@ -6,8 +6,9 @@ from typing import Any, Final
 import orjson
 from aiohttp import hdrs, web
 
-from service.api.answers import AGAIN, EVENTS, JSON, REFUSALS, decoded, error_answer, refused_by
+from service.api.answers import AGAIN, JSON, REFUSALS, error_answer, refused_by
 from service.api.execution.errors import Code
+from service.api.execution.limits import decoded
 from service.api.schema import CalledgerSchema
 from service.api.subscriptions.event_stream import EventStream
 from service.api.subscriptions.operation import Asked
@@ -15,7 +16,6 @@ from service.api.subscriptions.streams import Authenticate, Streams
 from service.api.subscriptions.websocket import PROTOCOL, Socket
 from service.query.model.errors import BadInputError
 
-_METHODS: Final = {"GET", "POST"}
 _TOO_MANY: Final = "the API key has too many connections that listen"
 
 
@@ -58,12 +58,6 @@ class Entrance:
                 return await stream.serve(request, self._schema, Asked.of(value), read_only=request.method == "GET")
         finally:
             self._streams.remove(stream)
-
-
-def wants_events(request: web.Request) -> bool:
-    """Whether the answer is to be server-sent events, and nothing else will do as well."""
-    accept = request.headers.get("Accept", "").lower()
-    return accept.partition(",")[0].partition(";")[0].strip() == EVENTS and request.method in _METHODS
 
 
 def _speaks(request: web.Request) -> bool:
