@@ -14,6 +14,7 @@ from service.errors import ServiceError
 from service.log_redaction import guarded
 from service.logs import get_logger
 from service.query.model.errors import BadInputError
+from service.request_ids import REQUEST_ID
 
 JSON: Final = "application/json"
 GRAPHQL_JSON: Final = "application/graphql-response+json"
@@ -46,5 +47,9 @@ def error_answer(
     status: int, code: Code, message: str, media_type: str, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """A refusal as a whole: one error with its code, and no data."""
-    body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code.value}}]})
+    extensions = {"code": code.value}
+    request_id = REQUEST_ID.get()
+    if request_id is not None:
+        extensions["requestId"] = request_id
+    body = orjson.dumps({"errors": [{"message": message, "extensions": extensions}]})
     return web.Response(body=body, status=status, content_type=media_type, charset="utf-8", headers=headers)

@@ -21,7 +21,7 @@ from service.query.records.changes import ChangesPage, ChangesRequest, newest_cu
 from service.query.records.decryption import Details, Discloser
 from service.query.records.error_groups import GroupsPage, GroupsRequest, read_groups
 from service.query.records.ordering import Cursors
-from service.query.records.page import ListRead, Page, PageRequest, PageSelection, Row, read_page
+from service.query.records.page import FixedColumns, ListRead, Page, PageRequest, PageSelection, Row, read_page
 from service.query.records.projection import Selection
 from service.query.scan.ranges import (
     DatabaseClock,
@@ -33,6 +33,7 @@ from service.query.scan.ranges import (
 )
 from service.query.scan.user_tokens import tokens_of
 from service.query.usage.plan import TierPeriod, refuse_unreadable
+from service.query.usage.source import UsageReader
 from service.query.usage.total_count import count_rows
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database, ReadLease
@@ -58,11 +59,18 @@ class Reader:
         """A reader with cursors sealed under the keyring's secret. Raises what the keyring raises."""
         return cls(database, accounts, keyring, Cursors(await keyring.secret("cursor")))
 
-    async def page(self, scope: Scope, table: Table, request: PageRequest, page_selection: PageSelection) -> Page:
+    async def page(
+        self,
+        scope: Scope,
+        table: Table,
+        request: PageRequest,
+        page_selection: PageSelection,
+        columns: FixedColumns | None = None,
+    ) -> Page:
         """A page of calls or errors. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
         async with self.connection(scope) as connection:
-            return await read_page(connection, reading, request, page_selection, self.cursors, count_rows)
+            return await read_page(connection, reading, request, page_selection, self.cursors, count_rows, columns)
 
     async def changes(self, scope: Scope, request: ChangesRequest, selection: Selection) -> ChangesPage:
         """A part of the change feed. Raises BadInputError, CursorExpiredError and QueryTimeoutError."""
@@ -181,6 +189,10 @@ class Reader:
         now = await self.clock.now()
         async with self.connection(scope) as connection:
             return await corrections_summed(connection, keys, scope, self.accounts, now)
+
+    async def usage(self, scope: Scope) -> UsageReader:
+        """What reads usage for this scope, at the database's present time."""
+        return UsageReader(self.database, self.accounts, scope, await self.clock.now(), self.cursors, self.keyring)
 
     async def details(self, scope: Scope, rows: Sequence[Row]) -> list[Details]:
         """What is sealed of these rows, as far as the role may read it."""

@@ -71,7 +71,7 @@ EARLIER_CALLS = """
 class Migration(migrations.Migration):
     """Add the column and the tables."""
 
-    dependencies = [("calledger", "0027_session_hours")]
+    dependencies = [("calledger", "0028_later_facts")]
 
     operations = [
         ops.RunSQL(
