@@ -36,6 +36,7 @@ from service.api.execution.limits import BODY_BYTES_MAX, Buckets, decoded
 from service.api.schema import CalledgerSchema
 from service.api.subscriptions.entrance import Entrance
 from service.api.subscriptions.streams import Known, Streams
+from service.console import explorer
 from service.logs import get_logger
 from service.query.model.scope import Scope
 from service.query.reader import Reader
@@ -83,6 +84,7 @@ class LedgerView(GraphQLView[Context, None]):
         self._buckets = buckets
         self._authenticate = runtime.authenticator.authenticate
         self._max_cost = runtime.settings.max_query_cost
+        self._graphiql = runtime.settings.graphiql
         self._services = {
             "ledger": runtime.ledger,
             "services": {
@@ -98,6 +100,8 @@ class LedgerView(GraphQLView[Context, None]):
         self._scopes: dict[str, tuple[Principal, Scope]] = {}
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
+        if self._graphiql and explorer.wants_page(request):
+            return explorer.page()
         if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
             return await self._entrance.socket(request)
         media_type = EVENTS if _wants_events(request) else _negotiated(request.headers.get("Accept"))
@@ -126,7 +130,7 @@ class LedgerView(GraphQLView[Context, None]):
         return Known(authorization, principal, lambda: self._context_of(principal))
 
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401, ARG002 - Strawberry's adapter
-        """Never: the console at `/` is the only page."""
+        """Never: Strawberry's page asks others for its files; `service.console.explorer` is ours."""
         return False
 
     async def _posted(self, request: web.Request, media_type: str) -> web.StreamResponse:
