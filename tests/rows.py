@@ -84,6 +84,7 @@ class StoredCall:
     deployment: str | None = None
     team: str | None = None
     team_id: str | None = None
+    organization_id: str | None = None
     organization: str | None = None
     normalized_error: str | None = None
     provider_request_id: str | None = None
@@ -99,7 +100,16 @@ _COPIED = [
     "amount_unknown",
     *("currency", "amount_source", "latency_ms", "time_to_first_token_ms", "error_type"),
     *("error_code", "source", "cache_hit", "attempt", "trace_id"),
-    *("session_id", "deployment", "team", "team_id", "organization", "normalized_error", "provider_request_id"),
+    *(
+        "session_id",
+        "deployment",
+        "team",
+        "team_id",
+        "organization",
+        "organization_id",
+        "normalized_error",
+        "provider_request_id",
+    ),
     *("correction_of", "corrected_at"),
 ]
 

@@ -9,7 +9,6 @@ from service.api.calls.ingest_report import RefusalQuery
 from service.api.calls.objects import objects_of
 from service.api.execution.context import Info
 from service.api.exports.evidence import ExportQuery, resolve_export
-from service.api.exports.types import PREFIX as EXPORT
 from service.api.keys.queries import KeyQuery, resolve_key
 from service.api.keys.types import PREFIX as API_KEY
 from service.api.ledger.queries import LedgerQuery
@@ -41,6 +40,7 @@ from service.api.usage.cost_types import (
 from service.api.usage.costs import CostArguments, resolve_costs
 from service.api.usage.facets import Facets, FirstValues, resolve_facets
 from service.query.model.catalog import CALLS, ERRORS
+from service.storage.control.exports import PREFIX as EXPORT
 
 First = Annotated[int | None, argument("How many from the start: 1 to 200, 50 when neither is given.")]
 Last = Annotated[int | None, argument("How many from the end: 1 to 200.")]

@@ -16,10 +16,12 @@ import asyncpg
 
 from policies import parse
 from policies.errors import PolicyError
+from policies.evidence import LedgerKind
 from policies.policy.fields import REMOVED, Removal
 from policies.policy.model import Action, Policy, Store
 from policies.policy.views import masked_text
 from policies.retention import Partition
+from service.ledger import Ledger, read_record
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
 from service.retention.purge.planning import all_partitions
@@ -35,6 +37,7 @@ _BATCH_ROWS: Final = 5_000
 _VERSIONS: Final = "SELECT version, document, applied_at FROM policy_version ORDER BY version DESC"
 _DONE: Final = "SELECT field, version FROM field_removal"
 _RECORD: Final = """
+    WITH gone AS (DELETE FROM field_removal WHERE field = $1 AND version = $2)
     INSERT INTO field_removal (id, field, version, finished_at, rows)
     VALUES (gen_random_uuid(), $1, $2, clock_timestamp(), $3)
 """
@@ -80,6 +83,9 @@ async def remove_withdrawn(context: RetentionContext) -> int:
 async def withdrawn(context: RetentionContext, now: datetime) -> list[Withdrawal]:
     """The fields and tags whose older values are to be removed by now, and are not yet."""
     done = {(row["field"], row["version"]) for row in await context.owner.fetch(_DONE)}
+    if isinstance(context.ledger, Ledger):
+        # A row that somebody added would let values stay that are said to be gone.
+        done &= (await read_record(context.ledger, kinds=(LedgerKind.FIELD_REMOVED,))).removals.keys()
     versions, policy = await context.owner.fetch(_VERSIONS), context.policy()
     found = []
     for field in REMOVED:

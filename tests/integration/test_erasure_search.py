@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ingesting import call
-from steward import NOW, YOUNG, Steward, failed, stewarding
+from steward import NOW, SHORT, YOUNG, Steward, failed, stewarding
 
 from policies.admission.segments import ErrorDetails, unpack_segments
 from policies.envelope import Context, data_key, open_sealed
@@ -18,6 +18,7 @@ from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind, StoredErasure, get_erasure
 from service.retention.holds.holds import lift_hold
 from service.retention.maintenance import maintain
+from service.retention.rollups.compaction import Compaction
 
 PERSON = "p7-person-9914"
 MARK = "[redacted:reported-person]"
@@ -107,6 +108,55 @@ async def test_names_of_operations_and_served_models_go_too(steward: Steward) ->
     await erase(steward)
     assert not any(PERSON in text for text in await steward.column(ROWS))
     assert await steward.column("SELECT served_model FROM call") == [f"ft:{MARK}"]
+
+
+async def compact(steward: Steward) -> None:
+    async def ensure(needs: Any) -> None:
+        await steward.retention.partitions.ensure(SHORT, needs)
+
+    await Compaction(steward.retention.owner, ensure=ensure).compact_all()
+
+
+SUMS = """
+    SELECT usage_quarter::text FROM usage_quarter UNION ALL SELECT usage_day::text FROM usage_day
+    UNION ALL SELECT usage_delta::text FROM usage_delta UNION ALL SELECT usage_half_hour::text FROM usage_half_hour
+    UNION ALL SELECT usage_quarter_all::text FROM usage_quarter_all
+    UNION ALL SELECT usage_hour_all::text FROM usage_hour_all UNION ALL SELECT usage_day_all::text FROM usage_day_all
+"""
+
+
+async def test_names_that_calls_are_summed_by_go_in_calls_and_sums_alike(steward: Steward) -> None:
+    """A person in model, provider and API key leaves calls, errors, deltas and every sum, and sums still equal calls;
+    another account's calls by the same name keep it."""
+    for hours, account in ((2, "acme"), (30, "acme"), (30, "other")):
+        moment = NOW - timedelta(hours=hours)
+        facts = {"model": f"ft:{PERSON}", "provider": PERSON, "api_key": f"key of {PERSON}", "account": account}
+        await steward.report(failed(f"{hours} {account}", moment, **facts))
+        if hours == 30:
+            await compact(steward)
+    assert await steward.findings() == {}
+    erasure = await erase(steward)
+    assert erasure.finished_at is not None
+    mine = f"SELECT * FROM ({ROWS}) AS rows (text) WHERE text LIKE '%{PERSON}%'"
+    assert len(await steward.column(mine)) == 2  # the call and the error of the other account
+    assert await steward.column("SELECT DISTINCT model FROM usage_day WHERE account_id = 1") == [f"ft:{MARK}"]
+    for table in ("usage_quarter", "usage_day", "usage_delta", "usage_half_hour"):
+        text = f"SELECT {table}::text FROM {table} WHERE account_id = 1"
+        assert not any(PERSON in row for row in await steward.column(text))
+    assert await steward.findings() == {}
+    await compact(steward)
+    assert await steward.findings() == {}
+    await steward.retention.owner.execute("DELETE FROM call WHERE account_id <> 1")
+    assert sum(PERSON in text for text in await steward.column(SUMS)) > 0  # those of the other account
+
+
+async def test_a_model_that_many_use_is_no_persons_name(steward: Steward) -> None:
+    """Somebody who is called as a model is does not take it from the calls of all others."""
+    calls = [failed(f"c{n}", YOUNG, user=f"somebody-{n}", model=f"{PERSON}-large") for n in range(3)]
+    await steward.report(*calls, failed("mine", YOUNG, user=PERSON, model=f"{PERSON}-large"))
+    await erase(steward)
+    assert await steward.column("SELECT DISTINCT model FROM call") == [f"{PERSON}-large"]
+    assert await steward.findings() == {}
 
 
 async def test_a_search_that_is_cut_short_is_gone_on_with(steward: Steward) -> None:

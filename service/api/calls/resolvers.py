@@ -10,6 +10,7 @@ from service.api.types.calls import ErrorGroup
 from service.api.types.connections import CountedConnection, Edge, PageInfo, Slicing
 from service.api.types.declarations import given
 from service.api.types.filter_inputs import CallFilter, CallOrder, ErrorFilter, ErrorGroupOrder, ErrorOrder
+from service.api.types.scalars import Count
 from service.query.authorization.selection_set import SelectionReader, Tree
 from service.query.model.catalog import Table
 from service.query.records.error_groups import GroupsRequest
@@ -98,7 +99,7 @@ def _terms(order_by: Sequence[CallOrder] | Sequence[ErrorOrder] | None) -> tuple
 def _connection(info: Info, tree: Tree, page: Any, nodes: list[T]) -> CountedConnection[T]:  # noqa: ANN401
     info.context.sizes[tuple(info.path.as_list())] = len(page.rows)
     edges, page_info = _edges(tree, page, nodes), _page_info(tree, page)
-    return CountedConnection(nodes=nodes, edges=edges, page_info=page_info, total_count=page.total or 0)
+    return CountedConnection(nodes=nodes, edges=edges, page_info=page_info, total_count=Count(page.total or 0))
 
 
 def _edges(tree: Tree, page: Any, nodes: Sequence[T]) -> list[Edge[T]]:  # noqa: ANN401 - a page of any kind

@@ -39,7 +39,7 @@ from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagM
 from service.query.model.scope import Scope
 from service.query.records.page import FixedColumns, Page, PageRequest, PageSelection
 from service.query.records.projection import fixed_projection
-from service.query.rendering.functions import int32
+from service.query.rendering.functions import count
 from service.query.rendering.row_renderer import Rows, SelectedField, Shape, UnsupportedOperationError
 
 TABLES: Final[Mapping[str, Table]] = {"calls": CALLS, "errors": ERRORS}
@@ -128,7 +128,7 @@ class Connection:
                 case "pageInfo":
                     data[entry.key] = _page_info(entry, page)
                 case "totalCount":
-                    data[entry.key] = int32(page.total or 0)
+                    data[entry.key] = count(page.total or 0)
                 case _:
                     data[entry.key] = self.shape.type
         context.sizes[(self.key,)] = len(page.rows)

@@ -9,6 +9,7 @@ from uuid import UUID
 from service.api.execution.context import Info
 from service.api.types.connections import Connection, CountedConnection, Edge, PageInfo, Slicing
 from service.api.types.declarations import given
+from service.api.types.scalars import Count
 from service.query.records.ordering import CursorError, Cursors, Position
 
 T = TypeVar("T")
@@ -26,11 +27,11 @@ class RecordPage(Generic[T]):
 
     def connection(self, nodes: list[N], total: int) -> Connection[N]:
         """The connection of the records' `nodes`, of `total` in all."""
-        return Connection(edges=self._edges(nodes), nodes=nodes, page_info=self.info, total_count=total)
+        return Connection(edges=self._edges(nodes), nodes=nodes, page_info=self.info, total_count=Count(total))
 
     def counted_connection(self, nodes: list[N], total: int) -> CountedConnection[N]:
         """The same where counting has its price."""
-        return CountedConnection(edges=self._edges(nodes), nodes=nodes, page_info=self.info, total_count=total)
+        return CountedConnection(edges=self._edges(nodes), nodes=nodes, page_info=self.info, total_count=Count(total))
 
     def _edges(self, nodes: list[N]) -> list[Edge[N]]:
         return [Edge(cursor=cursor, node=node) for cursor, node in zip(self.cursors, nodes, strict=True)]

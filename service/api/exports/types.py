@@ -13,10 +13,8 @@ from service.api.retention.types import decode_id, encode_id
 from service.api.types.calls import Node
 from service.api.types.declarations import described, value
 from service.api.types.scalars import BigInt, Digest, big_int
-from service.storage.control.exports import ExportBusyError, ExportRecord
+from service.storage.control.exports import PREFIX, ExportBusyError, ExportRecord
 from service.storage.control.exports import ExportState as StoredState
-
-PREFIX = "exp"
 
 
 @strawberry.enum

@@ -19,7 +19,7 @@ from service.retention.audit import report
 from service.retention.context import RetentionContext
 from service.retention.erasure import erasure_record as erasures
 from service.retention.holds import holds
-from service.storage.ids import encode_call_id
+from service.storage.ids import encode_call_id, public_id
 
 
 @strawberry.enum
@@ -188,7 +188,7 @@ class Account:
 
 def encode_id(kind: str, id_: UUID) -> strawberry.ID:
     """`hold_` and 26 characters."""
-    return strawberry.ID(f"{kind}_" + base64.b32encode(id_.bytes).decode().rstrip("=").lower())
+    return strawberry.ID(public_id(kind, id_))
 
 
 def decode_id(kind: str, text: str) -> UUID | None:

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import strawberry
 
 from service.api.types.declarations import given, selected
+from service.api.types.scalars import Count
 from service.query.model.errors import BadInputError
 from service.query.records.page import PAGE_DEFAULT, PAGE_MAX
 
@@ -40,7 +41,7 @@ class Connection(Generic[T]):
     edges: list[Edge[T]] = selected("The entries with their cursors.")
     nodes: list[T] = selected("The entries.")
     page_info: PageInfo = selected("How to go on.")
-    total_count: int = selected("How many there are in all.")
+    total_count: Count = selected("How many there are in all.")
 
 
 @strawberry.type(name="Connection", description="A page of a list.")
@@ -50,7 +51,7 @@ class CountedConnection(Generic[T]):
     edges: list[Edge[T]] = selected("The entries with their cursors.")
     nodes: list[T] = selected("The entries.")
     page_info: PageInfo = selected("How to go on.")
-    total_count: int = selected("How many match in all; counted only when asked for.", weight=50)
+    total_count: Count = selected("How many match in all; counted only when asked for.", weight=50)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from service.api.types.calls import Tag
 from service.api.types.connections import Edge, PageInfo
 from service.api.types.declarations import argument, selected
 from service.api.types.enums import CallStatus
-from service.api.types.scalars import BigInt
+from service.api.types.scalars import BigInt, Count
 from service.api.usage.inputs import CorrectionTime, CostDimension, CostOrder, CostSource, TimeBucket
 
 
@@ -112,7 +112,7 @@ class CostReport:
         "The rows of the page: one per group and currency, as far as there are calls. Empty buckets are left out."
     )
     page_info: PageInfo = selected("How to go on.")
-    total_count: int = selected("How many rows there are in all; counted only when asked for.")
+    total_count: Count = selected("How many rows there are in all; counted only when asked for.")
     totals: list[CostFigures] = selected("One entry per currency; an amount of null: calls that name none.")
     coverage: CostCoverage = selected("What the figures rest on.")
     rows: list[CostRow] = selected("The rows of the page.", deprecation_reason=_until("`nodes`"))

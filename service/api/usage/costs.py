@@ -12,6 +12,7 @@ from service.api.types.calls import Tag
 from service.api.types.connections import Edge, PageInfo
 from service.api.types.enums import CallStatus
 from service.api.types.filter_inputs import CallFilter
+from service.api.types.scalars import Count
 from service.api.usage.cost_types import (
     CostCoverage,
     CostFigures,
@@ -108,7 +109,7 @@ def report(found: query.Costs, request: query.CostRequest, scope: Scope) -> Cost
             start_cursor=found.cursors[0] if found.cursors else None,
             end_cursor=found.cursors[-1] if found.cursors else None,
         ),
-        total_count=found.count,
+        total_count=Count(found.count),
         rows=nodes,
         totals=[CostFigures(**totals.values(total, request.total_figures)) for total in found.totals],
         coverage=CostCoverage(

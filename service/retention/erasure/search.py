@@ -20,6 +20,7 @@ from service.aside import Aside
 from service.keyring import ErasureKeyName
 from service.logs import get_logger
 from service.retention.context import RetentionContext
+from service.retention.erasure.billing_names import forget_billing_names
 from service.retention.erasure.erased_person import open_person
 from service.retention.erasure.erasure_record import StoredErasure
 from service.retention.erasure.named_rows import NamedRows
@@ -93,6 +94,9 @@ async def _search(context: RetentionContext, erasure: StoredErasure, user: str, 
             await _search_partition(context, erasure, rows, progress, aside)
             progress.done.add(part.name)
             await context.owner.execute(_SAVE, erasure.id, progress.encode(), 0)
+        rows, holds = await forget_billing_names(context, erasure.account_id, Persons((user,)))
+        progress.holds |= holds
+        await context.owner.execute(_SAVE, erasure.id, progress.encode(), rows)
     finally:
         aside.close()
 

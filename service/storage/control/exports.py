@@ -22,6 +22,8 @@ from service.errors import RequestError
 from service.storage.connection import Connection, Queryable, one_row, record_of
 from service.storage.database import Database, uuid_of
 
+PREFIX: Final = "exp"
+"""What the public id of an export begins with."""
 BUSY_S: Final = 5
 """After this many seconds it is worth asking whether an export is done."""
 KEPT_MAX: Final = 20

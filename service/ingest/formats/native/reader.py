@@ -223,6 +223,7 @@ def _has_attributes(facts: Facts) -> bool:
         or facts.deployment is not None
         or facts.team is not None
         or facts.team_id is not None
+        or facts.organization_id is not None
         or facts.organization is not None
         or facts.normalized_error is not None
         or facts.provider_request_id is not None
