@@ -70,5 +70,7 @@ class Migration(migrations.Migration):
     dependencies = [("calledger", "0006_policy")]
 
     operations = [
-        ops.RunSQL([*(_create(table) for table in _FROM), FILL, *ROW_SECURITY], reverse_sql=[f"DROP TABLE {', '.join(_FROM)}"])
+        ops.RunSQL(
+            [*(_create(table) for table in _FROM), FILL, *ROW_SECURITY], reverse_sql=[f"DROP TABLE {', '.join(_FROM)}"]
+        )
     ]
