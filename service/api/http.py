@@ -91,7 +91,7 @@ class LedgerView(GraphQLView[Context, None]):
         self._scopes: dict[str, tuple[Principal, Scope]] = {}
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        if self._graphiql and explorer.wants_page(request):
+        if self._graphiql and request.method == "GET" and explorer.wants_page(request):
             return explorer.page()
         media_type = _negotiated(request.headers.get("Accept"))
         if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
