@@ -5,9 +5,10 @@ import strawberry
 from service.api.calls.reveal import RevealMutation
 from service.api.exports.evidence import EvidenceMutation
 from service.api.exports.mutations import ExportMutation
+from service.api.exports.schedules import ExportScheduleMutation
 from service.api.retention.mutations import RetentionMutation
 
 
 @strawberry.type(description="What can be done.")
-class Mutation(RevealMutation, RetentionMutation, EvidenceMutation, ExportMutation):
+class Mutation(RevealMutation, RetentionMutation, EvidenceMutation, ExportMutation, ExportScheduleMutation):
     """Each duty has its own file; here they come together."""

@@ -8,7 +8,8 @@ from service.api.calls import resolvers as lists
 from service.api.calls.ingest_report import RefusalQuery
 from service.api.calls.objects import objects_of
 from service.api.execution.context import Context
-from service.api.exports.evidence import ExportQuery, resolve_export
+from service.api.exports.queries import ExportQuery, resolve_export
+from service.api.exports.schedules import ExportScheduleQuery
 from service.api.exports.types import PREFIX as EXPORT
 from service.api.ledger.queries import LedgerQuery
 from service.api.policy.policy import Policy, resolve_policy
@@ -67,7 +68,7 @@ def _slicing(first: Any, after: Any = None, last: Any = None, before: Any = None
 
 
 @strawberry.type
-class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery):
+class Query(RetentionQuery, LedgerQuery, ExportQuery, ExportScheduleQuery, RefusalQuery):
     """What can be asked."""
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])

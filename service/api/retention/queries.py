@@ -143,7 +143,7 @@ class RetentionQuery:
         retention = retention_context(info.context)
         async with reading(info.context) as connection:
             runs = Runs(connection)
-            page = await _page(info, "purgeRuns", first, after, runs.page, lambda run: (run.planned_at, run.id))
+            page = await records_page(info, "purgeRuns", first, after, runs.page, lambda run: (run.planned_at, run.id))
             total = await runs.count()
         nodes = [purge_node(retention, run) for run in page.rows]
         return page.connection(nodes, total)
@@ -161,7 +161,7 @@ class RetentionQuery:
                 """At most `size` holds after `position`, newest first."""
                 return await holds.page_holds(connection, size, after=position, active=only_active, accounts=accounts)
 
-            page = await _page(
+            page = await records_page(
                 info, f"holds {only_active}", first, after, fetch, lambda hold: (hold.placed_at, hold.id)
             )
             total = await holds.count_holds(connection, active=only_active, accounts=accounts)
@@ -178,7 +178,7 @@ class RetentionQuery:
                 """At most `size` erasures after `position`, newest first."""
                 return await erasures.page_erasures(connection, size, position, accounts)
 
-            page = await _page(info, "erasures", first, after, fetch, lambda one: (one.requested_at, one.id))
+            page = await records_page(info, "erasures", first, after, fetch, lambda one: (one.requested_at, one.id))
             total = await erasures.count_erasures(connection, accounts)
         nodes = [erasure_node(one, await context.reader.accounts.name(one.account_id)) for one in page.rows]
         return page.connection(nodes, total)
@@ -189,7 +189,7 @@ class RetentionQuery:
         return await _accounts(info, first, after)
 
 
-class _Page:
+class RecordsPage:
     """Rows of one page with their cursors."""
 
     def __init__(self, rows: list[Any], cursors: list[str], info: PageInfo) -> None:
@@ -201,14 +201,14 @@ class _Page:
         return Connection(edges=edges, nodes=nodes, page_info=self.info, total_count=total)
 
 
-async def _page(
+async def records_page(
     info: Info,
     kind: str,
     first: Any,  # noqa: ANN401 - an argument as given
     after: Any,  # noqa: ANN401
     fetch: Callable[[int, Position | None], Awaitable[list[T]]],
     position_of: Callable[[T], Position],
-) -> _Page:
+) -> RecordsPage:
     """One page of records that are ordered by moment and id, newest first."""
     size, cursors = _size(first), await _cursors(info)
     binding = Cursors.binding(kind, info.context.scope.accounts)
@@ -216,7 +216,7 @@ async def _page(
     found = await fetch(size + 1, position)
     rows = found[:size]
     sealed = [cursors.seal(_stored(position_of(row)), binding) for row in rows]
-    return _Page(rows, sealed, _page_info(info, sealed, len(found) > size, position is not None))
+    return RecordsPage(rows, sealed, _page_info(info, sealed, len(found) > size, position is not None))
 
 
 async def _accounts(info: Info, first: Any, after: Any) -> Connection[Account]:  # noqa: ANN401 - arguments as given
@@ -233,7 +233,7 @@ async def _accounts(info: Info, first: Any, after: Any) -> Connection[Account]: 
     now = await context.reader.clock.now()
     nodes = [_account(context, row, counts.get(row["id"], 0), now) for row in rows]
     sealed = [cursors.seal((row["name"],), binding) for row in rows]
-    return _Page(rows, sealed, _page_info(info, sealed, len(found) > size, bool(behind))).connection(nodes, total)
+    return RecordsPage(rows, sealed, _page_info(info, sealed, len(found) > size, bool(behind))).connection(nodes, total)
 
 
 def _account(context: Context, row: Any, calls: int, now: datetime) -> Account:  # noqa: ANN401 - a record

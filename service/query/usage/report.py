@@ -1,6 +1,6 @@
 """Costs: calls, tokens, money and latency, grouped. Never undercounted: what is gone is refused or said."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -24,6 +24,8 @@ from service.query.usage.union_sql import UsageRead
 FIRST_DEFAULT: Final = 1_000
 FIRST_MAX: Final = 10_000
 TAGS_MAX: Final = 5
+_STREAM_TIMEOUT: Final = "SET LOCAL statement_timeout = '120s'"
+"""A report that is written to a file may take longer to begin than one that somebody waits for."""
 
 NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "calls": ("calls",),
@@ -173,6 +175,36 @@ async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords
     Raises BadInputError, ForbiddenError for what the role may not group or order by, OutOfRetentionError when the
     figures would need what is gone, QueryTimeoutError.
     """
+    reading = await _reading(reader, request)
+    records = await _fetch(reader, request, reading) if reading.plan.segments else []
+    rows = [record for record in records if record["kind"] == ROW]
+    totals = [record for record in records if record["kind"] != ROW]
+    truncated = len(rows) > request.first
+    return await _records(reader, request, reading, rows[: request.first], totals, truncated=truncated)
+
+
+async def stream_records(reader: UsageReader, request: CostRequest, size: int) -> AsyncIterator[CostRecords]:
+    """All rows of one request, without totals, `size` at a time and as of one moment; `first` limits nothing.
+
+    The rows wait in a cursor of the database. Raises as `read_records` does, before the first rows.
+    """
+    reading = await _reading(reader, request)
+    if not reading.plan.segments:
+        return
+    sql, params = _statement(request, reading, None, totals=False)
+    async with reader.database.reading(reader.scope.accounts) as connection:
+        try:
+            async with connection.transaction(readonly=True):
+                await connection.execute(_STREAM_TIMEOUT)
+                cursor = await connection.cursor(sql, *params.values)
+                while rows := await cursor.fetch(size):
+                    yield await _records(reader, request, reading, rows, (), truncated=False)
+        except asyncpg.QueryCanceledError:
+            raise QueryTimeoutError from None
+
+
+async def _reading(reader: UsageReader, request: CostRequest) -> UsageRead:
+    """What is read for the request, once it may be asked."""
     _check(reader, request)
     rollups = not request.tags and all(DIMENSIONS[name].rollup is not None for name in request.dimensions)
     reading = await reader.reading(
@@ -184,18 +216,22 @@ async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords
     )
     if request.corrections_moved and Store.CALL in reading.plan.stores():
         raise BadInputError(_ONLY_SUMS)
-    records = await _fetch(reader, request, reading) if reading.plan.segments else []
-    rows = [record for record in records if record["kind"] == ROW]
+    return reading
+
+
+async def _records(
+    reader: UsageReader,
+    request: CostRequest,
+    reading: UsageRead,
+    rows: Sequence[asyncpg.Record],
+    totals: Sequence[asyncpg.Record],
+    *,
+    truncated: bool,
+) -> CostRecords:
     if "ACCOUNT" in request.dimensions:
         await reader.accounts.look_up(account_ids={record["account"] for record in rows})
-    return CostRecords(
-        rows[: request.first],
-        [record for record in records if record["kind"] != ROW],
-        reading.plan.edges,
-        reader.accounts.names(),
-        _coverage(reading, reader.now),
-        len(rows) > request.first,
-    )
+    coverage = _coverage(reading, reader.now)
+    return CostRecords(rows, totals, reading.plan.edges, reader.accounts.names(), coverage, truncated)
 
 
 def _check(reader: UsageReader, request: CostRequest) -> None:
@@ -232,24 +268,27 @@ def _check_tags(reader: UsageReader, tags: Sequence[str]) -> None:
 
 
 async def _fetch(reader: UsageReader, request: CostRequest, reading: UsageRead) -> list[asyncpg.Record]:
-    params = Params()
-    keys = grouping(request.dimensions, request.tags, reading.plan.edges, params)
-    statement = CostStatement(
-        keys,
-        _sums(request.row_figures),
-        _sums(request.total_figures),
-        _order(request),
-        request.first + 1,
-        money_alone=request.corrections_moved or "isCorrection" in fields_of(request.predicate),
-    )
-    if statement.row_sums is None and statement.total_sums is None:
+    if request.row_figures is None and request.total_figures is None:
         return []
-    sql = statement.sql(reading, params)
+    sql, params = _statement(request, reading, request.first + 1, totals=True)
     async with reader.database.reading(reader.scope.accounts) as connection:
         try:
             return await connection.fetch(sql, *params.values)
         except asyncpg.QueryCanceledError:
             raise QueryTimeoutError from None
+
+
+def _statement(request: CostRequest, reading: UsageRead, limit: int | None, *, totals: bool) -> tuple[str, Params]:
+    params = Params()
+    statement = CostStatement(
+        grouping(request.dimensions, request.tags, reading.plan.edges, params),
+        _sums(request.row_figures),
+        _sums(request.total_figures) if totals else None,
+        _order(request),
+        limit,
+        money_alone=request.corrections_moved or "isCorrection" in fields_of(request.predicate),
+    )
+    return statement.sql(reading, params), params
 
 
 def _sums(figures: frozenset[str] | None) -> frozenset[str] | None:

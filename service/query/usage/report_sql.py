@@ -113,14 +113,14 @@ def _bounds(edges: Edges, params: Params) -> str:
 class CostStatement:
     """What is wanted of a report. `row_sums` and `total_sums` are aliases of SUMS, or LATENCY; None: not wanted.
 
-    `money_alone`: a row may hold corrections and no calls.
+    `limit`: of rows; None: all of them. `money_alone`: a row may hold corrections and no calls.
     """
 
     grouping: Grouping
     row_sums: frozenset[str] | None
     total_sums: frozenset[str] | None
     order: Sequence[tuple[str, bool]]
-    limit: int
+    limit: int | None
     money_alone: bool = False
 
     def sql(self, reading: UsageRead, params: Params) -> str:

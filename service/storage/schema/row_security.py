@@ -73,6 +73,7 @@ GUARDS: Final = (
     Guard("erasure", _READ, _BY_ACCOUNT),
     # An export is of several accounts: a key must see all of them.
     Guard("export", _READ, f"accounts <@ to_jsonb({_ACCOUNTS})"),
+    Guard("export_schedule", _READ, f"accounts <@ to_jsonb({_ACCOUNTS})"),
     Guard("api_key", _WRITE),
     Guard("purge_run", _READ),
     Guard("installation", _WRITE, secured=False),
