@@ -97,9 +97,9 @@ class Ours:
         begin, end = edges(self._filled, question)
         variables = {"from": begin.isoformat(), "to": end.isoformat()}
         report = ask(self._house.url, self._key, question.graphql, **variables)["costs"]
-        if report["truncated"]:
+        if report["pageInfo"]["hasNextPage"]:
             raise SystemExit("the costs were truncated")
-        return report["rows"]
+        return report["nodes"]
 
     def sums(self, question: Question) -> Sums:
         return _by_key(

@@ -37,7 +37,7 @@ class Question:
         key = f"key {{ {self.key or 'currency'} bucketStart }}"
         return f"""query ($from: DateTime!, $to: DateTime!) {{
           costs(filter: {{startedAt: {{gte: $from, lt: $to}}}}{grouped}{bucket}, first: 10000) {{
-            truncated rows {{ {key} {_PERCENTILES if self.latency else _FIGURES} }}
+            pageInfo {{ hasNextPage }} nodes {{ {key} {_PERCENTILES if self.latency else _FIGURES} }}
           }}
         }}"""
 

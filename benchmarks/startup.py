@@ -54,7 +54,7 @@ def starts(rounds: int) -> tuple[Starts, Starts]:
 def at_rest(house: Calledger) -> dict[str, float]:
     """Memory after a report and a query of each kind, and a while of nothing."""
     admin = house.admin_key
-    ask(house.url, admin, "{ calls { nodes { id } } costs(groupBy: [MODEL]) { rows { calls } } viewer { role } }")
+    ask(house.url, admin, "{ calls { nodes { id } } costs(groupBy: [MODEL]) { nodes { calls } } viewer { role } }")
     time.sleep(REST_S)
     database = proportional_mb(children(house.postmaster))
     return {"service_mb": resident_mb(house.pid), "database_mb": database}

@@ -17,6 +17,7 @@ from policies.evidence import moment
 from policies.policy.model import Role
 from service import api, export
 from service.access.authenticate import Authenticator
+from service.access.issuing import ApiKeys
 from service.access.keys import mac_digest, new_key
 from service.ledger import KeyRegister, Ledger, LedgerKind, LedgerPublisher
 from service.runtime.runtime import Runtime
@@ -60,6 +61,7 @@ async def serve(shelf: Shelf, *, exports: bool = True, **settings: Any) -> Async
     pepper = await shelf.keyring.secret("pepper")
     data = TemporaryDirectory()
     ledger = Ledger(shelf.database, shelf.keyring, uuid4())
+    register = KeyRegister(ledger)
     runtime = Runtime(
         Settings(**{"data": Path(data.name)} | settings),
         shelf.database,
@@ -67,7 +69,8 @@ async def serve(shelf: Shelf, *, exports: bool = True, **settings: Any) -> Async
         await store_policy(shelf.database.owner, shelf.policy, applied_by="test"),
         shelf.keyring,
         shelf.partitions,
-        Authenticator(pepper, KeyRegister(ledger)),
+        Authenticator(pepper, register),
+        ApiKeys(shelf.accounts, shelf.keyring, ledger, register),
         ledger,
         await LedgerPublisher.start(ledger, Path(data.name)),
     )

@@ -14,6 +14,7 @@ from policies.policy.document import load_preset
 from policies.policy.model import Policy, Role, Store, Tier
 from policies.policy.views import view_table
 from service.query.model.scope import Scope
+from service.query.records.ordering import Cursors
 from service.query.usage.source import UsageReader
 from service.retention.rollups.compaction import Compaction
 from service.storage.control.accounts import Accounts
@@ -25,6 +26,7 @@ from service.storage.statements.write import CREATE_STAGED, STAGED_COLUMNS, STAG
 
 _numbers = itertools.count()
 QUARTER = timedelta(minutes=15)
+CURSORS = Cursors(bytes(32))
 SHORT_TIER = Tier("short", 2, {Store.CALL: 10, Store.CALL_ERROR: 5, Store.USAGE_QUARTER: 10, Store.USAGE_DAY: 60}, {})
 
 
@@ -47,6 +49,7 @@ class Reported:
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     latency_ms: int | None = None
+    time_to_first_token_ms: int | None = None
     served_model: str | None = None
     operation: str | None = None
     error_type: str | None = None
@@ -74,7 +77,7 @@ class Ledger:
     def reader(self, now: datetime, accounts: tuple[int, ...] | None = None, role: Role = Role.ADMIN) -> UsageReader:
         """What reads usage for a key of `role` bound to `accounts` (None: to none), as if it were `now`."""
         scope = Scope("key", role, accounts, self.policy, view_table(self.policy, role))
-        return UsageReader(self.database, self.accounts, scope, now)
+        return UsageReader(self.database, self.accounts, scope, now, CURSORS)
 
     async def join(self, name: str, *tiers: tuple[int, datetime]) -> int:
         """Make an account that has had these tiers, each from its moment on; its number."""

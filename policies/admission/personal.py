@@ -94,10 +94,10 @@ class PersonalTexts:
         user = report.user
         if report.attributes is None and not report.persons and (user is None or self._is_in_none_of(report, user)):
             return True
-        shown = f"{report.api_key}\n{report.source_id}\n" + "\n".join(report.tags.values())
+        shown = f"{report.api_key} {report.source_id} " + " ".join(report.tags.values())
         if report.attributes is not None:
-            shown += "\n".join([getattr(report.attributes, name) or "" for name in (*_JOINING, *_LABELS)])
-        if not shown.isascii() or "%" in shown or "\\" in shown or "&" in shown:
+            shown += " " + " ".join([getattr(report.attributes, name) or "" for name in (*_JOINING, *_LABELS)])
+        if not is_plain(shown):
             return False
         shown = shown.lower()
         named = report.persons if report.user is None else (report.user, *report.persons)

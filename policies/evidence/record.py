@@ -14,19 +14,25 @@ from typing import Any, Final
 from policies.evidence.entry import Leaf, LedgerKind, moment
 
 RECORDED: Final = (
-    *(LedgerKind.API_KEY_CREATED, LedgerKind.API_KEY_REVOKED, LedgerKind.ERASURE_INTENT, LedgerKind.ERASURE_RESULT),
+    *(LedgerKind.API_KEY_CREATED, LedgerKind.API_KEY_ROTATED, LedgerKind.API_KEY_REVOKED),
+    *(LedgerKind.ERASURE_INTENT, LedgerKind.ERASURE_RESULT),
     *(LedgerKind.HOLD_PLACED, LedgerKind.HOLD_LIFTED, LedgerKind.PURGE_INTENT, LedgerKind.PURGE_RESULT),
     *(LedgerKind.KEY_DESTROYED, LedgerKind.POLICY_APPLIED, LedgerKind.TIER_CHANGED, LedgerKind.NOTHING_DUE),
     LedgerKind.ACCOUNTS_NAMED,
 )
 """Kinds of which a record is made; others change nothing in it."""
-KEY_KINDS: Final = (LedgerKind.API_KEY_CREATED, LedgerKind.API_KEY_REVOKED, LedgerKind.ERASURE_INTENT)
+KEY_KINDS: Final = (
+    *(LedgerKind.API_KEY_CREATED, LedgerKind.API_KEY_ROTATED, LedgerKind.API_KEY_REVOKED),
+    LedgerKind.ERASURE_INTENT,
+)
 """Kinds that say which API keys there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedKey:
-    """An API key. `accounts` None: every account; `mac`: SHA-256 of the MAC that recognises it; `ended`: its entry."""
+    """An API key. `accounts` None: every account; `mac`: SHA-256 of the MAC that recognises it; `ended`: the entry that
+    revoked it, and `ended_at` when.
+    """
 
     index: int
     role: str
@@ -34,6 +40,7 @@ class RecordedKey:
     expires_at: str | None
     mac: str | None
     ended: int | None = None
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +138,18 @@ def _key_created(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]) 
     record.keys[facts["key"]] = RecordedKey(index, facts["role"], accounts, facts["expires_at"], facts.get("mac"))
 
 
-def _key_revoked(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
+def _key_rotated(record: Record, _: int, __: Leaf, facts: Mapping[str, Any]) -> None:
+    key = record.keys.get(facts["key"])
+    if key is not None:
+        # Moments of leaves compare as texts; another takes its place, so it never ends later than it would have.
+        ends_at = min(filter(None, (key.expires_at, facts["ends_at"])))
+        record.keys[facts["key"]] = replace(key, expires_at=ends_at)
+
+
+def _key_revoked(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
     key = record.keys.get(facts["key"])
     if key is not None and key.ended is None:
-        record.keys[facts["key"]] = replace(key, ended=index)
+        record.keys[facts["key"]] = replace(key, ended=index, ended_at=leaf.recorded_at)
 
 
 def _hold_placed(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
@@ -152,7 +167,7 @@ def _erasure_requested(record: Record, index: int, leaf: Leaf, facts: Mapping[st
     record.erasures[facts["erasure"]] = RecordedErasure(index, leaf.actor, kind, account)
     if kind == "ACCOUNT":
         for name, key in record.keys.items():
-            record.keys[name] = _without(key, account, index)
+            record.keys[name] = _without(key, account, index, leaf)
 
 
 def _erasure_done(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
@@ -208,16 +223,17 @@ def _tier_changed(record: Record, _: int, __: Leaf, facts: Mapping[str, Any]) ->
     record.tiers[account, facts["from"]] = facts["to_tier"]
 
 
-def _without(key: RecordedKey, account: int, index: int) -> RecordedKey:
+def _without(key: RecordedKey, account: int, index: int, leaf: Leaf) -> RecordedKey:
     """A key when one of its accounts is erased; one that had no other ends."""
     if key.ended is not None or key.accounts is None or account not in key.accounts:
         return key
     left = tuple(one for one in key.accounts if one != account)
-    return replace(key, accounts=left) if left else replace(key, ended=index)
+    return replace(key, accounts=left) if left else replace(key, ended=index, ended_at=leaf.recorded_at)
 
 
 _STEPS: Final = {
     LedgerKind.API_KEY_CREATED: _key_created,
+    LedgerKind.API_KEY_ROTATED: _key_rotated,
     LedgerKind.API_KEY_REVOKED: _key_revoked,
     LedgerKind.HOLD_PLACED: _hold_placed,
     LedgerKind.HOLD_LIFTED: _hold_lifted,

@@ -86,7 +86,8 @@ CALL_FIELDS: Final[Mapping[str, CallField]] = {
 
 _FIGURES: Final = (
     "calls errors inputTokens outputTokens cacheReadTokens cacheWriteTokens reasoningTokens amount tokenEfficiency "
-    "averageCost costPerThousandOutputTokens latencyMs wastedOnFailures estimatedShare callsWithoutAmount"
+    "averageCost costPerThousandOutputTokens latencyMs timeToFirstTokenMs wastedOnFailures "
+    "estimatedShare callsWithoutAmount"
 )
 _TYPES: Final[Mapping[str, str]] = {
     "Call": " ".join(CALL_FIELDS),
@@ -98,11 +99,13 @@ _TYPES: Final[Mapping[str, str]] = {
     "ErrorParameter": "name value action",
     "Redaction": "rule count",
     "ErrorGroup": "fingerprint type count firstSeen lastSeen models sampleMessage",
-    "CostReport": "rows totals coverage truncated",
+    "CostReport": "edges nodes pageInfo totalCount totals coverage rows truncated",
     "CostCoverage": "from to source",
     "CostRow": f"key {_FIGURES}",
     "CostFigures": _FIGURES,
-    "CostKey": ("model provider account apiKey status operation servedModel currency tags bucketStart bucketEnd"),
+    "CostKey": (
+        "model provider account apiKey status operation servedModel errorType user currency tags bucketStart bucketEnd"
+    ),
     "Money": "amount currency",
     "Percentiles": "p50 p95 p99",
     "Facets": "models providers accounts apiKeys errorTypes statuses currencies",
@@ -126,7 +129,7 @@ def _store(field: str) -> Store:
     name = field.partition(".")[0]
     if field == "Call.error":
         return Store.CALL_ERROR
-    if name in _CALL_TYPES or field == "CallError.call":
+    if name in _CALL_TYPES or field in ("CallError.call", "CostKey.user"):
         return Store.CALL
     if name in _ERROR_TYPES:
         return Store.CALL_ERROR
@@ -167,6 +170,7 @@ SHOWN_MASKED: Final = (
         for name in ("CostRow", "CostFigures")
         for figure in (
             *("amount", "tokenEfficiency", "averageCost", "costPerThousandOutputTokens", "latencyMs"),
+            "timeToFirstTokenMs",
             *("wastedOnFailures", "estimatedShare", "callsWithoutAmount"),
         )
     )
@@ -199,6 +203,7 @@ def _figure_origins(name: str) -> dict[str, tuple[str, ...]]:
         f"{name}.errors": ("Call.status",),
         f"{name}.tokenEfficiency": ("Call.tokenEfficiency",),
         f"{name}.latencyMs": ("Call.latencyMs",),
+        f"{name}.timeToFirstTokenMs": ("Call.timeToFirstTokenMs",),
     }
 
 
@@ -223,9 +228,10 @@ ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
     "ErrorGroup.lastSeen": ("CallError.occurredAt",),
     "ErrorGroup.models": ("Call.model",),
     "ErrorGroup.sampleMessage": ("CallError.message",),
+    **dict.fromkeys(("CostReport.edges", "CostReport.nodes"), ("CostReport.rows",)),
     **_figure_origins("CostRow"),
     **_figure_origins("CostFigures"),
-    **_same_names("CostKey", "Call", "model provider account apiKey status operation servedModel tags"),
+    **_same_names("CostKey", "Call", "model provider account apiKey status operation servedModel errorType user tags"),
     "CostKey.currency": ("Amount.currency",),
     **_same_names("Money", "Amount", "amount currency"),
     **{f"Percentiles.{field}": ("Call.latencyMs",) for field in _TYPES["Percentiles"].split()},

@@ -14,9 +14,9 @@ _EVIDENCE: Final = frozenset(
     | _OWN_EXPORTS
 )
 _DUTIES: Final = frozenset({"placeHold", "liftHold", "planPurge", "requestPurge", "requestErasure", "eraseNotes"})
-_KEYS: Final = frozenset({"apiKeys", "createApiKey", "revokeApiKey"})
+_KEYS: Final = frozenset({"apiKeys", "createApiKey", "rotateApiKey", "revokeApiKey"})
 _REFUSALS: Final = frozenset({"ingestReport"})
-_READING: Final = _CALLS | _EXPORTS | {"viewer", "policy", "retention", "sources"}
+_READING: Final = _CALLS | _EXPORTS | {"viewer", "policy", "retention", "sources", "createSessionToken"}
 
 ROOT_FIELDS: Final = _READING | _REFUSALS | _EVIDENCE | _DUTIES | _KEYS | {"accounts", "revealError"}
 """Every field of Query, Mutation and Subscription."""

@@ -17,8 +17,9 @@ from policies.policy.roots import PLAIN_USER_FILTER, ROOT_FIELDS, WITHOUT_CALLS
 ROOT_TYPES: Final = frozenset({"Query", "Mutation", "Subscription"})
 _NODES: Final = "Call CallError ErrorGroup PurgeRun Hold Erasure LedgerEntry ApiKey Account Export ExportSchedule"
 _PAYLOADS: Final = (
-    "PlaceHold LiftHold PlanPurge RequestPurge RequestErasure EraseNotes RevealError CreateApiKey RevokeApiKey "
-    "CreateExport CancelExport CreateExportSchedule DeleteExportSchedule CreateEvidence"
+    "PlaceHold LiftHold PlanPurge RequestPurge RequestErasure EraseNotes RevealError CreateApiKey RotateApiKey "
+    "RevokeApiKey CreateSessionToken CreateExport CancelExport CreateExportSchedule DeleteExportSchedule "
+    "CreateEvidence"
 )
 _FACTS: Final = (
     "Node PageInfo Viewer FieldView RateLimit Policy PolicyField RoleView PolicyWindow RetentionReport ClassRetention "
@@ -26,7 +27,7 @@ _FACTS: Final = (
     "Export ExportSchedule IngestReport IngestRefusal"
 )
 STRUCTURAL_TYPES: Final = frozenset(
-    {*_FACTS.split()}
+    {*_FACTS.split(), "CostRowEdge"}
     | {f"{name}{end}" for name in _NODES.split() for end in ("Connection", "Edge")}
     | {f"{name}Payload" for name in _PAYLOADS.split()}
 )
@@ -118,6 +119,19 @@ def may_filter_by_plain_user(policy: Policy, role: Role) -> bool:
     rule = policy.roles.get(role)
     granted = rule is not None and rule.plain_user_filter and role in PLAIN_USER_FILTER
     return granted and filterable(policy, role, USER)
+
+
+def at_most(policy: Policy, role: Role, other: Role) -> bool:
+    """Whether `role` may ask, see and filter by nothing that `other` may not."""
+    if role is other:
+        return True
+    asked = policy.roles[role].ask if role in policy.roles else frozenset[str]()
+    if not all(may_ask(policy, other, root) for root in asked if may_ask(policy, role, root)):
+        return False
+    seen, others = view_table(policy, role), view_table(policy, other)
+    if any(_RANK[view_] > _RANK[others[field]] for field, view_ in seen.items()):
+        return False
+    return may_filter_by_plain_user(policy, other) or not may_filter_by_plain_user(policy, role)
 
 
 def masked_text(policy: Policy, field: str) -> str:

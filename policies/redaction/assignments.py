@@ -74,7 +74,7 @@ _ABOUT = frozenset(
     list boolean text any data json yaml bytes uuid date datetime basic digest file env environment
     field_required invalid_token no_token jwt api apikey cookie session changed reset updated created deleted
     authentication_error invalid_api_key invalid_request_error incorrect_api_key missing_api_key unauthorised
-    forbidden authenticated""".split()
+    forbidden authenticated expire expiring rotate rotated whitespace""".split()
 )
 
 _ELSEWHERE = """

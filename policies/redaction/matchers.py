@@ -117,6 +117,12 @@ def group(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
         yield max(match[1:])
 
 
+def groups(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
+    """Every group of the pattern that took part in the match."""
+    for match in pattern.matches(reading.data):
+        yield from [span for span in match[1:] if span[1] > span[0]]
+
+
 def _checked(name: str) -> Finder:
     """Whichever group took part in the match, as a check confirms it."""
 
@@ -228,6 +234,7 @@ FINDERS: dict[str, Finder] = {
     "pem": pem,
     "short": short,
     "group": group,
+    "groups": groups,
     "said": said,
     "userinfo": userinfo,
     "said-of-key": said_of_key,
@@ -235,5 +242,6 @@ FINDERS: dict[str, Finder] = {
     "said-last": said_last,
     "phone": _checked("phone"),
     "host-ip": _checked("host-ip"),
+    "account": _checked("account-name"),
     ENCODED: _encoded,
 }

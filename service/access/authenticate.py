@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 from policies import Role
-from policies.evidence.record import RecordedKey
-from service.access.keys import mac_digest, mac_of, prefix_of
+from service.access.key_state import KeyState, checked
+from service.access.keys import mac_of, prefix_of
 from service.access.principal import Principal
+from service.access.session_tokens import SessionSigner, SessionToken, looks_signed
 from service.errors import RequestError
 from service.ledger import KeyRegister
 from service.logs import get_logger
@@ -55,12 +56,17 @@ class Authenticator:
 
     With a `register`, a key is what the ledger says of it, and never more: the table is only where its MAC lies. What
     the ledger does not have, or has ended, is no key; role, accounts and expiry are the ledger's.
+
+    A session token is checked by its signature and by the principal of its key, which is remembered for all tokens of a
+    key together: a token that is new here costs no statement, and ends when its key does.
     """
 
     def __init__(self, pepper: bytes, register: KeyRegister | None = None) -> None:
         self._pepper = pepper
         self._register = register
+        self._sessions = SessionSigner(pepper)
         self._known: dict[str, tuple[KeyRecord, float]] = {}
+        self._behind: dict[str, tuple[Principal | None, float]] = {}
         self._good: dict[bytes, tuple[Principal, float]] = {}
         self._hash_key = os.urandom(32)
         self._used: dict[str, datetime] = {}
@@ -70,7 +76,8 @@ class Authenticator:
         header = blake2b((authorization or "").encode("utf-8", "surrogateescape"), key=self._hash_key).digest()
         good = self._good.get(header)
         if good is None or good[1] <= time.monotonic():
-            good = await self._verified(key_text(authorization))
+            text = key_text(authorization)
+            good = await (self._verified_session(text) if looks_signed(text) else self._verified(text))
             if len(self._good) >= _KEPT_KEYS:
                 self._good.clear()
             self._good[header] = good
@@ -91,18 +98,35 @@ class Authenticator:
             raise UnauthenticatedError
         return principal, until
 
+    async def _verified_session(self, text: str) -> tuple[Principal, float]:
+        """The principal of a session token, and until when it may be remembered."""
+        token = self._sessions.read(text)
+        if token is None:
+            raise UnauthenticatedError
+        key, until = self._behind.get(token.key_id, (None, 0.0))
+        if until <= time.monotonic():
+            record, until = await self._record(token.key_id)
+            key = None if record is None else await self.principal_of(record)
+            if len(self._behind) >= _KEPT_KEYS:
+                self._behind.clear()
+            self._behind[token.key_id] = key, until
+        principal = None if key is None else _narrowed(key, token)
+        if principal is None:
+            raise UnauthenticatedError
+        return principal, until
+
     async def principal_of(self, record: KeyRecord) -> Principal | None:
         """Who a key of the table stands for by the ledger; None when it was revoked, or is not the ledger's."""
         if record.revoked_at:
             return None
         if self._register is None:
             return Principal(record.prefix, Role(record.role), record.accounts, record.expires_at)
-        recorded = await self._register.find(record.prefix)
-        if recorded is None or recorded.ended is not None or recorded.mac not in (None, mac_digest(record.mac)):
+        known = checked(record, await self._register.find(record.prefix), datetime.now(UTC))
+        if known.state is KeyState.REFUSED:
             # The key is right and the table is not: the operator has to hear of it.
             log.error("an API key is refused: the ledger does not have it as the table does", key=record.prefix)
             return None
-        return _recorded(record, recorded)
+        return Principal(record.prefix, Role(known.role), known.accounts, known.expires_at)
 
     async def _record(self, prefix: str) -> tuple[KeyRecord | None, float]:
         """What the database has of a prefix, and until when that may be remembered."""
@@ -120,6 +144,7 @@ class Authenticator:
     def forget(self) -> None:
         """Ask the database again for every key."""
         self._known.clear()
+        self._behind.clear()
         self._good.clear()
 
     async def note_uses(self) -> None:
@@ -139,12 +164,8 @@ class Authenticator:
                 log.exception("uses of API keys could not be written down")
 
 
-def _recorded(record: KeyRecord, recorded: RecordedKey) -> Principal:
-    """The principal of a key that both have: the ledger's role and accounts, less what the table takes from them."""
-    accounts = None if recorded.accounts is None else set(recorded.accounts)
-    if record.accounts is not None:
-        accounts = set(record.accounts) if accounts is None else accounts & set(record.accounts)
-    ends = [record.expires_at] if record.expires_at else []
-    ends += [datetime.fromisoformat(recorded.expires_at)] if recorded.expires_at else []
-    account_ids = None if accounts is None else tuple(sorted(accounts))
-    return Principal(record.prefix, Role(recorded.role), account_ids, min(ends, default=None))
+def _narrowed(key: Principal, token: SessionToken) -> Principal | None:
+    """A key with the role of a token, for no longer, and for those of its accounts that the key still has."""
+    accounts = token.accounts if key.accounts is None else tuple(sorted({*token.accounts} & {*key.accounts}))
+    ends = min(filter(None, (key.expires_at, token.expires_at)))
+    return Principal(key.key_id, token.role, accounts, ends, token.session) if accounts else None

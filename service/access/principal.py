@@ -8,9 +8,14 @@ from policies import Role
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated key: its id (public prefix), role, account ids (None: every account) and expiry."""
+    """An authenticated key: its id (public prefix), role, account ids (None: every account) and expiry.
+
+    `session`: the id of the session token that stands for the key, with a role and accounts of its own; None: the key
+    itself was given.
+    """
 
     key_id: str
     role: Role
     accounts: tuple[int, ...] | None
     expires_at: datetime | None = None
+    session: str | None = None

@@ -76,7 +76,7 @@ class LedgerView(GraphQLView[Context, None]):
         self._max_cost = runtime.settings.max_query_cost
         self._services = {
             "ledger": runtime.ledger,
-            "services": {"retention": runtime.retention},
+            "services": {"retention": runtime.retention, "keys": runtime.api_keys},
             "export_asked": runtime.export_asked.set,
         }
         self._reader: Reader | None = None
@@ -155,11 +155,12 @@ class LedgerView(GraphQLView[Context, None]):
             raise
         scope = self._scope_of(principal, runtime.applied.policy)
         bucket = self._buckets.of(principal.key_id)
-        return Context(scope, self._reader, bucket, self._max_cost, principal.expires_at, **self._services)
+        return Context(scope, self._reader, bucket, self._max_cost, principal, **self._services)
 
     def _scope_of(self, principal: Principal, policy: Policy) -> Scope:
         """The same object, views and all, as long as policy and principal are: comparing two policies takes long."""
-        known = self._scopes.get(principal.key_id)
+        name = principal.session or principal.key_id
+        known = self._scopes.get(name)
         if known is not None and known[0] is principal and self._policy is policy:
             return known[1]
         if self._policy is not policy or len(self._scopes) > _SCOPES_MAX:
@@ -168,7 +169,7 @@ class LedgerView(GraphQLView[Context, None]):
             self._views[principal.role] = view_table(policy, principal.role)
         views = self._views[principal.role]
         scope = Scope(principal.key_id, principal.role, principal.accounts, policy, views)
-        self._scopes[principal.key_id] = (principal, scope)
+        self._scopes[name] = (principal, scope)
         return scope
 
     async def parse_http_body(self, request: Any) -> Any:  # noqa: ANN401 - Strawberry's adapter and request data

@@ -11,6 +11,8 @@ from service.api.execution.context import Context
 from service.api.exports.queries import ExportQuery, resolve_export
 from service.api.exports.schedules import ExportScheduleQuery
 from service.api.exports.types import PREFIX as EXPORT
+from service.api.keys.queries import KeyQuery, resolve_key
+from service.api.keys.types import PREFIX as API_KEY
 from service.api.ledger.queries import LedgerQuery
 from service.api.policy.policy import Policy, resolve_policy
 from service.api.policy.viewer import Viewer, resolve_viewer
@@ -26,7 +28,8 @@ from service.api.types.filter_inputs import (
     FilterArgument,
 )
 from service.api.types.scalars import Digest, TimeZone
-from service.api.usage.costs import (
+from service.api.usage.cost_types import (
+    AfterRow,
     BucketArgument,
     Corrections,
     CostOrders,
@@ -34,8 +37,8 @@ from service.api.usage.costs import (
     FirstRows,
     GroupBy,
     GroupByTags,
-    resolve_costs,
 )
+from service.api.usage.costs import resolve_costs
 from service.api.usage.facets import Facets, FirstValues, resolve_facets
 from service.query.model.catalog import CALLS, ERRORS
 
@@ -68,7 +71,7 @@ def _slicing(first: Any, after: Any = None, last: Any = None, before: Any = None
 
 
 @strawberry.type
-class Query(RetentionQuery, LedgerQuery, ExportQuery, ExportScheduleQuery, RefusalQuery):
+class Query(RetentionQuery, LedgerQuery, ExportQuery, ExportScheduleQuery, RefusalQuery, KeyQuery):
     """What can be asked."""
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])
@@ -124,6 +127,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, ExportScheduleQuery, Refus
         time_zone: Zone = UNSET,
         order_by: CostOrders = UNSET,
         first: FirstRows = UNSET,
+        after: AfterRow = UNSET,
         corrections: Corrections = UNSET,
     ) -> CostReport | None:
         """Counts, tokens, money and latency. Refused with OUT_OF_RETENTION when the filter needs calls that have been
@@ -138,6 +142,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, ExportScheduleQuery, Refus
             time_zone=_given(time_zone),
             order_by=_given(order_by),
             first=_given(first),
+            after=_given(after),
             corrections=_given(corrections),
         )
 
@@ -164,6 +169,8 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, ExportScheduleQuery, Refus
             return await retention_node(context, id)
         if id.startswith(f"{EXPORT}_"):
             return await resolve_export(context, id)
+        if id.startswith(f"{API_KEY}_"):
+            return await resolve_key(context, id)
         if not id.startswith("err_"):
             return await _call(info, id, lists.tree_of(info, frozenset({"Node", "Call"})))
         tree = lists.tree_of(info, frozenset({"Node", "CallError"}))

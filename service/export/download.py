@@ -7,7 +7,6 @@ that was cut off goes on where it ended (RFC 9110, section 14): `Range`, with `I
 import asyncio
 import contextlib
 import re
-from datetime import UTC, datetime
 from typing import BinaryIO, Final
 from uuid import UUID
 
@@ -19,12 +18,12 @@ from service.api.exports.links import PARAMETER, open_link
 from service.api.exports.requests import ExportRequest
 from service.api.exports.types import decode_export_id, encode_export_id
 from service.errors import ServiceError
+from service.export.asker import asker_of
 from service.export.folder import ExportFolder
 from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.http import refusal
 from service.query.records.ordering import Cursors
 from service.runtime.runtime import Runtime
-from service.storage.control.api_keys import get_key
 from service.storage.control.exports import ExportRecord, ExportState, StoredExportKind, get_export
 from service.storage.errors import DatabaseUnavailableError
 
@@ -76,12 +75,11 @@ class Download:
         async with self._runtime.database.reading(None) as connection:
             record = await get_export(connection, id_)
         cursors = Cursors(await self._runtime.keyring.secret("cursor"))
-        key_id = None if record is None or record.sha256 is None else open_link(cursors, id_, record.sha256, link)
-        key = None if key_id is None else await get_key(key_id)
-        principal = None if key is None else await self._runtime.authenticator.principal_of(key)
-        if principal is None or (principal.expires_at and principal.expires_at <= datetime.now(UTC)):
+        maker = None if record is None or record.sha256 is None else open_link(cursors, id_, record.sha256, link)
+        if record is None or maker is None:
             return None
-        return await self._readable(id_, principal)
+        principal = await asker_of(self._runtime, maker.key_id, maker.role, record.accounts if maker.bound else None)
+        return None if principal is None else await self._readable(id_, principal)
 
     async def _readable(self, id_: UUID, principal: Principal) -> ExportRecord | None:
         # PostgreSQL itself shows a key that is bound to accounts the exports of these alone.

@@ -1,10 +1,10 @@
 """The HTTP side of ingest: who may report, the body, bounded before and after gzip, and a verdict for each row."""
 
-import asyncio
 import zlib
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, Final
 
 import orjson
@@ -14,6 +14,7 @@ from policies import Report, Role, Source
 from service.access.authenticate import Authenticator, ForbiddenError, UnauthenticatedError
 from service.access.principal import Principal
 from service.errors import CalledgerError, ServiceError
+from service.ingest.answer import Answer
 from service.ingest.errors import CUT_OFF, DATABASE_FAULTS, BodyError, BodyTooLargeError, EncodingError, QueueFullError
 from service.ingest.formats.litellm.adapter import litellm_reader
 from service.ingest.formats.native.reader import native_reader
@@ -22,11 +23,11 @@ from service.ingest.pipeline.turns import in_turns
 from service.ingest.pipeline.writer import Writer
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
-from service.ingest.results import RowResult, Status
 from service.storage.errors import DatabaseUnavailableError
 
 RETRY_AFTER_S: Final = 2
-_CHUNK_RESULTS: Final = 2000
+_JOINED_BYTES_MAX: Final = 2**19
+"""Answers of up to some thousand rows go out as one."""
 _MAY_REPORT: Final = frozenset({Role.INGEST, Role.ADMIN})
 
 Reader = Callable[[Row], Report | Rejection]
@@ -73,7 +74,7 @@ class ReportHandlers:
             """Answer one request of reports in this wire format; a request that is refused is counted by its reason."""
             known: list[Principal] = []
             try:
-                return await self._report(request, form, known)
+                answer = await self._report(request, form, known)
             except (BodyError, ForbiddenError, UnauthenticatedError, ServiceError) as error:
                 self._refuse(request, form, known, Refusal(_status_of(error)[1]))
                 return refusal(error)
@@ -81,20 +82,25 @@ class ReportHandlers:
                 ended = isinstance(error, CUT_OFF)
                 self._refuse(request, form, known, Refusal.BODY_INCOMPLETE if ended else Refusal.INTERNAL)
                 raise
+            return await _sent(request, answer.pieces())
 
         return report
 
-    async def _report(self, request: web.Request, form: WireFormat, known: list[Principal]) -> web.StreamResponse:
+    async def _report(self, request: web.Request, form: WireFormat, known: list[Principal]) -> Answer:
         principal = await self._principal(request)
         known.append(principal)
+        if principal.session is not None:
+            raise ForbiddenError("calls are reported with a key: a session token only reads")
         if principal.role not in _MAY_REPORT:
             raise ForbiddenError("reporting calls needs a key of the role `ingest` or `admin`")
         body = await read_body(request, max_bytes=self._max_body_bytes)
         texts = await in_turns(splitting(body))
-        row_results = await self._writer.submit(texts, form.reader(body), principal, source=form.source)
-        if any(row_result.code is not None for row_result in row_results):
-            await self._refusals.refuse_rows(form.source, principal, row_results)
-        return web.Response(body=await answer(row_results), content_type="application/json")
+        answer = Answer()
+        async for results in self._writer.store(_emptied(texts), form.reader(body), principal, source=form.source):
+            await answer.add(results)
+        if answer.refused:
+            await self._refusals.refuse_rows(form.source, principal, answer.refused, of=answer.rows)
+        return answer
 
     async def _principal(self, request: web.Request) -> Principal:
         try:
@@ -107,48 +113,25 @@ class ReportHandlers:
         self._refusals.refuse_request(form.source, principal, reason, bytes=request.content_length)
 
 
-async def answer(row_results: Sequence[RowResult]) -> bytes:
-    """The body of a 200: counts, why rows were refused, the fields that were left out, and a result for each row.
-
-    It is made in chunks, with a turn for other requests between them: there may be half a million rows.
-    """
-    statuses, dropped, refused = Counter[Status](), Counter[str](), Counter[str]()
-    results: list[bytes] = []
-    for at in range(0, len(row_results), _CHUNK_RESULTS):
-        if at:
-            await asyncio.sleep(0)
-        some = row_results[at : at + _CHUNK_RESULTS]
-        statuses.update(row_result.status for row_result in some)
-        for row_result in some:
-            if row_result.dropped:
-                dropped.update(row_result.dropped)
-            if row_result.code is not None:
-                refused[row_result.code.value] += 1
-        results.append(orjson.dumps([_result(at + index, row_result) for index, row_result in enumerate(some)])[1:-1])
-    head = {
-        "accepted": statuses[Status.ACCEPTED],
-        "completed": statuses[Status.COMPLETED],
-        "duplicates": statuses[Status.DUPLICATE],
-        "rejected": statuses[Status.REJECTED],
-        "conflicts": statuses[Status.CONFLICT],
-        "refused": dict(sorted(refused.items())),
-        "dropped_fields": dict(sorted(dropped.items())),
-    }
-    return b"".join([orjson.dumps(head)[:-1], b',"results":[', b",".join(results), b"]}"])
+def _emptied(rows: list[Row]) -> Iterator[Row]:
+    """The rows in order, each freed once it is read: half a million at a time would keep the loop for long."""
+    rows.reverse()
+    while rows:
+        yield rows.pop()
 
 
-def _result(index: int, row_result: RowResult) -> dict[str, Any]:
-    status, id_, reason, _, warnings, code = row_result
-    result: dict[str, Any] = {"index": index, "status": status}
-    if id_ is not None:
-        result["id"] = id_
-    if code is not None:
-        result["code"] = code.value
-    if reason is not None:
-        result["reason"] = reason
-    if warnings:
-        result["warnings"] = list(warnings)
-    return result
+async def _sent(request: web.Request, pieces: deque[bytes]) -> web.StreamResponse:
+    """The 200 with this body. A long one is sent piece by piece: to join it would keep the loop for long."""
+    size = sum(map(len, pieces))
+    if size <= _JOINED_BYTES_MAX:
+        return web.Response(body=b"".join(pieces), content_type="application/json")
+    response = web.StreamResponse()
+    response.content_type, response.content_length = "application/json", size
+    await response.prepare(request)
+    while pieces:
+        await response.write(pieces.popleft())
+    await response.write_eof()
+    return response
 
 
 # The first class that fits counts.
@@ -208,12 +191,12 @@ async def read_body(request: web.Request, *, max_bytes: int) -> bytes:
 
 
 async def _plain(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
-    body = bytearray()
+    body = BytesIO()  # its value is its buffer, where other buffers would be copied as a whole
     async for chunk in chunks:
-        body += chunk
-        if len(body) > max_bytes:
+        body.write(chunk)
+        if body.tell() > max_bytes:
             raise BodyTooLargeError(_too_large(max_bytes))
-    return bytes(body)
+    return body.getvalue()
 
 
 async def _gunzip(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
@@ -232,7 +215,7 @@ class Gunzip:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._received_bytes = 0
-        self._plain = bytearray()
+        self._plain = BytesIO()
         self._decoder = zlib.decompressobj(_GZIP)
 
     def feed(self, chunk: bytes) -> None:
@@ -245,7 +228,7 @@ class Gunzip:
                 plain = self._decoder.decompress(chunk, _STEP_BYTES)
             except zlib.error:
                 raise BodyError("the body is not valid gzip") from None
-            self._plain += plain
+            self._plain.write(plain)
             self._check_size()
             if self._decoder.unused_data:
                 raise BodyError("the body is more than one gzip member: compress it in one piece")
@@ -258,12 +241,12 @@ class Gunzip:
         """The decompressed body up to its end; BodyError when the end is missing."""
         if not self._decoder.eof:
             raise BodyError("the body is not valid gzip: its end is missing")
-        return bytes(self._plain)
+        return self._plain.getvalue()
 
     def _check_size(self) -> None:
-        if len(self._plain) > self._max_bytes:
+        if self._plain.tell() > self._max_bytes:
             raise BodyTooLargeError(_too_large(self._max_bytes))
-        if len(self._plain) > max(RATIO_FREE_BYTES, RATIO_MAX * self._received_bytes):
+        if self._plain.tell() > max(RATIO_FREE_BYTES, RATIO_MAX * self._received_bytes):
             raise BodyTooLargeError(
                 f"gzip makes the body more than {RATIO_MAX} times smaller: send fewer calls at a time"
             )

@@ -5,7 +5,7 @@ Counts by hour, source, reason and account; nothing of what was refused.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,7 +16,6 @@ from service.access.principal import Principal
 from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.metrics import count_refused
 from service.ingest.refusals import Refusal
-from service.ingest.results import RowResult
 from service.logs import get_logger
 from service.storage.control.refusals import NO_ACCOUNT, RefusalCount, add_refusals
 from service.storage.sources import SOURCE_NUMBERS
@@ -30,7 +29,6 @@ _EVERY_S: Final = 1.0
 _PATIENCE_S: Final = 2.0
 _TIMEOUT_S: Final = 10.0
 _COUNTS_MAX: Final = 10_000
-_CHUNK: Final = 5_000
 """Further accounts are counted without their name while the database is away."""
 
 
@@ -63,17 +61,12 @@ class RefusalLog:
         log.warning("a report was refused", source=source, refusal=reason.value, key_id=_key_of(principal), **fields)
         self._count(source, principal, {reason: 1})
 
-    async def refuse_rows(self, source: Source, principal: Principal, results: Sequence[RowResult]) -> None:
-        """Count the rows of one request that were refused, and wait until that is on record, or for two seconds."""
-        reasons = Counter[Refusal]()
-        for at in range(0, len(results), _CHUNK):  # there may be half a million, and others have their turn between
-            if at:
-                await asyncio.sleep(0)
-            reasons.update(result.code for result in results[at : at + _CHUNK] if result.code is not None)
-        if not reasons:
-            return
+    async def refuse_rows(self, source: Source, principal: Principal, reasons: Counter[Refusal], *, of: int) -> None:
+        """Count the rows of one request that were refused, by reason, of how many; and wait until that is on record, or
+        for two seconds.
+        """
         by_name = {reason.value: count for reason, count in sorted(reasons.items())}
-        said = {"source": source, "key_id": _key_of(principal), "rows": len(results), "refused": reasons.total()}
+        said = {"source": source, "key_id": _key_of(principal), "rows": of, "refused": reasons.total()}
         log.warning("calls were refused", **said, **by_name)
         self._count(source, principal, reasons)
         if self._task is not None:

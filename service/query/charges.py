@@ -136,7 +136,7 @@ async def _fetch(
     if not conditions:
         return []
     text = " UNION ALL ".join(statement.replace("%s", condition) for condition in conditions)
-    async with reader.database.reading(reader.scope.accounts) as connection:
+    async with reader.database.reading(reader.scope.accounts, key_id=reader.scope.key_id) as connection:
         try:
             async with connection.transaction(readonly=True):
                 await connection.execute(_TIMEOUT)

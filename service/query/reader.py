@@ -47,7 +47,7 @@ class Reader:
         self.accounts = accounts
         self.keyring = keyring
         self.clock = DatabaseClock(database)
-        self._cursors = cursors
+        self.cursors = cursors
         self._range_cache = RangeCache(accounts)
         self._densities = {table.name: Density() for table in (CALLS, ERRORS)}
 
@@ -60,7 +60,7 @@ class Reader:
         """A page of calls or errors. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
         async with self.connection(scope) as connection:
-            return await read_page(connection, reading, request, page_selection, self._cursors, count_rows)
+            return await read_page(connection, reading, request, page_selection, self.cursors, count_rows)
 
     async def walk(
         self, scope: Scope, table: Table, request: PageRequest, page_selection: PageSelection, walk: Walk
@@ -68,13 +68,13 @@ class Reader:
         """The next page of a list that is read to its end, oldest first. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
         async with self.connection(scope) as connection:
-            return await walk.page(connection, reading, request, page_selection, self._cursors, count_rows)
+            return await walk.page(connection, reading, request, page_selection, self.cursors, count_rows)
 
     async def groups(self, scope: Scope, request: GroupsRequest, selection: Selection, *, total: bool) -> GroupsPage:
         """A page of error groups. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, ERRORS, request.predicate, ("groups", request.order, request.descending))
-        async with self.connection(scope) as connection:
-            return await read_groups(connection, reading, request, selection, self._cursors, total=total)
+        async with TimedReading(self.database, scope.accounts, scope.key_id) as connection:
+            return await read_groups(connection, reading, request, selection, self.cursors, total=total)
 
     async def prepare(
         self, scope: Scope, table: Table, predicate: Predicate | DecomposedFilter, order: object = ()

@@ -9,6 +9,7 @@ from typing import Any
 
 from policies import Policy, PolicyError
 from service.access.authenticate import Authenticator
+from service.access.issuing import ApiKeys
 from service.errors import OperatorError
 from service.keyring import Keyring, KeyringUnavailableError
 from service.ledger import KeyRegister, Ledger, LedgerKind, LedgerPublisher
@@ -50,6 +51,7 @@ class Runtime:
     keyring: Keyring
     partitions: Partitions
     authenticator: Authenticator
+    api_keys: ApiKeys
     ledger: Ledger
     publisher: LedgerPublisher
     check_policy: Callable[[Policy], None] = field(default=lambda _: None)
@@ -146,9 +148,13 @@ async def _assemble(settings: Settings, database: Database, *, serving: bool) ->
         await ensure_first_key(settings.data, pepper, ledger)
     accounts = Accounts(applied.policy.tiers[applied.policy.default_tier].number)
     await accounts.refresh()
-    authenticator = Authenticator(pepper, KeyRegister(ledger))
+    register = KeyRegister(ledger)
+    authenticator = Authenticator(pepper, register)
+    api_keys = ApiKeys(accounts, keyring, ledger, register)
     partitions = Partitions(database.owner)
-    return Runtime(settings, database, accounts, applied, keyring, partitions, authenticator, ledger, publisher)
+    return Runtime(
+        settings, database, accounts, applied, keyring, partitions, authenticator, api_keys, ledger, publisher
+    )
 
 
 async def _destroy_again(database: Database, keyring: Keyring, ledger: Ledger) -> None:

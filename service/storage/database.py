@@ -6,8 +6,10 @@
   security, for other keys the role `calledger_app_all`; text codecs keep numbers exact
 """
 
-from typing import Any
+import asyncio
+from typing import Any, Final
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -23,6 +25,8 @@ _USABLE_ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1) AND pg_ha
 """Which of the two reading roles this user may use."""
 _BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
 """Whether row-level security does not bind this user."""
+
+_SHARES: Final = 4
 
 
 def uuid_of(value: UUID | str) -> UUID:
@@ -71,6 +75,8 @@ class Database:
         self.missing_protections: tuple[str, ...] = ()
         self._scoped = Readers(scoped)
         self._unscoped = Readers(unscoped)
+        self._share = max(1, scoped.get_max_size() // _SHARES)
+        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._control = TortoiseContext()
 
     @classmethod
@@ -111,9 +117,20 @@ class Database:
         for pool in (self._scoped, self._unscoped, self.writer, self.owner):
             await pool.close()
 
-    def reading(self, accounts: tuple[int, ...] | None) -> "ReadLease":
-        """A context with a connection on which PostgreSQL shows only rows of `accounts`; None sees every account."""
-        return ReadLease(self, accounts)
+    def reading(self, accounts: tuple[int, ...] | None, *, key_id: str | None = None) -> "ReadLease":
+        """A context with a connection on which PostgreSQL shows only rows of `accounts`; None sees every account.
+
+        `key_id`: for statements that may take long. An API key has a quarter of the connections for them at a time:
+        with all of them, one operation of many aliases would take the processor from everybody's ingest and pages.
+        """
+        return ReadLease(self, accounts, key_id)
+
+    def share_of(self, key_id: str) -> asyncio.Semaphore:
+        """The connections that an API key may have at a time for long statements."""
+        share = self._shares.get(key_id)
+        if share is None:
+            share = self._shares[key_id] = asyncio.Semaphore(self._share)
+        return share
 
     def readers(self, accounts: tuple[int, ...] | None) -> "Readers":
         """Connections whose role is kept to a scope's accounts, or sees all."""
@@ -188,24 +205,38 @@ def _alive(connection: PoolConnectionProxy) -> bool:
 
 
 class ReadLease:
-    """A context: a connection for reading, which sees `accounts` only (None: what its role sees)."""
+    """A context: a connection for reading, which sees `accounts` only (None: what its role sees). With `key_id` it is
+    of the share of that API key.
+    """
 
-    __slots__ = ("_accounts", "_connection", "_readers")
+    __slots__ = ("_accounts", "_connection", "_readers", "_share")
 
-    def __init__(self, database: Database, accounts: tuple[int, ...] | None) -> None:
+    def __init__(self, database: Database, accounts: tuple[int, ...] | None, key_id: str | None = None) -> None:
         self._readers = database.readers(accounts)
         self._accounts = accounts
+        self._share = None if key_id is None else database.share_of(key_id)
 
     async def __aenter__(self) -> Connection:
+        if self._share is not None:
+            await self._share.acquire()
         connection = self._readers.at_hand(self._accounts)
         if connection is None:
-            connection = await self._readers.take(self._accounts)
+            try:
+                connection = await self._readers.take(self._accounts)
+            except BaseException:
+                self._return_share()
+                raise
         self._connection = connection
         return connection
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._return_share()
         if kind is not None or not self._readers.keep(self._connection, self._accounts):
             await self._readers.give_back(self._connection)
+
+    def _return_share(self) -> None:
+        if self._share is not None:
+            self._share.release()
 
 
 async def _usable_roles(url: str) -> frozenset[str]:

@@ -8,12 +8,12 @@ import pytest
 from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.policy.model import Role
+from service.query.buckets.time_buckets import BucketError, TimeBucket
 from service.query.model.errors import BadInputError, ForbiddenError, OutOfRetentionError
 from service.query.model.predicate import And, Compare, Predicate, TagMatch
 from service.query.usage.percentiles import percentile_ms
 from service.query.usage.report import NEEDS, CostRequest, CostRow, CostSource, read_costs
 from service.query.usage.report_sql import DIMENSIONS
-from service.query.usage.time_buckets import BucketError, TimeBucket
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -77,10 +77,10 @@ async def test_totals_are_of_all_rows_also_those_cut_off(ledger: Ledger) -> None
     )
 
     assert [row.key.values["MODEL"] for row in report.rows] == ["model-0", "model-1"]
-    assert report.truncated
+    assert report.has_next
     assert report.totals[0].sums == {"calls": 5, "amount": 5, "priced": 5}
     exactly = await read_costs(ledger.reader(NOW), CostRequest(dimensions=["MODEL"], first=5, row_figures=CALLS))
-    assert not exactly.truncated
+    assert not exactly.has_next
     assert exactly.totals == []
 
 
@@ -90,7 +90,7 @@ async def test_nothing_is_read_when_nothing_is_asked(ledger: Ledger) -> None:
 
     report = await read_costs(ledger.reader(NOW), CostRequest(row_figures=None))
 
-    assert (report.rows, report.totals, report.truncated) == ([], [], False)
+    assert (report.rows, report.totals, report.has_next) == ([], [], False)
 
 
 async def test_rows_come_in_the_asked_order_with_nulls_last(ledger: Ledger) -> None:
@@ -458,4 +458,4 @@ async def test_percentiles_are_within_five_percent(ledger: Ledger, folded: bool,
         ordered = sorted(exact)
         for percent in (50, 95, 99):
             truth = ordered[-(-len(ordered) * percent // 100) - 1]
-            assert percentile_ms(figures.bins, figures.entries, percent) == pytest.approx(truth, rel=0.05)
+            assert percentile_ms(*figures.histograms["latency"], percent) == pytest.approx(truth, rel=0.05)

@@ -1,5 +1,6 @@
 """Costs and facets as the schema answers them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -195,3 +196,23 @@ async def test_facets_are_answered(shelf: Shelf) -> None:
         "accounts": [{"value": "acme", "count": "3"}],
         "errorTypes": [{"value": "Timeout", "count": "1"}],
     }
+
+
+@pytest.mark.parametrize(
+    "field", ["costs(bucket: HOUR) { rows { calls } }", "facets { models { value } }", "errorGroups { totalCount }"]
+)
+async def test_what_reads_all_of_usage_keeps_to_the_share_of_its_key(shelf: Shelf, field: str) -> None:
+    """An operation of many aliases waits while its key has the connections that it may have at a time, and another
+    key's does not: the database is not one client's.
+    """
+    await filled(shelf)
+    query = "{" + " ".join(f"a{number}: {field}" for number in range(5)) + "}"
+    share = shelf.database.share_of(shelf.scope().key_id)
+    await share.acquire()
+
+    task = asyncio.create_task(shelf.data(query))
+    await shelf.data(query, replace(shelf.scope(), key_id="another"))
+
+    assert not (await asyncio.wait({task}, timeout=1))[0]
+    share.release()
+    assert len(await task) == 5

@@ -13,9 +13,10 @@ from steward import OLD, YOUNG, Steward, failed, stewarding
 
 from policies.policy.model import DataClass
 from service.access.authenticate import Authenticator
+from service.access.issuing import ApiKeys
 from service.commands.evidence.ledger import write_lines
 from service.export import held_rows
-from service.ledger import LedgerKind, LedgerPublisher
+from service.ledger import KeyRegister, LedgerKind, LedgerPublisher
 from service.retention.errors import HoldError
 from service.retention.holds.holds import StoredHold, get_hold, lift_hold
 from service.runtime.runtime import Runtime
@@ -39,7 +40,8 @@ async def exported(
     runtime = Runtime(
         Settings(data=folder), retention.database, retention.accounts, steward.ingest.applied, retention.keyring,
         retention.partitions,
-        Authenticator(b""), steward.ledger, await LedgerPublisher.start(steward.ledger, folder),
+        Authenticator(b""), ApiKeys(retention.accounts, retention.keyring, steward.ledger, KeyRegister(steward.ledger)),
+        steward.ledger, await LedgerPublisher.start(steward.ledger, folder),
     )  # fmt: skip
     async with (
         retention.owner.acquire() as connection,

@@ -290,6 +290,15 @@ async def test_bound_key_reports_for_its_account_only(gateway: Gateway) -> None:
     assert answer["results"][1]["reason"] == answer["results"][2]["reason"]
 
 
+async def test_a_long_answer_is_whole(gateway: Gateway) -> None:
+    """An answer of megabytes is sent in pieces: its length is said before, and each row is in it once."""
+    status, answer, headers = await gateway.post(b"[" + b",".join([b"{}"] * 30_000) + b"]")
+
+    assert (status, headers["Content-Type"], answer["rejected"]) == (200, "application/json", 30_000)
+    assert int(headers["Content-Length"]) > 2**21
+    assert [result["index"] for result in answer["results"]] == list(range(30_000))
+
+
 # Size and gzip --------------------------------------------------------------------------------------------------------
 
 

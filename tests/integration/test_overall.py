@@ -13,15 +13,15 @@ from steward import NOW, OLD, SHORT, YOUNG, Steward, failed, stewarding
 from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.policy.model import Store
+from service.query.buckets.bucket_edges import EdgeRun, Edges
+from service.query.buckets.time_buckets import TimeBucket
 from service.query.model.parameters import Params
 from service.query.model.predicate import EVERYTHING, And, Compare, Predicate
-from service.query.usage.bucket_edges import EdgeRun, Edges
 from service.query.usage.facets import read_facets
 from service.query.usage.plan import UsageSegment
 from service.query.usage.report import CostRequest, read_costs
 from service.query.usage.report_sql import CURRENCY
 from service.query.usage.rollup_tables import BY_KEY, CUT_MAX, OVER_ALL_ACCOUNTS, OVERALL, Tables, ranges
-from service.query.usage.time_buckets import TimeBucket
 from service.query.usage.union_sql import UsageUnion
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
@@ -139,7 +139,7 @@ async def test_costs_of_everything_read_nothing_else(ledger: Ledger, bucket: Tim
 
     assert reading.overall
     assert sum(row.figures.sums["calls"] for row in report.rows) == 19
-    assert sum(sum(row.figures.entries) for row in report.rows) == 18
+    assert sum(sum(row.figures.histograms["latency"][1]) for row in report.rows) == 18
 
 
 def _of_acme(expected: dict[tuple[str, ...], int]) -> dict[tuple[str, ...], int]:
@@ -215,7 +215,7 @@ async def test_who_is_bound_to_accounts_reads_none_of_them(ledger: Ledger) -> No
     numbers = tuple((await ledger.accounts.ensure(["acme", "beta"])).values())
     reading = await ledger.reader(MIDNIGHT, numbers).reading(MONTH)
     assert not reading.overall
-    assert "_all" not in UsageUnion(reading, {"currency": CURRENCY}, Params()).histograms()
+    assert "_all" not in UsageUnion(reading, {"currency": CURRENCY}, Params()).histograms("latency")
     async with ledger.database.reading(numbers) as connection:
         for table in OVER_ALL_ACCOUNTS:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):

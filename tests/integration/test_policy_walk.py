@@ -93,13 +93,19 @@ ENUMS = {
         "STATUS": ["Call.status", "CostKey.status"],
         "OPERATION": ["Call.operation", "CostKey.operation"],
         "SERVED_MODEL": ["Call.servedModel", "CostKey.servedModel"],
+        "ERROR_TYPE": ["Call.errorType", "CostKey.errorType"],
+        "USER": ["Call.user", "CostKey.user"],
     },
     "CostOrderField": {
         "AMOUNT": ["Call.amount", "CostRow.amount"],
         "CALLS": ["CostRow.calls"],
         "ERRORS": ["Call.status", "CostRow.errors"],
         "TOTAL_TOKENS": ["Call.inputTokens", "Call.outputTokens", "CostRow.inputTokens", "CostRow.outputTokens"],
+        "CACHE_READ_TOKENS": ["Call.cacheReadTokens", "CostRow.cacheReadTokens"],
+        "CACHE_WRITE_TOKENS": ["Call.cacheWriteTokens", "CostRow.cacheWriteTokens"],
+        "TOKEN_EFFICIENCY": ["Call.tokenEfficiency", "CostRow.tokenEfficiency"],
         "BUCKET_START": ["CostKey.bucketStart"],
+        "KEY": [],
     },
     "TimeBucket": dict.fromkeys(("HOUR", "DAY", "WEEK", "MONTH"), WHEN),
 }
@@ -417,7 +423,10 @@ def selected(scope: Scope, type_: str) -> str:
     parts = []
     for name, field in SCHEMA.type_map[type_].fields.items():
         inner = get_named_type(field.type)
-        if scope.views[f"{type_}.{name}"] is View.DENIED or inner.name in ("Call", "CallError"):
+        if views.view(scope.policy, scope.role, f"{type_}.{name}") is View.DENIED or inner.name in (
+            "Call",
+            "CallError",
+        ):
             continue
         below = f" {{ {selected(scope, inner.name)} }}" if hasattr(inner, "fields") else ""
         parts.append(name + below)
@@ -552,5 +561,12 @@ def test_what_can_be_exported_is_in_the_schema() -> None:
     assert left_out == {
         "Call": {"error", "corrections"},
         "CallError": set(),
-        "CostRow": {"tokenEfficiency", "averageCost", "costPerThousandOutputTokens", "latencyMs", "wastedOnFailures"},
+        "CostRow": {
+            "tokenEfficiency",
+            "averageCost",
+            "costPerThousandOutputTokens",
+            "latencyMs",
+            "timeToFirstTokenMs",
+            "wastedOnFailures",
+        },
     }

@@ -16,7 +16,6 @@ from service.access.principal import Principal
 from service.api.calls.ingest_report import RefusalReason
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
-from service.ingest.results import RowResult, Status
 from service.storage.control.refusals import forget_refusals
 
 REPORT = """
@@ -162,6 +161,26 @@ def test_a_client_that_hangs_up_is_no_failure_of_ours(service: RunningService, p
     assert not [line for line in lines if line["level"] == "error"]
 
 
+def test_a_client_that_does_not_read_its_answer_has_reported_all_the_same(service: RunningService) -> None:
+    """A long answer is sent in pieces; when its client goes meanwhile, the body was not incomplete for that."""
+    key, seen = service.new_key("ingest"), len(service.log.read_text())
+    missing, incomplete = (metric(service, "native", reason) for reason in ("field_missing", "body_incomplete"))
+    host, port = service.url.removeprefix("http://").split(":")
+    body = b"[" + b",".join([b"{}"] * 30_000) + b"]"
+    with socket.create_connection((host, int(port))) as connection:
+        head = f"POST /v1/calls HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n"
+        connection.sendall(f"{head}\r\n".encode() + body)
+        assert connection.recv(12) == b"HTTP/1.1 200"
+
+    deadline, lines = datetime.now(UTC) + timedelta(seconds=60), list[dict[str, Any]]()
+    while not [line for line in lines if line["event"] == "request" and line["route"] == "/v1/calls"]:
+        assert datetime.now(UTC) < deadline
+        lines = [json.loads(line) for line in service.log.read_text()[seen:].splitlines() if line.endswith("}")]
+    assert not [line for line in lines if line["level"] == "error"]
+    assert metric(service, "native", "field_missing") == missing + 30_000
+    assert metric(service, "native", "body_incomplete") == incomplete
+
+
 def test_counts_outlive_the_process(service: RunningService) -> None:
     """What a row was refused for is on record before it is answered: a power cut takes nothing of it."""
     service.report(service.new_key("ingest"), {"id": "cut"})
@@ -212,11 +231,11 @@ async def test_counts_wait_for_the_database(ingest: Ingest) -> None:
     await log.start()
     principal = Principal("testkey2", Role.INGEST, None)
     await ingest.database.owner.execute("ALTER TABLE ingest_refusal RENAME TO hidden")
-    verdicts = [RowResult(Status.REJECTED, code=Refusal.TOO_NEW)] * 3
+    reasons = Counter({Refusal.TOO_NEW: 3})
 
-    await log.refuse_rows("native", principal, verdicts)
+    await log.refuse_rows("native", principal, reasons, of=4)
     await ingest.database.owner.execute("ALTER TABLE hidden RENAME TO ingest_refusal")
-    await log.refuse_rows("native", principal, verdicts)
+    await log.refuse_rows("native", principal, reasons, of=4)
     await log.close()
 
     assert await ingest.value("SELECT sum(refused) FROM ingest_refusal WHERE reason = 'too_new'") == 6

@@ -13,9 +13,11 @@ from rows import Shelf
 from steward import OLD, SHORT, YOUNG, Steward, failed, stewarding
 
 from policies import Role, digest
+from service.access.issuing import ApiKeys
 from service.api.exports.types import encode_export_id
 from service.api.retention.types import encode_id
 from service.api.schema import build_schema
+from service.ledger import KeyRegister
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.retention.erasure.erasure import request_erasure
@@ -46,6 +48,7 @@ QUESTIONS = {
     "facets": "{ facets { accounts { value count } models { value count } } }",
     "call": '{ call(id: "%(call)s") { id model } }',
     "node": '{ a: node(id: "%(hold)s") { id } b: node(id: "%(erasure)s") { id } c: node(id: "%(call)s") { id } }',
+    "apiKeys": "{ apiKeys { totalCount nodes { keyId name accounts } } }",
     "viewer": "{ viewer { role accounts } }",
     "policy": "{ policy { name } }",
 }
@@ -60,9 +63,10 @@ class House:
     mine: int
     theirs: int
     ids: dict[str, str]
+    keys: ApiKeys
 
     async def ask(self, root: str, scope: Scope) -> Any:
-        services = {"retention": self.steward.retention}
+        services = {"retention": self.steward.retention, "keys": self.keys}
         return await self.shelf.ask(QUESTIONS[root] % self.ids, scope, services=services, ledger=self.steward.ledger)
 
 
@@ -70,12 +74,15 @@ class House:
 async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
     async with stewarding(any_database_url, tmp_path) as steward:
         retention = steward.retention
+        keys = ApiKeys(retention.accounts, retention.keyring, steward.ledger, KeyRegister(steward.ledger))
         ids: dict[str, str] = {}
         for name in ("mine", "theirs"):
             model = f"{name}-model"
             rows = [failed(f"{name}-old", OLD, account=name, model=model, user="u1")]
             rows.append(failed(f"{name}-young", YOUNG, account=name, model=model, user="u1"))
             await steward.report(*rows)
+            made = await keys.create(Role.VIEWER, accounts=[name], name=name)
+            ids["key"] = made.record.prefix
             hold = await steward.hold(account=name, model=f"{name}-model")
             erasure = await request_erasure(
                 retention, kind=ErasureKind.USER, account=name, user="u2", reason=f"{name} asked", actor="cli"
@@ -94,7 +101,7 @@ async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
         calls = await shelf.data('{ calls(filter: {account: {eq: "theirs"}}) { nodes { id } } }')
         ids |= {"export": encode_export_id(record.id), "call": calls["calls"]["nodes"][0]["id"]}
         await steward.purge()
-        yield House(steward, shelf, mine, theirs, ids)
+        yield House(steward, shelf, mine, theirs, ids, keys)
 
 
 @pytest.fixture
@@ -194,8 +201,8 @@ async def test_the_catalogue_guards_every_table_of_accounts(house: House) -> Non
         ("ALTER POLICY scoped ON call USING (true)", "the policy `scoped` of `call` shows other rows"),
         ("CREATE POLICY extra ON call TO public USING (true)", "the policy `extra` of `call` is none of ours"),
         ("ALTER POLICY scoped ON hold TO calledger_app_all", "the policy `scoped` of `hold` is for others"),
-        ("GRANT SELECT ON api_key TO calledger_app", "`calledger_app` has the privilege SELECT on `api_key`"),
-        ("GRANT SELECT (prefix) ON api_key TO calledger_app", "`calledger_app` has the privilege SELECT on `api_key`"),
+        ("GRANT SELECT ON purge_run TO calledger_app", "`calledger_app` has the privilege SELECT on `purge_run`"),
+        ("GRANT SELECT (id) ON purge_run TO calledger_app", "`calledger_app` has the privilege SELECT on `purge_run`"),
         ("GRANT DELETE ON call TO calledger_app_all", "`calledger_app_all` has the privilege DELETE on `call`"),
         ("GRANT SELECT ON usage_day_all TO PUBLIC", "`calledger_app` has the privilege SELECT on `usage_day_all`"),
         ("REVOKE INSERT ON call FROM calledger_app_all", "`calledger_app_all` lacks the privilege INSERT on `call`"),

@@ -1,5 +1,6 @@
 """Row-level security: PostgreSQL itself keeps a scoped connection to its accounts."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import asyncpg
@@ -40,6 +41,29 @@ async def test_one_connection_serves_one_scope_after_another(database: Database)
     for accounts, rows in (((1,), 2), ((2,), 1), ((1,), 2), ((1, 2, 3), 4), ((), 0)):
         async with database.reading(accounts) as connection:
             assert await connection.fetchval(COUNT) == rows
+
+
+async def test_a_key_has_a_quarter_of_the_connections(database: Database) -> None:
+    """The third long statement of a key waits until one is done, or one that waits has gone; other keys', and what is
+    short, do not wait.
+    """
+    leases = [database.reading((1,), key_id="busy") for _ in range(4)]
+    for lease in leases[:2]:
+        await lease.__aenter__()
+    gone, waiting = [asyncio.create_task(lease.__aenter__()) for lease in leases[2:]]
+    async with database.reading((1,), key_id="other"), database.reading((1,)) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+    assert not gone.done() and not waiting.done()
+
+    gone.cancel()
+    await leases[0].__aexit__(None)
+
+    assert await (await waiting).fetchval("SELECT 1") == 1
+    await leases[1].__aexit__(None)
+    await leases[-1].__aexit__(None)
+    for _ in range(4):  # and the share is whole again
+        async with database.reading((1,), key_id="busy"), database.reading((1,), key_id="busy"):
+            pass
 
 
 async def test_a_scoped_connection_whose_scope_was_never_set_sees_nothing(database: Database) -> None:

@@ -35,12 +35,14 @@ FIGURES = [
     ),
     *("amount { amount currency __typename }", "amount { a: amount }", "latencyMs { p50 p95 p99 }", "__typename"),
     *("n: calls", "latencyMs { p99 again: p99 __typename }"),
+    *("timeToFirstTokenMs { p50 p99 }", "f: timeToFirstTokenMs { p95 }"),
 ]
 KEY = [
-    *("model", "provider", "account", "apiKey", "status", "operation", "servedModel", "currency"),
+    *("model", "provider", "account", "apiKey", "status", "operation", "servedModel", "errorType", "user", "currency"),
     *("bucketStart", "bucketEnd", "tags { key value }", "tags { v: value __typename }", "__typename", "m: model"),
 ]
-DIMENSIONS = ["MODEL", "PROVIDER", "ACCOUNT", "API_KEY", "STATUS", "OPERATION", "SERVED_MODEL"]
+INFO = ["hasNextPage", "hasPreviousPage", "startCursor", "endCursor", "__typename"]
+DIMENSIONS = ["MODEL", "PROVIDER", "ACCOUNT", "API_KEY", "STATUS", "OPERATION", "SERVED_MODEL", "ERROR_TYPE"]
 FILTERS = [
     *("", "model: {eq: $text}", "provider: {isNull: true}", "status: {eq: FAILED}", 'account: {in: ["acme", $text]}'),
     *('currency: {eq: "USD"}', "not: {model: {eq: $text}}", "latencyMs: {gte: 7}", "provider: {eq: null}"),
@@ -51,6 +53,7 @@ ORDERS = [
     "[{field: AMOUNT}, {field: CALLS}]",
     "$order",
     "[]",
+    "[{field: TOKEN_EFFICIENCY}, {field: CACHE_READ_TOKENS, direction: ASC}, {field: KEY}]",
 ]
 
 
@@ -67,8 +70,16 @@ def _written(draw: random.Random, now: datetime) -> tuple[str, dict[str, Any]]:
     if draw.random() < 0.3:
         given.append(f"orderBy: {draw.choice(ORDERS)}")
     given.append(f"first: {draw.choice(['$first', '2', '10000'])}")
+    if draw.random() < 0.1:
+        given.append("after: $after")
+    row = f"key {{ {' '.join(_some(draw, KEY, 4))} }} {' '.join(_some(draw, FIGURES, 4))}"
     parts = draw.sample(
         [
+            f"nodes {{ {row} }}",
+            f"edges {{ {draw.choice(['cursor', '__typename c: cursor', ''])} node {{ {row} }} }}",
+            "edges { again: node { calls } node { key { currency } } }",
+            f"pageInfo {{ {' '.join(_some(draw, INFO, 5))} }}",
+            "totalCount",
             f"rows {{ key {{ {' '.join(_some(draw, KEY, 6))} }} {' '.join(_some(draw, FIGURES, 7))} }}",
             f"totals @include(if: $yes) {{ {' '.join(_some(draw, FIGURES, 7))} }}",
             "coverage { from to source __typename }",
@@ -76,8 +87,10 @@ def _written(draw: random.Random, now: datetime) -> tuple[str, dict[str, Any]]:
             "__typename",
             f"sums: totals {{ ... on CostFigure {{ {' '.join(_some(draw, FIGURES, 3))} }} }}",
         ],
-        draw.randint(1, 5),
+        draw.randint(1, 6),
     )
+    if sum(part.startswith("edges") for part in parts) > 1:
+        parts = [part for part in parts if not part.startswith("edges { again")]
     declared = {
         "from": "DateTime!",
         "to": "DateTime!",
@@ -87,6 +100,7 @@ def _written(draw: random.Random, now: datetime) -> tuple[str, dict[str, Any]]:
         "zone": "TimeZone",
         "order": "[CostOrder!]",
         "first": "Int",
+        "after": "String",
         "yes": "Boolean!",
     }
     asked = f"costs({', '.join(given)}) {{ {' '.join(parts)} }}"
@@ -114,6 +128,7 @@ def _values(draw: random.Random, now: datetime) -> dict[str, Any]:
         "bucket": draw.choice([None, "DAY", "WEEK"]),
         "zone": draw.choice([None, "UTC", "Asia/Kolkata", "Europe/Vienna"]),
         "order": draw.choice([None, [{"field": "ERRORS"}, {"field": "TOTAL_TOKENS", "direction": "ASC"}]]),
+        "after": draw.choice([None, None, "nothing"]),
         "first": draw.choice([None, 1, 3, 0, 10_001, 1_000]),
         "yes": draw.random() < 0.8,
     }
@@ -137,6 +152,9 @@ def _call(index: int, moment: Any) -> Reported:
         input_tokens=draw.choice([None, 0, 2**31 - 1]),
         output_tokens=draw.choice([None, 0, 7]),
         latency_ms=draw.choice([None, 0, 7, 90_000]),
+        time_to_first_token_ms=draw.choice([None, 0, 7, 900]),
+        error_type=draw.choice([None, "Timeout"]),
+        user_token=draw.choice([None, -(2**63), 0, 7]),
         operation=draw.choice([None, "chat"]),
         tags=draw.choice([{}, {"team": "search"}, {"team": "ä"}]),
     )

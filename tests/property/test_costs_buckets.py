@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.query.usage.time_buckets import TimeBucket, _zone_names, edges, zone
+from service.query.buckets.time_buckets import TimeBucket, _zone_names, edges, zone
 
 zones = st.sampled_from(sorted(_zone_names()))
 starts = st.timedeltas(timedelta(0), timedelta(days=50_000)).map(lambda since: datetime(1900, 1, 1, tzinfo=UTC) + since)

@@ -14,13 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from usage_ledger import Ledger, Reported, open_ledger
 
+from service.query.buckets.time_buckets import TimeBucket
 from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch
 from service.query.usage.report import NEEDS, CostRequest, CostRow, Costs, Figures, read_costs
-from service.query.usage.time_buckets import TimeBucket
 from service.retention.rollups.compaction import Compaction
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, 250_000, tzinfo=UTC)
-MONEY = frozenset(NEEDS)
+SLOW = frozenset({"timeToFirstTokenMs"})
+MONEY = frozenset(NEEDS) - SLOW  # what sums can answer too
 
 # Around changes of the clock in Vienna, New York, and Lord Howe (half an hour), and where months, weeks and days meet.
 MOMENTS = [
@@ -57,6 +58,7 @@ def some_call(rng: random.Random) -> Reported:
         output_tokens=rng.choice([None, rng.randrange(1000)]),
         cache_read_tokens=rng.choice([None, 7]),
         latency_ms=rng.choice([None, 0, 1, rng.randrange(100_000)]),
+        time_to_first_token_ms=rng.choice([None, 0, 3, rng.randrange(5_000)]),
         operation=rng.choice([None, "chat", "embeddings"]),
         served_model=rng.choice([None, "gpt-4o-2024"]),
         error_type=rng.choice([None, "Timeout"]),
@@ -176,25 +178,33 @@ times = st.one_of(
         st.sampled_from([("gte", "lt"), ("gte", "lte"), ("gt", "lt")]),
     ),
 )
+DIMENSION = {
+    "MODEL": "model",
+    "PROVIDER": "provider",
+    "ACCOUNT": "account",
+    "API_KEY": "api_key",
+    "OPERATION": "operation",
+    "SERVED_MODEL": "served_model",
+    "ERROR_TYPE": "error_type",
+}
 questions = st.builds(
-    lambda tree, span, dimensions, tags, bucket, zone: CostRequest(
+    lambda tree, span, dimensions, tags, bucket, zone, more: CostRequest(
         predicate=And((tree, *span)),
         dimensions=dimensions,
         tags=tags,
         bucket=bucket,
         zone=zone,
         first=10_000,
-        row_figures=MONEY,
-        total_figures=MONEY,
+        row_figures=MONEY | more,
+        total_figures=MONEY | more,
     ),
     st.one_of(st.just(And(())), trees(of_rollups), trees(leaves)),
     times,
-    st.lists(
-        st.sampled_from(["MODEL", "PROVIDER", "ACCOUNT", "API_KEY", "STATUS", "OPERATION"]), unique=True, max_size=3
-    ),
+    st.lists(st.sampled_from([*DIMENSION, "STATUS"]), unique=True, max_size=3),
     st.one_of(st.just([]), st.just([]), st.just(["team"])),
     st.sampled_from([None, *TimeBucket]),
     st.sampled_from(ZONES),
+    st.sampled_from([frozenset[str](), frozenset[str](), SLOW]),
 )
 
 
@@ -209,15 +219,6 @@ def label(moment: datetime, bucket: TimeBucket | None, zone: str) -> object:
     if bucket is TimeBucket.WEEK:
         return local.isocalendar()[:2]
     return (local.year, local.month) if bucket is TimeBucket.MONTH else local.date()
-
-
-DIMENSION = {
-    "MODEL": "model",
-    "PROVIDER": "provider",
-    "ACCOUNT": "account",
-    "API_KEY": "api_key",
-    "OPERATION": "operation",
-}
 
 
 def key_of(call: Reported, request: CostRequest) -> tuple[object, ...]:
@@ -260,8 +261,11 @@ def bucket_of(latency_ms: int) -> int:
 
 def assert_figures(figures: Figures, calls: list[Reported]) -> None:
     assert figures.sums == sums(calls)
-    latencies = Counter(bucket_of(call.latency_ms) for call in calls if call.latency_ms is not None)
-    assert list(zip(figures.bins, figures.entries, strict=True)) == sorted(latencies.items())
+    measured = {"latency": "latency_ms", "first_token": "time_to_first_token_ms"}
+    for alias, histogram in figures.histograms.items():
+        taken = [getattr(call, measured[alias]) for call in calls]
+        bins = Counter(bucket_of(value) for value in taken if value is not None)
+        assert list(zip(*histogram, strict=True)) == sorted(bins.items())
 
 
 def assert_exact(report: Costs, request: CostRequest, calls: list[Reported]) -> None:
@@ -276,7 +280,7 @@ def assert_exact(report: Costs, request: CostRequest, calls: list[Reported]) -> 
     assert {total.currency for total in report.totals} == currencies.keys()
     for total in report.totals:
         assert_figures(total, currencies[total.currency])
-    assert not report.truncated
+    assert not report.has_next
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def test_money_in_a_json_string_is_read_at_once_or_not_at_all(text: str) -> None
         assert at_once is None
     else:
         assert at_once is None or at_once.as_tuple() == amount.as_tuple()
-        assert at_once is not None or text.startswith("-")
+        assert at_once is not None or text.startswith("-") or len(text.partition(".")[0]) > 15  # zeros before it
 
 
 @CALM

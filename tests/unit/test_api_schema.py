@@ -1,19 +1,24 @@
 """The schema as a contract: committed, described, and never broken without saying so."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from documents import documents
 from graphql import (
     GraphQLEnumType,
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
+    NoDeprecatedCustomRule,
     build_schema,
     is_introspection_type,
     is_non_null_type,
     is_specified_scalar_type,
+    parse,
+    validate,
 )
 from graphql.utilities import find_breaking_changes
 
@@ -150,3 +155,33 @@ def test_every_root_field_may_be_null() -> None:
 def test_classes_of_data_are_those_of_the_policy() -> None:
     """The GraphQL enum has every class that a policy can name: an answer would fail at one that it has not."""
     assert {one.name for one in enums.DataClass} == {one.name for one in PolicyDataClass}
+
+
+def _deprecated() -> dict[str, str]:
+    """Each field, argument, input field and enum value that is deprecated, by its place, with the reason."""
+    found: dict[str, str | None] = {}
+    for type_ in SCHEMA.type_map.values():
+        for kind in ("fields", "values"):
+            for name, part in getattr(type_, kind, {}).items():
+                found[f"{type_.name}.{name}"] = part.deprecation_reason
+                for argument, given in getattr(part, "args", {}).items():
+                    found[f"{type_.name}.{name}({argument}:)"] = given.deprecation_reason
+    return {place: reason for place, reason in found.items() if reason and not place.startswith("__")}
+
+
+def test_what_is_deprecated_says_what_instead_and_until_when() -> None:
+    """The reason names what to ask for and a date that the page repeats; the page lists nothing else."""
+    page = (ROOT / "docs/schema.md").read_text()
+    listed = dict(re.findall(r"^\| `([^`]+)` \|.*\| (\d{4}-\d\d-\d\d) \|$", page, re.MULTILINE))
+    assert listed.keys() == _deprecated().keys()
+    for place, reason in _deprecated().items():
+        assert re.fullmatch(r"Ask for `\w+(\.\w+)*` instead\. Removed at the earliest .* after [\d-]+\.", reason), place
+        assert listed[place] in reason
+
+
+def test_no_document_of_ours_asks_for_what_is_deprecated() -> None:
+    """Pages, console, benchmarks and exports ask for what stays."""
+    for shown in documents():
+        if shown.text.strip().startswith(("{", "query", "mutation")):
+            found = validate(SCHEMA, parse(shown.text), [NoDeprecatedCustomRule])
+            assert found == [], (shown.place, found)

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from service.query.usage.time_buckets import BucketError, TimeBucket, edges, zone
+from service.query.buckets.time_buckets import BucketError, TimeBucket, edges, zone
 
 
 def at(text: str) -> datetime:

@@ -8,12 +8,12 @@ import pytest
 
 from policies.policy.document import load_preset
 from policies.policy.model import Store
+from service.query.buckets.time_buckets import TimeBucket
 from service.query.model.errors import OutOfRetentionError
 from service.query.model.parameters import Params
 from service.query.model.predicate import TimeRange
 from service.query.usage.plan import SEGMENTS_MAX, Plan, TierPeriod, UsageSegment, Windows, plan_usage
 from service.query.usage.rollup_tables import BY_KEY, ranges
-from service.query.usage.time_buckets import TimeBucket
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -453,3 +453,37 @@ def test_a_letter_that_is_a_parameters_name_parts_no_run() -> None:
     assert (
         masked("bad: n abcdefg hijklmn", "in n abcdefg hijklmn o", identifiers=("n",)) == "bad: [redacted:content-echo]"
     )
+
+
+PICTURES = "😀😃😄😁😆😅🤣😂🙂🙃"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        (PICTURES, f"bad input: {PICTURES} (400)"),
+        (f"I feel {PICTURES} today", f"bad input: {PICTURES[1:]} (400)"),
+        (PICTURES, f"bad input: {json.dumps(PICTURES)} (400)"),
+        (PICTURES, f"bad input: {' '.join(PICTURES)} (400)"),
+        ("🔪💀🩸🚑", "bad input: 🔪💀🩸🚑 (400)"),
+    ],
+)
+def test_pictures_alone_are_an_echo(prompt: str, text: str) -> None:
+    """What is said in pictures is said: a row of eight, or a whole prompt of four."""
+    shown = masked(text, prompt)
+
+    assert "[redacted:content-echo]" in shown
+    assert not set(prompt) & set(shown) - set("I feel today")
+
+
+def test_pictures_among_words_tell_no_texts_apart_and_few_are_no_echo() -> None:
+    """Letters are compared without the pictures between them, and a sign of an error is no prompt's."""
+    assert "cancer" not in masked("400: my wife has cancer now", "my wife 😀 has 😃 cancer now")
+    assert masked("✅ ok ❌ failed", "ok ✅ and ❌") == "✅ ok ❌ failed"
+
+
+@pytest.mark.parametrize("written", ["カードノバンゴウ", "かーどのばんごう", "ｶｰﾄﾞﾉﾊﾞﾝｺﾞｳ"])
+@pytest.mark.parametrize("prompt", ["カードノバンゴウ", "かーどのばんごう"])
+def test_katakana_and_hiragana_are_one(prompt: str, written: str) -> None:
+    """The same sounds in the other kana are the same words."""
+    assert masked(f"400: {written} x", prompt) == "400: [redacted:content-echo] x"

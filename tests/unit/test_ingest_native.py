@@ -1,5 +1,6 @@
 """The native format, row by row."""
 
+import gc
 import json
 from decimal import Decimal
 from typing import Any
@@ -34,6 +35,25 @@ def report(outcome: Report | Rejection) -> Report:
 def reason(outcome: Report | Rejection) -> str:
     assert isinstance(outcome, Rejection), outcome
     return outcome.reason
+
+
+@pytest.mark.parametrize("wrong", ["", 5, -1, "x" * 3000, [1], {"a": 1}, "a\0", "\ud800"])
+def test_a_row_with_faults_leaves_nothing_to_the_garbage_collector(wrong: Any) -> None:
+    """Whatever a field is, and where the row lacks it: an error that knows its own frame is a cycle, and half a million
+    of them keep the loop while the collector looks at them.
+    """
+    facts = ROW | {"amount": "1", "currency": "USD", "tags": {}, "units": {}, "error": {"message": "m"}, "user": "u"}
+    rows = [facts | {name: wrong} for name in facts] + [{name: facts[name] for name in facts if name != "id"}]
+    texts = [json.dumps(row).encode() for row in rows]
+
+    gc.collect()
+    gc.disable()
+    try:
+        for text in texts:
+            read_row(text)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("name", ["id", "started_at", "model", "status"])

@@ -2,6 +2,8 @@
 
 import json
 import time
+import tracemalloc
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -148,3 +150,55 @@ def test_splitting_is_linear_and_in_short_steps(name: str) -> None:
 
     assert whole < 8 * quarter + 0.2
     assert longest < 0.1
+
+
+@pytest.mark.parametrize("broken", [b'{"a": [1}', b'{"a": "', b'{"a": 1', b'{"a": NaN, "b": [}'])
+def test_a_broken_first_line_costs_itself_whatever_follows(broken: bytes) -> None:
+    """Lines are judged one by one also in a large body, of which the first one looks like a part of an object."""
+    good = [row(f"r{number}") for number in range(4_000)]
+
+    assert rows(b"\n".join([broken, *good])) == [broken, *good]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 2**24,
+        b"[" + b'{"a":' * 2**22,
+        b"[" + b"[{}" * 2**22,
+        b"[" + b'{"id":"a"},' * 10 + b"[" * 2**24,
+        b"[" + (b"[" * 1001 + b',{"a":1}') * 10_000,
+    ],
+    ids=range(5),
+)
+def test_what_is_nested_too_deeply_is_not_looked_into(body: bytes) -> None:
+    """Megabytes of brackets are passed over, and not followed one by one: that took more than a second a megabyte."""
+    begun = time.process_time()
+
+    with suppress(BodyError):
+        split_rows(body)
+
+    assert time.process_time() - begun < 1.5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{\n"a": "' + b"x" * 2**24 + b'"\n}',
+        b'{"a": "' + b"x" * 2**24 + b'"}\n{}',
+        b'[{"a": "' + b"x" * 2**24 + b'"}]',
+        b"{}, [" + b"[" * 2**24,
+        b"[{}, " + b"[" * 2**24 + b"\n]",
+        b'{\n"a": ' + b"\n" * 2**24 + b"{}}",
+    ],
+    ids=range(6),
+)
+def test_a_long_row_is_not_copied(body: bytes) -> None:
+    """A row of megabytes is a part of the body: to copy it would be one long step."""
+    tracemalloc.start()
+    try:
+        with suppress(BodyError):
+            split_rows(body)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()

@@ -11,23 +11,29 @@ from service.api.execution.context import Context
 from service.api.usage.costs import to_request, usage_reader
 from service.query.authorization.selection_set import Tree
 from service.query.model.scope import Scope
-from service.query.rendering.functions import moment_texts
+from service.query.rendering.functions import int32, moment_texts
 from service.query.rendering.report_renderer import FiguresLoop, Surroundings
 from service.query.rendering.row_renderer import SelectedField, Shape, UnsupportedOperationError
-from service.query.usage.report import CostRequest, Coverage, read_records
+from service.query.usage.report import CostRecords, CostRequest, Coverage, read_records
 
-_REPORT: Final = frozenset({"__typename", "rows", "totals", "coverage", "truncated"})
+_REPORT: Final = frozenset(
+    {"__typename", "edges", "nodes", "pageInfo", "totalCount", "totals", "coverage", "rows", "truncated"}
+)
+_EDGE: Final = frozenset({"__typename", "cursor", "node"})
+_ROWS: Final = ("nodes", "rows")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """One root field: its response key and nodes, the request that it makes, and the loops of its rows and totals."""
+    """One root field: its response key and nodes, the request that it makes, and the loops of what it selects of rows
+    and totals, by response keys.
+    """
 
     key: str
     nodes: Sequence[FieldNode]
     shape: Shape
     tree: Tree
-    loops: Mapping[str, FiguresLoop]
+    loops: Mapping[tuple[str, ...], FiguresLoop]
 
     def request(self, arguments: Arguments, given: Mapping[str, Any]) -> CostRequest:
         """Raises what the resolver would raise."""
@@ -42,34 +48,76 @@ class Report:
         data: dict[str, Any] = {}
         for entry in self.shape.entries:
             match entry.field:
-                case "rows":
-                    data[entry.key] = self.loops[entry.key].answer(found.rows, around)
+                case "edges":
+                    data[entry.key] = self._edges(entry, found, around)
+                case "nodes" | "rows":
+                    data[entry.key] = self.loops[entry.key,].answer(found.rows, around)
                 case "totals":
-                    data[entry.key] = self.loops[entry.key].answer(found.totals, around)
+                    data[entry.key] = self.loops[entry.key,].answer(found.totals, around)
+                case "pageInfo":
+                    data[entry.key] = _page_info(entry, found)
+                case "totalCount":
+                    data[entry.key] = int32(found.count)
                 case "coverage":
                     data[entry.key] = _coverage(entry, found.coverage)
                 case "truncated":
-                    data[entry.key] = found.truncated
+                    data[entry.key] = found.has_next
                 case _:
                     data[entry.key] = self.shape.type
         return data
+
+    def _edges(self, entry: SelectedField, found: CostRecords, around: Surroundings) -> list[dict[str, Any]]:
+        assert entry.nested is not None
+        keys: list[str] = []
+        columns: list[Sequence[Any]] = []
+        for part in entry.nested.entries:
+            keys.append(part.key)
+            match part.field:
+                case "node":
+                    columns.append(self.loops[entry.key, part.key].answer(found.rows, around))
+                case "cursor":
+                    columns.append(found.cursors)
+                case _:
+                    columns.append([entry.nested.type] * len(found.rows))
+        return [dict(zip(keys, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def report(key: str, nodes: Sequence[FieldNode], shape: Shape, tree: Tree, scope: Scope) -> Report:
     """What the root field asks for. UnsupportedOperationError where the compiled form does not reach."""
     if not {entry.field for entry in shape.entries} <= _REPORT:
         raise UnsupportedOperationError
-    figures = [(entry.key, entry.nested) for entry in shape.entries if entry.field in ("rows", "totals")]
-    loops = {name: FiguresLoop(nested, scope) for name, nested in figures if nested is not None}
-    return Report(key, nodes, shape, tree, loops)
+    shapes: dict[tuple[str, ...], Shape] = {}
+    for entry in shape.entries:
+        if entry.field == "edges" and entry.nested is not None:
+            if not {part.field for part in entry.nested.entries} <= _EDGE:
+                raise UnsupportedOperationError
+            shapes |= {(entry.key, part.key): part.nested for part in entry.nested.entries if part.nested is not None}
+        elif entry.field in (*_ROWS, "totals") and entry.nested is not None:
+            shapes[entry.key,] = entry.nested
+    return Report(key, nodes, shape, tree, {keys: FiguresLoop(nested, scope) for keys, nested in shapes.items()})
+
+
+def _page_info(entry: SelectedField, found: CostRecords) -> dict[str, Any]:
+    cursors = found.cursors
+    values = {
+        "hasNextPage": found.has_next,
+        "hasPreviousPage": found.has_previous,
+        "startCursor": cursors[0] if cursors else None,
+        "endCursor": cursors[-1] if cursors else None,
+    }
+    return _chosen(entry, values)
 
 
 def _coverage(entry: SelectedField, coverage: Coverage) -> dict[str, Any]:
-    assert entry.nested is not None
     values = {
-        "__typename": entry.nested.type,
         "from": moment_texts([coverage.start])[0] if coverage.start else None,
         "to": moment_texts([coverage.end])[0],
         "source": coverage.source.name,
     }
-    return {part.key: values[part.field] for part in entry.nested.entries}
+    return _chosen(entry, values)
+
+
+def _chosen(entry: SelectedField, values: Mapping[str, Any]) -> dict[str, Any]:
+    assert entry.nested is not None
+    type_ = entry.nested.type
+    return {part.key: type_ if part.field == "__typename" else values[part.field] for part in entry.nested.entries}

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final
 
 from graphql import GraphQLError
 from strawberry.types.execution import ExecutionResult
 
+from service.access.principal import Principal
 from service.api.execution.errors import Code, refused
 from service.api.execution.limits import Bucket, check_variables
 from service.ledger import Ledger
@@ -25,13 +25,14 @@ class Context:
     `ordinary`: a compiled operation has had no answer, and need not be asked again. `sizes` notes how many entries each
     list really had, for the actual cost, `variable_points` how much the variables hold (`limits.py`). `request_id` is
     made when an error first needs it. `export_asked` tells who writes exports that there is one to write.
+    `holds_secret`: a key or token is in the answer.
     """
 
     scope: Scope
     reader: Reader
     bucket: Bucket
     max_cost: int
-    expires_at: datetime | None = None
+    principal: Principal | None = None
     request_id: str | None = None
     ledger: Ledger | None = None
     export_asked: Callable[[], None] = lambda: None
@@ -40,6 +41,7 @@ class Context:
     requested_cost: int = 0
     variable_points: int = 0
     ordinary: bool = False
+    holds_secret: bool = False
     http_headers: dict[str, str] = field(default_factory=dict[str, str])
 
 

@@ -205,7 +205,7 @@ def operation_of(shape: Shape, fields: Fields) -> str:
           costs(
             filter: $filter, first: $first, groupBy: $groupBy, groupByTags: $groupByTags, bucket: $bucket,
             timeZone: $timeZone, corrections: $corrections
-          ) {{ rows {{ {selected} }} }}
+          ) {{ nodes {{ {selected} }} }}
         }}
         """
     order = _ORDERS[shape.root]

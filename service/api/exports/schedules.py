@@ -22,9 +22,9 @@ from service.api.types.calls import Node
 from service.api.types.connections import Connection
 from service.api.types.directives import Cost, paged
 from service.api.types.scalars import TimeZone
+from service.query.buckets.time_buckets import TimeBucket, edges
 from service.query.model.errors import BadInputError
 from service.query.model.scope import Scope
-from service.query.usage.time_buckets import TimeBucket, edges
 from service.storage.control import export_schedules as stored
 from service.storage.control.exports import StoredExportKind
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import strawberry
 
 from service.api.execution.context import Context, throttled
-from service.api.exports.links import PARAMETER, seal_link
+from service.api.exports.links import PARAMETER, LinkMaker, seal_link
 from service.api.retention.types import decode_id, encode_id
 from service.api.types.calls import Node
 from service.api.types.directives import Cost
@@ -80,7 +80,9 @@ class Export(Node):
         if self.url is None or self.sha256 is None or id_ is None:
             return None
         cursors = Cursors(await info.context.reader.keyring.secret("cursor"))
-        return f"{self.url}?{PARAMETER}={seal_link(cursors, id_, self.sha256, info.context.scope.key_id)}"
+        scope = info.context.scope
+        maker = LinkMaker(scope.key_id, scope.role, scope.accounts is not None)
+        return f"{self.url}?{PARAMETER}={seal_link(cursors, id_, self.sha256, maker)}"
 
 
 def encode_export_id(id_: UUID) -> strawberry.ID:

@@ -51,7 +51,11 @@ class LedgerKind(Enum):
     EXPORTED = _value("EXPORTED", "Rows were written to a file.")
     EVIDENCE_CREATED = _value("EVIDENCE_CREATED", "A bundle of evidence was made.")
     API_KEY_CREATED = _value("API_KEY_CREATED", "An API key was made.")
+    API_KEY_ROTATED = _value("API_KEY_ROTATED", "An API key ends at `ends_at`, and `successor` takes its place.")
     API_KEY_REVOKED = _value("API_KEY_REVOKED", "An API key was ended.")
+    SESSION_TOKENS_CREATED = _value(
+        "SESSION_TOKENS_CREATED", "A key gave out session tokens in an hour: one entry, before the first of them."
+    )
     ACCOUNTS_NAMED = _value("ACCOUNTS_NAMED", "Which accounts have which names, as salted digests.")
     TIER_CHANGED = _value("TIER_CHANGED", "An account was moved to another tier.")
     NOTES_ERASED = _value("NOTES_ERASED", "Notes of entries were erased.")

@@ -66,5 +66,5 @@ async def resolve_viewer(context: Context) -> Viewer:
         role=Role[scope.role.name],
         accounts=names,
         key_id=strawberry.ID(scope.key_id),
-        expires_at=context.expires_at,
+        expires_at=context.principal and context.principal.expires_at,
     )

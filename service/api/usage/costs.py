@@ -1,31 +1,39 @@
-"""Costs as the schema shows them: types, figures worked out from sums, and the resolver."""
+"""Costs as the schema shows them: figures worked out from sums, and the resolver."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import strawberry
 
 from policies.policy import views
 from policies.policy.model import View
 from service.api.calls.filters import to_predicate
-from service.api.calls.resolvers import tree_of
+from service.api.calls.resolvers import merged, tree_of
 from service.api.execution.context import Context as RequestContext
 from service.api.types.calls import Tag
+from service.api.types.connections import Edge, PageInfo
 from service.api.types.enums import CallStatus
 from service.api.types.filter_inputs import CallFilter
-from service.api.types.scalars import BigInt
+from service.api.usage.cost_types import (
+    CostCoverage,
+    CostFigures,
+    CostKey,
+    CostReport,
+    CostRow,
+    Money,
+    Percentiles,
+)
 from service.api.usage.inputs import CorrectionTime, CostDimension, CostOrder, CostSource, TimeBucket
 from service.query.authorization.selection_set import Tree
+from service.query.buckets.time_buckets import TimeBucket as Bucket
 from service.query.model.scope import Scope
 from service.query.usage import report as query
 from service.query.usage.derived_figures import WORKED_OUT, exact
 from service.query.usage.percentiles import percentile_ms
 from service.query.usage.source import UsageReader
-from service.query.usage.time_buckets import TimeBucket as Bucket
 
 Info = strawberry.Info[RequestContext, Any]
+_OF_ROWS: Final = frozenset({"rows", "nodes", "edges", "pageInfo", "truncated"})
 _PYTHON_NAMES: Final = {
     "tokenEfficiency": "token_efficiency",
     "averageCost": "average_cost",
@@ -34,146 +42,20 @@ _PYTHON_NAMES: Final = {
     "estimatedShare": "estimated_share",
     "callsWithoutAmount": "calls_without_amount",
 }
-
-
-def _field(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - a dataclass field, whatever its type
-    return strawberry.field(description=description, name=name, default=None)
-
-
-@strawberry.type
-class Money:
-    """An amount in one currency."""
-
-    amount: Decimal = _field("How much.")
-    currency: str = _field("ISO 4217, or a code that the source names.")
-
-
-@strawberry.type
-class Percentiles:
-    """Latency that so many percent of the calls did not exceed; within 5 %, from 1 ms to 1 h."""
-
-    p50: float | None = _field("Half of the calls took no longer, in milliseconds.")
-    p95: float | None = _field("95 % of the calls took no longer, in milliseconds.")
-    p99: float | None = _field("99 % of the calls took no longer, in milliseconds.")
-
-
-@strawberry.interface
-class CostFigure:
-    """What a row and a total have in common, so that a frontend writes one fragment."""
-
-    calls: BigInt = _field("How many calls.")
-    errors: BigInt = _field("How many of them failed.")
-    input_tokens: BigInt = _field("Input tokens, cache reads and writes included.")
-    output_tokens: BigInt = _field("Output tokens, reasoning included.")
-    cache_read_tokens: BigInt = _field("Input tokens that were read from the provider's cache.")
-    cache_write_tokens: BigInt = _field("Input tokens that were written to the provider's cache.")
-    reasoning_tokens: BigInt = _field("Output tokens that were spent on reasoning.")
-    amount: Money | None = _field("The amounts of the calls, added up; null when none of them has one.")
-    token_efficiency: float | None = _field("Output tokens divided by input tokens; null without input.")
-    average_cost: Decimal | None = _field("Amount divided by the calls that have one, to twelve places.")
-    cost_per_thousand_output_tokens: Decimal | None = _field("Null without output; to twelve places.")
-    latency_ms: Percentiles | None = _field("How long calls took; null when none of them says.")
-    wasted_on_failures: Decimal | None = _field("What failed calls cost; null when no call has an amount.")
-    estimated_share: float | None = _field("Share of the amount that was estimated, 0 to 1.")
-    calls_without_amount: BigInt | None = _field("How many calls have no amount: see Call.amountUnknown.")
-
-
-@strawberry.type
-class CostKey:
-    """What the row is grouped by; a field that was not asked for in groupBy is null."""
-
-    model: str | None = _field("The model that was asked for.")
-    provider: str | None = _field("Who runs the model; null: not reported.")
-    account: str | None = _field("The account.")
-    api_key: str | None = _field("The gateway's name of the key; null: not reported.")
-    status: CallStatus | None = _field("How the calls ended.")
-    operation: str | None = _field("What was asked of the model; null: not reported.")
-    served_model: str | None = _field("The model that answered; null: not reported.")
-    currency: str | None = _field("Rows are always one a currency; null: calls that name none.")
-    tags: list[Tag] | None = _field("The tags of groupByTags, in that order; value null: the calls do not carry it.")
-    bucket_start: datetime | None = _field("Where the bucket begins, included; it may lie before the range asked for.")
-    bucket_end: datetime | None = _field("Where the bucket ends, not included.")
-
-
-@strawberry.type
-class CostRow(CostFigure):
-    """The calls of one group, in one currency."""
-
-    key: CostKey = _field("What the row is grouped by.")
-
-
-@strawberry.type
-class CostFigures(CostFigure):
-    """A total of one currency, over all rows, those that `first` cut off included."""
-
-
-@strawberry.type
-class CostCoverage:
-    """What the figures rest on."""
-
-    from_: datetime | None = _field("No call that started from here on is missing.", "from")
-    to: datetime = _field("End of the range, or the moment of the answer when that is earlier.")
-    source: CostSource = _field("Where they were read. Rollups outlive calls.")
-
-
-@strawberry.type
-class CostReport:
-    """Costs, grouped as asked for."""
-
-    rows: list[CostRow] = _field("One a group and currency, as far as there are calls: empty buckets are left out.")
-    totals: list[CostFigures] = _field("One entry a currency; an amount of null: calls that name none.")
-    coverage: CostCoverage = _field("What the figures rest on.")
-    truncated: bool = _field("True when `first` cut rows off.")
-
-
-GroupBy = Annotated[list[CostDimension] | None, strawberry.argument(description="What makes a row of its own.")]
-GroupByTags = Annotated[
-    list[str] | None, strawberry.argument(description="Tag keys that the policy allows as dimensions; at most five.")
-]
-BucketArgument = Annotated[
-    TimeBucket | None, strawberry.argument(description="One row a bucket of local time; at most 10,000 buckets.")
-]
-CostOrders = Annotated[
-    list[CostOrder] | None,
-    strawberry.argument(description="Order; by bucket, then the most calls first, when not given."),
-]
-Corrections = Annotated[
-    CorrectionTime | None,
-    strawberry.argument(
-        description="In which period corrections count; BY_CALL_TIME when not given. BY_OWN_TIME is answered by sums "
-        "alone: from quarter hour to quarter hour, without filters or groups that need single calls."
-    ),
-]
-FirstRows = Annotated[
-    int | None, strawberry.argument(description="How many rows: 1 to 10,000, 1,000 when not given; see truncated.")
-]
+_PERCENTILES: Final = {
+    "latencyMs": ("latency_ms", "latency"),
+    "timeToFirstTokenMs": ("time_to_first_token_ms", "first_token"),
+}
 
 
 async def resolve_costs(
     info: Info,
     filter_: CallFilter | None,
-    *,
-    group_by: Sequence[CostDimension] | None = None,
-    group_by_tags: Sequence[str] | None = None,
-    bucket: TimeBucket | None = None,
-    time_zone: str | None = None,
-    order_by: Sequence[CostOrder] | None = None,
-    first: int | None = None,
-    corrections: CorrectionTime | None = None,
+    **arguments: Any,  # noqa: ANN401 - those of `to_request`
 ) -> CostReport:
     """The report for the one who asks; what is not selected is not worked out."""
     tree, context = tree_of(info), info.context
-    request = to_request(
-        tree,
-        filter_,
-        group_by=group_by,
-        group_by_tags=group_by_tags,
-        bucket=bucket,
-        time_zone=time_zone,
-        order_by=order_by,
-        first=first,
-        corrections=corrections,
-    )
+    request = to_request(tree, filter_, **arguments)
     return report(await query.read_costs(await usage_reader(context), request), request, context.scope)
 
 
@@ -184,6 +66,7 @@ async def usage_reader(context: RequestContext) -> UsageReader:
         context.reader.accounts,
         context.scope,
         await context.reader.clock.now(),
+        context.reader.cursors,
         context.reader.keyring,
     )
 
@@ -198,9 +81,13 @@ def to_request(
     time_zone: str | None = None,
     order_by: Sequence[CostOrder] | None = None,
     first: int | None = None,
+    after: str | None = None,
     corrections: CorrectionTime | None = None,
 ) -> query.CostRequest:
     """What the arguments ask for, of the figures that are selected. Raises BadInputError."""
+    page, edges = tree.get("pageInfo", {}), tree.get("edges", {})
+    rows = merged(merged(tree.get("rows", {}), tree.get("nodes", {})), edges.get("node", {}))
+    reads = not tree.keys().isdisjoint(_OF_ROWS)
     return query.CostRequest(
         predicate=to_predicate(filter_),
         dimensions=[dimension.name for dimension in group_by or ()],
@@ -209,8 +96,12 @@ def to_request(
         zone=time_zone or "UTC",
         order=[(order.field.name, order.direction.name == "DESC") for order in order_by or ()],
         first=query.FIRST_DEFAULT if first is None else first,
-        row_figures=_figures(tree["rows"]) if "rows" in tree else _figures({}) if "truncated" in tree else None,
+        after=after,
+        row_figures=_figures(rows) if reads else None,
         total_figures=_figures(tree["totals"]) if "totals" in tree else None,
+        cursors="cursor" in edges or not page.keys().isdisjoint(("startCursor", "endCursor")),
+        before="hasPreviousPage" in page,
+        counted="totalCount" in tree,
         corrections_moved=corrections is CorrectionTime.BY_OWN_TIME,
     )
 
@@ -222,16 +113,27 @@ def _figures(selected: Mapping[str, object]) -> frozenset[str]:
 def report(found: query.Costs, request: query.CostRequest, scope: Scope) -> CostReport:
     """What was read, as the role may see it."""
     rows, totals = _FigureView(scope, "CostRow"), _FigureView(scope, "CostFigures")
+    nodes = [
+        CostRow(key=_key(row.key, request, scope), **rows.values(row.figures, request.row_figures))
+        for row in found.rows
+    ]
+    cursors = found.cursors or [""] * len(nodes)
     return CostReport(
-        rows=[
-            CostRow(key=_key(row.key, request, scope), **rows.values(row.figures, request.row_figures))
-            for row in found.rows
-        ],
+        edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)],
+        nodes=nodes,
+        page_info=PageInfo(
+            has_next_page=found.has_next,
+            has_previous_page=found.has_previous,
+            start_cursor=found.cursors[0] if found.cursors else None,
+            end_cursor=found.cursors[-1] if found.cursors else None,
+        ),
+        total_count=found.count,
+        rows=nodes,
         totals=[CostFigures(**totals.values(total, request.total_figures)) for total in found.totals],
         coverage=CostCoverage(
             from_=found.coverage.start, to=found.coverage.end, source=CostSource[found.coverage.source.name]
         ),
-        truncated=found.truncated,
+        truncated=found.has_next,
     )
 
 
@@ -268,8 +170,9 @@ class _FigureView:
         for name in names:
             if name == "amount":
                 values["amount"] = self._money(figures)
-            elif name == "latencyMs":
-                values["latency_ms"] = _percentiles(figures)
+            elif name in _PERCENTILES:
+                attribute, alias = _PERCENTILES[name]
+                values[attribute] = _percentiles(*figures.histograms[alias])
             elif name in WORKED_OUT:
                 values[_PYTHON_NAMES[name]] = WORKED_OUT[name](sums)
             else:
@@ -286,8 +189,8 @@ class _FigureView:
         return None if currency is None else Money(amount=exact(figures.sums["amount"]), currency=currency)
 
 
-def _percentiles(figures: query.Figures) -> Percentiles | None:
-    if not figures.entries:
+def _percentiles(bins: Sequence[int], entries: Sequence[int]) -> Percentiles | None:
+    if not entries:
         return None
-    p50, p95, p99 = (percentile_ms(figures.bins, figures.entries, percent) for percent in (50, 95, 99))
+    p50, p95, p99 = (percentile_ms(bins, entries, percent) for percent in (50, 95, 99))
     return Percentiles(p50=p50, p95=p95, p99=p99)

@@ -9,8 +9,8 @@ from service.api.calls.resolvers import tree_of
 from service.api.execution.context import Context
 from service.api.types.filter_inputs import CallFilter
 from service.api.types.scalars import BigInt
+from service.api.usage.costs import usage_reader
 from service.query.usage.facets import FACETS, FIRST_DEFAULT, read_facets
-from service.query.usage.source import UsageReader
 
 Info = strawberry.Info[Context, Any]
 
@@ -49,13 +49,7 @@ _PYTHON_NAMES = {"apiKeys": "api_keys", "errorTypes": "error_types"}
 async def resolve_facets(info: Info, filter_: CallFilter | None, *, first: int | None = None) -> Facets:
     """The facets that are selected, for the one who asks."""
     context = info.context
-    reader = UsageReader(
-        context.reader.database,
-        context.reader.accounts,
-        context.scope,
-        await context.reader.clock.now(),
-        context.reader.keyring,
-    )
+    reader = await usage_reader(context)
     asked = [name for name in tree_of(info) if name in FACETS]
     predicate = to_predicate(filter_)
     found = await read_facets(reader, predicate, asked, FIRST_DEFAULT if first is None else first)

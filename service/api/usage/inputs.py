@@ -23,6 +23,8 @@ class CostDimension(Enum):
     STATUS = _value("STATUS", "How the call ended.")
     OPERATION = _value("OPERATION", "What was asked of the model; needs single calls.")
     SERVED_MODEL = _value("SERVED_MODEL", "The model that answered; needs single calls.")
+    ERROR_TYPE = _value("ERROR_TYPE", "The type of the error; needs single calls.")
+    USER = _value("USER", "Who called, by pseudonym; needs single calls, and reaches as far back as pseudonyms do.")
 
 
 @strawberry.enum
@@ -62,7 +64,13 @@ class CostOrderField(Enum):
     CALLS = _value("CALLS", "How many calls.")
     ERRORS = _value("ERRORS", "How many of them failed.")
     TOTAL_TOKENS = _value("TOTAL_TOKENS", "Input and output tokens together.")
+    CACHE_READ_TOKENS = _value("CACHE_READ_TOKENS", "Input tokens that were read from the provider's cache.")
+    CACHE_WRITE_TOKENS = _value("CACHE_WRITE_TOKENS", "Input tokens that were written to the provider's cache.")
+    TOKEN_EFFICIENCY = _value("TOKEN_EFFICIENCY", "Output tokens divided by input tokens.")
     BUCKET_START = _value("BUCKET_START", "Where the bucket begins; needs `bucket`.")
+    KEY = _value(
+        "KEY", "By what rows are grouped by, bucket first: it tells all rows apart, so nothing can come after it."
+    )
 
 
 @strawberry.input

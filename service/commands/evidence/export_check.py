@@ -55,6 +55,7 @@ def verify_export(file: Path, manifest: Path) -> list[str]:
 def _manifest(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         text = file.read(_MANIFEST_BYTES_MAX)
+    said: dict[str, Any] = {}
     try:
         said = json.loads(text)
         known = said["manifest"] == _FORMAT and {"bytes", "sha256", "rows", "format", "kind", "filter"} <= set(said)

@@ -148,7 +148,7 @@ async def _actor(runtime: Runtime, text: str | None) -> str:
         principal = await runtime.authenticator.authenticate(f"Bearer {text}")
     except UnauthenticatedError:
         raise RequestError("the key is not valid here, or not any more") from None
-    if principal.role is not Role.ADMIN or principal.accounts is not None:
+    if principal.role is not Role.ADMIN or principal.accounts is not None or principal.session is not None:
         raise RequestError("the key's role may not do this: it takes the key of an admin of every account")
     return principal.key_id
 

@@ -8,7 +8,6 @@ from decimal import Decimal
 from policies import ErrorReport, Report, Role
 from service.access.principal import Principal
 from service.commands.common import progress, say
-from service.commands.keys.keys import create_key, revoke_key
 from service.errors import OperatorError
 from service.ingest.pipeline.writer import as_read
 from service.ingest.setup import writer_of
@@ -129,10 +128,10 @@ async def load_demo(runtime: Runtime) -> None:
     if not await any_key(name_begins=_KEY_NAME):
         await _load_calls(runtime, installed.created_at)
     for key_id in await live_keys_named(_KEY_NAME):
-        await revoke_key(runtime, key_id)
+        await runtime.api_keys.revoke(key_id)
     for role, accounts in DEMO_KEYS:
-        text = await create_key(runtime, role, accounts=list(accounts), expires=None, name=f"{_KEY_NAME}{role}")
-        say(f"{role:<8} {text}")
+        key = await runtime.api_keys.create(role, accounts=list(accounts) or None, name=f"{_KEY_NAME}{role}")
+        say(f"{role:<8} {key.text}")
 
 
 async def _load_calls(runtime: Runtime, now: datetime) -> None:

@@ -19,13 +19,14 @@ from service.api.exports.kinds import Fields, Shape, operation_of
 from service.api.schema import build_schema
 from service.api.usage.costs import usage_reader
 from service.errors import RequestError
+from service.query.cost_stream import stream_records
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.query.records.page import Page, PageRequest
 from service.query.records.walk import Walk
 from service.query.rendering.report_renderer import Surroundings
 from service.query.rendering.row_renderer import ANSWERS, TABLED, Rows, UnsupportedValueError
-from service.query.usage.report import CostRequest, stream_records
+from service.query.usage.report import CostRequest
 
 PAGE: Final = 1_000
 """Rows that are read and turned into bytes at a time: a few milliseconds of the event loop's."""
@@ -103,8 +104,7 @@ class AdmittedOperation:
     async def _figures(
         self, root: Report, request: CostRequest, check: Callable[[], None], *, tuples: bool
     ) -> AsyncIterator[Batch]:
-        reader, [(key, loop)] = await usage_reader(self.context), root.loops.items()
-        assert key == "rows"
+        reader, [loop] = await usage_reader(self.context), root.loops.values()
         async for found in stream_records(reader, request, PAGE):
             check()
             try:

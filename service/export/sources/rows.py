@@ -6,11 +6,11 @@ from policies import Role, view_table
 from service.access.principal import Principal
 from service.api.exports.requests import ExportRequest
 from service.errors import RequestError
+from service.export.asker import asker_of
 from service.export.sources.source import Parts, encoder_for, file_parts, manifest_of, open_source
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.runtime.runtime import Runtime
-from service.storage.control.api_keys import get_key
 from service.storage.control.exports import ExportRecord
 
 
@@ -61,13 +61,8 @@ def _refuse_changed(runtime: Runtime, record: ExportRecord) -> None:
 
 
 async def refuse_ended(runtime: Runtime, asked: AskedByKey) -> Principal:
-    """Who the key that asked stands for. Raises ExportEndedError when the key was revoked, or is not what it was, by
-    the table or by the ledger.
-    """
-    key = await get_key(asked.requested_by)
-    principal = None if key is None else await runtime.authenticator.principal_of(key)
-    if key is None or principal is None or principal.role != asked.role:
+    """Who asked, with the rights of then. Raises ExportEndedError as `asker_of` finds nobody."""
+    found = await asker_of(runtime, asked.requested_by, Role(asked.role), asked.accounts)
+    if found is None:
         raise ExportEndedError
-    if (key.role, key.accounts) != (asked.role, asked.accounts):
-        raise ExportEndedError
-    return principal
+    return found

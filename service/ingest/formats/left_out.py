@@ -1,7 +1,7 @@
 """What of a row cannot be read costs itself, not its call: fields are left out, one by one, until the rest is taken."""
 
 from collections.abc import Collection, Mapping
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -30,6 +30,11 @@ class FieldError(RowError):
         self.fields = frozenset[str]().union(*(WITH_THEM.get(field, {field}) for field in fields))
         self.negative = negative
 
+    def without_frames(self) -> Self:
+        """The error without what it passed on its way: the frames know the list in which it is kept, a cycle."""
+        self.__context__ = None
+        return self.with_traceback(None)
+
 
 def decode_rest(
     decoder: msgspec.json.Decoder[_Struct], fields: Mapping[str, Raw], *, needed: Collection[str], inside: str = ""
@@ -45,7 +50,10 @@ def decode_rest(
         except (ValueError, RecursionError) as error:
             refusal = _undecodable(kept) or reject(kept, error, inside=inside)
         if not refusal.field or refusal.field in needed or refusal.field not in kept:
-            raise refusal
+            try:
+                raise refusal
+            finally:
+                del refusal  # a cycle: it knows this frame
         fault = FieldError(str(refusal), refusal.field)
         faults.append(fault)
         fault.fields &= kept.keys()

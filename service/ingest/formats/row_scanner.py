@@ -9,9 +9,13 @@ import re
 from collections.abc import Generator, Iterator
 from typing import Final
 
+from msgspec import Raw
+
 WINDOW_BYTES: Final = 2**15
 """How far one step looks ahead: about a millisecond of work."""
 
+_DEPTH_MAX: Final = 1000
+"""Brackets inside of each other, as far as any reader of rows goes: what is deeper is broken, and not followed."""
 _STEP_TOKENS: Final = 1000
 _STEP_ROWS: Final = 200
 _BLANKS: Final = rb"[ \t\r\n]*"
@@ -44,11 +48,16 @@ class _NoRowError(_BrokenError):
     """What was taken for the rows after a broken one is something else."""
 
 
+def part_of(body: bytes, start: int, end: int) -> bytes | Raw:
+    """The bytes from `start` to `end`; where they are many, no copy of them."""
+    return body[start:end] if end - start <= WINDOW_BYTES else Raw(memoryview(body)[start:end])
+
+
 class RowScanner:
     """Scans one array, from its first row or from the one at `at`. `rows` are complete when `steps` has ended."""
 
     def __init__(self, body: bytes, at: int = 1) -> None:
-        self.rows: list[bytes] = []
+        self.rows: list[bytes | Raw] = []
         self._body = body
         self._end = len(body)
         self._at = at
@@ -56,6 +65,11 @@ class RowScanner:
         self._searched_to = 1
         # Where the first broken row begins, and how many rows precede it, while it is not proved what follows it.
         self._unproved: tuple[int, int] | None = None
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a row was met whose brackets and strings do not fit together."""
+        return self._unproved is not None
 
     def steps(self) -> Iterator[None]:
         """Scan; each step takes a few milliseconds at most."""
@@ -68,7 +82,7 @@ class RowScanner:
                 return None
             try:
                 self._at = yield from self._value(start)
-                self.rows.append(self._body[start : self._at])
+                self.rows.append(part_of(self._body, start, self._at))
             except _BrokenError as broken:
                 yield from self._recover(start, broken)
             rows += 1
@@ -79,7 +93,7 @@ class RowScanner:
         """The array has no end: what follows a broken row is not proved to be rows."""
         if self._unproved is not None:
             start, preceding = self._unproved
-            self.rows[preceding:] = [self._body[start:]]
+            self.rows[preceding:] = [part_of(self._body, start, self._end)]
 
     def _past(self, pattern: re.Pattern[bytes], at: int) -> _Steps:
         """Where that ends which `pattern` takes from `at` on."""
@@ -126,10 +140,12 @@ class RowScanner:
                         raise _BrokenError(at)
                     if not stack:
                         return at + 1
-                elif stack and stack[-1] == _OBJECT and not self._follows_colon(at):
+                elif stack and stack[-1] == _OBJECT and not (yield from self._follows_colon(at)):
                     raise _BrokenError(at)
                 else:
                     stack.append(byte)
+                    if len(stack) > _DEPTH_MAX:
+                        raise _BrokenError(at)
                 at += 1
             tokens += 1
             if tokens % _STEP_TOKENS == 0:
@@ -138,14 +154,14 @@ class RowScanner:
             at = stop if stop < at + WINDOW_BYTES else (yield from self._past(_PLAIN, stop))
         raise _BrokenError(self._end)
 
-    def _follows_colon(self, at: int) -> bool:
+    def _follows_colon(self, at: int) -> Generator[None, None, bool]:
         """Whether the bracket at `at`, inside of an object, stands where a value may stand."""
         back = 1
-        while True:
-            before = self._body[max(0, at - back) : at].rstrip(b" \t\r\n")
-            if before:
-                return before[-1] == _COLON
-            back *= 2
+        while not (before := self._body[max(0, at - back) : at].rstrip(b" \t\r\n")):
+            at, back = at - back, min(2 * back, WINDOW_BYTES)
+            if back == WINDOW_BYTES:
+                yield
+        return before[-1] == _COLON
 
     def _string(self, at: int) -> _Steps:
         """The end of the string that begins at `at`. Broken unless that follows which may follow a string."""
@@ -172,8 +188,12 @@ class RowScanner:
         searched_to = broken.at if isinstance(broken, _NoRowError) else self._searched_to
         next_row = yield from self._next_row(max(start + 1, searched_to))
         self._searched_to = max(self._searched_to, broken.at)
-        self.rows.append(self._body[start:next_row].rstrip(b", \t\r\n"))
+        self.rows.append(self._broken_row(start, next_row))
         self._at = next_row
+
+    def _broken_row(self, start: int, next_row: int) -> bytes | Raw:
+        last = self._body[max(start, next_row - WINDOW_BYTES) : next_row]
+        return part_of(self._body, start, next_row - len(last) + len(last.rstrip(b", \t\r\n")))
 
     def _next_row(self, at: int) -> _Steps:
         """Where the next object begins after a comma; the end of the body when there is none."""

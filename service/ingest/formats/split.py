@@ -13,7 +13,7 @@ import msgspec
 
 from service.ingest.errors import BodyError
 from service.ingest.formats.row_repair import repaired
-from service.ingest.formats.row_scanner import WINDOW_BYTES, RowScanner
+from service.ingest.formats.row_scanner import WINDOW_BYTES, RowScanner, part_of
 from service.ingest.refusals import Refusal
 
 Row: TypeAlias = "bytes | msgspec.Raw"
@@ -128,13 +128,13 @@ def _window(body: bytes, at: int, stop: int) -> bytes:
 def _lines(body: bytes) -> Generator[None, None, list[Row]]:
     """NDJSON, or one object over several lines."""
     line_end = body.find(b"\n")
-    if line_end >= 0 and not _is_readable(body[:line_end]):
-        scanner = RowScanner(b"[" + body + b"]")
+    if line_end >= 0 and body.endswith(b"}") and not _is_readable(part_of(body, 0, line_end)):
+        scanner = RowScanner(body, 0)
         for _ in scanner.steps():
             if len(scanner.rows) > 1:
                 break
             yield
-        if len(scanner.rows) == 1 and scanner.rows[0].startswith(b"{") and _is_readable(scanner.rows[0]):
+        if len(scanner.rows) == 1 and not scanner.is_broken and _is_readable(scanner.rows[0]):
             return [*scanner.rows]
     lines: list[Row] = []
     at = 0
@@ -142,7 +142,11 @@ def _lines(body: bytes) -> Generator[None, None, list[Row]]:
         # Windows end with a line, so that none is cut.
         cut = body.rfind(b"\n", at, at + WINDOW_BYTES) + 1 or body.find(b"\n", at + WINDOW_BYTES) + 1 or len(body)
         cut = cut if len(body) - at > WINDOW_BYTES else len(body)
-        lines += [line for line in body[at:cut].strip(_BLANK).split(b"\n") if line.strip(_BLANK)]
+        if cut - at > WINDOW_BYTES:  # one line
+            if not (yield from _is_blank(body, at, cut)):
+                lines.append(part_of(body, at, cut))
+        else:
+            lines += [line for line in body[at:cut].strip(_BLANK).split(b"\n") if line.strip(_BLANK)]
         at = cut
         if len(lines) > _ROWS_MAX:
             break
@@ -152,12 +156,21 @@ def _lines(body: bytes) -> Generator[None, None, list[Row]]:
     return lines
 
 
+def _is_blank(body: bytes, at: int, end: int) -> Generator[None, None, bool]:
+    while at < end:
+        if body[at : min(at + WINDOW_BYTES, end)].strip(_BLANK):
+            return False
+        at += WINDOW_BYTES
+        yield
+    return True
+
+
 def _any_readable(rows: Sequence[Row]) -> Generator[None, None, bool]:
     looked_at = 0
     for row in rows:
         if _is_readable(row):
             return True
-        looked_at += len(bytes(row)) + 100
+        looked_at += len(row) + 100
         if looked_at > WINDOW_BYTES:
             looked_at = 0
             yield
@@ -166,10 +179,9 @@ def _any_readable(rows: Sequence[Row]) -> Generator[None, None, bool]:
 
 def _is_readable(row: Row) -> bool:
     """Whether a row is JSON, or so large that its reader shall find out."""
-    text = bytes(row)
-    if text[:WINDOW_BYTES].lstrip(_BLANK)[:1] not in _FIRST:
+    if bytes(memoryview(row)[:WINDOW_BYTES]).lstrip(_BLANK)[:1] not in _FIRST:
         return False
-    return len(text) > _AT_ONCE_BYTES_MAX or is_json(text) or is_json(repaired(text))
+    return len(row) > _AT_ONCE_BYTES_MAX or is_json(row) or is_json(repaired(bytes(row)))
 
 
 def is_json(text: Row) -> bool:

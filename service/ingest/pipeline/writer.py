@@ -4,7 +4,7 @@ This is one of the two places where the policy is enforced: nothing is stored bu
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -109,16 +109,31 @@ class Writer:
         source: Source,
         wait_for_room: bool = False,
     ) -> list[RowResult]:
-        """Read `rows`, store the reports among them, and return once they are on disk: a result per row, in order.
+        """As `store`, and all results at once, in order."""
+        parts = self.store(rows, read, principal, source=source, wait_for_room=wait_for_room)
+        return [result async for part in parts for result in part]
+
+    async def store(
+        self,
+        rows: Iterable[_Row],
+        read: Callable[[_Row], Report | Rejection],
+        principal: Principal,
+        *,
+        source: Source,
+        wait_for_room: bool = False,
+    ) -> AsyncIterator[list[RowResult]]:
+        """Read `rows`, store the reports among them, and answer once they are on disk: a result per row, in order.
 
         `read` makes a report or a rejection of one row; `as_read` for rows that are such already.
 
-        Rows are taken from the iterable and read as they are needed. Raises ServiceError only when nothing was stored:
-        QueueFullError when too many calls wait already (not with `wait_for_room`), DatabaseUnavailableError. A caller
-        that is cancelled while waiting has submitted the rows all the same.
+        Rows are taken from the iterable and read as they are needed, and the results come in parts: half a million of
+        them at a time would keep the loop whenever the garbage collector looks at them, and when they are freed.
+
+        Raises ServiceError only when nothing was stored: QueueFullError when too many calls wait already (not with
+        `wait_for_room`), DatabaseUnavailableError. A caller that is cancelled while waiting has submitted the rows of
+        that part all the same.
         """
         parts = in_parts(rows, read, self._batch_rows, long_rows=self._long_rows)
-        results: list[RowResult] = []
         resolution = AccountResolution(self._accounts, principal)
         stored = False
         async for part in parts:
@@ -135,8 +150,7 @@ class Writer:
             stored = stored or any(isinstance(outcome, Prepared) for outcome in outcomes)
             of_part = list(results_of(part, outcomes))
             count_rows(source, of_part)
-            results += of_part
-        return results
+            yield of_part
 
     async def _submit_part(
         self, part: Sequence[Report | Rejection], resolution: AccountResolution, *, wait_for_room: bool, may_bill: bool

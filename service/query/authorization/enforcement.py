@@ -70,13 +70,20 @@ ENUM_VALUES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "STATUS": ("Call.status", "CostKey.status"),
         "OPERATION": ("Call.operation", "CostKey.operation"),
         "SERVED_MODEL": ("Call.servedModel", "CostKey.servedModel"),
+        "ERROR_TYPE": ("Call.errorType", "CostKey.errorType"),
+        # By pseudonym who is masked may be filtered by; who is grouped by is named, to whoever sees it.
+        "USER": ("Call.user", "CostKey.user"),
     },
     "CostOrderField": {
         "AMOUNT": ("Call.amount", "CostRow.amount"),
         "CALLS": ("CostRow.calls",),
         "ERRORS": ("CostRow.errors",),
         "TOTAL_TOKENS": ("CostRow.inputTokens", "CostRow.outputTokens"),
+        "CACHE_READ_TOKENS": ("Call.cacheReadTokens", "CostRow.cacheReadTokens"),
+        "CACHE_WRITE_TOKENS": ("Call.cacheWriteTokens", "CostRow.cacheWriteTokens"),
+        "TOKEN_EFFICIENCY": ("Call.tokenEfficiency", "CostRow.tokenEfficiency"),
         "BUCKET_START": ("CostKey.bucketStart",),
+        "KEY": (),
     },
     # Rows of hours and days tell when, whether or not their times are shown.
     "TimeBucket": dict.fromkeys(("HOUR", "DAY", "WEEK", "MONTH"), _WHEN),

@@ -20,7 +20,8 @@ from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params
 
 _LABEL = b"calledger/cursor/v1"
-_LENGTH_MAX = 512
+# A row of costs stands where its names say: a dozen of them, each of 200 characters at most.
+_LENGTH_MAX = 16_384
 _URLSAFE = bytes.maketrans(b"+/", b"-_")
 
 Position = tuple[str | int | None, ...]

@@ -17,7 +17,7 @@ from service.query.rendering.functions import decimal, moment_texts, real
 from service.query.rendering.row_renderer import SelectedField, Shape, UnsupportedForRoleError
 from service.query.usage.derived_figures import WORKED_OUT
 from service.query.usage.percentiles import histogram_of, percentile_ms
-from service.query.usage.report import NEEDS, CostRecords
+from service.query.usage.report import NEEDS, CostRecords, user_of
 
 _LAYOUTS_MAX: Final = 16
 _REALS: Final = frozenset({"tokenEfficiency", "estimatedShare"})
@@ -28,10 +28,13 @@ _PARTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
         '(None if c_priced == "0" and not Decimal(c_amount) or not c_currency else {entries})',
         {"amount": _PLAIN, "currency": "c_currency"},
     ),
-    "latencyMs": (
-        "({entries} if (histogram := histogram_of(c_latency))[0] else None)",
-        {f"p{percent}": f"percentile_ms(*histogram, {percent})" for percent in (50, 95, 99)},
-    ),
+    **{
+        name: (
+            f"({{entries}} if (histogram := histogram_of(c_{alias}))[0] else None)",
+            {f"p{percent}": f"percentile_ms(*histogram, {percent})" for percent in (50, 95, 99)},
+        )
+        for name, alias in (("latencyMs", "latency"), ("timeToFirstTokenMs", "first_token"))
+    },
 }
 # Field of a key -> the column that it needs, and what stands for it; without the column it is null.
 _KEY: Final[Mapping[str, tuple[str, str]]] = {
@@ -42,6 +45,8 @@ _KEY: Final[Mapping[str, tuple[str, str]]] = {
     "status": ("status", '("FAILED" if c_status else "SUCCEEDED")'),
     "operation": ("operation", "(c_operation or None)"),
     "servedModel": ("served_model", "(c_served_model or None)"),
+    "errorType": ("error_type", "(c_error_type or None)"),
+    "user": ("pseudonym", "user_of(c_pseudonym)"),
     "currency": ("currency", "(c_currency or None)"),
     "bucketStart": ("bucket", "starts[c_bucket]"),
     "bucketEnd": ("bucket", "ends[c_bucket]"),
@@ -117,6 +122,7 @@ class _Source:
             "real": real,
             "histogram_of": histogram_of,
             "percentile_ms": percentile_ms,
+            "user_of": user_of,
             **{f"work_out_{name}": work_out for name, work_out in WORKED_OUT.items()},
         }
         self._layout = layout

@@ -106,7 +106,7 @@ async def _fetch(
     part = UsageUnion(reading, keys, params).sums({"calls": SUMS["calls"]})
     counts = " UNION ALL ".join(_counts(name, first, params) for name in facets)
     try:
-        async with reader.database.reading(reader.scope.accounts) as connection:
+        async with reader.database.reading(reader.scope.accounts, key_id=reader.scope.key_id) as connection:
             rows = await connection.fetch(f"WITH part AS ({part}) {counts}", *params.values)
     except asyncpg.QueryCanceledError:
         raise QueryTimeoutError from None

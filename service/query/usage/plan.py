@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 
 from policies.policy.model import DataClass, Policy, Store
 from policies.retention import cutoff, readable_cutoff
+from service.query.buckets.bucket_edges import Edges
+from service.query.buckets.time_buckets import BucketError, TimeBucket, edges
 from service.query.model.errors import BadInputError, OutOfRetentionError
 from service.query.model.predicate import TimeRange
 from service.query.scan.ranges import FAR_FUTURE, FAR_PAST
-from service.query.usage.bucket_edges import Edges
-from service.query.usage.time_buckets import BucketError, TimeBucket, edges
 
 SEGMENTS_MAX: Final = 24
 """Statements grow with the pieces; beyond this, quarter hours take the place of the days between them."""
@@ -158,7 +158,10 @@ def plan_usage(
         except (OutOfRetentionError, BucketError) as error:
             refusal = refusal or error if start > FAR_PAST else error
     assert refusal is not None, "there is always something to try"
-    raise refusal
+    try:
+        raise refusal
+    finally:
+        del refusal  # a cycle: it knows this frame
 
 
 def _plan(

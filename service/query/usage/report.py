@@ -1,7 +1,8 @@
 """Costs: calls, tokens, money and latency, grouped. Never undercounted: what is gone is refused or said."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -9,23 +10,25 @@ from typing import Any, Final
 
 import asyncpg
 
+from policies import pseudonym
 from policies.policy.model import Store
+from service.query.buckets.bucket_edges import Edges
+from service.query.buckets.time_buckets import TimeBucket
 from service.query.filters.to_sql import single_currency
 from service.query.model.errors import BadInputError, QueryTimeoutError
 from service.query.model.parameters import Params
 from service.query.model.predicate import EVERYTHING, Predicate, fields_of
-from service.query.usage.bucket_edges import Edges
+from service.query.records.ordering import Cursors
 from service.query.usage.percentiles import histogram_of
-from service.query.usage.report_sql import DIMENSIONS, LATENCY, ORDERS, ROW, CostStatement, grouping
+from service.query.usage.report_sql import BEFORE, COUNT, DIMENSIONS, ROW, TOTAL, CostStatement, alias_of, grouping
+from service.query.usage.row_order import KEY, ORDERS, RowOrder
 from service.query.usage.source import UsageReader
-from service.query.usage.time_buckets import TimeBucket
-from service.query.usage.union_sql import UsageRead
+from service.query.usage.union_sql import FIRST_TOKEN, LATENCY, MILLISECONDS, UsageRead
 
 FIRST_DEFAULT: Final = 1_000
 FIRST_MAX: Final = 10_000
 TAGS_MAX: Final = 5
-_STREAM_TIMEOUT: Final = "SET LOCAL statement_timeout = '120s'"
-"""A report that is written to a file may take longer to begin than one that somebody waits for."""
+_CURSORS_AT_ONCE: Final = 500
 
 NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "calls": ("calls",),
@@ -40,6 +43,7 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "averageCost": ("amount", "priced"),
     "costPerThousandOutputTokens": ("amount", "priced", "output_tokens"),
     "latencyMs": (LATENCY,),
+    "timeToFirstTokenMs": (FIRST_TOKEN,),
     "wastedOnFailures": ("wasted", "priced"),
     "estimatedShare": ("estimated", "amount", "priced"),
     "callsWithoutAmount": ("calls", "priced"),
@@ -54,15 +58,20 @@ GROUPED_BY: Final = {
     "STATUS": "Call.status",
     "OPERATION": "Call.operation",
     "SERVED_MODEL": "Call.servedModel",
+    "ERROR_TYPE": "Call.errorType",
+    "USER": "Call.user",
 }
 ORDERED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "AMOUNT": ("Call.amount", "Amount.amount"),
     "CALLS": (),
     "ERRORS": ("Call.status",),
     "TOTAL_TOKENS": ("Call.totalTokens",),
+    "CACHE_READ_TOKENS": ("Call.cacheReadTokens",),
+    "CACHE_WRITE_TOKENS": ("Call.cacheWriteTokens",),
+    "TOKEN_EFFICIENCY": ("Call.tokenEfficiency",),
     "BUCKET_START": ("Call.startedAt",),
+    KEY: (),
 }
-
 
 _ONLY_SUMS: Final = (
     "corrections by their own time are in the sums alone: begin and end `startedAt` at quarter hours, and filter and "
@@ -82,8 +91,9 @@ class CostSource(StrEnum):
 class CostRequest:
     """Names are GraphQL's. `row_figures` and `total_figures`: what of rows and totals is asked for; None: nothing.
 
-    `order` is (field, descending). `corrections_moved`: corrections count when they were made. Only what is asked for
-    is worked out.
+    `order` is (field, descending); `after`: the cursor that the rows follow. `cursors`: those of the rows are wanted,
+    `before`: whether there are rows before the page, `counted`: how many there are in all. `corrections_moved`:
+    corrections count when they were made. Only what is asked for is worked out.
     """
 
     predicate: Predicate = EVERYTHING
@@ -93,8 +103,12 @@ class CostRequest:
     zone: str = "UTC"
     order: Sequence[tuple[str, bool]] = ()
     first: int = FIRST_DEFAULT
+    after: str | None = None
     row_figures: frozenset[str] | None = frozenset()
     total_figures: frozenset[str] | None = None
+    cursors: bool = False
+    before: bool = False
+    counted: bool = False
     corrections_moved: bool = False
 
 
@@ -111,12 +125,13 @@ class GroupKey:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Sums of one currency (None: of calls without one), by the aliases of `cost_sql.SUMS`, as far as asked for."""
+    """Sums of one currency (None: of calls without one), by the aliases of `report_sql.SUMS`, as far as asked for;
+    `histograms` of MILLISECONDS: bins and how many calls each holds, none that is empty.
+    """
 
     currency: str | None
     sums: Mapping[str, Decimal]
-    bins: Sequence[int] = ()
-    entries: Sequence[int] = ()
+    histograms: Mapping[str, tuple[Sequence[int], Sequence[int]]] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,24 +153,32 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class CostRecords:
-    """A report as the database answers it. `edges` of the buckets; `names`: account names by id."""
+    """A page of a report as the database answers it. `edges` of the buckets; `names`: account names by id; `cursors`:
+    in step with the rows, where they are wanted.
+    """
 
     rows: Sequence[asyncpg.Record]
     totals: Sequence[asyncpg.Record]
     edges: Edges | None
     names: Mapping[int, str]
     coverage: Coverage
-    truncated: bool
+    has_next: bool
+    has_previous: bool
+    count: int
+    cursors: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """A cost report: rows in the asked order, totals, and what they cover. `truncated`: there are more rows."""
+    """A page of a cost report: rows in the asked order, totals of all rows, what they cover, and how to go on."""
 
     rows: Sequence[CostRow]
     totals: Sequence[Figures]
     coverage: Coverage
-    truncated: bool
+    has_next: bool
+    has_previous: bool
+    count: int
+    cursors: Sequence[str] = ()
 
 
 async def read_costs(reader: UsageReader, request: CostRequest) -> Costs:
@@ -165,51 +188,43 @@ async def read_costs(reader: UsageReader, request: CostRequest) -> Costs:
         [CostRow(_key(record, request, found), _figures(record)) for record in found.rows],
         [_figures(record) for record in found.totals],
         found.coverage,
-        found.truncated,
+        found.has_next,
+        found.has_previous,
+        found.count,
+        found.cursors,
     )
 
 
 async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords:
     """Answer one request with what the statement's columns hold (see `CostStatement.sql`).
 
-    Raises BadInputError, ForbiddenError for what the role may not group or order by, OutOfRetentionError when the
-    figures would need what is gone, QueryTimeoutError.
+    Raises BadInputError, CursorError for a cursor of another report, ForbiddenError for what the role may not group or
+    order by, OutOfRetentionError when the figures would need what is gone, QueryTimeoutError.
     """
-    reading = await _reading(reader, request)
-    records = await _fetch(reader, request, reading) if reading.plan.segments else []
-    rows = [record for record in records if record["kind"] == ROW]
-    totals = [record for record in records if record["kind"] != ROW]
-    truncated = len(rows) > request.first
-    return await _records(reader, request, reading, rows[: request.first], totals, truncated=truncated)
+    reading, params, binding = await reading_of(reader, request), Params(), _binding(reader, request)
+    statement = statement_of(reader, request, reading, params, request.first + 1)
+    records = await _fetch(reader, statement, reading, params) if reading.plan.segments else []
+    found = {kind: [record for record in records if record["kind"] == kind] for kind in (ROW, TOTAL, COUNT, BEFORE)}
+    rows = found[ROW][: request.first]
+    return replace(
+        await records_of(reader, request, reading, rows),
+        totals=found[TOTAL],
+        has_next=len(found[ROW]) > request.first,
+        has_previous=any(int(record["calls"]) for record in found[BEFORE]),
+        count=sum(int(record["calls"]) for record in found[COUNT]),
+        cursors=await _cursors(reader, rows, statement.order, binding) if request.cursors else (),
+    )
 
 
-async def stream_records(reader: UsageReader, request: CostRequest, size: int) -> AsyncIterator[CostRecords]:
-    """All rows of one request, without totals, `size` at a time and as of one moment; `first` limits nothing.
-
-    The rows wait in a cursor of the database. Raises as `read_records` does, before the first rows.
-    """
-    reading = await _reading(reader, request)
-    if not reading.plan.segments:
-        return
-    sql, params = _statement(request, reading, None, totals=False)
-    async with reader.database.reading(reader.scope.accounts) as connection:
-        try:
-            async with connection.transaction(readonly=True):
-                await connection.execute(_STREAM_TIMEOUT)
-                cursor = await connection.cursor(sql, *params.values)
-                while rows := await cursor.fetch(size):
-                    yield await _records(reader, request, reading, rows, (), truncated=False)
-        except asyncpg.QueryCanceledError:
-            raise QueryTimeoutError from None
-
-
-async def _reading(reader: UsageReader, request: CostRequest) -> UsageRead:
+async def reading_of(reader: UsageReader, request: CostRequest) -> UsageRead:
     """What is read for the request, once it may be asked."""
     _check(reader, request)
+    sums = (*(_sums(request.row_figures) or ()), *(_sums(request.total_figures) or ()))
     rollups = not request.tags and all(DIMENSIONS[name].rollup is not None for name in request.dimensions)
     reading = await reader.reading(
         request.predicate,
-        rollups=rollups,
+        rollups=rollups and FIRST_TOKEN not in sums,
+        users="USER" in request.dimensions,
         bucket=request.bucket,
         zone=request.zone,
         corrections_moved=request.corrections_moved,
@@ -219,19 +234,62 @@ async def _reading(reader: UsageReader, request: CostRequest) -> UsageRead:
     return reading
 
 
-async def _records(
-    reader: UsageReader,
-    request: CostRequest,
-    reading: UsageRead,
-    rows: Sequence[asyncpg.Record],
-    totals: Sequence[asyncpg.Record],
-    *,
-    truncated: bool,
+def statement_of(
+    reader: UsageReader, request: CostRequest, reading: UsageRead, params: Params, limit: int | None
+) -> CostStatement:
+    """What the request wants of `reading`, of at most `limit` rows (None: of all). Raises CursorError."""
+    keys = grouping(request.dimensions, request.tags, reading.plan.edges, reader.scope.policy, params)
+    terms, row_sums, total_sums = _order(request), _sums(request.row_figures), _sums(request.total_figures)
+    return CostStatement(
+        keys,
+        row_sums,
+        total_sums,
+        terms,
+        RowOrder(terms, list(keys.columns), keys.texts, reading.plan.edges),
+        limit,
+        None if request.after is None else reader.cursors.open(request.after, _binding(reader, request)),
+        request.cursors,
+        request.counted,
+        request.before,
+        money_alone=request.corrections_moved or "isCorrection" in fields_of(request.predicate),
+    )
+
+
+async def records_of(
+    reader: UsageReader, request: CostRequest, reading: UsageRead, rows: Sequence[asyncpg.Record]
 ) -> CostRecords:
+    """Rows with what they are shown by, and nothing of the page that they may be."""
     if "ACCOUNT" in request.dimensions:
         await reader.accounts.look_up(account_ids={record["account"] for record in rows})
-    coverage = _coverage(reading, reader.now)
-    return CostRecords(rows, totals, reading.plan.edges, reader.accounts.names(), coverage, truncated)
+    edges, names, coverage = reading.plan.edges, reader.accounts.names(), _coverage(reading, reader.now)
+    return CostRecords(rows, (), edges, names, coverage, has_next=False, has_previous=False, count=0)
+
+
+def _binding(reader: UsageReader, request: CostRequest) -> bytes:
+    """What a cursor is tied to: who may see what, and everything that decides which rows there are, in which order."""
+    return Cursors.binding(
+        "costs",
+        reader.scope.accounts,
+        request.predicate,
+        tuple(request.dimensions),
+        tuple(request.tags),
+        request.bucket and request.bucket.value,
+        request.zone,
+        tuple(request.order),
+        request.corrections_moved,
+    )
+
+
+async def _cursors(
+    reader: UsageReader, rows: Sequence[asyncpg.Record], order: RowOrder, binding: bytes
+) -> Sequence[str]:
+    """In parts, with turns for others between them: ten thousand take a tenth of a second."""
+    cursors: list[str] = []
+    for start in range(0, len(rows), _CURSORS_AT_ONCE):
+        part = rows[start : start + _CURSORS_AT_ONCE]
+        cursors += [reader.cursors.seal(order.position(record), binding) for record in part]
+        await asyncio.sleep(0)
+    return cursors
 
 
 def _check(reader: UsageReader, request: CostRequest) -> None:
@@ -254,6 +312,8 @@ def _check_order(request: CostRequest) -> None:
         raise BadInputError("`orderBy` names a field twice")
     if "AMOUNT" in fields and single_currency(request.predicate) is None:
         raise BadInputError("an order by `AMOUNT` compares within one currency: add `currency: {eq: ...}`")
+    if KEY in fields[:-1]:
+        raise BadInputError("nothing comes after `KEY` in an order: what rows are grouped by tells them apart")
     if "BUCKET_START" in fields and request.bucket is None:
         raise BadInputError("an order by `BUCKET_START` needs `bucket`")
 
@@ -267,28 +327,17 @@ def _check_tags(reader: UsageReader, tags: Sequence[str]) -> None:
             raise BadInputError(f"`{key[:60]}` is not a tag that the policy allows to group by; it allows {allowed}")
 
 
-async def _fetch(reader: UsageReader, request: CostRequest, reading: UsageRead) -> list[asyncpg.Record]:
-    if request.row_figures is None and request.total_figures is None:
+async def _fetch(
+    reader: UsageReader, statement: CostStatement, reading: UsageRead, params: Params
+) -> list[asyncpg.Record]:
+    if statement.nothing:
         return []
-    sql, params = _statement(request, reading, request.first + 1, totals=True)
-    async with reader.database.reading(reader.scope.accounts) as connection:
+    sql = statement.sql(reading, params)
+    async with reader.database.reading(reader.scope.accounts, key_id=reader.scope.key_id) as connection:
         try:
             return await connection.fetch(sql, *params.values)
         except asyncpg.QueryCanceledError:
             raise QueryTimeoutError from None
-
-
-def _statement(request: CostRequest, reading: UsageRead, limit: int | None, *, totals: bool) -> tuple[str, Params]:
-    params = Params()
-    statement = CostStatement(
-        grouping(request.dimensions, request.tags, reading.plan.edges, params),
-        _sums(request.row_figures),
-        _sums(request.total_figures) if totals else None,
-        _order(request),
-        limit,
-        money_alone=request.corrections_moved or "isCorrection" in fields_of(request.predicate),
-    )
-    return statement.sql(reading, params), params
 
 
 def _sums(figures: frozenset[str] | None) -> frozenset[str] | None:
@@ -305,28 +354,35 @@ def _order(request: CostRequest) -> Sequence[tuple[str, bool]]:
 def _key(record: asyncpg.Record, request: CostRequest, found: CostRecords) -> GroupKey:
     values: dict[str, str | None] = {}
     for name in request.dimensions:
-        value = record[name.lower()]
+        value = record[alias_of(name)]
         if name == "ACCOUNT":
             values[name] = found.names.get(value)
         elif name == "STATUS":
             values[name] = "FAILED" if value else "SUCCEEDED"
+        elif name == "USER":
+            values[name] = user_of(value)
         else:
             values[name] = value or None
-    tags = (
-        {key: record[f"tag{position}"] or None for position, key in enumerate(request.tags)} if request.tags else None
-    )
+    tags = {key: record[f"tag{position}"] or None for position, key in enumerate(request.tags)} or None
     position = record["bucket"] if found.edges is not None else 0
     start, end = (found.edges[position - 1], found.edges[position]) if found.edges else (None, None)
     return GroupKey(values, tags, start, end, record["currency"] or None)
 
 
+def user_of(value: str) -> str | None:
+    """The pseudonym of a token and its period; null without a token."""
+    token, _, period = value.partition(" ")
+    return pseudonym.outward(int(token), period) if token else None
+
+
 def _figures(record: asyncpg.Record) -> Figures:
     fields: dict[str, Any] = dict(record)
     sums = {name: Decimal(fields[name]) for name in _ALL_SUMS if name in fields}
-    return Figures(fields["currency"] or None, sums, *histogram_of(fields.get(LATENCY)))
+    histograms = {name: histogram_of(fields[name]) for name in MILLISECONDS if name in fields}
+    return Figures(fields["currency"] or None, sums, histograms)
 
 
-_ALL_SUMS: Final = frozenset({alias for aliases in NEEDS.values() for alias in aliases} - {LATENCY})
+_ALL_SUMS: Final = frozenset({alias for aliases in NEEDS.values() for alias in aliases} - MILLISECONDS.keys())
 
 
 def _coverage(reading: UsageRead, now: datetime) -> Coverage:

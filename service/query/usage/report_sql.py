@@ -1,20 +1,23 @@
 """The statement of a cost report: the union of what is read, grouped once, as rows, totals, or both."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from policies.policy.model import Policy, PseudonymPeriod
+from service.query.buckets.bucket_edges import Edges
 from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params, storable
-from service.query.usage.bucket_edges import Edges
-from service.query.usage.union_sql import Column, UsageRead, UsageUnion
+from service.query.records.ordering import Position
+from service.query.usage.row_order import ORDERS, PLACE, RowOrder
+from service.query.usage.union_sql import MILLISECONDS, Column, UsageRead, UsageUnion
 
-ROW, TOTAL = 0, 1
+ROW, TOTAL, COUNT, BEFORE = 0, 1, 2, 3
+"""Kinds of records. COUNT: `calls` is how many rows there are in all. BEFORE: there are rows before the page."""
 _BOUND_MAX: Final = 500
 """More edges than these take longer to bind, one by one on the event loop, than to be made by the database."""
 _SECOND: Final = timedelta(seconds=1)
-LATENCY: Final = "latency"
 
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _AMOUNT: Final = "coalesce(amount, 0)"
@@ -46,18 +49,12 @@ DIMENSIONS: Final[Mapping[str, Column]] = {
     "STATUS": Column("failed", "failed"),
     "OPERATION": Column(None, "coalesce(operation, '')"),
     "SERVED_MODEL": Column(None, "coalesce(served_model, '')"),
+    "ERROR_TYPE": Column(None, "coalesce(error_type, '')"),
+    # A token is one person's in its period alone; the plan sees to it that pseudonyms of the range can be read.
+    "USER": Column(None, "coalesce(user_token || to_char(started_at, ' YYYY-MM-DD'), '') COLLATE \"C\""),
 }
 CURRENCY: Final = Column("currency", "coalesce(currency, '')", "currency", "currency")
-_TEXT: Final = frozenset({"MODEL", "PROVIDER", "API_KEY", "OPERATION", "SERVED_MODEL"})
-
-# By what a row can be ordered, over the aliases of sums; an amount that nothing has is null, and nulls are last.
-ORDERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
-    "AMOUNT": ("CASE WHEN priced > 0 OR amount <> 0 THEN amount END", ("amount", "priced")),
-    "CALLS": ("calls", ("calls",)),
-    "ERRORS": ("errors", ("errors",)),
-    "TOTAL_TOKENS": ("input_tokens + output_tokens", ("input_tokens", "output_tokens")),
-    "BUCKET_START": ("bucket", ()),
-}
+_TEXT: Final = frozenset({"MODEL", "PROVIDER", "API_KEY", "OPERATION", "SERVED_MODEL", "ERROR_TYPE", "USER"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,14 @@ class Grouping:
         return ", ".join(self.columns)
 
 
-def grouping(dimensions: Iterable[str], tags: Sequence[str], edges: Edges | None, params: Params) -> Grouping:
+def alias_of(dimension: str) -> str:
+    """The column of a dimension: its name, unless that means something to PostgreSQL."""
+    return "pseudonym" if dimension == "USER" else dimension.lower()
+
+
+def grouping(
+    dimensions: Iterable[str], tags: Sequence[str], edges: Edges | None, policy: Policy, params: Params
+) -> Grouping:
     """Keys `bucket`, `model` and so on, `tag0`, `tag1`, `currency`."""
     columns: dict[str, Column] = {}
     texts = {"currency"}
@@ -83,8 +87,10 @@ def grouping(dimensions: Iterable[str], tags: Sequence[str], edges: Edges | None
         rollup = f"width_bucket(bucket_at, {bounds})"
         columns["bucket"] = Column(rollup, f"width_bucket(started_at, {bounds})", rollup, rollup)
     for name in dimensions:
-        columns[name.lower()] = DIMENSIONS[name]
-        texts |= {name.lower()} if name in _TEXT else set()
+        columns[alias_of(name)] = (
+            _by_month(DIMENSIONS[name]) if name == "USER" and _monthly(policy) else DIMENSIONS[name]
+        )
+        texts |= {alias_of(name)} if name in _TEXT else set()
     for position, key in enumerate(tags):
         if not storable(key):
             raise BadInputError("a tag key cannot hold that character")
@@ -92,6 +98,14 @@ def grouping(dimensions: Iterable[str], tags: Sequence[str], edges: Edges | None
         texts.add(f"tag{position}")
     columns["currency"] = CURRENCY
     return Grouping(columns, frozenset(texts))
+
+
+def _monthly(policy: Policy) -> bool:
+    return policy.pseudonym_period is PseudonymPeriod.MONTH
+
+
+def _by_month(user: Column) -> Column:
+    return replace(user, call=user.call.replace("YYYY-MM-DD", "YYYY-MM"))
 
 
 def _bounds(edges: Edges, params: Params) -> str:
@@ -111,35 +125,57 @@ def _bounds(edges: Edges, params: Params) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CostStatement:
-    """What is wanted of a report. `row_sums` and `total_sums` are aliases of SUMS, or LATENCY; None: not wanted.
+    """What is wanted of a report. `row_sums` and `total_sums` are aliases of SUMS or of MILLISECONDS; None: not
+    wanted.
 
-    `limit`: of rows; None: all of them. `money_alone`: a row may hold corrections and no calls.
+    `limit`: of rows; None: all of them. `after`: rows after this place alone. `places`: where each row stands;
+    `counted`: how many there are in all; `before`: whether there are some before `after`. `money_alone`: a row may hold
+    corrections and no calls.
     """
 
     grouping: Grouping
     row_sums: frozenset[str] | None
     total_sums: frozenset[str] | None
-    order: Sequence[tuple[str, bool]]
+    terms: Sequence[tuple[str, bool]]
+    order: RowOrder
     limit: int | None
+    after: Position | None = None
+    places: bool = False
+    counted: bool = False
+    before: bool = False
     money_alone: bool = False
 
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing that has to be read."""
+        before = self.before and self.after is not None
+        return self.row_sums is None and self.total_sums is None and not self.counted and not before
+
     def sql(self, reading: UsageRead, params: Params) -> str:
-        """Columns: `kind` (ROW or TOTAL), the keys (null in totals), every sum of either, and the histogram."""
+        """Columns: `kind`, the keys (null but in rows), every sum of either, the histogram, and the place."""
         aliases = self._sums()
         union = UsageUnion(reading, self.grouping.columns, params)
-        part = union.sums({name: SUMS[name] for name in aliases if name != LATENCY})
+        part = union.sums({name: SUMS[name] for name in aliases if name in SUMS})
         ctes = [f"part AS ({part})", f"figure AS ({self._figure(aliases)})"]
-        if LATENCY in aliases:
-            ctes.append(f"histogram AS ({union.histograms()})")
-        parts = [part for part in (self._rows(aliases, params), self._totals(aliases)) if part is not None]
+        ctes += [f"{name}_histogram AS ({union.histograms(name)})" for name in _histograms(aliases)]
+        beyond = self.order.beyond(self.after, params) if self.after is not None else "true"
+        parts: list[str] = []
+        if self.row_sums is not None:
+            parts.append(self._rows(aliases, beyond, params))
+        if self.total_sums is not None:
+            parts.append(self._totals(aliases))
+        if self.counted:
+            parts.append(self._fact(COUNT, "count(*)", aliases, "true"))
+        if self.before and self.after is not None:
+            parts.append(self._fact(BEFORE, "count(*)", aliases, f"({beyond}) IS NOT TRUE"))
         return f"WITH {', '.join(ctes)}\n{' UNION ALL '.join(parts)}"
 
     def _sums(self) -> list[str]:
         """In the order of SUMS, so that equal questions have equal statements."""
         aliases = {*(self.row_sums or ()), *(self.total_sums or ())}
-        aliases |= {alias for field, _ in self.order for alias in ORDERS[field][1]}
+        aliases |= {alias for field, _ in self.terms for alias in ORDERS[field][1]}
         aliases |= {"calls", "amount"} if self.money_alone else {"calls"}
-        return [name for name in (*SUMS, LATENCY) if name in aliases]
+        return [name for name in (*SUMS, *MILLISECONDS) if name in aliases]
 
     def _figure(self, aliases: Iterable[str]) -> str:
         # Sums of calls that were completed under another key, such as a currency, are sums of none.
@@ -147,44 +183,46 @@ class CostStatement:
         return f"SELECT {self._keys_and_sums(keys, aliases)} FROM part GROUP BY {keys} HAVING {some}"  # noqa: S608
 
     def _keys_and_sums(self, keys: str, aliases: Iterable[str]) -> str:
-        return ", ".join([keys, *(f"sum({name}) AS {name}" for name in aliases if name != LATENCY)])
+        return ", ".join([keys, *(f"sum({name}) AS {name}" for name in aliases if name in SUMS)])
 
-    def _rows(self, aliases: Sequence[str], params: Params) -> str | None:
-        if self.row_sums is None:
-            return None
+    def _rows(self, aliases: Sequence[str], beyond: str, params: Params) -> str:
         keys = self.grouping.names
-        sums = [name for name in aliases if name != LATENCY]
-        histogram = ", latency" if LATENCY in aliases else ""
-        join = f" LEFT JOIN ({_histogram(keys)}) AS histograms USING ({keys})" if LATENCY in aliases else ""
+        joins = "".join(_joined(name, keys) for name in _histograms(aliases))
+        place = f", {self.order.place()} AS {PLACE}" if self.places else ""
         return (
-            f"(SELECT {ROW} AS kind, {', '.join([keys, *sums])}{histogram} FROM figure{join} "  # noqa: S608
-            f"ORDER BY {', '.join(self._order())} LIMIT {params.bind(self.limit, 'bigint')})"
+            f"(SELECT {ROW} AS kind, {', '.join([keys, *aliases])}{place} FROM figure{joins} WHERE {beyond} "  # noqa: S608
+            f"ORDER BY {self.order.order_by()} LIMIT {params.bind(self.limit, 'bigint')})"
         )
 
-    def _totals(self, aliases: Sequence[str]) -> str | None:
-        if self.total_sums is None:
-            return None
-        nulls = ", ".join(_null(name, self.grouping) for name in self.grouping.columns if name != "currency")
-        keys = f"{nulls}, currency" if nulls else "currency"
-        sums = [name for name in aliases if name != LATENCY]
+    def _totals(self, aliases: Sequence[str]) -> str:
         total = f"SELECT {self._keys_and_sums('currency', aliases)} FROM figure GROUP BY currency"  # noqa: S608
-        histogram = ", latency" if LATENCY in aliases else ""
-        join = f" LEFT JOIN ({_histogram('currency')}) AS histograms USING (currency)" if histogram else ""
+        joins = "".join(_joined(name, "currency") for name in _histograms(aliases))
         return (
-            f"(SELECT {TOTAL} AS kind, {', '.join([keys, *sums])}{histogram} FROM ({total}) AS total{join} "  # noqa: S608
-            "ORDER BY nullif(currency, '') NULLS LAST)"
+            f"(SELECT {TOTAL} AS kind, {', '.join([*self._nulls('currency'), *aliases])}{self._no_place()} "  # noqa: S608
+            f"FROM ({total}) AS total{joins} ORDER BY nullif(currency, '') NULLS LAST)"
         )
 
-    def _order(self) -> Iterator[str]:
-        for field, descending in self.order:
-            yield f"{ORDERS[field][0]} {'DESC' if descending else 'ASC'} NULLS LAST"
-        for name in self.grouping.columns:
-            yield f"nullif({name}, '') NULLS LAST" if name in self.grouping.texts else name
+    def _fact(self, kind: int, calls: str, aliases: Sequence[str], condition: str) -> str:
+        """One number about all rows, in the place of their calls."""
+        sums = [f"{calls}::numeric AS calls" if name == "calls" else f"NULL::numeric AS {name}" for name in aliases]
+        nulls = ", ".join([*self._nulls(), *sums])
+        return f"SELECT {kind} AS kind, {nulls}{self._no_place()} FROM figure WHERE {condition}"  # noqa: S608
+
+    def _nulls(self, shown: str = "") -> list[str]:
+        return [name if name == shown else _null(name, self.grouping) for name in self.grouping.columns]
+
+    def _no_place(self) -> str:
+        return f", NULL::text[] AS {PLACE}" if self.places else ""
 
 
-def _histogram(keys: str) -> str:
-    """The part that sums the histograms of latency."""
-    return f"SELECT {keys}, sum(latency) AS latency FROM histogram GROUP BY {keys}"  # noqa: S608 - our own names
+def _histograms(aliases: Iterable[str]) -> list[str]:
+    return [name for name in aliases if name in MILLISECONDS]
+
+
+def _joined(alias: str, keys: str) -> str:
+    """The join of the histograms of one measure, summed by `keys`."""
+    summed = f"SELECT {keys}, sum({alias}) AS {alias} FROM {alias}_histogram GROUP BY {keys}"  # noqa: S608
+    return f" LEFT JOIN ({summed}) AS {alias}s USING ({keys})"
 
 
 def _null(name: str, keys: Grouping) -> str:

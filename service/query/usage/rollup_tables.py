@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from policies.policy.model import Store
+from service.query.buckets.bucket_edges import EdgeRun, Edges
 from service.query.model.parameters import Params
-from service.query.usage.bucket_edges import EdgeRun, Edges
 from service.query.usage.plan import UsageSegment, ceil_to, floor_to
 
 CUT_MAX: Final = 400

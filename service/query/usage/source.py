@@ -8,15 +8,16 @@ from policies.policy import views
 from policies.policy.model import Store
 from service.access.authenticate import ForbiddenError
 from service.keyring.protocol import Keyring
+from service.query.buckets.time_buckets import TimeBucket
 from service.query.filters.decomposition import decompose
 from service.query.filters.to_sql import UserTokens
 from service.query.model.catalog import CALLS
 from service.query.model.predicate import Predicate, TimeRange, fields_of, plain_users
 from service.query.model.scope import Scope
+from service.query.records.ordering import Cursors
 from service.query.scan.ranges import matching_account_ids, names_in_scope, scan_ranges_of, time_range_of
 from service.query.scan.user_tokens import tokens_of
 from service.query.usage.plan import TierPeriod, Windows, plan_usage
-from service.query.usage.time_buckets import TimeBucket
 from service.query.usage.union_sql import UsageRead, rollups_answer
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
@@ -24,12 +25,15 @@ from service.storage.database import Database
 
 @dataclass(frozen=True, slots=True)
 class UsageReader:
-    """Reads usage for one reader at one moment by the database's clock. `keyring`: for filters by a plain user id."""
+    """Reads usage for one reader at one moment by the database's clock. `keyring`: for filters by a plain user id;
+    `cursors` seal where a report goes on.
+    """
 
     database: Database
     accounts: Accounts
     scope: Scope
     now: datetime
+    cursors: Cursors
     keyring: Keyring | None = None
 
     def refuse_unseen(self, fields: Iterable[str]) -> None:
@@ -43,12 +47,14 @@ class UsageReader:
         predicate: Predicate,
         *,
         rollups: bool = True,
+        users: bool = False,
         bucket: TimeBucket | None = None,
         zone: str = "UTC",
         calls_at_most: timedelta | None = None,
         corrections_moved: bool = False,
     ) -> UsageRead:
-        """Where the usage that matches lies. `rollups`: what is grouped by is in them; for the rest see `plan_usage`.
+        """Where the usage that matches lies. `rollups`: what is grouped by is in them; `users`: it is grouped by
+        pseudonyms, and begins where they can be read; for the rest see `plan_usage`.
 
         The account scope is applied here, by the same functions as for lists. Raises OutOfRetentionError when the
         filter needs what is gone.
@@ -62,7 +68,7 @@ class UsageReader:
             self.scope.policy,
             [TierPeriod(*entry) for entry in self.accounts.tier_spans(account_ids)],
             self.now,
-            users=decomposed.by_user,
+            users=users or decomposed.by_user,
         )
         plan = plan_usage(
             time_range,
@@ -72,8 +78,8 @@ class UsageReader:
             zone=zone,
             calls_at_most=calls_at_most,
         )
-        users = await self._users(rest, account_ids, names.values(), TimeRange(plan.start, plan.end))
-        return UsageRead(plan, windows, self.scope.policy, account_ids, names, rest, users, corrections_moved)
+        tokens = await self._users(rest, account_ids, names.values(), TimeRange(plan.start, plan.end))
+        return UsageRead(plan, windows, self.scope.policy, account_ids, names, rest, tokens, corrections_moved)
 
     def _refuse_filter(self, predicate: Predicate) -> None:
         governed = (CALLS.filters[field].governed_by for field in fields_of(predicate) if field in CALLS.filters)

@@ -11,13 +11,13 @@ from typing import Final
 
 from policies.policy.model import DataClass, Policy, Store
 from policies.retention import readable_cutoff
+from service.query.buckets.bucket_edges import Edges
 from service.query.filters.to_sql import Branch, UserTokens, Where
 from service.query.model.catalog import CALL_FILTERS
 from service.query.model.field import FieldKind, Filterable
 from service.query.model.parameters import Params
 from service.query.model.predicate import Predicate, fields_of
 from service.query.usage import rollup_tables as overall
-from service.query.usage.bucket_edges import Edges
 from service.query.usage.plan import Plan, UsageSegment, Windows
 
 Select = Callable[[str, str], str]
@@ -31,8 +31,14 @@ _BINS: Final = {
         "greatest(unnest(latency_buckets), -1 - unnest(latency_buckets))::smallint",
         "sign(unnest(latency_buckets) + 0.5)::integer",
     ),
-    "call": ("CASE WHEN latency_ms IS NOT NULL THEN calledger_latency_bucket(latency_ms) END", "1"),
+    "call": (
+        "CASE WHEN {milliseconds} IS NOT NULL THEN calledger_latency_bucket({milliseconds}) END",
+        "1",
+    ),
 }
+LATENCY, FIRST_TOKEN = "latency", "first_token"
+MILLISECONDS: Final = {LATENCY: "latency_ms", FIRST_TOKEN: "time_to_first_token_ms"}
+"""Histograms by alias: what of a call they count. The rollups have that of latency."""
 
 
 # Corrections where they were made instead of where their calls were: taken away there, and added here. As the deltas of
@@ -151,8 +157,8 @@ class UsageUnion:
         moved = self._moved() if self._reading.corrections_moved else ()
         return self._union(select, self._tables((*self._keys.values(), *columns.values())), moved)
 
-    def histograms(self) -> str:
-        """The keys and `latency`: a histogram as one number (`percentiles.histogram_of`), which is added up outside."""
+    def histograms(self, alias: str) -> str:
+        """The keys and `alias`: a histogram as one number (`percentiles.histogram_of`), which is added up outside."""
 
         def select(table: str, condition: str) -> str:
             """The statement that adds the latency sketches of one table by the group's keys."""
@@ -162,12 +168,13 @@ class UsageUnion:
                 spread = f"SELECT {keys}, latency FROM {table} WHERE {condition}"  # noqa: S608 - our own names
                 return f"SELECT {names}, sum(latency) AS latency FROM ({spread}) AS spread GROUP BY {names}"  # noqa: S608
             bin_, entries = _BINS.get(table, _BINS["usage"])
+            bin_ = bin_.format(milliseconds=MILLISECONDS[alias])
             spread = f"SELECT {keys}, {bin_} AS bin, {entries} AS entries FROM {table} WHERE {condition}"  # noqa: S608
             added = (
                 f"SELECT {names}, bin, sum(entries) AS entries FROM ({spread}) AS spread "  # noqa: S608
                 f"WHERE bin IS NOT NULL GROUP BY {names}, bin"
             )
-            sketched = "sum(calledger_latency_sketch(bin, entries)) AS latency"
+            sketched = f"sum(calledger_latency_sketch(bin, entries)) AS {alias}"
             return f"SELECT {names}, {sketched} FROM ({added}) AS added GROUP BY {names}"  # noqa: S608
 
         from_overall = self._reading.overall and all(column.overall for column in self._keys.values())

@@ -6,11 +6,36 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import asyncpg
+import orjson
+
 from service.storage.connection import Connection
 from service.storage.schema.models import ApiKey
 from service.storage.schema.tortoise import control_transaction
 
 _REVOKE_EVERY: Final = "UPDATE api_key SET revoked_at = $1 WHERE revoked_at IS NULL AND prefix <> $2 RETURNING prefix"
+"""Revoke the keys that are live but for one."""
+_PAGE: Final = """
+    SELECT prefix, name, role, accounts, mac, created_at, expires_at, last_used_at, revoked_at FROM api_key
+    WHERE ($2::timestamptz IS NULL OR (created_at, prefix) < ($2, $3))
+        AND ($4::integer[] IS NULL OR accounts <@ to_jsonb($4))
+    ORDER BY created_at DESC, prefix DESC LIMIT $1
+"""
+"""Keys after a place, newest first; $4: of these accounts alone."""
+_ONE: Final = """
+    SELECT prefix, name, role, accounts, mac, created_at, expires_at, last_used_at, revoked_at FROM api_key
+    WHERE prefix = $1 AND ($2::integer[] IS NULL OR accounts <@ to_jsonb($2))
+"""
+"""One key; $2: if it is of these accounts alone."""
+_COUNT: Final = "SELECT count(*) FROM api_key WHERE $1::integer[] IS NULL OR accounts <@ to_jsonb($1)"
+"""How many keys there are; $1: of these accounts alone."""
+_END_AT: Final = "UPDATE api_key SET expires_at = $2 WHERE prefix = $1"
+"""Let a key end at a moment."""
+_BEGIN_HOUR: Final = """
+    UPDATE api_key SET sessions_hour = $2 WHERE prefix = $1 AND (sessions_hour IS NULL OR sessions_hour < $2)
+    RETURNING prefix
+"""
+"""Take note that a key gives out session tokens in an hour; returns no row when that was noted before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +74,26 @@ async def count_keys() -> int:
     return await ApiKey.filter(revoked_at__isnull=True).count()
 
 
+async def page_keys(
+    connection: Connection, size: int, after: tuple[datetime, str] | None, accounts: Sequence[int] | None
+) -> list[KeyRecord]:
+    """At most `size` keys, newest first, after a place (moment and prefix); those bound to none but `accounts`."""
+    moment, prefix = after or (None, None)
+    rows = await connection.fetch(_PAGE, size, moment, prefix, None if accounts is None else list(accounts))
+    return [_record_of(row) for row in rows]
+
+
+async def find_key(connection: Connection, prefix: str, accounts: Sequence[int] | None) -> KeyRecord | None:
+    """The key with this prefix, if it is bound to none but `accounts`; else None."""
+    row = await connection.fetchrow(_ONE, prefix, None if accounts is None else list(accounts))
+    return None if row is None else _record_of(row)
+
+
+async def number_of_keys(connection: Connection, accounts: Sequence[int] | None) -> int:
+    """How many keys there are, revoked ones included; those bound to none but `accounts`."""
+    return await connection.fetchval(_COUNT, None if accounts is None else list(accounts))
+
+
 @asynccontextmanager
 async def added_key(
     *,
@@ -74,6 +119,20 @@ async def revoked_key(prefix: str, moment: datetime) -> AsyncIterator[Connection
     async with control_transaction() as (models, connection):
         await ApiKey.filter(prefix=prefix).using_db(models).update(revoked_at=moment)
         yield connection
+
+
+async def ending_key(connection: Connection, prefix: str, moment: datetime) -> None:
+    """Let a key end at a moment, in the transaction of `connection`."""
+    await connection.execute(_END_AT, prefix, moment)
+
+
+@asynccontextmanager
+async def begin_hour(prefix: str, hour: datetime) -> AsyncIterator[Connection | None]:
+    """Note that a key gives out session tokens in an hour, in one transaction with what the block does on the
+    connection; None when it was noted before.
+    """
+    async with control_transaction() as (_, connection):
+        yield connection if await connection.fetchval(_BEGIN_HOUR, prefix, hour) else None
 
 
 async def revoke_every_key(connection: Connection, moment: datetime, *, but: str) -> list[str]:
@@ -105,3 +164,8 @@ def _record(key: ApiKey) -> KeyRecord:
         key.last_used_at,
         key.revoked_at,
     )
+
+
+def _record_of(row: asyncpg.Record) -> KeyRecord:
+    accounts = None if row["accounts"] is None else tuple(orjson.loads(row["accounts"]))
+    return KeyRecord(**{**row, "accounts": accounts, "mac": bytes(row["mac"])})

@@ -225,9 +225,12 @@ class ExportRecord:
             return False
         if requester.role is Role.ADMIN and requester.accounts is None:
             return True
-        return (requester.key_id, requester.role) == (self.requested_by, self.role) and self._within(requester.accounts)
+        return (requester.key_id, requester.role) == (self.requested_by, self.role) and self.is_within(
+            requester.accounts
+        )
 
-    def _within(self, accounts: tuple[int, ...] | None) -> bool:
+    def is_within(self, accounts: tuple[int, ...] | None) -> bool:
+        """Whether the file is about these accounts alone; None: every account."""
         return accounts is None or (self.accounts is not None and set(self.accounts) <= set(accounts))
 
 

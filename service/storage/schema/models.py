@@ -73,6 +73,7 @@ class ApiKey(Model, metaclass=_Plain):
     expires_at = fields.DatetimeField(null=True)
     last_used_at = fields.DatetimeField(null=True)
     revoked_at = fields.DatetimeField(null=True)
+    sessions_hour = fields.DatetimeField(null=True)
 
     class Meta(Model.Meta):
         """Stored in `api_key`."""

@@ -74,7 +74,8 @@ GUARDS: Final = (
     # An export is of several accounts: a key must see all of them.
     Guard("export", _READ, f"accounts <@ to_jsonb({_ACCOUNTS})"),
     Guard("export_schedule", _READ, f"accounts <@ to_jsonb({_ACCOUNTS})"),
-    Guard("api_key", _WRITE),
+    # Keys that may do more than the one who asks are not for it.
+    Guard("api_key", _WRITE, f"accounts <@ to_jsonb({_ACCOUNTS})"),
     Guard("purge_run", _READ),
     Guard("installation", _WRITE, secured=False),
     # Readable because an export expires when another policy is in force.

@@ -159,7 +159,7 @@ def _report_without_faults(facts: Facts, faults: list[FieldError]) -> Report:
         try:
             return _report(facts)
         except FieldError as fault:
-            faults.append(fault)
+            faults.append(fault.without_frames())
             fault.fields = frozenset(name for name in fault.fields if getattr(facts, name) not in (None, UNSET))
             _clear(facts, fault.fields)
 

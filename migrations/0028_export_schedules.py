@@ -32,7 +32,7 @@ END $$
 class Migration(migrations.Migration):
     """Let a key have several exports under way, and create schedules."""
 
-    dependencies = [("calledger", "0026_team_id")]
+    dependencies = [("calledger", "0027_session_hours")]
 
     operations = [
         ops.RunSQL(

@@ -11,8 +11,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
+from service.query.buckets.bucket_edges import EdgeRun, Edges
 from service.query.model.errors import BadInputError
-from service.query.usage.bucket_edges import EdgeRun, Edges
 
 BUCKETS_MAX = 10_000
 _HOUR = 3600

@@ -1,0 +1,118 @@
+"""`createSessionToken`: what a browser may hold in the place of a key, for some minutes."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+from uuid import uuid4
+
+import strawberry
+
+import policies
+from policies.policy import views
+from service.access.authenticate import ForbiddenError
+from service.access.principal import Principal
+from service.access.session_tokens import SessionToken
+from service.api.execution.context import Context
+from service.api.keys.types import keys_of
+from service.api.retention.queries import account_in_scope
+from service.api.types.directives import Cost
+from service.api.types.enums import Role
+from service.query.model.errors import BadInputError
+
+Info = strawberry.Info[Context, Any]
+UNSET: Any = strawberry.UNSET
+MINUTES_MAX: Final = 60
+_MINUTES: Final = 15
+_ACCOUNTS_MAX: Final = 50
+
+
+def _field(description: str, *, optional: bool = False, default: Any = UNSET) -> Any:  # noqa: ANN401 - any type
+    if optional:
+        return strawberry.field(description=description, default=default)
+    return strawberry.field(description=description)
+
+
+@strawberry.input
+class CreateSessionTokenInput:
+    """A token to make."""
+
+    accounts: list[str] | None = _field(
+        "Accounts that it is bound to, 1 to 50 of the key's own. Not given: all of the key's; a key that is bound to "
+        "none has to name some.",
+        optional=True,
+    )
+    role: Role | None = _field(
+        "What it may do, which is no more than the key may. Not given: what the key may.", optional=True
+    )
+    minutes: int = _field("For how long, 1 to 60 minutes; never longer than the key.", optional=True, default=_MINUTES)
+
+
+@strawberry.type
+class CreateSessionTokenPayload:
+    """A token for a browser."""
+
+    token: str = _field("To be sent as a key is: `Authorization: Bearer ...`. It is stored nowhere.")
+    expires_at: datetime = _field("When it ends by itself; earlier if its key does.")
+    role: Role = _field("What it may do.")
+    accounts: list[str] = _field("Accounts that it is bound to.")
+
+
+@strawberry.type
+class SessionMutation:
+    """The root field of session tokens; part of `Mutation`."""
+
+    @strawberry.mutation(directives=[Cost(weight=20)])
+    async def create_session_token(
+        self,
+        info: Info,
+        input: Annotated[CreateSessionTokenInput, strawberry.argument(description="What it is to be.")],
+    ) -> CreateSessionTokenPayload | None:
+        """A short-lived token in the place of the key, for a browser. It makes no keys, no tokens and no reports."""
+        context = info.context
+        principal = _of_key(context)
+        role = _role(context, None if input.role in (None, UNSET) else input.role)
+        accounts = await _accounts(context, None if input.accounts is UNSET else input.accounts)
+        token = SessionToken(
+            str(uuid4()), principal.key_id, role, tuple(sorted(accounts.values())), _end(principal, input.minutes)
+        )
+        text = await keys_of(context).sign_session(token)
+        context.holds_secret = True
+        return CreateSessionTokenPayload(
+            token=text, expires_at=token.expires_at, role=Role[role.name], accounts=sorted(accounts)
+        )
+
+
+def _of_key(context: Context) -> Principal:
+    assert context.principal is not None, "what serves requests knows who asks"
+    if context.principal.session is not None:
+        raise ForbiddenError("a session token makes no other one: ask with the key itself")
+    return context.principal
+
+
+def _role(context: Context, asked: Role | None) -> policies.Role:
+    scope = context.scope
+    role = scope.role if asked is None else policies.Role[asked.name]
+    if not views.at_most(scope.policy, role, scope.role):
+        raise ForbiddenError(f"the role `{role}` may do something that the key's role `{scope.role}` may not")
+    return role
+
+
+async def _accounts(context: Context, names: list[str] | None) -> dict[str, int]:
+    """The ids of the accounts by name."""
+    scope = context.scope
+    if names is None:
+        if scope.accounts is None:
+            raise BadInputError("the key is bound to no account: name the `accounts` of the token")
+        found = {await context.reader.accounts.name(number): number for number in scope.accounts}
+    else:
+        names = list(dict.fromkeys(names))[: _ACCOUNTS_MAX + 1]
+        found = {name: await account_in_scope(context, name) for name in names} if len(names) <= _ACCOUNTS_MAX else {}
+    if not 0 < len(found) <= _ACCOUNTS_MAX:
+        raise BadInputError(f"a session token is bound to 1 to {_ACCOUNTS_MAX} accounts: name them")
+    return found
+
+
+def _end(principal: Principal, minutes: int) -> datetime:
+    if not 1 <= minutes <= MINUTES_MAX:
+        raise BadInputError(f"a session token lasts 1 to {MINUTES_MAX} `minutes`")
+    end = (datetime.now(UTC) + timedelta(minutes=minutes)).replace(microsecond=0)
+    return end if principal.expires_at is None else min(end, principal.expires_at)

@@ -1,0 +1,86 @@
+"""API keys as the schema shows them: by what services take them for, never with what would recognise them."""
+
+import re
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final
+
+import strawberry
+
+from service.access.issuing import ApiKeys
+from service.api.execution.context import Context
+from service.api.types.calls import Node
+from service.api.types.enums import Role
+from service.storage.control.api_keys import KeyRecord
+
+PREFIX: Final = "key"
+_ID: Final = re.compile(rf"(?:{PREFIX}_)?([2-9a-hjkmnp-z]{{8}})")
+
+
+def _field(description: str) -> Any:  # noqa: ANN401 - any type
+    return strawberry.field(description=description)
+
+
+def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
+    return strawberry.enum_value(name, description=description)
+
+
+@strawberry.enum
+class ApiKeyState(Enum):
+    """Whether a key may be used."""
+
+    LIVE = _value("LIVE", "It may be used.")
+    EXPIRED = _value("EXPIRED", "Its end has come.")
+    REVOKED = _value("REVOKED", "It was ended, for good.")
+    REFUSED = _value("REFUSED", "It is live in the database and not in the ledger, and so it is refused: revoke it.")
+
+
+@strawberry.type
+class ApiKey(Node):
+    """An API key, without its secret."""
+
+    id: strawberry.ID = _field("Opaque id, `key_...`.")
+    key_id: strawberry.ID = _field("Public part of the key, as in `viewer.keyId` and as the ledger's actor.")
+    name: str | None = _field("What it is for.")
+    role: Role = _field("What it may do.")
+    accounts: list[str] | None = _field("Accounts that it is bound to. Null: every account.")
+    state: ApiKeyState = _field("Whether it may be used, by the ledger.")
+    created_at: datetime = _field("When it was made.")
+    expires_at: datetime | None = _field("When it ends by itself; null: it does not.")
+    last_used_at: datetime | None = _field("When it was last used, to some minutes; null: never.")
+    revoked_at: datetime | None = _field("When it was ended; null: it was not.")
+
+
+def encode_key_id(prefix: str) -> strawberry.ID:
+    """The id of a key as clients see it."""
+    return strawberry.ID(f"{PREFIX}_{prefix}")
+
+
+def decode_key_id(text: str) -> str | None:
+    """The public part of a key, given as `key_...` or alone; None for what is neither."""
+    match = _ID.fullmatch(text)
+    return None if match is None else match[1]
+
+
+def keys_of(context: Context) -> ApiKeys:
+    """The API keys of the ledger that this process serves."""
+    keys: ApiKeys = context.services["keys"]
+    return keys
+
+
+async def key_node(context: Context, record: KeyRecord) -> ApiKey:
+    """The stored key as the schema shows it: role, accounts and end are the ledger's, and so is its state."""
+    known, accounts = await keys_of(context).checked(record), context.reader.accounts
+    names = None if known.accounts is None else [await accounts.name(one) for one in known.accounts]
+    return ApiKey(
+        id=encode_key_id(record.prefix),
+        key_id=strawberry.ID(record.prefix),
+        name=record.name,
+        role=Role[known.role.upper()],
+        accounts=names,
+        state=ApiKeyState[known.state.name],
+        created_at=record.created_at,
+        expires_at=known.expires_at,
+        last_used_at=record.last_used_at,
+        revoked_at=record.revoked_at or known.ended_at,
+    )

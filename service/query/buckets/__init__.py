@@ -1,0 +1,1 @@
+"""Time buckets in any time zone: pure."""

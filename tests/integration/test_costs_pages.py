@@ -1,0 +1,232 @@
+"""Rows of costs as a connection: pages that meet without a gap, and go on where they were while calls arrive."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compiled_operations import COMPILED, answer_bytes, same_answer
+from rows import Shelf, open_shelf
+from usage_ledger import Ledger, Reported, open_ledger
+
+from policies.policy.model import Role
+from service.api.usage.inputs import CostOrderField
+from service.query.buckets.time_buckets import TimeBucket
+from service.query.model.errors import BadInputError
+from service.query.model.predicate import And, Compare
+from service.query.usage.report import CostRequest, Costs, read_costs
+from service.query.usage.row_order import ORDERS
+from service.retention.rollups.compaction import Compaction
+
+NOW = datetime(2026, 11, 22, 10, 7, 31, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+ALL = frozenset({"calls", "errors", "amount", "tokenEfficiency"})
+
+
+@pytest.fixture
+async def ledger(any_database_url: str) -> AsyncIterator[Ledger]:
+    async with open_ledger(any_database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def shelf(any_database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
+    async with open_shelf(any_database_url, tmp_path) as shelf:
+        yield shelf
+
+
+def _calls(count: int = 60) -> list[Reported]:
+    """Many groups with equal sums, nulls in every key, and figures that do not exist."""
+    return [
+        Reported(
+            NOW - HOUR * 5 * index,
+            account=("acme", "globex")[index % 2],
+            model=f"m{index % 5}",
+            provider=(None, "openai", "é")[index % 3],
+            api_key=None if index % 7 else "k",
+            failed=index % 4 == 0,
+            currency=("USD", None)[index % 3 == 0],
+            amount=Decimal(index % 3) if index % 3 else None,
+            amount_source=1 if index % 3 else None,
+            input_tokens=index % 3 * 10,
+            output_tokens=7,
+            cache_read_tokens=index % 2,
+            operation=(None, "chat")[index % 2],
+            tags={"team": f"t{index % 3}"} if index % 4 else {},
+        )
+        for index in range(count)
+    ]
+
+
+async def _pages(ledger: Ledger, request: CostRequest) -> list[Costs]:
+    pages: list[Costs] = []
+    while True:
+        after = pages[-1].cursors[-1] if pages else None
+        page = await read_costs(ledger.reader(NOW), replace(request, after=after))
+        pages.append(page)
+        assert page.has_previous is (after is not None)
+        if not page.has_next:
+            return pages
+
+
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize("field", ORDERS)
+async def test_pages_are_the_whole_report_in_its_order(ledger: Ledger, field: str, descending: bool) -> None:
+    """In any order, with ties and nulls: the pages together are the rows of the report that is read at once."""
+    await ledger.report(_calls())
+    usd = Compare("currency", "eq", "USD")
+    request = CostRequest(
+        predicate=And((usd,)) if field == "AMOUNT" else And(()),
+        dimensions=["ACCOUNT", "PROVIDER", "STATUS", "API_KEY", "OPERATION"],
+        tags=["team"],
+        bucket=TimeBucket.DAY,
+        zone="Asia/Kolkata",
+        order=[(field, descending)],
+        first=7,
+        row_figures=ALL,
+        cursors=True,
+        before=True,
+        counted=True,
+    )
+    whole = await read_costs(ledger.reader(NOW), replace(request, first=10_000))
+
+    pages = await _pages(ledger, request)
+
+    assert [row for page in pages for row in page.rows] == list(whole.rows)
+    assert [cursor for page in pages for cursor in page.cursors] == list(whole.cursors)
+    assert len(set(whole.cursors)) == len(whole.rows) > 30
+    assert {page.count for page in pages} == {len(whole.rows)}
+
+
+async def test_rows_by_key_come_once_while_calls_arrive(ledger: Ledger) -> None:
+    """Between two pages calls arrive of groups that were shown, that come later and that are new, and are folded, and
+    the oldest go: each group that there was all the time is shown once."""
+    await ledger.report(_calls())
+    request = CostRequest(
+        dimensions=["MODEL", "ACCOUNT"],
+        bucket=TimeBucket.DAY,
+        zone="Europe/Vienna",
+        order=[("BUCKET_START", True), ("KEY", True)],
+        first=5,
+        row_figures=ALL,
+        cursors=True,
+    )
+    first = await read_costs(ledger.reader(NOW), replace(request, first=10_000))
+    seen, after, later = [], None, NOW
+    while True:
+        page = await read_costs(ledger.reader(later), replace(request, after=after))
+        seen += [row.key for row in page.rows]
+        if not page.has_next:
+            break
+        after, later = page.cursors[-1], later + HOUR
+        await ledger.report([*_calls(3), Reported(NOW - 2 * DAY, model=f"new{len(seen)}"), Reported(later)])
+        await ledger.folder.compact_all()
+
+    assert len(set(map(repr, seen))) == len(seen)
+    assert {repr(row.key) for row in first.rows} <= set(map(repr, seen))
+
+
+async def test_a_cursor_is_of_its_report_alone(ledger: Ledger) -> None:
+    """Another filter, grouping, order or scope, or a cursor that was made up, is refused in words."""
+    await ledger.report(_calls())
+    request = CostRequest(dimensions=["MODEL"], first=2, row_figures=ALL, cursors=True)
+    cursor = (await read_costs(ledger.reader(NOW), request)).cursors[0]
+    account = await ledger.accounts.find("acme")
+    assert account is not None
+    others = [
+        replace(request, predicate=Compare("model", "ne", "x")),
+        replace(request, dimensions=["PROVIDER"]),
+        replace(request, bucket=TimeBucket.DAY),
+        replace(request, order=[("CALLS", False)]),
+    ]
+    for other in others:
+        with pytest.raises(BadInputError, match="cursor"):
+            await read_costs(ledger.reader(NOW), replace(other, after=cursor))
+    with pytest.raises(BadInputError, match="cursor"):
+        await read_costs(ledger.reader(NOW, (account,)), replace(request, after=cursor))
+    for made_up in ("", "x", cursor[:-1], cursor + "A", "ä" * 20, "A" * 20_000):
+        with pytest.raises(BadInputError, match="cursor"):
+            await read_costs(ledger.reader(NOW), replace(request, after=made_up))
+    with pytest.raises(BadInputError, match="KEY"):
+        await read_costs(ledger.reader(NOW), replace(request, order=[("KEY", True), ("CALLS", True)]))
+
+
+async def test_the_longest_names_have_a_cursor(ledger: Ledger) -> None:
+    """A row that is grouped by everything, under the longest names of the widest characters, can be gone on from."""
+    wide = "\U0001f600" * 200
+    call = Reported(
+        NOW,
+        model=wide,
+        provider=wide,
+        api_key=wide,
+        operation=wide,
+        served_model=wide,
+        tags={"team": wide, "project": wide},
+    )
+    await ledger.report([call, replace(call, model=wide[:-1], number=-1)])
+    request = CostRequest(
+        dimensions=["MODEL", "PROVIDER", "API_KEY", "OPERATION", "SERVED_MODEL"],
+        tags=["team", "project"],
+        first=1,
+        row_figures=ALL,
+        cursors=True,
+        before=True,
+    )
+
+    first, second = await _pages(ledger, request)
+
+    assert {row.key.values["MODEL"] for page in (first, second) for row in page.rows} == {wide, wide[:-1]}
+
+
+async def _two_models(shelf: Shelf) -> None:
+    """A call of each of two models, one with an amount."""
+    ledger = Ledger(shelf.database, shelf.accounts, shelf.policy, shelf.partitions, Compaction(shelf.database.owner))
+    yesterday = await shelf.now() - DAY
+    priced = Reported(yesterday, amount=Decimal(1), currency="USD", amount_source=1, number=-1)
+    await ledger.report([priced, Reported(yesterday, model="claude", number=-2)])
+
+
+CONNECTION = """query ($first: Int, $after: String) {
+    costs(groupBy: [MODEL], orderBy: [{field: KEY, direction: ASC}], first: $first, after: $after) {
+        edges { cursor node { key { model } calls } } nodes { calls } rows { calls } truncated
+        pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount totals { calls } } }"""
+
+
+async def test_costs_is_a_connection(shelf: Shelf) -> None:
+    """edges, nodes, pageInfo and totalCount agree with each other and with the deprecated `rows` and `truncated`; both
+    paths answer the same bytes, page by page."""
+    await _two_models(shelf)
+    found, after = [], None
+    for _ in range(2):
+        page: Any = (await shelf.data(CONNECTION, variables={"first": 1, "after": after}))["costs"]
+        assert await same_answer(shelf, shelf.scope(Role.ADMIN), CONNECTION, {"first": 1, "after": after})
+        (edge,) = page["edges"]
+        assert page["nodes"] == page["rows"] == [{"calls": edge["node"]["calls"]}]
+        assert page["pageInfo"]["startCursor"] == page["pageInfo"]["endCursor"] == edge["cursor"]
+        assert page["pageInfo"]["hasNextPage"] is page["truncated"] is (after is None)
+        assert page["pageInfo"]["hasPreviousPage"] is (after is not None)
+        assert page["totalCount"] == len(page["totals"]) == 2
+        found.append(edge["node"]["key"]["model"])
+        after = edge["cursor"]
+    assert found == ["claude", "gpt-4o"]
+
+
+async def test_a_partner_goes_on_in_its_own_rows_alone(shelf: Shelf) -> None:
+    """A cursor of one key is refused to another that sees other accounts, on both paths."""
+    await _two_models(shelf)
+    page = (await shelf.data(CONNECTION, variables={"first": 1}))["costs"]
+    number = await shelf.join("globex")
+    scope = shelf.scope(Role.PARTNER, number)
+    variables = {"first": 1, "after": page["pageInfo"]["endCursor"]}
+
+    await same_answer(shelf, scope, CONNECTION, variables)
+
+    assert b"BAD_USER_INPUT" in await answer_bytes(shelf, COMPILED, scope, CONNECTION, variables)
+
+
+def test_every_order_is_in_the_schema() -> None:
+    """What rows can be ordered by is what the schema offers."""
+    assert [field.value for field in CostOrderField] == list(ORDERS)

@@ -1,0 +1,278 @@
+"""Session tokens: what a browser holds instead of a key can do no more than the key, for minutes, and ends with it."""
+
+import asyncio
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from evidence import Auditor
+from http_server import Served, serve
+from joserfc import jwt
+from joserfc.jwk import OctKey
+from rows import Shelf, StoredCall, open_shelf
+from running import RunningService
+
+from policies.evidence.entry import LedgerKind
+from policies.policy.model import Role
+from service.access.authenticate import UnauthenticatedError
+from service.access.keys import prefix_of
+from service.access.session_tokens import SessionSigner, SessionToken
+from service.ledger.store import Selection
+from service.retention.audit.record_check import differences
+from service.storage.schema.models import ApiKey
+
+CREATE = """
+    mutation($in: CreateSessionTokenInput!) { createSessionToken(input: $in) { token expiresAt role accounts } }
+"""
+VIEWER = "{ viewer { role accounts keyId expiresAt } }"
+CALLS = "{ calls(first: 10) { nodes { account } } }"
+
+
+@dataclass(slots=True)
+class House:
+    """A served ledger with a call of each of the accounts `acme` and `globex`."""
+
+    shelf: Shelf
+    served: Served
+    numbers: dict[str, int]
+
+    async def key(self, role: Role = Role.VIEWER, *accounts: str, **changes: Any) -> Auditor:
+        text = await self.served.key(role, *(self.numbers[name] for name in accounts), **changes)
+        return Auditor(self.served, text)
+
+    async def session(self, key: Auditor, **wanted: Any) -> Auditor:
+        return Auditor(self.served, (await key.ask(CREATE, **{"in": wanted}))["createSessionToken"]["token"])
+
+    async def entries(self) -> list[tuple[str, dict[str, Any]]]:
+        found = self.served.runtime.ledger.every(Selection(kinds=(LedgerKind.SESSION_TOKENS_CREATED,)))
+        return [(entry.actor, dict(entry.facts)) async for entry in found]
+
+
+@pytest.fixture
+async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    async with open_shelf(any_database_url, tmp_path) as shelf:
+        numbers = await shelf.accounts.ensure(["acme", "globex"])
+        now = await shelf.now()
+        await shelf.put([StoredCall(now - timedelta(minutes=1), account=name, source_id=name) for name in numbers])
+        async with serve(shelf) as served:
+            yield House(shelf, served, numbers)
+
+
+async def test_a_token_stands_for_its_key(house: House) -> None:
+    """It reads the accounts that it names, with the role that it names, until its end, and nothing else."""
+    key = await house.key(Role.ADMIN)
+    made = await key.ask(CREATE, **{"in": {"accounts": ["acme"], "role": "VIEWER", "minutes": 5}})
+    made = made["createSessionToken"]
+    assert (made["role"], made["accounts"]) == ("VIEWER", ["acme"])
+    left = datetime.fromisoformat(made["expiresAt"]) - datetime.now(UTC)
+    assert timedelta(minutes=4, seconds=50) < left <= timedelta(minutes=5)
+    browser = Auditor(house.served, made["token"])
+    assert (await browser.ask(VIEWER))["viewer"] == {
+        "role": "VIEWER", "accounts": ["acme"], "keyId": prefix_of(key.key), "expiresAt": made["expiresAt"],
+    }  # fmt: skip
+    assert (await browser.ask(CALLS))["calls"]["nodes"] == [{"account": "acme"}]
+    assert await browser.code("{ accounts { totalCount } }") == "FORBIDDEN", "an admin may, a viewer may not"
+    # The key and the token by turns: each keeps its own scope.
+    for _ in range(2):
+        assert len((await key.ask(CALLS))["calls"]["nodes"]) == 2
+        assert len((await browser.ask(CALLS))["calls"]["nodes"]) == 1
+
+
+async def test_a_token_never_goes_beyond_its_key(house: House) -> None:
+    """Neither role nor accounts nor lifetime, nor by another token, nor a key, nor reports."""
+    bound = await house.key(Role.PARTNER, "acme", expires_at=datetime.now(UTC) + timedelta(minutes=3))
+    assert await bound.code(CREATE, **{"in": {"accounts": ["globex"]}}) == "BAD_USER_INPUT"
+    assert await bound.code(CREATE, **{"in": {"accounts": ["acme", "unknown"]}}) == "BAD_USER_INPUT"
+    for role in ("SUPPORT", "AUDITOR", "COMPLIANCE", "ADMIN"):
+        assert await bound.code(CREATE, **{"in": {"role": role}}) == "FORBIDDEN", role
+    short = (await bound.ask(CREATE, **{"in": {"minutes": 60}}))["createSessionToken"]
+    assert datetime.fromisoformat(short["expiresAt"]) - datetime.now(UTC) <= timedelta(minutes=3)
+
+    unbound = await house.key(Role.ADMIN)
+    assert await unbound.code(CREATE, **{"in": {}}) == "BAD_USER_INPUT", "a token is always bound to accounts"
+    browser = await house.session(unbound, accounts=["acme"])
+    assert (await browser.ask(VIEWER))["viewer"]["role"] == "ADMIN"
+    assert await browser.code(CREATE, **{"in": {}}) == "FORBIDDEN"
+    create = 'mutation { createApiKey(input: {role: VIEWER, accounts: ["acme"]}) { key } }'
+    assert await browser.code(create) == "FORBIDDEN"
+    revoke = f'mutation {{ revokeApiKey(input: {{id: "{prefix_of(unbound.key)}"}}) {{ apiKey {{ id }} }} }}'
+    assert await browser.code(revoke) == "FORBIDDEN"
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"minutes": 0}, {"minutes": 61}, {"minutes": -(2**31)}, {"accounts": []},
+               {"accounts": [f"a{number}" for number in range(51)]}], ids=str,
+)  # fmt: skip
+async def test_bounds_are_kept(house: House, wanted: dict[str, Any]) -> None:
+    """What is out of bounds is BAD_USER_INPUT, and no entry is written."""
+    key = await house.key(Role.VIEWER, "acme")
+    assert await key.code(CREATE, **{"in": wanted}) == "BAD_USER_INPUT"
+    assert await house.entries() == []
+
+
+async def test_a_token_ends_with_its_key(house: House) -> None:
+    """Revoked, expired or less an account: the token is so as soon as the key is, which is when services hear of it."""
+    key = await house.key(Role.VIEWER, "acme", "globex")
+    browser = await house.session(key)
+    one = await house.session(key, accounts=["acme"])
+    assert (await browser.ask(VIEWER))["viewer"]["accounts"] == ["acme", "globex"]
+    await ApiKey.filter(prefix=prefix_of(key.key)).update(accounts=[house.numbers["globex"]])
+    house.served.runtime.authenticator.forget()
+    assert (await browser.ask(VIEWER))["viewer"]["accounts"] == ["globex"]
+    assert await one.code(VIEWER) == "UNAUTHENTICATED", "none of its accounts is left"
+    await house.served.runtime.api_keys.revoke(prefix_of(key.key))
+    house.served.runtime.authenticator.forget()
+    assert await browser.code(VIEWER) == "UNAUTHENTICATED"
+    await ApiKey.filter(prefix=prefix_of(key.key)).update(revoked_at=None)
+    house.served.runtime.authenticator.forget()
+    assert await browser.code(VIEWER) == "UNAUTHENTICATED", "the ledger has revoked it"
+
+
+async def test_an_expired_token_is_refused(house: House) -> None:
+    """At its end, whether or not it was used and remembered before."""
+    key = await house.key(Role.VIEWER, "acme")
+    signer, now = SessionSigner(house.served.pepper), datetime.now(UTC)
+    ends = (now + timedelta(seconds=2)).replace(microsecond=0)
+    token = SessionToken("s", prefix_of(key.key), Role.VIEWER, (house.numbers["acme"],), ends)
+    browser = Auditor(house.served, signer.sign(token, now))
+    await browser.ask(VIEWER)
+    await asyncio.sleep((ends - datetime.now(UTC)).total_seconds())
+    assert await browser.code(VIEWER) == "UNAUTHENTICATED"
+    past = Auditor(house.served, signer.sign(replace(token, expires_at=now - timedelta(seconds=2)), now))
+    assert await past.code(VIEWER) == "UNAUTHENTICATED"
+
+
+async def test_the_form_is_a_standard_one(house: House) -> None:
+    """A library for JSON Web Tokens reads what we sign."""
+    key = await house.key(Role.VIEWER, "acme")
+    browser = await house.session(key, minutes=1)
+    secret = OctKey.import_key(SessionSigner(house.served.pepper)._key)
+    read = jwt.decode(browser.key, secret, algorithms=["HS256"])
+    assert read.header == {"alg": "HS256", "typ": "JWT"}
+    assert (read.claims["iss"], read.claims["sub"]) == ("calledger", prefix_of(key.key))
+    assert read.claims["accounts"] == [house.numbers["acme"]]
+
+
+async def test_what_is_forged_is_refused(house: House) -> None:
+    """Another algorithm, none, another key, other claims, a cut or longer text: none is a token."""
+    key = await house.key(Role.VIEWER, "acme")
+    good = (await house.session(key)).key
+    header, payload, signature = good.split(".")
+    claims = orjson.loads(urlsafe_b64decode(payload + "=="))
+    wider = _encoded(claims | {"role": "admin"})
+    authenticator, asked = house.served.runtime.authenticator, []
+    forgeries = [
+        f"{header}.{wider}.{signature}",
+        f"{header}.{payload}.",
+        f"{header}.{payload}",
+        f"{header}..{signature}",
+        f"{header}.{payload}.{signature}=",
+        f"{header}.{payload}.{signature}.",
+        f"{header}.{payload}.{signature[:-1]}",
+        f"{header}.{payload}.{_other_tail(signature)}",
+        f"{_encoded({'alg': 'none', 'typ': 'JWT'})}.{wider}.",
+        f"{_encoded({'alg': 'HS512', 'typ': 'JWT'})}.{payload}.{signature}",
+        good.replace(".", "é", 1),
+        header + "." + "A" * 7000,
+        SessionSigner(b"another pepper").sign(
+            SessionToken("s", prefix_of(key.key), Role.ADMIN, (1,), datetime.now(UTC) + timedelta(hours=1)),
+            datetime.now(UTC),
+        ),
+    ]
+    for forged in forgeries:
+        with pytest.raises(UnauthenticatedError):
+            await authenticator.authenticate(f"Bearer {forged}")
+        asked.append(authenticator._behind.keys() | authenticator._known.keys())
+    assert asked[-1] <= {prefix_of(key.key)}
+
+
+def _encoded(value: object) -> str:
+    return urlsafe_b64encode(orjson.dumps(value)).rstrip(b"=").decode()
+
+
+def _other_tail(signature: str) -> str:
+    """The same bytes with other padding bits: base64 that decodes alike and is not what we wrote."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return signature[:-1] + alphabet[alphabet.index(signature[-1]) ^ 1]
+
+
+async def test_a_new_token_of_a_known_key_costs_no_statement(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a key's state is known, tokens of it are checked without the database; a notice asks it again."""
+    key = await house.key(Role.VIEWER, "acme")
+    tokens = [(await house.session(key)).key for _ in range(3)]
+    authenticator = house.served.runtime.authenticator
+    await authenticator.authenticate(f"Bearer {tokens[0]}")
+
+    async def away(_: object) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(authenticator, "_record", away)
+    monkeypatch.setattr(authenticator._register, "find", away)
+    for token in tokens[1:]:
+        assert (await authenticator.authenticate(f"Bearer {token}")).accounts == (house.numbers["acme"],)
+    authenticator.forget()
+    with pytest.raises(ConnectionError):
+        await authenticator.authenticate(f"Bearer {tokens[1]}")
+
+
+async def test_one_entry_a_key_and_hour(house: House) -> None:
+    """However many tokens are asked for at once, by however many processes: one entry, before the first answer."""
+    first, second = await house.key(Role.VIEWER, "acme"), await house.key(Role.VIEWER, "globex")
+    keys = house.served.runtime.api_keys
+    for _ in range(3):
+        await asyncio.gather(*(house.session(key) for key in (first, second) for _ in range(4)))
+        keys._hours.clear()  # another process knows of none
+    entries = await house.entries()
+    assert len(entries) == len({(actor, facts["hour"]) for actor, facts in entries})
+    assert {actor for actor, _ in entries} == {prefix_of(first.key), prefix_of(second.key)}
+    assert all(facts["key"] == actor and facts["hour"].endswith(":00:00.000000Z") for actor, facts in entries)
+    assert [one async for one in differences(house.served.runtime.retention) if "key" in one] == []
+
+
+async def test_a_token_asks_for_an_export(house: House) -> None:
+    """It is written and fetched as the token may; neither the key's other role nor another token of it reaches more."""
+    key = await house.key(Role.ADMIN)
+    browser = await house.session(key, accounts=["acme"], role="VIEWER")
+    create = 'mutation { createExport(input: {kind: CALLS, format: NDJSON, fields: ["account"]}) { export { id } } }'
+    id_ = (await browser.ask(create))["createExport"]["export"]["id"]
+    done = await browser.ended(id_)
+    assert (done["state"], done["rows"]) == ("READY", "1"), done
+    assert (await browser.fetch(done["url"])).body == b'{"account":"acme"}\n'
+    same = await house.session(key, accounts=["acme", "globex"], role="VIEWER")
+    assert (await same.fetch(done["url"])).status == 200, "it reaches all that the file is about"
+    for wanted in ({"accounts": ["globex"], "role": "VIEWER"}, {"accounts": ["acme"], "role": "PARTNER"}):
+        assert (await (await house.session(key, **wanted)).fetch(done["url"])).status == 404, wanted
+
+
+def test_tokens_in_several_processes(tmp_path: Path) -> None:
+    """Every worker takes what another one signed, after a restart too, and all of them refuse it within seconds of the
+    end of its key. It is on no disk, and in no log.
+    """
+    service = RunningService(tmp_path / "data", "--workers", "2")
+    try:
+        made = service.command("keys", "create", "--role", "viewer", "--account", "acme")
+        key = made.stdout.strip()
+        token = service.ask(key, CREATE, **{"in": {}})["data"]["createSessionToken"]["token"]
+        assert all(service.ask(token, VIEWER)["data"]["viewer"]["accounts"] == ["acme"] for _ in range(20))
+        status, _, body = service.request("POST", "/v1/calls", key=token, body=b"[]")
+        assert (status, b"session token" in body) == (403, True)
+        service.stop()
+        service.start()
+        assert all("data" in service.ask(token, VIEWER) for _ in range(20))
+        service.command("keys", "revoke", prefix_of(key))
+        deadline = time.monotonic() + 20
+        while any("data" in service.ask(token, VIEWER) for _ in range(8)):
+            assert time.monotonic() < deadline
+        service.stop()
+        everything = service.everything_on_disk()
+        assert token.encode() not in everything
+        assert token.split(".")[2].encode() not in everything
+    finally:
+        if service.process.poll() is None:
+            service.stop()
