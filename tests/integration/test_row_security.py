@@ -41,6 +41,8 @@ QUESTIONS = {
     "consistencyProof": "{ consistencyProof(from: 1, to: 2) { hashes } }",
     "ingestReport": '{ ingestReport(since: "2026-01-01T00:00:00Z") { refused rows { account } } }',
     "export": '{ export(id: "%(export)s") { id } }',
+    "exports": "{ exports(first: 5) { nodes { id } } }",
+    "exportSchedules": "{ exportSchedules(first: 5) { nodes { id } } }",
     "calls": "{ calls { nodes { id account model sourceId } } }",
     "errors": "{ errors { nodes { id message call { account model } } } }",
     "errorGroups": "{ errorGroups { nodes { count models } } }",

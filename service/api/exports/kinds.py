@@ -79,10 +79,11 @@ _SHAPES: Final[Mapping[str, Shape]] = {
         _fields(
             "key* calls errors inputTokens outputTokens cacheReadTokens cacheWriteTokens reasoningTokens amount* "
             "callsWithoutAmount estimatedShare tokenEfficiency averageCost costPerThousandOutputTokens latencyMs* "
-            "wastedOnFailures",
+            "timeToFirstTokenMs* wastedOnFailures",
             key=("CostKey", ""),
             amount=("Money", "amount currency"),
             latencyMs=("Percentiles", "p50 p95 p99"),
+            timeToFirstTokenMs=("Percentiles", "p50 p95 p99"),
         ),
         paged=False,
     ),
@@ -145,7 +146,7 @@ def shape_of(kind: str, grouping: Grouping) -> Shape:
 _ORDERS: Final = {"calls": "STARTED_AT", "errors": "OCCURRED_AT"}
 _COMPUTED: Final = frozenset(
     {"totalTokens", "tokenEfficiency", "netAmount", "correctedAt", "corrects"}
-    | {"averageCost", "costPerThousandOutputTokens", "latencyMs", "wastedOnFailures"}
+    | {"averageCost", "costPerThousandOutputTokens", "latencyMs", "timeToFirstTokenMs", "wastedOnFailures"}
 )
 """Left out unless they are named: they follow from the others."""
 
