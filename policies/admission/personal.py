@@ -33,11 +33,12 @@ _MORE_TEXTS: Final = {
     "Call.deployment": "deployment",
     "Call.team": "team",
     "Call.teamId": "team_id",
+    "Call.organizationId": "organization_id",
     "Call.organization": "organization",
     "Call.normalizedError": "normalized_error",
 }
 _JOINING: Final = ("trace_id", "session_id", "provider_request_id")
-_LABELS: Final = ("deployment", "team", "team_id", "organization", "normalized_error")
+_LABELS: Final = ("deployment", "team", "team_id", "organization", "organization_id", "normalized_error")
 _PARAMETERS: Final = ("user", "user_id", "end_user", "end_user_id", "safety_identifier")
 # A short value that is part of such an id is there by chance.
 _RANDOM_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16}|[0-9a-f]{32}", re.ASCII)
@@ -177,9 +178,9 @@ def code_without(text: str | None, persons: Persons, removed: dict[str, int]) ->
 def _named_in(parameters: object) -> list[str]:
     if not isinstance(parameters, dict):
         return []
-    said = cast("dict[str, object]", parameters)
-    found = [said.get(name) for name in _PARAMETERS]
-    inner = said.get("metadata")
+    given = cast("dict[str, object]", parameters)
+    found = [given.get(name) for name in _PARAMETERS]
+    inner = given.get("metadata")
     if isinstance(inner, dict):
         within = cast("dict[str, object]", inner)
         found += [within.get(name) for name in _PARAMETERS]

@@ -152,19 +152,20 @@ def userinfo(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
         authority = _AUTHORITY.match(data, at)
         if authority is None or at < done:
             continue
-        end = _userinfo_end(authority[0])
+        # a socket's name may stand in place of the host: `user:password@/database?host=/run`
+        end = _userinfo_end(authority[0], hostless=data[authority.end() : authority.end() + 1] == b"/")
         if end and _is_userinfo(authority[0][:end]):
             done = at + end
             yield at, done
 
 
-def _userinfo_end(authority: bytes) -> int:
-    """Where the sign stands that the host begins after; 0 when there is none."""
+def _userinfo_end(authority: bytes, *, hostless: bool) -> int:
+    """Where the sign stands that the host, unless it may be missing, begins after; 0 when there is none."""
     first = authority.find(b"@")
     if first >= 0:
         beyond = [index for sign in (b"?", b"#", b",") if (index := authority.find(sign, first)) >= 0]
         end = authority.rfind(b"@", 0, min(beyond, default=len(authority)))
-        return end if end + 1 < len(authority) else 0
+        return end if end + 1 < len(authority) or hostless else 0
     end = authority.rfind(b"%40")
     return max(end, 0) if end + 3 < len(authority) else 0
 

@@ -1,22 +1,26 @@
 """`GET /v1/exports/{id}`: a file, for the key that asked for it, for admins, and by a link that one of them made.
 
 What is absent, foreign, unfinished or expired is answered alike: an id tells nothing to whoever guesses it. A download
-that was cut off goes on where it ended (RFC 9110, section 14): `Range`, with `If-Range` for the same file alone.
+that was cut off goes on where it ended (RFC 9110, section 14): `Range`, with `If-Range` for the same file alone. The
+entity tag is the file's digest: who has the file need not fetch it again.
 """
 
 import asyncio
 import contextlib
 import re
+from collections.abc import Iterator
 from typing import BinaryIO, Final
 from uuid import UUID
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from service.access.authenticate import UnauthenticatedError
 from service.access.principal import Principal
 from service.api.exports.links import PARAMETER, open_link
 from service.api.exports.requests import ExportRequest
 from service.api.exports.types import decode_export_id, encode_export_id
+from service.content_coding import Coding, Compressor, chosen, compressor
+from service.entity_tags import entity_tag, is_known
 from service.errors import ServiceError
 from service.export.asker import asker_of
 from service.export.folder import ExportFolder
@@ -29,6 +33,9 @@ from service.storage.errors import DatabaseUnavailableError
 
 PATH: Final = "/v1/exports/{id}"
 _CHUNK_BYTES: Final = 2**17
+_OF_UNCHANGED: Final = ("ETag", "Vary", "Cache-Control")
+"""Headers of a 304 (RFC 9110, section 15.4.5)."""
+_COMPRESSED: Final = frozenset({"parquet", "csv.gz", "ndjson.gz"})
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII | re.IGNORECASE)
 _TYPES: Final = {
     "ndjson": "application/x-ndjson",
@@ -98,37 +105,60 @@ class Download:
 
 
 async def _sent(request: web.Request, record: ExportRecord, file: BinaryIO) -> web.StreamResponse:
-    """The file, part by part: however long it is, and however slowly it is taken, little of it is in memory."""
-    size, headers = record.bytes or 0, _headers(record)
-    if headers["ETag"] in (tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")):
-        return web.Response(status=304, headers=headers)
-    asked = _range_of(request, headers["ETag"], size)
+    """The file, part by part: however long it is, and however slowly it is taken, little of it is in memory.
+
+    The whole of it may be compressed on its way. A part that is asked for is of the file as it is, and so is what a
+    link gives: a browser goes on with a download that it broke off, and says how long it will take.
+    """
+    size, suffix, asked_for = record.bytes or 0, _suffix(record), request.headers.get(hdrs.RANGE)
+    plain = asked_for is not None or PARAMETER in request.query or suffix in _COMPRESSED
+    coding = None if plain else chosen(request.headers.get(hdrs.ACCEPT_ENCODING))
+    headers = _headers(record, suffix, coding)
+    if is_known(request.headers.get(hdrs.IF_NONE_MATCH), headers["ETag"]):
+        return web.Response(status=304, headers={name: headers[name] for name in _OF_UNCHANGED})
+    asked = _range_of(asked_for or "", request.headers.get(hdrs.IF_RANGE, headers["ETag"]) == headers["ETag"], size)
     if asked is None:
         return web.Response(status=416, headers={"Content-Range": f"bytes */{size}", "Cache-Control": "no-store"})
     partial = asked != range(size)
     if partial:
         headers["Content-Range"] = f"bytes {asked.start}-{asked.stop - 1}/{size}"
     response = web.StreamResponse(status=206 if partial else 200, headers=headers)
-    response.content_length = left = len(asked)
+    if coding is None:
+        response.content_length = len(asked)
     await response.prepare(request)
-    if request.method == "HEAD":
+    if request.method == hdrs.METH_HEAD:
         return response
+    parts = _parts(file, asked) if coding is None else _compressed(_parts(file, asked), compressor(coding))
     with contextlib.suppress(ConnectionError):  # whoever hangs up has had enough
-        await asyncio.to_thread(file.seek, asked.start)
-        while left and (part := await asyncio.to_thread(file.read, min(_CHUNK_BYTES, left))):
-            left -= len(part)
+        while part := await asyncio.to_thread(next, parts, b""):
             await response.write(part)
         await response.write_eof()
     return response
 
 
-def _range_of(request: web.Request, tag: str, size: int) -> range | None:
-    """The bytes that are asked for: all of them without a `Range`, or one that is of several parts or of another file.
+def _parts(file: BinaryIO, asked: range) -> Iterator[bytes]:
+    """The bytes of a range of the file, some at a time."""
+    file.seek(asked.start)
+    left = len(asked)
+    while left and (part := file.read(min(_CHUNK_BYTES, left))):
+        left -= len(part)
+        yield part
+
+
+def _compressed(parts: Iterator[bytes], made: Compressor) -> Iterator[bytes]:
+    for part in parts:
+        if data := made.compress(part):
+            yield data
+    yield made.flush()
+
+
+def _range_of(header: str, same: bool, size: int) -> range | None:
+    """The bytes that are asked for: all of them without a `Range`, or one that is of several parts, or of another file.
 
     None when there are no such bytes (416).
     """
-    found = _RANGE.fullmatch(request.headers.get("Range", ""))
-    if found is None or found[0] == "bytes=-" or request.headers.get("If-Range", tag) != tag:
+    found = _RANGE.fullmatch(header)
+    if found is None or found[0] == "bytes=-" or not same:
         return range(size)
     first, last = found[1], found[2]
     if not first:
@@ -140,15 +170,23 @@ def _range_of(request: web.Request, tag: str, size: int) -> range | None:
     return asked or None
 
 
-def _headers(record: ExportRecord) -> dict[str, str]:
-    evidence = record.kind is StoredExportKind.EVIDENCE
-    suffix = "ndjson" if evidence else ExportRequest.of(record.kind.value, record.request).suffix
+def _suffix(record: ExportRecord) -> str:
+    if record.kind is StoredExportKind.EVIDENCE:
+        return "ndjson"
+    return ExportRequest.of(record.kind.value, record.request).suffix
+
+
+def _headers(record: ExportRecord, suffix: str, coding: Coding | None) -> dict[str, str]:
+    assert record.sha256 is not None, "what is ready has a digest"
     name = f"calledger-{record.kind.value.lower()}-{encode_export_id(record.id)}.{suffix}"
+    encoding = {} if coding is None else {"Content-Encoding": coding}
     return {
+        **encoding,
+        "ETag": entity_tag(record.sha256.removeprefix("sha256:"), coding),
+        "Vary": "Accept-Encoding",
+        "Accept-Ranges": "bytes",
         "Content-Type": _TYPES[suffix],
         "Content-Disposition": f'attachment; filename="{name}"',
-        "Accept-Ranges": "bytes",
-        "ETag": f'"{(record.sha256 or "").removeprefix("sha256:")}"',
         "Cache-Control": "no-store",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",

@@ -171,6 +171,18 @@ SCHEMA = {"type": "object", "properties": {TOOL: {"type": "string"}}, "required"
         {"tools": [{"name": "f", "input_schema": {"type": "object", "required": [TOOL]}}]},
         {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"properties": {"a": SCHEMA}}}}}]},
         {"response_format": {"json_schema": {"name": "f", "schema": SCHEMA}}},
+        {"tools": [{"type": "custom", "custom": {"name": TOOL, "description": "runs code"}}]},
+        {"tools": [{"type": "custom", "name": TOOL, "format": {"type": "text"}}]},
+        {
+            "messages": [
+                {"role": "assistant", "tool_calls": [{"type": "custom", "custom": {"name": TOOL, "input": ""}}]}
+            ]
+        },
+        {"choices": [{"message": {"tool_calls": [{"type": "custom", "custom": {"name": TOOL, "input": "x"}}]}}]},
+        {"input": [{"type": "custom_tool_call", "call_id": "c", "name": TOOL, "input": "x"}]},
+        {"tool_choice": {"type": "custom", "custom": {"name": TOOL}}},
+        {"tool_choice": {"type": "allowed_tools", "tools": [{"type": "custom", "name": TOOL}]}},
+        {"tool_choice": {"allowed_tools": {"mode": "auto", "tools": [{"type": "custom", "custom": {"name": TOOL}}]}}},
     ],
 )
 def test_names_of_all_vendors_shapes_stay(fields: dict[str, object]) -> None:
@@ -266,6 +278,9 @@ def test_a_path_of_an_address_is_content() -> None:
         {"tools": [{"functionDeclarations": [{"name": "my wife has breast cancer"}]}]},
         {"tools": [{"type": "mcp", "server_label": "my wife has breast cancer"}]},
         {"response_format": {"json_schema": {"name": CHINESE}}},
+        {"tools": [{"type": "custom", "custom": {"name": "my wife has breast cancer"}}]},
+        {"tool_calls": [{"type": "custom", "custom": {"name": "f", "input": "my wife has breast cancer"}}]},
+        {"tools": [{"custom": {"name": "f", "format": {"grammar": {"definition": "my wife has breast cancer"}}}}]},
         {"input_schema": {"type": "object", "properties": {"my wife has breast cancer": {}}, "required": [CHINESE]}},
         {"properties": {"Brustkrebserkrankung": "x"}, "required": ["Brustkrebserkrankung"]},
         {"parts": [{"mime_type": "my/wife/has/breast/cancer"}, {"mime_type": "text/my wife has breast cancer"}]},

@@ -301,16 +301,16 @@ def _telling(data: bytes, start: int, end: int, content: bytes) -> Iterator[tupl
 def _shortest(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Stretches that say enough, and no more than that: the shortest one to and from each character."""
     edges = [start]
-    said: list[int] = []
+    weights: list[int] = []
     first = total = 0
     while edges[-1] < end:
-        last = len(said)
+        last = len(weights)
         edges.append(_next_character(data, edges[-1]))
-        said.append(more := weight(data[edges[-2] : edges[-1]]))
+        weights.append(more := weight(data[edges[-2] : edges[-1]]))
         total += more
         while total >= _RUN_WEIGHT:
             yield edges[first], edges[last + 1]
-            total -= said[first]
+            total -= weights[first]
             first += 1
         if first:
             yield edges[first - 1], edges[last + 1]
@@ -360,10 +360,10 @@ def _outside(text: str, span: tuple[int, int], exempt: Spans) -> Spans:
     parts = without(span, exempt)
     if parts == [span]:
         return parts
-    said = [(part, compared(opened(text[slice(*part)]) or text[slice(*part)])) for part in parts]
-    if sum(weight(data) for _, data in said) < _RUN_WEIGHT:
+    texts = [(part, compared(opened(text[slice(*part)]) or text[slice(*part)])) for part in parts]
+    if sum(weight(data) for _, data in texts) < _RUN_WEIGHT:
         return []
-    return [part for part, data in said if data]
+    return [part for part, data in texts if data]
 
 
 def _joined(spans: Spans) -> Spans:

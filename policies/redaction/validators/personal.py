@@ -62,8 +62,8 @@ def _mod_97_stops(text: str) -> list[int]:
 
 # A version is told from an address by the word or the comparison before it, or by what is said of it.
 _VERSION_BEFORE = re.compile(
-    rb"(?i)(?:\b(?:version|ver|release|build|chrome|safari|firefox|edg|v|sdk|driver|runtime|firmware|assembly|plugin)"
-    rb"[ :=/\"']{1,3}|(?:[<>=~!]=|\^|~>) ?)\Z"
+    rb"(?i)(?:\b(?:version|ver|release|build|chrome|safari|firefox|edg|v|sdk|driver|runtime|firmware|assembly|plugin"
+    rb"|sec|section|versionchanged|versionadded|since|rfc \d{1,5})[ :=/\"']{1,4}|\xc2\xa7 ?|(?:[<>=~!]=|\^|~>) ?)\Z"
 )
 _VERSION_AFTER = re.compile(
     rb"(?i)[\"'`)]{0,2} (?:(?:is|was) (?:installed|too old|outdated|deprecated|released)"
@@ -81,7 +81,7 @@ _VERSION_REACH_BYTES = 64
 
 def _is_version_there(data: bytes, start: int) -> bool:
     """Whether the word before `start` says that a version follows."""
-    return _VERSION_BEFORE.search(data, max(0, start - 16), start) is not None
+    return _VERSION_BEFORE.search(data, max(0, start - 24), start) is not None
 
 
 def _is_version(data: bytes, start: int, end: int, first: int) -> bool:

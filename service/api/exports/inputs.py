@@ -2,38 +2,30 @@
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 
 import strawberry
 
 from service.api.calls.filters import written_filter
 from service.api.exports.kinds import SHAPES, Grouping, chosen_fields, shape_of
 from service.api.exports.requests import ExportRequest
+from service.api.types.declarations import UNSET, described, given, optional, value
 from service.api.types.filter_inputs import CallFilter, ErrorFilter
 from service.api.types.scalars import TimeZone
 from service.api.usage.inputs import CorrectionTime, CostDimension, TimeBucket
 from service.query.model.errors import BadInputError
 from service.query.model.scope import Scope
 
-UNSET: Any = strawberry.UNSET
 _GROUPING: Final = ("group_by", "group_by_tags", "bucket", "time_zone", "corrections")
-
-
-def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
-    return strawberry.enum_value(name, description=description)
-
-
-def _optional(description: str) -> Any:  # noqa: ANN401 - any type
-    return strawberry.field(default=UNSET, description=description)
 
 
 @strawberry.enum
 class ExportFormat(Enum):
     """How rows are written."""
 
-    CSV = _value("CSV", "RFC 4180, UTF-8, with a header; texts that a spreadsheet would run begin with `'`.")
-    NDJSON = _value("NDJSON", "One JSON object a line, as GraphQL would answer it.")
-    PARQUET = _value(
+    CSV = value("CSV", "RFC 4180, UTF-8, with a header; texts that a spreadsheet would run begin with `'`.")
+    NDJSON = value("NDJSON", "One JSON object a line, as GraphQL would answer it.")
+    PARQUET = value(
         "PARQUET", "Apache Parquet, zstd: money as decimal128(38, 12), moments as timestamps in UTC. Needs pyarrow."
     )
 
@@ -42,18 +34,18 @@ class ExportFormat(Enum):
 class ExportCompression(Enum):
     """How a file is compressed as a whole."""
 
-    NONE = _value("NONE", "Not at all; Parquet is compressed inside.")
-    GZIP = _value("GZIP", "RFC 1952; for CSV and NDJSON.")
+    NONE = value("NONE", "Not at all; Parquet is compressed inside.")
+    GZIP = value("GZIP", "RFC 1952; for CSV and NDJSON.")
 
 
 @strawberry.enum
 class ExportKind(Enum):
     """What is exported."""
 
-    CALLS = _value("CALLS", "A row a call.")
-    ERRORS = _value("ERRORS", "A row a failed call's error, inside its window, masked as for every reader.")
-    COSTS = _value("COSTS", "Sums as `costs` has them, in any grouping, without a limit on rows.")
-    FOCUS = _value(
+    CALLS = value("CALLS", "A row a call.")
+    ERRORS = value("ERRORS", "A row a failed call's error, inside its window, masked as for every reader.")
+    COSTS = value("COSTS", "Sums as `costs` has them, in any grouping, without a limit on rows.")
+    FOCUS = value(
         "FOCUS",
         "Charges by UTC day, account, model and token type, with the columns of FOCUS 1.2 (focus.finops.org); "
         "corrections by the month in which they were made. Calls without an amount are not in it.",
@@ -64,22 +56,22 @@ class ExportKind(Enum):
 class CreateExportInput:
     """Rows to write to a file: calls and errors oldest first, costs by bucket."""
 
-    kind: ExportKind = strawberry.field(description="What is exported.")
-    format: ExportFormat = strawberry.field(description="How it is written.")
-    compression: ExportCompression | None = _optional("How the file is compressed; NONE when not given.")
-    filter: CallFilter | None = _optional("Which calls, for every kind but ERRORS.")
-    error_filter: ErrorFilter | None = _optional("Which errors, for ERRORS.")
-    fields: list[str] | None = _optional(
+    kind: ExportKind = described("What is exported.")
+    format: ExportFormat = described("How it is written.")
+    compression: ExportCompression | None = optional("How the file is compressed; NONE when not given.")
+    filter: CallFilter | None = optional("Which calls, for every kind but ERRORS.")
+    error_filter: ErrorFilter | None = optional("Which errors, for ERRORS.")
+    fields: list[str] | None = optional(
         "Names of fields of `Call`, `CallError` or `CostRow`, in the order in which they are written; all that the "
         "role sees when not given."
     )
-    group_by: list[CostDimension] | None = _optional(
+    group_by: list[CostDimension] | None = optional(
         "What makes a row of COSTS; account, model, provider and status when not given."
     )
-    group_by_tags: list[str] | None = _optional("Tag keys that make a row of COSTS; at most five.")
-    bucket: TimeBucket | None = _optional("Width of the buckets of COSTS; DAY when not given, null for none.")
-    time_zone: TimeZone | None = _optional("IANA time zone of the buckets of COSTS; UTC when not given.")
-    corrections: CorrectionTime | None = _optional(
+    group_by_tags: list[str] | None = optional("Tag keys that make a row of COSTS; at most five.")
+    bucket: TimeBucket | None = optional("Width of the buckets of COSTS; DAY when not given, null for none.")
+    time_zone: TimeZone | None = optional("IANA time zone of the buckets of COSTS; UTC when not given.")
+    corrections: CorrectionTime | None = optional(
         "In which period corrections count in COSTS; BY_CALL_TIME when not given."
     )
 
@@ -90,25 +82,25 @@ def request_of(input: CreateExportInput, scope: Scope) -> ExportRequest:
     Raises BadInputError, and ForbiddenError for a field that the role may not see.
     """
     kind, grouping = input.kind.name, None
-    given = [name for name in _GROUPING if getattr(input, name) is not UNSET]
+    grouped = [name for name in _GROUPING if getattr(input, name) is not UNSET]
     if kind == "COSTS":
         grouping = _grouping(input)
-    elif given:
+    elif grouped:
         raise BadInputError("`groupBy`, `groupByTags`, `bucket`, `timeZone` and `corrections` are of costs alone")
-    gzip = _given(input.compression) is ExportCompression.GZIP
+    gzip = given(input.compression) is ExportCompression.GZIP
     if gzip and input.format is ExportFormat.PARQUET:
         raise BadInputError("Parquet is compressed inside: leave `compression` out")
-    if kind == "FOCUS" and _given(input.fields) is not None:
+    if kind == "FOCUS" and given(input.fields) is not None:
         raise BadInputError("the columns of FOCUS are given: leave `fields` out")
     shape = SHAPES[kind] if grouping is None else shape_of(kind, grouping)
     filters = {"CallFilter": input.filter, "ErrorFilter": input.error_filter}
-    if any(_given(one) for name, one in filters.items() if name != shape.filter):
+    if any(given(one) for name, one in filters.items() if name != shape.filter):
         raise BadInputError("calls and costs are chosen by `filter`, errors by `errorFilter`")
-    filter_ = _given(filters[shape.filter])
+    filter_ = given(filters[shape.filter])
     return ExportRequest(
         kind,
         input.format.name,
-        () if kind == "FOCUS" else chosen_fields(shape, _given(input.fields), scope),
+        () if kind == "FOCUS" else chosen_fields(shape, given(input.fields), scope),
         written_filter(filter_) if filter_ else None,
         grouping,
         gzip,
@@ -119,11 +111,11 @@ def _grouping(input: CreateExportInput) -> Grouping:
     usual = Grouping()
     bucket = usual.bucket if input.bucket is UNSET else _name(input.bucket)
     return Grouping(
-        usual.group_by if _given(input.group_by) is None else _names(input.group_by or ()),
-        tuple(_given(input.group_by_tags) or ()),
+        usual.group_by if given(input.group_by) is None else _names(input.group_by or ()),
+        tuple(given(input.group_by_tags) or ()),
         bucket,
-        _given(input.time_zone) or usual.time_zone,
-        _name(_given(input.corrections)) or usual.corrections,
+        given(input.time_zone) or usual.time_zone,
+        _name(given(input.corrections)) or usual.corrections,
     )
 
 
@@ -133,7 +125,3 @@ def _names(values: Sequence[Enum]) -> tuple[str, ...]:
 
 def _name(value: Enum | None) -> str | None:
     return None if value is None else value.name
-
-
-def _given(value: Any) -> Any:  # noqa: ANN401 - an input as given
-    return None if value is UNSET else value

@@ -11,15 +11,15 @@ from uuid import uuid4
 import strawberry
 from graphql import GraphQLError
 
-from service.api.execution.context import Context
+from service.api.execution.context import Context, Info
 from service.api.execution.limits import Bucket
 from service.api.exports.inputs import CreateExportInput, request_of
 from service.api.exports.kinds import SHAPES, operation_of, shape_of
 from service.api.exports.queries import ExportId, reached_export
 from service.api.exports.requests import ExportRequest
 from service.api.exports.types import Export, export_node, throttled_when_busy
+from service.api.types.declarations import argument, described
 from service.api.types.directives import Cost
-from service.api.usage.costs import usage_reader
 from service.query.charges import charged_days, refuse_charges
 from service.query.model.errors import BadInputError
 from service.storage.control.exports import StoredExportKind, cancel_export, request_export
@@ -27,14 +27,13 @@ from service.storage.control.policies import applied_policy
 
 EXPORT_COST: Final = 1_000
 _MAX_COST: Final = 1_000_000
-Info = strawberry.Info[Context, Any]
 
 
 @strawberry.type
 class CreateExportPayload:
     """The export that was asked for."""
 
-    export: Export = strawberry.field(description="Ask `export` for its state until it is ready.")
+    export: Export = described("Ask `export` for its state until it is ready.")
 
 
 @strawberry.type
@@ -52,7 +51,7 @@ class ExportMutation:
 
     @strawberry.mutation(directives=[Cost(weight=EXPORT_COST)])
     async def create_export(
-        self, info: Info, input: Annotated[CreateExportInput, strawberry.argument(description="What is exported.")]
+        self, info: Info, input: Annotated[CreateExportInput, argument("What is exported.")]
     ) -> CreateExportPayload | None:
         """Write the rows of a filter to a file. A key has four exports under way at a time."""
         return CreateExportPayload(export=await _create_export(info, input))
@@ -105,7 +104,7 @@ async def _try(info: Info, asked: ExportRequest) -> None:
     for error in result.errors or []:
         raise GraphQLError(error.message, extensions=error.extensions)
     if focus:
-        usage = await usage_reader(context)
+        usage = await context.reader.usage(context.scope)
         refuse_charges(usage)
         schema: Any = info.schema
         _, request = schema.compiled.asked(operation, variables, context)

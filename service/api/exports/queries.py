@@ -1,24 +1,23 @@
 """`export` and `exports`: files that were asked for, by the keys that asked, and by admins of every account."""
 
-from datetime import datetime
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Annotated
 
 import strawberry
 
 from policies import Role
 from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context
+from service.api.execution.context import Context, Info
+from service.api.execution.record_pages import moment_and_id, position_at, read_record_page
 from service.api.exports.types import Export, decode_export_id, export_node
-from service.api.retention.queries import After, First, reading, records_page
+from service.api.retention.queries import After, First, reading
 from service.api.types.connections import Connection
+from service.api.types.declarations import UNSET, argument
 from service.api.types.directives import Cost, paged
 from service.query.model.scope import Scope
+from service.query.records.ordering import Position
 from service.storage.control.exports import ExportRecord, count_exports, get_export, page_exports
 
-Info = strawberry.Info[Context, Any]
-UNSET: Any = strawberry.UNSET
-ExportId = Annotated[strawberry.ID, strawberry.argument(description="Its id, `exp_...`.")]
+ExportId = Annotated[strawberry.ID, argument("Its id, `exp_...`.")]
 
 
 @strawberry.type
@@ -39,12 +38,14 @@ class ExportQuery:
         """
         scope, own = info.context.scope, _own(info.context.scope)
 
-        async def fetch(size: int, behind: tuple[datetime, UUID] | None) -> list[ExportRecord]:
-            """The records of one page."""
+        async def fetch(size: int, position: Position | None) -> list[ExportRecord]:
+            """At most `size` exports after `position`, newest first."""
             async with reading(info.context) as connection:
-                return await page_exports(connection, size, requested_by=own, behind=behind)
+                return await page_exports(connection, size, requested_by=own, behind=moment_and_id(position))
 
-        page = await records_page(info, f"exports {own}", first, after, fetch, lambda one: (one.requested_at, one.id))
+        page = await read_record_page(
+            info, ("exports", own), first, after, fetch, lambda one: position_at(one.requested_at, one.id)
+        )
         total = 0
         if "totalCount" in tree_of(info):
             async with reading(info.context) as connection:

@@ -4,27 +4,30 @@
 
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID, uuid4
 
 import strawberry
 
 from policies import Role
 from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context
+from service.api.execution.context import Context, Info
+from service.api.execution.record_pages import moment_and_id, position_at, read_record_page
 from service.api.exports.inputs import CreateExportInput, ExportKind
 from service.api.exports.kinds import SHAPES
 from service.api.exports.mutations import checked_request
 from service.api.exports.types import SCHEDULE_PREFIX
-from service.api.retention.queries import After, First, reading, records_page
+from service.api.retention.queries import After, First, reading
 from service.api.retention.types import decode_id, encode_id
 from service.api.types.calls import Node
 from service.api.types.connections import Connection
+from service.api.types.declarations import UNSET, argument, described, value
 from service.api.types.directives import Cost, paged
 from service.api.types.scalars import TimeZone
 from service.query.buckets.time_buckets import TimeBucket, edges
 from service.query.model.errors import BadInputError
 from service.query.model.scope import Scope
+from service.query.records.ordering import Position
 from service.storage.control import export_schedules as stored
 from service.storage.control.exports import StoredExportKind
 
@@ -32,64 +35,54 @@ GRACE: Final = timedelta(minutes=15)
 """How long after its end a period is exported: calls are reported when they have ended, and some by the batch."""
 _COST: Final = 1_000
 _FAR_FUTURE: Final = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=0))
-Info = strawberry.Info[Context, Any]
-UNSET: Any = strawberry.UNSET
-
-
-def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
-    return strawberry.enum_value(name, description=description)
-
-
-def _field(description: str) -> Any:  # noqa: ANN401 - any type
-    return strawberry.field(description=description)
 
 
 @strawberry.enum
 class ExportPeriod(Enum):
     """What each file of a schedule covers, by the clock of its time zone."""
 
-    DAY = _value("DAY", "From midnight to midnight.")
-    MONTH = _value("MONTH", "From the first to the first.")
+    DAY = value("DAY", "From midnight to midnight.")
+    MONTH = value("MONTH", "From the first to the first.")
 
 
 @strawberry.input
 class CreateExportScheduleInput:
     """An export, and how often it is asked for."""
 
-    every: ExportPeriod = _field("What each file covers.")
-    time_zone: TimeZone = _field("IANA time zone in which periods begin and end, such as `Europe/Vienna`.")
-    export: CreateExportInput = _field("What is exported; the schedule adds the period to its filter.")
+    every: ExportPeriod = described("What each file covers.")
+    time_zone: TimeZone = described("IANA time zone in which periods begin and end, such as `Europe/Vienna`.")
+    export: CreateExportInput = described("What is exported; the schedule adds the period to its filter.")
 
 
 @strawberry.type
 class ExportSchedule(Node):
     """An export that is asked for again each day or month, by the rights that its key has then."""
 
-    id: strawberry.ID = _field("Opaque id, `sched_...`.")
-    kind: str = _field("What is exported: CALLS, ERRORS, COSTS or FOCUS.")
-    format: str | None = _field("CSV, NDJSON or PARQUET; null once the schedule has ended.")
-    every: ExportPeriod = _field("What each file covers.")
-    time_zone: TimeZone = _field("IANA time zone in which periods begin and end.")
-    created_at: datetime = _field("When it was made.")
-    period_start: datetime = _field("Where the next period begins that is to be exported.")
-    due_at: datetime | None = _field(
+    id: strawberry.ID = described("Opaque id, `sched_...`.")
+    kind: str = described("What is exported: CALLS, ERRORS, COSTS or FOCUS.")
+    format: str | None = described("CSV, NDJSON or PARQUET; null once the schedule has ended.")
+    every: ExportPeriod = described("What each file covers.")
+    time_zone: TimeZone = described("IANA time zone in which periods begin and end.")
+    created_at: datetime = described("When it was made.")
+    period_start: datetime = described("Where the next period begins that is to be exported.")
+    due_at: datetime | None = described(
         "When that happens, soon after the period's end; null once the schedule has ended."
     )
-    failure: str | None = _field("What went wrong last, or why it has ended; null when all is well.")
+    failure: str | None = described("What went wrong last, or why it has ended; null when all is well.")
 
 
 @strawberry.type
 class CreateExportSchedulePayload:
     """The schedule that was made."""
 
-    schedule: ExportSchedule = _field("Its first file covers the period that is under way.")
+    schedule: ExportSchedule = described("Its first file covers the period that is under way.")
 
 
 @strawberry.type
 class DeleteExportSchedulePayload:
     """The schedule that was deleted."""
 
-    schedule: ExportSchedule = _field("As it was. Files that it asked for stay.")
+    schedule: ExportSchedule = described("As it was. Files that it asked for stay.")
 
 
 @strawberry.type
@@ -103,13 +96,15 @@ class ExportScheduleQuery:
         """The key's own schedules, newest first; everybody's for admins of every account."""
         own = _own(info.context.scope)
 
-        async def fetch(size: int, behind: tuple[datetime, UUID] | None) -> list[stored.ScheduleRecord]:
-            """The records of one page."""
+        async def fetch(size: int, position: Position | None) -> list[stored.ScheduleRecord]:
+            """At most `size` schedules after `position`, newest first."""
+            behind = moment_and_id(position) or _FAR_FUTURE
             async with reading(info.context) as connection:
-                return await stored.page_schedules(connection, size, requested_by=own, behind=behind or _FAR_FUTURE)
+                return await stored.page_schedules(connection, size, requested_by=own, behind=behind)
 
-        kind = f"export schedules {own}"
-        page = await records_page(info, kind, first, after, fetch, lambda one: (one.requested_at, one.id))
+        page = await read_record_page(
+            info, ("export schedules", own), first, after, fetch, lambda one: position_at(one.requested_at, one.id)
+        )
         total = 0
         if "totalCount" in tree_of(info):
             async with reading(info.context) as connection:
@@ -125,9 +120,7 @@ class ExportScheduleMutation:
     async def create_export_schedule(
         self,
         info: Info,
-        input: Annotated[
-            CreateExportScheduleInput, strawberry.argument(description="What is exported, and how often.")
-        ],
+        input: Annotated[CreateExportScheduleInput, argument("What is exported, and how often.")],
     ) -> CreateExportSchedulePayload | None:
         """Have an export asked for again after the end of each day or month, also after restarts. A period that was
         missed is made up for, once.
@@ -136,7 +129,7 @@ class ExportScheduleMutation:
 
     @strawberry.mutation(directives=[Cost(weight=10)])
     async def delete_export_schedule(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its id, `sched_...`.")]
+        self, info: Info, id: Annotated[strawberry.ID, argument("Its id, `sched_...`.")]
     ) -> DeleteExportSchedulePayload | None:
         """Ask for no more exports by this schedule."""
         return DeleteExportSchedulePayload(schedule=await _delete(info.context, id))

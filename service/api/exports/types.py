@@ -4,75 +4,66 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
-from typing import Any
 from uuid import UUID
 
 import strawberry
 
-from service.api.execution.context import Context, throttled
+from service.api.execution.context import Context, Info, throttled
 from service.api.exports.links import PARAMETER, LinkMaker, seal_link
 from service.api.retention.types import decode_id, encode_id
 from service.api.types.calls import Node
+from service.api.types.declarations import described, value
 from service.api.types.directives import Cost
 from service.api.types.scalars import BigInt, Digest, big_int
 from service.query.records.ordering import Cursors
-from service.storage.control.exports import ExportBusyError, ExportRecord
+from service.storage.control.exports import PREFIX, ExportBusyError, ExportRecord
 from service.storage.control.exports import ExportState as StoredState
 
-PREFIX = "exp"
 SCHEDULE_PREFIX = "sched"
-
-
-def _field(description: str, *, name: str | None = None) -> Any:  # noqa: ANN401 - any type
-    return strawberry.field(description=description, name=name)
-
-
-def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
-    return strawberry.enum_value(name, description=description)
 
 
 @strawberry.enum
 class ExportState(Enum):
     """How far an export is."""
 
-    QUEUED = _value("QUEUED", "It waits for its turn.")
-    RUNNING = _value("RUNNING", "It is being written.")
-    READY = _value("READY", "It can be fetched, until `expiresAt`.")
-    FAILED = _value("FAILED", "There is no file; `failure` says why. Ask for it again.")
-    CANCELLED = _value("CANCELLED", "There is no file: it was cancelled.")
-    EXPIRED = _value("EXPIRED", "The file is gone. Ask for it again.")
+    QUEUED = value("QUEUED", "It waits for its turn.")
+    RUNNING = value("RUNNING", "It is being written.")
+    READY = value("READY", "It can be fetched, until `expiresAt`.")
+    FAILED = value("FAILED", "There is no file; `failure` says why. Ask for it again.")
+    CANCELLED = value("CANCELLED", "There is no file: it was cancelled.")
+    EXPIRED = value("EXPIRED", "The file is gone. Ask for it again.")
 
 
 @strawberry.type
 class Export(Node):
     """A file that was asked for, and its download."""
 
-    id: strawberry.ID = _field("Opaque id, `exp_...`.")
-    state: ExportState = _field("How far it is.")
-    kind: str = _field("What is in it: CALLS, ERRORS, COSTS, FOCUS or EVIDENCE.")
-    format: str | None = _field("CSV, NDJSON or PARQUET; null of EVIDENCE, and once the file is gone.")
-    requested_at: datetime = _field("When it was asked for.")
-    ended_at: datetime | None = _field("When it was ready, failed or was cancelled.")
-    rows: BigInt | None = _field("Rows, or entries of the ledger, in the file; those so far while it is written.")
-    total_rows: BigInt | None = _field(
+    id: strawberry.ID = described("Opaque id, `exp_...`.")
+    state: ExportState = described("How far it is.")
+    kind: str = described("What is in it: CALLS, ERRORS, COSTS, FOCUS or EVIDENCE.")
+    format: str | None = described("CSV, NDJSON or PARQUET; null of EVIDENCE, and once the file is gone.")
+    requested_at: datetime = described("When it was asked for.")
+    ended_at: datetime | None = described("When it was ready, failed or was cancelled.")
+    rows: BigInt | None = described("Rows, or entries of the ledger, in the file; those so far while it is written.")
+    total_rows: BigInt | None = described(
         "About how many rows it will have, while it is written; null where that is not known."
     )
-    bytes: BigInt | None = _field("Size of the file; so far while it is written.")
-    url: str | None = _field(
+    bytes: BigInt | None = described("Size of the file; so far while it is written.")
+    url: str | None = described(
         "Where this service has the file: a path, to be asked for with the same key in the `Authorization` header. "
         "Null unless it is ready."
     )
-    sha256: Digest | None = _field("Digest of the file; null until it is ready.")
-    manifest: str | None = _field("What the file is, as JSON, to be kept with it; null unless it is ready.")
-    expires_at: datetime | None = _field("When the file is removed; null until it is ready.")
-    failure: str | None = _field("Why there is no file; null unless it has failed.")
-    schedule: strawberry.ID | None = _field(
+    sha256: Digest | None = described("Digest of the file; null until it is ready.")
+    manifest: str | None = described("What the file is, as JSON, to be kept with it; null unless it is ready.")
+    expires_at: datetime | None = described("When the file is removed; null until it is ready.")
+    failure: str | None = described("Why there is no file; null unless it has failed.")
+    schedule: strawberry.ID | None = described(
         "The schedule that asked for it, `sched_...`; null of one that somebody did."
     )
-    period_start: datetime | None = _field("Where the period begins that a schedule asked for.")
+    period_start: datetime | None = described("Where the period begins that a schedule asked for.")
 
     @strawberry.field(directives=[Cost(weight=2)])
-    async def signed_url(self, info: strawberry.Info[Context, Any]) -> str | None:
+    async def signed_url(self, info: Info) -> str | None:
         """The same path with a link that needs no header, for a browser or `curl -C -`: for an hour, as long as the key
         and the file live. Who has it gets the file. Null unless it is ready.
         """

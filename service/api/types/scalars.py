@@ -12,10 +12,12 @@ from strawberry.types.scalar import ScalarDefinition
 
 from policies.evidence import EvidenceError, read_base64
 from service import rfc3339
+from service.query.rendering.functions import COUNT_MAX
 from service.rfc3339 import MomentError
 
 Base64 = NewType("Base64", bytes)
 BigInt = NewType("BigInt", int)
+Count = NewType("Count", int)
 TimeZone = NewType("TimeZone", str)
 Digest = NewType("Digest", str)
 
@@ -70,6 +72,13 @@ def parse_big_int(text: object) -> int:
     return number
 
 
+def counted(number: object) -> int:
+    """A count as JSON numbers hold it in every language. Raises ValueError for anything else."""
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= COUNT_MAX:
+        raise ValueError("a Count is a whole number from 0 to 2^53 - 1")
+    return number
+
+
 def big_int(number: int | None) -> BigInt | None:
     """As the schema types a whole number that may be missing."""
     return None if number is None else BigInt(number)
@@ -119,6 +128,12 @@ SCALARS: dict[Any, ScalarDefinition] = {
     ),
     BigInt: strawberry.scalar(
         name="BigInt", description="64-bit integer as a string.", serialize=str, parse_value=parse_big_int
+    ),
+    Count: strawberry.scalar(
+        name="Count",
+        description="How many there are: a JSON number from 0 to 2^53 - 1, which an Int of 32 bits could not hold.",
+        serialize=counted,
+        parse_value=counted,
     ),
     Base64: strawberry.scalar(
         name="Base64",

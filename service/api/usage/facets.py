@@ -6,13 +6,11 @@ import strawberry
 
 from service.api.calls.filters import to_predicate
 from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context
+from service.api.execution.context import Info
+from service.api.types.declarations import argument, described
 from service.api.types.filter_inputs import CallFilter
 from service.api.types.scalars import BigInt
-from service.api.usage.costs import usage_reader
 from service.query.usage.facets import FACETS, FIRST_DEFAULT, read_facets
-
-Info = strawberry.Info[Context, Any]
 
 
 def _values(description: str) -> Any:  # noqa: ANN401 - a dataclass field
@@ -23,8 +21,8 @@ def _values(description: str) -> Any:  # noqa: ANN401 - a dataclass field
 class FacetValue:
     """A value, and how many of the calls that the filter lets through have it."""
 
-    value: str | None = strawberry.field(description="Null: not reported.")
-    count: BigInt = strawberry.field(description="How many calls.")
+    value: str | None = described("Null: not reported.")
+    count: BigInt = described("How many calls.")
 
 
 @strawberry.type
@@ -42,14 +40,14 @@ class Facets:
     currencies: list[FacetValue] = _values("Currencies of the amounts.")
 
 
-FirstValues = Annotated[int | None, strawberry.argument(description="Values per facet: 1 to 200, 20 when not given.")]
+FirstValues = Annotated[int | None, argument("Values per facet: 1 to 200, 20 when not given.")]
 _PYTHON_NAMES = {"apiKeys": "api_keys", "errorTypes": "error_types"}
 
 
 async def resolve_facets(info: Info, filter_: CallFilter | None, *, first: int | None = None) -> Facets:
     """The facets that are selected, for the one who asks."""
     context = info.context
-    reader = await usage_reader(context)
+    reader = await context.reader.usage(context.scope)
     asked = [name for name in tree_of(info) if name in FACETS]
     predicate = to_predicate(filter_)
     found = await read_facets(reader, predicate, asked, FIRST_DEFAULT if first is None else first)

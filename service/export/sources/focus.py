@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from service.api.exports.kinds import SHAPES
 from service.api.exports.requests import ExportRequest
-from service.api.usage.costs import usage_reader
 from service.export.files.columns import FileColumn, Layout
 from service.export.sources.operation import Batch, admitted
 from service.query.charges import DAY, Charge, charged_days, charges_of, refuse_charges
@@ -62,7 +61,7 @@ async def charges(
     does.
     """
     asked = await admitted(reader, SHAPES["FOCUS"], (("id", ()),), request.variables, scope)
-    usage, predicate = await usage_reader(asked.context), asked.request.predicate
+    usage, predicate = await reader.usage(scope), asked.request.predicate
     refuse_charges(usage)
     rows: list[Any] = []
     for day in await charged_days(usage, predicate):

@@ -17,7 +17,6 @@ from service.api.execution.context import Context
 from service.api.execution.limits import Bucket
 from service.api.exports.kinds import Fields, Shape, operation_of
 from service.api.schema import build_schema
-from service.api.usage.costs import usage_reader
 from service.errors import RequestError
 from service.query.cost_stream import stream_records
 from service.query.model.scope import Scope
@@ -104,7 +103,7 @@ class AdmittedOperation:
     async def _figures(
         self, root: Report, request: CostRequest, check: Callable[[], None], *, tuples: bool
     ) -> AsyncIterator[Batch]:
-        reader, [loop] = await usage_reader(self.context), root.loops.values()
+        reader, [loop] = await self.context.reader.usage(self.context.scope), root.loops.values()
         async for found in stream_records(reader, request, PAGE):
             check()
             try:

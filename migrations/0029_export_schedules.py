@@ -32,7 +32,7 @@ END $$
 class Migration(migrations.Migration):
     """Let a key have several exports under way, and create schedules."""
 
-    dependencies = [("calledger", "0027_session_hours")]
+    dependencies = [("calledger", "0028_later_facts")]
 
     operations = [
         ops.RunSQL(
