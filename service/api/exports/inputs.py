@@ -24,7 +24,7 @@ class ExportFormat(Enum):
     """How rows are written."""
 
     CSV = value("CSV", "RFC 4180, UTF-8, with a header; texts that a spreadsheet would run begin with `'`.")
-    NDJSON = value("NDJSON", "One JSON object a line, as GraphQL would answer it.")
+    NDJSON = value("NDJSON", "One JSON object per line, as GraphQL would answer it.")
     PARQUET = value(
         "PARQUET", "Apache Parquet, zstd: money as decimal128(38, 12), moments as timestamps in UTC. Needs pyarrow."
     )
@@ -42,8 +42,8 @@ class ExportCompression(Enum):
 class ExportKind(Enum):
     """What is exported."""
 
-    CALLS = value("CALLS", "A row a call.")
-    ERRORS = value("ERRORS", "A row a failed call's error, inside its window, masked as for every reader.")
+    CALLS = value("CALLS", "One row per call.")
+    ERRORS = value("ERRORS", "One row per failed call's error, inside its window, masked as for every reader.")
     COSTS = value("COSTS", "Sums as `costs` has them, in any grouping, without a limit on rows.")
     FOCUS = value(
         "FOCUS",
