@@ -5,7 +5,9 @@ from typing import Final
 
 from policies.policy.model import Role
 
-_CALLS: Final = frozenset({"calls", "errors", "errorGroups", "costs", "call", "facets", "node", "callRecorded"})
+_CALLS: Final = frozenset(
+    {"calls", "errors", "errorGroups", "costs", "call", "facets", "node"} | {"changes", "changeSums", "callRecorded"}
+)
 _OWN_EXPORTS: Final = frozenset({"export", "exports", "cancelExport"})
 _EXPORTS: Final = _OWN_EXPORTS | {"createExport", "createExportSchedule", "exportSchedules", "deleteExportSchedule"}
 _EVIDENCE: Final = frozenset(

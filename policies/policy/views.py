@@ -15,7 +15,9 @@ from policies.policy.model import Action, DataClass, Policy, Role, RoleRule, Sto
 from policies.policy.roots import PLAIN_USER_FILTER, ROOT_FIELDS, WITHOUT_CALLS
 
 ROOT_TYPES: Final = frozenset({"Query", "Mutation", "Subscription"})
-_NODES: Final = "Call CallError ErrorGroup PurgeRun Hold Erasure LedgerEntry ApiKey Account Export ExportSchedule"
+_NODES: Final = (
+    "Call Change CallError ErrorGroup PurgeRun Hold Erasure LedgerEntry ApiKey Account Export ExportSchedule"
+)
 _PAYLOADS: Final = (
     "PlaceHold LiftHold PlanPurge RequestPurge RequestErasure EraseNotes RevealError CreateApiKey RotateApiKey "
     "RevokeApiKey CreateSessionToken CreateExport CancelExport CreateExportSchedule DeleteExportSchedule "
@@ -24,7 +26,7 @@ _PAYLOADS: Final = (
 _FACTS: Final = (
     "Node PageInfo Viewer FieldView RateLimit Policy PolicyField RoleView PolicyWindow RetentionReport ClassRetention "
     "KeyCounts Hold HoldScope PurgeRun PurgedPartition Erasure LedgerEntry Checkpoint Proof ApiKey Account Source "
-    "Export ExportSchedule IngestReport IngestRefusal"
+    "Export ExportSchedule IngestReport IngestRefusal Change ChangeSum ChangeSums"
 )
 STRUCTURAL_TYPES: Final = frozenset(
     {*_FACTS.split(), "CostRowEdge"}

@@ -1,7 +1,7 @@
 """What an export asks: an operation of the schema, let pass once, whose rows are then read to their end.
 
 The gate refuses whatever it would refuse of anybody, and the compiled operation says where rows lie, what of them is
-shown and how; only its pages are larger here (docs/decisions/0011).
+shown and how; only its pages are larger here (docs/decisions/0012).
 """
 
 import asyncio

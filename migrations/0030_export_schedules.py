@@ -32,7 +32,7 @@ END $$
 class Migration(migrations.Migration):
     """Let a key have several exports under way, and create schedules."""
 
-    dependencies = [("calledger", "0028_later_facts")]
+    dependencies = [("calledger", "0029_change_feed")]
 
     operations = [
         ops.RunSQL(
