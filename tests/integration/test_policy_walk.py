@@ -43,6 +43,7 @@ VALUES = {
     "Boolean": True,
     "DateTime": "2026-01-01T00:00:00Z",
     "BigInt": "1",
+    "Float": 1.5,
 }
 LOGIC = {"and", "or", "not"}
 
@@ -54,6 +55,8 @@ CALL_FILTERS = {
     **{name: [f"Call.{name}"] for name in ("errorType", "errorCode", "traceId", "sessionId", "attempt", "cacheHit")},
     **{name: [f"Call.{name}"] for name in ("deployment", "team", "teamId", "organization")},
     **{name: [f"Call.{name}"] for name in ("normalizedError", "providerRequestId")},
+    **{name: [f"Call.{name}"] for name in ("source", "cacheReadTokens", "cacheWriteTokens", "tokenEfficiency")},
+    "amountSource": ["Call.amount", "Amount.source"],
     "totalTokens": ["Call.totalTokens", "Call.inputTokens", "Call.outputTokens"],
     "amount": ["Call.amount", "Amount.amount"],
     "amountUnknown": ["Call.amountUnknown", "Call.amount"],
@@ -78,6 +81,11 @@ ENUMS = {
         "AMOUNT": ["Call.amount", "Amount.amount"],
         "LATENCY": ["Call.latencyMs"],
         "TOTAL_TOKENS": ["Call.totalTokens", "Call.inputTokens", "Call.outputTokens"],
+        "CACHE_READ_TOKENS": ["Call.cacheReadTokens"],
+        "CACHE_WRITE_TOKENS": ["Call.cacheWriteTokens"],
+        "TOKEN_EFFICIENCY": ["Call.tokenEfficiency"],
+        "TIME_TO_FIRST_TOKEN": ["Call.timeToFirstTokenMs"],
+        "AMOUNT_SOURCE": ["Call.amount", "Amount.source"],
     },
     "ErrorOrderField": {"OCCURRED_AT": ["CallError.occurredAt"]},
     "ErrorGroupOrderField": {
@@ -146,7 +154,15 @@ PLACES = {
     "TimeBucket": {"costs": "query($x: TimeBucket!) { costs(bucket: $x) { __typename } }"},
 }
 # Enums of arguments that choose nothing by themselves, and inputs of duties, which hold no call data.
-HARMLESS = {"AmountUnknownReason", "CorrectionTime", "OrderDirection", "CallStatus", "ExportKind", "ExportFormat"}
+HARMLESS = {
+    "AmountSource",
+    "AmountUnknownReason",
+    "CorrectionTime",
+    "OrderDirection",
+    "CallStatus",
+    "ExportKind",
+    "ExportFormat",
+}
 
 
 @pytest.fixture

@@ -41,7 +41,8 @@ SPREADS_MAX: Final = 200
 SIZED: Final = ("edges", "nodes")
 FIELDS_MAX: Final = 20_000
 BUCKET_POINTS: Final = {"HOUR": 200, "DAY": 50, "WEEK": 20, "MONTH": 10}
-"""What the buckets of a cost report add to its price: the finer they are, the more sums are read."""
+"""What the buckets of a cost report add to its price: the finer they are, the more sums are read. Filled ones add it
+twice."""
 ROWS_A_POINT: Final = 10
 """Of a cost report, beyond the rows that it has when it says nothing."""
 _REPORT: Final = ("Query", "costs")
@@ -156,7 +157,7 @@ class _Walk:
 
 def _report_points(given: Mapping[str, Any]) -> int:
     bucket, first = given.get("bucket"), given.get("first")
-    points = BUCKET_POINTS.get(getattr(bucket, "name", ""), 0)
+    points = BUCKET_POINTS.get(getattr(bucket, "name", ""), 0) * (2 if given.get("fillBuckets") else 1)
     rows = min(first, ROWS_MAX) - ROWS_DEFAULT if isinstance(first, int) else 0
     return points + max(0, rows) // ROWS_A_POINT
 

@@ -79,6 +79,11 @@ class CallOrderField(Enum):
     AMOUNT = _value("AMOUNT", "What it cost; needs `currency.eq` in the filter.")
     LATENCY = _value("LATENCY", "How long it took.")
     TOTAL_TOKENS = _value("TOTAL_TOKENS", "Input and output tokens together.")
+    CACHE_READ_TOKENS = _value("CACHE_READ_TOKENS", "Input tokens that were read from the provider's cache.")
+    CACHE_WRITE_TOKENS = _value("CACHE_WRITE_TOKENS", "Input tokens that were written to the provider's cache.")
+    TOKEN_EFFICIENCY = _value("TOKEN_EFFICIENCY", "Output tokens divided by input tokens.")
+    TIME_TO_FIRST_TOKEN = _value("TIME_TO_FIRST_TOKEN", "How long the first token took.")
+    AMOUNT_SOURCE = _value("AMOUNT_SOURCE", "Where the amount comes from, by the name of its source.")
 
 
 @strawberry.enum

@@ -15,6 +15,7 @@ import strawberry
 from strawberry import Maybe
 
 from service.api.types.enums import (
+    AmountSource,
     AmountUnknownReason,
     CallOrderField,
     CallStatus,
@@ -122,6 +123,17 @@ class DecimalFilter:
 
 
 @strawberry.input
+class FloatFilter:
+    """Compares quotients, which are not exact: by order alone. All given operators must hold."""
+
+    lt: float | None = _optional("Less than.")
+    lte: float | None = _optional("At most.")
+    gt: float | None = _optional("More than.")
+    gte: float | None = _optional("At least.")
+    is_null: bool | None = _optional("Does not exist (true), or does (false).")
+
+
+@strawberry.input
 class DateTimeFilter:
     """Compares moments. `gte` and `lt` together make a half-open range."""
 
@@ -162,6 +174,17 @@ class AmountUnknownFilter:
 
 
 @strawberry.input
+class AmountSourceFilter:
+    """Compares where amounts come from."""
+
+    eq: Maybe[AmountSource] = _field("Equal.")
+    ne: Maybe[AmountSource] = _field("Not equal; also where the amount is not known.")
+    in_: list[AmountSource] | None = _optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[AmountSource] | None = _optional("None of these; also where the amount is not known.", "notIn")
+    is_null: bool | None = _optional("There is no amount (true), or there is one (false).")
+
+
+@strawberry.input
 class TagFilter:
     """Matches calls that carry a tag."""
 
@@ -176,10 +199,12 @@ _INPUTS: Final[Mapping[FieldKind, Any]] = {
     FieldKind.INTEGER: IntFilter,
     FieldKind.TOKEN_SUM: TokenSumFilter,
     FieldKind.DECIMAL: DecimalFilter,
+    FieldKind.REAL: FloatFilter,
     FieldKind.MOMENT: DateTimeFilter,
     FieldKind.FLAG: BooleanFilter,
     FieldKind.STATUS: CallStatusFilter,
     FieldKind.REASON: AmountUnknownFilter,
+    FieldKind.AMOUNT_SOURCE: AmountSourceFilter,
     FieldKind.CALL_ID: IDFilter,
     FieldKind.ERROR_ID: IDFilter,
     FieldKind.FINGERPRINT: IDFilter,
@@ -226,7 +251,7 @@ class ErrorFilter:
 
 @strawberry.input
 class CallOrder:
-    """Nulls last; ties by id. AMOUNT, LATENCY and TOTAL_TOKENS want a startedAt range of 31 days or less."""
+    """Nulls last; ties by id. All but STARTED_AT want a startedAt range of 31 days or less."""
 
     field: CallOrderField = _field("What to order by.")
     direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which end comes first.")

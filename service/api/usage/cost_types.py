@@ -110,7 +110,8 @@ class CostReport:
 
     edges: list[Edge[CostRow]] = _field("The rows of the page with their cursors.")
     nodes: list[CostRow] = _field(
-        "The rows of the page: one a group and currency, as far as there are calls. Empty buckets are left out."
+        "The rows of the page: one a group and currency, as far as there are calls. Empty buckets are left "
+        "out unless `fillBuckets` is given."
     )
     page_info: PageInfo = _field("How to go on.")
     total_count: int = _field("How many rows there are in all; counted only when asked for.")
@@ -126,6 +127,13 @@ GroupByTags = Annotated[
 ]
 BucketArgument = Annotated[
     TimeBucket | None, strawberry.argument(description="One row a bucket of local time; at most 10,000 buckets.")
+]
+FillBuckets = Annotated[
+    bool | None,
+    strawberry.argument(
+        description="Each group has a row for every bucket, of zeros where there are no calls, from the beginning that "
+        "the filter must name to its end or now; at most 100,000 rows in all."
+    ),
 ]
 CostOrders = Annotated[
     list[CostOrder] | None,

@@ -1,6 +1,7 @@
 """Costs: calls, tokens, money and latency, grouped. Never undercounted: what is gone is refused or said."""
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,10 +18,21 @@ from service.query.buckets.time_buckets import TimeBucket
 from service.query.filters.to_sql import single_currency
 from service.query.model.errors import BadInputError, QueryTimeoutError
 from service.query.model.parameters import Params
-from service.query.model.predicate import EVERYTHING, Predicate, fields_of
+from service.query.model.predicate import EVERYTHING, Compare, Predicate, conjuncts, fields_of
 from service.query.records.ordering import Cursors
 from service.query.usage.percentiles import histogram_of
-from service.query.usage.report_sql import BEFORE, COUNT, DIMENSIONS, ROW, TOTAL, CostStatement, alias_of, grouping
+from service.query.usage.report_sql import (
+    BEFORE,
+    COUNT,
+    DIMENSIONS,
+    FILLED_MAX,
+    GROUPS,
+    ROW,
+    TOTAL,
+    CostStatement,
+    alias_of,
+    grouping,
+)
 from service.query.usage.row_order import KEY, ORDERS, RowOrder
 from service.query.usage.source import UsageReader
 from service.query.usage.union_sql import FIRST_TOKEN, LATENCY, MILLISECONDS, UsageRead
@@ -93,8 +105,9 @@ class CostRequest:
     """Names are GraphQL's. `row_figures` and `total_figures`: what of rows and totals is asked for; None: nothing.
 
     `order` is (field, descending); `after`: the cursor that the rows follow. `cursors`: those of the rows are wanted,
-    `before`: whether there are rows before the page, `counted`: how many there are in all. `corrections_moved`:
-    corrections count when they were made. Only what is asked for is worked out.
+    `before`: whether there are rows before the page, `counted`: how many there are in all. `fill`: buckets without
+    calls are rows too. `corrections_moved`: corrections count when they were made. Only what is asked for is worked
+    out.
     """
 
     predicate: Predicate = EVERYTHING
@@ -102,6 +115,7 @@ class CostRequest:
     tags: Sequence[str] = ()
     bucket: TimeBucket | None = None
     zone: str = "UTC"
+    fill: bool = False
     order: Sequence[tuple[str, bool]] = ()
     first: int = FIRST_DEFAULT
     after: str | None = None
@@ -232,9 +246,15 @@ async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords
         request.cursors,
         request.counted,
         request.before,
+        _buckets(reading, reader.now) if request.fill else 0,
         money_alone=request.corrections_moved or "isCorrection" in fields_of(request.predicate),
     )
     records = await _fetch(reader, statement, reading, params) if reading.plan.segments else []
+    if any(int(record["calls"]) * statement.filled > FILLED_MAX for record in records if record["kind"] == GROUPS):
+        raise BadInputError(
+            f"filled buckets would be more than {FILLED_MAX} rows: narrow `startedAt`, take a wider `bucket`, or group "
+            "by less"
+        )
     found = {kind: [record for record in records if record["kind"] == kind] for kind in (ROW, TOTAL, COUNT, BEFORE)}
     rows = found[ROW][: request.first]
     if "ACCOUNT" in request.dimensions:
@@ -262,6 +282,7 @@ def _binding(reader: UsageReader, request: CostRequest) -> bytes:
         tuple(request.tags),
         request.bucket and request.bucket.value,
         request.zone,
+        request.fill,
         tuple(request.order),
         request.corrections_moved,
     )
@@ -286,11 +307,21 @@ def _check(reader: UsageReader, request: CostRequest) -> None:
         if len(set(given)) != len(given):
             raise BadInputError(f"`{name}` names something twice")
     _check_order(request)
+    if request.fill:
+        _check_fill(request)
     _check_tags(reader, request.tags)
     grouped = [GROUPED_BY[name] for name in request.dimensions]
     grouped += ["Call.tags", "Tag.key", "Tag.value"] if request.tags else []
     grouped += ["Call.startedAt"] if request.bucket else []
     reader.refuse_unseen([*grouped, *(field for name, _ in request.order for field in ORDERED_BY[name])])
+
+
+def _check_fill(request: CostRequest) -> None:
+    if request.bucket is None:
+        raise BadInputError("`fillBuckets` needs `bucket`")
+    begins = (part for part in conjuncts(request.predicate) if isinstance(part, Compare) and part.field == "startedAt")
+    if not any(part.operator in ("gte", "gt", "eq") for part in begins):
+        raise BadInputError("`fillBuckets` wants to know from when: add `startedAt: {gte: ...}`")
 
 
 def _check_order(request: CostRequest) -> None:
@@ -325,6 +356,11 @@ async def _fetch(
             return await connection.fetch(sql, *params.values)
         except asyncpg.QueryCanceledError:
             raise QueryTimeoutError from None
+
+
+def _buckets(reading: UsageRead, now: datetime) -> int:
+    """How many buckets have begun by the end of the range, or by now."""
+    return bisect_left(reading.plan.edges or (), max(min(reading.plan.end, now), reading.plan.start))
 
 
 def _sums(figures: frozenset[str] | None) -> frozenset[str] | None:
