@@ -39,7 +39,7 @@ from service.api.usage.cost_types import (
     GroupByTags,
 )
 from service.api.usage.costs import resolve_costs
-from service.api.usage.facets import Facets, FirstValues, resolve_facets
+from service.api.usage.facets import ExcludeOwnFilter, Facets, FirstValues, resolve_facets
 from service.query.model.catalog import CALLS, ERRORS
 
 Info = strawberry.Info[Context, Any]
@@ -154,9 +154,12 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
         info: Info,
         filter: FilterArgument = UNSET,
         first: FirstValues = UNSET,
+        exclude_own_filter: ExcludeOwnFilter = UNSET,
     ) -> Facets | None:
         """Values with counts, for filter menus."""
-        return await resolve_facets(info, _given(filter), first=_given(first))
+        return await resolve_facets(
+            info, _given(filter), first=_given(first), exclude_own_filter=_given(exclude_own_filter)
+        )
 
     @strawberry.field
     async def call(self, info: Info, id: Id) -> Call | None:

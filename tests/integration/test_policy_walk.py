@@ -123,6 +123,10 @@ FACETS = {
     "accounts": "Call.account",
     "apiKeys": "Call.apiKey",
     "errorTypes": "Call.errorType",
+    "errorCodes": "Call.errorCode",
+    "operations": "Call.operation",
+    "servedModels": "Call.servedModel",
+    "tags": "Call.tags",
     "statuses": "Call.status",
     "currencies": "Amount.currency",
 }
@@ -514,8 +518,8 @@ async def test_any_field_masked_is_an_answer_or_a_refusal(shelf: Shelf, role: Ro
             assert scope.views[field] is expected, field
         await shelf.data(everything(scope), scope)
         facets = [name for name in FACETS if scope.views[f"Facets.{name}"] is not View.DENIED]
-        parts = selected(scope, "FacetValue")
-        await shelf.data(f"{{ facets {{ __typename {' '.join(f'{name} {{ {parts} }}' for name in facets)} }} }}", scope)
+        parts = [f"{name} {{ {selected(scope, 'TagFacet' if name == 'tags' else 'FacetValue')} }}" for name in facets]
+        await shelf.data(f"{{ facets {{ __typename {' '.join(parts)} }} }}", scope)
 
 
 async def test_an_export_shows_what_its_role_sees(shelf: Shelf) -> None:

@@ -45,7 +45,10 @@ BUCKET_POINTS: Final = {"HOUR": 200, "DAY": 50, "WEEK": 20, "MONTH": 10}
 twice."""
 ROWS_A_POINT: Final = 10
 """Of a cost report, beyond the rows that it has when it says nothing."""
+OWN_FILTER_POINTS: Final = 300
+"""What facets cost more that each leave out a filter of their own: each such facet is read by itself."""
 _REPORT: Final = ("Query", "costs")
+_FACETS: Final = ("Query", "facets")
 TOO_MANY_VALUES: Final = "the arguments hold too many values: ask in parts"
 Arguments = Callable[[Any, FieldNode], Mapping[str, Any]]
 _DEFINITION: Final = "strawberry-definition"
@@ -126,6 +129,8 @@ class _Walk:
             weight += self._points(given)
             if (parent, node.name.value) == _REPORT:
                 weight += _report_points(given)
+            elif (parent, node.name.value) == _FACETS and given.get("excludeOwnFilter"):
+                weight += OWN_FILTER_POINTS
         if definition is None or node.selection_set is None:
             return Priced(own=weight)
         type_ = get_named_type(definition.type).name
