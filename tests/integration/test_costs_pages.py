@@ -17,7 +17,8 @@ from service.api.usage.inputs import CostOrderField
 from service.query.buckets.time_buckets import TimeBucket, edges
 from service.query.model.errors import BadInputError
 from service.query.model.predicate import And, Compare, Not, Or
-from service.query.usage.report import NEEDS, CostRequest, Costs, read_costs
+from service.query.usage.report import Costs, read_costs
+from service.query.usage.report_request import NEEDS, CostRequest
 from service.query.usage.row_order import ORDERS
 from service.retention.rollups.compaction import Compaction
 

@@ -30,8 +30,8 @@ from service.api.execution.limits import MUTATION_POINTS_MAX, OBJECTS_MAX, QUERY
 from service.api.types.directives import Cost, ListSize
 from service.query.authorization.selection_set import SelectionReader, fragments_of
 from service.query.records.page import PAGE_MAX
-from service.query.usage.report import FIRST_DEFAULT as ROWS_DEFAULT
-from service.query.usage.report import FIRST_MAX as ROWS_MAX
+from service.query.usage.report_request import FIRST_DEFAULT as ROWS_DEFAULT
+from service.query.usage.report_request import FIRST_MAX as ROWS_MAX
 
 TOKENS_MAX: Final = 2_000
 DEPTH_MAX: Final = 10

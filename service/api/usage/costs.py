@@ -30,6 +30,7 @@ from service.query.model.scope import Scope
 from service.query.usage import report as query
 from service.query.usage.derived_figures import WORKED_OUT, exact
 from service.query.usage.percentiles import percentile_ms
+from service.query.usage.report_request import FIRST_DEFAULT, NEEDS, CostRequest
 from service.query.usage.source import UsageReader
 
 Info = strawberry.Info[RequestContext, Any]
@@ -84,12 +85,12 @@ def to_request(
     first: int | None = None,
     after: str | None = None,
     corrections: CorrectionTime | None = None,
-) -> query.CostRequest:
+) -> CostRequest:
     """What the arguments ask for, of the figures that are selected. Raises BadInputError."""
     page, edges = tree.get("pageInfo", {}), tree.get("edges", {})
     rows = merged(merged(tree.get("rows", {}), tree.get("nodes", {})), edges.get("node", {}))
     reads = not tree.keys().isdisjoint(_OF_ROWS)
-    return query.CostRequest(
+    return CostRequest(
         predicate=to_predicate(filter_),
         dimensions=[dimension.name for dimension in group_by or ()],
         tags=list(group_by_tags or ()),
@@ -97,7 +98,7 @@ def to_request(
         zone=time_zone or "UTC",
         fill=bool(fill_buckets),
         order=[(order.field.name, order.direction.name == "DESC") for order in order_by or ()],
-        first=query.FIRST_DEFAULT if first is None else first,
+        first=FIRST_DEFAULT if first is None else first,
         after=after,
         row_figures=_figures(rows) if reads else None,
         total_figures=_figures(tree["totals"]) if "totals" in tree else None,
@@ -109,10 +110,10 @@ def to_request(
 
 
 def _figures(selected: Mapping[str, object]) -> frozenset[str]:
-    return frozenset(name for name in selected if name in query.NEEDS)
+    return frozenset(name for name in selected if name in NEEDS)
 
 
-def report(found: query.Costs, request: query.CostRequest, scope: Scope) -> CostReport:
+def report(found: query.Costs, request: CostRequest, scope: Scope) -> CostReport:
     """What was read, as the role may see it."""
     rows, totals = _FigureView(scope, "CostRow"), _FigureView(scope, "CostFigures")
     nodes = [
@@ -139,7 +140,7 @@ def report(found: query.Costs, request: query.CostRequest, scope: Scope) -> Cost
     )
 
 
-def _key(key: query.GroupKey, request: query.CostRequest, scope: Scope) -> CostKey:
+def _key(key: query.GroupKey, request: CostRequest, scope: Scope) -> CostKey:
     values: dict[str, Any] = {name.lower(): value for name, value in key.values.items()}
     if "status" in values:
         values["status"] = CallStatus[values["status"]]
@@ -162,7 +163,7 @@ class _FigureView:
 
     def __init__(self, scope: Scope, type_: str) -> None:
         self._scope = scope
-        self._shown = {name for name in query.NEEDS if scope.views.get(f"{type_}.{name}") is View.SEE}
+        self._shown = {name for name in NEEDS if scope.views.get(f"{type_}.{name}") is View.SEE}
 
     def values(self, figures: query.Figures, selected: frozenset[str] | None) -> dict[str, Any]:
         """The fields of `CostFigures` that are asked for and may be shown, by their Python names."""
@@ -178,7 +179,7 @@ class _FigureView:
             elif name in WORKED_OUT:
                 values[_PYTHON_NAMES[name]] = WORKED_OUT[name](sums)
             else:
-                (alias,) = query.NEEDS[name]
+                (alias,) = NEEDS[name]
                 values[alias] = int(sums[alias])
         return values
 
