@@ -6,16 +6,14 @@ import strawberry
 
 from service.api.calls import resolvers as lists
 from service.api.calls.ingest_report import RefusalQuery
-from service.api.calls.objects import objects_of
 from service.api.execution.context import Context
-from service.api.exports.evidence import ExportQuery, resolve_export
-from service.api.exports.types import PREFIX as EXPORT
-from service.api.keys.queries import KeyQuery, resolve_key
-from service.api.keys.types import PREFIX as API_KEY
+from service.api.exports.evidence import ExportQuery
+from service.api.keys.queries import KeyQuery
 from service.api.ledger.queries import LedgerQuery
+from service.api.nodes import call_nodes, nodes_of
 from service.api.policy.policy import Policy, resolve_policy
 from service.api.policy.viewer import Viewer, resolve_viewer
-from service.api.retention.queries import RetentionQuery, retention_node
+from service.api.retention.queries import RetentionQuery
 from service.api.types.calls import Call, CallError, ErrorGroup, Node
 from service.api.types.connections import CountedConnection
 from service.api.types.directives import Cost, paged
@@ -40,7 +38,6 @@ from service.api.usage.cost_types import (
 )
 from service.api.usage.costs import resolve_costs
 from service.api.usage.facets import ExcludeOwnFilter, Facets, FirstValues, resolve_facets
-from service.query.model.catalog import CALLS, ERRORS
 
 Info = strawberry.Info[Context, Any]
 
@@ -54,6 +51,7 @@ Last = Annotated[int | None, _argument("How many from the end: 1 to 200.")]
 After = Annotated[str | None, _argument("Go on after this cursor.")]
 Before = Annotated[str | None, _argument("End before this cursor.")]
 Id = Annotated[strawberry.ID, _argument("An id that this ledger gave out.")]
+Ids = Annotated[list[strawberry.ID], _argument("Ids that this ledger gave out: at most 100.")]
 CallOrders = Annotated[list[CallOrder] | None, _argument("Order; newest first when not given.")]
 ErrorOrders = Annotated[list[ErrorOrder] | None, _argument("Order; newest first when not given.")]
 GroupOrder = Annotated[ErrorGroupOrder | None, _argument("Order; last seen first when not given.")]
@@ -164,23 +162,17 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
     @strawberry.field
     async def call(self, info: Info, id: Id) -> Call | None:
         """One call by our id; null when unknown, out of scope or past its window."""
-        return await _call(info, id, lists.tree_of(info))
+        return (await call_nodes(info, [id], lists.tree_of(info)))[0]
 
     @strawberry.field
     async def node(self, info: Info, id: Id) -> Node | None:
         """Any node by id; null when unknown, out of scope or past its window."""
-        context = info.context
-        if id.startswith(("hold_", "purge_", "erasure_")):
-            return await retention_node(context, id)
-        if id.startswith(f"{EXPORT}_"):
-            return await resolve_export(context, id)
-        if id.startswith(f"{API_KEY}_"):
-            return await resolve_key(context, id)
-        if not id.startswith("err_"):
-            return await _call(info, id, lists.tree_of(info, frozenset({"Node", "Call"})))
-        tree = lists.tree_of(info, frozenset({"Node", "CallError"}))
-        row = await context.reader.error(context.scope, id, tree)
-        return None if row is None else (await objects_of(ERRORS, [row], tree, context.reader, context.scope))[0]
+        return (await nodes_of(info, [id]))[0]
+
+    @strawberry.field
+    async def nodes(self, info: Info, ids: Ids) -> list[Node | None] | None:
+        """Nodes by their ids, in that order, each as `node` has it. May be asked by who may ask `node`."""
+        return await nodes_of(info, ids)
 
     @strawberry.field
     async def viewer(self, info: Info) -> Viewer | None:
@@ -191,9 +183,3 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
     async def policy(self, info: Info, digest: PolicyDigest = UNSET) -> Policy | None:
         """The policy in force, as an auditor or a frontend reads it."""
         return await resolve_policy(info, _given(digest))
-
-
-async def _call(info: Info, id_: str, tree: lists.Tree) -> Call | None:
-    context = info.context
-    row = await context.reader.call(context.scope, id_, tree)
-    return None if row is None else (await objects_of(CALLS, [row], tree, context.reader, context.scope))[0]

@@ -49,6 +49,7 @@ OWN_FILTER_POINTS: Final = 300
 """What facets cost more that each leave out a filter of their own: each such facet is read by itself."""
 _REPORT: Final = ("Query", "costs")
 _FACETS: Final = ("Query", "facets")
+_NODES: Final = ("Query", "nodes")
 TOO_MANY_VALUES: Final = "the arguments hold too many values: ask in parts"
 Arguments = Callable[[Any, FieldNode], Mapping[str, Any]]
 _DEFINITION: Final = "strawberry-definition"
@@ -141,6 +142,8 @@ class _Walk:
                 own, per_entry = own + 1, per_entry + cost - 1
             else:
                 own += cost
+        if (parent, node.name.value) == _NODES:
+            own *= max(1, len(given.get("ids") or ()))
         return Priced(own, per_entry, self._size(list_size, given))
 
     def _points(self, given: Mapping[str, Any]) -> int:

@@ -88,6 +88,7 @@ class CostRequest:
 
 
 def check_request(reader: UsageReader, request: CostRequest) -> None:
+    """Refuse what cannot be asked (BadInputError), or not by this role (ForbiddenError)."""
     if not 1 <= request.first <= FIRST_MAX:
         raise BadInputError(f"`first` is 1 to {FIRST_MAX}")
     for name, given in (("groupBy", request.dimensions), ("groupByTags", request.tags)):
