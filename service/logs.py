@@ -13,6 +13,7 @@ import orjson
 import structlog
 
 from service.log_redaction import guarded
+from service.request_ids import REQUEST_ID
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 # A log that cannot be written (its disk is full, its reader is gone) must not fail a request.
@@ -33,6 +34,14 @@ _TRUSTED_KEYS = frozenset(
 
 def _guard(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
     return {key: value if key in _TRUSTED_KEYS else _guarded(value) for key, value in event.items()}
+
+
+def _add_request(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Name the request under way, so that its lines can be found by what its client was told."""
+    request_id = REQUEST_ID.get()
+    if request_id is not None:
+        event.setdefault("request_id", request_id)
+    return event
 
 
 def _guarded(value: object) -> object:
@@ -80,6 +89,7 @@ def configure_logs(*, level: str = "info", form: str = "auto") -> None:
         processors=[
             _write_waiting_first,
             structlog.processors.add_log_level,
+            _add_request,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _describe_exception,
             _guard,

@@ -1,20 +1,41 @@
 """Every setting of the service. Each is read from the environment as `CALLEDGER_<NAME>`."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.errors import OperatorError
 
 PREFIX = "CALLEDGER_"
 DEFAULT_PORT = 8790
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+_PORT: Final = r"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])" + _PORT)
 
 
 def _default_data() -> Path:
     return Path(platformdirs.user_data_dir("calledger", appauthor=False))
+
+
+def checked_origins(text: str | None) -> str | None:
+    """A list of origins as it was given. Raises ValueError for whatever no browser sends as an `Origin` (RFC 6454)."""
+    for origin in _listed(text or ""):
+        if _ORIGIN.fullmatch(origin) is None or origin.endswith(_DEFAULT_PORTS[origin.partition(":")[0]]):
+            shown = "what is given" if "@" in origin else f"`{origin[:200]}`"  # a user may come with a password
+            advice = "a wildcard would let any page ask" if "*" in origin else "without `/`, path or default port"
+            raise ValueError(
+                f"{shown} is no origin: write scheme, host and port in lower case, as a browser sends them, such as "
+                f"`https://app.example.com` or `http://localhost:5173`; {advice}"
+            )
+    return text
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, re.split(r"[,\s]+", text)))
 
 
 class Settings(BaseSettings):
@@ -72,10 +93,21 @@ class Settings(BaseSettings):
     statement_timeout_ms: Annotated[int, Field(ge=100, description="longest that one read statement may take")] = 15_000
     max_query_cost: Annotated[int, Field(ge=100, description="largest cost of one GraphQL operation")] = 10_000
     rate_limit_per_minute: Annotated[
-        int, Field(ge=0, description="GraphQL cost a key may spend a minute, of all workers together; 0: any")
+        int,
+        Field(ge=0, le=2**31 - 1, description="GraphQL cost a key may spend a minute, of all workers together; 0: any"),
     ] = 600_000
+    cors_origins: Annotated[
+        str | None,
+        AfterValidator(checked_origins),
+        Field(description="origins of pages that may ask from a browser, such as `https://app.example.com`, by commas"),
+    ] = None
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level logged")] = "info"
     log_format: Annotated[Literal["auto", "json", "console"], Field(description="auto: console on a terminal")] = "auto"
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins of pages that may ask from a browser."""
+        return _listed(self.cors_origins or "")
 
     @property
     def keyring_url(self) -> str:
@@ -105,4 +137,5 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-        raise OperatorError(f"`{name}` is wrong: {first['msg'].lower()}") from None
+        ours = first.get("ctx", {}).get("error")
+        raise OperatorError(f"`{name}` is wrong: {ours or first['msg'].lower()}") from None

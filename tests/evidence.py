@@ -88,6 +88,7 @@ class Auditor:
     async def fetch(self, path: str, **options: Any) -> Answer:
         """A download; `path` as in `url`."""
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        headers |= {"Accept-Encoding": "identity", **options.pop("headers", {})}
         url = self.served.url.removesuffix("/graphql") + path
         async with self.served.session.get(url, headers=headers, **options) as response:
             return Answer(response.status, response.headers, await response.read())

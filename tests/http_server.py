@@ -78,7 +78,7 @@ async def serve(shelf: Shelf, *, exports: bool = True, **settings: Any) -> Async
     api.setup(app, runtime)
     if exports:
         export.setup(app, runtime)
-    runner = Runner(app, Middleware(app, {"/graphql": app[api.GRAPHQL]}), access_log=None)
+    runner = Runner(app, Middleware(app, {"/graphql": app[api.GRAPHQL]}, runtime.settings.origins), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

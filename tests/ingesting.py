@@ -22,7 +22,7 @@ from service.ingest.preparation.batch_context import rules_in_force
 from service.ingest.prices.price_file import load_prices
 from service.ingest.prices.price_list import Prices
 from service.ingest.results import RowResult
-from service.keyring import Keyring, create_kek_file, open_keyring
+from service.keyring import AccountKeyName, Keyring, PeriodKeyName, create_kek_file, open_keyring
 from service.storage.control.accounts import Accounts
 from service.storage.control.policies import AppliedPolicy
 from service.storage.database import Database
@@ -80,8 +80,8 @@ class Ingest:
         texts = []
         for row in rows:
             day = row["occurred_at"].isoformat()[:10]
-            period_key = await self.keyring.period_key(row["tier"], "personal", day, mint=False)
-            account_key = await self.keyring.account_key(row["account_id"], mint=False)
+            period_key = await self.keyring.key(PeriodKeyName(row["tier"], "personal", day), mint=False)
+            account_key = await self.keyring.key(AccountKeyName(row["account_id"]), mint=False)
             context = Context(row["account_id"], "call_error", row["id"].bytes, day, "personal")
             opened = open_sealed(row["sealed"], data_key=data_key(period_key, account_key), context=context)
             texts.append(opened.decode())

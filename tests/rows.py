@@ -19,7 +19,7 @@ from policies.policy.views import view_table
 from service.api.execution.context import Context
 from service.api.execution.limits import Bucket
 from service.api.schema import build_schema
-from service.keyring import Keyring, create_kek_file, open_keyring
+from service.keyring import AccountKeyName, Keyring, PeriodKeyName, create_kek_file, open_keyring
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.query.scan.user_tokens import period_label
@@ -84,6 +84,7 @@ class StoredCall:
     deployment: str | None = None
     team: str | None = None
     team_id: str | None = None
+    organization_id: str | None = None
     organization: str | None = None
     normalized_error: str | None = None
     provider_request_id: str | None = None
@@ -99,7 +100,16 @@ _COPIED = [
     "amount_unknown",
     *("currency", "amount_source", "latency_ms", "time_to_first_token_ms", "error_type"),
     *("error_code", "source", "cache_hit", "attempt", "trace_id"),
-    *("session_id", "deployment", "team", "team_id", "organization", "normalized_error", "provider_request_id"),
+    *(
+        "session_id",
+        "deployment",
+        "team",
+        "team_id",
+        "organization",
+        "organization_id",
+        "normalized_error",
+        "provider_request_id",
+    ),
     *("correction_of", "corrected_at"),
 ]
 
@@ -172,8 +182,8 @@ class Shelf:
         if call.user is None:
             return None
         period = period_label(self.policy, call.started_at)
-        period_key = await self.keyring.period_key(tier, "personal", period, mint=True)
-        account_key = await self.keyring.account_key(number, mint=True)
+        period_key = await self.keyring.key(PeriodKeyName(tier, "personal", period), mint=True)
+        account_key = await self.keyring.key(AccountKeyName(number), mint=True)
         return pseudonym.token(key=pseudonym.pseudonym_key(period_key, account_key), user=call.user)
 
     async def _error_row(self, row: dict[str, Any], call: StoredCall) -> dict[str, Any]:
@@ -200,8 +210,8 @@ class Shelf:
 
     async def _sealed(self, row: dict[str, Any], details: ErrorDetails) -> bytes:
         period = row["error_at"].strftime("%Y-%m-%d")
-        period_key = await self.keyring.period_key(row["tier"], "personal", period, mint=True)
-        account_key = await self.keyring.account_key(row["account_id"], mint=True)
+        period_key = await self.keyring.key(PeriodKeyName(row["tier"], "personal", period), mint=True)
+        account_key = await self.keyring.key(AccountKeyName(row["account_id"]), mint=True)
         record: UUID = row["id"]
         return envelope.seal(
             pack_segments(details),

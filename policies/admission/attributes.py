@@ -25,6 +25,7 @@ _NAMES: Final = {
     "Call.deployment": "deployment",
     "Call.team": "team",
     "Call.teamId": "team_id",
+    "Call.organizationId": "organization_id",
     "Call.organization": "organization",
     "Call.normalizedError": "normalized_error",
 }
@@ -115,4 +116,4 @@ _NOTHING: Final = Attributes()
 
 def _names(attributes: Attributes) -> tuple[str | None, ...]:
     names = attributes.deployment, attributes.team, attributes.organization, attributes.normalized_error
-    return (*names, attributes.team_id)
+    return (*names, attributes.team_id, attributes.organization_id)

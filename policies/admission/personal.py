@@ -33,11 +33,12 @@ _MORE_TEXTS: Final = {
     "Call.deployment": "deployment",
     "Call.team": "team",
     "Call.teamId": "team_id",
+    "Call.organizationId": "organization_id",
     "Call.organization": "organization",
     "Call.normalizedError": "normalized_error",
 }
 _JOINING: Final = ("trace_id", "session_id", "provider_request_id")
-_LABELS: Final = ("deployment", "team", "team_id", "organization", "normalized_error")
+_LABELS: Final = ("deployment", "team", "team_id", "organization", "organization_id", "normalized_error")
 _PARAMETERS: Final = ("user", "user_id", "end_user", "end_user_id", "safety_identifier")
 # A short value that is part of such an id is there by chance.
 _RANDOM_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16}|[0-9a-f]{32}", re.ASCII)
@@ -94,10 +95,10 @@ class PersonalTexts:
         user = report.user
         if report.attributes is None and not report.persons and (user is None or self._is_in_none_of(report, user)):
             return True
-        shown = f"{report.api_key}\n{report.source_id}\n" + "\n".join(report.tags.values())
+        shown = f"{report.api_key} {report.source_id} " + " ".join(report.tags.values())
         if report.attributes is not None:
-            shown += "\n".join([getattr(report.attributes, name) or "" for name in (*_JOINING, *_LABELS)])
-        if not shown.isascii() or "%" in shown or "\\" in shown or "&" in shown:
+            shown += " " + " ".join([getattr(report.attributes, name) or "" for name in (*_JOINING, *_LABELS)])
+        if not is_plain(shown):
             return False
         shown = shown.lower()
         named = report.persons if report.user is None else (report.user, *report.persons)
@@ -177,9 +178,9 @@ def code_without(text: str | None, persons: Persons, removed: dict[str, int]) ->
 def _named_in(parameters: object) -> list[str]:
     if not isinstance(parameters, dict):
         return []
-    said = cast("dict[str, object]", parameters)
-    found = [said.get(name) for name in _PARAMETERS]
-    inner = said.get("metadata")
+    given = cast("dict[str, object]", parameters)
+    found = [given.get(name) for name in _PARAMETERS]
+    inner = given.get("metadata")
     if isinstance(inner, dict):
         within = cast("dict[str, object]", inner)
         found += [within.get(name) for name in _PARAMETERS]

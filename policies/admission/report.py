@@ -56,6 +56,7 @@ class Attributes:
     provider_request_id: str | None = None
     units: dict[str, Decimal] | None = None
     team_id: str | None = None
+    organization_id: str | None = None
 
 
 @dataclass(slots=True)

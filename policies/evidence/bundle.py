@@ -46,8 +46,8 @@ class BundleWriter:
         """The last line."""
         return self._line("signature", signature=_base64(self._signer.end_of_bundle(self._hash.digest())))
 
-    def _line(self, kind: str, **said: Any) -> bytes:  # noqa: ANN401 - JSON
-        line = canonical({"type": kind, **said}) + b"\n"
+    def _line(self, kind: str, **fields: Any) -> bytes:  # noqa: ANN401 - JSON
+        line = canonical({"type": kind, **fields}) + b"\n"
         self._hash.update(line)
         return line
 

@@ -95,9 +95,9 @@ def leaf_bytes(leaf: Leaf) -> bytes:
 def read_leaf(data: bytes) -> Leaf:
     """What leaf bytes say. Raises EntryError when they are none of ours."""
     try:
-        said = read_canonical(data, "the leaf")
-        recorded_at = datetime.fromisoformat(said["recorded_at"])
-        leaf = Leaf(LedgerKind(said["kind"]), recorded_at, said["actor"], said["facts"], said.get("note"))
+        fields = read_canonical(data, "the leaf")
+        recorded_at = datetime.fromisoformat(fields["recorded_at"])
+        leaf = Leaf(LedgerKind(fields["kind"]), recorded_at, fields["actor"], fields["facts"], fields.get("note"))
         if leaf_bytes(leaf) == data:
             return leaf
     except (EvidenceError, EntryError, KeyError, TypeError, ValueError, AttributeError):

@@ -67,11 +67,6 @@ def fold(part: Range, hashes: Hashes) -> bytes:
     return reduce(lambda right, left: node_hash(left, right), [hashes(node) for node in reversed(part.nodes())])
 
 
-def full_range(size: int) -> Range:
-    """The tree itself; its fold is the root hash. A tree without leaves has the root hash SHA-256 of nothing."""
-    return Range(0, size)
-
-
 def inclusion(index: int, size: int) -> list[Range]:
     """The subtrees whose hashes prove that leaf `index` is in the tree of `size` leaves (RFC 9162, 2.1.3.1).
 

@@ -18,7 +18,8 @@ RECORDED: Final = (
     *(LedgerKind.ERASURE_INTENT, LedgerKind.ERASURE_RESULT),
     *(LedgerKind.HOLD_PLACED, LedgerKind.HOLD_LIFTED, LedgerKind.PURGE_INTENT, LedgerKind.PURGE_RESULT),
     *(LedgerKind.KEY_DESTROYED, LedgerKind.POLICY_APPLIED, LedgerKind.TIER_CHANGED, LedgerKind.NOTHING_DUE),
-    LedgerKind.ACCOUNTS_NAMED,
+    *(LedgerKind.ACCOUNTS_NAMED, LedgerKind.ERASURE_RESTRICTED, LedgerKind.EXPORTED, LedgerKind.EVIDENCE_CREATED),
+    *(LedgerKind.STARTED, LedgerKind.FIELD_REMOVED),
 )
 """Kinds of which a record is made; others change nothing in it."""
 KEY_KINDS: Final = (
@@ -57,13 +58,30 @@ class RecordedHold:
 
 @dataclass(frozen=True, slots=True)
 class RecordedErasure:
-    """An erasure. `rows` is None until it is done."""
+    """An erasure. `rows` is None until it is done; `periods`: in how many the person has a pseudonym.
+
+    `restricted_at` is the time of the entry that says which `holds` keep copies; `holds` None: too many.
+    """
 
     index: int
     actor: str
     kind: str | None
     account: int | None
     rows: int | None = None
+    periods: int | None = None
+    restricted_at: datetime | None = None
+    holds: tuple[str, ...] | None = ()
+    unreadable_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedExport:
+    """A file of rows or evidence that a key asked for. `facts` are those of the entry, written at `recorded_at`."""
+
+    index: int
+    actor: str
+    recorded_at: datetime
+    facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +107,11 @@ class RecordedIdlePurges:
 
 @dataclass(frozen=True, slots=True)
 class RecordedAccount:
-    """The salted digest of an account's name."""
+    """The salted digest of an account's name, and when it was written down."""
 
     index: int
     name: str
+    recorded_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +144,11 @@ class Record:
     tiers: dict[tuple[int, str], int] = field(default_factory=dict[tuple[int, str], int])
     first_tiers: dict[int, int] = field(default_factory=dict[int, int])
     destroyed: set[str] = field(default_factory=set[str])
+    exports: dict[str, RecordedExport] = field(default_factory=dict[str, RecordedExport])
+    removals: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict[tuple[str, int], tuple[int, int]])
+    """Of fields that were removed since a version of the policy: the entry, and how many rows."""
+    demo: bool = False
+    """Whether an entry says that sample calls were loaded."""
 
     def add(self, index: int, leaf: Leaf) -> None:
         """Take up an entry. KeyError or TypeError when its facts are not those of its kind."""
@@ -164,7 +188,8 @@ def _hold_lifted(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any
 
 def _erasure_requested(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
     account, kind = facts["account"], facts["kind"]
-    record.erasures[facts["erasure"]] = RecordedErasure(index, leaf.actor, kind, account)
+    periods = facts.get("periods")
+    record.erasures[facts["erasure"]] = RecordedErasure(index, leaf.actor, kind, account, periods=periods)
     if kind == "ACCOUNT":
         for name, key in record.keys.items():
             record.keys[name] = _without(key, account, index, leaf)
@@ -172,7 +197,13 @@ def _erasure_requested(record: Record, index: int, leaf: Leaf, facts: Mapping[st
 
 def _erasure_done(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
     known = record.erasures.get(facts["erasure"]) or RecordedErasure(index, leaf.actor, None, None)
-    record.erasures[facts["erasure"]] = replace(known, rows=facts["rows"])
+    record.erasures[facts["erasure"]] = replace(known, rows=facts["rows"], unreadable_at=facts.get("unreadable_at"))
+
+
+def _erasure_restricted(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+    known = record.erasures.get(facts["erasure"]) or RecordedErasure(index, leaf.actor, None, None)
+    holds = None if isinstance(facts["holds"], Mapping) else tuple(facts["holds"])
+    record.erasures[facts["erasure"]] = replace(known, restricted_at=leaf.recorded_at, holds=holds)
 
 
 def _purge_begins(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
@@ -200,10 +231,24 @@ def _seen(record: Record, finished_at: str) -> None:
     record.last_purge = max(record.last_purge or finished_at, finished_at)
 
 
-def _accounts_named(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
+def _accounts_named(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
     for account, name in zip(facts["accounts"], facts["names"], strict=True):
         # The first is what it was named; nobody renames an account, and an erasure has its own entry.
-        record.accounts.setdefault(account, RecordedAccount(index, name))
+        record.accounts.setdefault(account, RecordedAccount(index, name, leaf.recorded_at))
+
+
+def _export_made(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
+    # What the operator's shell takes, or a bundle that a command makes, is in no table.
+    if "export" in facts:
+        record.exports[facts["export"]] = RecordedExport(index, leaf.actor, leaf.recorded_at, facts)
+
+
+def _field_removed(record: Record, index: int, _: Leaf, facts: Mapping[str, Any]) -> None:
+    record.removals[facts["field"], facts["version"]] = (index, facts["rows"])
+
+
+def _started(record: Record, _: int, __: Leaf, facts: Mapping[str, Any]) -> None:
+    record.demo = record.demo or facts.get("demo") is True
 
 
 def _keys_destroyed(record: Record, _: int, __: Leaf, facts: Mapping[str, Any]) -> None:
@@ -238,7 +283,12 @@ _STEPS: Final = {
     LedgerKind.HOLD_PLACED: _hold_placed,
     LedgerKind.HOLD_LIFTED: _hold_lifted,
     LedgerKind.ERASURE_INTENT: _erasure_requested,
+    LedgerKind.ERASURE_RESTRICTED: _erasure_restricted,
     LedgerKind.ERASURE_RESULT: _erasure_done,
+    LedgerKind.EXPORTED: _export_made,
+    LedgerKind.EVIDENCE_CREATED: _export_made,
+    LedgerKind.FIELD_REMOVED: _field_removed,
+    LedgerKind.STARTED: _started,
     LedgerKind.PURGE_INTENT: _purge_begins,
     LedgerKind.PURGE_RESULT: _purge_ended,
     LedgerKind.NOTHING_DUE: _nothing_due,

@@ -73,8 +73,8 @@ def read_canonical(line: bytes, what: str) -> dict[str, Any]:
     """The object that `line` says, if it says it in the one way that it may be said."""
     with suppress(ValueError, RecursionError):
         value = json.loads(line)
-        if isinstance(value, dict) and canonical(said := cast("dict[str, Any]", value)) == line:
-            return said
+        if isinstance(value, dict) and canonical(found := cast("dict[str, Any]", value)) == line:
+            return found
     raise EvidenceError(f"{what} is not canonical JSON: it was altered or cut off")
 
 
@@ -169,13 +169,13 @@ class Verification:
     def lines(self) -> list[str]:
         """What holds, as lines for the reader."""
         c, since = self.checkpoint, self.since
-        said = ["verified: signed by the key you gave" if self.key_checked else "consistent; signer not checked"]
+        lines = ["verified: signed by the key you gave" if self.key_checked else "consistent; signer not checked"]
         if since is not None:
-            said.append(f"nothing was changed or removed that your checkpoint of {since.size} entries covers")
-        said += [] if self.replaced is None else [f"entry {self.replaced} {LOST}"]
-        said += [f"ledger      {c.origin}", f"checkpoint  {c.size} entries, root {base64.b64encode(c.root).decode()}"]
-        said.append(f"entries     {self.kinds.total()} here" + "".join(f", {k} {n}" for k, n in self.kinds.items()))
-        return [*said, *(f"document    {name}, {d}" for name, d in self.documents.items()), f"signer      {self.key}"]
+            lines.append(f"nothing was changed or removed that your checkpoint of {since.size} entries covers")
+        lines += [] if self.replaced is None else [f"entry {self.replaced} {LOST}"]
+        lines += [f"ledger      {c.origin}", f"checkpoint  {c.size} entries, root {base64.b64encode(c.root).decode()}"]
+        lines.append(f"entries     {self.kinds.total()} here" + "".join(f", {k} {n}" for k, n in self.kinds.items()))
+        return [*lines, *(f"document    {name}, {d}" for name, d in self.documents.items()), f"signer      {self.key}"]
 
 
 class _Bundle:
@@ -190,47 +190,47 @@ class _Bundle:
 
     def take(self, line: bytes) -> None:
         """Check the next line, its newline included. Raises EvidenceError saying what does not hold."""
-        said = read_canonical(line[:-1] if line.endswith(b"\n") else b"", "a line of the bundle")
-        kind = said.get("type", "")
+        fields = read_canonical(line[:-1] if line.endswith(b"\n") else b"", "a line of the bundle")
+        kind = fields.get("type", "")
         if kind not in AFTER.get(self.seen, ()):
             raise EvidenceError(f"a line of the bundle is out of place after its `{self.seen}`")
         try:
-            getattr(self, f"_{kind}")(said)
+            getattr(self, f"_{kind}")(fields)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise EvidenceError(f"a line of the bundle does not say what a `{kind}` says") from error
         self.hash.update(line)
         self.seen = kind
 
-    def _header(self, said: dict[str, Any]) -> None:
-        self.signer = read_key(said["key"])
-        if said["format"] != FORMAT or self.signer.name != said["origin"]:
+    def _header(self, fields: dict[str, Any]) -> None:
+        self.signer = read_key(fields["key"])
+        if fields["format"] != FORMAT or self.signer.name != fields["origin"]:
             raise EvidenceError(f"the bundle is not of format {FORMAT}, or its key is not of its ledger")
-        self.tree = Tree(said["from"], [read_base64(peak, "a hash of the header", 32) for peak in said["peaks"]])
+        self.tree = Tree(fields["from"], [read_base64(peak, "a hash of the header", 32) for peak in fields["peaks"]])
         self._compare()
         self.trusted, self.origins = {self.yours.public if self.yours else self.signer.public}, {self.signer.name}
 
-    def _checkpoint(self, said: dict[str, Any]) -> None:
-        c = read_checkpoint(said["note"].encode())
+    def _checkpoint(self, fields: dict[str, Any]) -> None:
+        c = read_checkpoint(fields["note"].encode())
         if c.origin != self.signer.name or not c.signed_by(self.signer):
             raise EvidenceError("the checkpoint is not signed by the key that the bundle names")
         self.verdict = Verification(self.signer, c, self.yours is not None, self.since)
 
-    def _document(self, said: dict[str, Any]) -> None:
-        data, name = read_base64(said["data"], "a document"), said["name"]
+    def _document(self, fields: dict[str, Any]) -> None:
+        data, name = read_base64(fields["data"], "a document"), fields["name"]
         if self.verdict.documents.setdefault(name, digest := "sha256:" + hashlib.sha256(data).hexdigest()) != digest:
             raise EvidenceError(f"two documents are called `{name}`")
 
-    def _entry(self, said: dict[str, Any]) -> None:
-        index, data = said["index"], read_base64(said["leaf"], "the leaf of an entry")
+    def _entry(self, fields: dict[str, Any]) -> None:
+        index, data = fields["index"], read_base64(fields["leaf"], "the leaf of an entry")
         leaf = read_canonical(data, f"the leaf of entry {index}")
         if index != self.tree.size:
             raise EvidenceError(f"entry {index} stands where entry {self.tree.size} belongs")
         self.tree.append(data)
         self._compare()
         self.verdict.kinds[leaf["kind"]] += 1
-        if "note" in said:
-            salt = read_base64(said["note"]["salt"], f"the salt of entry {index}", 32)
-            if leaf["note"] != "hmac-sha256:" + hmac.digest(salt, said["note"]["text"].encode(), "sha256").hex():
+        if "note" in fields:
+            salt = read_base64(fields["note"]["salt"], f"the salt of entry {index}", 32)
+            if leaf["note"] != "hmac-sha256:" + hmac.digest(salt, fields["note"]["text"].encode(), "sha256").hex():
                 raise EvidenceError(f"the note of entry {index} is not the one that was written")
         self._apply(index, leaf["kind"], leaf["facts"])
 
@@ -254,7 +254,7 @@ class _Bundle:
         if self.since is not None and self.tree.size == self.since.size:
             self.since_root = self.tree.root()
 
-    def _signature(self, said: dict[str, Any]) -> None:
+    def _signature(self, fields: dict[str, Any]) -> None:
         c, since = self.verdict.checkpoint, self.since
         if (self.tree.size, self.tree.root()) != (c.size, c.root):
             raise EvidenceError("the entries do not give the root hash of the checkpoint: one was altered or left out")
@@ -262,7 +262,7 @@ class _Bundle:
             if name.startswith("policy") and digest not in self.policies:
                 raise EvidenceError(f"the document `{name}` is no policy that an entry of this bundle names")
         message = FORMAT.encode() + b"\n" + self.hash.digest()
-        if not self.signer.verifies(read_base64(said["signature"], "the last signature", 64), message):
+        if not self.signer.verifies(read_base64(fields["signature"], "the last signature", 64), message):
             raise EvidenceError("the last line does not sign the bytes before it: something was altered")
         if self.signers and self.signers[-1] != self.signer.public:
             raise EvidenceError("the bundle is signed by a key that had handed the ledger to another")
@@ -327,10 +327,10 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Iterable[bytes],
 def verify_attestation(data: bytes, *, key: str | None = None, since: bytes | None = None) -> list[str]:
     """Check a statement of `attest`; what holds, for the reader. Raises EvidenceError saying what does not."""
     try:
-        said = json.loads(data)
-        if not isinstance(said, dict) or (said := cast("dict[str, Any]", said))["format"] != ATTESTATION:
+        fields = json.loads(data)
+        if not isinstance(fields, dict) or (fields := cast("dict[str, Any]", fields))["format"] != ATTESTATION:
             raise EvidenceError(f"the statement is not of format {ATTESTATION}")
-        return _attested(said["statement"], said["evidence"], key, since)
+        return _attested(fields["statement"], fields["evidence"], key, since)
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise EvidenceError("the file is not a statement of `attest`, or it was altered or cut off") from error
 

@@ -77,6 +77,7 @@ CALL_FIELDS: Final[Mapping[str, CallField]] = {
     "deployment": CallField(text=True, removal=Removal(("deployment",))),
     "team": CallField(text=True, removal=Removal(("team",))),
     "teamId": CallField(text=True, removal=Removal(("team_id",))),
+    "organizationId": CallField(text=True, removal=Removal(("organization_id",))),
     "organization": CallField(text=True, removal=Removal(("organization",))),
     "normalizedError": CallField(text=True, removal=Removal(("normalized_error",))),
     "providerRequestId": CallField(text=True, removal=Removal(("provider_request_id",))),

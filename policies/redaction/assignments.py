@@ -23,7 +23,7 @@ _OBJECT_STARTS = (b'{"', b"{'", b"{ ", b"{\n", b"{\\")
 # What stands between a key and its value: brackets, a YAML block, anchor or tag, a wrapper of Rust or PHP, a prefix.
 _OPENING = re.compile(
     rb"(?:[ \t]{0,8}[(\[]){0,2}(?:[|>][+-]?[0-9]?[ \t]{0,8}\r?\n)?[ \t\r\n]*"
-    rb"(?:(?:&[\w-]{1,40}|!!str)[ \t]{1,8})?"
+    rb"(?:(?:&[\w-]{1,40}|!{1,2}[a-z]{1,16})[ \t]{1,8})?"
     rb"(?:(?:Some|Ok|Just|Secret\w{0,12}|[Ss]tr(?:ing)?)\((?:[0-9]{1,6}\)[ \t]{0,4}|(?=[\"'`\\])))?"
     rb"(?:[bBuUfFrR@$]{1,2}(?=[\"'`]))?"
 )
@@ -74,7 +74,7 @@ _ABOUT = frozenset(
     list boolean text any data json yaml bytes uuid date datetime basic digest file env environment
     field_required invalid_token no_token jwt api apikey cookie session changed reset updated created deleted
     authentication_error invalid_api_key invalid_request_error incorrect_api_key missing_api_key unauthorised
-    forbidden authenticated""".split()
+    forbidden authenticated expire expiring rotate rotated whitespace""".split()
 )
 
 _ELSEWHERE = """

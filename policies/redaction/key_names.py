@@ -97,4 +97,5 @@ _ALONE = {
     "pass": Trust.certain,
     "pw": Trust.certain,
     "psw": Trust.certain,
+    "psk": Trust.certain,
 }

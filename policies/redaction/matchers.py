@@ -117,6 +117,12 @@ def group(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
         yield max(match[1:])
 
 
+def groups(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
+    """Every group of the pattern that took part in the match."""
+    for match in pattern.matches(reading.data):
+        yield from [span for span in match[1:] if span[1] > span[0]]
+
+
 def _checked(name: str) -> Finder:
     """Whichever group took part in the match, as a check confirms it."""
 
@@ -146,19 +152,20 @@ def userinfo(pattern: Pattern, reading: ScanState) -> Iterator[tuple[int, int]]:
         authority = _AUTHORITY.match(data, at)
         if authority is None or at < done:
             continue
-        end = _userinfo_end(authority[0])
+        # a socket's name may stand in place of the host: `user:password@/database?host=/run`
+        end = _userinfo_end(authority[0], hostless=data[authority.end() : authority.end() + 1] == b"/")
         if end and _is_userinfo(authority[0][:end]):
             done = at + end
             yield at, done
 
 
-def _userinfo_end(authority: bytes) -> int:
-    """Where the sign stands that the host begins after; 0 when there is none."""
+def _userinfo_end(authority: bytes, *, hostless: bool) -> int:
+    """Where the sign stands that the host, unless it may be missing, begins after; 0 when there is none."""
     first = authority.find(b"@")
     if first >= 0:
         beyond = [index for sign in (b"?", b"#", b",") if (index := authority.find(sign, first)) >= 0]
         end = authority.rfind(b"@", 0, min(beyond, default=len(authority)))
-        return end if end + 1 < len(authority) else 0
+        return end if end + 1 < len(authority) or hostless else 0
     end = authority.rfind(b"%40")
     return max(end, 0) if end + 3 < len(authority) else 0
 
@@ -228,6 +235,7 @@ FINDERS: dict[str, Finder] = {
     "pem": pem,
     "short": short,
     "group": group,
+    "groups": groups,
     "said": said,
     "userinfo": userinfo,
     "said-of-key": said_of_key,
@@ -235,5 +243,6 @@ FINDERS: dict[str, Finder] = {
     "said-last": said_last,
     "phone": _checked("phone"),
     "host-ip": _checked("host-ip"),
+    "account": _checked("account-name"),
     ENCODED: _encoded,
 }

@@ -79,10 +79,15 @@ _TO_FOLD_MORE = re.compile(
 # in one pass.
 _ESCAPE = re.compile(
     rb"(?<!\\)\\++(?:(u001[bB]\[[0-9;]{0,16}[A-Za-z]|x1[bB]\[[0-9;]{0,16}[A-Za-z]|(?:033|e)\[[0-9;]{0,16}[A-Za-z])"
-    rb"|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([nrtbf\"'/]))|%([0-9A-Fa-f]{2})"
+    rb"|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([nrtbf\"'/])|(?:U000|u\{0{0,3})([0-9A-Fa-f]{5}|[0-9A-Fa-f]{2,6}(?=\}))\}?"
+    rb"|([01][0-7]{2}))|%([0-9A-Fa-f]{2})"
     rb"|&(?:#x([0-9A-Fa-f]{1,6})|#([0-9]{1,7})|(quot|apos|amp|lt|gt|commat|colon|sol|lowbar|hyphen|dash|period|equals"
     rb"|plus|nbsp));"
+    rb"|=(?:(2[BDEF]|3[AD]|5F)|\r?\n)(?=[A-Za-z0-9])"
+    rb"|=([2-7][0-9A-F])(?:(?==[2-7][0-9A-F])|(?<==[2-7][0-9A-F]=[2-7][0-9A-F]))"
 )
+# The signs of keys and the ends of lines as mail writes them (RFC 2045); any other `=42` is more likely a number.
+_QUOTED_PRINTABLE = re.compile(rb"=(?:(?:2[BDEF]|3[AD]|5F|\r?\n)[A-Za-z0-9]|[2-7][0-9A-F]=[2-7][0-9A-F])")
 _SIMPLE = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b" ", b"f": b" ", b'"': b'"', b"'": b"'", b"/": b"/"}
 _ENTITIES = {b"quot": b'"', b"apos": b"'", b"amp": b"&", b"lt": b"<", b"gt": b">", b"commat": b"@", b"colon": b":",
              b"sol": b"/", b"lowbar": b"_", b"hyphen": b"-", b"dash": b"-", b"period": b".", b"equals": b"=",
@@ -200,7 +205,12 @@ def _folded_pieces(text: str, what: re.Pattern[str]) -> Iterator[Piece]:
 
 
 def _opened_escape(match: re.Match[bytes]) -> bytes:
-    colour, code, short, simple, percent, hexadecimal, decimal, entity = match.groups()
+    colour, code, short, simple, wide, octal, percent, hexadecimal, decimal, entity, sign, letter = match.groups()
+    if octal is not None:
+        return bytes([int(octal, 8)])
+    code = code or wide
+    if code is not None and int(code, 16) > _CODE_MAX:
+        return b"?"
     if code is not None:
         return encode(chr(int(code, 16)))
     if hexadecimal or decimal:
@@ -212,12 +222,15 @@ def _opened_escape(match: re.Match[bytes]) -> bytes:
         return _SIMPLE[simple]
     if entity is not None:
         return _ENTITIES[entity]
-    return bytes([int(short or percent, 16)])  # a part of a character in UTF-8, with its neighbours
+    number = short or percent or sign or letter
+    if number is None:
+        return b""  # a line that goes on
+    return bytes([int(number, 16)])  # a part of a character in UTF-8, with its neighbours
 
 
 def unescaped(data: bytes) -> NormalizedText | None:
-    """`data` with one layer of backslash, percent and entity escapes opened; None when there is none."""
-    if not (b"\\" in data or b"%" in data or b"&" in data):
+    """`data` with one layer of backslash, percent, entity and mail's escapes opened; None when there is none."""
+    if not (b"\\" in data or b"%" in data or b"&" in data or (b"=" in data and _QUOTED_PRINTABLE.search(data))):
         return None
     opened, number = _ESCAPE.subn(_opened_escape, data)
     return NormalizedText(opened, lambda: _unescaped_pieces(data)) if number else None

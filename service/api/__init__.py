@@ -1,4 +1,4 @@
-"""GraphQL: the schema, its limits, and its route in the HTTP application."""
+"""GraphQL: the schema, its limits, and its routes in the HTTP application."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -15,8 +15,12 @@ GRAPHQL: Final["web.AppKey[LedgerView]"] = web.AppKey("graphql")
 
 
 def setup(app: web.Application, runtime: "Runtime") -> None:
-    """Mount `/graphql`. Raises SchemaCoverageError when the schema shows what the policy says nothing of."""
+    """Mount `/graphql` and `/schema.graphql`.
+
+    Raises SchemaCoverageError when the schema shows what the policy says nothing of.
+    """
     # Here, so that `python -m service.api.schema` is the only one to load the schema's module.
+    from service.api.document import PATH, document
     from service.api.execution.limits import Buckets
     from service.api.http import LedgerView
     from service.api.schema import build_schema
@@ -33,4 +37,5 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
     runtime.check_policy = check
     view = LedgerView(schema, runtime, Buckets(runtime.settings.rate_limit_per_minute, worker_memory()))
     app.router.add_route("*", "/graphql", view)
+    app.router.add_get(PATH, document)
     app[GRAPHQL] = view

@@ -31,6 +31,7 @@ from service.logs import get_logger
 from service.query.model.errors import BadInputError
 from service.query.model.scope import Scope
 from service.query.reader import Reader
+from service.request_ids import REQUEST_ID
 from service.runtime.runtime import Runtime
 from service.storage.errors import DatabaseUnavailableError, is_unavailable
 
@@ -44,6 +45,8 @@ _REQUEST_FIELDS: Final = {"query", "variables", "operationName"}
 _METHODS: Final = {"GET", "POST"}
 _CONTENT_TYPES: Final = {name: f"{name}; charset=utf-8" for name in (JSON, GRAPHQL_JSON)}
 _NO_STORE: Final = {"Cache-Control": "no-store"}
+# Nobody compresses it, proxies included: the length of what is compressed tells of what is in it.
+_SECRET: Final = {"Cache-Control": "no-store, no-transform"}
 _SCOPES_MAX: Final = 4096
 _REFUSALS: Final = (UnauthenticatedError, web.HTTPRequestEntityTooLarge, HTTPException, BadInputError, ServiceError)
 _STATUSES: Final = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429, Code.FORBIDDEN: 403, Code.UNAVAILABLE: 503}
@@ -58,6 +61,7 @@ class _Exchange:
     media_type: str
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    context: Context | None = None
 
 
 _EXCHANGE: Final = web.RequestKey("exchange", _Exchange)
@@ -134,13 +138,14 @@ class LedgerView(GraphQLView[Context, None]):
                 status = status if media_type == GRAPHQL_JSON or status == 503 else 200
                 headers |= _AGAIN if status == 503 else {}
                 return web.Response(body=_encoded(answer), status=status, headers=headers)
-        request[_EXCHANGE] = _Exchange(media_type, headers=context.http_headers)
+        request[_EXCHANGE] = _Exchange(media_type, headers=context.http_headers, context=context)
         return self._finished(request, await self.run(request=request, context=context))
 
     async def get_context(self, request: web.Request, response: object) -> Context:  # noqa: ARG002
         """Who asks, by the request's key. Raises UnauthenticatedError."""
         context = await self._context(request)
-        context.http_headers = request[_EXCHANGE].headers
+        exchange = request[_EXCHANGE]
+        context.http_headers, exchange.context = exchange.headers, context
         return context
 
     async def _context(self, request: web.Request) -> Context:
@@ -155,7 +160,7 @@ class LedgerView(GraphQLView[Context, None]):
             raise
         scope = self._scope_of(principal, runtime.applied.policy)
         bucket = self._buckets.of(principal.key_id)
-        return Context(scope, self._reader, bucket, self._max_cost, principal, **self._services)
+        return Context(scope, self._reader, bucket, self._max_cost, principal, REQUEST_ID.get(), **self._services)
 
     def _scope_of(self, principal: Principal, policy: Policy) -> Scope:
         """The same object, views and all, as long as policy and principal are: comparing two policies takes long."""
@@ -194,12 +199,13 @@ class LedgerView(GraphQLView[Context, None]):
     def _finished(self, request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
         """An answer of Strawberry's view, with our media type, status and headers."""
         exchange = request[_EXCHANGE]
+        secret = exchange.context is not None and exchange.context.holds_secret
         response.content_type, response.charset = exchange.media_type, "utf-8"
         if exchange.media_type == GRAPHQL_JSON or exchange.status == 503:
             response.set_status(exchange.status)
         if exchange.status == 503:
             response.headers.update(_AGAIN)
-        response.headers.update(exchange.headers | _NO_STORE)
+        response.headers.update(exchange.headers | (_SECRET if secret else _NO_STORE))
         return response
 
     def decode_json(self, data: str | bytes) -> object:
@@ -335,5 +341,9 @@ def _utf8(parameters: list[str]) -> bool:
 def _answer(
     status: int, code: Code, message: str, media_type: str, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code.value}}]})
+    extensions = {"code": code.value}
+    request_id = REQUEST_ID.get()
+    if request_id is not None:
+        extensions["requestId"] = request_id
+    body = orjson.dumps({"errors": [{"message": message, "extensions": extensions}]})
     return web.Response(body=body, status=status, content_type=media_type, charset="utf-8", headers=headers)

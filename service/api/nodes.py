@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-import strawberry
-
 from service.api.calls import resolvers as lists
 from service.api.calls.objects import objects_of
-from service.api.execution.context import Context
+from service.api.execution.context import Info
 from service.api.exports.evidence import resolve_export
-from service.api.exports.types import PREFIX as EXPORT
 from service.api.keys.queries import resolve_key
 from service.api.keys.types import PREFIX as API_KEY
 from service.api.retention.queries import retention_node
@@ -17,8 +14,8 @@ from service.api.types.calls import Call, CallError, Node
 from service.query.model.catalog import CALLS, ERRORS, Table
 from service.query.model.errors import BadInputError
 from service.query.records.page import Row
+from service.storage.control.exports import PREFIX as EXPORT
 
-Info = strawberry.Info[Context, Any]
 NODES_MAX: Final = 100
 _RETENTION: Final = ("hold_", "purge_", "erasure_", "acct_")
 _ERROR: Final = "err_"

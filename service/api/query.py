@@ -1,12 +1,12 @@
 """The root of the schema. Every field of it may be null: one that fails leaves the others their data."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
 from service.api.calls import resolvers as lists
 from service.api.calls.ingest_report import RefusalQuery
-from service.api.execution.context import Context
+from service.api.execution.context import Info
 from service.api.exports.evidence import ExportQuery
 from service.api.keys.queries import KeyQuery
 from service.api.ledger.queries import LedgerQuery
@@ -15,7 +15,8 @@ from service.api.policy.policy import Policy, resolve_policy
 from service.api.policy.viewer import Viewer, resolve_viewer
 from service.api.retention.queries import RetentionQuery
 from service.api.types.calls import Call, CallError, ErrorGroup, Node
-from service.api.types.connections import CountedConnection
+from service.api.types.connections import CountedConnection, Slicing
+from service.api.types.declarations import UNSET, argument, given
 from service.api.types.directives import Cost, paged
 from service.api.types.filter_inputs import (
     CallOrder,
@@ -36,36 +37,21 @@ from service.api.usage.cost_types import (
     GroupBy,
     GroupByTags,
 )
-from service.api.usage.costs import resolve_costs
+from service.api.usage.costs import CostArguments, resolve_costs
 from service.api.usage.facets import ExcludeOwnFilter, Facets, FirstValues, resolve_facets
+from service.query.model.catalog import CALLS, ERRORS
 
-Info = strawberry.Info[Context, Any]
-
-
-def _argument(description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
-    return strawberry.argument(description=description)
-
-
-First = Annotated[int | None, _argument("How many from the start: 1 to 200, 50 when neither is given.")]
-Last = Annotated[int | None, _argument("How many from the end: 1 to 200.")]
-After = Annotated[str | None, _argument("Go on after this cursor.")]
-Before = Annotated[str | None, _argument("End before this cursor.")]
-Id = Annotated[strawberry.ID, _argument("An id that this ledger gave out.")]
-Ids = Annotated[list[strawberry.ID], _argument("Ids that this ledger gave out: at most 100.")]
-CallOrders = Annotated[list[CallOrder] | None, _argument("Order; newest first when not given.")]
-ErrorOrders = Annotated[list[ErrorOrder] | None, _argument("Order; newest first when not given.")]
-GroupOrder = Annotated[ErrorGroupOrder | None, _argument("Order; last seen first when not given.")]
-Zone = Annotated[TimeZone | None, _argument("Whose days and hours the buckets are; UTC when not given.")]
-PolicyDigest = Annotated[Digest | None, _argument("An earlier policy by its digest; the one in force when not given.")]
-UNSET: Any = strawberry.UNSET
-
-
-def _given(value: Any) -> Any:  # noqa: ANN401 - any argument
-    return None if value is strawberry.UNSET else value
-
-
-def _slicing(first: Any, after: Any = None, last: Any = None, before: Any = None) -> lists.Slicing:  # noqa: ANN401
-    return lists.Slicing(_given(first), _given(after), _given(last), _given(before))
+First = Annotated[int | None, argument("How many from the start: 1 to 200, 50 when neither is given.")]
+Last = Annotated[int | None, argument("How many from the end: 1 to 200.")]
+After = Annotated[str | None, argument("Go on after this cursor.")]
+Before = Annotated[str | None, argument("End before this cursor.")]
+Id = Annotated[strawberry.ID, argument("An id that this ledger gave out.")]
+Ids = Annotated[list[strawberry.ID], argument("Ids that this ledger gave out: at most 100.")]
+CallOrders = Annotated[list[CallOrder] | None, argument("Order; newest first when not given.")]
+ErrorOrders = Annotated[list[ErrorOrder] | None, argument("Order; newest first when not given.")]
+GroupOrder = Annotated[ErrorGroupOrder | None, argument("Order; last seen first when not given.")]
+Zone = Annotated[TimeZone | None, argument("Whose days and hours the buckets are; UTC when not given.")]
+PolicyDigest = Annotated[Digest | None, argument("An earlier policy by its digest; the one in force when not given.")]
 
 
 @strawberry.type
@@ -84,7 +70,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
         before: Before = UNSET,
     ) -> CountedConnection[Call] | None:
         """Calls, newest first unless ordered otherwise."""
-        return await lists.resolve_calls(info, _given(filter), _given(order_by), _slicing(first, after, last, before))
+        return await lists.resolve_rows(info, CALLS, filter, order_by, Slicing.of(first, after, last, before))
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def errors(
@@ -100,7 +86,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
         """Error details inside their window. For error types over the calls' whole window, filter calls by
         errorType.
         """
-        return await lists.resolve_errors(info, _given(filter), _given(order_by), _slicing(first, after, last, before))
+        return await lists.resolve_rows(info, ERRORS, filter, order_by, Slicing.of(first, after, last, before))
 
     @strawberry.field(directives=[*paged(), Cost(weight=50)])
     async def error_groups(
@@ -112,7 +98,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
         after: After = UNSET,
     ) -> CountedConnection[ErrorGroup] | None:
         """Errors of one fingerprint as one row."""
-        return await lists.resolve_error_groups(info, _given(filter), _given(order_by), _slicing(first, after))
+        return await lists.resolve_error_groups(info, given(filter), given(order_by), Slicing.of(first, after))
 
     @strawberry.field(directives=[Cost(weight=100)])
     async def costs(
@@ -132,19 +118,8 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
         """Counts, tokens, money and latency. Refused with OUT_OF_RETENTION when the filter needs calls that have been
         purged: never a silent undercount.
         """
-        return await resolve_costs(
-            info,
-            _given(filter),
-            group_by=_given(group_by),
-            group_by_tags=_given(group_by_tags),
-            bucket=_given(bucket),
-            time_zone=_given(time_zone),
-            fill_buckets=_given(fill_buckets),
-            order_by=_given(order_by),
-            first=_given(first),
-            after=_given(after),
-            corrections=_given(corrections),
-        )
+        arguments = (filter, group_by, group_by_tags, bucket, time_zone, fill_buckets, order_by, first, after)
+        return await resolve_costs(info, CostArguments(*map(given, (*arguments, corrections))))
 
     @strawberry.field(directives=[Cost(weight=100)])
     async def facets(
@@ -156,7 +131,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
     ) -> Facets | None:
         """Values with counts, for filter menus."""
         return await resolve_facets(
-            info, _given(filter), first=_given(first), exclude_own_filter=_given(exclude_own_filter)
+            info, given(filter), first=given(first), exclude_own_filter=given(exclude_own_filter)
         )
 
     @strawberry.field
@@ -182,4 +157,4 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
     @strawberry.field
     async def policy(self, info: Info, digest: PolicyDigest = UNSET) -> Policy | None:
         """The policy in force, as an auditor or a frontend reads it."""
-        return await resolve_policy(info, _given(digest))
+        return await resolve_policy(info, given(digest))

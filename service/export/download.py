@@ -1,16 +1,21 @@
 """`GET /v1/exports/{id}`: a file, for the key that asked for it, and for admins.
 
-What is absent, foreign, unfinished or expired is answered alike: an id tells nothing to whoever guesses it.
+What is absent, foreign, unfinished or expired is answered alike: an id tells nothing to whoever guesses it. The
+entity tag is the file's digest: who has the file need not fetch it again.
 """
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import BinaryIO, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from service.access.authenticate import UnauthenticatedError
 from service.api.exports.types import decode_export_id, encode_export_id
+from service.content_coding import Coding, Compressor, chosen, compressor
+from service.entity_tags import entity_tag, is_known
 from service.errors import ServiceError
 from service.export.folder import ExportFolder
 from service.ingest.errors import DATABASE_FAULTS
@@ -21,6 +26,8 @@ from service.storage.errors import DatabaseUnavailableError
 
 PATH: Final = "/v1/exports/{id}"
 _CHUNK_BYTES: Final = 2**17
+_OF_UNCHANGED: Final = ("ETag", "Vary", "Cache-Control")
+"""Headers of a 304 (RFC 9110, section 15.4.5)."""
 _TYPES: Final = {"NDJSON": "application/x-ndjson", "CSV": "text/csv; charset=utf-8; header=present"}
 
 
@@ -68,21 +75,47 @@ class Download:
 
 async def _sent(request: web.Request, record: ExportRecord, file: BinaryIO) -> web.StreamResponse:
     """The file, part by part: however long it is, and however slowly it is taken, little of it is in memory."""
-    response = web.StreamResponse(headers=_headers(record))
-    response.content_length = record.bytes
+    coding = chosen(request.headers.get(hdrs.ACCEPT_ENCODING))
+    headers = _headers(record, coding)
     with file:
+        if is_known(request.headers.get(hdrs.IF_NONE_MATCH), headers["ETag"]):
+            return web.Response(status=304, headers={name: headers[name] for name in _OF_UNCHANGED})
+        response = web.StreamResponse(headers=headers)
+        if coding is None:
+            response.content_length = record.bytes
         await response.prepare(request)
+        read = _reading(file, coding)
         with contextlib.suppress(ConnectionError):  # whoever hangs up has had enough
-            while part := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+            while part := await asyncio.to_thread(read):
                 await response.write(part)
             await response.write_eof()
     return response
 
 
-def _headers(record: ExportRecord) -> dict[str, str]:
+def _reading(file: BinaryIO, coding: Coding | None) -> Callable[[], bytes]:
+    """What returns the next part to send, and at the end nothing."""
+    if coding is None:
+        return partial(file.read, _CHUNK_BYTES)
+    parts = _compressed_parts(file, compressor(coding))
+    return lambda: next(parts, b"")
+
+
+def _compressed_parts(file: BinaryIO, made: Compressor) -> Iterator[bytes]:
+    while data := file.read(_CHUNK_BYTES):
+        if part := made.compress(data):
+            yield part
+    yield made.flush()
+
+
+def _headers(record: ExportRecord, coding: Coding | None) -> dict[str, str]:
+    assert record.sha256 is not None, "what is ready has a digest"
     form = record.request.get("format", "NDJSON")
     name = f"calledger-{record.kind.value.lower()}-{encode_export_id(record.id)}.{form.lower()}"
+    encoding = {} if coding is None else {"Content-Encoding": coding}
     return {
+        **encoding,
+        "ETag": entity_tag(record.sha256.removeprefix("sha256:"), coding),
+        "Vary": "Accept-Encoding",
         "Content-Type": _TYPES[form],
         "Content-Disposition": f'attachment; filename="{name}"',
         "Cache-Control": "no-store",

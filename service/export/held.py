@@ -35,7 +35,16 @@ _CALL_COLUMNS: Final = (
     *("source_id", "started_at", "model", "served_model", "provider", "operation", "api_key", "streamed"),
     *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"),
     *("latency_ms", "time_to_first_token_ms", "error_type", "error_code", "trace_id", "session_id", "attempt"),
-    *("cache_hit", "deployment", "team", "team_id", "organization", "normalized_error", "provider_request_id"),
+    *(
+        "cache_hit",
+        "deployment",
+        "team",
+        "team_id",
+        "organization",
+        "organization_id",
+        "normalized_error",
+        "provider_request_id",
+    ),
 )
 _ERROR_COLUMNS: Final = ("occurred_at", "started_at", "model", "provider", "api_key")
 _Value = TypeVar("_Value")

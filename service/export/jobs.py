@@ -134,11 +134,11 @@ class ExportWriter:
             raise
 
     async def _written(self, record: ExportRecord, worker: int) -> None:
-        rows, said = await SOURCES[record.kind](self._runtime, record)
+        rows, described = await SOURCES[record.kind](self._runtime, record)
         with self._folder.draft(record.id) as draft:
             count = await _fill(draft, rows)
             counts = {"rows": count, "bytes": draft.bytes, "sha256": draft.sha256}
-            manifest = orjson.dumps(said | counts, option=orjson.OPT_SORT_KEYS).decode()
+            manifest = orjson.dumps(described | counts, option=orjson.OPT_SORT_KEYS).decode()
             await asyncio.to_thread(draft.keep)
         written = WrittenExport(count, draft.bytes, draft.sha256, manifest)
         if not await self._finished(record, worker, written):

@@ -23,6 +23,7 @@ from service.ingest.pipeline.turns import in_turns
 from service.ingest.pipeline.writer import Writer
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
+from service.request_ids import error_body
 from service.storage.errors import DatabaseUnavailableError
 
 RETRY_AFTER_S: Final = 2
@@ -154,7 +155,7 @@ def refusal(error: CalledgerError) -> web.Response:
         headers["WWW-Authenticate"] = 'Bearer realm="calledger"'
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_S)
-    return _json({"error": {"code": code, "message": str(error)}}, status=status, headers=headers)
+    return _json(error_body(code, str(error)), status=status, headers=headers)
 
 
 def _status_of(error: CalledgerError) -> tuple[int, str]:

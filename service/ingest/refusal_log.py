@@ -66,8 +66,8 @@ class RefusalLog:
         for two seconds.
         """
         by_name = {reason.value: count for reason, count in sorted(reasons.items())}
-        said = {"source": source, "key_id": _key_of(principal), "rows": of, "refused": reasons.total()}
-        log.warning("calls were refused", **said, **by_name)
+        facts = {"source": source, "key_id": _key_of(principal), "rows": of, "refused": reasons.total()}
+        log.warning("calls were refused", **facts, **by_name)
         self._count(source, principal, reasons)
         if self._task is not None:
             written = self._written

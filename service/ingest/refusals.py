@@ -26,19 +26,3 @@ class Refusal(StrEnum):
     QUEUE_FULL = "queue_full"
     UNAVAILABLE = "unavailable"
     INTERNAL = "internal"
-
-
-OF_BODIES = frozenset(
-    {
-        Refusal.BODY_UNREADABLE,
-        Refusal.BODY_TOO_LARGE,
-        Refusal.BODY_INCOMPLETE,
-        Refusal.ENCODING_NOT_SUPPORTED,
-        Refusal.UNAUTHENTICATED,
-        Refusal.FORBIDDEN,
-        Refusal.QUEUE_FULL,
-        Refusal.UNAVAILABLE,
-        Refusal.INTERNAL,
-    }
-)
-"""Reasons that refuse a request as a whole: its calls were not counted."""

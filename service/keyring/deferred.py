@@ -3,7 +3,9 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
+from functools import wraps
+from types import CoroutineType
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from uuid import UUID
 
 from service.keyring.errors import (
@@ -19,7 +21,7 @@ from service.keyring.errors import (
 )
 from service.keyring.fallback_secrets import KEPT, FallbackSecrets
 from service.keyring.names import KeyName, PeriodKeyName
-from service.keyring.protocol import BeforeMinting, Keyring, KeyringCounts, OnStep, Rotation, nobody_watches
+from service.keyring.protocol import BeforeMinting, Keyring
 from service.logs import get_logger
 
 log = get_logger()
@@ -37,6 +39,21 @@ _WRONG: Final = (
 )
 
 Open = Callable[[], Awaitable[Keyring]]
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _forwarded(
+    method: Callable[Concatenate[Keyring, _P], Awaitable[_R]],
+) -> "Callable[Concatenate[DeferredKeyring, _P], CoroutineType[Any, Any, _R]]":
+    """The same method of the opened keyring, which is opened first."""
+
+    @wraps(method)
+    async def forward(deferred: "DeferredKeyring", *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        """Open the keyring, and call its method."""
+        return await getattr(await deferred._opened(), method.__name__)(*args, **kwargs)
+
+    return forward
 
 
 class DeferredKeyring:
@@ -116,25 +133,11 @@ class DeferredKeyring:
         """What the opened keyring says of itself, or why it is not open; for `status`."""
         return self._keyring.describe() if self._keyring else f"away: {self._reason}"
 
-    async def bind(self, database_id: UUID) -> None:
-        """Bind the opened keyring to one database; `KeyringForeignError` if it has another."""
-        await (await self._opened()).bind(database_id)
+    bind = _forwarded(Keyring.bind)
 
-    async def period_key(self, tier: int, data_class: str, period: str, *, mint: bool) -> bytes:
-        """The 32 bytes of the key of a tier, class and period, as `Keyring.period_key`."""
-        return await (self._keyring or await self._opened()).period_key(tier, data_class, period, mint=mint)
-
-    async def account_key(self, account: int, *, mint: bool) -> bytes:
-        """The 32 bytes of an account's key, as `Keyring.account_key`."""
-        return await (self._keyring or await self._opened()).account_key(account, mint=mint)
-
-    async def hold_key(self, hold: UUID, *, mint: bool) -> bytes:
-        """The 32 bytes of a legal hold's key, as `Keyring.hold_key`."""
-        return await (await self._opened()).hold_key(hold, mint=mint)
-
-    async def erasure_key(self, erasure: UUID, *, mint: bool) -> bytes:
-        """The 32 bytes of an erasure's key, as `Keyring.erasure_key`."""
-        return await (await self._opened()).erasure_key(erasure, mint=mint)
+    async def key(self, name: KeyName, *, mint: bool) -> bytes:
+        """The 32 bytes of the key of this name, as `Keyring.key`."""
+        return await (self._keyring or await self._opened()).key(name, mint=mint)
 
     async def check(self) -> None:
         """Check the opened keyring, and close it when another one has taken its place (`KeyringForeignError`)."""
@@ -158,65 +161,18 @@ class DeferredKeyring:
                 return kept[name]
             raise
 
-    async def signers(self) -> tuple[bytes, ...]:
-        """The seeds of the ledger's signer and, if there is one, of its successor: 32 bytes each."""
-        return await (await self._opened()).signers()
-
-    async def new_successor(self) -> bytes:
-        """Make a new successor of the ledger's signer and return its seed, 32 bytes."""
-        return await (await self._opened()).new_successor()
-
-    async def promote_successor(self) -> None:
-        """Make the successor the ledger's signer; the old seed is gone from then on."""
-        await (await self._opened()).promote_successor()
-
-    async def head(self) -> bytes | None:
-        """The 32 bytes that were last noted about the ledger; None before the first signature."""
-        return await (await self._opened()).head()
-
-    async def note_head(self, head: bytes) -> None:
-        """Replace the 32 bytes that are noted about the ledger."""
-        await (await self._opened()).note_head(head)
-
-    async def destroy_periods(self, keys: Iterable[PeriodKeyName]) -> int:
-        """Destroy these period keys for good; how many of them existed."""
-        return await (await self._opened()).destroy_periods(keys)
-
-    async def destroy_account(self, account: int) -> int:
-        """Destroy an account's key for good; 1 if it existed, else 0."""
-        return await (await self._opened()).destroy_account(account)
-
-    async def destroy_hold(self, hold: UUID) -> int:
-        """Destroy a legal hold's key for good; 1 if it existed, else 0."""
-        return await (await self._opened()).destroy_hold(hold)
-
-    async def destroy_erasure(self, erasure: UUID) -> int:
-        """Destroy an erasure's key for good; 1 if it existed, else 0."""
-        return await (await self._opened()).destroy_erasure(erasure)
-
-    async def tombstones(self) -> list[str]:
-        """The names of all destroyed keys, in the order of their destruction."""
-        return await (await self._opened()).tombstones()
-
-    async def replay(self, tombstones: Iterable[str]) -> int:
-        """Destroy keys again that a restored copy of the keyring brought back; how many there were."""
-        return await (await self._opened()).replay(tombstones)
-
-    async def periods(self) -> list[PeriodKeyName]:
-        """The names of the period keys that exist, sorted."""
-        return await (await self._opened()).periods()
-
-    async def names(self) -> list[KeyName]:
-        """The names of all keys that exist, without the secrets."""
-        return await (await self._opened()).names()
-
-    async def counts(self) -> KeyringCounts:
-        """How many keys exist and how many were destroyed, by group."""
-        return await (await self._opened()).counts()
-
-    async def rotate(self, to: str, *, on_step: OnStep = nobody_watches) -> Rotation:
-        """Wrap every key under the key-encryption key at `to`, as `Keyring.rotate`."""
-        return await (await self._opened()).rotate(to, on_step=on_step)
+    signers = _forwarded(Keyring.signers)
+    new_successor = _forwarded(Keyring.new_successor)
+    promote_successor = _forwarded(Keyring.promote_successor)
+    head = _forwarded(Keyring.head)
+    note_head = _forwarded(Keyring.note_head)
+    destroy = _forwarded(Keyring.destroy)
+    tombstones = _forwarded(Keyring.tombstones)
+    replay = _forwarded(Keyring.replay)
+    periods = _forwarded(Keyring.periods)
+    names = _forwarded(Keyring.names)
+    counts = _forwarded(Keyring.counts)
+    rotate = _forwarded(Keyring.rotate)
 
     def before_minting(self, hook: BeforeMinting) -> None:
         """Have `hook` called before a key is made, also in a keyring that is opened only later."""

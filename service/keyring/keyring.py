@@ -126,21 +126,13 @@ class StoredKeyring:
                 " name the keyring of this database"
             )
 
-    async def period_key(self, tier: int, data_class: str, period: str, *, mint: bool) -> bytes:
-        """The 32 bytes of the key of a tier, class and period (`2026-11-22` or `2026-11`), as `Keyring.period_key`."""
-        return await self._key(PeriodKeyName(tier, data_class, period), mint)
-
-    async def account_key(self, account: int, *, mint: bool) -> bytes:
-        """The 32 bytes of an account's key, by the account id; errors as `Keyring.account_key`."""
-        return await self._key(AccountKeyName(account), mint)
-
-    async def hold_key(self, hold: UUID, *, mint: bool) -> bytes:
-        """The 32 bytes of a legal hold's key, by the hold's id; errors as `Keyring.hold_key`."""
-        return await self._key(HoldKeyName(hold), mint)
-
-    async def erasure_key(self, erasure: UUID, *, mint: bool) -> bytes:
-        """The 32 bytes of an erasure's key, by the erasure's id; errors as `Keyring.erasure_key`."""
-        return await self._key(ErasureKeyName(erasure), mint)
+    async def key(self, name: KeyName, *, mint: bool) -> bytes:
+        """The 32 bytes of the key of this name, as `Keyring.key`."""
+        try:
+            return await self._cached_key(name, mint)
+        except KeyringError as error:
+            # While the service runs, a failing keyring makes sealed fields unreadable, and nothing else.
+            raise KeyringUnavailableError(str(error)) from error
 
     async def check(self) -> None:
         """`KeyringForeignError` if the store now has another keyring; `KekError` if its wrapping key is the
@@ -186,21 +178,13 @@ class StoredKeyring:
         """Replace the 32 bytes that are noted about the ledger."""
         await signer_rotation.note_head(self._store, self._wrapping, head)
 
-    async def destroy_periods(self, keys: Iterable[PeriodKeyName]) -> int:
-        """Destroy these period keys for good; how many of them existed."""
-        return await self._destroy(keys)
-
-    async def destroy_account(self, account: int) -> int:
-        """Destroy an account's key for good; 1 if it existed, else 0."""
-        return await self._destroy([AccountKeyName(account)])
-
-    async def destroy_hold(self, hold: UUID) -> int:
-        """Destroy a legal hold's key for good; 1 if it existed, else 0."""
-        return await self._destroy([HoldKeyName(hold)])
-
-    async def destroy_erasure(self, erasure: UUID) -> int:
-        """Destroy an erasure's key for good; 1 if it existed, else 0."""
-        return await self._destroy([ErasureKeyName(erasure)])
+    async def destroy(self, names: Iterable[KeyName]) -> int:
+        """Destroy these keys for good, whether they exist or not; how many existed."""
+        names = [parse_name(str(name)) for name in dict.fromkeys(names)]
+        erased = await self._store.destroy(names)
+        for name in names:
+            self._cache.forget(name)
+        return erased
 
     async def tombstones(self) -> list[str]:
         """The names of all destroyed keys, in the order of their destruction."""
@@ -208,7 +192,7 @@ class StoredKeyring:
 
     async def replay(self, tombstones: Iterable[str]) -> int:
         """Destroy the keys named in `tombstones` again; how many existed. `ValueError` for a text that names no key."""
-        return await self._destroy([parse_name(text) for text in tombstones])
+        return await self.destroy([parse_name(text) for text in tombstones])
 
     async def periods(self) -> list[PeriodKeyName]:
         """The names of the period keys that exist, sorted by tier, class and period."""
@@ -254,13 +238,6 @@ class StoredKeyring:
         for task in self._fetching.values():
             task.cancel()
         await self._store.close()
-
-    async def _key(self, name: KeyName, mint: bool) -> bytes:
-        try:
-            return await self._cached_key(name, mint)
-        except KeyringError as error:
-            # While the service runs, a failing keyring makes sealed fields unreadable, and nothing else.
-            raise KeyringUnavailableError(str(error)) from error
 
     async def _cached_key(self, name: KeyName, mint: bool) -> bytes:
         key = self._cache.get(name)
@@ -319,13 +296,6 @@ class StoredKeyring:
             # Read again: when two processes make a key at the same time, both use the one that was stored.
             return await self._store.read(str(name))
         raise KeyringUnavailableError("the keyring is rotated again and again: try again when that has ended")
-
-    async def _destroy(self, names: Iterable[KeyName]) -> int:
-        names = [parse_name(str(name)) for name in dict.fromkeys(names)]
-        erased = await self._store.destroy(names)
-        for name in names:
-            self._cache.forget(name)
-        return erased
 
     async def _refuse_destroyed(self, name: KeyName) -> None:
         if await self._store.is_destroyed(name):

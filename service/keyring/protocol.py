@@ -78,29 +78,8 @@ class Keyring(Protocol):
         """Tie the keyring to one database on first use; `KeyringForeignError` for any other ever after."""
         ...
 
-    async def period_key(self, tier: int, data_class: str, period: str, *, mint: bool) -> bytes:
-        """The key of a tier, class and period, made if there is none and `mint` is set.
-
-        Raises `KeyDestroyedError` or `KeyLostError` when there is none.
-        """
-        ...
-
-    async def account_key(self, account: int, *, mint: bool) -> bytes:
-        """The key of an account, made if there is none and `mint` is set.
-
-        Raises `KeyDestroyedError` or `KeyLostError` when there is none.
-        """
-        ...
-
-    async def hold_key(self, hold: UUID, *, mint: bool) -> bytes:
-        """The key of a legal hold, made if there is none and `mint` is set.
-
-        Raises `KeyDestroyedError` or `KeyLostError` when there is none.
-        """
-        ...
-
-    async def erasure_key(self, erasure: UUID, *, mint: bool) -> bytes:
-        """The key of an erasure, made if there is none and `mint` is set.
+    async def key(self, name: KeyName, *, mint: bool) -> bytes:
+        """The key of this name, 32 bytes, made if there is none and `mint` is set.
 
         Raises `KeyDestroyedError` or `KeyLostError` when there is none.
         """
@@ -136,20 +115,10 @@ class Keyring(Protocol):
         """Store 32 bytes about the ledger's state, in place of those before."""
         ...
 
-    async def destroy_periods(self, keys: Iterable[PeriodKeyName]) -> int:
-        """Destroy these keys, whether they exist or not: none is made later. Returns how many existed."""
-        ...
-
-    async def destroy_account(self, account: int) -> int:
-        """Destroy an account's key, and so everything that was ever sealed with it. Returns 1 if it existed, else 0."""
-        ...
-
-    async def destroy_hold(self, hold: UUID) -> int:
-        """Destroy a legal hold's key, and so all record keys that it escrows. Returns 1 if it existed, else 0."""
-        ...
-
-    async def destroy_erasure(self, erasure: UUID) -> int:
-        """Destroy an erasure's key, with which the person's name was sealed. Returns 1 if it existed, else 0."""
+    async def destroy(self, names: Iterable[KeyName]) -> int:
+        """Destroy these keys, and so everything that was ever sealed with them, whether they exist or not: none is made
+        later. Returns how many existed.
+        """
         ...
 
     async def tombstones(self) -> list[str]:

@@ -14,10 +14,9 @@ from typing import Final
 
 from policies.evidence import LedgerKind, Signer, VerifierKey
 from service.ledger.publisher import LedgerPublisher
+from service.storage.connection import advisory_lock
 
 _LOCK: Final = 0x63616C6C_0021
-_ACQUIRE: Final = "SELECT pg_advisory_lock($1)"
-_RELEASE: Final = "SELECT pg_advisory_unlock($1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +36,16 @@ async def hand_over(publisher: LedgerPublisher, *, actor: str) -> Handover:
     ledger's signer.
     """
     keyring, checkpoints = publisher.ledger.keyring, publisher.checkpoints
-    async with publisher.ledger.database.owner.acquire() as connection:
-        # The lock is on the connection that commits, so that nobody makes another successor before that commit.
-        await connection.execute(_ACQUIRE, _LOCK)
-        try:
-            seeds = await keyring.signers()
-            signs = (await checkpoints.signer()).key
-            finished = Signer(signs.name, seeds[0]).key != signs
-            if not finished:
-                await checkpoints.rotate_signer(await keyring.new_successor(), actor=actor, connection=connection)
-            await publisher.mirror()
-            await keyring.promote_successor()
-            newest = await publisher.ledger.newest(LedgerKind.SIGNER_ROTATED)
-        finally:
-            await connection.execute(_RELEASE, _LOCK)
+    # The lock is on the connection that commits, so that nobody makes another successor before that commit.
+    async with advisory_lock(publisher.ledger.database.owner, _LOCK) as connection:
+        seeds = await keyring.signers()
+        signs = (await checkpoints.signer()).key
+        finished = Signer(signs.name, seeds[0]).key != signs
+        if not finished:
+            await checkpoints.rotate_signer(await keyring.new_successor(), actor=actor, connection=connection)
+        await publisher.mirror()
+        await keyring.promote_successor()
+        newest = await publisher.ledger.newest(LedgerKind.SIGNER_ROTATED)
     assert newest is not None
     index, facts = newest[0], newest[1].facts
     old, new = (VerifierKey(facts["origin"], bytes.fromhex(facts[name])) for name in ("old", "new"))

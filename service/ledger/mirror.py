@@ -188,8 +188,8 @@ def _entry_line(entry: MirroredEntry) -> bytes:
 
 def _parse_entry(line: bytes, path: Path) -> MirroredEntry:
     try:
-        said = read_canonical(line, "a line")
-        return MirroredEntry(int(said["index"]), read_base64(said["leaf"], "a leaf"))
+        fields = read_canonical(line, "a line")
+        return MirroredEntry(int(fields["index"]), read_base64(fields["leaf"], "a leaf"))
     except (EvidenceError, KeyError, TypeError, ValueError):
         raise _damaged(path, "a line is not one that was written") from None
 
@@ -206,9 +206,12 @@ def _checkpoint_line(issued: SignedCheckpoint) -> bytes:
 
 def _parse_checkpoint(line: bytes, path: Path) -> SignedCheckpoint:
     try:
-        said = read_canonical(line, "a line")
+        fields = read_canonical(line, "a line")
         return SignedCheckpoint(
-            int(said["size"]), datetime.fromisoformat(said["issued_at"]), str(said["note"]), str(said["public_key"])
+            int(fields["size"]),
+            datetime.fromisoformat(fields["issued_at"]),
+            str(fields["note"]),
+            str(fields["public_key"]),
         )
     except (EvidenceError, KeyError, TypeError, ValueError):
         raise _damaged(path, "a line is not one that was written") from None

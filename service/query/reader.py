@@ -18,7 +18,7 @@ from service.query.records.by_key import RowKey, corrections_by_call, correction
 from service.query.records.decryption import Details, Discloser
 from service.query.records.error_groups import GroupsPage, GroupsRequest, read_groups
 from service.query.records.ordering import Cursors
-from service.query.records.page import ListRead, Page, PageRequest, PageSelection, Row, read_page
+from service.query.records.page import FixedColumns, ListRead, Page, PageRequest, PageSelection, Row, read_page
 from service.query.records.projection import Selection
 from service.query.scan.ranges import (
     DatabaseClock,
@@ -30,6 +30,7 @@ from service.query.scan.ranges import (
 )
 from service.query.scan.user_tokens import tokens_of
 from service.query.usage.plan import TierPeriod, refuse_unreadable
+from service.query.usage.source import UsageReader
 from service.query.usage.total_count import count_rows
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database, ReadLease
@@ -55,11 +56,18 @@ class Reader:
         """A reader with cursors sealed under the keyring's secret. Raises what the keyring raises."""
         return cls(database, accounts, keyring, Cursors(await keyring.secret("cursor")))
 
-    async def page(self, scope: Scope, table: Table, request: PageRequest, page_selection: PageSelection) -> Page:
+    async def page(
+        self,
+        scope: Scope,
+        table: Table,
+        request: PageRequest,
+        page_selection: PageSelection,
+        columns: FixedColumns | None = None,
+    ) -> Page:
         """A page of calls or errors. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, table, request.predicate, request.terms)
         async with self.connection(scope) as connection:
-            return await read_page(connection, reading, request, page_selection, self.cursors, count_rows)
+            return await read_page(connection, reading, request, page_selection, self.cursors, count_rows, columns)
 
     async def groups(self, scope: Scope, request: GroupsRequest, selection: Selection, *, total: bool) -> GroupsPage:
         """A page of error groups. Raises BadInputError and QueryTimeoutError."""
@@ -165,6 +173,10 @@ class Reader:
         now = await self.clock.now()
         async with self.connection(scope) as connection:
             return await corrections_summed(connection, keys, scope, self.accounts, now)
+
+    async def usage(self, scope: Scope) -> UsageReader:
+        """What reads usage for this scope, at the database's present time."""
+        return UsageReader(self.database, self.accounts, scope, await self.clock.now(), self.cursors, self.keyring)
 
     async def details(self, scope: Scope, rows: Sequence[Row]) -> list[Details]:
         """What is sealed of these rows, as far as the role may read it."""

@@ -36,8 +36,8 @@ _SALT: Final = """
 
 def name_digest(row: Mapping[str, Any] | asyncpg.Record) -> str:
     """What the ledger has of an account's `id`, `name` and `name_salt`."""
-    said = b"calledger/account-name/v1\0%d\0" % row["id"] + row["name"].encode("utf-8", "surrogatepass")
-    return "sha256:" + hashlib.sha256(row["name_salt"] + said).hexdigest()
+    bound = b"calledger/account-name/v1\0%d\0" % row["id"] + row["name"].encode("utf-8", "surrogatepass")
+    return "sha256:" + hashlib.sha256(row["name_salt"] + bound).hexdigest()
 
 
 async def record_accounts(context: RetentionContext) -> int:

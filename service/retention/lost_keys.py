@@ -2,7 +2,7 @@
 
 A key that is made in the place of a lost one does not open what that one sealed. So the keyring alone cannot say: the
 ledger's `KEY_LOST` entries are the record, and a key that they name counts as lost for as long as something of that
-time is stored.
+time is stored, and does not open: a key that was put back opens it.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from policies.retention import period_bounds
 from service.keyring import AccountKeyName, PeriodKeyName, parse_name
 from service.ledger import is_final
 from service.retention.context import RetentionContext
+from service.retention.sealed_rows import RowKeys, opens
 
 _LEAVES: Final = "SELECT leaf FROM ledger_entry WHERE calledger_leaf_kind(leaf) = 'KEY_LOST' ORDER BY index"
 _SEALED: Final = """
@@ -42,6 +43,49 @@ _PERIODS: Final = """
 """
 
 
+_OF_ACCOUNT: Final = """
+    SELECT id, account_id, tier, occurred_at, sealed FROM call_error
+    WHERE account_id = $1 AND occurred_at <= $2 AND sealed IS NOT NULL ORDER BY occurred_at LIMIT $3
+"""
+"""The oldest sealed details of an account until a moment."""
+_OF_PERIOD: Final = """
+    SELECT id, account_id, tier, occurred_at, sealed FROM call_error
+    WHERE tier = $1 AND occurred_at >= $4 AND occurred_at < $5 AND occurred_at <= $2 AND sealed IS NOT NULL
+    ORDER BY occurred_at LIMIT $3
+"""
+"""The oldest sealed details of a tier's day until a moment."""
+_OPENED_MAX: Final = 200
+_LOOKED_AT: Final = 50
+"""Names that are looked through at once for those whose key was put back."""
+
+
+async def given_up_keys(context: RetentionContext) -> dict[str, datetime]:
+    """Of `replaced_keys` those that are not there again: whose key is gone, or opens nothing of that time."""
+    live = {str(name) for name in await context.keyring.names()}
+    keys, replaced = RowKeys(context.keyring), await replaced_keys(context.owner)
+    return {
+        name: moment
+        for name, moment in replaced.items()
+        if name not in live or not await _opens_again(context, keys, name, moment)
+    }
+
+
+async def _opens_again(context: RetentionContext, keys: RowKeys, text: str, moment: datetime) -> bool:
+    name = parse_name(text)
+    if isinstance(name, AccountKeyName):
+        rows = await context.owner.fetch(_OF_ACCOUNT, name.account, moment, _OPENED_MAX)
+    elif isinstance(name, PeriodKeyName):
+        start, end = period_bounds(name.period)
+        rows = await context.owner.fetch(_OF_PERIOD, name.tier, moment, _OPENED_MAX, start, end)
+    else:
+        return False
+    for row in rows:
+        key = await keys.key(row)
+        if key is None or not opens(row, key):
+            return False
+    return bool(rows)
+
+
 async def replaced_keys(owner: asyncpg.Pool) -> dict[str, datetime]:
     """The names of keys in whose place another was made, and when that was recorded last."""
     found: dict[str, datetime] = {}
@@ -61,7 +105,7 @@ async def lost_keys(context: RetentionContext) -> dict[str, str]:
     rows = await context.owner.fetch(_SEALED)
     live = {str(name) for name in await context.keyring.names()}
     destroyed = set(await context.keyring.tombstones())
-    replaced = await replaced_keys(context.owner)
+    replaced = await given_up_keys(context)
     lost: dict[str, str] = {}
     for tier, day, account, first in rows:
         names = (str(PeriodKeyName(tier, DataClass.PERSONAL.value, day)), str(AccountKeyName(account)))
@@ -78,15 +122,19 @@ async def lost_on_record(context: RetentionContext, limit: int) -> list[str]:
     lost = {name: moment for name, moment in (await replaced_keys(context.owner)).items() if name not in destroyed}
     names = {parse_name(name): moment for name, moment in lost.items()}
     accounts = {name.account: moment for name, moment in names.items() if isinstance(name, AccountKeyName)}
-    rows = await context.owner.fetch(_ACCOUNTS, list(accounts), list(accounts.values()), limit)
+    rows = await context.owner.fetch(_ACCOUNTS, list(accounts), list(accounts.values()), _LOOKED_AT)
     found = [str(AccountKeyName(row["id"])) for row in rows]
     periods = [name for name in names if isinstance(name, PeriodKeyName)]
     bounds = [period_bounds(name.period) for name in periods]
     columns = [list(column) for column in zip(*periods, strict=True)] or [[], [], []]
     ends = [min(end, names[name]) for name, (_, end) in zip(periods, bounds, strict=True)]
-    rows = await context.owner.fetch(_PERIODS, *columns, [start for start, _ in bounds], ends, limit)
+    rows = await context.owner.fetch(_PERIODS, *columns, [start for start, _ in bounds], ends, _LOOKED_AT)
     found += [str(PeriodKeyName(*row)) for row in rows]
-    return [_describe_replaced(name, lost[name]) for name in sorted(found)[:limit]]
+    live, keys = {str(name) for name in await context.keyring.names()}, RowKeys(context.keyring)
+    gone = [
+        name for name in sorted(found) if name not in live or not await _opens_again(context, keys, name, lost[name])
+    ]
+    return [_describe_replaced(name, lost[name]) for name in gone[:limit]]
 
 
 def _describe_replaced(name: str, moment: datetime) -> str:

@@ -110,8 +110,8 @@ async def _done(context: RetentionContext, work: str, run: Callable[[], Awaitabl
 
 def _warn(context: RetentionContext, work: str, error: CalledgerError) -> None:
     """Say once a minute at most why work has to be tried again: a round can follow the other within a second."""
-    now, said = time.monotonic(), (work, type(error).__name__)
+    now, warning = time.monotonic(), (work, type(error).__name__)
     warned = _WARNED.setdefault(context.database, {})
-    if warned.get(said, -WARN_EVERY_S) <= now - WARN_EVERY_S:
-        warned[said] = now
+    if warned.get(warning, -WARN_EVERY_S) <= now - WARN_EVERY_S:
+        warned[warning] = now
         log.warning("maintenance has to be tried again", work=work, reason=str(error))

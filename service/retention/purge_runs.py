@@ -21,7 +21,7 @@ from service.keyring import PeriodKeyName, parse_name
 from service.logs import get_logger
 from service.retention.clock_guard import DIFFERENCE_MAX, GAP_MAX
 from service.retention.errors import PurgeFailedError
-from service.storage.connection import Connection, Queryable
+from service.storage.connection import Connection, Queryable, record_of
 from service.storage.database import uuid_of
 from service.storage.partitions import named_by_us
 
@@ -317,24 +317,18 @@ def decode(row: asyncpg.Record) -> Run:
             parse_name(str(PeriodKeyName(*key)))
     except (KeyError, TypeError, ValueError):
         raise PurgeFailedError(f"the record of the purge `{row['id']}` cannot be read") from None
-    return Run(
-        uuid_of(row["id"]),
-        state,
-        plan,
-        row["plan_digest"],
-        row["planned_at"],
-        row["requested_by"],
-        row["finished_at"],
-        row["keys_destroyed"],
-        row["rows_dropped"],
-        row["failure"],
-        waits,
-        spared,
-        named,
-        holds,
-        row["rows_held_back"],
-        row["ledger_index"],
-        doubted,
+    return record_of(
+        Run,
+        row,
+        id=uuid_of(row["id"]),
+        state=state,
+        plan=plan,
+        digest=row["plan_digest"],
+        waits=waits,
+        spared=spared,
+        named=named,
+        holds=holds,
+        doubted=doubted,
     )
 
 

@@ -16,10 +16,12 @@ import asyncpg
 
 from policies import parse
 from policies.errors import PolicyError
+from policies.evidence import LedgerKind
 from policies.policy.fields import REMOVED, Removal
 from policies.policy.model import Action, Policy, Store
 from policies.policy.views import masked_text
 from policies.retention import Partition
+from service.ledger import Ledger, read_record
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
 from service.retention.purge.planning import all_partitions
@@ -27,6 +29,7 @@ from service.retention.purge_runs import SYSTEM, Runs
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.compaction import regrouped
 from service.retention.rollups.totals import DERIVED_SUMS, derived_regrouped
+from service.storage.connection import advisory_lock_if_free, affected
 from service.storage.notices import notify
 
 _LOCK: Final = 0x63616C6C_0021
@@ -34,6 +37,7 @@ _BATCH_ROWS: Final = 5_000
 _VERSIONS: Final = "SELECT version, document, applied_at FROM policy_version ORDER BY version DESC"
 _DONE: Final = "SELECT field, version FROM field_removal"
 _RECORD: Final = """
+    WITH gone AS (DELETE FROM field_removal WHERE field = $1 AND version = $2)
     INSERT INTO field_removal (id, field, version, finished_at, rows)
     VALUES (gen_random_uuid(), $1, $2, clock_timestamp(), $3)
 """
@@ -70,19 +74,18 @@ async def remove_withdrawn(context: RetentionContext) -> int:
     now = await context.now()
     if await Runs(context.owner).clock_is_untrusted(now):
         return 0
-    async with context.owner.acquire() as lock:
-        if not await lock.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+    async with advisory_lock_if_free(context.owner, _LOCK) as lock:
+        if lock is None:
             return 0
-        try:
-            return sum([await _remove(context, one) for one in await withdrawn(context, now)])
-        finally:
-            if not lock.is_closed():
-                await lock.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+        return sum([await _remove(context, one) for one in await withdrawn(context, now)])
 
 
 async def withdrawn(context: RetentionContext, now: datetime) -> list[Withdrawal]:
     """The fields and tags whose older values are to be removed by now, and are not yet."""
     done = {(row["field"], row["version"]) for row in await context.owner.fetch(_DONE)}
+    if isinstance(context.ledger, Ledger):
+        # A row that somebody added would let values stay that are said to be gone.
+        done &= (await read_record(context.ledger, kinds=(LedgerKind.FIELD_REMOVED,))).removals.keys()
     versions, policy = await context.owner.fetch(_VERSIONS), context.policy()
     found = []
     for field in REMOVED:
@@ -161,14 +164,14 @@ async def _clear(owner: asyncpg.Pool, part: Partition, columns: Sequence[str], m
     """  # noqa: S608 - names of our own
     rows = 0
     values = (part.tier, part.start, part.end, _BATCH_ROWS, *([] if mask is None else [mask]))
-    while count := int((await owner.execute(statement, *values)).rpartition(" ")[2]):
+    while count := affected(await owner.execute(statement, *values)):
         rows += count
     return rows
 
 
 async def _clear_tag(owner: asyncpg.Pool, part: Partition, tag: str) -> int:
     rows, values = 0, (part.tier, part.start, part.end, _BATCH_ROWS, tag)
-    while count := int((await owner.execute(_CLEAR_TAG, *values)).rpartition(" ")[2]):
+    while count := affected(await owner.execute(_CLEAR_TAG, *values)):
         rows += count
     return rows
 

@@ -1,6 +1,7 @@
 """The HTTP application: which handler is mounted at which path."""
 
 import os
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from service.ingest import setup as ingest
 from service.keyring.watch import reason_unusable
 from service.logs import get_logger
 from service.runtime.runtime import Runtime
+from service.server.answers import Request
 from service.server.middleware import Handler, Middleware, error_answer
 from service.server.process_metrics import ProcessCollector
 from service.shared import METRICS
@@ -71,7 +73,7 @@ class Runner(web.AppRunner):
         # aiohttp has no parameter for the class of its connections: the server is made once more, as one of ours.
         return _Server(
             self._middleware.wrap(made.request_handler),
-            request_factory=made.request_factory,
+            request_factory=partial(self.app._make_request, _cls=Request),
             handler_cancellation=made.handler_cancellation,
             loop=made._loop,
             **made._kwargs,

@@ -24,7 +24,7 @@ _CUT_OFF_SECONDS = 1.0
 async def accepting_requests(runtime: Runtime, listener: socket.socket) -> AsyncIterator[None]:
     """Accept requests on `listener` during the block; at its end finish those under way, then the writer's queue."""
     app = build_app(runtime)
-    middleware = Middleware(app, {"/graphql": app[GRAPHQL]})
+    middleware = Middleware(app, {"/graphql": app[GRAPHQL]}, runtime.settings.origins)
     # Bodies are not decompressed here: ingest decodes gzip itself, within its limits.
     runner = Runner(
         app, middleware, access_log=None, shutdown_timeout=_CUT_OFF_SECONDS, handle_signals=False, auto_decompress=False

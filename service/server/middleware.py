@@ -4,7 +4,7 @@ import asyncio
 import atexit
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from select import PIPE_BUF
@@ -15,6 +15,9 @@ from aiohttp import ClientConnectionResetError, ClientPayloadError, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from service.logs import NOT_WRITTEN, OUTPUT, get_logger
+from service.request_ids import HEADER, REQUEST_ID, error_body, request_id_of
+from service.server.answers import HEADERS, compress, leave_out_known
+from service.server.cors import Cors
 
 Handler = Callable[[Any], Awaitable[web.StreamResponse]]  # aiohttp says `BaseRequest` of what it gives as a `Request`
 log = get_logger()
@@ -32,11 +35,12 @@ class Middleware:
 
     `direct`: handlers by path that are called without aiohttp's dispatcher, which is slow. They are mounted in the
     application as well, for requests with `Expect`, and for an application to which somebody has added middlewares (as
-    OpenTelemetry's instrumentation does): these then see every request.
+    OpenTelemetry's instrumentation does): these then see every request. `origins`: of pages that may ask.
     """
 
-    def __init__(self, app: web.Application, direct: Mapping[str, Handler]) -> None:
+    def __init__(self, app: web.Application, direct: Mapping[str, Handler], origins: Collection[str] = ()) -> None:
         self._direct = {} if app.middlewares else direct
+        self._cors = Cors(origins)
         self._dispatcher: Handler | None = None
         self._under_way = 0
         self._stopping = False
@@ -61,15 +65,25 @@ class Middleware:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self._under_way += 1
         started, status, route = time.perf_counter(), 500, None
+        request_id = request_id_of(request.headers.get(HEADER))
+        REQUEST_ID.set(request_id)
+        request[HEADERS] = {HEADER: request_id, **self._cors.headers(request)}
         try:
             path = request.path
             direct = self._direct.get(path)
-            if direct is not None and hdrs.EXPECT not in request.headers:
+            preflight = self._cors.preflight(request)
+            if preflight is not None:
+                route, response = "preflight", preflight
+            elif direct is not None and hdrs.EXPECT not in request.headers:
                 route = path
                 response = await direct(request)
             else:
                 assert self._dispatcher is not None
                 response = await self._dispatcher(request)
+            if hdrs.ACCEPT_ENCODING in request.headers:
+                await compress(request, response)
+            if hdrs.IF_NONE_MATCH in request.headers:
+                leave_out_known(request, response)
             status = response.status
         except web.HTTPException as error:
             status = error.status
@@ -133,8 +147,8 @@ def _refusal(error: web.HTTPException) -> web.Response:
 
 
 def error_answer(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
-    """A JSON answer `{"error": {"code", "message"}}` with this HTTP status."""
-    return web.json_response({"error": {"code": code, "message": message}}, status=status, headers=headers)
+    """A JSON answer `{"error": {"code", "message", "request_id"}}` with this HTTP status."""
+    return web.json_response(error_body(code, message), status=status, headers=headers)
 
 
 def log_request(*, method: str, route: str | None, status: int, duration_ms: float) -> None:
@@ -146,6 +160,7 @@ def log_request(*, method: str, route: str | None, status: int, duration_ms: flo
             get_logger().info("request", method=method, route=route, status=status, duration_ms=duration_ms)
         return
     event = {
+        "request_id": REQUEST_ID.get(),
         "method": method,
         "route": route,
         "status": status,

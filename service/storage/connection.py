@@ -1,9 +1,14 @@
-"""The types of what runs a statement: one connection to PostgreSQL, opened alone or acquired from a pool."""
+"""What runs a statement, one connection to PostgreSQL, opened alone or acquired from a pool; and what comes of it."""
 
-from typing import TypeAlias
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
+
+_Record = TypeVar("_Record")
 
 Connection: TypeAlias = asyncpg.Connection | PoolConnectionProxy
 """A connection of our own or of a pool, which gives out a proxy that is no subclass."""
@@ -17,3 +22,43 @@ async def one_row(source: Queryable, statement: str, *arguments: object) -> asyn
     row = await source.fetchrow(statement, *arguments)
     assert row is not None, "the statement always gives a row"
     return row
+
+
+def record_of(kind: type[_Record], row: Mapping[str, Any] | asyncpg.Record, /, **changed: object) -> _Record:
+    """A record of the dataclass `kind`: for each field the column of its name, unless `changed` has a value for it."""
+    columns = {field.name: row[field.name] for field in fields(kind) if field.name not in changed}  # pyright: ignore[reportArgumentType] - a dataclass
+    return kind(**columns, **changed)
+
+
+def affected(status: str) -> int:
+    """How many rows a statement changed, by the status that `execute` returns, such as `DELETE 3`."""
+    return int(status.rpartition(" ")[2])
+
+
+@asynccontextmanager
+async def advisory_lock(owner: asyncpg.Pool, key: int) -> AsyncIterator[Connection]:
+    """A connection that has the advisory lock `key` until the block ends. It waits for the lock."""
+    async with owner.acquire() as connection:
+        await connection.execute("SELECT pg_advisory_lock($1)", key)
+        try:
+            yield connection
+        finally:
+            await _unlock(connection, key)
+
+
+@asynccontextmanager
+async def advisory_lock_if_free(owner: asyncpg.Pool, key: int) -> AsyncIterator[Connection | None]:
+    """The same without waiting: None where another connection has the lock."""
+    async with owner.acquire() as connection:
+        taken = await connection.fetchval("SELECT pg_try_advisory_lock($1)", key)
+        try:
+            yield connection if taken else None
+        finally:
+            if taken:
+                await _unlock(connection, key)
+
+
+async def _unlock(connection: Connection, key: int) -> None:
+    """Release the lock, unless its connection is closed, and the lock with it."""
+    if not connection.is_closed():
+        await connection.execute("SELECT pg_advisory_unlock($1)", key)

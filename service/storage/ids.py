@@ -127,6 +127,11 @@ def _decode(prefix: str, text: str, length: int) -> bytes:
     return data
 
 
+def public_id(prefix: str, id_: UUID) -> str:
+    """The public id of what has a UUID and no account: `hold_` and 26 characters."""
+    return _encode(f"{prefix}_", id_.bytes)
+
+
 def encode_call_id(account_id: int, uuid: UUID | str) -> str:
     """The public id of a call: `call_` and 32 characters."""
     raw = uuid.bytes if isinstance(uuid, UUID) else bytes.fromhex(uuid.replace("-", ""))

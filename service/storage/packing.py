@@ -12,7 +12,7 @@ from typing import Final
 import asyncpg
 
 from policies.policy.model import Store
-from service.storage.connection import Connection
+from service.storage.connection import Connection, advisory_lock_if_free
 from service.storage.errors import PartitionsBusyError
 from service.storage.partitions import Partitions, quoted
 
@@ -49,8 +49,8 @@ async def pack(owner: asyncpg.Pool, partitions: Partitions, now: datetime) -> li
     Returns an empty list while another process packs. Raises PartitionsBusyError when a reader outlasts a minute:
     nothing is lost.
     """
-    async with owner.acquire() as connection:
-        if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+    async with advisory_lock_if_free(owner, _LOCK) as connection:
+        if connection is None:
             return []
         await connection.execute("SET lock_timeout = '60s'")
         try:
@@ -60,7 +60,6 @@ async def pack(owner: asyncpg.Pool, partitions: Partitions, now: datetime) -> li
         finally:
             if not connection.is_closed():
                 await connection.execute("RESET lock_timeout")
-                await connection.fetchval("SELECT pg_advisory_unlock($1)", _LOCK)
 
 
 async def _pack(connection: Connection, partitions: Partitions, now: datetime) -> list[str]:

@@ -35,6 +35,7 @@ def _compiled() -> Any:
 
 async def _post(served: Served, key: str, accept: str = "application/json", **body: Any) -> tuple[int, dict, bytes]:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "Accept": accept}
+    headers["X-Request-Id"] = "the-same"
     async with served.session.post(served.url, data=orjson.dumps(body), headers=headers) as answer:
         names = ("Content-Type", "Cache-Control", "Retry-After")
         return answer.status, {name: answer.headers.get(name) for name in names}, await answer.read()

@@ -14,7 +14,7 @@ from steward import NOW, SHORT, YOUNG, Steward, failed, stewarding
 from policies.policy.model import DataClass, Role
 from policies.policy.views import view_table
 from service.ingest.results import Status
-from service.keyring import KeyDestroyedError, open_keyring
+from service.keyring import AccountKeyName, KeyDestroyedError, open_keyring
 from service.query.model.catalog import CALLS
 from service.query.model.predicate import EVERYTHING, Compare, Predicate
 from service.query.model.scope import Scope
@@ -192,7 +192,7 @@ async def test_an_account_is_erased_with_its_name_and_key(steward: Steward) -> N
     for store in ("call", "call_error", "usage_delta"):
         assert await steward.value(f"SELECT count(*) FROM {store} WHERE account_id = $1", number) == 0
     with pytest.raises(KeyDestroyedError):
-        await steward.retention.keyring.account_key(number, mint=True)
+        await steward.retention.keyring.key(AccountKeyName(number), mint=True)
     assert await steward.value("SELECT count(*) FROM account WHERE name = 'acme'") == 0
     await steward.report(failed("n", YOUNG, user="u-bob"))
     assert await steward.value("SELECT count(*) FROM call WHERE account_id <> $1", number) == 2
@@ -210,7 +210,7 @@ async def test_a_held_account_keeps_its_key_and_its_held_rows(steward: Steward) 
     assert (erasure.blocked_by, erasure.finished_at, erasure.unreadable_at) == ((hold.id,), None, None)
     assert await steward.column("SELECT source_id FROM call ORDER BY 1") == ["d"]
     assert await steward.column("SELECT source_id FROM call_held") == ["a"]
-    assert await steward.retention.keyring.account_key(number, mint=False)
+    assert await steward.retention.keyring.key(AccountKeyName(number), mint=False)
     assert await steward.findings() == {}
 
     await lift_hold(steward.retention, hold.id, reason="settled", actor="cli")
@@ -218,7 +218,7 @@ async def test_a_held_account_keeps_its_key_and_its_held_rows(steward: Steward) 
     assert await steward.column("SELECT source_id FROM call ORDER BY 1") == ["d"]
     assert (await get_erasure(steward.retention.owner, erasure.id)).finished_at is not None
     with pytest.raises(KeyDestroyedError):
-        await steward.retention.keyring.account_key(number, mint=False)
+        await steward.retention.keyring.key(AccountKeyName(number), mint=False)
 
 
 async def total(steward: Steward, predicate: Predicate = EVERYTHING) -> tuple[int | None, int]:
@@ -282,10 +282,10 @@ async def test_a_keyring_from_before_the_erasure_is_destroyed_again(steward: Ste
     shutil.copytree(tmp_path / "keyring", tmp_path / "copy")
     await erase(steward, user=None)
     old = await open_keyring(f"file:{tmp_path / 'copy'}", f"file:{tmp_path / 'kek'}", create=False)
-    assert await old.account_key(number, mint=False)
+    assert await old.key(AccountKeyName(number), mint=False)
     assert await replay_tombstones(steward.retention.owner, old) == 1
     with pytest.raises(KeyDestroyedError):
-        await old.account_key(number, mint=False)
+        await old.key(AccountKeyName(number), mint=False)
     await old.close()
 
 

@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 from ingesting import call
-from steward import NOW, YOUNG, Steward, failed, stewarding
+from steward import NOW, SHORT, YOUNG, Steward, failed, stewarding
 
 from policies.admission.segments import ErrorDetails, unpack_segments
 from policies.envelope import Context, data_key, open_sealed
-from service.keyring import KeyDestroyedError
+from service.keyring import AccountKeyName, ErasureKeyName, KeyDestroyedError, PeriodKeyName
 from service.retention.erasure.erased_person import open_person
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind, StoredErasure, get_erasure
 from service.retention.holds.holds import lift_hold
 from service.retention.maintenance import maintain
+from service.retention.rollups.compaction import Compaction
 
 PERSON = "p7-person-9914"
 MARK = "[redacted:reported-person]"
@@ -53,8 +54,8 @@ async def opened(steward: Steward, model: str) -> ErrorDetails:
     (row,) = await steward.ingest.fetch(KEPT.format(table="call_error"), model)
     day, keyring = f"{row['occurred_at']:%Y-%m-%d}", steward.retention.keyring
     key = data_key(
-        await keyring.period_key(row["tier"], "personal", day, mint=False),
-        await keyring.account_key(row["account_id"], mint=False),
+        await keyring.key(PeriodKeyName(row["tier"], "personal", day), mint=False),
+        await keyring.key(AccountKeyName(row["account_id"]), mint=False),
     )
     context = Context(row["account_id"], "call_error", row["id"].bytes, day, "personal")
     return unpack_segments(open_sealed(row["sealed"], data_key=key, context=context))
@@ -109,6 +110,55 @@ async def test_names_of_operations_and_served_models_go_too(steward: Steward) ->
     assert await steward.column("SELECT served_model FROM call") == [f"ft:{MARK}"]
 
 
+async def compact(steward: Steward) -> None:
+    async def ensure(needs: Any) -> None:
+        await steward.retention.partitions.ensure(SHORT, needs)
+
+    await Compaction(steward.retention.owner, ensure=ensure).compact_all()
+
+
+SUMS = """
+    SELECT usage_quarter::text FROM usage_quarter UNION ALL SELECT usage_day::text FROM usage_day
+    UNION ALL SELECT usage_delta::text FROM usage_delta UNION ALL SELECT usage_half_hour::text FROM usage_half_hour
+    UNION ALL SELECT usage_quarter_all::text FROM usage_quarter_all
+    UNION ALL SELECT usage_hour_all::text FROM usage_hour_all UNION ALL SELECT usage_day_all::text FROM usage_day_all
+"""
+
+
+async def test_names_that_calls_are_summed_by_go_in_calls_and_sums_alike(steward: Steward) -> None:
+    """A person in model, provider and API key leaves calls, errors, deltas and every sum, and sums still equal calls;
+    another account's calls by the same name keep it."""
+    for hours, account in ((2, "acme"), (30, "acme"), (30, "other")):
+        moment = NOW - timedelta(hours=hours)
+        facts = {"model": f"ft:{PERSON}", "provider": PERSON, "api_key": f"key of {PERSON}", "account": account}
+        await steward.report(failed(f"{hours} {account}", moment, **facts))
+        if hours == 30:
+            await compact(steward)
+    assert await steward.findings() == {}
+    erasure = await erase(steward)
+    assert erasure.finished_at is not None
+    mine = f"SELECT * FROM ({ROWS}) AS rows (text) WHERE text LIKE '%{PERSON}%'"
+    assert len(await steward.column(mine)) == 2  # the call and the error of the other account
+    assert await steward.column("SELECT DISTINCT model FROM usage_day WHERE account_id = 1") == [f"ft:{MARK}"]
+    for table in ("usage_quarter", "usage_day", "usage_delta", "usage_half_hour"):
+        text = f"SELECT {table}::text FROM {table} WHERE account_id = 1"
+        assert not any(PERSON in row for row in await steward.column(text))
+    assert await steward.findings() == {}
+    await compact(steward)
+    assert await steward.findings() == {}
+    await steward.retention.owner.execute("DELETE FROM call WHERE account_id <> 1")
+    assert sum(PERSON in text for text in await steward.column(SUMS)) > 0  # those of the other account
+
+
+async def test_a_model_that_many_use_is_no_persons_name(steward: Steward) -> None:
+    """Somebody who is called as a model is does not take it from the calls of all others."""
+    calls = [failed(f"c{n}", YOUNG, user=f"somebody-{n}", model=f"{PERSON}-large") for n in range(3)]
+    await steward.report(*calls, failed("mine", YOUNG, user=PERSON, model=f"{PERSON}-large"))
+    await erase(steward)
+    assert await steward.column("SELECT DISTINCT model FROM call") == [f"{PERSON}-large"]
+    assert await steward.findings() == {}
+
+
 async def test_a_search_that_is_cut_short_is_gone_on_with(steward: Steward) -> None:
     """Ended at any moment, the next round finds the rest; meanwhile the id is in no row in clear but those."""
     await steward.report(*[naming(f"m{number}", f"user {PERSON} failed") for number in range(900)])
@@ -151,7 +201,7 @@ async def test_at_the_end_nobody_can_tell_whom_it_was_about(steward: Steward) ->
     assert await steward.value("SELECT sealed_user FROM erasure") is None
     assert await open_person(steward.retention.keyring, asked.id, sealed) is None
     with pytest.raises(KeyDestroyedError):
-        await steward.retention.keyring.erasure_key(asked.id, mint=True)
+        await steward.retention.keyring.key(ErasureKeyName(asked.id), mint=True)
     assert await steward.findings() == {}
 
 

@@ -322,3 +322,28 @@ async def test_a_key_that_is_another_by_then_gets_no_file(house: House, change: 
     failed = await admin.ended(export["id"])
     assert (failed["state"], "ask for it again" in failed["failure"]) == ("FAILED", True)
     assert await runtime.ledger.size() == size
+
+
+@pytest.mark.parametrize("form", ["NDJSON", "CSV"])
+async def test_a_file_is_sent_compressed_and_only_once(house: House, form: str) -> None:
+    """Decoded, it is the file that the digest is of; who names its tag gets it once, and others never."""
+    one, other = await house.reader(), await house.reader()
+    export, _ = await one.exported(form=form)
+    url = export["url"]
+    plain = await one.fetch(url)
+    tag = plain.headers["ETag"]
+    assert tag == f'"{sha256(plain.body).hexdigest()}"' == f'"{export["sha256"].removeprefix("sha256:")}"'
+    assert (await one.fetch(url, headers={"If-None-Match": f'"x", W/{tag}'})).status == 304
+    tags = {tag}
+    for coding in ("gzip", "zstd"):
+        coded = await one.fetch(url, headers={"Accept-Encoding": coding})
+        assert (coded.headers["Content-Encoding"], coded.headers["Vary"]) == (coding, "Accept-Encoding")
+        assert coded.body == plain.body, "aiohttp has decoded it"
+        tags.add(coded.headers["ETag"])
+        known = {"Accept-Encoding": coding, "If-None-Match": coded.headers["ETag"]}
+        unchanged = await one.fetch(url, headers=known)
+        assert (unchanged.status, unchanged.body, unchanged.headers["ETag"]) == (304, b"", coded.headers["ETag"])
+        assert unchanged.headers["Cache-Control"] == "no-store"
+        assert (await other.fetch(url, headers=known)).status == 404
+        assert (await one.fetch(url, headers=known | {"If-None-Match": tag})).status == 200
+    assert len(tags) == 3, "other bytes have another tag"

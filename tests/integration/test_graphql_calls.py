@@ -244,3 +244,13 @@ async def test_calls_are_found_by_why_their_amount_is_unknown(shelf: Shelf) -> N
     assert await found("{eq: NEGATIVE}") == {"NEGATIVE"}
     assert await found("{in: [NOT_PRICED, UNREADABLE]}") == {"NOT_PRICED", "UNREADABLE"}
     assert await found("{ne: NOT_PRICED}") == {None, "NOT_REPORTED", "UNREADABLE", "NEGATIVE"}
+
+
+async def test_a_total_beyond_32_bits_does_not_fail(shelf: Shelf) -> None:
+    """`totalCount` is a number of up to 53 bits: three billion calls are three billion, as they are in `costs`."""
+    await shelf.put([StoredCall(await shelf.now() - timedelta(hours=1))])
+    async with shelf.database.owner.acquire() as connection:
+        await connection.execute("UPDATE usage_delta SET calls = 3000000000")
+    data = await shelf.data("{ calls { totalCount } costs { totals { calls } } }")
+    assert data["calls"]["totalCount"] == 3_000_000_000
+    assert data["costs"]["totals"][0]["calls"] == "3000000000"

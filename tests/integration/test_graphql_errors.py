@@ -10,7 +10,7 @@ from rows import Shelf, StoredCall, StoredError, error_id, open_shelf
 
 from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
 from policies.policy.model import Role, View
-from service.keyring import KeyringUnavailableError, PeriodKeyName
+from service.keyring import AccountKeyName, KeyringUnavailableError, PeriodKeyName
 from service.query.model.scope import Scope
 
 SECRET = "canary-5521"
@@ -105,7 +105,7 @@ async def test_a_destroyed_key_costs_only_what_it_sealed(shelf: Shelf) -> None:
     """KEY_DESTROYED after the period's key is gone on purpose; type and time are still there."""
     call, _ = await _one(shelf, details=DETAILS)
     day = (call.started_at + timedelta(milliseconds=812)).strftime("%Y-%m-%d")
-    await shelf.keyring.destroy_periods([PeriodKeyName(1, "personal", day)])
+    await shelf.keyring.destroy([PeriodKeyName(1, "personal", day)])
     shelf.keyring.forget()
     assert await _disclosure(shelf) == ("KEY_DESTROYED", None)
 
@@ -115,7 +115,7 @@ async def test_an_erased_account_is_unreadable(shelf: Shelf) -> None:
     await _one(shelf, details=DETAILS)
     number = await shelf.accounts.find("acme")
     assert number is not None
-    await shelf.keyring.destroy_account(number)
+    await shelf.keyring.destroy([AccountKeyName(number)])
     shelf.keyring.forget()
     assert await _disclosure(shelf) == ("KEY_DESTROYED", None)
 

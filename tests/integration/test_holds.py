@@ -14,7 +14,7 @@ from steward import NOW, OLD, SHORT, YOUNG, Killed, Steward, failed, kill_at, st
 from policies.admission.segments import masked
 from policies.policy.model import DataClass, Store
 from service.ingest.results import Status
-from service.keyring import KeyDestroyedError
+from service.keyring import KeyDestroyedError, PeriodKeyName
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
 from service.retention.errors import HoldError
@@ -76,7 +76,7 @@ async def test_what_is_held_outlives_the_purge_and_the_rest_dies_on_time(steward
     assert (run.rows_held_back, run.rows_dropped, len(run.holds)) == (8, 10, 1)
     for day in (OLD, NOW - timedelta(days=100)):
         with pytest.raises(KeyDestroyedError):
-            await steward.retention.keyring.period_key(1, "personal", f"{day:%Y-%m-%d}", mint=True)
+            await steward.retention.keyring.key(PeriodKeyName(1, "personal", f"{day:%Y-%m-%d}"), mint=True)
     assert (await page_holds(steward.retention.owner, 1))[0].copies == 8
     assert await steward.findings() == {}
     kinds = await steward.kinds()

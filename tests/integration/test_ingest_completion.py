@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -197,6 +198,48 @@ async def test_completing_a_failed_call_leaves_its_error_and_user_alone(ingest: 
     assert statuses(await ingest.report(failed | {"amount": "1"})) == [COMPLETED]
     assert await ingest.fetch("SELECT * FROM call_error") == before
     assert await ingest.value("SELECT user_token IS NULL FROM call")
+
+
+PARTS = [{"name": "input", "amount": "0.75"}, {"name": "output", "amount": "0.25"}]
+LATER = {
+    "attempt": 2, "team": "search", "organization": "acme", "tags": {"team": "search"}, "units": {"images": 2},
+}  # fmt: skip
+
+
+async def test_what_comes_later_is_never_lost_in_silence(ingest: Ingest) -> None:
+    """Parts of the amount, tags, units, team, organization and attempt complete a stored call, alone and together; the
+    call's key, user and error do not, and the answer says so and counts them."""
+    for number, (name, value) in enumerate({"amount_parts": PARTS, **LATER}.items()):
+        first = call(f"c{number}", amount="1", currency="USD")
+        assert statuses(await ingest.report(first, first | {name: value}, first | {name: value})) == [
+            ACCEPTED, COMPLETED, DUPLICATE,
+        ]  # fmt: skip
+        assert await ingest.value(f"SELECT {name} IS NOT NULL FROM call WHERE source_id = 'c{number}'")
+    first = call("all", amount="1", currency="USD", model="m")
+    await ingest.report(first)
+    assert statuses(await ingest.report(first | {"amount_parts": PARTS, **LATER})) == [COMPLETED]
+    assert statuses(await ingest.report(first)) == [DUPLICATE]
+    [late] = await ingest.report(first | {"api_key": "prod", "user": "u1"})
+    assert late.status is DUPLICATE
+    assert late.dropped == {"api_key": 1, "user": 1}
+    assert [text.split(" ")[0] for text in late.warnings] == ["`api_key`", "`user`"]
+    assert await ingest.value("SELECT api_key FROM call WHERE source_id = 'all'") is None
+    bare = call("bad", status="failed")
+    await ingest.report(bare)
+    [late] = await ingest.report(bare | {"error": {"type": "E", "message": "m"}})
+    assert (late.status, late.dropped) == (DUPLICATE, {"error": 1})
+    await assert_sums_are_right(ingest)
+
+
+async def test_tags_and_units_are_added_and_never_changed(ingest: Ingest) -> None:
+    """A later report adds names of tags and units; what is there keeps its value, in one batch as in two."""
+    first = call("a", tags={"team": "search"}, units={"images": 2})
+    more = call("a", tags={"team": "growth", "feature": "x"}, units={"images": 5, "seconds": 3})
+    assert statuses(await ingest.report(first, more)) == [ACCEPTED, COMPLETED]
+    kept = await ingest.fetch("SELECT tags, units FROM call")
+    assert json.loads(kept[0]["tags"]) == {"team": "search", "feature": "x"}
+    assert json.loads(kept[0]["units"]) == {"images": "2", "seconds": "3"}
+    assert statuses(await ingest.report(more, first)) == [DUPLICATE, DUPLICATE]
 
 
 async def test_two_writers_complete_a_call_once(ingest: Ingest) -> None:

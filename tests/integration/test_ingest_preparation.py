@@ -16,6 +16,7 @@ from service.ingest.formats.native.reader import read_native
 from service.ingest.formats.split import Rejection
 from service.ingest.preparation.batch_context import rules_in_force
 from service.ingest.preparation.preparation import Preparation, Prepared
+from service.keyring import AccountKeyName, KeyName
 from service.storage.ids import Identities
 
 
@@ -32,13 +33,9 @@ class CountingKeys:
         self._keyring = keyring
         self.asked: Counter[tuple[object, ...]] = Counter()
 
-    async def period_key(self, *name: Any, mint: bool) -> bytes:
+    async def key(self, name: KeyName, *, mint: bool) -> bytes:
         self.asked[name] += 1
-        return await self._keyring.period_key(*name, mint=mint)
-
-    async def account_key(self, account_id: int, *, mint: bool) -> bytes:
-        self.asked[account_id,] += 1
-        return await self._keyring.account_key(account_id, mint=mint)
+        return await self._keyring.key(name, mint=mint)
 
 
 def reports(**facts: Any) -> list[Report]:
@@ -139,8 +136,8 @@ async def test_each_key_is_asked_for_once_a_batch(ingest: Ingest) -> None:
 
 async def test_without_a_key_there_is_no_token_and_the_call_stays(ingest: Ingest) -> None:
     """A destroyed key costs the user's token and the sealed details, never the call."""
-    await ingest.keyring.account_key(1, mint=True)
-    await ingest.keyring.destroy_account(1)
+    await ingest.keyring.key(AccountKeyName(1), mint=True)
+    await ingest.keyring.destroy([AccountKeyName(1)])
     preparation = await preparing(ingest, ingest.keyring)
     admission = rules_in_force(ingest)().admission
     [report, *_] = reports(status="failed", error={"type": "Timeout", "message": "took too long"})

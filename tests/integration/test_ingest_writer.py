@@ -22,6 +22,7 @@ from service.ingest.formats.native.reader import read_native
 from service.ingest.pipeline.writer import as_read
 from service.ingest.prices.price_file import shipped_prices
 from service.ingest.results import RowResult, Status
+from service.keyring import AccountKeyName
 from service.storage.errors import DatabaseUnavailableError
 from service.storage.ids import decode_call_id
 from service.storage.schema.models import AccountTier
@@ -398,7 +399,7 @@ async def test_old_failed_call_is_stored_without_details(ingest: Ingest) -> None
 async def test_destroyed_keys_cost_details_and_never_the_call(ingest: Ingest) -> None:
     """When the keys of the account are destroyed, calls are stored without token and sealed details."""
     number = (await ingest.accounts.ensure(["acme"]))["acme"]
-    await ingest.keyring.destroy_account(number)
+    await ingest.keyring.destroy([AccountKeyName(number)])
 
     assert statuses(await ingest.report(failed("a", account="acme"))) == [ACCEPTED]
 

@@ -13,6 +13,7 @@ import pytest
 from service.errors import OperatorError
 from service.keyring import (
     SECRETS,
+    AccountKeyName,
     KekError,
     KeyCounts,
     KeyDamagedError,
@@ -66,21 +67,21 @@ async def keyring(home: Home) -> AsyncIterator[Keyring]:
 class TestKeys:
     async def test_minted_once(self, home: Home, keyring: Keyring) -> None:
         """A key that was made is the same for ever after, in this process and after a restart."""
-        key = await keyring.period_key(*DAY, mint=True)
-        account = await keyring.account_key(42, mint=True)
+        key = await keyring.key(PeriodKeyName(*DAY), mint=True)
+        account = await keyring.key(AccountKeyName(42), mint=True)
 
         again = await home.open()
 
         assert len(key) == len(account) == 32
-        assert await keyring.period_key(*DAY, mint=True) == key
-        assert await again.period_key(*DAY, mint=False) == key
-        assert await again.account_key(42, mint=False) == account
+        assert await keyring.key(PeriodKeyName(*DAY), mint=True) == key
+        assert await again.key(PeriodKeyName(*DAY), mint=False) == key
+        assert await again.key(AccountKeyName(42), mint=False) == account
 
     async def test_all_differ(self, keyring: Keyring) -> None:
         """Each tier, class, day and account has a key of its own."""
-        keys = [await keyring.period_key(*name, mint=True) for name in (DAY, NEXT_DAY, DAY._replace(tier=2))]
-        keys.append(await keyring.period_key(1, "operational", "2026-11-22", mint=True))
-        keys += [await keyring.account_key(number, mint=True) for number in (1, 257)]
+        keys = [await keyring.key(PeriodKeyName(*name), mint=True) for name in (DAY, NEXT_DAY, DAY._replace(tier=2))]
+        keys.append(await keyring.key(PeriodKeyName(1, "operational", "2026-11-22"), mint=True))
+        keys += [await keyring.key(AccountKeyName(number), mint=True) for number in (1, 257)]
         keys += [await keyring.secret(name) for name in SECRETS]
 
         assert len(set(keys)) == 9
@@ -88,23 +89,23 @@ class TestKeys:
     async def test_not_minted_unasked(self, home: Home, keyring: Keyring) -> None:
         """Asking without leave to make a key makes none: it is lost."""
         with pytest.raises(KeyLostError):
-            await keyring.period_key(*DAY, mint=False)
+            await keyring.key(PeriodKeyName(*DAY), mint=False)
         with pytest.raises(KeyLostError):
-            await keyring.account_key(42, mint=False)
+            await keyring.key(AccountKeyName(42), mint=False)
 
         assert not home.file(DAY).exists()
         assert not home.file(42).exists()
 
     async def test_many_at_once(self, keyring: Keyring) -> None:
         """Tasks that want the same new key at once all get the same one."""
-        keys = await asyncio.gather(*(keyring.period_key(*DAY, mint=True) for _ in range(50)))
+        keys = await asyncio.gather(*(keyring.key(PeriodKeyName(*DAY), mint=True) for _ in range(50)))
 
         assert len(set(keys)) == 1
 
     async def test_one_gives_up(self, keyring: Keyring) -> None:
         """A task that is cancelled while it waits for a key does not take it from the others."""
-        first = asyncio.create_task(keyring.period_key(*DAY, mint=True))
-        second = asyncio.create_task(keyring.period_key(*DAY, mint=True))
+        first = asyncio.create_task(keyring.key(PeriodKeyName(*DAY), mint=True))
+        second = asyncio.create_task(keyring.key(PeriodKeyName(*DAY), mint=True))
         await asyncio.sleep(0)
         first.cancel()
 
@@ -113,7 +114,7 @@ class TestKeys:
     async def test_shards(self, home: Home, keyring: Keyring) -> None:
         """Accounts' keys are spread over 256 folders."""
         for number in (0, 255, 256, 511):
-            await keyring.account_key(number, mint=True)
+            await keyring.key(AccountKeyName(number), mint=True)
 
         assert sorted(path.name for path in (home.root / "accounts").iterdir()) == ["00", "ff"]
 
@@ -121,10 +122,10 @@ class TestKeys:
         """Every directory is 0700 and every file 0600, whatever the umask."""
         before = os.umask(0)
         try:
-            await keyring.period_key(*DAY, mint=True)
-            await keyring.account_key(42, mint=True)
+            await keyring.key(PeriodKeyName(*DAY), mint=True)
+            await keyring.key(AccountKeyName(42), mint=True)
             await keyring.bind(uuid4())
-            await keyring.destroy_periods([NEXT_DAY])
+            await keyring.destroy([NEXT_DAY])
         finally:
             os.umask(before)
 
@@ -135,7 +136,7 @@ class TestKeys:
 
     async def test_no_key_in_clear(self, home: Home, keyring: Keyring) -> None:
         """No key lies unwrapped anywhere in the keyring."""
-        keys = [await keyring.period_key(*DAY, mint=True), await keyring.account_key(42, mint=True)]
+        keys = [await keyring.key(PeriodKeyName(*DAY), mint=True), await keyring.key(AccountKeyName(42), mint=True)]
         keys += [await keyring.secret(name) for name in SECRETS]
 
         contents = b"".join(path.read_bytes() for path in home.root.rglob("*") if path.is_file())
@@ -156,9 +157,9 @@ class TestKeys:
         before = sorted(home.root.parent.rglob("*"))
 
         with pytest.raises(ValueError, match="no key is named"):
-            await keyring.period_key(*name, mint=True)
+            await keyring.key(PeriodKeyName(*name), mint=True)
         with pytest.raises(ValueError, match="no key is named"):
-            await keyring.destroy_periods([PeriodKeyName(*name)])
+            await keyring.destroy([PeriodKeyName(*name)])
 
         assert sorted(home.root.parent.rglob("*")) == before
 
@@ -237,13 +238,13 @@ class TestStart:
     async def test_metadata_gone(self, home: Home, keyring: Keyring, trace: str) -> None:
         """A used keyring whose metadata is gone is not made anew over its keys."""
         if trace == "key":
-            await keyring.period_key(*DAY, mint=True)
+            await keyring.key(PeriodKeyName(*DAY), mint=True)
         elif trace == "account":
-            await keyring.account_key(1, mint=True)
+            await keyring.key(AccountKeyName(1), mint=True)
         elif trace == "bound":
             await keyring.bind(uuid4())
         else:
-            await keyring.destroy_account(1)
+            await keyring.destroy([AccountKeyName(1)])
         (home.root / "keyring.json").unlink()
 
         with pytest.raises(KeyringDamagedError, match="backup"):
@@ -307,12 +308,12 @@ class TestStart:
 
     async def test_exposed_key(self, home: Home, keyring: Keyring) -> None:
         """A key file that others can read is not used; that costs what it seals, not the service."""
-        await keyring.account_key(1, mint=True)
+        await keyring.key(AccountKeyName(1), mint=True)
         keyring.forget()
         home.file(1).chmod(0o644)
 
         with pytest.raises(KeyringUnavailableError, match="chmod 600"):
-            await keyring.account_key(1, mint=False)
+            await keyring.key(AccountKeyName(1), mint=False)
 
     async def test_filled_directory(self, home: Home) -> None:
         """A directory that holds other things and is open to others is neither used nor changed."""
@@ -350,17 +351,17 @@ class TestAttacks:
     async def test_swapped_files(self, home: Home, keyring: Keyring) -> None:
         """A key file put in another's place is refused, for a day as for an account."""
         for name in (DAY, NEXT_DAY):
-            await keyring.period_key(*name, mint=True)
+            await keyring.key(PeriodKeyName(*name), mint=True)
         for number in (1, 2):
-            await keyring.account_key(number, mint=True)
+            await keyring.key(AccountKeyName(number), mint=True)
         keyring.forget()
         shutil.copy(home.file(NEXT_DAY), home.file(DAY))
         shutil.copy(home.file(2), home.file(1))
 
         with pytest.raises(KeyDamagedError):
-            await keyring.period_key(*DAY, mint=True)
+            await keyring.key(PeriodKeyName(*DAY), mint=True)
         with pytest.raises(KeyDamagedError):
-            await keyring.account_key(1, mint=True)
+            await keyring.key(AccountKeyName(1), mint=True)
 
     async def test_swapped_secrets(self, home: Home, keyring: Keyring) -> None:
         """A secret put in another's place is refused: the pepper never signs."""
@@ -372,54 +373,54 @@ class TestAttacks:
     async def test_key_of_another_keyring(self, home: Home, keyring: Keyring, tmp_path: Path) -> None:
         """A key file of another keyring under the same key-encryption key is refused."""
         other = await open_keyring(f"file:{tmp_path / 'other'}", f"file:{home.kek}", create=True)
-        await other.account_key(1, mint=True)
-        await keyring.account_key(1, mint=True)
+        await other.key(AccountKeyName(1), mint=True)
+        await keyring.key(AccountKeyName(1), mint=True)
         keyring.forget()
         shutil.copy(tmp_path / "other" / "accounts" / "01" / "1", home.file(1))
 
         with pytest.raises(KeyDamagedError):
-            await keyring.account_key(1, mint=False)
+            await keyring.key(AccountKeyName(1), mint=False)
 
     async def test_every_cut(self, home: Home, keyring: Keyring) -> None:
         """A key file cut at any length is damaged, and is never replaced by a new key."""
-        await keyring.account_key(1, mint=True)
+        await keyring.key(AccountKeyName(1), mint=True)
         content = home.file(1).read_bytes()
         for end in range(len(content)):
             home.file(1).write_bytes(content[:end])
             keyring.forget()
             with pytest.raises(KeyDamagedError):
-                await keyring.account_key(1, mint=True)
+                await keyring.key(AccountKeyName(1), mint=True)
             assert home.file(1).read_bytes() == content[:end]
 
     async def test_every_bit(self, home: Home, keyring: Keyring) -> None:
         """A key file with any byte changed, or one more, is damaged."""
-        await keyring.account_key(1, mint=True)
+        await keyring.key(AccountKeyName(1), mint=True)
         content = home.file(1).read_bytes()
         changed = [content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :] for at in range(len(content))]
         for wrong in (*changed, content + b"\0"):
             home.file(1).write_bytes(wrong)
             keyring.forget()
             with pytest.raises(KeyDamagedError):
-                await keyring.account_key(1, mint=False)
+                await keyring.key(AccountKeyName(1), mint=False)
 
     async def test_link(self, home: Home, keyring: Keyring, tmp_path: Path) -> None:
         """A key file that is a symbolic link is not followed."""
-        await keyring.account_key(1, mint=True)
+        await keyring.key(AccountKeyName(1), mint=True)
         keyring.forget()
         shutil.move(home.file(1), tmp_path / "elsewhere")
         home.file(1).symlink_to(tmp_path / "elsewhere")
 
         with pytest.raises(KeyringUnavailableError):
-            await keyring.account_key(1, mint=False)
+            await keyring.key(AccountKeyName(1), mint=False)
 
     async def test_messages_hold_no_key(self, home: Home, keyring: Keyring) -> None:
         """What the keyring says of itself and of a damaged key holds no key."""
-        key = await keyring.account_key(1, mint=True)
+        key = await keyring.key(AccountKeyName(1), mint=True)
         home.file(1).write_bytes(key)
         keyring.forget()
 
         with pytest.raises(KeyDamagedError) as caught:
-            await keyring.account_key(1, mint=False)
+            await keyring.key(AccountKeyName(1), mint=False)
 
         for secret in (key, home.kek.read_bytes()):
             assert secret.hex() not in str(caught.value) + keyring.describe()
@@ -429,10 +430,10 @@ class TestAttacks:
 class TestDestruction:
     async def test_never_again(self, home: Home, keyring: Keyring) -> None:
         """A destroyed key is gone from memory and disk, and is never made again, also after a restart."""
-        await keyring.period_key(*DAY, mint=True)
-        await keyring.account_key(42, mint=True)
+        await keyring.key(PeriodKeyName(*DAY), mint=True)
+        await keyring.key(AccountKeyName(42), mint=True)
 
-        destroyed = await keyring.destroy_periods([DAY]), await keyring.destroy_account(42)
+        destroyed = await keyring.destroy([DAY]), await keyring.destroy([AccountKeyName(42)])
 
         assert destroyed == (1, 1)
         assert not home.file(DAY).exists()
@@ -440,67 +441,67 @@ class TestDestruction:
         for ring in (keyring, await home.open()):
             for mint in (True, False):
                 with pytest.raises(KeyDestroyedError):
-                    await ring.period_key(*DAY, mint=mint)
+                    await ring.key(PeriodKeyName(*DAY), mint=mint)
                 with pytest.raises(KeyDestroyedError):
-                    await ring.account_key(42, mint=mint)
+                    await ring.key(AccountKeyName(42), mint=mint)
 
     async def test_neighbours_live(self, keyring: Keyring) -> None:
         """Destroying one day leaves the next, and the same day of another tier."""
         kept = [NEXT_DAY, DAY._replace(tier=2)]
-        keys = [await keyring.period_key(*name, mint=True) for name in (*kept, DAY)]
+        keys = [await keyring.key(PeriodKeyName(*name), mint=True) for name in (*kept, DAY)]
 
-        await keyring.destroy_periods([DAY])
+        await keyring.destroy([DAY])
 
-        assert [await keyring.period_key(*name, mint=False) for name in kept] == keys[:2]
+        assert [await keyring.key(PeriodKeyName(*name), mint=False) for name in kept] == keys[:2]
 
     async def test_idempotent(self, home: Home, keyring: Keyring) -> None:
         """Destroying twice destroys once and writes one tombstone."""
-        await keyring.period_key(*DAY, mint=True)
+        await keyring.key(PeriodKeyName(*DAY), mint=True)
 
-        counts = [await keyring.destroy_periods([DAY, DAY]) for _ in range(3)]
+        counts = [await keyring.destroy([DAY, DAY]) for _ in range(3)]
 
         assert counts == [1, 0, 0]
         assert len((home.root / "tombstones").read_text().splitlines()) == 1
 
     async def test_barred(self, keyring: Keyring) -> None:
         """Destroying a key that was never made bars it: a late report cannot bring the day back."""
-        assert await keyring.destroy_periods([DAY]) == 0
+        assert await keyring.destroy([DAY]) == 0
 
         with pytest.raises(KeyDestroyedError):
-            await keyring.period_key(*DAY, mint=True)
+            await keyring.key(PeriodKeyName(*DAY), mint=True)
         assert (await keyring.counts()).periods == {}
 
     async def test_lost_is_not_destroyed(self, home: Home, keyring: Keyring) -> None:
         """A key whose file went away without us is lost, also while it is still in memory."""
-        await keyring.period_key(*DAY, mint=True)
+        await keyring.key(PeriodKeyName(*DAY), mint=True)
         home.file(DAY).unlink()
 
         for _ in range(2):
             with pytest.raises(KeyLostError):
-                await keyring.period_key(*DAY, mint=False)
+                await keyring.key(PeriodKeyName(*DAY), mint=False)
 
     async def test_other_keyring_notices(self, home: Home, keyring: Keyring) -> None:
         """A key in the memory of one keyring is not served once another one on the same directory destroyed it."""
         other = await home.open()
         for ring in (keyring, other):
-            await ring.period_key(*DAY, mint=True)
-            await ring.account_key(42, mint=True)
+            await ring.key(PeriodKeyName(*DAY), mint=True)
+            await ring.key(AccountKeyName(42), mint=True)
 
-        await other.destroy_periods([DAY])
-        await other.destroy_account(42)
+        await other.destroy([DAY])
+        await other.destroy([AccountKeyName(42)])
 
         with pytest.raises(KeyDestroyedError):
-            await keyring.period_key(*DAY, mint=True)
+            await keyring.key(PeriodKeyName(*DAY), mint=True)
         with pytest.raises(KeyDestroyedError):
-            await keyring.account_key(42, mint=False)
+            await keyring.key(AccountKeyName(42), mint=False)
 
     async def test_old_copy(self, home: Home, keyring: Keyring, tmp_path: Path) -> None:
         """An old copy of the keyring, restored, is cleaned by the tombstones that were kept elsewhere."""
-        await keyring.period_key(*DAY, mint=True)
-        await keyring.account_key(42, mint=True)
+        await keyring.key(PeriodKeyName(*DAY), mint=True)
+        await keyring.key(AccountKeyName(42), mint=True)
         shutil.copytree(home.root, tmp_path / "copy")
-        await keyring.destroy_periods([DAY, NEXT_DAY])
-        await keyring.destroy_account(42)
+        await keyring.destroy([DAY, NEXT_DAY])
+        await keyring.destroy([AccountKeyName(42)])
         tombstones = await keyring.tombstones()
         shutil.rmtree(home.root)
         shutil.copytree(tmp_path / "copy", home.root)
@@ -514,25 +515,25 @@ class TestDestruction:
         assert not home.file(DAY).exists()
         for name in (DAY, NEXT_DAY):
             with pytest.raises(KeyDestroyedError):
-                await restored.period_key(*name, mint=True)
+                await restored.key(PeriodKeyName(*name), mint=True)
 
     async def test_old_copy_under_a_running_service(self, home: Home, keyring: Keyring, tmp_path: Path) -> None:
         """A copy restored under a running process does not bring a key back, and replaying writes it down again."""
-        await keyring.period_key(*DAY, mint=True)
+        await keyring.key(PeriodKeyName(*DAY), mint=True)
         shutil.copytree(home.root, tmp_path / "copy")
-        await keyring.destroy_periods([DAY])
+        await keyring.destroy([DAY])
         shutil.rmtree(home.root)
         shutil.copytree(tmp_path / "copy", home.root)
 
         with pytest.raises(KeyDestroyedError):
-            await keyring.period_key(*DAY, mint=False)
+            await keyring.key(PeriodKeyName(*DAY), mint=False)
         assert await keyring.replay(["period/1/personal/2026-11-22"]) == 1
         with pytest.raises(KeyDestroyedError):
-            await (await home.open()).period_key(*DAY, mint=True)
+            await (await home.open()).key(PeriodKeyName(*DAY), mint=True)
 
     async def test_replay_garbage(self, keyring: Keyring) -> None:
         """Tombstones that are no key's names destroy nothing, not even the good ones beside them."""
-        await keyring.account_key(1, mint=True)
+        await keyring.key(AccountKeyName(1), mint=True)
 
         with pytest.raises(ValueError, match="no key is named"):
             await keyring.replay(["account/1", "secret/signer"])
@@ -541,24 +542,24 @@ class TestDestruction:
 
     async def test_torn_tombstone(self, home: Home, keyring: Keyring) -> None:
         """A tombstone cut off by a crash counts for nothing, and the next one takes its place."""
-        key = await keyring.account_key(1, mint=True)
+        key = await keyring.key(AccountKeyName(1), mint=True)
         with (home.root / "tombstones").open("ab") as file:
             file.write(b"destroyed account/1")  # perhaps of account/17
         restarted = await home.open()
 
-        assert await restarted.account_key(1, mint=False) == key
-        await restarted.destroy_account(17)
-        assert await keyring.account_key(1, mint=False) == key
+        assert await restarted.key(AccountKeyName(1), mint=False) == key
+        await restarted.destroy([AccountKeyName(17)])
+        assert await keyring.key(AccountKeyName(1), mint=False) == key
         assert await (await home.open()).tombstones() == ["account/17"]
 
     async def test_counts(self, home: Home, keyring: Keyring) -> None:
         """Live and destroyed keys are counted by tier and class, and live periods listed in order."""
         for name in (NEXT_DAY, DAY, DAY._replace(tier=2), DAY._replace(data_class="operational")):
-            await keyring.period_key(*name, mint=True)
+            await keyring.key(PeriodKeyName(*name), mint=True)
         for number in (1, 2, 3):
-            await keyring.account_key(number, mint=True)
-        await keyring.destroy_periods([DAY])
-        await keyring.destroy_account(2)
+            await keyring.key(AccountKeyName(number), mint=True)
+        await keyring.destroy([DAY])
+        await keyring.destroy([AccountKeyName(2)])
         (home.file(NEXT_DAY).parent / "2026-11-23.bak").touch(mode=0o600)
 
         counts = await keyring.counts()
@@ -574,21 +575,21 @@ class TestDestruction:
     async def test_forget(self, home: Home, keyring: Keyring) -> None:
         """A forgotten key is read from disk again; the others stay in memory."""
         for number in (1, 2):
-            await keyring.account_key(number, mint=True)
+            await keyring.key(AccountKeyName(number), mint=True)
             home.file(number).write_bytes(b"damaged")
 
         keyring.forget(accounts=[1])
 
         with pytest.raises(KeyDamagedError):
-            await keyring.account_key(1, mint=False)
-        assert len(await keyring.account_key(2, mint=False)) == 32
+            await keyring.key(AccountKeyName(1), mint=False)
+        assert len(await keyring.key(AccountKeyName(2), mint=False)) == 32
 
     async def test_overwritten(self, home: Home, keyring: Keyring, tmp_path: Path) -> None:
         """What is left of a destroyed key's blocks is zeros: a second name of the same file shows it."""
-        await keyring.account_key(1, mint=True)
+        await keyring.key(AccountKeyName(1), mint=True)
         second_name = tmp_path / "second"
         second_name.hardlink_to(home.file(1))
 
-        await keyring.destroy_account(1)
+        await keyring.destroy([AccountKeyName(1)])
 
         assert not second_name.read_bytes().strip(b"\0")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from keks import KINDS, KekHome, kek_home
 
-from service.keyring import KekError, KeyringUnavailableError, open_keyring
+from service.keyring import AccountKeyName, KekError, KeyringUnavailableError, open_keyring
 from service.keyring.kek.factory import open_kek
 from service.keyring.kek.protocol import UnwrapError
 from service.keyring.kek.remote import PAUSE_S, KekUnavailableError, RemoteKek
@@ -106,11 +106,11 @@ class TestContract:
         """A keyring made under it opens again and gives the same keys."""
         url = home.new()
         ring = await open_keyring(f"file:{tmp_path / 'ring'}", url, create=True)
-        key = await ring.account_key(42, mint=True)
+        key = await ring.key(AccountKeyName(42), mint=True)
 
         again = await open_keyring(f"file:{tmp_path / 'ring'}", url, create=False)
 
-        assert await again.account_key(42, mint=False) == key
+        assert await again.key(AccountKeyName(42), mint=False) == key
         assert await again.secret("signer") == await ring.secret("signer")
 
 
@@ -143,33 +143,33 @@ class TestAway:
         """While its home is away, keys cannot be had and none is made; when it is back they can, the same as before."""
         ring_url, kek_url = f"file:{tmp_path / 'ring'}", remote.new()
         ring = await open_keyring(ring_url, kek_url, create=True)
-        key = await ring.account_key(1, mint=True)
+        key = await ring.key(AccountKeyName(1), mint=True)
         remote.stop()
 
-        assert await ring.account_key(1, mint=True) == key  # still in memory
+        assert await ring.key(AccountKeyName(1), mint=True) == key  # still in memory
         ring.forget()
         for number in (1, 2):
             with pytest.raises(KeyringUnavailableError):
-                await ring.account_key(number, mint=True)
+                await ring.key(AccountKeyName(number), mint=True)
         later = await open_keyring(ring_url, kek_url, create=False)
         with pytest.raises(KeyringUnavailableError):
             await later.secret("pepper")
 
         remote.start()
         clock.now += PAUSE_S
-        assert await ring.account_key(1, mint=False) == key
-        assert await later.account_key(1, mint=False) == key
+        assert await ring.key(AccountKeyName(1), mint=False) == key
+        assert await later.key(AccountKeyName(1), mint=False) == key
         assert (await ring.counts()).accounts.live == 1
 
     async def test_destroyed_while_away(self, remote: KekHome, tmp_path: Path) -> None:
         """Keys are destroyed on time though what wraps them is away."""
         ring_url, kek_url = f"file:{tmp_path / 'ring'}", remote.new()
-        await (await open_keyring(ring_url, kek_url, create=True)).account_key(1, mint=True)
+        await (await open_keyring(ring_url, kek_url, create=True)).key(AccountKeyName(1), mint=True)
         remote.stop()
 
         ring = await open_keyring(ring_url, kek_url, create=False)
 
-        assert await ring.destroy_account(1) == 1
+        assert await ring.destroy([AccountKeyName(1)]) == 1
         remote.start()
 
     async def test_not_made_while_away(self, remote: KekHome, tmp_path: Path) -> None:

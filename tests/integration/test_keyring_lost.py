@@ -348,3 +348,32 @@ def test_a_lost_account_key_stays_named(service: RunningService, running: bool) 
     service.command("attest", str(statement))
     said = {one["title"]: one for one in json.loads(statement.read_text())["statement"]["checks"]}
     assert "account/1" in said["keys, here or destroyed on record"]["finding"]
+
+
+def test_a_key_that_is_put_back_is_no_longer_lost(service: RunningService) -> None:
+    """A key's file is lost, another is made in its place, and the old one comes back: what it sealed opens, and neither
+    fsck, attest, status nor `keyring status` call it lost any more."""
+    ingest = service.new_key("ingest")
+    service.report(ingest, failed("first"))
+    until(lambda: disclosed(service), [("limit reached for first", "CLEAR")])
+    service.stop()
+    service.start()  # a round of maintenance writes down the keys that were made
+    assert until(lambda: len(facts(service, "KEY_CREATED")), 1) == 1
+    kept = account_key(service).read_bytes()
+    account_key(service).unlink()
+    # Its pseudonym wants the key, and nothing is sealed with it.
+    plain = {name: value for name, value in failed("second").items() if name != "error"} | {"status": "succeeded"}
+    assert service.report(ingest, plain)["accepted"] == 1
+    until(lambda: {"keys": ["account/1"], "replaced": True} in facts(service, "KEY_LOST"), True)
+    assert "account/1 was lost by" in service.command("fsck").stdout
+    path = account_key(service)
+    path.chmod(0o600)
+    path.write_bytes(kept)
+
+    assert service.command("fsck").returncode == 0
+    assert "account/1" not in service.command("status").stdout
+    assert service.command("keyring", "status").returncode == 0
+    statement = service.data.parent / "statement.json"
+    service.command("attest", str(statement))
+    said = {one["title"]: one for one in json.loads(statement.read_text())["statement"]["checks"]}
+    assert said["keys, here or destroyed on record"]["holds"]

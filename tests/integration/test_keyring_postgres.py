@@ -15,6 +15,7 @@ from conftest import Server, running_server
 
 from service.keyring import (
     SECRETS,
+    AccountKeyName,
     HoldKeyName,
     KekError,
     KeyCounts,
@@ -116,23 +117,23 @@ async def until(condition: Any) -> None:
 class TestKeys:
     async def test_minted_once(self, home: Home, keyring: Keyring) -> None:
         """A key that was made is the same for ever after, on this host and on another."""
-        key = await keyring.period_key(*DAY, mint=True)
-        account = await keyring.account_key(42, mint=True)
+        key = await keyring.key(PeriodKeyName(*DAY), mint=True)
+        account = await keyring.key(AccountKeyName(42), mint=True)
         hold = uuid4()
-        held = await keyring.hold_key(hold, mint=True)
+        held = await keyring.key(HoldKeyName(hold), mint=True)
         other = await home.open()
 
         assert len({key, account, held}) == 3
-        assert await keyring.period_key(*DAY, mint=True) == key
-        assert await other.period_key(*DAY, mint=False) == key
-        assert await other.account_key(42, mint=True) == account
-        assert await other.hold_key(hold, mint=False) == held
+        assert await keyring.key(PeriodKeyName(*DAY), mint=True) == key
+        assert await other.key(PeriodKeyName(*DAY), mint=False) == key
+        assert await other.key(AccountKeyName(42), mint=True) == account
+        assert await other.key(HoldKeyName(hold), mint=False) == held
         assert [await other.secret(name) for name in SECRETS] == [await keyring.secret(name) for name in SECRETS]
 
     async def test_not_minted_unasked(self, keyring: Keyring) -> None:
         """Asking without leave to make a key makes none: it is lost."""
         with pytest.raises(KeyLostError):
-            await keyring.period_key(*DAY, mint=False)
+            await keyring.key(PeriodKeyName(*DAY), mint=False)
 
         assert await keyring.periods() == []
 
@@ -141,7 +142,7 @@ class TestKeys:
         hosts = await asyncio.gather(*(home.open(create=True) for _ in range(5)))
 
         made = await asyncio.gather(
-            *(asyncio.gather(*(host.period_key(*day, mint=True) for day in DAYS)) for host in hosts)
+            *(asyncio.gather(*(host.key(PeriodKeyName(*day), mint=True) for day in DAYS)) for host in hosts)
         )
 
         assert len({host.id for host in hosts}) == 1
@@ -155,20 +156,20 @@ class TestKeys:
         async def make(day: PeriodKeyName) -> None:
             for _ in range(3):
                 try:
-                    await keyring.period_key(*day, mint=True)
+                    await keyring.key(PeriodKeyName(*day), mint=True)
                 except (KeyDestroyedError, KeyLostError):
                     continue
 
-        await asyncio.gather(*(make(day) for day in DAYS), *(other.destroy_periods([day]) for day in DAYS))
+        await asyncio.gather(*(make(day) for day in DAYS), *(other.destroy([day]) for day in DAYS))
 
         assert await keyring.periods() == []
         for day in DAYS:
             with pytest.raises(KeyDestroyedError):
-                await other.period_key(*day, mint=True)
+                await other.key(PeriodKeyName(*day), mint=True)
 
     async def test_no_key_in_clear(self, home: Home, keyring: Keyring) -> None:
         """No key lies unwrapped anywhere in the schema."""
-        keys = [await keyring.account_key(1, mint=True), *[await keyring.secret(name) for name in SECRETS]]
+        keys = [await keyring.key(AccountKeyName(1), mint=True), *[await keyring.secret(name) for name in SECRETS]]
         stored = b"".join(await home.fetchval("SELECT array_agg(content) FROM calledger_keyring.entry"))
 
         assert not any(key[at : at + 8] in stored for key in keys for at in range(25))
@@ -178,37 +179,37 @@ class TestDestruction:
     async def test_destroyed_for_good(self, home: Home, keyring: Keyring) -> None:
         """A destroyed key is gone on every host, is never made again, and nothing of it is left in the table."""
         other = await home.open()
-        await keyring.period_key(*DAY, mint=True)
-        await other.period_key(*DAY, mint=False)
-        account = await keyring.account_key(7, mint=True)
+        await keyring.key(PeriodKeyName(*DAY), mint=True)
+        await other.key(PeriodKeyName(*DAY), mint=False)
+        account = await keyring.key(AccountKeyName(7), mint=True)
 
-        assert await keyring.destroy_periods([DAY, NEXT_DAY]) == 1
-        assert await keyring.destroy_periods([DAY]) == 0
+        assert await keyring.destroy([DAY, NEXT_DAY]) == 1
+        assert await keyring.destroy([DAY]) == 0
 
         async def noticed() -> bool:
             try:
-                await other.period_key(*DAY, mint=True)
+                await other.key(PeriodKeyName(*DAY), mint=True)
             except KeyDestroyedError:
                 return True
             return False
 
         await until(noticed)
         with pytest.raises(KeyDestroyedError):
-            await keyring.period_key(*DAY, mint=True)
+            await keyring.key(PeriodKeyName(*DAY), mint=True)
         with pytest.raises(KeyDestroyedError):
-            await keyring.period_key(*NEXT_DAY, mint=True)
-        assert await other.account_key(7, mint=False) == account
+            await keyring.key(PeriodKeyName(*NEXT_DAY), mint=True)
+        assert await other.key(AccountKeyName(7), mint=False) == account
         assert await other.tombstones() == [str(DAY), str(NEXT_DAY)]
         assert await home.fetchval("SELECT count(*) FROM calledger_keyring.entry WHERE name = $1", str(DAY)) == 0
 
     async def test_counts(self, keyring: Keyring) -> None:
         """Counts tell live from destroyed keys, and leave out names that never had one."""
         for day in DAYS[:3]:
-            await keyring.period_key(*day, mint=True)
-        await keyring.account_key(1, mint=True)
-        await keyring.hold_key(uuid4(), mint=True)
-        await keyring.destroy_periods([DAYS[0], DAYS[9]])
-        await keyring.destroy_account(1)
+            await keyring.key(PeriodKeyName(*day), mint=True)
+        await keyring.key(AccountKeyName(1), mint=True)
+        await keyring.key(HoldKeyName(uuid4()), mint=True)
+        await keyring.destroy([DAYS[0], DAYS[9]])
+        await keyring.destroy([AccountKeyName(1)])
 
         counts = await keyring.counts()
 
@@ -218,9 +219,9 @@ class TestDestruction:
 
     async def test_older_copy(self, home: Home, keyring: Keyring) -> None:
         """What an older copy of the keyring brought back is destroyed again from the tombstones of elsewhere."""
-        await keyring.period_key(*DAY, mint=True)
+        await keyring.key(PeriodKeyName(*DAY), mint=True)
         content = await home.fetchval("SELECT content FROM calledger_keyring.entry WHERE name = $1", str(DAY))
-        await keyring.destroy_periods([DAY])
+        await keyring.destroy([DAY])
         await home.execute("DELETE FROM calledger_keyring.tombstone")
         await home.execute("INSERT INTO calledger_keyring.entry VALUES ($1, $2)", str(DAY), content)
         restored = await home.open()
@@ -228,17 +229,17 @@ class TestDestruction:
         assert await restored.replay([str(DAY), f"hold/{uuid4()}"]) == 1
 
         with pytest.raises(KeyDestroyedError):
-            await restored.period_key(*DAY, mint=True)
+            await restored.key(PeriodKeyName(*DAY), mint=True)
 
     async def test_buried_entry(self, home: Home, keyring: Keyring) -> None:
         """An entry that was brought back beside its tombstone is refused, and removed at the next start."""
-        await keyring.period_key(*DAY, mint=True)
+        await keyring.key(PeriodKeyName(*DAY), mint=True)
         content = await home.fetchval("SELECT content FROM calledger_keyring.entry WHERE name = $1", str(DAY))
-        await keyring.destroy_periods([DAY])
+        await keyring.destroy([DAY])
         await home.execute("INSERT INTO calledger_keyring.entry VALUES ($1, $2)", str(DAY), content)
 
         with pytest.raises(KeyDestroyedError):
-            await keyring.period_key(*DAY, mint=True)
+            await keyring.key(PeriodKeyName(*DAY), mint=True)
         assert await keyring.periods() == []
         await home.open()
 
@@ -247,14 +248,14 @@ class TestDestruction:
     async def test_killed_while_destroying(self, home: Home, keyring: Keyring) -> None:
         """A host that dies in the middle of a destruction has destroyed all of the keys or none."""
         for day in DAYS:
-            await keyring.period_key(*day, mint=True)
+            await keyring.key(PeriodKeyName(*day), mint=True)
         process = SPAWN.Process(target=die_destroying, args=(home.urls,))
         process.start()
         await asyncio.to_thread(process.join, 30)
         assert process.exitcode == -signal.SIGKILL
 
         async def released() -> bool:
-            return await keyring.destroy_periods([DAY]) == 1
+            return await keyring.destroy([DAY]) == 1
 
         await until(released)
         assert await keyring.tombstones() == [str(DAY)]
@@ -275,7 +276,7 @@ def die_destroying(urls: tuple[str, str]) -> None:
             return answer
 
         asyncpg.Connection.fetch = die  # type: ignore[method-assign]
-        await keyring.destroy_periods(DAYS)
+        await keyring.destroy(DAYS)
 
     asyncio.run(run())
 
@@ -327,7 +328,7 @@ class TestStart:
     async def test_swapped(self, home: Home, keyring: Keyring) -> None:
         """An entry put in another's place, or altered, is refused, and never replaced by a new key."""
         for number in (1, 2):
-            await keyring.account_key(number, mint=True)
+            await keyring.key(AccountKeyName(number), mint=True)
         keyring.forget()
         take = (
             "UPDATE calledger_keyring.entry SET content = (SELECT content FROM calledger_keyring.entry WHERE name = $2)"
@@ -335,7 +336,7 @@ class TestStart:
         await home.execute(f"{take} WHERE name = $1", "account/1", "account/2")
 
         with pytest.raises(KeyDamagedError):
-            await keyring.account_key(1, mint=True)
+            await keyring.key(AccountKeyName(1), mint=True)
 
     async def test_same_cluster(self, home: Home, any_server: Server) -> None:
         """A keyring in the PostgreSQL of the calls is refused, with the reason, and made neither."""
@@ -366,7 +367,7 @@ class TestStart:
         with another_server.database() as calls:
             keyring = await home.open(create=True, apart_from=calls)
 
-            assert len(await keyring.account_key(1, mint=True)) == 32
+            assert len(await keyring.key(AccountKeyName(1), mint=True)) == 32
 
     async def test_refused(self, home: Home) -> None:
         """A wrong password is the operator's error, and is not repeated."""
@@ -380,34 +381,34 @@ class TestStart:
 class TestAway:
     async def test_away_and_back(self, home: Home, keyring: Keyring) -> None:
         """While the server is away no key is had and none is made; when it is back, all are as before."""
-        key = await keyring.account_key(1, mint=True)
+        key = await keyring.key(AccountKeyName(1), mint=True)
         keyring.forget()
         await home.away()
 
         for number in (1, 2):
             with pytest.raises(KeyringUnavailableError):
-                await keyring.account_key(number, mint=True)
+                await keyring.key(AccountKeyName(number), mint=True)
         with pytest.raises(KeyringUnavailableError):
-            await keyring.destroy_account(1)
+            await keyring.destroy([AccountKeyName(1)])
         with pytest.raises(KeyringUnavailableError) as caught:
             await home.open()
         assert "only-for-tests" not in str(caught.value)
 
         await home.back()
-        assert await keyring.account_key(1, mint=False) == key
+        assert await keyring.key(AccountKeyName(1), mint=False) == key
         assert (await keyring.counts()).accounts == KeyCounts(1, 0)
 
     async def test_missed_word(self, home: Home, keyring: Keyring) -> None:
         """What was destroyed while a host could not hear is gone from its memory once it hears again."""
-        await keyring.account_key(1, mint=True)
+        await keyring.key(AccountKeyName(1), mint=True)
         await home.away()
         await home.back()
         other = await home.open()
-        await other.destroy_account(1)
+        await other.destroy([AccountKeyName(1)])
 
         async def noticed() -> bool:
             try:
-                await keyring.account_key(1, mint=False)
+                await keyring.key(AccountKeyName(1), mint=False)
             except KeyDestroyedError:
                 return True
             return False

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from service.keyring import KeyDestroyedError, KeyringError, PeriodKeyName, create_kek_file, open_keyring
+from service.keyring import (
+    AccountKeyName,
+    KeyDestroyedError,
+    KeyringError,
+    PeriodKeyName,
+    create_kek_file,
+    open_keyring,
+)
 
 SPAWN = multiprocessing.get_context("spawn")
 DAYS = [PeriodKeyName(1, "personal", f"2026-11-{day:02}") for day in range(1, 29)]
@@ -27,8 +34,8 @@ def mint_all(urls: tuple[str, str], answer: Connection) -> None:
         keyring = await open_keyring(*urls, create=True)
         answer.send("ready")
         answer.recv()
-        days = [await keyring.period_key(*day, mint=True) for day in DAYS]
-        return days + [await keyring.account_key(number, mint=True) for number in range(20)]
+        days = [await keyring.key(PeriodKeyName(*day), mint=True) for day in DAYS]
+        return days + [await keyring.key(AccountKeyName(number), mint=True) for number in range(20)]
 
     answer.send(asyncio.run(run()))
 
@@ -42,9 +49,9 @@ def mint_or_destroy(urls: tuple[str, str], answer: Connection, destroys: bool) -
         for day in DAYS:
             try:
                 keys[str(day)] = (
-                    bytes([await keyring.destroy_periods([day])])
+                    bytes([await keyring.destroy([day])])
                     if destroys
-                    else await keyring.period_key(*day, mint=True)
+                    else await keyring.key(PeriodKeyName(*day), mint=True)
                 )
             except KeyDestroyedError:
                 continue
@@ -66,7 +73,7 @@ def die_destroying(urls: tuple[str, str], system_call: str, nth: int) -> None:
     async def run() -> None:
         keyring = await open_keyring(*urls, create=False)
         setattr(os, system_call, die)
-        await keyring.destroy_periods(DAYS)
+        await keyring.destroy(DAYS)
 
     asyncio.run(run())
 
@@ -113,7 +120,7 @@ async def test_mint_against_destroy(urls: tuple[str, str], tmp_path: Path) -> No
     keyring = await open_keyring(*urls, create=False)
     for day in DAYS:
         with pytest.raises(KeyDestroyedError):
-            await keyring.period_key(*day, mint=True)
+            await keyring.key(PeriodKeyName(*day), mint=True)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +141,7 @@ async def test_mint_against_destroy(urls: tuple[str, str], tmp_path: Path) -> No
 async def test_killed_while_destroying(urls: tuple[str, str], tmp_path: Path, system_call: str, nth: int) -> None:
     """However a destruction dies, a key is either whole or destroyed, and the next start finishes what was begun."""
     keyring = await open_keyring(*urls, create=True)
-    keys = {day: await keyring.period_key(*day, mint=True) for day in DAYS}
+    keys = {day: await keyring.key(PeriodKeyName(*day), mint=True) for day in DAYS}
     files = tmp_path / "ring" / "periods" / "1" / "personal"
 
     process = SPAWN.Process(target=die_destroying, args=(urls, system_call, nth))
@@ -149,10 +156,10 @@ async def test_killed_while_destroying(urls: tuple[str, str], tmp_path: Path, sy
             assert not (files / day.period).exists()
             for ring in (keyring, restarted):
                 with pytest.raises(KeyDestroyedError):
-                    await ring.period_key(*day, mint=True)
+                    await ring.key(PeriodKeyName(*day), mint=True)
         else:
-            assert await restarted.period_key(*day, mint=False) == keys[day]
-    await restarted.destroy_periods(DAYS)
+            assert await restarted.key(PeriodKeyName(*day), mint=False) == keys[day]
+    await restarted.destroy(DAYS)
     assert await restarted.tombstones() == [str(day) for day in DAYS]
     assert not list(files.iterdir())
 
@@ -161,7 +168,7 @@ async def test_tombstone_before_unlink(urls: tuple[str, str], tmp_path: Path) ->
     """A process that dies when it first unlinks has written down every key it was to destroy."""
     keyring = await open_keyring(*urls, create=True)
     for day in DAYS:
-        await keyring.period_key(*day, mint=True)
+        await keyring.key(PeriodKeyName(*day), mint=True)
 
     process = SPAWN.Process(target=die_destroying, args=(urls, "unlink", 1))
     process.start()

@@ -17,6 +17,8 @@ from keks import KINDS, kek_home
 
 from service.keyring import (
     SECRETS,
+    AccountKeyName,
+    HoldKeyName,
     KekError,
     KeyDestroyedError,
     KeyLostError,
@@ -74,18 +76,18 @@ async def case(url: str, tmp_path: Path) -> AsyncIterator[Case]:
 async def fill(keyring: Keyring) -> dict[str, bytes]:
     """Keys of every kind, by name."""
     for day in DAYS:
-        await keyring.period_key(*day, mint=True)
+        await keyring.key(PeriodKeyName(*day), mint=True)
     for account in (1, 2, 258):
-        await keyring.account_key(account, mint=True)
-    await keyring.hold_key(HOLD, mint=True)
+        await keyring.key(AccountKeyName(account), mint=True)
+    await keyring.key(HoldKeyName(HOLD), mint=True)
     return await everything(keyring)
 
 
 async def everything(keyring: Keyring) -> dict[str, bytes]:
-    keys = {str(day): await keyring.period_key(*day, mint=False) for day in DAYS}
-    keys |= {f"account/{number}": await keyring.account_key(number, mint=False) for number in (1, 2, 258)}
+    keys = {str(day): await keyring.key(PeriodKeyName(*day), mint=False) for day in DAYS}
+    keys |= {f"account/{number}": await keyring.key(AccountKeyName(number), mint=False) for number in (1, 2, 258)}
     keys |= {name: await keyring.secret(name) for name in SECRETS}
-    return keys | {"hold": await keyring.hold_key(HOLD, mint=False)}
+    return keys | {"hold": await keyring.key(HoldKeyName(HOLD), mint=False)}
 
 
 async def test_rotates(case: Case) -> None:
@@ -125,9 +127,9 @@ async def test_running_services_follow(case: Case) -> None:
     keyring.forget()
 
     assert await everything(keyring) == before
-    made = await keyring.account_key(99, mint=True)
+    made = await keyring.key(AccountKeyName(99), mint=True)
     case.paths[0].unlink()
-    assert await (await case.open(case.new)).account_key(99, mint=False) == made
+    assert await (await case.open(case.new)).key(AccountKeyName(99), mint=False) == made
 
 
 async def test_minted_meanwhile(case: Case) -> None:
@@ -137,13 +139,13 @@ async def test_minted_meanwhile(case: Case) -> None:
     other = await case.open(case.old)
 
     async def mint() -> list[bytes]:
-        return [await other.account_key(number, mint=True) for number in range(1000, 1040)]
+        return [await other.key(AccountKeyName(number), mint=True) for number in range(1000, 1040)]
 
     made, _ = await asyncio.gather(mint(), keyring.rotate(case.new))
     case.paths[0].unlink()
     later = await case.open(case.new)
 
-    assert [await later.account_key(number, mint=False) for number in range(1000, 1040)] == made
+    assert [await later.key(AccountKeyName(number), mint=False) for number in range(1000, 1040)] == made
 
 
 async def test_the_signers_successor(case: Case) -> None:
@@ -187,13 +189,13 @@ async def test_destroyed_meanwhile(case: Case) -> None:
     await fill(keyring)
     other = await case.open(case.old)
 
-    await asyncio.gather(keyring.rotate(case.new), *(other.destroy_periods([day]) for day in DAYS))
+    await asyncio.gather(keyring.rotate(case.new), *(other.destroy([day]) for day in DAYS))
     later = await case.open(case.new)
 
     assert await later.periods() == []
     for day in DAYS:
         with pytest.raises(KeyDestroyedError):
-            await later.period_key(*day, mint=True)
+            await later.key(PeriodKeyName(*day), mint=True)
 
 
 async def test_unfit_target(case: Case, tmp_path: Path) -> None:
@@ -238,7 +240,7 @@ async def test_damaged_key_stays(tmp_path: Path) -> None:
     path.write_bytes(content)
     await (await case.open(case.new)).rotate(case.new)
     case.paths[0].unlink()
-    assert len(await (await case.open(case.new)).account_key(1, mint=False)) == 32
+    assert len(await (await case.open(case.new)).key(AccountKeyName(1), mint=False)) == 32
 
 
 async def test_led_astray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +252,7 @@ async def test_led_astray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     path = tmp_path / "ring" / "keyring.json"
     with kek_home("vault", tmp_path, monkeypatch) as home:
         keyring = await case.open(case.old, create=True)
-        key = await keyring.account_key(1, mint=True)
+        key = await keyring.key(AccountKeyName(1), mint=True)
         honest = json.loads(path.read_text())
         await (await case.open(case.old)).rotate(case.new)
         rotated = json.loads(path.read_text())
@@ -264,11 +266,11 @@ async def test_led_astray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             for ring in (keyring, await case.open(case.old)):
                 ring.forget()
                 with pytest.raises(KeyringUnavailableError, match="vouch"):
-                    await ring.account_key(2, mint=True)
+                    await ring.key(AccountKeyName(2), mint=True)
         home.start()
         await other.close()
     path.write_text(json.dumps(rotated))
-    assert await (await case.open(case.new)).account_key(1, mint=False) == key
+    assert await (await case.open(case.new)).key(AccountKeyName(1), mint=False) == key
 
 
 def die_rotating(url: str, old: str, new: str, where: str, nth: int) -> None:

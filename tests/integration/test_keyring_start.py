@@ -20,6 +20,7 @@ from vault_server import TOKEN, TransitKey, VaultServer
 import service.keyring.deferred
 from service.errors import OperatorError
 from service.keyring import (
+    AccountKeyName,
     KekWrongError,
     KeyDestroyedError,
     KeyringExposedError,
@@ -56,7 +57,11 @@ def place(database_url: str, tmp_path: Path) -> Place:
 async def refuses_keys(runtime: Runtime) -> None:
     """It works without its keyring: API keys are told apart, and no key is there or is made."""
     assert len(await runtime.keyring.secret("pepper")) == 32
-    for ask in (runtime.keyring.account_key(1, mint=True), runtime.keyring.secret("signer"), runtime.keyring.check()):
+    for ask in (
+        runtime.keyring.key(AccountKeyName(1), mint=True),
+        runtime.keyring.secret("signer"),
+        runtime.keyring.check(),
+    ):
         with pytest.raises(KeyringUnavailableError):
             await ask
 
@@ -95,7 +100,7 @@ class TestWithout:
     async def test_empty_database(self, place: Place, embedded_18: Server) -> None:
         """An empty database does not take over a keyring that holds the keys of another."""
         async with place.open() as runtime:
-            await runtime.keyring.account_key(1, mint=True)
+            await runtime.keyring.key(AccountKeyName(1), mint=True)
         with embedded_18.database(template=embedded_18.template()) as url, pytest.raises(KeyringForeignError):
             async with Place(url, place.data).open():
                 pass
@@ -155,8 +160,8 @@ async def test_older_keyring(place: Place) -> None:
     old = (datetime.now(UTC) - timedelta(days=90)).strftime("%Y-%m-%d")
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     async with place.open() as runtime:
-        await runtime.keyring.period_key(1, "personal", old, mint=True)
-        kept = await runtime.keyring.period_key(1, "personal", today, mint=True)
+        await runtime.keyring.key(PeriodKeyName(1, "personal", old), mint=True)
+        kept = await runtime.keyring.key(PeriodKeyName(1, "personal", today), mint=True)
     shutil.copytree(place.data / "keyring", place.data / "backup")
     done = command(place.data, "purge", environment={"CALLEDGER_DATABASE_URL": place.url})
     assert done.returncode == 0, done.stderr
@@ -167,8 +172,8 @@ async def test_older_keyring(place: Place) -> None:
     async with place.open() as runtime:
         assert str(PeriodKeyName(1, "personal", old)) in await runtime.keyring.tombstones()
         with pytest.raises(KeyDestroyedError):
-            await runtime.keyring.period_key(1, "personal", old, mint=True)
-        assert await runtime.keyring.period_key(1, "personal", today, mint=False) == kept
+            await runtime.keyring.key(PeriodKeyName(1, "personal", old), mint=True)
+        assert await runtime.keyring.key(PeriodKeyName(1, "personal", today), mint=False) == kept
     assert not (place.data / "keyring" / "periods" / "1" / "personal" / old).exists()
 
 
@@ -185,7 +190,7 @@ class TestPostgresKeyring:
         monkeypatch.setattr(service.keyring.deferred, "PAUSE_S", 0.0)
         keyring = f"postgres:{keys}"
         async with place.open(keyring=keyring) as runtime:
-            key = await runtime.keyring.account_key(1, mint=True)
+            key = await runtime.keyring.key(AccountKeyName(1), mint=True)
             pepper = await runtime.keyring.secret("pepper")
         name = keys.split("@/")[1].split("?")[0]
         debian_15.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
@@ -193,17 +198,17 @@ class TestPostgresKeyring:
         async with place.open(keyring=keyring) as runtime:
             assert await runtime.keyring.secret("pepper") == pepper
             assert "away" in runtime.keyring.describe()
-            for ask in (runtime.keyring.account_key(1, mint=True), runtime.keyring.secret("signer")):
+            for ask in (runtime.keyring.key(AccountKeyName(1), mint=True), runtime.keyring.secret("signer")):
                 with pytest.raises(KeyringUnavailableError):
                     await ask
             debian_15.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-            assert await runtime.keyring.account_key(1, mint=False) == key
+            assert await runtime.keyring.key(AccountKeyName(1), mint=False) == key
 
     async def test_replaced(self, place: Place, keys: str) -> None:
         """A keyring in PostgreSQL whose key-encryption key is gone is moved aside for a new one; API keys go on."""
         keyring = f"postgres:{keys}"
         async with place.open(keyring=keyring) as runtime:
-            await runtime.keyring.account_key(1, mint=True)
+            await runtime.keyring.key(AccountKeyName(1), mint=True)
             pepper = await runtime.keyring.secret("pepper")
         (place.data / "kek").unlink()
 

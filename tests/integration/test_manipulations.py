@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from http_server import Served, serve
@@ -22,7 +22,7 @@ from policies import Role, digest
 from policies.evidence import LedgerKind
 from policies.policy.model import DataClass
 from service.access.keys import mac_digest, new_key
-from service.keyring import KeyringUnavailableError
+from service.keyring import HoldKeyName, KeyringUnavailableError
 from service.ledger import Selection, accept_loss, read_record
 from service.retention.account_names import record_accounts
 from service.retention.audit.start_check import differences_at_start
@@ -32,6 +32,7 @@ from service.retention.holds.hold_condition import open_condition
 from service.retention.holds.holds import lift_hold, release_lifted
 from service.retention.replay import replay_tombstones
 from service.storage.control.policies import store_policy
+from service.storage.ids import public_id
 
 KEY = "INSERT INTO api_key (prefix, role, accounts, mac, created_at) VALUES ($1, $2, NULL, $3, clock_timestamp())"
 
@@ -244,9 +245,110 @@ async def other_tier(case: Case) -> None:
     await case.sql("INSERT INTO account_tier (account_id, tier, from_at) VALUES (1, 9, '2031-01-01Z')")
 
 
+async def restrict_an_erasure(case: Case) -> None:
+    """As the ledger has it: an erasure of `u2`, which a hold blocks."""
+    await case.steward.hold()
+    wanted = {"account": "acme", "user": "u2", "reason": "asked", "actor": "cli"}
+    await request_erasure(case.steward.retention, kind=ErasureKind.USER, **wanted)
+    assert await case.fsck() == {}
+
+
+async def unrestrict_erasure(case: Case) -> None:
+    await restrict_an_erasure(case)
+    await case.sql("UPDATE erasure SET restricted_at = NULL WHERE finished_at IS NULL")
+
+
+async def forget_the_person(case: Case) -> None:
+    await restrict_an_erasure(case)
+    await case.sql("UPDATE erasure SET tokens = NULL WHERE finished_at IS NULL")
+
+
+async def unblock_erasure(case: Case) -> None:
+    await restrict_an_erasure(case)
+    await case.sql("UPDATE erasure SET blocked_by = '[]' WHERE finished_at IS NULL")
+
+
+async def block_erasure(case: Case) -> None:
+    await case.sql("""UPDATE erasure SET blocked_by = '["7c3d9f8a-0000-4000-8000-000000000000"]'""")
+
+
+async def unreadable_earlier(case: Case) -> None:
+    await case.sql("UPDATE erasure SET unreadable_at = '2001-01-01Z'")
+
+
+async def ghost_account(case: Case) -> None:
+    await case.sql("INSERT INTO account (name, created_at) VALUES ('ghost', now())")
+
+
+async def account_made_later(case: Case) -> None:
+    await case.sql("UPDATE account SET created_at = now() + interval '1 day' WHERE name = 'acme'")
+
+
+async def pretend_demo(case: Case) -> None:
+    await case.sql("INSERT INTO installation (id, database_id, created_at, demo) VALUES (1, $1, now(), true)", uuid4())
+
+
+async def write_an_export(case: Case) -> UUID:
+    """One of the file of a key, with its entry, as `service.export` writes them."""
+    id_ = uuid4()
+    await case.sql(
+        "INSERT INTO export (id, kind, state, requested_by, role, policy, request, requested_at, expires_at, rows,"
+        " sha256) VALUES ($1, 'CALLS', 'READY', 'k7m2xq9p', 'admin', $2, '{}', now(), now() + interval '1 day', 3, $3)",
+        id_, digest(SHORT), "sha256:" + "0" * 64,
+    )  # fmt: skip
+    facts = {"export": public_id("exp", id_), "kind": "CALLS", "format": "CSV", "rows": 3, "role": "admin"}
+    facts |= {"sha256": "sha256:" + "0" * 64, "filter": "sha256:" + "0" * 64, "accounts": None}
+    await case.steward.ledger.append(LedgerKind.EXPORTED, facts, actor="k7m2xq9p")
+    assert await case.fsck() == {}
+    return id_
+
+
+async def export_of_another(case: Case) -> None:
+    await write_an_export(case)
+    await case.sql("UPDATE export SET requested_by = 'nobody00'")
+
+
+async def empty_export(case: Case) -> None:
+    await write_an_export(case)
+    await case.sql("UPDATE export SET rows = 0")
+
+
+async def delete_export(case: Case) -> None:
+    await write_an_export(case)
+    await case.sql("DELETE FROM export")
+
+
+async def fetch_for_ever(case: Case) -> None:
+    await write_an_export(case)
+    await case.sql("UPDATE export SET expires_at = now() + interval '9 years'")
+
+
+async def pretend_removal(case: Case) -> None:
+    await case.sql("INSERT INTO field_removal VALUES (gen_random_uuid(), 'Call.provider', 1, now(), 3)")
+
+
+async def smuggle_export(case: Case) -> None:
+    id_ = await write_an_export(case)
+    await case.sql("UPDATE export SET id = gen_random_uuid() WHERE id = $1", id_)
+
+
 @pytest.mark.parametrize(
     ("manipulate", "check", "says"),
     [
+        (unrestrict_erasure, "erasure record", "restricted_at is `20"),
+        (forget_the_person, "erasure record", "pseudonyms in the ledger and 0 here"),
+        (unblock_erasure, "erasure record", "in the ledger and not here"),
+        (block_erasure, "erasure record", "is blocked by hold"),
+        (unreadable_earlier, "erasure record", "unreadable_at is"),
+        (ghost_account, "accounts", "has no tier that it began in"),
+        (account_made_later, "accounts", "was made after entry"),
+        (pretend_demo, "installation", "no sample calls are loaded by the ledger"),
+        (export_of_another, "exports", "requested_by is `k7m2xq9p` in the ledger and `nobody00` here"),
+        (empty_export, "exports", "rows is `3` in the ledger and `0` here"),
+        (delete_export, "exports", "of the ledger and not here"),
+        (fetch_for_ever, "exports", "later than any file"),
+        (pretend_removal, "field removals", "is in no entry of the ledger: it is done again"),
+        (smuggle_export, "exports", "is in no entry of the ledger"),
         (revive_key, "api keys", "was revoked by entry"),
         (raise_role, "api keys", "role is `auditor` in the ledger and `admin` here"),
         (bind_key, "api keys", "accounts is `none` in the ledger and `1` here"),
@@ -441,9 +543,43 @@ async def cut_tail(case: Case) -> None:
     await case.without_triggers(f"DELETE FROM ledger_entry WHERE index >= {size}")
 
 
+async def swap_persons(case: Case) -> None:
+    await case.sql("UPDATE call SET user_token = 7 WHERE source_id = 'other'")
+
+
+async def other_source_id(case: Case) -> None:
+    await case.sql("UPDATE call SET source_id = 'yonder' WHERE source_id = 'young'")
+
+
+async def other_source(case: Case) -> None:
+    await case.sql("UPDATE call SET source = 99 WHERE source_id = 'young'")
+
+
+async def held_of_another_model(case: Case) -> None:
+    await case.steward.hold(model=await case.steward.value("SELECT model FROM call LIMIT 1"))
+    await restrict_an_erasure(case)
+    await case.sql("UPDATE call_error_held SET error_code = 'x', model = 'zz'")
+
+
+async def held_with_another_error(case: Case) -> None:
+    await restrict_an_erasure(case)
+    await case.sql("UPDATE call_error_held SET error_type = 'Harmless'")
+
+
+async def unclaimed_bill(case: Case) -> None:
+    await case.sql("UPDATE schema_program SET applied_at = '2001-01-01Z'")
+    await case.sql("UPDATE call SET source = 2, operation = 'batch' WHERE source_id = 'young'")
+
+
 @pytest.mark.parametrize(
     ("manipulate", "check", "says"),
     [
+        (swap_persons, "ids", "is not as its call is"),
+        (other_source_id, "ids", "has another id than its source id and start give"),
+        (other_source, "ids", "has another id than its source id and start give"),
+        (held_of_another_model, "held copies", "does not name the copy of error"),
+        (held_with_another_error, "held copies", "is not as its row in the store"),
+        (unclaimed_bill, "bills", "has no claim: another poll may bill it again"),
         (drop_live, "usage", "differ from their calls"),
         (delete_calls, "usage", "differ from their calls"),
         (other_model, "usage", "differ from their calls"),
@@ -489,10 +625,10 @@ async def test_a_history_that_was_cut_is_said_until_somebody_answers_for_it(case
 async def test_a_hold_that_is_lifted_in_the_table_alone_keeps_its_key(case: Case) -> None:
     """What is destroyed again at start is what the ledger says was ended: of a forged row no key dies."""
     steward = case.steward
-    await steward.retention.keyring.hold_key(UUID(case.hold), mint=True)
+    await steward.retention.keyring.key(HoldKeyName(UUID(case.hold)), mint=True)
     await lift_behind(case)
     await replay_tombstones(steward.retention.owner, steward.retention.keyring, steward.ledger)
-    assert await steward.retention.keyring.hold_key(UUID(case.hold), mint=False)
+    assert await steward.retention.keyring.key(HoldKeyName(UUID(case.hold)), mint=False)
 
 
 async def test_without_its_keyring_a_start_says_what_it_did_not_look_at(case: Case) -> None:

@@ -110,7 +110,7 @@ class House:
             for moment in moments:
                 await self.database.owner.execute(insert, moment)
         for moment in (NOW - timedelta(days=40), NOW - timedelta(days=39), YOUNG):
-            await self.keyring.period_key(1, "personal", f"{moment:%Y-%m-%d}", mint=True)
+            await self.keyring.key(PeriodKeyName(1, "personal", f"{moment:%Y-%m-%d}"), mint=True)
 
     async def left(self) -> dict[str, object]:
         """What is there, in every respect that a purge changes."""
@@ -175,7 +175,7 @@ async def test_a_purge_destroys_what_is_due_and_nothing_else(house: House) -> No
     assert len(left["tables"]) == 2
     assert left["keys"] == [PeriodKeyName(1, "personal", f"{YOUNG:%Y-%m-%d}")]
     with pytest.raises(KeyDestroyedError):
-        await house.keyring.period_key(1, "personal", f"{NOW - timedelta(days=40):%Y-%m-%d}", mint=True)
+        await house.keyring.key(PeriodKeyName(1, "personal", f"{NOW - timedelta(days=40):%Y-%m-%d}"), mint=True)
     assert steps == STEPS
     assert (run.state, run.requested_by, run.finished_at is not None) == (PurgeState.DONE, "cli", True)
     assert [part.rows_estimate for part in run.plan.partitions] == [1, 2, 2]

@@ -18,7 +18,7 @@ from steward import NOW, SHORT, YOUNG, Steward, failed, stewarding
 from policies.envelope import Context, OpenError, data_key, open_sealed
 from policies.policy.model import Role
 from policies.policy.views import view_table
-from service.keyring import KeyDestroyedError, PeriodKeyName, open_keyring
+from service.keyring import AccountKeyName, KeyDestroyedError, PeriodKeyName, open_keyring
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.retention.context import RetentionContext
@@ -82,7 +82,7 @@ async def test_a_dump_from_before_the_purge_cannot_be_opened(
     await pg(embedded_18, "pg_dump", steward.ingest.url, "-Fc", "-f", dump)
     (row,) = await steward.ingest.fetch(SEALED, PAST + timedelta(days=1))
     day = f"{PAST:%Y-%m-%d}"
-    period_key = await steward.retention.keyring.period_key(1, "personal", day, mint=False)
+    period_key = await steward.retention.keyring.key(PeriodKeyName(1, "personal", day), mint=False)
     (run,) = await steward.purge()
     assert run.keys_destroyed == 1
 
@@ -92,7 +92,7 @@ async def test_a_dump_from_before_the_purge_cannot_be_opened(
             (again,) = await retention.owner.fetch(SEALED, PAST + timedelta(days=1))
             assert again["sealed"] == row["sealed"]
             with pytest.raises(KeyDestroyedError):
-                await retention.keyring.period_key(1, "personal", day, mint=True)
+                await retention.keyring.key(PeriodKeyName(1, "personal", day), mint=True)
             await no_other_key_opens(retention, again)
             # With the destroyed key it would have opened: the dump is what it was, only the key is gone.
             assert await opens(retention, again, period_key)
@@ -101,7 +101,7 @@ async def test_a_dump_from_before_the_purge_cannot_be_opened(
 
 
 async def opens(retention: RetentionContext, row, period_key: bytes) -> bool:
-    account_key = await retention.keyring.account_key(row["account_id"], mint=False)
+    account_key = await retention.keyring.key(AccountKeyName(row["account_id"]), mint=False)
     place = Context(row["account_id"], "call_error", row["id"].bytes, f"{row['occurred_at']:%Y-%m-%d}", "personal")
     try:
         open_sealed(row["sealed"], data_key=data_key(period_key, account_key), context=place)
@@ -112,7 +112,7 @@ async def opens(retention: RetentionContext, row, period_key: bytes) -> bool:
 
 async def no_other_key_opens(retention: RetentionContext, row) -> None:
     for name in await retention.keyring.periods():
-        assert not await opens(retention, row, await retention.keyring.period_key(*name, mint=False))
+        assert not await opens(retention, row, await retention.keyring.key(PeriodKeyName(*name), mint=False))
 
 
 async def nothing_past_is_served(retention: RetentionContext) -> None:

@@ -22,6 +22,7 @@ from service.retention.purge.runner import run_purge
 from service.retention.purge_runs import Runs
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
+from service.storage.ids import call_uuid
 from service.storage.partitions import Partitions
 
 NOW = datetime.now(UTC)
@@ -29,12 +30,17 @@ POLICY = load_preset("default")
 CHECKS = [
     *("clocks", "deadlines", "partitions", "purges", "rows", "keys", "holds", "erasures", "record"),
     *("api keys", "hold record", "erasure record", "purge record", "policies", "tiers", "accounts"),
+    *("exports", "installation", "field removals"),
     *("row security", "catalogue", "history", "columns", "notes", "mirror", "keyring", "sealed", "errors", "usage"),
+    *("ids", "held copies", "bills", "not compared"),
 ]
 DATABASE_ID = UUID("b7a9c2de-0000-4000-8000-000000000002")
 CALL = """
     INSERT INTO call (started_at, error_at, id, digest, account_id, tier, source, failed, source_id, model)
-    VALUES ($1, $2, $3, 1, 1, $4, 1, $2::timestamptz IS NOT NULL, 'r', 'm')
+    VALUES (
+        $1, $2, $3, 1, 1, $4, 1, $2::timestamptz IS NOT NULL,
+        CASE WHEN $2::timestamptz IS NULL THEN 'done' ELSE 'failed' END, 'm'
+    )
 """
 ERROR = """
     INSERT INTO call_error
@@ -70,7 +76,8 @@ class Ledger:
 
     async def record(self, moment: datetime, *, error: bool = True, tier: int = 1) -> UUID:
         """Store a call with its delta and, if it failed, its sealed error and key."""
-        call, error_at = uuid4(), moment + timedelta(seconds=1) if error else None
+        call = call_uuid(1, "native", "failed" if error else "done", moment)
+        error_at = moment + timedelta(seconds=1) if error else None
         await self.partitions.ensure(POLICY, [(store, tier, moment) for store in (Store.CALL, Store.CALL_ERROR)])
         await self.sql(CALL, moment, error_at, call, tier)
         await self.sql(DELTA, moment, tier, error)
@@ -208,7 +215,7 @@ async def test_damage_is_found(
 
 async def test_keys_that_were_destroyed_on_record_are_not_lost(ledger: Ledger) -> None:
     """A row may outlive its key, when the key was destroyed on purpose."""
-    await ledger.keyring.destroy_periods([PeriodKeyName(1, "personal", f"{NOW - timedelta(days=29):%Y-%m-%d}")])
+    await ledger.keyring.destroy([PeriodKeyName(1, "personal", f"{NOW - timedelta(days=29):%Y-%m-%d}")])
     assert await ledger.failed() == {}
 
 

@@ -254,7 +254,7 @@ async def test_a_dead_key_reveals_nothing_and_says_so(shelf: Shelf, ledger: Ledg
     dead = {"message": None}
     assert (await _revealed(shelf, ledger, other))["error"] == {"disclosure": "NOT_KEPT", **dead}
 
-    await shelf.keyring.destroy_periods([PeriodKeyName(1, "personal", call.started_at.strftime("%Y-%m-%d"))])
+    await shelf.keyring.destroy([PeriodKeyName(1, "personal", call.started_at.strftime("%Y-%m-%d"))])
     shelf.keyring.forget()
     assert (await _revealed(shelf, ledger, id_))["error"] == {"disclosure": "KEY_DESTROYED", **dead}
 
@@ -332,7 +332,7 @@ async def test_a_key_that_dies_meanwhile(shelf: Shelf, ledger: Ledger) -> None:
     class Slow(Ledger):
         async def append(self, *args: Any, **kwargs: Any) -> int:
             index = await append(*args, **kwargs)
-            await shelf.keyring.destroy_periods([PeriodKeyName(1, "personal", day)])
+            await shelf.keyring.destroy([PeriodKeyName(1, "personal", day)])
             shelf.keyring.forget()
             return index
 

@@ -44,7 +44,15 @@ def _call(index: int, moment: Any) -> StoredCall:
         name: draw.choice(TEXTS)
         for name in (
             *("served_model", "provider", "operation", "api_key", "error_type", "user", "trace_id", "session_id"),
-            *("deployment", "team", "team_id", "organization", "normalized_error", "provider_request_id"),
+            *(
+                "deployment",
+                "team",
+                "team_id",
+                "organization",
+                "organization_id",
+                "normalized_error",
+                "provider_request_id",
+            ),
         )
     }
     numbers = {

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from service.api.types.scalars import (
     base64_text,
+    counted,
     decimal_text,
     moment_text,
     parse_base64,
@@ -17,6 +18,7 @@ from service.api.types.scalars import (
     parse_moment,
     parse_zone,
 )
+from service.query.rendering.functions import UnsupportedValueError, count
 
 
 @pytest.mark.parametrize(
@@ -116,3 +118,15 @@ def test_base64_has_one_text() -> None:
     for wrong in ("-_8=", "AA", "AB==", "AA==\n", " AA==", "AA===", "A", None, 5, b"AA==", ["AA=="]):
         with pytest.raises(ValueError, match="canonical"):
             parse_base64(wrong)
+
+
+def test_a_count_is_a_number_of_53_bits() -> None:
+    """On both paths a count that JSON numbers hold exactly is answered, and none beyond or below."""
+    for answered in (counted, count):
+        assert answered(2**31) == 2**31
+        assert answered(2**53 - 1) == 2**53 - 1
+    for wrong in (2**53, -1):
+        with pytest.raises(ValueError, match="a Count"):
+            counted(wrong)
+        with pytest.raises(UnsupportedValueError):
+            count(wrong)

@@ -272,3 +272,20 @@ def test_a_message_of_a_conversation_is_content_within_an_error(name: str) -> No
 
     assert message_of(native(value)) == CUT
     assert message_of(litellm(error_information=information | value)) == CUT
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [{"type": "custom", "custom": {"name": "run_code", "description": PROMPT}}]},
+        {"tools": [{"type": "custom", "name": "run_code", "format": {"type": "grammar", "definition": PROMPT}}]},
+        {"tool_calls": [{"type": "custom", "custom": {"name": "run_code", "input": PROMPT}}]},
+        {"input": [{"type": "custom_tool_call", "call_id": "c", "name": "run_code", "input": PROMPT}]},
+        {"output": [{"type": "custom_tool_call_output", "call_id": "c", "output": PROMPT}]},
+        {"response": {"output": [{"type": "custom_tool_call", "name": "run_code", "input": PROMPT}]}},
+    ],
+)
+def test_what_a_custom_tool_is_given_is_content(fields: dict[str, Any]) -> None:
+    """OpenAI's custom tools take plain text, which no schema tells of: compared, and gone, in both formats."""
+    assert message_of(native(**fields)) == CUT
+    assert message_of(litellm(**fields)) == CUT

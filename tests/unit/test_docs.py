@@ -24,8 +24,8 @@ from service.settings import PREFIX, Settings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 WIDTH = 100
-# Codes that come from no class of ours, but from aiohttp's refusals in service/server/application.py.
-ROUTING_CODES = {"not_found", "method_not_allowed", "internal"}
+# Codes that come from no class of ours, but from aiohttp's refusals and from service/server.
+ROUTING_CODES = {"not_found", "method_not_allowed", "internal", "origin_not_allowed"}
 
 
 def page(name: str) -> str:

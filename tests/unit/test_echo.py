@@ -171,6 +171,18 @@ SCHEMA = {"type": "object", "properties": {TOOL: {"type": "string"}}, "required"
         {"tools": [{"name": "f", "input_schema": {"type": "object", "required": [TOOL]}}]},
         {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"properties": {"a": SCHEMA}}}}}]},
         {"response_format": {"json_schema": {"name": "f", "schema": SCHEMA}}},
+        {"tools": [{"type": "custom", "custom": {"name": TOOL, "description": "runs code"}}]},
+        {"tools": [{"type": "custom", "name": TOOL, "format": {"type": "text"}}]},
+        {
+            "messages": [
+                {"role": "assistant", "tool_calls": [{"type": "custom", "custom": {"name": TOOL, "input": ""}}]}
+            ]
+        },
+        {"choices": [{"message": {"tool_calls": [{"type": "custom", "custom": {"name": TOOL, "input": "x"}}]}}]},
+        {"input": [{"type": "custom_tool_call", "call_id": "c", "name": TOOL, "input": "x"}]},
+        {"tool_choice": {"type": "custom", "custom": {"name": TOOL}}},
+        {"tool_choice": {"type": "allowed_tools", "tools": [{"type": "custom", "name": TOOL}]}},
+        {"tool_choice": {"allowed_tools": {"mode": "auto", "tools": [{"type": "custom", "custom": {"name": TOOL}}]}}},
     ],
 )
 def test_names_of_all_vendors_shapes_stay(fields: dict[str, object]) -> None:
@@ -266,6 +278,9 @@ def test_a_path_of_an_address_is_content() -> None:
         {"tools": [{"functionDeclarations": [{"name": "my wife has breast cancer"}]}]},
         {"tools": [{"type": "mcp", "server_label": "my wife has breast cancer"}]},
         {"response_format": {"json_schema": {"name": CHINESE}}},
+        {"tools": [{"type": "custom", "custom": {"name": "my wife has breast cancer"}}]},
+        {"tool_calls": [{"type": "custom", "custom": {"name": "f", "input": "my wife has breast cancer"}}]},
+        {"tools": [{"custom": {"name": "f", "format": {"grammar": {"definition": "my wife has breast cancer"}}}}]},
         {"input_schema": {"type": "object", "properties": {"my wife has breast cancer": {}}, "required": [CHINESE]}},
         {"properties": {"Brustkrebserkrankung": "x"}, "required": ["Brustkrebserkrankung"]},
         {"parts": [{"mime_type": "my/wife/has/breast/cancer"}, {"mime_type": "text/my wife has breast cancer"}]},
@@ -453,3 +468,37 @@ def test_a_letter_that_is_a_parameters_name_parts_no_run() -> None:
     assert (
         masked("bad: n abcdefg hijklmn", "in n abcdefg hijklmn o", identifiers=("n",)) == "bad: [redacted:content-echo]"
     )
+
+
+PICTURES = "😀😃😄😁😆😅🤣😂🙂🙃"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        (PICTURES, f"bad input: {PICTURES} (400)"),
+        (f"I feel {PICTURES} today", f"bad input: {PICTURES[1:]} (400)"),
+        (PICTURES, f"bad input: {json.dumps(PICTURES)} (400)"),
+        (PICTURES, f"bad input: {' '.join(PICTURES)} (400)"),
+        ("🔪💀🩸🚑", "bad input: 🔪💀🩸🚑 (400)"),
+    ],
+)
+def test_pictures_alone_are_an_echo(prompt: str, text: str) -> None:
+    """What is said in pictures is said: a row of eight, or a whole prompt of four."""
+    shown = masked(text, prompt)
+
+    assert "[redacted:content-echo]" in shown
+    assert not set(prompt) & set(shown) - set("I feel today")
+
+
+def test_pictures_among_words_tell_no_texts_apart_and_few_are_no_echo() -> None:
+    """Letters are compared without the pictures between them, and a sign of an error is no prompt's."""
+    assert "cancer" not in masked("400: my wife has cancer now", "my wife 😀 has 😃 cancer now")
+    assert masked("✅ ok ❌ failed", "ok ✅ and ❌") == "✅ ok ❌ failed"
+
+
+@pytest.mark.parametrize("written", ["カードノバンゴウ", "かーどのばんごう", "ｶｰﾄﾞﾉﾊﾞﾝｺﾞｳ"])
+@pytest.mark.parametrize("prompt", ["カードノバンゴウ", "かーどのばんごう"])
+def test_katakana_and_hiragana_are_one(prompt: str, written: str) -> None:
+    """The same sounds in the other kana are the same words."""
+    assert masked(f"400: {written} x", prompt) == "400: [redacted:content-echo] x"

@@ -1,10 +1,11 @@
-"""The house rules that no linter knows."""
+"""The rules of the code that no linter knows, and that the limits of the linters are those of CONTRIBUTING.md."""
 
 import ast
 import re
+import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,15 @@ ROOT = Path(__file__).resolve().parents[2]
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 400
 FOLDER_MODULES_MAX = 14
+COMPLEXITY_MAX = 15
+PARAGRAPH_LINES_MAX = 5
 LIBRARIES = {"re2", "stdnum", "cryptography", "policies"}
 IMPURE_MODULES = {"asyncio", "http", "io", "logging", "multiprocessing", "os", "pathlib", "random", "secrets", "shutil"}
 IMPURE_MODULES |= {"signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time", "urllib"}
 IMPURE_CALLS = {"open", "print", "input", "breakpoint", "eval", "exec", "compile", "__import__"}
 # Readings of a clock or of chance, by attribute: `datetime.now()`, `date.today()`, `uuid.uuid4()`.
 IMPURE_ATTRIBUTES = {"now", "utcnow", "today", "uuid1", "uuid4", "urandom", "token_bytes", "generate_key"}
-NOT_ROOMS = {"__pycache__", ".git", ".venv", "dist", "build", "node_modules"}
+NOT_MAPPED = {"__pycache__", ".git", ".venv", "dist", "build", "node_modules"}
 
 
 def modules(*folders: str) -> list[Path]:
@@ -105,6 +108,66 @@ def test_modules_and_functions_are_short(path: Path) -> None:
     assert len(text.splitlines()) < MODULE_LINES_MAX
 
 
+def test_functions_are_simple() -> None:
+    """No function has a cyclomatic complexity of more than 15, whatever pyproject.toml would let pass."""
+    limit = f"lint.mccabe.max-complexity={COMPLEXITY_MAX}"
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "C901", "--config", limit]
+    found = subprocess.run([*command, "service", "policies"], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (found.returncode, found.stderr) == (0, ""), found.stdout
+
+
+def imports_of(path: Path, known: Mapping[str, Path]) -> Iterator[Path]:
+    """The modules that a module imports, wherever in it the import stands, but for those of types alone."""
+    tree = ast.parse(path.read_text("utf-8"))
+    of_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in of_types:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [name for alias in node.names for name in (f"{node.module}.{alias.name}", node.module)]
+            names = [names[at] if names[at] in known else names[at + 1] for at in range(0, len(names), 2)]
+        else:
+            continue
+        yield from (known[name] for name in names if name in known)
+
+
+def circles(graph: Mapping[Path, set[Path]]) -> set[Path]:
+    """The modules that import themselves by way of others, and those between two circles: what is left once all go that
+    import none that is left, or that none of these imports.
+    """
+    left = {path: set(targets) for path, targets in graph.items()}
+    while True:
+        imported = set().union(*left.values()) if left else set()
+        ends = {path for path, targets in left.items() if not targets & left.keys() or path not in imported}
+        if not ends:
+            return set(left)
+        left = {path: targets - ends for path, targets in left.items() if path not in ends}
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    """No module imports itself by way of others, not even within a function."""
+    known = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in CODE}
+
+    graph = {path: set(imports_of(path, known)) - {path} for path in CODE}
+
+    assert names(sorted(circles(graph))) == []
+
+
+def test_the_check_of_circles_bites() -> None:
+    """Two modules that import each other are found, and what only leads to them or from them is not."""
+    a, b, c, d = (Path(name) for name in "abcd")
+
+    assert circles({a: {b}, b: {c}, c: {b, d}, d: set()}) == {b, c}
+
+
 def sql(tree: ast.AST) -> Iterator[str]:
     """Whatever speaks to the database: statements, calls that run one, and the models of its tables."""
     for node in ast.walk(tree):
@@ -150,7 +213,7 @@ MODELS = {
     for node in ast.parse((ROOT / "service/storage/schema/models.py").read_text("utf-8")).body
     if isinstance(node, ast.ClassDef)
 }
-SQL_ROOMS = ("query", "storage", "retention", "ledger", "keyring")
+SQL_PACKAGES = ("query", "storage", "retention", "ledger", "keyring")
 # The way in runs the statements that `storage/statements/` holds.
 RUNS_FOR_INGEST = {
     f"service/ingest/{name}.py"
@@ -159,11 +222,11 @@ RUNS_FOR_INGEST = {
         "amendments/correction",
     )
 }  # fmt: skip
-WITHOUT_SQL = [path for path in modules("service") if path.relative_to(ROOT / "service").parts[0] not in SQL_ROOMS]
+WITHOUT_SQL = [path for path in modules("service") if path.relative_to(ROOT / "service").parts[0] not in SQL_PACKAGES]
 
 
 @pytest.mark.parametrize("path", WITHOUT_SQL, ids=names(WITHOUT_SQL))
-def test_sql_stays_in_its_rooms(path: Path) -> None:
+def test_sql_stays_in_its_packages(path: Path) -> None:
     """Only query, storage, retention, ledger and keyring speak to the database: what a role sees is decided there."""
     found = list(sql(ast.parse(path.read_text("utf-8"))))
     if str(path.relative_to(ROOT)) in RUNS_FOR_INGEST:
@@ -257,14 +320,14 @@ def test_a_class_name_means_one_thing() -> None:
     assert {name: where for name, where in found.items() if len(where) > 1} == {}
 
 
-def test_every_room_is_on_the_map() -> None:
+def test_every_folder_at_the_top_is_on_the_map() -> None:
     """Each top-level folder that holds tracked work is in the map of CONTRIBUTING.md."""
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    mapped = {room.partition("/")[0] for room in re.findall(r"`([a-z_]+/[a-z_/]*)`", text)}
+    mapped = {folder.partition("/")[0] for folder in re.findall(r"`([a-z_]+/[a-z_/]*)`", text)}
     folders = {
         path.name
         for path in ROOT.iterdir()
-        if path.is_dir() and not path.name.startswith(".") and path.name not in NOT_ROOMS and any(path.iterdir())
+        if path.is_dir() and not path.name.startswith(".") and path.name not in NOT_MAPPED and any(path.iterdir())
     }
 
     assert folders - mapped == set()
@@ -299,6 +362,21 @@ def test_paths_in_the_pages_are_there(page: Path) -> None:
     )
 
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def paragraphs(text: str) -> Iterator[list[str]]:
+    """The lines of each paragraph of prose: neither code nor table, heading, list or quotation."""
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    for part in re.split(r"\n\s*\n", text):
+        lines = part.strip().splitlines()
+        if lines and not part.startswith(" ") and not re.match(r"[|#<>*-]|\d+\.", lines[0].strip()):
+            yield lines
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
+def test_paragraphs_are_short(page: Path) -> None:
+    """No paragraph of prose in the pages is longer than five lines of source, which are a sentence each."""
+    assert [lines[0] for lines in paragraphs(page.read_text("utf-8")) if len(lines) > PARAGRAPH_LINES_MAX] == []
 
 
 def test_files_of_tests_have_names_of_their_own() -> None:

@@ -237,7 +237,17 @@ def test_what_a_call_belongs_to() -> None:
 
     assert got.account == "o"
     assert got.attributes == Attributes(
-        "t-1", "s-1", 4, False, "eu-1", "Search", "Acme", "429_RATE_LIMIT_EXCEEDED", "req_1", team_id="t"
+        "t-1",
+        "s-1",
+        4,
+        False,
+        "eu-1",
+        "Search",
+        "Acme",
+        "429_RATE_LIMIT_EXCEEDED",
+        "req_1",
+        team_id="t",
+        organization_id="o",
     )
     assert read(metadata={"user_api_key_team_id": "t"}).attributes == Attributes(
         team="t", team_id="t", provider_request_id="chatcmpl-1"
@@ -381,3 +391,75 @@ def test_entries_that_cannot_be_taken(row: bytes, said: str) -> None:
 
     assert isinstance(outcome, Rejection)
     assert outcome.reason == said
+
+
+USAGE = {"prompt_tokens": 2006, "completion_tokens": 10}
+BILLED = {"response_cost": 0.5, "usage": USAGE, **USAGE}
+
+
+@pytest.mark.parametrize(
+    ("facts", "field"),
+    [
+        ({**BILLED, "cost_breakdown": {"input_cost": 0.5, "cache_read_cost": -5.0}}, "cost_breakdown.cache_read_cost"),
+        ({**BILLED, "cost_breakdown": {"input_cost": -0.5, "output_cost": 1}}, "cost_breakdown.input_cost"),
+        ({**BILLED, "cost_breakdown": {"input_cost": 0.1, "output_cost": 0.1}}, "cost_breakdown"),
+        ({**BILLED, "cost_breakdown": {"input_cost": "a lot"}}, "cost_breakdown"),
+        ({**BILLED, "cache_hit": "True"}, "cache_hit"),
+        ({**BILLED, "cache_hit": 1}, "cache_hit"),
+        ({**BILLED, "stream": "yes"}, "stream"),
+        ({**BILLED, "usage": {**USAGE, "cache_read_input_tokens": 30940}}, "cached_tokens"),
+        ({**BILLED, "usage": {**USAGE, "cache_creation_input_tokens": 30940}}, "cache_creation_tokens"),
+        ({**BILLED, "usage": {**USAGE, "cache_read_input_tokens": 2000, "cache_creation_input_tokens": 7}},
+         "cached_tokens"),
+        ({**BILLED, "usage": {**USAGE, "reasoning_tokens": 11}}, "reasoning_tokens"),
+        ({"call_type": "aimage_generation", "model_parameters": {"n": -2}}, "units"),
+        ({"endTime": 1795341599}, "endTime"),
+        ({"stream": True, "completionStartTime": 1795341599}, "completionStartTime"),
+        ({"metadata": {"attempted_retries": -1}}, "attempted_retries"),
+        ({"metadata": {"attempted_retries": "many"}}, "attempted_retries"),
+        ({"request_tags": ["a:1", "a:2"]}, "request_tags"),
+        ({"request_tags": [{"a": 1}]}, "request_tags"),
+        ({"request_tags": [f"t{n}" for n in range(65)]}, "request_tags"),
+        ({"request_tags": {"a": 1}}, "request_tags"),
+    ],
+)  # fmt: skip
+def test_no_figure_is_left_out_without_a_word(facts: dict[str, Any], field: str) -> None:
+    """What of a figure cannot be is said in a warning that names it, and counted; the call is taken."""
+    got = read(**facts)
+    assert got.dropped.get(field) == 1, got.dropped
+    assert any(f"`{field}`" in warning for warning in got.warnings), got.warnings
+
+
+def test_what_is_as_it_should_be_is_not_warned_of() -> None:
+    """A payload whose figures fit together has no warning; nor have nulls, and zeros for what LiteLLM does not know."""
+    usage = {**USAGE, "cache_read_input_tokens": 2000, "prompt_tokens_details": {"cached_tokens": 0}}
+    costs = {"input_cost": 0.4, "output_cost": 0.1, "cache_read_cost": 0.0, "discount_amount": 0.0}
+    got = read(
+        **{**BILLED, "usage": usage},
+        cost_breakdown=costs,
+        cache_hit=None,
+        request_tags=["a", "b:1", "b:1"],
+        stream=None,
+    )
+    assert got.warnings == ()
+    assert read(cache_hit="None", request_tags=None, cost_breakdown=None, usage=None).warnings == ()
+
+
+def test_a_zero_whose_cache_hit_cannot_be_read_is_unknown() -> None:
+    """An answer of the cache costs nothing: the full price would be false, and so may nothing be."""
+    got = read(**{**BILLED, "response_cost": 0.0}, cache_hit="True")
+    assert (got.amount, got.amount_unknown) == (None, "UNREADABLE")
+
+
+@pytest.mark.parametrize("name", ["user_api_key_org_id", "user_api_key_team_id"])
+@pytest.mark.parametrize("value", ["x" * 3000, "a\u0000b"])
+def test_the_id_at_fault_is_the_one_that_is_named(name: str, value: str) -> None:
+    """Where an account cannot be stored as it came, the reason names the field that it came in."""
+    assert reason(metadata={name: value}).startswith(f"`{name}` is too long, holds a NUL")
+
+
+def test_the_organizations_id_is_kept_beside_its_alias() -> None:
+    """The account of a bound key is the key's own: the id that the report had is an attribute, and not lost."""
+    got = read(metadata={"user_api_key_org_id": "org-7", "user_api_key_org_alias": "Acme"}).attributes
+    assert got is not None
+    assert (got.organization, got.organization_id) == ("Acme", "org-7")

@@ -315,7 +315,8 @@ def test_attributes_are_read() -> None:
     """What few gateways report comes as attributes; empty text is none, and without any there are none."""
     given = {
         "trace_id": "t", "session_id": "s", "attempt": 2, "cache_hit": False, "deployment": "d", "team": "a",
-        "team_id": "ti", "organization": "o", "normalized_error": "n", "provider_request_id": "p",
+        "team_id": "ti", "organization": "o", "organization_id": "oi", "normalized_error": "n",
+        "provider_request_id": "p",
     }  # fmt: skip
 
     assert report(read(**given)).attributes == Attributes(**given)  # pyright: ignore[reportArgumentType]

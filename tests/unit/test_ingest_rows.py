@@ -10,7 +10,7 @@ import pytest
 
 from service.ingest.errors import BodyError
 from service.ingest.formats.row_repair import repair_numbers, repair_surrogates
-from service.ingest.formats.split import split_rows, splitting
+from service.ingest.formats.split import is_json, split_rows, splitting
 
 SIZE = 2**18
 
@@ -202,3 +202,39 @@ def test_a_long_row_is_not_copied(body: bytes) -> None:
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
+
+
+def pretty(id_: str) -> bytes:
+    return json.dumps(json.loads(row(id_)), indent=2).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + row("a") + b"," + row("b") + b"]\n[" + row("c") + b"]",
+        b"[" + row("a") + b"," + row("b") + b"],\r\n[" + row("c") + b"],\r\n",
+        b"[" + row("a") + b"]\r[" + row("b") + b"," + row("c") + b"]\r",
+        row("a") + b"\n[" + row("b") + b"," + row("c") + b"]\n",
+        b",\n".join([row("a"), row("b"), row("c")]) + b",\n",
+        b",\r\n".join([row("a"), row("b"), row("c")]) + b",\r\n",
+        b"\r".join([row("a"), row("b"), row("c")]) + b"\r",
+        b",\r".join([row("a"), row("b"), row("c")]),
+        b"\n".join([pretty("a"), pretty("b"), pretty("c")]) + b"\n",
+        b",\n".join([pretty("a"), row("b"), pretty("c")]),
+        b"".join([row("a"), row("b"), row("c")]),
+        pretty("a") + b"\n[" + pretty("b") + b"]\n[" + pretty("c") + b"]",
+    ],
+)
+def test_odd_lines_are_rows(body: bytes) -> None:
+    """Arrays on lines, commas behind lines, CR alone as their end and printed objects: each row comes out by itself."""
+    assert [json.loads(found)["id"] for found in rows(body)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("broken", [b'{\n  "id": "x",\n}', b"garbage", b'{"id": "x"', b"[1, 2"])
+@pytest.mark.parametrize("between", [b"\n", b",\n", b"\n\n"])
+def test_a_broken_one_among_odd_lines_costs_itself(broken: bytes, between: bytes) -> None:
+    """Printed objects and arrays around what is broken are rows, and what is broken is one for its own rejection."""
+    found = rows(between.join([pretty("a"), broken, b"[" + row("b") + b"]", row("c")]) + b"\n")
+    readable = [one for one in found if is_json(one)]
+    assert [json.loads(one)["id"] for one in readable] == ["a", "b", "c"]
+    assert len(found) == 4

@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from service.logs import OUTPUT, configure_logs, get_logger
+from service.request_ids import REQUEST_ID
 from service.server.middleware import log_request, write_requests
 
 
@@ -58,11 +59,14 @@ def test_one_event_is_one_line_and_commands_no_terminal(lines: io.StringIO) -> N
 
 
 def test_a_request_is_one_line_like_any_other(lines: io.StringIO) -> None:
-    """The line of a request has the members of every event, with a moment in UTC."""
+    """The line of a request has the members of every event, with a moment in UTC, and both name the request."""
+    request = REQUEST_ID.set("checkout-4711")
     log_request(method="POST", route="/graphql", status=200, duration_ms=1.5)
     get_logger().info("request", method="POST", route="/graphql", status=200, duration_ms=1.5)
 
+    REQUEST_ID.reset(request)
     ours, others = (json.loads(line) for line in lines.getvalue().splitlines())
+    assert ours["request_id"] == others["request_id"] == "checkout-4711"
     assert ours.keys() == others.keys()
     assert {**ours, "timestamp": None} == {**others, "timestamp": None}
     assert datetime.fromisoformat(ours["timestamp"]).utcoffset() == timedelta(0)

@@ -412,3 +412,48 @@ def test_names_of_units_name_nobody() -> None:
     assert admitted.attributes is not None
     assert admitted.attributes.units == {"images": 2}
     assert admitted.removed["units"] == 2
+
+
+@pytest.mark.parametrize(
+    ("user", "written"),
+    [
+        ("marta-oberhuber-88", "marta-\noberhuber-88"),
+        ("marta-oberhuber-88", "marta-ober\nhuber-88"),
+        ("marta-oberhuber-88", "marta-ober\r\n    huber-88"),
+        ("marta-oberhuber-88", "marta-ober\\nhuber-88"),
+        ("marta-oberhuber-88", "marta=2Doberhuber=2D88"),
+        ("marta-oberhuber-88", "marta=2Doberhu=\nber=2D88"),
+        ("jürgen.müller", "j=C3=BCrgen.m=C3=BCller"),
+        ("o'brien-77", "o’brien-77"),
+        ("o'brien-77", "o´brien-77"),
+        ("Işık-Yılmaz", "ışık-yılmaz"),
+        ("ışık-yılmaz", "IŞIK-YILMAZ"),
+        ("İbrahim-Kaya", "ibrahim-kaya"),
+        ("ヤマダ-77", "やまだ-77"),
+    ],
+)
+def test_a_user_is_found_however_a_text_breaks_or_writes_it(user: str, written: str) -> None:
+    """Broken over lines, in mail's escapes, with typographic apostrophes, in Turkish case, in either kana."""
+    assert Persons([user]).masked(f"over: {written} x") == f"over: {MARK} x"
+    assert Persons([user]).masked(f"over:\n{written}\nx") == f"over:\n{MARK}\nx"
+    admitted = DEFAULT.admit(failed(f"over: {written}", user=user, error={"type": f"over {written}"}))
+
+    assert admitted.error_type == f"over {MARK}"
+    assert message_of(admitted) == f"over: {MARK}"
+
+
+@pytest.mark.parametrize("written", ["marta-\noberhuber-88", "marta- oberhuber-88", "marta=2Doberhuber=2D88"])
+@pytest.mark.parametrize("status", ["failed", "succeeded"])
+def test_names_lose_a_user_that_is_broken_after_a_dash(written: str, status: str) -> None:
+    """A name of one line has a blank where it had a break."""
+    admitted = native(user="marta-oberhuber-88", status=status, tags={"team": written}, deployment=f"eu {written}")
+
+    assert admitted.tags == {"team": MARK}
+    assert admitted.attributes is not None
+    assert admitted.attributes.deployment == f"eu {MARK}"
+
+
+@pytest.mark.parametrize(("user", "text"), [("anna-7", "joan\nna-7"), ("ann-7", "jo\nann-75"), ("foobar", "foo bar")])
+def test_lines_are_joined_for_whole_names_alone(user: str, text: str) -> None:
+    """A break within a longer word makes no name of its end."""
+    assert Persons([user]).masked(text) == text

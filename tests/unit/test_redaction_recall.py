@@ -158,6 +158,27 @@ MADE: dict[str, Callable[[random.Random], str]] = {
     "balance": lambda rnd: (
         f"{rnd.choice(['¥', '$', '🔪', '＄', 'HK$', '⚡'])}{rnd.randrange(1, 99)}.{rnd.randrange(10, 99)}"
     ),
+    "run": lambda rnd: _run(rnd, LETTERS + DIGITS, 20),
+    "phrase": lambda rnd: " ".join(rnd.choices(WORDS, k=rnd.choice([12, 24]))),
+    "identity": lambda rnd: rnd.choice(
+        [
+            f"{_run(rnd, DIGITS, 4)} {_run(rnd, DIGITS, 4)} {_run(rnd, DIGITS, 4)}",
+            f"{_run(rnd, DIGITS, 3)}.{_run(rnd, DIGITS, 3)}.{_run(rnd, DIGITS, 3)}-{_run(rnd, DIGITS, 2)}",
+            f"{_run(rnd, DIGITS, 6)}-{_run(rnd, DIGITS, 4)}",
+            f"S{_run(rnd, DIGITS, 7)}D",
+            _run(rnd, DIGITS, 11),
+        ]
+    ),
+    "pin": lambda rnd: _run(rnd, DIGITS, rnd.randrange(4, 7)),
+    "cvv": lambda rnd: _run(rnd, DIGITS, 3),
+    "akid": lambda rnd: _run(rnd, string.ascii_uppercase + "234567", 16),
+    "aws": lambda rnd: f"{_run(rnd, LETTERS + DIGITS, 20)}/{_run(rnd, LETTERS, 12)}EXAMPLE",
+    "box": lambda rnd: f"{rnd.choice(WORDS)}{rnd.choice('._')}{rnd.choice(WORDS)}",
+    "handle": lambda rnd: f"{rnd.choice(WORDS)}_{rnd.choice(WORDS)}{rnd.choice(['', '7', '88'])}",
+    "degrees": lambda rnd: f"{rnd.choice(['', '-'])}{rnd.randrange(1, 89)}.{rnd.randrange(10**4, 10**6)}",
+    "date": lambda rnd: rnd.choice(["{y}-{m:02}-{d:02}", "{d:02}.{m:02}.{y}", "{m}/{d}/{y}"]).format(
+        y=rnd.randrange(1930, 2012), m=rnd.randrange(1, 13), d=rnd.randrange(1, 29)
+    ),
     "ak": lambda rnd: "ak-" + _run(rnd, string.ascii_lowercase + DIGITS, 20),
     "project": lambda rnd: f"{rnd.choice(WORDS)}-{rnd.choice(['prod', 'west'])}-{rnd.choice(WORDS)}",
 }
@@ -191,6 +212,12 @@ HIDDEN: dict[str, Callable[[str], str]] = {
     "wrapped": lambda key: key[: len(key) // 2] + "\n" + key[len(key) // 2 :],
     "continued": lambda key: key[: len(key) // 2] + "\\\n" + key[len(key) // 2 :],
     "joined": lambda key: key[: len(key) // 3] + '" + "' + key[len(key) // 3 :],
+    "printable": lambda key: key.replace("-", "=2D").replace("_", "=5F"),
+    "printable-all": lambda key: "".join(f"={ord(char):02X}" for char in key),
+    "octal": lambda key: "".join(f"\\{ord(char):03o}" for char in key),
+    "wide": lambda key: "".join(f"\\U{ord(char):08x}" for char in key),
+    "braced": lambda key: "".join(f"\\u{{{ord(char):x}}}" for char in key),
+    "soft-break": lambda key: key[: len(key) // 2] + "=\n" + key[len(key) // 2 :],
     "soft": lambda key: _spread(key, "\u00ad", "\u034f", "\u3164", "\ufe0f", "\U000e0041"),
     "mathematical": lambda key: "".join(chr(0x1D5BA + ord(c) - 97) if c.islower() else c for c in key),
 }

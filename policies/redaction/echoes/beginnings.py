@@ -50,9 +50,9 @@ def _start_of(read: str, end: int, content: bytes) -> int:
     starts = [match.start() for match in _WORD_START.finditer(read, max(0, end - _REACH_CHARS), end)]
     for at in reversed(starts):
         data = compared(read[at:end])
-        said = weight(data)
-        if said > _LAST_WEIGHT:
+        known_weight = weight(data)
+        if known_weight > _LAST_WEIGHT:
             break
-        if said >= BEGINNING_WEIGHT and (content.startswith(data) or END + data in content):
+        if known_weight >= BEGINNING_WEIGHT and (content.startswith(data) or END + data in content):
             found = at
     return found

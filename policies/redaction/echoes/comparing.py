@@ -7,7 +7,7 @@ escaped. What is compared is UTF-8, in which a character takes the more bytes th
 import html
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -30,11 +30,21 @@ _SIGNS: Final = bytes(byte for byte in range(0x80) if not chr(byte).isalnum())
 _SEPARATED: Final = _LOWER.replace(SEPARATOR.encode(), END, 1)
 _SIGNS_BUT_SEPARATORS: Final = _SIGNS.replace(SEPARATOR.encode(), b"")
 _FOREIGN_SIGNS: Final = re.compile(rf"(?:[^\w\x00-\x7f]|[{FILLERS}])+")
+# What mail writes in hexadecimal (RFC 2045): the signs of names, letters beyond ASCII, and ends of lines within a word.
+# Any other `=42` is more likely a number.
+_QUOTED_PRINTABLE: Final = (
+    r"=(?:(?:2[BDEF]|3[AD]|40|5F)(?=\w)|[CD][0-9A-F]=[89AB][0-9A-F]|E[0-9A-F](?:=[89AB][0-9A-F]){2}|\r?\n(?=\w))"
+)
+_QUOTED: Final = re.compile(_QUOTED_PRINTABLE)
 # Repeats are bounded: a text of nothing but backslashes is walked once, not once a backslash.
 _ESCAPES: Final = re.compile(
     r"(?:\\{1,8}u[0-9A-Fa-f]{4})+|(?:\\{1,8}x[0-9A-Fa-f]{2})+|\\{1,8}[nrtbfv\"'/]|(?:%[0-9A-Fa-f]{2})+"
     r"|&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
+    rf"|{_QUOTED_PRINTABLE}"
 )
+_PICTURES: Final = re.compile("[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")
+_KATAKANA: Final = re.compile("[\u30a1-\u30f6\u30fd\u30fe]")
+_TO_HIRAGANA: Final = {code: code - 0x60 for code in (*range(0x30A1, 0x30F7), 0x30FD, 0x30FE)}
 WITHOUT_BLANKS: Final = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
 )
@@ -50,7 +60,9 @@ _SCRIPTS: Final = (
     (0x1100, 5),  # Georgian, Burmese
     (0x1200, LETTER),  # single letters of Hangul
     (0x1E00, 6),  # Ethiopic, Khmer, Mongolian
-    (0x2E80, LETTER),  # Latin with many accents, Greek of old
+    (0x2600, LETTER),  # Latin with many accents, Greek of old
+    (0x2C00, 8),  # pictures
+    (0x2E80, LETTER),
     (0x3040, 10),  # parts of Han characters
     (0x3130, 7),  # hiragana, katakana, bopomofo
     (0x3190, LETTER),
@@ -59,7 +71,8 @@ _SCRIPTS: Final = (
     (0xD7B0, 9),  # Hangul by the syllable
     (0xF900, 6),
     (0xFB00, 10),
-    (0x20000, 6),
+    (0x1F000, 6),
+    (0x20000, 8),  # pictures
     (0x110000, 10),
 )
 
@@ -77,15 +90,25 @@ _WEIGHTS: Final = _Weights()
 def compared(text: str) -> bytes:
     """The letters and digits of `text` (NFKC, case folded) as UTF-8, nothing between them."""
     if not text.isascii():
-        text = _FOREIGN_SIGNS.sub("", unicodedata.normalize("NFKC", text).casefold())
+        text = _FOREIGN_SIGNS.sub("", in_hiragana(unicodedata.normalize("NFKC", text).casefold()))
     return text.encode().translate(_LOWER, _SIGNS)
 
 
 def compared_all(texts: str) -> bytes:
     """As `compared`, of texts with a separator between them: with `END` between their compared forms."""
     if not texts.isascii():
-        texts = _FOREIGN_SIGNS.sub("", unicodedata.normalize("NFKC", texts).casefold())
+        texts = _FOREIGN_SIGNS.sub("", in_hiragana(unicodedata.normalize("NFKC", texts).casefold()))
     return texts.encode().translate(_SEPARATED, _SIGNS_BUT_SEPARATORS)
+
+
+def pictured(text: str) -> bytes:
+    """The pictures of `text` as UTF-8, nothing between them: what `compared` leaves out, and may say a lot."""
+    return "".join(_PICTURES.findall(text)).encode()
+
+
+def in_hiragana(text: str) -> str:
+    """`text` (NFKC) with katakana as the hiragana of the same sounds, letter for letter."""
+    return text.translate(_TO_HIRAGANA) if _KATAKANA.search(text) else text
 
 
 def weight(data: bytes) -> int:
@@ -95,9 +118,14 @@ def weight(data: bytes) -> int:
     return sum(map(_WEIGHTS.__getitem__, data.decode()))
 
 
+def escapes_may_be(text: str) -> bool:
+    """Whether there may be something to open in `text`."""
+    return "\\" in text or "%" in text or "&" in text or ("=" in text and _QUOTED.search(text) is not None)
+
+
 def opened(text: str) -> str | None:
     """`text` with one layer of backslash, percent and entity escapes opened; None when there is none."""
-    if not ("\\" in text or "%" in text or "&" in text):
+    if not escapes_may_be(text):
         return None
     found, number = _ESCAPES.subn(_open, text)
     return found if number else None
@@ -107,8 +135,8 @@ def opened(text: str) -> str | None:
 def _opened_escape(escape: str) -> str:
     if escape[0] == "&":
         return _sound(html.unescape(escape))
-    if escape[0] == "%":
-        return bytes.fromhex(escape.replace("%", "")).decode("utf-8", "replace")
+    if escape[0] in "%=":
+        return bytes.fromhex(escape.replace(escape[0], "")).decode("utf-8", "replace")
     digits = escape.replace("\\", "")
     if digits[0] == "u" and len(digits) > 1:
         units = bytes.fromhex(digits.replace("u", ""))
@@ -119,7 +147,7 @@ def _opened_escape(escape: str) -> str:
             return data.decode()
         except UnicodeDecodeError:
             return data.decode("latin-1")
-    return " "
+    return "\n" if digits in ("n", "r") else " "
 
 
 def _open(match: re.Match[str]) -> str:
@@ -157,19 +185,20 @@ class UnescapedText:
 
 
 class Comparison:
-    """The compared form of a reading, and where each part of it stands: worked out when it is first asked for."""
+    """What `form` leaves of a reading, and where each part of it stands: worked out when it is first asked for."""
 
-    __slots__ = ("_edges", "_reading", "data")
+    __slots__ = ("_edges", "_form", "_reading", "data")
 
-    def __init__(self, reading: UnescapedText) -> None:
-        self.data = compared(reading.text)
+    def __init__(self, reading: UnescapedText, form: Callable[[str], bytes] = compared) -> None:
+        self.data = form(reading.text)
+        self._form = form
         self._reading = reading
         self._edges: tuple[list[int], list[int]] | None = None
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """The characters of the text that `data[start:end]` stands for, rounded outwards."""
         if self._edges is None:
-            self._edges = _aligned(self._reading.text, len(self.data))
+            self._edges = _aligned(self._reading.text, self._form, len(self.data))
         starts, ends = self._edges
         return self._reading.origin(starts[start], ends[end - 1])
 
@@ -207,7 +236,7 @@ def _joins(char: str) -> bool:
     return unicodedata.combining(char) != 0 or "\u1160" <= char <= "\u11ff" or char in "\uff9e\uff9f"
 
 
-def _aligned(text: str, size: int) -> tuple[list[int], list[int]]:
+def _aligned(text: str, form: Callable[[str], bytes], size: int) -> tuple[list[int], list[int]]:
     """For each of the `size` bytes that `text` is compared by, where its character begins and ends."""
     if text.isascii():
         starts = [at for at, char in enumerate(text) if char.isalnum()]
@@ -215,7 +244,7 @@ def _aligned(text: str, size: int) -> tuple[list[int], list[int]]:
     starts: list[int] = []
     ends: list[int] = []
     for start, end in clusters(text):
-        length = len(compared(text[start:end]))
+        length = len(form(text[start:end]))
         starts += [start] * length
         ends += [end] * length
     if len(starts) == size:

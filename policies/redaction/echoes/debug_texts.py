@@ -57,10 +57,10 @@ def _said(text: str, *, of_error: bool) -> Iterator[str]:
             source, raised = _FRAME.match(line) is not None, False
             continue
         source = False
-        said = _without_classes(line)
-        raised = raised or (of_error and said is not line)
+        shortened = _without_classes(line)
+        raised = raised or (of_error and shortened is not line)
         if not raised:
-            lines.append(said)
+            lines.append(shortened)
     yield "\n".join(lines)
 
 

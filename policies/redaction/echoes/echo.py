@@ -5,7 +5,7 @@ Han characters on; a string of the content that is shorter counts as a whole, fr
 Identifiers of the request are no content (`identifiers`).
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import compress, islice
 from typing import Final
 
@@ -21,6 +21,7 @@ from policies.redaction.echoes.comparing import (
     is_edge,
     opened,
     opened_readings,
+    pictured,
     weight,
 )
 from policies.redaction.echoes.identifiers import (
@@ -66,13 +67,14 @@ class ContentIndex:
     at a multiple of 8, so the content is walked block by block, and only what the text holds too is looked at closer.
     """
 
-    __slots__ = ("_data", "_identifiers", "_shorts", "_strings", "_words", "persons")
+    __slots__ = ("_data", "_identifiers", "_pictures", "_shorts", "_strings", "_words", "persons")
 
     def __init__(self, strings: Iterable[str], identifiers: Iterable[str] = (), persons: Persons = _NO_PERSONS) -> None:
         self._strings = tuple(strings)
         self._identifiers = tuple(dict.fromkeys(identifiers))[:IDENTIFIERS_MAX]
         self._data: bytes | None = None
         self._shorts: Collection[bytes] | None = None
+        self._pictures: tuple[bytes, Collection[bytes]] | None = None
         self._words: str | None = None
         self.persons = persons
 
@@ -91,7 +93,11 @@ class ContentIndex:
             if len(comparison.data) > _GROWTH_MAX * len(reading.text):
                 # Nothing but signs that stand for whole phrases: to compare it would take too long.
                 return [(0, len(encode(text)))]
-            found += self._echoes(text, comparison)
+            found += self._echoes(text, comparison, self._content, self._short_texts)
+            if not reading.text.isascii() and weight(pictured(reading.text)) >= _FULL_TEXT_WEIGHT:
+                found += self._echoes(
+                    text, Comparison(reading, pictured), lambda: self._pictured()[0], lambda: self._pictured()[1]
+                )
             found += beginnings(text, reading, self._content())
         if not found:
             return []
@@ -118,32 +124,20 @@ class ContentIndex:
             last = end
         return decode(b"".join((*parts, data[last:])))
 
-    def _echoes(self, text: str, comparison: Comparison) -> Iterator[tuple[int, int]]:
+    def _echoes(
+        self, text: str, comparison: Comparison, content: Callable[[], bytes], shorts: Callable[[], Collection[bytes]]
+    ) -> Iterator[tuple[int, int]]:
         """Character spans of the text that one reading of it shows to be echoes."""
         data = comparison.data
         if len(data) >= _RUN_BYTES:
-            for span in self._run_spans(data):
+            for span in _run_spans(data, content()):
                 yield comparison.origin(*span)
-        for span in self._full_text_spans(data):
+        for span in _full_text_spans(data, shorts()):
             start, end = comparison.origin(*span)
             if _stands_alone(text, start, end):
                 yield start, end
 
-    # Runs ------------------------------------------------------------------------------------------------------------
-
-    def _run_spans(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Spans of a compared text that are runs of the content, and say enough."""
-        content = self._content()
-        positions = candidates(data, content)
-        echoed = _echoed(data, content, islice(positions, _FEW_CANDIDATES))
-        rest = list(positions)
-        if rest:
-            echoed |= _echoed_of_many(data, content, rest)
-        for start, end in _runs(data, echoed):
-            if data.isascii():
-                yield start, end
-            else:
-                yield from _telling(data, *_full_characters(data, start, end), content)
+    # What the text is held against -----------------------------------------------------------------------------------
 
     def _content(self) -> bytes:
         """All strings as they are compared, in one; with their escapes opened too."""
@@ -153,21 +147,24 @@ class ContentIndex:
             further = opened(joined)
             if further is not None:
                 forms.append(compared_all(further))
-            data = END.join(forms)
-            self._data = data + END * (BLOCK_BYTES - len(data) % BLOCK_BYTES)
+            self._data = _padded(END.join(forms))
         return self._data
 
-    # Strings as a whole ----------------------------------------------------------------------------------------------
-
-    def _full_text_spans(self, data: bytes) -> Iterator[tuple[int, int]]:
-        """Spans of a compared text that are short strings of the content."""
+    def _short_texts(self) -> Collection[bytes]:
+        """Strings that are an echo as a whole."""
         if self._shorts is None:
             self._shorts = frozenset(_short_strings(self._strings))
-        for short in _present(data, self._shorts):
-            at = data.find(short)
-            while at >= 0:
-                yield at, at + len(short)
-                at = data.find(short, at + len(short))
+        return self._shorts
+
+    def _pictured(self) -> tuple[bytes, Collection[bytes]]:
+        """The pictures of all strings, in one, and those of short strings."""
+        if self._pictures is None:
+            strings = [pictured(opened(text) or text) for text in self._strings]
+            shorts = [
+                data for data in strings if len(data) < _FULL_TEXT_CHARS_MAX and weight(data) >= _FULL_TEXT_WEIGHT
+            ]
+            self._pictures = _padded(END.join(strings)), frozenset(shorts)
+        return self._pictures
 
     # Identifiers -----------------------------------------------------------------------------------------------------
 
@@ -186,6 +183,34 @@ class ContentIndex:
             return True
         # Of a tool call's id the letters are looked for, since nothing parts its words.
         return is_call_id(identifier) and compared(identifier.rpartition("_")[2]) in self._content()
+
+
+def _padded(data: bytes) -> bytes:
+    """`data` in whole blocks, none of which ends with it."""
+    return data + END * (BLOCK_BYTES - len(data) % BLOCK_BYTES)
+
+
+def _run_spans(data: bytes, content: bytes) -> Iterator[tuple[int, int]]:
+    """Spans of a compared text that are runs of the content, and say enough."""
+    positions = candidates(data, content)
+    echoed = _echoed(data, content, islice(positions, _FEW_CANDIDATES))
+    rest = list(positions)
+    if rest:
+        echoed |= _echoed_of_many(data, content, rest)
+    for start, end in _runs(data, echoed):
+        if data.isascii():
+            yield start, end
+        else:
+            yield from _telling(data, *_full_characters(data, start, end), content)
+
+
+def _full_text_spans(data: bytes, shorts: Collection[bytes]) -> Iterator[tuple[int, int]]:
+    """Spans of a compared text that are short strings of the content."""
+    for short in _present(data, shorts):
+        at = data.find(short)
+        while at >= 0:
+            yield at, at + len(short)
+            at = data.find(short, at + len(short))
 
 
 def _echoed(data: bytes, content: bytes, positions: Iterable[int]) -> set[bytes]:
@@ -276,16 +301,16 @@ def _telling(data: bytes, start: int, end: int, content: bytes) -> Iterator[tupl
 def _shortest(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Stretches that say enough, and no more than that: the shortest one to and from each character."""
     edges = [start]
-    said: list[int] = []
+    weights: list[int] = []
     first = total = 0
     while edges[-1] < end:
-        last = len(said)
+        last = len(weights)
         edges.append(_next_character(data, edges[-1]))
-        said.append(more := weight(data[edges[-2] : edges[-1]]))
+        weights.append(more := weight(data[edges[-2] : edges[-1]]))
         total += more
         while total >= _RUN_WEIGHT:
             yield edges[first], edges[last + 1]
-            total -= said[first]
+            total -= weights[first]
             first += 1
         if first:
             yield edges[first - 1], edges[last + 1]
@@ -335,10 +360,10 @@ def _outside(text: str, span: tuple[int, int], exempt: Spans) -> Spans:
     parts = without(span, exempt)
     if parts == [span]:
         return parts
-    said = [(part, compared(opened(text[slice(*part)]) or text[slice(*part)])) for part in parts]
-    if sum(weight(data) for _, data in said) < _RUN_WEIGHT:
+    texts = [(part, compared(opened(text[slice(*part)]) or text[slice(*part)])) for part in parts]
+    if sum(weight(data) for _, data in texts) < _RUN_WEIGHT:
         return []
-    return [part for part, data in said if data]
+    return [part for part, data in texts if data]
 
 
 def _joined(spans: Spans) -> Spans:

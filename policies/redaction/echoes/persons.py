@@ -3,10 +3,17 @@
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final, TypeAlias
 
-from policies.redaction.echoes.comparing import UnescapedText, clusters, is_edge, opened_readings
+from policies.redaction.echoes.comparing import (
+    UnescapedText,
+    clusters,
+    escapes_may_be,
+    in_hiragana,
+    is_edge,
+    opened_readings,
+)
 from policies.redaction.echoes.invisible import INVISIBLE, all_visible, visible, with_plain_dashes
 from policies.redaction.normalization import encode
 
@@ -25,9 +32,14 @@ _NAMING: Final = "(?:user|customer|client|member|employee|person|subject|owner|i
 _TITLE: Final = re.compile(rf"{_NAMING}[ \t]{{1,3}}\Z")
 _TITLE_OR_KEY: Final = re.compile(rf"{_NAMING}[ \t:=]{{1,3}}\Z")
 _TITLE_CHARS: Final = 16
-# What a repr or JSON puts before these, once or more often, and where a line is wrapped. Repeats are bounded.
-_ESCAPING: Final = re.compile(r"\\{1,16}(?=[\"'/\\])|(?<=[-_.@])\r?\n[ \t]{0,16}")
-_APOSTROPHES: Final[dict[int, str]] = dict.fromkeys((0x2018, 0x2019, 0x02BC), "'")
+# What a repr or JSON puts before these, once or more often, and where a line is wrapped, also after breaks of lines
+# were made blanks. Repeats are bounded.
+_ESCAPING: Final = re.compile(r"\\{1,16}(?=[\"'/\\])|(?<=[^\s])\r?\n[ \t]{0,16}(?=[^\s])|(?<=\w[-_@])[ ]{1,16}(?=\w)")
+_APOSTROPHES: Final[dict[int, str]] = dict.fromkeys(
+    (0x00B4, 0x02B9, 0x02BC, 0x02BD, 0x2018, 0x2019, 0x201B, 0x2032, 0xA78C), "'"
+)
+# In Turkish `I` and `İ` are two letters, and each has its small one.
+_TURKISH: Final[dict[int, str | None]] = {0x0131: "i", 0x0307: None}
 _PARTS: Final = re.compile(r"[\W_]+")
 _COMMON_NAMES: Final = """
     admin administrator agent all anonymous any api app application backend base batch bot chat ci client cron
@@ -86,9 +98,10 @@ class Persons:
         found: list[tuple[int, int]] = []
         for reading in opened_readings(text):
             found += [reading.origin(*span) for span in _named(reading.text, self._present, finder)]
-            if _ESCAPING.search(reading.text):
+            if _ESCAPING.search(reading.text) and self._present_unescaped(fold(_ESCAPING.sub("", reading.text))):
                 plain = _Unescaped(reading)
-                found += [plain.origin(*span) for span in _named(plain.text, self._present_unescaped, finder)]
+                spans = _named(plain.text, self._present_unescaped, finder, plain.breaks)
+                found += [plain.origin(*span) for span in spans]
         return _joined(sorted(found))
 
     def _present(self, shown: str) -> list[str]:
@@ -99,32 +112,42 @@ class Persons:
         return [value for value in self._unescaped if value.partition(" ")[0] in shown]
 
 
-def _named(text: str, present: Callable[[str], list[str]], finder: "_Finder") -> Iterator[tuple[int, int]]:
+def _named(
+    text: str, present: Callable[[str], list[str]], finder: "_Finder", breaks: Collection[int] = ()
+) -> Iterator[tuple[int, int]]:
     values = present(fold(text))
     if not values:
         return
-    folded = _Folded(text)
+    folded = _Folded(text, breaks)
     for value in values:
         for span in finder(folded, value):
             yield folded.origin(*span)
 
 
 def is_plain(text: str) -> bool:
-    """Whether to fold the text is to write it in lower case, and no escape is left to be opened in it."""
-    return text.isascii() and text.isprintable() and not ("[" in text or "\\" in text or "%" in text or "&" in text)
+    """Whether to fold the text is to write it in lower case, and it holds neither an escape nor a wrapped word."""
+    return (
+        text.isascii()
+        and text.isprintable()
+        and not ("[" in text or "- " in text or "_ " in text or "@ " in text or escapes_may_be(text))
+    )
 
 
 def fold(text: str) -> str:
     """`text` without what tells no names apart: case, width, kinds of dashes and apostrophes, invisible characters."""
     if all_visible(text):
         return text.lower()
-    return with_plain_dashes(unicodedata.normalize("NFKC", visible(text))).translate(_APOSTROPHES).casefold()
+    text = unicodedata.normalize("NFKC", with_plain_dashes(visible(text)).translate(_APOSTROPHES))
+    return in_hiragana(text.casefold().translate(_TURKISH))
 
 
 class _Unescaped:
-    """A reading without backslashes that escape a quote, a slash or a backslash, and without breaks after a dash."""
+    """A reading without backslashes that escape a quote, a slash or a backslash, and without breaks of lines.
 
-    __slots__ = ("_positions", "_reading", "_shifts", "text")
+    `breaks` are the positions where something was left out.
+    """
+
+    __slots__ = ("_positions", "_reading", "_shifts", "breaks", "text")
 
     def __init__(self, reading: UnescapedText) -> None:
         self._reading = reading
@@ -138,6 +161,7 @@ class _Unescaped:
             self._shifts.append(self._shifts[-1] + last - match.start())
             self._positions.append(last - self._shifts[-1])
         self.text = "".join((*parts, reading.text[last:]))
+        self.breaks = frozenset(self._positions)
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """The characters of the original text that these stand for."""
@@ -150,10 +174,11 @@ class _Unescaped:
 class _Folded:
     """A folded text, and for each of its characters where it comes from."""
 
-    __slots__ = ("_edges", "text")
+    __slots__ = ("_breaks", "_edges", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, breaks: Collection[int] = ()) -> None:
         self._edges: list[tuple[int, int]] | None = None
+        self._breaks = breaks
         self.text = text.lower()
         if all_visible(text):
             return
@@ -180,7 +205,7 @@ class _Folded:
         if at in (0, len(text)):
             return True
         outside, inside = text[at - 1 - inner], text[at + inner]
-        if is_edge(outside, inside):
+        if is_edge(outside, inside) or (self._edges[at][0] if self._edges else at) in self._breaks:
             return True
         return self._edges is not None and self._edges[at - 1][1] < self._edges[at][0]
 

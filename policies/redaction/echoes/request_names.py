@@ -17,9 +17,12 @@ _TOOL_KEY_NAMES: Final = """
 _TOOL_KEYS: Final = frozenset(_TOOL_KEY_NAMES.split())
 _TOOL_TYPE_NAMES: Final = """
     function function_call function_call_output tool tool_use tool_call tool_result server_tool_use mcp_tool_use
-    mcp_call custom custom_tool_call json_schema
+    mcp_call mcp_approval_request custom custom_tool_call json_schema
 """
 _TOOL_TYPES: Final = frozenset(_TOOL_TYPE_NAMES.split())
+# OpenAI's chat describes a custom tool, and a call of one, under this; its format and input are content.
+_CUSTOM: Final = "custom"
+_CUSTOM_KEYS: Final = frozenset(("name", "description", "format", "input"))
 _TOOL_ROLES: Final = frozenset(("tool", "function"))
 _NAME_KEYS: Final = frozenset(
     ("server_label", "tool_name", "function_name", "allowed_tools", "allowedFunctionNames", "allowed_function_names")
@@ -104,6 +107,8 @@ def _is_field(name: str) -> bool:
 
 
 def _is_tool(key: str, value: dict[str, object]) -> bool:
+    if key == _CUSTOM and value.keys() <= _CUSTOM_KEYS:
+        return True
     return key in _TOOL_KEYS or _is_one(value.get("type"), _TOOL_TYPES) or _is_one(value.get("role"), _TOOL_ROLES)
 
 

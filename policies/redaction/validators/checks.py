@@ -17,6 +17,7 @@ from policies.redaction.validators.harmless import (
 from policies.redaction.validators.national import NATIONAL
 from policies.redaction.validators.personal import (
     NOT_DIGIT,
+    account_span,
     card_span,
     document_span,
     email_span,
@@ -74,7 +75,7 @@ _PATH = re.compile(rb"[A-Za-z_]++(?:\.(?:[A-Za-z_]++|[0-9]{1,3}))+")  # where in
 # A name of a model, a version or a date: what else a sentence about keys names.
 _MODEL = re.compile(
     rb"(?i)(?:gpt|claude|gemini|llama|meta|mistral|mixtral|qwen|deepseek|grok|command|text|o[134]|dall|whisper|tts|v?\d{1,4}[.-]\d"
-    rb"|http|sha|md5|bcrypt|argon|pbkdf|scrypt|base64|utf|oauth|us-|eu-|ap-|azure/|openai/|anthropic/|vertex)[\w./:-]{0,80}+\Z"
+    rb"|http|sha|md5|u?int\d|b?float\d|iso-?8859|ipv\d|bcrypt|argon|pbkdf|scrypt|base64|utf|oauth|us-|eu-|ap-|azure/|openai/|anthropic/|vertex)[\w./:-]{0,80}+\Z"
 )
 
 
@@ -192,6 +193,7 @@ CHECKS: dict[str, Check] = {
     "person": person_span,
     "user-pair": _user_pair,
     "account": _account,
+    "account-name": account_span,
     "fragment": _fragment,
     **{module: _national(module) for module in NATIONAL},
 }

@@ -33,6 +33,11 @@ _PARTED = re.compile(rb"[-_]")
 _HEX = re.compile(rb"(?:0x)?[0-9A-Fa-f]+")
 
 
+# Five groups as of a UUID, with letters that no UUID has (those are judged before).
+_UUID_SHAPED = re.compile(rb"[0-9A-Za-z]{8}-(?:[0-9A-Za-z]{4}-){3}[0-9A-Za-z]{12}")
+_UUID_SHAPED_DIGITS_MIN = 5
+
+
 def holds_digit(token: bytes) -> bool:
     """Whether one of the ten digits is in `token`."""
     return not _DIGITS.isdisjoint(token)
@@ -100,6 +105,8 @@ def looks_generated(token: bytes) -> bool:
         return len(token) >= 32 and not token.isdigit() and has_entropy(token, 2.5)
     if not has_entropy(token, 3.0):
         return False
+    if _UUID_SHAPED.fullmatch(token):
+        return sum(map(_DIGITS.__contains__, token)) >= _UUID_SHAPED_DIGITS_MIN
     if any(len(part) >= 24 and _HEX.fullmatch(part) and not part.isdigit() for part in _PARTED.split(token)):
         return True
     bits = bits_per_char(token)

@@ -60,18 +60,46 @@ def _mod_97_stops(text: str) -> list[int]:
     return stops
 
 
-_VERSION_WORDS = (b"version", b"ver", b"release", b"build", b"chrome", b"safari", b"firefox", b"edg", b"v")
-_COMPARISONS = (b">=", b"<=", b"==", b"~=", b"!=", b"^", b"~>")
-_VERSION_GLUE = b" :=/\"'"
+# A version is told from an address by the word or the comparison before it, or by what is said of it.
+_VERSION_BEFORE = re.compile(
+    rb"(?i)(?:\b(?:version|ver|release|build|chrome|safari|firefox|edg|v|sdk|driver|runtime|firmware|assembly|plugin"
+    rb"|sec|section|versionchanged|versionadded|since|rfc \d{1,5})[ :=/\"']{1,4}|\xc2\xa7 ?|(?:[<>=~!]=|\^|~>) ?)\Z"
+)
+_VERSION_AFTER = re.compile(
+    rb"(?i)[\"'`)]{0,2} (?:(?:is|was) (?:installed|too old|outdated|deprecated|released)"
+    rb"|or (?:later|newer|higher|above|greater)|and (?:later|newer|above)|has been released)\b"
+)
+# Further before, what was said last decides; `got` and its like belong to what was asked for.
+_VERSION_OR_ADDRESS = re.compile(
+    rb"(?i)\b(?:(?P<version>version|release|(?:up|down)grad|require|minimum|supported|installed|incompatible|sdk|driver|runtime"
+    rb"|package|library|plugin|[a-z]+(?:==|>=))|ip|addr|host|peer|remote|dial|connect|listen|bind|server|origin|source|proxy"
+    rb"|node|dns|cidr|subnet|block|bann|allow|den(?:y|ied)|range|route|ping|client ip|https?:)"
+)
+_FOUND = re.compile(rb"(?i)\b(?:got|found|have|installed|using|running|from|to|is|,|and) ?\Z")
+_VERSION_REACH_BYTES = 64
 
 
 def _is_version_there(data: bytes, start: int) -> bool:
     """Whether the word before `start` says that a version follows."""
-    before = data[max(0, start - 16) : start].lower().removesuffix(b"\n")
-    if before.rstrip(b" ").endswith(_COMPARISONS):
+    return _VERSION_BEFORE.search(data, max(0, start - 24), start) is not None
+
+
+def _is_version(data: bytes, start: int, end: int, first: int) -> bool:
+    """Whether four numbers are a version, by what is said around them; `first` is the first of them."""
+    if _is_version_there(data, start) or _VERSION_AFTER.match(data, end):
         return True
-    word = before.rstrip(_VERSION_GLUE)
-    return len(before) - len(word) <= 3 and word.endswith(_VERSION_WORDS)
+    low = max(0, start - _VERSION_REACH_BYTES)
+    if first > _VERSION_FIRST_MAX or not _FOUND.search(data, low, start):
+        return False
+    last = None
+    for last in _VERSION_OR_ADDRESS.finditer(data, max(low, data.rfind(b"\n", low, start)), start):  # noqa: B007
+        pass
+    return (last["version"] is not None) if last else _GOT.search(data, low, start) is not None and first < _GOT_BELOW
+
+
+_GOT = re.compile(rb"(?i)\b(?:got|found|installed) \Z")
+_VERSION_FIRST_MAX = 30
+_GOT_BELOW = 8  # with nothing else said, only what few addresses begin with
 
 
 def ipv4_span(data: bytes, start: int, end: int) -> Span | None:
@@ -79,7 +107,7 @@ def ipv4_span(data: bytes, start: int, end: int) -> Span | None:
     numbers = list(map(int, data[start:end].partition(b"/")[0].split(b".")))
     if max(numbers) > 255 or numbers[0] == 127 or not any(numbers):
         return None  # no address, the machine itself, or any address
-    return None if _is_version_there(data, start) else (start, end)
+    return None if _is_version(data, start, end, numbers[0]) else (start, end)
 
 
 def host_ip_span(data: bytes, start: int, end: int) -> Span | None:
@@ -165,7 +193,25 @@ def document_span(data: bytes, start: int, end: int) -> Span | None:
 def project_span(data: bytes, start: int, end: int) -> Span | None:
     """Google's project ids: several words, or a word with digits."""
     token = data[start:end]
-    return (start, end) if b"-" in token or holds_digit(token) else None
+    return (start, end) if (b"-" in token or holds_digit(token)) and not _NO_PROJECT.match(token) else None
+
+
+_NO_PROJECT = re.compile(
+    rb"(?:your|not|no|is|must|can|cannot|was|my-project|example|default|invalid|missing|unknown)(?:-|\Z)"
+)
+
+
+_ABOUT_ACCOUNTS = frozenset(
+    b"""api app bad bot blocked channel chat code connection denied error exceeded expired failed forbidden found id
+    invalid limit many message missing no not required server timeout token too unauthorized unknown was
+    webhook""".split()
+)
+
+
+def account_span(data: bytes, start: int, end: int) -> Span | None:
+    """Keep the name of an account unless its words are an error's: `chat_not_found`."""
+    words = data[start:end].lower().replace(b".", b"_").split(b"_")
+    return None if not _ABOUT_ACCOUNTS.isdisjoint(words) else (start, end)
 
 
 _BEFORE_APOSTROPHE = re.compile(rb"(?<![A-Za-z0-9])([A-Za-z]{2,30}+)'\Z")

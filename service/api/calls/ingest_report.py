@@ -2,80 +2,70 @@
 
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
-from service.api.execution.context import Context
+from service.api.execution.context import Info
+from service.api.types.declarations import UNSET, argument, described, value
 from service.api.types.directives import Cost
 from service.api.types.scalars import BigInt
 from service.query.records.refusals import ROWS_MAX, read_refusals
 from service.storage.control.refusals import NO_ACCOUNT
-
-Info = strawberry.Info[Context, Any]
-UNSET: Any = strawberry.UNSET
-
-
-def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
-    return strawberry.enum_value(name, description=description)
 
 
 @strawberry.enum
 class RefusalReason(Enum):
     """Why a reported call, or a request as a whole, was not stored."""
 
-    ROW_UNREADABLE = _value("ROW_UNREADABLE", "The row is no JSON object, or nests too deeply.")
-    FIELD_MISSING = _value("FIELD_MISSING", "A field that a call cannot do without is absent.")
-    FIELD_INVALID = _value("FIELD_INVALID", "A field that a call cannot do without is not as it should be.")
-    ACCOUNT_UNUSABLE = _value(
+    ROW_UNREADABLE = value("ROW_UNREADABLE", "The row is no JSON object, or nests too deeply.")
+    FIELD_MISSING = value("FIELD_MISSING", "A field that a call cannot do without is absent.")
+    FIELD_INVALID = value("FIELD_INVALID", "A field that a call cannot do without is not as it should be.")
+    ACCOUNT_UNUSABLE = value(
         "ACCOUNT_UNUSABLE", "The account's name has the format of a credential, or holds an e-mail address."
     )
-    ACCOUNT_NOT_ALLOWED = _value("ACCOUNT_NOT_ALLOWED", "The key is bound to other accounts.")
-    TOO_OLD = _value("TOO_OLD", "The call is older than calls are kept.")
-    TOO_NEW = _value("TOO_NEW", "The call is more than 24 hours ahead.")
-    CORRECTION_INVALID = _value("CORRECTION_INVALID", "A correction that does not fit the call that it corrects.")
-    CONFLICT = _value("CONFLICT", "Another call with this id is stored.")
-    DATABASE_REFUSED = _value("DATABASE_REFUSED", "The database refused the row.")
-    NOT_STORED = _value("NOT_STORED", "The database was away when the rest of the request was stored already.")
-    BODY_UNREADABLE = _value("BODY_UNREADABLE", "A request in which no row can be made out.")
-    BODY_TOO_LARGE = _value("BODY_TOO_LARGE", "A request that is larger than the limit. LiteLLM does not repeat it.")
-    BODY_INCOMPLETE = _value("BODY_INCOMPLETE", "A request whose connection ended before it did.")
-    ENCODING_NOT_SUPPORTED = _value("ENCODING_NOT_SUPPORTED", "A request that is packed by anything but gzip.")
-    UNAUTHENTICATED = _value("UNAUTHENTICATED", "A request without a valid key.")
-    FORBIDDEN = _value("FORBIDDEN", "A request with a key that may not report.")
-    QUEUE_FULL = _value("QUEUE_FULL", "A request that came while too many calls waited.")
-    UNAVAILABLE = _value("UNAVAILABLE", "A request that came while the database was away, or the service stopped.")
-    INTERNAL = _value("INTERNAL", "A request that failed by our mistake.")
+    ACCOUNT_NOT_ALLOWED = value("ACCOUNT_NOT_ALLOWED", "The key is bound to other accounts.")
+    TOO_OLD = value("TOO_OLD", "The call is older than calls are kept.")
+    TOO_NEW = value("TOO_NEW", "The call is more than 24 hours ahead.")
+    CORRECTION_INVALID = value("CORRECTION_INVALID", "A correction that does not fit the call that it corrects.")
+    CONFLICT = value("CONFLICT", "Another call with this id is stored.")
+    DATABASE_REFUSED = value("DATABASE_REFUSED", "The database refused the row.")
+    NOT_STORED = value("NOT_STORED", "The database was away when the rest of the request was stored already.")
+    BODY_UNREADABLE = value("BODY_UNREADABLE", "A request in which no row can be made out.")
+    BODY_TOO_LARGE = value("BODY_TOO_LARGE", "A request that is larger than the limit. LiteLLM does not repeat it.")
+    BODY_INCOMPLETE = value("BODY_INCOMPLETE", "A request whose connection ended before it did.")
+    ENCODING_NOT_SUPPORTED = value("ENCODING_NOT_SUPPORTED", "A request that is packed by anything but gzip.")
+    UNAUTHENTICATED = value("UNAUTHENTICATED", "A request without a valid key.")
+    FORBIDDEN = value("FORBIDDEN", "A request with a key that may not report.")
+    QUEUE_FULL = value("QUEUE_FULL", "A request that came while too many calls waited.")
+    UNAVAILABLE = value("UNAVAILABLE", "A request that came while the database was away, or the service stopped.")
+    INTERNAL = value("INTERNAL", "A request that failed by our mistake.")
 
 
 @strawberry.type
 class IngestRefusal:
     """How many of one hour, source, account and reason were refused."""
 
-    hour: datetime = strawberry.field(description="Beginning of the hour, in UTC.")
-    source: str = strawberry.field(description="The gateway's family, by the path that it reported to.")
-    reason: RefusalReason = strawberry.field(description="Why.")
-    account: str | None = strawberry.field(
-        description="The account that the key is bound to; null where the key does not tell."
-    )
-    refused: BigInt = strawberry.field(
-        description="How many calls; of reasons that refuse a request as a whole, how many requests."
-    )
+    hour: datetime = described("Beginning of the hour, in UTC.")
+    source: str = described("The gateway's family, by the path that it reported to.")
+    reason: RefusalReason = described("Why.")
+    account: str | None = described("The account that the key is bound to; null where the key does not tell.")
+    refused: BigInt = described("How many calls; of reasons that refuse a request as a whole, how many requests.")
 
 
 @strawberry.type
 class IngestReport:
     """What was refused in a time, by hour, source, account and reason, without its content."""
 
-    since: datetime = strawberry.field(description="Beginning of the first hour that is counted.")
-    until: datetime = strawberry.field(description="End of the time.")
-    refused: BigInt = strawberry.field(description="Sum of all that was refused, calls and requests.")
-    rows: list[IngestRefusal] = strawberry.field(description=f"Newest first, at most {ROWS_MAX}.")
-    truncated: bool = strawberry.field(description="Whether there are more rows than are shown.")
+    since: datetime = described("Beginning of the first hour that is counted.")
+    until: datetime = described("End of the time.")
+    refused: BigInt = described("Sum of all that was refused, calls and requests.")
+    rows: list[IngestRefusal] = described(f"Newest first, at most {ROWS_MAX}.")
+    truncated: bool = described("Whether there are more rows than are shown.")
 
 
-Since = Annotated[datetime, strawberry.argument(description="From the hour of this time on; counts are kept 31 days.")]
-Until = Annotated[datetime | None, strawberry.argument(description="Up to this time; now when not given.")]
+Since = Annotated[datetime, argument("From the hour of this time on; counts are kept 31 days.")]
+Until = Annotated[datetime | None, argument("Up to this time; now when not given.")]
 
 
 @strawberry.type

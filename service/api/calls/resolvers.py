@@ -1,52 +1,24 @@
 """Resolvers of the connections: from arguments to a page of the reader, from its rows to edges and nodes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
-
-import strawberry
 
 from service.api.calls.filters import to_predicate
 from service.api.calls.objects import groups_of, objects_of
-from service.api.execution.context import Context
-from service.api.types.calls import Call, CallError, ErrorGroup
-from service.api.types.connections import CountedConnection, Edge, PageInfo
+from service.api.execution.context import Info
+from service.api.types.calls import ErrorGroup
+from service.api.types.connections import CountedConnection, Edge, PageInfo, Slicing
+from service.api.types.declarations import given
 from service.api.types.filter_inputs import CallFilter, CallOrder, ErrorFilter, ErrorGroupOrder, ErrorOrder
+from service.api.types.scalars import Count
 from service.query.authorization.selection_set import SelectionReader, Tree
-from service.query.model.catalog import CALLS, ERRORS
-from service.query.model.errors import BadInputError
+from service.query.model.catalog import Table
 from service.query.records.error_groups import GroupsRequest
 from service.query.records.ordering import OrderTerm
-from service.query.records.page import PAGE_DEFAULT, PAGE_MAX, PageRequest, PageSelection
+from service.query.records.page import PageRequest, PageSelection
 
-Info = strawberry.Info[Context, Any]
 T = TypeVar("T")
 _ROWS: Final = ("edges", "nodes")
-
-
-@dataclass(frozen=True, slots=True)
-class Slicing:
-    """`first`, `after`, `last`, `before` as given."""
-
-    first: int | None = None
-    after: str | None = None
-    last: int | None = None
-    before: str | None = None
-
-    @property
-    def size(self) -> int:
-        """Entries on the page. BadInputError outside of 1 to 200, or when both ends are asked for."""
-        if self.first is not None and self.last is not None:
-            raise BadInputError("give `first` or `last`, not both")
-        size = self.last if self.last is not None else self.first
-        if size is not None and not 1 <= size <= PAGE_MAX:
-            raise BadInputError(f"`first` and `last` are from 1 to {PAGE_MAX}")
-        return PAGE_DEFAULT if size is None else size
-
-    @property
-    def page(self) -> tuple[int, bool, str | None, str | None]:
-        """What a PageRequest holds after predicate and order. Raises BadInputError."""
-        return self.size, self.last is not None, self.after, self.before
 
 
 def to_request(
@@ -87,37 +59,19 @@ def page_selection(tree: Tree) -> PageSelection:
     )
 
 
-async def resolve_calls(
-    info: Info, filter_: CallFilter | None, order_by: list[CallOrder] | None, slicing: Slicing
-) -> CountedConnection[Call]:
-    """A page of calls inside the caller's scope. Raises BadInputError for arguments that do not fit."""
+async def resolve_rows(
+    info: Info,
+    table: Table,
+    filter_: Any,  # noqa: ANN401 - the table's filter and order, or not given
+    order_by: Any,  # noqa: ANN401
+    slicing: Slicing,
+) -> CountedConnection[Any]:
+    """A page of calls or errors inside the caller's scope. Raises BadInputError for arguments that do not fit."""
     tree, context = tree_of(info), info.context
-    request = to_request(filter_, order_by, slicing)
-    page = await context.reader.page(context.scope, CALLS, request, page_selection(tree))
-    nodes = await objects_of(CALLS, page.rows, row_selection(tree), context.reader, context.scope)
-    _note(info, page.rows)
-    return CountedConnection(
-        nodes=nodes,
-        edges=_edges(tree, page, nodes),
-        page_info=_page_info(tree, page),
-        total_count=page.total or 0,
-    )
-
-
-async def resolve_errors(
-    info: Info, filter_: ErrorFilter | None, order_by: list[ErrorOrder] | None, slicing: Slicing
-) -> CountedConnection[CallError]:
-    """A page of error details inside the caller's scope. Raises BadInputError for arguments that do not fit."""
-    tree, context = tree_of(info), info.context
-    request = to_request(filter_, order_by, slicing)
-    page = await context.reader.page(context.scope, ERRORS, request, page_selection(tree))
-    nodes = await objects_of(ERRORS, page.rows, row_selection(tree), context.reader, context.scope)
-    _note(info, page.rows)
-    return CountedConnection(
-        nodes=nodes,
-        edges=_edges(tree, page, nodes),
-        page_info=_page_info(tree, page),
-        total_count=page.total or 0,
+    request = to_request(given(filter_), given(order_by), slicing)
+    page = await context.reader.page(context.scope, table, request, page_selection(tree))
+    return _connection(
+        info, tree, page, await objects_of(table, page.rows, row_selection(tree), context.reader, context.scope)
     )
 
 
@@ -135,18 +89,17 @@ async def resolve_error_groups(
     )
     selection = row_selection(tree)
     page = await context.reader.groups(context.scope, request, selection, total="totalCount" in tree)
-    nodes = await groups_of(page, context.reader, context.scope)
-    _note(info, page.rows)
-    return CountedConnection(
-        nodes=nodes,
-        edges=_edges(tree, page, nodes),
-        page_info=_page_info(tree, page),
-        total_count=page.total or 0,
-    )
+    return _connection(info, tree, page, await groups_of(page, context.reader, context.scope))
 
 
 def _terms(order_by: Sequence[CallOrder] | Sequence[ErrorOrder] | None) -> tuple[OrderTerm, ...]:
     return tuple(OrderTerm(order.field.name, order.direction.name == "DESC") for order in order_by or ())
+
+
+def _connection(info: Info, tree: Tree, page: Any, nodes: list[T]) -> CountedConnection[T]:  # noqa: ANN401
+    info.context.sizes[tuple(info.path.as_list())] = len(page.rows)
+    edges, page_info = _edges(tree, page, nodes), _page_info(tree, page)
+    return CountedConnection(nodes=nodes, edges=edges, page_info=page_info, total_count=Count(page.total or 0))
 
 
 def _edges(tree: Tree, page: Any, nodes: Sequence[T]) -> list[Edge[T]]:  # noqa: ANN401 - a page of any kind
@@ -166,7 +119,3 @@ def _page_info(tree: Tree, page: Any) -> PageInfo:  # noqa: ANN401 - a page of a
         start_cursor=page.cursor(rows[0]) if rows and "startCursor" in selected else None,
         end_cursor=page.cursor(rows[-1]) if rows and "endCursor" in selected else None,
     )
-
-
-def _note(info: Info, rows: Sequence[object]) -> None:
-    info.context.sizes[tuple(info.path.as_list())] = len(rows)

@@ -5,7 +5,7 @@ there may be an entry without an answer, when the process ends in between, or th
 somebody was let in, which is true.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import strawberry
 from graphql import GraphQLError
@@ -13,9 +13,10 @@ from graphql import GraphQLError
 from policies.policy.model import View
 from service.api.calls.objects import objects_of
 from service.api.calls.resolvers import Tree, tree_of
-from service.api.execution.context import Context
+from service.api.execution.context import Context, Info
 from service.api.execution.errors import Code, refused
 from service.api.types.calls import CallError
+from service.api.types.declarations import argument, described
 from service.api.types.directives import Cost
 from service.api.types.scalars import BigInt
 from service.ledger import LedgerKind
@@ -26,16 +27,15 @@ from service.query.records.page import Row
 
 REASON_CHARS_MAX: Final = 500
 REVEAL_COST: Final = 1_000
-Info = strawberry.Info[Context, Any]
 
 
 @strawberry.input
 class RevealErrorInput:
     """Which error, and why."""
 
-    error_id: strawberry.ID = strawberry.field(description="Its id, `err_...`.")
-    reason: str = strawberry.field(
-        description="Why it has to be opened: 1 to 500 characters, kept with the ledger's entry as an erasable note."
+    error_id: strawberry.ID = described("Its id, `err_...`.")
+    reason: str = described(
+        "Why it has to be opened: 1 to 500 characters, kept with the ledger's entry as an erasable note."
     )
 
 
@@ -43,11 +43,11 @@ class RevealErrorInput:
 class RevealErrorPayload:
     """What was opened."""
 
-    error: CallError = strawberry.field(
-        description="The error, its message and parameters with what the policy keeps under seal. What it does not "
+    error: CallError = described(
+        "The error, its message and parameters with what the policy keeps under seal. What it does not "
         "keep stays `[redacted:rule]`; `disclosure` says when nothing could be opened."
     )
-    ledger_index: BigInt = strawberry.field(description="Index of the ledger's entry that says so.")
+    ledger_index: BigInt = described("Index of the ledger's entry that says so.")
 
 
 @strawberry.type
@@ -56,7 +56,7 @@ class RevealMutation:
 
     @strawberry.field(directives=[Cost(weight=REVEAL_COST)])
     async def reveal_error(
-        self, info: Info, input: Annotated[RevealErrorInput, strawberry.argument(description="Which error, and why.")]
+        self, info: Info, input: Annotated[RevealErrorInput, argument("Which error, and why.")]
     ) -> RevealErrorPayload | None:
         """Open a sealed error; written to the ledger before it is answered."""
         return await resolve_reveal(info, input)

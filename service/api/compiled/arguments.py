@@ -4,10 +4,11 @@ from collections.abc import Callable, Hashable, Mapping
 from enum import Enum
 from typing import Any, Final
 
-from strawberry import UNSET
 from strawberry.types.arguments import convert_arguments
 
-from service.api.calls.resolvers import Slicing, to_request
+from service.api.calls.resolvers import to_request
+from service.api.types.connections import Slicing
+from service.api.types.declarations import given
 from service.query.model.catalog import CALLS, Table
 from service.query.records.page import PageRequest
 
@@ -21,22 +22,18 @@ class Arguments:
         fields = {field.python_name: field for field in schema.query.__strawberry_definition__.fields}
         self._fields = {name: fields[name] for name in ("calls", "errors", "costs")}
 
-    def request(self, table: Table, given: Mapping[str, Any]) -> PageRequest:
+    def request(self, table: Table, coerced: Mapping[str, Any]) -> PageRequest:
         """Raises what the resolver would raise."""
-        values = self.converted("calls" if table is CALLS else "errors", given)
+        values = self.converted("calls" if table is CALLS else "errors", coerced)
         slicing = Slicing(*(values.get(name) for name in ("first", "after", "last", "before")))
         return to_request(values.get("filter"), values.get("order_by"), slicing)
 
-    def converted(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    def converted(self, name: str, coerced: Mapping[str, Any]) -> dict[str, Any]:
         """By their names in Python; None for what was not given."""
         values = convert_arguments(
-            dict(given), self._fields[name].arguments, scalar_registry=self._registry, config=self._config, info=None
+            dict(coerced), self._fields[name].arguments, scalar_registry=self._registry, config=self._config, info=None
         )
-        return {name: _given(value) for name, value in values.items()}
-
-
-def _given(value: Any) -> Any:  # noqa: ANN401 - any argument
-    return None if value is UNSET else value
+        return {name: given(value) for name, value in values.items()}
 
 
 def signature(value: Any) -> Hashable:  # noqa: ANN401 - any coerced argument

@@ -9,7 +9,7 @@ A `Template` is what is worked out of the arguments of one root: the next reques
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from graphql import (
@@ -27,18 +27,19 @@ from graphql import (
 from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
 from graphql.execution.values import VariableValues
 
-from service.api.calls.resolvers import Slicing, page_selection, row_selection
+from service.api.calls.resolvers import page_selection, row_selection
 from service.api.compiled.arguments import Arguments
 from service.api.compiled.report import Report, report
 from service.api.execution.context import Context
+from service.api.types.connections import Slicing
 from service.query.authorization.selection_set import SelectionReader
 from service.query.filters.decomposition import DecomposedFilter, decompose
 from service.query.model.catalog import CALLS, ERRORS, Table
 from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch, fields_of
 from service.query.model.scope import Scope
-from service.query.records.page import Page, PageRequest, PageSelection
+from service.query.records.page import FixedColumns, Page, PageRequest, PageSelection
 from service.query.records.projection import fixed_projection
-from service.query.rendering.functions import int32
+from service.query.rendering.functions import count
 from service.query.rendering.row_renderer import Rows, SelectedField, Shape, UnsupportedOperationError
 
 TABLES: Final[Mapping[str, Table]] = {"calls": CALLS, "errors": ERRORS}
@@ -104,6 +105,7 @@ class Connection:
     table: Table
     shape: Shape
     page_selection: PageSelection
+    columns: FixedColumns | None
     edge_cursors: bool
     rows: Rows
 
@@ -114,7 +116,7 @@ class Connection:
     async def answer(self, context: Context, make: Callable[[], PageRequest]) -> dict[str, Any]:
         """The connection as JSON values. Raises UnsupportedValueError where the schema might refuse one."""
         reader, scope = context.reader, context.scope
-        page = await reader.page(scope, self.table, make(), self.page_selection)
+        page = await reader.page(scope, self.table, make(), self.page_selection, self.columns)
         answers = iter(await self.rows.answer(reader, scope, page.rows, page.account))
         data: dict[str, Any] = {}
         for entry in self.shape.entries:
@@ -126,7 +128,7 @@ class Connection:
                 case "pageInfo":
                     data[entry.key] = _page_info(entry, page)
                 case "totalCount":
-                    data[entry.key] = int32(page.total or 0)
+                    data[entry.key] = count(page.total or 0)
                 case _:
                     data[entry.key] = self.shape.type
         context.sizes[(self.key,)] = len(page.rows)
@@ -165,9 +167,9 @@ def root_field(
             _check(entry.nested, _PAGE_INFO)
     rows = Rows(table, row_selection(tree), shapes, scope)
     selected = page_selection(tree)
-    texts = table.written_on(selected.selection)
-    selected = replace(selected, projection=fixed_projection(table, selected.selection, scope), texts_only=texts)
-    return Connection(key, nodes, table, shape, selected, "cursor" in tree.get("edges", {}), rows)
+    projection, texts = fixed_projection(table, selected.selection, scope), table.written_on(selected.selection)
+    columns = None if projection is None else FixedColumns(projection, texts)
+    return Connection(key, nodes, table, shape, selected, columns, "cursor" in tree.get("edges", {}), rows)
 
 
 def _check(shape: Shape, covered: frozenset[str]) -> None:

@@ -8,7 +8,7 @@ from graphql import FieldNode
 
 from service.api.compiled.arguments import Arguments
 from service.api.execution.context import Context
-from service.api.usage.costs import to_request, usage_reader
+from service.api.usage.costs import CostArguments, to_request
 from service.query.authorization.selection_set import Tree
 from service.query.model.scope import Scope
 from service.query.rendering.functions import int32, moment_texts
@@ -38,13 +38,12 @@ class Report:
 
     def request(self, arguments: Arguments, given: Mapping[str, Any]) -> CostRequest:
         """Raises what the resolver would raise."""
-        values = arguments.converted("costs", given)
-        return to_request(self.tree, values.pop("filter", None), **values)
+        return to_request(self.tree, CostArguments(**arguments.converted("costs", given)))
 
     async def answer(self, context: Context, make: Callable[[], CostRequest]) -> dict[str, Any]:
         """The report as JSON values. Raises UnsupportedValueError where the schema might refuse one."""
         request = make()
-        found = await read_records(await usage_reader(context), request)
+        found = await read_records(await context.reader.usage(context.scope), request)
         around = Surroundings.of(found, request.tags)
         data: dict[str, Any] = {}
         for entry in self.shape.entries:

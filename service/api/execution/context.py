@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, Final
 
+import strawberry
 from graphql import GraphQLError
 from strawberry.types.execution import ExecutionResult
 
@@ -23,9 +25,8 @@ class Context:
     """One request: who asks, what reads for them, and what they have spent.
 
     `ordinary`: a compiled operation has had no answer, and need not be asked again. `sizes` notes how many entries each
-    list really had, for the actual cost, `variable_points` how much the variables hold (`limits.py`). `request_id` is
-    made when an error first needs it. `export_asked` tells who writes exports that there is one to write.
-    `holds_secret`: a key or token is in the answer.
+    list really had, for the actual cost, `variable_points` how much the variables hold (`limits.py`). `export_asked`
+    tells who writes exports that there is one to write. `holds_secret`: a key or token is in the answer.
     """
 
     scope: Scope
@@ -43,6 +44,10 @@ class Context:
     ordinary: bool = False
     holds_secret: bool = False
     http_headers: dict[str, str] = field(default_factory=dict[str, str])
+
+
+Info = strawberry.Info[Context, Any]
+"""What Strawberry gives a resolver."""
 
 
 @dataclass(slots=True)
@@ -120,7 +125,16 @@ def settle(priced: Priced | None, context: Context, *, answered: bool) -> dict[s
             "currentlyAvailable": bucket.available,
             "restoreRate": bucket.restore_rate,
         }
+        _say_limit(context, cost["throttleStatus"]["currentlyAvailable"])
     return {"cost": cost}
+
+
+def _say_limit(context: Context, available: int) -> None:
+    """`RateLimit` of the answer, for who reads headers (IETF draft-ietf-httpapi-ratelimit-headers)."""
+    bucket = context.bucket
+    restored_s = ceil((bucket.capacity - available) / bucket.per_second) if bucket.per_second else 0
+    context.http_headers["RateLimit"] = f'"cost";r={available};t={restored_s}'
+    context.http_headers["RateLimit-Policy"] = f'"cost";q={bucket.capacity};w=60'
 
 
 def too_large(variables: object, context: object) -> ExecutionResult | None:

@@ -1,8 +1,8 @@
 """The closed list of error codes, and how any exception becomes one of them.
 
 Every error of an answer has `extensions.code`, and its message has passed the redactor: it may quote what was sent.
-What is not the caller's doing is masked as INTERNAL with a request id, under which the log has the error's type and
-place, and nothing of the query.
+What is not the caller's doing is masked as INTERNAL; under the request's id the log has the error's type and place, and
+nothing of the query.
 """
 
 import re
@@ -74,17 +74,20 @@ def refused(code: Code, message: str, nodes: Collection[Node] | Node | None = No
     return GraphQLError(message, nodes=nodes, extensions={"code": code.value})
 
 
-def coded(error: GraphQLError, request_id: str) -> GraphQLError:
-    """The same error with its code, and with nothing in it that the caller may not know."""
+def coded(error: GraphQLError, request_id: str | None) -> GraphQLError:
+    """The same error with its code and the request's id, and with nothing in it that the caller may not know.
+
+    `request_id` None: outside of a request; then only an error that the log has gets an id.
+    """
     extensions = error.extensions or {}
+    request = {} if request_id is None else {"requestId": request_id}
     if extensions.get("code") in Code.__members__:
-        return _rebuilt(error, guarded(error.message), extensions)
+        return _rebuilt(error, guarded(error.message), {**extensions, **request})
     code = code_of(error)
     if code is Code.INTERNAL:
-        return _masked(error, request_id)
-    if code is Code.UNAVAILABLE:
-        return _rebuilt(error, _away(error), {"code": code.value})
-    return _rebuilt(error, _message(error), {"code": code.value})
+        return _masked(error, request_id or str(uuid4()))
+    message = _away(error) if code is Code.UNAVAILABLE else _message(error)
+    return _rebuilt(error, message, {"code": code.value, **request})
 
 
 def code_of(error: GraphQLError) -> Code:
@@ -143,8 +146,7 @@ def _rebuilt(error: GraphQLError, message: str, extensions: dict[str, object]) -
 
 
 def code_errors(result: ExecutionResult, request_id: str | None) -> None:
-    """Give every error of an answer its code, in the order of the root fields. `request_id` None: one is made."""
-    request_id = request_id or str(uuid4())
+    """Give every error of an answer its code and the request's id, in the order of the root fields."""
     result.errors = [coded(error, request_id) for error in _in_order(result.errors or [], result.data)]
 
 

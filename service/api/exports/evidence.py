@@ -5,16 +5,17 @@ written after it, by `service.export`. An auditor asks `export` until the file i
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import uuid4
 
 import strawberry
 
-from service.api.execution.context import Context
+from service.api.execution.context import Context, Info
 from service.api.exports.types import Export, decode_export_id, encode_export_id, export_node, throttled_when_busy
 from service.api.ledger.queries import ledger_of
 from service.api.ledger.types import Checkpoint, checkpoint_node
 from service.api.retention.queries import reading, refuse_bound
+from service.api.types.declarations import argument, described, given, optional
 from service.api.types.directives import Cost
 from service.api.types.scalars import BigInt
 from service.ledger import entry_range_of, request_evidence
@@ -22,27 +23,21 @@ from service.storage.control.exports import get_export
 from service.storage.control.policies import applied_policy
 
 EVIDENCE_COST: Final = 1_000
-Info = strawberry.Info[Context, Any]
-UNSET: Any = strawberry.UNSET
-
-
-def _optional(description: str, *, name: str | None = None) -> Any:  # noqa: ANN401 - any type
-    return strawberry.field(description=description, name=name, default=UNSET)
 
 
 @strawberry.input
 class CreateEvidenceInput:
     """What the bundle is to cover; the whole ledger when nothing is given."""
 
-    since_size: BigInt | None = _optional(
+    since_size: BigInt | None = optional(
         "Size of the checkpoint that you already hold: only what came after it, with the proof that it continues it."
     )
-    from_: datetime | None = _optional(
+    from_: datetime | None = optional(
         "Entries that were recorded at this moment or later. With `sinceSize` the bundle begins with whichever is "
         "earlier.",
         name="from",
     )
-    to: datetime | None = _optional(
+    to: datetime | None = optional(
         "Entries that were recorded before this moment, and those after it up to the next signed checkpoint."
     )
 
@@ -51,8 +46,8 @@ class CreateEvidenceInput:
 class CreateEvidencePayload:
     """The bundle that was asked for."""
 
-    export: Export = strawberry.field(description="Ask `export` for its state until it is ready.")
-    checkpoint: Checkpoint = strawberry.field(description="What the bundle ends at. Keep it: the next one begins here.")
+    export: Export = described("Ask `export` for its state until it is ready.")
+    checkpoint: Checkpoint = described("What the bundle ends at. Keep it: the next one begins here.")
 
 
 @strawberry.type
@@ -60,9 +55,7 @@ class ExportQuery:
     """Root fields of exports; part of `Query`."""
 
     @strawberry.field(directives=[Cost(weight=2)])
-    async def export(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Its id, `exp_...`.")]
-    ) -> Export | None:
+    async def export(self, info: Info, id: Annotated[strawberry.ID, argument("Its id, `exp_...`.")]) -> Export | None:
         """One export and its download; null when it is unknown, or another key's. Admins of every account are given
         anybody's.
         """
@@ -77,7 +70,7 @@ class EvidenceMutation:
     async def create_evidence(
         self,
         info: Info,
-        input: Annotated[CreateEvidenceInput, strawberry.argument(description="What the bundle is to cover.")],
+        input: Annotated[CreateEvidenceInput, argument("What the bundle is to cover.")],
     ) -> CreateEvidencePayload | None:
         """A signed bundle for offline verification (auditor): an auditor has a key, not a shell. A key has one export
         under way at a time.
@@ -102,9 +95,9 @@ async def _create_evidence(context: Context, input: CreateEvidenceInput) -> Crea
     ledger, id_ = ledger_of(context), uuid4()
     span = await entry_range_of(
         ledger,
-        since_size=_given(input.since_size),
-        recorded_from=_given(input.from_),
-        recorded_to=_given(input.to),
+        since_size=given(input.since_size),
+        recorded_from=given(input.from_),
+        recorded_to=given(input.to),
     )
     applied = await applied_policy()
     digest = "" if applied is None else applied.digest
@@ -112,7 +105,3 @@ async def _create_evidence(context: Context, input: CreateEvidenceInput) -> Crea
         record, issued = await request_evidence(ledger, span, id_, encode_export_id(id_), context.scope, digest)
     context.export_asked()
     return CreateEvidencePayload(export=export_node(record), checkpoint=checkpoint_node(issued))
-
-
-def _given(value: Any) -> Any:  # noqa: ANN401 - an input as given
-    return None if value is UNSET else value

@@ -11,10 +11,11 @@ import strawberry
 from graphql import GraphQLError
 
 from service.api.calls.filters import written_filter
-from service.api.execution.context import Context
+from service.api.execution.context import Info
 from service.api.execution.limits import Bucket
 from service.api.exports.kinds import SHAPES, Shape, chosen_fields, operation_of
 from service.api.exports.types import Export, export_node, throttled_when_busy
+from service.api.types.declarations import UNSET, argument, described, optional, value
 from service.api.types.directives import Cost
 from service.api.types.filter_inputs import CallFilter, ErrorFilter
 from service.query.model.errors import BadInputError
@@ -23,42 +24,35 @@ from service.storage.control.policies import applied_policy
 
 EXPORT_COST: Final = 1_000
 _MAX_COST: Final = 1_000_000
-Info = strawberry.Info[Context, Any]
-UNSET: Any = strawberry.UNSET
-
-
-def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
-    return strawberry.enum_value(name, description=description)
 
 
 @strawberry.enum
 class ExportFormat(Enum):
     """How rows are written."""
 
-    CSV = _value("CSV", "RFC 4180, UTF-8, with a header; texts that a spreadsheet would run begin with `'`.")
-    NDJSON = _value("NDJSON", "One JSON object a line, as GraphQL would answer it.")
+    CSV = value("CSV", "RFC 4180, UTF-8, with a header; texts that a spreadsheet would run begin with `'`.")
+    NDJSON = value("NDJSON", "One JSON object a line, as GraphQL would answer it.")
 
 
 @strawberry.enum
 class ExportKind(Enum):
     """What is exported."""
 
-    CALLS = _value("CALLS", "A row a call.")
-    ERRORS = _value("ERRORS", "A row a failed call's error, inside its window, masked as for every reader.")
-    COSTS = _value("COSTS", "Sums by UTC day, account, model, provider, status and currency.")
+    CALLS = value("CALLS", "A row a call.")
+    ERRORS = value("ERRORS", "A row a failed call's error, inside its window, masked as for every reader.")
+    COSTS = value("COSTS", "Sums by UTC day, account, model, provider, status and currency.")
 
 
 @strawberry.input
 class CreateExportInput:
     """Rows to write to a file, oldest first."""
 
-    kind: ExportKind = strawberry.field(description="What is exported.")
-    format: ExportFormat = strawberry.field(description="How it is written: CSV or NDJSON.")
-    filter: CallFilter | None = strawberry.field(default=UNSET, description="Which calls, for CALLS and COSTS.")
-    error_filter: ErrorFilter | None = strawberry.field(default=UNSET, description="Which errors, for ERRORS.")
-    fields: list[str] | None = strawberry.field(
-        default=UNSET,
-        description="Names of fields of `Call`, `CallError` or `CostRow`, in the order in which they are written; "
+    kind: ExportKind = described("What is exported.")
+    format: ExportFormat = described("How it is written: CSV or NDJSON.")
+    filter: CallFilter | None = optional("Which calls, for CALLS and COSTS.")
+    error_filter: ErrorFilter | None = optional("Which errors, for ERRORS.")
+    fields: list[str] | None = optional(
+        "Names of fields of `Call`, `CallError` or `CostRow`, in the order in which they are written; "
         "all that the role sees when not given.",
     )
 
@@ -67,7 +61,7 @@ class CreateExportInput:
 class CreateExportPayload:
     """The export that was asked for."""
 
-    export: Export = strawberry.field(description="Ask `export` for its state until it is ready.")
+    export: Export = described("Ask `export` for its state until it is ready.")
 
 
 @strawberry.type
@@ -76,7 +70,7 @@ class ExportMutation:
 
     @strawberry.mutation(directives=[Cost(weight=EXPORT_COST)])
     async def create_export(
-        self, info: Info, input: Annotated[CreateExportInput, strawberry.argument(description="What is exported.")]
+        self, info: Info, input: Annotated[CreateExportInput, argument("What is exported.")]
     ) -> CreateExportPayload | None:
         """Write the rows of a filter to a file. A key has one export under way at a time."""
         return CreateExportPayload(export=await _create_export(info, input))

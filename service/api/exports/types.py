@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
-from typing import Any
 from uuid import UUID
 
 import strawberry
@@ -12,48 +11,39 @@ import strawberry
 from service.api.execution.context import Context, throttled
 from service.api.retention.types import decode_id, encode_id
 from service.api.types.calls import Node
+from service.api.types.declarations import described, value
 from service.api.types.scalars import BigInt, Digest, big_int
-from service.storage.control.exports import ExportBusyError, ExportRecord
+from service.storage.control.exports import PREFIX, ExportBusyError, ExportRecord
 from service.storage.control.exports import ExportState as StoredState
-
-PREFIX = "exp"
-
-
-def _field(description: str, *, name: str | None = None) -> Any:  # noqa: ANN401 - any type
-    return strawberry.field(description=description, name=name)
-
-
-def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
-    return strawberry.enum_value(name, description=description)
 
 
 @strawberry.enum
 class ExportState(Enum):
     """How far an export is."""
 
-    QUEUED = _value("QUEUED", "It waits for its turn.")
-    RUNNING = _value("RUNNING", "It is being written.")
-    READY = _value("READY", "It can be fetched, until `expiresAt`.")
-    FAILED = _value("FAILED", "There is no file; `failure` says why. Ask for it again.")
-    EXPIRED = _value("EXPIRED", "The file is gone. Ask for it again.")
+    QUEUED = value("QUEUED", "It waits for its turn.")
+    RUNNING = value("RUNNING", "It is being written.")
+    READY = value("READY", "It can be fetched, until `expiresAt`.")
+    FAILED = value("FAILED", "There is no file; `failure` says why. Ask for it again.")
+    EXPIRED = value("EXPIRED", "The file is gone. Ask for it again.")
 
 
 @strawberry.type
 class Export(Node):
     """A file that was asked for, and its download."""
 
-    id: strawberry.ID = _field("Opaque id, `exp_...`.")
-    state: ExportState = _field("How far it is.")
-    rows: BigInt | None = _field("Rows, or entries of the ledger, in the file; null until it is ready.")
-    bytes: BigInt | None = _field("Size of the file; null until it is ready.")
-    url: str | None = _field(
+    id: strawberry.ID = described("Opaque id, `exp_...`.")
+    state: ExportState = described("How far it is.")
+    rows: BigInt | None = described("Rows, or entries of the ledger, in the file; null until it is ready.")
+    bytes: BigInt | None = described("Size of the file; null until it is ready.")
+    url: str | None = described(
         "Where this service has the file: a path, to be asked for with the same key in the `Authorization` header. "
         "Null unless it is ready."
     )
-    sha256: Digest | None = _field("Digest of the file; null until it is ready.")
-    manifest: str | None = _field("What the file is, as JSON, to be kept with it; null unless it is ready.")
-    expires_at: datetime | None = _field("When the file is removed; null until it is ready.")
-    failure: str | None = _field("Why there is no file; null unless it has failed.")
+    sha256: Digest | None = described("Digest of the file; null until it is ready.")
+    manifest: str | None = described("What the file is, as JSON, to be kept with it; null unless it is ready.")
+    expires_at: datetime | None = described("When the file is removed; null until it is ready.")
+    failure: str | None = described("Why there is no file; null unless it has failed.")
 
 
 def encode_export_id(id_: UUID) -> strawberry.ID:

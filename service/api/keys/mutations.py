@@ -1,64 +1,51 @@
 """API keys made, renewed and ended through the schema, as `calledger keys` does it: in the ledger before the answer."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import strawberry
 
 import policies
 from service.access.issuing import IssuedKey, Issuer, issuer_of
-from service.api.execution.context import Context
+from service.api.execution.context import Context, Info
 from service.api.keys.types import ApiKey, decode_key_id, key_node, keys_of
+from service.api.types.declarations import argument, described, given, optional
 from service.api.types.directives import Cost
 from service.api.types.enums import Role
 from service.query.model.errors import BadInputError
 
-Info = strawberry.Info[Context, Any]
-UNSET: Any = strawberry.UNSET
 _OVERLAP_HOURS: Final = 24
-
-
-def _field(description: str, *, optional: bool = False, default: Any = UNSET) -> Any:  # noqa: ANN401 - any type
-    if optional:
-        return strawberry.field(description=description, default=default)
-    return strawberry.field(description=description)
 
 
 @strawberry.input
 class CreateApiKeyInput:
     """A key to make."""
 
-    role: Role = _field("What it may do.")
-    accounts: list[str] | None = _field(
+    role: Role = described("What it may do.")
+    accounts: list[str] | None = optional(
         "Bind it to these accounts; one that is new is made. Not given: every account, which a partner's key may not "
         "have, nor one that is made by a key that is bound itself.",
-        optional=True,
     )
-    name: str | None = _field("What it is for: one printable line of at most 200 characters.", optional=True)
-    expires_at: datetime | None = _field(
-        "When it ends by itself. Not given: never; a partner's after 90 days.", optional=True
-    )
+    name: str | None = optional("What it is for: one printable line of at most 200 characters.")
+    expires_at: datetime | None = optional("When it ends by itself. Not given: never; a partner's after 90 days.")
 
 
 @strawberry.type
 class CreateApiKeyPayload:
     """The key that was made."""
 
-    key: str = _field("The key. It is in this answer and nowhere else: keep it now.")
-    api_key: ApiKey = _field("What it may do.")
+    key: str = described("The key. It is in this answer and nowhere else: keep it now.")
+    api_key: ApiKey = described("What it may do.")
 
 
 @strawberry.input
 class RotateApiKeyInput:
     """A key to replace."""
 
-    id: strawberry.ID = _field("The id of a live key, `key_...`, or its public part.")
-    overlap_hours: int = _field(
-        "How long the old key still works, 0 to 2160 hours.", optional=True, default=_OVERLAP_HOURS
-    )
-    expires_at: datetime | None = _field(
+    id: strawberry.ID = described("The id of a live key, `key_...`, or its public part.")
+    overlap_hours: int = described("How long the old key still works, 0 to 2160 hours.", default=_OVERLAP_HOURS)
+    expires_at: datetime | None = optional(
         "When the new key ends by itself. Not given: after as long a life as the old one's; never, if that had no end.",
-        optional=True,
     )
 
 
@@ -66,23 +53,23 @@ class RotateApiKeyInput:
 class RotateApiKeyPayload:
     """The key that takes the place of another."""
 
-    key: str = _field("The new key. It is in this answer and nowhere else: keep it now.")
-    api_key: ApiKey = _field("The new key: role, accounts and name are the old one's.")
-    replaced: ApiKey = _field("The old key, with its end.")
+    key: str = described("The new key. It is in this answer and nowhere else: keep it now.")
+    api_key: ApiKey = described("The new key: role, accounts and name are the old one's.")
+    replaced: ApiKey = described("The old key, with its end.")
 
 
 @strawberry.input
 class RevokeApiKeyInput:
     """A key to end."""
 
-    id: strawberry.ID = _field("The id of a key, `key_...`, or its public part.")
+    id: strawberry.ID = described("The id of a key, `key_...`, or its public part.")
 
 
 @strawberry.type
 class RevokeApiKeyPayload:
     """The key that was ended."""
 
-    api_key: ApiKey = _field("It has ended in every running service.")
+    api_key: ApiKey = described("It has ended in every running service.")
 
 
 @strawberry.type
@@ -93,14 +80,14 @@ class KeyMutation:
     async def create_api_key(
         self,
         info: Info,
-        input: Annotated[CreateApiKeyInput, strawberry.argument(description="What it is to be.")],
+        input: Annotated[CreateApiKeyInput, argument("What it is to be.")],
     ) -> CreateApiKeyPayload | None:
         """A new key, of no wider role and no other accounts than those of the key that asks (admin)."""
         issued = await keys_of(info.context).create(
             policies.Role[input.role.name],
-            accounts=_given(input.accounts),
-            expires_at=_given(input.expires_at),
-            name=_given(input.name),
+            accounts=given(input.accounts),
+            expires_at=given(input.expires_at),
+            name=given(input.name),
             by=_issuer(info.context),
         )
         return CreateApiKeyPayload(key=_told(info.context, issued), api_key=await key_node(info.context, issued.record))
@@ -109,13 +96,13 @@ class KeyMutation:
     async def rotate_api_key(
         self,
         info: Info,
-        input: Annotated[RotateApiKeyInput, strawberry.argument(description="Which key, and how.")],
+        input: Annotated[RotateApiKeyInput, argument("Which key, and how.")],
     ) -> RotateApiKeyPayload | None:
         """A new key in place of a live one, which ends after the overlap (admin)."""
         # Before it becomes a number of microseconds, which has a limit of its own.
         overlap = timedelta(hours=max(-1, min(input.overlap_hours, 10_000)))
         issued, old = await keys_of(info.context).rotate(
-            _key_id(input.id), overlap=overlap, expires_at=_given(input.expires_at), by=_issuer(info.context)
+            _key_id(input.id), overlap=overlap, expires_at=given(input.expires_at), by=_issuer(info.context)
         )
         return RotateApiKeyPayload(
             key=_told(info.context, issued),
@@ -125,7 +112,7 @@ class KeyMutation:
 
     @strawberry.mutation(directives=[Cost(weight=100)])
     async def revoke_api_key(
-        self, info: Info, input: Annotated[RevokeApiKeyInput, strawberry.argument(description="Which key.")]
+        self, info: Info, input: Annotated[RevokeApiKeyInput, argument("Which key.")]
     ) -> RevokeApiKeyPayload | None:
         """End a key for good, and the session tokens that it gave out, in every running service (admin)."""
         record = await keys_of(info.context).revoke(_key_id(input.id), by=_issuer(info.context))
@@ -148,7 +135,3 @@ def _key_id(text: str) -> str:
     if prefix is None:
         raise BadInputError("the id of a key is `key_` and eight characters, as `apiKeys` shows it; never send a key")
     return prefix
-
-
-def _given(value: Any) -> Any:  # noqa: ANN401 - an input as given
-    return None if value is UNSET else value

@@ -1,31 +1,26 @@
 """API keys as they are asked for. A key that is bound to accounts sees those that are bound to no other ones."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import strawberry
 
 from policies.policy import views
-from service.api.calls.resolvers import Slicing
-from service.api.execution.context import Context
+from service.api.execution.context import Context, Info
+from service.api.execution.record_pages import read_record_page
 from service.api.keys.types import ApiKey, decode_key_id, key_node
-from service.api.types.connections import Connection, Edge, PageInfo
+from service.api.types.connections import Connection
+from service.api.types.declarations import UNSET, argument
 from service.api.types.directives import Cost, paged
-from service.query.records.ordering import CursorError, Cursors
+from service.query.records.ordering import CursorError, Position
 from service.storage.control.api_keys import KeyRecord, find_key, number_of_keys, page_keys
 
-Info = strawberry.Info[Context, Any]
-UNSET: Any = strawberry.UNSET
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def _argument(description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
-    return strawberry.argument(description=description)
-
-
-First = Annotated[int | None, _argument("How many: 1 to 200, 50 when not given.")]
-After = Annotated[str | None, _argument("Go on after this cursor.")]
+First = Annotated[int | None, argument("How many: 1 to 200, 50 when not given.")]
+After = Annotated[str | None, argument("Go on after this cursor.")]
 
 
 @strawberry.type
@@ -35,29 +30,16 @@ class KeyQuery:
     @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def api_keys(self, info: Info, first: First = UNSET, after: After = UNSET) -> Connection[ApiKey] | None:
         """Keys, newest first, without their secrets; those that have ended included (admin)."""
-        context = info.context
-        size, accounts = Slicing(None if first is UNSET else first).size, context.scope.accounts
-        cursors = Cursors(await context.reader.keyring.secret("cursor"))
-        binding = Cursors.binding("apiKeys", accounts)
-        position = None if after in (None, UNSET) else _position(cursors.open(after, binding))
+        context, accounts = info.context, info.context.scope.accounts
         async with context.reader.connection(context.scope) as connection:
-            found = await page_keys(connection, size + 1, position, accounts)
+
+            async def fetch(size: int, position: Position | None) -> list[KeyRecord]:
+                """At most `size` keys after `position`, newest first."""
+                return await page_keys(connection, size, _moment_and_prefix(position), accounts)
+
+            page = await read_record_page(info, ("apiKeys", accounts), first, after, fetch, _position)
             total = await number_of_keys(connection, accounts)
-        records = found[:size]
-        nodes = [await key_node(context, record) for record in records]
-        sealed = [cursors.seal(_stored(record), binding) for record in records]
-        context.sizes[tuple(info.path.as_list())] = len(nodes)
-        return Connection(
-            edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(sealed, nodes, strict=True)],
-            nodes=nodes,
-            page_info=PageInfo(
-                has_next_page=len(found) > size,
-                has_previous_page=position is not None,
-                start_cursor=sealed[0] if sealed else None,
-                end_cursor=sealed[-1] if sealed else None,
-            ),
-            total_count=total,
-        )
+        return page.connection([await key_node(context, record) for record in page.rows], total)
 
 
 async def resolve_key(context: Context, id_: str) -> ApiKey | None:
@@ -70,12 +52,14 @@ async def resolve_key(context: Context, id_: str) -> ApiKey | None:
     return None if record is None else await key_node(context, record)
 
 
-def _stored(record: KeyRecord) -> tuple[int, str]:
+def _position(record: KeyRecord) -> Position:
     return (record.created_at - _EPOCH) // _MICROSECOND, record.prefix
 
 
-def _position(stored: tuple[Any, ...]) -> tuple[datetime, str]:
-    match stored:
+def _moment_and_prefix(position: Position | None) -> tuple[datetime, str] | None:
+    match position:
+        case None:
+            return None
         case (int(micros), str(prefix)):
             return _EPOCH + timedelta(microseconds=micros), prefix
     raise CursorError

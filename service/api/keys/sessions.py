@@ -1,7 +1,7 @@
 """`createSessionToken`: what a browser may hold in the place of a key, for some minutes."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import uuid4
 
 import strawberry
@@ -11,49 +11,39 @@ from policies.policy import views
 from service.access.authenticate import ForbiddenError
 from service.access.principal import Principal
 from service.access.session_tokens import SessionToken
-from service.api.execution.context import Context
+from service.api.execution.context import Context, Info
 from service.api.keys.types import keys_of
 from service.api.retention.queries import account_in_scope
+from service.api.types.declarations import argument, described, given, optional
 from service.api.types.directives import Cost
 from service.api.types.enums import Role
 from service.query.model.errors import BadInputError
 
-Info = strawberry.Info[Context, Any]
-UNSET: Any = strawberry.UNSET
 MINUTES_MAX: Final = 60
 _MINUTES: Final = 15
 _ACCOUNTS_MAX: Final = 50
-
-
-def _field(description: str, *, optional: bool = False, default: Any = UNSET) -> Any:  # noqa: ANN401 - any type
-    if optional:
-        return strawberry.field(description=description, default=default)
-    return strawberry.field(description=description)
 
 
 @strawberry.input
 class CreateSessionTokenInput:
     """A token to make."""
 
-    accounts: list[str] | None = _field(
+    accounts: list[str] | None = optional(
         "Accounts that it is bound to, 1 to 50 of the key's own. Not given: all of the key's; a key that is bound to "
         "none has to name some.",
-        optional=True,
     )
-    role: Role | None = _field(
-        "What it may do, which is no more than the key may. Not given: what the key may.", optional=True
-    )
-    minutes: int = _field("For how long, 1 to 60 minutes; never longer than the key.", optional=True, default=_MINUTES)
+    role: Role | None = optional("What it may do, which is no more than the key may. Not given: what the key may.")
+    minutes: int = described("For how long, 1 to 60 minutes; never longer than the key.", default=_MINUTES)
 
 
 @strawberry.type
 class CreateSessionTokenPayload:
     """A token for a browser."""
 
-    token: str = _field("To be sent as a key is: `Authorization: Bearer ...`. It is stored nowhere.")
-    expires_at: datetime = _field("When it ends by itself; earlier if its key does.")
-    role: Role = _field("What it may do.")
-    accounts: list[str] = _field("Accounts that it is bound to.")
+    token: str = described("To be sent as a key is: `Authorization: Bearer ...`. It is stored nowhere.")
+    expires_at: datetime = described("When it ends by itself; earlier if its key does.")
+    role: Role = described("What it may do.")
+    accounts: list[str] = described("Accounts that it is bound to.")
 
 
 @strawberry.type
@@ -64,13 +54,13 @@ class SessionMutation:
     async def create_session_token(
         self,
         info: Info,
-        input: Annotated[CreateSessionTokenInput, strawberry.argument(description="What it is to be.")],
+        input: Annotated[CreateSessionTokenInput, argument("What it is to be.")],
     ) -> CreateSessionTokenPayload | None:
         """A short-lived token in the place of the key, for a browser. It makes no keys, no tokens and no reports."""
         context = info.context
         principal = _of_key(context)
-        role = _role(context, None if input.role in (None, UNSET) else input.role)
-        accounts = await _accounts(context, None if input.accounts is UNSET else input.accounts)
+        role = _role(context, given(input.role))
+        accounts = await _accounts(context, given(input.accounts))
         token = SessionToken(
             str(uuid4()), principal.key_id, role, tuple(sorted(accounts.values())), _end(principal, input.minutes)
         )

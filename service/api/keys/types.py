@@ -3,13 +3,14 @@
 import re
 from datetime import datetime
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 
 import strawberry
 
 from service.access.issuing import ApiKeys
 from service.api.execution.context import Context
 from service.api.types.calls import Node
+from service.api.types.declarations import described, value
 from service.api.types.enums import Role
 from service.storage.control.api_keys import KeyRecord
 
@@ -17,38 +18,30 @@ PREFIX: Final = "key"
 _ID: Final = re.compile(rf"(?:{PREFIX}_)?([2-9a-hjkmnp-z]{{8}})")
 
 
-def _field(description: str) -> Any:  # noqa: ANN401 - any type
-    return strawberry.field(description=description)
-
-
-def _value(name: str, description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
-    return strawberry.enum_value(name, description=description)
-
-
 @strawberry.enum
 class ApiKeyState(Enum):
     """Whether a key may be used."""
 
-    LIVE = _value("LIVE", "It may be used.")
-    EXPIRED = _value("EXPIRED", "Its end has come.")
-    REVOKED = _value("REVOKED", "It was ended, for good.")
-    REFUSED = _value("REFUSED", "It is live in the database and not in the ledger, and so it is refused: revoke it.")
+    LIVE = value("LIVE", "It may be used.")
+    EXPIRED = value("EXPIRED", "Its end has come.")
+    REVOKED = value("REVOKED", "It was ended, for good.")
+    REFUSED = value("REFUSED", "It is live in the database and not in the ledger, and so it is refused: revoke it.")
 
 
 @strawberry.type
 class ApiKey(Node):
     """An API key, without its secret."""
 
-    id: strawberry.ID = _field("Opaque id, `key_...`.")
-    key_id: strawberry.ID = _field("Public part of the key, as in `viewer.keyId` and as the ledger's actor.")
-    name: str | None = _field("What it is for.")
-    role: Role = _field("What it may do.")
-    accounts: list[str] | None = _field("Accounts that it is bound to. Null: every account.")
-    state: ApiKeyState = _field("Whether it may be used, by the ledger.")
-    created_at: datetime = _field("When it was made.")
-    expires_at: datetime | None = _field("When it ends by itself; null: it does not.")
-    last_used_at: datetime | None = _field("When it was last used, to some minutes; null: never.")
-    revoked_at: datetime | None = _field("When it was ended; null: it was not.")
+    id: strawberry.ID = described("Opaque id, `key_...`.")
+    key_id: strawberry.ID = described("Public part of the key, as in `viewer.keyId` and as the ledger's actor.")
+    name: str | None = described("What it is for.")
+    role: Role = described("What it may do.")
+    accounts: list[str] | None = described("Accounts that it is bound to. Null: every account.")
+    state: ApiKeyState = described("Whether it may be used, by the ledger.")
+    created_at: datetime = described("When it was made.")
+    expires_at: datetime | None = described("When it ends by itself; null: it does not.")
+    last_used_at: datetime | None = described("When it was last used, to some minutes; null: never.")
+    revoked_at: datetime | None = described("When it was ended; null: it was not.")
 
 
 def encode_key_id(prefix: str) -> strawberry.ID:

@@ -11,8 +11,9 @@ import strawberry
 from strawberry import Some
 
 from policies.policy.roots import CEILINGS
-from service.api.calls.resolvers import Slicing, page_selection, tree_of
-from service.api.execution.context import Context
+from service.api.calls.resolvers import page_selection, tree_of
+from service.api.execution.context import Context, Info
+from service.api.execution.record_pages import read_record_page
 from service.api.ledger.types import (
     Checkpoint,
     LedgerEntry,
@@ -24,32 +25,27 @@ from service.api.ledger.types import (
     proof_node,
 )
 from service.api.retention.queries import refuse_bound
-from service.api.types.connections import CountedConnection, Edge, PageInfo
+from service.api.types.connections import CountedConnection
+from service.api.types.declarations import UNSET, argument
 from service.api.types.directives import Cost, paged
 from service.api.types.filter_inputs import BigIntFilter, DateTimeFilter
 from service.api.types.scalars import BigInt
-from service.ledger import Checkpoints, Ledger, LedgerKind, LedgerRangeError, Selection
+from service.ledger import Checkpoints, Entry, Ledger, LedgerKind, LedgerRangeError, Selection
 from service.ledger.store import INDEX_MAX
-from service.query.records.ordering import CursorError, Cursors
+from service.query.records.ordering import CursorError, Position
 
-Info = strawberry.Info[Context, Any]
-UNSET: Any = strawberry.UNSET
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
-def _argument(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - Strawberry's marker
-    return strawberry.argument(description=description, name=name)
-
-
-Filter = Annotated[LedgerFilter | None, _argument("Which entries.")]
-First = Annotated[int | None, _argument("How many: 1 to 200, 50 when not given.")]
-After = Annotated[str | None, _argument("Go on after this cursor.")]
-IssuedSize = Annotated[BigInt | None, _argument("How many entries it covers; the newest when not given.")]
-Index = Annotated[BigInt, _argument("The entry's place.")]
-Size = Annotated[BigInt, _argument("How many entries the tree has.")]
-From = Annotated[BigInt, _argument("Size of the older tree.", "from")]
-To = Annotated[BigInt, _argument("Size of the newer tree.", "to")]
+Filter = Annotated[LedgerFilter | None, argument("Which entries.")]
+First = Annotated[int | None, argument("How many: 1 to 200, 50 when not given.")]
+After = Annotated[str | None, argument("Go on after this cursor.")]
+IssuedSize = Annotated[BigInt | None, argument("How many entries it covers; the newest when not given.")]
+Index = Annotated[BigInt, argument("The entry's place.")]
+Size = Annotated[BigInt, argument("How many entries the tree has.")]
+From = Annotated[BigInt, argument("Size of the older tree.", "from")]
+To = Annotated[BigInt, argument("Size of the newer tree.", "to")]
 
 
 @strawberry.type
@@ -169,22 +165,18 @@ def _kinds(filter_: LedgerKindFilter) -> tuple[LedgerKind, ...] | None:
 
 async def _entries(info: Info, selection: Selection, first: Any, after: Any) -> CountedConnection[LedgerEntry]:  # noqa: ANN401
     context, asked = info.context, page_selection(tree_of(info))
-    ledger, size = ledger_of(context), Slicing(None if first is UNSET else first).size
-    cursors = Cursors(await context.reader.keyring.secret("cursor"))
-    binding = Cursors.binding("ledger", selection.parameters())
-    going_on = after not in (None, UNSET)
-    following = _following(selection, cursors.open(after, binding)) if going_on else selection
-    found = await ledger.page(following, first=size + 1) if asked.rows or asked.has_next else []
-    entries = found[:size]
-    nodes = [entry_node(entry, note=_may_read_notes(context)) for entry in entries]
-    sealed = [cursors.seal((entry.index,), binding) for entry in entries]
-    context.sizes[tuple(info.path.as_list())] = len(entries)
-    return CountedConnection(
-        edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(sealed, nodes, strict=True)],
-        nodes=nodes,
-        page_info=_page_info(sealed, more=len(found) > size, before=going_on),
-        total_count=await _count(ledger, selection) if asked.total else 0,
+    ledger = ledger_of(context)
+
+    async def fetch(size: int, position: Position | None) -> list[Entry]:
+        """At most `size` entries after `position`, in ledger order."""
+        following = selection if position is None else _following(selection, position)
+        return await ledger.page(following, first=size) if asked.rows or asked.has_next else []
+
+    page = await read_record_page(
+        info, ("ledger", selection.parameters()), first, after, fetch, lambda entry: (entry.index,)
     )
+    nodes = [entry_node(entry, note=_may_read_notes(context)) for entry in page.rows]
+    return page.counted_connection(nodes, await _count(ledger, selection) if asked.total else 0)
 
 
 def _following(selection: Selection, position: tuple[Any, ...]) -> Selection:
@@ -207,16 +199,7 @@ def _may_read_notes(context: Context) -> bool:
     return "ledger" in CEILINGS[context.scope.role]
 
 
-def _page_info(cursors: list[str], *, more: bool, before: bool) -> PageInfo:
-    return PageInfo(
-        has_next_page=more,
-        has_previous_page=before,
-        start_cursor=cursors[0] if cursors else None,
-        end_cursor=cursors[-1] if cursors else None,
-    )
-
-
 async def _not_issued(checkpoints: Checkpoints, size: int) -> str:
     near = [str(one) for one in await checkpoints.near(size) if one is not None]
-    said = f"the nearest are of {' and '.join(near)}" if near else "none was signed yet"
-    return f"there is no checkpoint of {size} entries: {said}"
+    nearest = f"the nearest are of {' and '.join(near)}" if near else "none was signed yet"
+    return f"there is no checkpoint of {size} entries: {nearest}"

@@ -1,7 +1,7 @@
 """The policy as an auditor or a frontend reads it."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import strawberry
 
@@ -9,44 +9,44 @@ from policies import Policy as PolicyModel
 from policies import Role as PolicyRole
 from policies import digest as digest_of
 from policies.policy.views import view_table
-from service.api.execution.context import Context
+from service.api.execution.context import Info
 from service.api.execution.errors import Code, refused
+from service.api.types.declarations import described
 from service.api.types.directives import Cost
 from service.api.types.enums import DataClass, PolicyAction, Role, Store, View
 from service.api.types.scalars import Digest
 from service.storage.control.policies import StoredPolicy, StoredPolicyError, policy_of_digest
 
 _FIELDS_WEIGHT: Final = 50
-Info = strawberry.Info[Context, Any]
 
 
 @strawberry.type
 class RoleView:
     """What one role gets of a field."""
 
-    role: Role = strawberry.field(description="The role.")
-    view: View = strawberry.field(description="How the field is shown to it.")
+    role: Role = described("The role.")
+    view: View = described("How the field is shown to it.")
 
 
 @strawberry.type
 class PolicyField:
     """What the policy does with one field."""
 
-    field: str = strawberry.field(description="`Type.field` as in this schema.")
-    class_: DataClass = strawberry.field(name="class", description="What kind of data it is.")
-    action: PolicyAction = strawberry.field(description="What admission does to it.")
-    store: Store = strawberry.field(description="Table that holds it.")
-    views: list[RoleView] = strawberry.field(description="What each role gets of it.")
+    field: str = described("`Type.field` as in this schema.")
+    class_: DataClass = described("What kind of data it is.", "class")
+    action: PolicyAction = described("What admission does to it.")
+    store: Store = described("Table that holds it.")
+    views: list[RoleView] = described("What each role gets of it.")
 
 
 @strawberry.type
 class PolicyWindow:
     """For how long values of a class can be read in one store, for the accounts of one tier."""
 
-    class_: DataClass = strawberry.field(name="class", description="The class.")
-    tier: str = strawberry.field(description="The tier.")
-    store: Store = strawberry.field(description="The table.")
-    window_days: int = strawberry.field(description="Days of 24 hours.")
+    class_: DataClass = described("The class.", "class")
+    tier: str = described("The tier.")
+    store: Store = described("The table.")
+    window_days: int = described("Days of 24 hours.")
 
 
 @strawberry.type
@@ -54,17 +54,15 @@ class Policy:
     """A policy that is or was in force."""
 
     record: strawberry.Private[StoredPolicy]
-    name: str = strawberry.field(description="Its name.")
-    version: int = strawberry.field(description="Policies are counted as they are put in force here, from 1.")
-    digest: Digest = strawberry.field(description="SHA-256 of the canonical text.")
-    applied_at: datetime = strawberry.field(description="When it was put in force.")
-    applied_by: strawberry.ID = strawberry.field(
-        description="Key id of who asked for it; `cli` for the operator's shell, `system` for the first of a ledger."
+    name: str = described("Its name.")
+    version: int = described("Policies are counted as they are put in force here, from 1.")
+    digest: Digest = described("SHA-256 of the canonical text.")
+    applied_at: datetime = described("When it was put in force.")
+    applied_by: strawberry.ID = described(
+        "Key id of who asked for it; `cli` for the operator's shell, `system` for the first of a ledger."
     )
-    approved_by: strawberry.ID | None = strawberry.field(
-        description="Key id of the second admin; null where none was needed."
-    )
-    document: str = strawberry.field(description="Canonical text: its SHA-256 is the digest.")
+    approved_by: strawberry.ID | None = described("Key id of the second admin; null where none was needed.")
+    document: str = described("Canonical text: its SHA-256 is the digest.")
 
     @strawberry.field(directives=[Cost(weight=_FIELDS_WEIGHT)])
     def fields(self) -> list[PolicyField]:

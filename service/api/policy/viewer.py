@@ -1,12 +1,12 @@
 """Who asks, what they may see, and what they may still spend."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import strawberry
 
 from policies.policy import fields as policy_fields
-from service.api.execution.context import Context
+from service.api.execution.context import Context, Info
+from service.api.types.declarations import described
 from service.api.types.enums import Role, View
 from service.query.authorization.enforcement import choosable
 
@@ -15,31 +15,31 @@ from service.query.authorization.enforcement import choosable
 class FieldView:
     """What the role gets of one field."""
 
-    field: str = strawberry.field(description="`Type.field` as in this schema.")
-    view: View = strawberry.field(description="How it is shown.")
-    filterable: bool = strawberry.field(description="May it be filtered, ordered or grouped by.")
+    field: str = described("`Type.field` as in this schema.")
+    view: View = described("How it is shown.")
+    filterable: bool = described("May it be filtered, ordered or grouped by.")
 
 
 @strawberry.type
 class RateLimit:
     """What the key may spend on operations."""
 
-    limit: int = strawberry.field(description="Cost a minute; 0: no limit.")
-    remaining: int = strawberry.field(description="Cost that can be spent now.")
-    reset_at: datetime = strawberry.field(description="When all of it can be spent again.")
+    limit: int = described("Cost a minute; 0: no limit.")
+    remaining: int = described("Cost that can be spent now.")
+    reset_at: datetime = described("When all of it can be spent again.")
 
 
 @strawberry.type
 class Viewer:
     """Who asks."""
 
-    role: Role = strawberry.field(description="Role of the key.")
-    accounts: list[str] | None = strawberry.field(description="Accounts that the key is bound to. Null: every account.")
-    key_id: strawberry.ID = strawberry.field(description="Public part of the key.")
-    expires_at: datetime | None = strawberry.field(description="When the key ends; null: it does not.")
+    role: Role = described("Role of the key.")
+    accounts: list[str] | None = described("Accounts that the key is bound to. Null: every account.")
+    key_id: strawberry.ID = described("Public part of the key.")
+    expires_at: datetime | None = described("When the key ends; null: it does not.")
 
     @strawberry.field
-    def fields(self, info: strawberry.Info[Context, Any]) -> list[FieldView]:
+    def fields(self, info: Info) -> list[FieldView]:
         """So that a frontend asks only for what it may have."""
         scope = info.context.scope
         filterable = choosable(scope)
@@ -49,7 +49,7 @@ class Viewer:
         ]
 
     @strawberry.field
-    def rate_limit(self, info: strawberry.Info[Context, Any]) -> RateLimit:
+    def rate_limit(self, info: Info) -> RateLimit:
         """What the key may spend."""
         bucket = info.context.bucket
         available = bucket.available

@@ -1,12 +1,12 @@
 """Duties of compliance: holds, purges by their digest, erasures; on record and in the ledger before the answer."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import strawberry
 
 from policies.policy.model import DataClass as PolicyDataClass
-from service.api.execution.context import Context
+from service.api.execution.context import Info
 from service.api.retention.queries import account_in_scope, reading, refuse_bound, retention_context
 from service.api.retention.types import (
     Erasure,
@@ -21,6 +21,7 @@ from service.api.retention.types import (
     partition_node,
     purge_node,
 )
+from service.api.types.declarations import argument, described, given, optional
 from service.api.types.directives import Cost
 from service.api.types.enums import DataClass
 from service.api.types.scalars import BigInt, Digest
@@ -32,130 +33,120 @@ from service.retention.errors import PurgePlanError
 from service.retention.holds import holds
 from service.retention.purge.planning import held_back, plan_purge, request_purge, with_exact_rows
 
-Info = strawberry.Info[Context, Any]
-UNSET: Any = strawberry.UNSET
 _ERASE_WITHIN_S: Final = 5.0  # the worker goes on with what takes longer
-
-
-def _field(description: str, *, name: str | None = None, optional: bool = False) -> Any:  # noqa: ANN401 - any type
-    if optional:
-        return strawberry.field(description=description, name=name, default=UNSET)
-    return strawberry.field(description=description, name=name)
 
 
 @strawberry.input
 class HoldScopeInput:
     """What a hold names. What is not given does not narrow it."""
 
-    account: str = _field("Calls of this account.")
-    from_: datetime | None = _field("That started at this moment or later.", name="from", optional=True)
-    to: datetime | None = _field("That started before this moment.", optional=True)
-    model: str | None = _field("Of this model.", optional=True)
-    api_key: str | None = _field("Of this key of the gateway.", optional=True)
-    call_ids: list[strawberry.ID] | None = _field("These calls and no others.", optional=True)
+    account: str = described("Calls of this account.")
+    from_: datetime | None = optional("That started at this moment or later.", "from")
+    to: datetime | None = optional("That started before this moment.")
+    model: str | None = optional("Of this model.")
+    api_key: str | None = optional("Of this key of the gateway.")
+    call_ids: list[strawberry.ID] | None = optional("These calls and no others.")
 
 
 @strawberry.input
 class PlaceHoldInput:
     """A hold to place."""
 
-    name: str = _field("What it is called, such as the case.")
-    owner: str = _field("Who answers for it.")
-    reason: str = _field("Why.")
-    scope: HoldScopeInput = _field("What it names.")
-    classes: list[DataClass] = _field("Classes to keep: OPERATIONAL, BILLING, PERSONAL.")
-    expires_at: datetime | None = _field("When it ends by itself.", optional=True)
+    name: str = described("What it is called, such as the case.")
+    owner: str = described("Who answers for it.")
+    reason: str = described("Why.")
+    scope: HoldScopeInput = described("What it names.")
+    classes: list[DataClass] = described("Classes to keep: OPERATIONAL, BILLING, PERSONAL.")
+    expires_at: datetime | None = optional("When it ends by itself.")
 
 
 @strawberry.type
 class PlaceHoldPayload:
     """The hold that was placed."""
 
-    hold: Hold = _field("It is in force.")
-    ledger_index: BigInt = _field("The ledger's entry of it.")
+    hold: Hold = described("It is in force.")
+    ledger_index: BigInt = described("The ledger's entry of it.")
 
 
 @strawberry.input
 class LiftHoldInput:
     """A hold to lift."""
 
-    hold_id: strawberry.ID = _field("Its id.")
-    reason: str = _field("Why.")
+    hold_id: strawberry.ID = described("Its id.")
+    reason: str = described("Why.")
 
 
 @strawberry.type
 class LiftHoldPayload:
     """The hold that was lifted."""
 
-    hold: Hold = _field("What was kept for it alone is gone.")
-    ledger_index: BigInt = _field("The ledger's entry of it.")
+    hold: Hold = described("What was kept for it alone is gone.")
+    ledger_index: BigInt = described("The ledger's entry of it.")
 
 
 @strawberry.input
 class PlanPurgeInput:
     """What a plan is about; all that is due when nothing is given."""
 
-    class_: DataClass | None = _field("Partitions and keys of this class.", name="class", optional=True)
-    tier: str | None = _field("Of accounts of this tier.", optional=True)
+    class_: DataClass | None = optional("Partitions and keys of this class.", "class")
+    tier: str | None = optional("Of accounts of this tier.")
 
 
 @strawberry.type
 class PlanPurgePayload:
     """What a purge would do now."""
 
-    digest: Digest = _field("What requestPurge wants.")
-    partitions: list[PurgedPartition] = _field("Partitions that it would drop.")
-    keys: BigInt = _field("Period keys that it would destroy.")
-    rows_held_back: BigInt = _field("Rows of these partitions that holds would keep.")
+    digest: Digest = described("What requestPurge wants.")
+    partitions: list[PurgedPartition] = described("Partitions that it would drop.")
+    keys: BigInt = described("Period keys that it would destroy.")
+    rows_held_back: BigInt = described("Rows of these partitions that holds would keep.")
 
 
 @strawberry.input
 class RequestPurgeInput:
     """A plan to carry out."""
 
-    digest: Digest = _field("Of planPurge.")
+    digest: Digest = described("Of planPurge.")
 
 
 @strawberry.type
 class RequestPurgePayload:
     """The purge that was asked for."""
 
-    purge_run: PurgeRun = _field("The worker carries it out.")
+    purge_run: PurgeRun = described("The worker carries it out.")
 
 
 @strawberry.input
 class RequestErasureInput:
     """Whom to erase."""
 
-    kind: ErasureKind = _field("A person or the whole account.")
-    account: str = _field("The account.")
-    user_id: str | None = _field(
-        "Plain id of the person, for USER; hashed here, never stored or logged.", optional=True
-    )
-    reason: str = _field("Why.")
+    kind: ErasureKind = described("A person or the whole account.")
+    account: str = described("The account.")
+    user_id: str | None = optional("Plain id of the person, for USER; hashed here, never stored or logged.")
+    reason: str = described("Why.")
 
 
 @strawberry.type
 class RequestErasurePayload:
     """The erasure that was asked for."""
 
-    erasure: Erasure = _field("A person's rows are erased by now but for what a hold keeps; an account's, soon.")
+    erasure: Erasure = described("A person's rows are erased by now but for what a hold keeps; an account's, soon.")
 
 
 @strawberry.input
 class EraseNotesInput:
     """Which notes to erase."""
 
-    indexes: list[BigInt] = _field("Entries of the ledger: 1 to 500.")
-    reason: str = _field("Why; it is a note itself, and names nobody at best.")
+    indexes: list[BigInt] = described("Entries of the ledger: 1 to 500.")
+    reason: str = described("Why; it is a note itself, and names nobody at best.")
 
 
 @strawberry.type
 class EraseNotesPayload:
     """The notes that were erased."""
 
-    erased: list[BigInt] = _field("Entries that had a note until now.")
-    ledger_index: BigInt = _field("The ledger's entry of it.")
+    erased: list[BigInt] = described("Entries that had a note until now.")
+    ledger_index: BigInt = described("The ledger's entry of it.")
 
 
 @strawberry.type
@@ -164,12 +155,12 @@ class RetentionMutation:
 
     @strawberry.mutation(directives=[Cost(weight=50)])
     async def place_hold(
-        self, info: Info, input: Annotated[PlaceHoldInput, strawberry.argument(description="What to keep, and why.")]
+        self, info: Info, input: Annotated[PlaceHoldInput, argument("What to keep, and why.")]
     ) -> PlaceHoldPayload | None:
         """Keep what matches, whatever its window (compliance)."""
         context, scope = info.context, input.scope
         await account_in_scope(context, scope.account)
-        ids = _given(scope.call_ids)
+        ids = given(scope.call_ids)
         hold = await holds.place_hold(
             retention_context(context),
             name=input.name,
@@ -177,21 +168,21 @@ class RetentionMutation:
             reason=input.reason,
             scope=holds.HoldScope(
                 scope.account,
-                _given(scope.from_),
-                _given(scope.to),
-                _given(scope.model),
-                _given(scope.api_key),
+                given(scope.from_),
+                given(scope.to),
+                given(scope.model),
+                given(scope.api_key),
                 None if ids is None else tuple(ids),
             ),
             classes=[PolicyDataClass[one.name] for one in dict.fromkeys(input.classes)],
-            expires_at=_given(input.expires_at),
+            expires_at=given(input.expires_at),
             actor=context.scope.key_id,
         )
         return PlaceHoldPayload(hold=hold_node(hold, scope.account), ledger_index=entry_index(hold.ledger_index))
 
     @strawberry.mutation(directives=[Cost(weight=50)])
     async def lift_hold(
-        self, info: Info, input: Annotated[LiftHoldInput, strawberry.argument(description="Which hold, and why.")]
+        self, info: Info, input: Annotated[LiftHoldInput, argument("Which hold, and why.")]
     ) -> LiftHoldPayload | None:
         """Let go of a hold (compliance)."""
         context, retention = info.context, retention_context(info.context)
@@ -208,12 +199,12 @@ class RetentionMutation:
 
     @strawberry.mutation(directives=[Cost(weight=100)])
     async def plan_purge(
-        self, info: Info, input: Annotated[PlanPurgeInput, strawberry.argument(description="What the plan is about.")]
+        self, info: Info, input: Annotated[PlanPurgeInput, argument("What the plan is about.")]
     ) -> PlanPurgePayload | None:
         """What a purge would do now, with the digest that requestPurge wants."""
         refuse_bound(info.context, "planPurge")
         retention = retention_context(info.context)
-        class_, name = _given(input.class_), _given(input.tier)
+        class_, name = given(input.class_), given(input.tier)
         tier = None if name is None else retention.policy().tiers.get(name)
         if name is not None and tier is None:
             raise BadInputError(f"the policy has no tier `{name}`")
@@ -229,7 +220,7 @@ class RetentionMutation:
 
     @strawberry.mutation(directives=[Cost(weight=100)])
     async def request_purge(
-        self, info: Info, input: Annotated[RequestPurgeInput, strawberry.argument(description="The plan to carry out.")]
+        self, info: Info, input: Annotated[RequestPurgeInput, argument("The plan to carry out.")]
     ) -> RequestPurgePayload | None:
         """Ask the worker to carry out a plan."""
         refuse_bound(info.context, "requestPurge")
@@ -244,7 +235,7 @@ class RetentionMutation:
     async def request_erasure(
         self,
         info: Info,
-        input: Annotated[RequestErasureInput, strawberry.argument(description="Whom to erase, and why.")],
+        input: Annotated[RequestErasureInput, argument("Whom to erase, and why.")],
     ) -> RequestErasurePayload | None:
         """Erase one person's or one account's data (GDPR art. 17)."""
         context = info.context
@@ -253,7 +244,7 @@ class RetentionMutation:
             retention_context(context),
             kind=erasures.ErasureKind[input.kind.name],
             account=input.account,
-            user=_given(input.user_id),
+            user=given(input.user_id),
             reason=input.reason,
             actor=context.scope.key_id,
             at_once=input.kind is ErasureKind.USER,
@@ -263,7 +254,7 @@ class RetentionMutation:
 
     @strawberry.mutation(directives=[Cost(weight=50)])
     async def erase_notes(
-        self, info: Info, input: Annotated[EraseNotesInput, strawberry.argument(description="Whose, and why.")]
+        self, info: Info, input: Annotated[EraseNotesInput, argument("Whose, and why.")]
     ) -> EraseNotesPayload | None:
         """Erase notes of the ledger for good: people's words, and what holds and keys repeat of them (compliance). The
         leaves stay.
@@ -275,7 +266,3 @@ class RetentionMutation:
         )
         erased = [BigInt(index) for index in done.indexes]
         return EraseNotesPayload(erased=erased, ledger_index=entry_index(done.ledger_index))
-
-
-def _given(value: Any) -> Any:  # noqa: ANN401 - an input as given
-    return None if value is UNSET else value

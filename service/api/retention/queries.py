@@ -4,16 +4,17 @@ A key that is bound to accounts learns of those alone: holds and erasures of oth
 accounts at once, are not for it.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, TypeVar
-from uuid import UUID
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
 
+import asyncpg
 import strawberry
 
 from policies.policy import views
-from service.api.calls.resolvers import Slicing, tree_of
-from service.api.execution.context import Context
+from service.api.calls.resolvers import tree_of
+from service.api.execution.context import Context, Info
+from service.api.execution.record_pages import moment_and_id, position_at, read_record_page
 from service.api.retention.types import (
     Account,
     ClassRetention,
@@ -29,38 +30,28 @@ from service.api.retention.types import (
     purge_node,
 )
 from service.api.types.calls import Node
-from service.api.types.connections import Connection, Edge, PageInfo
+from service.api.types.connections import Connection
+from service.api.types.declarations import UNSET, argument, described
 from service.api.types.directives import Cost, paged
 from service.api.types.scalars import BigInt, Digest
 from service.query.model.errors import BadInputError, ForbiddenError
 from service.query.model.parameters import storable
 from service.query.reader import TimedReading
 from service.query.records.account_list import account_id, accounts_of, count_accounts, count_calls, page_accounts
-from service.query.records.ordering import CursorError, Cursors
+from service.query.records.ordering import Position
 from service.retention.audit import report
 from service.retention.context import RetentionContext
 from service.retention.erasure import erasure_record as erasures
 from service.retention.holds import holds
-from service.retention.purge_runs import Runs
+from service.retention.purge_runs import Run, Runs
 from service.storage.control.policies import applied_policy
 
-Info = strawberry.Info[Context, Any]
-UNSET: Any = strawberry.UNSET
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-Position = tuple[datetime, UUID]
-T = TypeVar("T")
-
-
-def _argument(description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
-    return strawberry.argument(description=description)
-
-
-First = Annotated[int | None, _argument("How many: 1 to 200, 50 when not given.")]
-After = Annotated[str | None, _argument("Go on after this cursor.")]
-AccountName = Annotated[str, _argument("The account's name, as calls have it.")]
-Active = Annotated[bool | None, _argument("Only those in force, or only the others.")]
+First = Annotated[int | None, argument("How many: 1 to 200, 50 when not given.")]
+After = Annotated[str | None, argument("Go on after this cursor.")]
+AccountName = Annotated[str, argument("The account's name, as calls have it.")]
+Active = Annotated[bool | None, argument("Only those in force, or only the others.")]
 Accounts = Annotated[
-    list[str] | None, _argument("Rows of these accounts alone; all that the key reaches when not given.")
+    list[str] | None, argument("Rows of these accounts alone; all that the key reaches when not given.")
 ]
 
 
@@ -79,15 +70,15 @@ def reading(context: Context) -> TimedReading:
 class RetentionReport:
     """What is kept, for how long, and whether anything older is here now."""
 
-    as_of: datetime = strawberry.field(description="Moment of the answer by the database's clock.")
-    classes: list[ClassRetention] = strawberry.field(description="One entry a class, store and tier.")
-    next_purge_at: datetime | None = strawberry.field(description="When something is due next.")
-    keyring_backup_days: int = strawberry.field(
-        description="Days until a destroyed key has left the keyring's backups, as the operator declares."
+    as_of: datetime = described("Moment of the answer by the database's clock.")
+    classes: list[ClassRetention] = described("One entry a class, store and tier.")
+    next_purge_at: datetime | None = described("When something is due next.")
+    keyring_backup_days: int = described(
+        "Days until a destroyed key has left the keyring's backups, as the operator declares."
     )
-    missing: list[str] = strawberry.field(description="Walls that are missing here, in words.")
-    detached: list[str] = strawberry.field(
-        description="Partitions that are still on the disk, outside their store: a detach that is pending, or a drop "
+    missing: list[str] = described("Protections that are missing here, in words.")
+    detached: list[str] = described(
+        "Partitions that are still on the disk, outside their store: a detach that is pending, or a drop "
         "that is. Their rows count as hidden, and as overdue past their deadline."
     )
 
@@ -147,7 +138,14 @@ class RetentionQuery:
         retention = retention_context(info.context)
         async with reading(info.context) as connection:
             runs = Runs(connection)
-            page = await _page(info, "purgeRuns", first, after, runs.page, lambda run: (run.planned_at, run.id))
+
+            async def fetch(size: int, position: Position | None) -> list[Run]:
+                """At most `size` purges after `position`, newest first."""
+                return await runs.page(size, moment_and_id(position))
+
+            page = await read_record_page(
+                info, ("purgeRuns", None), first, after, fetch, lambda run: position_at(run.planned_at, run.id)
+            )
             total = await runs.count()
         nodes = [purge_node(retention, run) for run in page.rows]
         return page.connection(nodes, total)
@@ -163,10 +161,13 @@ class RetentionQuery:
 
             async def fetch(size: int, position: Position | None) -> list[holds.StoredHold]:
                 """At most `size` holds after `position`, newest first."""
-                return await holds.page_holds(connection, size, after=position, active=only_active, accounts=accounts)
+                return await holds.page_holds(
+                    connection, size, after=moment_and_id(position), active=only_active, accounts=accounts
+                )
 
-            page = await _page(
-                info, f"holds {only_active}", first, after, fetch, lambda hold: (hold.placed_at, hold.id)
+            kind = f"holds {only_active}"
+            page = await read_record_page(
+                info, (kind, accounts), first, after, fetch, lambda hold: position_at(hold.placed_at, hold.id)
             )
             total = await holds.count_holds(connection, active=only_active, accounts=accounts)
         nodes = [hold_node(hold, await context.reader.accounts.name(hold.account_id)) for hold in page.rows]
@@ -180,9 +181,11 @@ class RetentionQuery:
 
             async def fetch(size: int, position: Position | None) -> list[erasures.StoredErasure]:
                 """At most `size` erasures after `position`, newest first."""
-                return await erasures.page_erasures(connection, size, position, accounts)
+                return await erasures.page_erasures(connection, size, moment_and_id(position), accounts)
 
-            page = await _page(info, "erasures", first, after, fetch, lambda one: (one.requested_at, one.id))
+            page = await read_record_page(
+                info, ("erasures", accounts), first, after, fetch, lambda one: position_at(one.requested_at, one.id)
+            )
             total = await erasures.count_erasures(connection, accounts)
         nodes = [erasure_node(one, await context.reader.accounts.name(one.account_id)) for one in page.rows]
         return page.connection(nodes, total)
@@ -190,7 +193,21 @@ class RetentionQuery:
     @strawberry.field(directives=[*paged(), Cost(weight=10)])
     async def accounts(self, info: Info, first: First = UNSET, after: After = UNSET) -> Connection[Account] | None:
         """Accounts with their tier."""
-        return await _accounts(info, first, after)
+        context, scope = info.context, info.context.scope.accounts
+        async with reading(context) as connection:
+
+            async def fetch(size: int, position: Position | None) -> list[asyncpg.Record]:
+                """At most `size` accounts whose names come after that of `position`."""
+                return await page_accounts(
+                    connection, size, behind=str(position[0]) if position else "", accounts=scope
+                )
+
+            page = await read_record_page(info, ("accounts", scope), first, after, fetch, lambda row: (row["name"],))
+            counts = await count_calls(connection, [row["id"] for row in page.rows])
+            total = await count_accounts(connection, scope) if "totalCount" in tree_of(info) else 0
+        await context.reader.accounts.load(row["id"] for row in page.rows)
+        now = await context.reader.clock.now()
+        return page.connection([_account(context, row, counts.get(row["id"], 0), now) for row in page.rows], total)
 
     @strawberry.field(directives=[Cost(weight=5)])
     async def account(self, info: Info, name: AccountName) -> Account | None:
@@ -200,53 +217,6 @@ class RetentionQuery:
         async with reading(info.context) as connection:
             found = await account_id(connection, name) if storable(name) else None
         return None if found is None else await account_node(info.context, found)
-
-
-class _Page:
-    """Rows of one page with their cursors."""
-
-    def __init__(self, rows: list[Any], cursors: list[str], info: PageInfo) -> None:
-        self.rows, self.cursors, self.info = rows, cursors, info
-
-    def connection(self, nodes: list[T], total: int) -> Connection[T]:
-        """The connection of the rows' `nodes`, of `total` in all."""
-        edges = [Edge(cursor=cursor, node=node) for cursor, node in zip(self.cursors, nodes, strict=True)]
-        return Connection(edges=edges, nodes=nodes, page_info=self.info, total_count=total)
-
-
-async def _page(
-    info: Info,
-    kind: str,
-    first: Any,  # noqa: ANN401 - an argument as given
-    after: Any,  # noqa: ANN401
-    fetch: Callable[[int, Position | None], Awaitable[list[T]]],
-    position_of: Callable[[T], Position],
-) -> _Page:
-    """One page of records that are ordered by moment and id, newest first."""
-    size, cursors = _size(first), await _cursors(info)
-    binding = Cursors.binding(kind, info.context.scope.accounts)
-    position = None if after in (None, UNSET) else _position(cursors.open(after, binding))
-    found = await fetch(size + 1, position)
-    rows = found[:size]
-    sealed = [cursors.seal(_stored(position_of(row)), binding) for row in rows]
-    return _Page(rows, sealed, _page_info(info, sealed, len(found) > size, position is not None))
-
-
-async def _accounts(info: Info, first: Any, after: Any) -> Connection[Account]:  # noqa: ANN401 - arguments as given
-    context, scope = info.context, info.context.scope.accounts
-    size, cursors = _size(first), await _cursors(info)
-    binding = Cursors.binding("accounts", scope)
-    behind = "" if after in (None, UNSET) else str(cursors.open(after, binding)[0])
-    async with reading(context) as connection:
-        found = await page_accounts(connection, size + 1, behind=behind, accounts=scope)
-        rows = found[:size]
-        counts = await count_calls(connection, [row["id"] for row in rows])
-        total = await count_accounts(connection, scope) if "totalCount" in tree_of(info) else 0
-    await context.reader.accounts.load(row["id"] for row in rows)
-    now = await context.reader.clock.now()
-    nodes = [_account(context, row, counts.get(row["id"], 0), now) for row in rows]
-    sealed = [cursors.seal((row["name"],), binding) for row in rows]
-    return _Page(rows, sealed, _page_info(info, sealed, len(found) > size, bool(behind))).connection(nodes, total)
 
 
 async def account_node(context: Context, number: int) -> Account | None:
@@ -320,33 +290,3 @@ async def _ids_in_scope(context: Context, names: Any) -> Sequence[int] | None:  
 
 def _reaches(context: Context, account: int) -> bool:
     return context.scope.accounts is None or account in context.scope.accounts
-
-
-def _size(first: Any) -> int:  # noqa: ANN401 - an argument as given
-    return Slicing(None if first is UNSET else first).size
-
-
-async def _cursors(info: Info) -> Cursors:
-    return Cursors(await info.context.reader.keyring.secret("cursor"))
-
-
-def _stored(position: Position) -> tuple[int, str]:
-    return (position[0] - EPOCH) // timedelta(microseconds=1), position[1].hex
-
-
-def _position(stored: Sequence[Any]) -> Position:
-    try:
-        micros, id_ = stored
-        return EPOCH + timedelta(microseconds=micros), UUID(hex=id_)
-    except (ValueError, TypeError, OverflowError):
-        raise CursorError from None
-
-
-def _page_info(info: Info, cursors: Sequence[str], more: bool, before: bool) -> PageInfo:
-    info.context.sizes[tuple(info.path.as_list())] = len(cursors)
-    return PageInfo(
-        has_next_page=more,
-        has_previous_page=before,
-        start_cursor=cursors[0] if cursors else None,
-        end_cursor=cursors[-1] if cursors else None,
-    )

@@ -7,11 +7,11 @@ and no shipped role can be denied or masked on it.
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import strawberry
 
-from service.api.types.directives import Cost
+from service.api.types.declarations import selected
 from service.api.types.enums import AmountSource, AmountUnknownReason, CallStatus, Disclosure, ParameterAction
 from service.api.types.scalars import BigInt
 from service.query.model.field import Field, attribute
@@ -29,10 +29,6 @@ _NAMES: Final[Mapping[str, str]] = {
 _Type = TypeVar("_Type", bound=type)
 
 
-def _field(description: str, *, weight: int | None = None) -> Any:  # noqa: ANN401 - any type
-    return strawberry.field(description=description, default=None, directives=[Cost(weight=weight)] if weight else [])
-
-
 def _annotation(type_: str) -> str:
     """The Python type of a GraphQL type, as text: `[Tag!]` is `list[Tag] | None`."""
     bare = type_.removesuffix("!")
@@ -48,7 +44,7 @@ def _tabled(fields: Mapping[str, Field], inherited: tuple[str, ...] = ()) -> Cal
         own = [field for name, field in fields.items() if name not in inherited]
         cls.__annotations__ = {attribute(field.name): _annotation(field.type) for field in own}
         for field in own:
-            setattr(cls, attribute(field.name), _field(field.description, weight=field.weight))
+            setattr(cls, attribute(field.name), selected(field.description, weight=field.weight))
         return cls
 
     return add
@@ -58,7 +54,7 @@ def _tabled(fields: Mapping[str, Field], inherited: tuple[str, ...] = ()) -> Cal
 class Node:
     """A thing with an opaque, type-prefixed id (`call_...`, `err_...`): the id that ingest answers is this id."""
 
-    id: strawberry.ID = _field("Opaque id.")
+    id: strawberry.ID = selected("Opaque id.")
 
 
 @strawberry.type
@@ -113,13 +109,13 @@ class CallError(Node):
 class ErrorGroup:
     """Errors of one fingerprint."""
 
-    fingerprint: strawberry.ID = _field("What these errors have in common.")
-    type: str = _field("Their type.")
-    count: BigInt = _field("How many there are.")
-    first_seen: datetime = _field("The oldest inside the window.")
-    last_seen: datetime = _field("The newest.")
-    models: list[str] = _field("Models that were asked for, a hundred at most.")
-    sample_message: str | None = _field("The newest error's message, masked as for errors.", weight=5)
+    fingerprint: strawberry.ID = selected("What these errors have in common.")
+    type: str = selected("Their type.")
+    count: BigInt = selected("How many there are.")
+    first_seen: datetime = selected("The oldest inside the window.")
+    last_seen: datetime = selected("The newest.")
+    models: list[str] = selected("Models that were asked for, a hundred at most.")
+    sample_message: str | None = selected("The newest error's message, masked as for errors.", weight=5)
 
 
 CLASSES: Final[Mapping[str, type]] = {

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, TypeVar
 import strawberry
 from strawberry import Maybe
 
+from service.api.types.declarations import argument, described, optional
 from service.api.types.enums import (
     AmountSource,
     AmountUnknownReason,
@@ -30,166 +31,158 @@ from service.query.model.field import FieldKind, Filterable, attribute
 _Type = TypeVar("_Type", bound=type)
 
 
-def _field(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - a dataclass field, whatever its type
-    return strawberry.field(description=description, name=name)
-
-
-def _optional(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - a dataclass field, whatever its type
-    return strawberry.field(description=description, name=name, default=strawberry.UNSET)
-
-
 @strawberry.input
 class StringFilter:
     """Compares text by code point, case-sensitive. All given operators must hold."""
 
-    eq: Maybe[str] = _field("Equal.")
-    ne: Maybe[str] = _field("Not equal; also what was not reported.")
-    in_: list[str] | None = _optional("One of these; an empty list matches nothing.", "in")
-    not_in: list[str] | None = _optional("None of these; also what was not reported.", "notIn")
-    contains: str | None = _optional("Contains this text.")
-    starts_with: str | None = _optional("Starts with this text.")
-    is_null: bool | None = _optional("Was not reported (true), or was (false).")
+    eq: Maybe[str] = described("Equal.")
+    ne: Maybe[str] = described("Not equal; also what was not reported.")
+    in_: list[str] | None = optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[str] | None = optional("None of these; also what was not reported.", "notIn")
+    contains: str | None = optional("Contains this text.")
+    starts_with: str | None = optional("Starts with this text.")
+    is_null: bool | None = optional("Was not reported (true), or was (false).")
 
 
 @strawberry.input
 class IDFilter:
     """Compares ids."""
 
-    eq: Maybe[strawberry.ID] = _field("Equal.")
-    in_: list[strawberry.ID] | None = _optional("One of these; an empty list matches nothing.", "in")
+    eq: Maybe[strawberry.ID] = described("Equal.")
+    in_: list[strawberry.ID] | None = optional("One of these; an empty list matches nothing.", "in")
 
 
 @strawberry.input(one_of=True)
 class UserFilter:
     """Names users by the plain id (roles that may; hashed here, never logged) or by pseudonym."""
 
-    id: Maybe[str] = _field("The plain id of one user.")
-    pseudonym: Maybe[list[strawberry.ID]] = _field("Any of these pseudonyms.")
-    is_null: Maybe[bool] = _field("Not reported, or not readable any more (true), or readable (false).")
+    id: Maybe[str] = described("The plain id of one user.")
+    pseudonym: Maybe[list[strawberry.ID]] = described("Any of these pseudonyms.")
+    is_null: Maybe[bool] = described("Not reported, or not readable any more (true), or readable (false).")
 
 
 @strawberry.input
 class IntFilter:
     """Compares whole numbers. All given operators must hold."""
 
-    eq: Maybe[int] = _field("Equal.")
-    ne: Maybe[int] = _field("Not equal; also what was not reported.")
-    in_: list[int] | None = _optional("One of these; an empty list matches nothing.", "in")
-    not_in: list[int] | None = _optional("None of these; also what was not reported.", "notIn")
-    lt: int | None = _optional("Less than.")
-    lte: int | None = _optional("At most.")
-    gt: int | None = _optional("More than.")
-    gte: int | None = _optional("At least.")
-    is_null: bool | None = _optional("Was not reported (true), or was (false).")
+    eq: Maybe[int] = described("Equal.")
+    ne: Maybe[int] = described("Not equal; also what was not reported.")
+    in_: list[int] | None = optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[int] | None = optional("None of these; also what was not reported.", "notIn")
+    lt: int | None = optional("Less than.")
+    lte: int | None = optional("At most.")
+    gt: int | None = optional("More than.")
+    gte: int | None = optional("At least.")
+    is_null: bool | None = optional("Was not reported (true), or was (false).")
 
 
 @strawberry.input
 class BigIntFilter:
     """Compares 64-bit whole numbers. All given operators must hold."""
 
-    eq: Maybe[BigInt] = _field("Equal.")
-    lt: BigInt | None = _optional("Less than.")
-    lte: BigInt | None = _optional("At most.")
-    gt: BigInt | None = _optional("More than.")
-    gte: BigInt | None = _optional("At least.")
+    eq: Maybe[BigInt] = described("Equal.")
+    lt: BigInt | None = optional("Less than.")
+    lte: BigInt | None = optional("At most.")
+    gt: BigInt | None = optional("More than.")
+    gte: BigInt | None = optional("At least.")
 
 
 @strawberry.input
 class TokenSumFilter:
     """Compares sums of tokens, 64-bit whole numbers. All given operators must hold."""
 
-    eq: Maybe[BigInt] = _field("Equal.")
-    ne: Maybe[BigInt] = _field("Not equal; also what was not reported.")
-    in_: list[BigInt] | None = _optional("One of these; an empty list matches nothing.", "in")
-    not_in: list[BigInt] | None = _optional("None of these; also what was not reported.", "notIn")
-    lt: BigInt | None = _optional("Less than.")
-    lte: BigInt | None = _optional("At most.")
-    gt: BigInt | None = _optional("More than.")
-    gte: BigInt | None = _optional("At least.")
-    is_null: bool | None = _optional("Was not reported (true), or was (false).")
+    eq: Maybe[BigInt] = described("Equal.")
+    ne: Maybe[BigInt] = described("Not equal; also what was not reported.")
+    in_: list[BigInt] | None = optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[BigInt] | None = optional("None of these; also what was not reported.", "notIn")
+    lt: BigInt | None = optional("Less than.")
+    lte: BigInt | None = optional("At most.")
+    gt: BigInt | None = optional("More than.")
+    gte: BigInt | None = optional("At least.")
+    is_null: bool | None = optional("Was not reported (true), or was (false).")
 
 
 @strawberry.input
 class DecimalFilter:
     """Compares exact decimals. All given operators must hold."""
 
-    eq: Maybe[Decimal] = _field("Equal.")
-    ne: Maybe[Decimal] = _field("Not equal; also what was not reported.")
-    lt: Decimal | None = _optional("Less than.")
-    lte: Decimal | None = _optional("At most.")
-    gt: Decimal | None = _optional("More than.")
-    gte: Decimal | None = _optional("At least.")
-    is_null: bool | None = _optional("Was not reported (true), or was (false).")
+    eq: Maybe[Decimal] = described("Equal.")
+    ne: Maybe[Decimal] = described("Not equal; also what was not reported.")
+    lt: Decimal | None = optional("Less than.")
+    lte: Decimal | None = optional("At most.")
+    gt: Decimal | None = optional("More than.")
+    gte: Decimal | None = optional("At least.")
+    is_null: bool | None = optional("Was not reported (true), or was (false).")
 
 
 @strawberry.input
 class FloatFilter:
     """Compares quotients, which are not exact: by order alone. All given operators must hold."""
 
-    lt: float | None = _optional("Less than.")
-    lte: float | None = _optional("At most.")
-    gt: float | None = _optional("More than.")
-    gte: float | None = _optional("At least.")
-    is_null: bool | None = _optional("Does not exist (true), or does (false).")
+    lt: float | None = optional("Less than.")
+    lte: float | None = optional("At most.")
+    gt: float | None = optional("More than.")
+    gte: float | None = optional("At least.")
+    is_null: bool | None = optional("Does not exist (true), or does (false).")
 
 
 @strawberry.input
 class DateTimeFilter:
     """Compares moments. `gte` and `lt` together make a half-open range."""
 
-    eq: Maybe[datetime] = _field("At exactly this moment.")
-    lt: datetime | None = _optional("Before.")
-    lte: datetime | None = _optional("Not after.")
-    gt: datetime | None = _optional("After.")
-    gte: datetime | None = _optional("Not before.")
+    eq: Maybe[datetime] = described("At exactly this moment.")
+    lt: datetime | None = optional("Before.")
+    lte: datetime | None = optional("Not after.")
+    gt: datetime | None = optional("After.")
+    gte: datetime | None = optional("Not before.")
 
 
 @strawberry.input
 class BooleanFilter:
     """Compares yes and no."""
 
-    eq: Maybe[bool] = _field("Equal.")
-    is_null: bool | None = _optional("Was not reported (true), or was (false).")
+    eq: Maybe[bool] = described("Equal.")
+    is_null: bool | None = optional("Was not reported (true), or was (false).")
 
 
 @strawberry.input
 class CallStatusFilter:
     """Compares how calls ended."""
 
-    eq: Maybe[CallStatus] = _field("Equal.")
-    ne: Maybe[CallStatus] = _field("Not equal.")
-    in_: list[CallStatus] | None = _optional("One of these; an empty list matches nothing.", "in")
-    not_in: list[CallStatus] | None = _optional("None of these.", "notIn")
+    eq: Maybe[CallStatus] = described("Equal.")
+    ne: Maybe[CallStatus] = described("Not equal.")
+    in_: list[CallStatus] | None = optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[CallStatus] | None = optional("None of these.", "notIn")
 
 
 @strawberry.input
 class AmountUnknownFilter:
     """Compares why amounts are not known."""
 
-    eq: Maybe[AmountUnknownReason] = _field("Equal.")
-    ne: Maybe[AmountUnknownReason] = _field("Not equal; also where the amount is known.")
-    in_: list[AmountUnknownReason] | None = _optional("One of these; an empty list matches nothing.", "in")
-    not_in: list[AmountUnknownReason] | None = _optional("None of these; also where the amount is known.", "notIn")
-    is_null: bool | None = _optional("There is no such reason (true), or there is one (false).")
+    eq: Maybe[AmountUnknownReason] = described("Equal.")
+    ne: Maybe[AmountUnknownReason] = described("Not equal; also where the amount is known.")
+    in_: list[AmountUnknownReason] | None = optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[AmountUnknownReason] | None = optional("None of these; also where the amount is known.", "notIn")
+    is_null: bool | None = optional("There is no such reason (true), or there is one (false).")
 
 
 @strawberry.input
 class AmountSourceFilter:
     """Compares where amounts come from."""
 
-    eq: Maybe[AmountSource] = _field("Equal.")
-    ne: Maybe[AmountSource] = _field("Not equal; also where the amount is not known.")
-    in_: list[AmountSource] | None = _optional("One of these; an empty list matches nothing.", "in")
-    not_in: list[AmountSource] | None = _optional("None of these; also where the amount is not known.", "notIn")
-    is_null: bool | None = _optional("There is no amount (true), or there is one (false).")
+    eq: Maybe[AmountSource] = described("Equal.")
+    ne: Maybe[AmountSource] = described("Not equal; also where the amount is not known.")
+    in_: list[AmountSource] | None = optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[AmountSource] | None = optional("None of these; also where the amount is not known.", "notIn")
+    is_null: bool | None = optional("There is no amount (true), or there is one (false).")
 
 
 @strawberry.input
 class TagFilter:
     """Matches calls that carry a tag."""
 
-    key: str = _field("The tag's key.")
-    value: StringFilter | None = _optional("What its value must satisfy; without it any value will do.")
+    key: str = described("The tag's key.")
+    value: StringFilter | None = optional("What its value must satisfy; without it any value will do.")
 
 
 _INPUTS: Final[Mapping[FieldKind, Any]] = {
@@ -221,7 +214,7 @@ def _comparing(filters: Mapping[str, Filterable]) -> Callable[[_Type], _Type]:
         own = {attribute(name): _INPUTS[field.kind] | None for name, field in filters.items()}
         cls.__annotations__ = {**own, **cls.__annotations__}
         for name, field in filters.items():
-            setattr(cls, attribute(name), _optional(field.description))
+            setattr(cls, attribute(name), optional(field.description))
         return cls
 
     return add
@@ -234,9 +227,9 @@ class CallFilter:
     `not` and `isNull`.
     """
 
-    and_: list["CallFilter"] | None = _optional("All of these must hold.", "and")
-    or_: list["CallFilter"] | None = _optional("At least one of these must hold; an empty list matches nothing.", "or")
-    not_: "CallFilter | None" = _optional("This must not hold.", "not")
+    and_: list["CallFilter"] | None = optional("All of these must hold.", "and")
+    or_: list["CallFilter"] | None = optional("At least one of these must hold; an empty list matches nothing.", "or")
+    not_: "CallFilter | None" = optional("This must not hold.", "not")
 
 
 @strawberry.input
@@ -244,34 +237,34 @@ class CallFilter:
 class ErrorFilter:
     """Chooses errors. All given fields must hold, as for calls."""
 
-    and_: list["ErrorFilter"] | None = _optional("All of these must hold.", "and")
-    or_: list["ErrorFilter"] | None = _optional("At least one of these must hold; an empty list matches nothing.", "or")
-    not_: "ErrorFilter | None" = _optional("This must not hold.", "not")
+    and_: list["ErrorFilter"] | None = optional("All of these must hold.", "and")
+    or_: list["ErrorFilter"] | None = optional("At least one of these must hold; an empty list matches nothing.", "or")
+    not_: "ErrorFilter | None" = optional("This must not hold.", "not")
 
 
 @strawberry.input
 class CallOrder:
     """Nulls last; ties by id. All but STARTED_AT want a startedAt range of 31 days or less."""
 
-    field: CallOrderField = _field("What to order by.")
-    direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which end comes first.")
+    field: CallOrderField = described("What to order by.")
+    direction: OrderDirection = described("Which end comes first.", default=OrderDirection.DESC)
 
 
 @strawberry.input
 class ErrorOrder:
     """Order of errors; ties by id."""
 
-    field: ErrorOrderField = _field("What to order by.")
-    direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which end comes first.")
+    field: ErrorOrderField = described("What to order by.")
+    direction: OrderDirection = described("Which end comes first.", default=OrderDirection.DESC)
 
 
 @strawberry.input
 class ErrorGroupOrder:
     """Order of groups of errors; ties by fingerprint."""
 
-    field: ErrorGroupOrderField = _field("What to order by.")
-    direction: OrderDirection = strawberry.field(default=OrderDirection.DESC, description="Which end comes first.")
+    field: ErrorGroupOrderField = described("What to order by.")
+    direction: OrderDirection = described("Which end comes first.", default=OrderDirection.DESC)
 
 
-FilterArgument = Annotated[CallFilter | None, strawberry.argument(description="Which calls.")]
-ErrorFilterArgument = Annotated[ErrorFilter | None, strawberry.argument(description="Which errors.")]
+FilterArgument = Annotated[CallFilter | None, argument("Which calls.")]
+ErrorFilterArgument = Annotated[ErrorFilter | None, argument("Which errors.")]

@@ -12,10 +12,12 @@ from strawberry.types.scalar import ScalarDefinition
 
 from policies.evidence import EvidenceError, read_base64
 from service import rfc3339
+from service.query.rendering.functions import COUNT_MAX
 from service.rfc3339 import MomentError
 
 Base64 = NewType("Base64", bytes)
 BigInt = NewType("BigInt", int)
+Count = NewType("Count", int)
 TimeZone = NewType("TimeZone", str)
 Digest = NewType("Digest", str)
 
@@ -67,6 +69,13 @@ def parse_big_int(text: object) -> int:
     number = int(text)
     if abs(number) > _INTEGER_MAX:
         raise ValueError("a BigInt fits in 64 bits")
+    return number
+
+
+def counted(number: object) -> int:
+    """A count as JSON numbers hold it in every language. Raises ValueError for anything else."""
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= COUNT_MAX:
+        raise ValueError("a Count is a whole number from 0 to 2^53 - 1")
     return number
 
 
@@ -124,6 +133,12 @@ SCALARS: dict[Any, ScalarDefinition] = {
         specified_by_url="https://www.w3.org/TR/xmlschema-2/#long",
         serialize=str,
         parse_value=parse_big_int,
+    ),
+    Count: strawberry.scalar(
+        name="Count",
+        description="How many there are: a JSON number from 0 to 2^53 - 1, which an Int of 32 bits could not hold.",
+        serialize=counted,
+        parse_value=counted,
     ),
     Base64: strawberry.scalar(
         name="Base64",

@@ -1,19 +1,18 @@
 """Costs as the schema shows them: figures worked out from sums, and the resolver."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
-
-import strawberry
+from typing import Any, Final, NamedTuple
 
 from policies.policy import views
 from policies.policy.model import View
 from service.api.calls.filters import to_predicate
 from service.api.calls.resolvers import merged, tree_of
-from service.api.execution.context import Context as RequestContext
+from service.api.execution.context import Info
 from service.api.types.calls import Tag
 from service.api.types.connections import Edge, PageInfo
 from service.api.types.enums import CallStatus
 from service.api.types.filter_inputs import CallFilter
+from service.api.types.scalars import Count
 from service.api.usage.cost_types import (
     CostCoverage,
     CostFigures,
@@ -31,9 +30,7 @@ from service.query.usage import report as query
 from service.query.usage.derived_figures import WORKED_OUT, exact
 from service.query.usage.percentiles import percentile_ms
 from service.query.usage.report_request import FIRST_DEFAULT, NEEDS, CostRequest
-from service.query.usage.source import UsageReader
 
-Info = strawberry.Info[RequestContext, Any]
 _OF_ROWS: Final = frozenset({"rows", "nodes", "edges", "pageInfo", "truncated"})
 _PYTHON_NAMES: Final = {
     "tokenEfficiency": "token_efficiency",
@@ -49,63 +46,48 @@ _PERCENTILES: Final = {
 }
 
 
-async def resolve_costs(
-    info: Info,
-    filter_: CallFilter | None,
-    **arguments: Any,  # noqa: ANN401 - those of `to_request`
-) -> CostReport:
+class CostArguments(NamedTuple):
+    """The arguments of `costs` as converted; None for what was not given."""
+
+    filter: CallFilter | None = None
+    group_by: Sequence[CostDimension] | None = None
+    group_by_tags: Sequence[str] | None = None
+    bucket: TimeBucket | None = None
+    time_zone: str | None = None
+    fill_buckets: bool | None = None
+    order_by: Sequence[CostOrder] | None = None
+    first: int | None = None
+    after: str | None = None
+    corrections: CorrectionTime | None = None
+
+
+async def resolve_costs(info: Info, arguments: CostArguments) -> CostReport:
     """The report for the one who asks; what is not selected is not worked out."""
-    tree, context = tree_of(info), info.context
-    request = to_request(tree, filter_, **arguments)
-    return report(await query.read_costs(await usage_reader(context), request), request, context.scope)
+    context, request = info.context, to_request(tree_of(info), arguments)
+    return report(await query.read_costs(await context.reader.usage(context.scope), request), request, context.scope)
 
 
-async def usage_reader(context: RequestContext) -> UsageReader:
-    """What reads usage for the one who asks, as of now."""
-    return UsageReader(
-        context.reader.database,
-        context.reader.accounts,
-        context.scope,
-        await context.reader.clock.now(),
-        context.reader.cursors,
-        context.reader.keyring,
-    )
-
-
-def to_request(
-    tree: Tree,
-    filter_: CallFilter | None,
-    *,
-    group_by: Sequence[CostDimension] | None = None,
-    group_by_tags: Sequence[str] | None = None,
-    bucket: TimeBucket | None = None,
-    time_zone: str | None = None,
-    fill_buckets: bool | None = None,
-    order_by: Sequence[CostOrder] | None = None,
-    first: int | None = None,
-    after: str | None = None,
-    corrections: CorrectionTime | None = None,
-) -> CostRequest:
+def to_request(tree: Tree, given: CostArguments) -> CostRequest:
     """What the arguments ask for, of the figures that are selected. Raises BadInputError."""
     page, edges = tree.get("pageInfo", {}), tree.get("edges", {})
     rows = merged(merged(tree.get("rows", {}), tree.get("nodes", {})), edges.get("node", {}))
     reads = not tree.keys().isdisjoint(_OF_ROWS)
     return CostRequest(
-        predicate=to_predicate(filter_),
-        dimensions=[dimension.name for dimension in group_by or ()],
-        tags=list(group_by_tags or ()),
-        bucket=Bucket(bucket.name) if bucket else None,
-        zone=time_zone or "UTC",
-        fill=bool(fill_buckets),
-        order=[(order.field.name, order.direction.name == "DESC") for order in order_by or ()],
-        first=FIRST_DEFAULT if first is None else first,
-        after=after,
+        predicate=to_predicate(given.filter),
+        dimensions=[dimension.name for dimension in given.group_by or ()],
+        tags=list(given.group_by_tags or ()),
+        bucket=Bucket(given.bucket.name) if given.bucket else None,
+        zone=given.time_zone or "UTC",
+        fill=bool(given.fill_buckets),
+        order=[(order.field.name, order.direction.name == "DESC") for order in given.order_by or ()],
+        first=FIRST_DEFAULT if given.first is None else given.first,
+        after=given.after,
         row_figures=_figures(rows) if reads else None,
         total_figures=_figures(tree["totals"]) if "totals" in tree else None,
         cursors="cursor" in edges or not page.keys().isdisjoint(("startCursor", "endCursor")),
         before="hasPreviousPage" in page,
         counted="totalCount" in tree,
-        corrections_moved=corrections is CorrectionTime.BY_OWN_TIME,
+        corrections_moved=given.corrections is CorrectionTime.BY_OWN_TIME,
     )
 
 
@@ -130,7 +112,7 @@ def report(found: query.Costs, request: CostRequest, scope: Scope) -> CostReport
             start_cursor=found.cursors[0] if found.cursors else None,
             end_cursor=found.cursors[-1] if found.cursors else None,
         ),
-        total_count=found.count,
+        total_count=Count(found.count),
         rows=nodes,
         totals=[CostFigures(**totals.values(total, request.total_figures)) for total in found.totals],
         coverage=CostCoverage(

@@ -7,15 +7,13 @@ import strawberry
 
 from service.api.calls.filters import to_predicate
 from service.api.calls.resolvers import tree_of
-from service.api.execution.context import Context
+from service.api.execution.context import Info
+from service.api.types.declarations import argument, described
 from service.api.types.directives import Cost
 from service.api.types.filter_inputs import CallFilter
 from service.api.types.scalars import BigInt
-from service.api.usage.costs import usage_reader
 from service.query.usage.facets import FACETS, FIRST_DEFAULT, TAGS, facet_of_tag, read_facets
 from service.query.usage.facets import FacetValue as Found
-
-Info = strawberry.Info[Context, Any]
 
 
 def _values(description: str, *, single: bool = False) -> Any:  # noqa: ANN401 - a dataclass field
@@ -27,16 +25,16 @@ def _values(description: str, *, single: bool = False) -> Any:  # noqa: ANN401 -
 class FacetValue:
     """A value, and how many of the calls that the filter lets through have it."""
 
-    value: str | None = strawberry.field(description="Null: not reported.")
-    count: BigInt = strawberry.field(description="How many calls.")
+    value: str | None = described("Null: not reported.")
+    count: BigInt = described("How many calls.")
 
 
 @strawberry.type
 class TagFacet:
     """The values of one tag."""
 
-    key: str = strawberry.field(description="The tag's key.")
-    values: list[FacetValue] = strawberry.field(description="Its values, of the calls that carry it.")
+    key: str = described("The tag's key.")
+    values: list[FacetValue] = described("Its values, of the calls that carry it.")
 
 
 @strawberry.type
@@ -58,12 +56,12 @@ class Facets:
     currencies: list[FacetValue] = _values("Currencies of the amounts.")
 
 
-FirstValues = Annotated[int | None, strawberry.argument(description="Values per facet: 1 to 200, 20 when not given.")]
+FirstValues = Annotated[int | None, argument("Values per facet: 1 to 200, 20 when not given.")]
 ExcludeOwnFilter = Annotated[
     bool | None,
-    strawberry.argument(
-        description="Each facet as if the filter said nothing of it: what else could be chosen there. What is combined "
-        "with other fields by `or` or `not` stays."
+    argument(
+        "Each facet as if the filter said nothing of it: what else could be chosen there. What is combined with other "
+        "fields by `or` or `not` stays."
     ),
 ]
 _PYTHON_NAMES = {
@@ -80,7 +78,7 @@ async def resolve_facets(
     """The facets that are selected, for the one who asks."""
     asked = [name for name in tree_of(info) if name in FACETS]
     found = await read_facets(
-        await usage_reader(info.context),
+        await info.context.reader.usage(info.context.scope),
         to_predicate(filter_),
         asked,
         FIRST_DEFAULT if first is None else first,

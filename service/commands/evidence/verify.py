@@ -43,12 +43,12 @@ def verify(
             if not lines.readline().lstrip().startswith(b"{"):
                 raise RequestError(f"`{file}` is no bundle of `ledger export` and no statement of `attest`")
             lines.seek(0)
-            said = verify_file(lines, key=given, since=None if since is None else read_since(since))
+            findings = verify_file(lines, key=given, since=None if since is None else read_since(since))
     except OSError as error:
         raise _unreadable(file, error) from None
     except EvidenceError as error:
         raise NotVerifiedError(f"NOT verified: {error}") from None
-    typer.echo("\n".join(said))
+    typer.echo("\n".join(findings))
 
 
 def read_key_option(key: str | None) -> str | None:

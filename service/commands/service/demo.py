@@ -11,6 +11,7 @@ from service.commands.common import progress, say
 from service.errors import OperatorError
 from service.ingest.pipeline.writer import as_read
 from service.ingest.setup import writer_of
+from service.ledger import LedgerKind, read_record
 from service.runtime.runtime import Runtime
 from service.storage.control.api_keys import any_key, live_keys_named
 from service.storage.schema.installed import any_account, installation, mark_as_demo
@@ -120,9 +121,12 @@ async def load_demo(runtime: Runtime) -> None:
     """
     installed = await installation()
     assert installed is not None, "a ledger that is open is installed"
-    if not installed.demo:
+    record = await read_record(runtime.ledger, kinds=(LedgerKind.STARTED,))
+    if not (installed.demo and record.demo):
         if await any_account():
             raise RealCallsError
+        # The ledger first: a table that says it alone would take a ledger in use for a demo.
+        await runtime.ledger.append(LedgerKind.STARTED, {"demo": True}, actor="system")
         await mark_as_demo()
     # The keys are made last: without any, a start was interrupted, and the same calls are loaded again.
     if not await any_key(name_begins=_KEY_NAME):

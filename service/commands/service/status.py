@@ -106,7 +106,7 @@ async def _lost(context: RetentionContext) -> list[tuple[str, str]]:
     except KeyringUnavailableError:
         return []
     more = [("key lost", "and others: `calledger keyring status`")] if len(lost) > _LOST_MAX else []
-    return [("key lost", said) for said in lost[:_LOST_MAX]] + more
+    return [("key lost", text) for text in lost[:_LOST_MAX]] + more
 
 
 def _prices(runtime: Runtime) -> str:

@@ -11,8 +11,8 @@ a bill has in that account, and what it claims is not asked for by a key that wr
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, TypeAlias
 
 import asyncpg
 
@@ -22,7 +22,12 @@ from service.ingest.preparation.preparation import AccountResolution, Prepared
 from service.storage.control.accounts import DEFAULT_ACCOUNT, Accounts
 from service.storage.errors import DatabaseUnavailableError
 from service.storage.ids import bill_key_hex
-from service.storage.statements.bills import CLAIM_BILLS, CLAIMED_BILLS
+from service.storage.sources import SOURCE_NAMES, SOURCE_NUMBERS
+from service.storage.statements.bills import CLAIM_BILLS, CLAIMED_BILLS, STORED_BILLS
+
+# A poll that says nothing of when its work began is taken for that day's.
+_EARLIER_MAX: Final = timedelta(days=62)
+_LATER_MAX: Final = timedelta(days=2)
 
 
 class _Claim(NamedTuple):
@@ -56,9 +61,12 @@ class Bills:
             await resolution.load()
             own = [await self._own(report, resolution) for report in bills]
             agreed = await self._agreed(bills, own, resolution, self._read_claims)
+            unclaimed = [report for report, mine, claim in zip(bills, own, agreed, strict=True) if claim is mine]
             for report, claim in zip(bills, agreed, strict=True):
                 if claim is not None:
                     await self._move(report, claim, resolution)
+            for report, claim in (await self._stored(unclaimed, resolution)) if unclaimed else ():
+                await self._move(report, claim, resolution)
         except DATABASE_FAULTS as error:
             raise DatabaseUnavailableError from error
 
@@ -106,6 +114,34 @@ class Bills:
             claims = [found.get(key, claim) for key, claim in zip(keys, claims, strict=True)]
             reporters = [None if claim is None else str(claim.account_id) for claim in claims]
         return claims
+
+    async def _stored(self, bills: Sequence[Report], resolution: AccountResolution) -> list[tuple[Report, _Claim]]:
+        """Bills without a claim, and the calls that were stored of them before there were claims.
+
+        What a key claimed for its account alone is that account's, and not asked for by other keys.
+        """
+        moments = [report.started_at for report in bills]
+        rows = await self._pool.fetch(
+            STORED_BILLS,
+            [report.source_id for report in bills],
+            [SOURCE_NUMBERS[report.source] for report in bills],
+            resolution.bound,
+            min(moments) - _EARLIER_MAX,
+            max(moments) + _LATER_MAX,
+        )
+        found = {(row["source"], row["source_id"]): row for row in rows}
+        keys = {
+            bill_key_hex(str(row["account_id"]), SOURCE_NAMES[row["source"]], row["source_id"]): name
+            for name, row in found.items()
+        }
+        for row in await self._pool.fetch(CLAIMED_BILLS, list(keys)) if keys else ():
+            del found[keys[row["key"].hex]]
+        return [
+            (report, _Claim(row["account_id"], row["tier"], row["started_at"]))
+            for report in bills
+            if (row := found.get((SOURCE_NUMBERS[report.source], report.source_id))) is not None
+            and row["account_id"] not in self._accounts.erased
+        ]
 
     async def _read_claims(self, own_claims: _OwnClaims) -> dict[str, _Claim]:
         rows = await self._pool.fetch(CLAIMED_BILLS, [key for key, _ in own_claims]) if own_claims else []

@@ -1,8 +1,9 @@
 """What a second report of a stored call is: a duplicate, a conflict, or what completes it.
 
-A report completes a call when it says what was unknown and contradicts nothing that is known: tokens, times, names and
-an amount where there was none, or an estimate of ours. It is decided on the locked row, so that two reports of one call
-complete it one after the other, in the order of their commits.
+A report completes a call when it says what was unknown and contradicts nothing that is known: tokens, times, names,
+more tags and units, an amount where there was none, or an estimate of ours, and the parts of an amount. What a stored
+call cannot take up any more is counted, and said in the answer. It is decided on the locked row, so that two reports of
+one call complete it one after the other, in the order of their commits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,29 +11,49 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import asyncpg
+import orjson
 
 from service.ingest.amendments.correction import corrected_before
+from service.ingest.formats.content import count_dropped
 from service.ingest.formats.split import Rejection
 from service.ingest.preparation.preparation import Prepared
 from service.ingest.results import Status
 from service.storage.connection import Connection
 from service.storage.sources import AMOUNT_SOURCE_NUMBERS
-from service.storage.statements.complete import AMOUNT, AMOUNT_OPEN, COMPLETE, FILLED, LOCK_STORED, STORED_DIGESTS
+from service.storage.statements.complete import (
+    AMOUNT,
+    AMOUNT_OPEN,
+    COMPLETE,
+    FILLED,
+    LOCK_STORED,
+    MERGED,
+    PARTS_OPEN,
+    STORED_DIGESTS,
+    UNFILLED,
+)
 from service.storage.statements.correct import INHERITED
 from service.storage.statements.write import STAGED_COLUMNS, STAGED_TABLE
 
 _ESTIMATED: Final = AMOUNT_SOURCE_NUMBERS["ESTIMATED"]
 _COLUMN_INDEX: Final = {name: index for index, name in enumerate(STAGED_COLUMNS)}
 _FILLED_INDEXES: Final = tuple(_COLUMN_INDEX[name] for name in FILLED)
+_UNFILLED_INDEXES: Final = tuple(_COLUMN_INDEX[name] for name in UNFILLED)
+_MERGED_INDEXES: Final = {name: _COLUMN_INDEX[name] for name in MERGED}
 _AMOUNT_INDEX, _SOURCE_INDEX = _COLUMN_INDEX["amount"], _COLUMN_INDEX["amount_source"]
+_PARTS_INDEX: Final = _COLUMN_INDEX["amount_parts"]
+# Whose the poll of a bill is says nothing of the bill.
+_OF_POLL: Final = frozenset({"attempt", "team", "organization", "team_id", "organization_id", "tags"})
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
 class Judgement(NamedTuple):
-    """What the report is, and what of the stored call changes by it."""
+    """What the report is, and what of the stored call changes by it. `left_out`: columns of which the report says more
+    than the call may take up.
+    """
 
     status: Status
     changes: dict[str, Any]
+    left_out: tuple[str, ...] = ()
 
 
 async def stored_digests(connection: Connection, known: Sequence[Prepared]) -> dict[int, asyncpg.Record]:
@@ -44,14 +65,16 @@ def may_complete(call: Prepared, stored: asyncpg.Record) -> bool:
     """Whether the report may say more than the stored call, or something else: the row has to be looked at."""
     if call.digest != stored["digest"] and call.digest not in (stored["digests"] or ()):
         return True
-    return bool(_says(call) & stored["open"])
+    if _says(call) & stored["open"]:
+        return True
+    return any(_added(stored[name], call.record[index]) for name, index in _MERGED_INDEXES.items())
 
 
 def outcome_behind(leader: Prepared, follower: Prepared) -> Status | None:
     """The outcome of a report right behind another of the same call; None: the stored row has to be asked."""
     if isinstance(leader.outcome, Rejection):
         return None
-    if leader.digest == follower.digest and _says(leader) == _says(follower):
+    if leader.digest == follower.digest and _says(leader) == _says(follower) and _names(leader) == _names(follower):
         return Status.CONFLICT if leader.outcome is Status.CONFLICT else Status.DUPLICATE
     if leader.outcome is not Status.CONFLICT and _kind(leader) != _kind(follower):
         return Status.CONFLICT
@@ -67,8 +90,26 @@ def _says(call: Prepared) -> int:
     """A bit for each of FILLED that the report has, and AMOUNT_OPEN if it has an amount that is not our estimate."""
     record = call.record
     bits = sum(1 << bit for bit, position in enumerate(_FILLED_INDEXES) if record[position] is not None)
-    reported = record[_AMOUNT_INDEX] is not None and record[_SOURCE_INDEX] != _ESTIMATED
-    return bits | AMOUNT_OPEN if reported else bits
+    if record[_AMOUNT_INDEX] is not None and record[_SOURCE_INDEX] != _ESTIMATED:
+        bits |= AMOUNT_OPEN if record[_PARTS_INDEX] is None else AMOUNT_OPEN | PARTS_OPEN
+    for bit, position in enumerate(_UNFILLED_INDEXES, 1):
+        if record[position] is not None and not call.report.billed_once:
+            bits |= PARTS_OPEN << bit
+    return bits
+
+
+def _names(call: Prepared) -> list[set[str]]:
+    """Which tags and units the report names."""
+    return [set(orjson.loads(call.record[index] or "{}")) for index in _MERGED_INDEXES.values()]
+
+
+def _added(stored: str | None, new: str | None) -> str | None:
+    """The stored object with the names that only the new one has; None when there are none."""
+    if stored is None or new is None:
+        return None
+    known = orjson.loads(stored)
+    both = orjson.loads(new) | known
+    return orjson.dumps(both).decode() if len(both) > len(known) else None
 
 
 async def complete(connection: Connection, calls: Sequence[Prepared]) -> None:
@@ -83,6 +124,8 @@ async def complete(connection: Connection, calls: Sequence[Prepared]) -> None:
             for position, call in enumerate(calls)
         ]
         await _mind_corrections(connection, calls, stored, judgements)
+        for call, judgement in zip(calls, judgements, strict=True):
+            _tell(call, judgement.left_out)
         changed = [position for position, judgement in enumerate(judgements) if judgement.changes]
         records = [_merged(stored[position], calls[position], judgements[position].changes) for position in changed]
         if records:
@@ -93,6 +136,13 @@ async def complete(connection: Connection, calls: Sequence[Prepared]) -> None:
     for position, (call, judgement) in enumerate(zip(calls, judgements, strict=True)):
         call.outcome = judgement.status
         call.stored_digest = call.digest if judgement.status is not Status.CONFLICT else stored[position]["digest"]
+
+
+def _tell(call: Prepared, left_out: Sequence[str]) -> None:
+    """Count what a stored call cannot take up any more, and say so in the answer."""
+    for field in dict.fromkeys(UNFILLED.get(name, name) for name in left_out):
+        call.warnings += (f"`{field}` came later than its call, which is stored without: left out",)
+        count_dropped(call.report, field)
 
 
 async def _mind_corrections(
@@ -127,12 +177,13 @@ async def _mind_corrections(
 
 def _with_corrections(judgement: Judgement, stored: asyncpg.Record, corrected: Decimal) -> Judgement:
     changes = {name: value for name, value in judgement.changes.items() if name not in INHERITED}
+    left_out = (*judgement.left_out, *(name for name in judgement.changes if name in INHERITED))
     if "amount" in changes:
         # A call without an amount has no corrections: this one has an estimate.
         left = Decimal(changes["amount"]) + corrected
         if left < 0 or changes["currency"] != stored["currency"]:
             return Judgement(Status.CONFLICT, {})
-    return Judgement(Status.COMPLETED if changes else Status.DUPLICATE, changes)
+    return Judgement(Status.COMPLETED if changes else Status.DUPLICATE, changes, left_out)
 
 
 async def _by_tier(connection: Connection, statement: str, calls: Sequence[Prepared]) -> dict[int, asyncpg.Record]:
@@ -162,11 +213,18 @@ def judge(stored: asyncpg.Record, call: Prepared) -> Judgement:
     if not known and (_contradicts(stored, new) or _withholds(call, new)):
         return Judgement(Status.CONFLICT, {})
     changes = {name: new[name] for name in FILLED if new[name] is not None and stored[name] is None}
+    changes |= {name: both for name in MERGED if (both := _added(stored[name], new[name])) is not None}
+    if call.report.billed_once:
+        changes = {name: value for name, value in changes.items() if name not in _OF_POLL}
     if not _fit({**{name: stored[name] for name in _TOKENS}, **changes}):
         return Judgement(Status.DUPLICATE if known else Status.CONFLICT, {})
     if _has_better_amount(stored, new, changes):
         changes |= {name: new[name] for name in AMOUNT}
-    return Judgement(Status.COMPLETED if changes else Status.DUPLICATE, changes)
+    elif _has_parts(stored, new):
+        changes["amount_parts"] = new["amount_parts"]
+    unfilled = () if call.report.billed_once else UNFILLED
+    left_out = tuple(name for name in unfilled if new[name] is not None and stored[name] is None)
+    return Judgement(Status.COMPLETED if changes else Status.DUPLICATE, changes, left_out)
 
 
 def _contradicts(stored: asyncpg.Record, new: Mapping[str, Any]) -> bool:
@@ -212,6 +270,15 @@ def _has_better_amount(stored: asyncpg.Record, new: Mapping[str, Any], changes: 
         return True
     rests_on_all = all(new[name] is not None for name in _TOKENS if stored[name] is not None)
     return rests_on_all and any(name in changes for name in _TOKENS)
+
+
+def _has_parts(stored: asyncpg.Record, new: Mapping[str, Any]) -> bool:
+    """Whether the report has the parts of the very amount that is stored without any."""
+    if new["amount_parts"] is None or new["amount"] is None or stored["amount"] is None or stored["amount_parts"]:
+        return False
+    if _ESTIMATED in (stored["amount_source"], new["amount_source"]):
+        return False
+    return (f"{stored['amount'].normalize():f}", stored["currency"]) == (_plain(new["amount"]), new["currency"])
 
 
 def _plain(amount: str) -> str:

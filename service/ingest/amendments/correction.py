@@ -19,7 +19,7 @@ from service.ingest.metrics import STEEP_CORRECTIONS
 from service.ingest.preparation.preparation import Correction, Prepared
 from service.ingest.refusals import Refusal
 from service.ingest.results import Status
-from service.storage.connection import Connection
+from service.storage.connection import Connection, record_of
 from service.storage.ids import milliseconds
 from service.storage.statements.correct import (
     CALLS_OF_SOURCE_ID,
@@ -151,18 +151,9 @@ async def _targets(
         )
         before = await corrected_before(connection, tier, accounts, moments, ids)
         for row in rows:
-            found[row["position"]] = _Target(
-                row["account_id"],
-                row["tier"],
-                row["started_at"],
-                row["id"].hex,
-                row["source"],
-                row["source_id"],
-                row["amount"],
-                row["currency"],
-                before.get(row["id"].hex, Decimal(0)),
-                row["correction_of"] is not None,
-            )
+            id_, is_correction = row["id"].hex, row["correction_of"] is not None
+            corrected = before.get(id_, Decimal(0))
+            found[row["position"]] = record_of(_Target, row, id=id_, corrected=corrected, is_correction=is_correction)
     return found
 
 

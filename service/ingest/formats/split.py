@@ -5,7 +5,7 @@ work is cut into steps, between which other requests can have their turn.
 """
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -28,6 +28,10 @@ _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY: Final = msgspec.json.Decoder(msgspec.Raw)
 _FIRST: Final = (b"{", b"n")
 """How a row begins: an object, or null."""
+_OBJECT: Final = b"{"[0]
+_BLANK_OR_COMMA: Final = _BLANK + b","
+_BETWEEN_ROWS: Final = re.compile(rb"\n(?=[^ \t\r\n}\],])")
+"""The end of a line before one that begins with its first character, and not with what closes an object."""
 _BEGINNING: Final = re.compile(rb'[ \t\r\n]*(\{[ \t\r\n]{0,40}"[^"\\]{1,40}")')
 
 
@@ -85,6 +89,8 @@ def _stripped(body: bytes, start: int) -> Generator[None, None, bytes]:
 def _array(body: bytes) -> Generator[None, None, list[Row]]:
     rows: list[Row] = []
     at = yield from _well_formed(body, rows)
+    if at <= len(body) and _begins_with_array(body):
+        return (yield from _odd_lines(body if b"\n" in body else body.replace(b"\r", b"\n")))
     if at <= len(body):
         scanner = RowScanner(body, at)
         for _ in scanner.steps():
@@ -95,6 +101,13 @@ def _array(body: bytes) -> Generator[None, None, list[Row]]:
         if not (rows or body.endswith(b"]")) or not (yield from _any_readable(rows)):
             raise BodyError("the body cannot be read: it starts like a JSON array and is none")
     return rows
+
+
+def _begins_with_array(body: bytes) -> bool:
+    """Whether the first of several lines is an array by itself, so that each line may be one."""
+    ends = [end for end in (body.find(b"\n"), body.find(b"\r")) if 0 <= end <= _AT_ONCE_BYTES_MAX]
+    line = body[: min(ends)].rstrip(_BLANK_OR_COMMA) if ends else b""
+    return line.endswith(b"]") and is_json(line)
 
 
 def _well_formed(body: bytes, rows: list[Row]) -> Generator[None, None, int]:
@@ -126,34 +139,86 @@ def _window(body: bytes, at: int, stop: int) -> bytes:
 
 
 def _lines(body: bytes) -> Generator[None, None, list[Row]]:
-    """NDJSON, or one object over several lines."""
-    line_end = body.find(b"\n")
-    if line_end >= 0 and body.endswith(b"}") and not _is_readable(part_of(body, 0, line_end)):
-        scanner = RowScanner(body, 0)
-        for _ in scanner.steps():
-            if len(scanner.rows) > 1:
-                break
-            yield
-        if len(scanner.rows) == 1 and not scanner.is_broken and _is_readable(scanner.rows[0]):
-            return [*scanner.rows]
-    lines: list[Row] = []
-    at = 0
+    """NDJSON, whose lines may be arrays, have commas behind them or end with CR, or objects over several lines."""
+    if b"\n" not in body and b"\r" in body:
+        body = body.replace(b"\r", b"\n")
+    rows: list[Row] = []
+    at, plain = 0, True
     while at < len(body):
         # Windows end with a line, so that none is cut.
         cut = body.rfind(b"\n", at, at + WINDOW_BYTES) + 1 or body.find(b"\n", at + WINDOW_BYTES) + 1 or len(body)
         cut = cut if len(body) - at > WINDOW_BYTES else len(body)
         if cut - at > WINDOW_BYTES:  # one line
+            plain = plain and body[at] == _OBJECT and not body[cut - 3 : cut].rstrip(_BLANK).endswith(b",")
             if not (yield from _is_blank(body, at, cut)):
-                lines.append(part_of(body, at, cut))
+                rows.append(part_of(body, at, cut))
         else:
-            lines += [line for line in body[at:cut].strip(_BLANK).split(b"\n") if line.strip(_BLANK)]
+            lines = [line for line in body[at:cut].strip(_BLANK).split(b"\n") if line.strip(_BLANK)]
+            plain = plain and all(line[0] == _OBJECT and not line.endswith((b",", b",\r")) for line in lines)
+            rows += lines
         at = cut
-        if len(lines) > _ROWS_MAX:
+        if len(rows) > _ROWS_MAX:
             break
         yield
-    if not (yield from _any_readable(lines)):
+    if not plain or not _is_readable(rows[0]):
+        rows = yield from _odd_lines(body)
+    if not (yield from _any_readable(rows)):
         raise BodyError
-    return lines
+    return rows
+
+
+def _odd_lines(body: bytes) -> Generator[None, None, list[Row]]:
+    """The rows of lines that are not one object each: as brackets say, if all of them fit together.
+
+    Otherwise what begins at a line's first character, up to the next that does so, is one row if that makes it whole:
+    printers of JSON begin the lines inside of an object with blanks.
+    """
+    scanner = RowScanner(body, 0)
+    for _ in scanner.steps():
+        if scanner.is_broken or len(scanner.rows) > _ROWS_MAX:
+            break
+        yield
+    found = _pieces(body) if scanner.is_broken else iter(scanner.rows)
+    rows: list[Row] = []
+    looked_at = 0
+    for row in found:
+        if bytes(memoryview(row)[:1]) == b"[":
+            rows += yield from _array_line(bytes(row))
+        else:
+            rows.append(row.rstrip(_BLANK) if len(row) <= WINDOW_BYTES else row)
+        looked_at += len(row) + 100
+        if looked_at > WINDOW_BYTES:
+            looked_at = 0
+            yield
+        if len(rows) > _ROWS_MAX:
+            break
+    return rows
+
+
+def _pieces(body: bytes) -> Iterator[Row]:
+    at = 0
+    while at < len(body):
+        match = _BETWEEN_ROWS.search(body, at)
+        end = match.start() if match else len(body)
+        piece = part_of(body, at, end)
+        if end - at <= WINDOW_BYTES:
+            yield from _of_piece(piece.strip(_BLANK_OR_COMMA))
+        else:
+            yield piece
+        at = end + 1
+
+
+def _of_piece(piece: bytes) -> list[bytes]:
+    lines = [line.strip(_BLANK_OR_COMMA) for line in piece.split(b"\n")]
+    whole = is_json(piece) or not any(_is_readable(line) for line in lines)
+    return [line for line in ([piece] if whole else lines) if line]
+
+
+def _array_line(line: bytes) -> Generator[None, None, list[Row]]:
+    try:
+        return (yield from _array(line))
+    except BodyError:
+        return [line]
 
 
 def _is_blank(body: bytes, at: int, end: int) -> Generator[None, None, bool]:

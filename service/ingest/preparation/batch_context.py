@@ -17,7 +17,7 @@ from policies.envelope import SALT_BYTES, Context, DataKey, data_key, seal
 from policies.pseudonym import Tokenizer, pseudonym_key
 from policies.redaction import Redactor
 from service.ingest.metrics import UNSEALED
-from service.keyring import KeyGoneError, Keyring, KeyringUnavailableError
+from service.keyring import AccountKeyName, KeyGoneError, KeyName, Keyring, KeyringUnavailableError, PeriodKeyName
 from service.log_redaction import shared_redactor
 from service.logs import get_logger
 from service.storage.control.policies import AppliedPolicy
@@ -66,40 +66,32 @@ class BatchKeys:
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
-        self._period_keys: dict[tuple[int, str, str], bytes] = {}
-        self._account_keys: dict[int, bytes] = {}
+        self._keys: dict[KeyName, bytes] = {}
 
-    async def period_key(self, tier: int, data_class: str, period: str, *, mint: bool) -> bytes:
-        """The period key, 32 bytes, from the keyring once per batch. `mint`: make it if there is none."""
-        name = (tier, data_class, period)
-        if name not in self._period_keys:
-            self._period_keys[name] = await self._keyring.period_key(*name, mint=mint)
-        return self._period_keys[name]
-
-    async def account_key(self, account_id: int, *, mint: bool) -> bytes:
-        """The account's key, 32 bytes, from the keyring once per batch. `mint`: make it if there is none."""
-        if account_id not in self._account_keys:
-            self._account_keys[account_id] = await self._keyring.account_key(account_id, mint=mint)
-        return self._account_keys[account_id]
+    async def key(self, name: PeriodKeyName | AccountKeyName, *, mint: bool) -> bytes:
+        """The key, 32 bytes, from the keyring once per batch. `mint`: make it if there is none."""
+        if name not in self._keys:
+            self._keys[name] = await self._keyring.key(name, mint=mint)
+        return self._keys[name]
 
 
-class _Unsaid:
+class _Unlogged:
     """How many values were not kept since the last line of the log about them, and when that was written."""
 
     values = 0
-    said_at = -EVERY_S
+    logged_at = -EVERY_S
 
 
 def count_unsealed() -> None:
     """Count one value; the first is logged at once, those after it once per minute at most."""
     UNSEALED.inc()
-    _Unsaid.values += 1
-    if time.monotonic() - _Unsaid.said_at >= EVERY_S:
+    _Unlogged.values += 1
+    if time.monotonic() - _Unlogged.logged_at >= EVERY_S:
         log.error(
             "calls are stored without details of errors and pseudonyms: their key is gone or out of reach",
-            values=_Unsaid.values,
+            values=_Unlogged.values,
         )
-        _Unsaid.values, _Unsaid.said_at = 0, time.monotonic()
+        _Unlogged.values, _Unlogged.logged_at = 0, time.monotonic()
 
 
 class Tokens:
@@ -121,8 +113,8 @@ class Tokens:
         """Those of the period of `moment`, a UTC day or month."""
         name = moment.isoformat()[: 7 if period is PseudonymPeriod.MONTH else 10]
         try:
-            period_key = await keys.period_key(tier, _CLASS, name, mint=True)
-            return cls(pseudonym_key(period_key, await keys.account_key(account_id, mint=True)))
+            period_key = await keys.key(PeriodKeyName(tier, _CLASS, name), mint=True)
+            return cls(pseudonym_key(period_key, await keys.key(AccountKeyName(account_id), mint=True)))
         except (KeyGoneError, KeyringUnavailableError):
             return cls(None)
 
@@ -165,8 +157,8 @@ class Sealer:
     async def _keys(self, account_id: int, tier: int, period: str) -> tuple[bytes, bytes] | None:
         try:
             return (
-                await self._keyring.period_key(tier, _CLASS, period, mint=True),
-                await self._keyring.account_key(account_id, mint=True),
+                await self._keyring.key(PeriodKeyName(tier, _CLASS, period), mint=True),
+                await self._keyring.key(AccountKeyName(account_id), mint=True),
             )
         except (KeyGoneError, KeyringUnavailableError):
             return None

@@ -146,7 +146,7 @@ _OTHER_ACCOUNT = Rejection("`corrects` names a call of another account", Refusal
 _NO_DETAILS: tuple[None, ...] = (None,) * 6
 _NO_FAILURE: tuple[None, ...] = (None,) * 9
 """The columns of STAGED_COLUMNS from `error_type` to `sealed`."""
-_NO_ATTRIBUTES: tuple[None, ...] = (None,) * 11
+_NO_ATTRIBUTES: tuple[None, ...] = (None,) * 12
 """The columns of STAGED_COLUMNS from `cache_hit` on."""
 _NOTHING_MORE = _NO_FAILURE + _NO_ATTRIBUTES
 
@@ -164,7 +164,7 @@ class Preparation:
         self._identities = identities
         self._now = now
         self._latest = now + FUTURE_MAX
-        self._windows: dict[int, _Windows] = {}
+        self._windows: dict[int, _TierWindows] = {}
         self._tokens: dict[tuple[int, int, int], Tokens] = {}
 
     def prepare_unchanged(self, report: UnchangedReport, account_id: int) -> Prepared | Rejection | None:
@@ -234,13 +234,13 @@ class Preparation:
             return Correction(key, source_id=text)
         return Correction(key, call_key=(self._accounts.tier(account_id, started_at), started_at, named.uuid.hex))
 
-    def _refusal(self, windows: "_Windows", started_at: datetime) -> Rejection:
+    def _refusal(self, windows: "_TierWindows", started_at: datetime) -> Rejection:
         if started_at > self._latest:
             return _TOO_NEW
         return Rejection(f"`started_at` is older than calls are kept ({windows.call_days} days)", Refusal.TOO_OLD)
 
-    def _windows_of(self, tier: int) -> "_Windows":
-        windows = self._windows[tier] = _Windows(self._rules.policy, tier, self._now)
+    def _windows_of(self, tier: int) -> "_TierWindows":
+        windows = self._windows[tier] = _TierWindows(self._rules.policy, tier, self._now)
         return windows
 
     async def _tokens_of(self, call: Prepared) -> Tokens:
@@ -251,11 +251,11 @@ class Preparation:
         )
         return tokens
 
-    async def _failure(self, call: Prepared, admitted: Admitted, windows: "_Windows") -> tuple[Any, ...]:
+    async def _failure(self, call: Prepared, admitted: Admitted, windows: "_TierWindows") -> tuple[Any, ...]:
         details = await self._details(call, admitted, windows)
         return admitted.error_type, admitted.error_code, call.error_at, *details
 
-    async def _details(self, call: Prepared, admitted: Admitted, windows: "_Windows") -> tuple[Any, ...]:
+    async def _details(self, call: Prepared, admitted: Admitted, windows: "_TierWindows") -> tuple[Any, ...]:
         error = admitted.error
         if error is None or call.error_at is None:
             return _NO_DETAILS
@@ -268,7 +268,7 @@ class Preparation:
             await self._sealed(call, error, windows),
         )
 
-    async def _sealed(self, call: Prepared, error: AdmittedError, windows: "_Windows") -> bytes | None:
+    async def _sealed(self, call: Prepared, error: AdmittedError, windows: "_TierWindows") -> bytes | None:
         if error.blob is None or call.error_at is None or call.error_at < windows.sealed:
             return None
         return await self._sealer.seal(
@@ -276,7 +276,7 @@ class Preparation:
         )
 
 
-class _Windows:
+class _TierWindows:
     """Where one tier's windows begin now."""
 
     __slots__ = ("call", "call_days", "error", "sealed", "token")
@@ -343,6 +343,7 @@ def _attributes(attributes: Attributes) -> tuple[Any, ...]:
         attributes.provider_request_id,
         orjson.dumps({name: f"{quantity:f}" for name, quantity in units.items()}).decode() if units else None,
         attributes.team_id,
+        attributes.organization_id,
     )
 
 

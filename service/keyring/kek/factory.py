@@ -33,8 +33,3 @@ async def open_kek(url: str, *, salt: bytes) -> Kek:
 
             return GcpKek(url)
     raise KekAddressError(f"a key-encryption key is named as {FORMS}")
-
-
-def is_local(url: str) -> bool:
-    """Whether the key-encryption key is a file of this host, which cannot become unreachable."""
-    return url.startswith("file:")

@@ -1,6 +1,6 @@
 """What one field of the schema is: what it reads, how it is filtered, and what stands for it in an answer.
 
-The tables of these are in `fields.py`, `call_error_fields.py` and `parts.py`.
+The tables of these are in `fields.py`.
 """
 
 import re
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-BESIDE: Final = frozenset({"own_id", "own_moment", "names", "details", "net"})
-"""What an expression may name beside the columns of its row; `row_renderer.py` works it out for all rows at once.
+EXTRA_VALUES: Final = frozenset({"own_id", "own_moment", "names", "details", "net"})
+"""What an expression may name besides the columns of its row; `row_renderer.py` works it out for all rows at once.
 
 `own_id`: the outward id of a call. `own_moment`: the row's time as text. `names`: account names by id. `details`: what
 the role may see of the sealed part of an error. `net`: what the corrections of a call add up to.
@@ -70,7 +70,7 @@ class Field:
     """A field of the schema.
 
     `type`: as GraphQL writes it. `value`: the Python expression of the JSON value that is answered, over columns by
-    alias (`c_model`) and what is BESIDE them; by default the column of the field's own name. A `DateTime` is a datetime
+    alias (`c_model`) and the EXTRA_VALUES; by default the column of the field's own name. A `DateTime` is a datetime
     there, and is written by the renderer. `parts`: the fields of what it holds; `{object}` in the value stands for one.
     `columns`: aliases of what has to be read; by default those that the value names. `filter`: how it is filtered by,
     if at all. `weight`: what it costs, where that is more than 0.
@@ -85,16 +85,16 @@ class Field:
     relation: Relation | None = None
     filter: FieldKind | Filterable | None = None
     weight: int | None = None
-    beside: frozenset[str] = frozenset()
+    extra_values: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         value = self.value or ("" if self.relation else f"c_{attribute(self.name)}")
         named = _IDENTIFIER.findall(value)
         columns = self.columns or tuple(dict.fromkeys(name[2:] for name in named if name.startswith("c_")))
-        inner = (part.beside for part in (self.parts or {}).values())
+        inner = (part.extra_values for part in (self.parts or {}).values())
         object.__setattr__(self, "value", value)
         object.__setattr__(self, "columns", columns)
-        object.__setattr__(self, "beside", BESIDE.intersection(named).union(*inner))
+        object.__setattr__(self, "extra_values", EXTRA_VALUES.intersection(named).union(*inner))
 
     @property
     def bare_type(self) -> str:
@@ -104,7 +104,7 @@ class Field:
     @property
     def masked_as_text(self) -> bool:
         """Whether the database can put a masked text in its place: where it cannot, a masked value is null."""
-        return self.bare_type == "String" and "details" not in self.beside
+        return self.bare_type == "String" and "details" not in self.extra_values
 
 
 def attribute(name: str) -> str:

@@ -258,6 +258,7 @@ CALL: Final = by_name(
     Field("deployment", "String", "The gateway's name of the deployment that it chose.", filter=FieldKind.TEXT),
     Field("team", "String", "The gateway's name of the team that called.", filter=FieldKind.TEXT),
     Field("teamId", "String", "The gateway's id of that team, beside its name.", filter=FieldKind.TEXT),
+    Field("organizationId", "String", "The gateway's id of its organization, beside its name.", filter=FieldKind.TEXT),
     Field("organization", "String", "The gateway's name of the organization that called.", filter=FieldKind.TEXT),
     Field("normalizedError", "String", "The gateway's own word for the kind of the error.", filter=FieldKind.TEXT),
     Field("providerRequestId", "String", "The id under which the provider knows the request.", filter=FieldKind.TEXT),

@@ -23,6 +23,7 @@ from policies.admission.segments import (
 from policies.envelope import Context, DataKey, OpenError
 from policies.policy.model import Action, DataClass, Store, View
 from policies.retention import readable_cutoff
+from service.keyring import AccountKeyName, PeriodKeyName
 from service.keyring.errors import KeyDestroyedError, KeyGoneError, KeyringUnavailableError
 from service.keyring.protocol import Keyring
 from service.query.model.scope import Scope
@@ -103,8 +104,8 @@ class Discloser:
 
     async def _fetch_key(self, tier: int, period: str, account: int) -> DataKey | Details:
         try:
-            period_key = await self._keyring.period_key(tier, DataClass.PERSONAL, period, mint=False)
-            account_key = await self._keyring.account_key(account, mint=False)
+            period_key = await self._keyring.key(PeriodKeyName(tier, DataClass.PERSONAL, period), mint=False)
+            account_key = await self._keyring.key(AccountKeyName(account), mint=False)
         except KeyDestroyedError:
             return Details("KEY_DESTROYED")
         except KeyGoneError:

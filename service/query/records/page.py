@@ -41,21 +41,27 @@ class PageRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PageSelection:
-    """The parts of a connection that a query selects. Nothing else is worked out.
-
-    `projection`: the selection's columns, where they are known beforehand (`fixed_projection`). `texts`: statements
-    with these columns that were put together before, by everything else that their text depends on. `texts_only`: time
-    and id of a row are only copied into the answer, so rows may have them as `ordering.MOMENT` and `ordering.RAW_ID`.
-    """
+    """The parts of a connection that a query selects. Nothing else is worked out."""
 
     rows: bool = True
     has_next: bool = True
     has_previous: bool = True
     total: bool = False
     selection: Selection = field(default_factory=dict[str, Any])
-    projection: Projection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FixedColumns:
+    """The columns of a selection that are the same in every scan range (`fixed_projection`), for pages asked for often.
+
+    `statements`: the statements with these columns that were put together before, by everything else that their text
+    depends on. `texts_only`: time and id of a row are only copied into the answer, so rows may have them as
+    `ordering.MOMENT` and `ordering.RAW_ID`.
+    """
+
+    projection: Projection
     texts_only: bool = False
-    texts: dict[Hashable, str] = field(default_factory=dict[Hashable, str], compare=False)
+    statements: dict[Hashable, str] = field(default_factory=dict[Hashable, str], compare=False)
 
 
 class ListRead(NamedTuple):
@@ -129,8 +135,10 @@ async def read_page(
     page_selection: PageSelection,
     cursors: Cursors,
     count_rows: Callable[[Connection, ListRead], Awaitable[int]],
+    columns: FixedColumns | None = None,
 ) -> Page:
-    """The page that `request` asks for; `count_rows` says how many rows the list has in all.
+    """The page that `request` asks for; `count_rows` says how many rows the list has in all. `columns` are those of the
+    selection, where they are known.
 
     Raises BadInputError for a cursor or an order that does not fit.
     """
@@ -139,7 +147,7 @@ async def read_page(
         _check_order(reading, ordering)
     after = _bound(request.after, cursors, reading, after=True)
     before = _bound(request.before, cursors, reading, after=False)
-    fetcher = _Fetcher(connection, reading, ordering, page_selection)
+    fetcher = _Fetcher(connection, reading, ordering, page_selection, columns)
     rows = await _rows_and_one_more(fetcher, request, [bound for bound in (after, before) if bound is not None])
     probe = _Fetcher(connection, reading, ordering, PageSelection())
     more = len(rows) > request.size
@@ -150,7 +158,7 @@ async def read_page(
         more_after, more_before = more, False
     return Page(
         rows,
-        _shown(reading, page_selection),
+        shown_fields(reading, page_selection.selection) if columns is None else columns.projection.shown,
         more_after or (page_selection.has_next and await probe.exists_past(before)),
         more_before or (page_selection.has_previous and await probe.exists_past(after)),
         await count_rows(connection, reading) if page_selection.total else None,
@@ -171,13 +179,6 @@ async def _rows_and_one_more(fetcher: "_Fetcher", request: PageRequest, bounds: 
     if not fetcher.needs_rows(from_end=request.from_end):
         return []
     return await fetcher.fetch(bounds, request.size + 1, backward=request.from_end)
-
-
-def _shown(reading: ListRead, page_selection: PageSelection) -> frozenset[str]:
-    """The fields of the selection that the policy lets this scope see."""
-    if page_selection.projection is not None:
-        return page_selection.projection.shown
-    return shown_fields(reading, page_selection.selection)
 
 
 def _check_order(reading: ListRead, ordering: Ordering) -> None:
@@ -212,16 +213,16 @@ class _Fetcher:
         reading: ListRead,
         ordering: Ordering,
         page_selection: PageSelection,
+        fixed: FixedColumns | None = None,
     ) -> None:
         self._page_selection = page_selection
+        self._fixed = fixed
         self._connection = connection
         self._reading = reading
         self._ordering = ordering
         self.account = reading.scan_ranges[0].account if len(reading.scan_ranges) == 1 else None
         # This holds for the list and not for one statement: all rows of a page have the same columns.
-        self._bare = (
-            len(reading.scan_ranges) == 1 and reading.predicate is EVERYTHING and page_selection.projection is not None
-        )
+        self._bare = fixed if len(reading.scan_ranges) == 1 and reading.predicate is EVERYTHING else None
 
     async def fetch(self, bounds: Sequence[Bound], limit: int, *, backward: bool) -> list[Row]:
         """The first `limit` rows inside the bounds, from the asked end."""
@@ -235,11 +236,9 @@ class _Fetcher:
             if not scan_ranges:
                 continue
             remaining = limit - len(rows)
-            if self._bare and not bounds:
-                text, values = (
-                    self._text_of(scan_ranges[0], time_range, backward),
-                    values_of(scan_ranges[0], time_range, remaining),
-                )
+            if self._bare is not None and not bounds:
+                text = self._text_of(self._bare, scan_ranges[0], time_range, backward)
+                values = values_of(scan_ranges[0], time_range, remaining)
             else:
                 text, values = self._statement(scan_ranges, time_range, bounds, remaining, backward=backward)
             rows += await self._connection.fetch(text, *values)
@@ -322,27 +321,34 @@ class _Fetcher:
         )
         return text, params.values
 
-    def _text_of(self, scan_range: ScanRange, time_range: TimeRange, backward: bool) -> str:
+    def _text_of(self, fixed: FixedColumns, scan_range: ScanRange, time_range: TimeRange, backward: bool) -> str:
         """The statement for one scan range without conditions, which most pages are. It is put together once."""
         key = (self._ordering.names, backward, scan_range.accounts is None, self.account is None)
-        text = self._page_selection.texts.get(key)
+        text = fixed.statements.get(key)
         if text is None:
-            order_by = self._ordering.order_by(backward=backward)
-            text = self._page_selection.texts[key] = statements.page(
-                self._reading.table, [scan_range], time_range, self._texts_of, self._reading.only, order_by, 0, Params()
+            order_by, columns = self._ordering.order_by(backward=backward), self._columns_of(fixed)
+            text = fixed.statements[key] = statements.page(
+                self._reading.table,
+                [scan_range],
+                time_range,
+                lambda _: columns,
+                self._reading.only,
+                order_by,
+                0,
+                Params(),
             )
         return text
 
-    def _texts_of(self, scan_range: ScanRange) -> Mapping[str, str]:
-        columns, texts = dict(self._project(Params(), scan_range).columns), self._page_selection.texts_only
-        if texts and self._ordering.by_time:
+    def _columns_of(self, fixed: FixedColumns) -> Mapping[str, str]:
+        columns = dict(fixed.projection.columns)
+        if fixed.texts_only and self._ordering.by_time:
             for name in (self._reading.table.time, "id", *(("account_id",) if self.account is not None else ())):
                 columns.pop(name, None)
-        return columns | self._ordering.columns(texts=texts)
+        return columns | self._ordering.columns(texts=fixed.texts_only)
 
     def _project(self, params: Params, scan_range: ScanRange) -> Projection:
-        if self._page_selection.projection is not None:
-            return self._page_selection.projection
+        if self._fixed is not None:
+            return self._fixed.projection
         reading, selection = self._reading, self._page_selection.selection
         return project(reading.table, selection, selection, reading.scope, params, scan_range)
 
@@ -350,6 +356,7 @@ class _Fetcher:
 __all__ = [
     "PAGE_DEFAULT",
     "PAGE_MAX",
+    "FixedColumns",
     "ListRead",
     "Page",
     "PageRequest",

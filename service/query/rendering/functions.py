@@ -20,6 +20,7 @@ from service.storage.ids import encode_error_id
 from service.storage.sources import AMOUNT_SOURCE_NAMES, AMOUNT_UNKNOWN_NAMES, SOURCE_NAMES
 
 INT_MAX: Final = 2**31 - 1
+COUNT_MAX: Final = 2**53 - 1
 INT_MIN: Final = -(2**31)
 _WITH_MICROSECONDS: Final = len("2026-11-22T10:00:00.123456Z")
 
@@ -48,6 +49,11 @@ def some_text(value: object) -> str:
 def int32(value: Any) -> int:  # noqa: ANN401 - whatever the database holds
     """The integer itself. Raises UnsupportedValueError outside of 32 bits."""
     return value if INT_MIN <= value <= INT_MAX else unsupported()
+
+
+def count(value: Any) -> int:  # noqa: ANN401 - whatever the database holds
+    """The count itself. Raises UnsupportedValueError for more than JSON numbers hold exactly."""
+    return value if 0 <= value <= COUNT_MAX else unsupported()
 
 
 def real(value: float | None) -> float | None:

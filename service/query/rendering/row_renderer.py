@@ -37,7 +37,7 @@ _OWN_MOMENT: Final = "@moment"
 _OF_TEXT: Final = f"c_{MOMENT}[:23] + 'Z'"
 """RFC 3339 in UTC with milliseconds, of the text that the database gave."""
 Loop = Any
-"""A generated function: (rows, names, *lists beside, *lists nested) -> list, one a row."""
+"""A generated function: (rows, names, *lists extra_values, *lists nested) -> list, one a row."""
 
 
 class UnsupportedOperationError(Exception):
@@ -124,12 +124,12 @@ class RowLoop:
         self,
         rows: Sequence[Row],
         names: Mapping[int, str],
-        beside: Mapping[str, Sequence[Any]],
+        extra_values: Mapping[str, Sequence[Any]],
         nested: Sequence[Sequence[Any]],
     ) -> list[Any]:
         """One object a row. Raises UnsupportedValueError for a value that the schema might refuse.
 
-        `beside`: values in step with the rows, by the names they have in the loop; the same names every time.
+        `extra_values`: values in step with the rows, by the names they have in the loop; the same names every time.
         """
         if not rows:
             return []
@@ -138,8 +138,8 @@ class RowLoop:
         if loop is None:
             if len(self._loops) >= _LAYOUTS_MAX:
                 self._loops.clear()
-            loop = self._loops[layout] = self._generate(layout, tuple(beside))
-        return loop(rows, names, *beside.values(), *nested)
+            loop = self._loops[layout] = self._generate(layout, tuple(extra_values))
+        return loop(rows, names, *extra_values.values(), *nested)
 
     def _generate(self, layout: tuple[str, ...], names: tuple[str, ...]) -> Loop:
         lists = [*(f"all_{name}" for name in names), *(f"all_nested_{index}" for index in range(len(self.nested)))]
@@ -192,7 +192,7 @@ class Rows:
         self._selection = selection
         seen = shown(table, selection, scope) & {*selection}
         self._loops = [RowLoop(table, shape, scope, seen, form) for shape in shapes]
-        self._beside = frozenset[str]().union(*(table.fields[name].beside for name in seen))
+        self._extra_values = frozenset[str]().union(*(table.fields[name].extra_values for name in seen))
         self._timed = table.time_field in seen and form is ANSWERS
         self._related: dict[str, Rows] = {}
         for name in [name for name in selection if name in seen]:
@@ -213,20 +213,20 @@ class Rows:
         """For each shape, in step, one object a row. `account`: whose all rows are, where they do not say it.
         `details`: what is shown of the rows' sealed part, where that is not up to the scope alone.
         """
-        names: Mapping[int, str] = await self._names(reader, rows) if "names" in self._beside else {}
-        beside: dict[str, Sequence[Any]] = {}
-        if "own_id" in self._beside:
-            beside["own_id"] = _ids(rows, account)
+        names: Mapping[int, str] = await self._names(reader, rows) if "names" in self._extra_values else {}
+        extra_values: dict[str, Sequence[Any]] = {}
+        if "own_id" in self._extra_values:
+            extra_values["own_id"] = _ids(rows, account)
         if self._timed and rows and MOMENT not in rows[0]:
-            beside["own_moment"] = moment_texts([row[self._table.time] for row in rows])
-        if "details" in self._beside:
-            beside["details"] = await reader.details(scope, rows) if details is None else details
-        if "net" in self._beside:
+            extra_values["own_moment"] = moment_texts([row[self._table.time] for row in rows])
+        if "details" in self._extra_values:
+            extra_values["details"] = await reader.details(scope, rows) if details is None else details
+        if "net" in self._extra_values:
             sums = await reader.corrected_by(scope, _keys(rows, "started_at", "id"))
-            beside["net"] = [sums.get((row["account_id"], row["id"]), 0) for row in rows]
+            extra_values["net"] = [sums.get((row["account_id"], row["id"]), 0) for row in rows]
         nested = {name: iter(await self._nested(reader, scope, rows, name)) for name in self._related}
         return [
-            loop.answer(rows, names, beside, [next(nested[entry.field]) for entry in loop.nested])
+            loop.answer(rows, names, extra_values, [next(nested[entry.field]) for entry in loop.nested])
             for loop in self._loops
         ]
 

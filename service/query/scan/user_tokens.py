@@ -7,6 +7,7 @@ from itertools import product
 from policies import pseudonym
 from policies.policy.model import DataClass, Policy, PseudonymPeriod
 from policies.retention import Width, bounds
+from service.keyring import AccountKeyName, PeriodKeyName
 from service.keyring.errors import KeyGoneError
 from service.keyring.protocol import Keyring
 from service.query.filters.to_sql import UserTokens
@@ -47,13 +48,13 @@ async def tokens_of(
 async def _tokens(keyring: Keyring, tier: int, period: str, user: str, accounts: Iterable[int]) -> dict[int, int]:
     """Token by account. A key that is gone or was never made has no tokens."""
     try:
-        period_key = await keyring.period_key(tier, DataClass.PERSONAL, period, mint=False)
+        period_key = await keyring.key(PeriodKeyName(tier, DataClass.PERSONAL, period), mint=False)
     except KeyGoneError:
         return {}
     tokens: dict[int, int] = {}
     for account in accounts:
         try:
-            account_key = await keyring.account_key(account, mint=False)
+            account_key = await keyring.key(AccountKeyName(account), mint=False)
         except KeyGoneError:
             continue
         tokens[account] = pseudonym.token(key=pseudonym.pseudonym_key(period_key, account_key), user=user)

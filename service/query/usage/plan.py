@@ -69,7 +69,7 @@ class Plan:
         return frozenset(segment.store for segment in self.segments)
 
 
-class Windows:
+class RetentionWindows:
     """The times for which the stores still hold everything of the filtered accounts, by tier, at one moment."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Windows:
 
     def calls_from(self) -> datetime:
         """As `complete_from` for calls, without regard to pseudonyms."""
-        return Windows(self._policy, self._tier_periods, self.now).complete_from(Store.CALL)
+        return RetentionWindows(self._policy, self._tier_periods, self.now).complete_from(Store.CALL)
 
     def readable_from(self) -> datetime | None:
         """From when on users can be told apart; None when the filter asks for none, or the calls end no earlier."""
@@ -129,7 +129,7 @@ def _overlap(period: TierPeriod, segment: UsageSegment) -> bool:
 
 def plan_usage(
     time_range: TimeRange,
-    windows: Windows,
+    windows: RetentionWindows,
     *,
     rollups: bool,
     bucket: TimeBucket | None = None,
@@ -165,7 +165,7 @@ def plan_usage(
 
 
 def _plan(
-    start: datetime, end: datetime, windows: Windows, *, rollups: bool, bucket: TimeBucket | None, zone: str
+    start: datetime, end: datetime, windows: RetentionWindows, *, rollups: bool, bucket: TimeBucket | None, zone: str
 ) -> Plan:
     if start >= end:
         raise OutOfRetentionError(_refusal(windows, rollups=rollups))
@@ -176,7 +176,7 @@ def _plan(
     return Plan(segments, start, end, cuts)
 
 
-def _refusal(windows: Windows, *, rollups: bool) -> str:
+def _refusal(windows: RetentionWindows, *, rollups: bool) -> str:
     calls = windows.complete_from(Store.CALL)
     if not rollups and (users := windows.readable_from()) is not None:
         return (

@@ -17,7 +17,7 @@ from service.query.model.scope import Scope
 from service.query.records.ordering import Cursors
 from service.query.scan.ranges import matching_account_ids, names_in_scope, scan_ranges_of, time_range_of
 from service.query.scan.user_tokens import tokens_of
-from service.query.usage.plan import TierPeriod, Windows, plan_usage
+from service.query.usage.plan import RetentionWindows, TierPeriod, plan_usage
 from service.query.usage.union_sql import UsageRead, rollups_answer
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
@@ -64,7 +64,7 @@ class UsageReader:
         names = await names_in_scope(self.accounts, self.scope, decomposed)
         account_ids = matching_account_ids(self.scope, names, decomposed)
         time_range, rest = time_range_of(CALLS, decomposed), decomposed.rest
-        windows = Windows(
+        windows = RetentionWindows(
             self.scope.policy,
             [TierPeriod(*entry) for entry in self.accounts.tier_spans(account_ids)],
             self.now,

@@ -16,7 +16,7 @@ from service.query.model.parameters import Params
 from service.query.records.page import ListRead
 from service.query.scan import statements
 from service.query.scan.ranges import FAR_FUTURE, FAR_PAST, ScanRange
-from service.query.usage.plan import Plan, TierPeriod, Windows, segments_of
+from service.query.usage.plan import Plan, RetentionWindows, TierPeriod, segments_of
 from service.query.usage.report_sql import CURRENCY, SUMS
 from service.query.usage.union_sql import UsageRead as UsageReading
 from service.query.usage.union_sql import UsageUnion, rollups_answer
@@ -66,7 +66,7 @@ def _usage(reading: ListRead, tier: int, cutoff: datetime) -> UsageReading:
     scope = reading.scope
     return UsageReading(
         Plan(segments_of(start, end), start, end),
-        Windows(scope.policy, [TierPeriod(tier, FAR_PAST, None)], reading.now),
+        RetentionWindows(scope.policy, [TierPeriod(tier, FAR_PAST, None)], reading.now),
         scope.policy,
         reading.account_ids,
         reading.names,

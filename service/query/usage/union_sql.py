@@ -18,7 +18,7 @@ from service.query.model.field import FieldKind, Filterable
 from service.query.model.parameters import Params
 from service.query.model.predicate import Predicate, fields_of
 from service.query.usage import rollup_tables as overall
-from service.query.usage.plan import Plan, UsageSegment, Windows
+from service.query.usage.plan import Plan, RetentionWindows, UsageSegment
 
 Select = Callable[[str, str], str]
 """A table and a condition -> the statement that reads it."""
@@ -110,7 +110,7 @@ class UsageRead:
     """
 
     plan: Plan
-    windows: Windows
+    windows: RetentionWindows
     policy: Policy
     accounts: tuple[int, ...] | None
     names: Mapping[str, int]

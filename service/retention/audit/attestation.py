@@ -91,21 +91,21 @@ async def _checks(
     yield _finding("GDPR 30(1)(f), time limits", bool(found.classes), f"{len(found.classes)} windows are in force")
     last = await _last_purge(context)
     recent = last is not None and last >= found.as_of - timedelta(days=PERIOD_DAYS)
-    said = "no purge has run yet" if last is None else f"the last purge ended {last:%Y-%m-%d %H:%M:%S} UTC"
-    said = said if kept else f"{said}, and {_storage(overdue, unseen, broken)}"
-    yield _finding("PCI DSS v4 requirement 3.2.1, verified at least every three months", recent and kept, said)
+    text = "no purge has run yet" if last is None else f"the last purge ended {last:%Y-%m-%d %H:%M:%S} UTC"
+    text = text if kept else f"{text}, and {_storage(overdue, unseen, broken)}"
+    yield _finding("PCI DSS v4 requirement 3.2.1, verified at least every three months", recent and kept, text)
     failed: int = await context.owner.fetchval(_FAILED_PURGES, found.as_of - timedelta(days=days))
     stuck = [run for run in await Runs(context.owner).unfinished() if run.failure]
-    said = f"{failed} purges failed" + "".join(f"; `{run.id}` is stuck: {run.failure}" for run in stuck)
-    yield _finding("purges of the period, none failed", not failed and not stuck, said)
-    said = (
+    text = f"{failed} purges failed" + "".join(f"; `{run.id}` is stuck: {run.failure}" for run in stuck)
+    yield _finding("purges of the period, none failed", not failed and not stuck, text)
+    text = (
         f"outside their store: {', '.join(found.detached)}" if found.detached else "no partition is outside its store"
     )
-    yield _finding("partitions, none detached or half detached", not found.detached, said)
+    yield _finding("partitions, none detached or half detached", not found.detached, text)
     lost = list(await lost_keys(context)) if found.keys_known else []
     named = f": {', '.join(lost[:_NAMED_MAX])}{', ...' if len(lost) > _NAMED_MAX else ''}" if lost else ""
-    said = f"{len(lost)} keys are lost, not destroyed by us{named}" if found.keys_known else "not looked at: no keyring"
-    yield _finding("keys, here or destroyed on record", found.keys_known and not lost, said)
+    text = f"{len(lost)} keys are lost, not destroyed by us{named}" if found.keys_known else "not looked at: no keyring"
+    yield _finding("keys, here or destroyed on record", found.keys_known and not lost, text)
     problems = "; ".join(checked.problems) or f"all {checked.size} entries and {checked.checkpoints} checkpoints hold"
     yield _finding("ledger, derived again from its entries", not checked.problems, problems)
     for one in checks:
@@ -116,16 +116,16 @@ async def _last_purge(context: RetentionContext) -> datetime | None:
     """When the last purge ended, by the ledger: anybody who has the database can write a row."""
     if not isinstance(context.ledger, Ledger):
         return None
-    said = (await read_record(context.ledger, kinds=(LedgerKind.PURGE_RESULT, LedgerKind.NOTHING_DUE))).last_purge
-    return None if said is None else datetime.fromisoformat(said)
+    text = (await read_record(context.ledger, kinds=(LedgerKind.PURGE_RESULT, LedgerKind.NOTHING_DUE))).last_purge
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _storage(overdue: int, unseen: Sequence[str], broken: Sequence[str]) -> str:
     """Whether anything is past its deadline, in words. A check that could not be made is not taken as passed."""
-    said = [f"{overdue} rows are past their deadline" if overdue else ""]
-    said += [f"fsck fails at {', '.join(broken)}" if broken else ""]
-    said += [f"not looked at: {', '.join(unseen)}" if unseen else ""]
-    return "; ".join(filter(None, said)) or "no row is past its deadline"
+    text = [f"{overdue} rows are past their deadline" if overdue else ""]
+    text += [f"fsck fails at {', '.join(broken)}" if broken else ""]
+    text += [f"not looked at: {', '.join(unseen)}" if unseen else ""]
+    return "; ".join(filter(None, text)) or "no row is past its deadline"
 
 
 def _finding(title: str, holds: bool, finding: str) -> dict[str, Any]:

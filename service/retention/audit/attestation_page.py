@@ -34,30 +34,30 @@ window, shown to nobody, and wait for their partition to end; <b>held</b> ones a
 
 def page(attestation: Mapping[str, Any]) -> str:
     """The attestation as HTML, for people. Everything in it is escaped, because anybody may open it."""
-    said, evidence = attestation["statement"], attestation["evidence"]
-    policy, period = said["policy"], said["period"]
+    facts, evidence = attestation["statement"], attestation["evidence"]
+    policy, period = facts["policy"], facts["period"]
     return f"""<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Statement of retention</title><style>{_STYLE}</style></head>
 <body>
 <h1>Statement of retention</h1>
-<p>Of the ledger <code>{escape(evidence["checkpoint"].partition(chr(10))[0])}</code>, as of {_time(said["as_of"])},
+<p>Of the ledger <code>{escape(evidence["checkpoint"].partition(chr(10))[0])}</code>, as of {_time(facts["as_of"])},
 for the {period["days"]} days from {_time(period["from"])} on.
 Policy <b>{escape(policy["name"])}</b>, version {policy["version"]}, <code>{escape(policy["digest"])}</code>,
 applied by {escape(policy["applied_by"])} and in force since {_time(policy["applied_at"])}.</p>
-<p>{_verdict(said["checks"])}</p>
+<p>{_verdict(facts["checks"])}</p>
 <h2>Findings</h2>
-{_table(("requirement", "met", "finding"), (_finding(one) for one in said["checks"]))}
+{_table(("requirement", "met", "finding"), (_finding(one) for one in facts["checks"]))}
 <h2>What is kept, and for how long</h2>
-{_table(_CLASSES, ([_cell(name, one[name]) for name in _CLASSES] for one in said["classes"]))}
+{_table(_CLASSES, ([_cell(name, one[name]) for name in _CLASSES] for one in facts["classes"]))}
 {_STORES}
-<p>{_backups(said["keyring_backup_days"])} Legal holds in force: {said["active_holds"]}; who placed them, and why, the
+<p>{_backups(facts["keyring_backup_days"])} Legal holds in force: {facts["active_holds"]}; who placed them, and why, the
 query <code>holds</code> says.</p>
-{_missing(said["missing"])}
+{_missing(facts["missing"])}
 <h2>What was done in the period</h2>
-<p>The population to sample from (SOC 2): all {len(said["entries"])} entries of the ledger in the period but those of
+<p>The population to sample from (SOC 2): all {len(facts["entries"])} entries of the ledger in the period but those of
 starts and of statements like this one. The JSON file with the same name has the proof of each.</p>
-{_table(("entry", "kind", "when", "by", "facts"), (_entry(one) for one in said["entries"]))}
+{_table(("entry", "kind", "when", "by", "facts"), (_entry(one) for one in facts["entries"]))}
 <h2>Check it</h2>
 <p>This statement is entry {evidence["statement"]["index"]} of the ledger.
 <code>calledger verify FILE.json --key VKEY</code> checks it, and the proof of every entry above, with neither server

@@ -26,6 +26,7 @@ from service.retention.audit.fsck_catalogue import (
 )
 from service.retention.audit.fsck_keys import Result, check_erasures, check_holds, check_keys
 from service.retention.audit.fsck_record import check_record
+from service.retention.audit.fsck_rows import check_bills, check_copies, check_ids, say_what_was_not_compared
 from service.retention.audit.fsck_sealed import check_keyring, check_sealed
 from service.retention.audit.record_check import COMPARED, check_of
 from service.retention.context import EarlierPolicyError, RetentionContext
@@ -247,5 +248,9 @@ CHECKS: Final[Mapping[str, Check]] = {
     "sealed": _as_check("sealed", check_sealed),
     "errors": _errors,
     "usage": _usage,
+    "ids": _as_check("ids", check_ids),
+    "held copies": _as_check("held copies", check_copies),
+    "bills": _as_check("bills", check_bills),
+    "not compared": _as_check("not compared", say_what_was_not_compared),
 }
 """Every check of the database, by its name, in the order in which they run."""

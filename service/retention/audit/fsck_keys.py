@@ -73,8 +73,8 @@ async def check_keys(context: RetentionContext, now: datetime) -> Result:
     lost = sorted({name for name in names if name not in live and name not in on_record})
     lost += await _lost_accounts(context, {account for _, _, accounts in wanted for account in accounts})
     destroyed = sum(name in on_record for name in names[:sealed])
-    said = {name: f"{name} is neither there nor destroyed on record: restore the keyring" for name in lost}
-    wrong = list((await lost_keys(context) | said).values())
+    missing = {name: f"{name} is neither there nor destroyed on record: restore the keyring" for name in lost}
+    wrong = list((await lost_keys(context) | missing).values())
     return wrong, f"{sealed} seal what is stored, {destroyed} of them destroyed on record"
 
 
@@ -82,7 +82,7 @@ async def _lost_accounts(context: RetentionContext, accounts: set[int]) -> list[
     lost = []
     for account in sorted(accounts):
         try:
-            await context.keyring.account_key(account, mint=False)
+            await context.keyring.key(AccountKeyName(account), mint=False)
         except KeyDestroyedError:
             continue
         except KeyGoneError:
@@ -121,7 +121,7 @@ async def check_erasures(context: RetentionContext, _: datetime) -> Result:
         if row["rows"]:
             wrong.append(f"account {row['account_id']} was erased and has rows: run `calledger erase` again")
         try:
-            await context.keyring.account_key(row["account_id"], mint=False)
+            await context.keyring.key(AccountKeyName(row["account_id"]), mint=False)
             wrong.append(f"account {row['account_id']} was erased and has a key")
         except KeyGoneError:
             continue

@@ -11,19 +11,13 @@ from typing import Final
 
 import asyncpg
 
-from policies.admission.segments import SegmentsError, unpack_segments
-from policies.envelope import Context, DataKey, OpenError, data_key, open_sealed
-from policies.policy.model import DataClass, Store
 from service.keyring import (
-    AccountKeyName,
-    ErasureKeyName,
-    HoldKeyName,
     KeyDestroyedError,
     KeyGoneError,
-    KeyName,
     KeyringUnavailableError,
 )
 from service.retention.context import RetentionContext
+from service.retention.sealed_rows import RowKeys, opens
 
 Result = tuple[list[str], str]
 
@@ -43,7 +37,7 @@ async def check_keyring(context: RetentionContext, _: datetime) -> Result:
     names, wrong = await context.keyring.names(), []
     for name in names:
         try:
-            await _fetch(context, name)
+            await context.keyring.key(name, mint=False)
         except KeyDestroyedError:
             continue  # destroyed since the names were read
         except (KeyGoneError, KeyringUnavailableError) as error:
@@ -51,63 +45,20 @@ async def check_keyring(context: RetentionContext, _: datetime) -> Result:
     return wrong, f"{len(names)} keys, each of them unwrapped"
 
 
-async def _fetch(context: RetentionContext, name: KeyName) -> bytes:
-    match name:
-        case AccountKeyName(account):
-            return await context.keyring.account_key(account, mint=False)
-        case HoldKeyName(hold):
-            return await context.keyring.hold_key(hold, mint=False)
-        case ErasureKeyName(erasure):
-            return await context.keyring.erasure_key(erasure, mint=False)
-        case _:
-            return await context.keyring.period_key(*name, mint=False)
-
-
 async def check_sealed(context: RetentionContext, _: datetime, *, deep: bool = False) -> Result:
     """Sealed details open in their row; those whose key was destroyed on purpose are left out."""
-    opener, wrong, opened = _RowKeys(context), list[str](), 0
+    opener, wrong, opened = RowKeys(context.keyring), list[str](), 0
     there = await context.owner.fetchval(_COUNT)
     async for rows in _chunks(context.owner, _ALL if deep else _SOME):
         for row in rows:
             key = await opener.key(row)
             if key is not None:
                 opened += 1
-                if not _opens(row, key):
+                if not opens(row, key):
                     wrong.append(f"what is sealed of error `{row['id']}` does not open: it, or its key, is another")
         await asyncio.sleep(0)  # yields to the loop between chunks
-    said = f"{opened} of {there} sealed records opened"
-    return wrong, said if deep else f"{said}; `calledger fsck --deep` opens all"
-
-
-class _RowKeys:
-    """Data keys by tier, day and account, each fetched once."""
-
-    def __init__(self, context: RetentionContext) -> None:
-        self._keyring = context.keyring
-        self._keys: dict[tuple[int, str, int], DataKey | None] = {}
-
-    async def key(self, row: asyncpg.Record) -> DataKey | None:
-        """The data key of a row; None when there is none. The checks of keys say whether that is right."""
-        name = (row["tier"], f"{row['occurred_at']:%Y-%m-%d}", row["account_id"])
-        if name not in self._keys:
-            tier, period, account = name
-            try:
-                period_key = await self._keyring.period_key(tier, DataClass.PERSONAL.value, period, mint=False)
-                account_key = await self._keyring.account_key(account, mint=False)
-                self._keys[name] = data_key(period_key, account_key)
-            except (KeyGoneError, KeyringUnavailableError):
-                self._keys[name] = None
-        return self._keys[name]
-
-
-def _opens(row: asyncpg.Record, key: DataKey) -> bool:
-    period = f"{row['occurred_at']:%Y-%m-%d}"
-    where = Context(row["account_id"], Store.CALL_ERROR.value, row["id"].bytes, period, DataClass.PERSONAL.value)
-    try:
-        unpack_segments(open_sealed(row["sealed"], data_key=key, context=where))
-    except (OpenError, SegmentsError):
-        return False
-    return True
+    text = f"{opened} of {there} sealed records opened"
+    return wrong, text if deep else f"{text}; `calledger fsck --deep` opens all"
 
 
 async def _chunks(owner: asyncpg.Pool, statement: str) -> AsyncIterator[list[asyncpg.Record]]:

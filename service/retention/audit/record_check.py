@@ -1,4 +1,5 @@
-"""The tables compared with the ledger: API keys, holds, erasures, purges, policies and tiers are as the entries say.
+"""The tables compared with the ledger: API keys, holds, erasures, purges, policies, tiers, accounts and exports are as
+the entries say.
 
 Each function yields the differences in words: which row, what the ledger says, what the table says.
 """
@@ -11,15 +12,19 @@ from typing import Final, TypeVar
 import asyncpg
 
 from policies.evidence import moment
-from policies.evidence.record import Record, RecordedErasure, RecordedIdlePurges
+from policies.evidence.record import Record, RecordedExport, RecordedIdlePurges
 from service.access.keys import mac_digest
 from service.ledger import Ledger, read_record
 from service.retention.account_names import name_digest
+from service.retention.audit.erasure_check import ERASURES, erasure_differences
 from service.retention.context import RetentionContext
 from service.retention.errors import PurgeFailedError
 from service.retention.holds.hold_record import hold_differences
 from service.retention.purge_runs import ENDED, PurgeState, decode
 from service.storage.control.accounts import ERASED
+from service.storage.control.exports import PREFIX, REMEMBERED
+from service.storage.database import uuid_of
+from service.storage.ids import public_id
 
 Result = tuple[list[str], str]
 _Name = TypeVar("_Name", str, int)
@@ -32,8 +37,6 @@ _HOLDS: Final = """
     ORDER BY placed_at, id
 """
 """All holds with their notes, to be held against the ledger."""
-_ERASURES: Final = "SELECT id, kind, account_id, requested_by, finished_at, rows FROM erasure ORDER BY requested_at, id"
-"""All erasures, to be held against the ledger."""
 _PURGES: Final = "SELECT * FROM purge_run ORDER BY planned_at, id"
 """All purges, to be held against the ledger."""
 _POLICIES: Final = """
@@ -44,9 +47,24 @@ _TIERS: Final = """
     SELECT account_id, tier, from_at FROM account_tier ORDER BY account_id, from_at
 """
 """The tiers of all accounts, to be held against the ledger."""
-_ACCOUNTS: Final = "SELECT id, name, name_salt FROM account ORDER BY id"
-"""The names of all accounts, to be held against the ledger's digests."""
+_ACCOUNTS: Final = """
+    SELECT id, name, name_salt, created_at,
+           EXISTS (SELECT FROM account_tier WHERE account_id = account.id AND from_at = '1970-01-01Z') AS placed
+    FROM account ORDER BY id
+"""
+"""All accounts, their names to be held against the ledger's digests; whether each has the tier that it began in."""
+_EXPORTS: Final = """
+    SELECT id, kind, state, requested_by, role, accounts, rows, sha256, expires_at, clock_timestamp() AS now FROM export
+    ORDER BY requested_at, id
+"""
+"""All files that keys asked for, to be held against the ledger."""
+_REMOVALS: Final = "SELECT field, version, rows FROM field_removal ORDER BY version, field"
+"""Fields whose older values were removed, to be held against the ledger."""
+_INSTALLATION: Final = "SELECT demo FROM installation"
+"""Whether the ledger says of itself that its calls are invented."""
 _IDLE_LATER_MAX: Final = timedelta(days=1)
+_EXPORT_KEPT_MAX: Final = timedelta(hours=721)
+"""`CALLEDGER_EXPORT_HOURS` at most, and what a row and its entry are apart."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -116,21 +134,11 @@ def _erasures(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
         if known is None:
             yield f"{name} is in no entry of the ledger"
             continue
-        if (known.rows is None) != (row["finished_at"] is None):
-            yield f"{name} is {_done(known.rows)} in the ledger and {_done(row['finished_at'])} here"
-        elif known.rows is not None and not _counted(known, row):
-            yield f"{name}: rows is `{known.rows}` in the ledger and `{row['rows']}` here"
+        yield from erasure_differences(record, name, known, row)
         pairs = {"kind": (known.kind, row["kind"]), "account": (known.account, row["account_id"])}
         if known.kind is not None:
             yield from _differing_columns(name, pairs | {"requested_by": (known.actor, row["requested_by"])})
     yield from _missing_rows("erasure", record.erasures, {str(row["id"]) for row in rows}, lambda known: known.index)
-
-
-def _counted(known: RecordedErasure, row: asyncpg.Record) -> bool:
-    """Whether the rows agree. An account is erased again after its end: then more rows may be gone than its
-    entry says.
-    """
-    return row["rows"] == known.rows or (known.kind == "ACCOUNT" and row["rows"] > (known.rows or 0))
 
 
 def _purges(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
@@ -190,6 +198,63 @@ def _idle_purge(name: str, row: asyncpg.Record, known: RecordedIdlePurges) -> It
     yield from _plan_differences(name, row)
 
 
+def _exports(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
+    here = {public_id(PREFIX, uuid_of(row["id"])): row for row in rows}
+    for id_, row in here.items():
+        name, known = f"export `{id_}`", record.exports.get(id_)
+        if known is not None:
+            yield from _export_differences(name, known, row)
+        elif row["state"] in ("READY", "EXPIRED") or row["kind"] == "EVIDENCE":
+            yield f"{name} is in no entry of the ledger"
+    now = rows[0]["now"] if rows else datetime.now(UTC)
+    for id_, known in record.exports.items():
+        # A record goes a month after its file, and no file is kept for less than an hour.
+        if id_ not in here and known.recorded_at > now - REMEMBERED:
+            yield f"export `{id_}` is in entry {known.index} of the ledger and not here"
+
+
+def _export_differences(name: str, known: RecordedExport, row: asyncpg.Record) -> Iterable[str]:
+    facts = known.facts
+    pairs: dict[str, tuple[object, object]] = {"requested_by": (known.actor, row["requested_by"])}
+    kind = facts.get("kind", "EVIDENCE")
+    pairs["kind"] = (kind, row["kind"])
+    if kind != "EVIDENCE":
+        accounts = None if row["accounts"] is None else json.loads(row["accounts"])
+        pairs |= {
+            "role": (facts["role"], row["role"]),
+            "accounts": (facts["accounts"], accounts),
+            "rows": (facts["rows"], row["rows"]),
+            "sha256": (facts["sha256"], row["sha256"]),
+        }
+        expires_at = row["expires_at"]
+        if expires_at is not None and expires_at > known.recorded_at + _EXPORT_KEPT_MAX:
+            yield f"{name} may be fetched until {expires_at:%Y-%m-%d}, later than any file"
+        if row["state"] not in ("READY", "EXPIRED"):
+            yield f"{name} was written by the ledger and is {row['state']} here"
+    yield from _differing_columns(name, pairs)
+
+
+def _removals(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
+    here = {(row["field"], row["version"]): row["rows"] for row in rows}
+    for (field, version), count in here.items():
+        name = f"the removal of `{_printable(field)}` since policy version {version}"
+        known = record.removals.get((field, version))
+        if known is None:
+            yield f"{name} is in no entry of the ledger: it is done again"
+        elif known[1] != count:
+            yield f"{name}: rows is `{known[1]}` in the ledger and `{count}` here"
+    for (field, version), (index, _) in record.removals.items():
+        if (field, version) not in here:
+            yield f"the removal of `{field}` since version {version} is in entry {index} of the ledger and not here"
+
+
+def _installation(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
+    for row in rows:
+        if row["demo"] != record.demo:
+            said = ("sample calls are loaded", "no sample calls are loaded")
+            yield f"{said[not record.demo]} by the ledger, and {said[not row['demo']]} by the table `installation`"
+
+
 def _accounts(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
     asked = {one.account: one.rows is not None for one in record.erasures.values() if one.kind == "ACCOUNT"}
     for row in rows:
@@ -201,6 +266,10 @@ def _accounts(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
             yield f"{name} was erased, and has a name here"
         elif known is not None and (row["name_salt"] is None or name_digest(row) != known.name):
             yield f"{name} has another name than in entry {known.index} of the ledger: new calls go elsewhere"
+        if known is not None and row["created_at"] > known.recorded_at:
+            yield f"{name} was made after entry {known.index} of the ledger, which names it"
+        if not row["placed"]:
+            yield f"{name} has no tier that it began in: no call made it"
     yield from _missing_rows("account", record.accounts, {row["id"] for row in rows}, lambda known: known.index)
 
 
@@ -276,17 +345,16 @@ def _printable(value: object) -> str:
     return "".join(char if char.isprintable() and char != "`" else "?" for char in text)[:80]
 
 
-def _done(value: object) -> str:
-    return "not done" if value is None else "done"
-
-
 COMPARED: Final = {
     "api keys": (_KEYS, _keys),
     "hold record": (_HOLDS, _holds),
-    "erasure record": (_ERASURES, _erasures),
+    "erasure record": (ERASURES, _erasures),
     "purge record": (_PURGES, _purges),
     "policies": (_POLICIES, _policies),
     "tiers": (_TIERS, _tiers),
     "accounts": (_ACCOUNTS, _accounts),
+    "exports": (_EXPORTS, _exports),
+    "installation": (_INSTALLATION, _installation),
+    "field removals": (_REMOVALS, _removals),
 }
 """The tables that are compared, by the name of the check: the statement for the rows, and the comparison."""

@@ -31,7 +31,7 @@ from policies.retention import (
 )
 from service.keyring import KeyringUnavailableError, PeriodKeyName
 from service.retention.context import EarlierPolicyError, RetentionContext
-from service.retention.lost_keys import replaced_keys
+from service.retention.lost_keys import given_up_keys
 from service.retention.purge.detached import (
     TIMES,
     Detached,
@@ -295,7 +295,7 @@ class _KeyringKeys:
             [KeyPeriod(*name) for name in await context.keyring.periods()],
             {group: count.destroyed for group, count in counts.periods.items()},
             frozenset(await context.keyring.tombstones()),
-            await replaced_keys(context.owner),
+            await given_up_keys(context),
         )
 
     @property

@@ -39,14 +39,14 @@ async def differences_at_start(context: RetentionContext) -> list[str]:
     """Every difference from the ledger and the code, in words. `calledger fsck` checks all the rest."""
     outside = await detached_partitions(context, await context.partitions.catalogue(sized=False))
     now = await context.owner.fetchval("SELECT clock_timestamp()")
-    said = [f"partition {one}" for one in descriptions(one for one in outside if not one.planned)]
+    found = [f"partition {one}" for one in descriptions(one for one in outside if not one.planned)]
     for name, check in _CHECKS.items():
         try:
-            said += (await check(context, now))[0]
+            found += (await check(context, now))[0]
         except CalledgerError as error:
-            said.append(f"{name} was not looked at: {error}")
+            found.append(f"{name} was not looked at: {error}")
     try:
-        said += [one async for one in differences(context)]
+        found += [one async for one in differences(context)]
     except CalledgerError as error:
-        said.append(f"the tables were not held against the ledger: {error}")
-    return said
+        found.append(f"the tables were not held against the ledger: {error}")
+    return found

@@ -18,23 +18,31 @@ from uuid import UUID, uuid4
 
 import orjson
 
+from policies.evidence import moment
+from policies.evidence.record import RecordedErasure
 from policies.policy.model import DataClass, Store
 from policies.pseudonym import pseudonym_key, token
 from policies.retention import KeyPeriod, Partition, key_due_at, period_bounds
-from service.keyring import KeyGoneError
+from service.keyring import AccountKeyName, KeyGoneError, PeriodKeyName
+from service.logs import get_logger
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
-from service.retention.erasure.erased_person import seal_person
+from service.retention.erasure.erased_person import open_person, seal_person
 from service.retention.erasure.erasure_record import ErasureKind, StoredErasure, get_erasure, pending_erasures
+from service.retention.erasure.ledgered import known_erasures, still_blocking
 from service.retention.erasure.notes import forget_in_notes, without
 from service.retention.erasure.search import search_rows
 from service.retention.errors import ErasureError
 from service.retention.holds.escrow import ACTIVE, NOT_COPIED, RowFilter, RowsToHold, copy_held
+from service.retention.holds.hold_record import restore_holds
 from service.retention.holds.holds import lock_holds
 from service.retention.purge.planning import all_partitions
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.totals import DERIVED_SUMS, FORGET_ACCOUNT, delete_empty_sums, delete_with_sums
+from service.storage.connection import advisory_lock, affected
 from service.storage.notices import notify
+
+log = get_logger()
 
 SWEEP: Final = timedelta(days=2)
 """For how long after its end an account's erasure is repeated: a service may not know of it yet, and write rows."""
@@ -193,22 +201,28 @@ async def carry_out_erasures(context: RetentionContext) -> int:
     deleted.
     """
     rows = 0
-    async with context.owner.acquire() as lock:
-        await lock.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        try:
-            for erasure in await pending_erasures(context.owner, SWEEP):
-                work = _erase_user if erasure.kind is ErasureKind.USER else _erase_account
-                rows += await work(context, erasure)
-        finally:
-            if not lock.is_closed():
-                await lock.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+    async with advisory_lock(context.owner, _LOCK):
+        pending = await pending_erasures(context.owner, SWEEP)
+        if pending:
+            # A hold that was deleted behind our back would let go of what it keeps.
+            async with context.owner.acquire() as connection, connection.transaction():
+                await lock_holds(connection)
+                await restore_holds(context, connection)
+        known = await known_erasures(context) if pending else {}
+        for erasure in pending:
+            work = _erase_user if erasure.kind is ErasureKind.USER else _erase_account
+            rows += await work(context, erasure, known.get(str(erasure.id)))
     return rows
 
 
-async def _erase_user(context: RetentionContext, erasure: StoredErasure) -> int:
+async def _erase_user(context: RetentionContext, erasure: StoredErasure, known: RecordedErasure | None) -> int:
     """Erase what is kept of one user of an account."""
     rows, holds = 0, set[UUID]()
-    for tier, period, number in erasure.tokens:
+    tokens = await _known_tokens(context, erasure, known)
+    if tokens is None:
+        log.error("whom an erasure is about is not what the ledger says: ask for it again", erasure=str(erasure.id))
+        return 0
+    for tier, period, number in tokens:
         start, end = period_bounds(period)
         async with context.owner.acquire() as connection, connection.transaction():
             await lock_holds(connection)
@@ -217,25 +231,37 @@ async def _erase_user(context: RetentionContext, erasure: StoredErasure) -> int:
                 await copy_held(connection, context.keyring, RowsToHold(store, tier, start, until), now, only)
             values = (erasure.account_id, tier, start, end, number)
             for statement in (_FORGET_ERRORS, _FORGET_CALLS):
-                rows += _count(await connection.execute(statement, *values))
+                rows += affected(await connection.execute(statement, *values))
             holds |= {row[0] for row in await connection.fetch(_STILL_HELD, *values)}
     holds |= await search_rows(context, erasure)
+    holds |= await still_blocking(context, known)
     await _record_progress(context, erasure, rows, holds, erasure.unreadable_at)
     return rows
 
 
-async def _erase_account(context: RetentionContext, erasure: StoredErasure) -> int:
+async def _known_tokens(
+    context: RetentionContext, erasure: StoredErasure, known: RecordedErasure | None
+) -> Sequence[tuple[int, str, int]] | None:
+    """The person's tokens; made anew where the row has not as many as the ledger. None when they cannot be."""
+    if known is None or known.periods is None or len(erasure.tokens) == known.periods:
+        return erasure.tokens
+    sealed = await context.owner.fetchval("SELECT sealed_user FROM erasure WHERE id = $1", erasure.id)
+    user = None if sealed is None else await open_person(context.keyring, erasure.id, sealed)
+    return None if user is None else await _tokens(context, erasure.account_id, user)
+
+
+async def _erase_account(context: RetentionContext, erasure: StoredErasure, known: RecordedErasure | None) -> int:
     """Erase what is kept of one account."""
     account_id = erasure.account_id
     now: datetime = await context.owner.fetchval("SELECT clock_timestamp()")
     # The name and the API keys come first, so that nothing new is reported under them.
-    renamed = _count(await context.owner.execute(_RENAME, account_id, f"erased:{erasure.id}"))
+    renamed = affected(await context.owner.execute(_RENAME, account_id, f"erased:{erasure.id}"))
     await _end_keys(context, erasure)
     if renamed:
         await context.accounts.load([account_id])
         await notify(context.owner, "accounts", str(account_id))
         await notify(context.owner, "keys")
-    rows = _count(await context.owner.execute(_DELETE_DELTAS, account_id))
+    rows = affected(await context.owner.execute(_DELETE_DELTAS, account_id))
     await context.owner.execute(FORGET_ACCOUNT, account_id)
     for part in await all_partitions(context.partitions):
         await _copy_held(context, part, now, account_id)
@@ -244,8 +270,9 @@ async def _erase_account(context: RetentionContext, erasure: StoredErasure) -> i
     async with context.owner.acquire() as connection, connection.transaction():
         await lock_holds(connection)
         holds = {row[0] for row in await connection.fetch(_HOLDS_OF_ACCOUNT, now, account_id)}
+        holds |= await still_blocking(context, known)
         if not holds:
-            await context.keyring.destroy_account(account_id)
+            await context.keyring.destroy([AccountKeyName(account_id)])
     unreadable = None if holds else now + timedelta(days=context.keyring_backup_days)
     await _record_progress(context, erasure, rows, holds, unreadable)
     return rows
@@ -295,7 +322,9 @@ async def _record_progress(
         if not holds and erasure.finished_at is None:
             finished = await connection.fetchval("SELECT clock_timestamp()")
             before = await connection.fetchval("SELECT rows FROM erasure WHERE id = $1 FOR UPDATE", erasure.id)
-            facts = {"erasure": str(erasure.id), "rows": before + rows}
+            facts: dict[str, object] = {"erasure": str(erasure.id), "rows": before + rows}
+            if unreadable_at is not None:
+                facts["unreadable_at"] = moment(unreadable_at)
             index = await entries.append(
                 context.ledger, "ERASURE_RESULT", facts, actor=erasure.requested_by, connection=connection
             )
@@ -307,13 +336,13 @@ async def _tokens(context: RetentionContext, account: int, user: str) -> list[tu
     """The person's tokens in every period that has a key: (tier, period, token). An account without a key has none."""
     found = []
     try:
-        account_key = await context.keyring.account_key(account, mint=False)
+        account_key = await context.keyring.key(AccountKeyName(account), mint=False)
     except KeyGoneError:
         return []
     for name in await context.keyring.periods():
         if name.data_class == DataClass.PERSONAL.value:
             try:
-                period_key = await context.keyring.period_key(*name, mint=False)
+                period_key = await context.keyring.key(PeriodKeyName(*name), mint=False)
             except KeyGoneError:
                 continue
             found.append((name.tier, name.period, token(key=pseudonym_key(period_key, account_key), user=user)))
@@ -325,7 +354,3 @@ def _unreadable_at(context: RetentionContext, tokens: Sequence[tuple[int, str, i
     policy = context.policy()
     ends = [key_due_at(policy, KeyPeriod(tier, DataClass.PERSONAL.value, period)) for tier, period, _ in tokens]
     return max(ends) + timedelta(days=context.keyring_backup_days) if ends else None
-
-
-def _count(tag: str) -> int:
-    return int(tag.rpartition(" ")[2])

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from service.storage.connection import Queryable
+from service.storage.connection import Queryable, record_of
 from service.storage.database import uuid_of
 
 _COLUMNS: Final = (
@@ -96,17 +96,11 @@ async def pending_erasures(source: Queryable, sweep: timedelta) -> list[StoredEr
 
 
 def _erasure(row: asyncpg.Record) -> StoredErasure:
-    return StoredErasure(
+    return record_of(
+        StoredErasure,
+        row,
         id=uuid_of(row["id"]),
         kind=ErasureKind(row["kind"]),
-        account_id=row["account_id"],
         tokens=tuple((tier, period, number) for tier, period, number in orjson.loads(row["tokens"] or "[]")),
-        requested_at=row["requested_at"],
-        requested_by=row["requested_by"],
-        finished_at=row["finished_at"],
-        rows=row["rows"],
         blocked_by=tuple(UUID(one) for one in orjson.loads(row["blocked_by"])),
-        unreadable_at=row["unreadable_at"],
-        ledger_index=row["ledger_index"],
-        restricted_at=row["restricted_at"],
     )

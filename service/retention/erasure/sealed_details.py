@@ -11,7 +11,7 @@ from policies.admission.segments import SegmentsError, pack_segments, unpack_seg
 from policies.envelope import SALT_BYTES, Context, DataKey, OpenError, data_key, open_sealed, seal
 from policies.policy.model import DataClass, Store
 from policies.redaction import PERSON_RULE, Persons
-from service.keyring import KeyGoneError, Keyring
+from service.keyring import AccountKeyName, KeyGoneError, Keyring, PeriodKeyName
 
 Row = Mapping[str, Any] | asyncpg.Record
 
@@ -33,8 +33,10 @@ class DetailKeys:
         day = _day(row)
         if day not in self._keys:
             try:
-                period_key = await self._keyring.period_key(self._tier, DataClass.PERSONAL.value, day, mint=False)
-                account_key = await self._keyring.account_key(self._account, mint=False)
+                period_key = await self._keyring.key(
+                    PeriodKeyName(self._tier, DataClass.PERSONAL.value, day), mint=False
+                )
+                account_key = await self._keyring.key(AccountKeyName(self._account), mint=False)
                 self._keys[day] = data_key(period_key, account_key)
             except KeyGoneError:
                 self._keys[day] = None

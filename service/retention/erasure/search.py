@@ -17,8 +17,10 @@ from policies.policy.model import Store
 from policies.redaction import Persons
 from policies.retention import Partition
 from service.aside import Aside
+from service.keyring import ErasureKeyName
 from service.logs import get_logger
 from service.retention.context import RetentionContext
+from service.retention.erasure.billing_names import forget_billing_names
 from service.retention.erasure.erased_person import open_person
 from service.retention.erasure.erasure_record import StoredErasure
 from service.retention.erasure.named_rows import NamedRows
@@ -69,7 +71,7 @@ async def search_rows(context: RetentionContext, erasure: StoredErasure) -> set[
         elif user is not None and Persons((user,)):
             await _search(context, erasure, user, progress)
         # The key is destroyed first: a record that still has the sealed id, and no key, means that the search is over.
-        await context.keyring.destroy_erasure(erasure.id)
+        await context.keyring.destroy([ErasureKeyName(erasure.id)])
         await context.owner.execute(_END, erasure.id)
     kept = await context.owner.fetch(_STILL_KEPT, list(progress.holds))
     return {row["id"] for row in kept}
@@ -92,6 +94,9 @@ async def _search(context: RetentionContext, erasure: StoredErasure, user: str, 
             await _search_partition(context, erasure, rows, progress, aside)
             progress.done.add(part.name)
             await context.owner.execute(_SAVE, erasure.id, progress.encode(), 0)
+        rows, holds = await forget_billing_names(context, erasure.account_id, Persons((user,)))
+        progress.holds |= holds
+        await context.owner.execute(_SAVE, erasure.id, progress.encode(), rows)
     finally:
         aside.close()
 
@@ -126,8 +131,8 @@ async def _change(
         copied = await connection.fetch(_COPIED_BY[rows.part.store], erasure.account_id, list(changed))
         holds = progress.holds | {row["hold_id"] for row in copied}
         await rows.change(connection, changed)
-        said = _Progress(progress.done, holds).encode()
-        await connection.execute(_SAVE, erasure.id, said, len(changed))
+        saved = _Progress(progress.done, holds).encode()
+        await connection.execute(_SAVE, erasure.id, saved, len(changed))
     progress.holds = holds
 
 
@@ -138,5 +143,5 @@ async def _copy(context: RetentionContext, connection: Connection, part: Partiti
 
 
 def _decode(text: str | None) -> _Progress:
-    said: dict[str, Any] = orjson.loads(text or "{}")
-    return _Progress(set(said.get("done", ())), {UUID(one) for one in said.get("holds", ())})
+    saved: dict[str, Any] = orjson.loads(text or "{}")
+    return _Progress(set(saved.get("done", ())), {UUID(one) for one in saved.get("holds", ())})

@@ -23,7 +23,7 @@ from policies import PolicyError
 from policies.admission.segments import ErrorDetails, unpack_segments
 from policies.envelope import Context, DataKey, data_key, open_with_record_key, record_key
 from policies.policy.model import DataClass, Store
-from service.keyring import KeyGoneError, Keyring
+from service.keyring import AccountKeyName, HoldKeyName, KeyGoneError, Keyring, PeriodKeyName
 from service.retention.errors import HeldCopyError
 from service.storage.connection import Connection
 from service.storage.partitions import quoted
@@ -48,7 +48,7 @@ _CALL: Final = (
     "reasoning_tokens, latency_ms, time_to_first_token_ms, tier, source, amount_source, failed, streamed, amount, "
     "source_id, model, served_model, provider, operation, api_key, currency, error_type, error_code, corrects, tags, "
     "amount_parts, cache_hit, attempt, trace_id, session_id, deployment, team, organization, normalized_error, "
-    "provider_request_id, units, team_id, amount_unknown, correction_of, corrected_at"
+    "provider_request_id, units, team_id, organization_id, amount_unknown, correction_of, corrected_at"
 )
 _ERROR: Final = (
     "occurred_at, started_at, id, fingerprint, account_id, tier, api_key, model, provider, error_type, error_code, "
@@ -235,15 +235,15 @@ class _Escrow:
 
     async def _data_key(self, account: int, day: str) -> DataKey | None:
         try:
-            period_key = await self._keyring.period_key(self._tier, DataClass.PERSONAL, day, mint=False)
-            return data_key(period_key, await self._keyring.account_key(account, mint=False))
+            period_key = await self._keyring.key(PeriodKeyName(self._tier, DataClass.PERSONAL, day), mint=False)
+            return data_key(period_key, await self._keyring.key(AccountKeyName(account), mint=False))
         except KeyGoneError:
             return None
 
     async def _wrapped(self, row: asyncpg.Record, key: DataKey | None) -> bytes | None:
         if key is None or row["sealed"] is None:
             return None
-        hold_key = await self._keyring.hold_key(row["hold_id"], mint=True)
+        hold_key = await self._keyring.key(HoldKeyName(row["hold_id"]), mint=True)
         nonce = os.urandom(_NONCE_BYTES)
         bound = _associated_data(row["hold_id"], row["account_id"], row["id"])
         return nonce + AESGCM(hold_key).encrypt(
@@ -272,7 +272,7 @@ async def open_held(keyring: Keyring, row: asyncpg.Record) -> ErrorDetails | Non
     """
     if row["sealed"] is None or row["record_key"] is None:
         return None
-    hold_key = await keyring.hold_key(row["hold_id"], mint=False)
+    hold_key = await keyring.key(HoldKeyName(row["hold_id"]), mint=False)
     wrapped = row["record_key"]
     try:
         bound = _associated_data(row["hold_id"], row["account_id"], row["id"])

@@ -15,7 +15,7 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from service.keyring import KeyGoneError, Keyring, KeyringUnavailableError
+from service.keyring import HoldKeyName, KeyGoneError, Keyring, KeyringUnavailableError
 from service.logs import get_logger
 
 log = get_logger()
@@ -45,14 +45,14 @@ async def seal_condition(keyring: Keyring, hold: UUID, condition: HoldCondition)
     if not condition:
         return None
     ids = None if condition.call_ids is None else "".join(one.hex for one in condition.call_ids)
-    said = orjson.dumps([condition.model, condition.api_key, ids])
+    plain = orjson.dumps([condition.model, condition.api_key, ids])
     try:
-        key = await keyring.hold_key(hold, mint=True)
+        key = await keyring.key(HoldKeyName(hold), mint=True)
     except (KeyGoneError, KeyringUnavailableError) as error:
         log.warning("a hold's condition is not in the ledger: a lost row would come back wider", reason=str(error))
         return None
     nonce = os.urandom(_NONCE_BYTES)
-    text = (nonce + AESGCM(key).encrypt(nonce, said, _LABEL + hold.bytes)).hex()
+    text = (nonce + AESGCM(key).encrypt(nonce, plain, _LABEL + hold.bytes)).hex()
     return [text[start : start + _CHUNK] for start in range(0, len(text), _CHUNK)]
 
 
@@ -63,12 +63,12 @@ async def open_condition(keyring: Keyring, hold: UUID, facts: Mapping[str, Any])
         return None
     try:
         blob = bytes.fromhex("".join(sealed))
-        key = await keyring.hold_key(hold, mint=False)
-        said = AESGCM(key).decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], _LABEL + hold.bytes)
+        key = await keyring.key(HoldKeyName(hold), mint=False)
+        plain = AESGCM(key).decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], _LABEL + hold.bytes)
     except (KeyGoneError, KeyringUnavailableError, InvalidTag, ValueError) as error:
         log.error("a hold's condition cannot be opened: the hold comes back wider", hold=str(hold), reason=str(error))
         return None
-    model, api_key, ids = orjson.loads(said)
+    model, api_key, ids = orjson.loads(plain)
     if ids is None:
         return HoldCondition(model, api_key)
     return HoldCondition(model, api_key, tuple(UUID(ids[at : at + 32]) for at in range(0, len(ids), 32)))

@@ -4,8 +4,8 @@ Placing moves nothing: from then on a purge copies what the hold names before it
 hold's key at once, and with it everything sealed that was kept for it; the copies are deleted in batches after that.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +15,7 @@ import asyncpg
 import orjson
 
 from policies.policy.model import DataClass
+from service.keyring import HoldKeyName
 from service.log_redaction import name_as_stored, without_secrets
 from service.retention import ledger_entries as entries
 from service.retention.context import RetentionContext
@@ -22,7 +23,7 @@ from service.retention.errors import HoldError
 from service.retention.holds.hold_condition import HoldCondition, seal_condition
 from service.retention.holds.hold_record import restore_holds
 from service.retention.purge_runs import SYSTEM, Runs
-from service.storage.connection import Connection, Queryable, one_row
+from service.storage.connection import Connection, Queryable, advisory_lock, affected, one_row, record_of
 from service.storage.database import uuid_of
 from service.storage.ids import IdError, decode_call_id
 from service.storage.notices import notify
@@ -129,18 +130,9 @@ class StoredHold:
         }
 
 
-@asynccontextmanager
-async def holds_locked(owner: asyncpg.Pool) -> AsyncIterator[Connection]:
-    """Lock the holds until the block ends: nobody places or lifts one, and no purge copies for one. Yields the
-    connection.
-    """
-    async with owner.acquire() as connection:
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        try:
-            yield connection
-        finally:
-            if not connection.is_closed():
-                await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+def holds_locked(owner: asyncpg.Pool) -> AbstractAsyncContextManager[Connection]:
+    """Lock the holds until the block ends: nobody places or lifts one, and no purge copies for one."""
+    return advisory_lock(owner, _LOCK)
 
 
 async def lock_holds(connection: Connection) -> None:
@@ -242,9 +234,9 @@ async def release_lifted(context: RetentionContext) -> int:
     deleted = 0
     for row in await context.owner.fetch(_UNRELEASED):
         hold = _hold(row)
-        await context.keyring.destroy_hold(hold.id)
+        await context.keyring.destroy([HoldKeyName(hold.id)])
         for statement in _DELETE.values():
-            while count := _count(await context.owner.execute(statement, hold.account_id, hold.id, _BATCH_ROWS)):
+            while count := affected(await context.owner.execute(statement, hold.account_id, hold.id, _BATCH_ROWS)):
                 deleted += count
         await context.owner.execute(_RELEASED, hold.id, entries.ERASED)
         await notify(context.owner, "purge")
@@ -326,26 +318,16 @@ def _uuids(texts: Sequence[str] | None, account_id: int) -> list[UUID] | None:
 
 
 def _hold(row: asyncpg.Record) -> StoredHold:
-    return StoredHold(
+    ids = row["call_ids"]
+    return record_of(
+        StoredHold,
+        row,
         id=uuid_of(row["id"]),
-        name=row["name"],
-        owner=row["owner"],
-        reason=row["reason"],
-        account_id=row["account_id"],
         start=row["from_at"],
         end=row["to_at"],
-        model=row["model"],
-        api_key=row["api_key"],
-        call_ids=None if row["call_ids"] is None else tuple(map(uuid_of, row["call_ids"])),
+        call_ids=None if ids is None else tuple(map(uuid_of, ids)),
         classes=tuple(DataClass(one) for one in orjson.loads(row["classes"])),
-        placed_at=row["placed_at"],
-        placed_by=row["placed_by"],
-        expires_at=row["expires_at"],
-        lifted_at=row["lifted_at"],
-        lifted_by=row["lifted_by"],
-        released_at=row["released_at"],
         copies=row["rows"],
-        ledger_index=row["ledger_index"],
     )
 
 
@@ -355,7 +337,3 @@ def _ids(ids: Sequence[UUID]) -> str:
 
 def _moment(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
-
-
-def _count(tag: str) -> int:
-    return int(tag.rpartition(" ")[2])

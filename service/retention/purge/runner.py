@@ -200,7 +200,7 @@ class _Purge:
                     await self._escrow(connection, name)
             self._on_step("record keys escrowed")
             # Still under the lock: a hold is placed before this and escrowed, or after it, with nothing to escrow.
-            await self._keyring.destroy_periods(names)
+            await self._keyring.destroy(names)
         self._on_step("keys destroyed")
         await notify(self._owner, "purge")
         destroyed = entries.key_names(run.plan.keys)

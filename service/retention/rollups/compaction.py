@@ -99,12 +99,22 @@ _COMPACT: Final = f"""
 
 def regrouped(store: Store, column: str) -> str:
     """A statement that sets one column of a rollup's key to the value $4, in the time of a partition ($1, $2, $3)."""
+    return _moved(store, column, f"{column} NOT IN ('', $4)")
+
+
+def renamed(store: Store, column: str) -> str:
+    """As `regrouped`, for the rows of the account $5 that have the value $6."""
+    return _moved(store, column, f"account_id = $5 AND {column} = $6")
+
+
+def _moved(store: Store, column: str, which: str) -> str:
+    """A statement that sets one column of a rollup's key to the value $4, in the rows of a time that `which` names."""
     table = store.value
     key = _KEY.replace(column, f'$4::text COLLATE "C" AS {column}')
     moved = f"SELECT bucket_at, {key}, {_ALL_SUMS}, latency_buckets, latency_counts FROM gone"  # noqa: S608
     return f"""
         WITH gone AS (
-            DELETE FROM {table} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 AND {column} NOT IN ('', $4)
+            DELETE FROM {table} WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3 AND {which}
             RETURNING *
         ), moved AS ({moved}), {_grouped("joined", "bucket_at", "moved", _OF_ROLLUPS)}, {_merged(table, "joined")}
         SELECT count(*) FROM gone

@@ -22,7 +22,7 @@ from service.retention.context import RetentionContext
 from service.retention.rollups.compaction import LOCK as COMPACTION_LOCK
 from service.retention.rollups.totals import DERIVED_SUMS, DerivedSums, summed
 from service.retention.rollups.totals_check import check_derived_sums
-from service.storage.connection import one_row
+from service.storage.connection import Connection, one_row
 from service.storage.statements.write import deltas_of
 
 _DAY: Final = timedelta(days=1)
@@ -134,6 +134,13 @@ async def rebuild_derived_sums(context: RetentionContext) -> int:
                 await connection.execute(statement, one.tier, one.day, one.day + _DAY)
         done += 1
     return done
+
+
+async def derive_again(connection: Connection, store: Store, tier: int, start: datetime, end: datetime) -> None:
+    """Make the sums that are derived from a rollup anew for some of its time, under the lock of compaction."""
+    for sums in DERIVED_SUMS.get(store, ()):
+        for statement in _REBUILD_DERIVED[sums.table]:
+            await connection.execute(statement, tier, start, end)
 
 
 def _first_day(policy: Policy, tier: int, now: datetime) -> datetime:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
-from service.storage.connection import Connection
+from service.storage.connection import Connection, record_of
 from service.storage.schema.models import ApiKey
 from service.storage.schema.tortoise import control_transaction
 
@@ -153,19 +153,9 @@ async def note_use(prefix: str, moment: datetime, step: timedelta) -> None:
 
 def _record(key: ApiKey) -> KeyRecord:
     accounts = None if key.accounts is None else tuple(key.accounts)
-    return KeyRecord(
-        key.prefix,
-        key.name,
-        key.role,
-        accounts,
-        key.mac,
-        key.created_at,
-        key.expires_at,
-        key.last_used_at,
-        key.revoked_at,
-    )
+    return record_of(KeyRecord, vars(key), accounts=accounts)
 
 
 def _record_of(row: asyncpg.Record) -> KeyRecord:
     accounts = None if row["accounts"] is None else tuple(orjson.loads(row["accounts"]))
-    return KeyRecord(**{**row, "accounts": accounts, "mac": bytes(row["mac"])})
+    return record_of(KeyRecord, row, accounts=accounts, mac=bytes(row["mac"]))

@@ -19,9 +19,11 @@ import orjson
 from policies import Policy, Role
 from policies.policy.views import may_ask
 from service.errors import RequestError
-from service.storage.connection import Connection, Queryable, one_row
+from service.storage.connection import Connection, Queryable, one_row, record_of
 from service.storage.database import Database, uuid_of
 
+PREFIX: Final = "exp"
+"""What the public id of an export begins with."""
 BUSY_S: Final = 5
 """After this many seconds it is worth asking whether an export is done."""
 KEPT_MAX: Final = 20
@@ -287,19 +289,12 @@ async def exports_with_files(owner: asyncpg.Pool) -> set[UUID]:
 
 def _record(row: asyncpg.Record) -> ExportRecord:
     accounts = None if row["accounts"] is None else orjson.loads(row["accounts"])
-    return ExportRecord(
+    return record_of(
+        ExportRecord,
+        row,
         id=uuid_of(row["id"]),
         kind=StoredExportKind(row["kind"]),
         state=ExportState(row["state"]),
-        requested_by=row["requested_by"],
-        role=row["role"],
         accounts=None if accounts is None else tuple(accounts),
-        policy=row["policy"],
         request=orjson.loads(row["request"]),
-        rows=row["rows"],
-        bytes=row["bytes"],
-        sha256=row["sha256"],
-        manifest=row["manifest"],
-        expires_at=row["expires_at"],
-        failure=row["failure"],
     )

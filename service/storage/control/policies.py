@@ -19,7 +19,7 @@ from policies import Policy, PolicyError, Store, canonical, diff, digest, parse
 from policies.evidence import moment
 from policies.retention import after_purges
 from service.errors import OperatorError
-from service.storage.connection import Connection
+from service.storage.connection import Connection, record_of
 from service.storage.notices import notify
 from service.storage.schema.models import PolicyVersion
 
@@ -155,7 +155,7 @@ async def applied_policy() -> AppliedPolicy | None:
     row = await PolicyVersion.all().order_by("-version").first()
     if row is None:
         return None
-    applied = _stored(row).read()
+    applied = record_of(StoredPolicy, vars(row)).read()
     return replace(applied, policy=after_purges(applied.policy, await _purged_until()))
 
 
@@ -168,20 +168,7 @@ async def _purged_until() -> dict[tuple[int, Store], datetime]:
 async def policy_of_digest(policy_digest: str) -> StoredPolicy | None:
     """The policy that was last applied under this digest, whether it is in force or not; None if there is none."""
     row = await PolicyVersion.filter(digest=policy_digest).order_by("-version").first()
-    return None if row is None else _stored(row)
-
-
-def _stored(row: PolicyVersion) -> StoredPolicy:
-    return StoredPolicy(
-        row.version,
-        row.name,
-        row.digest,
-        row.document,
-        row.applied_at,
-        row.applied_by,
-        row.approved_by,
-        row.ledger_index,
-    )
+    return None if row is None else record_of(StoredPolicy, vars(row))
 
 
 async def store_policy(
@@ -195,8 +182,8 @@ async def store_policy(
     """Put `policy` in force whatever there was before. `PolicyTransaction` is for changes that have to be
     judged first.
     """
-    async with policy_transaction(owner) as desk:
-        return await desk.put_in_force(policy, applied_by=applied_by, approved_by=approved_by, ledger=ledger)
+    async with policy_transaction(owner) as transaction:
+        return await transaction.put_in_force(policy, applied_by=applied_by, approved_by=approved_by, ledger=ledger)
 
 
 class PolicyTransaction:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from service.storage.connection import one_row
+from service.storage.connection import advisory_lock, one_row
 from service.storage.schema.models import Account, Installation, PurgeRun
 
 _START_LOCK: Final = 0x63616C6C_0030
@@ -69,9 +69,5 @@ async def server_facts(owner: asyncpg.Pool) -> tuple[str, str]:
 @asynccontextmanager
 async def starting_alone(owner: asyncpg.Pool) -> AsyncIterator[None]:
     """Keep other first starts waiting: one makes the keyring, the policy and the first key, and the next finds them."""
-    async with owner.acquire() as connection:
-        await connection.execute("SELECT pg_advisory_lock($1)", _START_LOCK)
-        try:
-            yield
-        finally:
-            await connection.execute("SELECT pg_advisory_unlock($1)", _START_LOCK)
+    async with advisory_lock(owner, _START_LOCK):
+        yield

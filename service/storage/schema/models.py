@@ -1,5 +1,6 @@
 """The small control tables as Tortoise models. The high-volume tables are made by statements in `migrations`."""
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +11,15 @@ from tortoise.models import Model, ModelMeta
 
 
 class _Plain(ModelMeta):
-    """Keeps Tortoise from parsing the source of every model for `#:` comments, since there are none here."""
+    """Stores a model in the table of its name: `ApiKey` in `api_key`.
+
+    It also keeps Tortoise from parsing the source of every model for `#:` comments, since there are none here.
+    """
 
     def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> ModelMeta:
-        return super().__new__(cls, name, bases, {**attributes, "_no_comments": True})
+        table = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+        meta = type("Meta", (attributes.get("Meta", Model.Meta),), {"table": table})
+        return super().__new__(cls, name, bases, {**attributes, "Meta": meta, "_no_comments": True})
 
 
 class Installation(Model, metaclass=_Plain):
@@ -24,11 +30,6 @@ class Installation(Model, metaclass=_Plain):
     created_at = fields.DatetimeField()
     demo = fields.BooleanField(default=False)
 
-    class Meta(Model.Meta):
-        """Stored in `installation`."""
-
-        table = "installation"
-
 
 class Account(Model, metaclass=_Plain):
     """A tenant. Its id is in every stored row; its name is what callers know."""
@@ -37,11 +38,6 @@ class Account(Model, metaclass=_Plain):
     name = fields.CharField(max_length=200, unique=True)
     created_at = fields.DatetimeField()
     name_salt = fields.BinaryField(null=True)
-
-    class Meta(Model.Meta):
-        """Stored in `account`."""
-
-        table = "account"
 
 
 class AccountTier(Model, metaclass=_Plain):
@@ -55,9 +51,8 @@ class AccountTier(Model, metaclass=_Plain):
     from_at = fields.DatetimeField()
 
     class Meta(Model.Meta):
-        """Stored in `account_tier`; an account has one tier from a time on."""
+        """An account has one tier from a time on."""
 
-        table = "account_tier"
         unique_together = (("account", "from_at"),)
 
 
@@ -75,11 +70,6 @@ class ApiKey(Model, metaclass=_Plain):
     revoked_at = fields.DatetimeField(null=True)
     sessions_hour = fields.DatetimeField(null=True)
 
-    class Meta(Model.Meta):
-        """Stored in `api_key`."""
-
-        table = "api_key"
-
 
 class PolicyVersion(Model, metaclass=_Plain):
     """A policy that was applied: its canonical text and digest. The highest version is in force."""
@@ -93,11 +83,6 @@ class PolicyVersion(Model, metaclass=_Plain):
     approved_by = fields.TextField(null=True)
     ledger_index = fields.BigIntField(null=True)
 
-    class Meta(Model.Meta):
-        """Stored in `policy_version`."""
-
-        table = "policy_version"
-
 
 class PolicyProposal(Model, metaclass=_Plain):
     """A policy that waits for a second admin, in place of version `replaces`."""
@@ -108,11 +93,6 @@ class PolicyProposal(Model, metaclass=_Plain):
     document = fields.TextField()
     proposed_at = fields.DatetimeField()
     proposed_by = fields.TextField()
-
-    class Meta(Model.Meta):
-        """Stored in `policy_proposal`."""
-
-        table = "policy_proposal"
 
 
 class PurgeRun(Model, metaclass=_Plain):
@@ -132,9 +112,8 @@ class PurgeRun(Model, metaclass=_Plain):
     ledger_index = fields.BigIntField(null=True)
 
     class Meta(Model.Meta):
-        """Stored in `purge_run`, which is listed by time."""
+        """Listed by time."""
 
-        table = "purge_run"
         indexes = (Index(fields=("planned_at",), name="purge_run_planned_at"),)
 
 
@@ -162,9 +141,8 @@ class Hold(Model, metaclass=_Plain):
     ledger_index = fields.BigIntField(null=True)
 
     class Meta(Model.Meta):
-        """Stored in `hold`, which is listed by time."""
+        """Listed by time."""
 
-        table = "hold"
         indexes = (Index(fields=("placed_at",), name="hold_placed_at"),)
 
 
@@ -190,9 +168,8 @@ class Erasure(Model, metaclass=_Plain):
     search = fields.JSONField[dict[str, list[str]] | None](null=True)
 
     class Meta(Model.Meta):
-        """Stored in `erasure`, which is listed by time."""
+        """Listed by time."""
 
-        table = "erasure"
         indexes = (Index(fields=("requested_at",), name="erasure_requested_at"),)
 
 
@@ -206,11 +183,6 @@ class LedgerEntry(Model, metaclass=_Plain):
     leaf = fields.BinaryField()
     hashes = fields.BinaryField()
 
-    class Meta(Model.Meta):
-        """Stored in `ledger_entry`."""
-
-        table = "ledger_entry"
-
 
 class LedgerNote(Model, metaclass=_Plain):
     """The free text of an entry, which can be erased: the leaf has its hash under `salt`."""
@@ -218,11 +190,6 @@ class LedgerNote(Model, metaclass=_Plain):
     index = fields.BigIntField(primary_key=True, generated=False)
     salt = fields.BinaryField()
     text = fields.TextField()
-
-    class Meta(Model.Meta):
-        """Stored in `ledger_note`."""
-
-        table = "ledger_note"
 
 
 class LedgerCheckpoint(Model, metaclass=_Plain):
@@ -232,11 +199,6 @@ class LedgerCheckpoint(Model, metaclass=_Plain):
     issued_at = fields.DatetimeField()
     note = fields.TextField()
     public_key = fields.TextField()
-
-    class Meta(Model.Meta):
-        """Stored in `ledger_checkpoint`."""
-
-        table = "ledger_checkpoint"
 
 
 class Export(Model, metaclass=_Plain):
@@ -265,9 +227,8 @@ class Export(Model, metaclass=_Plain):
     failure = fields.TextField(null=True)
 
     class Meta(Model.Meta):
-        """Stored in `export`, which is searched by key."""
+        """Searched by key."""
 
-        table = "export"
         indexes = (Index(fields=("requested_by",), name="export_requested_by"),)
 
 
@@ -280,11 +241,6 @@ class FieldRemoval(Model, metaclass=_Plain):
     finished_at = fields.DatetimeField()
     rows = fields.BigIntField()
 
-    class Meta(Model.Meta):
-        """Stored in `field_removal`."""
-
-        table = "field_removal"
-
 
 class SchemaProgram(Model, metaclass=_Plain):
     """Which version of calledger ran a migration here."""
@@ -292,8 +248,3 @@ class SchemaProgram(Model, metaclass=_Plain):
     migration = fields.CharField(max_length=100, primary_key=True)
     program = fields.TextField()
     applied_at = fields.DatetimeField()
-
-    class Meta(Model.Meta):
-        """Stored in `schema_program`."""
-
-        table = "schema_program"

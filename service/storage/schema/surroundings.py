@@ -9,7 +9,7 @@ from service.storage.connection import Connection
 from service.storage.schema.row_security import ROLES
 
 _ROLES: Final = """
-    SELECT format('the role `%s` passes by row-level security', rolname) AS said
+    SELECT format('the role `%s` passes by row-level security', rolname) AS description
     FROM pg_roles WHERE rolname = ANY ($1) AND (rolsuper OR rolbypassrls)
     UNION ALL
     SELECT format('the role `%s` may make roles or copy the server', rolname)
@@ -23,7 +23,7 @@ _ROLES: Final = """
 """
 _OWNERS: Final = """
     SELECT format('the table `%s` belongs to `%s`, and not to the owner of the others', relname,
-        pg_get_userbyid(relowner)) AS said
+        pg_get_userbyid(relowner)) AS description
     FROM pg_class
     WHERE relnamespace = current_schema()::regnamespace AND relname = ANY ($1)
         AND relowner <> (SELECT relowner FROM pg_class WHERE oid = to_regclass('tortoise_migrations'))
@@ -32,7 +32,7 @@ _OWNERS: Final = """
 _GRANTS: Final = """
     SELECT DISTINCT format('%s has the privilege %s on `%s`, which only the service has',
         CASE granted.grantee WHEN 0 THEN 'everybody' ELSE format('`%s`', pg_get_userbyid(granted.grantee)) END,
-        granted.privilege_type, c.relname) AS said
+        granted.privilege_type, c.relname) AS description
     FROM pg_class AS c LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attacl IS NOT NULL,
     LATERAL (SELECT * FROM aclexplode(c.relacl) UNION ALL SELECT * FROM aclexplode(a.attacl)) AS granted
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY ($1)
@@ -42,7 +42,7 @@ _GRANTS: Final = """
     ORDER BY 1
 """
 _EVENT_TRIGGERS: Final = """
-    SELECT format('the event trigger `%s` runs at every change of a table', evtname) AS said
+    SELECT format('the event trigger `%s` runs at every change of a table', evtname) AS description
     FROM pg_event_trigger AS e
     WHERE evtenabled <> 'D' AND NOT EXISTS (
         SELECT FROM pg_depend WHERE classid = 'pg_event_trigger'::regclass AND objid = e.oid AND deptype = 'e'
@@ -50,7 +50,7 @@ _EVENT_TRIGGERS: Final = """
     ORDER BY 1
 """
 _PUBLICATIONS: Final = """
-    SELECT DISTINCT format('the publication `%s` sends rows of `%s` away', pubname, tablename) AS said
+    SELECT DISTINCT format('the publication `%s` sends rows of `%s` away', pubname, tablename) AS description
     FROM pg_publication_tables
     WHERE schemaname = current_schema() AND (tablename = ANY ($1) OR tablename IN (
         SELECT part.relname FROM pg_inherits AS i JOIN pg_class AS part ON part.oid = i.inhrelid
@@ -61,7 +61,7 @@ _PUBLICATIONS: Final = """
 # A table that inherits from a plain one of ours shows its rows among ours.
 _HEIRS: Final = """
     SELECT format('the table `%s` inherits from `%s`, and its rows are shown among those', child.relname,
-        parent.relname) AS said
+        parent.relname) AS description
     FROM pg_inherits AS i JOIN pg_class AS child ON child.oid = i.inhrelid
     JOIN pg_class AS parent ON parent.oid = i.inhparent
     WHERE parent.relnamespace = current_schema()::regnamespace AND parent.relname = ANY ($1)
@@ -69,7 +69,7 @@ _HEIRS: Final = """
     ORDER BY 1
 """
 _SETTINGS: Final = """
-    SELECT format('the setting `%s` is given to every connection', setting) AS said
+    SELECT format('the setting `%s` is given to every connection', setting) AS description
     FROM pg_db_role_setting AS s, unnest(s.setconfig) AS setting
     WHERE (s.setdatabase = 0 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
         AND (s.setrole = 0 OR pg_get_userbyid(s.setrole) = current_user)
@@ -80,7 +80,7 @@ _SETTINGS: Final = """
 # Detached partitions have names of ours, and a check of their own.
 _STRANGERS: Final = r"""
     SELECT format('%s `%s` is none of ours: what it holds is neither purged nor erased',
-        CASE c.relkind WHEN 'm' THEN 'the materialized view' ELSE 'the table' END, c.oid::regclass) AS said
+        CASE c.relkind WHEN 'm' THEN 'the materialized view' ELSE 'the table' END, c.oid::regclass) AS description
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'm', 'f') AND NOT c.relispartition
         AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -91,7 +91,7 @@ _STRANGERS: Final = r"""
 """
 _AS_THEIR_OWNER: Final = """
     SELECT format('the function `%s` runs as its owner, `%s`, whoever calls it, and is none of ours',
-        p.oid::regprocedure, pg_get_userbyid(p.proowner)) AS said
+        p.oid::regprocedure, pg_get_userbyid(p.proowner)) AS description
     FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE p.prosecdef AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
         AND NOT (p.pronamespace = current_schema()::regnamespace AND starts_with(p.proname, 'calledger_'))
@@ -100,7 +100,7 @@ _AS_THEIR_OWNER: Final = """
 """
 _COLUMN_GRANTS: Final = """
     SELECT DISTINCT format('`%s` has the privilege %s on the column `%s.%s` alone, which it must not have',
-        pg_get_userbyid(granted.grantee), granted.privilege_type, c.relname, a.attname) AS said
+        pg_get_userbyid(granted.grantee), granted.privilege_type, c.relname, a.attname) AS description
     FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attacl IS NOT NULL,
     LATERAL aclexplode(a.attacl) AS granted
     WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY ($1)
@@ -111,7 +111,7 @@ _COLUMN_GRANTS: Final = """
 
 async def surroundings_differences(connection: Connection, tables: list[str]) -> list[str]:
     """Everything around `tables` that undoes what they promise, in words."""
-    said = []
+    found = []
     for statement, values in (
         (_ROLES, (list(ROLES),)),
         (_OWNERS, (tables,)),
@@ -124,5 +124,5 @@ async def surroundings_differences(connection: Connection, tables: list[str]) ->
         (_AS_THEIR_OWNER, ()),
         (_COLUMN_GRANTS, (tables, list(ROLES))),
     ):
-        said += [row["said"] for row in await connection.fetch(statement, *values)]
-    return said
+        found += [row["description"] for row in await connection.fetch(statement, *values)]
+    return found

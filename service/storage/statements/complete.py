@@ -4,6 +4,8 @@ The columns that are filled in are in no index but that of the trace, so that an
 entries (HOT), where the page has space.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, LiteralString
 
 _FILLED: Final[tuple[LiteralString, ...]] = (
@@ -25,18 +27,35 @@ _FILLED: Final[tuple[LiteralString, ...]] = (
     "normalized_error",
     "provider_request_id",
     "units",
+    "attempt",
+    "team",
+    "organization",
+    "team_id",
+    "organization_id",
+    "tags",
 )
 FILLED: Final[tuple[str, ...]] = tuple(_FILLED)
 """Columns that a later report may fill in where they are null."""
 
 _AMOUNT: Final[tuple[LiteralString, ...]] = ("amount", "currency", "amount_source", "amount_parts", "amount_unknown")
 AMOUNT: Final[tuple[str, ...]] = tuple(_AMOUNT)
-"""Columns that a later report may give a value together, where there is no amount, or an estimate of ours."""
+"""Columns that a later report may give a value together, where there is no amount, or an estimate of ours. Parts may
+come later than an amount that they sum to."""
+MERGED: Final = ("tags", "units")
+"""Objects to which a later report may add names."""
+UNFILLED: Final[Mapping[str, str]] = MappingProxyType(
+    {"api_key": "api_key", "user_token": "user", "error_at": "error", "error_type": "error"}
+)
+"""Columns that no later report fills in, because keys, sums or pseudonyms hang on them: the field of the report."""
 
 _OPEN: Final = " + ".join(
     f"CASE WHEN call.{name} IS NULL THEN {1 << place} ELSE 0 END" for place, name in enumerate(_FILLED)
 )
 AMOUNT_OPEN: Final = 1 << len(FILLED)
+PARTS_OPEN: Final = AMOUNT_OPEN << 1
+_UNFILLED_OPEN: Final = " + ".join(
+    f"CASE WHEN call.{name} IS NULL THEN {PARTS_OPEN << place} ELSE 0 END" for place, name in enumerate(UNFILLED, 1)
+)
 
 # One tier at a time, between the times of the first and the last call, so that partitions are pruned.
 _WANTED: Final[LiteralString] = """
@@ -49,12 +68,17 @@ WHERE call.tier = $5 AND call.started_at >= $6 AND call.started_at <= $7
 STORED_DIGESTS: Final = f"""
 SELECT
     wanted.position, call.digest, call.digests,
-    {_OPEN} + CASE WHEN call.amount IS NULL OR call.amount_source = 3 THEN {AMOUNT_OPEN} ELSE 0 END AS open
+    {_OPEN} + CASE WHEN call.amount IS NULL OR call.amount_source = 3 THEN {AMOUNT_OPEN} ELSE 0 END
+    + CASE WHEN call.amount_parts IS NULL THEN {PARTS_OPEN} ELSE 0 END + {_UNFILLED_OPEN} AS open,
+    call.tags, call.units
 {_WANTED}
 """
-"""`open`: a bit for each of FILLED that is null, and AMOUNT_OPEN where the amount is unknown or an estimate."""
+"""`open`: a bit for each of FILLED that is null, AMOUNT_OPEN where the amount is unknown or an estimate, PARTS_OPEN
+where it has no parts, and behind it a bit for each of UNFILLED that is null."""
 
-_LISTED: Final[LiteralString] = ", ".join(f"call.{name}" for name in (*_FILLED, *_AMOUNT))
+_LISTED: Final[LiteralString] = ", ".join(
+    f"call.{name}" for name in (*_FILLED, *_AMOUNT, "api_key", "user_token", "error_at", "error_type")
+)
 
 # In the order in which every writer takes its locks, so that two writers of the same calls do not deadlock.
 LOCK_STORED: Final[LiteralString] = f"""

@@ -51,6 +51,8 @@ from service.ingest.formats.split import Rejection, Row, split_rows
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _TAGS_MAX: Final = 64
 _TAG_ON: Final = "true"
+_TOLD_TWICE: Final = "User-Agent"
+"""LiteLLM tags a call with its client's name, and again with its name and version."""
 _LEGACY: Final = (
     "this is LiteLLM's legacy form, whose values are all text: remove `generic_api_use_v1` from its settings"
 )
@@ -142,11 +144,14 @@ class _PayloadReader:
         """`key:value` is a tag; a plain word is a tag that is `true`. Which keys are kept is the policy's affair."""
         tags: dict[str, str] = {}
         listed = self._payload.value("request_tags")
-        for entry in listed[:_TAGS_MAX] if isinstance(listed, list) else ():
-            text = text_of(entry)
-            if text is not None:
-                key, _, value = text.partition(":")
-                tags.setdefault(key.strip(), value.strip() or _TAG_ON)
+        entries = listed if isinstance(listed, list) else []
+        unread = listed is not None and listed is not entries and listed not in ("", "None")
+        for entry in entries[:_TAGS_MAX]:
+            key, _, value = (text_of(entry) or "").partition(":")
+            key, value = key.strip(), value.strip() or _TAG_ON
+            unread |= not key or (tags.setdefault(key, value) != value and key != _TOLD_TWICE)
+        if unread or len(entries) > _TAGS_MAX:
+            self._payload.note("request_tags", f"holds what is no tag, one tag twice, or more than {_TAGS_MAX}")
         tags.pop("", None)
         return tags
 
@@ -155,6 +160,8 @@ class _PayloadReader:
         payload = self._payload
         ended_at = payload.moment("endTime")
         report.latency_ms = _milliseconds(report.started_at, ended_at)
+        if ended_at is not None and report.latency_ms is None:
+            payload.note("endTime", "is before `startTime`")
         report.streamed = payload.flag("stream")
         if report.streamed is None:  # of a failed call it is only among the parameters
             asked = payload.parameters.get("stream")
@@ -164,6 +171,8 @@ class _PayloadReader:
             # Of a call that failed before its first token both are the same.
             if not (report.failed and first_at == ended_at):
                 report.time_to_first_token_ms = _milliseconds(report.started_at, first_at)
+                if first_at is not None and report.time_to_first_token_ms is None:
+                    payload.note("completionStartTime", "is before `startTime`")
 
     def _read_money(self, report: Report, response: Response) -> None:
         """The amount; of work that is billed by the provider's id, the bill in place of the poll that brought it."""

@@ -16,6 +16,8 @@ _FREE_SUFFIX: Final = ":free"
 # Models on the operator's own machine: what they cost is in no price list.
 _LOCAL: Final = frozenset(("ollama", "ollama_chat", "lm_studio", "llamafile"))
 _NEGATIVE_PARTS: Final = frozenset(("discount",))
+_TOKENS: Final = ("input_cost", "cache_read_cost", "cache_creation_cost", "output_cost", "reasoning_cost")
+_NEVER_NEGATIVE: Final = (*_TOKENS, "tool_usage_cost", "guardrail_cost")
 _APART: Final = (
     ("tool_usage_cost", "tools"),
     ("guardrail_cost", "guardrail"),
@@ -53,6 +55,10 @@ def _reported(payload: Payload, breakdown: Object, report: Report) -> Decimal | 
     if total is not None and total > 0:
         return total
     if amount is None:
+        return None
+    if not cached and payload.flag("cache_hit") is None and "cache_hit" in payload.unreadable:
+        # Whether an answer of the cache cost nothing: an estimate would be the full price.
+        report.amount_unknown = "UNREADABLE"
         return None
     return amount if cached or _is_discounted(payload, breakdown) or _costs_nothing(payload, report) else None
 
@@ -109,18 +115,23 @@ def _parts(payload: Payload, breakdown: Object, report: Report, amount: Decimal)
     if not amount or not breakdown:
         return None
     figures = {name: payload.money("cost_breakdown", value) or Decimal(0) for name, value in _costs(breakdown)}
-    if "cost_breakdown" in payload.unreadable:
+    for name in _NEVER_NEGATIVE:
+        if figures[name] < 0:
+            payload.note(f"cost_breakdown.{name}", "is negative")
+    if any(name.startswith("cost_breakdown") for name in payload.unreadable):
         return None
     for portions in (_cache_in_input(figures, report), _cache_apart_from_input(figures, report)):
         parts = parts_of(amount, [*portions, *_others(figures)])
         if parts is not None:
             return parts
+    if any(figures.values()):
+        payload.note("cost_breakdown", "has parts that are not the cost when they are added up")
     return None
 
 
 def _costs(breakdown: Object) -> Iterator[tuple[str, Value]]:
     """Name and value of each cost, those of `additional_costs` as `other.NAME`."""
-    for name in ("input_cost", "cache_read_cost", "cache_creation_cost", "output_cost", "reasoning_cost"):
+    for name in _TOKENS:
         yield name, breakdown.get(name)
     for name, _ in _APART:
         yield name, breakdown.get(name)

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from policies.admission.report import Report
-from service.ingest.formats.litellm.payload import Object, Payload, any_length_text, storable, text_of
+from service.ingest.formats.litellm.payload import Payload, any_length_text, storable, text_of
 
 # What LiteLLM knows of a key in place of the key itself.
 _KEY_HASH: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -14,9 +14,12 @@ _SHORT_CHARACTERS: Final = 12
 def read_owner(payload: Payload, report: Report) -> None:
     """Account, API key and user. The account is the organization's id, without one the team's."""
     data = payload.metadata
-    account = any_length_text(data.get("user_api_key_org_id")) or any_length_text(data.get("user_api_key_team_id"))
-    report.account = account and storable("user_api_key_org_id", account)
-    report.api_key = _api_key(data)
+    # Where one of them is at fault, the message names that one.
+    for name in ("user_api_key_org_id", "user_api_key_team_id"):
+        if account := any_length_text(data.get(name)):
+            report.account = storable(name, account)
+            break
+    report.api_key = _api_key(payload)
     report.user = (
         payload.text("end_user")
         or text_of(data.get("user_api_key_end_user_id"))
@@ -25,12 +28,13 @@ def read_owner(payload: Payload, report: Report) -> None:
     )
 
 
-def _api_key(data: Object) -> str | None:
+def _api_key(payload: Payload) -> str | None:
     """The key's alias; without one `key-` and the beginning of its hash, by which LiteLLM's tables find it.
 
     48 bits tell keys apart; all 256 would have to be taken for a secret.
     """
-    alias = text_of(data.get("user_api_key_alias"))
+    data = payload.metadata
+    alias = payload.said("user_api_key_alias", data.get("user_api_key_alias"))
     if alias is not None:
         return alias
     hashed = text_of(data.get("user_api_key_hash"))

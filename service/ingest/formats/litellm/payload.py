@@ -25,7 +25,7 @@ Value: TypeAlias = "bool | int | Decimal | str | list[Value] | dict[str, Value] 
 Object: TypeAlias = Mapping[str, Value]
 
 _ZERO: Final = Decimal(0)
-_NOTHING: Final = ("", "None")
+NOTHING: Final = ("", "None")
 
 
 def _exact(text: str) -> Decimal:
@@ -89,30 +89,49 @@ class Payload:
             return None
 
     def object(self, name: str) -> Object:
-        """The object under `name`; an empty one when there is anything else."""
+        """The object under `name`; an empty one for nothing, or for what is none and is noted."""
         value = self.value(name)
-        return value if isinstance(value, dict) else {}
+        if isinstance(value, dict):
+            return value
+        if value and value not in NOTHING:
+            self.note(name, "must be an object")
+        return {}
 
     def text(self, name: str, characters_max: int = TEXT_CHARACTERS_MAX) -> str | None:
-        """The text, or number as text, under `name`; None for anything else and for more than `characters_max`."""
-        return text_of(self.value(name), characters_max)
+        """The text, or number as text, under `name`; None for nothing, and for anything else or more than
+        `characters_max`, which is noted.
+        """
+        return self.said(name, self.value(name), characters_max)
+
+    def said(self, name: str, value: Value, characters_max: int = TEXT_CHARACTERS_MAX) -> str | None:
+        """As `text`, for a value that stands elsewhere; it is noted under `name`."""
+        text = text_of(value, characters_max)
+        if text is None and value is not None and value not in NOTHING:
+            self.note(name, f"must be a text of at most {characters_max} characters")
+        return text
 
     def is_text(self, name: str) -> bool:
         """Whether there is text under `name`, whatever it says."""
         return name in self.fields and bytes(self.fields[name]).startswith(b'"')
 
     def flag(self, name: str) -> bool | None:
-        """The boolean under `name`; None when there is anything else."""
+        """The boolean under `name`; None for nothing, or for what is none and is noted."""
         value = self.value(name)
-        return value if isinstance(value, bool) else None
+        if isinstance(value, bool):
+            return value
+        if value is not None and value not in NOTHING:
+            self.note(name, "must be true or false")
+        return None
 
     def moment(self, name: str) -> datetime | None:
         """A moment as epoch seconds or text; None for nothing, or for what is no time and is noted."""
         value = self.value(name)
         try:
             if isinstance(value, str):
-                return None if value in _NOTHING else moment_of_loose_text(value)
-            if value is None or isinstance(value, (bool, list, dict)):
+                return None if value in NOTHING else moment_of_loose_text(value)
+            if isinstance(value, (bool, list, dict)):
+                raise MomentError
+            if value is None:
                 return None
             return moment_of_epoch(str(value)) if value else None
         except MomentError:
@@ -127,7 +146,7 @@ class Payload:
 
     def money(self, name: str, value: Value) -> Decimal | None:
         """The amount that `value` is; None for nothing, or for what is no amount and is noted under `name`."""
-        if value is None or value in _NOTHING:
+        if value is None or value in NOTHING:
             return None
         if value == 0 and value is not False:
             return _ZERO
@@ -144,7 +163,7 @@ class Payload:
 
     def count(self, name: str, value: Value) -> int | None:
         """The count that `value` is; None for nothing, or for what is no count and is noted under `name`."""
-        if value is None or value in _NOTHING:
+        if value is None or value in NOTHING:
             return None
         if isinstance(value, Decimal) and value.is_finite() and abs(value) <= INTEGER_MAX and value == int(value):
             value = int(value)
@@ -156,24 +175,29 @@ class Payload:
     def largest(self, name: str, *values: Value, most: int | None) -> int | None:
         """The largest of several statements of one count that is not more than `most`; others give way to it.
 
-        A zero is no more than "nothing is known" where another field beside it says something.
+        A zero is no more than "nothing is known" where another field beside it says something: if all that do exceed
+        `most`, that is noted, and nothing is known.
         """
         counts = [count for value in values if (count := self.count(name, value)) is not None]
-        return max((count for count in counts if most is None or count <= most), default=None)
+        fitting = max((count for count in counts if most is None or count <= most), default=None)
+        if not fitting and any(counts):
+            self.note(name, "is more than the total that it is a part of")
+            return None
+        return fitting
 
 
 def text_of(value: Value, characters_max: int = TEXT_CHARACTERS_MAX) -> str | None:
     """Text, or a number as text; None for null, for `None`, for other types, and for what is too long to be a name."""
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or value in _NOTHING or len(value) > characters_max:
+    if not isinstance(value, str) or value in NOTHING or len(value) > characters_max:
         return None
     return value
 
 
 def any_length_text(value: Value) -> str | None:
     """Text of any length; None for anything else, and for `None`."""
-    return value if isinstance(value, str) and value not in _NOTHING else None
+    return value if isinstance(value, str) and value not in NOTHING else None
 
 
 def storable(name: str, value: str) -> str:

@@ -33,9 +33,10 @@ def read_routing(payload: Payload, report: Report) -> Attributes | None:
         attempt=_attempt(payload, headers),
         cache_hit=payload.flag("cache_hit"),
         deployment=payload.text("model_id") or text_of(payload.hidden.get("model_id")),
-        team=_first(data.get("user_api_key_team_alias"), data.get("user_api_key_team_id"), data.get("team_alias")),
-        team_id=text_of(data.get("user_api_key_team_id")),
-        organization=_first(data.get("user_api_key_org_alias"), data.get("user_api_key_org_id")),
+        team=_named(payload, "user_api_key_team_alias", "user_api_key_team_id", "team_alias"),
+        team_id=payload.said("user_api_key_team_id", data.get("user_api_key_team_id")),
+        organization_id=payload.said("user_api_key_org_id", data.get("user_api_key_org_id")),
+        organization=_named(payload, "user_api_key_org_alias", "user_api_key_org_id"),
         normalized_error=text_of(error.get("normalized_error")),
         provider_request_id=_provider_request_id(payload, report, headers, error.get("error_provider_request_id")),
     )
@@ -44,6 +45,12 @@ def read_routing(payload: Payload, report: Report) -> Attributes | None:
 
 def _first(*values: Value) -> str | None:
     return next((text for value in values if (text := text_of(value)) is not None), None)
+
+
+def _named(payload: Payload, *names: str) -> str | None:
+    """The first of these fields of the metadata that says anything."""
+    found = [payload.said(name, payload.metadata.get(name)) for name in names]
+    return next((text for text in found if text is not None), None)
 
 
 def _headers(payload: Payload) -> Object:
@@ -55,17 +62,17 @@ def _headers(payload: Payload) -> Object:
 
 def _attempt(payload: Payload, headers: Object) -> int | None:
     """1 and the retries and fallbacks before it; None where LiteLLM says neither, as of most attempts that failed."""
-    counts = [_count(headers.get(_RETRIES)), _count(headers.get(_FALLBACKS))]
+    counts = [_count(payload, headers.get(_RETRIES)), _count(payload, headers.get(_FALLBACKS))]
     if counts == [None, None]:
-        counts = [_count(payload.metadata.get("attempted_retries"))]
+        counts = [_count(payload, payload.metadata.get("attempted_retries"))]
     before = [count for count in counts if count is not None]
     return min(1 + sum(before), ATTEMPT_MAX) if before else None
 
 
-def _count(value: Value) -> int | None:
+def _count(payload: Payload, value: Value) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 6:
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return payload.count("attempted_retries", value)
 
 
 def _provider_request_id(payload: Payload, report: Report, headers: Object, reported: Value) -> str | None:

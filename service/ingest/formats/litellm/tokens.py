@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from policies.admission.report import Report
-from service.ingest.formats.litellm.payload import Object, Payload, Value, inside
+from service.ingest.formats.litellm.payload import NOTHING, Object, Payload, Value, inside
 
 Usages: TypeAlias = Sequence[Object]
 """Whatever of a payload says what was used."""
@@ -38,10 +38,20 @@ _REASONING: Final = (
 )
 
 
+_DETAILS: Final = (
+    *("prompt_tokens_details", "input_tokens_details", "input_token_details"),
+    *("completion_tokens_details", "output_tokens_details"),
+)
+
+
 def usages_of(payload: Payload) -> Usages:
     """Every usage that says anything, the most exact first."""
     found = (payload.metadata.get("usage_object"), payload.hidden.get("usage_object"), payload.value("usage"))
-    return [usage for usage in found if isinstance(usage, dict) and usage]
+    usages = [usage for usage in found if isinstance(usage, dict) and usage]
+    told = [*found, *(usage.get(name) for usage in usages for name in _DETAILS)]
+    if any(value and not isinstance(value, dict) and value not in NOTHING for value in told):
+        payload.note("usage", "must be an object, and its details objects")
+    return usages
 
 
 def stated(usages: Usages, *path: str) -> list[Value]:
@@ -60,6 +70,7 @@ def read_tokens(payload: Payload, report: Report, usages: Usages) -> None:
     report.cache_read_tokens = _part(payload, "cached_tokens", usages, _READ, most)
     report.cache_write_tokens = _part(payload, "cache_creation_tokens", usages, _WRITTEN, most)
     if (report.cache_read_tokens or 0) + (report.cache_write_tokens or 0) > most:
+        payload.note("cached_tokens", "and `cache_creation_tokens` are more than the input that they are part of")
         report.cache_read_tokens = report.cache_write_tokens = None
     report.reasoning_tokens = _part(payload, "reasoning_tokens", usages, _REASONING, report.output_tokens or 0)
 

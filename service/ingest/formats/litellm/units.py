@@ -18,7 +18,10 @@ def read_units(payload: Payload, report: Report, usages: Usages, response: Respo
     """Units by name, those that are zero left out; None for none."""
     found: dict[str, Decimal] = {}
     for name, value in _stated(payload, report, usages, response):
-        if name not in found and (quantity := payload.money("units", value)) and quantity > 0:
+        quantity = payload.money("units", value)
+        if quantity is not None and quantity < 0:
+            payload.note("units", "has a quantity below zero")
+        elif name not in found and quantity:
             found[name] = quantity
     return found or None
 

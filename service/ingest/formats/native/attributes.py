@@ -31,6 +31,7 @@ class AttributeFields(Struct, kw_only=True):
     deployment: _Text = None
     team: _Text = None
     team_id: _Text = None
+    organization_id: _Text = None
     organization: _Text = None
     normalized_error: _Text = None
     provider_request_id: _Text = None
@@ -52,6 +53,7 @@ def read_attributes(report: Report, fields: AttributeFields) -> None:
         fields.provider_request_id or None,
         units,
         fields.team_id or None,
+        fields.organization_id or None,
     )
     if attributes != _NOTHING:
         report.attributes = attributes

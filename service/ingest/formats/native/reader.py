@@ -174,7 +174,7 @@ def _report(facts: Facts) -> Report:
     _check_tokens(facts)
     amount = _amount(facts)
     latency_ms, first_token_ms = facts.latency_ms, facts.time_to_first_token_ms
-    # By position, in the order of Report's fields: one is made for every row, and names would cost as much again.
+    # By position, in the order of Report's fields: one is made for every row, and names would cost half as much again.
     report = Report(
         "native",
         facts.id,
@@ -223,6 +223,7 @@ def _has_attributes(facts: Facts) -> bool:
         or facts.deployment is not None
         or facts.team is not None
         or facts.team_id is not None
+        or facts.organization_id is not None
         or facts.organization is not None
         or facts.normalized_error is not None
         or facts.provider_request_id is not None

@@ -1,0 +1,26 @@
+"""Erasures as the ledger has them: what a row may not take back while one is carried out."""
+
+from typing import Final
+from uuid import UUID
+
+from policies.evidence import LedgerKind
+from policies.evidence.record import RecordedErasure
+from service.ledger import Ledger, read_record
+from service.retention.context import RetentionContext
+
+_UNRELEASED: Final = "SELECT id FROM hold WHERE id = ANY ($1::uuid[]) AND released_at IS NULL"
+"""Which of these holds have their copies still."""
+_KINDS: Final = (LedgerKind.ERASURE_INTENT, LedgerKind.ERASURE_RESTRICTED, LedgerKind.ERASURE_RESULT)
+
+
+async def known_erasures(context: RetentionContext) -> dict[str, RecordedErasure]:
+    """All erasures by the ledger's entries, by their id; none without a ledger."""
+    return (await read_record(context.ledger, kinds=_KINDS)).erasures if isinstance(context.ledger, Ledger) else {}
+
+
+async def still_blocking(context: RetentionContext, known: RecordedErasure | None) -> set[UUID]:
+    """The holds that restrict the erasure by its entry, and have not let go of their copies."""
+    if known is None or not known.holds:
+        return set()
+    rows = await context.owner.fetch(_UNRELEASED, [UUID(hold) for hold in known.holds])
+    return {row["id"] for row in rows}
