@@ -137,6 +137,7 @@ SCALARS: dict[Any, ScalarDefinition] = {
     Count: strawberry.scalar(
         name="Count",
         description="How many there are: a JSON number from 0 to 2^53 - 1, which an Int of 32 bits could not hold.",
+        specified_by_url="https://datatracker.ietf.org/doc/html/rfc7493#section-2.2",
         serialize=counted,
         parse_value=counted,
     ),
