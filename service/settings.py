@@ -101,6 +101,9 @@ class Settings(BaseSettings):
         AfterValidator(checked_origins),
         Field(description="origins of pages that may ask from a browser, such as `https://app.example.com`, by commas"),
     ] = None
+    graphiql: Annotated[
+        bool, Field(description="a page to try queries, at `/graphql` in a browser; it signs in with a key")
+    ] = True
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level logged")] = "info"
     log_format: Annotated[Literal["auto", "json", "console"], Field(description="auto: console on a terminal")] = "auto"
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from policies import Policy
+from service.console import explorer
 
 if TYPE_CHECKING:
     from service.api.http import LedgerView
@@ -38,4 +39,6 @@ def setup(app: web.Application, runtime: "Runtime") -> None:
     view = LedgerView(schema, runtime, Buckets(runtime.settings.rate_limit_per_minute, worker_memory()))
     app.router.add_route("*", "/graphql", view)
     app.router.add_get(PATH, document)
+    if runtime.settings.graphiql:
+        app.router.add_get(explorer.PATH, explorer.file)
     app[GRAPHQL] = view

@@ -25,6 +25,7 @@ from service.api.execution.context import Context
 from service.api.execution.errors import Code
 from service.api.execution.limits import BODY_BYTES_MAX, Buckets, check_body
 from service.api.schema import CalledgerSchema
+from service.console import explorer
 from service.errors import ServiceError
 from service.log_redaction import guarded
 from service.logs import get_logger
@@ -78,6 +79,7 @@ class LedgerView(GraphQLView[Context, None]):
         self._buckets = buckets
         self._authenticate = runtime.authenticator.authenticate
         self._max_cost = runtime.settings.max_query_cost
+        self._graphiql = runtime.settings.graphiql
         self._services = {
             "ledger": runtime.ledger,
             "services": {"retention": runtime.retention, "keys": runtime.api_keys},
@@ -89,6 +91,8 @@ class LedgerView(GraphQLView[Context, None]):
         self._scopes: dict[str, tuple[Principal, Scope]] = {}
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
+        if self._graphiql and explorer.wants_page(request):
+            return explorer.page()
         media_type = _negotiated(request.headers.get("Accept"))
         if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
             return await self._not_upgraded(request)
@@ -121,7 +125,7 @@ class LedgerView(GraphQLView[Context, None]):
         return response
 
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401, ARG002 - Strawberry's adapter
-        """Never: the console at `/` is the only page."""
+        """Never: Strawberry's page asks others for its files; `service.console.explorer` is ours."""
         return False
 
     async def _posted(self, request: web.Request, media_type: str) -> web.StreamResponse:

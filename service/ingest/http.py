@@ -1,7 +1,8 @@
 """The HTTP side of ingest: who may report, the body, bounded before and after gzip, and a verdict for each row."""
 
+import asyncio
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,7 +15,6 @@ from policies import Report, Role, Source
 from service.access.authenticate import Authenticator, ForbiddenError, UnauthenticatedError
 from service.access.principal import Principal
 from service.errors import CalledgerError, ServiceError
-from service.ingest.answer import Answer
 from service.ingest.errors import CUT_OFF, DATABASE_FAULTS, BodyError, BodyTooLargeError, EncodingError, QueueFullError
 from service.ingest.formats.litellm.adapter import litellm_reader
 from service.ingest.formats.native.reader import native_reader
@@ -23,10 +23,12 @@ from service.ingest.pipeline.turns import in_turns
 from service.ingest.pipeline.writer import Writer
 from service.ingest.refusal_log import RefusalLog
 from service.ingest.refusals import Refusal
+from service.ingest.results import RowResult, Status
 from service.request_ids import error_body
 from service.storage.errors import DatabaseUnavailableError
 
 RETRY_AFTER_S: Final = 2
+_CHUNK_RESULTS: Final = 2000
 _JOINED_BYTES_MAX: Final = 2**19
 """Answers of up to some thousand rows go out as one."""
 _MAY_REPORT: Final = frozenset({Role.INGEST, Role.ADMIN})
@@ -49,6 +51,68 @@ FORMATS: Final = (
     WireFormat("/v1/calls", "native", native_reader),
     WireFormat("/v1/litellm", "litellm", litellm_reader),
 )
+
+
+class Answer:
+    """The body of a 200, made as results come: there may be half a million rows, of which only text and counts stay.
+
+    `rows` is how many results there are, `refused` counts the calls that were not stored, by reason.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.refused: Counter[Refusal] = Counter()
+        self._statuses: Counter[Status] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._results: deque[bytes] = deque()
+
+    async def add(self, results: Sequence[RowResult]) -> None:
+        """Take further results, in chunks, with a turn for other requests between them."""
+        for at in range(0, len(results), _CHUNK_RESULTS):
+            if at:
+                await asyncio.sleep(0)
+            self._add(results[at : at + _CHUNK_RESULTS])
+
+    def _add(self, some: Sequence[RowResult]) -> None:
+        self._statuses.update([result.status for result in some])
+        for result in some:
+            if result.dropped:
+                self._dropped.update(result.dropped)
+            if result.code is not None:
+                self.refused[result.code] += 1
+        results = orjson.dumps([_result(self.rows + index, row) for index, row in enumerate(some)])[1:-1]
+        self._results.append(b"," + results if self._results else results)
+        self.rows += len(some)
+
+    def pieces(self) -> deque[bytes]:
+        """The body, in pieces. To be called once, after the last result."""
+        statuses = self._statuses
+        head = {
+            "accepted": statuses[Status.ACCEPTED],
+            "completed": statuses[Status.COMPLETED],
+            "duplicates": statuses[Status.DUPLICATE],
+            "rejected": statuses[Status.REJECTED],
+            "conflicts": statuses[Status.CONFLICT],
+            "refused": {code.value: self.refused[code] for code in sorted(self.refused)},
+            "dropped_fields": dict(sorted(self._dropped.items())),
+        }
+        self._results.appendleft(orjson.dumps(head)[:-1] + b',"results":[')
+        self._results.append(b"]}")
+        return self._results
+
+
+def _result(index: int, row_result: RowResult) -> dict[str, Any]:
+    status, id_, reason, _, warnings, code = row_result
+    result: dict[str, Any] = {"index": index, "status": status}
+    if id_ is not None:
+        result["id"] = id_
+    if code is not None:
+        result["code"] = code.value
+    if reason is not None:
+        result["reason"] = reason
+    if warnings:
+        result["warnings"] = list(warnings)
+    return result
 
 
 def routes(

@@ -167,10 +167,15 @@ def test_a_preflight_is_answered_and_kept(service: RunningService, path: str) ->
     assert "Access-Control-Allow-Origin" not in headers
 
 
-def test_without_the_setting_there_is_none_of_it(tmp_path: Path) -> None:
-    """No page of another origin reads anything, and OPTIONS is a method like any other that is not allowed."""
-    service = RunningService(tmp_path / "data")
+def test_without_the_settings_there_is_none_of_it(tmp_path: Path) -> None:
+    """No page of another origin reads anything, OPTIONS is a method like any other that is not allowed, and there is no
+    page at `/graphql`.
+    """
+    service = RunningService(tmp_path / "data", environment={"CALLEDGER_GRAPHIQL": "false"})
     try:
+        status, headers, _ = service.request("GET", "/graphql", headers={"Accept": "text/html,*/*"})
+        assert (status, "html" in headers["Content-Type"]) == (401, False)
+        assert service.request("GET", "/graphiql/page.js")[0] == 404
         asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
         status, headers, _ = service.request("OPTIONS", "/graphql", headers=asked)
         assert status == 405
@@ -284,6 +289,33 @@ def test_codings_are_chosen_within_bounds() -> None:
         chosen(",".join(["gzip;q=0.1"] * 800))
     assert time.process_time() - began < 1
     assert set(CODINGS) == {"gzip", "zstd"}
+
+
+# the page
+
+
+def test_the_page_is_for_people(service: RunningService) -> None:
+    """A browser that opens `/graphql` gets it, under a policy without `unsafe`; a query by GET is answered as ever."""
+    browser = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    status, headers, body = service.request("GET", "/graphql", headers=browser)
+    assert (status, headers["Content-Type"], b"<form" in body) == (200, "text/html; charset=utf-8", True)
+    policy = headers["Content-Security-Policy"]
+    assert {"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"} <= set(policy.split("; "))
+    assert "unsafe" not in policy
+    assert service.request("GET", "/graphql?query=%7B__typename%7D", headers=browser)[0] == 401
+    assert service.request("POST", "/graphql", body=b"{}", headers=browser)[0] == 401
+    assert service.request("GET", "/graphql", headers={"Accept": "application/json"})[0] == 401
+
+
+def test_only_the_page_s_files_are_served(service: RunningService) -> None:
+    """By their names, compressed as they are stored, and again only when they change; nothing else of the folder."""
+    status, headers, body = service.request("GET", "/graphiql/graphiql.min.js")
+    assert (status, headers["Content-Encoding"]) == (200, "gzip")
+    assert b"GraphiQL" in gzip.decompress(body)
+    known = {"If-None-Match": headers["ETag"], "Accept-Encoding": "gzip, zstd"}
+    assert service.request("GET", "/graphiql/graphiql.min.js", headers=known)[0] == 304
+    for name in ("vendored.json", "index.html", "graphiql.min.js.gz", "..%2fexplorer.py", "%2e%2e/__init__.py", ""):
+        assert service.request("GET", f"/graphiql/{name}")[0] == 404, name
 
 
 # the schema

@@ -162,6 +162,22 @@ def test_a_revoked_key_ends_at_once(service: RunningService) -> None:
     assert 401 in codes
 
 
+def test_a_key_is_replaced(service: RunningService) -> None:
+    """`keys rotate` prints a successor that may do the same; the old key ends after the overlap, and not before."""
+    key = service.new_key("viewer", "initech")
+    done = service.command("keys", "rotate", key.split("_")[1], "--overlap", "2d")
+    new = done.stdout.removesuffix("\n")
+    assert (KEY.fullmatch(new) is not None, done.stderr) == (True, "")
+    for one in (key, new):
+        assert service.ask(one, "{ viewer { accounts } }")["data"]["viewer"]["accounts"] == ["initech"]
+    listed = {row[0]: row for row in rows(service.command("keys", "list"))}
+    ends = datetime.fromisoformat(listed[key.split("_")[1]][5])
+    assert timedelta(days=1, hours=23) < ends - datetime.now(UTC) < timedelta(days=2, minutes=1)
+    assert listed[new.split("_")[1]][5] == "-", "it has no end, as the old one had none"
+    again = service.command("keys", "rotate", key.split("_")[1], "--overlap", "91d")
+    assert (again.returncode, "0 to 90 days" in again.stderr) == (1, True)
+
+
 def test_a_partners_key_is_bound_and_ends(stopped: Path) -> None:
     """A partner's key has accounts and an expiry, given or not; without an account it is refused as a wrong usage."""
     bound = next(row for row in rows(command(stopped, "keys", "list")) if row[1] == "partner")

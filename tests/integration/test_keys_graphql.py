@@ -15,6 +15,7 @@ from policies.evidence.entry import LedgerKind
 from policies.policy.model import Role
 from service.access.keys import prefix_of
 from service.ledger.store import Selection
+from service.retention.audit.record_check import differences
 from service.storage.schema.models import ApiKey
 
 KEY = "id keyId name role accounts state createdAt expiresAt lastUsedAt revokedAt"
@@ -122,6 +123,9 @@ async def test_a_key_is_replaced_with_an_overlap(house: House) -> None:
     [(actor, facts, _)] = await house.entries(LedgerKind.API_KEY_ROTATED)
     assert actor == prefix_of(admin.key)
     assert (facts["key"], facts["successor"]) == (replaced["keyId"], new["keyId"])
+
+    said = [one async for one in differences(house.served.runtime.retention) if "key" in one]
+    assert said == [], "the table is as the ledger has it"
 
     # Whoever moves the end in the table moves nothing.
     await ApiKey.filter(prefix=replaced["keyId"]).update(expires_at=datetime(2199, 1, 1, tzinfo=UTC))

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from running import PYTHON_PATH, RunningService, command
 
@@ -209,6 +210,23 @@ def test_the_demo_is_not_mixed_with_real_calls(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "in real use" in done.stderr
     assert len(service.command("export", "calls").stdout.splitlines()) == 1
+
+
+async def test_a_ledger_in_use_is_no_demo_because_its_table_says_so(tmp_path: Path) -> None:
+    """The mark of a demo counts only with its entry: whoever sets it by hand makes no demo of real calls, and is told
+    of by fsck."""
+    service = RunningService(tmp_path / "data")
+    service.report(service.admin_key, call(1))
+    connection = await asyncpg.connect((service.data / "database.url").read_text().strip())
+    await connection.execute("UPDATE installation SET demo = true")
+    await connection.close()
+    assert "no sample calls are loaded by the ledger" in service.command("fsck").stdout
+    service.stop()
+
+    done = command(service.data, "serve", "--demo", "--port", "0")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "in real use" in done.stderr
 
 
 def test_a_demo_that_was_cut_short_is_completed(tmp_path: Path) -> None:

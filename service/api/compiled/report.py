@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import asyncpg
 from graphql import FieldNode
 
 from service.api.compiled.arguments import Arguments
 from service.api.execution.context import Context
 from service.api.usage.costs import CostArguments, to_request
+from service.aside import TURN_S, clock, next_turn
 from service.query.authorization.selection_set import Tree
 from service.query.model.scope import Scope
 from service.query.rendering.functions import int32, moment_texts
@@ -17,6 +19,7 @@ from service.query.rendering.row_renderer import SelectedField, Shape, Unsupport
 from service.query.usage.report import CostRecords, Coverage, read_records
 from service.query.usage.report_request import CostRequest
 
+_PIECE: Final = 50
 _REPORT: Final = frozenset(
     {"__typename", "edges", "nodes", "pageInfo", "totalCount", "totals", "coverage", "rows", "truncated"}
 )
@@ -49,9 +52,9 @@ class Report:
         for entry in self.shape.entries:
             match entry.field:
                 case "edges":
-                    data[entry.key] = self._edges(entry, found, around)
+                    data[entry.key] = await self._edges(entry, found, around)
                 case "nodes" | "rows":
-                    data[entry.key] = self.loops[entry.key,].answer(found.rows, around)
+                    data[entry.key] = await _in_turns(self.loops[entry.key,], found.rows, around)
                 case "totals":
                     data[entry.key] = self.loops[entry.key,].answer(found.totals, around)
                 case "pageInfo":
@@ -66,7 +69,7 @@ class Report:
                     data[entry.key] = self.shape.type
         return data
 
-    def _edges(self, entry: SelectedField, found: CostRecords, around: Surroundings) -> list[dict[str, Any]]:
+    async def _edges(self, entry: SelectedField, found: CostRecords, around: Surroundings) -> list[dict[str, Any]]:
         assert entry.nested is not None
         keys: list[str] = []
         columns: list[Sequence[Any]] = []
@@ -74,12 +77,22 @@ class Report:
             keys.append(part.key)
             match part.field:
                 case "node":
-                    columns.append(self.loops[entry.key, part.key].answer(found.rows, around))
+                    columns.append(await _in_turns(self.loops[entry.key, part.key], found.rows, around))
                 case "cursor":
                     columns.append(found.cursors)
                 case _:
                     columns.append([entry.nested.type] * len(found.rows))
         return [dict(zip(keys, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+async def _in_turns(loop: FiguresLoop, rows: Sequence[asyncpg.Record], around: Surroundings) -> list[dict[str, Any]]:
+    """The rows as JSON values, in pieces, with turns for other requests between them: there may be ten thousand."""
+    answered, until = list[dict[str, Any]](), clock() + TURN_S
+    for at in range(0, len(rows), _PIECE):
+        answered += loop.answer(rows[at : at + _PIECE], around)
+        if clock() > until:
+            until = await next_turn()
+    return answered
 
 
 def report(key: str, nodes: Sequence[FieldNode], shape: Shape, tree: Tree, scope: Scope) -> Report:

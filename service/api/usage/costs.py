@@ -1,7 +1,7 @@
 """Costs as the schema shows them: figures worked out from sums, and the resolver."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from policies.policy import views
 from policies.policy.model import View
@@ -23,6 +23,7 @@ from service.api.usage.cost_types import (
     Percentiles,
 )
 from service.api.usage.inputs import CorrectionTime, CostDimension, CostOrder, CostSource, TimeBucket
+from service.aside import Paced
 from service.query.authorization.selection_set import Tree
 from service.query.buckets.time_buckets import TimeBucket as Bucket
 from service.query.model.scope import Scope
@@ -31,6 +32,7 @@ from service.query.usage.derived_figures import WORKED_OUT, exact
 from service.query.usage.percentiles import percentile_ms
 from service.query.usage.report_request import FIRST_DEFAULT, NEEDS, CostRequest
 
+_Item = TypeVar("_Item")
 _OF_ROWS: Final = frozenset({"rows", "nodes", "edges", "pageInfo", "truncated"})
 _PYTHON_NAMES: Final = {
     "tokenEfficiency": "token_efficiency",
@@ -64,7 +66,8 @@ class CostArguments(NamedTuple):
 async def resolve_costs(info: Info, arguments: CostArguments) -> CostReport:
     """The report for the one who asks; what is not selected is not worked out."""
     context, request = info.context, to_request(tree_of(info), arguments)
-    return report(await query.read_costs(await context.reader.usage(context.scope), request), request, context.scope)
+    found = await query.read_costs(await context.reader.usage(context.scope), request)
+    return await report(found, request, context.scope)
 
 
 def to_request(tree: Tree, given: CostArguments) -> CostRequest:
@@ -95,17 +98,16 @@ def _figures(selected: Mapping[str, object]) -> frozenset[str]:
     return frozenset(name for name in selected if name in NEEDS)
 
 
-def report(found: query.Costs, request: CostRequest, scope: Scope) -> CostReport:
-    """What was read, as the role may see it."""
+async def report(found: query.Costs, request: CostRequest, scope: Scope) -> CostReport:
+    """What was read, as the role may see it; of up to ten thousand rows, made and completed in turns."""
     rows, totals = _FigureView(scope, "CostRow"), _FigureView(scope, "CostFigures")
-    nodes = [
-        CostRow(key=_key(row.key, request, scope), **rows.values(row.figures, request.row_figures))
-        for row in found.rows
-    ]
+    nodes: list[CostRow] = []
+    async for row in Paced(found.rows):
+        nodes.append(CostRow(key=_key(row.key, request, scope), **rows.values(row.figures, request.row_figures)))
     cursors = found.cursors or [""] * len(nodes)
     return CostReport(
-        edges=[Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)],
-        nodes=nodes,
+        edges=_paced([Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)]),
+        nodes=_paced(nodes),
         page_info=PageInfo(
             has_next_page=found.has_next,
             has_previous_page=found.has_previous,
@@ -113,13 +115,18 @@ def report(found: query.Costs, request: CostRequest, scope: Scope) -> CostReport
             end_cursor=found.cursors[-1] if found.cursors else None,
         ),
         total_count=Count(found.count),
-        rows=nodes,
+        rows=_paced(nodes),
         totals=[CostFigures(**totals.values(total, request.total_figures)) for total in found.totals],
         coverage=CostCoverage(
             from_=found.coverage.start, to=found.coverage.end, source=CostSource[found.coverage.source.name]
         ),
         truncated=found.has_next,
     )
+
+
+def _paced(items: list[_Item]) -> list[_Item]:
+    """The list as graphql-core completes it in turns: it takes an async iterable for one."""
+    return cast("list[_Item]", Paced(items))
 
 
 def _key(key: query.GroupKey, request: CostRequest, scope: Scope) -> CostKey:

@@ -1,6 +1,6 @@
 """The event loop's time and the writer's, shared, so that nobody waits for all of what another client brought.
 
-Long work is done in turns of two milliseconds, and long work that cannot be divided, in a thread. `JobQueue` holds what
+Long work is done in turns, and what cannot be divided in a thread (`service/aside.py`). `JobQueue` holds what
 waits for the writer, and says which of it one commit stores.
 """
 
@@ -9,20 +9,16 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from time import perf_counter as _clock
 from typing import Final, TypeGuard, TypeVar, cast
-from weakref import WeakKeyDictionary
 
 import msgspec
 
 from policies import Report
 from policies.admission.report import ErrorReport
+from service.aside import TURN_S, clock, next_turn
 from service.ingest.formats.split import Rejection, Row
 from service.ingest.pipeline.long_rows import LONG_BYTES, LongRows, Read
 from service.ingest.preparation.preparation import Prepared
-
-TURN_S: Final = 0.002
-"""How long one request works before others get their turn."""
 
 ERROR_CHARS_MAX: Final = 2**16
 """Error text that one request stores at a time."""
@@ -34,35 +30,6 @@ _FEW_STRINGS: Final = 32
 
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
-
-
-# Of the requests that take more than a turn, one works in each round of the loop, however many there are.
-_lanes: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]" = WeakKeyDictionary()
-
-
-class Turn:
-    """One request's turn on the loop: `if turn.is_over: await turn.next()`, after every piece of work."""
-
-    __slots__ = ("until",)
-
-    def __init__(self) -> None:
-        self.until = _clock() + TURN_S
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the time of this turn on the event loop has passed."""
-        return _clock() > self.until
-
-    async def next(self) -> None:
-        """Let the others have theirs."""
-        await asyncio.sleep(0)
-        loop = asyncio.get_running_loop()
-        lane = _lanes.get(loop)
-        if lane is None:
-            lane = _lanes[loop] = asyncio.Lock()
-        await lane.acquire()
-        loop.call_soon(lane.release)
-        self.until = _clock() + TURN_S
 
 
 def is_long(row: object) -> TypeGuard[Row]:
@@ -83,7 +50,7 @@ async def in_parts(
     """
     remaining = iter(items)
     made: list[Report | Rejection] = []
-    turn, chars = Turn(), 0
+    until, chars = clock() + TURN_S, 0
     while few := list(islice(remaining, min(_FEW_ITEMS, size - len(made)))):
         # Many at a time where they are small: to look at clock and size after each would take a tenth of the work.
         for some in [few] if _bytes_of(few) <= _FEW_BYTES else [[item] for item in few]:
@@ -93,9 +60,9 @@ async def in_parts(
             chars += sum([error_chars(row.error) for row in rows if isinstance(row, Report) and row.error is not None])
             if len(made) == size or chars > ERROR_CHARS_MAX:
                 yield made
-                made, turn, chars = [], Turn(), 0
-            elif turn.is_over:
-                await turn.next()
+                made, until, chars = [], clock() + TURN_S, 0
+            elif clock() > until:
+                until = await next_turn()
     if made:
         yield made
 
@@ -131,15 +98,15 @@ def is_long_to_admit(report: Report) -> bool:
 
 async def in_turns(steps: Generator[None, None, _Made]) -> _Made:
     """The result of work that is done in steps."""
-    turn = Turn()
+    until = clock() + TURN_S
     while True:
         try:
             next(steps)
         except StopIteration as end:
             made: _Made = end.value
             return made
-        if turn.is_over:
-            await turn.next()
+        if clock() > until:
+            until = await next_turn()
 
 
 BATCH_ERROR_CHARS: Final = 2**17

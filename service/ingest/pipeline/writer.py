@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from policies import Admitted, Report, Source, Store, UnchangedReport
 from policies.admission.call import REJECTED_ACCOUNT, REJECTED_CURRENCY
 from service.access.principal import Principal
-from service.aside import Aside
+from service.aside import TURN_S, Aside, clock, next_turn
 from service.errors import ServiceError
 from service.ingest.amendments.bills import Bills
 from service.ingest.amendments.completion import outcome_behind
@@ -20,7 +20,7 @@ from service.ingest.formats.split import Rejection
 from service.ingest.metrics import QUEUED_ROWS
 from service.ingest.pipeline.batch_store import BatchStore, count_rows, not_stored, results_of, settled
 from service.ingest.pipeline.long_rows import LongRows
-from service.ingest.pipeline.turns import Job, JobQueue, Turn, in_parts, is_long_to_admit
+from service.ingest.pipeline.turns import Job, JobQueue, in_parts, is_long_to_admit
 from service.ingest.preparation.batch_context import Rules
 from service.ingest.preparation.preparation import AccountResolution, Preparation, Prepared
 from service.ingest.prices.price_list import Prices
@@ -246,22 +246,22 @@ class Writer:
             if outcomes[position] is None and isinstance(row, Report)
         ]
         gated: list[tuple[int, Report, Admitted | UnchangedReport]] = []
-        turn = Turn()
+        until = clock() + TURN_S
         for position, row in others:
             admitted = await self._admitted(rules, row)
             if isinstance(admitted, Rejection):
                 outcomes[position] = admitted
             else:
                 gated.append((position, row, admitted))
-            if turn.is_over:
-                await turn.next()
+            if clock() > until:
+                until = await next_turn()
         await _load_accounts(resolution, (report for _, report, _ in gated))
         for position, report, admitted in gated:
             account = resolution.account_of(report)
             refused = not isinstance(account, int)
             outcomes[position] = account if refused else await preparation.prepare(report, account, admitted)
-            if turn.is_over:
-                await turn.next()
+            if clock() > until:
+                until = await next_turn()
 
     def _unchanged(self, rules: Rules, report: Report) -> UnchangedReport | None:
         if report.amount is None:

@@ -13,6 +13,7 @@ import asyncpg
 
 from policies import pseudonym
 from policies.policy.model import Store
+from service.aside import Paced
 from service.query.buckets.bucket_edges import Edges
 from service.query.model.errors import BadInputError, QueryTimeoutError
 from service.query.model.parameters import Params
@@ -124,7 +125,7 @@ async def read_costs(reader: UsageReader, request: CostRequest) -> Costs:
     """Answer one request. Raises as `read_records` does."""
     found = await read_records(reader, request)
     return Costs(
-        [CostRow(_key(record, request, found), _figures(record)) for record in found.rows],
+        [CostRow(_key(record, request, found), _figures(record)) async for record in Paced(found.rows)],
         [_figures(record) for record in found.totals],
         found.coverage,
         found.has_next,
