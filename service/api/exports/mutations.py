@@ -31,15 +31,15 @@ class ExportFormat(Enum):
     """How rows are written."""
 
     CSV = value("CSV", "RFC 4180, UTF-8, with a header; texts that a spreadsheet would run begin with `'`.")
-    NDJSON = value("NDJSON", "One JSON object a line, as GraphQL would answer it.")
+    NDJSON = value("NDJSON", "One JSON object per line, as GraphQL would answer it.")
 
 
 @strawberry.enum
 class ExportKind(Enum):
     """What is exported."""
 
-    CALLS = value("CALLS", "A row a call.")
-    ERRORS = value("ERRORS", "A row a failed call's error, inside its window, masked as for every reader.")
+    CALLS = value("CALLS", "One row per call.")
+    ERRORS = value("ERRORS", "One row per failed call's error, inside its window, masked as for every reader.")
     COSTS = value("COSTS", "Sums by UTC day, account, model, provider, status and currency.")
 
 

@@ -71,7 +71,7 @@ class RetentionReport:
     """What is kept, for how long, and whether anything older is here now."""
 
     as_of: datetime = described("Moment of the answer by the database's clock.")
-    classes: list[ClassRetention] = described("One entry a class, store and tier.")
+    classes: list[ClassRetention] = described("One entry per class, store and tier.")
     next_purge_at: datetime | None = described("When something is due next.")
     keyring_backup_days: int = described(
         "Days until a destroyed key has left the keyring's backups, as the operator declares."

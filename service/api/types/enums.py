@@ -145,7 +145,7 @@ class PolicyAction(Enum):
 class Store(Enum):
     """The tables whose partitions are dropped."""
 
-    CALL = value("CALL", "One row a call.")
-    CALL_ERROR = value("CALL_ERROR", "One sealed record a failed call.")
+    CALL = value("CALL", "One row per call.")
+    CALL_ERROR = value("CALL_ERROR", "One sealed record per failed call.")
     USAGE_QUARTER = value("USAGE_QUARTER", "Sums by quarter hour.")
     USAGE_DAY = value("USAGE_DAY", "Sums by UTC day.")

@@ -37,7 +37,7 @@ _OWN_MOMENT: Final = "@moment"
 _OF_TEXT: Final = f"c_{MOMENT}[:23] + 'Z'"
 """RFC 3339 in UTC with milliseconds, of the text that the database gave."""
 Loop = Any
-"""A generated function: (rows, names, *lists extra_values, *lists nested) -> list, one a row."""
+"""A generated function: (rows, names, *extra values, *nested lists) -> list, with one entry per row."""
 
 
 class UnsupportedOperationError(Exception):
@@ -127,7 +127,7 @@ class RowLoop:
         extra_values: Mapping[str, Sequence[Any]],
         nested: Sequence[Sequence[Any]],
     ) -> list[Any]:
-        """One object a row. Raises UnsupportedValueError for a value that the schema might refuse.
+        """One object per row. Raises UnsupportedValueError for a value that the schema might refuse.
 
         `extra_values`: values in step with the rows, by the names they have in the loop; the same names every time.
         """
@@ -210,7 +210,7 @@ class Rows:
         account: int | None = None,
         details: Sequence[Details] | None = None,
     ) -> list[list[Any]]:
-        """For each shape, in step, one object a row. `account`: whose all rows are, where they do not say it.
+        """For each shape, in step, one object per row. `account`: whose all rows are, where they do not say it.
         `details`: what is shown of the rows' sealed part, where that is not up to the scope alone.
         """
         names: Mapping[int, str] = await self._names(reader, rows) if "names" in self._extra_values else {}
