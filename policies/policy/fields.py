@@ -41,6 +41,7 @@ CALL_FIELDS: Final[Mapping[str, CallField]] = {
     "sourceId": CallField(required=True, text=True),
     "source": CallField(required=True),
     "startedAt": CallField(required=True, always=True),
+    "recordedAt": CallField(required=True, always=True),
     "account": CallField(required=True),
     "apiKey": CallField(text=True, removal=Removal(("api_key",), ("api_key",), "api_key")),
     "user": CallField(removal=Removal(("user_token",), ("user_token",))),

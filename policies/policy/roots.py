@@ -5,7 +5,9 @@ from typing import Final
 
 from policies.policy.model import Role
 
-_CALLS: Final = frozenset({"calls", "errors", "errorGroups", "costs", "call", "facets", "node", "callRecorded"})
+_CALLS: Final = frozenset(
+    {"calls", "errors", "errorGroups", "costs", "call", "facets", "node"} | {"changes", "changeSums", "callRecorded"}
+)
 _EXPORTS: Final = frozenset({"createExport", "export"})
 _EVIDENCE: Final = frozenset(
     {"policy", "retention", "purgeRuns", "holds", "erasures", "ledger", "checkpoint", "inclusionProof"}

@@ -5,6 +5,7 @@ from typing import Annotated
 import strawberry
 
 from service.api.calls import resolvers as lists
+from service.api.calls.changes import ChangeQuery
 from service.api.calls.ingest_report import RefusalQuery
 from service.api.execution.context import Info
 from service.api.exports.evidence import ExportQuery
@@ -55,7 +56,7 @@ PolicyDigest = Annotated[Digest | None, argument("An earlier policy by its diges
 
 
 @strawberry.type
-class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
+class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery, ChangeQuery):
     """What can be asked."""
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])

@@ -1,6 +1,7 @@
 """The one way out for rows: every list and look-up is read here, inside the scope of whoever asks."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
@@ -15,6 +16,8 @@ from service.query.model.errors import QueryTimeoutError
 from service.query.model.predicate import Predicate
 from service.query.model.scope import Scope
 from service.query.records.by_key import RowKey, corrections_by_call, corrections_summed, rows_by_key
+from service.query.records.change_sums import HourlySum, sum_changes
+from service.query.records.changes import ChangesPage, ChangesRequest, newest_cursor, read_changes
 from service.query.records.decryption import Details, Discloser
 from service.query.records.error_groups import GroupsPage, GroupsRequest, read_groups
 from service.query.records.ordering import Cursors
@@ -68,6 +71,27 @@ class Reader:
         reading = await self.prepare(scope, table, request.predicate, request.terms)
         async with self.connection(scope) as connection:
             return await read_page(connection, reading, request, page_selection, self.cursors, count_rows, columns)
+
+    async def changes(self, scope: Scope, request: ChangesRequest, selection: Selection) -> ChangesPage:
+        """A part of the change feed. Raises BadInputError, CursorExpiredError and QueryTimeoutError."""
+        reading = await self.prepare(scope, CALLS, request.predicate, "changes")
+        async with self.connection(scope) as connection:
+            return await read_changes(connection, reading, request, selection, self.cursors)
+
+    async def newest_change(self, scope: Scope, predicate: Predicate) -> str:
+        """The cursor behind the newest change, to go on with from now on."""
+        reading = await self.prepare(scope, CALLS, predicate, "changes")
+        async with self.connection(scope) as connection:
+            return await newest_cursor(connection, reading, self.cursors)
+
+    async def change_sums(self, scope: Scope, since: datetime, until: datetime) -> tuple[list[HourlySum], bool]:
+        """Checksums of the change feed, and whether they are final. Raises BadInputError and QueryTimeoutError."""
+        if scope.accounts is not None:
+            await self.accounts.look_up(account_ids=scope.accounts)
+        async with self.connection(scope) as connection:
+            sums, settled = await sum_changes(connection, scope, since, until)
+        await self.accounts.look_up(account_ids={one.account_id for one in sums})
+        return sums, settled
 
     async def groups(self, scope: Scope, request: GroupsRequest, selection: Selection, *, total: bool) -> GroupsPage:
         """A page of error groups. Raises BadInputError and QueryTimeoutError."""

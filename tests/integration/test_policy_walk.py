@@ -52,6 +52,7 @@ CALL_FILTERS = {
     **{name: [f"Call.{name}"] for name in ("id", "sourceId", "startedAt", "account", "apiKey", "user", "model")},
     **{name: [f"Call.{name}"] for name in ("servedModel", "provider", "operation", "status", "streamed")},
     **{name: [f"Call.{name}"] for name in ("inputTokens", "outputTokens", "latencyMs", "timeToFirstTokenMs")},
+    "recordedAt": ["Call.recordedAt"],
     **{name: [f"Call.{name}"] for name in ("errorType", "errorCode", "traceId", "sessionId", "attempt", "cacheHit")},
     **{name: [f"Call.{name}"] for name in ("deployment", "team", "teamId", "organization", "organizationId")},
     **{name: [f"Call.{name}"] for name in ("normalizedError", "providerRequestId")},

@@ -27,6 +27,7 @@ EXPRESSIONS: Final[Mapping[str, str]] = {
     "account": "account_id",
     "amount": "trim_scale(amount)::text",
     "token_efficiency": "output_tokens::double precision / nullif(input_tokens, 0)",
+    "recorded_at": "coalesce(recorded_at, started_at)",
     "total_tokens": "CASE WHEN input_tokens IS NOT NULL OR output_tokens IS NOT NULL "
     "THEN coalesce(input_tokens, 0)::bigint + coalesce(output_tokens, 0) END",
     "user_token": "CASE WHEN started_at >= {readable} THEN user_token END",
@@ -104,6 +105,12 @@ CALL: Final = by_name(
         ),
     ),
     Field("startedAt", "DateTime!", "When the request reached the gateway.", filter=FieldKind.MOMENT),
+    Field(
+        "recordedAt",
+        "DateTime!",
+        "When this ledger stored the call. Of a call from before it kept this, its startedAt.",
+        filter=FieldKind.MOMENT,
+    ),
     Field(
         "account",
         "String!",
