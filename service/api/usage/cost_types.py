@@ -109,8 +109,8 @@ class CostReport:
 
     edges: list[Edge[CostRow]] = selected("The rows of the page with their cursors.")
     nodes: list[CostRow] = selected(
-        "The rows of the page: one per group and currency, as far as there are calls. Empty buckets are left out unless "
-        "`fillBuckets` is given."
+        "The rows of the page: one per group and currency, as far as there are calls. Empty buckets are left out "
+        "unless `fillBuckets` is given."
     )
     page_info: PageInfo = selected("How to go on.")
     total_count: Count = selected("How many rows there are in all; counted only when asked for.")
