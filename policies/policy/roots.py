@@ -23,6 +23,9 @@ _READING: Final = _CALLS | _EXPORTS | {"viewer", "policy", "retention", "sources
 ROOT_FIELDS: Final = _READING | _REFUSALS | _EVIDENCE | _DUTIES | _KEYS | {"accounts", "revealError"}
 """Every field of Query, Mutation and Subscription."""
 
+IMPLIED: Final[Mapping[str, str]] = {"nodes": "node", "account": "accounts"}
+"""Root fields that are granted with another: the same right, asked for in another form."""
+
 CEILINGS: Final[Mapping[Role, frozenset[str]]] = {
     Role.INGEST: frozenset({"viewer"}),
     Role.VIEWER: _READING,

@@ -8,7 +8,8 @@ import asyncpg
 
 from service.query.model.errors import QueryTimeoutError
 from service.query.model.parameters import Params
-from service.query.usage.report import CostRecords, CostRequest, reading_of, records_of, statement_of
+from service.query.usage.report import CostRecords, reading_of, records_of, statement_of
+from service.query.usage.report_request import CostRequest
 from service.query.usage.source import UsageReader
 
 _TIMEOUT: Final = "SET LOCAL statement_timeout = '120s'"
@@ -20,7 +21,7 @@ async def stream_records(reader: UsageReader, request: CostRequest, size: int) -
 
     The rows wait in a cursor of the database. Raises as `read_records` does, before the first rows.
     """
-    request = replace(request, total_figures=None, cursors=False, before=False, counted=False)
+    request = replace(request, total_figures=None, cursors=False, before=False, counted=False, fill=False)
     reading, params = await reading_of(reader, request), Params()
     if not reading.plan.segments:
         return

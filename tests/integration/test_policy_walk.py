@@ -47,6 +47,7 @@ VALUES = {
     "Boolean": True,
     "DateTime": "2026-01-01T00:00:00Z",
     "BigInt": "1",
+    "Float": 1.5,
 }
 LOGIC = {"and", "or", "not"}
 
@@ -59,6 +60,8 @@ CALL_FILTERS = {
     **{name: [f"Call.{name}"] for name in ("errorType", "errorCode", "traceId", "sessionId", "attempt", "cacheHit")},
     **{name: [f"Call.{name}"] for name in ("deployment", "team", "teamId", "organization", "organizationId")},
     **{name: [f"Call.{name}"] for name in ("normalizedError", "providerRequestId")},
+    **{name: [f"Call.{name}"] for name in ("source", "cacheReadTokens", "cacheWriteTokens", "tokenEfficiency")},
+    "amountSource": ["Call.amount", "Amount.source"],
     "totalTokens": ["Call.totalTokens", "Call.inputTokens", "Call.outputTokens"],
     "amount": ["Call.amount", "Amount.amount"],
     "amountUnknown": ["Call.amountUnknown", "Call.amount"],
@@ -83,6 +86,11 @@ ENUMS = {
         "AMOUNT": ["Call.amount", "Amount.amount"],
         "LATENCY": ["Call.latencyMs"],
         "TOTAL_TOKENS": ["Call.totalTokens", "Call.inputTokens", "Call.outputTokens"],
+        "CACHE_READ_TOKENS": ["Call.cacheReadTokens"],
+        "CACHE_WRITE_TOKENS": ["Call.cacheWriteTokens"],
+        "TOKEN_EFFICIENCY": ["Call.tokenEfficiency"],
+        "TIME_TO_FIRST_TOKEN": ["Call.timeToFirstTokenMs"],
+        "AMOUNT_SOURCE": ["Call.amount", "Amount.source"],
     },
     "ErrorOrderField": {"OCCURRED_AT": ["CallError.occurredAt"]},
     "ErrorGroupOrderField": {
@@ -120,6 +128,10 @@ FACETS = {
     "accounts": "Call.account",
     "apiKeys": "Call.apiKey",
     "errorTypes": "Call.errorType",
+    "errorCodes": "Call.errorCode",
+    "operations": "Call.operation",
+    "servedModels": "Call.servedModel",
+    "tags": "Call.tags",
     "statuses": "Call.status",
     "currencies": "Amount.currency",
 }
@@ -151,8 +163,17 @@ PLACES = {
     "TimeBucket": {"costs": "query($x: TimeBucket!) { costs(bucket: $x) { __typename } }"},
 }
 # Enums of arguments that choose nothing by themselves, and inputs of duties, which hold no call data.
-HARMLESS = {"AmountUnknownReason", "CorrectionTime", "OrderDirection", "CallStatus"}
-HARMLESS |= {"ExportKind", "ExportFormat", "ExportCompression", "ExportPeriod"}
+HARMLESS = {
+    "AmountSource",
+    "AmountUnknownReason",
+    "CorrectionTime",
+    "OrderDirection",
+    "CallStatus",
+    "ExportKind",
+    "ExportFormat",
+    "ExportCompression",
+    "ExportPeriod",
+}
 
 
 @pytest.fixture
@@ -506,8 +527,8 @@ async def test_any_field_masked_is_an_answer_or_a_refusal(shelf: Shelf, role: Ro
             assert scope.views[field] is expected, field
         await shelf.data(everything(scope), scope)
         facets = [name for name in FACETS if scope.views[f"Facets.{name}"] is not View.DENIED]
-        parts = selected(scope, "FacetValue")
-        await shelf.data(f"{{ facets {{ __typename {' '.join(f'{name} {{ {parts} }}' for name in facets)} }} }}", scope)
+        parts = [f"{name} {{ {selected(scope, 'TagFacet' if name == 'tags' else 'FacetValue')} }}" for name in facets]
+        await shelf.data(f"{{ facets {{ __typename {' '.join(parts)} }} }}", scope)
 
 
 async def test_an_export_shows_what_its_role_sees(shelf: Shelf) -> None:

@@ -25,7 +25,7 @@ from service.query.records.page import Page, PageRequest
 from service.query.records.walk import Walk
 from service.query.rendering.report_renderer import Surroundings
 from service.query.rendering.row_renderer import ANSWERS, TABLED, Rows, UnsupportedValueError
-from service.query.usage.report import CostRequest
+from service.query.usage.report_request import CostRequest
 
 PAGE: Final = 1_000
 """Rows that are read and turned into bytes at a time: a few milliseconds of the event loop's."""

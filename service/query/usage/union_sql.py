@@ -157,6 +157,10 @@ class UsageUnion:
         moved = self._moved() if self._reading.corrections_moved else ()
         return self._union(select, self._tables((*self._keys.values(), *columns.values())), moved)
 
+    def rows(self, columns: str) -> str:
+        """`columns` of single calls, of a reading that has nothing else."""
+        return self._union(lambda table, condition: f"SELECT {columns} FROM {table} WHERE {condition}", None)  # noqa: S608
+
     def histograms(self, alias: str) -> str:
         """The keys and `alias`: a histogram as one number (`percentiles.histogram_of`), which is added up outside."""
 
