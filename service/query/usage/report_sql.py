@@ -133,8 +133,8 @@ class CostStatement:
 
     `limit`: of rows; None: all of them. `after`: rows after this place alone. `places`: where each row stands;
     `counted`: how many there are in all; `before`: whether there are some before `after`; `filled`: each group has a
-    row for each of so many buckets, if these are FILLED_MAX rows at most. `money_alone`: a row may hold corrections and no
-    calls.
+    row for each of so many buckets, if these are FILLED_MAX rows at most. `money_alone`: a row may hold corrections and
+    no calls.
     """
 
     grouping: Grouping
