@@ -30,6 +30,8 @@ from service.storage.schema.models import ApiKey
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES_MAX = 15
+BESIDES = {f"service/{name}.py" for name in ("storage/numbering", "storage/notices", "server/lifecycle", "tasks")}
+"""What runs in tasks of its own meanwhile: it numbers what was stored, and hears that it was."""
 WARM = 8
 """Requests of the same kind that came before: what is worked out once is worked out."""
 PAGE = """query Page($account: String!) { calls(first: 5, filter: {account: {eq: $account}}) {
@@ -99,7 +101,7 @@ def traced(files: set[str]) -> Iterator[None]:
         sys.setprofile(None)
         threading.setprofile(None)
     paths = {code.co_filename.removeprefix(f"{ROOT}/") for code in codes}
-    files |= {path for path in paths if path.startswith("service/")}
+    files |= {path for path in paths if path.startswith("service/")} - BESIDES
 
 
 async def walk(step: Callable[[int], Awaitable[None]]) -> set[str]:
