@@ -110,12 +110,15 @@ _TYPES: Final[Mapping[str, str]] = {
     ),
     "Money": "amount currency",
     "Percentiles": "p50 p95 p99",
-    "Facets": "models providers accounts apiKeys errorTypes statuses currencies",
+    "Facets": (
+        "models providers accounts apiKeys errorTypes errorCodes operations servedModels tags statuses currencies"
+    ),
+    "TagFacet": "key values",
     "FacetValue": "value count",
 }
 _CALL_TYPES: Final = frozenset({"Call", "Amount", "AmountPart", "Tag", "Unit"})
 _ERROR_TYPES: Final = frozenset({"CallError", "ErrorParameter", "Redaction", "ErrorGroup"})
-_FACET_TYPES: Final = frozenset({"Facets", "FacetValue"})
+_FACET_TYPES: Final = frozenset({"Facets", "TagFacet", "FacetValue"})
 
 DATA_TYPES: Final = frozenset(_TYPES)
 """Types whose every field needs an entry in the policy."""
@@ -242,6 +245,12 @@ ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
     "Facets.accounts": ("Call.account",),
     "Facets.apiKeys": ("Call.apiKey",),
     "Facets.errorTypes": ("Call.errorType", "Call.status"),
+    "Facets.errorCodes": ("Call.errorCode", "Call.status"),
+    "Facets.operations": ("Call.operation",),
+    "Facets.servedModels": ("Call.servedModel",),
+    "Facets.tags": ("Call.tags", "Tag.key", "Tag.value"),
+    "TagFacet.key": ("Tag.key",),
+    "TagFacet.values": ("Tag.value",),
     "Facets.statuses": ("Call.status",),
     "Facets.currencies": ("Amount.currency",),
 }

@@ -11,6 +11,7 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
+    GraphQLScalarType,
     GraphQLSchema,
     NoDeprecatedCustomRule,
     build_schema,
@@ -92,6 +93,13 @@ def _named(description: str) -> str:
 def test_every_preset_covers_the_schema(preset: str) -> None:
     """The service starts under every shipped policy."""
     check_schema(load_preset(preset), SCHEMA)
+
+
+def test_every_scalar_says_where_it_is_specified() -> None:
+    """Ours have `@specifiedBy`; those of GraphQL itself need none."""
+    ours = [type_ for type_ in SCHEMA.type_map.values() if isinstance(type_, GraphQLScalarType)]
+    unsaid = [type_.name for type_ in ours if not is_specified_scalar_type(type_) and not type_.specified_by_url]
+    assert unsaid == []
 
 
 def test_a_field_without_an_entry_is_refused() -> None:

@@ -109,7 +109,8 @@ class CostReport:
 
     edges: list[Edge[CostRow]] = selected("The rows of the page with their cursors.")
     nodes: list[CostRow] = selected(
-        "The rows of the page: one per group and currency, as far as there are calls. Empty buckets are left out."
+        "The rows of the page: one per group and currency, as far as there are calls. Empty buckets are left out "
+        "unless `fillBuckets` is given."
     )
     page_info: PageInfo = selected("How to go on.")
     total_count: Count = selected("How many rows there are in all; counted only when asked for.")
@@ -124,6 +125,13 @@ class CostReport:
 GroupBy = Annotated[list[CostDimension] | None, argument("What makes a row of its own.")]
 GroupByTags = Annotated[list[str] | None, argument("Tag keys that the policy allows as dimensions; at most five.")]
 BucketArgument = Annotated[TimeBucket | None, argument("One row per bucket of local time; at most 10,000 buckets.")]
+FillBuckets = Annotated[
+    bool | None,
+    argument(
+        "Each group has a row for every bucket, of zeros where there are no calls, from the beginning that the filter "
+        "must name to its end or now; at most 100,000 rows in all."
+    ),
+]
 CostOrders = Annotated[
     list[CostOrder] | None,
     argument("Order; by bucket, then the most calls first, when not given."),
