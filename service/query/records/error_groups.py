@@ -158,9 +158,9 @@ async def _buckets(
     sql = _COUNTS.format(edges=bounds(cuts, params), hits=hits)
     found: dict[int, list[BucketCount]] = defaultdict(list)
     for row in await connection.fetch(sql, *params.values):
-        if 0 < row["bucket"] < len(cuts):
-            start, end = cuts[row["bucket"] - 1], cuts[row["bucket"]]
-            found[row["fingerprint"]].append(BucketCount(start, end, row["count"]))
+        position: int = row["bucket"]
+        if 0 < position < len(cuts):
+            found[row["fingerprint"]].append(BucketCount(cuts[position - 1], cuts[position], row["count"]))
     return found
 
 
