@@ -8,10 +8,12 @@ from policies.policy.model import Role
 _CALLS: Final = frozenset(
     {"calls", "errors", "errorGroups", "costs", "call", "facets", "node"} | {"changes", "changeSums", "callRecorded"}
 )
-_EXPORTS: Final = frozenset({"createExport", "export"})
+_OWN_EXPORTS: Final = frozenset({"export", "exports", "cancelExport"})
+_EXPORTS: Final = _OWN_EXPORTS | {"createExport", "createExportSchedule", "exportSchedules", "deleteExportSchedule"}
 _EVIDENCE: Final = frozenset(
     {"policy", "retention", "purgeRuns", "holds", "erasures", "ledger", "checkpoint", "inclusionProof"}
-    | {"consistencyProof", "createEvidence", "export"}
+    | {"consistencyProof", "createEvidence"}
+    | _OWN_EXPORTS
 )
 _DUTIES: Final = frozenset({"placeHold", "liftHold", "planPurge", "requestPurge", "requestErasure", "eraseNotes"})
 _KEYS: Final = frozenset({"apiKeys", "createApiKey", "rotateApiKey", "revokeApiKey"})

@@ -15,15 +15,18 @@ from policies.policy.model import Action, DataClass, Policy, Role, RoleRule, Sto
 from policies.policy.roots import IMPLIED, PLAIN_USER_FILTER, ROOT_FIELDS, WITHOUT_CALLS
 
 ROOT_TYPES: Final = frozenset({"Query", "Mutation", "Subscription"})
-_NODES: Final = "Call Change CallError ErrorGroup PurgeRun Hold Erasure LedgerEntry ApiKey Account"
+_NODES: Final = (
+    "Call Change CallError ErrorGroup PurgeRun Hold Erasure LedgerEntry ApiKey Account Export ExportSchedule"
+)
 _PAYLOADS: Final = (
     "PlaceHold LiftHold PlanPurge RequestPurge RequestErasure EraseNotes RevealError CreateApiKey RotateApiKey "
-    "RevokeApiKey CreateSessionToken CreateExport CreateEvidence"
+    "RevokeApiKey CreateSessionToken CreateExport CancelExport CreateExportSchedule DeleteExportSchedule "
+    "CreateEvidence"
 )
 _FACTS: Final = (
     "Node PageInfo Viewer FieldView RateLimit Policy PolicyField RoleView PolicyWindow RetentionReport ClassRetention "
     "KeyCounts Hold HoldScope PurgeRun PurgedPartition Erasure LedgerEntry Checkpoint Proof ApiKey Account Source "
-    "Export IngestReport IngestRefusal Change ChangeSum ChangeSums"
+    "Export ExportSchedule IngestReport IngestRefusal Change ChangeSum ChangeSums"
 )
 STRUCTURAL_TYPES: Final = frozenset(
     {*_FACTS.split(), "CostRowEdge"}

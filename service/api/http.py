@@ -100,7 +100,7 @@ class LedgerView(GraphQLView[Context, None]):
         self._scopes: dict[str, tuple[Principal, Scope]] = {}
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        if self._graphiql and explorer.wants_page(request):
+        if self._graphiql and request.method == "GET" and explorer.wants_page(request):
             return explorer.page()
         if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
             return await self._entrance.socket(request)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from service.api.calls import resolvers as lists
 from service.api.calls.objects import objects_of
 from service.api.execution.context import Info
-from service.api.exports.evidence import resolve_export
+from service.api.exports.queries import resolve_export
 from service.api.keys.queries import resolve_key
 from service.api.keys.types import PREFIX as API_KEY
 from service.api.retention.queries import retention_node

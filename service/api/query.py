@@ -8,7 +8,8 @@ from service.api.calls import resolvers as lists
 from service.api.calls.changes import ChangeQuery
 from service.api.calls.ingest_report import RefusalQuery
 from service.api.execution.context import Info
-from service.api.exports.evidence import ExportQuery
+from service.api.exports.queries import ExportQuery
+from service.api.exports.schedules import ExportScheduleQuery
 from service.api.keys.queries import KeyQuery
 from service.api.ledger.queries import LedgerQuery
 from service.api.nodes import call_nodes, nodes_of
@@ -62,7 +63,7 @@ PolicyDigest = Annotated[Digest | None, argument("An earlier policy by its diges
 
 
 @strawberry.type
-class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery, ChangeQuery):
+class Query(RetentionQuery, LedgerQuery, ExportQuery, ExportScheduleQuery, RefusalQuery, KeyQuery, ChangeQuery):
     """What can be asked."""
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])

@@ -23,6 +23,7 @@ from service.query.records.error_groups import GroupsPage, GroupsRequest, read_g
 from service.query.records.ordering import Cursors
 from service.query.records.page import FixedColumns, ListRead, Page, PageRequest, PageSelection, Row, read_page
 from service.query.records.projection import Selection
+from service.query.records.walk import Walk
 from service.query.scan.ranges import (
     DatabaseClock,
     Density,
@@ -71,6 +72,14 @@ class Reader:
         reading = await self.prepare(scope, table, request.predicate, request.terms)
         async with self.connection(scope) as connection:
             return await read_page(connection, reading, request, page_selection, self.cursors, count_rows, columns)
+
+    async def walk(
+        self, scope: Scope, table: Table, request: PageRequest, page_selection: PageSelection, walk: Walk
+    ) -> Page:
+        """The next page of a list that is read to its end, oldest first. Raises BadInputError and QueryTimeoutError."""
+        reading = await self.prepare(scope, table, request.predicate, request.terms)
+        async with self.connection(scope) as connection:
+            return await walk.page(connection, reading, request, page_selection, self.cursors, count_rows)
 
     async def changes(self, scope: Scope, request: ChangesRequest, selection: Selection) -> ChangesPage:
         """A part of the change feed. Raises BadInputError, CursorExpiredError and QueryTimeoutError."""

@@ -38,6 +38,10 @@ QUERIES = {
     "LedgerKind": "{ ledger(filter: {kind: {eq: VALUE}}) { totalCount } }",
     "DataClass": "mutation { planPurge(input: {class: VALUE}) { digest } }",
     "ExportFormat": "mutation { createExport(input: {kind: CALLS, format: VALUE}) { export { id } } }",
+    "ExportCompression": "mutation { createExport(input: {kind: CALLS, format: CSV, compression: VALUE}) "
+    "{ export { id } } }",
+    "ExportPeriod": 'mutation { createExportSchedule(input: {every: VALUE, timeZone: "UTC", '
+    "export: {kind: CALLS, format: CSV}}) { schedule { id } } }",
     "ExportKind": "mutation { createExport(input: {kind: VALUE, format: CSV}) { export { id } } }",
     "ErasureKind": """mutation { requestErasure(input: {kind: VALUE, account: "acme", reason: "r"WHOM}) {
         erasure { id } } }""",

@@ -42,6 +42,8 @@ QUESTIONS = {
     "consistencyProof": "{ consistencyProof(from: 1, to: 2) { hashes } }",
     "ingestReport": '{ ingestReport(since: "2026-01-01T00:00:00Z") { refused rows { account } } }',
     "export": '{ export(id: "%(export)s") { id } }',
+    "exports": "{ exports(first: 5) { nodes { id } } }",
+    "exportSchedules": "{ exportSchedules(first: 5) { nodes { id } } }",
     "changes": "{ changes { nodes { kind call { id account model } } } }",
     "changeSums": '{ changeSums(since: "2026-11-01T00:00:00Z", until: "2026-11-30T00:00:00Z") { sums { account } } }',
     "calls": "{ calls { nodes { id account model sourceId } } }",

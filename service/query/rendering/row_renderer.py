@@ -50,10 +50,14 @@ class UnsupportedForRoleError(UnsupportedOperationError):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What rows are made into: dicts of JSON values, or objects of these classes, by the type's name in the schema."""
+    """What rows are made into: dicts of JSON values, or objects of these classes, by the type's name in the schema.
+
+    `tuples`: types whose objects are tuples of JSON values instead, in the order in which they are asked for.
+    """
 
     functions: Mapping[str, Any]
     classes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    tuples: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, classes: Mapping[str, Any]) -> "Form":
@@ -64,6 +68,8 @@ class Form:
         """One object, as Python source, of the source of its values by their keys."""
         if self.classes:
             return f"make_{type_}({', '.join(f'{key}={value}' for key, value in entries)})"
+        if type_ in self.tuples:
+            return f"({''.join(f'{value}, ' for _, value in entries)})"
         return "{" + ", ".join(f"{key!r}: {value}" for key, value in entries) + "}"
 
     def value(self, field: Field, *, own_time: bool) -> str:
@@ -74,6 +80,8 @@ class Form:
 
 
 ANSWERS: Final = Form(FUNCTIONS)
+TABLED: Final = Form(FUNCTIONS, tuples=frozenset({"Call", "CallError", "Amount"}))
+"""For files of columns: only what stands in lists is dicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +201,7 @@ class Rows:
         seen = shown(table, selection, scope) & {*selection}
         self._loops = [RowLoop(table, shape, scope, seen, form) for shape in shapes]
         self._extra_values = frozenset[str]().union(*(table.fields[name].extra_values for name in seen))
-        self._timed = table.time_field in seen and form is ANSWERS
+        self._timed = table.time_field in seen and not form.classes
         self._related: dict[str, Rows] = {}
         for name in [name for name in selection if name in seen]:
             relation = table.fields[name].relation

@@ -3,7 +3,7 @@
 import asyncio
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -141,39 +141,8 @@ async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords
     Raises BadInputError, CursorError for a cursor of another report, ForbiddenError for what the role may not group or
     order by, OutOfRetentionError when the figures would need what is gone, QueryTimeoutError.
     """
-    check_request(reader, request)
-    row_sums, total_sums = _sums(request.row_figures), _sums(request.total_figures)
-    rollups = not request.tags and all(DIMENSIONS[name].rollup is not None for name in request.dimensions)
-    rollups = rollups and FIRST_TOKEN not in (*(row_sums or ()), *(total_sums or ()))
-    reading = await reader.reading(
-        request.predicate,
-        rollups=rollups,
-        users="USER" in request.dimensions,
-        bucket=request.bucket,
-        zone=request.zone,
-        corrections_moved=request.corrections_moved,
-    )
-    if request.corrections_moved and Store.CALL in reading.plan.stores():
-        raise BadInputError(_ONLY_SUMS)
-    params = Params()
-    keys = grouping(request.dimensions, request.tags, reading.plan.edges, reader.scope.policy, params)
-    terms = _order(request)
-    order = RowOrder(terms, list(keys.columns), keys.texts, reading.plan.edges)
-    binding = _binding(reader, request)
-    statement = CostStatement(
-        keys,
-        row_sums,
-        total_sums,
-        terms,
-        order,
-        request.first + 1,
-        None if request.after is None else reader.cursors.open(request.after, binding),
-        request.cursors,
-        request.counted,
-        request.before,
-        _buckets(reading, reader.now) if request.fill else 0,
-        money_alone=request.corrections_moved or "isCorrection" in fields_of(request.predicate),
-    )
+    reading, params, binding = await reading_of(reader, request), Params(), _binding(reader, request)
+    statement = statement_of(reader, request, reading, params, request.first + 1)
     records = await _fetch(reader, statement, reading, params) if reading.plan.segments else []
     if any(int(record["calls"]) * statement.filled > FILLED_MAX for record in records if record["kind"] == GROUPS):
         raise BadInputError(
@@ -182,19 +151,64 @@ async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords
         )
     found = {kind: [record for record in records if record["kind"] == kind] for kind in (ROW, TOTAL, COUNT, BEFORE)}
     rows = found[ROW][: request.first]
+    return replace(
+        await records_of(reader, request, reading, rows),
+        totals=found[TOTAL],
+        has_next=len(found[ROW]) > request.first,
+        has_previous=any(int(record["calls"]) for record in found[BEFORE]),
+        count=sum(int(record["calls"]) for record in found[COUNT]),
+        cursors=await _cursors(reader, rows, statement.order, binding) if request.cursors else (),
+    )
+
+
+async def reading_of(reader: UsageReader, request: CostRequest) -> UsageRead:
+    """What is read for the request, once it may be asked."""
+    check_request(reader, request)
+    sums = (*(_sums(request.row_figures) or ()), *(_sums(request.total_figures) or ()))
+    rollups = not request.tags and all(DIMENSIONS[name].rollup is not None for name in request.dimensions)
+    reading = await reader.reading(
+        request.predicate,
+        rollups=rollups and FIRST_TOKEN not in sums,
+        users="USER" in request.dimensions,
+        bucket=request.bucket,
+        zone=request.zone,
+        corrections_moved=request.corrections_moved,
+    )
+    if request.corrections_moved and Store.CALL in reading.plan.stores():
+        raise BadInputError(_ONLY_SUMS)
+    return reading
+
+
+def statement_of(
+    reader: UsageReader, request: CostRequest, reading: UsageRead, params: Params, limit: int | None
+) -> CostStatement:
+    """What the request wants of `reading`, of at most `limit` rows (None: of all). Raises CursorError."""
+    keys = grouping(request.dimensions, request.tags, reading.plan.edges, reader.scope.policy, params)
+    terms, row_sums, total_sums = _order(request), _sums(request.row_figures), _sums(request.total_figures)
+    return CostStatement(
+        keys,
+        row_sums,
+        total_sums,
+        terms,
+        RowOrder(terms, list(keys.columns), keys.texts, reading.plan.edges),
+        limit,
+        None if request.after is None else reader.cursors.open(request.after, _binding(reader, request)),
+        request.cursors,
+        request.counted,
+        request.before,
+        _buckets(reading, reader.now) if request.fill else 0,
+        money_alone=request.corrections_moved or "isCorrection" in fields_of(request.predicate),
+    )
+
+
+async def records_of(
+    reader: UsageReader, request: CostRequest, reading: UsageRead, rows: Sequence[asyncpg.Record]
+) -> CostRecords:
+    """Rows with what they are shown by, and nothing of the page that they may be."""
     if "ACCOUNT" in request.dimensions:
         await reader.accounts.look_up(account_ids={record["account"] for record in rows})
-    return CostRecords(
-        rows,
-        found[TOTAL],
-        reading.plan.edges,
-        reader.accounts.names(),
-        _coverage(reading, reader.now),
-        len(found[ROW]) > request.first,
-        any(int(record["calls"]) for record in found[BEFORE]),
-        sum(int(record["calls"]) for record in found[COUNT]),
-        await _cursors(reader, rows, order, binding) if request.cursors else (),
-    )
+    edges, names, coverage = reading.plan.edges, reader.accounts.names(), _coverage(reading, reader.now)
+    return CostRecords(rows, (), edges, names, coverage, has_next=False, has_previous=False, count=0)
 
 
 def _binding(reader: UsageReader, request: CostRequest) -> bytes:

@@ -113,9 +113,10 @@ class CostStatement:
     """What is wanted of a report. `row_sums` and `total_sums` are aliases of SUMS or of MILLISECONDS; None: not
     wanted.
 
-    `after`: rows after this place alone. `places`: where each row stands; `counted`: how many there are in all;
-    `before`: whether there are some before `after`; `filled`: each group has a row for each of so many buckets, if
-    these are FILLED_MAX rows at most. `money_alone`: a row may hold corrections and no calls.
+    `limit`: of rows; None: all of them. `after`: rows after this place alone. `places`: where each row stands;
+    `counted`: how many there are in all; `before`: whether there are some before `after`; `filled`: each group has a
+    row for each of so many buckets, if these are FILLED_MAX rows at most. `money_alone`: a row may hold corrections and
+    no calls.
     """
 
     grouping: Grouping
@@ -123,7 +124,7 @@ class CostStatement:
     total_sums: frozenset[str] | None
     terms: Sequence[tuple[str, bool]]
     order: RowOrder
-    limit: int
+    limit: int | None
     after: Position | None = None
     places: bool = False
     counted: bool = False

@@ -184,6 +184,12 @@ class UsageUnion:
         from_overall = self._reading.overall and all(column.overall for column in self._keys.values())
         return self._union(select, overall.OVERALL if from_overall else None)
 
+    def conditions(self, *, corrections: bool) -> list[str]:
+        """Which rows match: of `call`, one condition a tier and segment; with `corrections`, of corrections where they
+        were made, under the names that sums are filtered by.
+        """
+        return [condition for _, condition in (self._deltas() if corrections else self._stores())]
+
     def _tables(self, columns: Sequence[Column]) -> overall.Tables | None:
         """Sums that have these columns, and can tell which calls match; None: the rollups must."""
         if self._reading.overall and all(column.overall for column in columns):
