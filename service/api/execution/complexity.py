@@ -47,7 +47,7 @@ ROWS_A_POINT: Final = 10
 """Of a cost report, beyond the rows that it has when it says nothing."""
 OWN_FILTER_POINTS: Final = 300
 """What facets cost more that each leave out a filter of their own: each such facet is read by itself."""
-_REPORT: Final = ("Query", "costs")
+_REPORTS: Final = (("Query", "costs"), ("Query", "errorGroups"))
 _FACETS: Final = ("Query", "facets")
 _NODES: Final = ("Query", "nodes")
 TOO_MANY_VALUES: Final = "the arguments hold too many values: ask in parts"
@@ -128,7 +128,7 @@ class _Walk:
         if definition is not None and node.arguments:
             given = self._arguments(definition, node)
             weight += self._points(given)
-            if (parent, node.name.value) == _REPORT:
+            if (parent, node.name.value) in _REPORTS:
                 weight += _report_points(given)
             elif (parent, node.name.value) == _FACETS and given.get("excludeOwnFilter"):
                 weight += OWN_FILTER_POINTS
