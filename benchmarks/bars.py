@@ -44,6 +44,8 @@ BARS: Final = {
     "memory/rest": Bar("resident memory of the service at rest", "MB", 200, 120, more=False),
     "memory/export": Bar("growth while exporting 1 million rows", "MB", 50, 20, more=False),
     "memory/file": Bar("growth of the service while a key's export is written", "MB", 50, 20, more=False),
+    "exports/csv": Bar("export of a million calls as CSV", "rows/s", 60_000, 200_000),
+    "exports/parquet": Bar("the same as Parquet", "rows/s", 60_000, 200_000),
     "disk/call": Bar("disk per call with its indexes", "bytes", 350, 250, more=False),
     "redaction/message": Bar("redacting a 500-character error message, the slowest kind", "us", 150, 80, more=False),
     "redaction/url": Bar(
@@ -56,6 +58,9 @@ BARS: Final = {
     "freeze/others": Bar(
         "others' ingest and `/healthz` beside the worst posted, 99th percentile", "ms", 50, 25, more=False
     ),
+    "feed/lag": Bar("the change feed's lag at the ingest rate, 99th percentile", "s", 2, 0.5, more=False),
+    "feed/consumer": Bar("a call's way to a consumer of `changes`, 99th percentile", "s", 2, 0.5, more=False),
+    "feed/subscribers": Bar("ingest beside 500 subscribers, against ingest alone", "x rows/s", 0.9, 1),
     "ledger/append": Bar("appending to the ledger at a million entries", "ms", 1, 1, more=False),
     "ledger/proof": Bar("an inclusion proof at a million entries", "ms", 10, 10, more=False),
     "seal/both": Bar("sealing and opening a record", "us", 15, 12, more=False),

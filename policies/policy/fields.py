@@ -41,6 +41,7 @@ CALL_FIELDS: Final[Mapping[str, CallField]] = {
     "sourceId": CallField(required=True, text=True),
     "source": CallField(required=True),
     "startedAt": CallField(required=True, always=True),
+    "recordedAt": CallField(required=True, always=True),
     "account": CallField(required=True),
     "apiKey": CallField(text=True, removal=Removal(("api_key",), ("api_key",), "api_key")),
     "user": CallField(removal=Removal(("user_token",), ("user_token",))),
@@ -99,7 +100,8 @@ _TYPES: Final[Mapping[str, str]] = {
     "CallError": "id call type code message disclosure parameters occurredAt fingerprint redactions",
     "ErrorParameter": "name value action",
     "Redaction": "rule count",
-    "ErrorGroup": "fingerprint type count firstSeen lastSeen models sampleMessage",
+    "ErrorGroup": "fingerprint type count firstSeen lastSeen models buckets sampleMessage",
+    "ErrorGroupBucket": "start end count",
     "CostReport": "edges nodes pageInfo totalCount totals coverage rows truncated",
     "CostCoverage": "from to source",
     "CostRow": f"key {_FIGURES}",
@@ -109,12 +111,15 @@ _TYPES: Final[Mapping[str, str]] = {
     ),
     "Money": "amount currency",
     "Percentiles": "p50 p95 p99",
-    "Facets": "models providers accounts apiKeys errorTypes statuses currencies",
+    "Facets": (
+        "models providers accounts apiKeys errorTypes errorCodes operations servedModels tags statuses currencies"
+    ),
+    "TagFacet": "key values",
     "FacetValue": "value count",
 }
 _CALL_TYPES: Final = frozenset({"Call", "Amount", "AmountPart", "Tag", "Unit"})
-_ERROR_TYPES: Final = frozenset({"CallError", "ErrorParameter", "Redaction", "ErrorGroup"})
-_FACET_TYPES: Final = frozenset({"Facets", "FacetValue"})
+_ERROR_TYPES: Final = frozenset({"CallError", "ErrorParameter", "Redaction", "ErrorGroup", "ErrorGroupBucket"})
+_FACET_TYPES: Final = frozenset({"Facets", "TagFacet", "FacetValue"})
 
 DATA_TYPES: Final = frozenset(_TYPES)
 """Types whose every field needs an entry in the policy."""
@@ -228,6 +233,8 @@ ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
     "ErrorGroup.firstSeen": ("CallError.occurredAt",),
     "ErrorGroup.lastSeen": ("CallError.occurredAt",),
     "ErrorGroup.models": ("Call.model",),
+    "ErrorGroup.buckets": ("CallError.occurredAt",),
+    **{f"ErrorGroupBucket.{field}": ("ErrorGroup.buckets",) for field in _TYPES["ErrorGroupBucket"].split()},
     "ErrorGroup.sampleMessage": ("CallError.message",),
     **dict.fromkeys(("CostReport.edges", "CostReport.nodes"), ("CostReport.rows",)),
     **_figure_origins("CostRow"),
@@ -241,6 +248,12 @@ ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
     "Facets.accounts": ("Call.account",),
     "Facets.apiKeys": ("Call.apiKey",),
     "Facets.errorTypes": ("Call.errorType", "Call.status"),
+    "Facets.errorCodes": ("Call.errorCode", "Call.status"),
+    "Facets.operations": ("Call.operation",),
+    "Facets.servedModels": ("Call.servedModel",),
+    "Facets.tags": ("Call.tags", "Tag.key", "Tag.value"),
+    "TagFacet.key": ("Tag.key",),
+    "TagFacet.values": ("Tag.value",),
     "Facets.statuses": ("Call.status",),
     "Facets.currencies": ("Amount.currency",),
 }

@@ -32,6 +32,7 @@ PATHS = {
     "ErrorParameter": "{{ errors {{ nodes {{ parameters {{ {} }} }} }} }}",
     "Redaction": "{{ errors {{ nodes {{ redactions {{ {} }} }} }} }}",
     "ErrorGroup": "{{ errorGroups {{ nodes {{ {} }} }} }}",
+    "ErrorGroupBucket": "{{ errorGroups(bucket: DAY) {{ nodes {{ buckets {{ {} }} }} }} }}",
     "CostReport": "{{ costs {{ {} }} }}",
     "CostCoverage": "{{ costs {{ coverage {{ {} }} }} }}",
     "CostRow": "{{ costs {{ rows {{ {} }} }} }}",
@@ -40,6 +41,7 @@ PATHS = {
     "Money": "{{ costs {{ rows {{ amount {{ {} }} }} }} }}",
     "Percentiles": "{{ costs {{ rows {{ latencyMs {{ {} }} }} }} }}",
     "Facets": "{{ facets {{ {} }} }}",
+    "TagFacet": "{{ facets {{ tags {{ {} }} }} }}",
     "FacetValue": "{{ facets {{ models {{ {} }} }} }}",
 }
 PARENTS = {
@@ -49,15 +51,23 @@ PARENTS = {
     "Unit": ["Call.units"],
     "ErrorParameter": ["CallError.parameters"],
     "Redaction": ["CallError.redactions"],
+    "ErrorGroupBucket": ["ErrorGroup.buckets", "Call.startedAt", "CostKey.bucketStart", "CostKey.bucketEnd"],
     "CostCoverage": ["CostReport.coverage"],
     "CostRow": ["CostReport.rows"],
     "CostFigures": ["CostReport.totals"],
     "CostKey": ["CostReport.rows", "CostRow.key"],
     "Money": ["CostReport.rows", "CostRow.amount"],
     "Percentiles": ["CostReport.rows", "CostRow.latencyMs"],
+    "TagFacet": ["Facets.tags"],
     "FacetValue": ["Facets.models"],
 }
-ROOTS = {"CallError": "errors", "ErrorParameter": "errors", "Redaction": "errors", "ErrorGroup": "errorGroups"}
+ROOTS = {
+    "CallError": "errors",
+    "ErrorParameter": "errors",
+    "Redaction": "errors",
+    "ErrorGroup": "errorGroups",
+    "ErrorGroupBucket": "errorGroups",
+}
 
 
 @pytest.fixture
