@@ -211,12 +211,15 @@ class Writer:
         # cache.
         for rows in _chunks(part):
             for row in rows:
-                if not isinstance(row, Rejection):
+                if isinstance(row, Rejection):
+                    outcomes.append(row)
+                    continue
+                if resolution.is_of_one:
                     resolution.drop_unused(row)
-                unchanged = None if isinstance(row, Rejection) else self._unchanged(rules, row)
+                unchanged = self._unchanged(rules, row)
                 account = None if unchanged is None else resolution.account_of(unchanged)
                 if unchanged is None or not isinstance(account, int):
-                    outcomes.append(row if isinstance(row, Rejection) else None)
+                    outcomes.append(None)
                     continue
                 call = preparation.prepare_unchanged(unchanged, account)
                 outcomes.append(await preparation.prepare(unchanged, account, unchanged) if call is None else call)

@@ -95,6 +95,7 @@ class AccountResolution:
     def __init__(self, accounts: Accounts, principal: Principal) -> None:
         self._accounts = accounts
         self._bound = principal.accounts
+        self.is_of_one = self._bound is not None and len(self._bound) == 1
         self._ids_by_name: dict[str, int] = {}
 
     @property
@@ -106,9 +107,7 @@ class AccountResolution:
         """Take the account from a report whose account is the key's own, whatever the report says: then admission does
         not judge the name.
         """
-        if self._bound is None or len(self._bound) != 1 or report.source not in _GATEWAY_IDS:
-            return
-        if report.account not in self._ids_by_name:
+        if self.is_of_one and report.source in _GATEWAY_IDS and report.account not in self._ids_by_name:
             report.account = None
 
     async def load(self, reports: Iterable[Report] = ()) -> None:
