@@ -19,6 +19,7 @@ import pytest
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLNonNull, get_named_type
 from http_server import serve
 from rows import Shelf, StoredCall, StoredError, open_shelf
+from strawberry.types.execution import ExecutionResult
 
 from policies.admission.segments import ErrorDetails, Parameter, ParameterAction
 from policies.policy import views
@@ -29,6 +30,7 @@ from policies.policy.roots import WITHOUT_CALLS
 from service.api.exports.kinds import SHAPES, Grouping, all_fields, chosen_fields, shape_of
 from service.api.exports.requests import ExportRequest
 from service.api.schema import build_schema
+from service.api.subscriptions.operation import Asked, begun
 from service.commands.data.export_file import admin_scope
 from service.export.sources.operation import ExportRefusedError
 from service.export.sources.source import open_source
@@ -141,6 +143,8 @@ PLACES = {
         "calls": "query($x: CallFilter) { calls(filter: $x) { __typename } }",
         "costs": "query($x: CallFilter) { costs(filter: $x) { __typename } }",
         "facets": "query($x: CallFilter) { facets(filter: $x) { __typename } }",
+        "changes": "query($x: CallFilter) { changes(filter: $x) { __typename } }",
+        "callRecorded": "subscription($x: CallFilter) { callRecorded(filter: $x) { __typename } }",
         "createExport": (
             "mutation($x: CallFilter!) { createExport(input: {kind: CALLS, format: CSV, filter: $x}) { __typename } }"
         ),
@@ -376,8 +380,12 @@ def used(types: Any) -> set[str]:
 
 
 async def forbidden(shelf: Shelf, query: str, value: Any, scope: Scope) -> bool:
-    result = await shelf.ask(query, scope, {"x": value}, ledger=Ledger(shelf.database, shelf.keyring, uuid4()))
-    codes = [error.extensions["code"] for error in result.errors or ()]
+    if query.startswith("subscription"):
+        answer = await begun(build_schema(), Asked(query, {"x": value}, None), shelf.context(scope))
+    else:
+        answer = await shelf.ask(query, scope, {"x": value}, ledger=Ledger(shelf.database, shelf.keyring, uuid4()))
+    errors = answer.errors if isinstance(answer, ExecutionResult) else None  # else it is a subscription that may run
+    codes = [error.extensions["code"] for error in errors or ()]
     assert "INTERNAL" not in codes, (query, value)
     return "FORBIDDEN" in codes
 
