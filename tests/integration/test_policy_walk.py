@@ -137,7 +137,21 @@ FACETS = {
     "statuses": "Call.status",
     "currencies": "Amount.currency",
 }
-# Where each choice is made: `{}` is the choice, and what is selected tells nothing by itself.
+
+
+def exports(type_: str, kind: str, choice: str) -> dict[str, str]:
+    """The two places at which an export is asked for: once, and by a schedule."""
+    input_ = f"{{kind: {kind}, format: CSV, {choice}}}"
+    inputs = {
+        "createExport": input_,
+        "createExportSchedule": f'{{every: DAY, timeZone: "UTC", export: {input_}}}',
+    }
+    return {
+        root: f"mutation($x: {type_}!) {{ {root}(input: {given}) {{ __typename }} }}" for root, given in inputs.items()
+    }
+
+
+# Where each choice is made: `$x` is the choice, and what is selected tells nothing by itself.
 PLACES = {
     "CallFilter": {
         "calls": "query($x: CallFilter) { calls(filter: $x) { __typename } }",
@@ -145,28 +159,27 @@ PLACES = {
         "facets": "query($x: CallFilter) { facets(filter: $x) { __typename } }",
         "changes": "query($x: CallFilter) { changes(filter: $x) { __typename } }",
         "callRecorded": "subscription($x: CallFilter) { callRecorded(filter: $x) { __typename } }",
-        "createExport": (
-            "mutation($x: CallFilter!) { createExport(input: {kind: CALLS, format: CSV, filter: $x}) { __typename } }"
-        ),
+        **exports("CallFilter", "CALLS", "filter: $x"),
     },
     "ErrorFilter": {
         "errors": "query($x: ErrorFilter) { errors(filter: $x) { __typename } }",
         "errorGroups": "query($x: ErrorFilter) { errorGroups(filter: $x) { __typename } }",
-        "createExport": (
-            "mutation($x: ErrorFilter!) { "
-            "createExport(input: {kind: ERRORS, format: CSV, errorFilter: $x}) { __typename } }"
-        ),
+        **exports("ErrorFilter", "ERRORS", "errorFilter: $x"),
     },
     "CallOrderField": {"calls": "query($x: CallOrderField!) { calls(orderBy: [{field: $x}]) { __typename } }"},
     "ErrorOrderField": {"errors": "query($x: ErrorOrderField!) { errors(orderBy: [{field: $x}]) { __typename } }"},
     "ErrorGroupOrderField": {
         "errorGroups": "query($x: ErrorGroupOrderField!) { errorGroups(orderBy: {field: $x}) { __typename } }"
     },
-    "CostDimension": {"costs": "query($x: CostDimension!) { costs(groupBy: [$x]) { __typename } }"},
+    "CostDimension": {
+        "costs": "query($x: CostDimension!) { costs(groupBy: [$x]) { __typename } }",
+        **exports("CostDimension", "COSTS", "groupBy: [$x]"),
+    },
     "CostOrderField": {"costs": "query($x: CostOrderField!) { costs(orderBy: [{field: $x}]) { __typename } }"},
     "TimeBucket": {
         "costs": "query($x: TimeBucket!) { costs(bucket: $x) { __typename } }",
         "errorGroups": "query($x: TimeBucket!) { errorGroups(bucket: $x) { __typename } }",
+        **exports("TimeBucket", "COSTS", "bucket: $x"),
     },
 }
 # Enums of arguments that choose nothing by themselves, and inputs of duties, which hold no call data.
@@ -312,7 +325,7 @@ def choices() -> Iterator[tuple[str, Sequence[str], str, str, Any]]:
             for number, value in enumerate(operators(input_, name)):
                 for root, query in PLACES[input_].items():
                     # An export is taken on whole each time: one operator of each field will do.
-                    if root != "createExport" or number == 0:
+                    if not root.startswith("createExport") or number == 0:
                         yield f"{root} {name} {value}", governed, root, query, {name: value}
     for enum, values in ENUMS.items():
         for value, governed in values.items():
