@@ -18,7 +18,7 @@ from strawberry.http import GraphQLHTTPResponse
 from strawberry.types.execution import ExecutionResult
 
 from policies.policy.model import Policy, Role, View
-from policies.policy.views import view_table
+from policies.policy.views import at_most, view_table
 from service.access.authenticate import UnauthenticatedError
 from service.access.principal import Principal
 from service.api.execution.context import Context
@@ -167,13 +167,19 @@ class LedgerView(GraphQLView[Context, None]):
         return Context(scope, self._reader, bucket, self._max_cost, principal, REQUEST_ID.get(), **self._services)
 
     def _scope_of(self, principal: Principal, policy: Policy) -> Scope:
-        """The same object, views and all, as long as policy and principal are: comparing two policies takes long."""
+        """The same object, views and all, as long as policy and principal are: comparing two policies takes long.
+
+        Raises UnauthenticatedError for a session token whose role may do, by a policy that is newer than the token, what
+        its key may not.
+        """
         name = principal.session or principal.key_id
         known = self._scopes.get(name)
         if known is not None and known[0] is principal and self._policy is policy:
             return known[1]
         if self._policy is not policy or len(self._scopes) > _SCOPES_MAX:
             self._policy, self._views, self._scopes = policy, {}, {}
+        if principal.key_role is not None and not at_most(policy, principal.role, principal.key_role):
+            raise UnauthenticatedError
         if principal.role not in self._views:
             self._views[principal.role] = view_table(policy, principal.role)
         views = self._views[principal.role]
