@@ -5,7 +5,7 @@ DATA ?= .demo
 # A worker takes whole files, in the order of the folders: those that start services first, the quick ones last.
 PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder -rs
 
-.PHONY: demo test test-pythons lint schema bench
+.PHONY: demo test test-pythons lint schema bench soak-feed
 
 demo: .venv/installed
 	.venv/bin/python -m service serve --demo --data "$(DATA)"
@@ -31,6 +31,11 @@ lint: .venv/installed-for-tests
 # The contract that frontends and partners build on; a test compares it with the code.
 schema: .venv/installed
 	.venv/bin/python -m service.api.schema > schema.graphql.new && mv schema.graphql.new schema.graphql
+
+# Service and database killed under load for SOAK_S seconds, with a consumer that goes on; nothing may be missed or doubled.
+SOAK_S ?= 3600
+soak-feed: .venv/installed-for-tests
+	CALLEDGER_TEST_SOAK_S=$(SOAK_S) .venv/bin/python -m pytest tests/integration/test_changes_killed.py -s -o timeout=0
 
 bench: .venv/installed-for-tests
 	.venv/bin/python -m benchmarks $(BENCH)

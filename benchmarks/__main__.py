@@ -74,6 +74,7 @@ PROGRAMS: Final = {
     "purge": Program(),
     "exports": Program(),
     "freeze": Program(),
+    "feed": Program(),
 }
 
 

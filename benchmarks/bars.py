@@ -56,6 +56,9 @@ BARS: Final = {
     "freeze/others": Bar(
         "others' ingest and `/healthz` beside the worst posted, 99th percentile", "ms", 50, 25, more=False
     ),
+    "feed/lag": Bar("the change feed's lag at the ingest rate, 99th percentile", "s", 2, 0.5, more=False),
+    "feed/consumer": Bar("a call's way to a consumer of `changes`, 99th percentile", "s", 2, 0.5, more=False),
+    "feed/subscribers": Bar("ingest beside 500 subscribers, against ingest alone", "x rows/s", 0.9, 1),
     "ledger/append": Bar("appending to the ledger at a million entries", "ms", 1, 1, more=False),
     "ledger/proof": Bar("an inclusion proof at a million entries", "ms", 10, 10, more=False),
     "seal/both": Bar("sealing and opening a record", "us", 15, 12, more=False),

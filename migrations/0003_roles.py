@@ -43,7 +43,7 @@ def _when_roles_exist(*statements: str) -> str:
     return f"DO $$ BEGIN IF {condition} THEN {body} END IF; END $$"
 
 
-WALLS = [
+ROW_SECURITY = [
     *(f"ALTER TABLE {store} ENABLE ROW LEVEL SECURITY" for store in STORES),
     _when_roles_exist(
         *(f"CREATE POLICY scoped ON {store} FOR SELECT TO calledger_app USING ({SCOPED})" for store in STORES),
@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
 
     operations = [
         ops.RunSQL(
-            [CREATE_ROLES, *WALLS],
+            [CREATE_ROLES, *ROW_SECURITY],
             reverse_sql=[
                 *(f"DROP POLICY IF EXISTS scoped ON {store}" for store in STORES),
                 *(f"DROP POLICY IF EXISTS everything ON {store}" for store in STORES),

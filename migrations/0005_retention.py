@@ -47,11 +47,11 @@ def _when_roles_exist(*statements: str) -> str:
     return f"DO $$ BEGIN IF {condition} THEN {body} END IF; END $$"
 
 
-WALLS = _when_roles_exist(
+PRIVILEGES = _when_roles_exist(
     "REVOKE INSERT, UPDATE ON purge_run FROM calledger_app_all",
     "GRANT SELECT ON hold, erasure TO calledger_app_all",
 )
-OLD_WALLS = _when_roles_exist("GRANT INSERT, UPDATE ON purge_run TO calledger_app_all")
+OLD_PRIVILEGES = _when_roles_exist("GRANT INSERT, UPDATE ON purge_run TO calledger_app_all")
 
 
 class Migration(migrations.Migration):
@@ -119,9 +119,9 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.RunSQL(
-            [COLLATE, *HELD, WALLS],
+            [COLLATE, *HELD, PRIVILEGES],
             reverse_sql=[
-                OLD_WALLS,
+                OLD_PRIVILEGES,
                 "DELETE FROM call_held",
                 "DELETE FROM call_error_held",
                 "ALTER TABLE call_held DROP COLUMN hold_id",

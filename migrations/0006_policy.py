@@ -20,8 +20,8 @@ def _when_roles_exist(*statements: str) -> str:
     return f"DO $$ BEGIN IF {condition} THEN {body} END IF; END $$"
 
 
-WALLS = _when_roles_exist("REVOKE INSERT, UPDATE, DELETE ON policy_version FROM calledger_app_all")
-OLD_WALLS = _when_roles_exist("GRANT INSERT ON policy_version TO calledger_app_all")
+PRIVILEGES = _when_roles_exist("REVOKE INSERT, UPDATE, DELETE ON policy_version FROM calledger_app_all")
+OLD_PRIVILEGES = _when_roles_exist("GRANT INSERT ON policy_version TO calledger_app_all")
 
 
 class Migration(migrations.Migration):
@@ -50,5 +50,5 @@ class Migration(migrations.Migration):
             },
             bases=["Model"],
         ),
-        ops.RunSQL([*COLLATE, WALLS], reverse_sql=[OLD_WALLS]),
+        ops.RunSQL([*COLLATE, PRIVILEGES], reverse_sql=[OLD_PRIVILEGES]),
     ]

@@ -55,7 +55,7 @@ def _when_roles_exist(*statements: str) -> str:
     return f"DO $$ BEGIN IF {condition} THEN {body} END IF; END $$"
 
 
-WALLS = [
+ROW_SECURITY = [
     *(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY" for table in _FROM),
     _when_roles_exist(
         *(f"CREATE POLICY everything ON {table} FOR SELECT TO calledger_app_all USING (true)" for table in _FROM),
@@ -70,5 +70,7 @@ class Migration(migrations.Migration):
     dependencies = [("calledger", "0006_policy")]
 
     operations = [
-        ops.RunSQL([*(_create(table) for table in _FROM), FILL, *WALLS], reverse_sql=[f"DROP TABLE {', '.join(_FROM)}"])
+        ops.RunSQL(
+            [*(_create(table) for table in _FROM), FILL, *ROW_SECURITY], reverse_sql=[f"DROP TABLE {', '.join(_FROM)}"]
+        )
     ]

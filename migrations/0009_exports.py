@@ -21,7 +21,7 @@ COLLATE = [
 # A key has one unfinished export, however many requests come at the same time.
 ONE_A_KEY = "CREATE UNIQUE INDEX export_under_way ON export (requested_by) WHERE state IN ('QUEUED', 'RUNNING')"
 
-WALLS = """
+PRIVILEGES = """
 DO $$ BEGIN
     IF (SELECT count(*) FROM pg_roles WHERE rolname = 'calledger_app_all') = 1 THEN
         EXECUTE 'GRANT SELECT ON export TO calledger_app_all';
@@ -66,5 +66,5 @@ class Migration(migrations.Migration):
             },
             bases=["Model"],
         ),
-        ops.RunSQL([*COLLATE, ONE_A_KEY, WALLS], reverse_sql=[]),
+        ops.RunSQL([*COLLATE, ONE_A_KEY, PRIVILEGES], reverse_sql=[]),
     ]

@@ -79,7 +79,7 @@ _READABLE = """
     CREATE POLICY everything ON usage_half_hour FOR SELECT TO calledger_app_all USING (true);
     GRANT SELECT ON usage_half_hour TO calledger_app, calledger_app_all
 """
-WALLS = [
+ROW_SECURITY = [
     "ALTER TABLE usage_half_hour ENABLE ROW LEVEL SECURITY",
     f"""
     DO $$ BEGIN
@@ -103,7 +103,7 @@ class Migration(migrations.Migration):
                 *(f"ALTER TABLE {table} ADD COLUMN latency numeric NOT NULL DEFAULT 0" for table in TABLES),
                 *HALF_HOURS,
                 FILL,
-                *WALLS,
+                *ROW_SECURITY,
             ],
             reverse_sql=[
                 "DROP TABLE usage_half_hour",

@@ -1,8 +1,13 @@
 """Content codings of answers (RFC 9110, section 12.5.3): gzip, and zstd (RFC 8878) where it is asked for."""
 
+import asyncio
 import sys
 import zlib
 from typing import Final, Literal, Protocol
+
+from aiohttp import hdrs, web
+
+from service.entity_tags import entity_tag
 
 if sys.version_info >= (3, 14):
     from compression.zstd import ZstdCompressor
@@ -12,6 +17,14 @@ else:
 Coding = Literal["gzip", "zstd"]
 CODINGS: Final[tuple[Coding, ...]] = ("zstd", "gzip")
 """In our order: zstd makes less of JSON than gzip does, in a third of the time."""
+COMPRESSED_MIN_BYTES: Final = 1_024
+"""A smaller body fits into the packet that has to be sent anyway."""
+INLINE_MAX_BYTES: Final = 32 * 2**10
+"""A larger body is compressed in a thread: it would keep other requests waiting."""
+_COMPRESSIBLE: Final = (
+    *("application/json", "application/graphql-response+json", "application/x-ndjson"),
+    *("text/plain", "text/html", "text/csv", "text/css", "text/javascript", "image/svg+xml"),
+)
 _GZIP_LEVEL: Final = 4
 _ZSTD_LEVEL: Final = 3
 _PARTS_MAX: Final = 50
@@ -27,6 +40,33 @@ class Compressor(Protocol):
     def flush(self) -> bytes:
         """The end."""
         ...
+
+
+async def compress(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Compress the body of an answer, if its client takes that and it is worth it.
+
+    Not what says `Cache-Control: no-transform`: keys and tokens are never compressed, since lengths tell of contents.
+    """
+    body = response.body if isinstance(response, web.Response) else None
+    if not isinstance(body, bytes) or response.prepared:
+        return
+    assert isinstance(response, web.Response)
+    headers = response.headers
+    if response.content_type not in _COMPRESSIBLE or hdrs.CONTENT_ENCODING in headers or response.status == 206:
+        return
+    if "no-transform" in headers.get(hdrs.CACHE_CONTROL, ""):
+        return
+    headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
+    coding = chosen(request.headers.get(hdrs.ACCEPT_ENCODING))
+    if coding is None:
+        return
+    if len(body) <= INLINE_MAX_BYTES:
+        response.body = compressed(body, coding)
+    else:
+        response.body = await asyncio.to_thread(compressed, body, coding)
+    headers[hdrs.CONTENT_ENCODING] = coding
+    if hdrs.ETAG in headers:
+        headers[hdrs.ETAG] = entity_tag(headers[hdrs.ETAG].strip('"'), coding)
 
 
 def chosen(accept_encoding: str | None) -> Coding | None:

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from aiohttp import hdrs, web
+
 _TAGS_MAX: Final = 100
 
 
@@ -16,3 +18,14 @@ def is_known(if_none_match: str | None, tag: str) -> bool:
         return False
     given = [one.strip().removeprefix("W/") for one in if_none_match.split(",", _TAGS_MAX)[:_TAGS_MAX]]
     return tag.removeprefix("W/") in given or given == ["*"]
+
+
+def leave_out_known(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Answer 304 without a body, if the client has these bytes already (RFC 9110, section 13.1.2)."""
+    if request.method not in ("GET", "HEAD") or response.status != 200 or response.prepared:
+        return
+    tag = response.headers.get(hdrs.ETAG)
+    if tag is not None and is_known(request.headers.get(hdrs.IF_NONE_MATCH), tag):
+        assert isinstance(response, web.Response), "what is streamed decides it before it begins"
+        response.set_status(304)
+        response.body = None

@@ -26,8 +26,8 @@ _CONTROL = {code: f"\\u{code:04x}" for code in [*range(32), 127, *range(128, 160
 _TRUSTED_KEYS = frozenset(
     (
         *("event", "level", "timestamp", "error", "at", "library", "place", "type", "request_id", "method", "route"),
-        *("topic", "work", "run", "version", "digest", "wall", "path", "mirror", "status", "duration_ms", "policy"),
-        *("source", "refusal", "key_id"),
+        *("topic", "work", "run", "version", "digest", "protection", "path", "mirror", "status", "duration_ms"),
+        *("policy", "source", "refusal", "key_id"),
     )
 )
 

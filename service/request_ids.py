@@ -1,6 +1,5 @@
 """The id of the request that is being answered: in every log line, in every error, and in the answer's headers."""
 
-import random
 import re
 from contextvars import ContextVar
 from typing import Final
@@ -15,21 +14,13 @@ _FORM: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{CHARS_MAX}}}")
 _RANDOM: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def request_id_of(given: str | None) -> str:
-    """The client's id, if it is one that may be repeated and logged; else a new one of 24 hexadecimal digits.
-
-    An id is up to 128 letters, digits, `.`, `_` and `-`, and not in the format of a credential.
+def may_be_repeated(given: str) -> bool:
+    """Whether a client's id may stand in answers and the log: up to 128 letters, digits, `.`, `_` and `-`, and not in
+    the format of a credential.
     """
-    if given is None or _FORM.fullmatch(given) is None:
-        return _new()
-    if _RANDOM.fullmatch(given) is not None or name_as_stored(given, max_chars=CHARS_MAX) == given:
-        return given
-    return _new()
-
-
-def _new() -> str:
-    # To tell requests apart, and no secret: the kernel's random bytes would take four times as long.
-    return f"{random.getrandbits(96):024x}"
+    if _FORM.fullmatch(given) is None:
+        return False
+    return _RANDOM.fullmatch(given) is not None or name_as_stored(given, max_chars=CHARS_MAX) == given
 
 
 def error_body(code: str, message: str) -> dict[str, dict[str, str]]:

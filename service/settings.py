@@ -96,6 +96,9 @@ class Settings(BaseSettings):
         int,
         Field(ge=0, le=2**31 - 1, description="GraphQL cost a key may spend a minute, of all workers together; 0: any"),
     ] = 600_000
+    streams_per_key: Annotated[
+        int, Field(ge=1, description="connections that may listen with one key, in each worker")
+    ] = 100
     cors_origins: Annotated[
         str | None,
         AfterValidator(checked_origins),

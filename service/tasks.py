@@ -42,3 +42,22 @@ def _log_failure(task: "asyncio.Task[None]") -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         name = getattr(task.get_coro(), "__qualname__", task.get_name())
         log.error("work in the background has ended", task=name, exc_info=error)
+
+
+class Pulse:
+    """Wakes everybody who waits, again and again. `count` says how often it did, so that nobody sleeps through one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._next = asyncio.Event()
+
+    def beat(self) -> None:
+        """Wake everybody who waits."""
+        self.count += 1
+        self._next.set()
+        self._next = asyncio.Event()
+
+    async def past(self, count: int, within_s: float) -> None:
+        """Return when there were more than `count` beats, or after `within_s`."""
+        while self.count <= count and await set_within(self._next, within_s):
+            pass

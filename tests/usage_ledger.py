@@ -53,6 +53,7 @@ class Reported:
     served_model: str | None = None
     operation: str | None = None
     error_type: str | None = None
+    error_code: str | None = None
     user_token: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     number: int = field(default_factory=_numbers.__next__)

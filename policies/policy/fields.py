@@ -41,6 +41,7 @@ CALL_FIELDS: Final[Mapping[str, CallField]] = {
     "sourceId": CallField(required=True, text=True),
     "source": CallField(required=True),
     "startedAt": CallField(required=True, always=True),
+    "recordedAt": CallField(required=True, always=True),
     "account": CallField(required=True),
     "apiKey": CallField(text=True, removal=Removal(("api_key",), ("api_key",), "api_key")),
     "user": CallField(removal=Removal(("user_token",), ("user_token",))),
@@ -109,12 +110,15 @@ _TYPES: Final[Mapping[str, str]] = {
     ),
     "Money": "amount currency",
     "Percentiles": "p50 p95 p99",
-    "Facets": "models providers accounts apiKeys errorTypes statuses currencies",
+    "Facets": (
+        "models providers accounts apiKeys errorTypes errorCodes operations servedModels tags statuses currencies"
+    ),
+    "TagFacet": "key values",
     "FacetValue": "value count",
 }
 _CALL_TYPES: Final = frozenset({"Call", "Amount", "AmountPart", "Tag", "Unit"})
 _ERROR_TYPES: Final = frozenset({"CallError", "ErrorParameter", "Redaction", "ErrorGroup"})
-_FACET_TYPES: Final = frozenset({"Facets", "FacetValue"})
+_FACET_TYPES: Final = frozenset({"Facets", "TagFacet", "FacetValue"})
 
 DATA_TYPES: Final = frozenset(_TYPES)
 """Types whose every field needs an entry in the policy."""
@@ -241,6 +245,12 @@ ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
     "Facets.accounts": ("Call.account",),
     "Facets.apiKeys": ("Call.apiKey",),
     "Facets.errorTypes": ("Call.errorType", "Call.status"),
+    "Facets.errorCodes": ("Call.errorCode", "Call.status"),
+    "Facets.operations": ("Call.operation",),
+    "Facets.servedModels": ("Call.servedModel",),
+    "Facets.tags": ("Call.tags", "Tag.key", "Tag.value"),
+    "TagFacet.key": ("Tag.key",),
+    "TagFacet.values": ("Tag.value",),
     "Facets.statuses": ("Call.status",),
     "Facets.currencies": ("Amount.currency",),
 }

@@ -5,11 +5,15 @@ from typing import Final
 
 from policies.policy.model import Role
 
-_CALLS: Final = frozenset({"calls", "errors", "errorGroups", "costs", "call", "facets", "node", "callRecorded"})
-_EXPORTS: Final = frozenset({"createExport", "export"})
+_CALLS: Final = frozenset(
+    {"calls", "errors", "errorGroups", "costs", "call", "facets", "node"} | {"changes", "changeSums", "callRecorded"}
+)
+_OWN_EXPORTS: Final = frozenset({"export", "exports", "cancelExport"})
+_EXPORTS: Final = _OWN_EXPORTS | {"createExport", "createExportSchedule", "exportSchedules", "deleteExportSchedule"}
 _EVIDENCE: Final = frozenset(
     {"policy", "retention", "purgeRuns", "holds", "erasures", "ledger", "checkpoint", "inclusionProof"}
-    | {"consistencyProof", "createEvidence", "export"}
+    | {"consistencyProof", "createEvidence"}
+    | _OWN_EXPORTS
 )
 _DUTIES: Final = frozenset({"placeHold", "liftHold", "planPurge", "requestPurge", "requestErasure", "eraseNotes"})
 _KEYS: Final = frozenset({"apiKeys", "createApiKey", "rotateApiKey", "revokeApiKey"})
@@ -18,6 +22,9 @@ _READING: Final = _CALLS | _EXPORTS | {"viewer", "policy", "retention", "sources
 
 ROOT_FIELDS: Final = _READING | _REFUSALS | _EVIDENCE | _DUTIES | _KEYS | {"accounts", "revealError"}
 """Every field of Query, Mutation and Subscription."""
+
+IMPLIED: Final[Mapping[str, str]] = {"nodes": "node", "account": "accounts"}
+"""Root fields that are granted with another: the same right, asked for in another form."""
 
 CEILINGS: Final[Mapping[Role, frozenset[str]]] = {
     Role.INGEST: frozenset({"viewer"}),

@@ -12,18 +12,21 @@ from typing import Final
 from policies.errors import SchemaCoverageError
 from policies.policy.fields import DATA_FIELDS, ERROR_RECORD, INTERFACES, ORIGINS, SEALED, SHOWN_MASKED, STORES, USER
 from policies.policy.model import Action, DataClass, Policy, Role, RoleRule, Store, View
-from policies.policy.roots import PLAIN_USER_FILTER, ROOT_FIELDS, WITHOUT_CALLS
+from policies.policy.roots import IMPLIED, PLAIN_USER_FILTER, ROOT_FIELDS, WITHOUT_CALLS
 
 ROOT_TYPES: Final = frozenset({"Query", "Mutation", "Subscription"})
-_NODES: Final = "Call CallError ErrorGroup PurgeRun Hold Erasure LedgerEntry ApiKey Account"
+_NODES: Final = (
+    "Call Change CallError ErrorGroup PurgeRun Hold Erasure LedgerEntry ApiKey Account Export ExportSchedule"
+)
 _PAYLOADS: Final = (
     "PlaceHold LiftHold PlanPurge RequestPurge RequestErasure EraseNotes RevealError CreateApiKey RotateApiKey "
-    "RevokeApiKey CreateSessionToken CreateExport CreateEvidence"
+    "RevokeApiKey CreateSessionToken CreateExport CancelExport CreateExportSchedule DeleteExportSchedule "
+    "CreateEvidence"
 )
 _FACTS: Final = (
     "Node PageInfo Viewer FieldView RateLimit Policy PolicyField RoleView PolicyWindow RetentionReport ClassRetention "
     "KeyCounts Hold HoldScope PurgeRun PurgedPartition Erasure LedgerEntry Checkpoint Proof ApiKey Account Source "
-    "Export IngestReport IngestRefusal"
+    "Export ExportSchedule IngestReport IngestRefusal Change ChangeSum ChangeSums"
 )
 STRUCTURAL_TYPES: Final = frozenset(
     {*_FACTS.split(), "CostRowEdge"}
@@ -97,7 +100,8 @@ def _is_withdrawn(policy: Policy, field: str) -> bool:
 def may_ask(policy: Policy, role: Role, root_field: str) -> bool:
     """Whether `role` may use the root field (`calls`, `revealError`) of Query, Mutation or Subscription."""
     rule = policy.roles.get(role)
-    return rule is not None and root_field in rule.ask and root_field in ROOT_FIELDS
+    granted = IMPLIED.get(root_field, root_field)
+    return rule is not None and granted in rule.ask and granted in ROOT_FIELDS
 
 
 def filterable(policy: Policy, role: Role, field: str) -> bool:
@@ -158,5 +162,5 @@ def check_schema(policy: Policy, types: Mapping[str, Iterable[str]]) -> None:
 
 def _covered(policy: Policy, name: str, field: str) -> bool:
     if name in ROOT_TYPES:
-        return field in ROOT_FIELDS
+        return IMPLIED.get(field, field) in ROOT_FIELDS
     return all(f"{implementer}.{field}" in policy.fields for implementer in INTERFACES.get(name, (name,)))

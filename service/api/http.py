@@ -21,15 +21,24 @@ from policies.policy.model import Policy, Role, View
 from policies.policy.views import at_most, view_table
 from service.access.authenticate import UnauthenticatedError
 from service.access.principal import Principal
+from service.api.answers import (
+    AGAIN,
+    EVENTS,
+    GRAPHQL_JSON,
+    JSON,
+    REFUSALS,
+    error_answer,
+    refused_by,
+)
+from service.api.calls.recorded import Tempo
 from service.api.execution.context import Context
 from service.api.execution.errors import Code
-from service.api.execution.limits import BODY_BYTES_MAX, Buckets, check_body
+from service.api.execution.limits import BODY_BYTES_MAX, Buckets, decoded
 from service.api.schema import CalledgerSchema
+from service.api.subscriptions.entrance import Entrance
+from service.api.subscriptions.streams import Known, Streams
 from service.console import explorer
-from service.errors import ServiceError
-from service.log_redaction import guarded
 from service.logs import get_logger
-from service.query.model.errors import BadInputError
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.request_ids import REQUEST_ID
@@ -40,8 +49,6 @@ log = get_logger()
 
 # The specification's text says 422 by now, its audit suite still 400. Both are client errors, which is the MUST.
 VALIDATION_STATUS: Final = 400
-JSON: Final = "application/json"
-GRAPHQL_JSON: Final = "application/graphql-response+json"
 _REQUEST_FIELDS: Final = {"query", "variables", "operationName"}
 _METHODS: Final = {"GET", "POST"}
 _CONTENT_TYPES: Final = {name: f"{name}; charset=utf-8" for name in (JSON, GRAPHQL_JSON)}
@@ -49,10 +56,7 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 # Nobody compresses it, proxies included: the length of what is compressed tells of what is in it.
 _SECRET: Final = {"Cache-Control": "no-store, no-transform"}
 _SCOPES_MAX: Final = 4096
-_REFUSALS: Final = (UnauthenticatedError, web.HTTPRequestEntityTooLarge, HTTPException, BadInputError, ServiceError)
 _STATUSES: Final = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429, Code.FORBIDDEN: 403, Code.UNAVAILABLE: 503}
-_AGAIN: Final = {"Retry-After": "2"}
-"""With a 503: when to ask again, in seconds."""
 
 
 @dataclass(slots=True)
@@ -73,6 +77,8 @@ class LedgerView(GraphQLView[Context, None]):
 
     def __init__(self, schema: CalledgerSchema, runtime: Runtime, buckets: Buckets) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
+        self.streams = Streams(schema, runtime, self._known)
+        self._entrance = Entrance(schema, self.streams, self._known)
         assert schema.compiled is not None, "only tests build a schema without"
         self._compiled = schema.compiled
         self._runtime = runtime
@@ -82,7 +88,11 @@ class LedgerView(GraphQLView[Context, None]):
         self._graphiql = runtime.settings.graphiql
         self._services = {
             "ledger": runtime.ledger,
-            "services": {"retention": runtime.retention, "keys": runtime.api_keys},
+            "services": {
+                "retention": runtime.retention,
+                "keys": runtime.api_keys,
+                "tempo": Tempo(runtime.numbered),
+            },
             "export_asked": runtime.export_asked.set,
         }
         self._reader: Reader | None = None
@@ -91,38 +101,34 @@ class LedgerView(GraphQLView[Context, None]):
         self._scopes: dict[str, tuple[Principal, Scope]] = {}
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        if self._graphiql and explorer.wants_page(request):
+        if self._graphiql and request.method == "GET" and explorer.wants_page(request):
             return explorer.page()
-        media_type = _negotiated(request.headers.get("Accept"))
         if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
-            return await self._not_upgraded(request)
+            return await self._entrance.socket(request)
+        media_type = EVENTS if _wants_events(request) else _negotiated(request.headers.get("Accept"))
         if request.method not in _METHODS:
-            return _answer(405, Code.BAD_USER_INPUT, "use GET or POST", JSON, {"Allow": "GET, POST"})
+            return error_answer(405, Code.BAD_USER_INPUT, "use GET or POST", JSON, {"Allow": "GET, POST"})
         if media_type is None:
-            return _answer(406, Code.BAD_USER_INPUT, f"answers are `{GRAPHQL_JSON}` or `{JSON}`", JSON)
+            return error_answer(406, Code.BAD_USER_INPUT, f"answers are `{GRAPHQL_JSON}` or `{JSON}`", JSON)
         refusal = _body_refusal(request)
         if refusal is not None:
-            return _answer(*refusal, media_type)
+            return error_answer(*refusal, media_type)
         if request.content_length is None:
             request = request.clone(client_max_size=BODY_BYTES_MAX)
         try:
+            if media_type == EVENTS:
+                return await self._entrance.event_stream(request)
             if _plain_post(request):
                 return await self._posted(request, media_type)
             request[_EXCHANGE] = _Exchange(media_type)
             return self._finished(request, await self.run(request=request))
-        except _REFUSALS as error:
-            return _refused(error, media_type)
+        except REFUSALS as error:
+            return refused_by(error, JSON if media_type == EVENTS else media_type)
 
-    async def _not_upgraded(self, request: web.Request) -> web.Response:
-        """The refusal of a WebSocket: first of who may not ask at all, then of everybody. Nothing is switched to."""
-        try:
-            await self._context(request)
-            response = _answer(400, Code.BAD_USER_INPUT, "there are no subscriptions: ask by POST or GET", JSON)
-        except UnauthenticatedError as error:
-            response = _refused(error, JSON)
-        # What a client sends after its handshake would be read as a request.
-        response.force_close()
-        return response
+    async def _known(self, authorization: str | None) -> Known:
+        """Who a header stands for, for as long as a connection lives. Raises UnauthenticatedError."""
+        principal = await self._principal(authorization)
+        return Known(authorization, principal, lambda: self._context_of(principal))
 
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401, ARG002 - Strawberry's adapter
         """Never: Strawberry's page asks others for its files; `service.console.explorer` is ours."""
@@ -140,7 +146,7 @@ class LedgerView(GraphQLView[Context, None]):
                 answer, status = _body_of(result)
                 headers = {"Content-Type": _CONTENT_TYPES[media_type], **_NO_STORE, **context.http_headers}
                 status = status if media_type == GRAPHQL_JSON or status == 503 else 200
-                headers |= _AGAIN if status == 503 else {}
+                headers |= AGAIN if status == 503 else {}
                 return web.Response(body=_encoded(answer), status=status, headers=headers)
         request[_EXCHANGE] = _Exchange(media_type, headers=context.http_headers, context=context)
         return self._finished(request, await self.run(request=request, context=context))
@@ -153,16 +159,24 @@ class LedgerView(GraphQLView[Context, None]):
         return context
 
     async def _context(self, request: web.Request) -> Context:
+        return self._context_of(await self._principal(request.headers.get(hdrs.AUTHORIZATION)))
+
+    async def _principal(self, authorization: str | None) -> Principal:
+        """Who asks; then there is a reader too."""
         runtime = self._runtime
         try:
-            principal = await self._authenticate(request.headers.get(hdrs.AUTHORIZATION))
+            principal = await self._authenticate(authorization)
             if self._reader is None:
                 self._reader = await Reader.open(runtime.database, runtime.accounts, runtime.keyring)
         except Exception as error:
             if is_unavailable(error):
                 raise DatabaseUnavailableError from error
             raise
-        scope = self._scope_of(principal, runtime.applied.policy)
+        return principal
+
+    def _context_of(self, principal: Principal) -> Context:
+        assert self._reader is not None, "`_principal` comes first"
+        scope = self._scope_of(principal, self._runtime.applied.policy)
         bucket = self._buckets.of(principal.key_id)
         return Context(scope, self._reader, bucket, self._max_cost, principal, REQUEST_ID.get(), **self._services)
 
@@ -214,30 +228,13 @@ class LedgerView(GraphQLView[Context, None]):
         if exchange.media_type == GRAPHQL_JSON or exchange.status == 503:
             response.set_status(exchange.status)
         if exchange.status == 503:
-            response.headers.update(_AGAIN)
+            response.headers.update(AGAIN)
         response.headers.update(exchange.headers | (_SECRET if secret else _NO_STORE))
         return response
 
     def decode_json(self, data: str | bytes) -> object:
         """The JSON value of a request's body. Raises BadInputError when too large, JSONDecodeError when no JSON."""
-        return _decoded(data)
-
-
-def _refused(error: Exception, media_type: str) -> web.Response:
-    """The answer to a request that was given up before there was a result."""
-    if isinstance(error, ServiceError):
-        log.error("a request could not be answered", type=type(error).__name__)
-        return _answer(503, Code.UNAVAILABLE, str(error), media_type, _AGAIN)
-    if isinstance(error, UnauthenticatedError):
-        headers = {"WWW-Authenticate": 'Bearer realm="calledger"'}
-        return _answer(401, Code.UNAUTHENTICATED, str(error), media_type, headers)
-    if isinstance(error, BadInputError):
-        return _answer(400, Code.BAD_USER_INPUT, str(error), media_type)
-    if isinstance(error, HTTPException):
-        reason = guarded(error.reason[:1].lower() + error.reason[1:].rstrip("."))
-        headers = {"Allow": "POST"} if "not allowed when using GET" in error.reason else None
-        return _answer(405 if headers else error.status_code, Code.BAD_USER_INPUT, reason, media_type, headers)
-    return _answer(413, Code.BAD_USER_INPUT, f"a request has at most {BODY_BYTES_MAX} bytes", media_type)
+        return decoded(data)
 
 
 def _encoded(answer: Any) -> bytes:  # noqa: ANN401 - JSON values
@@ -245,6 +242,12 @@ def _encoded(answer: Any) -> bytes:  # noqa: ANN401 - JSON values
         return orjson.dumps(answer)
     except TypeError:  # a lone surrogate that was quoted in an error, or an integer beyond 64 bits
         return json.dumps(answer).encode()
+
+
+def _wants_events(request: web.Request) -> bool:
+    """Whether the answer is to be server-sent events, and nothing else will do as well."""
+    accept = request.headers.get("Accept", "").lower()
+    return accept.partition(",")[0].partition(";")[0].strip() == EVENTS and request.method in _METHODS
 
 
 def _plain_post(request: web.Request) -> bool:
@@ -257,18 +260,12 @@ def _plain_post(request: web.Request) -> bool:
 def _request_data(body: bytes) -> dict[str, Any] | None:
     """The request, when it is an object with a `query` and no more than usual. Raises BadInputError."""
     try:
-        request_data = _decoded(body)
+        request_data = decoded(body)
     except orjson.JSONDecodeError:
         return None
     if not isinstance(request_data, dict) or not request_data.keys() <= _REQUEST_FIELDS or "query" not in request_data:
         return None
     return request_data
-
-
-def _decoded(data: str | bytes) -> object:
-    """Raises BadInputError before anything that is too large is parsed, JSONDecodeError for what is no JSON."""
-    check_body(data)
-    return orjson.loads(data)
 
 
 def _body_of(result: ExecutionResult) -> tuple[GraphQLHTTPResponse, int]:
@@ -346,14 +343,3 @@ def _quality(parameters: list[str]) -> float:
 def _utf8(parameters: list[str]) -> bool:
     charsets = [parameter[8:].strip('"') for parameter in parameters if parameter.startswith("charset=")]
     return all(charset in ("utf-8", "utf8") for charset in charsets)
-
-
-def _answer(
-    status: int, code: Code, message: str, media_type: str, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    extensions = {"code": code.value}
-    request_id = REQUEST_ID.get()
-    if request_id is not None:
-        extensions["requestId"] = request_id
-    body = orjson.dumps({"errors": [{"message": message, "extensions": extensions}]})
-    return web.Response(body=body, status=status, content_type=media_type, charset="utf-8", headers=headers)

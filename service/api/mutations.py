@@ -5,11 +5,20 @@ import strawberry
 from service.api.calls.reveal import RevealMutation
 from service.api.exports.evidence import EvidenceMutation
 from service.api.exports.mutations import ExportMutation
+from service.api.exports.schedules import ExportScheduleMutation
 from service.api.keys.mutations import KeyMutation
 from service.api.keys.sessions import SessionMutation
 from service.api.retention.mutations import RetentionMutation
 
 
 @strawberry.type(description="What can be done.")
-class Mutation(RevealMutation, RetentionMutation, EvidenceMutation, ExportMutation, KeyMutation, SessionMutation):
+class Mutation(
+    RevealMutation,
+    RetentionMutation,
+    EvidenceMutation,
+    ExportMutation,
+    ExportScheduleMutation,
+    KeyMutation,
+    SessionMutation,
+):
     """Each duty has its own file; here they come together."""

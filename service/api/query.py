@@ -5,16 +5,17 @@ from typing import Annotated
 import strawberry
 
 from service.api.calls import resolvers as lists
+from service.api.calls.changes import ChangeQuery
 from service.api.calls.ingest_report import RefusalQuery
-from service.api.calls.objects import objects_of
 from service.api.execution.context import Info
-from service.api.exports.evidence import ExportQuery, resolve_export
-from service.api.keys.queries import KeyQuery, resolve_key
-from service.api.keys.types import PREFIX as API_KEY
+from service.api.exports.queries import ExportQuery
+from service.api.exports.schedules import ExportScheduleQuery
+from service.api.keys.queries import KeyQuery
 from service.api.ledger.queries import LedgerQuery
+from service.api.nodes import call_nodes, nodes_of
 from service.api.policy.policy import Policy, resolve_policy
 from service.api.policy.viewer import Viewer, resolve_viewer
-from service.api.retention.queries import RetentionQuery, retention_node
+from service.api.retention.queries import RetentionQuery
 from service.api.types.calls import Call, CallError, ErrorGroup, Node
 from service.api.types.connections import CountedConnection, Slicing
 from service.api.types.declarations import UNSET, argument, given
@@ -33,20 +34,21 @@ from service.api.usage.cost_types import (
     Corrections,
     CostOrders,
     CostReport,
+    FillBuckets,
     FirstRows,
     GroupBy,
     GroupByTags,
 )
 from service.api.usage.costs import CostArguments, resolve_costs
-from service.api.usage.facets import Facets, FirstValues, resolve_facets
+from service.api.usage.facets import ExcludeOwnFilter, Facets, FirstValues, resolve_facets
 from service.query.model.catalog import CALLS, ERRORS
-from service.storage.control.exports import PREFIX as EXPORT
 
 First = Annotated[int | None, argument("How many from the start: 1 to 200, 50 when neither is given.")]
 Last = Annotated[int | None, argument("How many from the end: 1 to 200.")]
 After = Annotated[str | None, argument("Go on after this cursor.")]
 Before = Annotated[str | None, argument("End before this cursor.")]
 Id = Annotated[strawberry.ID, argument("An id that this ledger gave out.")]
+Ids = Annotated[list[strawberry.ID], argument("Ids that this ledger gave out: at most 100.")]
 CallOrders = Annotated[list[CallOrder] | None, argument("Order; newest first when not given.")]
 ErrorOrders = Annotated[list[ErrorOrder] | None, argument("Order; newest first when not given.")]
 GroupOrder = Annotated[ErrorGroupOrder | None, argument("Order; last seen first when not given.")]
@@ -55,7 +57,7 @@ PolicyDigest = Annotated[Digest | None, argument("An earlier policy by its diges
 
 
 @strawberry.type
-class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
+class Query(RetentionQuery, LedgerQuery, ExportQuery, ExportScheduleQuery, RefusalQuery, KeyQuery, ChangeQuery):
     """What can be asked."""
 
     @strawberry.field(directives=[*paged(), Cost(weight=10)])
@@ -109,6 +111,7 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
         group_by_tags: GroupByTags = UNSET,
         bucket: BucketArgument = UNSET,
         time_zone: Zone = UNSET,
+        fill_buckets: FillBuckets = UNSET,
         order_by: CostOrders = UNSET,
         first: FirstRows = UNSET,
         after: AfterRow = UNSET,
@@ -117,8 +120,8 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
         """Counts, tokens, money and latency. Refused with OUT_OF_RETENTION when the filter needs calls that have been
         purged: never a silent undercount.
         """
-        arguments = (filter, group_by, group_by_tags, bucket, time_zone, order_by, first, after, corrections)
-        return await resolve_costs(info, CostArguments(*map(given, arguments)))
+        arguments = (filter, group_by, group_by_tags, bucket, time_zone, fill_buckets, order_by, first, after)
+        return await resolve_costs(info, CostArguments(*map(given, (*arguments, corrections))))
 
     @strawberry.field(directives=[Cost(weight=100)])
     async def facets(
@@ -126,30 +129,27 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
         info: Info,
         filter: FilterArgument = UNSET,
         first: FirstValues = UNSET,
+        exclude_own_filter: ExcludeOwnFilter = UNSET,
     ) -> Facets | None:
         """Values with counts, for filter menus."""
-        return await resolve_facets(info, given(filter), first=given(first))
+        return await resolve_facets(
+            info, given(filter), first=given(first), exclude_own_filter=given(exclude_own_filter)
+        )
 
     @strawberry.field
     async def call(self, info: Info, id: Id) -> Call | None:
         """One call by our id; null when unknown, out of scope or past its window."""
-        return await _call(info, id, lists.tree_of(info))
+        return (await call_nodes(info, [id], lists.tree_of(info)))[0]
 
     @strawberry.field
     async def node(self, info: Info, id: Id) -> Node | None:
         """Any node by id; null when unknown, out of scope or past its window."""
-        context = info.context
-        if id.startswith(("hold_", "purge_", "erasure_")):
-            return await retention_node(context, id)
-        if id.startswith(f"{EXPORT}_"):
-            return await resolve_export(context, id)
-        if id.startswith(f"{API_KEY}_"):
-            return await resolve_key(context, id)
-        if not id.startswith("err_"):
-            return await _call(info, id, lists.tree_of(info, frozenset({"Node", "Call"})))
-        tree = lists.tree_of(info, frozenset({"Node", "CallError"}))
-        row = await context.reader.error(context.scope, id, tree)
-        return None if row is None else (await objects_of(ERRORS, [row], tree, context.reader, context.scope))[0]
+        return (await nodes_of(info, [id]))[0]
+
+    @strawberry.field
+    async def nodes(self, info: Info, ids: Ids) -> list[Node | None] | None:
+        """Nodes by their ids, in that order, each as `node` has it. May be asked by who may ask `node`."""
+        return await nodes_of(info, ids)
 
     @strawberry.field
     async def viewer(self, info: Info) -> Viewer | None:
@@ -160,9 +160,3 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, RefusalQuery, KeyQuery):
     async def policy(self, info: Info, digest: PolicyDigest = UNSET) -> Policy | None:
         """The policy in force, as an auditor or a frontend reads it."""
         return await resolve_policy(info, given(digest))
-
-
-async def _call(info: Info, id_: str, tree: lists.Tree) -> Call | None:
-    context = info.context
-    row = await context.reader.call(context.scope, id_, tree)
-    return None if row is None else (await objects_of(CALLS, [row], tree, context.reader, context.scope))[0]

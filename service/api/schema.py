@@ -14,6 +14,7 @@ from strawberry.types.execution import ExecutionResult
 from strawberry.types.graphql import OperationType
 from strawberry.utils.str_converters import to_camel_case
 
+from service.api.calls.recorded import Subscription
 from service.api.compiled.operations import Operations
 from service.api.execution.admission import Gate
 from service.api.execution.context import Context, overspent, too_large
@@ -119,6 +120,7 @@ def build_schema(*, compiled: bool = True) -> CalledgerSchema:
         compiled=compiled,
         query=Query,
         mutation=Mutation,
+        subscription=Subscription,
         types=[Call, CallError],
         extensions=[
             Preparation,

@@ -95,6 +95,17 @@ def run(work: Callable[[], Awaitable[T]], *, serving: bool = False) -> T:
         ) from error
 
 
+def in_runtime(data: Path | None, work: Callable[[Runtime], Awaitable[T]], *, existing: bool = True) -> T:
+    """Run a command's coroutine with the runtime of `quiet_runtime`, as `run` does."""
+
+    async def with_runtime() -> T:
+        """Open the runtime, and do the command's work with it."""
+        async with quiet_runtime(data, existing=existing) as runtime:
+            return await work(runtime)
+
+    return run(with_runtime)
+
+
 def say(line: str) -> None:
     """Write one line of output, unbroken whatever the terminal's width."""
     sys.stdout.write(line + "\n")

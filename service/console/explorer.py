@@ -34,10 +34,8 @@ _HEADERS: Final = {
 
 
 def wants_page(request: web.BaseRequest) -> bool:
-    """Whether a person opens `/graphql` in a browser, rather than a program that asks a query."""
-    if request.method != "GET" or "query" in request.query:
-        return False
-    return "text/html" in request.headers.get(hdrs.ACCEPT, "")
+    """Whether a GET of `/graphql` is a person's who opens it in a browser, rather than a program that asks a query."""
+    return "query" not in request.query and "text/html" in request.headers.get(hdrs.ACCEPT, "")
 
 
 def page() -> web.Response:

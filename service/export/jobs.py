@@ -6,7 +6,9 @@ that have ended is tidied up by the others, and by the next start.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, Final
 
@@ -14,9 +16,12 @@ import orjson
 
 from service.errors import CalledgerError
 from service.export.entries import export_facts
-from service.export.evidence import evidence_rows
 from service.export.folder import Draft, ExportFolder
-from service.export.rows import exported_rows
+from service.export.notice import export_ready
+from service.export.schedules import ask_for_due
+from service.export.sources.evidence import evidence_rows
+from service.export.sources.rows import exported_rows, refuse_ended
+from service.export.sources.source import Parts
 from service.ledger import LedgerKind
 from service.log_redaction import guarded
 from service.logs import get_logger
@@ -32,6 +37,7 @@ from service.storage.control.exports import (
     fail_export,
     finish_export,
     live_writer,
+    note_progress,
 )
 from service.tasks import set_within
 
@@ -41,15 +47,20 @@ AT_ONCE: Final = 4
 """Exports that one process writes at a time."""
 CHUNK_BYTES: Final = 2**16
 
-Rows = AsyncIterator[tuple[bytes, int]]
-"""Parts of a file, each with how many rows end in it."""
-SOURCES: Final[Mapping[StoredExportKind, Callable[[Runtime, ExportRecord], Awaitable[tuple[Rows, dict[str, Any]]]]]] = {
+PROGRESS_S: Final = 1.0
+"""How often it is said how far a file is, and looked whether it is still wanted."""
+
+SOURCES: Final[
+    Mapping[StoredExportKind, Callable[[Runtime, ExportRecord], Awaitable[tuple[Parts, dict[str, Any], int | None]]]]
+] = {
     StoredExportKind.EVIDENCE: evidence_rows,
-    StoredExportKind.CALLS: exported_rows,
-    StoredExportKind.ERRORS: exported_rows,
-    StoredExportKind.COSTS: exported_rows,
+    **dict.fromkeys(set(StoredExportKind) - {StoredExportKind.EVIDENCE}, exported_rows),
 }
-"""By kind: the parts of the file, and what its manifest says besides counts and digest."""
+"""By kind: the parts of the file, what its manifest says besides counts and digest, and about how many rows it has."""
+
+
+class CancelledExportError(CalledgerError):
+    """nobody wants the export any more"""
 
 
 class ExportWriter:
@@ -89,6 +100,10 @@ class ExportWriter:
         except Exception:  # what is over is not given out; its file goes in another round
             log.exception("exports could not be tidied up")
         try:
+            await ask_for_due(self._runtime)
+        except Exception:  # what is due stays due
+            log.exception("exports that are due by their schedules could not be asked for")
+        try:
             await self._live()
             while len(self._jobs) < AT_ONCE and (record := await claim_export(self._owner, self._worker)):
                 job = asyncio.create_task(self._write(record))
@@ -119,6 +134,8 @@ class ExportWriter:
         worker = self._worker
         try:
             await self._written(record, worker)
+        except CancelledExportError:
+            log.info("an export was cancelled", topic=record.kind.value)
         except Exception as error:  # whatever it was, the export says that it failed
             await self._give_up(record, worker, _reason(error))
             # Last: where a disk is full, a line of the log may be what fails next.
@@ -134,15 +151,25 @@ class ExportWriter:
             raise
 
     async def _written(self, record: ExportRecord, worker: int) -> None:
-        rows, described = await SOURCES[record.kind](self._runtime, record)
+        parts, said, total = await SOURCES[record.kind](self._runtime, record)
+
+        async def noted(rows: int, size: int) -> None:
+            """Say how far the file is. Raises CancelledExportError, and ExportEndedError when the key has ended."""
+            if not await note_progress(self._owner, record.id, worker, rows, size, total):
+                raise CancelledExportError
+            if record.kind is not StoredExportKind.EVIDENCE:
+                await refuse_ended(self._runtime, record)
+
         with self._folder.draft(record.id) as draft:
-            count = await _fill(draft, rows)
+            count = await _fill(draft, parts, noted)
             counts = {"rows": count, "bytes": draft.bytes, "sha256": draft.sha256}
-            manifest = orjson.dumps(described | counts, option=orjson.OPT_SORT_KEYS).decode()
+            manifest = orjson.dumps(said | counts, option=orjson.OPT_SORT_KEYS).decode()
             await asyncio.to_thread(draft.keep)
         written = WrittenExport(count, draft.bytes, draft.sha256, manifest)
         if not await self._finished(record, worker, written):
             await asyncio.to_thread(self._folder.remove, record.id)
+        else:
+            await export_ready(self._runtime, record.id)
 
     async def _finished(self, record: ExportRecord, worker: int, written: WrittenExport) -> bool:
         """Make the file one that can be fetched, and rows that can be fetched an entry of the ledger; False: it is not
@@ -157,16 +184,23 @@ class ExportWriter:
         return True
 
 
-async def _fill(draft: Draft, parts: Rows) -> int:
-    """Write all parts, some at once and off the loop; how many rows they hold."""
-    count, pending = 0, bytearray()
-    async for part, rows in parts:
-        pending += part
-        count += rows
-        if len(pending) >= CHUNK_BYTES:
-            await asyncio.to_thread(draft.write, bytes(pending))
-            pending.clear()
+async def _fill(draft: Draft, parts: Parts, noted: Callable[[int, int], Awaitable[None]]) -> int:
+    """Write all parts, some at once and off the loop; how many rows they hold. `noted` is told now and then, and at the
+    end.
+    """
+    count, pending, due = 0, bytearray(), time.monotonic()
+    async with aclosing(parts) as all_parts:  # pyright: ignore[reportArgumentType] - generators, all of them
+        async for part, rows in all_parts:
+            pending += part
+            count += rows
+            if len(pending) >= CHUNK_BYTES:
+                await asyncio.to_thread(draft.write, bytes(pending))
+                pending.clear()
+            if time.monotonic() >= due:
+                await noted(count, draft.bytes)
+                due = time.monotonic() + PROGRESS_S
     await asyncio.to_thread(draft.write, bytes(pending))
+    await noted(count, draft.bytes)
     return count
 
 

@@ -15,8 +15,7 @@ from service.runtime.runtime import Runtime
 def setup(app: web.Application, runtime: Runtime) -> None:
     """Mount the download, and write exports for as long as the application runs."""
     folder = ExportFolder(runtime.settings.data)
-    # Without HEAD: what is sent is the file or nothing.
-    app.router.add_get(PATH, Download(runtime, folder).answer, allow_head=False)
+    app.router.add_get(PATH, Download(runtime, folder).answer)
 
     async def writing(_: web.Application) -> AsyncIterator[None]:
         """Run the writer of exports for as long as the application runs."""

@@ -48,4 +48,5 @@ def writer_of(runtime: Runtime) -> Writer:
         prices=load_prices(runtime.settings.prices),
         queue_rows=runtime.settings.queue_rows,
         batch_rows=runtime.settings.batch_rows,
+        on_stored=runtime.recorded.set,
     )

@@ -1,6 +1,7 @@
 """The one way out for rows: every list and look-up is read here, inside the scope of whoever asks."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
@@ -15,11 +16,14 @@ from service.query.model.errors import QueryTimeoutError
 from service.query.model.predicate import Predicate
 from service.query.model.scope import Scope
 from service.query.records.by_key import RowKey, corrections_by_call, corrections_summed, rows_by_key
+from service.query.records.change_sums import HourlySum, sum_changes
+from service.query.records.changes import ChangesPage, ChangesRequest, newest_cursor, read_changes
 from service.query.records.decryption import Details, Discloser
 from service.query.records.error_groups import GroupsPage, GroupsRequest, read_groups
 from service.query.records.ordering import Cursors
 from service.query.records.page import FixedColumns, ListRead, Page, PageRequest, PageSelection, Row, read_page
 from service.query.records.projection import Selection
+from service.query.records.walk import Walk
 from service.query.scan.ranges import (
     DatabaseClock,
     Density,
@@ -69,6 +73,35 @@ class Reader:
         async with self.connection(scope) as connection:
             return await read_page(connection, reading, request, page_selection, self.cursors, count_rows, columns)
 
+    async def walk(
+        self, scope: Scope, table: Table, request: PageRequest, page_selection: PageSelection, walk: Walk
+    ) -> Page:
+        """The next page of a list that is read to its end, oldest first. Raises BadInputError and QueryTimeoutError."""
+        reading = await self.prepare(scope, table, request.predicate, request.terms)
+        async with self.connection(scope) as connection:
+            return await walk.page(connection, reading, request, page_selection, self.cursors, count_rows)
+
+    async def changes(self, scope: Scope, request: ChangesRequest, selection: Selection) -> ChangesPage:
+        """A part of the change feed. Raises BadInputError, CursorExpiredError and QueryTimeoutError."""
+        reading = await self.prepare(scope, CALLS, request.predicate, "changes")
+        async with self.connection(scope) as connection:
+            return await read_changes(connection, reading, request, selection, self.cursors)
+
+    async def newest_change(self, scope: Scope, predicate: Predicate) -> str:
+        """The cursor behind the newest change, to go on with from now on."""
+        reading = await self.prepare(scope, CALLS, predicate, "changes")
+        async with self.connection(scope) as connection:
+            return await newest_cursor(connection, reading, self.cursors)
+
+    async def change_sums(self, scope: Scope, since: datetime, until: datetime) -> tuple[list[HourlySum], bool]:
+        """Checksums of the change feed, and whether they are final. Raises BadInputError and QueryTimeoutError."""
+        if scope.accounts is not None:
+            await self.accounts.look_up(account_ids=scope.accounts)
+        async with self.connection(scope) as connection:
+            sums, settled = await sum_changes(connection, scope, since, until)
+        await self.accounts.look_up(account_ids={one.account_id for one in sums})
+        return sums, settled
+
     async def groups(self, scope: Scope, request: GroupsRequest, selection: Selection, *, total: bool) -> GroupsPage:
         """A page of error groups. Raises BadInputError and QueryTimeoutError."""
         reading = await self.prepare(scope, ERRORS, request.predicate, ("groups", request.order, request.descending))
@@ -103,25 +136,33 @@ class Reader:
 
     async def call(self, scope: Scope, text: str, selection: Selection) -> Row | None:
         """One call by its outward id; None when it is unknown, out of scope or past its window."""
-        try:
-            key = decode_call_id(text)
-        except (IdError, OverflowError):
-            return None
-        row_key = await self._row_key(scope, CALLS, key)
-        return await self._one(scope, CALLS, row_key, selection)
+        return (await self.calls(scope, [text], selection))[0]
 
     async def error(self, scope: Scope, text: str, selection: Selection) -> Row | None:
         """One error by its outward id; None as for calls."""
-        try:
-            key = decode_error_id(text)
-        except (IdError, OverflowError):
-            return None
-        row_key = await self._row_key(scope, ERRORS, key.call)
-        if row_key is None:
-            return None
-        return await self._one(
-            scope, ERRORS, RowKey(row_key.account_id, row_key.tier, key.occurred_at, row_key.id), selection
-        )
+        return (await self.errors(scope, [text], selection))[0]
+
+    async def calls(self, scope: Scope, texts: Sequence[str], selection: Selection) -> list[Row | None]:
+        """Calls by their outward ids, in step; None as for one."""
+        keys: list[RowKey | None] = []
+        for text in texts:
+            try:
+                keys.append(await self._row_key(scope, CALLS, decode_call_id(text)))
+            except (IdError, OverflowError):
+                keys.append(None)
+        return await self._in_step(scope, CALLS, keys, selection)
+
+    async def errors(self, scope: Scope, texts: Sequence[str], selection: Selection) -> list[Row | None]:
+        """Errors by their outward ids, in step; None as for one."""
+        keys: list[RowKey | None] = []
+        for text in texts:
+            try:
+                key = decode_error_id(text)
+                found = await self._row_key(scope, ERRORS, key.call)
+                keys.append(found and RowKey(found.account_id, found.tier, key.occurred_at, found.id))
+            except (IdError, OverflowError):
+                keys.append(None)
+        return await self._in_step(scope, ERRORS, keys, selection)
 
     async def _row_key(self, scope: Scope, table: Table, key: CallKey) -> RowKey | None:
         if scope.accounts is not None and key.account_id not in scope.accounts:
@@ -131,11 +172,11 @@ class Reader:
         scan_range = scan_range_of_call(scope, self.accounts, key, table.store, await self.clock.now())
         return None if scan_range is None else RowKey(key.account_id, scan_range.tier, key.started_at, str(key.uuid))
 
-    async def _one(self, scope: Scope, table: Table, key: RowKey | None, selection: Selection) -> Row | None:
-        if key is None:
-            return None
-        found = await self.rows(scope, table, [key], selection)
-        return found.get((key.account_id, key.id))
+    async def _in_step(
+        self, scope: Scope, table: Table, keys: Sequence[RowKey | None], selection: Selection
+    ) -> list[Row | None]:
+        found = await self.rows(scope, table, dict.fromkeys(key for key in keys if key is not None), selection)
+        return [None if key is None else found.get((key.account_id, key.id)) for key in keys]
 
     async def rows(
         self, scope: Scope, table: Table, keys: Iterable[RowKey], selection: Selection

@@ -32,6 +32,7 @@ from service.storage.embedded import connection as address
 from service.storage.partitions import Partitions
 from service.storage.schema.installed import installation, starting_alone
 from service.storage.schema.migrate import migrate
+from service.tasks import Pulse
 
 log = get_logger()
 
@@ -41,7 +42,8 @@ class Runtime:
     """What a process works with. `applied` changes when another policy is put in force; the rest stays.
 
     `check_policy` raises PolicyError for a policy that this process cannot work under. `export_asked` is set when there
-    may be an export to write.
+    may be an export to write, `recorded` when this process may have recorded something;
+    `numbered` beats when the change feed has grown.
     """
 
     settings: Settings
@@ -56,6 +58,8 @@ class Runtime:
     publisher: LedgerPublisher
     check_policy: Callable[[Policy], None] = field(default=lambda _: None)
     export_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    recorded: asyncio.Event = field(default_factory=asyncio.Event)
+    numbered: Pulse = field(default_factory=Pulse)
 
     @property
     def retention(self) -> RetentionContext:

@@ -15,8 +15,7 @@ from service.ingest import setup as ingest
 from service.keyring.watch import reason_unusable
 from service.logs import get_logger
 from service.runtime.runtime import Runtime
-from service.server.answers import Request
-from service.server.middleware import Handler, Middleware, error_answer
+from service.server.middleware import Handler, Middleware, Request, error_answer
 from service.server.process_metrics import ProcessCollector
 from service.shared import METRICS
 from service.storage.readiness import Readiness

@@ -39,11 +39,11 @@ class Cors:
 
     def headers(self, request: web.BaseRequest) -> Mapping[str, str]:
         """What every answer to the request has: `Vary` too, so that no cache gives it to a page of another origin."""
-        return self._headers.get(request.headers.get(hdrs.ORIGIN, ""), _VARIES) if self._headers else {}
+        return self._headers.get(request.headers.get(hdrs.ORIGIN, ""), _VARIES)
 
     def preflight(self, request: web.BaseRequest) -> web.Response | None:
         """The answer to a preflight request, of whatever path; None for any other request."""
-        if request.method != "OPTIONS" or not self._headers:
+        if request.method != "OPTIONS":
             return None
         if not {hdrs.ORIGIN, hdrs.ACCESS_CONTROL_REQUEST_METHOD} <= request.headers.keys():
             return None

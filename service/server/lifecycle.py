@@ -15,6 +15,7 @@ from service.server.application import Runner, build_app
 from service.server.middleware import Middleware, write_requests
 from service.server.sockets import cannot_listen
 from service.storage.notices import listen_for_ever
+from service.storage.numbering import number_for_ever
 from service.tasks import background
 
 _CUT_OFF_SECONDS = 1.0
@@ -30,12 +31,13 @@ async def accepting_requests(runtime: Runtime, listener: socket.socket) -> Async
         app, middleware, access_log=None, shutdown_timeout=_CUT_OFF_SECONDS, handle_signals=False, auto_decompress=False
     )
     await runner.setup()
-    async with background(_background_work(runtime)):
+    async with background([*_background_work(runtime), app[GRAPHQL].streams.run()]):
         try:
             # Inside of `try`, so that nothing is left running if the port was taken meanwhile.
             site = await _start(runner, listener)
             yield
             await site.stop()
+            app[GRAPHQL].streams.end_all()
             await middleware.end()
         finally:
             await runner.cleanup()
@@ -55,14 +57,20 @@ def _background_work(runtime: Runtime) -> list[Coroutine[Any, Any, None]]:
         runtime.keyring.forget()
         await reason_unusable(runtime.keyring)  # another keyring may be in its place by now
 
+    async def read_on() -> None:
+        """Wake those who listen to the change feed."""
+        runtime.numbered.beat()
+
     reactions = {
         "keys": forget_keys,
         "purge": forget_data_keys,
         "policy": runtime.reload_policy,
         "accounts": runtime.accounts.refresh,
+        "changes": read_on,
     }
     listening = listen_for_ever(runtime.database.url, reactions, {"accounts": runtime.accounts.on_notice})
-    return [listening, runtime.authenticator.note_uses_for_ever()]
+    numbering = number_for_ever(runtime.database.url, wake=runtime.recorded)
+    return [listening, numbering, runtime.authenticator.note_uses_for_ever()]
 
 
 async def _start(runner: web.AppRunner, listener: socket.socket) -> web.SockSite:

@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import contextlib
+import random
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -14,20 +15,36 @@ import orjson
 from aiohttp import ClientConnectionResetError, ClientPayloadError, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from service.content_coding import COMPRESSED_MIN_BYTES, compress
+from service.entity_tags import leave_out_known
 from service.logs import NOT_WRITTEN, OUTPUT, get_logger
-from service.request_ids import HEADER, REQUEST_ID, error_body, request_id_of
-from service.server.answers import HEADERS, compress, leave_out_known
+from service.request_ids import HEADER, REQUEST_ID, error_body, may_be_repeated
 from service.server.cors import Cors
 
 Handler = Callable[[Any], Awaitable[web.StreamResponse]]  # aiohttp says `BaseRequest` of what it gives as a `Request`
 log = get_logger()
 
+HEADERS: Final = web.RequestKey("answer headers", Mapping)
+"""What the answer to a request has besides its own headers."""
 HUNG_UP: Final = 499
 """The status in the log of a request whose client did not wait for its answer: no mistake of ours, as nginx has it."""
 
 _CUT_OFF: Final = (ConnectionError, web.RequestPayloadError, ClientPayloadError, HttpProcessingError)
 _STOP_TIMEOUT_S: Final = 20.0
 _FLUSH_S: Final = 0.05
+
+
+class Request(web.Request):
+    """A request whose answer gets its headers whoever sends it: handler, dispatcher or a stream that is begun early."""
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        added: Mapping[str, str] | None = self.get(HEADERS)
+        if added is not None:
+            vary = response.headers.get(hdrs.VARY)
+            response.headers.update(added)
+            if vary is not None and hdrs.VARY in added:
+                response.headers[hdrs.VARY] = f"{vary}, {added[hdrs.VARY]}"
+        await super()._prepare_hook(response)
 
 
 class Middleware:
@@ -40,7 +57,7 @@ class Middleware:
 
     def __init__(self, app: web.Application, direct: Mapping[str, Handler], origins: Collection[str] = ()) -> None:
         self._direct = {} if app.middlewares else direct
-        self._cors = Cors(origins)
+        self._cors = Cors(origins) if origins else None
         self._dispatcher: Handler | None = None
         self._under_way = 0
         self._stopping = False
@@ -65,13 +82,13 @@ class Middleware:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self._under_way += 1
         started, status, route = time.perf_counter(), 500, None
-        request_id = request_id_of(request.headers.get(HEADER))
+        request_id = _request_id(request)
         REQUEST_ID.set(request_id)
-        request[HEADERS] = {HEADER: request_id, **self._cors.headers(request)}
+        request[HEADERS] = {HEADER: request_id, **(self._cors.headers(request) if self._cors else {})}
         try:
             path = request.path
             direct = self._direct.get(path)
-            preflight = self._cors.preflight(request)
+            preflight = self._cors.preflight(request) if self._cors else None
             if preflight is not None:
                 route, response = "preflight", preflight
             elif direct is not None and hdrs.EXPECT not in request.headers:
@@ -80,7 +97,7 @@ class Middleware:
             else:
                 assert self._dispatcher is not None
                 response = await self._dispatcher(request)
-            if hdrs.ACCEPT_ENCODING in request.headers:
+            if hdrs.ACCEPT_ENCODING in request.headers and (response.content_length or 0) >= COMPRESSED_MIN_BYTES:
                 await compress(request, response)
             if hdrs.IF_NONE_MATCH in request.headers:
                 leave_out_known(request, response)
@@ -104,6 +121,15 @@ class Middleware:
         if self._stopping and not response.prepared:
             response.force_close()
         return response
+
+
+def _request_id(request: web.Request) -> str:
+    """The client's id, if it may be repeated; else a new one of 24 hexadecimal digits."""
+    given = request.headers.get(HEADER)
+    if given is not None and may_be_repeated(given):
+        return given
+    # To tell requests apart, and no secret: the kernel's random bytes would take four times as long.
+    return f"{random.getrandbits(96):024x}"
 
 
 def _hung_up(request: web.Request, error: Exception) -> bool:

@@ -52,7 +52,7 @@ async def serve(settings: Settings, announce: Announce, prepare: Callable[[Runti
             if prepare is not None:
                 await prepare(runtime)
             for protection in runtime.database.missing_protections:
-                log.warning("a protection is missing", wall=protection)
+                log.warning("a protection is missing", protection=protection)
             await _begin(runtime)
             await _serve_until(stop, settings, runtime, listener, loading, announce)
 

@@ -14,14 +14,15 @@ from service.storage.connection import Connection
 CHANNEL = "calledger_control"
 _RETRY_S: Final = 1.0
 _CLOSE_TIMEOUT_S: Final = 2.0
-_UNAVAILABLE: Final = (
+UNAVAILABLE: Final = (
     OSError,
     TimeoutError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
-Topic = Literal["keys", "policy", "accounts", "purge", "ledger"]
+"""What a connection of our own may fail with while the database is away."""
+Topic = Literal["keys", "policy", "accounts", "purge", "ledger", "changes"]
 
 log = get_logger()
 
@@ -45,7 +46,7 @@ async def listen_for_ever(url: str, reactions: Reactions, details: Details = Map
         topics: asyncio.Queue[str] = asyncio.Queue()
         try:
             connection = await asyncpg.connect(url)
-        except _UNAVAILABLE:
+        except UNAVAILABLE:
             await asyncio.sleep(_RETRY_S)
             continue
         try:
@@ -54,10 +55,10 @@ async def listen_for_ever(url: str, reactions: Reactions, details: Details = Map
             for topic in reactions:
                 topics.put_nowait(topic)
             await _react(topics, lost, reactions, details)
-        except _UNAVAILABLE:
+        except UNAVAILABLE:
             await asyncio.sleep(_RETRY_S)
         finally:
-            with suppress(*_UNAVAILABLE):
+            with suppress(*UNAVAILABLE):
                 await connection.close(timeout=_CLOSE_TIMEOUT_S)
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from running import RunningService, bare_command
 
-from service.content_coding import CODINGS, chosen
-from service.server.answers import COMPRESSED_MIN_BYTES
+from service.content_coding import CODINGS, COMPRESSED_MIN_BYTES, chosen
 from service.settings import load_settings
 
 try:

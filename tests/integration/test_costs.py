@@ -12,7 +12,8 @@ from service.query.buckets.time_buckets import BucketError, TimeBucket
 from service.query.model.errors import BadInputError, ForbiddenError, OutOfRetentionError
 from service.query.model.predicate import And, Compare, Predicate, TagMatch
 from service.query.usage.percentiles import percentile_ms
-from service.query.usage.report import NEEDS, CostRequest, CostRow, CostSource, read_costs
+from service.query.usage.report import CostRow, CostSource, read_costs
+from service.query.usage.report_request import NEEDS, CostRequest
 from service.query.usage.report_sql import DIMENSIONS
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, tzinfo=UTC)

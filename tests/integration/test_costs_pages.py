@@ -14,10 +14,11 @@ from usage_ledger import Ledger, Reported, open_ledger
 
 from policies.policy.model import Role
 from service.api.usage.inputs import CostOrderField
-from service.query.buckets.time_buckets import TimeBucket
+from service.query.buckets.time_buckets import TimeBucket, edges
 from service.query.model.errors import BadInputError
-from service.query.model.predicate import And, Compare
-from service.query.usage.report import CostRequest, Costs, read_costs
+from service.query.model.predicate import And, Compare, Not, Or
+from service.query.usage.report import Costs, read_costs
+from service.query.usage.report_request import NEEDS, CostRequest
 from service.query.usage.row_order import ORDERS
 from service.retention.rollups.compaction import Compaction
 
@@ -225,6 +226,76 @@ async def test_a_partner_goes_on_in_its_own_rows_alone(shelf: Shelf) -> None:
     await same_answer(shelf, scope, CONNECTION, variables)
 
     assert b"BAD_USER_INPUT" in await answer_bytes(shelf, COMPILED, scope, CONNECTION, variables)
+
+
+ZONES = ["UTC", "Asia/Kolkata", "Europe/Vienna"]
+
+
+@pytest.mark.parametrize("folded", [True, False])
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("bucket", [TimeBucket.HOUR, TimeBucket.DAY, TimeBucket.MONTH])
+async def test_filled_buckets_are_the_others_and_zeros(
+    ledger: Ledger, bucket: TimeBucket, zone: str, folded: bool
+) -> None:
+    """Each group has one row for every bucket from the beginning asked for until now: what it has without filling, and
+    zeros elsewhere; pages and totals are as ever."""
+    await ledger.report([*_calls(), Reported(NOW + HOUR, model="ahead")])
+    if folded:
+        await ledger.folder.compact_all()
+    start = datetime(2026, 10, 24, 22, 30, tzinfo=UTC)
+    request = CostRequest(
+        predicate=And((Compare("startedAt", "gte", start),)),
+        dimensions=["PROVIDER", "STATUS"],
+        bucket=bucket,
+        zone=zone,
+        order=[("BUCKET_START", False), ("KEY", False)],
+        first=10_000,
+        row_figures=frozenset(NEEDS) - {"timeToFirstTokenMs"},
+        total_figures=frozenset({"calls", "amount"}),
+        counted=True,
+    )
+    plain = await read_costs(ledger.reader(NOW), request)
+
+    filled = await read_costs(ledger.reader(NOW), replace(request, fill=True))
+
+    groups = {repr((row.key.values, row.key.currency)) for row in plain.rows}
+    known = {repr(row.key): row for row in plain.rows}
+    starts = [moment for moment in edges(bucket, zone, start, NOW) if moment < NOW]
+    later = {row.key.bucket_start for row in plain.rows} - {*starts}
+    assert (
+        filled.count
+        == len(filled.rows)
+        == len(starts) * len(groups) + sum(row.key.bucket_start in later for row in plain.rows)
+    )
+    shown = [row.key.bucket_start or NOW for row in filled.rows]
+    assert shown == sorted(shown)
+    for row in filled.rows:
+        if repr(row.key) in known:
+            assert row == known[repr(row.key)]
+        else:
+            assert set(row.figures.sums.values()) == {Decimal(0)}
+            assert row.figures.histograms == {"latency": ([], [])}
+    assert filled.totals == plain.totals
+    pages = await _pages(ledger, replace(request, fill=True, first=997, cursors=True, before=True))
+    assert [row for page in pages for row in page.rows] == list(filled.rows)
+
+
+async def test_filling_is_bounded(ledger: Ledger) -> None:
+    """It needs a bucket and a beginning, and refuses to make more rows than 100,000."""
+    await ledger.report(Reported(NOW, model=f"m{index}") for index in range(30))
+    since = Compare("startedAt", "gte", NOW - 300 * DAY)
+    request = CostRequest(
+        predicate=since, dimensions=["MODEL"], bucket=TimeBucket.HOUR, fill=True, first=1, row_figures=ALL
+    )
+    with pytest.raises(BadInputError, match="100000 rows"):
+        await read_costs(ledger.reader(NOW), request)
+    with pytest.raises(BadInputError, match="needs `bucket`"):
+        await read_costs(ledger.reader(NOW), replace(request, bucket=None))
+    for predicate in (And(()), Compare("startedAt", "lt", NOW), Or((since,)), Not(since)):
+        with pytest.raises(BadInputError, match="startedAt"):
+            await read_costs(ledger.reader(NOW), replace(request, predicate=predicate))
+    fits = await read_costs(ledger.reader(NOW), replace(request, predicate=Compare("startedAt", "gt", NOW - 100 * DAY)))
+    assert fits.has_next
 
 
 def test_every_order_is_in_the_schema() -> None:

@@ -3,65 +3,15 @@
 import json
 import os
 import signal
-import threading
 import time
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from reporting import AMOUNT, Reporter, postmaster
 from running import RunningService
 
-AMOUNT = Decimal("0.000000000001")
 TOTALS = "{ costs { totals { calls amount { amount } } } calls(first: 1) { totalCount } }"
-
-
-class Reporter(threading.Thread):
-    """Reports batches of calls, and again whenever it got no answer, as a gateway does."""
-
-    def __init__(self, service: RunningService, key: str, name: str) -> None:
-        super().__init__(daemon=True)
-        self.service, self.key, self.prefix = service, key, name
-        self.acknowledged: set[str] = set()
-        self.stopped = threading.Event()
-        self.problems: list[str] = []
-
-    def run(self) -> None:
-        number = 0
-        while not self.stopped.is_set():
-            ids = [f"{self.prefix}-{number}-{row}" for row in range(20)]
-            number += 1
-            started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-            self.report_until_answered(ids, started_at)
-
-    def report_until_answered(self, ids: list[str], started_at: str) -> None:
-        calls = [
-            {
-                "id": call_id,
-                "started_at": started_at,
-                "model": "m",
-                "status": "succeeded",
-                "amount": str(AMOUNT),
-                "currency": "USD",
-            }
-            for call_id in ids
-        ]
-        while not self.stopped.is_set():
-            try:
-                status, _, body = self.service.request(
-                    "POST", "/v1/calls", key=self.key, body=json.dumps(calls).encode()
-                )
-            except OSError:  # the service is gone: nothing was acknowledged
-                time.sleep(0.05)
-                continue
-            if status == 503:
-                time.sleep(0.05)
-                continue
-            answer = json.loads(body)
-            if status != 200 or answer["accepted"] + answer["duplicates"] != len(ids):
-                self.problems.append(f"{status} {body[:200]!r}")
-            self.acknowledged.update(ids)
-            return
 
 
 @pytest.fixture
@@ -70,10 +20,6 @@ def service(tmp_path: Path):
     yield running
     if running.process.poll() is None:
         running.stop()
-
-
-def postmaster(service: RunningService) -> int:
-    return int((next(service.data.rglob("postmaster.pid"))).read_text().split()[0])
 
 
 def await_acknowledged(reporters: list[Reporter], calls: int) -> None:

@@ -24,8 +24,9 @@ from rows import Shelf, StoredCall, StoredError, open_shelf
 
 from policies.admission.segments import ErrorDetails
 from policies.policy.model import Role, View
+from service.export.files.columns import FileColumn
+from service.export.files.csv_file import Csv
 from service.export.folder import ExportFolder
-from service.export.formats import Csv
 from service.export.jobs import ExportWriter
 from service.ledger import LedgerKind
 from service.storage.control.policies import store_policy
@@ -133,7 +134,9 @@ async def test_csv_is_read_back_and_runs_nothing(house: House) -> None:
 )  # fmt: skip
 def test_a_cell_is_guarded_and_nothing_else_is_changed(value: Any, cell: str) -> None:
     """What begins like a formula and is no number gets an apostrophe; quoting is undone by any reader."""
-    text = Csv((("x", ()), ("y", ()))).row({"x": value, "y": "z"}).decode()
+    type_ = {bool: "Boolean", int: "Int"}.get(type(value), "String")
+    members = (FileColumn("value"),) if isinstance(value, list) else ()
+    text = Csv(((FileColumn("x", type_, members),), (FileColumn("y"),))).rows([(value, "z")]).decode()
     assert list(csv.reader(io.StringIO(text, newline=""))) == [[cell, "z"]]
 
 
@@ -149,7 +152,7 @@ def guard() -> re.Pattern[str]:
 def test_no_reader_finds_a_formula_and_the_text_comes_back(value: str) -> None:
     """Whatever separates cells or lines for a reader, and whatever it leaves out before them, no cell is a formula; and
     the rule of the docs gives every text back as it was."""
-    line = Csv((("x", ()), ("y", ()))).row({"x": value, "y": value}).decode()
+    line = Csv(((FileColumn("x"),), (FileColumn("y"),))).rows([(value, value)]).decode()
     [[cell, _]] = csv.reader(io.StringIO(line, newline=""))
     assert guard().sub("", cell) == value
     if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
@@ -161,7 +164,7 @@ def test_guarding_is_linear() -> None:
     """Long runs of what is skipped or begins a cell are looked at once."""
     for text in ("'" * 200_000, ";" * 200_000, "; '" * 70_000, " \t" * 100_000):
         began = time.process_time()
-        Csv((("x", ()),)).row({"x": text})
+        Csv(((FileColumn("x"),),)).rows([(text,)])
         assert time.process_time() - began < 1
 
 
@@ -211,7 +214,11 @@ async def test_what_the_role_may_not_see_is_refused_or_left_out(house: House) ->
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ({"form": "PARQUET"}, "PARQUET"),
+        ({"form": "PARQUET", "compression": "GZIP"}, "compressed inside"),
+        ({"groupBy": ["MODEL"]}, "of costs alone"),
+        ({"bucket": "MONTH", "kind": "ERRORS"}, "of costs alone"),
+        ({"kind": "COSTS", "timeZone": "Mars/Olympus"}, "TimeZone"),
+        ({"kind": "COSTS", "groupByTags": ["nobody"]}, "not a tag that the policy allows"),
         ({"form": "FOCUS"}, "FOCUS"),
         ({"fields": ["id", "secret"]}, "`secret`"),
         ({"fields": ["id } } { x"]}, "choose among"),

@@ -34,7 +34,7 @@ async def handler(request: web.Request) -> web.Response:
             return web.Response(text=f"{request.method} {asked}")
 
 
-class House:
+class Environment:
     """A front before an application that mounts the same handler twice."""
 
     def __init__(self, front: Middleware, url: str, session: ClientSession, stream: io.StringIO) -> None:
@@ -55,7 +55,7 @@ class House:
 
 
 @pytest.fixture
-async def house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+async def env(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Environment]:
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     structlog.reset_defaults()
@@ -68,54 +68,54 @@ async def house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with ClientSession() as session:
-        yield House(front, f"http://127.0.0.1:{runner.addresses[0][1]}", session, stream)
+        yield Environment(front, f"http://127.0.0.1:{runner.addresses[0][1]}", session, stream)
     await runner.cleanup()
     structlog.reset_defaults()
     logging.getLogger().handlers = []
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_an_answer_and_its_line(house: House, path: str) -> None:
+async def test_an_answer_and_its_line(env: Environment, path: str) -> None:
     """Answered, with one line that names the route and nothing of the query string."""
-    assert (await house.post(f"{path}?key={SECRET}", "hello"))[:2] == (200, "POST hello")
-    assert house.lines() == [("POST", path, 200)]
+    assert (await env.post(f"{path}?key={SECRET}", "hello"))[:2] == (200, "POST hello")
+    assert env.lines() == [("POST", path, 200)]
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_failure_says_nothing_of_its_cause(house: House, path: str) -> None:
+async def test_a_failure_says_nothing_of_its_cause(env: Environment, path: str) -> None:
     """A code and a sentence of ours; of headers only those that say what to do."""
-    status, body, _ = await house.post(path, "break")
+    status, body, _ = await env.post(path, "break")
     assert (status, json.loads(body)["error"]["code"]) == (500, "internal")
-    refused, reason, headers = await house.post(path, "refuse")
+    refused, reason, headers = await env.post(path, "refuse")
     assert (refused, json.loads(reason)["error"]["code"], headers) == (409, "conflict", {"Retry-After": "7"})
     assert SECRET not in body + reason
-    assert house.lines() == [("POST", path, 500), ("POST", path, 409)]
+    assert env.lines() == [("POST", path, 500), ("POST", path, 409)]
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_redirection_is_let_pass(house: House, path: str) -> None:
+async def test_a_redirection_is_let_pass(env: Environment, path: str) -> None:
     """Not an error: it goes out as it is, and is logged as what it is."""
-    status, _, headers = await house.post(path, "redirect")
+    status, _, headers = await env.post(path, "redirect")
     assert (status, headers) == (302, {"Location": "/elsewhere"})
-    assert house.lines() == [("POST", path, 302)]
+    assert env.lines() == [("POST", path, 302)]
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_whoever_asks_before_sending_is_told_to_go_on(house: House, path: str) -> None:
+async def test_whoever_asks_before_sending_is_told_to_go_on(env: Environment, path: str) -> None:
     """`Expect: 100-continue` (RFC 9110, section 10.1.1) is answered, on the way that knows it."""
-    assert (await house.post(path, "hello", expect100=True))[:2] == (200, "POST hello")
+    assert (await env.post(path, "hello", expect100=True))[:2] == (200, "POST hello")
 
 
 @pytest.mark.parametrize("path", ["/straight/", "/straigh", "/Straight", "/straight%2F", "//straight", "/"])
-async def test_only_the_path_itself_is_straight(house: House, path: str) -> None:
+async def test_only_the_path_itself_is_straight(env: Environment, path: str) -> None:
     """Whatever is spelled otherwise is looked for as ever, and the line does not repeat it."""
-    status, body, _ = await house.post(path, "hello")
+    status, body, _ = await env.post(path, "hello")
     assert (status, json.loads(body)["error"]["code"]) == (404, "not_found")
-    assert house.lines() == [("POST", None, 404)]
+    assert env.lines() == [("POST", None, 404)]
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_the_end_waits_for_what_is_under_way(house: House, path: str) -> None:
+async def test_the_end_waits_for_what_is_under_way(env: Environment, path: str) -> None:
     """A request whose body is still on its way is answered, and its connection closed after it."""
 
     async def body() -> AsyncIterator[bytes]:
@@ -126,10 +126,10 @@ async def test_the_end_waits_for_what_is_under_way(house: House, path: str) -> N
         yield b"lo"
 
     ending = asyncio.Event()
-    asked = asyncio.create_task(house.post(path, body()))  # type: ignore[arg-type] - aiohttp takes generators
-    while not house.front._under_way:  # noqa: ASYNC110 - until the service has it
+    asked = asyncio.create_task(env.post(path, body()))  # type: ignore[arg-type] - aiohttp takes generators
+    while not env.front._under_way:  # noqa: ASYNC110 - until the service has it
         await asyncio.sleep(0.01)
-    end = asyncio.create_task(house.front.end())
+    end = asyncio.create_task(env.front.end())
     ending.set()
     status, text, headers = await asked
     async with asyncio.timeout(10):
@@ -160,8 +160,8 @@ async def test_middlewares_see_every_request() -> None:
     assert seen == [*PATHS]
 
 
-async def test_an_end_without_requests_waits_for_nothing(house: House) -> None:
+async def test_an_end_without_requests_waits_for_nothing(env: Environment) -> None:
     """Connections that only lie open hold nobody up."""
-    await house.post("/straight", "hello")
+    await env.post("/straight", "hello")
     async with asyncio.timeout(5):
-        await house.front.end()
+        await env.front.end()

@@ -8,8 +8,10 @@ from uuid import uuid4
 
 import pytest
 from graphql import GraphQLEnumType, get_named_type, is_input_object_type
+from http_server import serve
 from rows import Shelf, StoredCall, StoredError, open_shelf
 
+from policies import Role
 from service.api.schema import build_schema
 from service.ledger import Ledger
 from service.retention.context import RetentionContext
@@ -20,6 +22,7 @@ RANGE = "startedAt: {gte: $from, lt: $to}"
 QUERIES = {
     "CallStatus": "{ calls(filter: {status: {eq: VALUE}}) { totalCount } }",
     "AmountUnknownReason": "{ calls(filter: {amountUnknown: {eq: VALUE}}) { totalCount } }",
+    "AmountSource": "{ calls(filter: {amountSource: {eq: VALUE}}) { totalCount } }",
     "CallOrderField": f"""query($from: DateTime, $to: DateTime) {{
         calls(filter: {{{RANGE}, currency: {{eq: "USD"}}}}, orderBy: [{{field: VALUE}}]) {{ nodes {{ id }} }} }}""",
     "ErrorOrderField": """query($from: DateTime, $to: DateTime) {
@@ -27,14 +30,18 @@ QUERIES = {
     "ErrorGroupOrderField": "{ errorGroups(orderBy: {field: VALUE}) { nodes { count } } }",
     "OrderDirection": "{ calls(orderBy: [{field: STARTED_AT, direction: VALUE}]) { nodes { id } } }",
     "CostDimension": f"""query($from: DateTime, $to: DateTime) {{
-        costs(filter: {{{RANGE}}}, groupBy: [VALUE]) {{ rows {{ calls }} }} }}""",
+        costs(filter: {{{RANGE}}}, groupBy: [VALUE]) {{ nodes {{ calls }} }} }}""",
     "CostOrderField": """{ costs(filter: {currency: {eq: "USD"}}, bucket: DAY, orderBy: [{field: VALUE}]) {
-        rows { calls } } }""",
-    "CorrectionTime": "{ costs(bucket: DAY, corrections: VALUE) { rows { calls } } }",
-    "TimeBucket": "{ costs(bucket: VALUE) { rows { calls } } }",
+        nodes { calls } } }""",
+    "CorrectionTime": "{ costs(bucket: DAY, corrections: VALUE) { nodes { calls } } }",
+    "TimeBucket": "{ costs(bucket: VALUE) { nodes { calls } } }",
     "LedgerKind": "{ ledger(filter: {kind: {eq: VALUE}}) { totalCount } }",
     "DataClass": "mutation { planPurge(input: {class: VALUE}) { digest } }",
     "ExportFormat": "mutation { createExport(input: {kind: CALLS, format: VALUE}) { export { id } } }",
+    "ExportCompression": "mutation { createExport(input: {kind: CALLS, format: CSV, compression: VALUE}) "
+    "{ export { id } } }",
+    "ExportPeriod": 'mutation { createExportSchedule(input: {every: VALUE, timeZone: "UTC", '
+    "export: {kind: CALLS, format: CSV}}) { schedule { id } } }",
     "ExportKind": "mutation { createExport(input: {kind: VALUE, format: CSV}) { export { id } } }",
     "ErasureKind": """mutation { requestErasure(input: {kind: VALUE, account: "acme", reason: "r"WHOM}) {
         erasure { id } } }""",
@@ -69,7 +76,7 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
 
 def test_every_enum_that_is_written_is_tried() -> None:
     """An enum that is new to arguments has to say here how it is used."""
-    assert set(_written()) == set(QUERIES)
+    assert set(_written()) == {*QUERIES, "Role"}
 
 
 @pytest.mark.parametrize("enum", QUERIES)
@@ -86,3 +93,13 @@ async def test_every_value_works(shelf: Shelf, enum: str) -> None:
         context: dict[str, Any] = {"ledger": ledger, "services": {"retention": retention}}
         result = await shelf.ask(query, variables=variables, **context)
         assert result.errors is None, (value, result.errors)
+
+
+async def test_every_role_can_be_given(shelf: Shelf) -> None:
+    """An admin can make a key of each role, by whoever issues keys in the service."""
+    async with serve(shelf) as served:
+        headers = {"Authorization": f"Bearer {await served.key(Role.ADMIN)}"}
+        for role in _written()["Role"].values:
+            query = f'mutation {{ createApiKey(input: {{role: {role}, accounts: ["acme"]}}) {{ apiKey {{ role }} }} }}'
+            async with served.session.post(served.url, json={"query": query}, headers=headers) as answer:
+                assert (await answer.json())["data"]["createApiKey"]["apiKey"]["role"] == role

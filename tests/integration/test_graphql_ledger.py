@@ -43,7 +43,7 @@ CONSISTENCY = "query($a: BigInt!, $b: BigInt!) { consistencyProof(from: $a, to: 
 KINDS = (LedgerKind.EXPORTED, LedgerKind.ERROR_REVEALED, LedgerKind.KEY_DESTROYED)
 
 
-class Desk:
+class RoleClient:
     """Asks of one ledger as any role."""
 
     def __init__(self, shelf: Shelf) -> None:
@@ -80,9 +80,9 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(any_database_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+async def client(any_database_url: str, tmp_path: Path) -> AsyncIterator[RoleClient]:
     async with open_shelf(any_database_url, tmp_path) as shelf:
-        yield Desk(shelf)
+        yield RoleClient(shelf)
 
 
 def raw(text: str) -> bytes:
@@ -91,11 +91,11 @@ def raw(text: str) -> bytes:
     return data
 
 
-async def test_entries_come_byte_for_byte(desk: Desk) -> None:
+async def test_entries_come_byte_for_byte(client: RoleClient) -> None:
     """The leaf is what was hashed, says what the fields beside it say, and its note is the one that it hashes."""
-    await desk.fill(5)
-    stored = [entry async for entry in desk.ledger.every(Selection())]
-    nodes = (await desk.ask(WHOLE))["ledger"]["nodes"]
+    await client.fill(5)
+    stored = [entry async for entry in client.ledger.every(Selection())]
+    nodes = (await client.ask(WHOLE))["ledger"]["nodes"]
     assert [node["index"] for node in nodes] == ["0", "1", "2", "3", "4"]
     for node, entry in zip(nodes, stored, strict=True):
         leaf = raw(node["leaf"])
@@ -108,65 +108,65 @@ async def test_entries_come_byte_for_byte(desk: Desk) -> None:
     assert [node["note"] for node in nodes] == [None, "reason 1", None, "reason 3", None]
 
 
-async def test_an_erased_note_is_gone_and_its_entry_stays(desk: Desk) -> None:
+async def test_an_erased_note_is_gone_and_its_entry_stays(client: RoleClient) -> None:
     """After the erasure the note is null, and leaf and root are what they were."""
-    await desk.fill(4)
-    before, root = (await desk.ask(WHOLE))["ledger"]["nodes"], await desk.ledger.root(4)
-    await desk.ledger.erase_notes([1], actor="cli")
-    *after, said = (await desk.ask(WHOLE))["ledger"]["nodes"]
+    await client.fill(4)
+    before, root = (await client.ask(WHOLE))["ledger"]["nodes"], await client.ledger.root(4)
+    await client.ledger.erase_notes([1], actor="cli")
+    *after, said = (await client.ask(WHOLE))["ledger"]["nodes"]
     assert said["kind"] == "NOTES_ERASED"
     assert after == [{**node, "note": None} if node["index"] == "1" else node for node in before]
-    assert await desk.ledger.root(4) == root
+    assert await client.ledger.root(4) == root
 
 
-async def test_every_kind_has_its_name(desk: Desk) -> None:
+async def test_every_kind_has_its_name(client: RoleClient) -> None:
     """The schema's kinds are the ledger's, each with a description of its own."""
     assert [kind.name for kind in ShownKind] == [kind.name for kind in LedgerKind]
     for kind in LedgerKind:
-        await desk.ledger.append(kind, {}, actor="system")
-    nodes = (await desk.ask("{ ledger { nodes { kind } } }"))["ledger"]["nodes"]
+        await client.ledger.append(kind, {}, actor="system")
+    nodes = (await client.ask("{ ledger { nodes { kind } } }"))["ledger"]["nodes"]
     assert [node["kind"] for node in nodes] == [kind.value for kind in LedgerKind]
 
 
-async def test_proofs_hold_against_the_checkpoint(desk: Desk) -> None:
+async def test_proofs_hold_against_the_checkpoint(client: RoleClient) -> None:
     """Every entry is proved to be in the signed tree, every older tree to be its beginning, and no other leaf is."""
-    await desk.fill(7)
-    await desk.checkpoints.sign()
-    await desk.fill(4)
-    await desk.checkpoints.sign()
-    shown = (await desk.ask(CHECKPOINT))["checkpoint"]
+    await client.fill(7)
+    await client.checkpoints.sign()
+    await client.fill(4)
+    await client.checkpoints.sign()
+    shown = (await client.ask(CHECKPOINT))["checkpoint"]
     signed, key = read_checkpoint(shown["note"].encode()), read_key(shown["publicKey"])
     assert signed.signed_by(key)
     assert (signed.origin, str(signed.size), signed.root) == (shown["origin"], shown["size"], raw(shown["rootHash"]))
     assert (signed.size, signed.origin) == (11, f"calledger/{DATABASE_ID}")
 
-    nodes = (await desk.ask(WHOLE))["ledger"]["nodes"]
+    nodes = (await client.ask(WHOLE))["ledger"]["nodes"]
     for node in nodes:
-        proof = (await desk.ask(INCLUSION, i=node["index"], n="11"))["inclusionProof"]
+        proof = (await client.ask(INCLUSION, i=node["index"], n="11"))["inclusionProof"]
         hashes, index = [raw(text) for text in proof["hashes"]], int(node["index"])
         assert (proof["size"], raw(proof["rootHash"])) == ("11", signed.root)
         assert verify_inclusion(leaf_hash(raw(node["leaf"])), index, 11, hashes, signed.root)
         assert not verify_inclusion(leaf_hash(b"another leaf"), index, 11, hashes, signed.root)
-    older = (await desk.ask(CHECKPOINT, size="7"))["checkpoint"]
-    proof = (await desk.ask(CONSISTENCY, a="7", b="11"))["consistencyProof"]
+    older = (await client.ask(CHECKPOINT, size="7"))["checkpoint"]
+    proof = (await client.ask(CONSISTENCY, a="7", b="11"))["consistencyProof"]
     hashes = [raw(text) for text in proof["hashes"]]
     assert (proof["size"], raw(proof["rootHash"])) == ("11", signed.root)
     assert verify_consistency(7, 11, raw(older["rootHash"]), signed.root, hashes)
     assert not verify_consistency(7, 11, bytes(32), signed.root, hashes)
 
 
-async def test_no_checkpoint_is_signed_for_the_asking(desk: Desk) -> None:
+async def test_no_checkpoint_is_signed_for_the_asking(client: RoleClient) -> None:
     """Only issued ones are given out; for any other size the error names those beside it, and nothing is signed."""
-    assert (await desk.refused(CHECKPOINT))[0] == "BAD_USER_INPUT"
-    await desk.fill(3)
-    assert await desk.refused(CHECKPOINT) == (
+    assert (await client.refused(CHECKPOINT))[0] == "BAD_USER_INPUT"
+    await client.fill(3)
+    assert await client.refused(CHECKPOINT) == (
         "BAD_USER_INPUT",
         "no checkpoint was signed yet: ask again in some minutes",
     )
-    await desk.checkpoints.sign()
-    await desk.fill(3)
-    await desk.checkpoints.sign()
-    await desk.fill(2)
+    await client.checkpoints.sign()
+    await client.fill(3)
+    await client.checkpoints.sign()
+    await client.fill(2)
     beside = {
         "0": "the nearest are of 3",
         "5": "the nearest are of 3 and 6",
@@ -175,24 +175,24 @@ async def test_no_checkpoint_is_signed_for_the_asking(desk: Desk) -> None:
         str(2**63 - 1): "the nearest are of 6",
     }
     for size, said in beside.items():
-        assert await desk.refused(CHECKPOINT, size=size) == (
+        assert await client.refused(CHECKPOINT, size=size) == (
             "BAD_USER_INPUT",
             f"there is no checkpoint of {size} entries: {said}",
         )
-    assert (await desk.ask(CHECKPOINT, size="3"))["checkpoint"]["size"] == "3"
-    assert (await desk.ask(CHECKPOINT))["checkpoint"]["size"] == "6"
-    assert (await desk.ask(CHECKPOINT, size=None))["checkpoint"]["size"] == "6"
-    latest = await desk.checkpoints.latest()
+    assert (await client.ask(CHECKPOINT, size="3"))["checkpoint"]["size"] == "3"
+    assert (await client.ask(CHECKPOINT))["checkpoint"]["size"] == "6"
+    assert (await client.ask(CHECKPOINT, size=None))["checkpoint"]["size"] == "6"
+    latest = await client.checkpoints.latest()
     assert latest is not None and latest.size == 6
 
 
 @pytest.mark.parametrize("first", [1, 3, 10, 200])
-async def test_pages_cover_every_entry_once(desk: Desk, first: int) -> None:
+async def test_pages_cover_every_entry_once(client: RoleClient, first: int) -> None:
     """From cursor to cursor every entry comes once, in order; entries appended meanwhile come at the end."""
-    await desk.fill(9)
+    await client.fill(9)
     seen, after, pages = list[str](), None, 0
     while True:
-        page = (await desk.ask(PAGE, first=first, after=after))["ledger"]
+        page = (await client.ask(PAGE, first=first, after=after))["ledger"]
         indexes = [edge["node"]["index"] for edge in page["edges"]]
         assert indexes == [node["index"] for node in page["nodes"]] and len(indexes) <= first
         assert page["pageInfo"]["hasPreviousPage"] == (after is not None)
@@ -201,7 +201,7 @@ async def test_pages_cover_every_entry_once(desk: Desk, first: int) -> None:
             assert [page["pageInfo"]["startCursor"], page["pageInfo"]["endCursor"]] == [cursors[0], cursors[-1]]
         seen += indexes
         if pages == 0:
-            await desk.fill(1)
+            await client.fill(1)
         pages, after = pages + 1, page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
             break
@@ -209,93 +209,93 @@ async def test_pages_cover_every_entry_once(desk: Desk, first: int) -> None:
     assert seen == [str(index) for index in range(expected)]
 
 
-async def test_a_page_of_a_filter_goes_on_in_it(desk: Desk) -> None:
+async def test_a_page_of_a_filter_goes_on_in_it(client: RoleClient) -> None:
     """Cursors go on within the filter, and an empty last page has no cursors."""
-    await desk.fill(9)
+    await client.fill(9)
     filter_ = {"kind": {"eq": "EXPORTED"}}
-    one = (await desk.ask(PAGE, f=filter_, first=2))["ledger"]
-    two = (await desk.ask(PAGE, f=filter_, first=2, after=one["pageInfo"]["endCursor"]))["ledger"]
+    one = (await client.ask(PAGE, f=filter_, first=2))["ledger"]
+    two = (await client.ask(PAGE, f=filter_, first=2, after=one["pageInfo"]["endCursor"]))["ledger"]
     assert [node["index"] for node in one["nodes"] + two["nodes"]] == ["0", "3", "6"]
     assert (one["totalCount"], two["totalCount"], two["pageInfo"]["hasNextPage"]) == (3, 3, False)
-    three = (await desk.ask(PAGE, f=filter_, after=two["pageInfo"]["endCursor"]))["ledger"]
+    three = (await client.ask(PAGE, f=filter_, after=two["pageInfo"]["endCursor"]))["ledger"]
     assert (three["nodes"], three["pageInfo"]["endCursor"], three["totalCount"]) == ([], None, 3)
 
 
-async def test_a_cursor_is_good_for_its_own_list_only(desk: Desk) -> None:
+async def test_a_cursor_is_good_for_its_own_list_only(client: RoleClient) -> None:
     """Altered, of another filter, empty, or a plain index: refused, never read as a position."""
-    await desk.fill(4)
-    cursor = (await desk.ask(PAGE, first=1))["ledger"]["pageInfo"]["endCursor"]
+    await client.fill(4)
+    cursor = (await client.ask(PAGE, first=1))["ledger"]["pageInfo"]["endCursor"]
     wrong = [cursor[:-1] + ("A" if cursor[-1] != "A" else "B"), cursor + "A", "", "2", "MQ", "WzFd"]
     for text in wrong:
-        assert (await desk.refused(PAGE, after=text))[0] == "BAD_USER_INPUT", text
-    assert (await desk.refused(PAGE, f={"kind": {"eq": "EXPORTED"}}, after=cursor))[0] == "BAD_USER_INPUT"
-    assert (await desk.ask(PAGE, after=cursor))["ledger"]["nodes"][0] == {"index": "1"}
+        assert (await client.refused(PAGE, after=text))[0] == "BAD_USER_INPUT", text
+    assert (await client.refused(PAGE, f={"kind": {"eq": "EXPORTED"}}, after=cursor))[0] == "BAD_USER_INPUT"
+    assert (await client.ask(PAGE, after=cursor))["ledger"]["nodes"][0] == {"index": "1"}
 
 
 @pytest.mark.parametrize("first", [0, -1, 201, 2**31 - 1])
-async def test_a_page_has_bounds(desk: Desk, first: int) -> None:
+async def test_a_page_has_bounds(client: RoleClient, first: int) -> None:
     """1 to 200 entries a page."""
-    assert (await desk.refused(PAGE, first=first))[0] == "BAD_USER_INPUT"
+    assert (await client.refused(PAGE, first=first))[0] == "BAD_USER_INPUT"
 
 
-async def test_filters_by_kind_and_index(desk: Desk) -> None:
+async def test_filters_by_kind_and_index(client: RoleClient) -> None:
     """All that is given must hold; empty lists and empty ranges match nothing; figures beyond the ledger are fine."""
-    await desk.fill(9)
+    await client.fill(9)
     huge, all_ = str(2**63 - 1), list(range(9))
-    assert await desk.indexes() == all_
-    assert await desk.indexes(kind={"eq": "EXPORTED"}) == [0, 3, 6]
-    assert await desk.indexes(kind={"in": ["EXPORTED", "KEY_DESTROYED"]}) == [0, 2, 3, 5, 6, 8]
-    assert await desk.indexes(kind={"in": ["EXPORTED"], "eq": "KEY_DESTROYED"}) == []
-    assert await desk.indexes(kind={"in": []}) == []
-    assert await desk.indexes(kind={"in": [kind.name for kind in LedgerKind]}) == all_
-    assert await desk.indexes(kind={}) == all_
-    assert await desk.indexes(index={"eq": "4"}) == [4]
-    assert await desk.indexes(index={"gt": "4"}) == [5, 6, 7, 8]
-    assert await desk.indexes(index={"gte": "4", "lt": "6"}) == [4, 5]
-    assert await desk.indexes(index={"lte": "2"}) == [0, 1, 2]
-    assert await desk.indexes(index={"lt": "0"}) == []
-    assert await desk.indexes(index={"gt": "6", "lt": "3"}) == []
-    assert await desk.indexes(index={"eq": "-1"}) == await desk.indexes(index={"eq": huge}) == []
-    assert await desk.indexes(index={"gt": huge}) == await desk.indexes(index={"eq": "9"}) == []
-    assert await desk.indexes(index={"lte": huge, "gte": "-" + huge}) == all_
-    assert await desk.indexes(index={"gte": "2"}, kind={"eq": "EXPORTED"}) == [3, 6]
+    assert await client.indexes() == all_
+    assert await client.indexes(kind={"eq": "EXPORTED"}) == [0, 3, 6]
+    assert await client.indexes(kind={"in": ["EXPORTED", "KEY_DESTROYED"]}) == [0, 2, 3, 5, 6, 8]
+    assert await client.indexes(kind={"in": ["EXPORTED"], "eq": "KEY_DESTROYED"}) == []
+    assert await client.indexes(kind={"in": []}) == []
+    assert await client.indexes(kind={"in": [kind.name for kind in LedgerKind]}) == all_
+    assert await client.indexes(kind={}) == all_
+    assert await client.indexes(index={"eq": "4"}) == [4]
+    assert await client.indexes(index={"gt": "4"}) == [5, 6, 7, 8]
+    assert await client.indexes(index={"gte": "4", "lt": "6"}) == [4, 5]
+    assert await client.indexes(index={"lte": "2"}) == [0, 1, 2]
+    assert await client.indexes(index={"lt": "0"}) == []
+    assert await client.indexes(index={"gt": "6", "lt": "3"}) == []
+    assert await client.indexes(index={"eq": "-1"}) == await client.indexes(index={"eq": huge}) == []
+    assert await client.indexes(index={"gt": huge}) == await client.indexes(index={"eq": "9"}) == []
+    assert await client.indexes(index={"lte": huge, "gte": "-" + huge}) == all_
+    assert await client.indexes(index={"gte": "2"}, kind={"eq": "EXPORTED"}) == [3, 6]
 
 
-async def test_filters_by_moment_compare_what_is_shown(desk: Desk) -> None:
+async def test_filters_by_moment_compare_what_is_shown(client: RoleClient) -> None:
     """A moment that an answer gave finds its entry again, by every operator, whatever the microseconds are."""
-    await desk.fill(6)
-    nodes = (await desk.ask("{ ledger { nodes { index recordedAt } } }"))["ledger"]["nodes"]
+    await client.fill(6)
+    nodes = (await client.ask("{ ledger { nodes { index recordedAt } } }"))["ledger"]["nodes"]
     shown = {int(node["index"]): node["recordedAt"] for node in nodes}
     for moment in shown.values():
-        assert await desk.indexes(recordedAt={"eq": moment}) == [i for i in shown if shown[i] == moment]
-        assert await desk.indexes(recordedAt={"lt": moment}) == [i for i in shown if shown[i] < moment]
-        assert await desk.indexes(recordedAt={"lte": moment}) == [i for i in shown if shown[i] <= moment]
-        assert await desk.indexes(recordedAt={"gt": moment}) == [i for i in shown if shown[i] > moment]
-        assert await desk.indexes(recordedAt={"gte": moment}) == [i for i in shown if shown[i] >= moment]
+        assert await client.indexes(recordedAt={"eq": moment}) == [i for i in shown if shown[i] == moment]
+        assert await client.indexes(recordedAt={"lt": moment}) == [i for i in shown if shown[i] < moment]
+        assert await client.indexes(recordedAt={"lte": moment}) == [i for i in shown if shown[i] <= moment]
+        assert await client.indexes(recordedAt={"gt": moment}) == [i for i in shown if shown[i] > moment]
+        assert await client.indexes(recordedAt={"gte": moment}) == [i for i in shown if shown[i] >= moment]
         between = moment.replace("Z", "500Z")
-        assert await desk.indexes(recordedAt={"eq": between}) == []
-        assert await desk.indexes(recordedAt={"lt": between}) == [i for i in shown if shown[i] <= moment]
-        assert await desk.indexes(recordedAt={"gte": between}) == [i for i in shown if shown[i] > moment]
-    assert await desk.indexes(recordedAt={"lte": "9999-12-31T23:59:59.999999Z"}) == list(shown)
-    assert await desk.indexes(recordedAt={"gt": "9999-12-31T23:59:59.999999Z"}) == []
-    assert await desk.indexes(recordedAt={"gte": "0001-01-01T00:00:00Z"}) == list(shown)
+        assert await client.indexes(recordedAt={"eq": between}) == []
+        assert await client.indexes(recordedAt={"lt": between}) == [i for i in shown if shown[i] <= moment]
+        assert await client.indexes(recordedAt={"gte": between}) == [i for i in shown if shown[i] > moment]
+    assert await client.indexes(recordedAt={"lte": "9999-12-31T23:59:59.999999Z"}) == list(shown)
+    assert await client.indexes(recordedAt={"gt": "9999-12-31T23:59:59.999999Z"}) == []
+    assert await client.indexes(recordedAt={"gte": "0001-01-01T00:00:00Z"}) == list(shown)
 
 
-async def test_what_the_ledger_does_not_have_is_the_callers_mistake(desk: Desk) -> None:
+async def test_what_the_ledger_does_not_have_is_the_callers_mistake(client: RoleClient) -> None:
     """Proofs of entries and sizes that are not there are refused in words, and never are internal errors."""
-    await desk.fill(3)
+    await client.fill(3)
     huge = str(2**63 - 1)
     for index, size in (("3", "3"), ("-1", "3"), ("0", "4"), ("0", "0"), ("0", "-1"), ("0", huge), (huge, huge)):
-        assert (await desk.refused(INCLUSION, i=index, n=size))[0] == "BAD_USER_INPUT", (index, size)
+        assert (await client.refused(INCLUSION, i=index, n=size))[0] == "BAD_USER_INPUT", (index, size)
     for older, newer in (("3", "2"), ("-1", "2"), ("0", "4"), ("4", "4"), ("1", huge), ("-1", "-1")):
-        assert (await desk.refused(CONSISTENCY, a=older, b=newer))[0] == "BAD_USER_INPUT", (older, newer)
-    nothing = (await desk.ask(CONSISTENCY, a="0", b="3"))["consistencyProof"]
-    assert (nothing["hashes"], raw(nothing["rootHash"])) == ([], await desk.ledger.root(3))
-    assert (await desk.refused('{ ledger(filter: {index: {eq: "1.5"}}) { totalCount } }'))[0] == "BAD_USER_INPUT"
-    assert (await desk.refused("{ ledger(filter: {kind: {eq: null}}) { totalCount } }"))[0] == "BAD_USER_INPUT"
+        assert (await client.refused(CONSISTENCY, a=older, b=newer))[0] == "BAD_USER_INPUT", (older, newer)
+    nothing = (await client.ask(CONSISTENCY, a="0", b="3"))["consistencyProof"]
+    assert (nothing["hashes"], raw(nothing["rootHash"])) == ([], await client.ledger.root(3))
+    assert (await client.refused('{ ledger(filter: {index: {eq: "1.5"}}) { totalCount } }'))[0] == "BAD_USER_INPUT"
+    assert (await client.refused("{ ledger(filter: {kind: {eq: null}}) { totalCount } }"))[0] == "BAD_USER_INPUT"
     open_ = {"kind": {"in": None}, "recordedAt": {"gte": None, "lt": None}, "index": {"gt": None, "lte": None}}
-    everything = (await desk.ask(PAGE))["ledger"]["totalCount"]
-    assert everything and (await desk.ask(PAGE, f=open_))["ledger"]["totalCount"] == everything
+    everything = (await client.ask(PAGE))["ledger"]["totalCount"]
+    assert everything and (await client.ask(PAGE, f=open_))["ledger"]["totalCount"] == everything
 
 
 ROOTS = {
@@ -307,52 +307,54 @@ ROOTS = {
 
 
 @pytest.mark.parametrize("role", list(Role))
-async def test_who_may_ask(desk: Desk, role: Role) -> None:
+async def test_who_may_ask(client: RoleClient, role: Role) -> None:
     """Auditor, compliance and admin read all of it, notes too; every other role is refused by name."""
-    await desk.fill(2)
-    await desk.checkpoints.sign()
-    scope = desk.shelf.scope(role)
+    await client.fill(2)
+    await client.checkpoints.sign()
+    scope = client.shelf.scope(role)
     for field, query in ROOTS.items():
         if role in READERS:
-            assert (await desk.ask(query, scope))[field]
+            assert (await client.ask(query, scope))[field]
         else:
             said = f"the role `{role}` may not ask `Query.{field}`"
-            assert await desk.refused(query, scope) == ("FORBIDDEN", said)
+            assert await client.refused(query, scope) == ("FORBIDDEN", said)
     if role in READERS:
-        notes = (await desk.ask("{ ledger { nodes { note } } }", scope))["ledger"]["nodes"]
+        notes = (await client.ask("{ ledger { nodes { note } } }", scope))["ledger"]["nodes"]
         assert notes == [{"note": None}, {"note": "reason 1"}]
 
 
-async def test_no_policy_shows_notes_to_another_role(desk: Desk) -> None:
+async def test_no_policy_shows_notes_to_another_role(client: RoleClient) -> None:
     """Even under a policy that no document can express, a viewer who is let into the ledger reads no note."""
-    await desk.fill(2)
-    rule = desk.shelf.policy.roles[Role.VIEWER]
-    roles = MappingProxyType({**desk.shelf.policy.roles, Role.VIEWER: replace(rule, ask=rule.ask | {"ledger"})})
-    policy = replace(desk.shelf.policy, name="generous", roles=roles)
-    nodes = (await desk.ask("{ ledger { nodes { note } } }", desk.shelf.scope(Role.VIEWER, policy=policy)))["ledger"]
+    await client.fill(2)
+    rule = client.shelf.policy.roles[Role.VIEWER]
+    roles = MappingProxyType({**client.shelf.policy.roles, Role.VIEWER: replace(rule, ask=rule.ask | {"ledger"})})
+    policy = replace(client.shelf.policy, name="generous", roles=roles)
+    nodes = (await client.ask("{ ledger { nodes { note } } }", client.shelf.scope(Role.VIEWER, policy=policy)))[
+        "ledger"
+    ]
     assert nodes == {"nodes": [{"note": None}, {"note": None}]}
 
 
 @pytest.mark.parametrize("role", READERS)
-async def test_a_key_that_is_bound_to_accounts_gets_checkpoints_alone(desk: Desk, role: Role) -> None:
+async def test_a_key_that_is_bound_to_accounts_gets_checkpoints_alone(client: RoleClient, role: Role) -> None:
     """Entries are about all accounts, and their hashes can be compared with guesses; a checkpoint is public."""
-    await desk.fill(2)
-    await desk.checkpoints.sign()
-    scope = desk.shelf.scope(role, await desk.shelf.join("acme"))
+    await client.fill(2)
+    await client.checkpoints.sign()
+    scope = client.shelf.scope(role, await client.shelf.join("acme"))
     for field in ("ledger", "inclusionProof", "consistencyProof"):
-        assert (await desk.refused(ROOTS[field], scope))[0] == "FORBIDDEN"
-    assert (await desk.ask(ROOTS["checkpoint"], scope))["checkpoint"]["note"]
+        assert (await client.refused(ROOTS[field], scope))[0] == "FORBIDDEN"
+    assert (await client.ask(ROOTS["checkpoint"], scope))["checkpoint"]["note"]
 
 
-async def test_an_auditors_key_reads_it_over_http(desk: Desk) -> None:
+async def test_an_auditors_key_reads_it_over_http(client: RoleClient) -> None:
     """What the service itself answers: the same leaf and root, and UNAUTHENTICATED without a key."""
-    await desk.fill(2)
-    await desk.checkpoints.sign()
-    entry = await desk.ledger.entry(1)
+    await client.fill(2)
+    await client.checkpoints.sign()
+    entry = await client.ledger.entry(1)
     assert entry is not None
     text = '{ ledger(first: 1, filter: {index: {eq: "1"}}) { nodes { leaf note } } checkpoint { rootHash } }'
     query = {"query": text}
-    async with serve(desk.shelf) as served:
+    async with serve(client.shelf) as served:
         headers = {"Authorization": f"Bearer {await served.key(Role.AUDITOR)}"}
         async with served.session.post(served.url, json=query, headers=headers) as response:
             data = (await response.json())["data"]
@@ -360,5 +362,5 @@ async def test_an_auditors_key_reads_it_over_http(desk: Desk) -> None:
             refusal = await response.json()
     assert raw(data["ledger"]["nodes"][0]["leaf"]) == entry.leaf
     assert data["ledger"]["nodes"][0]["note"] == "reason 1"
-    assert raw(data["checkpoint"]["rootHash"]) == await desk.ledger.root(2)
+    assert raw(data["checkpoint"]["rootHash"]) == await client.ledger.root(2)
     assert refusal["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"

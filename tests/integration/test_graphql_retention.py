@@ -34,7 +34,7 @@ ERASE = """
 """
 
 
-class Desk:
+class RoleClient:
     """Asks as any role, of a steward's ledger."""
 
     def __init__(self, steward: Steward, shelf: Shelf) -> None:
@@ -64,20 +64,20 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(database_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
+async def client(database_url: str, tmp_path: Path) -> AsyncIterator[RoleClient]:
     async with stewarding(database_url, tmp_path) as steward:
         retention = steward.retention
         reader = await Reader.open(retention.database, retention.accounts, retention.keyring)
-        yield Desk(
+        yield RoleClient(
             steward,
             Shelf(retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader),
         )
 
 
-async def test_the_report_tells_what_is_there(desk: Desk) -> None:
+async def test_the_report_tells_what_is_there(client: RoleClient) -> None:
     """Past rows are overdue and not served before the purge, and gone after it, with their keys."""
-    await desk.steward.report(failed("old", OLD), failed("young", YOUNG), failed("mine", YOUNG, account="other"))
-    before = await desk.classes()
+    await client.steward.report(failed("old", OLD), failed("young", YOUNG), failed("mine", YOUNG, account="other"))
+    before = await client.classes()
     errors, calls = before["PERSONAL", "CALL_ERROR"], before["OPERATIONAL", "CALL"]
     assert (errors["windowDays"], errors["keptAtMostDays"], errors["unreadableEverywhereDays"]) == (30, 32, 39)
     assert (errors["overdue"], errors["hidden"], calls["overdue"], calls["hidden"]) == ("1", "1", "1", "1")
@@ -86,95 +86,97 @@ async def test_the_report_tells_what_is_there(desk: Desk) -> None:
     assert (calls["windowDays"], calls["unreadableEverywhereDays"]) == (400, None)
     assert errors["keys"] == {"live": "2", "destroyed": "0", "lost": "0", "held": "0"}
 
-    await desk.steward.purge()
-    after = await desk.classes()
+    await client.steward.purge()
+    after = await client.classes()
     assert {one["overdue"] for one in after.values()} | {one["hidden"] for one in after.values()} == {"0"}
     assert after["PERSONAL", "CALL_ERROR"]["keys"] == {"live": "1", "destroyed": "1", "lost": "0", "held": "0"}
     assert after["OPERATIONAL", "CALL"]["oldest"] == after["OPERATIONAL", "CALL"]["oldestServed"]
-    report = (await desk.ask(CLASSES, Role.AUDITOR))["retention"]
+    report = (await client.ask(CLASSES, Role.AUDITOR))["retention"]
     assert (report["lastPurge"], report["keyringBackupDays"], report["missing"]) == ({"state": "DONE"}, 7, [])
 
 
-async def test_hidden_rows_wait_for_their_partition(desk: Desk) -> None:
+async def test_hidden_rows_wait_for_their_partition(client: RoleClient) -> None:
     """A row past its window in a partition that is not due is hidden, not overdue, and counted exactly."""
     moment = NOW - timedelta(days=30, minutes=1)
-    await desk.steward.report(failed("edge", moment), failed("young", YOUNG))
-    state = (await desk.classes())["PERSONAL", "CALL_ERROR"]
+    await client.steward.report(failed("edge", moment), failed("young", YOUNG))
+    state = (await client.classes())["PERSONAL", "CALL_ERROR"]
     assert (state["hidden"], state["overdue"]) == ("1", "0")
 
 
-async def test_a_lost_key_is_counted(desk: Desk, tmp_path: Path) -> None:
+async def test_a_lost_key_is_counted(client: RoleClient, tmp_path: Path) -> None:
     """A key that is gone without a tombstone shows in the report."""
-    await desk.steward.report(failed("young", YOUNG))
+    await client.steward.report(failed("young", YOUNG))
     for path in (tmp_path / "keyring" / "periods").rglob(f"{YOUNG:%Y-%m-%d}"):
         path.unlink()
-    assert (await desk.classes())["PERSONAL", "CALL_ERROR"]["keys"]["lost"] == "1"
+    assert (await client.classes())["PERSONAL", "CALL_ERROR"]["keys"]["lost"] == "1"
 
 
-async def test_held_rows_are_counted_and_not_served(desk: Desk) -> None:
+async def test_held_rows_are_counted_and_not_served(client: RoleClient) -> None:
     """Copies of a hold show in `held` and in the escrow, and in no list of calls or errors."""
-    await desk.steward.report(failed("old", OLD), failed("young", YOUNG))
-    placed = await desk.ask(PLACE, Role.COMPLIANCE, scope={"account": "acme"})
+    await client.steward.report(failed("old", OLD), failed("young", YOUNG))
+    placed = await client.ask(PLACE, Role.COMPLIANCE, scope={"account": "acme"})
     hold_id = placed["placeHold"]["hold"]["id"]
-    await desk.steward.purge()
-    classes = await desk.classes()
+    await client.steward.purge()
+    classes = await client.classes()
     assert classes["PERSONAL", "CALL_ERROR"]["held"] == classes["OPERATIONAL", "CALL"]["held"] == "1"
     assert classes["PERSONAL", "CALL_ERROR"]["keys"]["held"] == "1"
     assert classes["BILLING", "CALL"]["held"] == "0"
-    everything = await desk.ask("{ calls { nodes { sourceId } } errors { totalCount } }", Role.ADMIN)
+    everything = await client.ask("{ calls { nodes { sourceId } } errors { totalCount } }", Role.ADMIN)
     assert everything == {"calls": {"nodes": [{"sourceId": "young"}]}, "errors": {"totalCount": 1}}
-    node = await desk.ask("query($id: ID!) { node(id: $id) { id ... on Hold { rows owner } } }", Role.ADMIN, id=hold_id)
+    node = await client.ask(
+        "query($id: ID!) { node(id: $id) { id ... on Hold { rows owner } } }", Role.ADMIN, id=hold_id
+    )
     assert node == {"node": {"id": hold_id, "rows": "2", "owner": "counsel"}}
-    lifted = await desk.ask(LIFT, Role.COMPLIANCE, id=hold_id)
+    lifted = await client.ask(LIFT, Role.COMPLIANCE, id=hold_id)
     assert lifted["liftHold"]["hold"]["liftedAt"] is not None
-    assert (await desk.classes())["OPERATIONAL", "CALL"]["held"] == "0"
-    assert await desk.code(LIFT, Role.COMPLIANCE, id=hold_id) == "BAD_USER_INPUT"
-    lists = await desk.ask(
+    assert (await client.classes())["OPERATIONAL", "CALL"]["held"] == "0"
+    assert await client.code(LIFT, Role.COMPLIANCE, id=hold_id) == "BAD_USER_INPUT"
+    lists = await client.ask(
         "{ on: holds(active: true) { totalCount } off: holds(active: false) { nodes { id } } }", Role.AUDITOR
     )
     assert lists == {"on": {"totalCount": 0}, "off": {"nodes": [{"id": hold_id}]}}
 
 
-async def test_a_plan_is_made_asked_for_and_carried_out(desk: Desk) -> None:
+async def test_a_plan_is_made_asked_for_and_carried_out(client: RoleClient) -> None:
     """planPurge -> requestPurge -> the worker; the run is then listed as done, with who asked."""
-    await desk.steward.report(failed("old", OLD), failed("young", YOUNG))
-    plan = (await desk.ask(PLAN, Role.COMPLIANCE, **{"in": {"class": "PERSONAL", "tier": "standard"}}))["planPurge"]
+    await client.steward.report(failed("old", OLD), failed("young", YOUNG))
+    plan = (await client.ask(PLAN, Role.COMPLIANCE, **{"in": {"class": "PERSONAL", "tier": "standard"}}))["planPurge"]
     assert (plan["keys"], plan["partitions"]) == ("1", [{"class": "PERSONAL", "tier": "standard"}])
-    asked = (await desk.ask(REQUEST, Role.COMPLIANCE, d=plan["digest"]))["requestPurge"]["purgeRun"]
+    asked = (await client.ask(REQUEST, Role.COMPLIANCE, d=plan["digest"]))["requestPurge"]["purgeRun"]
     assert (asked["state"], asked["planDigest"]) == ("REQUESTED", plan["digest"])
-    assert await maintain(desk.steward.retention)
-    runs = await desk.ask(
+    assert await maintain(client.steward.retention)
+    runs = await client.ask(
         "{ purgeRuns(first: 1) { totalCount pageInfo { hasNextPage endCursor } nodes { id } } }", Role.AUDITOR
     )
     assert runs["purgeRuns"]["totalCount"] >= 1
-    run = await desk.ask(
+    run = await client.ask(
         "query($id: ID!) { node(id: $id) { ... on PurgeRun { state requestedBy keysDestroyed ledgerIndex } } }",
         Role.ADMIN,
         id=asked["id"],
     )
     assert run["node"] == {"state": "DONE", "requestedBy": "testkey2", "keysDestroyed": "1", "ledgerIndex": "2"}
-    assert await desk.code(PLAN, Role.COMPLIANCE, **{"in": {"tier": "platinum"}}) == "BAD_USER_INPUT"
-    assert await desk.code(REQUEST, Role.COMPLIANCE, d="sha256:" + 64 * "0") == "BAD_USER_INPUT"
+    assert await client.code(PLAN, Role.COMPLIANCE, **{"in": {"tier": "platinum"}}) == "BAD_USER_INPUT"
+    assert await client.code(REQUEST, Role.COMPLIANCE, d="sha256:" + 64 * "0") == "BAD_USER_INPUT"
 
 
-async def test_a_plan_says_what_holds_would_keep(desk: Desk) -> None:
+async def test_a_plan_says_what_holds_would_keep(client: RoleClient) -> None:
     """rowsHeldBack counts rows of the planned partitions that holds in force name."""
-    await desk.steward.report(failed("a", OLD), failed("b", OLD, account="other"))
-    await desk.ask(PLACE, Role.COMPLIANCE, scope={"account": "acme"})
-    assert (await desk.ask(PLAN, Role.COMPLIANCE, **{"in": {}}))["planPurge"]["rowsHeldBack"] == "2"
+    await client.steward.report(failed("a", OLD), failed("b", OLD, account="other"))
+    await client.ask(PLACE, Role.COMPLIANCE, scope={"account": "acme"})
+    assert (await client.ask(PLAN, Role.COMPLIANCE, **{"in": {}}))["planPurge"]["rowsHeldBack"] == "2"
 
 
-async def test_an_erasure_is_asked_for_and_listed(desk: Desk) -> None:
+async def test_an_erasure_is_asked_for_and_listed(client: RoleClient) -> None:
     """A person's erasure is done in the answer; an account's is taken up by the worker."""
-    await desk.steward.report(failed("a", YOUNG, user="u1"))
+    await client.steward.report(failed("a", YOUNG, user="u1"))
     wanted = {"kind": "USER", "account": "acme", "userId": "u1", "reason": "asked"}
-    done = (await desk.ask(ERASE, Role.COMPLIANCE, **{"in": wanted}))["requestErasure"]["erasure"]
+    done = (await client.ask(ERASE, Role.COMPLIANCE, **{"in": wanted}))["requestErasure"]["erasure"]
     assert (done["rows"], done["finishedAt"] is not None, done["blockedByHolds"]) == ("2", True, [])
     whole = {"kind": "ACCOUNT", "account": "acme", "reason": "ended"}
-    asked = (await desk.ask(ERASE, Role.COMPLIANCE, **{"in": whole}))["requestErasure"]["erasure"]
+    asked = (await client.ask(ERASE, Role.COMPLIANCE, **{"in": whole}))["requestErasure"]["erasure"]
     assert asked["finishedAt"] is None
-    assert await maintain(desk.steward.retention)
-    listed = await desk.ask("{ erasures { totalCount nodes { kind finishedAt account } } }", Role.AUDITOR)
+    assert await maintain(client.steward.retention)
+    listed = await client.ask("{ erasures { totalCount nodes { kind finishedAt account } } }", Role.AUDITOR)
     kinds = [(one["kind"], one["account"].split(":")[0]) for one in listed["erasures"]["nodes"]]
     assert kinds == [("ACCOUNT", "erased"), ("USER", "erased")]
     assert all(one["finishedAt"] for one in listed["erasures"]["nodes"])
@@ -183,67 +185,69 @@ async def test_an_erasure_is_asked_for_and_listed(desk: Desk) -> None:
         {**whole, "userId": "u1"},
         {**wanted, "reason": " "},
     ):
-        assert await desk.code(ERASE, Role.COMPLIANCE, **{"in": wrong}) == "BAD_USER_INPUT"
+        assert await client.code(ERASE, Role.COMPLIANCE, **{"in": wrong}) == "BAD_USER_INPUT"
 
 
-async def test_accounts_are_listed_in_pages(desk: Desk) -> None:
+async def test_accounts_are_listed_in_pages(client: RoleClient) -> None:
     """By name, with tier and calls; a cursor of another list is refused."""
-    await desk.steward.report(*[failed(name, YOUNG, account=name) for name in ("b", "a", "c")])
+    await client.steward.report(*[failed(name, YOUNG, account=name) for name in ("b", "a", "c")])
     query = "query($after: String) { accounts(first: 2, after: $after) { totalCount pageInfo { endCursor hasNextPage }"
     query += " nodes { name tier calls } } }"
-    one = (await desk.ask(query, Role.AUDITOR))["accounts"]
+    one = (await client.ask(query, Role.AUDITOR))["accounts"]
     assert [node["name"] for node in one["nodes"]] == ["a", "b"]
     assert one["nodes"][0] == {"name": "a", "tier": "standard", "calls": "1"}
     assert (one["totalCount"], one["pageInfo"]["hasNextPage"]) == (3, True)
-    two = (await desk.ask(query, Role.AUDITOR, after=one["pageInfo"]["endCursor"]))["accounts"]
+    two = (await client.ask(query, Role.AUDITOR, after=one["pageInfo"]["endCursor"]))["accounts"]
     assert ([node["name"] for node in two["nodes"]], two["pageInfo"]["hasNextPage"]) == (["c"], False)
     runs = "query($after: String) { purgeRuns(after: $after) { totalCount } }"
-    assert await desk.code(runs, Role.AUDITOR, after=one["pageInfo"]["endCursor"]) == "BAD_USER_INPUT"
+    assert await client.code(runs, Role.AUDITOR, after=one["pageInfo"]["endCursor"]) == "BAD_USER_INPUT"
 
 
 @pytest.mark.parametrize("role", [Role.INGEST, Role.VIEWER, Role.PARTNER, Role.SUPPORT, Role.AUDITOR])
-async def test_who_is_not_compliance_changes_nothing(desk: Desk, role: Role) -> None:
+async def test_who_is_not_compliance_changes_nothing(client: RoleClient, role: Role) -> None:
     """Holds, purges and erasures are refused for every role but compliance and admin."""
-    await desk.steward.report(failed("a", YOUNG))
+    await client.steward.report(failed("a", YOUNG))
     wanted = {"kind": "ACCOUNT", "account": "acme", "reason": "r"}
-    assert await desk.code(PLACE, role, scope={"account": "acme"}) == "FORBIDDEN"
-    assert await desk.code(LIFT, role, id="hold_x") == "FORBIDDEN"
-    assert await desk.code(PLAN, role, **{"in": {}}) == "FORBIDDEN"
-    assert await desk.code(REQUEST, role, d="sha256:" + 64 * "0") == "FORBIDDEN"
-    assert await desk.code(ERASE, role, **{"in": wanted}) == "FORBIDDEN"
-    assert await desk.steward.kinds() == []
+    assert await client.code(PLACE, role, scope={"account": "acme"}) == "FORBIDDEN"
+    assert await client.code(LIFT, role, id="hold_x") == "FORBIDDEN"
+    assert await client.code(PLAN, role, **{"in": {}}) == "FORBIDDEN"
+    assert await client.code(REQUEST, role, d="sha256:" + 64 * "0") == "FORBIDDEN"
+    assert await client.code(ERASE, role, **{"in": wanted}) == "FORBIDDEN"
+    assert await client.steward.kinds() == []
 
 
-async def test_a_bound_key_learns_of_its_accounts_alone(desk: Desk) -> None:
+async def test_a_bound_key_learns_of_its_accounts_alone(client: RoleClient) -> None:
     """Counts, holds and erasures of others are not shown, and what serves all accounts is refused."""
-    await desk.steward.report(failed("a", OLD), failed("b", OLD, account="other"), failed("c", YOUNG))
-    await desk.ask(PLACE, Role.COMPLIANCE, scope={"account": "acme"})
-    await desk.ask(ERASE, Role.COMPLIANCE, **{"in": {"kind": "USER", "account": "acme", "userId": "u", "reason": "r"}})
-    mine = await desk.number("other")
-    assert (await desk.classes(Role.AUDITOR, mine))["OPERATIONAL", "CALL"]["hidden"] == "1"
-    assert (await desk.classes(Role.AUDITOR))["OPERATIONAL", "CALL"]["hidden"] == "2"
+    await client.steward.report(failed("a", OLD), failed("b", OLD, account="other"), failed("c", YOUNG))
+    await client.ask(PLACE, Role.COMPLIANCE, scope={"account": "acme"})
+    await client.ask(
+        ERASE, Role.COMPLIANCE, **{"in": {"kind": "USER", "account": "acme", "userId": "u", "reason": "r"}}
+    )
+    mine = await client.number("other")
+    assert (await client.classes(Role.AUDITOR, mine))["OPERATIONAL", "CALL"]["hidden"] == "1"
+    assert (await client.classes(Role.AUDITOR))["OPERATIONAL", "CALL"]["hidden"] == "2"
     lists = "{ holds { totalCount nodes { id } } erasures { totalCount nodes { id } } accounts { nodes { name } } }"
-    found = await desk.ask(lists, Role.AUDITOR, mine)
+    found = await client.ask(lists, Role.AUDITOR, mine)
     assert found["holds"] == found["erasures"] == {"totalCount": 0, "nodes": []}
     assert found["accounts"] == {"nodes": [{"name": "other"}]}
-    report = (await desk.ask(CLASSES, Role.AUDITOR, mine))["retention"]
+    report = (await client.ask(CLASSES, Role.AUDITOR, mine))["retention"]
     assert (report["holds"], report["lastPurge"]) == ([], None)
-    assert await desk.code("{ purgeRuns { totalCount } }", Role.AUDITOR, mine) == "FORBIDDEN"
-    assert await desk.code(PLAN, Role.COMPLIANCE, mine, **{"in": {}}) == "FORBIDDEN"
-    assert await desk.code(PLACE, Role.COMPLIANCE, mine, scope={"account": "acme"}) == "BAD_USER_INPUT"
-    assert await desk.code('{ retention(accounts: ["acme"]) { asOf } }', Role.AUDITOR, mine) == "BAD_USER_INPUT"
-    holds = await desk.ask("{ holds { nodes { id } } }", Role.AUDITOR)
+    assert await client.code("{ purgeRuns { totalCount } }", Role.AUDITOR, mine) == "FORBIDDEN"
+    assert await client.code(PLAN, Role.COMPLIANCE, mine, **{"in": {}}) == "FORBIDDEN"
+    assert await client.code(PLACE, Role.COMPLIANCE, mine, scope={"account": "acme"}) == "BAD_USER_INPUT"
+    assert await client.code('{ retention(accounts: ["acme"]) { asOf } }', Role.AUDITOR, mine) == "BAD_USER_INPUT"
+    holds = await client.ask("{ holds { nodes { id } } }", Role.AUDITOR)
     hold_id = holds["holds"]["nodes"][0]["id"]
-    assert await desk.code(LIFT, Role.COMPLIANCE, mine, id=hold_id) == "BAD_USER_INPUT"
-    assert await desk.ask("query($id: ID!) { node(id: $id) { id } }", Role.ADMIN, mine, id=hold_id) == {"node": None}
-    assert await desk.ask("query($id: ID!) { node(id: $id) { id } }", Role.VIEWER, id=hold_id) == {"node": None}
+    assert await client.code(LIFT, Role.COMPLIANCE, mine, id=hold_id) == "BAD_USER_INPUT"
+    assert await client.ask("query($id: ID!) { node(id: $id) { id } }", Role.ADMIN, mine, id=hold_id) == {"node": None}
+    assert await client.ask("query($id: ID!) { node(id: $id) { id } }", Role.VIEWER, id=hold_id) == {"node": None}
 
 
-async def test_a_viewers_report_names_no_holds(desk: Desk) -> None:
+async def test_a_viewers_report_names_no_holds(client: RoleClient) -> None:
     """Who may not ask `holds` gets the counts of the report and not the cases behind them."""
-    await desk.steward.report(failed("a", OLD))
-    await desk.ask(PLACE, Role.COMPLIANCE, scope={"account": "acme"})
-    await desk.steward.purge()
-    report = (await desk.ask(CLASSES, Role.VIEWER))["retention"]
+    await client.steward.report(failed("a", OLD))
+    await client.ask(PLACE, Role.COMPLIANCE, scope={"account": "acme"})
+    await client.steward.purge()
+    report = (await client.ask(CLASSES, Role.VIEWER))["retention"]
     assert (report["holds"], report["lastPurge"]) == ([], None)
-    assert len((await desk.ask(CLASSES, Role.AUDITOR))["retention"]["holds"]) == 1
+    assert len((await client.ask(CLASSES, Role.AUDITOR))["retention"]["holds"]) == 1

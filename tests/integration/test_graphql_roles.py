@@ -40,6 +40,7 @@ PATHS = {
     "Money": "{{ costs {{ rows {{ amount {{ {} }} }} }} }}",
     "Percentiles": "{{ costs {{ rows {{ latencyMs {{ {} }} }} }} }}",
     "Facets": "{{ facets {{ {} }} }}",
+    "TagFacet": "{{ facets {{ tags {{ {} }} }} }}",
     "FacetValue": "{{ facets {{ models {{ {} }} }} }}",
 }
 PARENTS = {
@@ -55,6 +56,7 @@ PARENTS = {
     "CostKey": ["CostReport.rows", "CostRow.key"],
     "Money": ["CostReport.rows", "CostRow.amount"],
     "Percentiles": ["CostReport.rows", "CostRow.latencyMs"],
+    "TagFacet": ["Facets.tags"],
     "FacetValue": ["Facets.models"],
 }
 ROOTS = {"CallError": "errors", "ErrorParameter": "errors", "Redaction": "errors", "ErrorGroup": "errorGroups"}

@@ -24,7 +24,8 @@ from service.ingest.results import RowResult, Status
 from service.query.model.scope import Scope
 from service.query.records.ordering import Cursors
 from service.query.usage.consistency import check_usage
-from service.query.usage.report import NEEDS, CostRequest, Costs, read_costs
+from service.query.usage.report import Costs, read_costs
+from service.query.usage.report_request import NEEDS, CostRequest
 from service.query.usage.source import UsageReader
 from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.totals_check import check_derived_sums

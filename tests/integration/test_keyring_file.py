@@ -35,7 +35,7 @@ DAY = PeriodKeyName(1, "personal", "2026-11-22")
 NEXT_DAY = PeriodKeyName(1, "personal", "2026-11-23")
 
 
-class Home:
+class Environment:
     """A place for a keyring and its key-encryption key."""
 
     def __init__(self, folder: Path) -> None:
@@ -53,24 +53,24 @@ class Home:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
+def env(tmp_path: Path) -> Environment:
+    return Environment(tmp_path)
 
 
 @pytest.fixture
-async def keyring(home: Home) -> AsyncIterator[Keyring]:
-    keyring = await home.open(create=True)
+async def keyring(env: Environment) -> AsyncIterator[Keyring]:
+    keyring = await env.open(create=True)
     yield keyring
     await keyring.close()
 
 
 class TestKeys:
-    async def test_minted_once(self, home: Home, keyring: Keyring) -> None:
+    async def test_minted_once(self, env: Environment, keyring: Keyring) -> None:
         """A key that was made is the same for ever after, in this process and after a restart."""
         key = await keyring.key(PeriodKeyName(*DAY), mint=True)
         account = await keyring.key(AccountKeyName(42), mint=True)
 
-        again = await home.open()
+        again = await env.open()
 
         assert len(key) == len(account) == 32
         assert await keyring.key(PeriodKeyName(*DAY), mint=True) == key
@@ -86,15 +86,15 @@ class TestKeys:
 
         assert len(set(keys)) == 9
 
-    async def test_not_minted_unasked(self, home: Home, keyring: Keyring) -> None:
+    async def test_not_minted_unasked(self, env: Environment, keyring: Keyring) -> None:
         """Asking without leave to make a key makes none: it is lost."""
         with pytest.raises(KeyLostError):
             await keyring.key(PeriodKeyName(*DAY), mint=False)
         with pytest.raises(KeyLostError):
             await keyring.key(AccountKeyName(42), mint=False)
 
-        assert not home.file(DAY).exists()
-        assert not home.file(42).exists()
+        assert not env.file(DAY).exists()
+        assert not env.file(42).exists()
 
     async def test_many_at_once(self, keyring: Keyring) -> None:
         """Tasks that want the same new key at once all get the same one."""
@@ -111,14 +111,14 @@ class TestKeys:
 
         assert len(await second) == 32
 
-    async def test_shards(self, home: Home, keyring: Keyring) -> None:
+    async def test_shards(self, env: Environment, keyring: Keyring) -> None:
         """Accounts' keys are spread over 256 folders."""
         for number in (0, 255, 256, 511):
             await keyring.key(AccountKeyName(number), mint=True)
 
-        assert sorted(path.name for path in (home.root / "accounts").iterdir()) == ["00", "ff"]
+        assert sorted(path.name for path in (env.root / "accounts").iterdir()) == ["00", "ff"]
 
-    async def test_private(self, home: Home, keyring: Keyring) -> None:
+    async def test_private(self, env: Environment, keyring: Keyring) -> None:
         """Every directory is 0700 and every file 0600, whatever the umask."""
         before = os.umask(0)
         try:
@@ -129,17 +129,17 @@ class TestKeys:
         finally:
             os.umask(before)
 
-        modes = {path.is_dir(): set() for path in (home.root, home.kek)}
-        for path in (home.root, home.kek, *home.root.rglob("*")):
+        modes = {path.is_dir(): set() for path in (env.root, env.kek)}
+        for path in (env.root, env.kek, *env.root.rglob("*")):
             modes[path.is_dir()].add(path.stat().st_mode & 0o777)
         assert modes == {True: {0o700}, False: {0o600}}
 
-    async def test_no_key_in_clear(self, home: Home, keyring: Keyring) -> None:
+    async def test_no_key_in_clear(self, env: Environment, keyring: Keyring) -> None:
         """No key lies unwrapped anywhere in the keyring."""
         keys = [await keyring.key(PeriodKeyName(*DAY), mint=True), await keyring.key(AccountKeyName(42), mint=True)]
         keys += [await keyring.secret(name) for name in SECRETS]
 
-        contents = b"".join(path.read_bytes() for path in home.root.rglob("*") if path.is_file())
+        contents = b"".join(path.read_bytes() for path in env.root.rglob("*") if path.is_file())
         assert not any(key[at : at + 8] in contents for key in keys for at in range(25))
 
     @pytest.mark.parametrize(
@@ -152,21 +152,21 @@ class TestKeys:
             (1, "", "2026-11-22"),
         ],
     )
-    async def test_no_way_out(self, home: Home, keyring: Keyring, name: tuple[int, str, str]) -> None:
+    async def test_no_way_out(self, env: Environment, keyring: Keyring, name: tuple[int, str, str]) -> None:
         """A name that would lead out of the directory makes and destroys nothing."""
-        before = sorted(home.root.parent.rglob("*"))
+        before = sorted(env.root.parent.rglob("*"))
 
         with pytest.raises(ValueError, match="no key is named"):
             await keyring.key(PeriodKeyName(*name), mint=True)
         with pytest.raises(ValueError, match="no key is named"):
             await keyring.destroy([PeriodKeyName(*name)])
 
-        assert sorted(home.root.parent.rglob("*")) == before
+        assert sorted(env.root.parent.rglob("*")) == before
 
-    async def test_secrets(self, home: Home, keyring: Keyring) -> None:
+    async def test_secrets(self, env: Environment, keyring: Keyring) -> None:
         """The named secrets exist from the start and stay; no other is ever made."""
         made = [await keyring.secret(name) for name in SECRETS]
-        again = await home.open()
+        again = await env.open()
 
         assert [await again.secret(name) for name in SECRETS] == made
         with pytest.raises(ValueError, match="`sugar`"):
@@ -174,68 +174,68 @@ class TestKeys:
 
 
 class TestStart:
-    async def test_missing(self, home: Home) -> None:
+    async def test_missing(self, env: Environment) -> None:
         """A keyring that is not there is refused, and none is made."""
         with pytest.raises(KeyringMissingError, match="a ring"):
-            await home.open()
+            await env.open()
 
-        assert not home.root.exists()
+        assert not env.root.exists()
 
-    async def test_created_once(self, home: Home) -> None:
+    async def test_created_once(self, env: Environment) -> None:
         """Leave to create does not make a second keyring over the first."""
-        first = await home.open(create=True)
-        second = await home.open(create=True)
+        first = await env.open(create=True)
+        second = await env.open(create=True)
 
         assert first.id == second.id
 
-    async def test_created_by_many(self, home: Home) -> None:
+    async def test_created_by_many(self, env: Environment) -> None:
         """Of many that create at once, one does, and all open that one."""
-        keyrings = await asyncio.gather(*(home.open(create=True) for _ in range(8)))
+        keyrings = await asyncio.gather(*(env.open(create=True) for _ in range(8)))
 
         assert len({keyring.id for keyring in keyrings}) == 1
         assert len({await keyring.secret("signer") for keyring in keyrings}) == 1
 
-    async def test_foreign(self, home: Home, keyring: Keyring) -> None:
+    async def test_foreign(self, env: Environment, keyring: Keyring) -> None:
         """Once bound to a database, the keyring refuses every other, also after a restart."""
         mine, other = uuid4(), uuid4()
         await keyring.bind(mine)
         await keyring.bind(mine)
-        again = await home.open()
+        again = await env.open()
 
         await again.bind(mine)
         with pytest.raises(KeyringForeignError, match=str(mine)):
             await again.bind(other)
 
-    async def test_bound_by_two(self, home: Home, keyring: Keyring) -> None:
+    async def test_bound_by_two(self, env: Environment, keyring: Keyring) -> None:
         """Two databases that bind at once do not both succeed."""
-        again = await home.open()
+        again = await env.open()
 
         outcomes = await asyncio.gather(keyring.bind(uuid4()), again.bind(uuid4()), return_exceptions=True)
 
         assert sorted(type(outcome).__name__ for outcome in outcomes) == ["KeyringForeignError", "NoneType"]
 
     @pytest.mark.usefixtures("keyring")
-    async def test_wrong_kek(self, home: Home) -> None:
+    async def test_wrong_kek(self, env: Environment) -> None:
         """Another key-encryption key is refused at the start, not at the first sealed value."""
-        home.kek.unlink()
-        create_kek_file(home.kek)
+        env.kek.unlink()
+        create_kek_file(env.kek)
 
         with pytest.raises(KekError, match="does not open"):
-            await home.open()
+            await env.open()
 
-    async def test_creation_cut_short(self, home: Home) -> None:
+    async def test_creation_cut_short(self, env: Environment) -> None:
         """What a crash left of an unfinished creation is taken over: the keyring works and keeps no remains."""
-        await home.open(create=True)
-        (home.root / "keyring.json").unlink()
-        (home.root / ".new-0123456789abcdef").write_bytes(b"half")
+        await env.open(create=True)
+        (env.root / "keyring.json").unlink()
+        (env.root / ".new-0123456789abcdef").write_bytes(b"half")
 
-        keyring = await home.open(create=True)
+        keyring = await env.open(create=True)
 
         assert len(await keyring.secret("pepper")) == 32
-        assert not list(home.root.glob(".new-*"))
+        assert not list(env.root.glob(".new-*"))
 
     @pytest.mark.parametrize("trace", ["key", "account", "bound", "tombstone"])
-    async def test_metadata_gone(self, home: Home, keyring: Keyring, trace: str) -> None:
+    async def test_metadata_gone(self, env: Environment, keyring: Keyring, trace: str) -> None:
         """A used keyring whose metadata is gone is not made anew over its keys."""
         if trace == "key":
             await keyring.key(PeriodKeyName(*DAY), mint=True)
@@ -245,47 +245,47 @@ class TestStart:
             await keyring.bind(uuid4())
         else:
             await keyring.destroy([AccountKeyName(1)])
-        (home.root / "keyring.json").unlink()
+        (env.root / "keyring.json").unlink()
 
         with pytest.raises(KeyringDamagedError, match="backup"):
-            await home.open(create=True)
+            await env.open(create=True)
 
     @pytest.mark.usefixtures("keyring")
     @pytest.mark.parametrize("content", [b"", b"{}", b"null", b"[]", b'{"format": 2}', b"\xff", b"[" * 60_000])
-    async def test_metadata_garbage(self, home: Home, content: bytes) -> None:
+    async def test_metadata_garbage(self, env: Environment, content: bytes) -> None:
         """Unreadable metadata is the operator's error, said as such."""
-        (home.root / "keyring.json").write_bytes(content)
+        (env.root / "keyring.json").write_bytes(content)
 
         with pytest.raises(KeyringDamagedError):
-            await home.open()
+            await env.open()
 
     @pytest.mark.usefixtures("keyring")
-    async def test_other_id(self, home: Home) -> None:
+    async def test_other_id(self, env: Environment) -> None:
         """A keyring whose id was changed does not open: its wrapping is bound to it."""
-        path = home.root / "keyring.json"
+        path = env.root / "keyring.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"id": str(UUID(int=1))}))
 
         with pytest.raises(KekError):
-            await home.open()
+            await env.open()
 
     @pytest.mark.usefixtures("keyring")
-    async def test_tombstones_gone(self, home: Home) -> None:
+    async def test_tombstones_gone(self, env: Environment) -> None:
         """A keyring without its list of destroyed keys does not start: it could make one again."""
-        (home.root / "tombstones").unlink()
+        (env.root / "tombstones").unlink()
 
         with pytest.raises(KeyringDamagedError, match="tombstones"):
-            await home.open()
+            await env.open()
 
     @pytest.mark.parametrize(
         "line", [b"x\n", b"destroyed account/1\n", b"spared account/1 2026-11-22T00:00:00Z\n", b"\n"]
     )
     @pytest.mark.usefixtures("keyring")
-    async def test_tombstones_garbage(self, home: Home, line: bytes) -> None:
+    async def test_tombstones_garbage(self, env: Environment, line: bytes) -> None:
         """A line that is no tombstone stops the start: a destroyed key might hide behind it."""
-        (home.root / "tombstones").write_bytes(line + b"\n")
+        (env.root / "tombstones").write_bytes(line + b"\n")
 
         with pytest.raises(KeyringDamagedError):
-            await home.open()
+            await env.open()
 
     @pytest.mark.usefixtures("keyring")
     @pytest.mark.parametrize(
@@ -299,45 +299,45 @@ class TestStart:
             ("tombstones", 0o602),
         ],
     )
-    async def test_exposed(self, home: Home, name: str, mode: int) -> None:
+    async def test_exposed(self, env: Environment, name: str, mode: int) -> None:
         """A keyring that others can read, or whose tombstones others can change, is refused with what to do."""
-        (home.root / name).chmod(mode)
+        (env.root / name).chmod(mode)
 
         with pytest.raises(KeyringExposedError, match="chmod"):
-            await home.open()
+            await env.open()
 
-    async def test_exposed_key(self, home: Home, keyring: Keyring) -> None:
+    async def test_exposed_key(self, env: Environment, keyring: Keyring) -> None:
         """A key file that others can read is not used; that costs what it seals, not the service."""
         await keyring.key(AccountKeyName(1), mint=True)
         keyring.forget()
-        home.file(1).chmod(0o644)
+        env.file(1).chmod(0o644)
 
         with pytest.raises(KeyringUnavailableError, match="chmod 600"):
             await keyring.key(AccountKeyName(1), mint=False)
 
-    async def test_filled_directory(self, home: Home) -> None:
+    async def test_filled_directory(self, env: Environment) -> None:
         """A directory that holds other things and is open to others is neither used nor changed."""
-        home.root.mkdir(mode=0o755)
-        (home.root / "mine").touch()
+        env.root.mkdir(mode=0o755)
+        (env.root / "mine").touch()
 
         with pytest.raises(KeyringExposedError):
-            await home.open(create=True)
+            await env.open(create=True)
 
-        assert home.root.stat().st_mode & 0o777 == 0o755
+        assert env.root.stat().st_mode & 0o777 == 0o755
 
-    async def test_empty_directory(self, home: Home) -> None:
+    async def test_empty_directory(self, env: Environment) -> None:
         """An empty directory, such as a fresh volume, is taken and closed to others."""
-        home.root.mkdir(mode=0o755)
+        env.root.mkdir(mode=0o755)
 
-        await home.open(create=True)
+        await env.open(create=True)
 
-        assert home.root.stat().st_mode & 0o777 == 0o700
+        assert env.root.stat().st_mode & 0o777 == 0o700
 
     @pytest.mark.parametrize("url", ["", "file:", "ring", "postgres:", "http://x/y"])
-    async def test_unknown_url(self, home: Home, url: str) -> None:
+    async def test_unknown_url(self, env: Environment, url: str) -> None:
         """An address that is no keyring's is the operator's error."""
         with pytest.raises(KeyringError, match="file:DIR"):
-            await open_keyring(url, f"file:{home.kek}", create=True)
+            await open_keyring(url, f"file:{env.kek}", create=True)
 
     async def test_errors_are_the_operators(self) -> None:
         """Every start-up case is an operator's error."""
@@ -348,87 +348,87 @@ class TestStart:
 
 
 class TestAttacks:
-    async def test_swapped_files(self, home: Home, keyring: Keyring) -> None:
+    async def test_swapped_files(self, env: Environment, keyring: Keyring) -> None:
         """A key file put in another's place is refused, for a day as for an account."""
         for name in (DAY, NEXT_DAY):
             await keyring.key(PeriodKeyName(*name), mint=True)
         for number in (1, 2):
             await keyring.key(AccountKeyName(number), mint=True)
         keyring.forget()
-        shutil.copy(home.file(NEXT_DAY), home.file(DAY))
-        shutil.copy(home.file(2), home.file(1))
+        shutil.copy(env.file(NEXT_DAY), env.file(DAY))
+        shutil.copy(env.file(2), env.file(1))
 
         with pytest.raises(KeyDamagedError):
             await keyring.key(PeriodKeyName(*DAY), mint=True)
         with pytest.raises(KeyDamagedError):
             await keyring.key(AccountKeyName(1), mint=True)
 
-    async def test_swapped_secrets(self, home: Home, keyring: Keyring) -> None:
+    async def test_swapped_secrets(self, env: Environment, keyring: Keyring) -> None:
         """A secret put in another's place is refused: the pepper never signs."""
-        shutil.copy(home.root / "secrets" / "pepper", home.root / "secrets" / "signer")
+        shutil.copy(env.root / "secrets" / "pepper", env.root / "secrets" / "signer")
 
         with pytest.raises(KeyDamagedError):
             await keyring.secret("signer")
 
-    async def test_key_of_another_keyring(self, home: Home, keyring: Keyring, tmp_path: Path) -> None:
+    async def test_key_of_another_keyring(self, env: Environment, keyring: Keyring, tmp_path: Path) -> None:
         """A key file of another keyring under the same key-encryption key is refused."""
-        other = await open_keyring(f"file:{tmp_path / 'other'}", f"file:{home.kek}", create=True)
+        other = await open_keyring(f"file:{tmp_path / 'other'}", f"file:{env.kek}", create=True)
         await other.key(AccountKeyName(1), mint=True)
         await keyring.key(AccountKeyName(1), mint=True)
         keyring.forget()
-        shutil.copy(tmp_path / "other" / "accounts" / "01" / "1", home.file(1))
+        shutil.copy(tmp_path / "other" / "accounts" / "01" / "1", env.file(1))
 
         with pytest.raises(KeyDamagedError):
             await keyring.key(AccountKeyName(1), mint=False)
 
-    async def test_every_cut(self, home: Home, keyring: Keyring) -> None:
+    async def test_every_cut(self, env: Environment, keyring: Keyring) -> None:
         """A key file cut at any length is damaged, and is never replaced by a new key."""
         await keyring.key(AccountKeyName(1), mint=True)
-        content = home.file(1).read_bytes()
+        content = env.file(1).read_bytes()
         for end in range(len(content)):
-            home.file(1).write_bytes(content[:end])
+            env.file(1).write_bytes(content[:end])
             keyring.forget()
             with pytest.raises(KeyDamagedError):
                 await keyring.key(AccountKeyName(1), mint=True)
-            assert home.file(1).read_bytes() == content[:end]
+            assert env.file(1).read_bytes() == content[:end]
 
-    async def test_every_bit(self, home: Home, keyring: Keyring) -> None:
+    async def test_every_bit(self, env: Environment, keyring: Keyring) -> None:
         """A key file with any byte changed, or one more, is damaged."""
         await keyring.key(AccountKeyName(1), mint=True)
-        content = home.file(1).read_bytes()
+        content = env.file(1).read_bytes()
         changed = [content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :] for at in range(len(content))]
         for wrong in (*changed, content + b"\0"):
-            home.file(1).write_bytes(wrong)
+            env.file(1).write_bytes(wrong)
             keyring.forget()
             with pytest.raises(KeyDamagedError):
                 await keyring.key(AccountKeyName(1), mint=False)
 
-    async def test_link(self, home: Home, keyring: Keyring, tmp_path: Path) -> None:
+    async def test_link(self, env: Environment, keyring: Keyring, tmp_path: Path) -> None:
         """A key file that is a symbolic link is not followed."""
         await keyring.key(AccountKeyName(1), mint=True)
         keyring.forget()
-        shutil.move(home.file(1), tmp_path / "elsewhere")
-        home.file(1).symlink_to(tmp_path / "elsewhere")
+        shutil.move(env.file(1), tmp_path / "elsewhere")
+        env.file(1).symlink_to(tmp_path / "elsewhere")
 
         with pytest.raises(KeyringUnavailableError):
             await keyring.key(AccountKeyName(1), mint=False)
 
-    async def test_messages_hold_no_key(self, home: Home, keyring: Keyring) -> None:
+    async def test_messages_hold_no_key(self, env: Environment, keyring: Keyring) -> None:
         """What the keyring says of itself and of a damaged key holds no key."""
         key = await keyring.key(AccountKeyName(1), mint=True)
-        home.file(1).write_bytes(key)
+        env.file(1).write_bytes(key)
         keyring.forget()
 
         with pytest.raises(KeyDamagedError) as caught:
             await keyring.key(AccountKeyName(1), mint=False)
 
-        for secret in (key, home.kek.read_bytes()):
+        for secret in (key, env.kek.read_bytes()):
             assert secret.hex() not in str(caught.value) + keyring.describe()
             assert repr(secret) not in str(caught.value) + keyring.describe()
 
 
 class TestDestruction:
-    async def test_never_again(self, home: Home, keyring: Keyring) -> None:
+    async def test_never_again(self, env: Environment, keyring: Keyring) -> None:
         """A destroyed key is gone from memory and disk, and is never made again, also after a restart."""
         await keyring.key(PeriodKeyName(*DAY), mint=True)
         await keyring.key(AccountKeyName(42), mint=True)
@@ -436,9 +436,9 @@ class TestDestruction:
         destroyed = await keyring.destroy([DAY]), await keyring.destroy([AccountKeyName(42)])
 
         assert destroyed == (1, 1)
-        assert not home.file(DAY).exists()
-        assert not home.file(42).exists()
-        for ring in (keyring, await home.open()):
+        assert not env.file(DAY).exists()
+        assert not env.file(42).exists()
+        for ring in (keyring, await env.open()):
             for mint in (True, False):
                 with pytest.raises(KeyDestroyedError):
                     await ring.key(PeriodKeyName(*DAY), mint=mint)
@@ -454,14 +454,14 @@ class TestDestruction:
 
         assert [await keyring.key(PeriodKeyName(*name), mint=False) for name in kept] == keys[:2]
 
-    async def test_idempotent(self, home: Home, keyring: Keyring) -> None:
+    async def test_idempotent(self, env: Environment, keyring: Keyring) -> None:
         """Destroying twice destroys once and writes one tombstone."""
         await keyring.key(PeriodKeyName(*DAY), mint=True)
 
         counts = [await keyring.destroy([DAY, DAY]) for _ in range(3)]
 
         assert counts == [1, 0, 0]
-        assert len((home.root / "tombstones").read_text().splitlines()) == 1
+        assert len((env.root / "tombstones").read_text().splitlines()) == 1
 
     async def test_barred(self, keyring: Keyring) -> None:
         """Destroying a key that was never made bars it: a late report cannot bring the day back."""
@@ -471,18 +471,18 @@ class TestDestruction:
             await keyring.key(PeriodKeyName(*DAY), mint=True)
         assert (await keyring.counts()).periods == {}
 
-    async def test_lost_is_not_destroyed(self, home: Home, keyring: Keyring) -> None:
+    async def test_lost_is_not_destroyed(self, env: Environment, keyring: Keyring) -> None:
         """A key whose file went away without us is lost, also while it is still in memory."""
         await keyring.key(PeriodKeyName(*DAY), mint=True)
-        home.file(DAY).unlink()
+        env.file(DAY).unlink()
 
         for _ in range(2):
             with pytest.raises(KeyLostError):
                 await keyring.key(PeriodKeyName(*DAY), mint=False)
 
-    async def test_other_keyring_notices(self, home: Home, keyring: Keyring) -> None:
+    async def test_other_keyring_notices(self, env: Environment, keyring: Keyring) -> None:
         """A key in the memory of one keyring is not served once another one on the same directory destroyed it."""
-        other = await home.open()
+        other = await env.open()
         for ring in (keyring, other):
             await ring.key(PeriodKeyName(*DAY), mint=True)
             await ring.key(AccountKeyName(42), mint=True)
@@ -495,41 +495,41 @@ class TestDestruction:
         with pytest.raises(KeyDestroyedError):
             await keyring.key(AccountKeyName(42), mint=False)
 
-    async def test_old_copy(self, home: Home, keyring: Keyring, tmp_path: Path) -> None:
+    async def test_old_copy(self, env: Environment, keyring: Keyring, tmp_path: Path) -> None:
         """An old copy of the keyring, restored, is cleaned by the tombstones that were kept elsewhere."""
         await keyring.key(PeriodKeyName(*DAY), mint=True)
         await keyring.key(AccountKeyName(42), mint=True)
-        shutil.copytree(home.root, tmp_path / "copy")
+        shutil.copytree(env.root, tmp_path / "copy")
         await keyring.destroy([DAY, NEXT_DAY])
         await keyring.destroy([AccountKeyName(42)])
         tombstones = await keyring.tombstones()
-        shutil.rmtree(home.root)
-        shutil.copytree(tmp_path / "copy", home.root)
+        shutil.rmtree(env.root)
+        shutil.copytree(tmp_path / "copy", env.root)
 
-        restored = await home.open()
+        restored = await env.open()
         came_back = await restored.replay(tombstones)
 
         assert tombstones == ["period/1/personal/2026-11-22", "period/1/personal/2026-11-23", "account/42"]
         assert came_back == 2
         assert await restored.tombstones() == tombstones
-        assert not home.file(DAY).exists()
+        assert not env.file(DAY).exists()
         for name in (DAY, NEXT_DAY):
             with pytest.raises(KeyDestroyedError):
                 await restored.key(PeriodKeyName(*name), mint=True)
 
-    async def test_old_copy_under_a_running_service(self, home: Home, keyring: Keyring, tmp_path: Path) -> None:
+    async def test_old_copy_under_a_running_service(self, env: Environment, keyring: Keyring, tmp_path: Path) -> None:
         """A copy restored under a running process does not bring a key back, and replaying writes it down again."""
         await keyring.key(PeriodKeyName(*DAY), mint=True)
-        shutil.copytree(home.root, tmp_path / "copy")
+        shutil.copytree(env.root, tmp_path / "copy")
         await keyring.destroy([DAY])
-        shutil.rmtree(home.root)
-        shutil.copytree(tmp_path / "copy", home.root)
+        shutil.rmtree(env.root)
+        shutil.copytree(tmp_path / "copy", env.root)
 
         with pytest.raises(KeyDestroyedError):
             await keyring.key(PeriodKeyName(*DAY), mint=False)
         assert await keyring.replay(["period/1/personal/2026-11-22"]) == 1
         with pytest.raises(KeyDestroyedError):
-            await (await home.open()).key(PeriodKeyName(*DAY), mint=True)
+            await (await env.open()).key(PeriodKeyName(*DAY), mint=True)
 
     async def test_replay_garbage(self, keyring: Keyring) -> None:
         """Tombstones that are no key's names destroy nothing, not even the good ones beside them."""
@@ -540,19 +540,19 @@ class TestDestruction:
 
         assert await keyring.tombstones() == []
 
-    async def test_torn_tombstone(self, home: Home, keyring: Keyring) -> None:
+    async def test_torn_tombstone(self, env: Environment, keyring: Keyring) -> None:
         """A tombstone cut off by a crash counts for nothing, and the next one takes its place."""
         key = await keyring.key(AccountKeyName(1), mint=True)
-        with (home.root / "tombstones").open("ab") as file:
+        with (env.root / "tombstones").open("ab") as file:
             file.write(b"destroyed account/1")  # perhaps of account/17
-        restarted = await home.open()
+        restarted = await env.open()
 
         assert await restarted.key(AccountKeyName(1), mint=False) == key
         await restarted.destroy([AccountKeyName(17)])
         assert await keyring.key(AccountKeyName(1), mint=False) == key
-        assert await (await home.open()).tombstones() == ["account/17"]
+        assert await (await env.open()).tombstones() == ["account/17"]
 
-    async def test_counts(self, home: Home, keyring: Keyring) -> None:
+    async def test_counts(self, env: Environment, keyring: Keyring) -> None:
         """Live and destroyed keys are counted by tier and class, and live periods listed in order."""
         for name in (NEXT_DAY, DAY, DAY._replace(tier=2), DAY._replace(data_class="operational")):
             await keyring.key(PeriodKeyName(*name), mint=True)
@@ -560,7 +560,7 @@ class TestDestruction:
             await keyring.key(AccountKeyName(number), mint=True)
         await keyring.destroy([DAY])
         await keyring.destroy([AccountKeyName(2)])
-        (home.file(NEXT_DAY).parent / "2026-11-23.bak").touch(mode=0o600)
+        (env.file(NEXT_DAY).parent / "2026-11-23.bak").touch(mode=0o600)
 
         counts = await keyring.counts()
 
@@ -572,11 +572,11 @@ class TestDestruction:
         assert counts.accounts == KeyCounts(2, 1)
         assert await keyring.periods() == [DAY._replace(data_class="operational"), NEXT_DAY, DAY._replace(tier=2)]
 
-    async def test_forget(self, home: Home, keyring: Keyring) -> None:
+    async def test_forget(self, env: Environment, keyring: Keyring) -> None:
         """A forgotten key is read from disk again; the others stay in memory."""
         for number in (1, 2):
             await keyring.key(AccountKeyName(number), mint=True)
-            home.file(number).write_bytes(b"damaged")
+            env.file(number).write_bytes(b"damaged")
 
         keyring.forget(accounts=[1])
 
@@ -584,11 +584,11 @@ class TestDestruction:
             await keyring.key(AccountKeyName(1), mint=False)
         assert len(await keyring.key(AccountKeyName(2), mint=False)) == 32
 
-    async def test_overwritten(self, home: Home, keyring: Keyring, tmp_path: Path) -> None:
+    async def test_overwritten(self, env: Environment, keyring: Keyring, tmp_path: Path) -> None:
         """What is left of a destroyed key's blocks is zeros: a second name of the same file shows it."""
         await keyring.key(AccountKeyName(1), mint=True)
         second_name = tmp_path / "second"
-        second_name.hardlink_to(home.file(1))
+        second_name.hardlink_to(env.file(1))
 
         await keyring.destroy([AccountKeyName(1)])
 

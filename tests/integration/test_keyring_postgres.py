@@ -42,7 +42,7 @@ DAYS = [PeriodKeyName(1, "personal", f"2026-11-{day:02}") for day in range(1, 29
 DAY, NEXT_DAY = DAYS[:2]
 
 
-class Home:
+class Environment:
     """A database for a keyring, and its key-encryption key. `away` and `back` are an outage of the server."""
 
     def __init__(self, server: Server, address: str, folder: Path) -> None:
@@ -89,16 +89,16 @@ class Home:
 
 
 @pytest.fixture
-async def home(any_server: Server, tmp_path: Path) -> AsyncIterator[Home]:
+async def env(any_server: Server, tmp_path: Path) -> AsyncIterator[Environment]:
     with any_server.database() as address:
-        home = Home(any_server, address, tmp_path)
-        yield home
-        await home.close()
+        env = Environment(any_server, address, tmp_path)
+        yield env
+        await env.close()
 
 
 @pytest.fixture
-async def keyring(home: Home) -> Keyring:
-    return await home.open(create=True)
+async def keyring(env: Environment) -> Keyring:
+    return await env.open(create=True)
 
 
 @pytest.fixture(scope="module")
@@ -115,13 +115,13 @@ async def until(condition: Any) -> None:
 
 
 class TestKeys:
-    async def test_minted_once(self, home: Home, keyring: Keyring) -> None:
+    async def test_minted_once(self, env: Environment, keyring: Keyring) -> None:
         """A key that was made is the same for ever after, on this host and on another."""
         key = await keyring.key(PeriodKeyName(*DAY), mint=True)
         account = await keyring.key(AccountKeyName(42), mint=True)
         hold = uuid4()
         held = await keyring.key(HoldKeyName(hold), mint=True)
-        other = await home.open()
+        other = await env.open()
 
         assert len({key, account, held}) == 3
         assert await keyring.key(PeriodKeyName(*DAY), mint=True) == key
@@ -137,9 +137,9 @@ class TestKeys:
 
         assert await keyring.periods() == []
 
-    async def test_hosts_race(self, home: Home) -> None:
+    async def test_hosts_race(self, env: Environment) -> None:
         """Hosts that create the keyring and make the same keys at once agree on every key."""
-        hosts = await asyncio.gather(*(home.open(create=True) for _ in range(5)))
+        hosts = await asyncio.gather(*(env.open(create=True) for _ in range(5)))
 
         made = await asyncio.gather(
             *(asyncio.gather(*(host.key(PeriodKeyName(*day), mint=True) for day in DAYS)) for host in hosts)
@@ -149,9 +149,9 @@ class TestKeys:
         assert all(keys == made[0] for keys in made)
         assert len(set(made[0])) == len(DAYS)
 
-    async def test_mint_against_destroy(self, home: Home, keyring: Keyring) -> None:
+    async def test_mint_against_destroy(self, env: Environment, keyring: Keyring) -> None:
         """While one host makes keys and another destroys them, no key outlives its tombstone."""
-        other = await home.open()
+        other = await env.open()
 
         async def make(day: PeriodKeyName) -> None:
             for _ in range(3):
@@ -167,18 +167,18 @@ class TestKeys:
             with pytest.raises(KeyDestroyedError):
                 await other.key(PeriodKeyName(*day), mint=True)
 
-    async def test_no_key_in_clear(self, home: Home, keyring: Keyring) -> None:
+    async def test_no_key_in_clear(self, env: Environment, keyring: Keyring) -> None:
         """No key lies unwrapped anywhere in the schema."""
         keys = [await keyring.key(AccountKeyName(1), mint=True), *[await keyring.secret(name) for name in SECRETS]]
-        stored = b"".join(await home.fetchval("SELECT array_agg(content) FROM calledger_keyring.entry"))
+        stored = b"".join(await env.fetchval("SELECT array_agg(content) FROM calledger_keyring.entry"))
 
         assert not any(key[at : at + 8] in stored for key in keys for at in range(25))
 
 
 class TestDestruction:
-    async def test_destroyed_for_good(self, home: Home, keyring: Keyring) -> None:
+    async def test_destroyed_for_good(self, env: Environment, keyring: Keyring) -> None:
         """A destroyed key is gone on every host, is never made again, and nothing of it is left in the table."""
-        other = await home.open()
+        other = await env.open()
         await keyring.key(PeriodKeyName(*DAY), mint=True)
         await other.key(PeriodKeyName(*DAY), mint=False)
         account = await keyring.key(AccountKeyName(7), mint=True)
@@ -200,7 +200,7 @@ class TestDestruction:
             await keyring.key(PeriodKeyName(*NEXT_DAY), mint=True)
         assert await other.key(AccountKeyName(7), mint=False) == account
         assert await other.tombstones() == [str(DAY), str(NEXT_DAY)]
-        assert await home.fetchval("SELECT count(*) FROM calledger_keyring.entry WHERE name = $1", str(DAY)) == 0
+        assert await env.fetchval("SELECT count(*) FROM calledger_keyring.entry WHERE name = $1", str(DAY)) == 0
 
     async def test_counts(self, keyring: Keyring) -> None:
         """Counts tell live from destroyed keys, and leave out names that never had one."""
@@ -217,39 +217,39 @@ class TestDestruction:
         assert (counts.accounts, counts.holds) == (KeyCounts(0, 1), KeyCounts(1, 0))
         assert await keyring.periods() == DAYS[1:3]
 
-    async def test_older_copy(self, home: Home, keyring: Keyring) -> None:
+    async def test_older_copy(self, env: Environment, keyring: Keyring) -> None:
         """What an older copy of the keyring brought back is destroyed again from the tombstones of elsewhere."""
         await keyring.key(PeriodKeyName(*DAY), mint=True)
-        content = await home.fetchval("SELECT content FROM calledger_keyring.entry WHERE name = $1", str(DAY))
+        content = await env.fetchval("SELECT content FROM calledger_keyring.entry WHERE name = $1", str(DAY))
         await keyring.destroy([DAY])
-        await home.execute("DELETE FROM calledger_keyring.tombstone")
-        await home.execute("INSERT INTO calledger_keyring.entry VALUES ($1, $2)", str(DAY), content)
-        restored = await home.open()
+        await env.execute("DELETE FROM calledger_keyring.tombstone")
+        await env.execute("INSERT INTO calledger_keyring.entry VALUES ($1, $2)", str(DAY), content)
+        restored = await env.open()
 
         assert await restored.replay([str(DAY), f"hold/{uuid4()}"]) == 1
 
         with pytest.raises(KeyDestroyedError):
             await restored.key(PeriodKeyName(*DAY), mint=True)
 
-    async def test_buried_entry(self, home: Home, keyring: Keyring) -> None:
+    async def test_buried_entry(self, env: Environment, keyring: Keyring) -> None:
         """An entry that was brought back beside its tombstone is refused, and removed at the next start."""
         await keyring.key(PeriodKeyName(*DAY), mint=True)
-        content = await home.fetchval("SELECT content FROM calledger_keyring.entry WHERE name = $1", str(DAY))
+        content = await env.fetchval("SELECT content FROM calledger_keyring.entry WHERE name = $1", str(DAY))
         await keyring.destroy([DAY])
-        await home.execute("INSERT INTO calledger_keyring.entry VALUES ($1, $2)", str(DAY), content)
+        await env.execute("INSERT INTO calledger_keyring.entry VALUES ($1, $2)", str(DAY), content)
 
         with pytest.raises(KeyDestroyedError):
             await keyring.key(PeriodKeyName(*DAY), mint=True)
         assert await keyring.periods() == []
-        await home.open()
+        await env.open()
 
-        assert await home.fetchval("SELECT count(*) FROM calledger_keyring.entry WHERE name = $1", str(DAY)) == 0
+        assert await env.fetchval("SELECT count(*) FROM calledger_keyring.entry WHERE name = $1", str(DAY)) == 0
 
-    async def test_killed_while_destroying(self, home: Home, keyring: Keyring) -> None:
+    async def test_killed_while_destroying(self, env: Environment, keyring: Keyring) -> None:
         """A host that dies in the middle of a destruction has destroyed all of the keys or none."""
         for day in DAYS:
             await keyring.key(PeriodKeyName(*day), mint=True)
-        process = SPAWN.Process(target=die_destroying, args=(home.urls,))
+        process = SPAWN.Process(target=die_destroying, args=(env.urls,))
         process.start()
         await asyncio.to_thread(process.join, 30)
         assert process.exitcode == -signal.SIGKILL
@@ -282,50 +282,50 @@ def die_destroying(urls: tuple[str, str]) -> None:
 
 
 class TestStart:
-    async def test_missing(self, home: Home) -> None:
+    async def test_missing(self, env: Environment) -> None:
         """A keyring that is not there is refused, and none is made."""
         with pytest.raises(KeyringMissingError):
-            await home.open()
+            await env.open()
 
-        assert await home.fetchval("SELECT to_regnamespace('calledger_keyring') IS NULL")
+        assert await env.fetchval("SELECT to_regnamespace('calledger_keyring') IS NULL")
 
-    async def test_foreign(self, home: Home, keyring: Keyring) -> None:
+    async def test_foreign(self, env: Environment, keyring: Keyring) -> None:
         """Once bound to a database, the keyring refuses every other, on every host."""
         mine, other = uuid4(), uuid4()
         await keyring.bind(mine)
-        again = await home.open()
+        again = await env.open()
 
         await again.bind(mine)
         with pytest.raises(KeyringForeignError, match=str(mine)):
             await again.bind(other)
 
     @pytest.mark.usefixtures("keyring")
-    async def test_wrong_kek(self, home: Home) -> None:
+    async def test_wrong_kek(self, env: Environment) -> None:
         """Another key-encryption key is refused at the start."""
-        home.kek.unlink()
-        create_kek_file(home.kek)
+        env.kek.unlink()
+        create_kek_file(env.kek)
 
         with pytest.raises(KekError, match="does not open"):
-            await home.open()
+            await env.open()
 
     @pytest.mark.usefixtures("keyring")
     @pytest.mark.parametrize("content", ["", "{}", "null", '{"format": 1}'])
-    async def test_metadata_garbage(self, home: Home, content: str) -> None:
+    async def test_metadata_garbage(self, env: Environment, content: str) -> None:
         """Unreadable metadata is the operator's error."""
-        await home.execute("UPDATE calledger_keyring.keyring SET metadata = $1", content)
+        await env.execute("UPDATE calledger_keyring.keyring SET metadata = $1", content)
 
         with pytest.raises(KeyringDamagedError):
-            await home.open()
+            await env.open()
 
     @pytest.mark.usefixtures("keyring")
-    async def test_metadata_gone(self, home: Home) -> None:
+    async def test_metadata_gone(self, env: Environment) -> None:
         """A used keyring whose metadata is gone is not made anew over its keys."""
-        await home.execute("DELETE FROM calledger_keyring.keyring")
+        await env.execute("DELETE FROM calledger_keyring.keyring")
 
         with pytest.raises(KeyringDamagedError, match="backup"):
-            await home.open(create=True)
+            await env.open(create=True)
 
-    async def test_swapped(self, home: Home, keyring: Keyring) -> None:
+    async def test_swapped(self, env: Environment, keyring: Keyring) -> None:
         """An entry put in another's place, or altered, is refused, and never replaced by a new key."""
         for number in (1, 2):
             await keyring.key(AccountKeyName(number), mint=True)
@@ -333,22 +333,22 @@ class TestStart:
         take = (
             "UPDATE calledger_keyring.entry SET content = (SELECT content FROM calledger_keyring.entry WHERE name = $2)"
         )
-        await home.execute(f"{take} WHERE name = $1", "account/1", "account/2")
+        await env.execute(f"{take} WHERE name = $1", "account/1", "account/2")
 
         with pytest.raises(KeyDamagedError):
             await keyring.key(AccountKeyName(1), mint=True)
 
-    async def test_same_cluster(self, home: Home, any_server: Server) -> None:
+    async def test_same_cluster(self, env: Environment, any_server: Server) -> None:
         """A keyring in the PostgreSQL of the calls is refused, with the reason, and made neither."""
         with (
             any_server.database() as calls,
             pytest.raises(KeyringSameClusterError, match="write-ahead log"),
         ):
-            await home.open(create=True, apart_from=calls)
+            await env.open(create=True, apart_from=calls)
 
-        assert await home.fetchval("SELECT to_regnamespace('calledger_keyring') IS NULL")
+        assert await env.fetchval("SELECT to_regnamespace('calledger_keyring') IS NULL")
 
-    async def test_same_cluster_without_identifier(self, home: Home, any_server: Server) -> None:
+    async def test_same_cluster_without_identifier(self, env: Environment, any_server: Server) -> None:
         """Where the server keeps its identifier to itself, the moment of its start gives it away."""
         with any_server.database() as calls:
             name = calls.split("@/")[1].split("?")[0]
@@ -360,30 +360,30 @@ class TestStart:
                 await superuser.close()
 
             with pytest.raises(KeyringSameClusterError):
-                await home.open(create=True, apart_from=calls)
+                await env.open(create=True, apart_from=calls)
 
-    async def test_another_cluster(self, home: Home, another_server: Server) -> None:
+    async def test_another_cluster(self, env: Environment, another_server: Server) -> None:
         """A keyring in another cluster is fine."""
         with another_server.database() as calls:
-            keyring = await home.open(create=True, apart_from=calls)
+            keyring = await env.open(create=True, apart_from=calls)
 
             assert len(await keyring.key(AccountKeyName(1), mint=True)) == 32
 
-    async def test_refused(self, home: Home) -> None:
+    async def test_refused(self, env: Environment) -> None:
         """A wrong password is the operator's error, and is not repeated."""
-        wrong = home.address.replace("only-for-tests", "wrong-secret")
+        wrong = env.address.replace("only-for-tests", "wrong-secret")
         with pytest.raises(KeyringError, match="refuses") as caught:
-            await open_keyring(wrong, f"file:{home.kek}", create=True)
+            await open_keyring(wrong, f"file:{env.kek}", create=True)
 
         assert "wrong-secret" not in str(caught.value)
 
 
 class TestAway:
-    async def test_away_and_back(self, home: Home, keyring: Keyring) -> None:
+    async def test_away_and_back(self, env: Environment, keyring: Keyring) -> None:
         """While the server is away no key is had and none is made; when it is back, all are as before."""
         key = await keyring.key(AccountKeyName(1), mint=True)
         keyring.forget()
-        await home.away()
+        await env.away()
 
         for number in (1, 2):
             with pytest.raises(KeyringUnavailableError):
@@ -391,19 +391,19 @@ class TestAway:
         with pytest.raises(KeyringUnavailableError):
             await keyring.destroy([AccountKeyName(1)])
         with pytest.raises(KeyringUnavailableError) as caught:
-            await home.open()
+            await env.open()
         assert "only-for-tests" not in str(caught.value)
 
-        await home.back()
+        await env.back()
         assert await keyring.key(AccountKeyName(1), mint=False) == key
         assert (await keyring.counts()).accounts == KeyCounts(1, 0)
 
-    async def test_missed_word(self, home: Home, keyring: Keyring) -> None:
+    async def test_missed_word(self, env: Environment, keyring: Keyring) -> None:
         """What was destroyed while a host could not hear is gone from its memory once it hears again."""
         await keyring.key(AccountKeyName(1), mint=True)
-        await home.away()
-        await home.back()
-        other = await home.open()
+        await env.away()
+        await env.back()
+        other = await env.open()
         await other.destroy([AccountKeyName(1)])
 
         async def noticed() -> bool:

@@ -19,7 +19,8 @@ from service.query.model.parameters import Params
 from service.query.model.predicate import EVERYTHING, And, Compare, Predicate
 from service.query.usage.facets import read_facets
 from service.query.usage.plan import UsageSegment
-from service.query.usage.report import CostRequest, read_costs
+from service.query.usage.report import read_costs
+from service.query.usage.report_request import CostRequest
 from service.query.usage.report_sql import CURRENCY
 from service.query.usage.rollup_tables import BY_KEY, CUT_MAX, OVER_ALL_ACCOUNTS, OVERALL, Tables, ranges
 from service.query.usage.union_sql import UsageUnion

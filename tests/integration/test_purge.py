@@ -57,7 +57,7 @@ WRITE_RUN = """
 
 
 @dataclass
-class House:
+class Environment:
     """What a purge works on."""
 
     url: str
@@ -125,23 +125,23 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(url: str, folder: Path) -> AsyncIterator[House]:
+async def open_environment(url: str, folder: Path) -> AsyncIterator[Environment]:
     create_kek_file(folder / "kek")
     keyring = await open_keyring(f"file:{folder / 'keyring'}", f"file:{folder / 'kek'}", create=True)
     await keyring.bind(DATABASE_ID)
     database = await Database.open(url)
     ledger = Ledger(database, keyring, DATABASE_ID)
     try:
-        yield House(url, folder, database, Partitions(database.owner), keyring, load_preset("default"), ledger)
+        yield Environment(url, folder, database, Partitions(database.owner), keyring, load_preset("default"), ledger)
     finally:
         await database.close()
         await keyring.close()
 
 
 @pytest.fixture
-async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(database_url, tmp_path) as house:
-        yield house
+async def env(database_url: str, tmp_path: Path) -> AsyncIterator[Environment]:
+    async with open_environment(database_url, tmp_path) as env:
+        yield env
 
 
 PURGED = {"calls": 1, "errors": 1, "runs": [("DONE", 5, 2, None)]}
@@ -163,54 +163,54 @@ STEPS = [
 ]
 
 
-async def test_a_purge_destroys_what_is_due_and_nothing_else(house: House) -> None:
+async def test_a_purge_destroys_what_is_due_and_nothing_else(env: Environment) -> None:
     """Old partitions and keys go, young ones stay, the record says how many rows and keys; it passes every step."""
-    await house.fill()
+    await env.fill()
     steps: list[str] = []
 
-    (run,) = await house.purge(requested_by="cli", on_step=steps.append)
+    (run,) = await env.purge(requested_by="cli", on_step=steps.append)
 
-    left = await house.left()
+    left = await env.left()
     assert PURGED.items() <= left.items()
     assert len(left["tables"]) == 2
     assert left["keys"] == [PeriodKeyName(1, "personal", f"{YOUNG:%Y-%m-%d}")]
     with pytest.raises(KeyDestroyedError):
-        await house.keyring.key(PeriodKeyName(1, "personal", f"{NOW - timedelta(days=40):%Y-%m-%d}"), mint=True)
+        await env.keyring.key(PeriodKeyName(1, "personal", f"{NOW - timedelta(days=40):%Y-%m-%d}"), mint=True)
     assert steps == STEPS
     assert (run.state, run.requested_by, run.finished_at is not None) == (PurgeState.DONE, "cli", True)
     assert [part.rows_estimate for part in run.plan.partitions] == [1, 2, 2]
-    assert await Runs(house.database.owner).get(run.id) == run
-    kinds = [entry.kind.value async for entry in house.ledger.every(Selection())]
+    assert await Runs(env.database.owner).get(run.id) == run
+    kinds = [entry.kind.value async for entry in env.ledger.every(Selection())]
     assert kinds == ["PURGE_INTENT", "KEY_DESTROYED", "PURGE_RESULT"]
 
 
-async def test_a_dry_run_touches_nothing(house: House) -> None:
+async def test_a_dry_run_touches_nothing(env: Environment) -> None:
     """A plan names what would go, has the digest of the purge that follows, and leaves everything as it was."""
-    await house.fill()
-    before = await house.left()
+    await env.fill()
+    before = await env.left()
 
-    planned = await plan_purge(house.retention)
+    planned = await plan_purge(env.retention)
 
-    assert await house.left() == before
+    assert await env.left() == before
     assert (len(planned.partitions), len(planned.keys)) == (3, 2)
-    (run,) = await house.purge(plan_digest=planned.digest())
+    (run,) = await env.purge(plan_digest=planned.digest())
     assert run.digest == planned.digest()
 
 
-async def test_another_plan_than_the_one_named_is_refused(house: House) -> None:
+async def test_another_plan_than_the_one_named_is_refused(env: Environment) -> None:
     """With a digest that is not what is due nothing is destroyed."""
-    await house.fill()
-    before = await house.left()
+    await env.fill()
+    before = await env.left()
     with pytest.raises(PurgePlanError):
-        await house.purge(plan_digest="sha256:" + 64 * "0")
-    assert await house.left() == before
+        await env.purge(plan_digest="sha256:" + 64 * "0")
+    assert await env.left() == before
 
 
-async def test_purges_with_nothing_due_are_one_record(house: House) -> None:
+async def test_purges_with_nothing_due_are_one_record(env: Environment) -> None:
     """Hourly purges that find nothing leave a single record, whose end is when it was last looked at."""
     for _ in range(3):
-        assert await house.purge() == []
-    (record,) = await house.runs()
+        assert await env.purge() == []
+    (record,) = await env.runs()
     assert (record.state, record.rows_dropped, record.failure) == ("DONE", 0, None)
     assert record.finished_at > record.planned_at
 
@@ -233,38 +233,38 @@ async def main():
         left -= 1
         if left == 0:
             os._exit(137)
-    async with module.open_house(sys.argv[1], Path(sys.argv[2])) as house:
+    async with module.open_environment(sys.argv[1], Path(sys.argv[2])) as env:
         print("open", flush=True)
-        await house.purge(on_step=on_step)
+        await env.purge(on_step=on_step)
 
 asyncio.run(main())
 """
 
 
-def purge_in_a_child(house: House, *, killed_at: int = 0) -> "subprocess.Popen[str]":
+def purge_in_a_child(env: Environment, *, killed_at: int = 0) -> "subprocess.Popen[str]":
     code = CHILD.format(tests=str(REPOSITORY), module=__file__)
-    command = [sys.executable, "-W", "ignore", "-c", code, house.url, str(house.folder), str(killed_at)]
+    command = [sys.executable, "-W", "ignore", "-c", code, env.url, str(env.folder), str(killed_at)]
     return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize("number", range(1, len(STEPS) + 1), ids=lambda number: f"{number}-{STEPS[number - 1]}")
-async def test_killed_at_any_step_the_next_purge_ends_the_same(house: House, number: int) -> None:
+async def test_killed_at_any_step_the_next_purge_ends_the_same(env: Environment, number: int) -> None:
     """A process that dies right after a step, before the next, leaves what the next purge finishes: one run, all of it.
 
     At no point in between is anything that is sealed readable while its rows are gone from the record.
     """
-    await house.fill()
-    child = purge_in_a_child(house, killed_at=number)
+    await env.fill()
+    child = purge_in_a_child(env, killed_at=number)
     _, errors = await asyncio.to_thread(child.communicate)
     assert child.returncode == 137, errors
 
-    (after_the_kill,) = await house.runs()
+    (after_the_kill,) = await env.runs()
     if after_the_kill.state not in ("PLANNED", "HOLDS_CHECKED", "INTENT_LEDGERED"):
-        assert len(await house.keyring.periods()) == 1
-    await house.purge()
-    await house.purge()
+        assert len(await env.keyring.periods()) == 1
+    await env.purge()
+    await env.purge()
 
-    left = await house.left()
+    left = await env.left()
     # The second purge found nothing to do: a record of its own.
     assert left["runs"][0] == ("DONE", 5, 2, None)
     assert [state for state, *_ in left["runs"][1:]] == ["DONE"]
@@ -273,266 +273,264 @@ async def test_killed_at_any_step_the_next_purge_ends_the_same(house: House, num
 
 async def test_killed_among_its_drops_the_next_purge_ends_the_same(any_database_url: str, tmp_path: Path) -> None:
     """Two partitions are gone, the third waits for a reader when the purge dies: nothing is lost or counted twice."""
-    async with open_house(any_database_url, tmp_path) as house:
-        await house.fill()
-        child = purge_in_a_child(house, killed_at=STEPS.index("recorded DETACHED") + 1)
+    async with open_environment(any_database_url, tmp_path) as env:
+        await env.fill()
+        child = purge_in_a_child(env, killed_at=STEPS.index("recorded DETACHED") + 1)
         await asyncio.to_thread(child.communicate)
-        read = min(await house.partitions.detached())
-        async with house.database.owner.acquire() as reader, reader.transaction():
+        read = min(await env.partitions.detached())
+        async with env.database.owner.acquire() as reader, reader.transaction():
             await reader.execute(f"LOCK TABLE {read} IN ACCESS SHARE MODE")
-            child = purge_in_a_child(house)
-            while await house.partitions.detached() != {read}:
+            child = purge_in_a_child(env)
+            while await env.partitions.detached() != {read}:
                 assert child.poll() is None, child.communicate()
                 await asyncio.sleep(0.02)
             child.kill()
             child.communicate()
-            (record,) = await house.runs()
+            (record,) = await env.runs()
             assert (record.state, record.rows_dropped) == ("DETACHED", 0)
-        await house.purge()
+        await env.purge()
 
-        left = await house.left()
+        left = await env.left()
         assert PURGED.items() <= left.items()
         assert len(left["tables"]) == 2
 
 
-async def test_a_detach_that_was_killed_under_a_reader_is_finalised(house: House) -> None:
+async def test_a_detach_that_was_killed_under_a_reader_is_finalised(env: Environment) -> None:
     """A purge that is killed while it waits for a long reader leaves `detach pending`; the next one ends it all."""
-    await house.fill()
-    async with house.database.reading(None) as reader, reader.transaction():
+    await env.fill()
+    async with env.database.reading(None) as reader, reader.transaction():
         await reader.fetchval("SELECT count(*) FROM call")
-        child = purge_in_a_child(house)
-        while not await house.database.owner.fetchval("SELECT count(*) FROM pg_inherits WHERE inhdetachpending"):
+        child = purge_in_a_child(env)
+        while not await env.database.owner.fetchval("SELECT count(*) FROM pg_inherits WHERE inhdetachpending"):
             assert child.poll() is None, child.communicate()
             await asyncio.sleep(0.02)
         child.kill()
         child.communicate()
         # What is being detached is not served any more, though the purge is dead and the reader still reads.
-        assert await house.database.owner.fetchval("SELECT count(*) FROM call WHERE started_at < $1", OLD) == 0
-    await house.purge()
+        assert await env.database.owner.fetchval("SELECT count(*) FROM call WHERE started_at < $1", OLD) == 0
+    await env.purge()
 
-    left = await house.left()
+    left = await env.left()
     assert PURGED.items() <= left.items()
     assert len(left["tables"]) == 2
 
 
-async def test_a_reader_that_outlasts_the_purge_delays_it_and_nobody_else(house: House) -> None:
+async def test_a_reader_that_outlasts_the_purge_delays_it_and_nobody_else(env: Environment) -> None:
     """The purge says busy and records why, others keep working, and it is finished when the reader is gone."""
-    await house.fill()
-    house.partitions = Partitions(house.database.owner, attempts=1)
-    async with house.database.reading(None) as reader, reader.transaction():
+    await env.fill()
+    env.partitions = Partitions(env.database.owner, attempts=1)
+    async with env.database.reading(None) as reader, reader.transaction():
         await reader.fetchval("SELECT count(*) FROM call")
-        purging = asyncio.create_task(house.purge())
+        purging = asyncio.create_task(env.purge())
         while not purging.done():
-            await house.database.owner.execute(INSERT_CALL, YOUNG)
+            await env.database.owner.execute(INSERT_CALL, YOUNG)
             await asyncio.sleep(0.05)
         with pytest.raises(PartitionsBusyError):
             await purging
-        (record,) = await house.runs()
+        (record,) = await env.runs()
         assert (record.state, bool(record.failure)) == ("KEYS_DESTROYED", True)
-    (run,) = await house.purge()
+    (run,) = await env.purge()
     assert (run.state, run.failure, run.rows_dropped) == (PurgeState.DONE, None, 5)
-    assert [run.failure for run in await house.runs()] == [None]
+    assert [run.failure for run in await env.runs()] == [None]
 
 
-async def test_two_runners_do_the_work_once(house: House) -> None:
+async def test_two_runners_do_the_work_once(env: Environment) -> None:
     """Four purges at once, two of them processes: one record of the work, every row counted once, nobody fails."""
-    await house.fill()
-    children = [purge_in_a_child(house) for _ in range(2)]
-    await asyncio.gather(house.purge(), house.purge())
+    await env.fill()
+    children = [purge_in_a_child(env) for _ in range(2)]
+    await asyncio.gather(env.purge(), env.purge())
     for child in children:
         _, errors = await asyncio.to_thread(child.communicate)
         assert child.returncode == 0, errors
-    done = [run for run in (await house.left())["runs"] if run[1] or run[2]]
+    done = [run for run in (await env.left())["runs"] if run[1] or run[2]]
     assert done == [("DONE", 5, 2, None)]
 
 
-async def test_a_runner_that_does_not_wait_leaves_the_work_to_the_other(house: House) -> None:
+async def test_a_runner_that_does_not_wait_leaves_the_work_to_the_other(env: Environment) -> None:
     """While a purge is under way, `wait=False` returns at once without a record."""
-    await house.fill()
+    await env.fill()
     seen: list[asyncio.Task[list[Run]]] = []
-    running = asyncio.create_task(
-        house.purge(on_step=lambda _: seen.append(asyncio.create_task(house.purge(wait=False))))
-    )
+    running = asyncio.create_task(env.purge(on_step=lambda _: seen.append(asyncio.create_task(env.purge(wait=False)))))
     await running
     assert len(seen) == len(STEPS)
     assert [await task for task in seen[:-1]] == [[]] * (len(STEPS) - 1)
 
 
 @pytest.mark.parametrize("minutes", [-6, 6, 60 * 24 * 365])
-async def test_a_database_clock_that_is_off_stops_the_purge(house: House, minutes: int) -> None:
+async def test_a_database_clock_that_is_off_stops_the_purge(env: Environment, minutes: int) -> None:
     """More than five minutes between the two clocks, either way, and nothing is destroyed or recorded."""
-    await house.fill()
-    before = await house.left()
-    house.clock = lambda: datetime.now(UTC) + timedelta(minutes=minutes)
+    await env.fill()
+    before = await env.left()
+    env.clock = lambda: datetime.now(UTC) + timedelta(minutes=minutes)
     with pytest.raises(PurgeClockError):
-        await house.purge()
-    assert await house.left() == before
-    house.clock = lambda: datetime.now(UTC) + timedelta(minutes=4)
-    assert await house.purge()
+        await env.purge()
+    assert await env.left() == before
+    env.clock = lambda: datetime.now(UTC) + timedelta(minutes=4)
+    assert await env.purge()
 
 
-async def last_purge_was(house: House, moment: datetime) -> None:
-    await house.write(Run(uuid4(), PurgeState.DONE, PurgePlan(), "", moment, "system", finished_at=moment))
+async def last_purge_was(env: Environment, moment: datetime) -> None:
+    await env.write(Run(uuid4(), PurgeState.DONE, PurgePlan(), "", moment, "system", finished_at=moment))
 
 
-async def test_a_jump_of_the_clock_puts_the_purge_off_for_an_hour(house: House) -> None:
+async def test_a_jump_of_the_clock_puts_the_purge_off_for_an_hour(env: Environment) -> None:
     """After more than a day without a record nothing is destroyed at first; an hour later it is, by anyone."""
-    await house.fill()
-    await last_purge_was(house, NOW - timedelta(hours=25))
+    await env.fill()
+    await last_purge_was(env, NOW - timedelta(hours=25))
     for _ in range(2):
         with pytest.raises(PurgeClockError):
-            await house.purge()
-    left = await house.left()
+            await env.purge()
+    left = await env.left()
     assert (left["calls"], len(left["keys"]), len(left["tables"])) == (4, 3, 5)
 
-    (waiting,) = await house.runs(state="PLANNED")
-    await house.set_planned(waiting, waiting.planned_at - timedelta(hours=1))
-    (run,) = await house.purge()
+    (waiting,) = await env.runs(state="PLANNED")
+    await env.set_planned(waiting, waiting.planned_at - timedelta(hours=1))
+    (run,) = await env.purge()
     assert (run.id, run.state, run.rows_dropped) == (waiting.id, PurgeState.DONE, 5)
 
 
-async def test_a_machine_that_is_on_for_minutes_a_week_is_purged_all_the_same(house: House) -> None:
+async def test_a_machine_that_is_on_for_minutes_a_week_is_purged_all_the_same(env: Environment) -> None:
     """Each start finds a gap of a week: the first one plans, the second carries that out; nothing waits for ever."""
-    await house.fill()
-    await last_purge_was(house, NOW - timedelta(days=14))
+    await env.fill()
+    await last_purge_was(env, NOW - timedelta(days=14))
     with pytest.raises(PurgeClockError):
-        await house.purge()
-    (waiting,) = await house.runs(state="PLANNED")
-    await house.set_planned(waiting, NOW - timedelta(days=7))
-    assert [run.rows_dropped for run in await house.purge()] == [5]
+        await env.purge()
+    (waiting,) = await env.runs(state="PLANNED")
+    await env.set_planned(waiting, NOW - timedelta(days=7))
+    assert [run.rows_dropped for run in await env.purge()] == [5]
 
 
-async def test_a_clock_that_goes_back_takes_its_plan_with_it(house: House) -> None:
+async def test_a_clock_that_goes_back_takes_its_plan_with_it(env: Environment) -> None:
     """What was planned by a clock that had jumped ahead is dropped when the clock is right again."""
-    await house.fill()
-    await last_purge_was(house, NOW - timedelta(days=2))
+    await env.fill()
+    await last_purge_was(env, NOW - timedelta(days=2))
     with pytest.raises(PurgeClockError):
-        await house.purge()
-    (wrong,) = await house.runs(state="PLANNED")
-    await house.set_planned(wrong, NOW + timedelta(days=3650))
-    await last_purge_was(house, NOW - timedelta(hours=1))
-    (run,) = await house.purge()
+        await env.purge()
+    (wrong,) = await env.runs(state="PLANNED")
+    await env.set_planned(wrong, NOW + timedelta(days=3650))
+    await last_purge_was(env, NOW - timedelta(hours=1))
+    (run,) = await env.purge()
 
     assert run.id != wrong.id
-    assert (await Runs(house.database.owner).get(wrong.id)).state == "FAILED"
+    assert (await Runs(env.database.owner).get(wrong.id)).state == "FAILED"
 
 
-async def test_naming_the_plan_does_not_wait_for_the_clock(house: House) -> None:
+async def test_naming_the_plan_does_not_wait_for_the_clock(env: Environment) -> None:
     """An operator who names the digest of a plan that waits has it carried out at once."""
-    await house.fill()
-    await last_purge_was(house, NOW - timedelta(days=30))
+    await env.fill()
+    await last_purge_was(env, NOW - timedelta(days=30))
     with pytest.raises(PurgeClockError):
-        await house.purge()
-    planned = await plan_purge(house.retention)
-    (run,) = await house.purge(plan_digest=planned.digest())
+        await env.purge()
+    planned = await plan_purge(env.retention)
+    (run,) = await env.purge(plan_digest=planned.digest())
     assert (run.rows_dropped, run.state) == (5, PurgeState.DONE)
 
 
-async def test_a_record_from_the_future_does_not_switch_the_guard_off(house: House) -> None:
+async def test_a_record_from_the_future_does_not_switch_the_guard_off(env: Environment) -> None:
     """A run that a wrong clock dated ten years ahead does not count as the last purge."""
-    await house.fill()
-    await last_purge_was(house, NOW + timedelta(days=3650))
-    await last_purge_was(house, NOW - timedelta(days=3))
+    await env.fill()
+    await last_purge_was(env, NOW + timedelta(days=3650))
+    await last_purge_was(env, NOW - timedelta(days=3))
     with pytest.raises(PurgeClockError):
-        await house.purge()
+        await env.purge()
 
 
-async def time_passes(house: House, passed: timedelta) -> None:
+async def time_passes(env: Environment, passed: timedelta) -> None:
     """As if every record had been written that much earlier."""
     for column in ("planned_at", "finished_at"):
-        await house.database.owner.execute(f"UPDATE purge_run SET {column} = {column} - $1::interval", passed)
+        await env.database.owner.execute(f"UPDATE purge_run SET {column} = {column} - $1::interval", passed)
 
 
-async def test_a_second_jump_of_the_clock_waits_as_the_first_one_did(house: House) -> None:
+async def test_a_second_jump_of_the_clock_waits_as_the_first_one_did(env: Environment) -> None:
     """Ahead by 200 days, right again, ahead by 200 days and 2 hours: the moment that was refused vouches for none."""
-    await house.fill()
-    await last_purge_was(house, NOW - timedelta(days=200))
+    await env.fill()
+    await last_purge_was(env, NOW - timedelta(days=200))
     with pytest.raises(PurgeClockError):
-        await house.purge()
-    await time_passes(house, -timedelta(days=200))
-    undue = house.policy
-    house.policy = longer(undue)
-    assert not await house.purge()
-    await time_passes(house, timedelta(days=200, hours=2))
-    house.policy = undue
-    before = await house.left()
+        await env.purge()
+    await time_passes(env, -timedelta(days=200))
+    undue = env.policy
+    env.policy = longer(undue)
+    assert not await env.purge()
+    await time_passes(env, timedelta(days=200, hours=2))
+    env.policy = undue
+    before = await env.left()
     with pytest.raises(PurgeClockError):
-        await house.purge()
+        await env.purge()
 
-    assert await house.left() | {"runs": None} == before | {"runs": None}
+    assert await env.left() | {"runs": None} == before | {"runs": None}
     assert (before["calls"], len(before["keys"])) == (4, 3)
 
 
-async def test_a_wrong_moment_at_which_nothing_was_due_vouches_for_none(house: House) -> None:
+async def test_a_wrong_moment_at_which_nothing_was_due_vouches_for_none(env: Environment) -> None:
     """That nothing was due is learned from a trusted moment only, or once the moment has stood for an hour."""
-    await last_purge_was(house, NOW - timedelta(days=200))
-    assert await house.purge() == await house.purge() == []
-    await time_passes(house, timedelta(minutes=30))
-    await house.fill()
-    before = await house.left()
+    await last_purge_was(env, NOW - timedelta(days=200))
+    assert await env.purge() == await env.purge() == []
+    await time_passes(env, timedelta(minutes=30))
+    await env.fill()
+    before = await env.left()
     with pytest.raises(PurgeClockError):
-        await house.purge()
-    assert await house.left() | {"runs": None} == before | {"runs": None}
+        await env.purge()
+    assert await env.left() | {"runs": None} == before | {"runs": None}
 
 
-async def test_a_moment_that_stood_for_an_hour_vouches_for_itself_alone(house: House) -> None:
+async def test_a_moment_that_stood_for_an_hour_vouches_for_itself_alone(env: Environment) -> None:
     """A clock that jumps between the record of an idle purge and its confirmation is not vouched for by it."""
-    await last_purge_was(house, NOW - timedelta(days=200))
-    assert await house.purge() == []
-    await time_passes(house, timedelta(days=100))
-    await house.fill()
+    await last_purge_was(env, NOW - timedelta(days=200))
+    assert await env.purge() == []
+    await time_passes(env, timedelta(days=100))
+    await env.fill()
     with pytest.raises(PurgeClockError):
-        await house.purge()
+        await env.purge()
 
 
-async def test_a_waiting_purge_that_is_carried_out_late_takes_nothing_else_along(house: House) -> None:
+async def test_a_waiting_purge_that_is_carried_out_late_takes_nothing_else_along(env: Environment) -> None:
     """What was planned a while ago goes; what is due by another jump waits for itself."""
-    await house.fill()
-    await last_purge_was(house, NOW - timedelta(days=300))
+    await env.fill()
+    await last_purge_was(env, NOW - timedelta(days=300))
     with pytest.raises(PurgeClockError):
-        await house.purge()
-    await time_passes(house, timedelta(days=100))
+        await env.purge()
+    await time_passes(env, timedelta(days=100))
     moment = NOW - timedelta(days=90)
-    await house.partitions.ensure(house.policy, [(Store.CALL_ERROR, 1, moment)])
-    await house.database.owner.execute(INSERT_ERROR, moment)
+    await env.partitions.ensure(env.policy, [(Store.CALL_ERROR, 1, moment)])
+    await env.database.owner.execute(INSERT_ERROR, moment)
     with pytest.raises(PurgeClockError):
-        await house.purge()
+        await env.purge()
 
-    (done,) = await house.runs(state="DONE", waits=True)
-    (waiting,) = await house.runs(state="PLANNED")
+    (done,) = await env.runs(state="DONE", waits=True)
+    (waiting,) = await env.runs(state="PLANNED")
     assert done.rows_dropped == 5
     assert [part.store for part in waiting.plan.partitions] == [Store.CALL_ERROR]
 
 
-async def test_a_moment_that_turned_out_wrong_is_not_trusted_when_its_time_comes(house: House) -> None:
+async def test_a_moment_that_turned_out_wrong_is_not_trusted_when_its_time_comes(env: Environment) -> None:
     """Purges went on for hours by a wrong clock; when that time comes by another jump, it proves nothing."""
-    await last_purge_was(house, NOW + timedelta(days=200))
-    await last_purge_was(house, NOW - timedelta(hours=1))
-    assert await house.purge() == []
-    await time_passes(house, timedelta(days=200, hours=2))
-    await house.fill()
+    await last_purge_was(env, NOW + timedelta(days=200))
+    await last_purge_was(env, NOW - timedelta(hours=1))
+    assert await env.purge() == []
+    await time_passes(env, timedelta(days=200, hours=2))
+    await env.fill()
     with pytest.raises(PurgeClockError):
-        await house.purge()
+        await env.purge()
 
 
-async def test_a_running_service_is_trusted_an_hour_after_a_gap(house: House) -> None:
+async def test_a_running_service_is_trusted_an_hour_after_a_gap(env: Environment) -> None:
     """After a day off, an idle purge and another an hour later: from then on what is due goes at once."""
-    await last_purge_was(house, NOW - timedelta(days=3))
-    assert await house.purge() == []
-    await time_passes(house, timedelta(hours=1))
-    await house.fill()
-    assert [run.rows_dropped for run in await house.purge()] == [5]
+    await last_purge_was(env, NOW - timedelta(days=3))
+    assert await env.purge() == []
+    await time_passes(env, timedelta(hours=1))
+    await env.fill()
+    assert [run.rows_dropped for run in await env.purge()] == [5]
 
 
-async def test_a_new_installation_is_purged_at_once(house: House) -> None:
+async def test_a_new_installation_is_purged_at_once(env: Environment) -> None:
     """Without any purge before it, the installation's own date is what the clock is held against."""
-    await house.fill()
-    await house.database.owner.execute(
+    await env.fill()
+    await env.database.owner.execute(
         "INSERT INTO installation (id, database_id, created_at, demo) VALUES (1, $1, $2, false)",
         DATABASE_ID,
         NOW - timedelta(hours=2),
     )
-    assert [run.rows_dropped for run in await house.purge()] == [5]
+    assert [run.rows_dropped for run in await env.purge()] == [5]
 
 
 def longer(policy: Policy) -> Policy:
@@ -543,31 +541,31 @@ def longer(policy: Policy) -> Policy:
     )
 
 
-async def test_a_window_that_was_lengthened_spares_what_was_planned(house: House) -> None:
+async def test_a_window_that_was_lengthened_spares_what_was_planned(env: Environment) -> None:
     """A purge that resumes under a policy by which its plan is no longer due destroys nothing more, and says so."""
-    await house.fill()
-    child = purge_in_a_child(house, killed_at=1)
+    await env.fill()
+    child = purge_in_a_child(env, killed_at=1)
     await asyncio.to_thread(child.communicate)
-    house.policy = longer(house.policy)
-    (run,) = await house.purge()
+    env.policy = longer(env.policy)
+    (run,) = await env.purge()
 
-    left = await house.left()
+    left = await env.left()
     assert (left["calls"], left["errors"], len(left["keys"]), run.rows_dropped) == (4, 3, 3, 0)
     assert len(run.spared) == 5
     assert run.plan.partitions == ()
 
 
-async def test_what_is_half_detached_is_dropped_though_the_window_was_lengthened(house: House) -> None:
+async def test_what_is_half_detached_is_dropped_though_the_window_was_lengthened(env: Environment) -> None:
     """Partitions that a killed purge had detached are dropped by the next, not forgotten as tables of nobody."""
-    await house.fill()
-    child = purge_in_a_child(house, killed_at=STEPS.index("partition detached") + 1)
+    await env.fill()
+    child = purge_in_a_child(env, killed_at=STEPS.index("partition detached") + 1)
     await asyncio.to_thread(child.communicate)
-    house.policy = longer(house.policy)
-    (run,) = await house.purge()
+    env.policy = longer(env.policy)
+    (run,) = await env.purge()
 
     assert len(run.plan.partitions) == 1
-    assert await house.partitions.detached() == frozenset()
-    assert len((await house.left())["tables"]) == 4
+    assert await env.partitions.detached() == frozenset()
+    assert len((await env.left())["tables"]) == 4
 
 
 @pytest.mark.parametrize(
@@ -579,67 +577,67 @@ async def test_what_is_half_detached_is_dropped_though_the_window_was_lengthened
         {"partitions": [], "keys": [[1, "../../x", "2020-01-01"]], "waits": False, "spared": []},
     ],
 )
-async def test_a_record_that_nobody_can_read_stops_no_purge(house: House, plan: dict[str, object]) -> None:
+async def test_a_record_that_nobody_can_read_stops_no_purge(env: Environment, plan: dict[str, object]) -> None:
     """An unfinished record that is damaged or made up fails by itself; the purge after it is carried out."""
-    await house.fill()
+    await env.fill()
     forged = Run(uuid4(), PurgeState.DETACHED, PurgePlan(), "", NOW, "mallory")
-    await house.write(forged, plan=json.dumps(plan))
-    assert [run.rows_dropped for run in await house.purge()] == [5]
+    await env.write(forged, plan=json.dumps(plan))
+    assert [run.rows_dropped for run in await env.purge()] == [5]
     statement = "SELECT state FROM purge_run WHERE id = $1"
-    assert await house.database.owner.fetchval(statement, forged.id) == "FAILED"
+    assert await env.database.owner.fetchval(statement, forged.id) == "FAILED"
 
 
 @pytest.mark.parametrize("state", ["REQUESTED", "PLANNED", "INTENT_LEDGERED", "KEYS_DESTROYED", "DETACHED"])
-async def test_a_forged_record_destroys_nothing_that_is_not_due(house: House, state: str) -> None:
+async def test_a_forged_record_destroys_nothing_that_is_not_due(env: Environment, state: str) -> None:
     """Whoever can write records but not drop tables cannot have a young partition or key destroyed by one."""
-    await house.fill()
-    (young,) = [part for part in await house.partitions.list(Store.CALL) if part.end > NOW - timedelta(days=8)]
-    old_bounds = partition_bounds(house.policy, 1, Store.CALL, OLD)
+    await env.fill()
+    (young,) = [part for part in await env.partitions.list(Store.CALL) if part.end > NOW - timedelta(days=8)]
+    old_bounds = partition_bounds(env.policy, 1, Store.CALL, OLD)
     forged = replace(young, start=old_bounds[0], end=old_bounds[1])
     key = KeyPeriod(1, "personal", f"{YOUNG:%Y-%m-%d}")
-    await house.write(Run(uuid4(), PurgeState(state), PurgePlan((forged,), (key,)), "", NOW, "mallory"))
+    await env.write(Run(uuid4(), PurgeState(state), PurgePlan((forged,), (key,)), "", NOW, "mallory"))
     with contextlib.suppress(PurgeFailedError):
-        await house.purge()
-    await house.purge()
+        await env.purge()
+    await env.purge()
 
-    left = await house.left()
+    left = await env.left()
     assert (left["calls"], left["errors"], len(left["tables"])) == (1, 1, 2)
-    assert await house.partitions.exists(young)
-    assert PeriodKeyName(*key) in await house.keyring.periods()
+    assert await env.partitions.exists(young)
+    assert PeriodKeyName(*key) in await env.keyring.periods()
 
 
-async def test_an_older_keyring_loses_again_what_a_purge_destroyed(house: House, tmp_path: Path) -> None:
+async def test_an_older_keyring_loses_again_what_a_purge_destroyed(env: Environment, tmp_path: Path) -> None:
     """A keyring restored from before the purge has the keys again; replaying the records destroys them."""
-    await house.fill()
-    before = await house.keyring.periods()
+    await env.fill()
+    before = await env.keyring.periods()
     copy = tmp_path / "copy"
     await asyncio.to_thread(subprocess.run, ["cp", "-a", tmp_path / "keyring", copy], check=True)
-    await house.purge()
+    await env.purge()
     restored = await open_keyring(f"file:{copy}", f"file:{tmp_path / 'kek'}", create=False)
     assert await restored.periods() == before
 
-    assert await replay_tombstones(house.database.owner, restored) == 2
-    assert await restored.periods() == await house.keyring.periods()
-    assert await replay_tombstones(house.database.owner, restored) == 0
+    assert await replay_tombstones(env.database.owner, restored) == 2
+    assert await restored.periods() == await env.keyring.periods()
+    assert await replay_tombstones(env.database.owner, restored) == 0
 
 
-async def test_a_round_of_maintenance_makes_partitions_and_purges(house: House) -> None:
+async def test_a_round_of_maintenance_makes_partitions_and_purges(env: Environment) -> None:
     """One round leaves today's partition of every store in place and what was due gone."""
-    await house.fill()
-    assert await maintain(house.retention)
+    await env.fill()
+    assert await maintain(env.retention)
     for store in Store:
-        assert any(part.start <= NOW < part.end for part in await house.partitions.list(store))
-    assert await house.database.owner.fetchval("SELECT count(*) FROM call") == 1
+        assert any(part.start <= NOW < part.end for part in await env.partitions.list(store))
+    assert await env.database.owner.fetchval("SELECT count(*) FROM call") == 1
 
 
-async def test_maintenance_outlives_its_errors(house: House) -> None:
+async def test_maintenance_outlives_its_errors(env: Environment) -> None:
     """A round that fails altogether is followed by another, which does the work."""
-    await house.fill()
+    await env.fill()
     policies = iter([None, None])
-    retention = house.retention
-    retention.policy = lambda: next(policies, house.policy)
+    retention = env.retention
+    retention.policy = lambda: next(policies, env.policy)
     loop = asyncio.create_task(maintain_for_ever(retention, every_s=0.01, retry_s=0.01))
-    while await house.database.owner.fetchval("SELECT count(*) FROM call") != 1:
+    while await env.database.owner.fetchval("SELECT count(*) FROM call") != 1:
         assert not loop.done()
         await asyncio.sleep(0.02)
     loop.cancel()
@@ -649,7 +647,7 @@ async def test_maintenance_outlives_its_errors(house: House) -> None:
 
 async def test_both_versions_purge(any_database_url: str, tmp_path: Path) -> None:
     """The whole purge, on the newest and on the oldest PostgreSQL."""
-    async with open_house(any_database_url, tmp_path) as house:
-        await house.fill()
-        await house.purge()
-        assert PURGED.items() <= (await house.left()).items()
+    async with open_environment(any_database_url, tmp_path) as env:
+        await env.fill()
+        await env.purge()
+        assert PURGED.items() <= (await env.left()).items()

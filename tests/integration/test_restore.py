@@ -1,17 +1,15 @@
 """Crypto-shredding with PostgreSQL's own backups: what was purged cannot be read from a dump that was taken before."""
 
-import asyncio
-import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from conftest import PASSWORD, Server
+from conftest import Server
+from dumping import pg
 from rows import Shelf
 from steward import NOW, SHORT, YOUNG, Steward, failed, stewarding
 
@@ -40,21 +38,6 @@ SEALED = "SELECT account_id, occurred_at, id, sealed FROM call_error WHERE occur
 async def steward(database_url: str, tmp_path: Path) -> AsyncIterator[Steward]:
     async with stewarding(database_url, tmp_path) as steward:
         yield steward
-
-
-async def pg(server: Server, program: str, url: str, *arguments: str | Path) -> None:
-    """Run one of PostgreSQL's programs on a database."""
-    parts = urlsplit(url)
-    where = ["-h", parse_qs(parts.query)["host"][0], "-p", "5432", "-U", "postgres", "-d", parts.path.lstrip("/")]
-    done = await asyncio.create_subprocess_exec(
-        server.programs / program,
-        *where,
-        *arguments,
-        env={**os.environ, "PGPASSWORD": PASSWORD},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, errors = await done.communicate()
-    assert done.returncode == 0, errors.decode()
 
 
 @asynccontextmanager

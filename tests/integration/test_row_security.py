@@ -24,6 +24,7 @@ from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
 from service.storage.control.exports import StoredExportKind, request_export
 from service.storage.database import Database, ReadLease
+from service.storage.numbering import number_changes
 from service.storage.schema import row_security
 from service.storage.schema.migrate import migrate
 
@@ -41,6 +42,10 @@ QUESTIONS = {
     "consistencyProof": "{ consistencyProof(from: 1, to: 2) { hashes } }",
     "ingestReport": '{ ingestReport(since: "2026-01-01T00:00:00Z") { refused rows { account } } }',
     "export": '{ export(id: "%(export)s") { id } }',
+    "exports": "{ exports(first: 5) { nodes { id } } }",
+    "exportSchedules": "{ exportSchedules(first: 5) { nodes { id } } }",
+    "changes": "{ changes { nodes { kind call { id account model } } } }",
+    "changeSums": '{ changeSums(since: "2026-11-01T00:00:00Z", until: "2026-11-30T00:00:00Z") { sums { account } } }',
     "calls": "{ calls { nodes { id account model sourceId } } }",
     "errors": "{ errors { nodes { id message call { account model } } } }",
     "errorGroups": "{ errorGroups { nodes { count models } } }",
@@ -88,6 +93,8 @@ async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
                 retention, kind=ErasureKind.USER, account=name, user="u2", reason=f"{name} asked", actor="cli"
             )
             ids |= {"hold": encode_id("hold", hold.id), "erasure": encode_id("erasure", erasure.id)}
+        async with retention.owner.acquire() as connection:
+            await number_changes(connection)
         await retention.accounts.refresh()
         mine, theirs = [await retention.accounts.find(name) for name in ("mine", "theirs")]
         assert mine is not None and theirs is not None
@@ -188,7 +195,7 @@ async def test_the_catalogue_guards_every_table_of_accounts(house: House) -> Non
 
     assert {name for name, secured in tables.items() if not secured} == set()
     assert {"call", "hold", "erasure", "export", "api_key", "account_tier", "usage_half_hour"} <= tables.keys()
-    assert readable - conditions.keys() == {"policy_version"}
+    assert readable - conditions.keys() == {"policy_version", "change_head", "change_epoch", "change_floor"}
     assert all("calledger.accounts" in condition for condition in conditions.values())
     assert await owner.fetch(WRITABLE) == []
 

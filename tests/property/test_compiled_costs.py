@@ -65,6 +65,8 @@ def _written(draw: random.Random, now: datetime) -> tuple[str, dict[str, Any]]:
     if draw.random() < 0.5:
         given.append(f"bucket: {draw.choice(['$bucket', 'HOUR', 'DAY', 'MONTH'])}")
         given.append("timeZone: $zone")
+        if draw.random() < 0.3:
+            given.append(f"fillBuckets: {draw.choice(['true', 'false', '$yes'])}")
     if draw.random() < 0.2:
         given.append('groupByTags: ["team"]' if draw.random() < 0.8 else 'groupByTags: ["nothing"]')
     if draw.random() < 0.3:

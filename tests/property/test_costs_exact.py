@@ -16,7 +16,8 @@ from usage_ledger import Ledger, Reported, open_ledger
 
 from service.query.buckets.time_buckets import TimeBucket
 from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagMatch
-from service.query.usage.report import NEEDS, CostRequest, CostRow, Costs, Figures, read_costs
+from service.query.usage.report import CostRow, Costs, Figures, read_costs
+from service.query.usage.report_request import NEEDS, CostRequest
 from service.retention.rollups.compaction import Compaction
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, 250_000, tzinfo=UTC)

@@ -21,6 +21,7 @@ from service.query.model.predicate import And, Compare, Not, Or, Predicate, TagM
 from service.query.records.ordering import OrderTerm
 from service.query.records.page import PageRequest, PageSelection
 from service.storage.ids import call_uuid
+from service.storage.sources import AMOUNT_SOURCE_NAMES
 
 SHORT = Tier("short", 2, {Store.CALL: 20, Store.CALL_ERROR: 5, Store.USAGE_QUARTER: 20, Store.USAGE_DAY: 60}, {})
 TEXTS = [
@@ -57,6 +58,8 @@ NUMBER_FIELDS = {
     "outputTokens": "output_tokens",
     "latencyMs": "latency_ms",
     "timeToFirstTokenMs": "time_to_first_token_ms",
+    "cacheReadTokens": "cache_read_tokens",
+    "cacheWriteTokens": "cache_write_tokens",
 }
 NUMBERS = [0, 1, 7, 100, 2**31 - 1, -1]
 AMOUNTS = [Decimal(0), Decimal("0.000000000001"), Decimal("0.1"), Decimal("12.5"), Decimal(-3)]
@@ -111,6 +114,9 @@ def random_calls(now: datetime) -> list[StoredCall]:
                 output_tokens=some(NUMBERS[:5]),
                 amount=some(AMOUNTS),
                 currency=some(["USD", "EUR"]),
+                amount_source=some([1, 2, 3, 4]),
+                cache_read_tokens=some(NUMBERS[:5]),
+                cache_write_tokens=some(NUMBERS[:5]),
                 latency_ms=some(NUMBERS[:5]),
                 time_to_first_token_ms=some(NUMBERS[:5]),
                 tags=some([{"team": "a"}, {"team": "b", "app": "ä"}, {"app": "%"}]),
@@ -168,6 +174,14 @@ def reported(world: World, field: str, call: StoredCall) -> Any:
         case "user":
             days = {1: 30, 2: 20}[world.tier(call)]
             return call.user if call.started_at >= world.now - timedelta(days=days) else None
+        case "source":
+            return "native"
+        case "amountSource":
+            known = call.amount is not None and call.currency is not None
+            return AMOUNT_SOURCE_NAMES.get(call.amount_source or 0) if known else None
+        case "tokenEfficiency":
+            known = call.input_tokens and call.output_tokens is not None
+            return call.output_tokens / call.input_tokens if known else None  # type: ignore[operator]
         case "totalTokens":
             if call.input_tokens is None and call.output_tokens is None:
                 return None
@@ -238,6 +252,9 @@ def leaves(now: datetime) -> st.SearchStrategy[Predicate]:
         comparisons("startedAt", moments, ["eq", *ORDERED], nullable=False),
         comparisons("account", ["acme", "beta", "moved", "zeta", "a", "", "\x00"], TEXT, nullable=False),
         comparisons("status", ["FAILED", "SUCCEEDED"], EQUAL, nullable=False),
+        comparisons("tokenEfficiency", [0.0, 1.0, 7.0, 1 / 7, 1e300, -0.0], ORDERED),
+        comparisons("amountSource", ["BILLED", "ESTIMATED", "ROUNDED"], EQUAL),
+        comparisons("source", ["native", "litellm", ""], TEXT, nullable=False),
         comparisons("streamed", [True, False], ["eq"]),
         comparisons("user", ["u1", "u3"], ["eq"]),
         comparisons("amount", [*AMOUNTS, Decimal("1e-12"), Decimal("-0.5")], ["eq", "ne", *ORDERED]).map(
@@ -317,6 +334,11 @@ KEYS = {
     "LATENCY": lambda call: call.latency_ms,
     "AMOUNT": lambda call: call.amount,
     "TOTAL_TOKENS": lambda call: reported(None, "totalTokens", call),  # type: ignore[arg-type]
+    "CACHE_READ_TOKENS": lambda call: call.cache_read_tokens,
+    "CACHE_WRITE_TOKENS": lambda call: call.cache_write_tokens,
+    "TOKEN_EFFICIENCY": lambda call: reported(None, "tokenEfficiency", call),  # type: ignore[arg-type]
+    "TIME_TO_FIRST_TOKEN": lambda call: call.time_to_first_token_ms,
+    "AMOUNT_SOURCE": lambda call: reported(None, "amountSource", call),  # type: ignore[arg-type]
 }
 
 

@@ -11,6 +11,7 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
+    GraphQLScalarType,
     GraphQLSchema,
     NoDeprecatedCustomRule,
     build_schema,
@@ -94,6 +95,13 @@ def test_every_preset_covers_the_schema(preset: str) -> None:
     check_schema(load_preset(preset), SCHEMA)
 
 
+def test_every_scalar_says_where_it_is_specified() -> None:
+    """Ours have `@specifiedBy`; those of GraphQL itself need none."""
+    ours = [type_ for type_ in SCHEMA.type_map.values() if isinstance(type_, GraphQLScalarType)]
+    unsaid = [type_.name for type_ in ours if not is_specified_scalar_type(type_) and not type_.specified_by_url]
+    assert unsaid == []
+
+
 def test_a_field_without_an_entry_is_refused() -> None:
     """A field that is added to the schema and not to the policy keeps the service from starting."""
     grown = build_schema(sdl() + "extend type Call { whisper: String }")
@@ -140,7 +148,7 @@ def test_every_kind_of_entry_can_be_shown() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_what_a_preset_grants_is_there(preset: str) -> None:
     """No role is granted a root field that the schema lacks."""
-    roots = {*SCHEMA.query_type.fields, *SCHEMA.mutation_type.fields}
+    roots = {*SCHEMA.query_type.fields, *SCHEMA.mutation_type.fields, *SCHEMA.subscription_type.fields}
     granted = {(role, root) for role, rule in load_preset(preset).roles.items() for root in rule.ask}
     assert {(role, root) for role, root in granted if root not in roots} == set()
 

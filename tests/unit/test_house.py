@@ -258,7 +258,7 @@ def test_the_check_of_sql_bites(source: str) -> None:
     assert list(sql(ast.parse(source))) != []
 
 
-ANSWERING = [*modules("service/api"), ROOT / "service/export/download.py", ROOT / "service/export/rows.py"]
+ANSWERING = [*modules("service/api"), ROOT / "service/export/download.py", ROOT / "service/export/sources/rows.py"]
 
 
 def powers(tree: ast.AST) -> Iterator[str]:

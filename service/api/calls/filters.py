@@ -75,7 +75,7 @@ def _written(value: Any) -> Any:  # noqa: ANN401 - any part of a filter
             return {name: _written(inner) for name, inner in _given(value)}
         case str():
             return _name_as_stored(value)
-        case bool() | int():
+        case bool() | int() | float():
             return value
     return {_outward(name): _written(inner) for name, inner in _given(value)}
 

@@ -52,4 +52,6 @@ def _shape(value: Any) -> Hashable:  # noqa: ANN401 - any part of a coerced argu
     return value if isinstance(value, Enum) else value is None
 
 
-_SIGNED: Final[Mapping[str, Callable[[Any], Hashable]]] = {"first": repr, "last": repr, "orderBy": repr}
+_SIGNED: Final[Mapping[str, Callable[[Any], Hashable]]] = dict.fromkeys(
+    ("first", "last", "orderBy", "fillBuckets"), repr
+)

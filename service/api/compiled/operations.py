@@ -105,6 +105,18 @@ class Operations:
             while len(self._documents) > DOCUMENTS_MAX or self._nodes > NODES_MAX:
                 self._nodes -= self._documents.popitem(last=False)[1].nodes
 
+    def asked(self, query: str, variables: dict[str, Any], context: Context) -> tuple[Root, Any]:
+        """The one root field of an operation that was just let pass, and the request that these variables make of it.
+
+        Raises FallbackError where its rows cannot be read by the compiled form alone.
+        """
+        document = self._documents.get(query)
+        operation = document and document.operation(None, self._schema, self._arguments)
+        found = operation and operation.asked(variables, context)
+        if found is None or found[0] is None or found[1] is None:
+            raise FallbackError(FallbackReason.OPERATION, "Query")
+        return found[0], found[1]()
+
     async def answer(self, query: object, name: object, variables: object, context: Context) -> ExecutionResult | None:
         """The answer, or None: take the ordinary path. The request's parts are as they came."""
         begun = self._tracing.begin()
@@ -191,6 +203,10 @@ class _Operation:
         if asked is None or not _charged(asked[-1], context):
             return None
         return await _run(*asked, context)
+
+    def asked(self, variables: dict[str, Any], context: Context) -> tuple[Root | None, Callable[[], Any] | None] | None:
+        """The first root field and what makes its request; None where the gate does not let these values pass."""
+        return (found[0][0][1], found[1][0]) if (found := self._from_values(variables, context)) else None
 
     def _known(self, simple: dict[str, Any], scope: Scope) -> _Variant | None:
         """The variant that was compiled for such values, if all of it can be filled in."""

@@ -16,7 +16,8 @@ from service.query.model.scope import Scope
 from service.query.rendering.functions import int32, moment_texts
 from service.query.rendering.report_renderer import FiguresLoop, Surroundings
 from service.query.rendering.row_renderer import SelectedField, Shape, UnsupportedOperationError
-from service.query.usage.report import CostRecords, CostRequest, Coverage, read_records
+from service.query.usage.report import CostRecords, Coverage, read_records
+from service.query.usage.report_request import CostRequest
 
 _PIECE: Final = 50
 _REPORT: Final = frozenset(

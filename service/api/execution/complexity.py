@@ -30,8 +30,8 @@ from service.api.execution.limits import MUTATION_POINTS_MAX, OBJECTS_MAX, QUERY
 from service.api.types.directives import Cost, ListSize
 from service.query.authorization.selection_set import SelectionReader, fragments_of
 from service.query.records.page import PAGE_MAX
-from service.query.usage.report import FIRST_DEFAULT as ROWS_DEFAULT
-from service.query.usage.report import FIRST_MAX as ROWS_MAX
+from service.query.usage.report_request import FIRST_DEFAULT as ROWS_DEFAULT
+from service.query.usage.report_request import FIRST_MAX as ROWS_MAX
 
 TOKENS_MAX: Final = 2_000
 DEPTH_MAX: Final = 10
@@ -42,10 +42,15 @@ SIZED: Final = ("edges", "nodes")
 _ROWS: Final = frozenset({*SIZED, "rows"})
 FIELDS_MAX: Final = 20_000
 BUCKET_POINTS: Final = {"HOUR": 200, "DAY": 50, "WEEK": 20, "MONTH": 10}
-"""What the buckets of a cost report add to its price: the finer they are, the more sums are read."""
+"""What the buckets of a cost report add to its price: the finer they are, the more sums are read. Filled ones add it
+twice."""
 ROWS_A_POINT: Final = 10
 """Of a cost report, beyond the rows that it has when it says nothing."""
+OWN_FILTER_POINTS: Final = 300
+"""What facets cost more that each leave out a filter of their own: each such facet is read by itself."""
 _REPORT: Final = ("Query", "costs")
+_FACETS: Final = ("Query", "facets")
+_NODES: Final = ("Query", "nodes")
 TOO_MANY_VALUES: Final = "the arguments hold too many values: ask in parts"
 Arguments = Callable[[Any, FieldNode], Mapping[str, Any]]
 _DEFINITION: Final = "strawberry-definition"
@@ -124,6 +129,8 @@ class _Walk:
         if definition is not None and node.arguments:
             given = self._arguments(definition, node)
             weight += self._points(given)
+            if (parent, node.name.value) == _FACETS and given.get("excludeOwnFilter"):
+                weight += OWN_FILTER_POINTS
         if definition is None or node.selection_set is None:
             return Priced(own=weight)
         type_ = get_named_type(definition.type).name
@@ -136,6 +143,8 @@ class _Walk:
                 own, per_entry = own + 1, per_entry + cost - 1
             else:
                 own += cost
+        if (parent, node.name.value) == _NODES:
+            own *= max(1, len(given.get("ids") or ()))
         return Priced(own, per_entry, self._size(list_size, given))
 
     def _points(self, given: Mapping[str, Any]) -> int:
@@ -162,7 +171,7 @@ class _Walk:
 
 def _report_points(given: Mapping[str, Any], lists_of_rows: int) -> int:
     bucket, first = given.get("bucket"), given.get("first")
-    points = BUCKET_POINTS.get(getattr(bucket, "name", ""), 0)
+    points = BUCKET_POINTS.get(getattr(bucket, "name", ""), 0) * (2 if given.get("fillBuckets") else 1)
     rows = min(first, ROWS_MAX) if isinstance(first, int) else ROWS_DEFAULT
     return points + max(0, rows * lists_of_rows - ROWS_DEFAULT) // ROWS_A_POINT
 

@@ -100,11 +100,11 @@ class Documents:
 
 def _read(schema: GraphQLSchema, query: str) -> Prepared:
     prepared = _prepared(query)
-    _validate(schema, prepared)
+    validated(schema, prepared)
     return prepared
 
 
-def _validate(schema: GraphQLSchema, prepared: Prepared) -> list[GraphQLError]:
+def validated(schema: GraphQLSchema, prepared: Prepared) -> list[GraphQLError]:
     """What is wrong with it; looked for once."""
     if prepared.errors is None:
         prepared.errors = validate(schema, prepared.document, _RULES, max_errors=ERRORS_MAX)
@@ -182,7 +182,7 @@ class Preparation(SchemaExtension):
         """Give Strawberry the remembered result of validation, so that it validates nothing."""
         prepared, execution = self._prepared, self.execution_context
         assert prepared is not None, "what is validated was parsed"
-        execution.pre_execution_errors = _validate(execution.schema._schema, prepared)
+        execution.pre_execution_errors = validated(execution.schema._schema, prepared)
         yield
 
 

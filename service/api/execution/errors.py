@@ -22,7 +22,7 @@ from service.access.authenticate import ForbiddenError, UnauthenticatedError
 from service.errors import RequestError, ServiceError
 from service.log_redaction import guarded
 from service.logs import get_logger
-from service.query.model.errors import OutOfRetentionError, QueryTimeoutError
+from service.query.model.errors import CursorExpiredError, OutOfRetentionError, QueryTimeoutError, SlowReaderError
 from service.storage.control.exports import ExportBusyError
 from service.storage.errors import is_unavailable
 
@@ -42,12 +42,16 @@ class Code(StrEnum):
     MAX_COST_EXCEEDED = "MAX_COST_EXCEEDED"
     QUERY_TOO_DEEP = "QUERY_TOO_DEEP"
     OUT_OF_RETENTION = "OUT_OF_RETENTION"
+    CURSOR_EXPIRED = "CURSOR_EXPIRED"
+    SLOW_READER = "SLOW_READER"
     TIMEOUT = "TIMEOUT"
     UNAVAILABLE = "UNAVAILABLE"
     INTERNAL = "INTERNAL"
 
 
 _CODES: Final[tuple[tuple[type[Exception], Code], ...]] = (
+    (CursorExpiredError, Code.CURSOR_EXPIRED),
+    (SlowReaderError, Code.SLOW_READER),
     (OutOfRetentionError, Code.OUT_OF_RETENTION),
     (QueryTimeoutError, Code.TIMEOUT),
     (ExportBusyError, Code.THROTTLED),

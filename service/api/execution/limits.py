@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
+
 from service.query.model.errors import BadInputError
 from service.shared import SharedBudget, SharedMemory
 
@@ -51,6 +53,12 @@ def check_body(body: bytes | str) -> None:
         opened, entries = body.count(b"{"), body.count(b",") + body.count(b"[")
     if opened > _OPENED_MAX or entries > _ENTRIES_MAX:
         raise BadInputError(f"a request holds at most {VALUES_MAX} values and {OBJECTS_MAX} objects: ask in parts")
+
+
+def decoded(data: str | bytes) -> object:
+    """Raises BadInputError before anything that is too large is parsed, JSONDecodeError for what is no JSON."""
+    check_body(data)
+    return orjson.loads(data)
 
 
 def check_document(query: str) -> None:

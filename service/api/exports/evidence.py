@@ -1,4 +1,4 @@
-"""`createEvidence` and `export`: evidence for an auditor who has a key and not a shell.
+"""`createEvidence`: evidence for an auditor who has a key and not a shell.
 
 What the bundle covers is on record and in the ledger before the answer, under a signed checkpoint; its lines are
 written after it, by `service.export`. An auditor asks `export` until the file is ready, and fetches it.
@@ -11,15 +11,14 @@ from uuid import uuid4
 import strawberry
 
 from service.api.execution.context import Context, Info
-from service.api.exports.types import Export, decode_export_id, encode_export_id, export_node, throttled_when_busy
+from service.api.exports.types import Export, encode_export_id, export_node, throttled_when_busy
 from service.api.ledger.queries import ledger_of
 from service.api.ledger.types import Checkpoint, checkpoint_node
-from service.api.retention.queries import reading, refuse_bound
+from service.api.retention.queries import refuse_bound
 from service.api.types.declarations import argument, described, given, optional
 from service.api.types.directives import Cost
 from service.api.types.scalars import BigInt
 from service.ledger import entry_range_of, request_evidence
-from service.storage.control.exports import get_export
 from service.storage.control.policies import applied_policy
 
 EVIDENCE_COST: Final = 1_000
@@ -51,18 +50,6 @@ class CreateEvidencePayload:
 
 
 @strawberry.type
-class ExportQuery:
-    """Root fields of exports; part of `Query`."""
-
-    @strawberry.field(directives=[Cost(weight=2)])
-    async def export(self, info: Info, id: Annotated[strawberry.ID, argument("Its id, `exp_...`.")]) -> Export | None:
-        """One export and its download; null when it is unknown, or another key's. Admins of every account are given
-        anybody's.
-        """
-        return await resolve_export(info.context, id)
-
-
-@strawberry.type
 class EvidenceMutation:
     """Root fields of evidence; part of `Mutation`."""
 
@@ -72,23 +59,11 @@ class EvidenceMutation:
         info: Info,
         input: Annotated[CreateEvidenceInput, argument("What the bundle is to cover.")],
     ) -> CreateEvidencePayload | None:
-        """A signed bundle for offline verification (auditor): an auditor has a key, not a shell. A key has one export
+        """A signed bundle for offline verification (auditor): an auditor has a key, not a shell. A key has four exports
         under way at a time.
         """
         refuse_bound(info.context, "createEvidence")
         return await _create_evidence(info.context, input)
-
-
-async def resolve_export(context: Context, id_: str) -> Export | None:
-    """The export, if there is one that the scope reaches."""
-    number = decode_export_id(id_)
-    if number is None:
-        return None
-    async with reading(context) as connection:
-        record = await get_export(connection, number)
-    if record is None or not record.may_be_read_by(context.scope, context.scope.policy):
-        return None
-    return export_node(record)
 
 
 async def _create_evidence(context: Context, input: CreateEvidenceInput) -> CreateEvidencePayload:

@@ -1,11 +1,11 @@
 """What can be exported: by kind the fields, and the operation of the schema that asks for them.
 
-An export asks what anybody could ask, page by page, so that it cannot show what GraphQL would not.
+An export asks what anybody could ask, so that it cannot show what GraphQL would not.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from policies.policy.model import Store, View
 from service.query.model.errors import BadInputError, ForbiddenError
@@ -17,6 +17,8 @@ Fields = tuple[tuple[str, tuple[str, ...]], ...]
 
 LISTS: Final = frozenset({"amountParts", "tags", "parameters", "redactions", "units"})
 """Fields that have many values."""
+LIST_PARTS: Final[Mapping[str, tuple[str, ...]]] = {"tags": ("key", "value")}
+"""Parts that have many values themselves, with the fields of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ def _fields(plain: str, **parts: tuple[str, str]) -> dict[str, tuple[str, tuple[
     return found
 
 
-SHAPES: Final[Mapping[str, Shape]] = {
+_SHAPES: Final[Mapping[str, Shape]] = {
     "CALLS": Shape(
         "Call",
         "calls",
@@ -76,15 +78,76 @@ SHAPES: Final[Mapping[str, Shape]] = {
         Store.USAGE_DAY,
         _fields(
             "key* calls errors inputTokens outputTokens cacheReadTokens cacheWriteTokens reasoningTokens amount* "
-            "callsWithoutAmount estimatedShare",
-            key=("CostKey", "account model provider status currency bucketStart bucketEnd"),
+            "callsWithoutAmount estimatedShare tokenEfficiency averageCost costPerThousandOutputTokens latencyMs* "
+            "timeToFirstTokenMs* wastedOnFailures",
+            key=("CostKey", ""),
             amount=("Money", "amount currency"),
+            latencyMs=("Percentiles", "p50 p95 p99"),
+            timeToFirstTokenMs=("Percentiles", "p50 p95 p99"),
         ),
         paged=False,
     ),
 }
+SHAPES: Final = {**_SHAPES, "FOCUS": _SHAPES["CALLS"]}
+"""By kind; FOCUS has the charges of calls that are chosen so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """How costs are grouped: arguments of `costs`, by the names of their values."""
+
+    group_by: tuple[str, ...] = ("ACCOUNT", "MODEL", "PROVIDER", "STATUS")
+    group_by_tags: tuple[str, ...] = ()
+    bucket: str | None = "DAY"
+    time_zone: str = "UTC"
+    corrections: str = "BY_CALL_TIME"
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """As variables of the operation, and as they are kept."""
+        return {
+            "groupBy": list(self.group_by),
+            "groupByTags": list(self.group_by_tags),
+            "bucket": self.bucket,
+            "timeZone": self.time_zone,
+            "corrections": self.corrections,
+        }
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> "Grouping":
+        """What `arguments` were made of."""
+        return cls(
+            tuple(arguments["groupBy"]),
+            tuple(arguments["groupByTags"]),
+            arguments["bucket"],
+            arguments["timeZone"],
+            arguments["corrections"],
+        )
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The fields of a row's key that have values."""
+        names = [_camel(name) for name in self.group_by]
+        tags = ["tags"] if self.group_by_tags else []
+        return (*names, *tags, "currency", *(("bucketStart", "bucketEnd") if self.bucket else ()))
+
+
+def _camel(name: str) -> str:
+    first, *others = name.lower().split("_")
+    return "".join([first, *map(str.title, others)])
+
+
+def shape_of(kind: str, grouping: Grouping) -> Shape:
+    """The kind; of COSTS with the key that the rows have."""
+    shape = SHAPES[kind]
+    return shape if shape.paged else replace(shape, fields={**shape.fields, "key": ("CostKey", grouping.key)})
+
+
 _ORDERS: Final = {"calls": "STARTED_AT", "errors": "OCCURRED_AT"}
-_COMPUTED: Final = frozenset({"totalTokens", "tokenEfficiency", "netAmount", "correctedAt", "corrects"})
+_COMPUTED: Final = frozenset(
+    {"totalTokens", "tokenEfficiency", "netAmount", "correctedAt", "corrects"}
+    | {"averageCost", "costPerThousandOutputTokens", "latencyMs", "timeToFirstTokenMs", "wastedOnFailures"}
+)
 """Left out unless they are named: they follow from the others."""
 
 
@@ -133,14 +196,17 @@ def _sees(scope: Scope, field: str) -> bool:
 
 def operation_of(shape: Shape, fields: Fields) -> str:
     """The operation that asks for a page of these fields, oldest first. Its text is made of names of our own alone."""
-    selected = " ".join(name if not parts else f"{name} {{ {' '.join(parts)} }}" for name, parts in fields)
+    selected = " ".join(_selected(name, parts) for name, parts in fields)
     if not shape.paged:
         return f"""
-        query ($filter: {shape.filter}, $first: Int) {{
-          costs(filter: $filter, groupBy: [ACCOUNT, MODEL, PROVIDER, STATUS], bucket: DAY, timeZone: "UTC",
-                first: $first, orderBy: [{{field: BUCKET_START, direction: ASC}}]) {{
-            pageInfo {{ hasNextPage }} nodes {{ {selected} }}
-          }}
+        query (
+          $filter: {shape.filter}, $first: Int, $groupBy: [CostDimension!], $groupByTags: [String!],
+          $bucket: TimeBucket, $timeZone: TimeZone, $corrections: CorrectionTime
+        ) {{
+          costs(
+            filter: $filter, first: $first, groupBy: $groupBy, groupByTags: $groupByTags, bucket: $bucket,
+            timeZone: $timeZone, corrections: $corrections
+          ) {{ nodes {{ {selected} }} }}
         }}
         """
     order = _ORDERS[shape.root]
@@ -151,3 +217,8 @@ def operation_of(shape: Shape, fields: Fields) -> str:
       }}
     }}
     """
+
+
+def _selected(name: str, parts: Iterable[str]) -> str:
+    inner = [f"{part} {{ {' '.join(LIST_PARTS[part])} }}" if part in LIST_PARTS else part for part in parts]
+    return f"{name} {{ {' '.join(inner)} }}" if inner else name

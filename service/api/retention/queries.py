@@ -22,7 +22,9 @@ from service.api.retention.types import (
     Hold,
     PurgeRun,
     class_node,
+    decode_account_id,
     decode_id,
+    encode_account_id,
     erasure_node,
     hold_node,
     purge_node,
@@ -33,8 +35,9 @@ from service.api.types.declarations import UNSET, argument, described
 from service.api.types.directives import Cost, paged
 from service.api.types.scalars import BigInt, Digest
 from service.query.model.errors import BadInputError, ForbiddenError
+from service.query.model.parameters import storable
 from service.query.reader import TimedReading
-from service.query.records.account_list import account_id, count_accounts, count_calls, page_accounts
+from service.query.records.account_list import account_id, accounts_of, count_accounts, count_calls, page_accounts
 from service.query.records.ordering import Position
 from service.retention.audit import report
 from service.retention.context import RetentionContext
@@ -45,6 +48,7 @@ from service.storage.control.policies import applied_policy
 
 First = Annotated[int | None, argument("How many: 1 to 200, 50 when not given.")]
 After = Annotated[str | None, argument("Go on after this cursor.")]
+AccountName = Annotated[str, argument("The account's name, as calls have it.")]
 Active = Annotated[bool | None, argument("Only those in force, or only the others.")]
 Accounts = Annotated[
     list[str] | None, argument("Rows of these accounts alone; all that the key reaches when not given.")
@@ -67,7 +71,7 @@ class RetentionReport:
     """What is kept, for how long, and whether anything older is here now."""
 
     as_of: datetime = described("Moment of the answer by the database's clock.")
-    classes: list[ClassRetention] = described("One entry a class, store and tier.")
+    classes: list[ClassRetention] = described("One entry per class, store and tier.")
     next_purge_at: datetime | None = described("When something is due next.")
     keyring_backup_days: int = described(
         "Days until a destroyed key has left the keyring's backups, as the operator declares."
@@ -205,12 +209,33 @@ class RetentionQuery:
         now = await context.reader.clock.now()
         return page.connection([_account(context, row, counts.get(row["id"], 0), now) for row in page.rows], total)
 
+    @strawberry.field(directives=[Cost(weight=5)])
+    async def account(self, info: Info, name: AccountName) -> Account | None:
+        """One account by its name; null when it is unknown, erased or out of scope. May be asked by who may ask
+        `accounts`.
+        """
+        async with reading(info.context) as connection:
+            found = await account_id(connection, name) if storable(name) else None
+        return None if found is None else await account_node(info.context, found)
+
+
+async def account_node(context: Context, number: int) -> Account | None:
+    """One account by its number; None when it is unknown, erased or out of scope, or the role may not ask."""
+    if not _reaches(context, number) or not views.may_ask(context.scope.policy, context.scope.role, "accounts"):
+        return None
+    async with reading(context) as connection:
+        rows = await accounts_of(connection, [number])
+        counts = await count_calls(connection, [number]) if rows else {}
+    await context.reader.accounts.load(row["id"] for row in rows)
+    now = await context.reader.clock.now()
+    return next((_account(context, row, counts.get(number, 0), now) for row in rows), None)
+
 
 def _account(context: Context, row: Any, calls: int, now: datetime) -> Account:  # noqa: ANN401 - a record
     number = context.reader.accounts.tier(row["id"], now)
     tier = context.scope.policy.tier_number(number)
     return Account(
-        number=row["id"],
+        id=encode_account_id(row["id"]),
         name=row["name"],
         tier=tier.name if tier else str(number),
         created_at=row["created_at"],
@@ -219,7 +244,9 @@ def _account(context: Context, row: Any, calls: int, now: datetime) -> Account: 
 
 
 async def retention_node(context: Context, id_: str) -> Node | None:
-    """A hold, purge or erasure by its id; None when there is none, or the role may not ask for its kind."""
+    """An account, hold, purge or erasure by its id; None when there is none, or the role may not ask for its kind."""
+    if (number := decode_account_id(id_)) is not None:
+        return await account_node(context, number)
     retention, scope = retention_context(context), context.scope
     if (hold_id := decode_id("hold", id_)) and views.may_ask(scope.policy, scope.role, "holds"):
         async with reading(context) as connection:

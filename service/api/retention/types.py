@@ -176,14 +176,28 @@ class ClassRetention:
 
 
 @strawberry.type
-class Account:
+class Account(Node):
     """An account."""
 
-    number: strawberry.Private[int]
     name: str = described("Its name.")
     tier: str = described("Tier of the calls that it makes now.")
     created_at: datetime = described("When it was first heard of.")
     calls: BigInt = described("Calls in the sums that are kept.", weight=20)
+
+
+def encode_account_id(number: int) -> strawberry.ID:
+    """`acct_` and seven characters."""
+    return strawberry.ID("acct_" + base64.b32encode(number.to_bytes(4, "big")).decode().rstrip("=").lower())
+
+
+def decode_account_id(text: str) -> int | None:
+    """The account's number; None for what is no account's id."""
+    body = text.removeprefix("acct_")
+    try:
+        number = int.from_bytes(base64.b32decode(body.upper() + "=" * (-len(body) % 8)), "big")
+        return number if encode_account_id(number) == text and number < 2**31 else None
+    except (binascii.Error, ValueError, OverflowError):
+        return None
 
 
 def encode_id(kind: str, id_: UUID) -> strawberry.ID:

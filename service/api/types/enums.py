@@ -74,6 +74,11 @@ class CallOrderField(Enum):
     AMOUNT = value("AMOUNT", "What it cost; needs `currency.eq` in the filter.")
     LATENCY = value("LATENCY", "How long it took.")
     TOTAL_TOKENS = value("TOTAL_TOKENS", "Input and output tokens together.")
+    CACHE_READ_TOKENS = value("CACHE_READ_TOKENS", "Input tokens that were read from the provider's cache.")
+    CACHE_WRITE_TOKENS = value("CACHE_WRITE_TOKENS", "Input tokens that were written to the provider's cache.")
+    TOKEN_EFFICIENCY = value("TOKEN_EFFICIENCY", "Output tokens divided by input tokens.")
+    TIME_TO_FIRST_TOKEN = value("TIME_TO_FIRST_TOKEN", "How long the first token took.")
+    AMOUNT_SOURCE = value("AMOUNT_SOURCE", "Where the amount comes from, by the name of its source.")
 
 
 @strawberry.enum
@@ -140,7 +145,7 @@ class PolicyAction(Enum):
 class Store(Enum):
     """The tables whose partitions are dropped."""
 
-    CALL = value("CALL", "One row a call.")
-    CALL_ERROR = value("CALL_ERROR", "One sealed record a failed call.")
+    CALL = value("CALL", "One row per call.")
+    CALL_ERROR = value("CALL_ERROR", "One sealed record per failed call.")
     USAGE_QUARTER = value("USAGE_QUARTER", "Sums by quarter hour.")
     USAGE_DAY = value("USAGE_DAY", "Sums by UTC day.")

@@ -16,6 +16,7 @@ from strawberry import Maybe
 
 from service.api.types.declarations import argument, described, optional
 from service.api.types.enums import (
+    AmountSource,
     AmountUnknownReason,
     CallOrderField,
     CallStatus,
@@ -115,6 +116,17 @@ class DecimalFilter:
 
 
 @strawberry.input
+class FloatFilter:
+    """Compares quotients, which are not exact: by order alone. All given operators must hold."""
+
+    lt: float | None = optional("Less than.")
+    lte: float | None = optional("At most.")
+    gt: float | None = optional("More than.")
+    gte: float | None = optional("At least.")
+    is_null: bool | None = optional("Does not exist (true), or does (false).")
+
+
+@strawberry.input
 class DateTimeFilter:
     """Compares moments. `gte` and `lt` together make a half-open range."""
 
@@ -155,6 +167,17 @@ class AmountUnknownFilter:
 
 
 @strawberry.input
+class AmountSourceFilter:
+    """Compares where amounts come from."""
+
+    eq: Maybe[AmountSource] = described("Equal.")
+    ne: Maybe[AmountSource] = described("Not equal; also where the amount is not known.")
+    in_: list[AmountSource] | None = optional("One of these; an empty list matches nothing.", "in")
+    not_in: list[AmountSource] | None = optional("None of these; also where the amount is not known.", "notIn")
+    is_null: bool | None = optional("There is no amount (true), or there is one (false).")
+
+
+@strawberry.input
 class TagFilter:
     """Matches calls that carry a tag."""
 
@@ -169,10 +192,12 @@ _INPUTS: Final[Mapping[FieldKind, Any]] = {
     FieldKind.INTEGER: IntFilter,
     FieldKind.TOKEN_SUM: TokenSumFilter,
     FieldKind.DECIMAL: DecimalFilter,
+    FieldKind.REAL: FloatFilter,
     FieldKind.MOMENT: DateTimeFilter,
     FieldKind.FLAG: BooleanFilter,
     FieldKind.STATUS: CallStatusFilter,
     FieldKind.REASON: AmountUnknownFilter,
+    FieldKind.AMOUNT_SOURCE: AmountSourceFilter,
     FieldKind.CALL_ID: IDFilter,
     FieldKind.ERROR_ID: IDFilter,
     FieldKind.FINGERPRINT: IDFilter,
@@ -219,7 +244,7 @@ class ErrorFilter:
 
 @strawberry.input
 class CallOrder:
-    """Nulls last; ties by id. AMOUNT, LATENCY and TOTAL_TOKENS want a startedAt range of 31 days or less."""
+    """Nulls last; ties by id. All but STARTED_AT want a startedAt range of 31 days or less."""
 
     field: CallOrderField = described("What to order by.")
     direction: OrderDirection = described("Which end comes first.", default=OrderDirection.DESC)

@@ -123,30 +123,42 @@ SCALARS: dict[Any, ScalarDefinition] = {
     Decimal: strawberry.scalar(
         name="Decimal",
         description="Exact decimal as a string, up to twelve places.",
+        specified_by_url="https://www.w3.org/TR/xmlschema-2/#decimal",
         serialize=decimal_text,
         parse_value=parse_decimal,
     ),
     BigInt: strawberry.scalar(
-        name="BigInt", description="64-bit integer as a string.", serialize=str, parse_value=parse_big_int
+        name="BigInt",
+        description="64-bit integer as a string.",
+        specified_by_url="https://www.w3.org/TR/xmlschema-2/#long",
+        serialize=str,
+        parse_value=parse_big_int,
     ),
     Count: strawberry.scalar(
         name="Count",
         description="How many there are: a JSON number from 0 to 2^53 - 1, which an Int of 32 bits could not hold.",
+        specified_by_url="https://datatracker.ietf.org/doc/html/rfc7493#section-2.2",
         serialize=counted,
         parse_value=counted,
     ),
     Base64: strawberry.scalar(
         name="Base64",
         description="Bytes, RFC 4648 base64 with padding, canonical.",
+        specified_by_url="https://datatracker.ietf.org/doc/html/rfc4648#section-4",
         serialize=base64_text,
         parse_value=parse_base64,
     ),
     TimeZone: strawberry.scalar(
-        name="TimeZone", description="IANA time zone name.", serialize=str, parse_value=parse_zone
+        name="TimeZone",
+        description="IANA time zone name.",
+        specified_by_url="https://www.iana.org/time-zones",
+        serialize=str,
+        parse_value=parse_zone,
     ),
     Digest: strawberry.scalar(
         name="Digest",
         description="SHA-256 as `sha256:` and 64 lower-case hex digits.",
+        specified_by_url="https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests",
         serialize=str,
         parse_value=parse_digest,
     ),

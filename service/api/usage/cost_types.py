@@ -72,7 +72,7 @@ class CostKey:
     served_model: str | None = selected("The model that answered; null: not reported.")
     error_type: str | None = selected("The type of the error; null: none, or not reported.")
     user: strawberry.ID | None = selected("Pseudonym of who called, within its period; null: not reported.")
-    currency: str | None = selected("Rows are always one a currency; null: calls that name none.")
+    currency: str | None = selected("There is always one row per currency; null: calls that name none.")
     tags: list[Tag] | None = selected("The tags of groupByTags, in that order; value null: the calls do not carry it.")
     bucket_start: datetime | None = selected(
         "Where the bucket begins, included; it may lie before the range asked for."
@@ -109,11 +109,12 @@ class CostReport:
 
     edges: list[Edge[CostRow]] = selected("The rows of the page with their cursors.")
     nodes: list[CostRow] = selected(
-        "The rows of the page: one a group and currency, as far as there are calls. Empty buckets are left out."
+        "The rows of the page: one per group and currency, as far as there are calls. Empty buckets are left out "
+        "unless `fillBuckets` is given."
     )
     page_info: PageInfo = selected("How to go on.")
     total_count: Count = selected("How many rows there are in all; counted only when asked for.")
-    totals: list[CostFigures] = selected("One entry a currency; an amount of null: calls that name none.")
+    totals: list[CostFigures] = selected("One entry per currency; an amount of null: calls that name none.")
     coverage: CostCoverage = selected("What the figures rest on.")
     rows: list[CostRow] = selected("The rows of the page.", deprecation_reason=_until("`nodes`"))
     truncated: bool = selected(
@@ -123,7 +124,14 @@ class CostReport:
 
 GroupBy = Annotated[list[CostDimension] | None, argument("What makes a row of its own.")]
 GroupByTags = Annotated[list[str] | None, argument("Tag keys that the policy allows as dimensions; at most five.")]
-BucketArgument = Annotated[TimeBucket | None, argument("One row a bucket of local time; at most 10,000 buckets.")]
+BucketArgument = Annotated[TimeBucket | None, argument("One row per bucket of local time; at most 10,000 buckets.")]
+FillBuckets = Annotated[
+    bool | None,
+    argument(
+        "Each group has a row for every bucket, of zeros where there are no calls, from the beginning that the filter "
+        "must name to its end or now; at most 100,000 rows in all."
+    ),
+]
 CostOrders = Annotated[
     list[CostOrder] | None,
     argument("Order; by bucket, then the most calls first, when not given."),

@@ -30,6 +30,7 @@ from service.query.model.scope import Scope
 from service.query.usage import report as query
 from service.query.usage.derived_figures import WORKED_OUT, exact
 from service.query.usage.percentiles import percentile_ms
+from service.query.usage.report_request import FIRST_DEFAULT, NEEDS, CostRequest
 
 _Item = TypeVar("_Item")
 _OF_ROWS: Final = frozenset({"rows", "nodes", "edges", "pageInfo", "truncated"})
@@ -55,6 +56,7 @@ class CostArguments(NamedTuple):
     group_by_tags: Sequence[str] | None = None
     bucket: TimeBucket | None = None
     time_zone: str | None = None
+    fill_buckets: bool | None = None
     order_by: Sequence[CostOrder] | None = None
     first: int | None = None
     after: str | None = None
@@ -68,19 +70,20 @@ async def resolve_costs(info: Info, arguments: CostArguments) -> CostReport:
     return await report(found, request, context.scope)
 
 
-def to_request(tree: Tree, given: CostArguments) -> query.CostRequest:
+def to_request(tree: Tree, given: CostArguments) -> CostRequest:
     """What the arguments ask for, of the figures that are selected. Raises BadInputError."""
     page, edges = tree.get("pageInfo", {}), tree.get("edges", {})
     rows = merged(merged(tree.get("rows", {}), tree.get("nodes", {})), edges.get("node", {}))
     reads = not tree.keys().isdisjoint(_OF_ROWS)
-    return query.CostRequest(
+    return CostRequest(
         predicate=to_predicate(given.filter),
         dimensions=[dimension.name for dimension in given.group_by or ()],
         tags=list(given.group_by_tags or ()),
         bucket=Bucket(given.bucket.name) if given.bucket else None,
         zone=given.time_zone or "UTC",
+        fill=bool(given.fill_buckets),
         order=[(order.field.name, order.direction.name == "DESC") for order in given.order_by or ()],
-        first=query.FIRST_DEFAULT if given.first is None else given.first,
+        first=FIRST_DEFAULT if given.first is None else given.first,
         after=given.after,
         row_figures=_figures(rows) if reads else None,
         total_figures=_figures(tree["totals"]) if "totals" in tree else None,
@@ -92,10 +95,10 @@ def to_request(tree: Tree, given: CostArguments) -> query.CostRequest:
 
 
 def _figures(selected: Mapping[str, object]) -> frozenset[str]:
-    return frozenset(name for name in selected if name in query.NEEDS)
+    return frozenset(name for name in selected if name in NEEDS)
 
 
-async def report(found: query.Costs, request: query.CostRequest, scope: Scope) -> CostReport:
+async def report(found: query.Costs, request: CostRequest, scope: Scope) -> CostReport:
     """What was read, as the role may see it; of up to ten thousand rows, made and completed in turns."""
     rows, totals = _FigureView(scope, "CostRow"), _FigureView(scope, "CostFigures")
     nodes: list[CostRow] = []
@@ -126,7 +129,7 @@ def _paced(items: list[_Item]) -> list[_Item]:
     return cast("list[_Item]", Paced(items))
 
 
-def _key(key: query.GroupKey, request: query.CostRequest, scope: Scope) -> CostKey:
+def _key(key: query.GroupKey, request: CostRequest, scope: Scope) -> CostKey:
     values: dict[str, Any] = {name.lower(): value for name, value in key.values.items()}
     if "status" in values:
         values["status"] = CallStatus[values["status"]]
@@ -149,7 +152,7 @@ class _FigureView:
 
     def __init__(self, scope: Scope, type_: str) -> None:
         self._scope = scope
-        self._shown = {name for name in query.NEEDS if scope.views.get(f"{type_}.{name}") is View.SEE}
+        self._shown = {name for name in NEEDS if scope.views.get(f"{type_}.{name}") is View.SEE}
 
     def values(self, figures: query.Figures, selected: frozenset[str] | None) -> dict[str, Any]:
         """The fields of `CostFigures` that are asked for and may be shown, by their Python names."""
@@ -165,7 +168,7 @@ class _FigureView:
             elif name in WORKED_OUT:
                 values[_PYTHON_NAMES[name]] = WORKED_OUT[name](sums)
             else:
-                (alias,) = query.NEEDS[name]
+                (alias,) = NEEDS[name]
                 values[alias] = int(sums[alias])
         return values
 

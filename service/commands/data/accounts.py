@@ -1,15 +1,15 @@
 """`calledger accounts`: lists accounts, and moves them between tiers."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from policies.policy.model import Tier
-from service.commands.common import quiet_runtime, run, say, table
+from service.commands.common import in_runtime, say, table
 from service.commands.options import Data, noun
 from service.retention.tiers import Move, move_account
+from service.runtime.runtime import Runtime
 from service.storage.schema.installed import list_accounts as all_accounts
 
 app = noun("Show accounts and their tiers.")
@@ -25,17 +25,16 @@ def list_accounts(data: Data = None) -> None:
     \b
     Example: calledger accounts list
     """
-    run(lambda: _list(data))
+    in_runtime(data, _list)
 
 
-async def _list(data: Path | None) -> None:
-    async with quiet_runtime(data) as runtime:
-        now = datetime.now(UTC)
-        rows = []
-        for account in await all_accounts():
-            tier_number = runtime.accounts.tier(account.id, now)
-            tier = runtime.applied.policy.tier_number(tier_number)
-            rows.append((account.name, tier.name if tier else f"{tier_number} (not in the policy)", account.created_at))
+async def _list(runtime: Runtime) -> None:
+    now = datetime.now(UTC)
+    rows = []
+    for account in await all_accounts():
+        tier_number = runtime.accounts.tier(account.id, now)
+        tier = runtime.applied.policy.tier_number(tier_number)
+        rows.append((account.name, tier.name if tier else f"{tier_number} (not in the policy)", account.created_at))
     table(("account", "tier", "since"), rows)
 
 
@@ -58,7 +57,7 @@ def tier(
     \b
     Example: calledger accounts tier acme gold --from 2027-01-01
     """
-    move = run(lambda: _move(data, account, tier, day))
+    move = in_runtime(data, lambda runtime: _move(runtime, account, tier, day))
     say(f"{move.account}: tier {move.new.name} from {move.from_at:%Y-%m-%d} 00:00 UTC on")
     if move.old is not None:
         say(f"calls that start before that day stay in tier {move.old.name}: {_windows(move.old)}")
@@ -67,10 +66,9 @@ def tier(
         say(f"only until {move.until:%Y-%m-%d}: another move was planned for then")
 
 
-async def _move(data: Path | None, account: str, tier: str, day: datetime | None) -> Move:
-    async with quiet_runtime(data) as runtime:
-        first = None if day is None else day.date()
-        return await move_account(runtime.retention, account, tier, day=first, actor="cli")
+async def _move(runtime: Runtime, account: str, tier: str, day: datetime | None) -> Move:
+    first = None if day is None else day.date()
+    return await move_account(runtime.retention, account, tier, day=first, actor="cli")
 
 
 def _windows(tier: Tier) -> str:

@@ -5,10 +5,11 @@ from typing import Annotated
 import typer
 
 from service.api.retention.types import encode_id
-from service.commands.common import quiet_runtime, run, say
+from service.commands.common import in_runtime, say
 from service.commands.options import Data, verb
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind, StoredErasure
+from service.runtime.runtime import Runtime
 
 app = verb()
 
@@ -35,19 +36,18 @@ def erase(
     if user is not None and not user:
         raise typer.BadParameter("--user is empty: give the person's id, or --all for the whole account")
 
-    async def work() -> StoredErasure:
+    async def work(runtime: Runtime) -> StoredErasure:
         """Request the erasure, and carry it out."""
-        async with quiet_runtime(data) as runtime:
-            return await request_erasure(
-                runtime.retention,
-                kind=ErasureKind.ACCOUNT if everything else ErasureKind.USER,
-                account=account,
-                user=user,
-                reason=reason,
-                actor="cli",
-            )
+        return await request_erasure(
+            runtime.retention,
+            kind=ErasureKind.ACCOUNT if everything else ErasureKind.USER,
+            account=account,
+            user=user,
+            reason=reason,
+            actor="cli",
+        )
 
-    for line in _lines(run(work)):
+    for line in _lines(in_runtime(data, work)):
         say(line)
 
 

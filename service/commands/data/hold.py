@@ -9,13 +9,14 @@ import typer
 
 from policies.policy.model import DataClass
 from service.api.retention.types import decode_id, encode_id
-from service.commands.common import progress, quiet_runtime, run, say, table
+from service.commands.common import in_runtime, progress, say, table
 from service.commands.data.export import parse_bound
 from service.commands.evidence.ledger import write_lines
 from service.commands.options import Data, noun
 from service.errors import RequestError
 from service.export import HeldRows, held_rows
 from service.retention.holds.holds import HOLDABLE, HoldScope, StoredHold, get_hold, lift_hold, page_holds, place_hold
+from service.runtime.runtime import Runtime
 
 app = noun("Keep rows past their window for a legal case, and let go of them.")
 _LISTED_MAX = 200
@@ -49,21 +50,20 @@ def place(
     """
     scope = HoldScope(account, since, until, model, api_key, tuple(call) if call else None)
 
-    async def work() -> StoredHold:
+    async def work(runtime: Runtime) -> StoredHold:
         """Place the hold."""
-        async with quiet_runtime(data) as runtime:
-            return await place_hold(
-                runtime.retention,
-                name=name,
-                owner=owner,
-                reason=reason,
-                scope=scope,
-                classes=keep or list(HOLDABLE),
-                expires_at=expires,
-                actor="cli",
-            )
+        return await place_hold(
+            runtime.retention,
+            name=name,
+            owner=owner,
+            reason=reason,
+            scope=scope,
+            classes=keep or list(HOLDABLE),
+            expires_at=expires,
+            actor="cli",
+        )
 
-    say(encode_id("hold", run(work).id))
+    say(encode_id("hold", in_runtime(data, work).id))
 
 
 @app.command("lift")
@@ -79,12 +79,11 @@ def lift(
     """
     id_ = _id(hold_id)
 
-    async def work() -> StoredHold:
+    async def work(runtime: Runtime) -> StoredHold:
         """Lift the hold."""
-        async with quiet_runtime(data) as runtime:
-            return (await lift_hold(runtime.retention, id_, reason=reason, actor="cli"))[0]
+        return (await lift_hold(runtime.retention, id_, reason=reason, actor="cli"))[0]
 
-    say(f"lifted; {run(work).copies} copies deleted")
+    say(f"lifted; {in_runtime(data, work).copies} copies deleted")
 
 
 @app.command("export")
@@ -107,23 +106,22 @@ def export(
     if reveal and reason is None:
         raise typer.BadParameter("--reveal needs --reason")
     id_ = _id(hold_id)
-    written = run(lambda: _export(id_, file, reveal, reason, data))
+    written = in_runtime(data, lambda runtime: _export(runtime, id_, file, reveal, reason))
     say(f"{written.calls} calls and {written.errors} errors written to {file}")
 
 
-async def _export(id_: UUID, file: Path, reveal: bool, reason: str | None, data: Path | None) -> HeldRows:
-    async with quiet_runtime(data) as runtime:
-        hold = await get_hold(runtime.database.owner, id_)
-        if hold is None:
-            raise RequestError("there is no such hold: `calledger hold list` shows them")
-        async with (
-            runtime.database.owner.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            rows = await held_rows(runtime, connection, hold, reveal=reveal, reason=reason, actor="cli")
-            with progress() as bar:
-                task = bar.add_task("exporting held rows", total=rows.calls + rows.errors)
-                await write_lines(file, rows.lines, lambda: bar.advance(task))
+async def _export(runtime: Runtime, id_: UUID, file: Path, reveal: bool, reason: str | None) -> HeldRows:
+    hold = await get_hold(runtime.database.owner, id_)
+    if hold is None:
+        raise RequestError("there is no such hold: `calledger hold list` shows them")
+    async with (
+        runtime.database.owner.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        rows = await held_rows(runtime, connection, hold, reveal=reveal, reason=reason, actor="cli")
+        with progress() as bar:
+            task = bar.add_task("exporting held rows", total=rows.calls + rows.errors)
+            await write_lines(file, rows.lines, lambda: bar.advance(task))
     return rows
 
 
@@ -144,24 +142,23 @@ def list_holds(data: Data = None) -> None:
     \b
     Example: calledger hold list
     """
-    run(lambda: _list(data))
+    in_runtime(data, _list)
 
 
-async def _list(data: Path | None) -> None:
-    async with quiet_runtime(data) as runtime:
-        names = runtime.accounts.names()
-        rows = [
-            (
-                encode_id("hold", hold.id),
-                hold.name,
-                hold.owner,
-                names.get(hold.account_id),
-                ", ".join(hold.classes),
-                hold.placed_at,
-                hold.expires_at,
-                hold.copies,
-                "lifted" if hold.lifted_at else "in force",
-            )
-            for hold in await page_holds(runtime.database.owner, _LISTED_MAX)
-        ]
+async def _list(runtime: Runtime) -> None:
+    names = runtime.accounts.names()
+    rows = [
+        (
+            encode_id("hold", hold.id),
+            hold.name,
+            hold.owner,
+            names.get(hold.account_id),
+            ", ".join(hold.classes),
+            hold.placed_at,
+            hold.expires_at,
+            hold.copies,
+            "lifted" if hold.lifted_at else "in force",
+        )
+        for hold in await page_holds(runtime.database.owner, _LISTED_MAX)
+    ]
     table(("id", "name", "owner", "account", "classes", "placed", "ends", "copies", "state"), rows)

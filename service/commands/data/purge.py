@@ -1,17 +1,17 @@
 """`calledger purge`: destroy now what is past its window."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from policies.retention import PurgePlan
-from service.commands.common import quiet_runtime, run, say, table
+from service.commands.common import in_runtime, say, table
 from service.commands.options import Data, verb
 from service.retention.purge.planning import Due, due_plans, held_back, with_exact_rows
 from service.retention.purge.runner import OnStep, ignore_step, run_purge
 from service.retention.purge_runs import Run
+from service.runtime.runtime import Runtime
 
 app = verb()
 
@@ -39,20 +39,19 @@ def purge(
     """
     if dry_run and plan is not None:
         raise typer.BadParameter("--dry-run makes a plan, and --plan carries one out: give one of the two")
-    if not run(lambda: _print_due(data) if dry_run else _purge(data, plan)):
+    if not in_runtime(data, _print_due if dry_run else lambda runtime: _purge(runtime, plan)):
         raise typer.Exit(1)
 
 
-async def _print_due(data: Path | None) -> bool:
-    async with quiet_runtime(data) as runtime:
-        context = runtime.retention
-        due = await due_plans(context, await context.now())
-        _print_plan(await with_exact_rows(context, due.all))
-        held = await held_back(context, due.all)
-        if held:
-            say(f"{held} rows of these are kept by holds, which copy them first: `calledger hold list`")
-        if due.settled != due.all:
-            _print_waiting(due, runtime.settings.purge_delay)
+async def _print_due(runtime: Runtime) -> bool:
+    context = runtime.retention
+    due = await due_plans(context, await context.now())
+    _print_plan(await with_exact_rows(context, due.all))
+    held = await held_back(context, due.all)
+    if held:
+        say(f"{held} rows of these are kept by holds, which copy them first: `calledger hold list`")
+    if due.settled != due.all:
+        _print_waiting(due, runtime.settings.purge_delay)
     return True
 
 
@@ -73,9 +72,8 @@ def _print_plan(plan: PurgePlan) -> None:
     say(f"plan {plan.digest()}")
 
 
-async def _purge(data: Path | None, digest: str | None) -> bool:
-    async with quiet_runtime(data) as runtime:
-        ended = await run_purge(runtime.retention, requested_by="cli", plan_digest=digest, on_step=_progress())
+async def _purge(runtime: Runtime, digest: str | None) -> bool:
+    ended = await run_purge(runtime.retention, requested_by="cli", plan_digest=digest, on_step=_progress())
     for one in ended:
         say(_outcome(one))
     if not any(one.plan for one in ended):

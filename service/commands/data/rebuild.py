@@ -1,11 +1,10 @@
 """`calledger rebuild-sums`: make the sums anew from the calls."""
 
-from pathlib import Path
-
-from service.commands.common import progress, quiet_runtime, run, say
+from service.commands.common import in_runtime, progress, say
 from service.commands.options import Data, verb
 from service.retention.rollups.compaction import Compaction
 from service.retention.rollups.rebuild import days_to_rebuild, rebuild_derived_sums, rebuild_sums
+from service.runtime.runtime import Runtime
 
 app = verb()
 
@@ -22,21 +21,20 @@ def rebuild(data: Data = None) -> None:
     \b
     Example: calledger fsck; calledger rebuild-sums
     """
-    run(lambda: _rebuild(data))
+    in_runtime(data, _rebuild)
 
 
-async def _rebuild(data: Path | None) -> None:
-    async with quiet_runtime(data) as runtime:
-        context = runtime.retention
-        days = await days_to_rebuild(context)
-        with progress() as bar:
-            task = bar.add_task("making sums anew", total=len(days))
-            async for one in rebuild_sums(context, days, actor="cli"):
-                bar.advance(task)
-                was, are = (f"{one.before} calls, {one.amount_before}", f"{one.after} calls, {one.amount_after}")
-                say(f"tier {one.tier} {one.day:%Y-%m-%d}: {are} (before: {was})")
-        await Compaction(
-            context.owner, ensure=lambda needs: context.partitions.ensure(context.policy(), needs)
-        ).compact_all()
-        derived = await rebuild_derived_sums(context)
+async def _rebuild(runtime: Runtime) -> None:
+    context = runtime.retention
+    days = await days_to_rebuild(context)
+    with progress() as bar:
+        task = bar.add_task("making sums anew", total=len(days))
+        async for one in rebuild_sums(context, days, actor="cli"):
+            bar.advance(task)
+            was, are = (f"{one.before} calls, {one.amount_before}", f"{one.after} calls, {one.amount_after}")
+            say(f"tier {one.tier} {one.day:%Y-%m-%d}: {are} (before: {was})")
+    await Compaction(
+        context.owner, ensure=lambda needs: context.partitions.ensure(context.policy(), needs)
+    ).compact_all()
+    derived = await rebuild_derived_sums(context)
     say(f"{len(days)} days made anew from their calls, {derived} days of sums from their rollup; the others are right")

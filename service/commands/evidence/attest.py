@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from service.commands.common import quiet_runtime, run, say
+from service.commands.common import in_runtime, say
 from service.commands.evidence.ledger import write_lines
 from service.commands.options import Data, verb
 from service.retention.audit.attestation import PERIOD_DAYS
 from service.retention.audit.attestation import attest as make_attestation
 from service.retention.audit.attestation_page import page
+from service.runtime.runtime import Runtime
 
 app = verb()
 
@@ -33,13 +34,12 @@ def attest(
     Example: calledger attest retention-2026-q4.json
     Then:    calledger verify retention-2026-q4.json --key "$(calledger ledger key)"
     """
-    if not run(lambda: _attest(file, days, data)):
+    if not in_runtime(data, lambda runtime: _attest(runtime, file, days)):
         raise typer.Exit(1)
 
 
-async def _attest(file: Path, days: int, data: Path | None) -> bool:
-    async with quiet_runtime(data) as runtime:
-        attestation = await make_attestation(runtime.retention, runtime.ledger, runtime.applied, days=days, actor="cli")
+async def _attest(runtime: Runtime, file: Path, days: int) -> bool:
+    attestation = await make_attestation(runtime.retention, runtime.ledger, runtime.applied, days=days, actor="cli")
     page_file = file.with_suffix(".html")
     if page_file == file:
         page_file = file.with_suffix(".page.html")

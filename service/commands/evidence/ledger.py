@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from policies.evidence import read_checkpoint
-from service.commands.common import quiet_runtime, run, say
+from service.commands.common import in_runtime, say
 from service.commands.evidence.verify import read_since
 from service.commands.options import Data, UnusedData, noun
 from service.errors import OperatorError
@@ -44,17 +44,16 @@ def export(
     Then:    calledger verify evidence.ndjson --key "$(calledger ledger key)"
     """
     start = 0 if since is None else read_checkpoint(read_since(since)).size
-    run(lambda: _export(file, start, data))
+    in_runtime(data, lambda runtime: _export(runtime, file, start))
 
 
-async def _export(file: Path, start: int, data: Path | None) -> None:
-    async with quiet_runtime(data) as runtime:
-        with Progress(transient=True, console=Console(stderr=True)) as progress:
-            task = progress.add_task("writing the bundle", total=await runtime.ledger.size() - start)
-            count = await write_lines(
-                file, bundle_lines(runtime.ledger, start=start, actor="cli"), lambda: progress.advance(task)
-            )
-        say(f"{count} lines written to {file}")
+async def _export(runtime: Runtime, file: Path, start: int) -> None:
+    with Progress(transient=True, console=Console(stderr=True)) as progress:
+        task = progress.add_task("writing the bundle", total=await runtime.ledger.size() - start)
+        count = await write_lines(
+            file, bundle_lines(runtime.ledger, start=start, actor="cli"), lambda: progress.advance(task)
+        )
+    say(f"{count} lines written to {file}")
 
 
 async def write_lines(file: Path, lines: AsyncIterator[bytes], on_line: Callable[[], None]) -> int:
@@ -88,7 +87,7 @@ def key(data: Data = None) -> None:
         """Print the verifier key."""
         say(str((await runtime.publisher.checkpoints.signer()).key))
 
-    run(lambda: _with_runtime(work, data))
+    in_runtime(data, work)
 
 
 @app.command("rotate-signer")
@@ -116,7 +115,7 @@ def rotate_signer(data: Data = None) -> None:
         say(f"new key  {done.new}")
         say(f"give auditors the new key; with the old one they can check bundles that reach back to entry {done.index}")
 
-    run(lambda: _with_runtime(work, data))
+    in_runtime(data, work)
 
 
 @app.command("accept-loss")
@@ -137,7 +136,7 @@ def accept_lost_history(
         """Accept the loss, and print its entry."""
         say(f"entry {await accept_loss(runtime.ledger, reason=reason, actor='cli')} says what was lost")
 
-    run(lambda: _with_runtime(work, data))
+    in_runtime(data, work)
 
 
 @app.command("checkpoint")
@@ -154,7 +153,7 @@ def checkpoint(data: Data = None) -> None:
         """Sign, and print the signed note."""
         sys.stdout.write((await runtime.publisher.checkpoints.sign()).note)
 
-    run(lambda: _with_runtime(work, data))
+    in_runtime(data, work)
 
 
 @app.command("erase-notes")
@@ -186,7 +185,7 @@ def erase_notes_command(
             done = await erase_notes(runtime.retention, indexes or [], reason=reason, actor="cli")
         say(f"{len(done.indexes)} notes erased: entries {', '.join(map(str, done.indexes))}")
 
-    run(lambda: _with_runtime(work, data))
+    in_runtime(data, work)
 
 
 @app.command("verifier")
@@ -198,8 +197,3 @@ def verifier(data: UnusedData = None) -> None:  # noqa: ARG001 - given to every 
              python3 verify.py evidence.ndjson --key VKEY
     """
     sys.stdout.write(files("policies.evidence").joinpath("verify.py").read_text("utf-8"))
-
-
-async def _with_runtime(work: Callable[[Runtime], Awaitable[None]], data: Path | None) -> None:
-    async with quiet_runtime(data) as runtime:
-        await work(runtime)

@@ -1,4 +1,4 @@
-"""`calledger verify`: check a bundle of evidence, with neither server nor database."""
+"""`calledger verify`: check a bundle of evidence or an exported file, with neither server nor database."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from policies.evidence.verify import EvidenceError, verify_file
+from service.commands.evidence.export_check import manifest_beside, verify_export
 from service.commands.options import UnusedData, verb
 from service.errors import RequestError
 
@@ -25,18 +26,28 @@ def verify(
     since: Annotated[
         Path | None, typer.Option(help="File with a checkpoint that you kept.", metavar="CHECKPOINT")
     ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(help="Manifest of an exported FILE; FILE.manifest.json when it is there.", metavar="MANIFEST"),
+    ] = None,
     data: UnusedData = None,  # noqa: ARG001 - given to every command
 ) -> None:
-    """Check a bundle of evidence. Needs neither server nor database. Checks a statement of `attest`, too.
+    """Check a bundle of evidence. Needs neither server nor database. Checks a statement of `attest` and an exported
+    file with its manifest, too: size, SHA-256 and rows.
 
     Without --key it can only say that the bundle is consistent, not whose it is. With --since it also proves that
     nothing was changed or removed that your checkpoint covers.
     What holds is printed; when something does not, one line on standard error says what, and the exit code is 1.
 
     \b
-    Example: calledger verify evidence.ndjson --key calledger/...+...
+    Examples: calledger verify evidence.ndjson --key calledger/...+...
+              calledger verify november.parquet --manifest november.json
     """
     try:
+        manifest = manifest or manifest_beside(file)
+        if manifest is not None:
+            typer.echo("\n".join(verify_export(file, manifest)))
+            return
         given = read_key_option(key)
         with file.open("rb") as lines:
             # What was never evidence is not evidence that was altered.

@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from service.commands.common import progress, quiet_runtime, run, say, settings_for, table
+from service.commands.common import in_runtime, progress, run, say, settings_for, table
 from service.commands.options import Data, noun
 from service.keyring import KeyCounts
 from service.ledger import LedgerKind
 from service.logs import configure_logs
 from service.retention.lost_keys import lost_keys
 from service.runtime.replacement import replace_keyring
+from service.runtime.runtime import Runtime
 
 app = noun("See the keys that seal, and change what wraps them.")
 
@@ -25,16 +26,15 @@ def status(data: Data = None) -> None:
     any.
     """
 
-    async def work() -> bool:
+    async def work(runtime: Runtime) -> bool:
         """Print the keyring's state; whether no key is lost."""
-        async with quiet_runtime(data) as runtime:
-            lost = list(await lost_keys(runtime.retention))
-            counts = await runtime.keyring.counts()
-            say(f"keyring  {runtime.keyring.describe()}")
-            table(("keys of", "live", "destroyed", "lost"), _rows(counts.periods, counts.accounts, counts.holds, lost))
+        lost = list(await lost_keys(runtime.retention))
+        counts = await runtime.keyring.counts()
+        say(f"keyring  {runtime.keyring.describe()}")
+        table(("keys of", "live", "destroyed", "lost"), _rows(counts.periods, counts.accounts, counts.holds, lost))
         return not lost
 
-    if not run(work):
+    if not in_runtime(data, work):
         raise typer.Exit(1)
 
 
@@ -53,21 +53,20 @@ def rotate(
     Example: calledger keyring rotate --to aws:arn:aws:kms:eu-west-1:123456789012:key/...
     """
 
-    async def work() -> None:
+    async def work(runtime: Runtime) -> None:
         """Rotate with a progress bar, and record it in the ledger."""
-        async with quiet_runtime(data) as runtime:
-            with progress() as bar:
-                task = bar.add_task("wrapping keys anew", total=None)
-                rotation = await runtime.keyring.rotate(
-                    to, on_step=lambda looked, all_: bar.update(task, completed=looked, total=all_)
-                )
-            facts = {"keys": rotation.rewrapped}
-            await runtime.ledger.append(LedgerKind.KEYRING_ROTATED, facts, actor="cli", note=rotation.wrapped_by)
+        with progress() as bar:
+            task = bar.add_task("wrapping keys anew", total=None)
+            rotation = await runtime.keyring.rotate(
+                to, on_step=lambda looked, all_: bar.update(task, completed=looked, total=all_)
+            )
+        facts = {"keys": rotation.rewrapped}
+        await runtime.ledger.append(LedgerKind.KEYRING_ROTATED, facts, actor="cli", note=rotation.wrapped_by)
         say(f"{rotation.rewrapped} keys are wrapped anew, all by {rotation.wrapped_by}")
         if to != runtime.settings.kek_url:
             say(f"set CALLEDGER_KEK={to} before the next start")
 
-    run(work)
+    in_runtime(data, work)
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -10,8 +9,9 @@ import typer
 from policies import Role
 from service.access.issuing import NAME_CHARS_MAX, OVERLAP_MAX, PARTNER_DAYS
 from service.access.key_state import CheckedKey, KeyState
-from service.commands.common import quiet_runtime, run, say, table
+from service.commands.common import in_runtime, say, table
 from service.commands.options import Data, noun, one_of
+from service.runtime.runtime import Runtime
 from service.storage.control.api_keys import list_keys as all_keys
 
 app = noun("Make, list and end API keys.")
@@ -76,13 +76,12 @@ def create(
     if role is Role.PARTNER and not account:
         raise typer.BadParameter("a partner's key is always bound to accounts: add --account NAME")
 
-    async def work() -> None:
+    async def work(runtime: Runtime) -> None:
         """Create the key, and print it."""
-        async with quiet_runtime(data, existing=False) as runtime:
-            ends = datetime.now(UTC) + expires if expires else None
-            say((await runtime.api_keys.create(role, accounts=account or None, expires_at=ends, name=name)).text)
+        ends = datetime.now(UTC) + expires if expires else None
+        say((await runtime.api_keys.create(role, accounts=account or None, expires_at=ends, name=name)).text)
 
-    run(work)
+    in_runtime(data, work, existing=False)
 
 
 @app.command("list")
@@ -95,27 +94,24 @@ def list_keys(data: Data = None) -> None:
     \b
     Example: calledger keys list | grep live
     """
-    run(lambda: _list(data))
+    in_runtime(data, _list)
 
 
-async def _list(data: Path | None) -> None:
-    async with quiet_runtime(data) as runtime:
-        names = runtime.accounts.names()
-        rows = [
-            (
-                key.prefix,
-                key.role,
-                "every account"
-                if key.accounts is None
-                else ", ".join(names[account_id] for account_id in key.accounts),
-                key.name,
-                key.created_at,
-                key.expires_at,
-                key.last_used_at,
-                _state(await runtime.api_keys.checked(key)),
-            )
-            for key in await all_keys()
-        ]
+async def _list(runtime: Runtime) -> None:
+    names = runtime.accounts.names()
+    rows = [
+        (
+            key.prefix,
+            key.role,
+            "every account" if key.accounts is None else ", ".join(names[account_id] for account_id in key.accounts),
+            key.name,
+            key.created_at,
+            key.expires_at,
+            key.last_used_at,
+            _state(await runtime.api_keys.checked(key)),
+        )
+        for key in await all_keys()
+    ]
     table(("id", "role", "accounts", "name", "created", "expires", "last used", "state"), rows)
 
 
@@ -149,13 +145,12 @@ def rotate(
     Example: calledger keys rotate k7m2xq9p --overlap 7d
     """
 
-    async def work() -> None:
+    async def work(runtime: Runtime) -> None:
         """Make the successor, and print it."""
-        async with quiet_runtime(data) as runtime:
-            issued, _ = await runtime.api_keys.rotate(key_id, overlap=overlap)
-            say(issued.text)
+        issued, _ = await runtime.api_keys.rotate(key_id, overlap=overlap)
+        say(issued.text)
 
-    run(work)
+    in_runtime(data, work)
 
 
 @app.command("revoke")
@@ -171,10 +166,9 @@ def revoke(
     \b
     Example: calledger keys revoke k7m2xq9p
     """
-    run(lambda: _revoke(key_id, data))
+    in_runtime(data, lambda runtime: _revoke(runtime, key_id))
 
 
-async def _revoke(key_id: str, data: Path | None) -> None:
-    async with quiet_runtime(data) as runtime:
-        await runtime.api_keys.revoke(key_id)
+async def _revoke(runtime: Runtime, key_id: str) -> None:
+    await runtime.api_keys.revoke(key_id)
     say(f"revoked {key_id}")

@@ -17,6 +17,7 @@ from service.runtime.runtime import Runtime
 from service.settings import Settings
 from service.storage.control.api_keys import count_keys
 from service.storage.errors import DatabaseError, is_unavailable
+from service.storage.numbering import unnumbered
 from service.storage.readiness import free_bytes
 from service.storage.schema.installed import count_accounts, newest_purge, server_facts
 
@@ -74,6 +75,7 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         ("policy", f"{applied.policy.name}, version {applied.version}, {applied.digest}"),
         ("applied", f"{applied.applied_at:%Y-%m-%d %H:%M:%SZ} by {applied.applied_by}"),
         ("prices", _prices(runtime)),
+        ("feed", await _feed(runtime)),
         ("accounts", str(await count_accounts())),
         ("keys", f"{await count_keys()} that are not revoked"),
     ]
@@ -90,6 +92,13 @@ async def _facts(runtime: Runtime) -> list[tuple[str, str]]:
         ("protections", "all there")
     ]
     return facts
+
+
+async def _feed(runtime: Runtime) -> str:
+    """How far the change feed is, and what waits for its place."""
+    waiting, age_s, position = await unnumbered(runtime.database.owner)
+    behind = f", {waiting} waiting for {age_s:.1f} s" if waiting else ", nothing waiting"
+    return f"{position} changes{behind}"
 
 
 def _unsealed(runtime: Runtime) -> list[tuple[str, str]]:

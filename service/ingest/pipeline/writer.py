@@ -46,7 +46,10 @@ _CHUNK_ROWS: Final = 200
 
 
 class Writer:
-    """Stores reports. `rules` answers the policy in force at any moment; `start` it before, `close` it after use."""
+    """Stores reports. `rules` answers the policy in force at any moment; `start` it before, `close` it after use.
+
+    `on_stored` is called when calls may have been stored.
+    """
 
     def __init__(
         self,
@@ -59,7 +62,9 @@ class Writer:
         prices: Prices,
         queue_rows: int,
         batch_rows: int,
+        on_stored: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_stored = on_stored
         self._prices = prices
         self._accounts = accounts
         self._partitions = partitions
@@ -318,6 +323,7 @@ class Writer:
             for call in calls:
                 call.outcome = call.outcome or _as_service_error(error)
         self._free(len(calls))
+        self._on_stored()
         for job in jobs:
             if not job.done.done():  # its client may have gone
                 job.done.set_result(None)

@@ -273,9 +273,11 @@ _Renderer = Callable[[Where, str, Compare], str]
 _RENDERERS: Final[Mapping[FieldKind, _Renderer]] = {
     FieldKind.TEXT: Where.text,
     FieldKind.REASON: Where.text,
+    FieldKind.AMOUNT_SOURCE: Where.text,
     FieldKind.INTEGER: lambda where, sql, compare: where.number(sql, compare, "bigint"),
     FieldKind.TOKEN_SUM: lambda where, sql, compare: where.number(sql, compare, "bigint"),
     FieldKind.DECIMAL: lambda where, sql, compare: where.number(sql, compare, "numeric"),
+    FieldKind.REAL: lambda where, sql, compare: where.number(sql, compare, "double precision"),
     FieldKind.MOMENT: lambda where, sql, compare: where.number(sql, compare, "timestamptz"),
     FieldKind.FLAG: Where.flag,
     FieldKind.STATUS: Where.status,

@@ -10,7 +10,7 @@ from typing import Final
 
 from policies.policy.model import Store
 from service.query.model.field import Field, FieldKind, Filterable
-from service.query.model.fields import CALL, CALL_ERROR, EXPRESSIONS
+from service.query.model.fields import AMOUNT_SOURCE, CALL, CALL_ERROR, EXPRESSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ def _filterable(type_: str, field: Field, given: FieldKind | Filterable) -> Filt
 CALL_FILTERS: Final[Mapping[str, Filterable]] = {
     **_filters("Call", CALL),
     "currency": Filterable("currency", FieldKind.TEXT, ("Call.amount", "Amount.currency"), "Currency of the amount."),
+    "amountSource": AMOUNT_SOURCE,
     "isCorrection": Filterable(
         "(correction_of IS NOT NULL)",
         FieldKind.FLAG,
@@ -95,6 +96,13 @@ CALLS: Final = Table(
         "AMOUNT": Sortable("amount", "numeric", ("Call.amount", "Amount.amount")),
         "LATENCY": Sortable("latency_ms", "integer", ("Call.latencyMs",)),
         "TOTAL_TOKENS": Sortable(f"({EXPRESSIONS['total_tokens']})", "bigint", ("Call.totalTokens",)),
+        "CACHE_READ_TOKENS": Sortable("cache_read_tokens", "integer", ("Call.cacheReadTokens",)),
+        "CACHE_WRITE_TOKENS": Sortable("cache_write_tokens", "integer", ("Call.cacheWriteTokens",)),
+        "TOKEN_EFFICIENCY": Sortable(
+            f"({EXPRESSIONS['token_efficiency']})", "double precision", ("Call.tokenEfficiency",)
+        ),
+        "TIME_TO_FIRST_TOKEN": Sortable("time_to_first_token_ms", "integer", ("Call.timeToFirstTokenMs",)),
+        "AMOUNT_SOURCE": Sortable(AMOUNT_SOURCE.sql, "text", AMOUNT_SOURCE.governed_by),
     },
     time_order="STARTED_AT",
 )

@@ -8,17 +8,26 @@ from collections.abc import Mapping
 from typing import Final
 
 from service.query.model.field import Field, FieldKind, Filterable, Relation, by_name
-from service.storage.sources import AMOUNT_UNKNOWN_NUMBERS
+from service.storage.sources import AMOUNT_SOURCE_NAMES, AMOUNT_UNKNOWN_NAMES, SOURCE_NAMES
 
-_AMOUNT_UNKNOWN: Final = (
-    "(CASE amount_unknown "
-    + " ".join(f"WHEN {number} THEN '{name}'" for name, number in AMOUNT_UNKNOWN_NUMBERS.items())
-    + " END)"
+
+def _named(column: str, names: Mapping[int, str]) -> str:
+    """The expression of the name that a column has a number for."""
+    cases = " ".join(f"WHEN {number} THEN '{name}'" for number, name in names.items())
+    return f"(CASE {column} {cases} END)"
+
+
+_SOURCE_OF_AMOUNT: Final = _named(
+    "CASE WHEN amount IS NOT NULL AND currency IS NOT NULL THEN amount_source END", AMOUNT_SOURCE_NAMES
+)
+AMOUNT_SOURCE: Final = Filterable(
+    _SOURCE_OF_AMOUNT, FieldKind.AMOUNT_SOURCE, ("Call.amount", "Amount.source"), "Where the amount comes from."
 )
 EXPRESSIONS: Final[Mapping[str, str]] = {
     "account": "account_id",
     "amount": "trim_scale(amount)::text",
     "token_efficiency": "output_tokens::double precision / nullif(input_tokens, 0)",
+    "recorded_at": "coalesce(recorded_at, started_at)",
     "total_tokens": "CASE WHEN input_tokens IS NOT NULL OR output_tokens IS NOT NULL "
     "THEN coalesce(input_tokens, 0)::bigint + coalesce(output_tokens, 0) END",
     "user_token": "CASE WHEN started_at >= {readable} THEN user_token END",
@@ -91,8 +100,17 @@ CALL: Final = by_name(
         "String!",
         "Adapter that reported it: native, litellm, otlp, new-api, one-api, csv.",
         "source(c_source)",
+        filter=Filterable(
+            _named("source", SOURCE_NAMES), FieldKind.TEXT, ("Call.source",), "Adapter that reported it."
+        ),
     ),
     Field("startedAt", "DateTime!", "When the request reached the gateway.", filter=FieldKind.MOMENT),
+    Field(
+        "recordedAt",
+        "DateTime!",
+        "When this ledger stored the call. Of a call from before it kept this, its startedAt.",
+        filter=FieldKind.MOMENT,
+    ),
     Field(
         "account",
         "String!",
@@ -129,14 +147,17 @@ CALL: Final = by_name(
         "(None if c_total_tokens is None else str(c_total_tokens))",
         filter=FieldKind.TOKEN_SUM,
     ),
-    Field("cacheReadTokens", "Int", "Input tokens that were read from the provider's cache."),
-    Field("cacheWriteTokens", "Int", "Input tokens that were written to the provider's cache."),
+    Field("cacheReadTokens", "Int", "Input tokens that were read from the provider's cache.", filter=FieldKind.INTEGER),
+    Field(
+        "cacheWriteTokens", "Int", "Input tokens that were written to the provider's cache.", filter=FieldKind.INTEGER
+    ),
     Field("reasoningTokens", "Int", "Output tokens that were spent on reasoning."),
     Field(
         "tokenEfficiency",
         "Float",
         "Output tokens divided by input tokens; null without input.",
         "real(c_token_efficiency)",
+        filter=FieldKind.REAL,
     ),
     Field(
         "amount",
@@ -156,7 +177,12 @@ CALL: Final = by_name(
         "AmountUnknownReason",
         "Why there is no amount; null of a call that has one.",
         "(None if c_amount_unknown is None else amount_reasons[c_amount_unknown])",
-        filter=Filterable(_AMOUNT_UNKNOWN, FieldKind.REASON, ("Call.amountUnknown",), "Why the amount is not known."),
+        filter=Filterable(
+            _named("amount_unknown", AMOUNT_UNKNOWN_NAMES),
+            FieldKind.REASON,
+            ("Call.amountUnknown",),
+            "Why the amount is not known.",
+        ),
     ),
     Field(
         "amountParts",

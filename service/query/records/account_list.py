@@ -22,6 +22,8 @@ _CALLS: Final = """
     ) AS sums GROUP BY account_id
 """
 _NUMBER: Final = "SELECT id FROM account WHERE name = $1"
+_SOME: Final = "SELECT id, name, created_at FROM account WHERE id = ANY ($1) AND name NOT LIKE 'erased:%'"
+"""Accounts by their ids."""
 
 
 async def page_accounts(
@@ -29,6 +31,13 @@ async def page_accounts(
 ) -> list[asyncpg.Record]:
     """At most `size` accounts (`id`, `name`, `created_at`) whose names come after `behind`."""
     return await connection.fetch(_PAGE, behind, None if accounts is None else list(accounts), size)
+
+
+async def accounts_of(connection: Connection, ids: Sequence[int]) -> list[asyncpg.Record]:
+    """Those accounts (`id`, `name`, `created_at`) of these ids that there are, that row-level security lets the
+    connection see, and that are not erased.
+    """
+    return await connection.fetch(_SOME, list(ids))
 
 
 async def count_accounts(connection: Connection, accounts: Sequence[int] | None) -> int:

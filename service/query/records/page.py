@@ -68,7 +68,8 @@ class ListRead(NamedTuple):
     """A list, ready to be read: where its rows lie, and what they must satisfy there.
 
     `account_ids`: the accounts that can have matches (None: any); `erased`: ids of the accounts whose erasure has
-    begun, in the scope or not. `predicate` does not repeat what the scan ranges and the time range say.
+    begun, in the scope or not. `predicate` does not repeat what the scan ranges and the time range say. `density`: None
+    where the time range is no wider than a page.
     """
 
     table: Table
@@ -81,7 +82,7 @@ class ListRead(NamedTuple):
     users: Mapping[str, UserTokens]
     now: datetime
     binding: bytes
-    density: Density
+    density: Density | None
     erased: Collection[int] = ()
 
     @property
@@ -185,14 +186,15 @@ def _check_order(reading: ListRead, ordering: Ordering) -> None:
     """Orders other than by time: they sort what they read."""
     if any(term == "AMOUNT" for term, _ in ordering.names) and single_currency(reading.predicate) is None:
         raise BadInputError("an order by `AMOUNT` compares within one currency: add `currency: {eq: ...}`")
-    start, end = _limits(reading)
+    start, end = limits(reading)
     if min(end, reading.now) - start > UNORDERED_RANGE_MAX:
         raise BadInputError(
             f"an order other than by time wants a `{reading.table.time_field}` range of 31 days or less"
         )
 
 
-def _limits(reading: ListRead) -> tuple[datetime, datetime]:
+def limits(reading: ListRead) -> tuple[datetime, datetime]:
+    """The first moment that rows of the list can have, and the first one that they cannot."""
     oldest = earliest(reading.scan_ranges)
     return max(reading.time_range.start or oldest, oldest), reading.time_range.end or reading.now
 
@@ -251,7 +253,9 @@ class _Fetcher:
     def _observe_density(self, rows: Sequence[Row], *, filled: bool) -> None:
         """Note how dense rows lie at present, by the ages of a newest page over every account."""
         reading, ordering = self._reading, self._ordering
-        start, end = _limits(reading)
+        start, end = limits(reading)
+        if reading.density is None:
+            return
         if reading.predicate is not EVERYTHING or end < reading.now or not ordering.by_time:
             return
         if any(scan_range.accounts is not None for scan_range in reading.scan_ranges):
@@ -280,7 +284,7 @@ class _Fetcher:
 
     def _time_windows(self, bounds: Sequence[Bound], *, backward: bool) -> Iterable[TimeRange]:
         reading, ordering = self._reading, self._ordering
-        start, end = _limits(reading)
+        start, end = limits(reading)
         if not ordering.by_time:
             return [TimeRange(start, end)] if start < end else []
         for bound in bounds:

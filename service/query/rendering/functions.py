@@ -7,6 +7,7 @@ and graphql-core decides what becomes of it.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache, partial
 from math import isfinite
 from typing import Any, Final, NoReturn
 
@@ -22,6 +23,9 @@ from service.storage.sources import AMOUNT_SOURCE_NAMES, AMOUNT_UNKNOWN_NAMES, S
 INT_MAX: Final = 2**31 - 1
 COUNT_MAX: Final = 2**53 - 1
 INT_MIN: Final = -(2**31)
+_LABELS_MAX: Final = 64
+# A user has many calls of one period.
+_outward: Final = lru_cache(maxsize=4096)(pseudonym.outward)
 _WITH_MICROSECONDS: Final = len("2026-11-22T10:00:00.123456Z")
 
 
@@ -105,10 +109,11 @@ def source(value: object) -> str:
 
 def user_of(policy: Policy) -> Callable[[int | None, Any], str | None]:
     """The pseudonym of a row's token, under the policy's period."""
+    label_of = lru_cache(maxsize=_LABELS_MAX)(partial(period_label, policy))
 
-    def user(token: int | None, started_at: Any) -> str | None:  # noqa: ANN401 - the row's moment
+    def user(token: int | None, started_at: datetime) -> str | None:
         """The outward pseudonym of `token` in the period of `started_at`; null without a token."""
-        return None if token is None else pseudonym.outward(token, period_label(policy, started_at))
+        return None if token is None else _outward(token, label_of(started_at.date()))
 
     return user
 

@@ -17,7 +17,8 @@ from service.query.rendering.functions import decimal, moment_texts, real
 from service.query.rendering.row_renderer import SelectedField, Shape, UnsupportedForRoleError
 from service.query.usage.derived_figures import WORKED_OUT
 from service.query.usage.percentiles import histogram_of, percentile_ms
-from service.query.usage.report import NEEDS, CostRecords, user_of
+from service.query.usage.report import CostRecords, user_of
+from service.query.usage.report_request import NEEDS
 
 _LAYOUTS_MAX: Final = 16
 _REALS: Final = frozenset({"tokenEfficiency", "estimatedShare"})

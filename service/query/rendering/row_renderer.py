@@ -37,7 +37,7 @@ _OWN_MOMENT: Final = "@moment"
 _OF_TEXT: Final = f"c_{MOMENT}[:23] + 'Z'"
 """RFC 3339 in UTC with milliseconds, of the text that the database gave."""
 Loop = Any
-"""A generated function: (rows, names, *lists extra_values, *lists nested) -> list, one a row."""
+"""A generated function: (rows, names, *extra values, *nested lists) -> list, with one entry per row."""
 
 
 class UnsupportedOperationError(Exception):
@@ -50,10 +50,14 @@ class UnsupportedForRoleError(UnsupportedOperationError):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What rows are made into: dicts of JSON values, or objects of these classes, by the type's name in the schema."""
+    """What rows are made into: dicts of JSON values, or objects of these classes, by the type's name in the schema.
+
+    `tuples`: types whose objects are tuples of JSON values instead, in the order in which they are asked for.
+    """
 
     functions: Mapping[str, Any]
     classes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    tuples: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, classes: Mapping[str, Any]) -> "Form":
@@ -64,6 +68,8 @@ class Form:
         """One object, as Python source, of the source of its values by their keys."""
         if self.classes:
             return f"make_{type_}({', '.join(f'{key}={value}' for key, value in entries)})"
+        if type_ in self.tuples:
+            return f"({''.join(f'{value}, ' for _, value in entries)})"
         return "{" + ", ".join(f"{key!r}: {value}" for key, value in entries) + "}"
 
     def value(self, field: Field, *, own_time: bool) -> str:
@@ -74,6 +80,8 @@ class Form:
 
 
 ANSWERS: Final = Form(FUNCTIONS)
+TABLED: Final = Form(FUNCTIONS, tuples=frozenset({"Call", "CallError", "Amount"}))
+"""For files of columns: only what stands in lists is dicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +135,7 @@ class RowLoop:
         extra_values: Mapping[str, Sequence[Any]],
         nested: Sequence[Sequence[Any]],
     ) -> list[Any]:
-        """One object a row. Raises UnsupportedValueError for a value that the schema might refuse.
+        """One object per row. Raises UnsupportedValueError for a value that the schema might refuse.
 
         `extra_values`: values in step with the rows, by the names they have in the loop; the same names every time.
         """
@@ -193,7 +201,7 @@ class Rows:
         seen = shown(table, selection, scope) & {*selection}
         self._loops = [RowLoop(table, shape, scope, seen, form) for shape in shapes]
         self._extra_values = frozenset[str]().union(*(table.fields[name].extra_values for name in seen))
-        self._timed = table.time_field in seen and form is ANSWERS
+        self._timed = table.time_field in seen and not form.classes
         self._related: dict[str, Rows] = {}
         for name in [name for name in selection if name in seen]:
             relation = table.fields[name].relation
@@ -210,7 +218,7 @@ class Rows:
         account: int | None = None,
         details: Sequence[Details] | None = None,
     ) -> list[list[Any]]:
-        """For each shape, in step, one object a row. `account`: whose all rows are, where they do not say it.
+        """For each shape, in step, one object per row. `account`: whose all rows are, where they do not say it.
         `details`: what is shown of the rows' sealed part, where that is not up to the scope alone.
         """
         names: Mapping[int, str] = await self._names(reader, rows) if "names" in self._extra_values else {}

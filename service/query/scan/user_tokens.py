@@ -1,7 +1,7 @@
 """A user's plain id, hashed to the tokens that it has in a time range. It goes no further than this module."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import product
 
 from policies import pseudonym
@@ -69,6 +69,6 @@ def _periods(policy: Policy, start: datetime, end: datetime) -> Iterator[tuple[s
         start = after
 
 
-def period_label(policy: Policy, moment: datetime) -> str:
-    """The pseudonym period of a moment in UTC: `2026-11-22` or `2026-11`."""
+def period_label(policy: Policy, moment: date) -> str:
+    """The pseudonym period of a moment or day in UTC: `2026-11-22` or `2026-11`."""
     return moment.strftime("%Y-%m-%d" if policy.pseudonym_period is PseudonymPeriod.DAY else "%Y-%m")

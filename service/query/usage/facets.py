@@ -1,15 +1,16 @@
 """Facets: the values that a filter menu offers, with how many calls have each."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
 from service.query.model.errors import BadInputError, QueryTimeoutError
 from service.query.model.parameters import Params
-from service.query.model.predicate import And, Compare, Predicate
+from service.query.model.predicate import And, Predicate, TagMatch, conjuncts, fields_of
 from service.query.usage.report_sql import CURRENCY, DIMENSIONS, SUMS
 from service.query.usage.source import UsageReader
 from service.query.usage.union_sql import Column, UsageRead, UsageUnion
@@ -19,27 +20,52 @@ FIRST_MAX: Final = 200
 CALLS_AT_MOST: Final = timedelta(days=31)
 """How far a facet reaches back that single calls must answer, unless the filter says from when."""
 
-FACETS: Final[Mapping[str, Column]] = {
+SUMMED: Final[Mapping[str, Column]] = {
     "models": DIMENSIONS["MODEL"],
     "providers": DIMENSIONS["PROVIDER"],
     "accounts": DIMENSIONS["ACCOUNT"],
     "apiKeys": DIMENSIONS["API_KEY"],
     "statuses": DIMENSIONS["STATUS"],
     "currencies": CURRENCY,
-    "errorTypes": Column(None, "coalesce(error_type, '')"),
 }
-SEEN_BY: Final = {
-    "models": "Facets.models",
-    "providers": "Facets.providers",
-    "accounts": "Facets.accounts",
-    "apiKeys": "Facets.apiKeys",
-    "statuses": "Facets.statuses",
-    "currencies": "Facets.currencies",
-    "errorTypes": "Facets.errorTypes",
+"""Facets that the rollups can answer."""
+SINGLE: Final[Mapping[str, str]] = {
+    "operations": "coalesce(operation, '')",
+    "servedModels": "coalesce(served_model, '')",
+    "errorTypes": "coalesce(error_type, '')",
+    "errorCodes": "coalesce(error_code, '')",
 }
-_FAILED: Final = Compare("status", "eq", "FAILED")
+"""Facets that single calls must answer."""
+TAGS: Final = "tags"
+FACETS: Final = (*SUMMED, *SINGLE, TAGS)
+OWN_FILTER: Final[Mapping[str, str]] = {
+    "models": "model",
+    "providers": "provider",
+    "accounts": "account",
+    "apiKeys": "apiKey",
+    "statuses": "status",
+    "currencies": "currency",
+    "operations": "operation",
+    "servedModels": "servedModel",
+    "errorTypes": "errorType",
+    "errorCodes": "errorCode",
+}
+_OF_FAILED: Final = frozenset({"errorTypes", "errorCodes"})
 # Their names are not in the database's rows: they are put in order, and cut off, here.
 _NUMBERED: Final = frozenset({"accounts", "statuses"})
+_SINGLE: Final = """
+    SELECT facet, value, count FROM (
+        SELECT facet, value, sum(counted)::bigint AS count, row_number() OVER (
+            PARTITION BY facet ORDER BY sum(counted) DESC, nullif(value, '') NULLS LAST
+        ) AS place
+        FROM ({hits}) AS hit, LATERAL ({values}) AS found (facet, value)
+        GROUP BY facet, value HAVING sum(counted) <> 0
+    ) AS placed WHERE place <= {first}
+"""
+"""Values of several facets, counted in one pass over single calls."""
+_COLUMNS: Final = (
+    "operation, served_model, error_type, error_code, tags, failed, (correction_of IS NULL)::integer AS counted"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,37 +76,80 @@ class FacetValue:
     count: int
 
 
+Found = Mapping[str, Sequence[FacetValue]]
+
+
+def facet_of_tag(key: str) -> str:
+    """The name of the facet of one tag."""
+    return f"{TAGS}.{key}"
+
+
 async def read_facets(
-    reader: UsageReader, predicate: Predicate, facets: Iterable[str], first: int = FIRST_DEFAULT
-) -> Mapping[str, Sequence[FacetValue]]:
+    reader: UsageReader,
+    predicate: Predicate,
+    facets: Iterable[str],
+    first: int = FIRST_DEFAULT,
+    *,
+    without_own: bool = False,
+) -> Found:
     """The `first` values of each of `facets`, most calls first, then by code point, what was not reported last.
 
-    Error types are those of failed calls. Raises as `read_costs` does.
+    Errors' types and codes are those of failed calls; `tags` is a facet for each tag that the policy lets be grouped
+    by (`facet_of_tag`), of the calls that carry it. `without_own`: each facet as if the filter said nothing of it, so
+    that a menu offers what else could be chosen. Raises as `read_costs` does.
     """
     if not 1 <= first <= FIRST_MAX:
         raise BadInputError(f"`first` is 1 to {FIRST_MAX}")
-    requested = [name for name in FACETS if name in set(facets)]
-    reader.refuse_unseen(SEEN_BY[name] for name in requested)
-    summed = [name for name in requested if FACETS[name].rollup is not None]
-    found = await _read(reader, predicate, summed, first)
-    if "errorTypes" in requested:
-        found |= await _read(reader, And((predicate, _FAILED)), ["errorTypes"], first)
-    return found
+    requested = set(facets)
+    reader.refuse_unseen(f"Facets.{name}" for name in FACETS if name in requested)
+    names = [name for name in FACETS if name in requested and name != TAGS]
+    if TAGS in requested:
+        names += [facet_of_tag(key) for key in sorted(reader.scope.policy.tag_dimensions)]
+    together: dict[tuple[Predicate, bool], list[str]] = defaultdict(list)
+    for name in names:
+        chosen = _without(predicate, name) if without_own else predicate
+        together[chosen, name in SUMMED].append(name)
+    found: dict[str, Sequence[FacetValue]] = {}
+    for (chosen, summed), alike in together.items():
+        found |= await _read(reader, chosen, alike, first, summed=summed)
+    return {name: found[name] for name in names}
+
+
+def _without(predicate: Predicate, facet: str) -> Predicate:
+    """What the filter says of anything but the facet itself."""
+    kept = tuple(part for part in conjuncts(predicate) if not _is_own(part, facet))
+    if facet == "currencies" and "amount" in fields_of(And(kept)):
+        return predicate  # amounts are compared within one currency
+    return And(kept)
+
+
+def _is_own(part: Predicate, facet: str) -> bool:
+    if facet in OWN_FILTER:
+        return set(fields_of(part)) == {OWN_FILTER[facet]}
+    return isinstance(part, TagMatch) and facet == facet_of_tag(part.key)
 
 
 async def _read(
-    reader: UsageReader, predicate: Predicate, facets: Sequence[str], first: int
+    reader: UsageReader, predicate: Predicate, facets: Sequence[str], first: int, *, summed: bool
 ) -> dict[str, Sequence[FacetValue]]:
-    if not facets:
-        return {}
-    rollups = all(FACETS[name].rollup is not None for name in facets)
-    reading = await reader.reading(predicate, rollups=rollups, calls_at_most=CALLS_AT_MOST)
+    reading = await reader.reading(predicate, rollups=summed, calls_at_most=CALLS_AT_MOST)
     found: dict[str, list[FacetValue]] = {name: [] for name in facets}
-    for facet, value, count in await _fetch(reader, reading, facets, first):
-        found[facet].append(FacetValue(value, count))
+    if reading.plan.segments:
+        params = Params()
+        sql = (_summed if summed else _single)(reading, facets, first, params)
+        for row in await _fetch(reader, sql, params):
+            found[row["facet"]].append(FacetValue(row["value"] or None, row["count"]))
     if "accounts" in found:
         found["accounts"] = await _named(reader, found["accounts"])
     return {name: sorted(values, key=_order)[:first] for name, values in found.items()}
+
+
+async def _fetch(reader: UsageReader, sql: str, params: Params) -> Sequence[Any]:
+    try:
+        async with reader.database.reading(reader.scope.accounts, key_id=reader.scope.key_id) as connection:
+            return await connection.fetch(sql, *params.values)
+    except asyncpg.QueryCanceledError:
+        raise QueryTimeoutError from None
 
 
 async def _named(reader: UsageReader, values: Sequence[FacetValue]) -> list[FacetValue]:
@@ -95,22 +164,12 @@ def _order(value: FacetValue) -> tuple[int, bool, str]:
     return -value.count, value.value is None, value.value or ""
 
 
-async def _fetch(
-    reader: UsageReader, reading: UsageRead, facets: Sequence[str], first: int
-) -> list[tuple[str, str | None, int]]:
-    """The counts of all facets, in one statement."""
-    if not reading.plan.segments:
-        return []
-    params = Params()
-    keys = {name.lower(): FACETS[name] for name in facets}
+def _summed(reading: UsageRead, facets: Sequence[str], first: int, params: Params) -> str:
+    """The statement that counts the values of facets by sums."""
+    keys = {name.lower(): SUMMED[name] for name in facets}
     part = UsageUnion(reading, keys, params).sums({"calls": SUMS["calls"]})
     counts = " UNION ALL ".join(_counts(name, first, params) for name in facets)
-    try:
-        async with reader.database.reading(reader.scope.accounts, key_id=reader.scope.key_id) as connection:
-            rows = await connection.fetch(f"WITH part AS ({part}) {counts}", *params.values)
-    except asyncpg.QueryCanceledError:
-        raise QueryTimeoutError from None
-    return [(row["facet"], row["value"] or None, row["count"]) for row in rows]
+    return f"WITH part AS ({part}) {counts}"
 
 
 def _counts(facet: str, first: int, params: Params) -> str:
@@ -124,3 +183,18 @@ def _counts(facet: str, first: int, params: Params) -> str:
     if facet in _NUMBERED:
         return f"({counted})"
     return f"({counted} ORDER BY sum(calls) DESC, nullif({key}, '') NULLS LAST LIMIT {params.bind(first, 'bigint')})"
+
+
+def _single(reading: UsageRead, facets: Sequence[str], first: int, params: Params) -> str:
+    """The statement that counts the values of facets by single calls."""
+    values = [
+        f'SELECT {params.bind(name, "text")}, {SINGLE[name]} COLLATE "C"{" WHERE failed" if name in _OF_FAILED else ""}'
+        for name in facets
+        if name in SINGLE
+    ]
+    keys = tuple(name.partition(".")[2] for name in facets if name not in SINGLE)
+    if keys:
+        name, listed = f"{params.bind(f'{TAGS}.', 'text')} || key", params.bind(keys, "text[]")
+        values.append(f'SELECT {name}, value COLLATE "C" FROM jsonb_each_text(tags) WHERE key = ANY ({listed})')  # noqa: S608
+    hits = UsageUnion(reading, {}, params).rows(_COLUMNS)
+    return _SINGLE.format(hits=hits, values=" UNION ALL ".join(values), first=params.bind(first, "bigint"))

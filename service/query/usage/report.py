@@ -1,8 +1,9 @@
 """Costs: calls, tokens, money and latency, grouped. Never undercounted: what is gone is refused or said."""
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -14,67 +15,29 @@ from policies import pseudonym
 from policies.policy.model import Store
 from service.aside import Paced
 from service.query.buckets.bucket_edges import Edges
-from service.query.buckets.time_buckets import TimeBucket
-from service.query.filters.to_sql import single_currency
 from service.query.model.errors import BadInputError, QueryTimeoutError
 from service.query.model.parameters import Params
-from service.query.model.predicate import EVERYTHING, Predicate, fields_of
+from service.query.model.predicate import fields_of
 from service.query.records.ordering import Cursors
 from service.query.usage.percentiles import histogram_of
-from service.query.usage.report_sql import BEFORE, COUNT, DIMENSIONS, ROW, TOTAL, CostStatement, alias_of, grouping
-from service.query.usage.row_order import KEY, ORDERS, RowOrder
+from service.query.usage.report_request import NEEDS, CostRequest, check_request
+from service.query.usage.report_sql import (
+    BEFORE,
+    COUNT,
+    DIMENSIONS,
+    FILLED_MAX,
+    GROUPS,
+    ROW,
+    TOTAL,
+    CostStatement,
+    alias_of,
+    grouping,
+)
+from service.query.usage.row_order import RowOrder
 from service.query.usage.source import UsageReader
-from service.query.usage.union_sql import FIRST_TOKEN, LATENCY, MILLISECONDS, UsageRead
+from service.query.usage.union_sql import FIRST_TOKEN, MILLISECONDS, UsageRead
 
-FIRST_DEFAULT: Final = 1_000
-FIRST_MAX: Final = 10_000
-TAGS_MAX: Final = 5
 _CURSORS_AT_ONCE: Final = 500
-
-NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "calls": ("calls",),
-    "errors": ("errors",),
-    "inputTokens": ("input_tokens",),
-    "outputTokens": ("output_tokens",),
-    "cacheReadTokens": ("cache_read_tokens",),
-    "cacheWriteTokens": ("cache_write_tokens",),
-    "reasoningTokens": ("reasoning_tokens",),
-    "amount": ("amount", "priced"),
-    "tokenEfficiency": ("input_tokens", "output_tokens"),
-    "averageCost": ("amount", "priced"),
-    "costPerThousandOutputTokens": ("amount", "priced", "output_tokens"),
-    "latencyMs": (LATENCY,),
-    "timeToFirstTokenMs": (FIRST_TOKEN,),
-    "wastedOnFailures": ("wasted", "priced"),
-    "estimatedShare": ("estimated", "amount", "priced"),
-    "callsWithoutAmount": ("calls", "priced"),
-}
-"""Figure of the schema -> the sums that it is worked out from."""
-
-GROUPED_BY: Final = {
-    "MODEL": "Call.model",
-    "PROVIDER": "Call.provider",
-    "ACCOUNT": "Call.account",
-    "API_KEY": "Call.apiKey",
-    "STATUS": "Call.status",
-    "OPERATION": "Call.operation",
-    "SERVED_MODEL": "Call.servedModel",
-    "ERROR_TYPE": "Call.errorType",
-    "USER": "Call.user",
-}
-ORDERED_BY: Final[Mapping[str, tuple[str, ...]]] = {
-    "AMOUNT": ("Call.amount", "Amount.amount"),
-    "CALLS": (),
-    "ERRORS": ("Call.status",),
-    "TOTAL_TOKENS": ("Call.totalTokens",),
-    "CACHE_READ_TOKENS": ("Call.cacheReadTokens",),
-    "CACHE_WRITE_TOKENS": ("Call.cacheWriteTokens",),
-    "TOKEN_EFFICIENCY": ("Call.tokenEfficiency",),
-    "BUCKET_START": ("Call.startedAt",),
-    KEY: (),
-}
-
-
 _ONLY_SUMS: Final = (
     "corrections by their own time are in the sums alone: begin and end `startedAt` at quarter hours, and filter and "
     "group by nothing but account, API key, model, provider, status and currency"
@@ -87,31 +50,6 @@ class CostSource(StrEnum):
     ROLLUPS = "ROLLUPS"
     CALLS = "CALLS"
     BOTH = "BOTH"
-
-
-@dataclass(frozen=True, slots=True)
-class CostRequest:
-    """Names are GraphQL's. `row_figures` and `total_figures`: what of rows and totals is asked for; None: nothing.
-
-    `order` is (field, descending); `after`: the cursor that the rows follow. `cursors`: those of the rows are wanted,
-    `before`: whether there are rows before the page, `counted`: how many there are in all. `corrections_moved`:
-    corrections count when they were made. Only what is asked for is worked out.
-    """
-
-    predicate: Predicate = EVERYTHING
-    dimensions: Sequence[str] = ()
-    tags: Sequence[str] = ()
-    bucket: TimeBucket | None = None
-    zone: str = "UTC"
-    order: Sequence[tuple[str, bool]] = ()
-    first: int = FIRST_DEFAULT
-    after: str | None = None
-    row_figures: frozenset[str] | None = frozenset()
-    total_figures: frozenset[str] | None = None
-    cursors: bool = False
-    before: bool = False
-    counted: bool = False
-    corrections_moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +141,34 @@ async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords
     Raises BadInputError, CursorError for a cursor of another report, ForbiddenError for what the role may not group or
     order by, OutOfRetentionError when the figures would need what is gone, QueryTimeoutError.
     """
-    _check(reader, request)
-    row_sums, total_sums = _sums(request.row_figures), _sums(request.total_figures)
+    reading, params, binding = await reading_of(reader, request), Params(), _binding(reader, request)
+    statement = statement_of(reader, request, reading, params, request.first + 1)
+    records = await _fetch(reader, statement, reading, params) if reading.plan.segments else []
+    if any(int(record["calls"]) * statement.filled > FILLED_MAX for record in records if record["kind"] == GROUPS):
+        raise BadInputError(
+            f"filled buckets would be more than {FILLED_MAX} rows: narrow `startedAt`, take a wider `bucket`, or group "
+            "by less"
+        )
+    found = {kind: [record for record in records if record["kind"] == kind] for kind in (ROW, TOTAL, COUNT, BEFORE)}
+    rows = found[ROW][: request.first]
+    return replace(
+        await records_of(reader, request, reading, rows),
+        totals=found[TOTAL],
+        has_next=len(found[ROW]) > request.first,
+        has_previous=any(int(record["calls"]) for record in found[BEFORE]),
+        count=sum(int(record["calls"]) for record in found[COUNT]),
+        cursors=await _cursors(reader, rows, statement.order, binding) if request.cursors else (),
+    )
+
+
+async def reading_of(reader: UsageReader, request: CostRequest) -> UsageRead:
+    """What is read for the request, once it may be asked."""
+    check_request(reader, request)
+    sums = (*(_sums(request.row_figures) or ()), *(_sums(request.total_figures) or ()))
     rollups = not request.tags and all(DIMENSIONS[name].rollup is not None for name in request.dimensions)
-    rollups = rollups and FIRST_TOKEN not in (*(row_sums or ()), *(total_sums or ()))
     reading = await reader.reading(
         request.predicate,
-        rollups=rollups,
+        rollups=rollups and FIRST_TOKEN not in sums,
         users="USER" in request.dimensions,
         bucket=request.bucket,
         zone=request.zone,
@@ -217,40 +176,39 @@ async def read_records(reader: UsageReader, request: CostRequest) -> CostRecords
     )
     if request.corrections_moved and Store.CALL in reading.plan.stores():
         raise BadInputError(_ONLY_SUMS)
-    params = Params()
+    return reading
+
+
+def statement_of(
+    reader: UsageReader, request: CostRequest, reading: UsageRead, params: Params, limit: int | None
+) -> CostStatement:
+    """What the request wants of `reading`, of at most `limit` rows (None: of all). Raises CursorError."""
     keys = grouping(request.dimensions, request.tags, reading.plan.edges, reader.scope.policy, params)
-    terms = _order(request)
-    order = RowOrder(terms, list(keys.columns), keys.texts, reading.plan.edges)
-    binding = _binding(reader, request)
-    statement = CostStatement(
+    terms, row_sums, total_sums = _order(request), _sums(request.row_figures), _sums(request.total_figures)
+    return CostStatement(
         keys,
         row_sums,
         total_sums,
         terms,
-        order,
-        request.first + 1,
-        None if request.after is None else reader.cursors.open(request.after, binding),
+        RowOrder(terms, list(keys.columns), keys.texts, reading.plan.edges),
+        limit,
+        None if request.after is None else reader.cursors.open(request.after, _binding(reader, request)),
         request.cursors,
         request.counted,
         request.before,
+        _buckets(reading, reader.now) if request.fill else 0,
         money_alone=request.corrections_moved or "isCorrection" in fields_of(request.predicate),
     )
-    records = await _fetch(reader, statement, reading, params) if reading.plan.segments else []
-    found = {kind: [record for record in records if record["kind"] == kind] for kind in (ROW, TOTAL, COUNT, BEFORE)}
-    rows = found[ROW][: request.first]
+
+
+async def records_of(
+    reader: UsageReader, request: CostRequest, reading: UsageRead, rows: Sequence[asyncpg.Record]
+) -> CostRecords:
+    """Rows with what they are shown by, and nothing of the page that they may be."""
     if "ACCOUNT" in request.dimensions:
         await reader.accounts.look_up(account_ids={record["account"] for record in rows})
-    return CostRecords(
-        rows,
-        found[TOTAL],
-        reading.plan.edges,
-        reader.accounts.names(),
-        _coverage(reading, reader.now),
-        len(found[ROW]) > request.first,
-        any(int(record["calls"]) for record in found[BEFORE]),
-        sum(int(record["calls"]) for record in found[COUNT]),
-        await _cursors(reader, rows, order, binding) if request.cursors else (),
-    )
+    edges, names, coverage = reading.plan.edges, reader.accounts.names(), _coverage(reading, reader.now)
+    return CostRecords(rows, (), edges, names, coverage, has_next=False, has_previous=False, count=0)
 
 
 def _binding(reader: UsageReader, request: CostRequest) -> bytes:
@@ -263,6 +221,7 @@ def _binding(reader: UsageReader, request: CostRequest) -> bytes:
         tuple(request.tags),
         request.bucket and request.bucket.value,
         request.zone,
+        request.fill,
         tuple(request.order),
         request.corrections_moved,
     )
@@ -280,41 +239,6 @@ async def _cursors(
     return cursors
 
 
-def _check(reader: UsageReader, request: CostRequest) -> None:
-    if not 1 <= request.first <= FIRST_MAX:
-        raise BadInputError(f"`first` is 1 to {FIRST_MAX}")
-    for name, given in (("groupBy", request.dimensions), ("groupByTags", request.tags)):
-        if len(set(given)) != len(given):
-            raise BadInputError(f"`{name}` names something twice")
-    _check_order(request)
-    _check_tags(reader, request.tags)
-    grouped = [GROUPED_BY[name] for name in request.dimensions]
-    grouped += ["Call.tags", "Tag.key", "Tag.value"] if request.tags else []
-    grouped += ["Call.startedAt"] if request.bucket else []
-    reader.refuse_unseen([*grouped, *(field for name, _ in request.order for field in ORDERED_BY[name])])
-
-
-def _check_order(request: CostRequest) -> None:
-    fields = [field for field, _ in request.order]
-    if len(set(fields)) != len(fields):
-        raise BadInputError("`orderBy` names a field twice")
-    if "AMOUNT" in fields and single_currency(request.predicate) is None:
-        raise BadInputError("an order by `AMOUNT` compares within one currency: add `currency: {eq: ...}`")
-    if KEY in fields[:-1]:
-        raise BadInputError("nothing comes after `KEY` in an order: what rows are grouped by tells them apart")
-    if "BUCKET_START" in fields and request.bucket is None:
-        raise BadInputError("an order by `BUCKET_START` needs `bucket`")
-
-
-def _check_tags(reader: UsageReader, tags: Sequence[str]) -> None:
-    if len(tags) > TAGS_MAX:
-        raise BadInputError(f"`groupByTags` takes at most {TAGS_MAX} keys")
-    for key in tags:
-        if key not in reader.scope.policy.tag_dimensions:
-            allowed = ", ".join(f"`{name}`" for name in sorted(reader.scope.policy.tag_dimensions)) or "none"
-            raise BadInputError(f"`{key[:60]}` is not a tag that the policy allows to group by; it allows {allowed}")
-
-
 async def _fetch(
     reader: UsageReader, statement: CostStatement, reading: UsageRead, params: Params
 ) -> list[asyncpg.Record]:
@@ -326,6 +250,11 @@ async def _fetch(
             return await connection.fetch(sql, *params.values)
         except asyncpg.QueryCanceledError:
             raise QueryTimeoutError from None
+
+
+def _buckets(reading: UsageRead, now: datetime) -> int:
+    """How many buckets have begun by the end of the range, or by now."""
+    return bisect_left(reading.plan.edges or (), max(min(reading.plan.end, now), reading.plan.start))
 
 
 def _sums(figures: frozenset[str] | None) -> frozenset[str] | None:
@@ -383,6 +312,3 @@ def _coverage(reading: UsageRead, now: datetime) -> Coverage:
     else:
         source = CostSource.CALLS if stores == frozenset((Store.CALL,)) else CostSource.BOTH
     return Coverage(plan.start, max(min(plan.end, now), plan.start), source)
-
-
-assert set(ORDERED_BY) == set(ORDERS)

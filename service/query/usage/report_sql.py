@@ -13,8 +13,11 @@ from service.query.records.ordering import Position
 from service.query.usage.row_order import ORDERS, PLACE, RowOrder
 from service.query.usage.union_sql import MILLISECONDS, Column, UsageRead, UsageUnion
 
-ROW, TOTAL, COUNT, BEFORE = 0, 1, 2, 3
-"""Kinds of records. COUNT: `calls` is how many rows there are in all. BEFORE: there are rows before the page."""
+ROW, TOTAL, COUNT, BEFORE, GROUPS = 0, 1, 2, 3, 4
+"""Kinds of records. COUNT: `calls` is how many rows there are in all. BEFORE: there are rows before the page. GROUPS:
+of how many groups the buckets are filled."""
+FILLED_MAX: Final = 100_000
+"""Rows that filling buckets may lead to."""
 _BOUND_MAX: Final = 500
 """More edges than these take longer to bind, one by one on the event loop, than to be made by the database."""
 _SECOND: Final = timedelta(seconds=1)
@@ -128,8 +131,10 @@ class CostStatement:
     """What is wanted of a report. `row_sums` and `total_sums` are aliases of SUMS or of MILLISECONDS; None: not
     wanted.
 
-    `after`: rows after this place alone. `places`: where each row stands; `counted`: how many there are in all;
-    `before`: whether there are some before `after`. `money_alone`: a row may hold corrections and no calls.
+    `limit`: of rows; None: all of them. `after`: rows after this place alone. `places`: where each row stands;
+    `counted`: how many there are in all; `before`: whether there are some before `after`; `filled`: each group has a
+    row for each of so many buckets, if these are FILLED_MAX rows at most. `money_alone`: a row may hold corrections and
+    no calls.
     """
 
     grouping: Grouping
@@ -137,11 +142,12 @@ class CostStatement:
     total_sums: frozenset[str] | None
     terms: Sequence[tuple[str, bool]]
     order: RowOrder
-    limit: int
+    limit: int | None
     after: Position | None = None
     places: bool = False
     counted: bool = False
     before: bool = False
+    filled: int = 0
     money_alone: bool = False
 
     @property
@@ -157,6 +163,8 @@ class CostStatement:
         part = union.sums({name: SUMS[name] for name in aliases if name in SUMS})
         ctes = [f"part AS ({part})", f"figure AS ({self._figure(aliases)})"]
         ctes += [f"{name}_histogram AS ({union.histograms(name)})" for name in _histograms(aliases)]
+        if self.filled:
+            ctes += self._filling(aliases, params)
         beyond = self.order.beyond(self.after, params) if self.after is not None else "true"
         parts: list[str] = []
         if self.row_sums is not None:
@@ -165,6 +173,8 @@ class CostStatement:
             parts.append(self._totals(aliases))
         if self.counted:
             parts.append(self._fact(COUNT, "count(*)", aliases, "true"))
+        if self.filled:
+            parts.append(self._fact(GROUPS, "(SELECT count(*) FROM kept)", aliases, "true", "(SELECT) AS one"))
         if self.before and self.after is not None:
             parts.append(self._fact(BEFORE, "count(*)", aliases, f"({beyond}) IS NOT TRUE"))
         return f"WITH {', '.join(ctes)}\n{' UNION ALL '.join(parts)}"
@@ -181,6 +191,25 @@ class CostStatement:
         keys, some = self.grouping.names, "sum(calls) <> 0" + (" OR sum(amount) <> 0" if self.money_alone else "")
         return f"SELECT {self._keys_and_sums(keys, aliases)} FROM part GROUP BY {keys} HAVING {some}"  # noqa: S608
 
+    def _filling(self, aliases: Iterable[str], params: Params) -> list[str]:
+        """CTEs: the groups without their buckets, and the figures with a row of zeros where a bucket has none."""
+        keys, others = self.grouping.names, ", ".join(name for name in self.grouping.columns if name != "bucket")
+        sums = ", ".join(f"coalesce({name}, 0) AS {name}" for name in aliases if name in SUMS)
+        count = params.bind(self.filled, "integer")
+        most = params.bind(FILLED_MAX // self.filled, "bigint")
+        grid = (
+            f"SELECT {keys} FROM kept, generate_series(1, {count}) AS bucket "  # noqa: S608 - our own names
+            f"WHERE (SELECT count(*) FROM kept) <= {most} UNION SELECT {keys} FROM figure"
+        )
+        return [
+            f"kept AS (SELECT DISTINCT {others} FROM figure)",  # noqa: S608
+            f"filled AS (SELECT {keys}, {sums} FROM ({grid}) AS grid LEFT JOIN figure USING ({keys}))",  # noqa: S608
+        ]
+
+    @property
+    def _source(self) -> str:
+        return "filled" if self.filled else "figure"
+
     def _keys_and_sums(self, keys: str, aliases: Iterable[str]) -> str:
         return ", ".join([keys, *(f"sum({name}) AS {name}" for name in aliases if name in SUMS)])
 
@@ -189,7 +218,7 @@ class CostStatement:
         joins = "".join(_joined(name, keys) for name in _histograms(aliases))
         place = f", {self.order.place()} AS {PLACE}" if self.places else ""
         return (
-            f"(SELECT {ROW} AS kind, {', '.join([keys, *aliases])}{place} FROM figure{joins} WHERE {beyond} "  # noqa: S608
+            f"(SELECT {ROW} AS kind, {', '.join([keys, *aliases])}{place} FROM {self._source}{joins} WHERE {beyond} "  # noqa: S608
             f"ORDER BY {self.order.order_by()} LIMIT {params.bind(self.limit, 'bigint')})"
         )
 
@@ -201,11 +230,11 @@ class CostStatement:
             f"FROM ({total}) AS total{joins} ORDER BY nullif(currency, '') NULLS LAST)"
         )
 
-    def _fact(self, kind: int, calls: str, aliases: Sequence[str], condition: str) -> str:
+    def _fact(self, kind: int, calls: str, aliases: Sequence[str], condition: str, source: str = "") -> str:
         """One number about all rows, in the place of their calls."""
         sums = [f"{calls}::numeric AS calls" if name == "calls" else f"NULL::numeric AS {name}" for name in aliases]
         nulls = ", ".join([*self._nulls(), *sums])
-        return f"SELECT {kind} AS kind, {nulls}{self._no_place()} FROM figure WHERE {condition}"  # noqa: S608
+        return f"SELECT {kind} AS kind, {nulls}{self._no_place()} FROM {source or self._source} WHERE {condition}"  # noqa: S608
 
     def _nulls(self, shown: str = "") -> list[str]:
         return [name if name == shown else _null(name, self.grouping) for name in self.grouping.columns]

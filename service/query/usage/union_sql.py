@@ -157,6 +157,10 @@ class UsageUnion:
         moved = self._moved() if self._reading.corrections_moved else ()
         return self._union(select, self._tables((*self._keys.values(), *columns.values())), moved)
 
+    def rows(self, columns: str) -> str:
+        """`columns` of single calls, of a reading that has nothing else."""
+        return self._union(lambda table, condition: f"SELECT {columns} FROM {table} WHERE {condition}", None)  # noqa: S608
+
     def histograms(self, alias: str) -> str:
         """The keys and `alias`: a histogram as one number (`percentiles.histogram_of`), which is added up outside."""
 
@@ -179,6 +183,12 @@ class UsageUnion:
 
         from_overall = self._reading.overall and all(column.overall for column in self._keys.values())
         return self._union(select, overall.OVERALL if from_overall else None)
+
+    def conditions(self, *, corrections: bool) -> list[str]:
+        """Which rows match: of `call`, one condition a tier and segment; with `corrections`, of corrections where they
+        were made, under the names that sums are filtered by.
+        """
+        return [condition for _, condition in (self._deltas() if corrections else self._stores())]
 
     def _tables(self, columns: Sequence[Column]) -> overall.Tables | None:
         """Sums that have these columns, and can tell which calls match; None: the rollups must."""

@@ -22,7 +22,7 @@ _CLASSES: Final = (
 )
 _TIMES: Final = frozenset({"oldest", "oldest_served"})
 _STORES: Final = """
-<p>Stores: <b>call</b> has one row a call, <b>call_error</b> the sealed details of failed calls, <b>usage_quarter</b>
+<p>Stores: <b>call</b> has one row per call, <b>call_error</b> the sealed details of failed calls, <b>usage_quarter</b>
 sums by quarter of an hour and <b>usage_day</b> by day, which name no person.
 <b>Window</b>: the days for which rows are shown to anybody; <b>kept at most</b>: the days after which they are gone
 from the disk, or of what is hashed or sealed the key; <b>unreadable</b>: the days after which no copy of what is sealed

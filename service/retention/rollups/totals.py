@@ -115,15 +115,30 @@ _OTHERS_OF_TIME: Final[Mapping[Store, tuple[str, ...]]] = {
         WHERE own_tier = $1 AND own_bucket_at >= $2 AND own_bucket_at < $3
         """,
     ),
+    # A change was recorded when its call had begun: what was recorded before the partition's end is of calls that go.
+    Store.CALL: (
+        """
+        WITH gone AS (
+            DELETE FROM call_change WHERE tier = $1 AND recorded_at < greatest($2::timestamptz, $3::timestamptz)
+            RETURNING position
+        )
+        INSERT INTO change_floor AS floor (tier, position)
+        SELECT $1::smallint, max(position) FROM gone HAVING count(*) > 0
+        ON CONFLICT (tier) DO UPDATE SET position = greatest(floor.position, excluded.position)
+        """,
+    ),
     Store.USAGE_DAY: (
         "DELETE FROM correction WHERE own_tier = $1 AND own_bucket_at >= $2 AND own_bucket_at < $3",
         "DELETE FROM bill_claim WHERE tier = $1 AND started_at >= $2 AND started_at < $3",
     ),
 }
 FORGET_ACCOUNT: Final = """
-    WITH gone AS (DELETE FROM correction WHERE account_id = $1) DELETE FROM bill_claim WHERE account_id = $1
+    WITH corrections AS (DELETE FROM correction WHERE account_id = $1),
+    changes AS (DELETE FROM call_change WHERE account_id = $1),
+    changes_new AS (DELETE FROM call_change_new WHERE account_id = $1)
+    DELETE FROM bill_claim WHERE account_id = $1
 """
-"""Deletes an account's corrections and bill claims, which are neither calls nor sums."""
+"""Deletes an account's corrections, bill claims and places in the feed, which are neither calls nor sums."""
 
 
 def derived_regrouped(store: Store, column: str) -> Iterator[str]:

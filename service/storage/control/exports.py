@@ -1,14 +1,14 @@
 """The records of exports: which files were requested, by whom, and how far each is. `service.export` writes the files.
 
-The states are QUEUED -> RUNNING -> READY -> EXPIRED, or FAILED from RUNNING. A process that writes files holds an
-advisory lock for as long as it lives, and each RUNNING export names the lock of its writer, so that none stays RUNNING
-after its writer has ended.
+The states are QUEUED -> RUNNING -> READY -> EXPIRED, FAILED from RUNNING, and CANCELLED from QUEUED or RUNNING. A
+process that writes files holds an advisory lock for as long as it lives, and each RUNNING export names the lock of its
+writer, so that none stays RUNNING after its writer has ended.
 """
 
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -28,6 +28,11 @@ BUSY_S: Final = 5
 """After this many seconds it is worth asking whether an export is done."""
 KEPT_MAX: Final = 20
 """How many files one key may have at a time."""
+UNDER_WAY_MAX: Final = 4
+"""How many exports of one key may be queued or running at a time."""
+QUEUED_MAX: Final = 200
+"""How many exports of all keys may wait."""
+_FAR_FUTURE: Final = datetime(9999, 1, 1, tzinfo=UTC)
 REMEMBERED: Final = timedelta(days=30)
 """How long the record of an export is kept after its file is gone."""
 
@@ -44,24 +49,53 @@ _OVER: Final = """
 """
 # An export expires at its time, whether or not its row has been updated since.
 _COLUMNS: Final = f"""
-    id, kind, requested_by, role, accounts, policy, request, rows, bytes, sha256, manifest, expires_at, failure,
+    id, kind, requested_by, role, accounts, policy, request, requested_at, ended_at, rows, total, bytes, sha256,
+    manifest, expires_at, failure, schedule, period_start,
     CASE WHEN state = 'READY' AND {_OVER} THEN 'EXPIRED' ELSE state END AS state
 """
 _ADD: Final = """
-    INSERT INTO export (id, kind, state, requested_by, role, accounts, policy, request, requested_at)
-    VALUES ($1, $2, 'QUEUED', $3, $4, $5, $6, $7, clock_timestamp())
+    INSERT INTO export (id, kind, state, requested_by, role, accounts, policy, request, requested_at, schedule,
+        period_start)
+    VALUES ($1, $2, 'QUEUED', $3, $4, $5, $6, $7, clock_timestamp(), $8, $9)
 """
+# Whoever asks at the same time waits, so that the counts hold.
+_ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtextextended('calledger/exports', 0))"
 _KEPT_BY: Final = f"""
     SELECT count(*) AS number, ceil(extract(epoch FROM min(expires_at) - clock_timestamp()))::integer AS seconds
     FROM export WHERE requested_by = $1 AND state = 'READY' AND NOT {_OVER}
 """  # noqa: S608 - names of our own
-_UNDER_WAY: Final = "SELECT id FROM export WHERE requested_by = $1 AND state IN ('QUEUED', 'RUNNING')"
+"""How many files a key has, and in how many seconds the first of them ends."""
+_UNDER_WAY: Final = """
+    SELECT count(*) FILTER (WHERE requested_by = $1) AS own, count(*) FILTER (WHERE state = 'QUEUED') AS queued,
+        (array_agg(id ORDER BY requested_at) FILTER (WHERE requested_by = $1))[1] AS running
+    FROM export WHERE state IN ('QUEUED', 'RUNNING')
+"""
+"""How many exports of a key are under way and which is the oldest, and how many of all keys wait."""
 _ONE: Final = f"SELECT {_COLUMNS} FROM export WHERE id = $1"  # noqa: S608 - names of our own
+_PAGE: Final = f"""
+    SELECT {_COLUMNS} FROM export
+    WHERE ($1::text IS NULL OR requested_by = $1) AND (requested_at, id) < ($2, $3)
+    ORDER BY requested_at DESC, id DESC LIMIT $4
+"""  # noqa: S608
+_COUNT: Final = "SELECT count(*)::integer FROM export WHERE $1::text IS NULL OR requested_by = $1"
+# The key that has the fewest under way is served first, so that one key's do not keep the others waiting.
 _CLAIM: Final = f"""
     UPDATE export SET state = 'RUNNING', worker = $1 WHERE id = (
-        SELECT id FROM export WHERE state = 'QUEUED' ORDER BY requested_at LIMIT 1 FOR UPDATE SKIP LOCKED
+        SELECT id FROM export AS queued WHERE state = 'QUEUED' ORDER BY (
+            SELECT count(*) FROM export AS other
+            WHERE other.requested_by = queued.requested_by AND other.state = 'RUNNING'
+        ), requested_at LIMIT 1 FOR UPDATE SKIP LOCKED
     ) RETURNING {_COLUMNS}
 """  # noqa: S608
+_PROGRESS: Final = """
+    UPDATE export SET rows = $3, bytes = $4, total = $5 WHERE id = $1 AND worker = $2 AND state = 'RUNNING' RETURNING id
+"""
+_CANCEL: Final = """
+    UPDATE export SET request = '{}', manifest = NULL, ended_at = coalesce(ended_at, clock_timestamp()),
+        state = CASE state WHEN 'READY' THEN 'EXPIRED' ELSE 'CANCELLED' END,
+        expires_at = CASE state WHEN 'READY' THEN clock_timestamp() END
+    WHERE id = $1 AND state IN ('QUEUED', 'RUNNING', 'READY')
+"""
 # The clock is read once, because two readings of it differ.
 _FINISH: Final = """
     UPDATE export SET state = 'READY', rows = $3, bytes = $4, sha256 = $5, manifest = $6, ended_at = clock.now,
@@ -70,12 +104,14 @@ _FINISH: Final = """
     WHERE id = $1 AND worker = $2 AND state = 'RUNNING' RETURNING id
 """
 _FAIL: Final = """
-    UPDATE export SET state = 'FAILED', failure = $3, request = '{}', ended_at = clock_timestamp()
+    UPDATE export SET state = 'FAILED', failure = $3, request = '{}', ended_at = clock_timestamp(), rows = NULL,
+        bytes = NULL
     WHERE id = $1 AND worker = $2 AND state = 'RUNNING'
 """
 # pg_locks shows the bigint of an advisory lock in two halves.
 _FAIL_ORPHANS: Final = """
-    UPDATE export SET state = 'FAILED', failure = $1, request = '{}', ended_at = clock_timestamp()
+    UPDATE export SET state = 'FAILED', failure = $1, request = '{}', ended_at = clock_timestamp(), rows = NULL,
+        bytes = NULL
     WHERE state = 'RUNNING' AND NOT EXISTS (
         SELECT FROM pg_locks
         WHERE locktype = 'advisory' AND granted AND objsubid = 1
@@ -88,7 +124,8 @@ _EXPIRE: Final = f"""
 """  # noqa: S608
 _FORGET: Final = """
     DELETE FROM export
-    WHERE state IN ('FAILED', 'EXPIRED') AND coalesce(expires_at, ended_at) <= clock_timestamp() - $1::interval
+    WHERE state IN ('FAILED', 'CANCELLED', 'EXPIRED')
+        AND coalesce(expires_at, ended_at) <= clock_timestamp() - $1::interval
 """
 _LOCK: Final = "SELECT pg_advisory_lock($1)"
 _WITH_FILES: Final = "SELECT id FROM export WHERE state IN ('RUNNING', 'READY')"
@@ -102,6 +139,7 @@ class StoredExportKind(StrEnum):
     CALLS = "CALLS"
     ERRORS = "ERRORS"
     COSTS = "COSTS"
+    FOCUS = "FOCUS"
 
 
 class ExportState(StrEnum):
@@ -111,6 +149,7 @@ class ExportState(StrEnum):
     RUNNING = "RUNNING"
     READY = "READY"
     FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
     EXPIRED = "EXPIRED"
 
 
@@ -119,15 +158,16 @@ ROOTS: Final[Mapping[StoredExportKind, tuple[str, ...]]] = {
     StoredExportKind.CALLS: ("export", "createExport", "calls"),
     StoredExportKind.ERRORS: ("export", "createExport", "errors"),
     StoredExportKind.COSTS: ("export", "createExport", "costs"),
+    StoredExportKind.FOCUS: ("export", "createExport", "calls", "costs"),
 }
 """The root fields that give a kind of export: a key that may no longer use one of them does not get the file."""
 
 
 class ExportBusyError(RequestError):
-    """the key has an export under way: ask again when it is done"""
+    """too many exports are under way: ask again when one is done"""
 
     def __init__(self, message: str | None = None, *, seconds: int = BUSY_S, running: UUID | None = None) -> None:
-        """`seconds` until it is worth asking again; `running`: the export that is not finished."""
+        """`seconds` until it is worth asking again; `running`: the key's oldest export that is not finished."""
         super().__init__(*(() if message is None else (message,)))
         self.seconds, self.running = seconds, running
 
@@ -154,7 +194,8 @@ class Requester(Protocol):
 @dataclass(frozen=True, slots=True)
 class ExportRecord:
     """One export. `accounts` and `role` are those of the key that requested it, at that time; `request` is what its
-    kind needs.
+    kind needs. While it is written, `rows` and `bytes` say how far it is, of about `total` rows where that is known.
+    `schedule` and `period_start`: which schedule asked for it, and for which period.
     """
 
     id: UUID
@@ -165,12 +206,17 @@ class ExportRecord:
     accounts: tuple[int, ...] | None
     policy: str
     request: Mapping[str, Any]
+    requested_at: datetime
+    ended_at: datetime | None
     rows: int | None
+    total: int | None
     bytes: int | None
     sha256: str | None
     manifest: str | None
     expires_at: datetime | None
     failure: str | None
+    schedule: UUID | None
+    period_start: datetime | None
 
     def may_be_read_by(self, requester: Requester, policy: Policy) -> bool:
         """Whether the requester may have the file: its own, or any as an admin of every account.
@@ -207,28 +253,35 @@ async def add_export(
     requester: Requester,
     policy: str,
     request: Mapping[str, Any],
+    scheduled: tuple[UUID, datetime] | None = None,
 ) -> ExportRecord:
-    """Put an export into the queue, in the transaction of `connection`. `policy`: digest of the policy in force.
+    """Put an export into the queue, in the transaction of `connection`. `policy`: digest of the policy in force;
+    `scheduled`: the schedule that asks for it, and where its period begins.
 
-    Raises ExportBusyError while another export of the key is running, or too many of its files are kept.
+    Raises ExportBusyError while too many exports of the key, or of all keys, wait or run, or too many files are kept.
     """
-    kept = await one_row(connection, _KEPT_BY, requester.key_id)
-    if kept["number"] >= KEPT_MAX:
-        message = f"{KEPT_MAX} exports of the key are kept: ask again when one has expired"
-        raise ExportBusyError(message, seconds=max(1, kept["seconds"]))
+    await connection.execute(_ONE_AT_A_TIME)
+    await _refuse_busy(connection, requester.key_id)
     accounts = None if requester.accounts is None else orjson.dumps(list(requester.accounts)).decode()
-    try:
-        async with (
-            connection.transaction()
-        ):  # a savepoint, so that the connection can still be asked for the running export
-            await connection.execute(
-                _ADD, id_, kind, requester.key_id, requester.role, accounts, policy, orjson.dumps(request).decode()
-            )
-    except asyncpg.UniqueViolationError:
-        raise ExportBusyError(running=await connection.fetchval(_UNDER_WAY, requester.key_id)) from None
+    values = (requester.key_id, requester.role, accounts, policy, orjson.dumps(request).decode())
+    await connection.execute(_ADD, id_, kind, *values, *(scheduled or (None, None)))
     record = await get_export(connection, id_)
     assert record is not None
     return record
+
+
+async def _refuse_busy(connection: Connection, key: str) -> None:
+    kept = await one_row(connection, _KEPT_BY, key)
+    if kept["number"] >= KEPT_MAX:
+        message = f"{KEPT_MAX} exports of the key are kept: ask again when one has expired, or cancel one"
+        raise ExportBusyError(message, seconds=max(1, kept["seconds"]))
+    under_way = await one_row(connection, _UNDER_WAY, key)
+    if under_way["own"] >= UNDER_WAY_MAX:
+        message = f"{UNDER_WAY_MAX} exports of the key are under way: ask again when one is done"
+        raise ExportBusyError(message, running=under_way["running"])
+    if under_way["queued"] >= QUEUED_MAX:
+        message = f"{QUEUED_MAX} exports wait for their turn: ask again later"
+        raise ExportBusyError(message, running=under_way["running"])
 
 
 async def request_export(
@@ -243,6 +296,32 @@ async def get_export(source: Queryable, id_: UUID) -> ExportRecord | None:
     """One export, if `source` may see it: a reader's connection sees only exports of its own accounts."""
     row = await source.fetchrow(_ONE, id_)
     return None if row is None else _record(row)
+
+
+async def page_exports(
+    source: Queryable, size: int, *, requested_by: str | None, behind: tuple[datetime, UUID] | None
+) -> list[ExportRecord]:
+    """Exports that `source` may see, newest first: those of one key (None: of every key), behind a moment and id."""
+    rows = await source.fetch(_PAGE, requested_by, *(behind or (_FAR_FUTURE, UUID(int=0))), size)
+    return [_record(row) for row in rows]
+
+
+async def count_exports(source: Queryable, requested_by: str | None) -> int:
+    """How many exports `page_exports` has in all."""
+    return await source.fetchval(_COUNT, requested_by)
+
+
+async def note_progress(owner: asyncpg.Pool, id_: UUID, worker: int, rows: int, size: int, total: int | None) -> bool:
+    """Record how far the file is. False when the export is no longer this process's: then stop writing."""
+    return await owner.fetchval(_PROGRESS, id_, worker, rows, size, total) is not None
+
+
+async def cancel_export(database: Database, id_: UUID) -> None:
+    """End an export before its time: one that waits or is written has no file, and the file of one that is ready ends.
+
+    Nothing happens to one that has ended.
+    """
+    await database.owner.execute(_CANCEL, id_)
 
 
 async def live_writer(url: str) -> tuple[Connection, int]:
@@ -297,4 +376,5 @@ def _record(row: asyncpg.Record) -> ExportRecord:
         state=ExportState(row["state"]),
         accounts=None if accounts is None else tuple(accounts),
         request=orjson.loads(row["request"]),
+        schedule=None if row["schedule"] is None else uuid_of(row["schedule"]),
     )

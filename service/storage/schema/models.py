@@ -210,7 +210,7 @@ class Export(Model, metaclass=_Plain):
 
     id = fields.UUIDField(primary_key=True)
     kind = fields.CharField(max_length=12)
-    state = fields.CharField(max_length=8)
+    state = fields.CharField(max_length=12)
     requested_by = fields.CharField(max_length=16)
     role = fields.CharField(max_length=16)
     accounts = fields.JSONField[list[int] | None](null=True)
@@ -225,11 +225,39 @@ class Export(Model, metaclass=_Plain):
     sha256 = fields.CharField(max_length=71, null=True)
     manifest = fields.TextField(null=True)
     failure = fields.TextField(null=True)
+    total = fields.BigIntField(null=True)
+    schedule = fields.UUIDField(null=True)
+    period_start = fields.DatetimeField(null=True)
 
     class Meta(Model.Meta):
         """Searched by key."""
 
         indexes = (Index(fields=("requested_by",), name="export_requested_by"),)
+
+
+class ExportSchedule(Model, metaclass=_Plain):
+    """An export that is asked for again each day or month of a time zone. `accounts` and `role`: those of its key.
+
+    `period_start`: where the next period begins that is to be exported; `due_at`: when that period has ended.
+    """
+
+    id = fields.UUIDField(primary_key=True)
+    kind = fields.CharField(max_length=12)
+    every = fields.CharField(max_length=8)
+    time_zone = fields.CharField(max_length=64)
+    requested_by = fields.CharField(max_length=16)
+    role = fields.CharField(max_length=16)
+    accounts = fields.JSONField[list[int] | None](null=True)
+    request = fields.JSONField[dict[str, object]]()
+    requested_at = fields.DatetimeField()
+    period_start = fields.DatetimeField()
+    due_at = fields.DatetimeField()
+    failure = fields.TextField(null=True)
+
+    class Meta(Model.Meta):
+        """Stored in `export_schedule`."""
+
+        table = "export_schedule"
 
 
 class FieldRemoval(Model, metaclass=_Plain):

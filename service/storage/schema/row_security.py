@@ -59,6 +59,12 @@ GUARDS: Final = (
     Guard("call_error_held", _READ, _BY_ACCOUNT),
     Guard("correction", _ADD, _BY_ACCOUNT),
     Guard("bill_claim", _ADD),
+    Guard("call_change", _READ, _BY_ACCOUNT),
+    Guard("call_change_new", ("INSERT",)),
+    # Positions alone, of no account.
+    Guard("change_head", _READ, "", secured=False),
+    Guard("change_epoch", _READ, "", secured=False),
+    Guard("change_floor", _READ, "", secured=False),
     Guard("usage_delta", _ADD, _BY_ACCOUNT),
     Guard("usage_quarter", _READ, _BY_ACCOUNT),
     Guard("usage_half_hour", _READ, _BY_ACCOUNT),
@@ -73,6 +79,7 @@ GUARDS: Final = (
     Guard("erasure", _READ, _BY_ACCOUNT),
     # An export is of several accounts: a key must see all of them.
     Guard("export", _READ, f"accounts <@ to_jsonb({_ACCOUNTS})"),
+    Guard("export_schedule", _READ, f"accounts <@ to_jsonb({_ACCOUNTS})"),
     # Keys that may do more than the one who asks are not for it.
     Guard("api_key", _WRITE, f"accounts <@ to_jsonb({_ACCOUNTS})"),
     Guard("purge_run", _READ),

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, LiteralString
 
+from service.storage.statements.changes import changes_of
+
 _FILLED: Final[tuple[LiteralString, ...]] = (
     "streamed",
     "served_model",
@@ -121,7 +123,8 @@ WITH before AS MATERIALIZED (
 ), sides AS (
     SELECT 1 AS side, {_COUNTED} FROM after
     UNION ALL SELECT -1, {_COUNTED} FROM before
-)
+), changes AS (
+{changes_of("after", "2")})
 INSERT INTO usage_delta (
     bucket_at, account_id, tier, failed, model, provider, api_key, currency, calls, input_tokens, output_tokens,
     cache_read_tokens, cache_write_tokens, reasoning_tokens, priced, amount, estimated, latency_buckets

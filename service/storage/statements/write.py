@@ -6,6 +6,8 @@ copied into a temporary table of the writer's own connection; a few are a parame
 
 from typing import Final, LiteralString
 
+from service.storage.statements.changes import changes_of
+
 STAGED_TABLE: Final = "call_staged"
 
 # The amount is sent as decimal text, because the driver's binary form of it is expensive to make.
@@ -160,7 +162,8 @@ stored AS (
     JOIN stored ON stored.account_id = staged.account_id AND stored.id = staged.id
     WHERE staged.error_at IS NOT NULL
 ), deltas AS (
-{deltas_of("stored")})
+{deltas_of("stored")}), changes AS (
+{changes_of("stored", "0")})
 SELECT staged.account_id, staged.id
 FROM call_staged AS staged
 WHERE NOT EXISTS (

@@ -16,14 +16,17 @@ _ENTRY: Final = b'"type":"entry"}\n'
 
 async def evidence_rows(
     runtime: Runtime, record: ExportRecord
-) -> tuple[AsyncIterator[tuple[bytes, int]], dict[str, Any]]:
-    """The bundle's lines, one per entry, and its manifest. The request has `start` and the checkpoint's `size`."""
+) -> tuple[AsyncIterator[tuple[bytes, int]], dict[str, Any], int | None]:
+    """The bundle's lines, one per entry, its manifest, and how many entries it has.
+
+    The request has `start` and the checkpoint's `size`.
+    """
     start, size = int(record.request["start"]), int(record.request["size"])
     issued = await Checkpoints(runtime.ledger).at(size)
     if issued is None:
         raise ServiceError("the checkpoint of the bundle is not on record any more: ask for the bundle again")
     manifest = {"format": FORMAT, "origin": read_checkpoint(issued.note.encode()).origin, "from": start, "to": size}
-    return _lines(runtime, start, issued), manifest
+    return _lines(runtime, start, issued), manifest, size - start
 
 
 async def _lines(runtime: Runtime, start: int, issued: SignedCheckpoint) -> AsyncIterator[tuple[bytes, int]]:

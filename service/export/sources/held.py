@@ -17,7 +17,7 @@ import orjson
 from policies import pseudonym
 from policies.admission.segments import ErrorDetails, Segments, masked, revealed
 from policies.evidence import moment
-from service.export.formats import ndjson
+from service.export.files.ndjson import ndjson
 from service.ledger import LedgerKind
 from service.query.filters.to_sql import fingerprint_text
 from service.query.scan.user_tokens import period_label

@@ -1,0 +1,172 @@
+"""The change feed in the schema: what was recorded, in the order of commits."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any
+
+import strawberry
+
+from service.api.calls.filters import to_predicate
+from service.api.calls.objects import objects_of
+from service.api.calls.resolvers import Slicing, row_selection, tree_of
+from service.api.execution.context import Context
+from service.api.types.calls import Call
+from service.api.types.connections import Edge, PageInfo
+from service.api.types.directives import Cost, paged
+from service.api.types.filter_inputs import FilterArgument
+from service.api.types.scalars import BigInt
+from service.query.authorization.selection_set import Tree
+from service.query.model.catalog import CALLS
+from service.query.records.changes import ChangesPage, ChangesRequest, RecordedChange
+
+Info = strawberry.Info[Context, Any]
+UNSET: Any = strawberry.UNSET
+
+
+def _field(description: str) -> Any:  # noqa: ANN401 - any type
+    return strawberry.field(description=description, default=None)
+
+
+@strawberry.enum(name="ChangeKind", description="What happened to a call.")
+class ChangeKind(Enum):
+    """The kinds of `service.storage.statements.changes`, by their names."""
+
+    CALL = strawberry.enum_value("CALL", description="The call was recorded.")
+    CORRECTION = strawberry.enum_value("CORRECTION", description="A correction of a call was recorded; it is `call`.")
+    COMPLETION = strawberry.enum_value("COMPLETION", description="A later report filled in what was unknown of `call`.")
+
+
+@strawberry.type
+class Change:
+    """Something that was recorded, and its place in the order of commits."""
+
+    kind: ChangeKind = _field("What happened.")
+    recorded_at: datetime = _field(
+        "When the change got its place, a moment after its commit; never earlier than that of the change before it."
+    )
+    call: Call = _field("The call as it is now; of a CORRECTION the correction, whose `corrects` is the call.")
+
+
+@strawberry.type
+class ChangeConnection:
+    """A part of the change feed. It may hold fewer changes than asked for, or none, and go on behind `endCursor`."""
+
+    edges: list[Edge[Change]] = _field("The changes with their cursors.")
+    nodes: list[Change] = _field("The changes.")
+    page_info: PageInfo = _field("How to go on: `endCursor` is there always, also without any change.")
+    unreadable: int | None = _field(
+        "How many changes of this part are of calls that are past their window or erased; null where a filter leaves "
+        "out others."
+    )
+
+
+@strawberry.type
+class ChangeSum:
+    """A checksum of the changes of one account in one hour, to compare with what was received."""
+
+    hour: datetime = _field("When the hour begins, in UTC.")
+    account: str = _field("The account.")
+    changes: BigInt = _field("How many changes it has.")
+    checksum: str = _field(
+        "Sum modulo 2^64 of the first 8 bytes of SHA-256 over `KIND call_id` of each change, as 16 hexadecimal digits."
+    )
+
+
+@strawberry.type
+class ChangeSums:
+    """Checksums by hour and account."""
+
+    settled: bool = _field("Whether no further change can have a recordedAt in this time.")
+    sums: list[ChangeSum] = _field("By hour, then account; only changes whose recordedAt is in the time asked for.")
+
+
+def _given(value: Any) -> Any:  # noqa: ANN401 - any argument
+    return None if value is UNSET else value
+
+
+def _argument(description: str) -> Any:  # noqa: ANN401 - Strawberry's marker
+    return strawberry.argument(description=description)
+
+
+After = Annotated[
+    str | None, _argument("Go on after this cursor; from the oldest change inside the window when not given.")
+]
+Since = Annotated[datetime, _argument("From this recordedAt on.")]
+Until = Annotated[datetime, _argument("To before this recordedAt, 31 days later at most.")]
+First = Annotated[int | None, _argument("How many at most: 1 to 200, 50 when not given.")]
+
+
+@strawberry.type
+class ChangeQuery:
+    """The feed as a part of `Query`."""
+
+    @strawberry.field(directives=[*paged(), Cost(weight=10)])
+    async def changes(
+        self, info: Info, filter: FilterArgument = UNSET, after: After = UNSET, first: First = UNSET
+    ) -> ChangeConnection | None:
+        """Calls, corrections and completions in the order of commits, from the oldest on: nothing is left out, nothing
+        comes twice. Ask again with `endCursor` for what is new.
+        """
+        return await resolve_changes(info, _given(filter), _given(after), _given(first))
+
+    @strawberry.field(directives=[Cost(weight=200)])
+    async def change_sums(self, info: Info, since: Since, until: Until) -> ChangeSums | None:
+        """What a consumer of `changes` compares with what it has received, by hour and account of recordedAt."""
+        context = info.context
+        sums, settled = await context.reader.change_sums(context.scope, since, until)
+        names = context.reader.accounts.names()
+        return ChangeSums(
+            settled=settled,
+            sums=[
+                ChangeSum(
+                    hour=one.hour,
+                    account=names.get(one.account_id, str(one.account_id)),
+                    changes=BigInt(one.changes),
+                    checksum=f"{one.checksum:016x}",
+                )
+                for one in sums
+            ],
+        )
+
+
+async def resolve_changes(info: Info, filter_: Any, after: str | None, first: int | None) -> ChangeConnection:  # noqa: ANN401
+    """A part of the feed inside the caller's scope. Raises BadInputError and CursorExpiredError."""
+    tree, context = tree_of(info), info.context
+    request = ChangesRequest(to_predicate(filter_), Slicing(first=first).size, after)
+    selection = row_selection(tree).get("call", {})
+    page = await context.reader.changes(context.scope, request, selection)
+    info.context.sizes[tuple(info.path.as_list())] = len(page.changes)
+    changes = await changes_of(context, page.changes, selection)
+    return ChangeConnection(
+        nodes=changes,
+        edges=_edges(tree, page, changes),
+        page_info=PageInfo(
+            has_next_page=page.has_next,
+            has_previous_page=False,
+            start_cursor=page.cursor(page.changes[0].entry.position) if page.changes else None,
+            end_cursor=page.cursor(page.end),
+        ),
+        unreadable=page.unreadable,
+    )
+
+
+async def changes_of(context: Context, read: Sequence[RecordedChange], selection: Tree) -> list[Change]:
+    """The changes with their calls, as the schema has them."""
+    rows = [change.row for change in read]
+    calls = await objects_of(CALLS, rows, selection, context.reader, context.scope)
+    return [
+        Change(kind=ChangeKind[change.entry.kind.name], recorded_at=change.entry.recorded_at, call=call)
+        for change, call in zip(read, calls, strict=True)
+    ]
+
+
+def _edges(tree: Tree, page: ChangesPage, changes: Sequence[Change]) -> list[Edge[Change]]:
+    if "edges" not in tree:
+        return []
+    if "cursor" not in tree["edges"]:
+        return [Edge(node=change) for change in changes]
+    return [
+        Edge(cursor=page.cursor(read.entry.position), node=change)
+        for read, change in zip(page.changes, changes, strict=True)
+    ]

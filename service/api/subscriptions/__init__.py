@@ -1,0 +1,1 @@
+"""Subscriptions: streams of what is recorded, over graphql-transport-ws and SSE."""

@@ -1,0 +1,1 @@
+"""How rows become a file: CSV, NDJSON and Parquet, in parts, with gzip where it was asked for."""

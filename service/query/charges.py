@@ -1,0 +1,160 @@
+"""What calls were charged for, by UTC day, account, provider, model, currency and token type; and corrections by the
+day on which they were made. FOCUS files are made of it (`service/export/sources/focus.py`).
+
+Amounts are split as far as their parts say how they came about. What parts do not explain is a charge of no token type,
+so that all charges of a call always add up to its amount. Calls without an amount are charged for nothing.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import asyncpg
+
+from policies.policy import views
+from policies.policy.model import View
+from service.query.filters.decomposition import decompose
+from service.query.model.catalog import CALLS
+from service.query.model.errors import BadInputError, ForbiddenError, QueryTimeoutError
+from service.query.model.parameters import Params
+from service.query.model.predicate import And, Compare, Predicate, fields_of
+from service.query.scan.ranges import FAR_FUTURE, FAR_PAST, time_range_of
+from service.query.usage.plan import ceil_to, floor_to
+from service.query.usage.source import UsageReader
+from service.query.usage.union_sql import UsageUnion, rollups_answer
+
+DAY: Final = timedelta(days=1)
+_TIMEOUT: Final = "SET LOCAL statement_timeout = '120s'"
+"""A day of many calls is read for a file, for which nobody waits at a screen."""
+_SHOWN: Final = (
+    *(f"Call.{name}" for name in ("startedAt", "account", "provider", "model", "status", "amount", "amountParts")),
+    *(f"Call.{name}" for name in ("inputTokens", "outputTokens")),
+    *(f"Amount.{name}" for name in ("amount", "currency", "source")),
+    *(f"AmountPart.{name}" for name in ("meter", "quantity", "amount")),
+)
+_PARTS: Final = "jsonb_to_recordset(amount_parts) AS part (meter text, quantity numeric, amount numeric)"
+_CHARGES: Final = f"""
+    SELECT account_id, provider, model, currency, amount_source = 3 AS estimated, charge.meter,
+        sum(charge.quantity) AS quantity, sum(charge.amount) AS amount, count(*) AS calls,
+        count(*) FILTER (WHERE failed) AS errors
+    FROM call CROSS JOIN LATERAL (
+        SELECT meter, quantity, part.amount FROM {_PARTS}
+        UNION ALL
+        SELECT NULL, CASE WHEN amount_parts IS NULL THEN coalesce(input_tokens, 0) + coalesce(output_tokens, 0) END,
+            call.amount - coalesce((SELECT sum(part.amount) FROM {_PARTS}), 0)
+    ) AS charge
+    WHERE %s AND correction_of IS NULL AND call.amount IS NOT NULL AND currency IS NOT NULL
+        AND (charge.meter IS NOT NULL OR charge.amount <> 0 OR amount_parts IS NULL)
+    GROUP BY 1, 2, 3, 4, 5, 6
+"""  # noqa: S608 - names of our own
+# Where a correction was made, under the names that sums are filtered by.
+_CORRECTIONS: Final = """
+    SELECT account_id, provider, model, currency, date_trunc('day', called_at, 'UTC') AS called_on,
+        sum(amount) AS amount, count(*) AS corrections
+    FROM (
+        SELECT own_bucket_at AS bucket_at, own_tier AS tier, bucket_at AS called_at, account_id, failed, model,
+            provider, api_key, currency, amount
+        FROM correction
+    ) AS made
+    WHERE %s AND currency <> ''
+    GROUP BY 1, 2, 3, 4, 5
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one day's calls of one kind cost: of one meter, or of none that is known (None).
+
+    `day`: of the calls; `billed_on`: the same, or the day on which corrections of them were made. `quantity`: of the
+    meter's units; tokens where there is no meter; None where it is not known.
+    """
+
+    day: datetime
+    billed_on: datetime
+    account: str
+    provider: str | None
+    model: str
+    currency: str
+    meter: str | None
+    quantity: Decimal | None
+    amount: Decimal
+    calls: int
+    errors: int
+    estimated: bool
+    correction: bool = False
+
+
+def refuse_charges(reader: UsageReader) -> None:
+    """Raise ForbiddenError for a role that does not see all that charges tell."""
+    scope = reader.scope
+    if not views.may_ask(scope.policy, scope.role, "costs"):
+        raise ForbiddenError(f"the role `{scope.role}` may not ask `Query.costs`")
+    for field in _SHOWN:
+        if scope.views.get(field, View.DENIED) is not View.SEE:
+            raise ForbiddenError(f"the role `{scope.role}` may not see `{field}`")
+
+
+async def charged_days(reader: UsageReader, predicate: Predicate) -> list[datetime]:
+    """The UTC days that charges of a filter are of, oldest first; up to the present one where it says no end.
+
+    Raises BadInputError for a range that cuts through a day and for a filter that corrections cannot be chosen by,
+    OutOfRetentionError when calls of the range are gone.
+    """
+    decomposed = decompose(CALLS, predicate)
+    if not rollups_answer(decomposed.rest) or decomposed.ids or "isCorrection" in fields_of(predicate):
+        raise BadInputError("FOCUS is filtered by time, account, API key, model, provider, status and currency alone")
+    asked = time_range_of(CALLS, decomposed)
+    for moment in (asked.start, asked.end):
+        if moment not in (None, FAR_PAST, FAR_FUTURE) and floor_to(moment, DAY) != moment:
+            raise BadInputError("FOCUS has a row a UTC day: begin and end `startedAt` at midnight, UTC")
+    plan = (await reader.reading(predicate, rollups=False)).plan
+    start, end = ceil_to(plan.start, DAY), min(plan.end, floor_to(reader.now, DAY) + DAY)
+    return [start + DAY * number for number in range(max(0, (end - start) // DAY))]
+
+
+async def charges_of(reader: UsageReader, predicate: Predicate, day: datetime) -> AsyncIterator[Charge]:
+    """What the calls of one UTC day were charged for, and the corrections that were made on it."""
+    within = And((predicate, Compare("startedAt", "gte", day), Compare("startedAt", "lt", day + DAY)))
+    for row in await _fetch(reader, within, _CHARGES, corrections=False):
+        yield Charge(**_key(row, reader), day=day, billed_on=day, meter=row["meter"], quantity=_number(row["quantity"]),
+                     amount=Decimal(row["amount"]), calls=row["calls"], errors=row["errors"],
+                     estimated=bool(row["estimated"]))  # fmt: skip
+    for row in await _fetch(reader, within, _CORRECTIONS, corrections=True):
+        yield Charge(**_key(row, reader), day=row["called_on"], billed_on=day, meter=None, quantity=None,
+                     amount=Decimal(row["amount"]), calls=row["corrections"], errors=0, estimated=False,
+                     correction=True)  # fmt: skip
+
+
+async def _fetch(
+    reader: UsageReader, predicate: Predicate, statement: str, *, corrections: bool
+) -> list[asyncpg.Record]:
+    reading, params = await reader.reading(predicate, rollups=corrections), Params()
+    union = UsageUnion(reading, {}, params)
+    conditions = union.conditions(corrections=corrections)
+    if not conditions:
+        return []
+    text = " UNION ALL ".join(statement.replace("%s", condition) for condition in conditions)
+    async with reader.database.reading(reader.scope.accounts, key_id=reader.scope.key_id) as connection:
+        try:
+            async with connection.transaction(readonly=True):
+                await connection.execute(_TIMEOUT)
+                rows = await connection.fetch(f"{text} ORDER BY 1, 2, 3, 4, 5, 6", *params.values)
+        except asyncpg.QueryCanceledError:
+            raise QueryTimeoutError from None
+    await reader.accounts.look_up(account_ids={row["account_id"] for row in rows})
+    return rows
+
+
+def _key(row: asyncpg.Record, reader: UsageReader) -> dict[str, Any]:
+    return {
+        "account": reader.accounts.names()[row["account_id"]],
+        "provider": row["provider"] or None,
+        "model": row["model"],
+        "currency": row["currency"],
+    }
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

@@ -1,0 +1,37 @@
+"""A report on costs without a limit on rows, for files."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Final
+
+import asyncpg
+
+from service.query.model.errors import QueryTimeoutError
+from service.query.model.parameters import Params
+from service.query.usage.report import CostRecords, reading_of, records_of, statement_of
+from service.query.usage.report_request import CostRequest
+from service.query.usage.source import UsageReader
+
+_TIMEOUT: Final = "SET LOCAL statement_timeout = '120s'"
+"""A report that is written to a file may take longer to begin than one that somebody waits for."""
+
+
+async def stream_records(reader: UsageReader, request: CostRequest, size: int) -> AsyncIterator[CostRecords]:
+    """All rows of one request, without totals, `size` at a time and as of one moment; `first` limits nothing.
+
+    The rows wait in a cursor of the database. Raises as `read_records` does, before the first rows.
+    """
+    request = replace(request, total_figures=None, cursors=False, before=False, counted=False, fill=False)
+    reading, params = await reading_of(reader, request), Params()
+    if not reading.plan.segments:
+        return
+    sql = statement_of(reader, request, reading, params, None).sql(reading, params)
+    async with reader.database.reading(reader.scope.accounts, key_id=reader.scope.key_id) as connection:
+        try:
+            async with connection.transaction(readonly=True):
+                await connection.execute(_TIMEOUT)
+                cursor = await connection.cursor(sql, *params.values)
+                while rows := await cursor.fetch(size):
+                    yield await records_of(reader, request, reading, rows)
+        except asyncpg.QueryCanceledError:
+            raise QueryTimeoutError from None

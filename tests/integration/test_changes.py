@@ -1,0 +1,369 @@
+"""The change feed: in the order of commits, without a gap and without a change twice, whoever commits when."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+import asyncpg
+import pytest
+from conftest import Server
+from dumping import pg
+from feeding import Consumer, number, scope_of
+from ingesting import ANYONE, RECENT, Ingest, body, call, eventually, ingesting
+
+import migrations
+from policies.policy.model import Store
+from policies.retention import Partition
+from service.ingest.formats.native.reader import read_native
+from service.ingest.pipeline.writer import Writer, as_read
+from service.query.model.errors import CursorExpiredError
+from service.query.model.predicate import Compare
+from service.query.reader import Reader
+from service.query.records.changes import SCANNED_MAX
+from service.query.records.ordering import CursorError
+from service.retention.rollups.totals import FORGET_ACCOUNT, delete_sums
+from service.storage.database import Database
+from service.storage.ids import call_uuid
+from service.storage.numbering import number_changes, unnumbered
+
+BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+@pytest.fixture
+async def ingest(any_database_url: str, tmp_path: Path) -> AsyncIterator[Ingest]:
+    async with ingesting(any_database_url, tmp_path) as ingest:
+        yield ingest
+
+
+async def account_id(ingest: Ingest, name: str) -> int:
+    found = await ingest.accounts.find(name)
+    assert found is not None
+    return found
+
+
+async def test_calls_corrections_and_completions_come_in_the_order_of_commits(ingest: Ingest) -> None:
+    """A call that changes twice comes three times, and a change never comes before what it changes."""
+    await ingest.report(call("a"), call("b", amount="2", currency="USD"))
+    await ingest.report(call("a", input_tokens=5))
+    await ingest.report(call("b2", amount="-1", currency="USD", corrects="b"))
+    await ingest.report(call("a", output_tokens=6), call("c"))
+    await ingest.report(call("a"), call("b", amount="2", currency="USD"))  # duplicates
+    await number(ingest)
+    consumer = await Consumer.of(ingest, size=2)
+
+    await consumer.read()
+
+    assert sorted(consumer.received[:2]) == [("CALL", "a"), ("CALL", "b")]
+    assert consumer.received[2:4] == [("COMPLETION", "a"), ("CORRECTION", "b2")]
+    assert sorted(consumer.received[4:]) == [("CALL", "c"), ("COMPLETION", "a")]
+    assert await consumer.read() == []
+
+
+async def test_recorded_times_never_decrease_along_the_feed(ingest: Ingest) -> None:
+    """Change.recordedAt follows the order, and is not earlier than the call's own."""
+    for round_ in range(5):
+        await ingest.report(call(f"r{round_}"))
+        await number(ingest)
+    consumer = await Consumer.of(ingest)
+    await consumer.read()
+
+    changes = [change for page in consumer.pages for change in page.changes]
+    times = [change.entry.recorded_at for change in changes]
+    stored = {row["source_id"]: row["recorded_at"] for row in await ingest.fetch("SELECT * FROM call")}
+    assert times == sorted(times)
+    assert all(stored[change.row["source_id"]] <= change.entry.recorded_at for change in changes)
+
+
+async def test_a_write_that_commits_late_is_neither_lost_nor_waited_for(ingest: Ingest) -> None:
+    """A transaction that began first and commits last holds nobody up, and comes when it has committed."""
+    slow = await ingest.another_writer()
+    consumer = await Consumer.of(ingest)
+    await ingest.report(call("before"))
+    blocker = await asyncpg.connect(ingest.url)
+    try:
+        # An uncommitted row with the key of one of its calls holds the slow writer's statement up half-way.
+        await blocker.execute("CREATE TABLE spare AS SELECT * FROM call")
+        blocking = blocker.transaction()
+        await ingest.report(call("blocked"))
+        await blocker.execute("DELETE FROM call WHERE source_id = 'blocked'")
+        await blocker.execute("DELETE FROM call_change_new WHERE seq = (SELECT max(seq) FROM call_change_new)")
+        await blocking.start()
+        await blocker.execute(
+            """
+            INSERT INTO call (started_at, id, digest, account_id, tier, source, failed, source_id, model)
+            SELECT $1, $2, 1, account_id, tier, source, failed, 'blocked', model FROM spare
+            """,
+            RECENT,
+            _id_of_blocked(await account_id(ingest, "default")),
+        )
+        waiting = asyncio.create_task(_report_by(slow, "slow-1", "blocked", "slow-2"))
+        await eventually(lambda: _is_blocked(ingest))
+
+        await ingest.report(call("quick"))
+        await number(ingest)
+        assert [source for _, source in await consumer.read()] == ["before", "quick"]
+
+        await blocking.rollback()
+        await waiting
+        await number(ingest)
+        assert {source for _, source in await consumer.read()} == {"slow-1", "blocked", "slow-2"}
+        assert len(consumer.received) == 5
+    finally:
+        await blocker.close()
+
+
+def _id_of_blocked(account: int) -> str:
+    return str(call_uuid(account, "native", "blocked", RECENT))
+
+
+async def _is_blocked(ingest: Ingest) -> bool:
+    return await ingest.value(BLOCKED) > 0
+
+
+async def _report_by(writer: Writer, *ids: str) -> None:
+    await writer.submit(read_native(body(*map(call, ids))), as_read, ANYONE, source="native")
+
+
+async def test_concurrent_writers_and_numberers_leave_no_gap(ingest: Ingest) -> None:
+    """Four writers, two that number and a consumer at once: each call comes once, in dense positions."""
+    writers = [ingest.writer]
+    for _ in range(3):
+        database = await Database.open(ingest.url)
+        ingest.stack.push_async_callback(database.close)
+        writers.append(await replace(ingest, database=database).another_writer())
+    consumer, done = await Consumer.of(ingest), asyncio.Event()
+
+    async def write(writer: Writer, name: str) -> None:
+        for batch in range(15):
+            await _report_by(writer, *(f"{name}-{batch}-{row}" for row in range(1 + batch * 3)))
+
+    async def keep_numbering() -> None:
+        connection = await asyncpg.connect(ingest.url)
+        try:
+            while not done.is_set():
+                await number_changes(connection, rows=3)
+                await asyncio.sleep(0)
+        finally:
+            await connection.close()
+
+    async def consume() -> None:
+        while not done.is_set():
+            await consumer.read()
+            await asyncio.sleep(0)
+
+    async def write_all() -> None:
+        try:
+            await asyncio.gather(*(write(writer, f"w{index}") for index, writer in enumerate(writers)))
+            await eventually(lambda: _all_numbered(ingest))
+        finally:
+            done.set()
+
+    await asyncio.gather(write_all(), keep_numbering(), keep_numbering(), consume())
+    await consumer.read()
+
+    reported = {f"w{index}-{batch}-{row}" for index in range(4) for batch in range(15) for row in range(1 + batch * 3)}
+    assert sorted(source for _, source in consumer.received) == sorted(reported)
+    positions = [change.entry.position for page in consumer.pages for change in page.changes]
+    assert positions == list(range(1, len(reported) + 1))
+
+
+async def _all_numbered(ingest: Ingest) -> bool:
+    changes, _, _ = await unnumbered(ingest.database.owner)
+    return changes == 0
+
+
+async def test_a_write_that_fails_leaves_nothing_in_the_feed(ingest: Ingest) -> None:
+    """A batch that is rolled back and stored again, row by row, comes once."""
+    await ingest.database.owner.execute("ALTER TABLE call ADD CONSTRAINT odd CHECK (source_id <> 'odd')")
+    await ingest.report(*(call(f"c{index}") for index in range(9)), call("odd"))
+    await number(ingest)
+    consumer = await Consumer.of(ingest)
+
+    await consumer.read()
+
+    assert sorted(consumer.received) == [("CALL", f"c{index}") for index in range(9)]
+
+
+async def test_a_scope_gets_its_own_changes_in_the_same_order(ingest: Ingest) -> None:
+    """Another account's changes are not there, one account or several; and cursors are of one scope."""
+    for index in range(12):
+        await ingest.report(call(f"{'abc'[index % 3]}{index}", account="abc"[index % 3]))
+    await number(ingest)
+    a, b, c = [await account_id(ingest, name) for name in "abc"]
+    one, two, every = (
+        await Consumer.of(ingest, a),
+        await Consumer.of(ingest, a, c, size=2),
+        await Consumer.of(ingest),
+    )
+
+    for consumer in (one, two, every):
+        await consumer.read()
+
+    everything = [source for _, source in every.received]
+    assert everything == [f"{'abc'[index % 3]}{index}" for index in range(12)]
+    assert [source for _, source in one.received] == [source for source in everything if source[0] == "a"]
+    assert [source for _, source in two.received] == [source for source in everything if source[0] in "ac"]
+    with pytest.raises(CursorError):
+        await replace(one, after=two.after).read()
+    with pytest.raises(CursorError):
+        await replace(one, scope=scope_of(ingest, b)).read()
+
+
+async def test_the_database_keeps_the_feed_to_the_accounts_of_the_scope(ingest: Ingest) -> None:
+    """Row-level security shows a scoped reader the feed of its accounts, and none of what is not numbered yet."""
+    await ingest.report(call("a", account="a"), call("b", account="b"))
+    await number(ingest)
+    mine = await account_id(ingest, "a")
+
+    async with ingest.database.reading((mine,)) as connection:
+        rows = await connection.fetch("SELECT account_id FROM call_change")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("SELECT * FROM call_change_new")
+
+    assert [row["account_id"] for row in rows] == [mine]
+
+
+async def test_a_filter_goes_on_behind_what_it_leaves_out(ingest: Ingest) -> None:
+    """A page that a filter leaves empty moves its cursor on, and looks at a bounded part of the feed."""
+    many = SCANNED_MAX + 1_200
+    for start in range(0, many, 1_000):
+        await ingest.report(*(call(f"x{index}") for index in range(start, start + 1_000)))
+    await ingest.report(call("rare", model="rare"))
+    await number(ingest)
+    consumer = await Consumer.of(ingest, predicate=Compare("model", "eq", "rare"))
+
+    await consumer.read()
+
+    assert consumer.received == [("CALL", "rare")]
+    assert len(consumer.pages) > 1
+    assert consumer.pages[0].end >= SCANNED_MAX
+    assert all(page.unreadable is None for page in consumer.pages)
+
+
+async def test_a_quiet_account_is_found_behind_many_changes_of_others(ingest: Ingest) -> None:
+    """The few changes of two accounts come at once, however many changes of others lie between."""
+    await ingest.report(call("first", account="a"))
+    for start in range(0, 4_000, 2_000):
+        await ingest.report(*(call(f"x{index}") for index in range(start, start + 2_000)))
+    await ingest.report(call("last", account="b"))
+    await number(ingest)
+    consumer = await Consumer.of(ingest, await account_id(ingest, "a"), await account_id(ingest, "b"))
+
+    await consumer.read()
+
+    assert [source for _, source in consumer.received] == ["first", "last"]
+    assert len(consumer.pages) == 1
+
+
+async def test_a_cursor_of_before_a_restore_is_refused(database_url: str, embedded_18: Server, tmp_path: Path) -> None:
+    """What is numbered after a restore has positions that were other changes before: a cursor of these is refused, one
+    of what was kept goes on."""
+    dump = tmp_path / "dump"
+    async with ingesting(database_url, tmp_path) as ingest:
+        kept, gone = await Consumer.of(ingest), await Consumer.of(ingest)
+        await ingest.report(call("kept"))
+        await number(ingest)
+        await kept.read()
+        await pg(embedded_18, "pg_dump", database_url, "-Fc", "-f", dump)
+        await ingest.report(call("lost-1"), call("lost-2"))
+        await number(ingest)
+        await gone.read()
+        with embedded_18.database() as restored_url:
+            await pg(embedded_18, "pg_restore", restored_url, dump)
+            await ingest.stack.aclose()
+            (tmp_path / "other").mkdir()
+            async with ingesting(restored_url, tmp_path / "other") as restored:
+                secret_of = kept.reader.cursors  # the keyring is the same one in life
+                for consumer in (kept, gone):
+                    reader = await Reader.open(restored.database, restored.accounts, restored.keyring)
+                    reader.cursors = secret_of
+                    consumer.reader = reader
+                with pytest.raises(CursorExpiredError):
+                    await gone.read()  # its position is not reached yet
+                await restored.report(*(call(f"new-{index}") for index in range(5)))
+                await number(restored)
+                with pytest.raises(CursorExpiredError):
+                    await gone.read()  # its position is another change
+                assert {source for _, source in await kept.read()} == {f"new-{index}" for index in range(5)}
+
+
+async def test_what_is_purged_behind_a_cursor_is_said(ingest: Ingest) -> None:
+    """The feed of calls goes with their partition; a cursor before it has expired, one behind it has not."""
+    early, late = await Consumer.of(ingest), await Consumer.of(ingest)
+    await ingest.report(call("one"))
+    await number(ingest)
+    await early.read()
+    await ingest.report(call("two"))
+    await number(ingest)
+    await late.read()
+    tier = await ingest.value("SELECT tier FROM call LIMIT 1")
+    end = await ingest.value("SELECT clock_timestamp()")
+    part = Partition(Store.CALL, "call_t1", tier, end - timedelta(days=7), end)
+    async with ingest.database.owner.acquire() as connection:
+        await delete_sums(connection, part)
+    await ingest.report(call("three"))
+    await number(ingest)
+
+    with pytest.raises(CursorExpiredError):
+        await early.read()
+    assert await late.read() == [("CALL", "three")]
+    assert await replace(early, after=None, received=[]).read() == [("CALL", "three")]
+
+
+async def test_a_cursor_before_the_window_has_expired_before_anything_is_purged(ingest: Ingest) -> None:
+    """What is past its window is not served any more: a cursor before it says so, a new reader begins behind it."""
+    consumer = await Consumer.of(ingest)
+    await ingest.report(call("one"))
+    await number(ingest)
+    await consumer.read()
+    await ingest.report(call("two"))
+    await number(ingest)
+    await ingest.database.owner.execute("UPDATE call_change SET recorded_at = recorded_at - interval '500 days'")
+
+    with pytest.raises(CursorExpiredError):
+        await consumer.read()
+    assert await replace(consumer, after=None).read() == []
+
+
+async def test_calls_that_are_gone_are_counted_as_unreadable(ingest: Ingest) -> None:
+    """A change whose call is past its window leaves a gap that is said."""
+    await ingest.report(call("old"), call("new"))
+    await number(ingest)
+    await ingest.database.owner.execute("DELETE FROM call WHERE source_id = 'old'")
+    consumer = await Consumer.of(ingest)
+
+    assert await consumer.read() == [("CALL", "new")]
+    assert consumer.pages[0].unreadable == 1
+
+
+async def test_the_feed_of_an_erased_account_goes_with_it(ingest: Ingest) -> None:
+    """Nothing of an erased account's calls is left in the feed, numbered or not; cursors of others stay good."""
+    await ingest.report(call("theirs", account="gone"), call("mine", account="here"))
+    await number(ingest)
+    consumer = await Consumer.of(ingest)
+    await consumer.read()
+    await ingest.report(call("theirs-2", account="gone"), call("mine-2", account="here"))
+    await ingest.database.owner.execute(FORGET_ACCOUNT, await account_id(ingest, "gone"))
+    await number(ingest)
+
+    assert await consumer.read() == [("CALL", "mine-2")]
+    assert await ingest.value("SELECT count(*) FROM call_change") == 2
+
+
+async def test_calls_of_before_the_feed_have_their_places(ingest: Ingest) -> None:
+    """The migration gives calls that are there already their places, in the order of their days."""
+    (name,) = [module.name for module in iter_modules(migrations.__path__) if module.name.endswith("_change_feed")]
+    migration = import_module(f"migrations.{name}")
+    for day in range(3):
+        await ingest.report(call(f"day{day}", started_at=(RECENT - timedelta(days=day)).isoformat()))
+    await ingest.database.owner.execute("DELETE FROM call_change_new")
+    await ingest.database.owner.execute("UPDATE call SET recorded_at = NULL")
+    await ingest.database.owner.execute(migration.EARLIER_CALLS)
+    await number(ingest)
+    consumer = await Consumer.of(ingest)
+
+    assert [source for _, source in await consumer.read()] == ["day2", "day1", "day0"]

@@ -1,0 +1,112 @@
+"""The change feed under kills: service and database end at random moments under load, and a consumer goes on.
+
+`make soak-feed` does the same for as long as one likes: `CALLEDGER_TEST_SOAK_S=3600`.
+"""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from reporting import Reporter, postmaster
+from running import RunningService
+
+ROOT = Path(__file__).resolve().parents[2]
+CONSUMER = ROOT / "examples" / "feed_consumer.py"
+SOAK_S = float(os.environ.get("CALLEDGER_TEST_SOAK_S", "0"))
+
+
+class Consumer(threading.Thread):
+    """Runs `examples/feed_consumer.py` on and on; each run goes on where the last one was, however that ended."""
+
+    def __init__(self, service: RunningService, copy: Path, seed: int) -> None:
+        super().__init__(daemon=True)
+        self.service, self.copy, self.runs = service, copy, 0
+        self.stopped = threading.Event()
+        self._random = random.Random(seed)
+
+    def command(self, *options: str) -> list[str]:
+        return [sys.executable, str(CONSUMER), self.service.url, str(self.copy), *options]
+
+    def run(self) -> None:
+        while not self.stopped.is_set():
+            environment = {**os.environ, "CALLEDGER_KEY": self.service.admin_key}
+            running = subprocess.Popen(
+                self.command("--follow"), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            self.stopped.wait(self._random.uniform(0.5, 5))
+            running.kill()
+            running.wait()
+            self.runs += 1
+
+    def catch_up(self, *options: str) -> "subprocess.CompletedProcess[str]":
+        environment = {**os.environ, "CALLEDGER_KEY": self.service.admin_key}
+        return subprocess.run(
+            self.command(*options), env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
+
+
+def received(copy: Path) -> list[tuple[str, str]]:
+    with sqlite3.connect(copy) as database:
+        return database.execute("SELECT kind, call_id FROM change ORDER BY number").fetchall()
+
+
+def test_a_consumer_misses_and_doubles_nothing_under_kills(tmp_path: Path) -> None:
+    """Each acknowledged call is in the copy once, and the ledger's checksums are those of the copy."""
+    seed = int(os.environ.get("CALLEDGER_TEST_SEED", time.time_ns() % 2**32))
+    chance = random.Random(seed)
+    print(f"CALLEDGER_TEST_SEED={seed}")
+    service = RunningService(tmp_path / "data")
+    try:
+        key = service.new_key("ingest")
+        reporters = [Reporter(service, key, f"r{number}") for number in range(3)]
+        consumer = Consumer(service, tmp_path / "copy.sqlite", seed)
+        for thread in (*reporters, consumer):
+            thread.start()
+        kills, ends = 0, time.monotonic() + SOAK_S
+        while kills < 6 or time.monotonic() < ends:
+            time.sleep(chance.uniform(0.3, 3))
+            if chance.random() < 0.5:
+                os.kill(postmaster(service), signal.SIGKILL)
+            else:
+                service.kill()
+                service.start()
+            kills += 1
+            await_service(service)
+        for reporter in reporters:
+            reporter.stopped.set()
+        consumer.stopped.set()
+        for thread in (*reporters, consumer):
+            thread.join(60)
+        problems = [problem for reporter in reporters for problem in reporter.problems]
+        time.sleep(2)
+        done = consumer.catch_up("--compare")
+        total = service.ask(service.admin_key, "{ calls(first: 1) { totalCount } }")["data"]["calls"]["totalCount"]
+    finally:
+        service.stop()
+
+    changes = received(consumer.copy)
+    acknowledged = sum(len(reporter.acknowledged) for reporter in reporters)
+    print(f"{kills} kills, {consumer.runs} runs of the consumer, {acknowledged} acknowledged, {len(changes)} changes")
+    assert problems == []
+    assert (done.returncode, done.stdout.splitlines()[1:]) == (0, []), done.stdout + done.stderr
+    assert {kind for kind, _ in changes} == {"CALL"}
+    assert len(changes) == len(set(changes)) == total >= acknowledged > 0
+
+
+def await_service(service: RunningService) -> None:
+    """Return once the service is ready again; a minute at most."""
+    for _ in range(600):
+        try:
+            if service.request("GET", "/readyz")[0] == 200:
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    pytest.fail("the service did not come back")
