@@ -100,7 +100,8 @@ _TYPES: Final[Mapping[str, str]] = {
     "CallError": "id call type code message disclosure parameters occurredAt fingerprint redactions",
     "ErrorParameter": "name value action",
     "Redaction": "rule count",
-    "ErrorGroup": "fingerprint type count firstSeen lastSeen models sampleMessage",
+    "ErrorGroup": "fingerprint type count firstSeen lastSeen models buckets sampleMessage",
+    "ErrorGroupBucket": "start end count",
     "CostReport": "edges nodes pageInfo totalCount totals coverage rows truncated",
     "CostCoverage": "from to source",
     "CostRow": f"key {_FIGURES}",
@@ -117,7 +118,7 @@ _TYPES: Final[Mapping[str, str]] = {
     "FacetValue": "value count",
 }
 _CALL_TYPES: Final = frozenset({"Call", "Amount", "AmountPart", "Tag", "Unit"})
-_ERROR_TYPES: Final = frozenset({"CallError", "ErrorParameter", "Redaction", "ErrorGroup"})
+_ERROR_TYPES: Final = frozenset({"CallError", "ErrorParameter", "Redaction", "ErrorGroup", "ErrorGroupBucket"})
 _FACET_TYPES: Final = frozenset({"Facets", "TagFacet", "FacetValue"})
 
 DATA_TYPES: Final = frozenset(_TYPES)
@@ -232,6 +233,8 @@ ORIGINS: Final[Mapping[str, tuple[str, ...]]] = {
     "ErrorGroup.firstSeen": ("CallError.occurredAt",),
     "ErrorGroup.lastSeen": ("CallError.occurredAt",),
     "ErrorGroup.models": ("Call.model",),
+    "ErrorGroup.buckets": ("CallError.occurredAt",),
+    **{f"ErrorGroupBucket.{field}": ("ErrorGroup.buckets",) for field in _TYPES["ErrorGroupBucket"].split()},
     "ErrorGroup.sampleMessage": ("CallError.message",),
     **dict.fromkeys(("CostReport.edges", "CostReport.nodes"), ("CostReport.rows",)),
     **_figure_origins("CostRow"),

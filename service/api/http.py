@@ -128,6 +128,7 @@ class LedgerView(GraphQLView[Context, None]):
     async def _known(self, authorization: str | None) -> Known:
         """Who a header stands for, for as long as a connection lives. Raises UnauthenticatedError."""
         principal = await self._principal(authorization)
+        self._scope_of(principal, self._runtime.applied.policy)
         return Known(authorization, principal, lambda: self._context_of(principal))
 
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401, ARG002 - Strawberry's adapter
@@ -183,8 +184,7 @@ class LedgerView(GraphQLView[Context, None]):
     def _scope_of(self, principal: Principal, policy: Policy) -> Scope:
         """The same object, views and all, as long as policy and principal are: comparing two policies takes long.
 
-        Raises UnauthenticatedError for a session token whose role may do, by a policy that is newer than the token, what
-        its key may not.
+        Raises UnauthenticatedError for a session token whose role may do, by a policy newer than it, what its key may not.
         """
         name = principal.session or principal.key_id
         known = self._scopes.get(name)

@@ -41,6 +41,8 @@ from service.api.usage.cost_types import (
 )
 from service.api.usage.costs import CostArguments, resolve_costs
 from service.api.usage.facets import ExcludeOwnFilter, Facets, FirstValues, resolve_facets
+from service.api.usage.inputs import TimeBucket
+from service.query.buckets.time_buckets import TimeBucket as Bucket
 from service.query.model.catalog import CALLS, ERRORS
 
 First = Annotated[int | None, argument("How many from the start: 1 to 200, 50 when neither is given.")]
@@ -52,6 +54,10 @@ Ids = Annotated[list[strawberry.ID], argument("Ids that this ledger gave out: at
 CallOrders = Annotated[list[CallOrder] | None, argument("Order; newest first when not given.")]
 ErrorOrders = Annotated[list[ErrorOrder] | None, argument("Order; newest first when not given.")]
 GroupOrder = Annotated[ErrorGroupOrder | None, argument("Order; last seen first when not given.")]
+GroupBucket = Annotated[
+    TimeBucket | None,
+    argument("Count each group by local time too: see ErrorGroup.buckets. Groups times buckets are at most 20,000."),
+]
 Zone = Annotated[TimeZone | None, argument("Whose days and hours the buckets are; UTC when not given.")]
 PolicyDigest = Annotated[Digest | None, argument("An earlier policy by its digest; the one in force when not given.")]
 
@@ -98,9 +104,19 @@ class Query(RetentionQuery, LedgerQuery, ExportQuery, ExportScheduleQuery, Refus
         order_by: GroupOrder = UNSET,
         first: First = UNSET,
         after: After = UNSET,
+        bucket: GroupBucket = UNSET,
+        time_zone: Zone = UNSET,
     ) -> CountedConnection[ErrorGroup] | None:
         """Errors of one fingerprint as one row."""
-        return await lists.resolve_error_groups(info, given(filter), given(order_by), Slicing.of(first, after))
+        width = given(bucket)
+        return await lists.resolve_error_groups(
+            info,
+            given(filter),
+            given(order_by),
+            Slicing.of(first, after),
+            None if width is None else Bucket(width.name),
+            given(time_zone),
+        )
 
     @strawberry.field(directives=[Cost(weight=100)])
     async def costs(

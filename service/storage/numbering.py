@@ -16,7 +16,7 @@ from service.storage.connection import Connection, one_row
 from service.storage.notices import UNAVAILABLE, notify
 from service.storage.statements.changes import ARE_UNNUMBERED, BEGIN_EPOCH, LOCK_HEAD, NUMBER, UNNUMBERED
 
-STEP_ROWS: Final = 20_000
+STEP_ROWS: Final = 5_000
 """Rows that one transaction numbers at most."""
 PAUSE_S: Final = 0.1
 IDLE_S: Final = 0.5

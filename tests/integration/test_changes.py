@@ -244,6 +244,26 @@ async def test_a_filter_goes_on_behind_what_it_leaves_out(ingest: Ingest) -> Non
     assert all(page.unreadable is None for page in consumer.pages)
 
 
+@pytest.mark.parametrize("size", [1, 7, 200])
+async def test_pages_end_anywhere_in_what_was_stored_together(ingest: Ingest, size: int) -> None:
+    """Many changes lie in one row, and long neighbours are cut: a page goes on in the middle of any."""
+    bound = await ingest.another_writer(batch_rows=700)
+    for batch in range(4):
+        await _report_by(bound, *(f"b{batch}-{row}" for row in range(700)))
+        await ingest.report(call(f"other{batch}", account="other"), call(f"single{batch}"))
+    await number(ingest)
+    mine = await account_id(ingest, "default")
+    consumers = [await Consumer.of(ingest, *accounts, size=size) for accounts in ((), (mine,))]
+    for consumer in consumers if size > 1 else consumers[1:]:
+        await consumer.read()
+
+        sources = [source for _, source in consumer.received if not source.startswith("other")]
+        assert sorted(sources) == sorted(
+            [f"b{batch}-{row}" for batch in range(4) for row in range(700)] + [f"single{batch}" for batch in range(4)]
+        )
+    assert await ingest.value("SELECT max(octet_length(ids)) FROM call_change") <= 2_000 * 16
+
+
 async def test_a_quiet_account_is_found_behind_many_changes_of_others(ingest: Ingest) -> None:
     """The few changes of two accounts come at once, however many changes of others lie between."""
     await ingest.report(call("first", account="a"))

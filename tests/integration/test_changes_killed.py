@@ -102,11 +102,14 @@ def test_a_consumer_misses_and_doubles_nothing_under_kills(tmp_path: Path) -> No
 
 def await_service(service: RunningService) -> None:
     """Return once the service is ready again; a minute at most."""
+    said: object = None
     for _ in range(600):
         try:
-            if service.request("GET", "/readyz")[0] == 200:
+            said = service.request("GET", "/readyz")
+            if said[0] == 200:
                 return
-        except OSError:
-            pass
+        except OSError as error:
+            said = error
         time.sleep(0.1)
-    pytest.fail("the service did not come back")
+    log = service.log.read_text().splitlines()[-40:]
+    pytest.fail("\n".join([f"the service did not come back: {said!r}, {service.process.poll()}", *log]))

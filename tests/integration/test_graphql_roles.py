@@ -32,6 +32,7 @@ PATHS = {
     "ErrorParameter": "{{ errors {{ nodes {{ parameters {{ {} }} }} }} }}",
     "Redaction": "{{ errors {{ nodes {{ redactions {{ {} }} }} }} }}",
     "ErrorGroup": "{{ errorGroups {{ nodes {{ {} }} }} }}",
+    "ErrorGroupBucket": "{{ errorGroups(bucket: DAY) {{ nodes {{ buckets {{ {} }} }} }} }}",
     "CostReport": "{{ costs {{ {} }} }}",
     "CostCoverage": "{{ costs {{ coverage {{ {} }} }} }}",
     "CostRow": "{{ costs {{ rows {{ {} }} }} }}",
@@ -50,6 +51,7 @@ PARENTS = {
     "Unit": ["Call.units"],
     "ErrorParameter": ["CallError.parameters"],
     "Redaction": ["CallError.redactions"],
+    "ErrorGroupBucket": ["ErrorGroup.buckets", "Call.startedAt", "CostKey.bucketStart", "CostKey.bucketEnd"],
     "CostCoverage": ["CostReport.coverage"],
     "CostRow": ["CostReport.rows"],
     "CostFigures": ["CostReport.totals"],
@@ -59,7 +61,13 @@ PARENTS = {
     "TagFacet": ["Facets.tags"],
     "FacetValue": ["Facets.models"],
 }
-ROOTS = {"CallError": "errors", "ErrorParameter": "errors", "Redaction": "errors", "ErrorGroup": "errorGroups"}
+ROOTS = {
+    "CallError": "errors",
+    "ErrorParameter": "errors",
+    "Redaction": "errors",
+    "ErrorGroup": "errorGroups",
+    "ErrorGroupBucket": "errorGroups",
+}
 
 
 @pytest.fixture

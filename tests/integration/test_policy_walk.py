@@ -160,7 +160,10 @@ PLACES = {
     },
     "CostDimension": {"costs": "query($x: CostDimension!) { costs(groupBy: [$x]) { __typename } }"},
     "CostOrderField": {"costs": "query($x: CostOrderField!) { costs(orderBy: [{field: $x}]) { __typename } }"},
-    "TimeBucket": {"costs": "query($x: TimeBucket!) { costs(bucket: $x) { __typename } }"},
+    "TimeBucket": {
+        "costs": "query($x: TimeBucket!) { costs(bucket: $x) { __typename } }",
+        "errorGroups": "query($x: TimeBucket!) { errorGroups(bucket: $x) { __typename } }",
+    },
 }
 # Enums of arguments that choose nothing by themselves, and inputs of duties, which hold no call data.
 HARMLESS = {

@@ -7,7 +7,8 @@ import strawberry
 
 from policies.policy.model import View
 from policies.policy.views import masked_text
-from service.api.types.calls import CLASSES, ErrorGroup
+from service.api.types.calls import CLASSES, ErrorGroup, ErrorGroupBucket
+from service.api.types.scalars import BigInt
 from service.query.filters.to_sql import fingerprint_text
 from service.query.model.catalog import Table
 from service.query.model.scope import Scope
@@ -43,6 +44,10 @@ async def groups_of(page: GroupsPage, reader: Reader, scope: Scope) -> list[Erro
     details = await reader.details(scope, rows)
     messages = {row["fingerprint"]: detail.message for row, detail in zip(rows, details, strict=True)}
     groups = [_group(row, messages.get(row["fingerprint"])) for row in page.rows]
+    if page.buckets is not None:
+        for row, group in zip(page.rows, groups, strict=True):
+            counts = page.buckets.get(row["fingerprint"], ())
+            group.buckets = [ErrorGroupBucket(start=one.start, end=one.end, count=BigInt(one.count)) for one in counts]
     if scope.views.get("ErrorGroup.type") is View.MASKED:
         for group in groups:
             group.type = masked_text(scope.policy, "ErrorGroup.type")

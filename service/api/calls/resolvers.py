@@ -12,6 +12,7 @@ from service.api.types.declarations import given
 from service.api.types.filter_inputs import CallFilter, CallOrder, ErrorFilter, ErrorGroupOrder, ErrorOrder
 from service.api.types.scalars import Count
 from service.query.authorization.selection_set import SelectionReader, Tree
+from service.query.buckets.time_buckets import TimeBucket
 from service.query.model.catalog import Table
 from service.query.records.error_groups import GroupsRequest
 from service.query.records.ordering import OrderTerm
@@ -76,7 +77,12 @@ async def resolve_rows(
 
 
 async def resolve_error_groups(
-    info: Info, filter_: ErrorFilter | None, order: ErrorGroupOrder | None, slicing: Slicing
+    info: Info,
+    filter_: ErrorFilter | None,
+    order: ErrorGroupOrder | None,
+    slicing: Slicing,
+    bucket: TimeBucket | None = None,
+    zone: str | None = None,
 ) -> CountedConnection[ErrorGroup]:
     """A page of errors grouped by fingerprint, by `LAST_SEEN` unless ordered otherwise. Raises BadInputError."""
     tree, context = tree_of(info), info.context
@@ -86,6 +92,8 @@ async def resolve_error_groups(
         order is None or order.direction.name == "DESC",
         slicing.size,
         slicing.after,
+        bucket,
+        zone or "UTC",
     )
     selection = row_selection(tree)
     page = await context.reader.groups(context.scope, request, selection, total="totalCount" in tree)

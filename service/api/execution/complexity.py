@@ -48,7 +48,8 @@ ROWS_A_POINT: Final = 10
 """Of a cost report, beyond the rows that it has when it says nothing."""
 OWN_FILTER_POINTS: Final = 300
 """What facets cost more that each leave out a filter of their own: each such facet is read by itself."""
-_REPORT: Final = ("Query", "costs")
+_COSTS: Final = ("Query", "costs")
+_REPORTS: Final = (_COSTS, ("Query", "errorGroups"))
 _FACETS: Final = ("Query", "facets")
 _NODES: Final = ("Query", "nodes")
 TOO_MANY_VALUES: Final = "the arguments hold too many values: ask in parts"
@@ -129,13 +130,15 @@ class _Walk:
         if definition is not None and node.arguments:
             given = self._arguments(definition, node)
             weight += self._points(given)
-            if (parent, node.name.value) == _FACETS and given.get("excludeOwnFilter"):
+            if (parent, node.name.value) in _REPORTS:
+                weight += _bucket_points(given)
+            elif (parent, node.name.value) == _FACETS and given.get("excludeOwnFilter"):
                 weight += OWN_FILTER_POINTS
         if definition is None or node.selection_set is None:
             return Priced(own=weight)
         type_ = get_named_type(definition.type).name
-        if (parent, node.name.value) == _REPORT:
-            weight += _report_points(given, self._lists_of_rows(node.selection_set, type_))
+        if (parent, node.name.value) == _COSTS:
+            weight += _row_points(given, self._lists_of_rows(node.selection_set, type_))
         own, per_entry = weight, 0
         for child_type, child in self._document.fields(node.selection_set, type_):
             cost = self.field(child_type, child).total()
@@ -169,11 +172,14 @@ class _Walk:
         return max(0, min(size, PAGE_MAX))
 
 
-def _report_points(given: Mapping[str, Any], lists_of_rows: int) -> int:
-    bucket, first = given.get("bucket"), given.get("first")
-    points = BUCKET_POINTS.get(getattr(bucket, "name", ""), 0) * (2 if given.get("fillBuckets") else 1)
+def _bucket_points(given: Mapping[str, Any]) -> int:
+    return BUCKET_POINTS.get(getattr(given.get("bucket"), "name", ""), 0) * (2 if given.get("fillBuckets") else 1)
+
+
+def _row_points(given: Mapping[str, Any], lists_of_rows: int) -> int:
+    first = given.get("first")
     rows = min(first, ROWS_MAX) if isinstance(first, int) else ROWS_DEFAULT
-    return points + max(0, rows * lists_of_rows - ROWS_DEFAULT) // ROWS_A_POINT
+    return max(0, rows * lists_of_rows - ROWS_DEFAULT) // ROWS_A_POINT
 
 
 def check_shape(shape: "Shape") -> GraphQLError | None:

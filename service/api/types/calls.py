@@ -106,6 +106,15 @@ class CallError(Node):
 
 
 @strawberry.type
+class ErrorGroupBucket:
+    """Errors of one fingerprint in one bucket of time."""
+
+    start: datetime = selected("Where the bucket begins, included; it may lie before the range asked for.")
+    end: datetime = selected("Where it ends, not included.")
+    count: BigInt = selected("How many there are.")
+
+
+@strawberry.type
 class ErrorGroup:
     """Errors of one fingerprint."""
 
@@ -115,6 +124,9 @@ class ErrorGroup:
     first_seen: datetime = selected("The oldest inside the window.")
     last_seen: datetime = selected("The newest.")
     models: list[str] = selected("Models that were asked for, a hundred at most.")
+    buckets: list[ErrorGroupBucket] | None = selected(
+        "How many there are by time, oldest first and none that is zero; null without `bucket`.", weight=5
+    )
     sample_message: str | None = selected("The newest error's message, masked as for errors.", weight=5)
 
 

@@ -223,25 +223,28 @@ class _FeedWalk:
         while len(self.found) <= self._request.size and looked < SCANNED_MAX:
             # Rows of one account come out of an index in order; of several, a stretch of the feed is read and sorted.
             upper = self._feed.head if one else min(lower + width, self._feed.head)
-            entries = await self._entries(lower, upper, wanted) if self._ranges and lower < upper else []
+            rows: Sequence[Row] = []
+            if self._ranges and lower < upper:
+                rows = await self._entries(lower, upper, wanted)
+            entries = [entry for row in rows for entry in _unpacked(row, self.reached, wanted)]
             if entries:
-                await self._look_up([entry for entry in entries if entry.position > self.reached])
+                await self._look_up(entries)
                 looked += len(entries)
                 lower = self.reached = entries[-1].position
-            if len(entries) < wanted and upper >= self._feed.head:
+            if sum(len(row["ids"]) for row in rows) < wanted * ID_BYTES and upper >= self._feed.head:
                 self.ended, self.reached = True, self._feed.head
                 return
-            if not entries:
+            if not rows:
                 lower, width = upper, width * _GROWTH
 
-    async def _entries(self, lower: int, upper: int, wanted: int) -> list[FeedEntry]:
+    async def _entries(self, lower: int, upper: int, wanted: int) -> Sequence[Row]:
+        """Rows of the feed after `lower`, until they hold so many changes."""
         accounts = self._reading.account_ids
         if accounts is None:
             which, bound = _OF_ALL, None
         else:
             which, bound = (_OF_ONE, accounts[0]) if len(accounts) == 1 else (_OF_SOME, list(accounts))
-        rows = await self._connection.fetch(_ENTRIES_BY[which], bound, lower, upper, wanted)
-        return [entry for row in rows for entry in _unpacked(row)]
+        return await self._connection.fetch(_ENTRIES_BY[which], bound, lower, upper, wanted)
 
     async def _look_up(self, entries: Sequence[FeedEntry]) -> None:
         """Add the changes whose calls are readable and fit the filter."""
@@ -298,12 +301,12 @@ class _FeedWalk:
         return {(row["account_id"], row["id"]): row for row in await self._connection.fetch(sql, *params.values)}
 
 
-def _unpacked(row: Row) -> list[FeedEntry]:
-    """The changes of one row of the feed."""
+def _unpacked(row: Row, after: int, most: int) -> list[FeedEntry]:
+    """The changes of one row of the feed behind a position, at most so many."""
     ids: bytes = row["ids"]
     first = row["position"] - len(ids) // ID_BYTES + 1
     account, tier, kind, recorded_at = row["account_id"], row["tier"], ChangeKind(row["kind"]), row["recorded_at"]
     return [
         FeedEntry(account, tier, kind, ids[at : at + ID_BYTES], first + at // ID_BYTES, recorded_at)
-        for at in range(0, len(ids), ID_BYTES)
+        for at in [*range(max(after - first + 1, 0) * ID_BYTES, len(ids), ID_BYTES)][:most]
     ]

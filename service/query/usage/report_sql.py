@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Final
 
 from policies.policy.model import Policy, PseudonymPeriod
 from service.query.buckets.bucket_edges import Edges
+from service.query.buckets.edges_sql import bounds
 from service.query.model.errors import BadInputError
 from service.query.model.parameters import Params, storable
 from service.query.records.ordering import Position
@@ -18,9 +18,6 @@ ROW, TOTAL, COUNT, BEFORE, GROUPS = 0, 1, 2, 3, 4
 of how many groups the buckets are filled."""
 FILLED_MAX: Final = 100_000
 """Rows that filling buckets may lead to."""
-_BOUND_MAX: Final = 500
-"""More edges than these take longer to bind, one by one on the event loop, than to be made by the database."""
-_SECOND: Final = timedelta(seconds=1)
 
 _TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _AMOUNT: Final = "coalesce(amount, 0)"
@@ -86,9 +83,9 @@ def grouping(
     texts = {"currency"}
     if edges is not None:
         # All of a rollup's row lies in one bucket, or the plan would have read a finer store.
-        bounds = _bounds(edges, params)
-        rollup = f"width_bucket(bucket_at, {bounds})"
-        columns["bucket"] = Column(rollup, f"width_bucket(started_at, {bounds})", rollup, rollup)
+        array = bounds(edges, params)
+        rollup = f"width_bucket(bucket_at, {array})"
+        columns["bucket"] = Column(rollup, f"width_bucket(started_at, {array})", rollup, rollup)
     for name in dimensions:
         columns[alias_of(name)] = (
             _by_month(DIMENSIONS[name]) if name == "USER" and _monthly(policy) else DIMENSIONS[name]
@@ -109,21 +106,6 @@ def _monthly(policy: Policy) -> bool:
 
 def _by_month(user: Column) -> Column:
     return replace(user, call=user.call.replace("YYYY-MM-DD", "YYYY-MM"))
-
-
-def _bounds(edges: Edges, params: Params) -> str:
-    """The edges as an array: bound as they are, or made by the database of the runs that they are."""
-    if len(edges) <= _BOUND_MAX:
-        return params.bind(tuple(edges), "timestamptz[]")
-    first = params.bind(tuple(run.first for run in edges.runs), "timestamptz[]")
-    step = params.bind(tuple(run.step // _SECOND for run in edges.runs), "bigint[]")
-    count = params.bind(tuple(run.count for run in edges.runs), "integer[]")
-    # Seconds, because a day of an interval is one of the session's time zone.
-    return (
-        "ARRAY(SELECT first + number * step * interval '1 second' "  # noqa: S608 - our own names
-        f"FROM unnest({first}, {step}, {count}) AS run (first, step, count), generate_series(0, count - 1) AS number "
-        "ORDER BY 1)"
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,8 @@ INSERT INTO change_epoch (first, token, began_at) VALUES ($1, gen_random_uuid(),
 """
 """From this position on, positions belong to another history of the database."""
 
-# Neighbours of the same account, tier and kind become one row, which takes less space. Nothing overtakes anything.
+# Neighbours of the same account, tier and kind become one row of some thousand changes at most, which takes less space.
+# Nothing overtakes anything.
 NUMBER: Final[LiteralString] = """
 WITH gone AS (
     DELETE FROM call_change_new
@@ -66,11 +67,12 @@ WITH gone AS (
 ), runs AS (
     SELECT
         *, row_number() OVER (ORDER BY seq)
-            - row_number() OVER (PARTITION BY account_id, tier, kind ORDER BY seq) AS run
+            - row_number() OVER (PARTITION BY account_id, tier, kind ORDER BY seq) AS run,
+        sum(octet_length(ids) / 16) OVER (PARTITION BY account_id, tier, kind ORDER BY seq) / 1000 AS part
     FROM gone
 ), joined AS (
     SELECT account_id, tier, kind, min(seq) AS seq, string_agg(ids, ''::bytea ORDER BY seq) AS ids
-    FROM runs GROUP BY account_id, tier, kind, run
+    FROM runs GROUP BY account_id, tier, kind, run, part
 ), numbered AS (
     INSERT INTO call_change (position, recorded_at, account_id, tier, kind, ids)
     SELECT
