@@ -44,6 +44,8 @@ BARS: Final = {
     "memory/rest": Bar("resident memory of the service at rest", "MB", 200, 120, more=False),
     "memory/export": Bar("growth while exporting 1 million rows", "MB", 50, 20, more=False),
     "memory/file": Bar("growth of the service while a key's export is written", "MB", 50, 20, more=False),
+    "exports/csv": Bar("export of a million calls as CSV", "rows/s", 60_000, 200_000),
+    "exports/parquet": Bar("the same as Parquet", "rows/s", 60_000, 200_000),
     "disk/call": Bar("disk per call with its indexes", "bytes", 350, 250, more=False),
     "redaction/message": Bar("redacting a 500-character error message, the slowest kind", "us", 150, 80, more=False),
     "redaction/url": Bar(

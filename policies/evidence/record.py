@@ -15,6 +15,7 @@ from policies.evidence.entry import Leaf, LedgerKind, moment
 
 RECORDED: Final = (
     *(LedgerKind.API_KEY_CREATED, LedgerKind.API_KEY_ROTATED, LedgerKind.API_KEY_REVOKED),
+    LedgerKind.SESSION_TOKENS_CREATED,
     *(LedgerKind.ERASURE_INTENT, LedgerKind.ERASURE_RESULT),
     *(LedgerKind.HOLD_PLACED, LedgerKind.HOLD_LIFTED, LedgerKind.PURGE_INTENT, LedgerKind.PURGE_RESULT),
     *(LedgerKind.KEY_DESTROYED, LedgerKind.POLICY_APPLIED, LedgerKind.TIER_CHANGED, LedgerKind.NOTHING_DUE),
@@ -32,7 +33,7 @@ KEY_KINDS: Final = (
 @dataclass(frozen=True, slots=True)
 class RecordedKey:
     """An API key. `accounts` None: every account; `mac`: SHA-256 of the MAC that recognises it; `ended`: the entry that
-    revoked it, and `ended_at` when.
+    revoked it, and `ended_at` when; `sessions_hour`: the last one in which it gave out session tokens.
     """
 
     index: int
@@ -42,6 +43,7 @@ class RecordedKey:
     mac: str | None
     ended: int | None = None
     ended_at: datetime | None = None
+    sessions_hour: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,12 @@ def _key_revoked(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any
         record.keys[facts["key"]] = replace(key, ended=index, ended_at=leaf.recorded_at)
 
 
+def _sessions_created(record: Record, _: int, __: Leaf, facts: Mapping[str, Any]) -> None:
+    key = record.keys.get(facts["key"])
+    if key is not None:
+        record.keys[facts["key"]] = replace(key, sessions_hour=max(key.sessions_hour or "", facts["hour"]))
+
+
 def _hold_placed(record: Record, index: int, leaf: Leaf, facts: Mapping[str, Any]) -> None:
     record.holds[facts["hold"]] = RecordedHold(index, leaf.actor, leaf.recorded_at, facts)
 
@@ -280,6 +288,7 @@ _STEPS: Final = {
     LedgerKind.API_KEY_CREATED: _key_created,
     LedgerKind.API_KEY_ROTATED: _key_rotated,
     LedgerKind.API_KEY_REVOKED: _key_revoked,
+    LedgerKind.SESSION_TOKENS_CREATED: _sessions_created,
     LedgerKind.HOLD_PLACED: _hold_placed,
     LedgerKind.HOLD_LIFTED: _hold_lifted,
     LedgerKind.ERASURE_INTENT: _erasure_requested,

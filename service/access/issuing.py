@@ -3,15 +3,15 @@
 `calledger keys` and GraphQL do it here. Nobody makes or ends a key that may do more than they may themselves.
 """
 
+import asyncio
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from policies import Role
 from policies.evidence import moment
-from policies.redaction import RedactionError, Redactor
 from service.access.authenticate import ForbiddenError
 from service.access.key_state import CheckedKey, KeyState, checked
 from service.access.keys import NewKey, mac_digest, new_key
@@ -20,7 +20,7 @@ from service.access.session_tokens import SessionSigner, SessionToken
 from service.errors import RequestError
 from service.keyring import Keyring
 from service.ledger import KeyRegister, Ledger, LedgerKind
-from service.log_redaction import without_secrets
+from service.log_redaction import name_as_stored, without_secrets
 from service.storage.connection import Connection
 from service.storage.control.accounts import Accounts
 from service.storage.control.api_keys import KeyRecord, added_key, begin_hour, ending_key, get_key, revoked_key
@@ -71,15 +71,16 @@ def issuer_of(principal: Principal) -> Issuer:
 
 def check_account(name: str) -> None:
     """Raise RequestError for a name that no report could use: admission accepts only such account names."""
-    try:
-        cleaned, _ = Redactor().for_identifiers().clean(name, max_chars=NAME_CHARS_MAX)
-    except RedactionError:
-        cleaned = ""
-    if not name or cleaned != name:
+    if not name or name_as_stored(name, max_chars=NAME_CHARS_MAX) != name:
         raise RequestError(
             f"an account cannot be called {_quoted(name)}: a name is one printable line of at most {NAME_CHARS_MAX} "
             "characters that has not the format of a credential and holds no e-mail address"
         )
+
+
+def _check_accounts(names: Iterable[str]) -> None:
+    for name in names:
+        check_account(name)
 
 
 def _quoted(name: str) -> str:
@@ -129,7 +130,8 @@ class ApiKeys:
         account_ids = None if accounts is None else await self._account_ids(accounts, by)
         if not by.reaches(role, account_ids):
             raise ForbiddenError("a key makes no key of a wider role or of other accounts than its own")
-        return await self._add(role, account_ids, expires_at, name and without_secrets(name), now, by)
+        kept_name = None if name is None else await asyncio.to_thread(without_secrets, name)
+        return await self._add(role, account_ids, expires_at, kept_name, now, by)
 
     async def rotate(
         self, key_id: str, *, overlap: timedelta, expires_at: datetime | None = None, by: Issuer = SHELL
@@ -169,9 +171,10 @@ class ApiKeys:
         assert ended is not None, "keys are never deleted"
         return ended
 
-    async def checked(self, record: KeyRecord) -> CheckedKey:
-        """A key of the table by what the ledger says of it now."""
-        return checked(record, await self._register.find(record.prefix), datetime.now(UTC))
+    async def checked(self, records: Sequence[KeyRecord]) -> list[CheckedKey]:
+        """Keys of the table by what the ledger says of them now."""
+        recorded, now = await self._register.find_all([record.prefix for record in records]), datetime.now(UTC)
+        return [checked(record, known, now) for record, known in zip(records, recorded, strict=True)]
 
     async def sign_session(self, token: SessionToken) -> str:
         """The text of a session token. The first one of a key and hour has its entry in the ledger before it."""
@@ -193,7 +196,7 @@ class ApiKeys:
         record = await get_key(key_id) if len(key_id) == _PREFIX_CHARS else None
         if record is None:
             raise _no_key(key_id)
-        known = await self.checked(record)
+        [known] = await self.checked([record])
         if not by.reaches(known.role, known.accounts):
             raise _no_key(key_id)
         return record, known
@@ -201,8 +204,7 @@ class ApiKeys:
     async def _account_ids(self, names: Sequence[str], by: Issuer) -> list[int]:
         """The ids of accounts; new ones are made by who reaches every account, and by nobody else."""
         if by.accounts is None:
-            for name in names:
-                check_account(name)
+            await asyncio.to_thread(_check_accounts, names)
             return sorted((await self._accounts.ensure(names)).values())
         await self._accounts.look_up(account_ids=by.accounts)
         within = self._accounts.ids(by.accounts)

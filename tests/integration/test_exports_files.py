@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import openpyxl
 import pandas
 import polars
 import pyarrow as pa
@@ -183,6 +184,24 @@ async def test_duckdb_reads_exact_money(served: Served, tmp_path: Path) -> None:
             'startedAt': 'TIMESTAMPTZ'}})
     """
     assert base.execute(query).fetchone() == (AMOUNT - Decimal("0.5"), START, "007", 3)
+
+
+async def test_a_spreadsheet_takes_nothing_for_a_formula(served: Served, tmp_path: Path) -> None:
+    """Each cell of the CSV put into a workbook as it is: none becomes a formula, and numbers stay what they are."""
+    _, body = await (await reader(served)).exported(
+        "CALLS", "CSV", fields=["sourceId", "model", "amount", "inputTokens"]
+    )
+    book = openpyxl.Workbook()
+    for row in csv.reader(io.StringIO(body.decode(), newline="")):
+        book.active.append(row)
+    book.active["A9"] = "=1+1"  # what it would take for one
+    book.save(tmp_path / "calls.xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "calls.xlsx").active
+    kinds = {cell.coordinate: cell.data_type for line in sheet.iter_rows() for cell in line}
+    assert [place for place, kind in kinds.items() if kind == "f"] == ["A9"]
+    assert [sheet[f"A{line}"].value for line in (2, 3, 4)] == ["'=1+1", "-5", "last"]
+    assert Decimal(sheet["C2"].value) == AMOUNT
+    book.close()
 
 
 async def test_gzip_is_the_same_file_compressed(served: Served) -> None:

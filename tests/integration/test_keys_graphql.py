@@ -1,5 +1,7 @@
 """API keys through GraphQL: made, renewed and ended as by the command, ledgered, and never wider than who asks."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -224,6 +226,27 @@ async def test_a_credential_in_a_name_is_kept_nowhere(house: House) -> None:
     made = (await admin.ask(CREATE, **{"in": {"role": "VIEWER", "name": f"for {secret}"}}))["createApiKey"]["apiKey"]
     assert secret not in made["name"]
     assert secret not in repr(await house.entries(LedgerKind.API_KEY_CREATED))
+
+
+async def test_many_accounts_keep_nobody_waiting(house: House) -> None:
+    """Names of a key's accounts are checked beside the event loop, and in a moment."""
+    admin, ticks = await house.key(), 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.001)
+            ticks += 1
+
+    await admin.ask(CREATE, **{"in": {"role": "VIEWER", "accounts": ["first"]}})
+    ticking = asyncio.create_task(tick())
+    began = time.process_time()
+    wanted = {"role": "VIEWER", "accounts": [f"tenant-{number}" for number in range(500)]}
+    made = (await admin.ask(CREATE, **{"in": wanted}))["createApiKey"]["apiKey"]
+    ticking.cancel()
+    assert len(made["accounts"]) == 500
+    assert time.process_time() - began < 5
+    assert ticks > 3
 
 
 async def test_keys_are_paged(house: House) -> None:

@@ -278,7 +278,13 @@ async def test_one_entry_a_key_and_hour(house: House) -> None:
     assert len(entries) == len({(actor, facts["hour"]) for actor, facts in entries})
     assert {actor for actor, _ in entries} == {prefix_of(first.key), prefix_of(second.key)}
     assert all(facts["key"] == actor and facts["hour"].endswith(":00:00.000000Z") for actor, facts in entries)
-    assert [one async for one in differences(house.served.runtime.retention) if "key" in one] == []
+    retention = house.served.runtime.retention
+    assert [one async for one in differences(retention) if "key" in one] == []
+
+    # Whoever moves the hour ahead keeps further entries from being written: that is told.
+    await ApiKey.filter(prefix=prefix_of(first.key)).update(sessions_hour=datetime(2199, 1, 1, tzinfo=UTC))
+    [said] = [one async for one in differences(retention) if "key" in one]
+    assert f"key `{prefix_of(first.key)}` gave out session tokens in the hour `2199" in said
 
 
 async def test_a_token_asks_for_an_export(house: House) -> None:

@@ -8,7 +8,7 @@ import strawberry
 from policies.policy import views
 from service.api.execution.context import Context, Info
 from service.api.execution.record_pages import read_record_page
-from service.api.keys.types import ApiKey, decode_key_id, key_node
+from service.api.keys.types import ApiKey, decode_key_id, key_node, key_nodes
 from service.api.types.connections import Connection
 from service.api.types.declarations import UNSET, argument
 from service.api.types.directives import Cost, paged
@@ -39,7 +39,7 @@ class KeyQuery:
 
             page = await read_record_page(info, ("apiKeys", accounts), first, after, fetch, _position)
             total = await number_of_keys(connection, accounts)
-        return page.connection([await key_node(context, record) for record in page.rows], total)
+        return page.connection(await key_nodes(context, page.rows), total)
 
 
 async def resolve_key(context: Context, id_: str) -> ApiKey | None:

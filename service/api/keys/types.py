@@ -1,6 +1,7 @@
 """API keys as the schema shows them: by what services take them for, never with what would recognise them."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 import strawberry
 
 from service.access.issuing import ApiKeys
+from service.access.key_state import CheckedKey
 from service.api.execution.context import Context
 from service.api.types.calls import Node
 from service.api.types.declarations import described, value
@@ -62,8 +64,18 @@ def keys_of(context: Context) -> ApiKeys:
 
 
 async def key_node(context: Context, record: KeyRecord) -> ApiKey:
-    """The stored key as the schema shows it: role, accounts and end are the ledger's, and so is its state."""
-    known, accounts = await keys_of(context).checked(record), context.reader.accounts
+    """The stored key as the schema shows it."""
+    return (await key_nodes(context, [record]))[0]
+
+
+async def key_nodes(context: Context, records: Sequence[KeyRecord]) -> list[ApiKey]:
+    """Stored keys as the schema shows them: role, accounts and end are the ledger's, and so is the state."""
+    checked = await keys_of(context).checked(records)
+    return [await _node(context, record, known) for record, known in zip(records, checked, strict=True)]
+
+
+async def _node(context: Context, record: KeyRecord, known: CheckedKey) -> ApiKey:
+    accounts = context.reader.accounts
     names = None if known.accounts is None else [await accounts.name(one) for one in known.accounts]
     return ApiKey(
         id=encode_key_id(record.prefix),

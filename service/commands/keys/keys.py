@@ -98,7 +98,7 @@ def list_keys(data: Data = None) -> None:
 
 
 async def _list(runtime: Runtime) -> None:
-    names = runtime.accounts.names()
+    names, keys = runtime.accounts.names(), await all_keys()
     rows = [
         (
             key.prefix,
@@ -108,9 +108,9 @@ async def _list(runtime: Runtime) -> None:
             key.created_at,
             key.expires_at,
             key.last_used_at,
-            _state(await runtime.api_keys.checked(key)),
+            _state(known),
         )
-        for key in await all_keys()
+        for key, known in zip(keys, await runtime.api_keys.checked(keys), strict=True)
     ]
     table(("id", "role", "accounts", "name", "created", "expires", "last used", "state"), rows)
 

@@ -34,9 +34,13 @@ class KeyRegister:
 
     async def find(self, prefix: str) -> RecordedKey | None:
         """The key with this prefix as the ledger has it now; None when no entry made it."""
+        return (await self.find_all([prefix]))[0]
+
+    async def find_all(self, prefixes: Sequence[str]) -> list[RecordedKey | None]:
+        """The keys with these prefixes, in their order; the ledger is asked once."""
         async with self._lock:  # adding an entry twice could undo the one after it
             self._next = await _follow(self._ledger, self._record, KEY_KINDS, self._next)
-        return self._record.keys.get(prefix)
+        return [self._record.keys.get(prefix) for prefix in prefixes]
 
 
 async def _follow(ledger: Ledger, record: Record, kinds: Sequence[LedgerKind], start: int) -> int:

@@ -30,7 +30,9 @@ Result = tuple[list[str], str]
 _Name = TypeVar("_Name", str, int)
 _Known = TypeVar("_Known")
 
-_KEYS: Final = "SELECT prefix, role, accounts, mac, expires_at, revoked_at FROM api_key ORDER BY created_at, prefix"
+_KEYS: Final = (
+    "SELECT prefix, role, accounts, mac, expires_at, revoked_at, sessions_hour FROM api_key ORDER BY created_at, prefix"
+)
 """All API keys, to be held against the ledger."""
 _HOLDS: Final = """
     SELECT hold.*, note.text AS note FROM hold LEFT JOIN ledger_note AS note ON note.index = hold.ledger_index
@@ -115,6 +117,10 @@ def _keys(record: Record, rows: Sequence[asyncpg.Record]) -> Iterable[str]:
             pairs["mac"] = (known.mac, mac_digest(row["mac"]))
         if known.ended is None or row["revoked_at"] is None:
             yield from _differing_columns(name, pairs)
+        hour = row["sessions_hour"] and moment(row["sessions_hour"])
+        if hour and hour > (known.sessions_hour or ""):
+            # Then its tokens of that hour, and of those before it, would have no entry.
+            yield f"{name} gave out session tokens in the hour `{hour}` here, and in no entry of the ledger"
     yield from _missing_rows("key", record.keys, {row["prefix"] for row in rows}, lambda known: known.index)
 
 
