@@ -184,7 +184,7 @@ class LedgerView(GraphQLView[Context, None]):
     def _scope_of(self, principal: Principal, policy: Policy) -> Scope:
         """The same object, views and all, as long as policy and principal are: comparing two policies takes long.
 
-        Raises UnauthenticatedError for a session token whose role may do, by a policy newer than it, what its key may not.
+        Raises UnauthenticatedError for a session token that may do what its key may not, by a policy newer than it.
         """
         name = principal.session or principal.key_id
         known = self._scopes.get(name)
