@@ -7,6 +7,7 @@ told for certain is content: it is only looked for in the error's text, and then
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, cast
 
 from policies.errors import PolicyError
@@ -28,6 +29,7 @@ _OTHER_TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/+@=-]{1,128}", re.ASCII)
 _WORD: Final = re.compile(r"[A-Za-z][a-z]{1,40}|[A-Z]{2,40}")
 _WORDS_OF_A_SENTENCE: Final = 4
 _ERROR_KEY: Final = re.compile(r"error|exception|traceback|stack_?trace|errmsg", re.IGNORECASE)
+_KNOWN_KEY_CHARS_MAX: Final = 64
 _ASKED_KEY: Final = re.compile(r"prompt|input|request|question|query|content|text", re.IGNORECASE)
 _TOKEN_LETTERS_MAX: Final = 14
 _SHORT_LATIN_MAX: Final = 6
@@ -96,6 +98,8 @@ def gather(
         if values_max is not None and walked > values_max:
             raise ContentSizeError
         key, value = pending.pop()
+        if value is None:
+            continue
         if key in _PERSON_KEYS and len(found.persons) < _PERSONS_MAX:
             found.persons += person_texts(value)
         if not known and _is_the_gateways(key, value):
@@ -145,13 +149,18 @@ def person_texts(value: object) -> list[str]:
 def _is_the_gateways(key: str, value: object) -> bool:
     if key in _TEXT_KEYS or is_name_of_model(key) or key in _ADDRESS_KEYS:
         return False
-    if _ERROR_KEY.search(key) and not _ASKED_KEY.search(key):
+    if _tells_of_error(key) if len(key) <= _KNOWN_KEY_CHARS_MAX else _tells_of_error.__wrapped__(key):
         return True
     return (
         isinstance(value, str)
         and _OTHER_TOKEN.fullmatch(value) is not None
         and len(_WORD.findall(value)) < _WORDS_OF_A_SENTENCE
     )
+
+
+@lru_cache(maxsize=2048)
+def _tells_of_error(key: str) -> bool:
+    return _ERROR_KEY.search(key) is not None and _ASKED_KEY.search(key) is None
 
 
 def _open(found: Gathered, pending: list[tuple[str, object]], key: str, value: dict[str, object]) -> None:

@@ -74,6 +74,7 @@ class PersonalTexts:
         self.names_calls = "source_id" in self._texts
         self._users_alone = not (self._texts or self._more_texts or self._tags)
         self._plain = _PlainNames()
+        self._plain_users = _PlainNames()
 
     def persons(self, report: Report) -> Persons:
         """Everything that `report` says of a person, to be looked for."""
@@ -108,9 +109,10 @@ class PersonalTexts:
 
     def _is_in_none_of(self, report: Report, user: str) -> bool:
         """Whether a user is in no clear text of a report whose names passed before; False where that is uncertain."""
-        if not is_plain(user) or " " in user:
+        value = self._plain_users[user]
+        if not isinstance(value, str) or " " in value:
             return False
-        plain, api_key, value = self._plain, report.api_key, user.lower()
+        plain, api_key = self._plain, report.api_key
         if value in report.source_id.lower() or (api_key is not None and value in plain[api_key]):
             return False
         for tag in report.tags.values():  # noqa: SIM110 - a generator costs three times as much, for every call

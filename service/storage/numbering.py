@@ -27,7 +27,7 @@ POSITION = Gauge("calledger_feed_position", "The newest position of the change f
 LAG = Gauge(
     "calledger_feed_lag_seconds",
     "From the begin of a write to its place in the change feed, of the oldest that was numbered last",
-    multiprocess_mode="max",
+    multiprocess_mode="livemax",
 )
 
 log = get_logger()

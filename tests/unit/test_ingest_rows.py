@@ -6,6 +6,7 @@ import tracemalloc
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 
 from service.ingest.errors import BodyError
@@ -238,3 +239,16 @@ def test_a_broken_one_among_odd_lines_costs_itself(broken: bytes, between: bytes
     readable = [one for one in found if is_json(one)]
     assert [json.loads(one)["id"] for one in readable] == ["a", "b", "c"]
     assert len(found) == 4
+
+
+def test_objects_that_begin_like_rows_do_not_end_windows() -> None:
+    """LiteLLM's payloads and the answers in them begin alike: a large array of them is still read in windows, which
+    makes rows of msgspec's, and not bracket by bracket, which takes several times as long.
+    """
+    payload = {"id": "a", "response": {"id": "b", "tool_calls": [{"id": 1}, {"id": 2}, {"id": 3}]}, "x": "y" * 9000}
+    body = json.dumps([payload] * 100).encode()
+
+    found = split_rows(body)
+
+    assert [json.loads(bytes(row)) for row in found] == [payload] * 100
+    assert all(isinstance(row, msgspec.Raw) for row in found)

@@ -10,6 +10,8 @@ PIECE: Final = 8192
 """Items that one call of C works at: no other thread runs meanwhile."""
 
 _FEW_BLOCKS: Final = 4
+_LITTLE_WORK: Final = 2**15
+"""Blocks times bytes up to which it is quicker to look for block after block than to make numbers."""
 _Item = TypeVar("_Item")
 
 
@@ -26,8 +28,11 @@ def candidates(data: bytes, content: bytes) -> Iterator[int]:
     A block is a number of eight bytes, which is quicker to make and to compare than a string.
     To make a set takes longer than to ask one, so it is made of the side that has the fewer blocks.
     """
-    own = _numbers_of(data)
     size = len(content) // BLOCK_BYTES
+    if size * len(data) <= _LITTLE_WORK:
+        yield from [at for at in range(0, len(content), BLOCK_BYTES) if content[at : at + BLOCK_BYTES] in data]
+        return
+    own = _numbers_of(data)
     if size < len(own):
         content_blocks = struct.unpack(f"{size}Q", content)
         positions = _positions(content_blocks, _shared(_set_of(content_blocks), own))

@@ -15,8 +15,11 @@ _OTHER: Final = "debug"
 _TEXT_KEYS: Final = frozenset(("content", "text", "parts", "prompt", "input", "output", "arguments", "messages"))
 _OWN_KEYS: Final = frozenset(("message", "msg", "type", "code"))
 _FRAME: Final = re.compile(r"[ \t]{0,16}File \"[^\"\n]{0,512}\", line [0-9]{1,9}")
+_FRAME_START: Final = 'File "'
+_HEADER_STARTS: Final = "TD^~"
 _HEADER: Final = re.compile(r"(?:Traceback \(most|During handling|The above exception)[^\n]{0,120}\Z|[ \t]*[\^~ \t]+\Z")
 _QUOTED_NAMES: Final = "content|contents|text|prompt|input|inputs|arguments|completion|output|instructions|messages"
+_SIGN_OF_VALUE: Final = re.compile(r"[:=] ?[\"']")
 # It needs no closing quote, so nothing is read twice.
 _QUOTED: Final = re.compile(
     rf"\b(?:{_QUOTED_NAMES})[\"']? ?[:=] ?(?:\"((?:[^\"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+))", re.ASCII | re.DOTALL
@@ -28,6 +31,8 @@ def besides_the_error(value: object, message: str | None, *, of_error: bool) -> 
 
     `of_error` is for the traceback of the error itself: what it says was raised is no content, but for quoted prompts.
     """
+    if not value:
+        return
     own = _without_classes(message or "").strip()
     pending: list[tuple[str, object]] = [(_OTHER, value)]
     while pending:
@@ -39,7 +44,8 @@ def besides_the_error(value: object, message: str | None, *, of_error: bool) -> 
             pending.extend([(name, item) for item in cast("list[object]", inner)])
         elif isinstance(inner, str):
             for part in inner.split(own) if len(own) >= _OWN_MIN else [inner]:
-                yield from [("content", match[1] or match[2] or "") for match in _QUOTED.finditer(part)]
+                if _SIGN_OF_VALUE.search(part) is not None:
+                    yield from [("content", match[1] or match[2] or "") for match in _QUOTED.finditer(part)]
                 shown = name if name in _TEXT_KEYS else _OTHER
                 yield from [(shown, text) for text in _said(part, of_error=of_error)]
 
@@ -53,8 +59,10 @@ def _said(text: str, *, of_error: bool) -> Iterator[str]:
     lines: list[str] = []
     source = raised = False
     for line in text.split("\n"):
-        if _FRAME.match(line) or _HEADER.match(line) or (source and line.startswith("    ")) or not line.strip():
-            source, raised = _FRAME.match(line) is not None, False
+        shown = line.strip()
+        frame = shown.startswith(_FRAME_START) and _FRAME.match(line) is not None
+        if not shown or frame or (source and line.startswith("    ")) or _is_header(line, shown):
+            source, raised = frame, False
             continue
         source = False
         shortened = _without_classes(line)
@@ -62,6 +70,10 @@ def _said(text: str, *, of_error: bool) -> Iterator[str]:
         if not raised:
             lines.append(shortened)
     yield "\n".join(lines)
+
+
+def _is_header(line: str, shown: str) -> bool:
+    return shown[0] in _HEADER_STARTS and _HEADER.match(line) is not None
 
 
 def _without_classes(line: str) -> str:

@@ -26,12 +26,12 @@ from policies.redaction.echoes.comparing import (
 )
 from policies.redaction.echoes.identifiers import (
     IDENTIFIERS_MAX,
+    as_sentence,
     in_words,
     is_call_id,
     is_model,
     made_ids,
     occurrences,
-    reads_as_sentence,
     without,
 )
 from policies.redaction.echoes.persons import Persons
@@ -177,10 +177,12 @@ class ContentIndex:
         return _joined(found)
 
     def _is_sentence(self, identifier: str) -> bool:
-        if self._words is None:
-            self._words = in_words(self._strings)
-        if reads_as_sentence(identifier, self._words):
-            return True
+        sentence = as_sentence(identifier)
+        if sentence:
+            if self._words is None:
+                self._words = in_words(self._strings)
+            if sentence in self._words:
+                return True
         # Of a tool call's id the letters are looked for, since nothing parts its words.
         return is_call_id(identifier) and compared(identifier.rpartition("_")[2]) in self._content()
 

@@ -42,7 +42,6 @@ _DIGITS_MIN: Final = 2
 _WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _WORDS_OF_A_SENTENCE: Final = 4
 _LETTERS_OF_A_SENTENCE: Final = 16
-_BLANKS: Final = re.compile(r"\s+")
 
 
 def is_name(text: str) -> bool:
@@ -83,17 +82,22 @@ def address_parts(url: str) -> Iterator[str]:
         yield from (match[1] for match in _DEPLOYMENT.finditer(url, host.end()))
 
 
-def reads_as_sentence(name: str, content: str) -> bool:
-    """Whether `content` (lower case, single blanks) says in words what `name` says: then it is no mere name."""
+def as_sentence(name: str) -> str:
+    """What `name` says, in lower case with single blanks; nothing when that is too little for a sentence.
+
+    If the content (`in_words`) says it too, it is no mere name.
+    """
+    if len(name) < _LETTERS_OF_A_SENTENCE:
+        return ""
     words = _WORDS.findall(name)
     if len(words) < _WORDS_OF_A_SENTENCE or sum(map(len, words)) < _LETTERS_OF_A_SENTENCE:
-        return False
-    return " ".join(words).lower() in content
+        return ""
+    return " ".join(words).lower()
 
 
 def in_words(content: Iterable[str]) -> str:
-    """Content as `reads_as_sentence` wants it."""
-    return _BLANKS.sub(" ", "\n".join(content).lower())
+    """Content as `as_sentence` writes names."""
+    return " ".join("\n".join(content).lower().split())
 
 
 def made_ids(text: str) -> Iterator[tuple[int, int]]:

@@ -35,6 +35,8 @@ _TITLE_CHARS: Final = 16
 # What a repr or JSON puts before these, once or more often, and where a line is wrapped, also after breaks of lines
 # were made blanks. Repeats are bounded.
 _ESCAPING: Final = re.compile(r"\\{1,16}(?=[\"'/\\])|(?<=[^\s])\r?\n[ \t]{0,16}(?=[^\s])|(?<=\w[-_@])[ ]{1,16}(?=\w)")
+# The last of these, by a sign that few texts have: of each place in a text, the others are told by what they hold.
+_WRAPPED: Final = re.compile(r"[-_@](?<=\w[-_@]) {1,16}(?=\w)")
 _APOSTROPHES: Final[dict[int, str]] = dict.fromkeys(
     (0x00B4, 0x02B9, 0x02BC, 0x02BD, 0x2018, 0x2019, 0x201B, 0x2032, 0xA78C), "'"
 )
@@ -98,7 +100,7 @@ class Persons:
         found: list[tuple[int, int]] = []
         for reading in opened_readings(text):
             found += [reading.origin(*span) for span in _named(reading.text, self._present, finder)]
-            if _ESCAPING.search(reading.text) and self._present_unescaped(fold(_ESCAPING.sub("", reading.text))):
+            if _may_be_escaped(reading.text) and self._present_unescaped(fold(_ESCAPING.sub("", reading.text))):
                 plain = _Unescaped(reading)
                 spans = _named(plain.text, self._present_unescaped, finder, plain.breaks)
                 found += [plain.origin(*span) for span in spans]
@@ -122,6 +124,11 @@ def _named(
     for value in values:
         for span in finder(folded, value):
             yield folded.origin(*span)
+
+
+def _may_be_escaped(text: str) -> bool:
+    """Whether there may be something in `text` that `_ESCAPING` removes."""
+    return "\\" in text or "\n" in text or _WRAPPED.search(text) is not None
 
 
 def is_plain(text: str) -> bool:

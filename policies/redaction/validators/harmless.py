@@ -62,9 +62,21 @@ _OTHER_KEY = re.compile(
 )
 
 
+# One of them is in every text in which `_OTHER_KEY` is: to look for these takes a tenth of the time.
+_KEYS = (b"key", b"token", "キー".encode(), "schlüssel".encode(), "ключ".encode())
+
+
 def names_other_key(data: bytes, start: int) -> bool:
     """Whether the words before `start` name a key that is no credential."""
-    return _OTHER_KEY.search(data, max(0, start - CONTEXT_BYTES), start) is not None
+    first = max(0, start - CONTEXT_BYTES)
+    # with the byte before, which tells whether the first word is a whole one
+    return _ends_with_other_key(data[max(0, first - 1) : start], min(first, 1))
+
+
+@lru_cache(maxsize=4096)
+def _ends_with_other_key(text: bytes, first: int) -> bool:
+    lowered = text.lower()
+    return any(key in lowered for key in _KEYS) and _OTHER_KEY.search(text, first) is not None
 
 
 @lru_cache(maxsize=4096)

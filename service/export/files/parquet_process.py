@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 LENGTH: Final = struct.Struct(">Q")
-_GROUP_ROWS: Final = 50_000
+_GROUP_ROWS: Final = 20_000
 _MONEY: Final = pa.decimal128(38, 12)
 # Quantities and prices of one token have more places than money.
 _FINE: Final = pa.decimal128(38, 15)

@@ -27,8 +27,8 @@ from service.query.rendering.report_renderer import Surroundings
 from service.query.rendering.row_renderer import ANSWERS, TABLED, Rows, UnsupportedValueError
 from service.query.usage.report_request import CostRequest
 
-PAGE: Final = 1_000
-"""Rows that are read and turned into bytes at a time: a few milliseconds of the event loop's."""
+PAGE: Final = 400
+"""Rows that are read and turned into bytes at a time: some milliseconds of the event loop's."""
 _MAX_COST: Final = 1_000_000
 _NOT_COMPILED: Final = "the role does not see in clear what cannot be null in the schema: choose `fields` without it"
 _NO_ANSWER: Final = "a row holds a value that GraphQL cannot answer: choose `fields` without it"

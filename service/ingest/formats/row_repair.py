@@ -30,14 +30,14 @@ def repaired(text: bytes) -> bytes:
 
 def repair_surrogates(text: bytes) -> bytes:
     """The same JSON with U+FFFD for halves of surrogate pairs, which JSON can write and UTF-8 cannot."""
-    if _ASIDE[:1] in text or not _SURROGATE.search(text):
+    if b"\\u" not in text or _ASIDE[:1] in text or not _SURROGATE.search(text):
         return text
     return _LONE.sub(rb"\\ufffd", text.replace(_ESCAPED_BACKSLASH, _ASIDE)).replace(_ASIDE, _ESCAPED_BACKSLASH)
 
 
 def repair_numbers(text: bytes) -> bytes:
     """The same JSON with `1e999` or `-1e999` for `NaN`, `Infinity` and `-Infinity`; strings stay as they are."""
-    if _POSITION in text or not _NOT_FINITE.search(text):
+    if not (b"NaN" in text or b"Infinity" in text) or _POSITION in text or not _NOT_FINITE.search(text):
         return text
     pieces = _STRING.split(text)
     pieces[::2] = _NOT_FINITE.sub(_BEYOND_ALL, _POSITION.join(pieces[::2])).split(_POSITION)

@@ -131,15 +131,18 @@ def money_of_number(text: str) -> Decimal:
 
 
 def _decimal(text: str) -> Decimal:
-    if _NOT_FINITE.fullmatch(text):
-        raise MoneyError("is not a finite number: `NaN` and `Infinity` are no amounts")
     # Decimal itself takes `NaN`, underscores and digits of other scripts.
     if len(text) > _TEXT_CHARACTERS_MAX or not _FORM.fullmatch(text):
-        raise MoneyError("is not a decimal number")
+        raise _not_money(text, "is not a decimal number")
     value = Decimal(text)
-    if value and value.adjusted() >= SIGNIFICANT_DIGITS:
-        raise MoneyError("must be below 10^15")
+    if value.adjusted() >= SIGNIFICANT_DIGITS and value:
+        raise _not_money(text, "must be below 10^15")
     return value
+
+
+def _not_money(text: str, why: str) -> MoneyError:
+    infinite = _NOT_FINITE.fullmatch(text) is not None
+    return MoneyError("is not a finite number: `NaN` and `Infinity` are no amounts" if infinite else why)
 
 
 def _fixed(value: Decimal) -> Decimal:

@@ -24,6 +24,11 @@ _ROWS_MAX: Final = 500_000
 _AT_ONCE_BYTES_MAX: Final = 2**18
 """What msgspec may read in one go: at its worst, an array of empty arrays, that takes 4 ms."""
 
+_PLACES_MAX: Final = 1000
+_TRIES_MAX: Final = 8
+_BETWEEN_BYTES_MAX: Final = 80
+"""How far before a row the end of the one before it is looked for: its bracket, a comma, and few blanks."""
+
 _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY: Final = msgspec.json.Decoder(msgspec.Raw)
 _FIRST: Final = (b"{", b"n")
@@ -117,21 +122,39 @@ def _well_formed(body: bytes, rows: list[Row]) -> Generator[None, None, int]:
     itself proves that it was no place inside of a row.
     """
     at, beginning = 1, _BEGINNING.match(body, 1)
-    while True:
-        stop = len(body)
-        if stop - at > _AT_ONCE_BYTES_MAX:
-            start = body.rfind(beginning[1], at + 1, at + _AT_ONCE_BYTES_MAX) if beginning else -1
-            stop = body.rfind(b",", at, max(start, at))
-            if stop < 0:
-                return at
-        try:
-            rows += _ARRAY.decode(body if (at, stop) == (1, len(body)) else _window(body, at, stop))
-        except (ValueError, RecursionError):
-            return at
-        at = stop + 1
-        if at > len(body) or len(rows) > _ROWS_MAX:
-            return at
+    while at <= len(body) and len(rows) <= _ROWS_MAX:
+        start = at
+        for stop in _ends_of_window(body, at, beginning[1] if beginning else b""):
+            try:
+                rows += _ARRAY.decode(body if (at, stop) == (1, len(body)) else _window(body, at, stop))
+                at = stop + 1
+                break
+            except (ValueError, RecursionError):
+                yield
+        if at == start:
+            break
         yield
+    return at
+
+
+def _ends_of_window(body: bytes, at: int, beginning: bytes) -> Iterator[int]:
+    """Where a window that begins at `at` may end: with the body, or with one of the last commas between two objects.
+
+    Objects inside of rows may begin like rows do, as in LiteLLM's payloads, and stand in lists: some places are tried.
+    """
+    start = at + _AT_ONCE_BYTES_MAX
+    if start >= len(body):
+        yield len(body)
+    elif beginning:
+        tried = 0
+        for _ in range(_PLACES_MAX):
+            start = body.rfind(beginning, at + 1, start)
+            if start < 0 or tried == _TRIES_MAX:
+                break
+            before = body[max(at, start - _BETWEEN_BYTES_MAX) : start].rstrip(_BLANK)
+            if before.endswith(b",") and before[:-1].rstrip(_BLANK).endswith(b"}"):
+                tried += 1
+                yield body.rfind(b",", at, start)
 
 
 def _window(body: bytes, at: int, stop: int) -> bytes:

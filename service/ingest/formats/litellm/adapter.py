@@ -56,6 +56,8 @@ _TOLD_TWICE: Final = "User-Agent"
 _LEGACY: Final = (
     "this is LiteLLM's legacy form, whose values are all text: remove `generic_api_use_v1` from its settings"
 )
+_NULL: Final = b"null"
+_NULL_BYTES: Final = len(_NULL)
 # Answers of these are long, and say nothing that is wanted.
 _PLAIN: Final = frozenset(("chat", "text_completion", "embeddings", "responses", "generate_content"))
 
@@ -73,7 +75,7 @@ def litellm_reader(_: bytes) -> Callable[[Row], Report | Rejection]:
 def read_entry(row: Row) -> Report | Rejection:
     """One StandardLoggingPayload as JSON text; never raises."""
     try:
-        return _PayloadReader(Payload.of(bytes(row))).report()
+        return _PayloadReader(Payload.of(row)).report()
     except RowError as error:
         return Rejection(str(error), error.code)
 
@@ -218,7 +220,7 @@ class _PayloadReader:
         others: list[tuple[str, Raw]] = []
         for name in self._payload.fields.keys() - READ:
             raw = self._payload.fields[name]
-            if bytes(raw) == b"null":
+            if len(raw) == _NULL_BYTES and bytes(raw) == _NULL:
                 continue
             count_dropped(report, name if name in NOT_KEPT or name in CONTENT else "unknown")
             if name in CONTENT:
@@ -235,7 +237,11 @@ class _PayloadReader:
             values += [(name, self._payload.parameters.get(name)) for name in PRIVATE_PARAMETERS if name != "user"]
             values += content_within(self._payload.object("error_information"))
             remember_values(report, values)
-            metadata = [entry for entry in self._payload.metadata.items() if not _is_fact_of_metadata(entry[0])]
+            metadata = [
+                (name, value)
+                for name, value in self._payload.metadata.items()
+                if value is not None and not _is_fact_of_metadata(name)
+            ]
             remember_values(report, [*metadata, *self._payload.hidden.items()], known=False)
         tell(report, [FieldError(why, name) for name, why in self._payload.unreadable.items()])
         remember_content(report, contents)

@@ -11,6 +11,7 @@ from service.ingest.formats.amount_parts import Portion, parts_of
 from service.ingest.formats.litellm.operations import UNBILLED
 from service.ingest.formats.litellm.payload import Object, Payload, Value, inside, text_of
 
+_ZERO: Final = Decimal(0)
 _CURRENCY: Final = "USD"
 _FREE_SUFFIX: Final = ":free"
 # Models on the operator's own machine: what they cost is in no price list.
@@ -114,7 +115,7 @@ def _is_free(payload: Payload, prices: Object, rates: Mapping[str, Decimal | int
 def _parts(payload: Payload, breakdown: Object, report: Report, amount: Decimal) -> list[AmountPart] | None:
     if not amount or not breakdown:
         return None
-    figures = {name: payload.money("cost_breakdown", value) or Decimal(0) for name, value in _costs(breakdown)}
+    figures = {name: payload.money("cost_breakdown", value) or _ZERO for name, value in _costs(breakdown)}
     for name in _NEVER_NEGATIVE:
         if figures[name] < 0:
             payload.note(f"cost_breakdown.{name}", "is negative")

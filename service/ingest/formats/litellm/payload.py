@@ -26,6 +26,7 @@ Object: TypeAlias = Mapping[str, Value]
 
 _ZERO: Final = Decimal(0)
 NOTHING: Final = ("", "None")
+_UNREAD: Final = object()
 
 
 def _exact(text: str) -> Decimal:
@@ -35,7 +36,8 @@ def _exact(text: str) -> Decimal:
         return Decimal("Infinity")
 
 
-_VALUES: Final = msgspec.json.Decoder(float_hook=_exact)
+_VALUES: Final = msgspec.json.Decoder(float_hook=Decimal)
+_ANY_VALUES: Final = msgspec.json.Decoder(float_hook=_exact)
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
@@ -43,8 +45,8 @@ def decode(raw: Raw) -> Value:
     """A JSON value, numbers with a point as decimals. Raises ValueError or RecursionError."""
     try:
         return _VALUES.decode(raw)
-    except ValueError:
-        return _VALUES.decode(repaired(bytes(raw)))
+    except (ValueError, InvalidOperation):
+        return _ANY_VALUES.decode(repaired(bytes(raw)))
 
 
 class Payload:
@@ -53,30 +55,29 @@ class Payload:
     def __init__(self, fields: dict[str, Raw]) -> None:
         self.fields = fields
         self.unreadable: dict[str, str] = {}
-        self._values: dict[str, Value] = {}
+        self._values: dict[str, Any] = {}
         self.metadata = self.object("metadata")
         self.hidden = self.object("hidden_params")
         self.parameters = self.object("model_parameters")
 
     @classmethod
-    def of(cls, row: bytes) -> "Payload":
+    def of(cls, row: bytes | Raw) -> "Payload":
         """Raises RowError for what is no JSON object."""
         try:
             return cls(_FIELDS.decode(row))
         except (ValueError, RecursionError):
             pass
         try:
-            return cls(_FIELDS.decode(repaired(row)))
+            return cls(_FIELDS.decode(repaired(bytes(row))))
         except (ValueError, RecursionError) as error:
-            raise wrong_json(row, error) from None
+            raise wrong_json(bytes(row), error) from None
 
     def value(self, name: str) -> Value:
         """The field's value; None for one that is absent, or cannot be read and is noted."""
-        try:
-            return self._values[name]
-        except KeyError:
+        value = self._values.get(name, _UNREAD)
+        if value is _UNREAD:
             value = self._values[name] = self._decoded(name)
-            return value
+        return value
 
     def _decoded(self, name: str) -> Value:
         raw = self.fields.get(name)
@@ -101,7 +102,8 @@ class Payload:
         """The text, or number as text, under `name`; None for nothing, and for anything else or more than
         `characters_max`, which is noted.
         """
-        return self.said(name, self.value(name), characters_max)
+        value = self.value(name)
+        return None if value is None else self.said(name, value, characters_max)
 
     def said(self, name: str, value: Value, characters_max: int = TEXT_CHARACTERS_MAX) -> str | None:
         """As `text`, for a value that stands elsewhere; it is noted under `name`."""
@@ -112,7 +114,7 @@ class Payload:
 
     def is_text(self, name: str) -> bool:
         """Whether there is text under `name`, whatever it says."""
-        return name in self.fields and bytes(self.fields[name]).startswith(b'"')
+        return name in self.fields and bytes(memoryview(self.fields[name])[:1]) == b'"'
 
     def flag(self, name: str) -> bool | None:
         """The boolean under `name`; None for nothing, or for what is none and is noted."""
@@ -188,11 +190,13 @@ class Payload:
 
 def text_of(value: Value, characters_max: int = TEXT_CHARACTERS_MAX) -> str | None:
     """Text, or a number as text; None for null, for `None`, for other types, and for what is too long to be a name."""
-    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or value in NOTHING or len(value) > characters_max:
+    if value is None:
         return None
-    return value
+    if not isinstance(value, str):
+        if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+            return None
+        value = str(value)
+    return value if len(value) <= characters_max and value not in NOTHING else None
 
 
 def any_length_text(value: Value) -> str | None:

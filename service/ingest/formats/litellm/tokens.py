@@ -86,4 +86,10 @@ def _part(payload: Payload, name: str, usages: Usages, paths: Sequence[Sequence[
 
 
 def _all(usages: Usages, paths: Sequence[Sequence[str]]) -> list[Value]:
-    return [value for usage in usages for path in paths if (value := inside(usage, *path)) is not None]
+    found: list[Value] = []
+    for usage in usages:
+        for path in paths:
+            value = usage.get(path[0])
+            if value is not None and (value := inside(usage, *path)) is not None:
+                found.append(value)
+    return found
