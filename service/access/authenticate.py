@@ -74,13 +74,14 @@ class Authenticator:
     async def authenticate(self, authorization: str | None) -> Principal:
         """The principal of the header's key. Raises UnauthenticatedError, never saying which part was wrong."""
         header = blake2b((authorization or "").encode("utf-8", "surrogateescape"), key=self._hash_key).digest()
-        good = self._good.get(header)
+        memory = self._good
+        good = memory.get(header)
         if good is None or good[1] <= time.monotonic():
             text = key_text(authorization)
             good = await (self._verified_session(text) if looks_signed(text) else self._verified(text))
-            if len(self._good) >= _KEPT_KEYS:
-                self._good.clear()
-            self._good[header] = good
+            if len(memory) >= _KEPT_KEYS:
+                memory.clear()
+            memory[header] = good
         principal, now = good[0], datetime.now(UTC)
         if principal.expires_at and principal.expires_at <= now:
             raise UnauthenticatedError
@@ -103,13 +104,14 @@ class Authenticator:
         token = self._sessions.read(text)
         if token is None:
             raise UnauthenticatedError
-        key, until = self._behind.get(token.key_id, (None, 0.0))
+        memory = self._behind
+        key, until = memory.get(token.key_id, (None, 0.0))
         if until <= time.monotonic():
             record, until = await self._record(token.key_id)
             key = None if record is None else await self.principal_of(record)
-            if len(self._behind) >= _KEPT_KEYS:
-                self._behind.clear()
-            self._behind[token.key_id] = key, until
+            if len(memory) >= _KEPT_KEYS:
+                memory.clear()
+            memory[token.key_id] = key, until
         principal = None if key is None else _narrowed(key, token)
         if principal is None:
             raise UnauthenticatedError
@@ -130,22 +132,23 @@ class Authenticator:
 
     async def _record(self, prefix: str) -> tuple[KeyRecord | None, float]:
         """What the database has of a prefix, and until when that may be remembered."""
-        known = self._known.get(prefix)
+        memory = self._known
+        known = memory.get(prefix)
         if known is not None and known[1] > time.monotonic():
             return known
         until = time.monotonic() + _KEPT_SECONDS
         record = await get_key(prefix)
         if record is not None:
-            if len(self._known) >= _KEPT_KEYS:
-                self._known.clear()
-            self._known[prefix] = (record, until)
+            if len(memory) >= _KEPT_KEYS:
+                memory.clear()
+            memory[prefix] = (record, until)
         return record, until
 
     def forget(self) -> None:
-        """Ask the database again for every key."""
-        self._known.clear()
-        self._behind.clear()
-        self._good.clear()
+        """Ask the database again for every key. What is being asked now is from before, and goes into the memory that
+        is given up.
+        """
+        self._known, self._behind, self._good = {}, {}, {}
 
     async def note_uses(self) -> None:
         """Write down when keys were last used; two UPDATEs per key and minute at most. What fails is kept for later."""
@@ -168,4 +171,4 @@ def _narrowed(key: Principal, token: SessionToken) -> Principal | None:
     """A key with the role of a token, for no longer, and for those of its accounts that the key still has."""
     accounts = token.accounts if key.accounts is None else tuple(sorted({*token.accounts} & {*key.accounts}))
     ends = min(filter(None, (key.expires_at, token.expires_at)))
-    return Principal(key.key_id, token.role, accounts, ends, token.session) if accounts else None
+    return Principal(key.key_id, token.role, accounts, ends, token.session, key.role) if accounts else None

@@ -149,7 +149,7 @@ class ApiKeys:
         if known.state is not KeyState.LIVE:
             raise RequestError(f"the key `{key_id}` is {known.state}: make another one")
         if expires_at is None and record.expires_at is not None:
-            expires_at = now + (record.expires_at - record.created_at)
+            expires_at = now + min(record.expires_at - record.created_at, datetime.max.replace(tzinfo=UTC) - now)
         ends_at = min(filter(None, (known.expires_at, now + overlap)))
         accounts = None if known.accounts is None else list(known.accounts)
         issued = await self._add(Role(known.role), accounts, expires_at, record.name, now, by, (key_id, ends_at))

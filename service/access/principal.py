@@ -10,8 +10,8 @@ from policies import Role
 class Principal:
     """An authenticated key: its id (public prefix), role, account ids (None: every account) and expiry.
 
-    `session`: the id of the session token that stands for the key, with a role and accounts of its own; None: the key
-    itself was given.
+    `session`: the id of the session token that stands for the key, with a role and accounts of its own, and `key_role`
+    the key's; None: the key itself was given.
     """
 
     key_id: str
@@ -19,3 +19,4 @@ class Principal:
     accounts: tuple[int, ...] | None
     expires_at: datetime | None = None
     session: str | None = None
+    key_role: Role | None = None

@@ -18,7 +18,8 @@ from strawberry.http import GraphQLHTTPResponse
 from strawberry.types.execution import ExecutionResult
 
 from policies.policy.model import Policy, Role, View
-from policies.policy.views import view_table
+from policies.policy.views import at_most, view_table
+from service.access.authenticate import UnauthenticatedError
 from service.access.principal import Principal
 from service.api.answers import (
     AGAIN,
@@ -127,6 +128,7 @@ class LedgerView(GraphQLView[Context, None]):
     async def _known(self, authorization: str | None) -> Known:
         """Who a header stands for, for as long as a connection lives. Raises UnauthenticatedError."""
         principal = await self._principal(authorization)
+        self._scope_of(principal, self._runtime.applied.policy)
         return Known(authorization, principal, lambda: self._context_of(principal))
 
     def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ANN401, ARG002 - Strawberry's adapter
@@ -180,13 +182,18 @@ class LedgerView(GraphQLView[Context, None]):
         return Context(scope, self._reader, bucket, self._max_cost, principal, REQUEST_ID.get(), **self._services)
 
     def _scope_of(self, principal: Principal, policy: Policy) -> Scope:
-        """The same object, views and all, as long as policy and principal are: comparing two policies takes long."""
+        """The same object, views and all, as long as policy and principal are: comparing two policies takes long.
+
+        Raises UnauthenticatedError for a session token that may do what its key may not, by a policy newer than it.
+        """
         name = principal.session or principal.key_id
         known = self._scopes.get(name)
         if known is not None and known[0] is principal and self._policy is policy:
             return known[1]
         if self._policy is not policy or len(self._scopes) > _SCOPES_MAX:
             self._policy, self._views, self._scopes = policy, {}, {}
+        if principal.key_role is not None and not at_most(policy, principal.role, principal.key_role):
+            raise UnauthenticatedError
         if principal.role not in self._views:
             self._views[principal.role] = view_table(policy, principal.role)
         views = self._views[principal.role]

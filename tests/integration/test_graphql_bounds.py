@@ -160,6 +160,20 @@ async def test_a_cost_report_is_paid_for_by_its_buckets_and_rows(shelf: Shelf) -
     assert paid.extensions["cost"]["requestedQueryCost"] > Settings().max_query_cost
 
 
+async def test_rows_of_a_cost_report_are_paid_for_as_often_as_they_are_answered(shelf: Shelf) -> None:
+    """Each further list of the same rows, by another field or under another name, is made and sent like the first."""
+
+    async def cost(selected: str) -> int:
+        paid = await shelf.ask(f"{{ costs(first: 10000) {{ {selected} }} }}")
+        return paid.extensions["cost"]["requestedQueryCost"]
+
+    one = await cost("nodes { calls }")
+    assert await cost("nodes { calls } edges { node { calls } }") > one + 1_000
+    assert await cost("nodes { calls } nodes { calls }") < one + 100, "one list, named twice"
+    many = " ".join(f"a{n}: nodes {{ calls }}" for n in range(30))
+    assert await cost(many) > 29_000 > Settings().max_query_cost
+
+
 async def test_many_uses_of_a_large_value_are_refused(shelf: Shelf) -> None:
     """A variable that fits once is not converted thirty times, nor walked once for each way through fragments."""
     filter_ = {"or": [{"model": {"eq": "x"}}] * 49}

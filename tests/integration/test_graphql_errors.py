@@ -140,7 +140,7 @@ async def test_an_unreachable_keyring_costs_only_what_is_sealed(shelf: Shelf, mo
     async def away(*_: object, **__: object) -> bytes:
         raise KeyringUnavailableError
 
-    monkeypatch.setattr(type(shelf.keyring), "period_key", away)
+    monkeypatch.setattr(type(shelf.keyring), "key", away)
     assert await _disclosure(shelf) == ("SEALED", None)
 
 

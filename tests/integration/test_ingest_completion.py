@@ -242,6 +242,17 @@ async def test_tags_and_units_are_added_and_never_changed(ingest: Ingest) -> Non
     assert statuses(await ingest.report(more, first)) == [DUPLICATE, DUPLICATE]
 
 
+async def test_a_call_has_no_more_units_than_one_report_may_bring(ingest: Ingest) -> None:
+    """However many reports add some: the others are left out, which the answer says, and the row grows no further."""
+    for number in range(6):
+        units = {f"u{number}_{place}": 1 for place in range(6)}
+        [last] = await ingest.report(call("a", units=units))
+        assert last.status is (ACCEPTED, COMPLETED, COMPLETED, DUPLICATE, DUPLICATE, DUPLICATE)[number]
+        assert last.dropped == ({"units": 1} if number > 1 else {})
+    assert last.warnings == ("`units` came later than its call, which takes up no more of them: left out",)
+    assert len(json.loads(await ingest.value("SELECT units FROM call"))) == 16
+
+
 async def test_two_writers_complete_a_call_once(ingest: Ingest) -> None:
     """Of two amounts that come at once one completes the call and the other is a conflict, and sums are exact."""
     other = await ingest.another_writer()

@@ -141,6 +141,15 @@ async def test_a_key_is_replaced_with_an_overlap(house: House) -> None:
     assert await admin.code(ROTATE, **{"in": {"id": new["id"]}}) == "BAD_USER_INPUT", "an ended key has no successor"
 
 
+async def test_a_key_for_ever_has_a_successor(house: House) -> None:
+    """A key that ends with the last moment there is gets one that ends then too: no later one can be written."""
+    admin = await house.key()
+    last = "9999-12-31T23:59:59.999999Z"
+    made = (await admin.ask(CREATE, **{"in": {"role": "VIEWER", "expiresAt": last}}))["createApiKey"]["apiKey"]
+    done = (await admin.ask(ROTATE, **{"in": {"id": made["id"]}}))["rotateApiKey"]
+    assert done["apiKey"]["expiresAt"] == made["expiresAt"]
+
+
 async def test_a_bound_admin_reaches_no_further(house: House) -> None:
     """It makes, sees and ends keys of its own accounts; others it is told nothing of, by the database itself too."""
     root, bound = await house.key(), await house.key(Role.ADMIN, "acme")

@@ -278,7 +278,7 @@ async def test_keys_out_of_reach_cost_only_what_is_sealed(
     async def away(*_: object, **__: object) -> bytes:
         raise KeyringUnavailableError
 
-    monkeypatch.setattr(type(shelf.keyring), "period_key", away)
+    monkeypatch.setattr(type(shelf.keyring), "key", away)
     assert (await _revealed(shelf, ledger, id_))["error"] == {"message": None, "disclosure": "SEALED"}
 
 

@@ -20,11 +20,13 @@ from running import RunningService
 
 from policies.evidence.entry import LedgerKind
 from policies.policy.model import Role
+from service.access import authenticate
 from service.access.authenticate import UnauthenticatedError
 from service.access.keys import prefix_of
 from service.access.session_tokens import SessionSigner, SessionToken
 from service.ledger.store import Selection
 from service.retention.audit.record_check import differences
+from service.storage.control.api_keys import get_key
 from service.storage.schema.models import ApiKey
 
 CREATE = """
@@ -132,6 +134,50 @@ async def test_a_token_ends_with_its_key(house: House) -> None:
     await ApiKey.filter(prefix=prefix_of(key.key)).update(revoked_at=None)
     house.served.runtime.authenticator.forget()
     assert await browser.code(VIEWER) == "UNAUTHENTICATED", "the ledger has revoked it"
+
+
+async def test_a_token_never_goes_beyond_its_key_by_a_later_policy_either(house: House) -> None:
+    """Under a policy that lets the token's role do what the key's role may not, the token is refused at once."""
+    key = await house.key(Role.VIEWER, "acme")
+    same, narrower = await house.session(key), await house.session(key, role="PARTNER")
+    assert (await narrower.ask(CALLS))["calls"]["nodes"] == [{"account": "acme"}]
+    runtime = house.served.runtime
+    policy = runtime.applied.policy
+    viewer = replace(policy.roles[Role.VIEWER], ask=frozenset({"viewer"}))
+    roles = {**policy.roles, Role.VIEWER: viewer}
+    runtime.applied = replace(runtime.applied, policy=replace(policy, roles=roles))
+    assert await key.code(CALLS) == "FORBIDDEN"
+    assert await same.code(CALLS) == "FORBIDDEN"
+    assert await narrower.code(CALLS) == "UNAUTHENTICATED"
+
+
+async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_remembered(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer of the database from before the notice counts for the request that asked, and for none after it."""
+    key = await house.key(Role.VIEWER, "acme")
+    browser, asked, revoked = await house.session(key), asyncio.Event(), asyncio.Event()
+
+    async def get_slowly(prefix: str) -> Any:
+        record = await get_key(prefix)
+        asked.set()
+        await revoked.wait()
+        return record
+
+    house.served.runtime.authenticator.forget()
+    monkeypatch.setattr(authenticate, "get_key", get_slowly)
+    for under_way in (key, browser):
+        house.served.runtime.authenticator.forget()
+        asked.clear()
+        revoked.clear()
+        request = asyncio.create_task(under_way.answer(VIEWER))
+        await asked.wait()
+        await ApiKey.filter(prefix=prefix_of(key.key)).update(revoked_at=datetime.now(UTC))
+        house.served.runtime.authenticator.forget()
+        revoked.set()
+        await request
+        assert await under_way.code(VIEWER) == "UNAUTHENTICATED"
+        await ApiKey.filter(prefix=prefix_of(key.key)).update(revoked_at=None)
 
 
 async def test_an_expired_token_is_refused(house: House) -> None:

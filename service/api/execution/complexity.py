@@ -39,6 +39,7 @@ ALIASES_MAX: Final = 30
 PAIRS_MAX: Final = 9_500
 SPREADS_MAX: Final = 200
 SIZED: Final = ("edges", "nodes")
+_ROWS: Final = frozenset({*SIZED, "rows"})
 FIELDS_MAX: Final = 20_000
 BUCKET_POINTS: Final = {"HOUR": 200, "DAY": 50, "WEEK": 20, "MONTH": 10}
 """What the buckets of a cost report add to its price: the finer they are, the more sums are read. Filled ones add it
@@ -47,7 +48,8 @@ ROWS_A_POINT: Final = 10
 """Of a cost report, beyond the rows that it has when it says nothing."""
 OWN_FILTER_POINTS: Final = 300
 """What facets cost more that each leave out a filter of their own: each such facet is read by itself."""
-_REPORTS: Final = (("Query", "costs"), ("Query", "errorGroups"))
+_COSTS: Final = ("Query", "costs")
+_REPORTS: Final = (_COSTS, ("Query", "errorGroups"))
 _FACETS: Final = ("Query", "facets")
 _NODES: Final = ("Query", "nodes")
 TOO_MANY_VALUES: Final = "the arguments hold too many values: ask in parts"
@@ -129,12 +131,14 @@ class _Walk:
             given = self._arguments(definition, node)
             weight += self._points(given)
             if (parent, node.name.value) in _REPORTS:
-                weight += _report_points(given)
+                weight += _bucket_points(given)
             elif (parent, node.name.value) == _FACETS and given.get("excludeOwnFilter"):
                 weight += OWN_FILTER_POINTS
         if definition is None or node.selection_set is None:
             return Priced(own=weight)
         type_ = get_named_type(definition.type).name
+        if (parent, node.name.value) == _COSTS:
+            weight += _row_points(given, self._lists_of_rows(node.selection_set, type_))
         own, per_entry = weight, 0
         for child_type, child in self._document.fields(node.selection_set, type_):
             cost = self.field(child_type, child).total()
@@ -154,6 +158,11 @@ class _Walk:
             raise TooManyFieldsError(TOO_MANY_VALUES)
         return charged(points)
 
+    def _lists_of_rows(self, selection_set: SelectionSetNode, type_: str) -> int:
+        """How often a cost report's rows are in its answer: each list of them is made and sent."""
+        fields = self._document.fields(selection_set, type_)
+        return len({(node.alias or node.name).value for _, node in fields if node.name.value in _ROWS})
+
     def _size(self, list_size: ListSize | None, given: Mapping[str, Any]) -> int:
         if list_size is None:
             return 1
@@ -163,11 +172,14 @@ class _Walk:
         return max(0, min(size, PAGE_MAX))
 
 
-def _report_points(given: Mapping[str, Any]) -> int:
-    bucket, first = given.get("bucket"), given.get("first")
-    points = BUCKET_POINTS.get(getattr(bucket, "name", ""), 0) * (2 if given.get("fillBuckets") else 1)
-    rows = min(first, ROWS_MAX) - ROWS_DEFAULT if isinstance(first, int) else 0
-    return points + max(0, rows) // ROWS_A_POINT
+def _bucket_points(given: Mapping[str, Any]) -> int:
+    return BUCKET_POINTS.get(getattr(given.get("bucket"), "name", ""), 0) * (2 if given.get("fillBuckets") else 1)
+
+
+def _row_points(given: Mapping[str, Any], lists_of_rows: int) -> int:
+    first = given.get("first")
+    rows = min(first, ROWS_MAX) if isinstance(first, int) else ROWS_DEFAULT
+    return max(0, rows * lists_of_rows - ROWS_DEFAULT) // ROWS_A_POINT
 
 
 def check_shape(shape: "Shape") -> GraphQLError | None:

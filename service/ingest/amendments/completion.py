@@ -67,7 +67,7 @@ def may_complete(call: Prepared, stored: asyncpg.Record) -> bool:
         return True
     if _says(call) & stored["open"]:
         return True
-    return any(_added(stored[name], call.record[index]) for name, index in _MERGED_INDEXES.items())
+    return any(_has_more(stored[name], call.record[index]) for name, index in _MERGED_INDEXES.items())
 
 
 def outcome_behind(leader: Prepared, follower: Prepared) -> Status | None:
@@ -103,13 +103,18 @@ def _names(call: Prepared) -> list[set[str]]:
     return [set(orjson.loads(call.record[index] or "{}")) for index in _MERGED_INDEXES.values()]
 
 
-def _added(stored: str | None, new: str | None) -> str | None:
-    """The stored object with the names that only the new one has; None when there are none."""
+def _added(column: str, stored: str | None, new: str | None) -> str | None:
+    """The stored object with names that only the new one has, up to the column's limit; None when none are added."""
     if stored is None or new is None:
         return None
     known = orjson.loads(stored)
-    both = orjson.loads(new) | known
-    return orjson.dumps(both).decode() if len(both) > len(known) else None
+    more = [item for item in orjson.loads(new).items() if item[0] not in known][: max(0, MERGED[column] - len(known))]
+    return orjson.dumps(known | dict(more)).decode() if more else None
+
+
+def _has_more(stored: str | None, new: str | None) -> bool:
+    """Whether the new object has names that the stored one has not."""
+    return stored is not None and new is not None and bool(orjson.loads(new).keys() - orjson.loads(stored).keys())
 
 
 async def complete(connection: Connection, calls: Sequence[Prepared]) -> None:
@@ -141,7 +146,8 @@ async def complete(connection: Connection, calls: Sequence[Prepared]) -> None:
 def _tell(call: Prepared, left_out: Sequence[str]) -> None:
     """Count what a stored call cannot take up any more, and say so in the answer."""
     for field in dict.fromkeys(UNFILLED.get(name, name) for name in left_out):
-        call.warnings += (f"`{field}` came later than its call, which is stored without: left out",)
+        stored = "takes up no more of them" if field in MERGED else "is stored without"
+        call.warnings += (f"`{field}` came later than its call, which {stored}: left out",)
         count_dropped(call.report, field)
 
 
@@ -213,8 +219,10 @@ def judge(stored: asyncpg.Record, call: Prepared) -> Judgement:
     if not known and (_contradicts(stored, new) or _withholds(call, new)):
         return Judgement(Status.CONFLICT, {})
     changes = {name: new[name] for name in FILLED if new[name] is not None and stored[name] is None}
-    changes |= {name: both for name in MERGED if (both := _added(stored[name], new[name])) is not None}
+    changes |= {name: both for name in MERGED if (both := _added(name, stored[name], new[name])) is not None}
+    full = [name for name in MERGED if _has_more(changes.get(name, stored[name]), new[name])]
     if call.report.billed_once:
+        full = [name for name in full if name not in _OF_POLL]
         changes = {name: value for name, value in changes.items() if name not in _OF_POLL}
     if not _fit({**{name: stored[name] for name in _TOKENS}, **changes}):
         return Judgement(Status.DUPLICATE if known else Status.CONFLICT, {})
@@ -223,7 +231,7 @@ def judge(stored: asyncpg.Record, call: Prepared) -> Judgement:
     elif _has_parts(stored, new):
         changes["amount_parts"] = new["amount_parts"]
     unfilled = () if call.report.billed_once else UNFILLED
-    left_out = tuple(name for name in unfilled if new[name] is not None and stored[name] is None)
+    left_out = (*full, *(name for name in unfilled if new[name] is not None and stored[name] is None))
     return Judgement(Status.COMPLETED if changes else Status.DUPLICATE, changes, left_out)
 
 

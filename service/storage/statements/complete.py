@@ -43,8 +43,8 @@ _AMOUNT: Final[tuple[LiteralString, ...]] = ("amount", "currency", "amount_sourc
 AMOUNT: Final[tuple[str, ...]] = tuple(_AMOUNT)
 """Columns that a later report may give a value together, where there is no amount, or an estimate of ours. Parts may
 come later than an amount that they sum to."""
-MERGED: Final = ("tags", "units")
-"""Objects to which a later report may add names."""
+MERGED: Final[Mapping[str, int]] = MappingProxyType({"tags": 64, "units": 16})
+"""Objects to which a later report may add names, until there are as many as one report may bring."""
 UNFILLED: Final[Mapping[str, str]] = MappingProxyType(
     {"api_key": "api_key", "user_token": "user", "error_at": "error", "error_type": "error"}
 )
