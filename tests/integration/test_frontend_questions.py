@@ -184,7 +184,30 @@ def test_totals_are_one_entry_a_currency(service: RunningService, viewer: str) -
     assert total["amount"]["currency"] == "USD"
     assert total["latencyMs"]["p50"] < total["latencyMs"]["p95"] < total["latencyMs"]["p99"]
     assert int(total["errors"]) > 0
+    assert data["coverage"]["source"] in {"ROLLUPS", "BOTH"}
     assert fallbacks(service) == []
+
+
+@pytest.mark.parametrize(
+    ("asked_by", "source"),
+    [
+        ("", "ROLLUPS"),
+        *((f"groupBy: [{name}]", "ROLLUPS") for name in ("ACCOUNT", "API_KEY", "MODEL", "PROVIDER", "STATUS")),
+        *((f"groupBy: [{name}]", "CALLS") for name in ("OPERATION", "SERVED_MODEL", "ERROR_TYPE", "USER")),
+        ('groupByTags: ["team"]', "CALLS"),
+    ],
+)
+def test_what_grows_with_the_calls_is_as_the_page_says(
+    service: RunningService, viewer: str, asked_by: str, source: str
+) -> None:
+    """Sums answer what the page says that they answer, from day to day; what reads single calls says so itself."""
+    end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    query = "query ($filter: CallFilter) { costs(filter: $filter%s) { totals { calls%s } coverage { source } } }"
+    time_filter = {"startedAt": {"gte": (end - timedelta(days=7)).isoformat(), "lt": end.isoformat()}}
+    grouped = f", {asked_by}" if asked_by else ""
+    for figures, read in (("", source), (" latencyMs { p50 }", source), (" timeToFirstTokenMs { p50 }", "CALLS")):
+        answer = service.ask(viewer, query % (grouped, figures), filter=time_filter)
+        assert answer["data"]["costs"]["coverage"]["source"] == read, figures
 
 
 async def test_calls_come_as_they_are_recorded(service: RunningService, viewer: str) -> None:
