@@ -32,6 +32,16 @@ def documents() -> list[Shown]:
     return [*_pages(), *_console(), *_benchmarks(), *_exports()]
 
 
+def questions() -> dict[str, Shown]:
+    """The documents of docs/frontends.md that have a name, by it: what a log page asks."""
+    named: dict[str, Shown] = {}
+    for shown in _pages():
+        operation = parse(shown.text).definitions[0] if shown.place == "frontends.md" else None
+        if isinstance(operation, OperationDefinitionNode) and operation.name is not None:
+            named[operation.name.value] = shown
+    return named
+
+
 def _pages() -> Iterator[Shown]:
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         text = path.read_text("utf-8")

@@ -10,11 +10,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from documents import Shown, documents
+from documents import questions
 from graphql import OperationDefinitionNode, parse
 from running import RunningService
 
-PAGE = "frontends.md"
 ACCOUNTS = ("globex", "acme")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 SHOWN_END = datetime(2026, 12, 1, tzinfo=UTC)
@@ -33,18 +32,6 @@ def viewer(service: RunningService) -> str:
     """The demo's key for a frontend."""
     (line,) = [line for line in service.lines if line.startswith("viewer ")]
     return line.split()[1]
-
-
-def questions() -> dict[str, Shown]:
-    """The page's documents that have a name, by it."""
-    named: dict[str, Shown] = {}
-    for shown in documents():
-        if shown.place == PAGE:
-            operation = parse(shown.text).definitions[0]
-            assert isinstance(operation, OperationDefinitionNode)
-            if operation.name is not None:
-                named[operation.name.value] = shown
-    return named
 
 
 def as_of_now(variables: dict[str, Any]) -> dict[str, Any]:
