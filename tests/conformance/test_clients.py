@@ -3,28 +3,22 @@ service: pages, partial answers, documents by id.
 """
 
 import json
-import os
 import shutil
-import subprocess
 import venv
-from collections.abc import Iterator, Mapping
-from hashlib import sha256
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import pytest
 from documents import questions
 from gql import Client, gql
 from gql.transport.aiohttp import AIOHTTPTransport
 from gql.transport.exceptions import TransportQueryError
 from graphql import build_schema
+from packages import INSTALL_S, SOURCES, installed, run, skipped
 from running import RunningService
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ROOT / "tests" / "clients"
-INSTALL_S = 600
-PROGRAM_S = 120
 PAGES = """
 query Pages($filter: CallFilter, $after: String) {
   calls(filter: $filter, first: 5, after: $after) { nodes { id } pageInfo { endCursor } }
@@ -33,37 +27,9 @@ query Pages($filter: CallFilter, $after: String) {
 BANNER = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
 
 
-def run(
-    *command: str | Path, folder: Path, environment: Mapping[str, str] | None = None, within_s: int = PROGRAM_S
-) -> "subprocess.CompletedProcess[str]":
-    """A program, ended with all that it printed where it takes too long."""
-    given = {**os.environ, **(environment or {})}
-    return subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, timeout=within_s, check=False)
-
-
-def skipped(reason: str) -> None:
-    print(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="module")
 def packages() -> Path:
-    """`node_modules` with exactly what the lockfile names, installed once and kept; none of their scripts is run."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        skipped("no npm or node here: clients in JavaScript cannot be installed")
-    lock = (SOURCES / "package-lock.json").read_bytes()
-    name = f"clients-{sha256(lock).hexdigest()[:16]}"
-    folder = Path(platformdirs.user_cache_dir("calledger-tests", appauthor=False)) / name
-    if not (folder / "installed").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in ("package.json", "package-lock.json"):
-            shutil.copy(SOURCES / file, folder)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = run(*command, folder=folder, within_s=INSTALL_S)
-        if done.returncode:
-            skipped(f"npm could not install the clients: {done.stderr[-300:]}")
-        (folder / "installed").touch()
-    return folder / "node_modules"
+    return installed()
 
 
 @pytest.fixture(scope="module")
