@@ -31,7 +31,9 @@ log = get_logger()
 
 
 def refused_by(error: Exception, media_type: str) -> web.Response:
-    """The answer to a request that was given up before there was a result."""
+    """The answer to a request that was given up before there was a result; JSON for who asked for events."""
+    well_formed = media_type == JSON  # what these clients take for an answer; others go by the status
+    media_type = JSON if media_type == EVENTS else media_type
     if isinstance(error, ServiceError):
         log.error("a request could not be answered", type=type(error).__name__)
         return error_answer(503, Code.UNAVAILABLE, str(error), media_type, AGAIN)
@@ -40,7 +42,7 @@ def refused_by(error: Exception, media_type: str) -> web.Response:
         return error_answer(401, Code.UNAUTHENTICATED, str(error), media_type, headers)
     if isinstance(error, DocumentRefusedError):
         status = 403 if error.code is Code.FORBIDDEN else 400
-        return error_answer(200 if media_type == JSON else status, error.code, guarded(str(error)), media_type)
+        return error_answer(200 if well_formed else status, error.code, guarded(str(error)), media_type)
     if isinstance(error, BadInputError):
         return error_answer(400, Code.BAD_USER_INPUT, str(error), media_type)
     if isinstance(error, HTTPException):

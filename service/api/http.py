@@ -125,7 +125,7 @@ class LedgerView(GraphQLView[Context, None]):
             request[_EXCHANGE] = _Exchange(media_type)
             return self._finished(request, await self.run(request=request))
         except REFUSALS as error:
-            return refused_by(error, JSON if media_type == EVENTS else media_type)
+            return refused_by(error, media_type)
 
     async def _known(self, authorization: str | None) -> Known:
         """Who a header stands for, for as long as a connection lives. Raises UnauthenticatedError."""

@@ -60,10 +60,10 @@ class Asking:
         async with self._served.session.get(self._served.url, params=texts, headers=headers) as answer:
             return answer.status, await answer.json(content_type=None)
 
-    async def events(self, body: object) -> str:
+    async def events(self, body: object) -> tuple[int, Any]:
         headers = {**self._headers, "Accept": "text/event-stream"}
         async with self._served.session.post(self._served.url, json=body, headers=headers) as answer:
-            return await answer.text()
+            return answer.status, await answer.json(content_type=None)
 
     @asynccontextmanager
     async def socket(self) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
@@ -116,6 +116,9 @@ async def test_a_document_is_asked_by_its_id(shelf: Shelf, file: Path) -> None:
         for asked in ({"documentId": id_of(OTHER)}, {"documentId": "page-2"}, {"extensions": apollo(OTHER)}):
             for status, answer in (await client.post(asked), await client.get(**asked)):
                 assert (status, code(answer)) == (400, "PERSISTED_QUERY_NOT_FOUND")
+        assert (await client.post({"documentId": "page-2"}))[1]["errors"][0]["message"].startswith(
+            "there is no trusted document `page-2`"
+        )
         assert (await client.post({"extensions": apollo(OTHER)}))[1]["errors"][0]["message"] == "PersistedQueryNotFound"
 
 
@@ -131,7 +134,8 @@ async def test_only_trusted_documents_are_answered_where_that_is_set(shelf: Shel
                 assert (status, code(answer)) == (403, "FORBIDDEN"), text
             for status, answer in (await client.get(**asked), await client.get(query=text)):
                 assert (status, code(answer)) == (403, "FORBIDDEN"), text
-            assert "FORBIDDEN" in await client.events({"query": text})
+            status, answer = await client.events({"query": text})
+            assert (status, code(answer)) == (403, "FORBIDDEN"), text
         async with client.socket() as ws:
             payloads = [{"query": text} for text in refused] + [{"documentId": "page-2"}, {"documentId": "page-1"}]
             for number, payload in enumerate(payloads):
