@@ -14,7 +14,7 @@ from documents import questions
 from gql import Client, gql
 from gql.transport.aiohttp import AIOHTTPTransport
 from gql.transport.exceptions import TransportQueryError
-from graphql import build_schema
+from graphql import GraphQLScalarType, build_schema
 from packages import INSTALL_S, SOURCES, installed, run, skipped
 from running import RunningService
 
@@ -24,6 +24,12 @@ query Pages($filter: CallFilter, $after: String) {
   calls(filter: $filter, first: 5, after: $after) { nodes { id } pageInfo { endCursor } }
 }
 """
+CLIENTS = {
+    "graphql-codegen": "@graphql-codegen/client-preset",
+    "urql": "urql",
+    "Apollo Client": "@apollo/client",
+    "Relay": "relay-runtime",
+}
 BANNER = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);"
 
 
@@ -213,3 +219,23 @@ def test_versions_are_exact() -> None:
     assert all(version[0].isdigit() for version in declared.values())
     assert {name: locked[f"node_modules/{name}"]["version"] for name in declared} == declared
     assert all("==" in line for line in (SOURCES / "requirements.txt").read_text().splitlines())
+
+
+def test_the_page_says_what_is_tried() -> None:
+    """docs/frontends.md names the versions that are installed here, and the scalars that clients are given."""
+    page = (ROOT / "docs" / "frontends.md").read_text().split("## Clients")[1].split("\n## ")[0]
+    rows = {cells[1].strip(): cells[2] for line in page.splitlines() if len(cells := line.split("|")) > 3}
+    declared = json.loads((SOURCES / "package.json").read_text())["dependencies"]
+    for client, package in CLIENTS.items():
+        major, minor, _ = declared[package].split(".")
+        assert f" {major}.{minor}" in rows[client] or f" {major}," in rows[client], client
+    assert "ariadne-codegen==0.19" in (SOURCES / "requirements.txt").read_text()
+    assert " 0.19 " in rows["ariadne-codegen (Python)"]
+    standard = {"Boolean", "Float", "ID", "Int", "String"}
+    types = build_schema((ROOT / "schema.graphql").read_text()).type_map.values()
+    scalars = {type_.name for type_ in types if isinstance(type_, GraphQLScalarType)} - standard
+    relay = json.loads((SOURCES / "relay.config.json").read_text())["customScalarTypes"]
+    assert relay.keys() == scalars
+    for name, written in relay.items():
+        assert f'{name}: "{written}"' in page, name
+        assert f'{name}: "{written}"' in (SOURCES / "codegen.ts").read_text(), name
