@@ -172,8 +172,10 @@ async def test_what_is_no_id_is_refused(shelf: Shelf, file: Path) -> None:
         for asked in wrong:
             status, answer = await client.post(asked)
             assert (status, code(answer)) in {(400, "BAD_USER_INPUT"), (400, "GRAPHQL_VALIDATION_FAILED")}, asked
-        status, answer = await client.get(documentId="x" * 201)
-        assert (status, code(answer)) == (400, "BAD_USER_INPUT")
+        for params in ({"documentId": "x" * 201}, {"extensions": "{"}, {"extensions": "[1]"}, {"extensions": "1"}):
+            for accept in (WIDE, "text/event-stream"):
+                status, answer = await client.get(accept, **params)
+                assert (status, code(answer)) == (400, "BAD_USER_INPUT"), (params, accept)
 
 
 def test_a_service_with_a_wrong_file_does_not_start(tmp_path: Path) -> None:
