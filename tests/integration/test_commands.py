@@ -211,7 +211,7 @@ def test_a_partners_key_is_bound_and_ends(stopped: Path) -> None:
         (("export", "calls", "--resume"), 2, "--resume goes on with a file"),
         (("export", "calls", "--field", "nothing"), 1, "there is no field `nothing`"),
         (("export", "costs", "--by", "colour"), 2, "`colour` is none of model, provider, account"),
-        (("export", "costs", "--time-zone", "Mars/Olympus"), 1, "Mars/Olympus"),
+        (("export", "costs", "--by", "API-Key", "--time-zone", "Mars/Olympus"), 1, "Mars/Olympus"),
         (("export", "focus", "--since", "2026-11-01T01:00:00Z"), 1, "midnight, UTC"),
         (("export", "calls", "--since", "yesterday"), 2, "is not a moment"),
         (("export", "calls", "--since", "2026-11-01T08:00:00"), 2, "is not a moment"),

@@ -78,11 +78,17 @@ Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with FILE.part where it was broken off: CSV and NDJSON, without --gzip.")
 ]
 _DIMENSIONS = cast("type[StrEnum]", StrEnum("_DIMENSIONS", {one.name: one.name.lower() for one in CostDimension}))
+
+
+def _dimension(text: str) -> StrEnum:
+    return one_of(_DIMENSIONS)(text.lower().replace("-", "_"))
+
+
 By = Annotated[
     list[StrEnum] | None,
     typer.Option(
         "--by",
-        parser=one_of(_DIMENSIONS),
+        parser=_dimension,
         metavar="DIMENSION",
         help="What makes a row: account, model, provider, status, api_key ...; repeat for more. "
         "Without: account, model, provider and status.",
