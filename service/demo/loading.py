@@ -44,7 +44,7 @@ async def load_calls(runtime: Runtime, now: datetime, advance: Callable[[int, in
 
 async def _report_refused(writer: Writer, refusals: RefusalLog, calls: Sequence[Report], now: datetime) -> None:
     """Report what a gateway that is set up wrongly does, for `ingestReport` to show."""
-    billed = next(call for call in calls if call.amount)
+    billed = next(call for call in calls if call.amount_source == "BILLED" and call.amount)
     body = orjson.dumps(_wrong_rows(billed, now))
     rows, read = split_rows(body), native_reader(body)
     results = await writer.submit(rows, read, _PRINCIPAL, source="native", wait_for_room=True)

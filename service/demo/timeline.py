@@ -16,24 +16,25 @@ _GROWTH: Final = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A provider that fails for a while, from `before` the end of the demo on."""
+    """A provider that fails for a while, from ten past one, UTC, `days` before the end of the demo on."""
 
     provider: str
-    before: timedelta
+    days: int
     lasts: timedelta
 
     def at(self, moment: datetime, now: datetime) -> bool:
         """Whether it is under way at `moment`."""
-        start = now - self.before
+        start = _at_noon(now, self.days) + timedelta(minutes=70)
         return start <= moment < start + self.lasts
 
 
-INCIDENTS: Final = (
-    Incident("openai", timedelta(days=6, hours=3), timedelta(hours=3)),
-    Incident("anthropic", timedelta(hours=9), timedelta(minutes=80)),
-)
-# A launch: so many times the usual number, for the hours that follow.
-_LAUNCHES: Final = ((timedelta(days=11), 3, 4.0), (timedelta(hours=20), 1, 3.0))
+def _at_noon(now: datetime, days: int) -> datetime:
+    return (now - timedelta(days=days)).replace(hour=12, minute=0, second=0, microsecond=0)
+
+
+INCIDENTS: Final = (Incident("openai", 6, timedelta(hours=3)), Incident("anthropic", 1, timedelta(minutes=80)))
+# Launches: days before, hours that it lasts from noon on, and how many times the usual number of calls.
+_LAUNCHES: Final = ((11, 3, 4.0), (2, 2, 3.0))
 
 
 def down(provider: str, moment: datetime, now: datetime) -> bool:
@@ -55,7 +56,7 @@ def moments(dice: random.Random, now: datetime, count: int) -> Iterator[datetime
 def _weight(hour: datetime, first: datetime, now: datetime) -> float:
     weight = _BY_HOUR[hour.hour] * (_WEEKEND if hour.weekday() >= 5 else 1.0)
     weight *= 1 + _GROWTH * ((hour - first) / timedelta(days=DAYS))
-    for before, hours, times in _LAUNCHES:
-        if timedelta() <= hour - (now - before) < hours * _HOUR:
+    for days, hours, times in _LAUNCHES:
+        if timedelta() <= hour - _at_noon(now, days) < hours * _HOUR:
             weight *= times
     return weight
