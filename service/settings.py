@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     graphiql: Annotated[
         bool, Field(description="a page to try queries, at `/graphql` in a browser; it signs in with a key")
     ] = True
+    console: Annotated[
+        bool, Field(description="the console, a page to see calls, costs and retention, at `/console/` in a browser")
+    ] = True
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level logged")] = "info"
     log_format: Annotated[Literal["auto", "json", "console"], Field(description="auto: console on a terminal")] = "auto"
 
