@@ -17,14 +17,13 @@ export function compare(one: string, other: string): -1 | 0 | 1 {
   return new Big(one).cmp(other) as -1 | 0 | 1;
 }
 
-/** A decimal as people read it: thousands grouped, at least 2 digits behind the point and at most `digits`. Small ones
- * keep two digits that count, so that nothing but zero reads as zero. */
+/** A decimal as people read it: thousands grouped, `digits` behind the point, so that a column of them stands under each
+ * other. A smaller one gets as many as show two that count: nothing but zero reads as zero. */
 export function readable(decimal: string, digits = 2): string {
   const value = new Big(decimal);
-  const places = value.eq(0) ? 2 : Math.max(digits, Math.min(1 - value.e, 12));
+  const places = value.eq(0) ? digits : Math.max(digits, Math.min(1 - value.e, 18));
   const [whole = "0", fraction = ""] = value.abs().toFixed(places).split(".");
-  const trimmed = digits > 2 && fraction.length > 2 ? fraction.replace(/0+$/, "").padEnd(2, "0") : fraction;
-  return `${value.lt(0) ? "−" : ""}${whole.replace(/\B(?=(\d{3})+$)/g, ",")}.${trimmed}`;
+  return `${value.lt(0) ? "−" : ""}${whole.replace(/\B(?=(\d{3})+$)/g, ",")}.${fraction}`;
 }
 
 /** A decimal with all of its digits. */

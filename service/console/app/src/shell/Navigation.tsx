@@ -1,5 +1,5 @@
 import { Link, useLocation, useSearch } from "wouter";
-import { SHARED, changed } from "../address/address";
+import { linkWithTime } from "../address/search";
 import { useLanguage, useWords } from "../language/useWords";
 import { Button } from "../parts/Button";
 import { Icon } from "../parts/Icon";
@@ -20,8 +20,7 @@ export function Navigation({ pages, close, showHelp }: Props) {
   const word = useWords(words);
   const language = useLanguage();
   const [path] = useLocation();
-  const search = new URLSearchParams(useSearch());
-  const time = changed("", Object.fromEntries(SHARED.map((name) => [name, search.get(name)])));
+  const search = useSearch();
   return (
     <nav className="navigation" aria-label={word.navigation}>
       <p className="brand">
@@ -35,7 +34,7 @@ export function Navigation({ pages, close, showHelp }: Props) {
         {pages.map((page) => (
           <li key={page.path}>
             <Link
-              href={time === "" ? `/${page.path}` : `/${page.path}?${time}`}
+              href={linkWithTime(page.path, search)}
               className="navigation-link"
               aria-current={path === `/${page.path}` ? "page" : undefined}
             >

@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "react";
 import { useLocation } from "wouter";
-import { SHARED, changed } from "../address/address";
+import { linkWithTime } from "../address/search";
 import { useRange } from "../time/RangeContext";
 import type { Page } from "./page";
 
@@ -20,9 +20,7 @@ export function useShortcuts(pages: readonly Page[], showHelp: () => void): void
       const page = Date.now() - goes.current < 1500 ? pages.find((one) => one.key === event.key) : undefined;
       goes.current = 0;
       if (page !== undefined) {
-        const search = new URLSearchParams(location.search);
-        const time = changed("", Object.fromEntries(SHARED.map((name) => [name, search.get(name)])));
-        go(time === "" ? `/${page.path}` : `/${page.path}?${time}`);
+        go(linkWithTime(page.path, location.search));
       } else if (event.key === "?") showHelp();
       else if (event.key === "/") document.querySelector<HTMLElement>("[data-filter]")?.focus();
       else if (event.key === "r") refresh();

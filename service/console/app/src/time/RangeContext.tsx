@@ -13,6 +13,11 @@ interface Ranged {
 
 const Context = createContext<Ranged | null>(null);
 
+/** The moments of a range at this look at the clock. */
+function lookedAt(range: Range, _look: number): Period {
+  return periodOf(range, Date.now());
+}
+
 /** The time of all pages, from the address. */
 export function RangeProvider({ children }: { children: ReactNode }) {
   const [parameters, change] = useAddress();
@@ -22,7 +27,7 @@ export function RangeProvider({ children }: { children: ReactNode }) {
   const ranged = useMemo(() => {
     const [last, from, to] = text.split("|");
     const range = rangeOf(new URLSearchParams({ range: last ?? "", from: from ?? "", to: to ?? "" }));
-    return { range, period: periodOf(range, Date.now()), change: (next: Range) => change(parametersOf(next)), refresh };
+    return { range, period: lookedAt(range, looks), change: (next: Range) => change(parametersOf(next)), refresh };
   }, [text, looks, change, refresh]);
   return <Context value={ranged}>{children}</Context>;
 }

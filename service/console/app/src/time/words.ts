@@ -22,7 +22,7 @@ export const words = catalogue(
     wrong: "The end has to be later than the beginning.",
     last: (last: string) => {
       const [number, unit] = parts(last);
-      const [one, many] = ENGLISH[unit];
+      const [one, many] = ENGLISH[unit] ?? ENGLISH.h;
       return number === 1 ? `Last ${one}` : `Last ${number} ${many}`;
     },
   },
@@ -39,7 +39,7 @@ export const words = catalogue(
     wrong: "结束时间必须晚于开始时间。",
     last: (last: string) => {
       const [number, unit] = parts(last);
-      return `最近 ${number} ${CHINESE[unit]}`;
+      return `最近 ${number} ${CHINESE[unit] ?? CHINESE.h}`;
     },
   },
 );
