@@ -13,7 +13,6 @@ from service.api.types.declarations import described
 from service.api.types.enums import Role, View
 from service.query.authorization.enforcement import choosable
 
-
 _OF_KEYS_ALONE: Final = frozenset({"createSessionToken", "createApiKey", "rotateApiKey", "revokeApiKey"})
 
 
