@@ -90,6 +90,7 @@ class Migration(migrations.Migration):
                 ("created_at", _moment()),
                 ("state", fields.CharField(max_length=12)),
                 ("attempts", fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
+                ("since", _moment()),
                 ("next_at", _moment()),
                 ("ended_at", _moment(null=True)),
             ],

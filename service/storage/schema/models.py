@@ -264,7 +264,7 @@ class Webhook(Model, metaclass=_Plain):
     """Where events are sent. `accounts` and `role`: those of its key; `request`: filter and fields of calls.
 
     `sealed`: address and secrets; `shown_url`: as much of the address as is no secret. `cursor`: behind which change of
-    the feed the next calls are sent. `leased_until`: until then one process works for it, which looks at it at `due_at`.
+    the feed the next calls are sent. `leased_until`: until then one process works for it, and others from `due_at` on.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -286,7 +286,8 @@ class Webhook(Model, metaclass=_Plain):
 
 class WebhookDelivery(Model, metaclass=_Plain):
     """One event for one webhook. `subject`: what happened, once for each webhook; `facts`: what is said of it, without
-    content of calls. `attempts`: when each began, how long it took, and what came of it.
+    content of calls. `attempts`: when each began, how long it took, and what came of it; `since`: from when on it is
+    tried, for three days.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -298,6 +299,7 @@ class WebhookDelivery(Model, metaclass=_Plain):
     created_at = fields.DatetimeField()
     state = fields.CharField(max_length=12)
     attempts = fields.JSONField[list[dict[str, object]]]()
+    since = fields.DatetimeField()
     next_at = fields.DatetimeField()
     ended_at = fields.DatetimeField(null=True)
 
