@@ -82,12 +82,13 @@ class RecordedChange(NamedTuple):
 
 
 class ChangesRequest(NamedTuple):
-    """The part of the feed that is asked for. `kinds`: None for every kind."""
+    """The part of the feed that is asked for. `kinds`: None for every kind; `until`: a cursor, to end there."""
 
     predicate: Predicate = EVERYTHING
     size: int = PAGE_DEFAULT
     after: str | None = None
     kinds: frozenset[ChangeKind] | None = None
+    until: str | None = None
 
 
 class Feed(NamedTuple):
@@ -139,6 +140,8 @@ async def read_changes(
     """
     feed = await _feed(connection, reading)
     start = 0 if request.after is None else _opened(request.after, cursors, reading, feed)
+    if request.until is not None:
+        feed = feed._replace(head=max(start, _opened(request.until, cursors, reading, feed)))
     walk = _FeedWalk(connection, reading, request, selection, feed, start)
     await walk.run()
     changes, more = walk.found[: request.size], len(walk.found) > request.size

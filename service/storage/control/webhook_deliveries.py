@@ -47,9 +47,9 @@ _BEGIN: Final = """
     WHERE id = $1 AND state = 'PENDING' RETURNING jsonb_array_length(attempts)
 """
 _END: Final = """
-    UPDATE webhook_delivery SET state = $2, attempts = jsonb_set(attempts, '{-1}', attempts -> -1 || $3::jsonb),
+    UPDATE webhook_delivery SET state = $2::text, attempts = jsonb_set(attempts, '{-1}', attempts -> -1 || $3::jsonb),
         next_at = clock_timestamp() + $4::interval,
-        ended_at = CASE WHEN $2 = 'PENDING' THEN NULL ELSE clock_timestamp() END
+        ended_at = CASE WHEN $2::text = 'PENDING' THEN NULL ELSE clock_timestamp() END
     WHERE id = $1 AND state = 'PENDING'
 """
 _REPLAY: Final = f"""

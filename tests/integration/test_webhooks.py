@@ -1,0 +1,218 @@
+"""Webhooks of a real service, from the report of a call to a receiver that checks signatures as receivers do."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from receiving import Received, Receiver, receiving
+from running import RunningService
+
+CREATE = """
+    mutation($in: CreateWebhookInput!) { createWebhook(input: $in) { secret webhook { id url events failure } } }
+"""
+DELIVERIES = """
+    query($id: ID!) { webhookDeliveries(webhook: $id, first: 50) { totalCount nodes {
+        id event state endedAt attempts { at status durationMs failure } } } }
+"""
+WEBHOOKS = "{ webhooks { totalCount nodes { id url name disabledAt failure accounts createdBy } } }"
+ROTATE = "mutation($in: RotateWebhookSecretInput!) { rotateWebhookSecret(input: $in) { secret } }"
+TEST = "mutation($id: ID!) { sendTestWebhook(id: $id) { delivery { id state } } }"
+REPLAY = "mutation($id: ID!) { replayWebhookDelivery(id: $id) { delivery { id state } } }"
+ENABLE = "mutation($id: ID!) { enableWebhook(id: $id) { webhook { disabledAt } } }"
+DELETE = "mutation($id: ID!) { deleteWebhook(id: $id) { webhook { id } } }"
+LEDGER = "{ ledger(first: 50) { nodes { kind note leaf actor } } }"
+ALLOWED = {"CALLEDGER_WEBHOOK_NETWORKS": "127.0.0.0/8", "CALLEDGER_WEBHOOK_HTTP": "true"}
+
+
+def call(name: str, **changes: Any) -> dict[str, Any]:
+    started = datetime.now(UTC).isoformat()
+    return {"id": name, "account": "acme", "model": "m", "status": "succeeded", "started_at": started, **changes}
+
+
+class House:
+    """A running service, a receiver beside it, and the admin's key."""
+
+    def __init__(self, service: RunningService, receiver: Receiver) -> None:
+        self.service, self.receiver = service, receiver
+        self.admin = service.admin_key
+        self.reports = service.new_key("ingest")
+
+    async def ask(self, query: str, key: str | None = None, **variables: Any) -> dict[str, Any]:
+        answer = await asyncio.to_thread(self.service.ask, key or self.admin, query, **variables)
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    async def code(self, query: str, key: str | None = None, **variables: Any) -> str:
+        answer = await asyncio.to_thread(self.service.ask, key or self.admin, query, **variables)
+        return answer["errors"][0]["extensions"]["code"]
+
+    async def webhook(self, *events: str, key: str | None = None, **wanted: Any) -> tuple[str, str]:
+        """A webhook at the receiver: its id and secret."""
+        asked = {"url": f"{self.receiver.url}/hook", "events": events or ["CALLS_RECORDED"], **wanted}
+        made = (await self.ask(CREATE, key, **{"in": asked}))["createWebhook"]
+        return made["webhook"]["id"], made["secret"]
+
+    async def report(self, *calls: dict[str, Any]) -> None:
+        await asyncio.to_thread(self.service.report, self.reports, *calls)
+
+    async def deliveries(self, id_: str) -> list[dict[str, Any]]:
+        return (await self.ask(DELIVERIES, id=id_))["webhookDeliveries"]["nodes"]
+
+    async def ended(self, id_: str, state: str = "DELIVERED") -> list[dict[str, Any]]:
+        """The deliveries, once all of them are so."""
+        while True:
+            found = await self.deliveries(id_)
+            if found and {one["state"] for one in found} == {state}:
+                return found
+            await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    service = await asyncio.to_thread(RunningService, tmp_path / "data", environment=ALLOWED)
+    try:
+        async with receiving() as receiver:
+            yield House(service, receiver)
+    finally:
+        await asyncio.to_thread(service.stop)
+
+
+def changes(received: list[Received], secret: str) -> list[tuple[str, str]]:
+    bodies = [one.verified(secret) for one in received]
+    return [(one["kind"], one["call"]["sourceId"]) for body in bodies for one in body["data"]["changes"]]
+
+
+async def test_calls_come_signed_in_the_order_of_the_feed(house: House) -> None:
+    """Each change comes once, with the fields that were chosen; the signature is good, and the log says so."""
+    id_, secret = await house.webhook(fields=["id", "sourceId", "model"])
+    await house.report(call("a"), call("b"))
+    await house.receiver.until(1)
+    await house.report(call("c"))
+    received = await house.receiver.until(2)
+
+    assert sorted(changes(received[:1], secret)) == [("CALL", "a"), ("CALL", "b")]
+    assert changes(received[1:], secret) == [("CALL", "c")]
+    body = received[0].verified(secret)
+    assert body["type"] == "calls.recorded"
+    assert set(body["data"]["changes"][0]["call"]) == {"id", "sourceId", "model"}
+    log = await house.ended(id_)
+    assert {one["id"] for one in log} == {one.headers["webhook-id"] for one in received}
+    assert [[attempt["status"] for attempt in one["attempts"]] for one in log] == [[204], [204]]
+
+
+async def test_what_fails_is_tried_again_under_the_same_id(house: House) -> None:
+    """A receiver that answers 500 gets the same event again; it is in the log with both attempts."""
+    house.receiver.answers = [500]
+    id_, secret = await house.webhook()
+    await house.report(call("a"))
+    first, second = await house.receiver.until(2)
+
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert changes([second], secret) == [("CALL", "a")]
+    [one] = await house.ended(id_)
+    assert [(attempt["status"], attempt["failure"]) for attempt in one["attempts"]] == [
+        (500, "answered 500"),
+        (204, None),
+    ]
+
+
+async def test_a_killed_service_delivers_what_it_was_at(house: House) -> None:
+    """After kill -9 in the middle of an attempt the event comes again, under the same id, and nothing is missing."""
+    hold = asyncio.Event()
+
+    async def held(_: Any) -> Any:
+        await hold.wait()
+
+    house.receiver.answers = [held]
+    id_, secret = await house.webhook(fields=["sourceId"])
+    await house.report(call("a"))
+    [first] = await house.receiver.until(1)
+    await asyncio.to_thread(house.service.kill)
+    hold.set()
+    await asyncio.to_thread(house.service.start)
+    await house.report(call("b"))
+    received = await house.receiver.until(3)
+
+    assert received[1].headers["webhook-id"] == first.headers["webhook-id"]
+    assert sorted(changes(received[1:], secret)) == [("CALL", "a"), ("CALL", "b")]
+    log = await house.ended(id_)
+    assert [attempt["status"] for attempt in log[-1]["attempts"]] == [None, 204]
+
+
+async def test_a_receiver_that_is_gone_is_sent_nothing_more(house: House) -> None:
+    """410 disables the webhook and says why; enabled again it goes on with what came meanwhile."""
+    house.receiver.answers = [410]
+    id_, secret = await house.webhook(fields=["sourceId"])
+    await house.report(call("a"))
+    await house.ended(id_, "FAILED")
+    [shown] = (await house.ask(WEBHOOKS))["webhooks"]["nodes"]
+    assert "410" in shown["failure"]
+    assert await house.code(TEST, id=id_) == "BAD_USER_INPUT"
+    await house.report(call("b"))
+
+    await house.ask(ENABLE, id=id_)
+    received = await house.receiver.until(2)
+    assert changes(received[1:], secret) == [("CALL", "b")]
+    [_, failed] = await house.deliveries(id_)
+    await house.ask(REPLAY, id=failed["id"])
+    received = await house.receiver.until(3)
+    assert received[2].headers["webhook-id"] == received[0].headers["webhook-id"]
+    assert changes(received[2:], secret) == [("CALL", "a")]
+
+
+async def test_secrets_overlap_and_tests_are_sent(house: House) -> None:
+    """After a rotation a test event has two signatures: receivers with either secret accept it."""
+    id_, old = await house.webhook("POLICY_APPLIED")
+    new = (await house.ask(ROTATE, **{"in": {"id": id_}}))["rotateWebhookSecret"]["secret"]
+    await house.ask(TEST, id=id_)
+    [one] = await house.receiver.until(1)
+
+    assert one.verified(old)["type"] == "webhook.test"
+    assert one.verified(new)["type"] == "webhook.test"
+    only = (await house.ask(ROTATE, **{"in": {"id": id_, "overlapHours": 0}}))["rotateWebhookSecret"]["secret"]
+    await house.ask(TEST, id=id_)
+    received = await house.receiver.until(2)
+    assert len(received[1].headers["webhook-signature"].split()) == 1
+    assert received[1].verified(only)["type"] == "webhook.test"
+
+
+async def test_secrets_and_addresses_are_nowhere_but_sealed(house: House) -> None:
+    """Neither the secret nor the path of the address is in the database, the log or the ledger; who did what is."""
+    id_, secret = await house.webhook(url=f"{house.receiver.url}/hooks/hunter2hunter2", name="billing")
+    await house.ask(TEST, id=id_)
+    await house.receiver.until(1)
+    await house.ended(id_)
+    [shown] = (await house.ask(WEBHOOKS))["webhooks"]["nodes"]
+    entries = (await house.ask(LEDGER))["ledger"]["nodes"]
+    await house.ask(DELETE, id=id_)
+
+    assert "hunter2" not in json.dumps([shown, entries])
+    assert next(one["note"] for one in entries if one["kind"] == "WEBHOOK_CREATED").startswith("billing: ")
+    assert (await house.ask(WEBHOOKS))["webhooks"]["totalCount"] == 0
+    assert await house.code(DELIVERIES, id=id_) == "BAD_USER_INPUT"
+    await asyncio.to_thread(house.service.stop)
+    on_disk = await asyncio.to_thread(house.service.everything_on_disk)
+    assert b"hunter2" not in on_disk
+    assert secret.removeprefix("whsec_").encode() not in on_disk
+    await asyncio.to_thread(house.service.start)
+
+
+async def test_a_bound_key_is_told_of_its_accounts_and_reaches_its_own_webhooks(house: House) -> None:
+    """Calls of another account do not come, other keys' webhooks are as if they were not there."""
+    partner = await asyncio.to_thread(house.service.new_key, "partner", "acme")
+    id_, secret = await house.webhook(key=partner, fields=["sourceId"])
+    theirs, _ = await house.webhook()
+    await house.report(call("theirs", account="globex"), call("mine"))
+    [delivered] = await house.ended(id_)
+    mine = [one for one in house.receiver.received if one.headers["webhook-id"] == delivered["id"]]
+    assert changes(mine, secret) == [("CALL", "mine")]
+
+    for query in (DELIVERIES, TEST, DELETE, ENABLE):
+        assert await house.code(query, partner, id=theirs) == "BAD_USER_INPUT"
+    assert await house.code(ROTATE, partner, **{"in": {"id": theirs}}) == "BAD_USER_INPUT"
+    refused = {"url": house.receiver.url, "events": ["PURGE_FINISHED"]}
+    assert await house.code(CREATE, partner, **{"in": refused}) == "FORBIDDEN"
