@@ -55,7 +55,7 @@ from service.webhooks.signatures import signed_headers
 log = get_logger()
 AT_ONCE: Final = 8
 """Webhooks that one process works for at a time."""
-LEASE: Final = timedelta(seconds=4 * WITHIN_S)
+LEASE: Final = timedelta(seconds=2 * WITHIN_S)
 IDLE_S: Final = 1.0
 """How often it is looked whether something has happened."""
 _FIGURES_S: Final = 60.0

@@ -216,3 +216,70 @@ async def test_a_bound_key_is_told_of_its_accounts_and_reaches_its_own_webhooks(
     assert await house.code(ROTATE, partner, **{"in": {"id": theirs}}) == "BAD_USER_INPUT"
     refused = {"url": house.receiver.url, "events": ["PURGE_FINISHED"]}
     assert await house.code(CREATE, partner, **{"in": refused}) == "FORBIDDEN"
+
+
+BUDGET = """
+    mutation($in: SetBudgetInput!) { setBudget(input: $in) { budget { account apiKey amount spent left thresholds } } }
+"""
+BUDGETS = "{ budgets { account apiKey tag { key value } currency amount spent left } }"
+EXPORT = "mutation { createExport(input: {kind: CALLS, format: CSV}) { export { id } } }"
+
+
+async def bodies(house: House, count: int, secret: str) -> list[dict[str, Any]]:
+    return [one.verified(secret) for one in await house.receiver.until(count)]
+
+
+async def test_a_budget_says_what_is_left_and_tells_of_its_thresholds_once(house: House) -> None:
+    """What came to a threshold is told, of the budget's account and key alone, each threshold once a day."""
+    wanted = {"account": "acme", "currency": "USD", "amount": "10", "apiKey": "k1", "thresholds": [50, 100]}
+    priced = {"amount": "6", "currency": "USD"}
+    await house.report(call("a", api_key="k1", **priced), call("b", api_key="k2", **priced))
+    made = (await house.ask(BUDGET, **{"in": wanted}))["setBudget"]["budget"]
+    assert (made["spent"], made["left"]) == ("6", "4")
+    _, secret = await house.webhook("SPEND_THRESHOLD")
+
+    [first] = await bodies(house, 1, secret)
+    assert first["type"] == "spend.threshold"
+    data = first["data"]
+    assert (data["account"], data["apiKey"], data["percent"], data["spent"]) == ("acme", "k1", 50, "6")
+    partner = await asyncio.to_thread(house.service.new_key, "partner", "globex")
+    assert (await house.ask(BUDGETS, partner))["budgets"] == []
+    [shown] = (await house.ask(BUDGETS))["budgets"]
+    assert (shown["account"], shown["spent"], shown["left"]) == ("acme", "6", "4")
+    assert await house.code(BUDGET, partner, **{"in": {**wanted, "account": "globex"}}) == "FORBIDDEN"
+    for wrong in ({"amount": "0"}, {"amount": "-1"}, {"thresholds": []}, {"thresholds": [0]}, {"account": "nobody"}):
+        assert await house.code(BUDGET, **{"in": {**wanted, **wrong}}) == "BAD_USER_INPUT"
+    assert (await house.ask(BUDGET, **{"in": {**wanted, "amount": None}}))["setBudget"]["budget"] is None
+    assert (await house.ask(BUDGETS))["budgets"] == []
+
+
+async def test_a_ready_export_is_told_to_the_key_that_asked(house: House) -> None:
+    """The event has the export's digest; a webhook of another key hears nothing of it."""
+    partner = await asyncio.to_thread(house.service.new_key, "partner", "acme")
+    other, _ = await house.webhook("EXPORT_READY")
+    await house.report(call("a"))
+    await house.ask(EXPORT, partner)
+    id_, secret = await house.webhook("EXPORT_READY", key=partner)
+    await house.ask(EXPORT, partner)
+    [body] = await bodies(house, 1, secret)
+
+    assert body["type"] == "export.ready"
+    assert (body["data"]["kind"], body["data"]["rows"]) == ("CALLS", 1)
+    assert len(await house.ended(id_)) == 1
+    assert await house.deliveries(other) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"url": "https://127.0.0.2.:0/"}, {"url": "ftp://hooks.example.com/"}, {"url": "http://10.0.0.1/"}),
+        *({"events": []}, {"fields": ["nothing"]}, {"after": "a"}, {"name": "two\nlines"}, {"url": "x" * 5_000}),
+        {"filter": {"user": {"id": "jane"}}},
+    ],
+    ids=str,
+)
+async def test_what_no_webhook_can_be_is_refused(house: House, wrong: dict[str, Any]) -> None:
+    """Addresses, events, fields, cursors and names that are none: a clear code, and nothing is made."""
+    asked = {"url": house.receiver.url, "events": ["CALLS_RECORDED"], **wrong}
+    assert await house.code(CREATE, **{"in": asked}) == "BAD_USER_INPUT"
+    assert (await house.ask(WEBHOOKS))["webhooks"]["totalCount"] == 0

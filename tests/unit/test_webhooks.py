@@ -7,6 +7,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from yarl import URL
 
 from service.delivery.attempts import GIVE_UP, LONGEST_S, is_over, pause_before_next
+from service.delivery.spikes import Counts, is_spike
 from service.errors import RequestError
 from service.settings import Settings
 from service.webhooks.addresses import AddressGuard, AddressRefusedError, shown
@@ -144,3 +145,20 @@ def test_pauses_double_and_are_spread_up_to_three_days() -> None:
         passed += pause_before_next(attempts, 0.5)
     assert GIVE_UP <= passed < GIVE_UP + timedelta(seconds=LONGEST_S)
     assert 15 < attempts < 40
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "expected"),
+    [
+        (Counts(100, 30), Counts(700, 7), True),
+        (Counts(100, 100), Counts(700, 0), True),
+        (Counts(100, 9), Counts(700, 0), False),  # too few to say
+        (Counts(100, 30), Counts(40, 0), False),  # nothing to compare with
+        (Counts(100, 30), Counts(700, 140), False),  # less than twice the rate
+        (Counts(40, 12), Counts(60, 9), False),  # twice the rate, by chance
+        (Counts(0, 0), Counts(700, 7), False),
+    ],
+)
+def test_a_spike_is_much_and_no_chance(now: Counts, before: Counts, expected: bool) -> None:
+    """It takes many errors, twice the rate of before, and more than chance explains."""
+    assert is_spike(now, before) is expected
