@@ -14,7 +14,7 @@ from tortoise.migrations import operations as ops
 
 TEXTS = (
     *("webhook name text", "webhook requested_by varchar(16)", "webhook role varchar(16)", "webhook shown_url text"),
-    *("webhook failure text", "webhook cursor text", "webhook_delivery event varchar(32)"),
+    *("webhook failure text", "webhook feed_cursor text", "webhook_delivery event varchar(32)"),
     *("webhook_delivery subject text", "webhook_delivery state varchar(12)", "budget api_key text"),
     *("budget tag_key text", "budget tag_value text", "budget currency text", "budget set_by varchar(16)"),
 )
@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                 ("created_at", _moment()),
                 ("disabled_at", _moment(null=True)),
                 ("failure", fields.TextField(null=True, unique=False)),
-                ("cursor", fields.TextField(null=True, unique=False)),
+                ("feed_cursor", fields.TextField(null=True, unique=False)),
                 ("due_at", _moment()),
                 ("leased_until", _moment(null=True)),
             ],

@@ -175,7 +175,7 @@ class Courier:
             WebhookEvent.POLICY_APPLIED: lambda: applied_policies(self._owner, since),
         }
         if asking.is_told_of(WebhookEvent.CALLS_RECORDED):
-            await find_calls(self._owner, asking, webhook.cursor)
+            await find_calls(self._owner, asking, webhook.feed_cursor)
         if time.monotonic() - self._figures_at.get(webhook.id, -_FIGURES_S) < _FIGURES_S:
             return
         self._figures_at[webhook.id] = time.monotonic()

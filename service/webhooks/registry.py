@@ -48,13 +48,13 @@ class NoWebhookError(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """A webhook to make. `request`: filter and fields of the calls; `cursor`: behind which change they begin."""
+    """A webhook to make. `request`: filter and fields of the calls; `feed_cursor`: behind which change they begin."""
 
     url: str
     name: str | None
     events: Collection[WebhookEvent]
     request: Mapping[str, Any]
-    cursor: str | None
+    feed_cursor: str | None
 
 
 class Webhooks:
@@ -73,7 +73,7 @@ class Webhooks:
         origin = await asyncio.to_thread(guarded, shown(url))
         sealed = await seal_endpoint(self._keyring, id_, Endpoint(asked.url, [secret]))
         events = frozenset(event.value for event in asked.events)
-        new = NewWebhook(id_, name, events, asked.request, origin, sealed, asked.cursor)
+        new = NewWebhook(id_, name, events, asked.request, origin, sealed, asked.feed_cursor)
         async with self._changing() as connection:
             record = await add_webhook(connection, requester, new)
             facts = {

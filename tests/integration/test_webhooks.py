@@ -258,7 +258,6 @@ async def test_a_ready_export_is_told_to_the_key_that_asked(house: House) -> Non
     partner = await asyncio.to_thread(house.service.new_key, "partner", "acme")
     other, _ = await house.webhook("EXPORT_READY")
     await house.report(call("a"))
-    await house.ask(EXPORT, partner)
     id_, secret = await house.webhook("EXPORT_READY", key=partner)
     await house.ask(EXPORT, partner)
     [body] = await bodies(house, 1, secret)
@@ -269,17 +268,16 @@ async def test_a_ready_export_is_told_to_the_key_that_asked(house: House) -> Non
     assert await house.deliveries(other) == []
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        *({"url": "https://127.0.0.2.:0/"}, {"url": "ftp://hooks.example.com/"}, {"url": "http://10.0.0.1/"}),
-        *({"events": []}, {"fields": ["nothing"]}, {"after": "a"}, {"name": "two\nlines"}, {"url": "x" * 5_000}),
-        {"filter": {"user": {"id": "jane"}}},
-    ],
-    ids=str,
+WRONG: tuple[dict[str, Any], ...] = (
+    *({"url": "https://127.0.0.2.:0/"}, {"url": "ftp://hooks.example.com/"}, {"url": "http://10.0.0.1/"}),
+    *({"events": []}, {"fields": ["nothing"]}, {"after": "a"}, {"name": "two\nlines"}, {"url": "x" * 5_000}),
+    {"filter": {"user": {"id": "jane"}}},
 )
-async def test_what_no_webhook_can_be_is_refused(house: House, wrong: dict[str, Any]) -> None:
+
+
+async def test_what_no_webhook_can_be_is_refused(house: House) -> None:
     """Addresses, events, fields, cursors and names that are none: a clear code, and nothing is made."""
-    asked = {"url": house.receiver.url, "events": ["CALLS_RECORDED"], **wrong}
-    assert await house.code(CREATE, **{"in": asked}) == "BAD_USER_INPUT"
+    for wrong in WRONG:
+        asked = {"url": house.receiver.url, "events": ["CALLS_RECORDED"], **wrong}
+        assert await house.code(CREATE, **{"in": asked}) == "BAD_USER_INPUT", wrong
     assert (await house.ask(WEBHOOKS))["webhooks"]["totalCount"] == 0

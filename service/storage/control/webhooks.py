@@ -21,13 +21,13 @@ WEBHOOKS_MAX: Final = 20
 """How many webhooks one key may have."""
 _COLUMNS: Final = (
     "id, name, requested_by, role, accounts, events, request, shown_url, sealed, created_at, disabled_at, failure, "
-    "cursor, due_at"
+    "feed_cursor, due_at"
 )
 _ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(hashtextextended('calledger/webhooks', 0))"
 _OF_KEY: Final = "SELECT count(*) FROM webhook WHERE requested_by = $1"
 _ADD: Final = f"""
-    INSERT INTO webhook (id, name, requested_by, role, accounts, events, request, shown_url, sealed, created_at, cursor,
-        due_at)
+    INSERT INTO webhook (id, name, requested_by, role, accounts, events, request, shown_url, sealed, created_at,
+        feed_cursor, due_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp(), $10, clock_timestamp()) RETURNING {_COLUMNS}
 """  # noqa: S608 - names of our own
 _PAGE: Final = f"""
@@ -58,7 +58,7 @@ _RELEASE: Final = """
     UPDATE webhook SET leased_until = NULL, due_at = clock_timestamp() + $3::interval
     WHERE id = $1 AND leased_until = $2
 """
-_ADVANCE: Final = "UPDATE webhook SET cursor = $2 WHERE id = $1"
+_ADVANCE: Final = "UPDATE webhook SET feed_cursor = $2 WHERE id = $1"
 _WAKE: Final = "UPDATE webhook SET due_at = clock_timestamp() WHERE id = $1 AND due_at > clock_timestamp()"
 _DISABLE: Final = """
     UPDATE webhook SET disabled_at = clock_timestamp(), failure = $2, leased_until = NULL
@@ -77,7 +77,7 @@ class TooManyWebhooksError(RequestError):
 @dataclass(frozen=True, slots=True)
 class WebhookRecord:
     """One webhook. `sealed`: address and secrets, as `service.webhooks.sealing` opens them; `failure`: why it is
-    disabled; `cursor`: behind which change of the feed the next calls are sent.
+    disabled; `feed_cursor`: behind which change of the feed the next calls are sent.
     """
 
     id: UUID
@@ -92,7 +92,7 @@ class WebhookRecord:
     created_at: datetime
     disabled_at: datetime | None
     failure: str | None
-    cursor: str | None
+    feed_cursor: str | None
     due_at: datetime
 
 
@@ -106,7 +106,7 @@ class NewWebhook:
     request: Mapping[str, Any]
     shown_url: str
     sealed: bytes
-    cursor: str | None
+    feed_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ async def add_webhook(connection: Connection, requester: Requester, new: NewWebh
         raise TooManyWebhooksError
     accounts = None if requester.accounts is None else orjson.dumps(list(requester.accounts)).decode()
     events, request = orjson.dumps(sorted(new.events)).decode(), orjson.dumps(new.request).decode()
-    asked = (requester.key_id, requester.role, accounts, events, request, new.shown_url, new.sealed, new.cursor)
+    asked = (requester.key_id, requester.role, accounts, events, request, new.shown_url, new.sealed, new.feed_cursor)
     return _webhook(await one_row(connection, _ADD, new.id, new.name, *asked))
 
 

@@ -263,8 +263,8 @@ class ExportSchedule(Model, metaclass=_Plain):
 class Webhook(Model, metaclass=_Plain):
     """Where events are sent. `accounts` and `role`: those of its key; `request`: filter and fields of calls.
 
-    `sealed`: address and secrets; `shown_url`: as much of the address as is no secret. `cursor`: behind which change of
-    the feed the next calls are sent. `leased_until`: until then one process works for it, and others from `due_at` on.
+    `sealed`: address and secrets; `shown_url`: as much of the address as is no secret. `feed_cursor`: behind which change
+    the next calls are sent. `leased_until`: until then one process works for it, and others from `due_at` on.
     """
 
     id = fields.UUIDField(primary_key=True)
@@ -279,7 +279,7 @@ class Webhook(Model, metaclass=_Plain):
     created_at = fields.DatetimeField()
     disabled_at = fields.DatetimeField(null=True)
     failure = fields.TextField(null=True)
-    cursor = fields.TextField(null=True)
+    feed_cursor = fields.TextField(null=True)
     due_at = fields.DatetimeField()
     leased_until = fields.DatetimeField(null=True)
 
