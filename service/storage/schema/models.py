@@ -263,8 +263,8 @@ class ExportSchedule(Model, metaclass=_Plain):
 class Webhook(Model, metaclass=_Plain):
     """Where events are sent. `accounts` and `role`: those of its key; `request`: filter and fields of calls.
 
-    `sealed`: address and secrets; `shown_url`: as much of the address as is no secret. `feed_cursor`: behind which change
-    the next calls are sent. `leased_until`: until then one process works for it, and others from `due_at` on.
+    `sealed`: address and secrets; `shown_url`: as much of the address as is no secret. `feed_cursor`: behind which
+    change the next calls are sent. `leased_until`: until then one process works for it, and others from `due_at` on.
     """
 
     id = fields.UUIDField(primary_key=True)
