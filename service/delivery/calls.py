@@ -18,24 +18,23 @@ from service.webhooks.events import WebhookEvent
 BATCH: Final = 200
 
 
-async def find_calls(owner: asyncpg.Pool, told: Told, cursor: str | None) -> str | None:
-    """Note the next batch, if there is one and none is under way. Returns the cursor behind what was looked at.
+async def find_calls(owner: asyncpg.Pool, told: Told) -> None:
+    """Note the next batch, if there is one and none is under way.
 
     Raises AnswerRefusedError, with the code CURSOR_EXPIRED where changes were purged before they were sent.
     """
     webhook, event = told.webhook, WebhookEvent.CALLS_RECORDED
+    cursor = webhook.feed_cursor
     if await has_pending(owner, webhook.id, event):
-        return cursor
+        return
     changes = (await told.ask(changes_operation((("id", ()),)), _between(told, cursor, None)))["changes"]
     end = changes["pageInfo"]["endCursor"]
     if end == cursor:
-        return cursor
+        return
     async with owner.acquire() as connection, connection.transaction():
-        if changes["nodes"]:
+        if await advance_webhook(connection, webhook.id, cursor, end) and changes["nodes"]:
             facts = {"after": cursor, "until": end, "changes": len(changes["nodes"])}
             await add_delivery(connection, webhook, event, f"changes:{_short(end)}", facts)
-        await advance_webhook(connection, webhook.id, end)
-    return end
 
 
 async def calls_of(told: Told, facts: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -47,6 +47,7 @@ from service.storage.control.webhooks import (
     lease_webhook,
     prolong_lease,
     release_lease,
+    wake_for_calls,
 )
 from service.webhooks.events import WebhookEvent
 from service.webhooks.sealing import Endpoint, SealLostError, open_endpoint
@@ -56,9 +57,11 @@ log = get_logger()
 AT_ONCE: Final = 8
 """Webhooks that one process works for at a time."""
 LEASE: Final = timedelta(seconds=2 * WITHIN_S)
-IDLE_S: Final = 1.0
-"""How often it is looked whether something has happened."""
-_FIGURES_S: Final = 60.0
+LOOK_S: Final = 1.0
+"""How often it is looked for webhooks that are due, and those that are sent calls become due while some come."""
+IDLE: Final = timedelta(seconds=30)
+"""How often it is looked whether anything else has happened."""
+_FIGURES_S: Final = 25.0
 _TIDY_S: Final = 3_600.0
 _TROUBLE: Final = timedelta(seconds=30)
 _PER_TURN: Final = 20
@@ -91,6 +94,7 @@ class Courier:
         self._sender = sender
         self._figures_at: dict[UUID, float] = {}
         self._tidied_at = -_TIDY_S
+        self._seen, self._woken_at = -1, -LOOK_S
         self._turns: set[asyncio.Task[None]] = set()
 
     async def work_for_ever(self) -> None:
@@ -98,7 +102,7 @@ class Courier:
         try:
             while True:
                 if not await self._taken():
-                    await asyncio.sleep(IDLE_S * (0.8 + 0.4 * random.random()))  # noqa: S311 - spread
+                    await asyncio.sleep(LOOK_S * (0.8 + 0.4 * random.random()))  # noqa: S311 - spread
         finally:
             for turn in self._turns:
                 turn.cancel()
@@ -112,6 +116,7 @@ class Courier:
             if time.monotonic() - self._tidied_at >= _TIDY_S:
                 await forget_deliveries(self._owner)
                 self._tidied_at = time.monotonic()
+            await self._wake()
             lease = await lease_webhook(self._owner, LEASE)
         except Exception:  # a loop that has ended would leave everything undelivered
             log.exception("webhooks have to be looked for again")
@@ -121,6 +126,13 @@ class Courier:
             self._turns.add(turn)
             turn.add_done_callback(self._turns.discard)
         return lease is not None
+
+    async def _wake(self) -> None:
+        """Have the feed looked at where it has grown."""
+        count = self._runtime.numbered.count
+        if count != self._seen and time.monotonic() - self._woken_at >= LOOK_S:
+            await wake_for_calls(self._owner)
+            self._seen, self._woken_at = count, time.monotonic()
 
     async def _turn(self, lease: Lease) -> None:
         webhook, pause = lease.webhook, _TROUBLE
@@ -148,14 +160,17 @@ class Courier:
                 raise
             await self._disable(webhook, guarded(str(error)))
             return timedelta(), lease
+        delivered = False
         for delivery in await due_deliveries(self._owner, webhook.id, _PER_TURN):
             prolonged = await prolong_lease(self._owner, lease, LEASE)
             if prolonged is None:
                 break
             lease = prolonged
-            await self._attempt(asking, endpoint, delivery)
+            delivered |= await self._attempt(asking, endpoint, delivery)
+        if delivered:
+            return timedelta(), lease  # the next batch may be waiting
         soon = await seconds_to_next(self._owner, webhook.id)
-        return timedelta(seconds=IDLE_S if soon is None else min(max(soon, 0.0), IDLE_S)), lease
+        return IDLE if soon is None else min(timedelta(seconds=max(soon, 0.0)), IDLE), lease
 
     async def _opened(self) -> Reader:
         """The reader of this process, opened when the keyring is there."""
@@ -175,7 +190,7 @@ class Courier:
             WebhookEvent.POLICY_APPLIED: lambda: applied_policies(self._owner, since),
         }
         if asking.is_told_of(WebhookEvent.CALLS_RECORDED):
-            await find_calls(self._owner, asking, webhook.feed_cursor)
+            await find_calls(self._owner, asking)
         if time.monotonic() - self._figures_at.get(webhook.id, -_FIGURES_S) < _FIGURES_S:
             return
         self._figures_at[webhook.id] = time.monotonic()
@@ -188,11 +203,12 @@ class Courier:
         if asking.is_told_of(WebhookEvent.ERROR_RATE_SPIKE):
             await find_spikes(self._owner, asking)
 
-    async def _attempt(self, asking: Told, endpoint: Endpoint, delivery: DeliveryRecord) -> None:
+    async def _attempt(self, asking: Told, endpoint: Endpoint, delivery: DeliveryRecord) -> bool:
+        """Make one attempt, and note what came of it; whether it was delivered."""
         tried = sum(datetime.fromisoformat(one["at"]) >= delivery.since for one in delivery.attempts) + 1
         pause = pause_before_next(tried, random.random())  # noqa: S311 - spread
         if await begin_attempt(self._owner, delivery.id, max(pause, LEASE)) is None:
-            return
+            return False
         outcome = await self._sent(asking, endpoint, delivery)
         state, reason = DeliveryState.PENDING, None
         if outcome.is_delivered:
@@ -205,6 +221,7 @@ class Courier:
         await end_attempt(self._owner, delivery.id, state, said, pause)
         if reason is not None:
             await self._disable(asking.webhook, reason)
+        return outcome.is_delivered
 
     async def _sent(self, asking: Told, endpoint: Endpoint, delivery: DeliveryRecord) -> Outcome:
         event = WebhookEvent(delivery.event)

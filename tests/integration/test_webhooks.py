@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -281,3 +281,42 @@ async def test_what_no_webhook_can_be_is_refused(house: House) -> None:
         asked = {"url": house.receiver.url, "events": ["CALLS_RECORDED"], **wrong}
         assert await house.code(CREATE, **{"in": asked}) == "BAD_USER_INPUT", wrong
     assert (await house.ask(WEBHOOKS))["webhooks"]["totalCount"] == 0
+
+
+async def test_a_spike_of_errors_is_told_once(house: House) -> None:
+    """An hour in which half of the calls failed, and none in that hour of the day before, is told, with the counts."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    rows = []
+    for hours in (0, 1):  # the hour that is looked at ends while the test runs, at worst
+        hour = now - timedelta(hours=hours)
+        for number in range(30):
+            at, before = hour.isoformat(), (hour - timedelta(days=1)).isoformat()
+            error = {"status": "failed", "error": {"type": "Overloaded", "message": "overloaded"}}
+            rows += [call(f"f{hours}-{number}", started_at=at, **error), call(f"g{hours}-{number}", started_at=at)]
+            rows += [call(f"{name}{hours}-{number}", started_at=before) for name in "bc"]
+    await house.report(*rows)
+    _, secret = await house.webhook("ERROR_RATE_SPIKE")
+    [body] = await bodies(house, 1, secret)
+
+    assert body["type"] == "error_rate.spike"
+    figures = {name: body["data"][name] for name in ("account", "calls", "errors", "callsBefore", "errorsBefore")}
+    assert figures == {"account": "acme", "calls": 60, "errors": 30, "callsBefore": 60, "errorsBefore": 0}
+
+
+async def test_what_ends_with_an_account_is_its_budgets_and_webhooks(house: House) -> None:
+    """After the erasure of an account nothing of its budgets, and no webhook for it alone, is left."""
+    partner = await asyncio.to_thread(house.service.new_key, "partner", "acme")
+    await house.report(call("a"))
+    await house.webhook(key=partner)
+    other, _ = await house.webhook()
+    wanted = {"account": "acme", "currency": "USD", "amount": "10", "apiKey": "k1"}
+    await house.ask(BUDGET, **{"in": wanted})
+    asked = "mutation($in: RequestErasureInput!) { requestErasure(input: $in) { erasure { state } } }"
+    await house.ask(asked, **{"in": {"kind": "ACCOUNT", "account": "acme", "reason": "asked to"}})
+
+    while True:  # the worker goes on with it
+        budgets = (await house.ask(BUDGETS))["budgets"]
+        if not budgets and (await house.ask(WEBHOOKS))["webhooks"]["totalCount"] < 2:
+            break
+        await asyncio.sleep(0.2)
+    assert [one["id"] for one in (await house.ask(WEBHOOKS))["webhooks"]["nodes"]] == [other]

@@ -19,6 +19,8 @@ from service.storage.database import uuid_of
 
 REMEMBERED: Final = timedelta(days=30)
 """How long a delivery that has ended is in the log."""
+LOGGED_MAX: Final = 10_000
+"""How many of a webhook's newest deliveries are in the log; batches of calls before them are not."""
 ATTEMPTS_MAX: Final = 200
 """With so many attempts a delivery is not replayed again."""
 _COLUMNS: Final = "id, webhook_id, event, subject, facts, created_at, state, attempts, since, next_at, ended_at"
@@ -44,7 +46,7 @@ _NEXT: Final = """
 _BEGIN: Final = """
     UPDATE webhook_delivery SET next_at = clock_timestamp() + $2::interval,
         attempts = attempts || jsonb_build_object('at', to_char(clock_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
-    WHERE id = $1 AND state = 'PENDING' RETURNING jsonb_array_length(attempts)
+    WHERE id = $1 AND state = 'PENDING' AND next_at <= clock_timestamp() RETURNING jsonb_array_length(attempts)
 """
 _END: Final = """
     UPDATE webhook_delivery SET state = $2::text, attempts = jsonb_set(attempts, '{-1}', attempts -> -1 || $3::jsonb),
@@ -65,6 +67,15 @@ _PAGE: Final = f"""
 """  # noqa: S608
 _COUNT: Final = "SELECT count(*)::integer FROM webhook_delivery WHERE webhook_id = $1"
 _FORGET: Final = "DELETE FROM webhook_delivery WHERE ended_at <= clock_timestamp() - $1::interval"
+# Batches of calls can be many. Other events stay, because they are found again for three days.
+_TRIM: Final = """
+    DELETE FROM webhook_delivery AS delivery USING webhook, LATERAL (
+        SELECT created_at FROM webhook_delivery AS newer WHERE newer.webhook_id = webhook.id
+        ORDER BY created_at DESC OFFSET $1 LIMIT 1
+    ) AS kept
+    WHERE delivery.webhook_id = webhook.id AND delivery.created_at <= kept.created_at
+        AND delivery.ended_at IS NOT NULL AND delivery.event = 'calls.recorded'
+"""
 
 
 class DeliveryState(StrEnum):
@@ -120,7 +131,7 @@ async def seconds_to_next(source: Queryable, webhook: UUID) -> float | None:
 
 
 async def begin_attempt(owner: asyncpg.Pool, delivery: UUID, again_after: timedelta) -> int | None:
-    """Note an attempt before it is made; its number from 1, or None when the delivery has ended meanwhile.
+    """Note an attempt before it is made; its number from 1, or None when it has ended, or another process does.
 
     `again_after`: when it is tried again if nothing more is heard of this attempt.
     """
@@ -160,8 +171,8 @@ async def count_deliveries(source: Queryable, webhook: UUID) -> int:
 
 
 async def forget_deliveries(owner: asyncpg.Pool) -> int:
-    """Delete from the log what ended long ago; how many."""
-    return affected(await owner.execute(_FORGET, REMEMBERED))
+    """Delete from the log what ended long ago, and batches of calls beyond the newest; how many."""
+    return affected(await owner.execute(_FORGET, REMEMBERED)) + affected(await owner.execute(_TRIM, LOGGED_MAX))
 
 
 def _delivery(row: asyncpg.Record) -> DeliveryRecord:

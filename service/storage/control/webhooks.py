@@ -54,12 +54,26 @@ _PROLONG: Final = """
     UPDATE webhook SET leased_until = clock_timestamp() + $3::interval
     WHERE id = $1 AND leased_until = $2 AND disabled_at IS NULL RETURNING leased_until
 """
+# Who was woken meanwhile stays due.
 _RELEASE: Final = """
-    UPDATE webhook SET leased_until = NULL, due_at = clock_timestamp() + $3::interval
+    UPDATE webhook SET leased_until = NULL,
+        due_at = CASE WHEN due_at = $4 THEN clock_timestamp() + $3::interval ELSE due_at END
     WHERE id = $1 AND leased_until = $2
 """
-_ADVANCE: Final = "UPDATE webhook SET feed_cursor = $2 WHERE id = $1"
-_WAKE: Final = "UPDATE webhook SET due_at = clock_timestamp() WHERE id = $1 AND due_at > clock_timestamp()"
+# Only from where it was read: a process whose lease has ended meanwhile must not send a batch that another one has.
+_ADVANCE: Final = """
+    UPDATE webhook SET feed_cursor = $3 WHERE id = $1 AND feed_cursor IS NOT DISTINCT FROM $2::text
+        AND disabled_at IS NULL
+"""
+_WAKE_FOR_CALLS: Final = """
+    UPDATE webhook SET due_at = clock_timestamp()
+    WHERE disabled_at IS NULL AND (due_at > clock_timestamp() OR leased_until IS NOT NULL)
+        AND events @> '["calls.recorded"]'
+"""
+_WAKE: Final = """
+    UPDATE webhook SET due_at = clock_timestamp()
+    WHERE id = $1 AND (due_at > clock_timestamp() OR leased_until IS NOT NULL)
+"""
 _DISABLE: Final = """
     UPDATE webhook SET disabled_at = clock_timestamp(), failure = $2, leased_until = NULL
     WHERE id = $1 AND disabled_at IS NULL
@@ -182,12 +196,17 @@ async def prolong_lease(owner: asyncpg.Pool, lease: Lease, by: timedelta) -> Lea
 
 async def release_lease(owner: asyncpg.Pool, lease: Lease, again_after: timedelta) -> None:
     """Give a webhook back, to be looked at again after a while."""
-    await owner.execute(_RELEASE, lease.webhook.id, lease.until, again_after)
+    await owner.execute(_RELEASE, lease.webhook.id, lease.until, again_after, lease.webhook.due_at)
 
 
-async def advance_webhook(connection: Connection, id_: UUID, cursor: str) -> None:
-    """Note behind which change the next calls are sent."""
-    await connection.execute(_ADVANCE, id_, cursor)
+async def advance_webhook(connection: Connection, id_: UUID, before: str | None, after: str) -> bool:
+    """Note behind which change the next calls are sent; False when another process has done so meanwhile."""
+    return affected(await connection.execute(_ADVANCE, id_, before, after)) > 0
+
+
+async def wake_for_calls(owner: asyncpg.Pool) -> None:
+    """Have the webhooks that are sent calls looked at soon."""
+    await owner.execute(_WAKE_FOR_CALLS)
 
 
 async def wake_webhook(source: Queryable, id_: UUID) -> None:
