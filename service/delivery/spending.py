@@ -7,7 +7,9 @@ from typing import Any, Final
 import asyncpg
 from graphql import GraphQLError
 
+from service.api.retention.types import encode_id
 from service.api.schema import build_schema
+from service.api.webhooks.budgets import PREFIX
 from service.api.webhooks.spending import day_of, spent_on
 from service.delivery.told import Told
 from service.storage.control.budgets import BUDGETS_MAX, BudgetRecord, list_budgets
@@ -38,7 +40,7 @@ async def find_spending(owner: asyncpg.Pool, told: Told) -> None:
 
 def _facts(budget: BudgetRecord, percent: int, spent: Decimal) -> dict[str, Any]:
     return {
-        "budget": str(budget.id),
+        "budget": encode_id(PREFIX, budget.id),
         "account": budget.of.account_id,
         "percent": percent,
         "spent": format(spent, "f"),
@@ -52,7 +54,7 @@ async def spending_of(told: Told, facts: Mapping[str, Any]) -> Mapping[str, Any]
     reader, scope = told.context.reader, told.context.scope
     async with reader.connection(scope) as connection:
         budgets = await list_budgets(connection, [facts["account"]], BUDGETS_MAX)
-    found = next((one.of for one in budgets if str(one.id) == facts["budget"]), None)
+    found = next((one.of for one in budgets if encode_id(PREFIX, one.id) == facts["budget"]), None)
     tag = None if found is None or found.tag_key is None else {"key": found.tag_key, "value": found.tag_value}
     names = {"account": await reader.accounts.name(facts["account"]), "apiKey": found and found.api_key, "tag": tag}
     return {**facts, **names}

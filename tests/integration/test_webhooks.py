@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ REPLAY = "mutation($id: ID!) { replayWebhookDelivery(id: $id) { delivery { id st
 ENABLE = "mutation($id: ID!) { enableWebhook(id: $id) { webhook { disabledAt } } }"
 DELETE = "mutation($id: ID!) { deleteWebhook(id: $id) { webhook { id } } }"
 LEDGER = "{ ledger(first: 50) { nodes { kind note leaf actor } } }"
+DEFAULT = Path(__file__).parents[2] / "policies" / "presets" / "default.toml"
 ALLOWED = {"CALLEDGER_WEBHOOK_NETWORKS": "127.0.0.0/8", "CALLEDGER_WEBHOOK_HTTP": "true"}
 
 
@@ -320,3 +322,59 @@ async def test_what_ends_with_an_account_is_its_budgets_and_webhooks(house: Hous
             break
         await asyncio.sleep(0.2)
     assert [one["id"] for one in (await house.ask(WEBHOOKS))["webhooks"]["nodes"]] == [other]
+
+
+async def test_two_workers_send_each_batch_once(tmp_path: Path) -> None:
+    """A report of many calls comes in several batches, in the order of the feed, from one worker at a time."""
+    service = await asyncio.to_thread(RunningService, tmp_path / "data", "--workers", "2", environment=ALLOWED)
+    try:
+        async with receiving() as receiver:
+            house = House(service, receiver)
+            id_, secret = await house.webhook(fields=["id", "sourceId"])
+            for part in range(3):
+                await house.report(*(call(f"{part}-{number}") for number in range(150)))
+            while len(changes(receiver.received, secret)) < 450:
+                receiver.came.clear()
+                await receiver.came.wait()
+            await house.ended(id_)
+            got = [call_id for _, call_id in changes(receiver.received, secret)]
+            feed = "{ changes(first: 200%s) { nodes { call { sourceId } } pageInfo { endCursor hasNextPage } } }"
+            expected, after = [], ""
+            while True:
+                page = (await house.ask(feed % after))["changes"]
+                expected += [one["call"]["sourceId"] for one in page["nodes"]]
+                after = f', after: "{page["pageInfo"]["endCursor"]}"'
+                if not page["pageInfo"]["hasNextPage"]:
+                    break
+            assert got == expected
+    finally:
+        await asyncio.to_thread(service.stop)
+
+
+async def test_policies_and_purges_are_told(tmp_path: Path) -> None:
+    """A policy that is put in force, and the purge that it makes due, are told with their digest and counts."""
+    environment = {**ALLOWED, "CALLEDGER_PURGE_DELAY": "0"}
+    service = await asyncio.to_thread(RunningService, tmp_path / "data", environment=environment)
+    try:
+        async with receiving() as receiver:
+            house = House(service, receiver)
+            old = (datetime.now(UTC) - timedelta(days=20)).isoformat()
+            error = {"status": "failed", "error": {"type": "Overloaded", "message": "overloaded"}}
+            await house.report(call("a", started_at=old, **error))
+            _, secret = await house.webhook("POLICY_APPLIED", "PURGE_FINISHED")
+            path = tmp_path / "shorter.toml"
+            path.write_text(re.sub(r"(call_error|personal) = \d+", r"\1 = 7", DEFAULT.read_text()))
+            applied = await asyncio.to_thread(service.command, "policy", "apply", str(path))
+            assert applied.returncode == 0, applied.stderr
+            purged = await asyncio.to_thread(service.command, "purge")
+            assert purged.returncode == 0, purged.stderr
+            found = await bodies(house, 2, secret)
+            runs = (await house.ask("{ purgeRuns { nodes { id state } } }"))["purgeRuns"]["nodes"]
+    finally:
+        await asyncio.to_thread(service.stop)
+    told = {one["type"]: one["data"] for one in found}
+    assert told.keys() == {"policy.applied", "purge.finished"}
+    assert told["policy.applied"]["digest"] == applied.stdout.splitlines()[-1]
+    assert {name: told["purge.finished"][name] for name in ("id", "state")} in [
+        {"id": one["id"], "state": one["state"]} for one in runs
+    ]

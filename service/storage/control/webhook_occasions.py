@@ -9,6 +9,7 @@ import orjson
 
 from service.storage.connection import Queryable
 from service.storage.database import uuid_of
+from service.storage.ids import public_id
 
 _AT_ONCE: Final = 500
 _PURGES: Final = """
@@ -42,7 +43,11 @@ async def finished_purges(source: Queryable, since: datetime) -> list[Occasion]:
     return [
         Occasion(
             f"purge:{row['id']}",
-            {"id": str(row["id"]), "state": row["state"], "finishedAt": row["finished_at"].isoformat()}
+            {
+                "id": public_id("purge", uuid_of(row["id"])),
+                "state": row["state"],
+                "finishedAt": row["finished_at"].isoformat(),
+            }
             | {outward: row[name] for outward, name in counted.items()},
         )
         for row in rows
@@ -58,7 +63,7 @@ async def ready_exports(
         Occasion(
             f"export:{row['id']}",
             {
-                "id": str(uuid_of(row["id"])),
+                "id": public_id("exp", uuid_of(row["id"])),
                 "kind": row["kind"],
                 "rows": row["rows"],
                 "bytes": row["bytes"],
