@@ -59,7 +59,7 @@ AT_ONCE: Final = 8
 LEASE: Final = timedelta(seconds=2 * WITHIN_S)
 LOOK_S: Final = 1.0
 """How often it is looked for webhooks that are due, and those that are sent calls become due while some come."""
-IDLE: Final = timedelta(seconds=30)
+IDLE: Final = timedelta(seconds=10)
 """How often it is looked whether anything else has happened."""
 _FIGURES_S: Final = 25.0
 _TIDY_S: Final = 3_600.0
@@ -191,13 +191,13 @@ class Courier:
         }
         if asking.is_told_of(WebhookEvent.CALLS_RECORDED):
             await find_calls(self._owner, asking)
-        if time.monotonic() - self._figures_at.get(webhook.id, -_FIGURES_S) < _FIGURES_S:
-            return
-        self._figures_at[webhook.id] = time.monotonic()
         for event, look in found.items():
             if asking.is_told_of(event):
                 for occasion in await look():
                     await add_delivery(self._owner, webhook, event, occasion.subject, occasion.facts)
+        if time.monotonic() - self._figures_at.get(webhook.id, -_FIGURES_S) < _FIGURES_S:
+            return
+        self._figures_at[webhook.id] = time.monotonic()
         if asking.is_told_of(WebhookEvent.SPEND_THRESHOLD):
             await find_spending(self._owner, asking)
         if asking.is_told_of(WebhookEvent.ERROR_RATE_SPIKE):
