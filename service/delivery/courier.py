@@ -97,12 +97,12 @@ class Courier:
         self._seen, self._woken_at = -1, -LOOK_S
         self._turns: set[asyncio.Task[None]] = set()
 
-    async def work_for_ever(self) -> None:
+    async def work_for_ever(self, look_s: float = LOOK_S) -> None:
         """Take what is due, some at once, until cancelled."""
         try:
             while True:
                 if not await self._taken():
-                    await asyncio.sleep(LOOK_S * (0.8 + 0.4 * random.random()))  # noqa: S311 - spread
+                    await asyncio.sleep(look_s * (0.8 + 0.4 * random.random()))  # noqa: S311 - spread
         finally:
             for turn in self._turns:
                 turn.cancel()
