@@ -41,8 +41,8 @@ END $$
 """
 
 
-def _moment(**options: object) -> fields.DatetimeField:
-    return fields.DatetimeField(auto_now=False, auto_now_add=False, **options)
+def _moment() -> fields.DatetimeField:
+    return fields.DatetimeField(auto_now=False, auto_now_add=False)
 
 
 class Migration(migrations.Migration):
@@ -64,11 +64,11 @@ class Migration(migrations.Migration):
                 ("shown_url", fields.TextField(unique=False)),
                 ("sealed", fields.BinaryField()),
                 ("created_at", _moment()),
-                ("disabled_at", _moment(null=True)),
+                ("disabled_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ("failure", fields.TextField(null=True, unique=False)),
                 ("feed_cursor", fields.TextField(null=True, unique=False)),
                 ("due_at", _moment()),
-                ("leased_until", _moment(null=True)),
+                ("leased_until", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
             options={
                 "table": "webhook",
@@ -92,7 +92,7 @@ class Migration(migrations.Migration):
                 ("attempts", fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
                 ("since", _moment()),
                 ("next_at", _moment()),
-                ("ended_at", _moment(null=True)),
+                ("ended_at", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
             options={
                 "table": "webhook_delivery",
