@@ -3,7 +3,7 @@
 
 DATA ?= .demo
 # A worker takes whole files, in the order of the folders: those that start services first, the quick ones last.
-PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder -rs
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder -rfEs
 
 .PHONY: demo test test-pythons lint schema bench soak-feed
 

@@ -200,13 +200,17 @@ async def test_an_operation_that_is_not_clear_is_not_run(served: Served) -> None
 
 
 async def test_a_websocket_is_refused_before_anything_is_switched(served: Served) -> None:
-    """Without a key 401, with one 400, both as HTTP before any 101, in JSON, and the connection is closed."""
+    """With a wrong key 401, with another subprotocol 400, both as HTTP before any 101, in JSON, and closed."""
     url = URL(served.url)
-    for key, status, code in ((None, 401, "UNAUTHENTICATED"), (await served.key(), 400, "BAD_USER_INPUT")):
+    ours, wrong = "graphql-transport-ws", "cl_aaaaaaaa_aaaaaaaa"
+    for key, protocol, status, code in (
+        (wrong, ours, 401, "UNAUTHENTICATED"),
+        (await served.key(), "graphql-ws", 400, "BAD_USER_INPUT"),
+    ):
         reader, writer = await asyncio.open_connection(url.host, url.port)
         lines = ["GET /graphql HTTP/1.1", f"Host: {url.host}", "Connection: Upgrade", "Upgrade: websocket"]
         lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
-        lines += ["Sec-WebSocket-Protocol: graphql-transport-ws", *([f"Authorization: Bearer {key}"] if key else [])]
+        lines += [f"Sec-WebSocket-Protocol: {protocol}", f"Authorization: Bearer {key}"]
         writer.write("\r\n".join([*lines, "", ""]).encode())
         async with asyncio.timeout(10):
             answer = await reader.read()

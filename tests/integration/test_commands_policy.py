@@ -75,7 +75,7 @@ def test_text_is_redacted_as_it_would_be_stored() -> None:
 
 def test_the_policys_own_settings_count(edited: Path) -> None:
     """National ids that the policy names are found; without naming they are not."""
-    number = "NHS number 943 476 5919"
+    number = "the number 943 476 5919"
     edited.write_text(edited.read_text().replace("national_ids = []", 'national_ids = ["gb-nhs"]'))
 
     assert tried(number) == [{"text": number, "rules": []}]

@@ -24,6 +24,7 @@ from service.query.reader import Reader
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
 from service.storage.control.budgets import BudgetOf, set_budget
+from service.storage.control.export_schedules import add_schedule
 from service.storage.control.exports import StoredExportKind, request_export
 from service.storage.control.webhook_deliveries import add_delivery
 from service.storage.control.webhooks import NewWebhook, add_webhook
@@ -59,6 +60,8 @@ QUESTIONS = {
     "costs": "{ costs(groupBy: [ACCOUNT, MODEL]) { rows { key { account model } calls } } }",
     "facets": "{ facets { accounts { value count } models { value count } } }",
     "call": '{ call(id: "%(call)s") { id model } }',
+    "nodes": '{ nodes(ids: ["%(hold)s", "%(erasure)s", "%(call)s"]) { id } }',
+    "account": '{ account(name: "theirs") { id calls } }',
     "node": '{ a: node(id: "%(hold)s") { id } b: node(id: "%(erasure)s") { id } c: node(id: "%(call)s") { id } }',
     "apiKeys": "{ apiKeys { totalCount nodes { keyId name accounts } } }",
     "viewer": "{ viewer { role accounts } }",
@@ -108,10 +111,14 @@ async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
         reader = await Reader.open(retention.database, retention.accounts, retention.keyring)
         shelf = Shelf(retention.database, retention.accounts, retention.keyring, SHORT, retention.partitions, reader)
         request = {"format": "CSV", "fields": [], "filter": None}
-        asker = shelf.scope(Role.VIEWER, theirs)
-        record = await request_export(
-            retention.database, uuid4(), StoredExportKind.CALLS, asker, digest(SHORT), request
-        )
+        for account in (mine, theirs):
+            asker = shelf.scope(Role.VIEWER, account)
+            record = await request_export(
+                retention.database, uuid4(), StoredExportKind.CALLS, asker, digest(SHORT), request
+            )
+            await add_schedule(
+                retention.database, uuid4(), StoredExportKind.CALLS, asker, ("DAY", "UTC"), request, (OLD, YOUNG)
+            )
         calls = await shelf.data('{ calls(filter: {account: {eq: "theirs"}}) { nodes { id } } }')
         ids |= {"export": encode_export_id(record.id), "call": calls["calls"]["nodes"][0]["id"]}
         async with retention.owner.acquire() as connection, connection.transaction():

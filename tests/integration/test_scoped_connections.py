@@ -91,7 +91,9 @@ async def test_a_partition_cannot_be_read_around_its_parent(database: Database) 
 
 async def test_the_writer_cannot_remove_or_change_a_call(database: Database) -> None:
     """What is known stays as it was recorded: the service deletes nothing, and may only fill in what is unknown."""
-    known = "UPDATE call SET amount = 1, currency = 'USD', amount_source = 1, input_tokens = 3"
+    known = (
+        "UPDATE call SET amount = 1, currency = 'USD', amount_source = 1, input_tokens = 3, tags = '{\"team\": \"a\"}'"
+    )
     await database.writer.execute(known)
     for statement in (
         "DELETE FROM call",

@@ -1,7 +1,7 @@
 """Laws of the adapters: whatever is sent, the answer is reports and rejections, or a BodyError, and nothing else."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -116,12 +116,20 @@ def test_any_value_in_any_field_is_answered(
 @CALM
 @given(st.lists(st.sampled_from(SEEDS) | SPLICES.filter(lambda splice: b"\n" not in splice), max_size=5))
 def test_neighbours_do_not_matter(lines: list[bytes]) -> None:
-    """A row of a longer body comes out as it does alone in a body behind a good one."""
+    """A call of a longer body comes out as it does alone in a body behind a good one, and what is none is rejected:
+    once at least, since broken lines that follow each other may be one broken row that was printed on several.
+    """
     outcomes = read(read_native, b"\n".join([SEEDS[0], *lines]))
 
-    alone = [read(read_native, SEEDS[0] + b"\n" + line) for line in lines if line.strip()]
+    behind = [read(read_native, SEEDS[0] + b"\n" + line) for line in lines if line.strip()]
+    alone = [outcome for pair in behind for outcome in (pair or ())[1:]]
     assert outcomes is not None
-    assert outcomes[1:] == [pair[1] for pair in alone if pair is not None]
+    assert _reports(outcomes[1:]) == _reports(alone)
+    assert (len(outcomes[1:]) > len(_reports(outcomes[1:]))) is (len(alone) > len(_reports(alone)))
+
+
+def _reports(outcomes: Sequence[Report | Rejection]) -> list[Report]:
+    return [outcome for outcome in outcomes if isinstance(outcome, Report)]
 
 
 @CALM
@@ -134,7 +142,10 @@ def test_a_row_without_odd_characters_is_read_as_any_other(splice: bytes, data: 
     outcomes = read(read_native, b"\n".join([SEEDS[0], row]))
 
     assert outcomes is not None
-    assert outcomes[1] == read_row(row)
+    if len(outcomes) == 2:
+        assert outcomes[1] == read_row(row)
+    else:  # what stands before or behind a whole row on its line is a row of its own
+        assert _reports(outcomes) == [outcomes[0], read_row(SEEDS[0])]
 
 
 @CALM

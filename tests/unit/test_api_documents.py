@@ -7,7 +7,7 @@ import pytest
 from graphql import FieldNode, GraphQLError
 from strawberry.types.arguments import convert_argument
 
-from service.api.execution.documents import _prepared, _read, _validate
+from service.api.execution.documents import _prepared, _read, validated
 from service.api.schema import _in_camel_case, build_schema
 from service.api.types.filter_inputs import CallFilter
 
@@ -41,7 +41,7 @@ def test_what_validation_leaves_behind_does_not_pile_up(mistakes: int) -> None:
     """However many documents are read, one after the other, the young objects are those of a few."""
     for number in range(6_000 // mistakes):
         query = f"{{calls(filter: {{{'a: 1 ' * mistakes}}}) {{totalCount}}}} # {number}"
-        _validate(SCHEMA._schema, _prepared(query))
+        validated(SCHEMA._schema, _prepared(query))
         assert gc.get_count()[0] < 20_000
 
 

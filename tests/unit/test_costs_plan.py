@@ -12,7 +12,7 @@ from service.query.buckets.time_buckets import TimeBucket
 from service.query.model.errors import OutOfRetentionError
 from service.query.model.parameters import Params
 from service.query.model.predicate import TimeRange
-from service.query.usage.plan import SEGMENTS_MAX, Plan, TierPeriod, UsageSegment, Windows, plan_usage
+from service.query.usage.plan import SEGMENTS_MAX, Plan, RetentionWindows, TierPeriod, UsageSegment, plan_usage
 from service.query.usage.rollup_tables import BY_KEY, ranges
 
 NOW = datetime(2026, 11, 22, 10, 7, 31, tzinfo=UTC)
@@ -21,8 +21,8 @@ DAY = timedelta(days=1)
 POLICY = load_preset("default")
 
 
-def windows(*spans: TierPeriod) -> Windows:
-    return Windows(POLICY, spans, NOW)
+def windows(*spans: TierPeriod) -> RetentionWindows:
+    return RetentionWindows(POLICY, spans, NOW)
 
 
 def stores(plan: Plan) -> list[str]:
@@ -113,7 +113,7 @@ def test_a_tier_is_read_only_where_an_account_had_it() -> None:
 
 def test_a_tier_that_the_policy_does_not_name_is_served_for_the_shortest_window() -> None:
     """On doubt less data, and said: what such an account had longer ago is refused, not left out."""
-    held = Windows(load_preset("default"), [TierPeriod(99, EPOCH, None)], NOW)
+    held = RetentionWindows(load_preset("default"), [TierPeriod(99, EPOCH, None)], NOW)
     assert held.complete_from(Store.CALL) == NOW - 400 * DAY
     with pytest.raises(OutOfRetentionError):
         plan_usage(TimeRange(NOW - 401 * DAY, NOW), held, rollups=False)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from graphql import GraphQLError
@@ -12,6 +12,7 @@ from graphql import GraphQLError
 from service.api.exports.kinds import SHAPES, Fields, Grouping, all_fields, chosen_fields, shape_of
 from service.api.exports.requests import ExportRequest
 from service.api.types.scalars import parse_moment
+from service.api.usage.inputs import CostDimension
 from service.commands.common import quiet_runtime, run, say
 from service.commands.data.export_file import admin_scope, write_file, write_stdout
 from service.commands.options import Data, noun, one_of
@@ -76,10 +77,18 @@ Gzip = Annotated[bool, typer.Option("--gzip", help="Compress CSV or NDJSON (RFC 
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with FILE.part where it was broken off: CSV and NDJSON, without --gzip.")
 ]
+_DIMENSIONS = cast("type[StrEnum]", StrEnum("_DIMENSIONS", {one.name: one.name.lower() for one in CostDimension}))
+
+
+def _dimension(text: str) -> StrEnum:
+    return one_of(_DIMENSIONS)(text.lower().replace("-", "_"))
+
+
 By = Annotated[
-    list[str] | None,
+    list[StrEnum] | None,
     typer.Option(
         "--by",
+        parser=_dimension,
         metavar="DIMENSION",
         help="What makes a row: account, model, provider, status, api_key ...; repeat for more. "
         "Without: account, model, provider and status.",
@@ -187,7 +196,7 @@ def costs(
               calledger export costs --by account --by model --bucket month --time-zone Europe/Vienna --format csv
     """
     usual = Grouping()
-    dimensions = tuple(name.upper().replace("-", "_") for name in by) if by is not None else usual.group_by
+    dimensions = tuple(dimension.name for dimension in by) if by is not None else usual.group_by
     name = None if bucket is _Bucket.NONE else bucket.name
     grouping = Grouping(dimensions, tuple(by_tag or ()), name, time_zone)
     _export("COSTS", _Options(form, since, until, account, output, gzip), field, grouping, data)

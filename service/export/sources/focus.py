@@ -5,7 +5,7 @@ earlier billing period is a row of its own, `ChargeClass` is `Correction`: it is
 made, for the day on which the calls were. Columns that are ours begin with `x_`.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -15,8 +15,10 @@ from service.api.exports.requests import ExportRequest
 from service.export.files.columns import FileColumn, Layout
 from service.export.sources.operation import Batch, admitted
 from service.query.charges import DAY, Charge, charged_days, charges_of, refuse_charges
+from service.query.model.predicate import Predicate
 from service.query.model.scope import Scope
 from service.query.reader import Reader
+from service.query.usage.source import UsageReader
 
 _TIMES: Final = ("BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd")
 _NUMBERS: Final = ("BilledCost", "ConsumedQuantity", "ContractedCost", "EffectiveCost", "ListCost", "PricingQuantity")
@@ -55,7 +57,7 @@ _UNKNOWN: Final = "unknown"
 async def charges(
     reader: Reader, scope: Scope, request: ExportRequest, check: Callable[[], None], *, tuples: bool
 ) -> AsyncIterator[Batch]:
-    """The rows of FOCUS for a filter of calls, day by day.
+    """The rows of FOCUS for a filter of calls, day by day, which is let pass before anything is read.
 
     Raises ExportRefusedError for a filter that the gate does not let pass, ForbiddenError, and what `charged_days`
     does.
@@ -63,8 +65,14 @@ async def charges(
     asked = await admitted(reader, SHAPES["FOCUS"], (("id", ()),), request.variables, scope)
     usage, predicate = await reader.usage(scope), asked.request.predicate
     refuse_charges(usage)
+    return _batches(usage, predicate, await charged_days(usage, predicate), check, tuples=tuples)
+
+
+async def _batches(
+    usage: UsageReader, predicate: Predicate, days: Sequence[datetime], check: Callable[[], None], *, tuples: bool
+) -> AsyncIterator[Batch]:
     rows: list[Any] = []
-    for day in await charged_days(usage, predicate):
+    for day in days:
         check()
         async for charge in charges_of(usage, predicate, day):
             row = focus_row(charge)

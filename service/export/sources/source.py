@@ -49,7 +49,7 @@ async def open_source(
     """
     tuples = request.format != ExportFormat.NDJSON.name
     if request.kind == "FOCUS":
-        return Source(LAYOUT, charges(reader, scope, request, check, tuples=tuples), None)
+        return Source(LAYOUT, await charges(reader, scope, request, check, tuples=tuples), None)
     assert request.grouping is not None or SHAPES[request.kind].paged
     shape = SHAPES[request.kind] if request.grouping is None else shape_of(request.kind, request.grouping)
     found = await admitted(reader, shape, request.fields, request.variables, scope, total=total and shape.paged)

@@ -1,13 +1,15 @@
 """The small control tables as Tortoise models. The high-volume tables are made by statements in `migrations`."""
 
 import re
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from tortoise import fields
 from tortoise.contrib.postgres.fields import ArrayField
 from tortoise.indexes import Index
 from tortoise.models import Model, ModelMeta
+
+_BEFORE_CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class _Plain(ModelMeta):
@@ -17,7 +19,7 @@ class _Plain(ModelMeta):
     """
 
     def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> ModelMeta:
-        table = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+        table = _BEFORE_CAPITAL.sub("_", name).lower()
         meta = type("Meta", (attributes.get("Meta", Model.Meta),), {"table": table})
         return super().__new__(cls, name, bases, {**attributes, "Meta": meta, "_no_comments": True})
 
