@@ -8,6 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -20,14 +21,17 @@ from service.api.retention.types import encode_id
 from service.api.webhooks.types import DELIVERY_PREFIX
 from service.delivery.attempts import is_over, pause_before_next
 from service.delivery.calls import calls_of, find_calls
+from service.delivery.metrics import count_attempt, measure
 from service.delivery.sender import WITHIN_S, Outcome, Sender
 from service.delivery.spending import find_spending, spending_of
 from service.delivery.spikes import find_spikes, spike_of
 from service.delivery.told import AnswerRefusedError, Told, told
 from service.errors import CalledgerError
+from service.ledger import WebhookRegister
 from service.log_redaction import guarded
 from service.logs import get_logger
 from service.query.reader import Reader
+from service.retention.audit.webhook_check import webhook_differences
 from service.runtime.runtime import Runtime
 from service.storage.control.webhook_deliveries import (
     DeliveryRecord,
@@ -43,8 +47,11 @@ from service.storage.control.webhook_occasions import applied_policies, finished
 from service.storage.control.webhooks import (
     Lease,
     WebhookRecord,
+    delete_webhook,
     disable_webhook,
     lease_webhook,
+    locked_webhook,
+    pass_webhooks,
     prolong_lease,
     release_lease,
     wake_for_calls,
@@ -63,6 +70,7 @@ IDLE: Final = timedelta(seconds=10)
 """How often it is looked whether anything else has happened."""
 _FIGURES_S: Final = 25.0
 _TIDY_S: Final = 3_600.0
+_MEASURE_S: Final = 10.0
 _TROUBLE: Final = timedelta(seconds=30)
 _PER_TURN: Final = 20
 _FINAL: Final = {code.value for code in (Code.CURSOR_EXPIRED, Code.FORBIDDEN, Code.BAD_USER_INPUT)}
@@ -91,9 +99,10 @@ class Courier:
         self._runtime = runtime
         self._owner = runtime.database.owner
         self._reader: Reader | None = None
+        self._register = WebhookRegister(runtime.ledger)
         self._sender = sender
         self._figures_at: dict[UUID, float] = {}
-        self._tidied_at = -_TIDY_S
+        self._tidied_at, self._measured_at = -_TIDY_S, -_MEASURE_S
         self._seen, self._woken_at = -1, -LOOK_S
         self._turns: set[asyncio.Task[None]] = set()
 
@@ -113,6 +122,10 @@ class Courier:
         if len(self._turns) >= AT_ONCE:
             return False
         try:
+            if time.monotonic() - self._measured_at >= _MEASURE_S:
+                await measure(self._owner)
+                await self._pass_on(await self._register.keys())
+                self._measured_at = time.monotonic()
             if time.monotonic() - self._tidied_at >= _TIDY_S:
                 await forget_deliveries(self._owner)
                 self._tidied_at = time.monotonic()
@@ -147,7 +160,9 @@ class Courier:
 
     async def serve(self, lease: Lease) -> tuple[timedelta, Lease]:
         """Find and send what is due for one webhook; after how long to look again, and the lease as it is then."""
-        webhook = lease.webhook
+        webhook = await self._recorded(lease.webhook)
+        if webhook is None:
+            return timedelta(), lease
         try:
             asking = await told(self._runtime, await self._opened(), webhook)
             endpoint = await open_endpoint(self._runtime.keyring, webhook.id, webhook.sealed)
@@ -171,6 +186,37 @@ class Courier:
             return timedelta(), lease  # the next batch may be waiting
         soon = await seconds_to_next(self._owner, webhook.id)
         return IDLE if soon is None else min(timedelta(seconds=max(soon, 0.0)), IDLE), lease
+
+    async def _recorded(self, found: WebhookRecord) -> WebhookRecord | None:
+        """The webhook, if the ledger has it as the table has it; to one that is not nothing is sent.
+
+        What the ledger has as deleted came back with an older database, and is deleted again.
+        """
+        known = await self._register.find(str(found.id))
+        if known is not None and known.ended is None and known.key != found.requested_by:
+            await self._pass_on({found.id: known.key})
+            found = replace(found, requested_by=known.key)
+        if not list(webhook_differences(known, found)):
+            return found
+        async with self._owner.acquire() as connection, connection.transaction():
+            webhook = await locked_webhook(connection, found.id)  # with it come the entries of whoever changed it
+            if webhook is None:
+                return None
+            known = await self._register.find(str(webhook.id))
+            wrong = next(iter(webhook_differences(known, webhook)), None)
+            if wrong is None:
+                return webhook
+            log.error("a webhook is not as the ledger has it", difference=wrong)
+            if known is not None and known.ended is not None:
+                await delete_webhook(connection, webhook.id)
+            else:
+                await disable_webhook(connection, webhook.id, wrong)
+        return None
+
+    async def _pass_on(self, keys: Mapping[UUID, str]) -> None:
+        """Give webhooks of keys that were rotated to their successors, as the ledger has it."""
+        for id_ in await pass_webhooks(self._owner, keys):
+            log.info("a webhook has passed to the key that took the place of its own", webhook=str(id_))
 
     async def _opened(self) -> Reader:
         """The reader of this process, opened when the keyring is there."""
@@ -219,6 +265,7 @@ class Courier:
             state, reason = DeliveryState.FAILED, "nothing could be delivered for three days"
         said = {"ms": outcome.ms, "status": outcome.status, "failure": outcome.failure}
         await end_attempt(self._owner, delivery.id, state, said, pause)
+        count_attempt(state)
         if reason is not None:
             await self._disable(asking.webhook, reason)
         return outcome.is_delivered

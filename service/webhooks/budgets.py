@@ -8,6 +8,7 @@ from service.errors import RequestError
 from service.ledger import Ledger, LedgerKind
 from service.storage.control.budgets import BudgetOf, BudgetRecord, remove_budget, set_budget
 from service.storage.database import Database
+from service.webhooks.facts import budget_facts
 
 THRESHOLDS: Final = (50, 80, 100)
 _THRESHOLDS_MAX: Final = 10
@@ -41,12 +42,7 @@ class Budgets:
             else:
                 record = await remove_budget(connection, of)
             if record is not None:
-                facts = {
-                    "budget": str(record.id),
-                    "account": of.account_id,
-                    "amount": None if amount is None else format(amount, "f"),
-                    "thresholds": percents,
-                }
+                facts = budget_facts(record) if amount is not None else {**budget_facts(record), "amount": None}
                 await self._ledger.append(LedgerKind.BUDGET_SET, facts, actor=actor, connection=connection)
         return None if amount is None else record
 

@@ -8,11 +8,8 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID, uuid4
-
-import orjson
 
 from service.errors import RequestError
 from service.keyring import Keyring
@@ -35,6 +32,7 @@ from service.storage.control.webhooks import (
 from service.storage.database import Database
 from service.webhooks.addresses import AddressGuard, shown
 from service.webhooks.events import WebhookEvent
+from service.webhooks.facts import webhook_facts
 from service.webhooks.sealing import Endpoint, open_endpoint, seal_endpoint
 from service.webhooks.signatures import SigningSecret, new_secret, rotated
 
@@ -76,15 +74,8 @@ class Webhooks:
         new = NewWebhook(id_, name, events, asked.request, origin, sealed, asked.feed_cursor)
         async with self._changing() as connection:
             record = await add_webhook(connection, requester, new)
-            facts = {
-                "webhook": str(id_),
-                "events": sorted(events),
-                "filter": _digest(asked.request.get("filter")),
-                "role": requester.role,
-                "accounts": None if requester.accounts is None else list(requester.accounts),
-            }
             note = origin if name is None else f"{name}: {origin}"
-            kind = LedgerKind.WEBHOOK_CREATED
+            kind, facts = LedgerKind.WEBHOOK_CREATED, webhook_facts(record)
             await self._ledger.append(kind, facts, actor=requester.key_id, note=note, connection=connection)
         return record, secret
 
@@ -171,7 +162,3 @@ async def _kept_name(name: str | None) -> str | None:
     if not name.isprintable() or not 0 < len(name.strip()) <= NAME_CHARS_MAX:
         raise RequestError(f"a name is one printable line of at most {NAME_CHARS_MAX} characters")
     return await asyncio.to_thread(without_secrets, name)
-
-
-def _digest(filter_: object) -> str:
-    return "sha256:" + sha256(orjson.dumps(filter_, option=orjson.OPT_SORT_KEYS)).hexdigest()

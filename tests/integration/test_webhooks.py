@@ -9,83 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receiving import Received, Receiver, receiving
-from running import RunningService
+from webhook_house import (
+    CREATE,
+    DELETE,
+    DELIVERIES,
+    ENABLE,
+    REPLAY,
+    ROTATE,
+    TEST,
+    WEBHOOKS,
+    House,
+    call,
+    changes,
+    housed,
+)
 
-CREATE = """
-    mutation($in: CreateWebhookInput!) { createWebhook(input: $in) { secret webhook { id url events failure } } }
-"""
-DELIVERIES = """
-    query($id: ID!) { webhookDeliveries(webhook: $id, first: 50) { totalCount nodes {
-        id event state endedAt attempts { at status durationMs failure } } } }
-"""
-WEBHOOKS = "{ webhooks { totalCount nodes { id url name disabledAt failure accounts createdBy } } }"
-ROTATE = "mutation($in: RotateWebhookSecretInput!) { rotateWebhookSecret(input: $in) { secret } }"
-TEST = "mutation($id: ID!) { sendTestWebhook(id: $id) { delivery { id state } } }"
-REPLAY = "mutation($id: ID!) { replayWebhookDelivery(id: $id) { delivery { id state } } }"
-ENABLE = "mutation($id: ID!) { enableWebhook(id: $id) { webhook { disabledAt } } }"
-DELETE = "mutation($id: ID!) { deleteWebhook(id: $id) { webhook { id } } }"
 LEDGER = "{ ledger(first: 50) { nodes { kind note leaf actor } } }"
 DEFAULT = Path(__file__).parents[2] / "policies" / "presets" / "default.toml"
-ALLOWED = {"CALLEDGER_WEBHOOK_NETWORKS": "127.0.0.0/8", "CALLEDGER_WEBHOOK_HTTP": "true"}
-
-
-def call(name: str, **changes: Any) -> dict[str, Any]:
-    started = datetime.now(UTC).isoformat()
-    return {"id": name, "account": "acme", "model": "m", "status": "succeeded", "started_at": started, **changes}
-
-
-class House:
-    """A running service, a receiver beside it, and the admin's key."""
-
-    def __init__(self, service: RunningService, receiver: Receiver) -> None:
-        self.service, self.receiver = service, receiver
-        self.admin = service.admin_key
-        self.reports = service.new_key("ingest")
-
-    async def ask(self, query: str, key: str | None = None, **variables: Any) -> dict[str, Any]:
-        answer = await asyncio.to_thread(self.service.ask, key or self.admin, query, **variables)
-        assert "errors" not in answer, answer
-        return answer["data"]
-
-    async def code(self, query: str, key: str | None = None, **variables: Any) -> str:
-        answer = await asyncio.to_thread(self.service.ask, key or self.admin, query, **variables)
-        return answer["errors"][0]["extensions"]["code"]
-
-    async def webhook(self, *events: str, key: str | None = None, **wanted: Any) -> tuple[str, str]:
-        """A webhook at the receiver: its id and secret."""
-        asked = {"url": f"{self.receiver.url}/hook", "events": events or ["CALLS_RECORDED"], **wanted}
-        made = (await self.ask(CREATE, key, **{"in": asked}))["createWebhook"]
-        return made["webhook"]["id"], made["secret"]
-
-    async def report(self, *calls: dict[str, Any]) -> None:
-        await asyncio.to_thread(self.service.report, self.reports, *calls)
-
-    async def deliveries(self, id_: str) -> list[dict[str, Any]]:
-        return (await self.ask(DELIVERIES, id=id_))["webhookDeliveries"]["nodes"]
-
-    async def ended(self, id_: str, state: str = "DELIVERED") -> list[dict[str, Any]]:
-        """The deliveries, once all of them are so."""
-        while True:
-            found = await self.deliveries(id_)
-            if found and {one["state"] for one in found} == {state}:
-                return found
-            await asyncio.sleep(0.1)
 
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    service = await asyncio.to_thread(RunningService, tmp_path / "data", environment=ALLOWED)
-    try:
-        async with receiving() as receiver:
-            yield House(service, receiver)
-    finally:
-        await asyncio.to_thread(service.stop)
-
-
-def changes(received: list[Received], secret: str) -> list[tuple[str, str]]:
-    bodies = [one.verified(secret) for one in received]
-    return [(one["kind"], one["call"]["sourceId"]) for body in bodies for one in body["data"]["changes"]]
+    async with housed(tmp_path / "data") as house:
+        yield house
 
 
 async def test_calls_come_signed_in_the_order_of_the_feed(house: House) -> None:
@@ -326,52 +272,43 @@ async def test_what_ends_with_an_account_is_its_budgets_and_webhooks(house: Hous
 
 async def test_two_workers_send_each_batch_once(tmp_path: Path) -> None:
     """A report of many calls comes in several batches, in the order of the feed, from one worker at a time."""
-    service = await asyncio.to_thread(RunningService, tmp_path / "data", "--workers", "2", environment=ALLOWED)
-    try:
-        async with receiving() as receiver:
-            house = House(service, receiver)
-            id_, secret = await house.webhook(fields=["id", "sourceId"])
-            for part in range(3):
-                await house.report(*(call(f"{part}-{number}") for number in range(150)))
-            while len(changes(receiver.received, secret)) < 450:
-                receiver.came.clear()
-                await receiver.came.wait()
-            await house.ended(id_)
-            got = [call_id for _, call_id in changes(receiver.received, secret)]
-            feed = "{ changes(first: 200%s) { nodes { call { sourceId } } pageInfo { endCursor hasNextPage } } }"
-            expected, after = [], ""
-            while True:
-                page = (await house.ask(feed % after))["changes"]
-                expected += [one["call"]["sourceId"] for one in page["nodes"]]
-                after = f', after: "{page["pageInfo"]["endCursor"]}"'
-                if not page["pageInfo"]["hasNextPage"]:
-                    break
-            assert got == expected
-    finally:
-        await asyncio.to_thread(service.stop)
+    async with housed(tmp_path / "data", "--workers", "2") as house:
+        receiver = house.receiver
+        id_, secret = await house.webhook(fields=["id", "sourceId"])
+        for part in range(3):
+            await house.report(*(call(f"{part}-{number}") for number in range(150)))
+        while len(changes(receiver.received, secret)) < 450:
+            receiver.came.clear()
+            await receiver.came.wait()
+        await house.ended(id_)
+        got = [call_id for _, call_id in changes(receiver.received, secret)]
+        feed = "{ changes(first: 200%s) { nodes { call { sourceId } } pageInfo { endCursor hasNextPage } } }"
+        expected, after = [], ""
+        while True:
+            page = (await house.ask(feed % after))["changes"]
+            expected += [one["call"]["sourceId"] for one in page["nodes"]]
+            after = f', after: "{page["pageInfo"]["endCursor"]}"'
+            if not page["pageInfo"]["hasNextPage"]:
+                break
+        assert got == expected
 
 
 async def test_policies_and_purges_are_told(tmp_path: Path) -> None:
     """A policy that is put in force, and the purge that it makes due, are told with their digest and counts."""
-    environment = {**ALLOWED, "CALLEDGER_PURGE_DELAY": "0"}
-    service = await asyncio.to_thread(RunningService, tmp_path / "data", environment=environment)
-    try:
-        async with receiving() as receiver:
-            house = House(service, receiver)
-            old = (datetime.now(UTC) - timedelta(days=20)).isoformat()
-            error = {"status": "failed", "error": {"type": "Overloaded", "message": "overloaded"}}
-            await house.report(call("a", started_at=old, **error))
-            _, secret = await house.webhook("POLICY_APPLIED", "PURGE_FINISHED")
-            path = tmp_path / "shorter.toml"
-            path.write_text(re.sub(r"(call_error|personal) = \d+", r"\1 = 7", DEFAULT.read_text()))
-            applied = await asyncio.to_thread(service.command, "policy", "apply", str(path))
-            assert applied.returncode == 0, applied.stderr
-            purged = await asyncio.to_thread(service.command, "purge")
-            assert purged.returncode == 0, purged.stderr
-            found = await bodies(house, 2, secret)
-            runs = (await house.ask("{ purgeRuns { nodes { id state } } }"))["purgeRuns"]["nodes"]
-    finally:
-        await asyncio.to_thread(service.stop)
+    async with housed(tmp_path / "data", environment={"CALLEDGER_PURGE_DELAY": "0"}) as house:
+        service = house.service
+        old = (datetime.now(UTC) - timedelta(days=20)).isoformat()
+        error = {"status": "failed", "error": {"type": "Overloaded", "message": "overloaded"}}
+        await house.report(call("a", started_at=old, **error))
+        _, secret = await house.webhook("POLICY_APPLIED", "PURGE_FINISHED")
+        path = tmp_path / "shorter.toml"
+        path.write_text(re.sub(r"(call_error|personal) = \d+", r"\1 = 7", DEFAULT.read_text()))
+        applied = await asyncio.to_thread(service.command, "policy", "apply", str(path))
+        assert applied.returncode == 0, applied.stderr
+        purged = await asyncio.to_thread(service.command, "purge")
+        assert purged.returncode == 0, purged.stderr
+        found = await bodies(house, 2, secret)
+        runs = (await house.ask("{ purgeRuns { nodes { id state } } }"))["purgeRuns"]["nodes"]
     told = {one["type"]: one["data"] for one in found}
     assert told.keys() == {"policy.applied", "purge.finished"}
     assert told["policy.applied"]["digest"] == applied.stdout.splitlines()[-1]

@@ -36,6 +36,8 @@ _ALL: Final = f"""
     SELECT {_COLUMNS} FROM budget WHERE $1::integer[] IS NULL OR account_id = ANY ($1)
     ORDER BY account_id, api_key NULLS FIRST, tag_key NULLS FIRST, tag_value, currency LIMIT $2
 """  # noqa: S608
+EVERY_BUDGET: Final = f"SELECT {_COLUMNS} FROM budget ORDER BY set_at, id"  # noqa: S608
+"""All budgets, to be held against the ledger."""
 
 
 class TooManyBudgetsError(RequestError):
@@ -73,25 +75,26 @@ async def set_budget(
     if await connection.fetchval(_OTHERS, *_same(of)) >= BUDGETS_MAX:
         raise TooManyBudgetsError
     percents = orjson.dumps(sorted(thresholds)).decode()
-    return _budget(await one_row(connection, _SET, *_same(of), uuid4(), amount, percents, set_by))
+    return budget_of(await one_row(connection, _SET, *_same(of), uuid4(), amount, percents, set_by))
 
 
 async def remove_budget(connection: Connection, of: BudgetOf) -> BudgetRecord | None:
     """Remove a budget; None when there is none."""
     row = await connection.fetchrow(_REMOVE, *_same(of))
-    return None if row is None else _budget(row)
+    return None if row is None else budget_of(row)
 
 
 async def list_budgets(source: Queryable, accounts: Sequence[int] | None, size: int) -> list[BudgetRecord]:
     """Budgets of these accounts (None: of all) that `source` may see, at most so many."""
-    return [_budget(row) for row in await source.fetch(_ALL, None if accounts is None else list(accounts), size)]
+    return [budget_of(row) for row in await source.fetch(_ALL, None if accounts is None else list(accounts), size)]
 
 
 def _same(of: BudgetOf) -> tuple[int, str, str | None, str | None, str | None]:
     return of.account_id, of.currency, of.api_key, of.tag_key, of.tag_value
 
 
-def _budget(row: asyncpg.Record) -> BudgetRecord:
+def budget_of(row: asyncpg.Record) -> BudgetRecord:
+    """The budget of a row of `EVERY_BUDGET`."""
     of = record_of(BudgetOf, row)
     thresholds = tuple(orjson.loads(row["thresholds"]))
     return record_of(

@@ -66,6 +66,13 @@ _PAGE: Final = f"""
     ORDER BY created_at DESC, id DESC LIMIT $4
 """  # noqa: S608
 _COUNT: Final = "SELECT count(*)::integer FROM webhook_delivery WHERE webhook_id = $1"
+_BACKLOG: Final = """
+    SELECT (SELECT count(*) FROM webhook) AS webhooks,
+           (SELECT count(*) FROM webhook WHERE disabled_at IS NOT NULL) AS disabled, count(*) AS pending,
+           coalesce(extract(epoch FROM clock_timestamp() - min(delivery.since)), 0)::float8 AS oldest_s
+    FROM webhook_delivery AS delivery JOIN webhook ON webhook.id = delivery.webhook_id
+    WHERE delivery.state = 'PENDING' AND webhook.disabled_at IS NULL
+"""
 _FORGET: Final = "DELETE FROM webhook_delivery WHERE ended_at <= clock_timestamp() - $1::interval"
 # Batches of calls can be many. Other events stay, because they are found again for three days.
 _TRIM: Final = """
@@ -104,6 +111,16 @@ class DeliveryRecord:
     since: datetime
     next_at: datetime
     ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many webhooks there are and how many of them are disabled; how much the others wait for, and since when."""
+
+    webhooks: int
+    disabled: int
+    pending: int
+    oldest_s: float
 
 
 async def add_delivery(
@@ -168,6 +185,11 @@ async def page_deliveries(
 async def count_deliveries(source: Queryable, webhook: UUID) -> int:
     """How many deliveries a webhook has in the log."""
     return (await one_row(source, _COUNT, webhook))[0]
+
+
+async def backlog(source: Queryable) -> Backlog:
+    """What waits to be delivered, of all webhooks."""
+    return record_of(Backlog, await one_row(source, _BACKLOG))
 
 
 async def forget_deliveries(owner: asyncpg.Pool) -> int:

@@ -38,6 +38,12 @@ _PAGE: Final = f"""
 _COUNT: Final = "SELECT count(*)::integer FROM webhook WHERE $1::text IS NULL OR requested_by = $1"
 _ONE: Final = f"SELECT {_COLUMNS} FROM webhook WHERE id = $1"  # noqa: S608
 _LIVE: Final = f"SELECT {_COLUMNS} FROM webhook WHERE disabled_at IS NULL ORDER BY created_at"  # noqa: S608
+EVERY_WEBHOOK: Final = f"SELECT {_COLUMNS} FROM webhook ORDER BY created_at, id"  # noqa: S608
+"""All webhooks, to be held against the ledger."""
+_TO_SUCCESSOR: Final = """
+    UPDATE webhook SET requested_by = known.key FROM unnest($1::uuid[], $2::text[]) AS known (id, key)
+    WHERE webhook.id = known.id AND webhook.requested_by <> known.key RETURNING webhook.id
+"""
 # Whoever seals anew reads under a lock, because two rotations at once would lose a secret.
 _FOR_UPDATE: Final = f"SELECT {_COLUMNS} FROM webhook WHERE id = $1 FOR UPDATE"  # noqa: S608
 _SEAL: Final = "UPDATE webhook SET sealed = $2 WHERE id = $1"
@@ -139,7 +145,7 @@ async def add_webhook(connection: Connection, requester: Requester, new: NewWebh
     accounts = None if requester.accounts is None else orjson.dumps(list(requester.accounts)).decode()
     events, request = orjson.dumps(sorted(new.events)).decode(), orjson.dumps(new.request).decode()
     asked = (requester.key_id, requester.role, accounts, events, request, new.shown_url, new.sealed, new.feed_cursor)
-    return _webhook(await one_row(connection, _ADD, new.id, new.name, *asked))
+    return webhook_of(await one_row(connection, _ADD, new.id, new.name, *asked))
 
 
 async def page_webhooks(
@@ -147,7 +153,7 @@ async def page_webhooks(
 ) -> list[WebhookRecord]:
     """Webhooks that `source` may see, newest first: those of one key (None: of every key), behind a moment and id."""
     moment, id_ = behind or (None, None)
-    return [_webhook(row) for row in await source.fetch(_PAGE, requested_by, moment, id_, size)]
+    return [webhook_of(row) for row in await source.fetch(_PAGE, requested_by, moment, id_, size)]
 
 
 async def count_webhooks(source: Queryable, requested_by: str | None) -> int:
@@ -158,18 +164,18 @@ async def count_webhooks(source: Queryable, requested_by: str | None) -> int:
 async def get_webhook(source: Queryable, id_: UUID) -> WebhookRecord | None:
     """One webhook, if `source` may see it."""
     row = await source.fetchrow(_ONE, id_)
-    return None if row is None else _webhook(row)
+    return None if row is None else webhook_of(row)
 
 
 async def live_webhooks(source: Queryable) -> list[WebhookRecord]:
     """The webhooks that are not disabled, oldest first."""
-    return [_webhook(row) for row in await source.fetch(_LIVE)]
+    return [webhook_of(row) for row in await source.fetch(_LIVE)]
 
 
 async def locked_webhook(connection: Connection, id_: UUID) -> WebhookRecord | None:
     """One webhook, which nobody else changes until the transaction of `connection` ends."""
     row = await connection.fetchrow(_FOR_UPDATE, id_)
-    return None if row is None else _webhook(row)
+    return None if row is None else webhook_of(row)
 
 
 async def seal_webhook(connection: Connection, id_: UUID, sealed: bytes) -> None:
@@ -185,7 +191,7 @@ async def delete_webhook(connection: Connection, id_: UUID) -> None:
 async def lease_webhook(owner: asyncpg.Pool, lease: timedelta) -> Lease | None:
     """Take the webhook that has been due for longest, for this process alone; None when none is due."""
     row = await owner.fetchrow(_LEASE, lease)
-    return None if row is None else Lease(_webhook(row), row["leased_until"])
+    return None if row is None else Lease(webhook_of(row), row["leased_until"])
 
 
 async def prolong_lease(owner: asyncpg.Pool, lease: Lease, by: timedelta) -> Lease | None:
@@ -224,7 +230,13 @@ async def enable_webhook(source: Queryable, id_: UUID) -> None:
     await source.execute(_ENABLE, id_)
 
 
-def _webhook(row: asyncpg.Record) -> WebhookRecord:
+async def pass_webhooks(owner: asyncpg.Pool, keys: Mapping[UUID, str]) -> list[UUID]:
+    """Give webhooks to these keys; those that were another's."""
+    return [uuid_of(row["id"]) for row in await owner.fetch(_TO_SUCCESSOR, list(keys), list(keys.values()))]
+
+
+def webhook_of(row: asyncpg.Record) -> WebhookRecord:
+    """The webhook of a row of `EVERY_WEBHOOK`."""
     accounts = None if row["accounts"] is None else tuple(orjson.loads(row["accounts"]))
     events, request = frozenset(orjson.loads(row["events"])), orjson.loads(row["request"])
     return record_of(WebhookRecord, row, id=uuid_of(row["id"]), accounts=accounts, events=events, request=request)
