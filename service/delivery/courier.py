@@ -7,6 +7,7 @@ process was at is tried again, under the same id, so that a receiver gets everyt
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -61,8 +62,10 @@ from service.webhooks.sealing import Endpoint, SealLostError, open_endpoint
 from service.webhooks.signatures import signed_headers
 
 log = get_logger()
-AT_ONCE: Final = 8
+AT_ONCE: Final = 16
 """Webhooks that one process works for at a time."""
+OF_A_KEY: Final = 4
+"""How many of them are of one key: whose receivers hang keeps nobody else's waiting."""
 LEASE: Final = timedelta(seconds=2 * WITHIN_S)
 LOOK_S: Final = 1.0
 """How often it is looked for webhooks that are due, and those that are sent calls become due while some come."""
@@ -102,9 +105,10 @@ class Courier:
         self._register = WebhookRegister(runtime.ledger)
         self._sender = sender
         self._figures_at: dict[UUID, float] = {}
+        self._spikes_at: dict[UUID, datetime] = {}
         self._tidied_at, self._measured_at = -_TIDY_S, -_MEASURE_S
         self._seen, self._woken_at = -1, -LOOK_S
-        self._turns: set[asyncio.Task[None]] = set()
+        self._turns: dict[asyncio.Task[None], str] = {}
 
     async def work_for_ever(self, look_s: float = LOOK_S) -> None:
         """Take what is due, some at once, until cancelled."""
@@ -124,20 +128,25 @@ class Courier:
         try:
             if time.monotonic() - self._measured_at >= _MEASURE_S:
                 await measure(self._owner)
-                await self._pass_on(await self._register.keys())
+                keys = await self._register.keys()
+                await self._pass_on(keys)
+                for remembered in (self._figures_at, self._spikes_at):
+                    for gone in remembered.keys() - keys.keys():
+                        del remembered[gone]
                 self._measured_at = time.monotonic()
             if time.monotonic() - self._tidied_at >= _TIDY_S:
                 await forget_deliveries(self._owner)
                 self._tidied_at = time.monotonic()
             await self._wake()
-            lease = await lease_webhook(self._owner, LEASE)
+            busy = [key for key, count in Counter(self._turns.values()).items() if count >= OF_A_KEY]
+            lease = await lease_webhook(self._owner, LEASE, busy)
         except Exception:  # a loop that has ended would leave everything undelivered
             log.exception("webhooks have to be looked for again")
             return False
         if lease is not None:
             turn = asyncio.create_task(self._turn(lease))
-            self._turns.add(turn)
-            turn.add_done_callback(self._turns.discard)
+            self._turns[turn] = lease.webhook.requested_by
+            turn.add_done_callback(self._turns.pop)
         return lease is not None
 
     async def _wake(self) -> None:
@@ -181,7 +190,9 @@ class Courier:
             if prolonged is None:
                 break
             lease = prolonged
-            delivered |= await self._attempt(asking, endpoint, delivery)
+            if not await self._attempt(asking, endpoint, delivery):
+                break  # a receiver that does not answer would keep this turn for as long as it has events
+            delivered = True
         if delivered:
             return timedelta(), lease  # the next batch may be waiting
         soon = await seconds_to_next(self._owner, webhook.id)
@@ -247,7 +258,8 @@ class Courier:
         if asking.is_told_of(WebhookEvent.SPEND_THRESHOLD):
             await find_spending(self._owner, asking)
         if asking.is_told_of(WebhookEvent.ERROR_RATE_SPIKE):
-            await find_spikes(self._owner, asking)
+            seen = self._spikes_at.get(webhook.id)
+            self._spikes_at[webhook.id] = await find_spikes(self._owner, asking, seen)
 
     async def _attempt(self, asking: Told, endpoint: Endpoint, delivery: DeliveryRecord) -> bool:
         """Make one attempt, and note what came of it; whether it was delivered."""

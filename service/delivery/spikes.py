@@ -12,11 +12,14 @@ from service.webhooks.events import WebhookEvent
 
 GRACE: Final = timedelta(minutes=5)
 """How long after its end an hour is looked at: calls are reported when they have ended."""
+LOOK_BACK: Final = timedelta(hours=23)
+"""How long before the last full hour an hour that nobody looked at is looked at still."""
 ERRORS_MIN: Final = 10
 BASE_CALLS_MIN: Final = 50
 TIMES: Final = 2.0
 SIGMAS: Final = 4.0
 _DAYS: Final = 7
+_HOUR: Final = timedelta(hours=1)
 _ACCOUNTS_MAX: Final = 1_000
 _BY_ACCOUNT: Final = """
     query ($filter: CallFilter, $first: Int) {
@@ -50,10 +53,25 @@ def is_spike(now: Counts, before: Counts) -> bool:
     return deviation == 0 or (now.rate - before.rate) / deviation >= SIGMAS
 
 
-async def find_spikes(owner: asyncpg.Pool, told: Told) -> None:
-    """Note each account whose last full hour is a spike. It is told once. Raises AnswerRefusedError."""
-    hour = (await told.context.reader.clock.now() - GRACE).replace(minute=0, second=0, microsecond=0)
-    hour -= timedelta(hours=1)
+async def find_spikes(owner: asyncpg.Pool, told: Told, seen: datetime | None) -> datetime:
+    """Note each account of which an hour is a spike; it is told once. Returns the last full hour, which is looked at
+    again while it is the last one, since more may be reported of it.
+
+    `seen`: what this returned before; None where nobody remembers, as after a start. Then, and where hours were missed,
+    those since the webhook was made are looked at, of the last day. Raises AnswerRefusedError.
+    """
+    last = _hour(await told.context.reader.clock.now() - GRACE) - _HOUR
+    first = min(max(seen or _hour(told.webhook.created_at), last - LOOK_BACK), last)
+    for number in range((last - first) // _HOUR + 1):
+        await _find_in_hour(owner, told, first + number * _HOUR)
+    return last
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+async def _find_in_hour(owner: asyncpg.Pool, told: Told, hour: datetime) -> None:
     now = {name: one for name, one in (await _counts(told, hour)).items() if one.errors >= ERRORS_MIN}
     if not now:
         return

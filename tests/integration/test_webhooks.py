@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from webhook_house import (
     CREATE,
@@ -23,6 +24,8 @@ from webhook_house import (
     changes,
     housed,
 )
+
+from service.storage.embedded.connection import database as embedded_database
 
 LEDGER = "{ ledger(first: 50) { nodes { kind note leaf actor } } }"
 DEFAULT = Path(__file__).parents[2] / "policies" / "presets" / "default.toml"
@@ -249,6 +252,26 @@ async def test_a_spike_of_errors_is_told_once(house: House) -> None:
     assert body["type"] == "error_rate.spike"
     figures = {name: body["data"][name] for name in ("account", "calls", "errors", "callsBefore", "errorsBefore")}
     assert figures == {"account": "acme", "calls": 60, "errors": 30, "callsBefore": 60, "errorsBefore": 0}
+
+
+async def test_hours_in_which_no_service_ran_are_looked_at_later(house: House) -> None:
+    """A spike of hours ago that nobody looked at then is told after the start."""
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=5)
+    error = {"status": "failed", "error": {"type": "Overloaded", "message": "overloaded"}}
+    rows = [call(f"f{number}", started_at=hour.isoformat(), **error) for number in range(30)]
+    before = (hour - timedelta(days=1)).isoformat()
+    await house.report(*rows, *(call(f"b{number}", started_at=before) for number in range(60)))
+    _, secret = await house.webhook("ERROR_RATE_SPIKE")
+    async with embedded_database(data=house.service.data, database_url=None, serving=False) as url:
+        connection = await asyncpg.connect(url)
+        await connection.execute("UPDATE webhook SET created_at = created_at - interval '10 hours'")
+        await connection.close()
+    assert house.receiver.received == []
+    await asyncio.to_thread(house.service.kill)
+    await asyncio.to_thread(house.service.start)
+    [body] = await bodies(house, 1, secret)
+    assert datetime.fromisoformat(body["data"]["hour"]) == hour
+    assert (body["data"]["errors"], body["data"]["callsBefore"]) == (30, 60)
 
 
 async def test_what_ends_with_an_account_is_its_budgets_and_webhooks(house: House) -> None:

@@ -3,7 +3,7 @@
 One process at a time works for a webhook: it has a lease, which ends by itself when the process is killed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -52,7 +52,7 @@ _DELETE: Final = "DELETE FROM webhook WHERE id = $1"
 _LEASE: Final = f"""
     UPDATE webhook SET leased_until = clock_timestamp() + $1::interval WHERE id = (
         SELECT id FROM webhook WHERE disabled_at IS NULL AND due_at <= clock_timestamp()
-            AND (leased_until IS NULL OR leased_until <= clock_timestamp())
+            AND (leased_until IS NULL OR leased_until <= clock_timestamp()) AND requested_by <> ALL ($2::text[])
         ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
     ) RETURNING {_COLUMNS}, leased_until
 """  # noqa: S608
@@ -188,9 +188,12 @@ async def delete_webhook(connection: Connection, id_: UUID) -> None:
     await connection.execute(_DELETE, id_)
 
 
-async def lease_webhook(owner: asyncpg.Pool, lease: timedelta) -> Lease | None:
-    """Take the webhook that has been due for longest, for this process alone; None when none is due."""
-    row = await owner.fetchrow(_LEASE, lease)
+async def lease_webhook(owner: asyncpg.Pool, lease: timedelta, but: Collection[str]) -> Lease | None:
+    """Take the webhook that has been due for longest, for this process alone; None when none is due.
+
+    `but`: those of these keys have to wait.
+    """
+    row = await owner.fetchrow(_LEASE, lease, list(but))
     return None if row is None else Lease(webhook_of(row), row["leased_until"])
 
 
