@@ -28,7 +28,7 @@ from service.query.model.scope import Scope
 from service.query.records.page import FixedColumns, Page, PageRequest, PageSelection
 from service.query.records.projection import fixed_projection
 from service.query.rendering.functions import count
-from service.query.rendering.row_renderer import Rows, SelectedField, Shape, UnsupportedOperationError
+from service.query.rendering.row_renderer import Rows, SelectedField, Shape, UnsupportedOperationError, joined
 
 TABLES: Final[Mapping[str, Table]] = {"calls": CALLS, "errors": ERRORS}
 _CONNECTION: Final = frozenset({"__typename", "nodes", "edges", "pageInfo", "totalCount"})
@@ -167,17 +167,16 @@ def _check(shape: Shape, covered: frozenset[str]) -> None:
 
 def _edges(entry: SelectedField, page: Page, answers: Any, *, cursors: bool) -> list[dict[str, Any]]:  # noqa: ANN401
     assert entry.nested is not None
-    sealed = [page.cursor(row) for row in page.rows] if cursors else []
-    keys, lists = [], []
+    sealed = page.edge_cursors() if cursors else []
+    lists = []
     for edge in entry.nested.entries:
-        keys.append(edge.key)
         if edge.field == "node":
             lists.append(next(answers))
         elif edge.field == "cursor":
             lists.append(sealed)
         else:
             lists.append([entry.nested.type] * len(page.rows))
-    return [dict(zip(keys, values, strict=True)) for values in zip(*lists, strict=True)]
+    return joined(tuple([edge.key for edge in entry.nested.entries]))(*lists)
 
 
 def _page_info(entry: SelectedField, page: Page) -> dict[str, Any]:
