@@ -120,6 +120,7 @@ def _scalar_reader(scalar: GraphQLScalarType) -> _Reader:
     coerce = scalar.coerce_input_value
 
     def read(given: Any, values: Values) -> Form:  # noqa: ANN401 - JSON
+        """One value, or null."""
         if given is None:
             return None
         value = coerce(given)
@@ -133,6 +134,7 @@ def _scalar_reader(scalar: GraphQLScalarType) -> _Reader:
 
 def _list_reader(entry: _Reader) -> _Reader:
     def read(given: Any, values: Values) -> Form:  # noqa: ANN401 - JSON
+        """The forms of the entries, or null."""
         if given is None:
             return None
         if not isinstance(given, list) or len(given) > VALUES_MAX:
@@ -146,6 +148,7 @@ def _object_reader(type_: GraphQLInputObjectType, made: dict[str, _Reader]) -> _
     fields: dict[str, _Reader] = {}
 
     def read(given: Any, values: Values) -> Form:  # noqa: ANN401 - JSON
+        """The fields that are given, with their forms, or null."""
         if given is None:
             return None
         if not isinstance(given, dict):
