@@ -30,7 +30,7 @@ from strawberry.types.execution import ExecutionResult
 from policies.policy.model import Policy, View
 from service.api.compiled.arguments import Arguments, signature
 from service.api.compiled.fallbacks import COVERED, FallbackError, FallbackReason, Fallbacks, asks_for
-from service.api.compiled.plan import Connection, NoTemplateError, Root, Scalars, Shaping, Template, root_field
+from service.api.compiled.plan import CompiledConnection, NoTemplateError, Root, Scalars, Shaping, Template, root_field
 from service.api.execution.admission import admitted
 from service.api.execution.context import Context, Priced, charge, settle, too_large
 from service.api.execution.documents import directive_variables
@@ -153,9 +153,9 @@ class _Document:
     def __init__(self, document: DocumentNode, nodes: int) -> None:
         self._document = document
         self.nodes = nodes
-        self._operations: dict[str | None, _Operation | None] = {}
+        self._operations: dict[str | None, _CompiledOperation | None] = {}
 
-    def operation(self, name: str | None, schema: GraphQLSchema, arguments: Arguments) -> "_Operation | None":
+    def operation(self, name: str | None, schema: GraphQLSchema, arguments: Arguments) -> "_CompiledOperation | None":
         """The query called `name`, or the only one for None; None when there is no such query, or it is no query."""
         if name in self._operations:
             return self._operations[name]
@@ -168,11 +168,11 @@ class _Document:
         if len(found) != 1:
             return None
         eligible = found[0].operation is OperationType.QUERY
-        self._operations[name] = _Operation(schema, self._document, found[0], arguments) if eligible else None
+        self._operations[name] = _CompiledOperation(schema, self._document, found[0], arguments) if eligible else None
         return self._operations[name]
 
 
-class _Operation:
+class _CompiledOperation:
     """One operation of a document."""
 
     def __init__(
@@ -281,7 +281,7 @@ class _Operation:
             return None
 
     def _template(self, root: Root, values: VariableValues) -> Template:
-        if not isinstance(root, Connection):
+        if not isinstance(root, CompiledConnection):
             raise NoTemplateError  # a report takes far longer than its arguments
         return Template(root.table, self._definition(root), root.nodes[0], values, self._arguments)
 

@@ -29,7 +29,7 @@ from graphql.execution.values import VariableValues
 
 from service.api.calls.resolvers import page_selection, row_selection
 from service.api.compiled.arguments import Arguments
-from service.api.compiled.report import Report, report
+from service.api.compiled.report import CompiledReport, report
 from service.api.execution.context import Context
 from service.api.types.connections import Slicing
 from service.query.authorization.selection_set import SelectionReader
@@ -97,7 +97,7 @@ class Shaping:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Connection:
+class CompiledConnection:
     """One root field: its response key and nodes, what to read, and how its page is answered."""
 
     key: str
@@ -135,7 +135,7 @@ class Connection:
         return data
 
 
-Root = Connection | Report
+Root = CompiledConnection | CompiledReport
 
 
 def root_field(
@@ -169,7 +169,7 @@ def root_field(
     selected = page_selection(tree)
     projection, texts = fixed_projection(table, selected.selection, scope), table.written_on(selected.selection)
     columns = None if projection is None else FixedColumns(projection, texts)
-    return Connection(key, nodes, table, shape, selected, columns, "cursor" in tree.get("edges", {}), rows)
+    return CompiledConnection(key, nodes, table, shape, selected, columns, "cursor" in tree.get("edges", {}), rows)
 
 
 def _check(shape: Shape, covered: frozenset[str]) -> None:
