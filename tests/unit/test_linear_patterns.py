@@ -219,7 +219,7 @@ def _no_collector() -> Iterator[None]:
     "place", [place for place in _places() if place.name not in BOUNDED], ids=lambda place: place.name
 )
 def test_a_pattern_is_linear(place: Place) -> None:
-    """From 16 KiB to 256 KiB, or to 1 MiB, the time grows less than 2.2 times a doubling, however the pattern is used."""
+    """From 16 KiB to 256 KiB, or to 1 MiB, the time grows less than 2.2 times a doubling, however it is used."""
     for method in place.methods:
         for begin, unit in _texts(place.pattern):
             for end in ENDS:
