@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from console import PHONE, WIDE, Console, Demo, Language, Theme, console
+from demo_console import PHONE, WIDE, Console, Demo, Language, Theme, console
 from playwright.async_api import expect
 
 SETTINGS = [

@@ -92,7 +92,9 @@ class Console:
     async def settled(self) -> None:
         """Wait until nothing is waited for."""
         await expect(self.page.locator("main#page")).to_be_visible(timeout=WITHIN_MS)
-        await expect(self.page.locator(".waiting, .waiting-line, [aria-busy=true]")).to_have_count(0, timeout=WITHIN_MS)
+        await expect(self.page.locator(".waiting, .waiting-line, [aria-busy=true], [data-waiting=true]")).to_have_count(
+            0, timeout=WITHIN_MS
+        )
 
     async def kept(self) -> dict[str, Any]:
         """What the page has left in the browser, and its address."""
