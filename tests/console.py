@@ -71,7 +71,7 @@ LOOKS: Final[tuple[tuple[Literal["light", "dark"], str, int], ...]] = (
 
 
 async def assert_accessible_everywhere(browser: Browser, url: str, key: str, path: str, ready: str) -> None:
-    """axe-core finds nothing in both themes and languages, on a screen and on a phone, once there is a `ready` (CSS)."""
+    """axe-core finds nothing in both themes and languages, on a screen and on a phone, once `ready` (CSS) is there."""
     for theme, language, width_px in LOOKS:
         async with console(browser, url, key, path, theme=theme, language=language, width_px=width_px) as page:
             await expect(page.locator(ready).first).to_be_visible()
