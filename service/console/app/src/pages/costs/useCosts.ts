@@ -1,6 +1,6 @@
 import { useMemo } from "react";
 import { useAddress } from "../../address/address";
-import type { CallFilter, TimeBucket } from "../../api/gql/graphql";
+import type { CallFilter } from "../../api/gql/graphql";
 import { type Answer, useAnswer } from "../../api/useAnswer";
 import { useFilter } from "../../filter/useFilter";
 import { useSession } from "../../session/SessionContext";
@@ -15,15 +15,16 @@ import { type Timeline, timelineOf } from "./timeline";
 
 const SERIES_MAX = 6;
 const HOUR_MS = 3_600_000;
-export const BUCKETS = ["HOUR", "DAY", "WEEK", "MONTH"] as const;
-const LENGTH_MS: Readonly<Record<TimeBucket, number>> = { HOUR: HOUR_MS, DAY: 24 * HOUR_MS, WEEK: 168 * HOUR_MS, MONTH: 720 * HOUR_MS };
-const BARS_MAX = 400;
+export const BUCKETS = ["QUARTER_HOUR", "HOUR", "DAY", "WEEK", "MONTH"] as const;
+type Bucket = (typeof BUCKETS)[number];
+const LENGTH_MS: Readonly<Record<Bucket, number>> = { QUARTER_HOUR: HOUR_MS / 4, HOUR: HOUR_MS, DAY: 24 * HOUR_MS, WEEK: 168 * HOUR_MS, MONTH: 720 * HOUR_MS };
+const BARS_MAX = 200;
 
 /** The widths of bars that a period can be shown in, and the one that reads best. */
-export function bucketsOf({ from, to }: Period): { readonly possible: readonly TimeBucket[]; readonly usual: TimeBucket } {
+export function bucketsOf({ from, to }: Period): { readonly possible: readonly Bucket[]; readonly usual: Bucket } {
   const length = Date.parse(to) - Date.parse(from);
   const possible = BUCKETS.filter((bucket) => bucket === "DAY" || (length / LENGTH_MS[bucket] <= BARS_MAX && length >= LENGTH_MS[bucket]));
-  const usual = length <= 50 * HOUR_MS ? "HOUR" : length <= 100 * LENGTH_MS.DAY ? "DAY" : length <= 2 * 365 * LENGTH_MS.DAY ? "WEEK" : "MONTH";
+  const usual = length <= 5 * HOUR_MS ? "QUARTER_HOUR" : length <= 50 * HOUR_MS ? "HOUR" : length <= 100 * LENGTH_MS.DAY ? "DAY" : length <= 2 * 365 * LENGTH_MS.DAY ? "WEEK" : "MONTH";
   return { possible, usual: possible.includes(usual) ? usual : "DAY" };
 }
 
@@ -31,7 +32,7 @@ export interface Costs {
   /** What can be grouped by: fields, and tags that calls carry. */
   readonly dimensions: readonly string[];
   readonly dimension: string;
-  readonly bucket: TimeBucket;
+  readonly bucket: Bucket;
   readonly currencies: readonly string[];
   readonly currency: string | null;
   readonly total: FigureRow | null;
