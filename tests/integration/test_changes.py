@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from conftest import Server
 from dumping import pg
-from feeding import Consumer, number, scope_of
+from feeding import SELECTION, Consumer, number, scope_of
 from ingesting import ANYONE, RECENT, Ingest, body, call, eventually, ingesting
 
 import migrations
@@ -23,7 +23,7 @@ from service.ingest.pipeline.writer import Writer, as_read
 from service.query.model.errors import CursorExpiredError
 from service.query.model.predicate import Compare
 from service.query.reader import Reader
-from service.query.records.changes import SCANNED_MAX
+from service.query.records.changes import SCANNED_MAX, ChangesRequest
 from service.query.records.ordering import CursorError
 from service.retention.rollups.totals import FORGET_ACCOUNT, delete_sums
 from service.storage.database import Database
@@ -225,6 +225,30 @@ async def test_the_database_keeps_the_feed_to_the_accounts_of_the_scope(ingest: 
             await connection.fetch("SELECT * FROM call_change_new")
 
     assert [row["account_id"] for row in rows] == [mine]
+
+
+async def test_a_part_of_the_feed_is_read_again_up_to_a_cursor(ingest: Ingest) -> None:
+    """`until` ends as if nothing was behind it, whatever has come since; one of another list is refused."""
+    await ingest.report(*(call(name) for name in "abc"))
+    await number(ingest)
+    consumer = await Consumer.of(ingest, size=2)
+    first = await consumer.reader.changes(consumer.scope, ChangesRequest(size=2), SELECTION)
+    until = first.cursor(first.end)
+    await ingest.report(call("d"))
+    await number(ingest)
+
+    again = await consumer.reader.changes(consumer.scope, ChangesRequest(size=50, until=until), SELECTION)
+    assert [change.row["id"] for change in again.changes] == [change.row["id"] for change in first.changes]
+    assert not again.has_next
+    assert again.cursor(again.end) == until
+    behind = await consumer.reader.changes(consumer.scope, ChangesRequest(after=until, until=until), SELECTION)
+    assert (list(behind.changes), behind.has_next) == ([], False)
+    one = await Consumer.of(ingest, await account_id(ingest, "default"))
+    start = await one.reader.changes(one.scope, ChangesRequest(size=1), SELECTION)
+    part = await one.reader.changes(one.scope, ChangesRequest(until=start.cursor(start.end)), SELECTION)
+    assert (len(part.changes), part.has_next) == (1, False)
+    with pytest.raises(CursorError):
+        await one.reader.changes(one.scope, ChangesRequest(until=until), SELECTION)
 
 
 async def test_a_filter_goes_on_behind_what_it_leaves_out(ingest: Ingest) -> None:

@@ -39,6 +39,8 @@ from service.query.model.errors import ForbiddenError
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.storage.control.policies import store_policy
+from service.webhooks.addresses import AddressGuard
+from service.webhooks.registry import Webhooks
 
 SCHEMA = build_schema()._schema
 VALUES = {
@@ -159,6 +161,9 @@ PLACES = {
         "facets": "query($x: CallFilter) { facets(filter: $x) { __typename } }",
         "changes": "query($x: CallFilter) { changes(filter: $x) { __typename } }",
         "callRecorded": "subscription($x: CallFilter) { callRecorded(filter: $x) { __typename } }",
+        "createWebhook": """mutation($x: CallFilter!) {
+            createWebhook(input: {url: "http://refused.example.com/", events: [ERROR_RATE_SPIKE], filter: $x}) {
+                __typename } }""",
         **exports("CallFilter", "CALLS", "filter: $x"),
     },
     "ErrorFilter": {
@@ -193,6 +198,7 @@ HARMLESS = {
     "ExportFormat",
     "ExportCompression",
     "ExportPeriod",
+    "WebhookEvent",
 }
 
 
@@ -396,7 +402,9 @@ async def forbidden(shelf: Shelf, query: str, value: Any, scope: Scope) -> bool:
     if query.startswith("subscription"):
         answer = await begun(build_schema(), Asked(query, {"x": value}, None), shelf.context(scope))
     else:
-        answer = await shelf.ask(query, scope, {"x": value}, ledger=Ledger(shelf.database, shelf.keyring, uuid4()))
+        ledger = Ledger(shelf.database, shelf.keyring, uuid4())
+        services = {"webhooks": Webhooks(shelf.database, shelf.keyring, ledger, AddressGuard())}
+        answer = await shelf.ask(query, scope, {"x": value}, ledger=ledger, services=services)
     errors = answer.errors if isinstance(answer, ExecutionResult) else None  # else it is a subscription that may run
     codes = [error.extensions["code"] for error in errors or ()]
     assert "INTERNAL" not in codes, (query, value)
