@@ -24,8 +24,8 @@ from service.entity_tags import entity_tag, is_known
 from service.errors import ServiceError
 from service.export.asker import asker_of
 from service.export.folder import ExportFolder
-from service.ingest.answers.verdicts import refusal
 from service.ingest.errors import DATABASE_FAULTS
+from service.ingest.http import refusal
 from service.query.records.ordering import Cursors
 from service.runtime.runtime import Runtime
 from service.storage.control.exports import ExportRecord, ExportState, StoredExportKind, get_export

@@ -1,4 +1,4 @@
-"""Figures and texts of a report, whatever they stand in: what is none is left out, and noted.
+"""FigureReader and texts of a report, whatever they stand in: what is none is left out, and noted.
 
 Numbers with a point stay decimal text all the way.
 """
@@ -41,7 +41,7 @@ def decode(raw: bytes | Raw) -> Value:
         return _ANY_VALUES.decode(repaired(bytes(raw)))
 
 
-class Figures:
+class FigureReader:
     """What is read of one call. `unreadable` says of what is left out why, by the name of its field."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from policies.admission.report import AmountPart, Report
 from service.ingest.formats.amount_parts import Portion, parts_of
-from service.ingest.formats.figures import Figures, Object, Value, inside, text_of
+from service.ingest.formats.figures import FigureReader, Object, Value, inside, text_of
 from service.ingest.formats.litellm.operations import UNBILLED
 from service.ingest.formats.litellm.payload import Payload
 
@@ -113,7 +113,9 @@ def _is_free(payload: Payload, prices: Object, rates: Mapping[str, Decimal | int
     return written or (deployment is not None and deployment == payload.text("model_id"))
 
 
-def parts_of_breakdown(figures: Figures, breakdown: Object, report: Report, amount: Decimal) -> list[AmountPart] | None:
+def parts_of_breakdown(
+    figures: FigureReader, breakdown: Object, report: Report, amount: Decimal
+) -> list[AmountPart] | None:
     """The parts of an amount by LiteLLM's `cost_breakdown`; None where they do not sum to it, which is noted."""
     if not amount or not breakdown:
         return None

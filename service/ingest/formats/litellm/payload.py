@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from service.ingest.formats.figures import NOTHING, Figures, Object, Value, decode
+from service.ingest.formats.figures import NOTHING, FigureReader, Object, Value, decode
 from service.ingest.formats.native.fields import TEXT_CHARACTERS_MAX
 from service.ingest.formats.rejections import wrong_json
 from service.ingest.formats.row_repair import repaired
@@ -17,7 +17,7 @@ _UNREAD: Final = object()
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 
 
-class Payload(Figures):
+class Payload(FigureReader):
     """The fields of one entry."""
 
     def __init__(self, fields: dict[str, Raw]) -> None:

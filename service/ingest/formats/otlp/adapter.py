@@ -9,7 +9,7 @@ from typing import Final
 
 from policies import Report
 from service.ingest.errors import EncodingError
-from service.ingest.formats.figures import Figures, Object
+from service.ingest.formats.figures import FigureReader, Object
 from service.ingest.formats.left_out import FieldError, tell
 from service.ingest.formats.opened import Opened
 from service.ingest.formats.otlp import names
@@ -76,7 +76,7 @@ def report_of(span: Span) -> Report | Rejection:
     started_at = moment_of(span.start_ns)
     if started_at is None:
         raise RowError("`startTimeUnixNano` is required: nanoseconds since 1970", code=Refusal.FIELD_MISSING)
-    attributes, figures = with_metadata(span.attributes), Figures()
+    attributes, figures = with_metadata(span.attributes), FigureReader()
     model = _requested_model(attributes)
     if model is None:
         figures.note("gen_ai.request.model", "is missing")

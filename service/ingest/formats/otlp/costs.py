@@ -5,7 +5,7 @@ from typing import Final
 
 from policies.admission.report import AmountPart, Report
 from service.ingest.formats.amount_parts import Portion, parts_of
-from service.ingest.formats.figures import Figures, Object
+from service.ingest.formats.figures import FigureReader, Object
 from service.ingest.formats.litellm.costs import parts_of_breakdown
 from service.ingest.formats.otlp import names
 from service.ingest.formats.otlp.texts import object_of_text
@@ -13,7 +13,7 @@ from service.ingest.formats.otlp.texts import object_of_text
 _CURRENCY: Final = "USD"
 
 
-def read_cost(figures: Figures, report: Report, attributes: Object) -> None:
+def read_cost(figures: FigureReader, report: Report, attributes: Object) -> None:
     """Give the report amount and parts, as far as they are known. A zero may mean that a price was not known: it is one
     for what a cache answered, and for a call that failed before a token was used.
     """
@@ -34,7 +34,7 @@ def read_cost(figures: Figures, report: Report, attributes: Object) -> None:
     )
 
 
-def _stated(figures: Figures, attributes: Object) -> Decimal | None:
+def _stated(figures: FigureReader, attributes: Object) -> Decimal | None:
     for name in names.COST:
         amount = figures.money("cost", attributes.get(name))
         if amount is not None:
@@ -51,7 +51,7 @@ def _breakdown(attributes: Object) -> Object:
     return {name[start:]: value for name, value in attributes.items() if name.startswith(names.BREAKDOWN)}
 
 
-def _two(figures: Figures, report: Report, attributes: Object, amount: Decimal) -> list[AmountPart] | None:
+def _two(figures: FigureReader, report: Report, attributes: Object, amount: Decimal) -> list[AmountPart] | None:
     """Input and output, where they are the whole amount."""
     details = object_of_text(attributes.get(names.LANGFUSE_COST))
     first = figures.money("cost", attributes.get("llm.cost.prompt", details.get("input")))

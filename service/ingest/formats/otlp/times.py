@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from policies.admission.report import Report
-from service.ingest.formats.figures import Figures, Object, Value
+from service.ingest.formats.figures import FigureReader, Object, Value
 from service.ingest.formats.native.fields import INTEGER_MAX
 from service.ingest.formats.otlp import names
 from service.ingest.formats.otlp.encodings.span import Span
@@ -25,7 +25,7 @@ def moment_of(nanoseconds: int) -> datetime | None:
     return _EPOCH + timedelta(milliseconds=nanoseconds // _MILLISECOND_NS)
 
 
-def read_times(figures: Figures, span: Span, report: Report, attributes: Object) -> None:
+def read_times(figures: FigureReader, span: Span, report: Report, attributes: Object) -> None:
     """Latency, whether the answer was streamed, and the time to its first token."""
     if span.end_ns >= span.start_ns:
         report.latency_ms = min((span.end_ns - span.start_ns) // _MILLISECOND_NS, INTEGER_MAX)
@@ -54,7 +54,7 @@ def _streamed(attributes: Object) -> bool | None:
     return None
 
 
-def _first_token_ms(figures: Figures, span: Span, attributes: Object) -> int | None:
+def _first_token_ms(figures: FigureReader, span: Span, attributes: Object) -> int | None:
     for scale, candidates in ((1000, names.FIRST_TOKEN_SECONDS), (1, names.FIRST_TOKEN_MILLISECONDS)):
         for name in candidates:
             value: Value = attributes.get(name)
@@ -70,7 +70,7 @@ def _whole(value: int | Decimal, scale: int) -> int:
     return int(value * scale) if Decimal(value).is_finite() and abs(value) < INTEGER_MAX else -1
 
 
-def _since_start(figures: Figures, span: Span, text: Value) -> int | None:
+def _since_start(figures: FigureReader, span: Span, text: Value) -> int | None:
     if not isinstance(text, str) or not text:
         return None
     started_at = moment_of(span.start_ns)

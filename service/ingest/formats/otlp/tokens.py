@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from policies.admission.report import Report
-from service.ingest.formats.figures import Figures, Object, Value
+from service.ingest.formats.figures import FigureReader, Object, Value
 from service.ingest.formats.native.fields import INTEGER_MAX
 from service.ingest.formats.otlp import names
 from service.ingest.formats.otlp.texts import object_of_text
@@ -17,7 +17,7 @@ _LITELLM_COUNT: Final = re.compile(r"'(cached_tokens|cache_creation_tokens|reaso
 _REASONING: Final = ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens")
 
 
-def read_tokens(figures: Figures, report: Report, attributes: Object) -> None:
+def read_tokens(figures: FigureReader, report: Report, attributes: Object) -> None:
     """Give the report its counts."""
     details = object_of_text(attributes.get(names.LANGFUSE_USAGE))
     if details:
@@ -45,7 +45,7 @@ def _complete(report: Report, usage: Value) -> None:
         report.reasoning_tokens = counts.get("reasoning_tokens")
 
 
-def _read_details(figures: Figures, report: Report, details: Object) -> None:
+def _read_details(figures: FigureReader, report: Report, details: Object) -> None:
     """Langfuse's usage, in which parts of the input stand beside the rest of it, or OpenAI's names."""
     report.cache_read_tokens = _first(figures, details, _READ)
     report.cache_write_tokens = _first(figures, details, _WRITTEN)
@@ -71,7 +71,7 @@ def _sum(report: Report) -> int:
     return (report.input_tokens or 0) + (report.output_tokens or 0) + cached
 
 
-def _agree(figures: Figures, report: Report, total: int | None) -> None:
+def _agree(figures: FigureReader, report: Report, total: int | None) -> None:
     """Let the input include the cache, which some instrumentations of Anthropic count beside it: the total tells."""
     cached = (report.cache_read_tokens or 0) + (report.cache_write_tokens or 0)
     if cached and (cached > (report.input_tokens or 0) or total == _sum(report)):
@@ -81,7 +81,7 @@ def _agree(figures: Figures, report: Report, total: int | None) -> None:
         report.reasoning_tokens = None
 
 
-def _first(figures: Figures, attributes: Object, candidates: Sequence[str]) -> int | None:
+def _first(figures: FigureReader, attributes: Object, candidates: Sequence[str]) -> int | None:
     for name in candidates:
         value: Value = attributes.get(name)
         if value is not None and (count := figures.count(name, _number(value))) is not None:

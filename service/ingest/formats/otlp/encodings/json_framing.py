@@ -43,6 +43,7 @@ class _Framing:
         self._values = 0
 
     def read(self) -> _Steps:
+        """Find the spans of the whole body. Raises BrokenError."""
         start = len(_BOM) if self._body.startswith(_BOM) else 0
         at = yield from self._scanner.past_blanks(start)
         at = yield from self._object(at, {"resourceSpans": lambda at: self._array(at, self._resource_spans)})

@@ -29,7 +29,7 @@ class _Field(NamedTuple):
 
 def split_protobuf(body: bytes) -> Generator[None, None, SpanParts]:
     """The spans of a body (opentelemetry/proto/collector/trace/v1), in steps of a millisecond. Raises BodyError."""
-    walk = _Walk(body)
+    walk = _FieldWalk(body)
     parts: list[SpanPart] = []
     for resource_spans in (yield from walk.fields(0, len(body), _RESOURCE_SPANS)):
         inner = yield from walk.fields(resource_spans.start, resource_spans.end, _RESOURCE, _SCOPE_SPANS)
@@ -43,7 +43,7 @@ def split_protobuf(body: bytes) -> Generator[None, None, SpanParts]:
     return SpanParts(body, parts)
 
 
-class _Walk:
+class _FieldWalk:
     """Reads the fields of messages, and counts them: a body may hold millions of empty ones."""
 
     def __init__(self, body: bytes) -> None:

@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from service.errors import CalledgerError
-from service.ingest.answers.failures import headers_of, status_of
+from service.ingest.failures import headers_of, status_of
 from service.ingest.refusals import Refusal
 from service.ingest.results import RowResult, Status
 

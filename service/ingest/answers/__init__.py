@@ -1,1 +1,0 @@
-"""What a request of reports is answered: a verdict for each row, or what its protocol wants."""
