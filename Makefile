@@ -3,7 +3,8 @@
 
 DATA ?= .demo
 # A worker takes whole files, in the order of the folders: those that start services first, the quick ones last.
-PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder -rfEs
+# Four for two cores: half of the time a worker waits, for a service that starts or for PostgreSQL.
+PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder -rfEs
 
 .PHONY: demo test test-pythons lint schema console bench soak-feed
 
