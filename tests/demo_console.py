@@ -96,6 +96,12 @@ class Console:
             0, timeout=WITHIN_MS
         )
 
+    async def painted(self) -> None:
+        """Wait some frames, by which charts are drawn: the page is there before they are."""
+        await self.page.evaluate(
+            "async () => { for (let n = 0; n < 20; n++) await new Promise(requestAnimationFrame) }"
+        )
+
     async def kept(self) -> dict[str, Any]:
         """What the page has left in the browser, and its address."""
         return await self.page.evaluate(_KEPT)
@@ -103,6 +109,7 @@ class Console:
     async def picture(self, name: str) -> None:
         """Keep a picture of what is to be seen."""
         PICTURES.mkdir(parents=True, exist_ok=True)
+        await self.painted()
         await self.page.screenshot(path=PICTURES / f"{name}.png", animations="disabled")
 
     async def barriers(self) -> list[str]:

@@ -31,11 +31,11 @@ class Picture:
 
 
 PICTURES: Final = (
-    Picture("logs", "viewer", "logs?range=7d", ".calls-row"),
+    Picture("logs", "viewer", "logs?range=7d", "main canvas"),
     Picture(
         "call", "support", "logs?range=30d&errorType=InternalServerError", "aside.call mark", ".calls-row", theme="dark"
     ),
-    Picture("logs-zh", "viewer", "logs?range=24h&status=FAILED", ".calls-row", language="zh-CN"),
+    Picture("logs-zh", "viewer", "logs?range=24h&status=FAILED", "main canvas", language="zh-CN"),
 )
 
 
@@ -49,6 +49,7 @@ async def take(demo: Demo, picture: Picture) -> None:
         await expect(page.page.locator(picture.shows).first).to_be_visible()
         await page.settled()
         await page.page.mouse.move(0, SIZE[1])
+        await page.painted()
         path = FOLDER / f"{picture.name}.png"
         await page.page.screenshot(path=path, animations="disabled")
         print(f"{path.name}: {path.stat().st_size // 1000} kB")
