@@ -383,6 +383,13 @@ def test_paragraphs_are_short(page: Path) -> None:
     assert [lines[0] for lines in paragraphs(page.read_text("utf-8")) if len(lines) > PARAGRAPH_LINES_MAX] == []
 
 
+def test_files_of_tests_are_short() -> None:
+    """A file of tests has less lines than a module may have: a worker takes whole files, and a reader as well."""
+    lengths = {path.name: len(path.read_text("utf-8").splitlines()) for path in modules("tests")}
+
+    assert {name: lines for name, lines in lengths.items() if lines >= MODULE_LINES_MAX} == {}
+
+
 def test_files_of_tests_have_names_of_their_own() -> None:
     """No two test files share a name, for pytest imports them without packages."""
     paths = modules("tests")
