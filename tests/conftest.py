@@ -41,7 +41,7 @@ DEBIAN_PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 END = "end of statement\n"
 OWNER = "calledger_owner"
 PASSWORD = "only-for-tests"
-START_TIMEOUT_S = 30
+START_TIMEOUT_S = 60
 
 if IN_MEMORY:
     tempfile.tempdir = str(SHORT_FOLDER)  # pytest's own folders stand there too

@@ -187,13 +187,13 @@ async def test_an_expired_token_is_refused(house: House) -> None:
     """At its end, whether or not it was used and remembered before."""
     key = await house.key(Role.VIEWER, "acme")
     signer, now = SessionSigner(house.served.pepper), datetime.now(UTC)
-    ends = (now + timedelta(seconds=2)).replace(microsecond=0)
+    ends = (now + timedelta(seconds=5)).replace(microsecond=0)
     token = SessionToken("s", prefix_of(key.key), Role.VIEWER, (house.numbers["acme"],), ends)
     browser = Auditor(house.served, signer.sign(token, now))
     await browser.ask(VIEWER)
     await asyncio.sleep((ends - datetime.now(UTC)).total_seconds())
     assert await browser.code(VIEWER) == "UNAUTHENTICATED"
-    past = Auditor(house.served, signer.sign(replace(token, expires_at=now - timedelta(seconds=2)), now))
+    past = Auditor(house.served, signer.sign(replace(token, expires_at=now - timedelta(seconds=5)), now))
     assert await past.code(VIEWER) == "UNAUTHENTICATED"
 
 
@@ -321,7 +321,7 @@ def test_tokens_in_several_processes(tmp_path: Path) -> None:
         service.start()
         assert all("data" in service.ask(token, VIEWER) for _ in range(20))
         service.command("keys", "revoke", prefix_of(key))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while any("data" in service.ask(token, VIEWER) for _ in range(8)):
             assert time.monotonic() < deadline
         service.stop()
