@@ -129,6 +129,9 @@ PLACES = {
         "facets": "query($x: CallFilter) { facets(filter: $x) { __typename } }",
         "changes": "query($x: CallFilter) { changes(filter: $x) { __typename } }",
         "callRecorded": "subscription($x: CallFilter) { callRecorded(filter: $x) { __typename } }",
+        "createWebhook": """mutation($x: CallFilter!) {
+            createWebhook(input: {url: "http://refused.example.com/", events: [ERROR_RATE_SPIKE], filter: $x}) {
+                __typename } }""",
         **exports("CallFilter", "CALLS", "filter: $x"),
     },
     "ErrorFilter": {
@@ -163,6 +166,7 @@ HARMLESS = {
     "ExportFormat",
     "ExportCompression",
     "ExportPeriod",
+    "WebhookEvent",
 }
 CANARIES: Mapping[str, str] = {
     "Call.sourceId": "canary-source-id",

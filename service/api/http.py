@@ -45,6 +45,9 @@ from service.query.reader import Reader
 from service.request_ids import REQUEST_ID
 from service.runtime.runtime import Runtime
 from service.storage.errors import DatabaseUnavailableError, is_unavailable
+from service.webhooks.addresses import AddressGuard
+from service.webhooks.budgets import Budgets
+from service.webhooks.registry import Webhooks
 
 log = get_logger()
 
@@ -88,11 +91,14 @@ class LedgerView(GraphQLView[Context, None]):
         self._authenticate = runtime.authenticator.authenticate
         self._max_cost = runtime.settings.max_query_cost
         self._graphiql = runtime.settings.graphiql
+        guard = AddressGuard(runtime.settings.networks, http=runtime.settings.webhook_http)
         self._services = {
             "ledger": runtime.ledger,
             "services": {
                 "retention": runtime.retention,
                 "keys": runtime.api_keys,
+                "webhooks": Webhooks(runtime.database, runtime.keyring, runtime.ledger, guard),
+                "budgets": Budgets(runtime.database, runtime.ledger),
                 "tempo": Tempo(runtime.numbered),
             },
             "export_asked": runtime.export_asked.set,

@@ -49,6 +49,8 @@ from service.query.model.errors import ForbiddenError
 from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.storage.control.policies import store_policy
+from service.webhooks.addresses import AddressGuard
+from service.webhooks.registry import Webhooks
 
 
 @pytest.fixture
@@ -91,7 +93,9 @@ async def forbidden(shelf: Shelf, query: str, value: Any, scope: Scope) -> bool:
     if query.startswith("subscription"):
         answer = await begun(build_schema(), Asked(query, {"x": value}, None), shelf.context(scope))
     else:
-        answer = await shelf.ask(query, scope, {"x": value}, ledger=Ledger(shelf.database, shelf.keyring, uuid4()))
+        ledger = Ledger(shelf.database, shelf.keyring, uuid4())
+        services = {"webhooks": Webhooks(shelf.database, shelf.keyring, ledger, AddressGuard())}
+        answer = await shelf.ask(query, scope, {"x": value}, ledger=ledger, services=services)
     errors = answer.errors if isinstance(answer, ExecutionResult) else None  # else it is a subscription that may run
     codes = [error.extensions["code"] for error in errors or ()]
     assert "INTERNAL" not in codes, (query, value)

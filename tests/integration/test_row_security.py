@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,8 +23,11 @@ from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.retention.erasure.erasure import request_erasure
 from service.retention.erasure.erasure_record import ErasureKind
+from service.storage.control.budgets import BudgetOf, set_budget
 from service.storage.control.export_schedules import add_schedule
 from service.storage.control.exports import StoredExportKind, request_export
+from service.storage.control.webhook_deliveries import add_delivery
+from service.storage.control.webhooks import NewWebhook, add_webhook
 from service.storage.database import Database, ReadLease
 from service.storage.numbering import number_changes
 from service.storage.schema import row_security
@@ -45,6 +49,9 @@ QUESTIONS = {
     "export": '{ export(id: "%(export)s") { id } }',
     "exports": "{ exports(first: 5) { nodes { id } } }",
     "exportSchedules": "{ exportSchedules(first: 5) { nodes { id } } }",
+    "webhooks": "{ webhooks { nodes { id name url } } }",
+    "webhookDeliveries": '{ webhookDeliveries(webhook: "%(webhook)s") { nodes { id } } }',
+    "budgets": "{ budgets { account apiKey } }",
     "changes": "{ changes { nodes { kind call { id account model } } } }",
     "changeSums": '{ changeSums(since: "2026-11-01T00:00:00Z", until: "2026-11-30T00:00:00Z") { sums { account } } }',
     "calls": "{ calls { nodes { id account model sourceId } } }",
@@ -114,6 +121,14 @@ async def house(any_database_url: str, tmp_path: Path) -> AsyncIterator[House]:
             )
         calls = await shelf.data('{ calls(filter: {account: {eq: "theirs"}}) { nodes { id } } }')
         ids |= {"export": encode_export_id(record.id), "call": calls["calls"]["nodes"][0]["id"]}
+        async with retention.owner.acquire() as connection, connection.transaction():
+            for account, name in ((mine, "mine"), (theirs, "theirs")):
+                new = NewWebhook(uuid4(), name, frozenset(), {}, f"https://{name}.example.com/", b"", None)
+                webhook = await add_webhook(connection, shelf.scope(Role.VIEWER, account), new)
+                ids["webhook"] = encode_id("hook", webhook.id)
+                await add_delivery(connection, webhook, "webhook.test", "test", {})
+                of = BudgetOf(account, "USD", api_key=f"{name}-key")
+                await set_budget(connection, of, Decimal(1), [100], "testkey2")
         await steward.purge()
         yield House(steward, shelf, mine, theirs, ids, keys)
 
@@ -123,8 +138,8 @@ def forgetful(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
     """The house with a service that has lost every filter by account: only the connection knows whose it is."""
     original = ReadLease.__init__
 
-    def bound(self: ReadLease, database: Database, _: tuple[int, ...] | None) -> None:
-        original(self, database, (house.mine,))
+    def bound(self: ReadLease, database: Database, _: tuple[int, ...] | None, key_id: str | None = None) -> None:
+        original(self, database, (house.mine,), key_id)
 
     monkeypatch.setattr(ReadLease, "__init__", bound)
     return house
@@ -133,7 +148,7 @@ def forgetful(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
 def test_every_root_field_is_asked() -> None:
     """A root field that is added needs a question here, and one that the schema understands."""
     schema = build_schema()._schema
-    ids = dict.fromkeys(("hold", "erasure", "call", "export"), "x")
+    ids = dict.fromkeys(("hold", "erasure", "call", "export", "webhook"), "x")
     wrong = {root: validate(schema, parse(question % ids)) for root, question in QUESTIONS.items()}
 
     assert {root: errors for root, errors in wrong.items() if errors} == {}

@@ -196,7 +196,7 @@ def _sees(scope: Scope, field: str) -> bool:
 
 def operation_of(shape: ExportShape, fields: Fields) -> str:
     """The operation that asks for a page of these fields, oldest first. Its text is made of names of our own alone."""
-    selected = " ".join(_selected(name, parts) for name, parts in fields)
+    selected = selection_of(fields)
     if not shape.paged:
         return f"""
         query (
@@ -217,6 +217,11 @@ def operation_of(shape: ExportShape, fields: Fields) -> str:
       }}
     }}
     """
+
+
+def selection_of(fields: Fields) -> str:
+    """The fields as a selection of GraphQL."""
+    return " ".join(_selected(name, parts) for name, parts in fields)
 
 
 def _selected(name: str, parts: Iterable[str]) -> str:
