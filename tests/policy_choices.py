@@ -92,7 +92,7 @@ ENUMS = {
         "BUCKET_START": ["CostKey.bucketStart"],
         "KEY": [],
     },
-    "TimeBucket": dict.fromkeys(("HOUR", "DAY", "WEEK", "MONTH"), WHEN),
+    "TimeBucket": dict.fromkeys(("MINUTE", "QUARTER_HOUR", "HOUR", "DAY", "WEEK", "MONTH"), WHEN),
 }
 FACETS = {
     "models": "Call.model",
