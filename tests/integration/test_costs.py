@@ -160,7 +160,7 @@ async def test_the_scope_holds_for_every_dimension(ledger: Ledger, dimension: st
             for account in ("mine", "theirs")
             for minutes in (0, 7, 600)
         )
-        await ledger.folder.compact()
+        await ledger.compaction.compact()
     await ledger.report([usd("1", account="theirs"), usd("1", account="mine", model="mine")])
     reader = ledger.reader(NOW, (numbers["mine"],))
     tries = [
@@ -182,7 +182,7 @@ async def test_the_scope_holds_without_row_level_security(ledger: Ledger, dimens
     """The statement itself keeps to the scope, where the operator gives one role and row-level security is missing."""
     numbers = await ledger.accounts.ensure(["mine", "theirs"])
     await ledger.report(usd("1", account=account, model=account, operation=account) for account in ("mine", "theirs"))
-    await ledger.folder.compact()
+    await ledger.compaction.compact()
     await ledger.report(usd("1", account=account, model=account, operation=account) for account in ("mine", "theirs"))
     ledger.database._scoped, scoped = ledger.database._unscoped, ledger.database._scoped
     try:
@@ -226,7 +226,7 @@ async def test_percentiles_are_within_five_percent(ledger: Ledger, folded: bool,
     )
     await ledger.report([usd("1", latency_ms=None, model="fast", operation="fast")])
     if folded:
-        await ledger.folder.compact()
+        await ledger.compaction.compact()
 
     wanted = frozenset({"latencyMs"})
     report = await read_costs(
