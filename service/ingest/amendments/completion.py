@@ -138,9 +138,8 @@ async def complete(connection: Connection, calls: Sequence[Prepared]) -> None:
         for tier in sorted({calls[position].tier for position in changed}):
             moments = [calls[position].started_at for position in changed if calls[position].tier == tier]
             await connection.execute(COMPLETE, tier, min(moments), max(moments))
-    for position, (call, judgement) in enumerate(zip(calls, judgements, strict=True)):
+    for call, judgement in zip(calls, judgements, strict=True):
         call.outcome = judgement.status
-        call.stored_digest = call.digest if judgement.status is not Status.CONFLICT else stored[position]["digest"]
 
 
 def _warn(call: Prepared, left_out: Sequence[str]) -> None:
