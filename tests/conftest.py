@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -28,9 +28,6 @@ from time_limits import pytest_runtest_protocol, pytest_timeout_set_timer  # noq
 
 from service.storage.embedded import processes
 from service.storage.schema.migrate import migrate
-
-# The thousands of tests that are collected live until the end: looking through them again and again finds nothing.
-gc.disable()
 
 for _name in list(os.environ):
     # PG* would bend every connection that leaves something unsaid.
@@ -71,11 +68,16 @@ hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_c
 hypothesis.settings.load_profile("untimed")
 
 
-def pytest_collection_finish() -> None:
-    """From here on the collector looks at what tests make, and at nothing that was there before."""
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """The thousands of tests that are collected live until the end: the collector need not look through them, ever."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @dataclass
