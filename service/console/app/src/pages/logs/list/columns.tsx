@@ -39,29 +39,29 @@ function named(name: "model" | "provider" | "account" | "apiKey" | "servedModel"
 }
 
 function tokens(name: "inputTokens" | "outputTokens" | "cacheReadTokens" | "cacheWriteTokens" | "reasoningTokens" | "totalTokens", order?: CallOrderField): Column {
-  return { name, governs: `Call.${name}`, width: 94, figures: true, cell: (row) => whole(row[name]), ...(order && { order }) };
+  return { name, governs: `Call.${name}`, width: 92, figures: true, cell: (row) => whole(row[name]), ...(order && { order }) };
 }
 
 /** All columns, in the order in which they stand until somebody moves one. */
 export const COLUMNS: readonly Column[] = [
   { name: "startedAt", governs: "Call.startedAt", width: 158, always: true, order: "STARTED_AT", cell: (row) => <Moment at={row.startedAt} text={withoutYear} /> },
-  { name: "status", governs: "Call.status", width: 100, always: true, filter: (row) => row.status, cell: (row) => <StatusBadge status={row.status} /> },
-  { ...named("model", 162), always: true },
-  named("provider", 92),
-  named("account", 88),
-  named("apiKey", 104),
+  { name: "status", governs: "Call.status", width: 104, always: true, filter: (row) => row.status, cell: (row) => <StatusBadge status={row.status} /> },
+  { ...named("model", 156), always: true },
+  named("account", 82),
+  named("apiKey", 98),
   tokens("inputTokens"),
   tokens("outputTokens"),
   {
     name: "amount",
     governs: "Call.amount",
-    width: 118,
+    width: 116,
     figures: true,
     order: "AMOUNT",
     cell: (row) => row.amount && <Amount amount={row.amount.amount} currency={row.amount.currency} digits={6} />,
   },
-  { name: "latencyMs", governs: "Call.latencyMs", width: 78, figures: true, order: "LATENCY", cell: (row) => ms(row.latencyMs) },
-  { name: "timeToFirstTokenMs", governs: "Call.timeToFirstTokenMs", width: 92, figures: true, order: "TIME_TO_FIRST_TOKEN", cell: (row) => ms(row.timeToFirstTokenMs) },
+  { name: "latencyMs", governs: "Call.latencyMs", width: 74, figures: true, order: "LATENCY", cell: (row) => ms(row.latencyMs) },
+  { name: "timeToFirstTokenMs", governs: "Call.timeToFirstTokenMs", width: 88, figures: true, order: "TIME_TO_FIRST_TOKEN", cell: (row) => ms(row.timeToFirstTokenMs) },
+  named("provider", 92),
   named("errorType", 190),
   named("errorCode", 100),
   named("servedModel", 210),
@@ -90,7 +90,6 @@ export const SHOWN_AT_FIRST: readonly string[] = [
   "startedAt",
   "status",
   "model",
-  "provider",
   "account",
   "apiKey",
   "inputTokens",
@@ -98,6 +97,7 @@ export const SHOWN_AT_FIRST: readonly string[] = [
   "amount",
   "latencyMs",
   "timeToFirstTokenMs",
+  "provider",
   "errorType",
 ];
 
