@@ -22,8 +22,9 @@ from service.api.retention.types import encode_id
 from service.api.webhooks.types import DELIVERY_PREFIX
 from service.delivery.attempts import is_over, pause_before_next
 from service.delivery.calls import calls_of, find_calls
+from service.delivery.holding import LEASE, Holding
 from service.delivery.metrics import count_attempt, measure
-from service.delivery.sender import WITHIN_S, Outcome, Sender
+from service.delivery.sender import Outcome, Sender
 from service.delivery.spending import find_spending, spending_of
 from service.delivery.spikes import find_spikes, spike_of
 from service.delivery.told import AnswerRefusedError, Told, told
@@ -53,7 +54,6 @@ from service.storage.control.webhooks import (
     lease_webhook,
     locked_webhook,
     pass_webhooks,
-    prolong_lease,
     release_lease,
     wake_for_calls,
 )
@@ -66,7 +66,6 @@ AT_ONCE: Final = 16
 """Webhooks that one process works for at a time."""
 OF_A_KEY: Final = 4
 """How many of them are of one key: whose receivers hang keeps nobody else's waiting."""
-LEASE: Final = timedelta(seconds=2 * WITHIN_S)
 LOOK_S: Final = 1.0
 """How often it is looked for webhooks that are due, and those that are sent calls become due while some come."""
 IDLE: Final = timedelta(seconds=10)
@@ -76,6 +75,8 @@ _TIDY_S: Final = 3_600.0
 _MEASURE_S: Final = 10.0
 _TROUBLE: Final = timedelta(seconds=30)
 _PER_TURN: Final = 20
+_TURN_S: Final = 5.0
+"""After so long it is asked again whether the key may be told still."""
 _FINAL: Final = {code.value for code in (Code.CURSOR_EXPIRED, Code.FORBIDDEN, Code.BAD_USER_INPUT)}
 """Refusals that asking again does not change."""
 _LOOK_BACK: Final = timedelta(days=3)
@@ -158,45 +159,45 @@ class Courier:
 
     async def _turn(self, lease: Lease) -> None:
         webhook, pause = lease.webhook, _TROUBLE
+        async with Holding.of(self._owner, lease) as holding:
+            try:
+                pause = await self.serve(webhook, holding)
+            except Exception:  # it is tried again: nothing is lost by it
+                log.exception("a webhook has to be tried again", webhook=str(webhook.id))
         try:
-            pause, lease = await self.serve(lease)
-        except Exception:  # it is tried again: nothing is lost by it
-            log.exception("a webhook has to be tried again", webhook=str(webhook.id))
-        try:
-            await release_lease(self._owner, lease, pause)
+            if holding.lease is not None:
+                await release_lease(self._owner, holding.lease, pause)
         except Exception:  # the lease ends by itself
             log.exception("a webhook waits for the end of its lease", webhook=str(webhook.id))
 
-    async def serve(self, lease: Lease) -> tuple[timedelta, Lease]:
-        """Find and send what is due for one webhook; after how long to look again, and the lease as it is then."""
-        webhook = await self._recorded(lease.webhook)
+    async def serve(self, found: WebhookRecord, holding: Holding) -> timedelta:
+        """Find and send what is due for one webhook; after how long to look again."""
+        webhook = await self._recorded(found)
         if webhook is None:
-            return timedelta(), lease
+            return timedelta()
         try:
             asking = await told(self._runtime, await self._opened(), webhook)
             endpoint = await open_endpoint(self._runtime.keyring, webhook.id, webhook.sealed)
             if asking is None:
                 await self._disable(webhook, "its key has ended, or may do less than when it asked: make it anew")
-                return timedelta(), lease
+                return timedelta()
             await self._find(asking)
         except (SealLostError, AnswerRefusedError) as error:
             if isinstance(error, AnswerRefusedError) and error.code not in _FINAL:
                 raise
             await self._disable(webhook, guarded(str(error)))
-            return timedelta(), lease
-        delivered = False
+            return timedelta()
+        delivered, until = False, time.monotonic() + _TURN_S
         for delivery in await due_deliveries(self._owner, webhook.id, _PER_TURN):
-            prolonged = await prolong_lease(self._owner, lease, LEASE)
-            if prolonged is None:
+            if holding.lease is None or time.monotonic() > until:
                 break
-            lease = prolonged
             if not await self._attempt(asking, endpoint, delivery):
                 break  # a receiver that does not answer would keep this turn for as long as it has events
             delivered = True
         if delivered:
-            return timedelta(), lease  # the next batch may be waiting
+            return timedelta()  # the next batch may be waiting
         soon = await seconds_to_next(self._owner, webhook.id)
-        return IDLE if soon is None else min(timedelta(seconds=max(soon, 0.0)), IDLE), lease
+        return IDLE if soon is None else min(timedelta(seconds=max(soon, 0.0)), IDLE)
 
     async def _recorded(self, found: WebhookRecord) -> WebhookRecord | None:
         """The webhook, if the ledger has it as the table has it; to one that is not nothing is sent.
