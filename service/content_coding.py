@@ -56,7 +56,8 @@ async def compress(request: web.BaseRequest, response: web.StreamResponse) -> No
         return
     if "no-transform" in headers.get(hdrs.CACHE_CONTROL, ""):
         return
-    headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
+    before = headers.get(hdrs.VARY)
+    headers[hdrs.VARY] = f"{before}, {hdrs.ACCEPT_ENCODING}" if before else hdrs.ACCEPT_ENCODING
     coding = chosen(request.headers.get(hdrs.ACCEPT_ENCODING))
     if coding is None:
         return

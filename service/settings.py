@@ -123,8 +123,18 @@ class Settings(BaseSettings):
     webhook_http: Annotated[bool, Field(description="webhooks without TLS: for `http` inside a network of yours")] = (
         False
     )
+    trusted_documents: Annotated[
+        Path | None,
+        Field(description="JSON file of documents by id, which requests name by `documentId`; read at the start"),
+    ] = None
+    trusted_only: Annotated[
+        bool, Field(description="answer documents of CALLEDGER_TRUSTED_DOCUMENTS and no others, GraphiQL's included")
+    ] = False
     graphiql: Annotated[
         bool, Field(description="a page to try queries, at `/graphql` in a browser; it signs in with a key")
+    ] = True
+    console: Annotated[
+        bool, Field(description="the console, a page to see calls, costs and retention, at `/console/` in a browser")
     ] = True
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level logged")] = "info"
     log_format: Annotated[Literal["auto", "json", "console"], Field(description="auto: console on a terminal")] = "auto"

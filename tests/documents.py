@@ -14,7 +14,7 @@ from graphql import GraphQLSyntaxError, OperationDefinitionNode, parse
 from service.api.exports.kinds import SHAPES, all_fields, operation_of
 
 ROOT = Path(__file__).resolve().parents[1]
-_BLOCK = re.compile(r"```graphql\n(.*?)```", re.DOTALL)
+_BLOCK = re.compile(r"```graphql\n(.*?)```(?:\n\n```json\n(.*?)```)?", re.DOTALL)
 _BODY = re.compile(r'"query": ("(?:[^"\\]|\\.)*")')
 _ROOT_FIELD = re.compile(r"`((?:calls|errors|costs)\([^`]*\))`")
 
@@ -32,12 +32,24 @@ def documents() -> list[Shown]:
     return [*_pages(), *_console(), *_benchmarks(), *_exports()]
 
 
+def questions() -> dict[str, Shown]:
+    """The documents of docs/frontends.md that have a name, by it: what a log page asks."""
+    named: dict[str, Shown] = {}
+    for shown in _pages():
+        operation = parse(shown.text).definitions[0] if shown.place == "frontends.md" else None
+        if isinstance(operation, OperationDefinitionNode) and operation.name is not None:
+            named[operation.name.value] = shown
+    return named
+
+
 def _pages() -> Iterator[Shown]:
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         text = path.read_text("utf-8")
         bodies = [json.loads(body) for body in _BODY.findall(text)]
         fields = [f"{{ {field} {{ __typename }} }}" for field in _ROOT_FIELD.findall(text)]
-        for found in (*_BLOCK.findall(text), *bodies, *fields):
+        for document, variables in _BLOCK.findall(text):
+            yield Shown(path.name, document, json.loads(variables) if variables else None)
+        for found in (*bodies, *fields):
             yield Shown(path.name, found)
 
 

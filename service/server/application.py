@@ -35,7 +35,7 @@ def build_app(runtime: Runtime) -> web.Application:
     api.setup(app, runtime)
     export.setup(app, runtime)
     delivery.setup(app, runtime)
-    console.setup(app)
+    console.setup(app, console=runtime.settings.console, graphiql=runtime.settings.graphiql)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz(runtime))
     app.router.add_get("/metrics", _metrics)

@@ -100,6 +100,9 @@ async def test_a_token_never_goes_beyond_its_key(house: House) -> None:
     assert await unbound.code(CREATE, **{"in": {}}) == "BAD_USER_INPUT", "a token is always bound to accounts"
     browser = await house.session(unbound, accounts=["acme"])
     assert (await browser.ask(VIEWER))["viewer"]["role"] == "ADMIN"
+    roots = (await browser.ask("{ viewer { rootFields } }"))["viewer"]["rootFields"]
+    assert "calls" in roots
+    assert not {"createSessionToken", "createApiKey", "rotateApiKey", "revokeApiKey"} & set(roots)
     assert await browser.code(CREATE, **{"in": {}}) == "FORBIDDEN"
     create = 'mutation { createApiKey(input: {role: VIEWER, accounts: ["acme"]}) { key } }'
     assert await browser.code(create) == "FORBIDDEN"

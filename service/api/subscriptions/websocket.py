@@ -19,10 +19,12 @@ from service.access.authenticate import UnauthenticatedError
 from service.api.execution.context import Context
 from service.api.execution.errors import Code
 from service.api.execution.limits import check_body
+from service.api.execution.trusted_documents import DocumentRefusedError, TrustedDocuments
 from service.api.schema import CalledgerSchema
 from service.api.subscriptions.operation import Asked, begun, body, coded, error_of
 from service.api.subscriptions.outbox import SEND_S, Outbox
 from service.api.subscriptions.streams import ENDED, PER_CONNECTION, TOO_SLOW, Authenticate, Ending, Known, Streams
+from service.log_redaction import guarded
 from service.logs import get_logger
 from service.query.model.errors import BadInputError
 
@@ -52,9 +54,15 @@ class Socket:
     policy: Policy
 
     def __init__(
-        self, schema: CalledgerSchema, streams: Streams, authenticate: Authenticate, known: Known | None
+        self,
+        schema: CalledgerSchema,
+        streams: Streams,
+        authenticate: Authenticate,
+        trusted: TrustedDocuments,
+        known: Known | None,
     ) -> None:
         self._schema, self._streams, self._authenticate, self._known = schema, streams, authenticate, known
+        self._trusted = trusted
         self._ws = web.WebSocketResponse(
             protocols=(PROTOCOL,), heartbeat=PING_S, max_msg_size=MESSAGE_BYTES_MAX, compress=False, timeout=_CLOSE_S
         )
@@ -187,7 +195,10 @@ class Socket:
         if id_ in self._operations:
             raise _CloseError(4409, f"Subscriber for {id_} already exists")
         try:
-            asked = Asked.of(message.get("payload"))
+            asked = Asked.of(message.get("payload"), self._trusted)
+        except DocumentRefusedError as error:
+            self._say({"id": id_, "type": "error", "payload": [error_of(error.code, guarded(str(error))).formatted]})
+            return
         except BadInputError as error:
             raise _CloseError(4400, str(error)) from None
         if len(self._operations) >= PER_CONNECTION:
