@@ -17,6 +17,7 @@ from uuid import UUID
 import orjson
 
 from policies.evidence import moment
+from service.api.calls.recorded import Tempo
 from service.api.execution.errors import Code
 from service.api.retention.types import encode_id
 from service.api.webhooks.types import DELIVERY_PREFIX
@@ -57,6 +58,7 @@ from service.storage.control.webhooks import (
     release_lease,
     wake_for_calls,
 )
+from service.tasks import set_within
 from service.webhooks.events import WebhookEvent
 from service.webhooks.sealing import Endpoint, SealLostError, open_endpoint
 from service.webhooks.signatures import signed_headers
@@ -74,7 +76,6 @@ _FIGURES_S: Final = 25.0
 _TIDY_S: Final = 3_600.0
 _MEASURE_S: Final = 10.0
 _TROUBLE: Final = timedelta(seconds=30)
-_PER_TURN: Final = 20
 _TURN_S: Final = 5.0
 """After so long it is asked again whether the key may be told still."""
 _FINAL: Final = {code.value for code in (Code.CURSOR_EXPIRED, Code.FORBIDDEN, Code.BAD_USER_INPUT)}
@@ -110,13 +111,16 @@ class Courier:
         self._tidied_at, self._measured_at = -_TIDY_S, -_MEASURE_S
         self._seen, self._woken_at = -1, -LOOK_S
         self._turns: dict[asyncio.Task[None], str] = {}
+        self._tempo = Tempo(runtime.numbered)
+        self._look = asyncio.Event()
 
     async def work_for_ever(self, look_s: float = LOOK_S) -> None:
         """Take what is due, some at once, until cancelled."""
         try:
             while True:
+                self._look.clear()
                 if not await self._taken():
-                    await asyncio.sleep(look_s * (0.8 + 0.4 * random.random()))  # noqa: S311 - spread
+                    await set_within(self._look, look_s * (0.8 + 0.4 * random.random()))  # noqa: S311 - spread
         finally:
             for turn in self._turns:
                 turn.cancel()
@@ -144,6 +148,7 @@ class Courier:
         except Exception:  # a loop that has ended would leave everything undelivered
             log.exception("webhooks have to be looked for again")
             return False
+        self._tempo.streams = len(self._turns) + 1
         if lease is not None:
             turn = asyncio.create_task(self._turn(lease))
             self._turns[turn] = lease.webhook.requested_by
@@ -167,6 +172,7 @@ class Courier:
         try:
             if holding.lease is not None:
                 await release_lease(self._owner, holding.lease, pause)
+            self._look.set()
         except Exception:  # the lease ends by itself
             log.exception("a webhook waits for the end of its lease", webhook=str(webhook.id))
 
@@ -181,23 +187,30 @@ class Courier:
             if asking is None:
                 await self._disable(webhook, "its key has ended, or may do less than when it asked: make it anew")
                 return timedelta()
-            await self._find(asking)
+            return await self._work(asking, endpoint, holding)
         except (SealLostError, AnswerRefusedError) as error:
             if isinstance(error, AnswerRefusedError) and error.code not in _FINAL:
                 raise
             await self._disable(webhook, guarded(str(error)))
             return timedelta()
-        delivered, until = False, time.monotonic() + _TURN_S
-        for delivery in await due_deliveries(self._owner, webhook.id, _PER_TURN):
-            if holding.lease is None or time.monotonic() > until:
-                break
-            if not await self._attempt(asking, endpoint, delivery):
-                break  # a receiver that does not answer would keep this turn for as long as it has events
-            delivered = True
-        if delivered:
-            return timedelta()  # the next batch may be waiting
-        soon = await seconds_to_next(self._owner, webhook.id)
-        return IDLE if soon is None else min(timedelta(seconds=max(soon, 0.0)), IDLE)
+
+    async def _work(self, asking: Told, endpoint: Endpoint, holding: Holding) -> timedelta:
+        """Find and send until nothing is left, a receiver does not take it, or the turn is over; when to look again."""
+        await self._find(asking)
+        until, more = time.monotonic() + _TURN_S, False
+        while holding.lease is not None and time.monotonic() < until:
+            begun = time.monotonic()
+            if asking.is_told_of(WebhookEvent.CALLS_RECORDED):
+                asking, more = await find_calls(self._owner, asking)
+            due = await due_deliveries(self._owner, asking.webhook.id, 1)
+            found_s = time.monotonic() - begun
+            if not due and not more:
+                soon = await seconds_to_next(self._owner, asking.webhook.id)
+                return IDLE if soon is None else min(timedelta(seconds=max(soon, 0.0)), IDLE)
+            if due and not await self._attempt(asking, endpoint, due[0]):
+                break  # a receiver that hangs would keep the turn for as long as it has events
+            await asyncio.sleep(self._tempo.pause_s(2 * found_s))  # they are rendered in about as long
+        return timedelta()
 
     async def _recorded(self, found: WebhookRecord) -> WebhookRecord | None:
         """The webhook, if the ledger has it as the table has it; to one that is not nothing is sent.
@@ -237,7 +250,7 @@ class Courier:
         return self._reader
 
     async def _find(self, asking: Told) -> None:
-        """Note what has happened since. Raises AnswerRefusedError."""
+        """Note what has happened since, but for calls. Raises AnswerRefusedError."""
         webhook, now = asking.webhook, datetime.now(UTC)
         since = max(webhook.created_at, now - _LOOK_BACK)
         found = {
@@ -247,8 +260,6 @@ class Courier:
             ),
             WebhookEvent.POLICY_APPLIED: lambda: applied_policies(self._owner, since),
         }
-        if asking.is_told_of(WebhookEvent.CALLS_RECORDED):
-            await find_calls(self._owner, asking)
         for event, look in found.items():
             if asking.is_told_of(event):
                 for occasion in await look():
