@@ -4,7 +4,6 @@ A delivery holds the two cursors that a batch lies between, and nothing of the c
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final
 
@@ -19,26 +18,26 @@ from service.webhooks.events import WebhookEvent
 BATCH: Final = 200
 
 
-async def find_calls(owner: asyncpg.Pool, told: Told) -> tuple[Told, bool]:
-    """Note the next batch, if there is one and none is under way: the webhook behind it, and whether there is more.
+async def find_calls(owner: asyncpg.Pool, told: Told) -> bool:
+    """Note the next batch, if there is one and none is under way; whether there is more behind it.
 
     Raises AnswerRefusedError, with the code CURSOR_EXPIRED where changes were purged before they were sent.
     """
     webhook, event = told.webhook, WebhookEvent.CALLS_RECORDED
     cursor = webhook.feed_cursor
     if await has_pending(owner, webhook.id, event):
-        return told, False
+        return False
     changes = (await told.ask(changes_operation((("id", ()),)), _between(told, cursor, None)))["changes"]
     end = changes["pageInfo"]["endCursor"]
     if end == cursor:
-        return told, False
+        return False
     async with owner.acquire() as connection, connection.transaction():
         if not await advance_webhook(connection, webhook.id, cursor, end):
-            return told, False
+            return False
         if changes["nodes"]:
             facts = {"after": cursor, "until": end, "changes": len(changes["nodes"])}
             await add_delivery(connection, webhook, event, f"changes:{_short(end)}", facts)
-    return replace(told, webhook=replace(webhook, feed_cursor=end)), changes["pageInfo"]["hasNextPage"]
+    return changes["pageInfo"]["hasNextPage"]
 
 
 async def calls_of(told: Told, facts: Mapping[str, Any]) -> Mapping[str, Any]:

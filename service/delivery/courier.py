@@ -52,6 +52,7 @@ from service.storage.control.webhooks import (
     WebhookRecord,
     delete_webhook,
     disable_webhook,
+    get_webhook,
     lease_webhook,
     locked_webhook,
     pass_webhooks,
@@ -77,7 +78,7 @@ _TIDY_S: Final = 3_600.0
 _MEASURE_S: Final = 10.0
 _TROUBLE: Final = timedelta(seconds=30)
 _TURN_S: Final = 5.0
-"""After so long it is asked again whether the key may be told still."""
+"""After so long it is another webhook's turn."""
 _FINAL: Final = {code.value for code in (Code.CURSOR_EXPIRED, Code.FORBIDDEN, Code.BAD_USER_INPUT)}
 """Refusals that asking again does not change."""
 _LOOK_BACK: Final = timedelta(days=3)
@@ -163,11 +164,15 @@ class Courier:
             self._seen, self._woken_at = count, time.monotonic()
 
     async def _turn(self, lease: Lease) -> None:
-        webhook, pause = lease.webhook, _TROUBLE
+        webhook = lease.webhook
         async with Holding.of(self._owner, lease) as holding:
             try:
-                pause = await self.serve(webhook, holding)
+                until = time.monotonic() + _TURN_S
+                while not (pause := await self.serve(webhook.id)):
+                    if holding.lease is None or time.monotonic() > until:
+                        break
             except Exception:  # it is tried again: nothing is lost by it
+                pause = _TROUBLE
                 log.exception("a webhook has to be tried again", webhook=str(webhook.id))
         try:
             if holding.lease is not None:
@@ -176,41 +181,39 @@ class Courier:
         except Exception:  # the lease ends by itself
             log.exception("a webhook waits for the end of its lease", webhook=str(webhook.id))
 
-    async def serve(self, found: WebhookRecord, holding: Holding) -> timedelta:
-        """Find and send what is due for one webhook; after how long to look again."""
-        webhook = await self._recorded(found)
+    async def serve(self, id_: UUID) -> timedelta:
+        """Find what there is for one webhook, and send the next of it; after how long to look again."""
+        found = await get_webhook(self._owner, id_)  # anew, since secrets and rights may have ended
+        webhook = None if found is None or found.disabled_at is not None else await self._recorded(found)
         if webhook is None:
-            return timedelta()
+            return _TROUBLE
         try:
             asking = await told(self._runtime, await self._opened(), webhook)
             endpoint = await open_endpoint(self._runtime.keyring, webhook.id, webhook.sealed)
             if asking is None:
                 await self._disable(webhook, "its key has ended, or may do less than when it asked: make it anew")
-                return timedelta()
-            return await self._work(asking, endpoint, holding)
+                return _TROUBLE
+            return await self._work(asking, endpoint)
         except (SealLostError, AnswerRefusedError) as error:
             if isinstance(error, AnswerRefusedError) and error.code not in _FINAL:
                 raise
             await self._disable(webhook, guarded(str(error)))
-            return timedelta()
+            return _TROUBLE
 
-    async def _work(self, asking: Told, endpoint: Endpoint, holding: Holding) -> timedelta:
-        """Find and send until nothing is left, a receiver does not take it, or the turn is over; when to look again."""
+    async def _work(self, asking: Told, endpoint: Endpoint) -> timedelta:
+        """Find what there is, and make one attempt; after how long to look again."""
+        begun, more = time.monotonic(), False
         await self._find(asking)
-        until, more = time.monotonic() + _TURN_S, False
-        while holding.lease is not None and time.monotonic() < until:
-            begun = time.monotonic()
-            if asking.is_told_of(WebhookEvent.CALLS_RECORDED):
-                asking, more = await find_calls(self._owner, asking)
-            due = await due_deliveries(self._owner, asking.webhook.id, 1)
-            found_s = time.monotonic() - begun
-            if not due and not more:
-                soon = await seconds_to_next(self._owner, asking.webhook.id)
-                return IDLE if soon is None else min(timedelta(seconds=max(soon, 0.0)), IDLE)
-            if due and not await self._attempt(asking, endpoint, due[0]):
-                break  # a receiver that hangs would keep the turn for as long as it has events
-            await asyncio.sleep(self._tempo.pause_s(2 * found_s))  # they are rendered in about as long
-        return timedelta()
+        if asking.is_told_of(WebhookEvent.CALLS_RECORDED):
+            more = await find_calls(self._owner, asking)
+        due = await due_deliveries(self._owner, asking.webhook.id, 1)
+        found_s = time.monotonic() - begun
+        delivered = [await self._attempt(asking, endpoint, one) for one in due]
+        if any(delivered) or (more and not due):
+            await asyncio.sleep(self._tempo.pause_s(2 * found_s))  # calls are rendered in about as long
+            return timedelta()
+        soon = await seconds_to_next(self._owner, asking.webhook.id)
+        return IDLE if soon is None else min(timedelta(seconds=max(soon, 0.0)), IDLE)
 
     async def _recorded(self, found: WebhookRecord) -> WebhookRecord | None:
         """The webhook, if the ledger has it as the table has it; to one that is not nothing is sent.
