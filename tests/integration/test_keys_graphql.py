@@ -150,6 +150,36 @@ async def test_a_key_for_ever_has_a_successor(house: House) -> None:
     assert done["apiKey"]["expiresAt"] == made["expiresAt"]
 
 
+async def test_no_key_outlives_its_maker(house: House) -> None:
+    """What a key with an end makes or renews ends with it at the latest, itself included: who has it by chance does not
+    stay. Keys without an end, and the command line, renew as they did.
+    """
+    root = await house.key()
+    ends = (datetime.now(UTC) + timedelta(days=10)).replace(microsecond=0)
+    text, later, sooner = ends.isoformat(), (ends + timedelta(seconds=1)).isoformat(), ends - timedelta(days=1)
+    made = (await root.ask(CREATE, **{"in": {"role": "ADMIN", "expiresAt": text}}))["createApiKey"]
+    admin = Auditor(house.served, made["key"])
+
+    async def end(maker: Auditor, query: str, **wanted: Any) -> datetime | None:
+        answer = await maker.ask(query, **{"in": wanted})
+        moment = answer["createApiKey" if query == CREATE else "rotateApiKey"]["apiKey"]["expiresAt"]
+        return moment and datetime.fromisoformat(moment)
+
+    for wanted in ({"role": "ADMIN"}, {"role": "INGEST"}, {"role": "PARTNER", "accounts": ["acme"]}):
+        assert await end(admin, CREATE, **wanted) == ends, wanted
+        assert await admin.code(CREATE, **{"in": {**wanted, "expiresAt": later}}) == "FORBIDDEN"
+    assert await end(admin, CREATE, role="VIEWER", expiresAt=sooner.isoformat()) == sooner
+    for_ever = (await root.ask(CREATE, **{"in": {"role": "VIEWER"}}))["createApiKey"]["apiKey"]["id"]
+    assert await admin.code(ROTATE, **{"in": {"id": for_ever, "expiresAt": later}}) == "FORBIDDEN"
+    assert await end(admin, ROTATE, id=for_ever) == ends
+    itself = made["apiKey"]["id"]
+    assert await end(admin, ROTATE, id=itself) == ends, "a successor of its own is no way round"
+    other = (await root.ask(CREATE, **{"in": {"role": "VIEWER", "expiresAt": text}}))["createApiKey"]["apiKey"]["id"]
+    renewed = await end(root, ROTATE, id=other)
+    assert renewed is not None and renewed > ends, "as long a life again"
+    assert await end(root, CREATE, role="ADMIN") is None
+
+
 async def test_a_bound_admin_reaches_no_further(house: House) -> None:
     """It makes, sees and ends keys of its own accounts; others it is told nothing of, by the database itself too."""
     root, bound = await house.key(), await house.key(Role.ADMIN, "acme")

@@ -45,11 +45,9 @@ def _generated(data: bytes, start: int, end: int) -> Span | None:
 
 def _credential(data: bytes, start: int, end: int) -> Span | None:
     token = data[start:end]
-    if names_other_key(data, start):
+    if not UUID.fullmatch(token) and (is_harmless(token) or not looks_credential(token)):
         return None
-    if UUID.fullmatch(token):
-        return start, end
-    return (start, end) if not is_harmless(token) and looks_credential(token) else None
+    return None if names_other_key(data, start) else (start, end)
 
 
 def _said(data: bytes, start: int, end: int) -> Span | None:

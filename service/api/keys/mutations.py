@@ -27,7 +27,10 @@ class CreateApiKeyInput:
         "have, nor one that is made by a key that is bound itself.",
     )
     name: str | None = optional("What it is for: one printable line of at most 200 characters.")
-    expires_at: datetime | None = optional("When it ends by itself. Not given: never; a partner's after 90 days.")
+    expires_at: datetime | None = optional(
+        "When it ends by itself: with the key that asks at the latest, if that has an end. Not given: then, or never; "
+        "a partner's after 90 days at the latest.",
+    )
 
 
 @strawberry.type
@@ -45,7 +48,8 @@ class RotateApiKeyInput:
     id: strawberry.ID = described("The id of a live key, `key_...`, or its public part.")
     overlap_hours: int = described("How long the old key still works, 0 to 2160 hours.", default=_OVERLAP_HOURS)
     expires_at: datetime | None = optional(
-        "When the new key ends by itself. Not given: after as long a life as the old one's; never, if that had no end.",
+        "When the new key ends by itself: with the key that asks at the latest, if that has an end. Not given: then, "
+        "or after as long a life as the old one's, if that had an end.",
     )
 
 
@@ -82,7 +86,7 @@ class KeyMutation:
         info: Info,
         input: Annotated[CreateApiKeyInput, argument("What it is to be.")],
     ) -> CreateApiKeyPayload | None:
-        """A new key, of no wider role and no other accounts than those of the key that asks (admin)."""
+        """A new key, of no wider role, no other accounts and no later end than the key that asks (admin)."""
         issued = await keys_of(info.context).create(
             policies.Role[input.role.name],
             accounts=given(input.accounts),

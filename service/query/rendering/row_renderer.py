@@ -23,7 +23,7 @@ from service.query.model.scope import Scope
 from service.query.reader import Reader
 from service.query.records.by_key import RowKey, shown
 from service.query.records.decryption import Details
-from service.query.records.ordering import MOMENT, RAW_ID
+from service.query.records.ordering import KEY, MOMENT
 from service.query.records.page import Row
 from service.query.records.projection import Selection
 from service.query.rendering.functions import FUNCTIONS, UNCHECKED, UnsupportedValueError, moment_texts, user_of
@@ -187,6 +187,19 @@ def _code(text: str) -> CodeType:
     return compile(text, "<loop over rows>", "exec")
 
 
+@lru_cache(maxsize=256)
+def joined(keys: tuple[str, ...]) -> Loop:
+    """A function of as many lists as there are keys: a list of dicts, which each have one entry of every list."""
+    names = [f"list_{index}" for index in range(len(keys))]
+    entries = ", ".join([f"{key!r}: {name}" for key, name in zip(keys, names, strict=True)])
+    namespace: dict[str, Any] = {}
+    code = _code(
+        f"def loop(*lists):\n    return [{{{entries}}} for ({', '.join(names)},) in zip(*lists, strict=True)]\n"
+    )
+    exec(code, namespace)  # noqa: S102 - of our own names and literals
+    return namespace["loop"]
+
+
 class Rows:
     """The rows of one table that an operation asks for in one place, in one or more shapes.
 
@@ -272,9 +285,9 @@ def _keys(rows: Sequence[Row], moment: str, id_: str) -> list[RowKey]:
 
 def _ids(rows: Sequence[Row], account: int | None) -> list[str]:
     """The outward ids of calls."""
-    if not rows or RAW_ID not in rows[0]:
+    if not rows or KEY not in rows[0]:
         return encode_call_ids(list(map(_CALL_KEY, rows)))
-    raw = _column(rows, RAW_ID)
+    raw = [key[8:] for key in _column(rows, KEY)]
     if "account_id" in rows[0]:
         return encode_raw_ids(_column(rows, "account_id"), raw)
     assert account is not None  # without the column, the page is of one account
@@ -295,4 +308,5 @@ __all__ = [
     "UnsupportedForRoleError",
     "UnsupportedOperationError",
     "UnsupportedValueError",
+    "joined",
 ]

@@ -21,7 +21,8 @@ export function compare(one: string, other: string): -1 | 0 | 1 {
  * other. A smaller one gets as many as show two that count: nothing but zero reads as zero. */
 export function readable(decimal: string, digits = 2): string {
   const value = new Big(decimal);
-  const places = value.eq(0) ? digits : Math.max(digits, Math.min(1 - value.e, 18));
+  if (value.eq(0)) return "0.00";
+  const places = Math.max(digits, Math.min(1 - value.e, 18));
   const [whole = "0", fraction = ""] = value.abs().toFixed(places).split(".");
   return `${value.lt(0) ? "−" : ""}${whole.replace(/\B(?=(\d{3})+$)/g, ",")}.${fraction}`;
 }
