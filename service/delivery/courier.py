@@ -207,10 +207,10 @@ class Courier:
         if asking.is_told_of(WebhookEvent.CALLS_RECORDED):
             more = await find_calls(self._owner, asking)
         due = await due_deliveries(self._owner, asking.webhook.id, 1)
-        found_s = time.monotonic() - begun
-        delivered = [await self._attempt(asking, endpoint, one) for one in due]
-        if any(delivered) or (more and not due):
-            await asyncio.sleep(self._tempo.pause_s(2 * found_s))  # calls are rendered in about as long
+        outcome = await self._attempt(asking, endpoint, due[0]) if due else None
+        if more if outcome is None else outcome.is_delivered:
+            waited_s = 0.0 if outcome is None else outcome.ms / 1000
+            await asyncio.sleep(self._tempo.pause_s(max(time.monotonic() - begun - waited_s, 0.0)))
             return timedelta()
         soon = await seconds_to_next(self._owner, asking.webhook.id)
         return IDLE if soon is None else min(timedelta(seconds=max(soon, 0.0)), IDLE)
@@ -234,7 +234,7 @@ class Courier:
             wrong = next(iter(webhook_differences(known, webhook)), None)
             if wrong is None:
                 return webhook
-            log.error("a webhook is not as the ledger has it", difference=wrong)
+            log.error("a webhook is not as the ledger has it", webhook=str(webhook.id), difference=wrong)
             if known is not None and known.ended is not None:
                 await delete_webhook(connection, webhook.id)
             else:
@@ -276,12 +276,12 @@ class Courier:
             seen = self._spikes_at.get(webhook.id)
             self._spikes_at[webhook.id] = await find_spikes(self._owner, asking, seen)
 
-    async def _attempt(self, asking: Told, endpoint: Endpoint, delivery: DeliveryRecord) -> bool:
-        """Make one attempt, and note what came of it; whether it was delivered."""
+    async def _attempt(self, asking: Told, endpoint: Endpoint, delivery: DeliveryRecord) -> Outcome | None:
+        """Make one attempt, and note what came of it; None when another process makes it."""
         tried = sum(datetime.fromisoformat(one["at"]) >= delivery.since for one in delivery.attempts) + 1
         pause = pause_before_next(tried, random.random())  # noqa: S311 - spread
         if await begin_attempt(self._owner, delivery.id, max(pause, LEASE)) is None:
-            return False
+            return None
         outcome = await self._sent(asking, endpoint, delivery)
         state, reason = DeliveryState.PENDING, None
         if outcome.is_delivered:
@@ -295,7 +295,7 @@ class Courier:
         count_attempt(state)
         if reason is not None:
             await self._disable(asking.webhook, reason)
-        return outcome.is_delivered
+        return outcome
 
     async def _sent(self, asking: Told, endpoint: Endpoint, delivery: DeliveryRecord) -> Outcome:
         event = WebhookEvent(delivery.event)
