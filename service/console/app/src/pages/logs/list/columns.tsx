@@ -1,12 +1,19 @@
 import type { ReactNode } from "react";
 import type { CallOrderField, CallPageQuery } from "../../../api/gql/graphql";
-import { StatusBadge } from "../../../calls/StatusBadge";
+import { StatusText } from "../../../calls/StatusBadge";
+import type { FieldText } from "../../../calls/useFieldText";
 import { count, duration } from "../../../numbers/figures";
 import { Amount } from "../../../parts/Amount";
-import { Moment } from "../../../parts/Moment";
+import { MomentIn } from "../../../parts/Moment";
 import { millisecond } from "../../../time/zone";
 
 export type Row = NonNullable<CallPageQuery["calls"]>["nodes"][number];
+
+/** What all cells are drawn with: looked up once for the table, and not in each cell. */
+export interface Drawn {
+  readonly zone: string;
+  readonly text: FieldText;
+}
 
 export interface Column {
   /** The field of `Call`. */
@@ -19,7 +26,7 @@ export interface Column {
   readonly order?: CallOrderField;
   /** The parameter of the address that a press on the cell filters by, with the cell's value. */
   readonly filter?: (row: Row) => string | null | undefined;
-  readonly cell: (row: Row) => ReactNode;
+  readonly cell: (row: Row, drawn: Drawn) => ReactNode;
   /** It is in the page's document whether it is shown or not. */
   readonly always?: boolean;
 }
@@ -44,8 +51,8 @@ function tokens(name: "inputTokens" | "outputTokens" | "cacheReadTokens" | "cach
 
 /** All columns, in the order in which they stand until somebody moves one. */
 export const COLUMNS: readonly Column[] = [
-  { name: "startedAt", governs: "Call.startedAt", width: 158, always: true, order: "STARTED_AT", cell: (row) => <Moment at={row.startedAt} text={withoutYear} /> },
-  { name: "status", governs: "Call.status", width: 104, always: true, filter: (row) => row.status, cell: (row) => <StatusBadge status={row.status} /> },
+  { name: "startedAt", governs: "Call.startedAt", width: 158, always: true, order: "STARTED_AT", cell: (row, { zone }) => <MomentIn at={row.startedAt} zone={zone} text={withoutYear} /> },
+  { name: "status", governs: "Call.status", width: 104, always: true, filter: (row) => row.status, cell: (row, { text: called }) => <StatusText status={row.status} text={called.value("status", row.status)} /> },
   { ...named("model", 156), always: true },
   named("account", 82),
   named("apiKey", 98),
@@ -83,7 +90,7 @@ export const COLUMNS: readonly Column[] = [
   { name: "id", governs: "Call.id", width: 330, always: true, cell: (row) => code(row.id) },
   { name: "sourceId", governs: "Call.sourceId", width: 170, cell: (row) => code(row.sourceId) },
   { name: "providerRequestId", governs: "Call.providerRequestId", width: 190, cell: (row) => code(row.providerRequestId) },
-  { name: "recordedAt", governs: "Call.recordedAt", width: 190, cell: (row) => row.recordedAt && <Moment at={row.recordedAt} text={millisecond} /> },
+  { name: "recordedAt", governs: "Call.recordedAt", width: 190, cell: (row, { zone }) => row.recordedAt && <MomentIn at={row.recordedAt} zone={zone} text={millisecond} /> },
 ];
 
 export const SHOWN_AT_FIRST: readonly string[] = [
