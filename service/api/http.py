@@ -59,6 +59,7 @@ _CONTENT_TYPES: Final = {name: f"{name}; charset=utf-8" for name in (JSON, GRAPH
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 # Nobody compresses it, proxies included: the length of what is compressed tells of what is in it.
 _SECRET: Final = {"Cache-Control": "no-store, no-transform"}
+_NAMING_NONE: Final = frozenset({"query", "operationName", "variables"})
 _SCOPES_MAX: Final = 4096
 _STATUSES: Final = {Code.UNAUTHENTICATED: 401, Code.THROTTLED: 429, Code.FORBIDDEN: 403, Code.UNAVAILABLE: 503}
 
@@ -148,8 +149,10 @@ class LedgerView(GraphQLView[Context, None]):
         context = await self._context(request)
         request_data = _request_data(await request.read())
         if request_data is not None:
+            # Most requests have a text, and nothing else names a document.
+            text_alone = not self._trusted.only and "query" in request_data and request_data.keys() <= _NAMING_NONE
             result = await self._compiled.answer(
-                self._trusted.text_of(request_data),
+                request_data["query"] if text_alone else self._trusted.text_of(request_data),
                 request_data.get("operationName"),
                 request_data.get("variables"),
                 context,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rows import Shelf, StoredCall, StoredError, open_shelf
 
 from policies.policy.model import Role
-from service.api.compiled.variables import VALUES_MAX, Placeholder, Variables
+from service.api.compiled.forms import VALUES_MAX, Placeholder, Variables
 
 NODE = "id startedAt model status amount { amount currency __typename } __typename"
 DOCUMENTS = [

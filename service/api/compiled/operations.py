@@ -26,11 +26,8 @@ from strawberry.types.execution import ExecutionResult
 
 from service.api.compiled.arguments import Arguments, signature
 from service.api.compiled.fallbacks import COVERED, FallbackError, FallbackReason, Fallbacks, asks_for
-from service.api.compiled.forms import Filled, Forms, Roots, Variant
-from service.api.compiled.plan import CompiledConnection, Root, Shaping, root_field
-from service.api.compiled.running import Requested, run
-from service.api.compiled.template import NoTemplateError, Template
-from service.api.compiled.variables import Given, Variables
+from service.api.compiled.forms import Filled, Forms, Given, NoTemplateError, Template, Variables, Variant
+from service.api.compiled.plan import CompiledConnection, Requested, Root, Roots, Shaping, root_field, run
 from service.api.execution.admission import admitted
 from service.api.execution.context import Context, Priced, charge, too_large
 from service.api.execution.documents import directive_variables

@@ -4,31 +4,45 @@ Only `calls`, `errors` and `costs` are covered, and of them what `Shape`s can sa
 UnsupportedOperationError, and the operation takes Strawberry's ordinary path.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from graphql import (
     FieldNode,
+    GraphQLError,
     GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
     get_named_type,
     is_non_null_type,
+    located_error,
 )
 from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
+from strawberry.types.execution import ExecutionResult
 
 from service.api.calls.resolvers import page_selection, row_selection
 from service.api.compiled.arguments import Arguments
+from service.api.compiled.fallbacks import FallbackError, FallbackReason
 from service.api.compiled.report import CompiledReport, report
-from service.api.execution.context import Context
+from service.api.execution.context import Context, Priced, settle
+from service.errors import RequestError
 from service.query.authorization.selection_set import SelectionReader
 from service.query.model.catalog import CALLS, ERRORS, Table
+from service.query.model.errors import QueryTimeoutError
 from service.query.model.scope import Scope
 from service.query.records.page import FixedColumns, Page, PageRequest, PageSelection
 from service.query.records.projection import fixed_projection
 from service.query.rendering.functions import count
-from service.query.rendering.row_renderer import Rows, SelectedField, Shape, UnsupportedOperationError, joined
+from service.query.rendering.row_renderer import (
+    Rows,
+    SelectedField,
+    Shape,
+    UnsupportedOperationError,
+    UnsupportedValueError,
+    joined,
+)
 
 TABLES: Final[Mapping[str, Table]] = {"calls": CALLS, "errors": ERRORS}
 _CONNECTION: Final = frozenset({"__typename", "nodes", "edges", "pageInfo", "totalCount"})
@@ -124,6 +138,8 @@ class CompiledConnection:
 
 
 Root = CompiledConnection | CompiledReport
+Roots = list[tuple[str, Root | None]]
+"""Root fields by response key; None: `__typename`."""
 
 
 def root_field(
@@ -195,3 +211,67 @@ def _page_info(entry: SelectedField, page: Page) -> dict[str, Any]:
             case _:
                 data[part.key] = entry.nested.type
     return data
+
+
+Requests = Sequence[Callable[[], Any] | None]
+"""What makes the request of each root, in step."""
+Requested = tuple[Roots, Requests, Priced]
+
+
+async def run(roots: Roots, requests: Requests, priced: Priced, context: Context) -> ExecutionResult | None:
+    """The answer of what is asked and paid for; None where the ordinary path has to refuse it.
+
+    Raises FallbackError where it has to answer.
+    """
+    data: dict[str, Any] = {}
+    errors: list[GraphQLError] = []
+    try:
+        answers = await _answers(roots, requests, context)
+    except (FallbackError, GraphQLError) as error:
+        # The ordinary path meets the same error, adds its path, and logs it.
+        context.bucket.give_back(context.requested_cost)
+        context.requested_cost = 0
+        context.sizes.clear()
+        if isinstance(error, FallbackError):
+            raise
+        return None
+    for (key, _), answer in zip(roots, answers, strict=True):
+        failed = isinstance(answer, _Failed)
+        if failed:
+            errors.append(answer.error)
+        data[key] = None if failed else answer
+    return ExecutionResult(data, errors or None, settle(priced, context, answered=True))
+
+
+async def _answers(roots: Roots, requests: Requests, context: Context) -> Sequence[Any]:
+    """What each root answers, in step: its data, or how it failed; one that fails leaves the others theirs."""
+    work = [(root, make) for (_, root), make in zip(roots, requests, strict=True) if root and make]
+    if len(roots) == 1:
+        return [await _root(*work[0], context)]
+    tasks = [asyncio.ensure_future(_root(root, make, context)) for root, make in work]
+    try:
+        answers = iter(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+    return ["Query" if root is None else next(answers) for _, root in roots]
+
+
+async def _root(root: Any, make_request: Any, context: Context) -> "dict[str, Any] | _Failed":  # noqa: ANN401
+    try:
+        return await root.answer(context, make_request)
+    except (RequestError, QueryTimeoutError) as error:
+        return _Failed(located_error(error, root.nodes, [root.key]))
+    except GraphQLError:
+        raise  # an argument that the ordinary path refuses
+    except Exception as error:
+        reason = FallbackReason.VALUE if isinstance(error, UnsupportedValueError) else FallbackReason.FAILURE
+        raise FallbackError(reason, root.nodes[0].name.value) from error
+
+
+class _Failed(NamedTuple):
+    """Stands for the data of a root field that has none."""
+
+    error: GraphQLError

@@ -36,6 +36,7 @@ class TrustedDocuments:
     """Texts by their ids. `only`: no document is answered but these, whichever way it comes."""
 
     def __init__(self, texts: Mapping[str, str] | None = None, *, only: bool = False) -> None:
+        self.only = only
         self._texts = texts or {}
         self._allowed = frozenset(self._texts.values()) if only else None
 
