@@ -41,7 +41,14 @@ SPREADS_MAX: Final = 200
 SIZED: Final = ("edges", "nodes")
 _ROWS: Final = frozenset({*SIZED, "rows"})
 FIELDS_MAX: Final = 20_000
-BUCKET_POINTS: Final = {"HOUR": 200, "DAY": 50, "WEEK": 20, "MONTH": 10}
+BUCKET_POINTS: Final = {
+    "MINUTE": 400,
+    "QUARTER_HOUR": 300,
+    "HOUR": 200,
+    "DAY": 50,
+    "WEEK": 20,
+    "MONTH": 10,
+}
 """What the buckets of a cost report add to its price: the finer they are, the more sums are read. Filled ones add it
 twice."""
 ROWS_A_POINT: Final = 10
