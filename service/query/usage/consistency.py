@@ -39,6 +39,7 @@ _STORED: Final = """
         FROM {store}
         WHERE tier = $1 AND bucket_at >= $2 AND bucket_at < $3
 """
+"""The sums of one rollup by key, as one side of the comparison."""
 _DIFFERENCES: Final = """
     WITH both_have AS MATERIALIZED (
         SELECT 1 AS side, {key}, {plain}, coalesce(
