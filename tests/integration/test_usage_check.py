@@ -29,7 +29,7 @@ async def ledger(any_database_url: str) -> AsyncIterator[Ledger]:
                 )
                 for hours in range(0, 100, 5)
             )
-            await opened.folder.compact()
+            await opened.compaction.compact()
         await opened.report([Reported(now, latency_ms=7)])
         yield opened
 
