@@ -17,11 +17,10 @@ from strawberry.utils.str_converters import to_camel_case
 from service.api.calls.recorded import Subscription
 from service.api.compiled.operations import Operations
 from service.api.execution.admission import Gate
-from service.api.execution.context import Context, overspent, too_large
+from service.api.execution.context import Context, Tracing, overspent, too_large
 from service.api.execution.documents import DocumentPreparation, Documents
 from service.api.execution.errors import code_errors
 from service.api.execution.limits import refusal_points
-from service.api.execution.tracing import Tracing
 from service.api.mutations import Mutation
 from service.api.query import Query
 from service.api.types.calls import Call, CallError

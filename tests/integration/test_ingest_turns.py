@@ -13,8 +13,7 @@ from watching import watched
 
 from service.ingest.formats.native.reader import native_reader
 from service.ingest.formats.split import splitting
-from service.ingest.http import Answer
-from service.ingest.pipeline.turns import in_turns
+from service.ingest.http import Answer, in_turns
 from service.ingest.results import RowResult, Status
 from service.log_redaction import shared_redactor
 

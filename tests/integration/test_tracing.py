@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import REGISTRY, generate_latest
 from rows import Shelf, StoredCall, open_shelf
 
-from service.api.execution.tracing import Trace, shipped
+from service.api.execution.context import Trace, shipped
 from service.api.schema import CalledgerSchema, build_schema
 
 QUERY = "query Marzipan { calls(first: 3) { nodes { id model } } }"

@@ -6,7 +6,7 @@ from policies import Admission, Report
 from policies.admission.report import ErrorReport
 from policies.policy.document import load_preset
 from policies.redaction import Redactor
-from service.ingest.pipeline.turns import BATCH_ERROR_CHARS, Job, JobQueue
+from service.ingest.pipeline.batch_store import BATCH_ERROR_CHARS, Job, JobQueue
 from service.ingest.preparation.batch_context import Rules
 from service.ingest.preparation.preparation import Prepared
 

@@ -2,7 +2,7 @@
 
 from prometheus_client import REGISTRY
 
-from service.api.execution.tracing import Trace, observe
+from service.api.execution.context import Trace, observe
 
 NAME = "calledger_graphql_seconds"
 

@@ -29,11 +29,10 @@ from service.api.compiled.fallbacks import COVERED, FallbackError, FallbackReaso
 from service.api.compiled.forms import Filled, Forms, Given, NoTemplateError, Template, Variables, Variant
 from service.api.compiled.plan import CompiledConnection, Requested, Root, Roots, Shaping, root_field, run
 from service.api.execution.admission import admitted
-from service.api.execution.context import Context, Priced, charge, too_large
+from service.api.execution.context import Context, Priced, Tracing, charge, too_large
 from service.api.execution.documents import directive_variables
 from service.api.execution.errors import code_errors
 from service.api.execution.limits import QUERY_POINTS_MAX, points_of
-from service.api.execution.tracing import Tracing
 from service.query.authorization.selection_set import SelectionReader, fragments_of
 from service.query.model.scope import Scope
 from service.query.rendering.row_renderer import (

@@ -5,12 +5,14 @@ A few rows come with the statement that stores them, many are copied before. A c
 on. Below, what surrounds it is most of the batch: another round trip, and a temporary table whose files each commit
 cuts, and waits for, behind whatever else the disk has to do.
 
-`settled` and `results_of` say what became of the rows of a request, as it is answered.
+`JobQueue` holds what waits for it, and says which of it one commit stores.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
@@ -18,20 +20,19 @@ import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
 
-from policies import Report
 from service.errors import ServiceError
 from service.ingest.amendments.completion import complete, may_complete, stored_digests
 from service.ingest.amendments.correction import correct
 from service.ingest.errors import CONNECTION_FAULTS, DATABASE_FAULTS
 from service.ingest.formats.split import Rejection
-from service.ingest.metrics import BATCH_ROWS, BISECTED, ROWS
+from service.ingest.metrics import BATCH_ROWS, BISECTED
+from service.ingest.pipeline.gate import error_chars
 from service.ingest.preparation.preparation import Prepared
 from service.ingest.refusals import Refusal
-from service.ingest.results import RowResult, Status
+from service.ingest.results import Status
 from service.logs import get_logger
 from service.storage.connection import Connection
 from service.storage.errors import DatabaseUnavailableError
-from service.storage.ids import encode_call_ids
 from service.storage.statements.write import (
     CREATE_STAGED,
     DATABASE_STATE,
@@ -278,50 +279,58 @@ def _as_object(record: tuple[Any, ...]) -> dict[str, Any]:
     return row
 
 
-def settled(outcomes: list[Prepared | Rejection]) -> list[Prepared | Rejection]:
-    """Outcomes in place of calls that were not stored. Raises ServiceError when nothing was stored because of one."""
-    calls = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
-    stored = [call for call in calls if isinstance(call.outcome, Status)]
-    if len(stored) == len(calls):
-        return outcomes
-    failures = [call.outcome for call in calls if isinstance(call.outcome, ServiceError)]
-    if failures and not stored:
-        raise failures[0]
-    return [
-        not_stored(outcome.outcome)
-        if isinstance(outcome, Prepared) and isinstance(outcome.outcome, ServiceError)
-        else outcome.outcome
-        if isinstance(outcome, Prepared) and isinstance(outcome.outcome, Rejection)
-        else outcome
-        for outcome in outcomes
-    ]
+BATCH_ERROR_CHARS: Final = 2**17
+"""Error text that one commit stores with its first job: a kibibyte of it takes the database as long as some calls."""
+
+SMALL_ROWS: Final = 50
+SMALL_CHARS: Final = 2**13
+_SMALL_ROWS_MAX: Final = 500
 
 
-def not_stored(error: ServiceError) -> Rejection:
-    """What a row is answered whose neighbours were stored before the service failed."""
-    return Rejection(f"not stored: {error}", Refusal.NOT_STORED)
+@dataclass(slots=True, eq=False)
+class Job:
+    """Calls of one request that are stored together. `done` is set once each has its outcome."""
+
+    calls: list[Prepared]
+    done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    error_chars: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        errors = [call.report.error for call in self.calls if call.report.error is not None]
+        self.error_chars = sum(map(error_chars, errors))
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the job may join a batch that has its rows already."""
+        return len(self.calls) <= SMALL_ROWS and self.error_chars <= SMALL_CHARS
 
 
-def results_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared | Rejection]) -> Iterator[RowResult]:
-    """A verdict for each row."""
-    calls = [(outcome.account_id, outcome.id) for outcome in outcomes if isinstance(outcome, Prepared)]
-    ids = iter(encode_call_ids(calls))
-    for row, outcome in zip(rows, outcomes, strict=True):
-        dropped, warnings = (row.dropped, row.warnings) if isinstance(row, Report) else ({}, ())
-        if isinstance(outcome, Rejection):
-            status = Status.SKIPPED if outcome.code is None else Status.REJECTED
-            yield RowResult(status, None, outcome.reason, dropped, warnings, outcome.code)
-        elif outcome.outcome is Status.ACCEPTED:
-            yield RowResult(Status.ACCEPTED, next(ids), None, dropped, warnings + outcome.warnings)
-        else:
-            status = outcome.outcome if isinstance(outcome.outcome, Status) else Status.REJECTED
-            code = Refusal.CONFLICT if status is Status.CONFLICT else None
-            yield RowResult(status, next(ids), None, dropped, warnings + outcome.warnings, code)
+class JobQueue:
+    """Jobs in the order in which they came. `batch_rows`: calls of one batch, but for small jobs beside them."""
 
+    def __init__(self, batch_rows: int) -> None:
+        self._batch_rows = batch_rows
+        self._jobs: deque[Job] = deque()
 
-def count_rows(source: str, verdicts: Sequence[RowResult]) -> None:
-    """Add up a request's rows for `/metrics`, by source and status."""
-    statuses = [verdict.status for verdict in verdicts]
-    for status in Status:
-        if count := statuses.count(status):
-            ROWS.labels(source, status.value).inc(count)
+    def add(self, job: Job) -> None:
+        """Put `job` at the end of the queue."""
+        self._jobs.append(job)
+
+    def take(self) -> list[Job]:
+        """The next batch: the oldest job, those that fit in with it, and small ones that would wait behind others."""
+        taken: list[Job] = []
+        left: list[Job] = []
+        rows = chars = small_rows = 0
+        while self._jobs and small_rows < _SMALL_ROWS_MAX:
+            job = self._jobs.popleft()
+            size = len(job.calls)
+            if not taken or (rows + size <= self._batch_rows and chars + job.error_chars <= BATCH_ERROR_CHARS):
+                taken.append(job)
+                rows, chars = rows + size, chars + job.error_chars
+            elif job.is_small:
+                taken.append(job)
+                small_rows += size
+            else:
+                left.append(job)
+        self._jobs.extendleft(reversed(left))
+        return taken

@@ -7,14 +7,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import Final
 
 from policies import Admitted, Report, UnchangedReport
 from policies.admission.call import REJECTED_ACCOUNT, REJECTED_CURRENCY
+from policies.admission.report import ErrorReport
 from service.aside import TURN_S, Aside, clock, next_turn
 from service.ingest.errors import DATABASE_FAULTS
 from service.ingest.formats.split import Rejection
-from service.ingest.pipeline.turns import is_long_to_admit
 from service.ingest.preparation.batch_context import Rules
 from service.ingest.preparation.preparation import AccountResolution, Preparation, Prepared
 from service.ingest.prices.price_list import Prices
@@ -27,6 +28,8 @@ from service.storage.ids import Identities
 _CODES: Final = {REJECTED_ACCOUNT: Refusal.ACCOUNT_UNUSABLE, REJECTED_CURRENCY: Refusal.FIELD_INVALID}
 _CHUNK_ROWS: Final = 200
 """Rows prepared before other requests get their turn."""
+_LONG_ERROR_CHARS: Final = 2000
+_FEW_STRINGS: Final = 32
 
 
 class AdmissionGate:
@@ -175,3 +178,27 @@ async def _yield_after(rows: Sequence[object]) -> None:
     """After a full chunk, let other requests have their turn."""
     if len(rows) == _CHUNK_ROWS:
         await asyncio.sleep(0)
+
+
+def error_chars(error: ErrorReport) -> int:
+    """How much text an error is, which is sealed and stored with its call."""
+    chars = len(error.message or "")
+    if error.parameters:
+        chars += sum([len(value) for value in error.parameters.values() if isinstance(value, str)])
+    return chars
+
+
+def is_long_to_admit(report: Report) -> bool:
+    """Whether admitting the report may take more than a turn: it has a long error text, or much to compare it with."""
+    error = report.error
+    if error is None:
+        return False
+    strings: Sequence[str] = report.content
+    if len(strings) > _FEW_STRINGS or len(error.parameters) > _FEW_STRINGS:
+        return True
+    chars = len(error.message or "") + sum(map(len, chain(strings, report.identifiers)))
+    for value in error.parameters.values():
+        if isinstance(value, list | dict):
+            return True
+        chars += len(value) if isinstance(value, str) else 0
+    return chars > _LONG_ERROR_CHARS

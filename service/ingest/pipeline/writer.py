@@ -3,34 +3,44 @@ requests answered.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final, TypeGuard, TypeVar, cast
+
+import msgspec
 
 from policies import Report, Source, Store
 from service.access.principal import Principal
+from service.aside import TURN_S, clock, next_turn
 from service.errors import ServiceError
 from service.ingest.amendments.bills import Bills
 from service.ingest.amendments.completion import outcome_behind
 from service.ingest.amendments.nesting import innermost
 from service.ingest.errors import QueueFullError, WriterClosedError
-from service.ingest.formats.split import Rejection
-from service.ingest.metrics import QUEUED_ROWS
-from service.ingest.pipeline.batch_store import BatchStore, count_rows, not_stored, results_of, settled
-from service.ingest.pipeline.gate import AdmissionGate
-from service.ingest.pipeline.long_rows import LongRows
-from service.ingest.pipeline.turns import Job, JobQueue, in_parts
+from service.ingest.formats.split import Rejection, Row
+from service.ingest.metrics import QUEUED_ROWS, ROWS
+from service.ingest.pipeline.batch_store import BatchStore, Job, JobQueue
+from service.ingest.pipeline.gate import AdmissionGate, error_chars
+from service.ingest.pipeline.long_rows import LONG_BYTES, LongRows, Read
 from service.ingest.preparation.batch_context import Rules
 from service.ingest.preparation.preparation import AccountResolution, Prepared
 from service.ingest.prices.price_list import Prices
-from service.ingest.results import RowResult
+from service.ingest.refusals import Refusal
+from service.ingest.results import RowResult, Status
 from service.keyring import Keyring
 from service.logs import get_logger
 from service.storage.control.accounts import Accounts
 from service.storage.database import Database
+from service.storage.ids import encode_call_ids
 from service.storage.partitions import Partitions
 
 log = get_logger()
-_Row = TypeVar("_Row")
+_Item = TypeVar("_Item")
+
+ERROR_CHARS_MAX: Final = 2**16
+"""Error text that one request stores at a time."""
+_FEW_ITEMS: Final = 16
+_FEW_BYTES: Final = 2**15
 
 _BILLING: Final = frozenset({"litellm"})
 """Sources that report work which is billed under one id, poll by poll."""
@@ -97,8 +107,8 @@ class Writer:
 
     async def submit(
         self,
-        rows: Iterable[_Row],
-        read: Callable[[_Row], Report | Rejection],
+        rows: Iterable[_Item],
+        read: Callable[[_Item], Report | Rejection],
         principal: Principal,
         *,
         source: Source,
@@ -110,8 +120,8 @@ class Writer:
 
     async def store(
         self,
-        rows: Iterable[_Row],
-        read: Callable[[_Row], Report | Rejection],
+        rows: Iterable[_Item],
+        read: Callable[[_Item], Report | Rejection],
         principal: Principal,
         *,
         source: Source,
@@ -265,3 +275,92 @@ def as_read(row: Report | Rejection) -> Report | Rejection:
 
 def _as_service_error(error: Exception) -> ServiceError:
     return error if isinstance(error, ServiceError) else ServiceError()
+
+
+def is_long(row: object) -> TypeGuard[Row]:
+    """Whether a row is one for the process."""
+    return isinstance(row, bytes | msgspec.Raw) and len(row) > LONG_BYTES
+
+
+async def in_parts(
+    items: Iterable[_Item],
+    work: Callable[[_Item], "Report | Rejection"],
+    size: int,
+    *,
+    long_rows: LongRows,
+) -> AsyncIterator[list["Report | Rejection"]]:
+    """`work(item)` of all items, in order, in lists made as they are asked for: at most `size`, and few long errors.
+
+    What one request stores at a time, others wait for.
+    """
+    remaining = iter(items)
+    made: list[Report | Rejection] = []
+    until, chars = clock() + TURN_S, 0
+    while few := list(islice(remaining, min(_FEW_ITEMS, size - len(made)))):
+        # Many at a time where they are small: to look at clock and size after each would take a tenth of the work.
+        for some in [few] if _bytes_of(few) <= _FEW_BYTES else [[item] for item in few]:
+            first = some[0]
+            rows = [await long_rows.read(cast("Read", work), first)] if is_long(first) else list(map(work, some))
+            made += rows
+            chars += sum([error_chars(row.error) for row in rows if isinstance(row, Report) and row.error is not None])
+            if len(made) == size or chars > ERROR_CHARS_MAX:
+                yield made
+                made, until, chars = [], clock() + TURN_S, 0
+            elif clock() > until:
+                until = await next_turn()
+    if made:
+        yield made
+
+
+def _bytes_of(items: Sequence[object]) -> int:
+    """How many bytes are still to be read; 0 for rows that were read before."""
+    return sum(map(len, cast("Sequence[Row]", items))) if isinstance(items[0], bytes | msgspec.Raw) else 0
+
+
+def settled(outcomes: list[Prepared | Rejection]) -> list[Prepared | Rejection]:
+    """Outcomes in place of calls that were not stored. Raises ServiceError when nothing was stored because of one."""
+    calls = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
+    stored = [call for call in calls if isinstance(call.outcome, Status)]
+    if len(stored) == len(calls):
+        return outcomes
+    failures = [call.outcome for call in calls if isinstance(call.outcome, ServiceError)]
+    if failures and not stored:
+        raise failures[0]
+    return [
+        not_stored(outcome.outcome)
+        if isinstance(outcome, Prepared) and isinstance(outcome.outcome, ServiceError)
+        else outcome.outcome
+        if isinstance(outcome, Prepared) and isinstance(outcome.outcome, Rejection)
+        else outcome
+        for outcome in outcomes
+    ]
+
+
+def not_stored(error: ServiceError) -> Rejection:
+    """What a row is answered whose neighbours were stored before the service failed."""
+    return Rejection(f"not stored: {error}", Refusal.NOT_STORED)
+
+
+def results_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared | Rejection]) -> Iterator[RowResult]:
+    """A verdict for each row."""
+    calls = [(outcome.account_id, outcome.id) for outcome in outcomes if isinstance(outcome, Prepared)]
+    ids = iter(encode_call_ids(calls))
+    for row, outcome in zip(rows, outcomes, strict=True):
+        dropped, warnings = (row.dropped, row.warnings) if isinstance(row, Report) else ({}, ())
+        if isinstance(outcome, Rejection):
+            status = Status.SKIPPED if outcome.code is None else Status.REJECTED
+            yield RowResult(status, None, outcome.reason, dropped, warnings, outcome.code)
+        elif outcome.outcome is Status.ACCEPTED:
+            yield RowResult(Status.ACCEPTED, next(ids), None, dropped, warnings + outcome.warnings)
+        else:
+            status = outcome.outcome if isinstance(outcome.outcome, Status) else Status.REJECTED
+            code = Refusal.CONFLICT if status is Status.CONFLICT else None
+            yield RowResult(status, next(ids), None, dropped, warnings + outcome.warnings, code)
+
+
+def count_rows(source: str, verdicts: Sequence[RowResult]) -> None:
+    """Add up a request's rows for `/metrics`, by source and status."""
+    statuses = [verdict.status for verdict in verdicts]
+    for status in Status:
+        if count := statuses.count(status):
+            ROWS.labels(source, status.value).inc(count)
