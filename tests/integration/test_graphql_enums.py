@@ -36,6 +36,8 @@ QUERIES = {
     "CorrectionTime": "{ costs(bucket: DAY, corrections: VALUE) { nodes { calls } } }",
     "TimeBucket": "{ costs(bucket: VALUE) { nodes { calls } } }",
     "LedgerKind": "{ ledger(filter: {kind: {eq: VALUE}}) { totalCount } }",
+    "HoldClass": """mutation { placeHold(input: {name: "n", owner: "o", reason: "r", scope: {account: "acme"},
+        classes: [VALUE]}) { hold { id } } }""",
     "DataClass": "mutation { planPurge(input: {class: VALUE}) { digest } }",
     "ExportFormat": "mutation { createExport(input: {kind: CALLS, format: VALUE}) { export { id } } }",
     "ExportCompression": "mutation { createExport(input: {kind: CALLS, format: CSV, compression: VALUE}) "
