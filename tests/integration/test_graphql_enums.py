@@ -78,14 +78,16 @@ async def shelf(database_url: str, tmp_path: Path) -> AsyncIterator[Shelf]:
 
 def test_every_enum_that_is_written_is_tried() -> None:
     """An enum that is new to arguments has to say here how it is used."""
-    assert set(_written()) == {*QUERIES, "Role"}
+    assert set(_written()) == {*QUERIES, "Role", "WebhookEvent"}
 
 
 @pytest.mark.parametrize("enum", QUERIES)
 async def test_every_value_works(shelf: Shelf, enum: str) -> None:
     """Each value is answered without an error."""
-    retention = RetentionContext(shelf.database, shelf.partitions, shelf.keyring, shelf.accounts, lambda: shelf.policy)
     ledger = Ledger(shelf.database, shelf.keyring, uuid4())
+    retention = RetentionContext(
+        shelf.database, shelf.partitions, shelf.keyring, shelf.accounts, lambda: shelf.policy, ledger=ledger
+    )
     now = await shelf.now()
     moments = {"from": (now - timedelta(days=1)).isoformat(), "to": (now + timedelta(days=1)).isoformat()}
     for value in _written()[enum].values:
@@ -105,3 +107,16 @@ async def test_every_role_can_be_given(shelf: Shelf) -> None:
             query = f'mutation {{ createApiKey(input: {{role: {role}, accounts: ["acme"]}}) {{ apiKey {{ role }} }} }}'
             async with served.session.post(served.url, json={"query": query}, headers=headers) as answer:
                 assert (await answer.json())["data"]["createApiKey"]["apiKey"]["role"] == role
+
+
+async def test_every_event_can_be_asked_for(shelf: Shelf) -> None:
+    """A webhook can be made for each event."""
+    async with serve(shelf, webhook_networks="127.0.0.0/8", webhook_http=True) as served:
+        headers = {"Authorization": f"Bearer {await served.key(Role.ADMIN)}"}
+        for event in _written()["WebhookEvent"].values:
+            query = f"""mutation {{ createWebhook(input: {{url: "http://127.0.0.1:9/", events: [{event}]}}) {{
+                webhook {{ events }} }} }}"""
+            async with served.session.post(served.url, json={"query": query}, headers=headers) as answer:
+                found = await answer.json()
+                assert "errors" not in found, (event, found)
+                assert event in found["data"]["createWebhook"]["webhook"]["events"]
