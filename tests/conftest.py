@@ -6,6 +6,7 @@
 """
 
 import asyncio
+import gc
 import os
 import secrets
 import shutil
@@ -27,6 +28,9 @@ from time_limits import pytest_runtest_protocol, pytest_timeout_set_timer  # noq
 
 from service.storage.embedded import processes
 from service.storage.schema.migrate import migrate
+
+# The thousands of tests that are collected live until the end: looking through them again and again finds nothing.
+gc.disable()
 
 for _name in list(os.environ):
     # PG* would bend every connection that leaves something unsaid.
@@ -65,6 +69,13 @@ SERVER_OPTIONS = {
 # How long an example takes says something about the machine, and nothing about what is claimed.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_collection_finish() -> None:
+    """From here on the collector looks at what tests make, and at nothing that was there before."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @dataclass

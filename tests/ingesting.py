@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from policies import Role, load_preset
-from policies.envelope import Context, data_key, open_sealed
+from policies.envelope import SealContext, data_key, open_sealed
 from policies.policy.model import Policy
 from service.access.authenticate import Authenticator
 from service.access.principal import Principal
@@ -82,7 +82,7 @@ class Ingest:
             day = row["occurred_at"].isoformat()[:10]
             period_key = await self.keyring.key(PeriodKeyName(row["tier"], "personal", day), mint=False)
             account_key = await self.keyring.key(AccountKeyName(row["account_id"]), mint=False)
-            context = Context(row["account_id"], "call_error", row["id"].bytes, day, "personal")
+            context = SealContext(row["account_id"], "call_error", row["id"].bytes, day, "personal")
             opened = open_sealed(row["sealed"], data_key=data_key(period_key, account_key), context=context)
             texts.append(opened.decode())
         return texts

@@ -5,7 +5,6 @@ from importlib.resources.abc import Traversable
 
 from aiohttp import hdrs, web
 
-from service.console.assets import INDEX
 from service.console.page import PATH, Console, to_console
 
 _HEADERS = {
@@ -21,7 +20,6 @@ def setup(app: web.Application, *, console: bool, graphiql: bool, dist: Traversa
     ours = resources.files("service.console")
     page = ours.joinpath("index.html").read_bytes()
     dist = dist or ours.joinpath("dist")
-    console = console and dist.joinpath(INDEX).is_file()
 
     async def index(request: web.Request) -> web.Response:
         """Send a person to the console; answer with the page what is no browser, and where there is no console."""

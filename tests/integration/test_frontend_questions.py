@@ -101,7 +101,7 @@ def test_one_call_has_its_parts_and_its_error(service: RunningService, viewer: s
     }
     assert call["error"]["type"] == row["errorType"]
     assert call["error"]["disclosure"] in {"CLEAR", "MASKED", "NOT_KEPT"}
-    assert call["tags"][0]["key"] == "team"
+    assert {tag["key"] for tag in call["tags"]} == {"environment", "feature", "team"}
 
 
 def test_parts_sum_to_the_amount(service: RunningService, viewer: str) -> None:
@@ -121,11 +121,11 @@ def test_menus_leave_out_their_own_filter(service: RunningService, viewer: str) 
     """With one model chosen its menu still has the others; the other menus count that model alone."""
     menus = asked(service, viewer, "Menus")["facets"]
     models = {one["value"]: int(one["count"]) for one in menus["models"]}
-    assert len(models) == 5
+    assert len(models) > 5
     for name in ("providers", "statuses", "accounts", "apiKeys"):
         assert sum(int(one["count"]) for one in menus[name]) == models["gpt-4o"], name
     assert menus["providers"][0]["value"] == "openai"
-    assert {tag["key"] for tag in menus["tags"]} == {"team"}
+    assert {tag["key"] for tag in menus["tags"]} == {"environment", "feature", "team"}
     assert menus["errorTypes"]
 
 
@@ -165,7 +165,7 @@ def test_failures_are_grouped(service: RunningService, viewer: str) -> None:
 
 
 def test_totals_are_one_entry_a_currency(service: RunningService, viewer: str) -> None:
-    """The demo's calls are in dollars, with percentiles of what was measured."""
+    """What the page asks of is in dollars, with percentiles of what was measured."""
     data = asked(service, viewer, "Totals")["costs"]
     total = next(one for one in data["totals"] if one["amount"])
     assert total["amount"]["currency"] == "USD"

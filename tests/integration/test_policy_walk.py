@@ -27,7 +27,7 @@ from policies.policy.document import PRESETS, load_preset
 from policies.policy.fields import ACTIONS, DATA_FIELDS, ERROR_RECORD, SEALED, SHOWN_MASKED, USER
 from policies.policy.model import Action, Policy, Role, View
 from policies.policy.roots import WITHOUT_CALLS
-from service.api.exports.kinds import SHAPES, Grouping, all_fields, chosen_fields, shape_of
+from service.api.exports.kinds import SHAPES, ExportGrouping, all_fields, chosen_fields, shape_of
 from service.api.exports.requests import ExportRequest
 from service.api.schema import build_schema
 from service.api.subscriptions.operation import Asked, begun
@@ -124,7 +124,7 @@ ENUMS = {
         "BUCKET_START": ["CostKey.bucketStart"],
         "KEY": [],
     },
-    "TimeBucket": dict.fromkeys(("HOUR", "DAY", "WEEK", "MONTH"), WHEN),
+    "TimeBucket": dict.fromkeys(("MINUTE", "QUARTER_HOUR", "HOUR", "DAY", "WEEK", "MONTH"), WHEN),
 }
 FACETS = {
     "models": "Call.model",
@@ -582,7 +582,7 @@ async def test_an_export_shows_what_its_role_sees(shelf: Shelf) -> None:
 
 async def exported(runtime: Any, kind: str, filter_: Any = None) -> list[dict[str, Any]]:
     """The rows of an export with every field, as `calledger export` asks for them."""
-    grouping = Grouping() if kind == "costs" else None
+    grouping = ExportGrouping() if kind == "costs" else None
     shape = SHAPES[kind.upper()] if grouping is None else shape_of("COSTS", grouping)
     request = ExportRequest(kind.upper(), "NDJSON", all_fields(shape), filter_, grouping)
     reader = await Reader.open(runtime.database, runtime.accounts, runtime.keyring)

@@ -63,7 +63,7 @@ def _written(draw: random.Random, now: datetime) -> tuple[str, dict[str, Any]]:
     if draw.random() < 0.8:
         given.append(f"groupBy: {draw.choice(['$by', '[' + ' '.join(_some(draw, DIMENSIONS, 3)) + ']'])}")
     if draw.random() < 0.5:
-        given.append(f"bucket: {draw.choice(['$bucket', 'HOUR', 'DAY', 'MONTH'])}")
+        given.append(f"bucket: {draw.choice(['$bucket', 'MINUTE', 'QUARTER_HOUR', 'HOUR', 'DAY', 'MONTH'])}")
         given.append("timeZone: $zone")
         if draw.random() < 0.3:
             given.append(f"fillBuckets: {draw.choice(['true', 'false', '$yes'])}")

@@ -59,7 +59,8 @@ def test_a_range_is_cut_from_the_coarsest_in(start: str, end: str, expected: lis
 @pytest.mark.parametrize("bucket", TimeBucket)
 def test_no_bucket_is_cut_through_by_a_row(bucket: TimeBucket, zone: str) -> None:
     """However many buckets there are, the pieces stay few, and the edges inside whole days are edges of days."""
-    plan = plan_usage(TimeRange(NOW - 300 * DAY, NOW), windows(), rollups=True, bucket=bucket, zone=zone)
+    days = {TimeBucket.MINUTE: 6, TimeBucket.QUARTER_HOUR: 90}.get(bucket, 300)
+    plan = plan_usage(TimeRange(NOW - days * DAY, NOW), windows(), rollups=True, bucket=bucket, zone=zone)
     assert len(plan.segments) <= SEGMENTS_MAX
     assert_adjoining(plan)
     assert plan.edges is not None
@@ -69,6 +70,16 @@ def test_no_bucket_is_cut_through_by_a_row(bucket: TimeBucket, zone: str) -> Non
     for piece in plan.segments:
         cuts = [piece.start, piece.end, *(edge for edge in plan.edges if piece.start < edge < piece.end)]
         assert all((cut - EPOCH) % grains[piece.store] == timedelta(0) for cut in cuts)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "stores_read"), [(TimeBucket.QUARTER_HOUR, ["usage_quarter", "call"]), (TimeBucket.MINUTE, ["call"])]
+)
+def test_quarters_of_hours_are_sums_and_minutes_are_calls(bucket: TimeBucket, stores_read: list[str]) -> None:
+    """Quarters of hours are read from the sums of quarters, where the zone's are; minutes from single calls alone."""
+    start = NOW.replace(hour=3, minute=15, second=0, microsecond=0) - DAY
+    wanted = TimeRange(start, start + timedelta(hours=7, minutes=20))
+    assert stores(plan_usage(wanted, windows(), rollups=True, bucket=bucket, zone="Asia/Kathmandu")) == stores_read
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", "Australia/Lord_Howe"])

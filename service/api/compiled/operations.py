@@ -27,7 +27,7 @@ from strawberry.types.execution import ExecutionResult
 from service.api.compiled.arguments import Arguments, signature
 from service.api.compiled.fallbacks import COVERED, FallbackError, FallbackReason, Fallbacks, asks_for
 from service.api.compiled.forms import Filled, Forms, Roots, Variant
-from service.api.compiled.plan import Connection, Root, Shaping, root_field
+from service.api.compiled.plan import CompiledConnection, Root, Shaping, root_field
 from service.api.compiled.running import Requested, run
 from service.api.compiled.template import NoTemplateError, Template
 from service.api.compiled.variables import Given, Variables
@@ -128,11 +128,11 @@ class _Document:
     def __init__(self, document: DocumentNode, nodes: int) -> None:
         self._document = document
         self.nodes = nodes
-        self._operations: dict[str | None, _Operation | None] = {}
+        self._operations: dict[str | None, _CompiledOperation | None] = {}
 
     def operation(
         self, name: str | None, schema: GraphQLSchema, arguments: Arguments, forms: Forms
-    ) -> "_Operation | None":
+    ) -> "_CompiledOperation | None":
         """The query called `name`, or the only one for None; None when there is no such query, or it is no query."""
         if name in self._operations:
             return self._operations[name]
@@ -145,11 +145,13 @@ class _Document:
         if len(found) != 1:
             return None
         eligible = found[0].operation is OperationType.QUERY
-        self._operations[name] = _Operation(schema, self._document, found[0], arguments, forms) if eligible else None
+        self._operations[name] = (
+            _CompiledOperation(schema, self._document, found[0], arguments, forms) if eligible else None
+        )
         return self._operations[name]
 
 
-class _Operation:
+class _CompiledOperation:
     """One operation of a document."""
 
     def __init__(
@@ -247,7 +249,7 @@ class _Operation:
         return Filled(variant, roots, templates, any(one and one.sized for one in templates))
 
     def _template(self, root: Root, marked: VariableValues) -> Template:
-        if not isinstance(root, Connection):
+        if not isinstance(root, CompiledConnection):
             raise NoTemplateError  # a report takes far longer than its arguments
         return Template(root.table, self._definition(root), root.nodes[0], marked, self._arguments)
 

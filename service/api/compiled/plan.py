@@ -20,7 +20,7 @@ from graphql.execution.collect_fields import FieldDetails, FragmentDetails, coll
 
 from service.api.calls.resolvers import page_selection, row_selection
 from service.api.compiled.arguments import Arguments
-from service.api.compiled.report import Report, report
+from service.api.compiled.report import CompiledReport, report
 from service.api.execution.context import Context
 from service.query.authorization.selection_set import SelectionReader
 from service.query.model.catalog import CALLS, ERRORS, Table
@@ -85,7 +85,7 @@ class Shaping:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Connection:
+class CompiledConnection:
     """One root field: its response key and nodes, what to read, and how its page is answered."""
 
     key: str
@@ -123,7 +123,7 @@ class Connection:
         return data
 
 
-Root = Connection | Report
+Root = CompiledConnection | CompiledReport
 
 
 def root_field(
@@ -157,7 +157,7 @@ def root_field(
     selected = page_selection(tree)
     projection, texts = fixed_projection(table, selected.selection, scope), table.written_on(selected.selection)
     columns = None if projection is None else FixedColumns(projection, texts)
-    return Connection(key, nodes, table, shape, selected, columns, "cursor" in tree.get("edges", {}), rows)
+    return CompiledConnection(key, nodes, table, shape, selected, columns, "cursor" in tree.get("edges", {}), rows)
 
 
 def _check(shape: Shape, covered: frozenset[str]) -> None:

@@ -67,7 +67,7 @@ class Socket:
             protocols=(PROTOCOL,), heartbeat=PING_S, max_msg_size=MESSAGE_BYTES_MAX, compress=False, timeout=_CLOSE_S
         )
         self._outbox = Outbox(self._ws.send_str)
-        self._operations: dict[str, _Operation] = {}
+        self._operations: dict[str, _StartedOperation] = {}
         self._acknowledged = False
         self._closing: _CloseError | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -206,7 +206,7 @@ class Socket:
             self._say({"id": id_, "type": "error", "payload": [error_of(Code.THROTTLED, text).formatted]})
             return
         assert self._known is not None
-        self._operations[id_] = _Operation(self, id_, asked, self._known.context())
+        self._operations[id_] = _StartedOperation(self, id_, asked, self._known.context())
 
     def _leave(self, id_: str) -> None:
         operation = self._operations.pop(id_, None)
@@ -241,7 +241,7 @@ class Socket:
         else:
             self._say({"id": id_, "type": "complete"})
 
-    async def answer(self, asked: Asked, context: Context, operation: "_Operation") -> None:
+    async def answer(self, asked: Asked, context: Context, operation: "_StartedOperation") -> None:
         """Answer one operation, or have it listen."""
         try:
             outcome = await begun(self._schema, asked, context)
@@ -256,7 +256,7 @@ class Socket:
             self.finish(operation.id, None)
 
 
-class _Operation:
+class _StartedOperation:
     """One operation of a socket, until it is answered, has ended or was left."""
 
     def __init__(self, socket: Socket, id_: str, asked: Asked, context: Context) -> None:

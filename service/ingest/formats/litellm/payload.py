@@ -135,7 +135,10 @@ class Payload:
                 raise MomentError
             if value is None:
                 return None
-            return moment_of_epoch(str(value)) if value else None
+            if not value:
+                self.note(name, "is zero, which is no time")
+                return None
+            return moment_of_epoch(str(value))
         except MomentError:
             self.note(name)
             return None

@@ -35,10 +35,10 @@ export const words = catalogue(
     milliseconds: "毫秒",
     min: "最小",
     max: "最大",
-    least: (field: string) => `${field},至少`,
-    most: (field: string) => `${field},至多`,
+    least: (field: string) => `${field}，至少`,
+    most: (field: string) => `${field}，至多`,
     apply: "应用",
     box: "筛选调用",
-    boxHint: "筛选:取值、model:gpt、-status:failed 或 ID",
+    boxHint: "筛选：取值、model:gpt、-status:failed 或 ID",
   },
 );

@@ -56,9 +56,9 @@ export const words = catalogue(
     language: "语言",
     keyboard: "键盘快捷键",
     theme: {
-      system: "主题:跟随系统",
-      light: "主题:浅色",
-      dark: "主题:深色",
+      system: "主题：跟随系统",
+      light: "主题：浅色",
+      dark: "主题：深色",
     },
     role: {
       INGEST: "上报",
@@ -75,7 +75,7 @@ export const words = catalogue(
       refresh: "刷新",
       rows: "逐行移动",
       open: "打开该行",
-      next: "打开详情时:下一个 / 上一个调用",
+      next: "打开详情时：下一个 / 上一个调用",
       close: "关闭已打开的内容",
     },
   },

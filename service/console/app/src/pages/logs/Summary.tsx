@@ -15,6 +15,7 @@ export function Summary({ counted }: { counted: Counted }) {
   const call = useWords(callWords);
   const zone = useZone();
   const { totals, bars } = counted;
+  if (totals === null) return <div className="summary" />;
   const calls = sum(totals.map((row) => row.calls));
   const errors = sum(totals.map((row) => row.errors));
   const rows = bars === null ? [] : bars.succeeded.map((succeeded, index) => ({ at: bars.edges[index] ?? "", succeeded, failed: bars.failed[index] ?? 0 }));

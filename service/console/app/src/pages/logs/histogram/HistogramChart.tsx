@@ -23,6 +23,8 @@ export function HistogramChart({ counted }: { counted: Counted }) {
     const of = (label: string, colour: string, values: readonly number[]) => ({ label, colour, values, text: (index: number) => count(values[index] ?? 0) });
     return [of(call.status.FAILED, "--bar-bad", bars.failed), of(call.status.SUCCEEDED, "--bar", bars.succeeded)];
   }, [bars, call]);
+  // The list says what is out of retention.
+  if (counted.problem?.code === "OUT_OF_RETENTION") return <p className="quiet">{counted.problem.message}</p>;
   if (counted.problem !== null) return <ProblemNote problem={counted.problem} again={counted.again} />;
   return (
     <div className="histogram" data-waiting={counted.waiting}>

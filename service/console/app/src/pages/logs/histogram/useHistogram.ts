@@ -13,13 +13,16 @@ const HOUR_MS = 3_600_000;
 /** The width of the bars: some dozens of them over the time. */
 export function bucketOf({ from, to }: Period): TimeBucket {
   const hours = (Date.parse(to) - Date.parse(from)) / HOUR_MS;
+  if (hours <= 2) return "MINUTE";
+  if (hours <= 36) return "QUARTER_HOUR";
   if (hours <= 24 * 8) return "HOUR";
   return hours <= 24 * 120 ? "DAY" : "WEEK";
 }
 
 export interface Counted {
   readonly bars: Bars | null;
-  readonly totals: readonly { readonly calls: string; readonly errors: string; readonly amount?: { amount: string; currency: string } | null }[];
+  /** Null: not answered yet. */
+  readonly totals: readonly { readonly calls: string; readonly errors: string; readonly amount?: { amount: string; currency: string } | null }[] | null;
   readonly problem: Problem | null;
   readonly waiting: boolean;
   again(): void;
@@ -36,5 +39,5 @@ export function useHistogram(filter: CallFilter, period: Period): Counted {
   );
   const nodes = data?.costs?.nodes;
   const bars = useMemo(() => (nodes ? barsOf(nodes) : null), [nodes]);
-  return { bars, totals: data?.costs?.totals ?? [], problem, waiting, again };
+  return { bars, totals: data?.costs?.totals ?? null, problem, waiting, again };
 }

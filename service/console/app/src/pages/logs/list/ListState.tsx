@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import type { Problem } from "../../../api/problem";
 import { useAnswer } from "../../../api/useAnswer";
 import { type Filter, isEmpty } from "../../../filter/filter";
 import { useWords } from "../../../language/useWords";
@@ -15,15 +16,18 @@ import type { Rows } from "./rows";
 interface Props {
   rows: Rows<Row>;
   filter: Filter;
+  /** Why the sums of the time were refused: a list of a time that is gone is empty, and says nothing of it. */
+  refusal: Problem | null;
   clear(): void;
   children: ReactNode;
 }
 
 /** The list, or why there is none: it is awaited, it failed, or nothing is there, for one of four reasons. */
-export function ListState({ rows, filter, clear, children }: Props) {
+export function ListState({ rows, filter, refusal, clear, children }: Props) {
   const word = useWords(words);
   const { problem } = rows;
-  if (problem?.code === "OUT_OF_RETENTION") return <Because title={word.outOfRetention} why={`${word.outOfRetentionWhy} ${problem.message}`} filter={filter} clear={clear} />;
+  const gone = refusal?.code === "OUT_OF_RETENTION" && rows.length === 0 && !rows.more ? refusal : problem;
+  if (gone?.code === "OUT_OF_RETENTION") return <Because title={word.outOfRetention} why={`${word.outOfRetentionWhy} ${gone.message}`} filter={filter} clear={clear} />;
   if (problem?.code === "FORBIDDEN") return <Because title={word.noPermission} why={`${word.noPermissionWhy} ${problem.message}`} filter={filter} clear={clear} />;
   if (problem !== null && rows.length === 0) return <ProblemNote problem={problem} again={() => rows.again()} />;
   if (rows.length === 0 && rows.more) return <Waiting lines={14} />;

@@ -39,7 +39,7 @@ function named(name: "model" | "provider" | "account" | "apiKey" | "servedModel"
 }
 
 function tokens(name: "inputTokens" | "outputTokens" | "cacheReadTokens" | "cacheWriteTokens" | "reasoningTokens" | "totalTokens", order?: CallOrderField): Column {
-  return { name, governs: `Call.${name}`, width: 88, figures: true, cell: (row) => whole(row[name]), ...(order && { order }) };
+  return { name, governs: `Call.${name}`, width: 94, figures: true, cell: (row) => whole(row[name]), ...(order && { order }) };
 }
 
 /** All columns, in the order in which they stand until somebody moves one. */
