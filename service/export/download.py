@@ -63,7 +63,7 @@ class Download:
         try:
             record = await self._reached(request)
         except (UnauthenticatedError, ServiceError) as error:
-            return refusal(error)
+            return refusal(request, error)
         file = None if record is None else await self._opened(record)
         if record is None or file is None:
             raise web.HTTPNotFound

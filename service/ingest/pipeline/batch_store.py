@@ -309,7 +309,8 @@ def results_of(rows: Sequence[Report | Rejection], outcomes: Sequence[Prepared |
     for row, outcome in zip(rows, outcomes, strict=True):
         dropped, warnings = (row.dropped, row.warnings) if isinstance(row, Report) else ({}, ())
         if isinstance(outcome, Rejection):
-            yield RowResult(Status.REJECTED, None, outcome.reason, dropped, warnings, outcome.code)
+            status = Status.SKIPPED if outcome.code is None else Status.REJECTED
+            yield RowResult(status, None, outcome.reason, dropped, warnings, outcome.code)
         elif outcome.outcome is Status.ACCEPTED:
             yield RowResult(Status.ACCEPTED, next(ids), None, dropped, warnings + outcome.warnings)
         else:

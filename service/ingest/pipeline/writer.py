@@ -15,6 +15,7 @@ from service.aside import TURN_S, Aside, clock, next_turn
 from service.errors import ServiceError
 from service.ingest.amendments.bills import Bills
 from service.ingest.amendments.completion import outcome_behind
+from service.ingest.amendments.nesting import innermost
 from service.ingest.errors import DATABASE_FAULTS, QueueFullError, WriterClosedError
 from service.ingest.formats.split import Rejection
 from service.ingest.metrics import QUEUED_ROWS
@@ -40,6 +41,9 @@ _Row = TypeVar("_Row")
 _CODES: Final = {REJECTED_ACCOUNT: Refusal.ACCOUNT_UNUSABLE, REJECTED_CURRENCY: Refusal.FIELD_INVALID}
 _BILLING: Final = frozenset({"litellm"})
 """Sources that report work which is billed under one id, poll by poll."""
+
+_NESTING: Final = frozenset({"otlp"})
+"""Sources of which several reports may tell of one call."""
 
 _CHUNK_ROWS: Final = 200
 """Rows prepared before other requests get their turn."""
@@ -141,7 +145,8 @@ class Writer:
         parts = in_parts(rows, read, self._batch_rows, long_rows=self._long_rows)
         resolution = AccountResolution(self._accounts, principal)
         stored = False
-        async for part in parts:
+        async for some in parts:
+            part = innermost(some) if source in _NESTING else some
             try:
                 if source in _BILLING:
                     await self._bills.settle((row for row in part if isinstance(row, Report)), resolution)

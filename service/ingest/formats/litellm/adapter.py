@@ -23,6 +23,7 @@ from service.ingest.formats.content import (
     remember_content,
     remember_values,
 )
+from service.ingest.formats.figures import Object, Value, any_length_text, storable, text_of
 from service.ingest.formats.left_out import FieldError, tell
 from service.ingest.formats.litellm.bills import bill_of
 from service.ingest.formats.litellm.costs import read_amount
@@ -38,7 +39,7 @@ from service.ingest.formats.litellm.fields import (
 from service.ingest.formats.litellm.models import asked_model, served_model
 from service.ingest.formats.litellm.operations import RETRIEVE_RESPONSE, operation_of
 from service.ingest.formats.litellm.owner import read_owner
-from service.ingest.formats.litellm.payload import Object, Payload, Value, any_length_text, storable, text_of
+from service.ingest.formats.litellm.payload import Payload
 from service.ingest.formats.litellm.response import Response
 from service.ingest.formats.litellm.routing import read_routing
 from service.ingest.formats.litellm.tokens import read_tokens, usages_of

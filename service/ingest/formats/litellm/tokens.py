@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from policies.admission.report import Report
-from service.ingest.formats.litellm.payload import NOTHING, Object, Payload, Value, inside
+from service.ingest.formats.figures import NOTHING, Object, Value, inside
+from service.ingest.formats.litellm.payload import Payload
 
 Usages: TypeAlias = Sequence[Object]
 """Whatever of a payload says what was used."""
