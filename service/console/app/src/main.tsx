@@ -4,6 +4,7 @@ import { App } from "./shell/App";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./parts/parts.css";
+import "./parts/panel.css";
 import "./shell/shell.css";
 
 const place = document.getElementById("console");

@@ -21,36 +21,41 @@ interface Props {
   /** Starts of the buckets, and the end of the last one; RFC 3339. */
   edges: readonly string[];
   series: readonly Series[];
+  /** Drawn as a dashed line over the bars: what they are compared with. */
+  line?: Series;
   zone: string;
   height?: number;
   /** A figure of the vertical axis. */
   axisText(value: number): string;
-  /** A time was brushed, from edge to edge; a press without a move chooses one bucket. */
+  /** A time was brushed, from edge to edge. */
   brushed?(from: string, to: string): void;
+  /** One bar was pressed. */
+  pressed?(from: string, to: string): void;
 }
 
 /** Stacked bars over time, by uPlot: a canvas, so that a page says the same in a table beside it. Loaded lazily. */
-export default function TimeBars({ label, edges, series, zone, height = 120, axisText, brushed }: Props) {
+export default function TimeBars({ label, edges, series, line, zone, height = 120, axisText, brushed, pressed }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const tip = useRef<HTMLDivElement>(null);
   const theme = useThemeName();
   // What changes with each render and must not draw the chart anew.
-  const latest = useRef({ edges, series, axisText, brushed, zone });
+  const latest = useRef({ edges, series, line, axisText, brushed, pressed, zone });
   useEffect(() => {
-    latest.current = { edges, series, axisText, brushed, zone };
+    latest.current = { edges, series, line, axisText, brushed, pressed, zone };
   });
-  const text = useMemo(() => JSON.stringify([edges, series.map((one) => [one.label, one.values])]), [edges, series]);
+  const text = useMemo(() => JSON.stringify([edges, [...series, ...(line ? [line] : [])].map((one) => [one.label, one.values])]), [edges, series, line]);
 
   useEffect(() => {
     const element = place.current;
     if (element === null) return;
-    const { edges: at, series: shown, zone: inZone } = latest.current;
+    const { edges: at, series: shown, line: beside, zone: inZone } = latest.current;
     const starts = at.slice(0, -1).map((edge) => Date.parse(edge) / 1000);
     const tops = stacked(shown.map((one) => one.values));
-    const line = resolved("--line");
+    const rule = resolved("--line");
     const quiet = resolved("--text-quiet");
     const long = (starts.at(-1) ?? 0) - (starts[0] ?? 0) > 2 * 86_400;
     const bars = uPlot.paths.bars?.({ size: [0.82, 60], align: 1, gap: 0 });
+    const steps = uPlot.paths.stepped?.({ align: 1 });
     const plot = new uPlot(
       {
         width: element.clientWidth,
@@ -69,7 +74,7 @@ export default function TimeBars({ label, edges, series, zone, height = 120, axi
             size: 22,
             gap: 3,
             grid: { show: false },
-            ticks: { stroke: line, size: 4, width: 1 },
+            ticks: { stroke: rule, size: 4, width: 1 },
             values: (_, splits) =>
               splits.map((second) => tick(second * 1000, inZone, long)),
           },
@@ -79,7 +84,7 @@ export default function TimeBars({ label, edges, series, zone, height = 120, axi
             size: 44,
             gap: 6,
             space: 36,
-            grid: { stroke: line, width: 1 },
+            grid: { stroke: rule, width: 1 },
             ticks: { show: false },
             values: (_, splits) => splits.map((value) => latest.current.axisText(value)),
           },
@@ -88,6 +93,7 @@ export default function TimeBars({ label, edges, series, zone, height = 120, axi
         series: [
           {},
           ...shown.map((one) => ({ label: one.label, fill: resolved(one.colour), width: 0, points: { show: false }, ...(bars && { paths: bars }) })).toReversed(),
+          ...(beside ? [{ label: beside.label, stroke: resolved(beside.colour), width: 1.5, dash: [4, 3], points: { show: false }, ...(steps && { paths: steps }) }] : []),
         ],
         cursor: { y: false, points: { show: false }, drag: { x: latest.current.brushed !== undefined, y: false, setScale: false } },
         hooks: {
@@ -105,9 +111,16 @@ export default function TimeBars({ label, edges, series, zone, height = 120, axi
           ],
         },
       },
-      [starts, ...tops.toReversed()],
+      [starts, ...tops.toReversed(), ...(beside ? [[...beside.values]] : [])],
       element,
     );
+    // After a drag uPlot keeps the click to itself.
+    plot.over.addEventListener("click", () => {
+      const index = bucketAt(starts, plot.posToVal(plot.cursor.left ?? -1, "x"));
+      const from = at[index];
+      const to = at[index + 1];
+      if (from !== undefined && to !== undefined) latest.current.pressed?.(from, to);
+    });
     const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height }));
     observer.observe(element);
     return () => {
@@ -130,9 +143,9 @@ function tick(moment: number, zone: string, long: boolean): string {
   return long && clock === "00:00" ? day(moment, zone).slice(5) : clock;
 }
 
-type Shown = Pick<Props, "edges" | "series" | "zone">;
+type Shown = { readonly [name in "edges" | "series" | "line" | "zone"]: Props[name] };
 
-function showTip(chart: uPlot, tip: HTMLDivElement | null, starts: readonly number[], { edges, series, zone }: Shown): void {
+function showTip(chart: uPlot, tip: HTMLDivElement | null, starts: readonly number[], { edges, series, line, zone }: Shown): void {
   if (tip === null) return;
   const left = chart.cursor.left ?? -1;
   const index = left < 0 ? -1 : bucketAt(starts, chart.posToVal(left, "x"));
@@ -142,11 +155,18 @@ function showTip(chart: uPlot, tip: HTMLDivElement | null, starts: readonly numb
   if (from === undefined || to === undefined) return;
   const rows = series.filter((one) => one.values[index] !== 0 || series.length <= 2);
   tip.replaceChildren(
-    row(`${day(from, zone)} ${minute(from, zone)} – ${minute(to, zone)}`),
-    ...rows.toReversed().map((one) => row(one.label, one.text(index), one.colour)),
+    row(spanText(from, to, zone)),
+    ...[...rows.toReversed(), ...(line ? [line] : [])].map((one) => row(one.label, one.text(index), one.colour)),
   );
   const x = left + chart.bbox.left / devicePixelRatio;
   tip.style.left = `${Math.min(x + 12, Math.max(0, chart.width - tip.offsetWidth - 8))}px`;
+}
+
+/** From when to when: of days and more, the first day alone. */
+function spanText(from: string, to: string, zone: string): string {
+  const start = `${day(from, zone)} ${minute(from, zone)}`;
+  if (Date.parse(to) - Date.parse(from) < 23 * 3_600_000) return `${start} – ${minute(to, zone)}`;
+  return start.replace(" 00:00", "");
 }
 
 function row(label: string, value?: string, colour?: string): HTMLDivElement {

@@ -36,3 +36,13 @@ export function exact(decimal: string): string {
 export function height(decimal: string): number {
   return Number(decimal);
 }
+
+/** The part that one decimal is of another, as a number to show as a percentage; null: of nothing. */
+export function shareOf(part: string, whole: string): number | null {
+  return new Big(whole).eq(0) ? null : new Big(part).div(whole).toNumber();
+}
+
+/** What `amount` for `units` units comes to for `others` of them, to 12 digits behind the point; null: for no units. */
+export function proportional(amount: string, units: string, others: string): string | null {
+  return new Big(units).eq(0) ? null : new Big(amount).times(others).div(units).round(12).toFixed();
+}
