@@ -34,7 +34,7 @@ class IdempotencyKeyError(RequestError):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class EarlierRequest:
     """A request that was asked before. `answer`: what was answered, where that is kept; `done`: it was carried out."""
 
     done: bool
@@ -73,14 +73,16 @@ class Idempotency:
         same = hmac.digest(secret, _LABEL + b"request/" + written, "sha256")
         return NamedRequest(asked_by, digest, same, siv, binding)
 
-    async def begin(self, named: NamedRequest) -> Known | None:
+    async def begin(self, named: NamedRequest) -> EarlierRequest | None:
         """None for a request that is new, and has begun now. Raises IdempotencyKeyError if it was another one."""
         record = await records.begin_request(self._owner, named.asked_by, named.key, named.request)
         if record is None:
             return None
         if not hmac.compare_digest(record["request"], named.request):
             raise IdempotencyKeyError("another request had this `Idempotency-Key` within a day: make a new key")
-        return Known(record["done"], not record["done"] and record["age"] < UNDER_WAY, _opened(named, record["answer"]))
+        return EarlierRequest(
+            record["done"], not record["done"] and record["age"] < UNDER_WAY, _opened(named, record["answer"])
+        )
 
     async def end(self, named: NamedRequest, answer: Mapping[str, Any] | None) -> None:
         """The request was carried out. `answer`: what may be told once more."""

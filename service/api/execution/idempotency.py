@@ -11,7 +11,7 @@ from typing import Final
 from graphql import ExecutionResult, FieldNode, GraphQLError, OperationDefinitionNode, OperationType
 from strawberry.extensions import SchemaExtension
 
-from service.access.idempotency import Idempotency, IdempotencyKeyError, Known, NamedRequest
+from service.access.idempotency import Idempotency, IdempotencyKeyError, EarlierRequest, NamedRequest
 from service.api.execution.context import Context, throttled
 from service.api.execution.documents import operation_of
 from service.api.execution.errors import Code, code_of, refused
@@ -66,7 +66,7 @@ class Once(SchemaExtension):
             await _ended(requests, named, operation, execution.result, context)
 
 
-def _again(known: Known, context: Context) -> ExecutionResult:
+def _again(known: EarlierRequest, context: Context) -> ExecutionResult:
     if known.answer is not None:
         return ExecutionResult(known.answer, None)
     if known.under_way:
