@@ -10,7 +10,7 @@ from typing import Final
 from policies import Report
 from service.ingest.errors import EncodingError
 from service.ingest.formats.figures import FigureReader, Object
-from service.ingest.formats.left_out import FieldError, tell
+from service.ingest.formats.left_out import FieldError, warn_of
 from service.ingest.formats.opened import Opened
 from service.ingest.formats.otlp import names
 from service.ingest.formats.otlp.costs import read_cost
@@ -18,7 +18,7 @@ from service.ingest.formats.otlp.encodings.json_framing import split_json
 from service.ingest.formats.otlp.encodings.json_span import decode_json
 from service.ingest.formats.otlp.encodings.protobuf_framing import split_protobuf
 from service.ingest.formats.otlp.encodings.protobuf_span import decode_protobuf
-from service.ingest.formats.otlp.encodings.rows import SpanParts
+from service.ingest.formats.otlp.encodings.rows import SpanGroups
 from service.ingest.formats.otlp.encodings.span import Span
 from service.ingest.formats.otlp.failure import drop, has_failed, read_error
 from service.ingest.formats.otlp.kinds import operation_of_span
@@ -46,7 +46,7 @@ def open_traces(body: bytes, media_type: str) -> Opened:
     raise EncodingError("the media type is none of OTLP: send `application/x-protobuf` or `application/json`")
 
 
-def _rows(steps: Generator[None, None, SpanParts]) -> Generator[None, None, Iterator[Row]]:
+def _rows(steps: Generator[None, None, SpanGroups]) -> Generator[None, None, Iterator[Row]]:
     return (yield from steps).rows()
 
 
@@ -99,7 +99,7 @@ def report_of(span: Span) -> Report | Rejection:
     read_error(span, report, attributes)
     read_cost(figures, report, attributes)
     drop(span, report, attributes)
-    tell(report, [FieldError(why, name) for name, why in figures.unreadable.items()])
+    warn_of(report, [FieldError(why, name) for name, why in figures.unreadable.items()])
     return report
 
 
