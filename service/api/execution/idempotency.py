@@ -11,7 +11,7 @@ from typing import Final
 from graphql import ExecutionResult, FieldNode, GraphQLError, OperationDefinitionNode, OperationType
 from strawberry.extensions import SchemaExtension
 
-from service.access.idempotency import Idempotency, IdempotencyKeyError, EarlierRequest, NamedRequest
+from service.access.idempotency import EarlierRequest, Idempotency, IdempotencyKeyError, NamedRequest
 from service.api.execution.context import Context, throttled
 from service.api.execution.documents import operation_of
 from service.api.execution.errors import Code, code_of, refused
