@@ -56,7 +56,7 @@ class PlaceHoldInput:
     owner: str = described("Who answers for it.")
     reason: str = described("Why.")
     scope: HoldScopeInput = described("What it names.")
-    classes: list[HoldClass] = described("Classes of data to keep, one or more.")
+    classes: list[HoldClass] = described("Classes to keep: at least one.")
     expires_at: datetime | None = optional("When it ends by itself.")
 
 

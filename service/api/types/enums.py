@@ -132,7 +132,7 @@ class DataClass(Enum):
 
 @strawberry.enum
 class HoldClass(Enum):
-    """What a hold can keep: the classes of which values are stored."""
+    """What kind of data a hold can keep: what is never stored it cannot."""
 
     OPERATIONAL = value("OPERATIONAL", "When, which, and how it ended.")
     BILLING = value("BILLING", "Tokens and money.")
