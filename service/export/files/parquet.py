@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from service.errors import RequestError, ServiceError
-from service.export.files.columns import FileColumn, Layout, columns_of, flat
+from service.export.files.columns import FileColumn, Layout, Values, flat
 
 _PROGRAM: Final = "service.export.files.parquet_process"
 _LENGTH_BYTES: Final = 8
@@ -53,9 +53,9 @@ class Parquet:
         await self._send({"columns": columns, "metadata": self._metadata})
         return b""
 
-    async def rows(self, rows: Sequence[tuple[Any, ...]]) -> bytes:
-        """Hand over rows; what has been made of the file meanwhile. Raises ParquetError."""
-        await self._send(columns_of(rows, self._layout))
+    async def rows(self, rows: Sequence[Values]) -> bytes:
+        """Hand over rows, as columns; what has been made of the file meanwhile. Raises ParquetError."""
+        await self._send(rows)
         made, self._made = self._made, bytearray()
         return bytes(made)
 

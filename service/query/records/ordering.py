@@ -78,6 +78,8 @@ a row, and most pages only write it on.
 RAW_ID: Final = "raw_id"
 """The row's id as 16 bytes, in its stead: to be written outward, or into a cursor, it needs no text."""
 _MOMENT_SQL: Final = """to_char({time}, 'YYYY-MM-DD"T"HH24:MI:SS.US')"""
+MOMENT_ANSWER: Final = """to_char({moment}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+"""Any other moment as it is answered: RFC 3339 in UTC with milliseconds."""
 
 
 def microseconds(moment: datetime) -> int:
