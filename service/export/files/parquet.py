@@ -49,8 +49,7 @@ class Parquet:
             *(sys.executable, "-m", _PROGRAM), stdin=PIPE, stdout=PIPE, stderr=PIPE
         )
         self._reading = asyncio.create_task(self._read(self._process))
-        columns = [_said(column) for column in flat(self._layout)]
-        await self._send({"columns": columns, "metadata": self._metadata})
+        await self._send({"columns": columns_said(self._layout), "metadata": self._metadata})
         return b""
 
     async def rows(self, rows: Sequence[Values]) -> bytes:
@@ -96,6 +95,11 @@ class Parquet:
         assert self._process is not None and self._process.stderr is not None
         said = (await self._process.stderr.read()).decode("ascii", "replace").strip().rpartition("\n")[2]
         return ParquetError(f"the rows could not be written as Parquet (`{said[:60]}`): choose CSV or NDJSON")
+
+
+def columns_said(layout: Layout) -> list[list[Any]]:
+    """The columns as the process that writes them takes them: name, type and members of each."""
+    return [_said(column) for column in flat(layout)]
 
 
 def _said(column: FileColumn) -> list[Any]:
