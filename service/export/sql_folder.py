@@ -300,7 +300,11 @@ def view_of(table: str, layout: Layout) -> str:
     """A view of DuckDB over a table's files, whose columns need no quotes: `amount.currency` is `amount_currency`."""
     named = [(column.name, column.name.removeprefix("key.").replace(".", "_")) for column in flat(layout)]
     columns = ", ".join(f'"{name}" AS "{"amount" if to == "amount_amount" else to}"' for name, to in named)
-    return f"CREATE OR REPLACE VIEW {table} AS\nSELECT {columns}\nFROM read_parquet('{table}/*.parquet');\n"
+    # Nothing of ours runs it: it is for whoever opens the folder.
+    return (
+        f"-- {table}, for DuckDB in this folder\n"
+        f"CREATE OR REPLACE VIEW {table} AS\nSELECT {columns}\nFROM read_parquet('{table}/*.parquet');\n"
+    )
 
 
 def _created(path: Path) -> BinaryIO:
