@@ -1,5 +1,6 @@
 """`calledger sql-access`: what analysts find in the folder is what their role would be answered, and ends with it."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -141,10 +142,13 @@ def test_it_is_in_the_ledger_and_ends(service: RunningService, tmp_path: Path) -
     """Each run and table: as whom, of which accounts and how many rows. `end` removes it; other folders are let be."""
     folder = tmp_path / "folder"
     write(service, folder, "--role", "partner", "--account", "acme")
-    bundle = tmp_path / "ledger.ndjson"
-    assert service.command("ledger", "export", str(bundle)).returncode == 0
-    facts = [json.loads(line) for line in bundle.read_text().splitlines() if '"EXPORTED"' in line]
-    assert len(facts) == 3, facts
+    entries = "{ ledger(filter: {kind: {eq: EXPORTED}}, first: 9) { nodes { leaf } } }"
+    nodes = service.ask(service.new_key("auditor"), entries)["data"]["ledger"]["nodes"]
+    facts = [json.loads(base64.b64decode(node["leaf"]))["facts"] for node in nodes]
+    assert [(one["kind"], one["format"], one["role"], one["rows"]) for one in facts] == [
+        ("CALLS", "PARQUET", "partner", 5), ("ERRORS", "PARQUET", "partner", 2), ("COSTS", "PARQUET", "partner", 5)
+    ]  # fmt: skip
+    assert all(len(one["accounts"]) == 1 for one in facts)
     assert service.command("sql-access", "end", str(folder)).returncode == 0
     assert not [*folder.iterdir()]
     other = tmp_path / "other"
